@@ -1,0 +1,36 @@
+/* From the bytes of one message to records, through the mapping that the feature file declares: the same for JSON lines and CSV rows.
+ *
+ * One message gives one record, or two when an event's row carries outcome columns (the outcome stands directly behind it, flag
+ * TIDE_REC_SAME_ROW). Secret fields are hashed here and their text goes nowhere else. Derived fields are computed here.
+ *
+ * Strict: everything that is not exactly right is an error naming field and reason; nothing is guessed. */
+#ifndef TIDE_DECODE_H
+#define TIDE_DECODE_H
+
+#include "base/buf.h"
+#include "base/hash.h"
+#include "feature/record.h"
+
+struct tide_decoder;
+struct tide_decode_options {
+  const struct tide_spec *spec;          /* borrowed */
+  const struct tide_secret_key *key;     /* borrowed; may be NULL when no field is secret */
+  const struct tide_secret_key *key_alt; /* the previous key while keys rotate, or NULL */
+  const char *shape;                     /* the shape for messages that no `when` picks; NULL: "default" */
+  bool csv;                              /* else JSON */
+};
+/* CONFIG when the shape does not exist, or a secret field has no key. */
+enum tide_err tide_decoder_new(const struct tide_decode_options *options, struct tide_decoder **ret, struct tide_error *error) TIDE_WARN_UNUSED;
+void tide_decoder_free(struct tide_decoder *decoder);
+
+/* CSV only: the header row, once, before any row. Errors: SYNTAX, DUPLICATE_KEY, MISSING (a required column is not there, named). */
+enum tide_err tide_decode_header(struct tide_decoder *decoder, struct tide_span line, struct tide_error *error) TIDE_WARN_UNUSED;
+/* Decodes one message. Spans in the records point into `bytes` or into memory of the decoder, until the next call. On error nothing is
+ * written and error->field names the field ("" when the message as a whole is broken). source, partition, offset are the caller's to set. */
+enum tide_err tide_decode(struct tide_decoder *decoder, struct tide_span bytes, struct tide_record ret[2], int *ret_count, struct tide_error *error)
+    TIDE_WARN_UNUSED;
+/* The message with the values of secret fields replaced by "***", as well as it can be told apart; a message that does not parse is
+ * replaced by {"masked":"<n> bytes, not well-formed"}. For rejects files and dead letters. */
+void tide_decode_mask(struct tide_decoder *decoder, struct tide_span bytes, struct tide_buf *out);
+
+#endif

@@ -1,0 +1,38 @@
+/* Constructors of the file and memory backends. */
+#ifndef TIDE_ADAPTER_FILE_H
+#define TIDE_ADAPTER_FILE_H
+
+#include "port/journal.h"
+#include "port/sink.h"
+#include "port/source.h"
+
+/* An empty journal in memory. Several handles on one log: attach gives another handle to the same log (simulator, tests); the log dies with
+ * the last handle. Not thread-safe. `durable_on_sync`: entries not yet synced are lost by tide_journal_memory_crash. */
+struct tide_journal *tide_journal_memory_new(void);
+struct tide_journal *tide_journal_memory_attach(struct tide_journal *journal);
+/* What a crash of the store leaves: entries after the last sync vanish. */
+void tide_journal_memory_crash(struct tide_journal *journal);
+
+struct tide_journal_file_options {
+  const char *dir;
+  bool create;             /* make a new one when the directory is empty or missing */
+  bool read_only;          /* no lock, no repair; append fails */
+  uint64_t segment_bytes;  /* a new segment file above this; 0: 256 MiB */
+  const char *archive_dir; /* where trim puts segments before it removes them; NULL: dir/archive */
+};
+/* Append-only segments, CRC per entry, fdatasync in sync, torn tail cut on open (never a complete entry), exclusive lock. Errors: NOT_FOUND,
+ * LOCKED, CORRUPT (a broken entry that is not the tail: what, where, what to do), IO, FULL. */
+enum tide_err tide_journal_file_open(const struct tide_journal_file_options *options, struct tide_journal **ret, struct tide_error *error)
+    TIDE_WARN_UNUSED;
+
+/* Lines of a file, "-" for standard input; plain, gzip or zstd by content (several files in order). CSV header handling is the caller's. */
+enum tide_err tide_source_file_open(const char *const *path, size_t path_count, uint16_t source, struct tide_source **ret, struct tide_error *error)
+    TIDE_WARN_UNUSED;
+/* Bytes read from the (compressed) files so far and in all (0 if unknown), for progress. */
+void tide_source_file_progress(struct tide_source *source, uint64_t *ret_done, uint64_t *ret_total);
+
+/* JSON lines into a file, "-" for standard output. With resume: a torn last line is cut, the last line's "position" is read and everything
+ * up to it is passed over when offered again. Without: the file is truncated. */
+enum tide_err tide_sink_file_open(const char *path, bool resume, struct tide_sink **ret, struct tide_error *error) TIDE_WARN_UNUSED;
+
+#endif

@@ -1,0 +1,24 @@
+/* Hashes and checksums, each for one purpose.
+ *
+ * xxh3: in-memory tables, state hashes, checksums of content (XXH3, xxHash 0.8; seeded). BLAKE2b: card numbers and other secrets
+ * (keyed, RFC 7693, libsodium), 128 bits. CRC32C: entries and files (Castagnoli, RFC 3720 appendix B.4). */
+#ifndef TIDE_HASH_H
+#define TIDE_HASH_H
+
+#include "base/span.h"
+
+struct tide_u128 { uint64_t lo, hi; };
+static inline bool tide_u128_eq(struct tide_u128 a, struct tide_u128 b) { return a.lo == b.lo && a.hi == b.hi; }
+
+uint64_t tide_hash64(const void *ptr, size_t len, uint64_t seed);
+struct tide_u128 tide_hash128(const void *ptr, size_t len, uint64_t seed);
+uint32_t tide_crc32c(uint32_t crc, const void *ptr, size_t len); /* start with 0; chains */
+
+#define TIDE_SECRET_KEY_BYTES 32
+struct tide_secret_key { uint8_t bytes[TIDE_SECRET_KEY_BYTES]; uint32_t id; /* first 4 bytes of BLAKE2b("tidemark key id", key), never 0 */ };
+/* 128-bit keyed BLAKE2b of the bytes. */
+struct tide_u128 tide_secret_hash(const struct tide_secret_key *key, struct tide_span s);
+/* Computes key->id from key->bytes. */
+void tide_secret_key_seal(struct tide_secret_key *key);
+
+#endif

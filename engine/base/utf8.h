@@ -1,0 +1,11 @@
+/* UTF-8 validity (RFC 3629: no surrogates, no overlong forms, at most U+10FFFF) and the nearest name for "did you mean". */
+#ifndef TIDE_UTF8_H
+#define TIDE_UTF8_H
+
+#include "base/span.h"
+
+bool tide_utf8_valid(struct tide_span s);
+/* The candidate with the least Damerau-Levenshtein distance to name, NULL if none is within max(2, len/3). */
+const char *tide_nearest(struct tide_span name, const char *const *candidates, size_t count);
+
+#endif

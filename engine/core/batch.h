@@ -1,0 +1,102 @@
+/* The journal entry, byte by byte. Drawn here and nowhere else. Little-endian; CRC32C over everything before it.
+ *
+ *   offset size
+ *   0      4   magic "TDE1"
+ *   4      2   format version (1)
+ *   6      2   fold version (1): arithmetic of fold, policy and model
+ *   8      4   engine id
+ *   12     4   flags (0)
+ *   16     8   fence nonce: the fence this writer believes in
+ *   24     8   attempt nonce: random per append attempt, never reused
+ *   32     8   commit time, ms
+ *   40     4   generation of the configuration the records are encoded under
+ *   44     2   number of cursor parts
+ *   46     2   number of records (at most 65,535)
+ *   48         cursor parts, 56 bytes each:
+ *                source u16, partition u16, reserved u32, from u64, next u64, seen i64, drained i64, delay i64, message checksum u64
+ *              records: type u8, flags u8, length varint, payload
+ *   end-4  4   CRC32C of all before
+ *
+ * Record payloads (varint = LEB128, zigzag for signed):
+ *   common to EVENT OUTCOME RATE LIST HEARTBEAT: source varint, partition varint, offset varint, time zigzag, key id u32
+ *   fields (EVENT OUTCOME LIST): presence u64; for each present field in order of index: kind u8, then
+ *     TEXT: span; INT: zigzag; INT of a money field (kind 0x82): zigzag, exponent u8, currency 3 bytes; KEY: 16 bytes; KEY with alt (kind 0x83): 32 bytes
+ *   OUTCOME then: set varint, result u8, reversed u8, refunded u8, disputed u8, label u8, reason 8 bytes, amount_now zigzag, exponent u8, currency 3 bytes
+ *   RATE: currency 3 bytes, rate_e10 zigzag
+ *   LIST: list varint, expires zigzag, remove u8
+ *   CONFIG: settings span, feature file span
+ *   DIGEST: decisions so far varint, digest of decisions 16 bytes, state hash u64
+ *   FENCE: nonce u64, epoch u64, engine id u32
+ *
+ * Decoding checks everything (an entry may come from a disk or a network); an unknown version or type stops with TIDE_E_VERSION, it is
+ * never skipped. */
+#ifndef TIDE_BATCH_H
+#define TIDE_BATCH_H
+
+#include "base/buf.h"
+#include "feature/record.h"
+#include "feature/settings.h"
+#include "port/journal.h"
+
+#define TIDE_ENTRY_FORMAT 1
+#define TIDE_FOLD_VERSION 1
+#define TIDE_BATCH_RECORDS_MAX 65535
+
+struct tide_cursor_part {
+  uint16_t source, partition;
+  uint64_t from, next;
+  int64_t seen, drained, delay;
+  uint64_t checksum;
+};
+
+struct tide_entry_header {
+  uint16_t format, fold;
+  uint32_t engine_id, flags;
+  uint64_t fence_nonce, attempt_nonce;
+  int64_t commit_ms;
+  uint32_t generation;
+  uint16_t cursor_count, record_count;
+};
+
+/* Building an entry: begin, add parts and records, end. The buffer is the caller's; `begin` clears it. */
+struct tide_batch {
+  struct tide_buf *out;
+  struct tide_entry_header header;
+};
+void tide_batch_begin(struct tide_batch *batch, struct tide_buf *out, const struct tide_entry_header *header,
+                      const struct tide_cursor_part *part, uint16_t part_count);
+/* LIMIT (and nothing added) when the entry would exceed TIDE_ENTRY_MAX or the record count. */
+enum tide_err tide_batch_add(struct tide_batch *batch, const struct tide_spec *spec, const struct tide_record *record) TIDE_WARN_UNUSED;
+/* Control records. */
+enum tide_err tide_batch_add_config(struct tide_batch *batch, const struct tide_settings *settings, struct tide_span features) TIDE_WARN_UNUSED;
+struct tide_digest { uint64_t decisions; struct tide_u128 digest; uint64_t state_hash; };
+enum tide_err tide_batch_add_digest(struct tide_batch *batch, const struct tide_digest *digest) TIDE_WARN_UNUSED;
+struct tide_fence { uint64_t nonce, epoch; uint32_t engine_id; };
+enum tide_err tide_batch_add_fence(struct tide_batch *batch, const struct tide_fence *fence) TIDE_WARN_UNUSED;
+/* Patches counts, writes the CRC. The entry is then batch->out. */
+void tide_batch_end(struct tide_batch *batch);
+
+/* Reading an entry: open checks magic, version, CRC, header and parts; next gives record after record. */
+struct tide_entry_reader {
+  struct tide_entry_header header;
+  struct tide_cursor_part *part; /* in the caller's array */
+  struct tide_reader at;
+  uint32_t index;                /* of the record that next gave last, from 0 */
+  uint32_t left;
+};
+#define TIDE_PARTS_MAX 1024
+/* part must have room for TIDE_PARTS_MAX. Errors: CORRUPT, VERSION. */
+enum tide_err tide_entry_open(struct tide_entry_reader *reader, struct tide_span entry, struct tide_cursor_part *part, struct tide_error *error)
+    TIDE_WARN_UNUSED;
+/* One raw record: type, flags, payload borrowed from the entry. END after the last; CORRUPT when bytes are left or missing. */
+struct tide_raw_record { uint8_t type, flags; struct tide_span payload; };
+enum tide_err tide_entry_next(struct tide_entry_reader *reader, struct tide_raw_record *ret, struct tide_error *error) TIDE_WARN_UNUSED;
+/* Payloads. Texts are borrowed. Errors: CORRUPT (does not fit the spec), VERSION (unknown type). */
+enum tide_err tide_record_decode(const struct tide_spec *spec, const struct tide_raw_record *raw, struct tide_record *ret, struct tide_error *error)
+    TIDE_WARN_UNUSED;
+enum tide_err tide_config_decode(const struct tide_raw_record *raw, struct tide_settings *ret_settings, struct tide_span *ret_features,
+                                 struct tide_error *error) TIDE_WARN_UNUSED;
+enum tide_err tide_digest_decode(const struct tide_raw_record *raw, struct tide_digest *ret, struct tide_error *error) TIDE_WARN_UNUSED;
+enum tide_err tide_fence_decode(const struct tide_raw_record *raw, struct tide_fence *ret, struct tide_error *error) TIDE_WARN_UNUSED;
+
+#endif

@@ -1,0 +1,74 @@
+/* The fold: state as a deterministic function of the journal.
+ *
+ * tide_fold_entry takes the next entry and gives a decision for every event in it that asks for one. It reads no clock, opens nothing and
+ * keeps no global: the same entries give the same answers, bit for bit, in serve, replay, audit and the simulator. Entries must come in journal order, each once;
+ * a violation is our bug and panics, broken bytes are errors. */
+#ifndef TIDE_FOLD_H
+#define TIDE_FOLD_H
+
+#include "base/metric.h"
+#include "core/batch.h"
+#include "feature/policy.h"
+
+enum tide_status { TIDE_STATUS_SCORED, TIDE_STATUS_REFUSED };
+
+/* One decision. Pointers are borrowed and valid during the callback only. */
+struct tide_answer {
+  struct tide_position position;  /* of the entry */
+  uint32_t index;                 /* of the record in it */
+  const struct tide_spec *spec;
+  const struct tide_record *record; /* the event as journaled */
+  struct tide_etime time;           /* its event time (stamped if it came without) */
+  enum tide_status status;
+  bool counted, duplicate, id_conflict;
+  bool advised;                   /* decided elsewhere: the decision is for information */
+  bool features_known;            /* false for duplicates and late events: slot and derived are not filled */
+  struct tide_verdict verdict;    /* decision, by, cause, rule states (feature/policy.h) */
+  struct tide_value score;
+  const struct tide_value *slot;    /* spec->slot_count */
+  const struct tide_value *derived; /* spec->derived_count */
+  /* A duplicate carries the place of the first answer. */
+  struct tide_position first_position;
+  uint32_t first_index;
+};
+typedef void (*tide_emit_fn)(void *ctx, const struct tide_answer *answer);
+
+/* Formats "7-48213.5" and returns out. */
+#define TIDE_POSITION_TEXT 48
+const char *tide_position_text(struct tide_position position, uint32_t index, char out[TIDE_POSITION_TEXT]);
+
+/* One JSON object as SEMANTICS 10 and the replay output want it, without newline. */
+#define TIDE_ANSWER_FEATURES 1 /* with "features" {name: number|null} and "states" of those that are not fresh */
+void tide_answer_json(const struct tide_answer *answer, unsigned flags, struct tide_buf *out);
+
+struct tide_fold;
+/* An empty fold; the first record of the first entry after the fence must be a CONFIG. */
+struct tide_fold *tide_fold_new(void);
+void tide_fold_free(struct tide_fold *fold);
+
+/* Folds one entry. Errors leave the fold unusable except for free: CORRUPT, VERSION, CONFIG (a feature file that does not parse), MISMATCH (a DIGEST
+ * record that differs from this fold's: another arithmetic or a broken log). */
+enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position position, struct tide_span entry, tide_emit_fn emit, void *ctx,
+                              struct tide_error *error) TIDE_WARN_UNUSED;
+
+struct tide_position tide_fold_position(const struct tide_fold *fold);   /* of the last folded entry; {0,0} before any */
+const struct tide_spec *tide_fold_spec(const struct tide_fold *fold);    /* NULL before the first CONFIG */
+const struct tide_settings *tide_fold_settings(const struct tide_fold *fold);
+uint64_t tide_fold_cursor(const struct tide_fold *fold, uint16_t source, uint16_t partition); /* 0 when none */
+int64_t tide_fold_watermark(const struct tide_fold *fold);               /* ms; INT64_MIN before any event */
+uint64_t tide_fold_nonce(const struct tide_fold *fold);                  /* of the last fence */
+struct tide_digest tide_fold_digest(struct tide_fold *fold);             /* costs a walk over the state */
+const struct tide_metrics *tide_fold_metrics(const struct tide_fold *fold);
+/* Times each rule was true; by index in spec->rule. Shadow rules included. */
+const uint64_t *tide_fold_rule_hits(const struct tide_fold *fold);
+
+/* Snapshot: the whole state at the last folded position, in 64 shard chunks by entity key and one of globals (core/snapshot.h writes files).
+ * chunk 0..63: shards, 64: globals. */
+#define TIDE_SHARDS 64
+#define TIDE_CHUNKS (TIDE_SHARDS + 1)
+void tide_fold_save(struct tide_fold *fold, unsigned chunk, struct tide_buf *out);
+/* Into a new fold: globals (chunk 64) first, then the shards in any order. Errors: CORRUPT, VERSION, CONFIG. */
+enum tide_err tide_fold_load(struct tide_fold *fold, unsigned chunk, struct tide_span bytes, struct tide_error *error) TIDE_WARN_UNUSED;
+
+
+#endif

@@ -1,0 +1,43 @@
+/* The journal port: one totally ordered, append-only log of entries per cell.
+ *
+ * Backends (adapter/journal_*.c): memory, file, later redis. One contract suite runs on all of them. Positions are (epoch, seq), dense
+ * inside an epoch; x-0 is always a fence. An entry is opaque bytes here (core/batch.h), at most TIDE_ENTRY_MAX.
+ *
+ * The port is asynchronous so that a network backend fits: append and sync only start work, poll reports completions. What poll
+ * reports as DURABLE has reached the backend's promised durability, and only that may be acknowledged. The file backend does its work inside
+ * sync/poll on the caller's thread. */
+#ifndef TIDE_PORT_JOURNAL_H
+#define TIDE_PORT_JOURNAL_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#define TIDE_ENTRY_MAX (1u << 20)
+
+struct tide_position { uint64_t epoch, seq; };
+static inline int tide_position_cmp(struct tide_position a, struct tide_position b) {
+  if (a.epoch != b.epoch) return a.epoch < b.epoch ? -1 : 1;
+  return a.seq == b.seq ? 0 : a.seq < b.seq ? -1 : 1;
+}
+
+struct tide_journal;
+struct tide_journal_ops {
+  const char *name;
+  /* Appends one entry to the epoch; its position is known at once. Errors: STALE (a newer epoch is there), LIMIT (too long), FULL, IO. After an error nothing is appended. */
+  enum tide_err (*append)(struct tide_journal *, uint64_t epoch, struct tide_span entry, struct tide_position *ret, struct tide_error *);
+  /* Opens epoch E+1 with a fence entry at (E+1)-0: compare-and-set, exactly one opener wins. Error: STALE when the epoch exists. */
+  enum tide_err (*open_epoch)(struct tide_journal *, uint64_t epoch, struct tide_span fence, struct tide_position *ret, struct tide_error *);
+  /* Makes everything appended so far durable (fdatasync, WAIT); *ret_durable is the last durable position. */
+  enum tide_err (*sync)(struct tide_journal *, struct tide_position *ret_durable, struct tide_error *);
+  /* Reads the entry after `from` (exclusive), or at `from` (inclusive). The bytes are put into out (cleared first). Errors: END when there is none, CORRUPT, IO. */
+  enum tide_err (*read)(struct tide_journal *, struct tide_position from, bool inclusive, struct tide_buf *out, struct tide_position *ret, struct tide_error *);
+  /* First and last position; both {0,0} when empty. */
+  void (*range)(struct tide_journal *, struct tide_position *ret_first, struct tide_position *ret_last);
+  /* Removes entries before `keep` (keep itself stays) once the archive holds them. Backends may keep more (whole segments). */
+  enum tide_err (*trim)(struct tide_journal *, struct tide_position keep, struct tide_error *);
+  void (*close)(struct tide_journal *);
+};
+/* Every backend's struct begins with this. */
+struct tide_journal { const struct tide_journal_ops *ops; };
+
+#endif

@@ -1,0 +1,31 @@
+/* Decisions from rules: three-valued, in order, the stricter unknown never slipped past (contract 7, rulings 30-33). */
+#ifndef TIDE_POLICY_H
+#define TIDE_POLICY_H
+
+#include "feature/spec.h"
+
+enum tide_truth { TIDE_FALSE, TIDE_TRUE, TIDE_UNKNOWN };
+
+enum tide_by { TIDE_BY_RULE, TIDE_BY_FALLBACK, TIDE_BY_NONE /* no policy declared: features only */ };
+
+struct tide_verdict {
+  uint8_t by;              /* enum tide_by */
+  uint8_t cause;           /* enum tide_cause: why the fallback decided; none otherwise */
+  uint16_t rule;           /* index into spec->rule or spec->fallback */
+  uint16_t decision;       /* index into spec->decision */
+  uint16_t blocked_by;     /* the rule that was unknown and stricter, UINT16_MAX if none */
+  uint32_t cause_slot;     /* feature slot that made it unknown, TIDE_NONE if none */
+  uint8_t truth[TIDE_RULES_MAX]; /* enum tide_truth of every rule of spec->rule */
+};
+
+/* Judges the event in env (fields, dyn, slots, derived, score). env->rule is set by the callee. */
+void tide_policy_decide(const struct tide_spec *spec, const struct tide_env *env, struct tide_verdict *ret);
+/* The fallback's decision for a given cause, without looking at rules: late events, lost quorum, deadline. Fields and lists only. */
+void tide_policy_fallback(const struct tide_spec *spec, const struct tide_env *env, enum tide_cause cause, struct tide_verdict *ret);
+/* Code of the deciding rule ("V01", "F02", "else", "fallback.else"), never NULL. */
+const char *tide_verdict_by(const struct tide_spec *spec, const struct tide_verdict *verdict);
+/* The reason text of a rule with its values filled in. Numbers as %.6g, money with its decimals, null as "unknown". */
+struct tide_buf;
+void tide_policy_say(const struct tide_spec *spec, const struct tide_rule *rule, const struct tide_env *env, struct tide_buf *out);
+
+#endif
