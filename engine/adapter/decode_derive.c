@@ -32,7 +32,8 @@ static struct tide_span prefix(struct tide_span s, int bytes) {
 static void keep_bits(uint8_t *addr, int bytes, int bits) {
   for (int i = 0; i < bytes; i++) {
     int left = bits - i * 8;
-    if (left < 8) addr[i] = left <= 0 ? 0 : (uint8_t)(addr[i] & (0xFF << (8 - left)));
+    if (left <= 0) addr[i] = 0;
+    else if (left < 8) addr[i] &= (uint8_t)(0xFF << (8 - left));
   }
 }
 
