@@ -11,8 +11,8 @@
  * yajl_alloc costs more than parsing a small message, so the handle is kept: it is told to allow several values, and we refuse the second
  * ourselves. A newline fed after each message flushes what its lexer might still hold. After any error the handle is thrown away.
  *
- * Keys of one object are told apart by a hash set keyed by (object, key) that spans the whole message and is emptied by a stamp. Its seed is
- * random, so that a hostile message cannot be made of colliding keys; the seed changes no result. */
+ * Keys of one object are told apart by the trie node they lead to, and those that lead nowhere by a hash set keyed by (object, key) that spans the
+ * whole message and is emptied by a stamp. Its seed is random, so that a hostile message cannot be made of colliding keys; the seed changes no result. */
 #include "adapter/decode_parts.h"
 
 #include "base/utf8.h"
@@ -30,6 +30,7 @@ struct node {
   uint32_t place; /* index, or NONE */
   uint64_t hash;  /* of the key below its parent */
   struct tide_span key;
+  uint32_t seen;  /* the stamp of the last message that had it: a trie node is one place, so twice means a duplicate key */
   bool leaf;      /* nothing below it */
 };
 
@@ -311,12 +312,21 @@ static int on_key(void *ctx, const unsigned char *ptr, size_t len) {
   struct frame *f = &r->frame[r->depth];
   struct tide_span key = keep(r, (const char *)ptr, len);
   uint64_t hash = key_hash(r->seed, key);
-  /* A message that is masked may be one that was rejected for its duplicate key: every occurrence is masked. */
-  if (!r->masking && !seen_add(r, f->object, key, hash)) {
-    r->dup = key;
-    return stop(r, TIDE_E_DUPLICATE_KEY);
-  }
   f->child = f->node == NONE || r->node[f->node].leaf ? NONE : child_of(r, f->node, key, hash);
+  /* A message that is masked may be one that was rejected for its duplicate key: every occurrence is masked. */
+  if (!r->masking) {
+    bool fresh;
+    if (f->child != NONE) {
+      fresh = r->node[f->child].seen != r->stamp;
+      r->node[f->child].seen = r->stamp;
+    } else {
+      fresh = seen_add(r, f->object, key, hash);
+    }
+    if (!fresh) {
+      r->dup = key;
+      return stop(r, TIDE_E_DUPLICATE_KEY);
+    }
+  }
   token_end(r);
   return 1;
 }
@@ -415,6 +425,7 @@ static enum tide_err walk(struct tide_json_reader *r, struct tide_span bytes, st
   r->scratch_used = false;
   if (++r->stamp == 0) {
     memset(r->seen, 0, r->seen_cap * sizeof *r->seen);
+    for (uint32_t i = 0; i < r->node_count; i++) r->node[i].seen = 0;
     r->stamp = 1;
   }
   yajl_status status = yajl_parse(r->yajl, (const unsigned char *)bytes.ptr, bytes.len);

@@ -148,7 +148,7 @@ enum tide_err tide_inflate_read(struct tide_inflate *in, char *out, size_t room,
       if (flushed) return corrupt(in, "it ends too early", error);
       flushed = true;
     }
-    size_t n;
+    size_t n = 0;
     enum tide_err err = step(in, out, room, &n, error);
     if (err) return err;
     if (n) {
