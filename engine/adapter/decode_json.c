@@ -5,7 +5,7 @@
  * double. Strings without escapes are borrowed from the line, others are copied, because yajl reuses its buffer.
  *
  * Stricter than yajl, because nothing may be guessed: UTF-8 is checked by RFC 3629 before the parse (yajl's own check lets surrogates
- * and overlong forms pass, so it is switched off), escapes must not spell U+0000 or half a surrogate pair (yajl would write "?"), a key may
+ * and overlong forms pass, so it is switched off), \v and \f are not white space (to yajl they are), escapes must not spell U+0000 or half a surrogate pair (yajl would write "?"), a key may
  * stand only once in its object, the whole message is one object, at most 32 deep.
  *
  * yajl_alloc costs more than parsing a small message, so the handle is kept: it is told to allow several values, and we refuse the second
@@ -338,12 +338,22 @@ static const yajl_callbacks callbacks = {
 
 /* --- what is checked before the parse */
 
-static bool ascii(struct tide_span s) {
+/* One look at every byte: are there any beyond ASCII, any control characters? */
+static void scan(struct tide_span s, bool *ret_ascii, bool *ret_controls) {
+  uint64_t high = 0, control = 0;
   size_t i = 0;
-  uint64_t any = 0;
-  for (; i + 8 <= s.len; i += 8) any |= load(s.ptr + i, 8);
-  for (; i < s.len; i++) any |= (uint8_t)s.ptr[i];
-  return (any & UINT64_C(0x8080808080808080)) == 0;
+  for (; i + 8 <= s.len; i += 8) {
+    uint64_t v = load(s.ptr + i, 8);
+    high |= v;
+    control |= (v - UINT64_C(0x2020202020202020)) & ~v; /* top bit of a byte below 0x20 */
+  }
+  if (i < s.len) {
+    uint64_t v = load(s.ptr + i, s.len - i) | UINT64_C(0x2020202020202020) << 8 * (s.len - i);
+    high |= v;
+    control |= (v - UINT64_C(0x2020202020202020)) & ~v;
+  }
+  *ret_ascii = (high & UINT64_C(0x8080808080808080)) == 0;
+  *ret_controls = (control & UINT64_C(0x8080808080808080)) != 0;
 }
 
 static int hex4(const char *ptr, const char *limit) {
@@ -406,7 +416,11 @@ static enum tide_err fail_parse(struct tide_json_reader *r, enum tide_err code, 
 /* Walks the message; the callbacks do the work. */
 static enum tide_err walk(struct tide_json_reader *r, struct tide_span bytes, struct tide_error *error) {
   r->bytes = bytes;
-  if (!ascii(bytes) && !tide_utf8_valid(bytes)) return tide_fail_at(error, TIDE_E_UTF8, 0, 0, "", "the message is not valid UTF-8");
+  bool ascii, controls;
+  scan(bytes, &ascii, &controls);
+  if (controls && (memchr(bytes.ptr, '\v', bytes.len) || memchr(bytes.ptr, '\f', bytes.len)))
+    return tide_fail_at(error, TIDE_E_SYNTAX, 0, 0, "", "a vertical tab or form feed stands in the message");
+  if (!ascii && !tide_utf8_valid(bytes)) return tide_fail_at(error, TIDE_E_UTF8, 0, 0, "", "the message is not valid UTF-8");
   size_t at = 0;
   const char *why = bytes.len ? bad_escape(bytes, &at) : NULL;
   if (why) return tide_fail_at(error, TIDE_E_SYNTAX, 0, (int)at + 1, "", "escape at byte %zu: %s", at + 1, why);
