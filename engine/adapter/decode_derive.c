@@ -1,8 +1,8 @@
 /* Derived fields: prefix, ip_prefix, email_key, lower on raw text, and expressions over fields.
  *
- * They run while the raw text of secret fields is still at hand; a derived field that is itself secret is hashed like any other. What cannot be
- * derived (text too short, not an address) is missing, never an error: a derived field is a convenience for features, and the
- * message behind it is sound. A derived field that the message itself carries is left as it came. */
+ * They run while the raw text of secret fields is still at hand; a derived field that is itself secret is hashed like any other.
+ * What cannot be derived (text too short, not an address) is missing, never an error: a derived field is a convenience for
+ * features, and the message behind it is sound. A derived field that the message itself carries is left as it came. */
 #include "adapter/decode_parts.h"
 
 #include "feature/fields.h"

@@ -1,18 +1,21 @@
 /* One pass of yajl over a JSON line, capturing the values at the places that the feature file names.
  *
- * The pointers of all places form a trie. While yajl walks the message, a stack of at most 32 frames follows the trie; a key that leads
- * nowhere gives node NONE, and nothing below it costs more than the walk. Numbers are captured as written, so an amount never passes a
- * double. Strings without escapes are borrowed from the line, others are copied, because yajl reuses its buffer.
+ * The pointers of all places form a trie. While yajl walks the message, a stack of at most 32 frames follows the trie; a key that
+ * leads nowhere gives node NONE, and nothing below it costs more than the walk. Numbers are captured as written, so an amount
+ * never passes a double. Strings without escapes are borrowed from the line, others are copied, because yajl reuses its buffer.
  *
- * Stricter than yajl, because nothing may be guessed: UTF-8 is checked by RFC 3629 before the parse (yajl's own check lets surrogates
- * and overlong forms pass, so it is switched off), \v and \f are not white space (to yajl they are), escapes must not spell U+0000 or half a surrogate pair (yajl would write "?"), a key may
- * stand only once in its object, the whole message is one object, at most 32 deep.
+ * Stricter than yajl, because nothing may be guessed: UTF-8 is checked by RFC 3629 before the parse (yajl's own check lets
+ * surrogates and overlong forms pass, so it is switched off), \v and \f are not white space (to yajl they are), escapes must not
+ * spell U+0000 or half a surrogate pair (yajl would write "?"), a key may stand only once in its object, the whole message is one
+ * object, at most 32 deep.
  *
- * yajl_alloc costs more than parsing a small message, so the handle is kept: it is told to allow several values, and we refuse the second
- * ourselves. A newline fed after each message flushes what its lexer might still hold. After any error the handle is thrown away.
+ * yajl_alloc costs more than parsing a small message, so the handle is kept: it is told to allow several values, and we refuse
+ * the second ourselves. A newline fed after each message flushes what its lexer might still hold. After any error the handle is
+ * thrown away.
  *
- * Keys of one object are told apart by the trie node they lead to, and those that lead nowhere by a hash set keyed by (object, key) that spans the
- * whole message and is emptied by a stamp. Its seed is random, so that a hostile message cannot be made of colliding keys; the seed changes no result. */
+ * Keys of one object are told apart by the trie node they lead to, and those that lead nowhere by a hash set keyed by (object,
+ * key) that spans the whole message and is emptied by a stamp. Its seed is random, so that a hostile message cannot be made of
+ * colliding keys; the seed changes no result. */
 #include "adapter/decode_parts.h"
 
 #include "base/utf8.h"
@@ -408,7 +411,8 @@ static enum tide_err fail_parse(struct tide_json_reader *r, enum tide_err code, 
   }
   unsigned char *text = yajl_get_error(r->yajl, 0, (const unsigned char *)r->bytes.ptr, r->bytes.len);
   size_t len = text ? strcspn((const char *)text, "\n") : 0;
-  (void)tide_fail_at(error, TIDE_E_SYNTAX, 0, column, "", "not well-formed JSON at byte %d: %.*s", column, (int)len, text ? (const char *)text : "");
+  (void)tide_fail_at(error, TIDE_E_SYNTAX, 0, column, "", "not well-formed JSON at byte %d: %.*s", column, (int)len,
+                     text ? (const char *)text : "");
   if (text) yajl_free_error(r->yajl, text);
   return TIDE_E_SYNTAX;
 }
@@ -446,7 +450,8 @@ static enum tide_err walk(struct tide_json_reader *r, struct tide_span bytes, st
   if (status == yajl_status_ok) status = yajl_parse(r->yajl, (const unsigned char *)"\n", 1);
   if (TIDE_LIKELY(status == yajl_status_ok && r->done && r->code == TIDE_OK)) return TIDE_OK;
   enum tide_err code = r->code ? r->code : r->done ? TIDE_E_TRAILING : TIDE_E_SYNTAX;
-  if (status == yajl_status_ok) code = tide_fail_at(error, TIDE_E_SYNTAX, 0, (int)bytes.len, "", "the message ends before its object does");
+  if (status == yajl_status_ok)
+    code = tide_fail_at(error, TIDE_E_SYNTAX, 0, (int)bytes.len, "", "the message ends before its object does");
   else code = fail_parse(r, code, error);
   yajl_free(r->yajl);
   r->yajl = NULL;
