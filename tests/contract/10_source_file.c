@@ -119,7 +119,10 @@ static void test_several_files(void **state) {
   tide_buf_release(&gz);
   tide_buf_release(&zs);
   struct tide_source *s = open_files(path, 4);
-  static const struct { const char *text; uint64_t offset, next; } want[] = {{"a", 1, 2}, {"b", 2, 3}, {"c", 3, 5}, {"de", 4, 8}, {"f", 5, 10}, {"g", 6, 12}};
+  static const struct {
+    const char *text;
+    uint64_t offset, next;
+  } want[] = {{"a", 1, 2}, {"b", 2, 3}, {"c", 3, 5}, {"de", 4, 8}, {"f", 5, 10}, {"g", 6, 12}};
   for (int i = 0; i < 6; i++) expect(s, want[i].text, want[i].offset, want[i].next);
   const char *in;
   uint64_t line;
@@ -291,8 +294,9 @@ static void test_standard_input(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_lines),      cmocka_unit_test(test_several_files), cmocka_unit_test(test_many_lines), cmocka_unit_test(test_long_lines),
-      cmocka_unit_test(test_cut_streams), cmocka_unit_test(test_errors),       cmocka_unit_test(test_standard_input),
+      cmocka_unit_test(test_lines),          cmocka_unit_test(test_several_files), cmocka_unit_test(test_many_lines),
+      cmocka_unit_test(test_long_lines),     cmocka_unit_test(test_cut_streams),   cmocka_unit_test(test_errors),
+      cmocka_unit_test(test_standard_input),
   };
   return cmocka_run_group_tests_name("source_file", tests, make_dir, drop_dir);
 }

@@ -132,7 +132,11 @@ static void test_without_resume_begins_anew(void **state) {
 static void test_foreign_files(void **state) {
   (void)state;
   struct tide_sink *s;
-  static const char *const foreign[] = {"{\"id\":1}\n", "\n", "{\"position\":\"7\"}\n", "{\"position\":\"7-8\"}\n", "{\"position\":\"7-8.99999999999\"}\n",
+  static const char *const foreign[] = {"{\"id\":1}\n",
+                                        "\n",
+                                        "{\"position\":\"7\"}\n",
+                                        "{\"position\":\"7-8\"}\n",
+                                        "{\"position\":\"7-8.99999999999\"}\n",
                                         "{\"position\":\"-1-8.1\"}\n"};
   for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++) {
     spit(foreign[i], strlen(foreign[i]));

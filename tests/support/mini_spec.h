@@ -1,6 +1,7 @@
 /* A small feature file built by hand, for tests of the decoder that must not depend on the parser.
  *
- * Add fields with mini_field, shapes with mini_shape, mappings with mini_in; the result is a struct tide_spec whose tables live in its arena. */
+ * Add fields with mini_field, shapes with mini_shape, mappings with mini_in; the result is a struct tide_spec whose tables live
+ * in its arena. */
 #ifndef TIDE_MINI_SPEC_H
 #define TIDE_MINI_SPEC_H
 

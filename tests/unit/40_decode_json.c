@@ -246,6 +246,12 @@ static void test_structure(void **state) {
       {"{\"a\":+1}", TIDE_E_SYNTAX},
       {"{\"a\":.5}", TIDE_E_SYNTAX},
       {"{\"a\":1.}", TIDE_E_SYNTAX},
+      {"{\"a\":-01}", TIDE_E_SYNTAX},
+      {"{\"a\":-}", TIDE_E_SYNTAX},
+      {"{\"a\":1e}", TIDE_E_SYNTAX},
+      {"{\"a\":\v1}", TIDE_E_SYNTAX},
+      {"{\"a\":1\f}", TIDE_E_SYNTAX},
+      {"{\"a\"\xc2\xa0:1}", TIDE_E_SYNTAX},
       {"{\"a\":NaN}", TIDE_E_SYNTAX},
       {"{\"a\":Infinity}", TIDE_E_SYNTAX},
       {"{a:1}", TIDE_E_SYNTAX},
@@ -459,7 +465,8 @@ static void masks(struct fixture *f, const char *line, const char *want) {
 
 static void test_mask(void **state) {
   struct fixture *f = *state;
-  masks(f, "{\"card\": {\"number\" : \"4111\", \"x\":\"4\"}, \"number\":\"5\"}", "{\"card\": {\"number\" : \"***\", \"x\":\"4\"}, \"number\":\"5\"}");
+  masks(f, "{\"card\": {\"number\" : \"4111\", \"x\":\"4\"}, \"number\":\"5\"}",
+        "{\"card\": {\"number\" : \"***\", \"x\":\"4\"}, \"number\":\"5\"}");
   masks(f, "{\"card\":{\"number\":4111}}", "{\"card\":{\"number\":\"***\"}}");
   masks(f, "{\"card\":{\"number\":\"\\u0034111\\n\"},\"b\":1}", "{\"card\":{\"number\":\"***\"},\"b\":1}");
   masks(f, "{\"card\":{\"number\":{\"a\":[1,\"4111\"],\"number\":\"4111\"} ,\"z\":[]}}", "{\"card\":{\"number\":\"***\" ,\"z\":[]}}");
@@ -476,9 +483,23 @@ static void test_mask(void **state) {
 int main(void) {
 #define T(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
   const struct CMUnitTest tests[] = {
-      T(test_whole_event), T(test_numbers_as_texts_and_back), T(test_missing), T(test_stamped_when_the_time_is_optional), T(test_types),
-      T(test_amounts_are_exact), T(test_structure), T(test_depth), T(test_many_keys), T(test_long_texts), T(test_row_outcome), T(test_outcome),
-      T(test_rates), T(test_lists_and_heartbeats), T(test_secrets_never_show), T(test_rotation_and_missing_key), T(test_mask),
+      T(test_whole_event),
+      T(test_numbers_as_texts_and_back),
+      T(test_missing),
+      T(test_stamped_when_the_time_is_optional),
+      T(test_types),
+      T(test_amounts_are_exact),
+      T(test_structure),
+      T(test_depth),
+      T(test_many_keys),
+      T(test_long_texts),
+      T(test_row_outcome),
+      T(test_outcome),
+      T(test_rates),
+      T(test_lists_and_heartbeats),
+      T(test_secrets_never_show),
+      T(test_rotation_and_missing_key),
+      T(test_mask),
   };
   return cmocka_run_group_tests_name("decode_json", tests, NULL, NULL);
 }

@@ -154,7 +154,8 @@ static void test_header(void **state) {
   refused(f, "a,1,2", TIDE_E_CONFIG, "");
 }
 
-/* A shape with pointers below the top level cannot be read from columns, and says so at once; other shapes that rows cannot take do not matter. */
+/* A shape with pointers below the top level cannot be read from columns, and says so at once; other shapes that rows cannot take
+ * do not matter. */
 static void test_deep_pointers(void **state) {
   struct fixture *f = *state;
   tide_decoder_free(f->decoder);

@@ -173,8 +173,9 @@ static void test_values(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_prefix), cmocka_unit_test(test_ip_prefix),      cmocka_unit_test(test_email_key),
-                                     cmocka_unit_test(test_lower),  cmocka_unit_test(test_secret_derived), cmocka_unit_test(test_expressions),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_prefix),         cmocka_unit_test(test_ip_prefix),
+                                     cmocka_unit_test(test_email_key),      cmocka_unit_test(test_lower),
+                                     cmocka_unit_test(test_secret_derived), cmocka_unit_test(test_expressions),
                                      cmocka_unit_test(test_values)};
   return cmocka_run_group_tests_name("decode_derive", tests, NULL, NULL);
 }
