@@ -137,8 +137,9 @@ enum tide_err tide_decode_bind_header(struct tide_decoder *d, struct tide_error 
     for (uint32_t k = 0; reachable && k < s->bound_count; k++) {
       const struct tide_bound *b = &s->bound[k];
       enum tide_err err = need_column(d, s->shape, b, b->in->at, b->at, !b->optional && !b->in->dflt, error);
-      if (!err && b->currency != TIDE_NONE)
-        err = need_column(d, s->shape, b, b->in->currency, b->currency, !b->in->currency_fixed && !b->optional, error);
+      /* An amount that can come needs its currency, be it optional or not. */
+      bool priced = tide_csv_reader_column(d->csv, b->at) != TIDE_NONE && !b->in->currency_fixed;
+      if (!err && b->currency != TIDE_NONE) err = need_column(d, s->shape, b, b->in->currency, b->currency, priced, error);
       if (err) return err;
     }
   }
