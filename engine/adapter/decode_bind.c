@@ -118,7 +118,7 @@ static enum tide_err need_column(struct tide_decoder *d, const struct tide_shape
                                  const char *at, uint32_t place, bool required, struct tide_error *error) {
   if (d->place[place].segment_count > 1)
     return tide_fail_at(error, TIDE_E_CONFIG, b->in->line, b->in->column, b->name,
-                        "shape \"%s\" reads %s from %s, below the top level; a CSV row has columns only: name one", shape->name, b->name, at);
+                        "shape \"%s\" reads %s from %s, below the top level; CSV has columns only: name one", shape->name, b->name, at);
   if (!required || tide_csv_reader_column(d->csv, place) != TIDE_NONE) return TIDE_OK;
   size_t count;
   const char *const *column = tide_csv_reader_names(d->csv, &count);
