@@ -118,7 +118,7 @@ static enum tide_err need_column(struct tide_decoder *d, const struct tide_shape
                                  const char *at, uint32_t place, bool required, struct tide_error *error) {
   if (d->place[place].segment_count > 1)
     return tide_fail_at(error, TIDE_E_CONFIG, b->in->line, b->in->column, b->name,
-                        "shape \"%s\" reads %s from %s, below the top level; a CSV row has columns only: name one", shape->name, b->name, at);
+                        "shape \"%s\" reads %s from %s, below the top level; CSV has columns only: name one", shape->name, b->name, at);
   if (!required || tide_csv_reader_column(d->csv, place) != TIDE_NONE) return TIDE_OK;
   size_t count;
   const char *const *column = tide_csv_reader_names(d->csv, &count);
@@ -137,8 +137,9 @@ enum tide_err tide_decode_bind_header(struct tide_decoder *d, struct tide_error 
     for (uint32_t k = 0; reachable && k < s->bound_count; k++) {
       const struct tide_bound *b = &s->bound[k];
       enum tide_err err = need_column(d, s->shape, b, b->in->at, b->at, !b->optional && !b->in->dflt, error);
-      if (!err && b->currency != TIDE_NONE)
-        err = need_column(d, s->shape, b, b->in->currency, b->currency, !b->in->currency_fixed && !b->optional, error);
+      /* An amount that can come needs its currency, be it optional or not. */
+      bool priced = tide_csv_reader_column(d->csv, b->at) != TIDE_NONE && !b->in->currency_fixed;
+      if (!err && b->currency != TIDE_NONE) err = need_column(d, s->shape, b, b->in->currency, b->currency, priced, error);
       if (err) return err;
     }
   }

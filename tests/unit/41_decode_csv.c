@@ -186,6 +186,25 @@ static void test_shape_by_column(void **state) {
   refused(f, "label,a,,1,", TIDE_E_MISSING, "label");
 }
 
+/* An optional amount whose column is there needs the column of its currency; without the amount's column nothing is missed. */
+static void test_currency_column(void **state) {
+  struct fixture *f = *state;
+  struct tide_shape *flat = &f->spec->shape[f->spec->shape_count - 1];
+  struct tide_input_field *amount = NULL;
+  for (uint32_t i = 0; i < flat->field_count; i++)
+    if (flat->field[i].field == f->spec->f_amount) amount = &flat->field[i];
+  assert_non_null(amount);
+  amount->currency = "ccy";
+  header(f, "id,ts,pan,minor", TIDE_E_MISSING);
+  assert_non_null(strstr(error.text, "ccy"));
+  header(f, "id,ts,pan", TIDE_OK);
+  header(f, "id,ts,pan,minor,ccy", TIDE_OK);
+  ok(f, "a,1,2,700,JPY");
+  assert_true(at(f, "amount").num == 700 && at(f, "amount").exponent == 0);
+  ok(f, "a,1,2,,");
+  refused(f, "a,1,2,700,", TIDE_E_MISSING, "amount");
+}
+
 static void masks(struct fixture *f, const char *line, const char *want) {
   struct tide_buf out = TIDE_BUF_INIT;
   tide_decode_mask(f->decoder, tide_span_of(line), &out);
@@ -208,6 +227,6 @@ static void test_mask(void **state) {
 int main(void) {
 #define T(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
   const struct CMUnitTest tests[] = {T(test_row),   T(test_quotes),        T(test_counts),          T(test_header),
-                                     T(test_deep_pointers), T(test_shape_by_column), T(test_mask)};
+                                     T(test_deep_pointers), T(test_shape_by_column), T(test_currency_column), T(test_mask)};
   return cmocka_run_group_tests_name("decode_csv", tests, NULL, NULL);
 }
