@@ -50,7 +50,8 @@ struct tide_reader {
 };
 
 static inline struct tide_reader tide_reader_of(struct tide_span s) {
-  return (struct tide_reader){(const uint8_t *)s.ptr, (const uint8_t *)s.ptr + s.len, false};
+  const uint8_t *ptr = (const uint8_t *)s.ptr;
+  return (struct tide_reader){ptr, s.len ? ptr + s.len : ptr, false}; /* no arithmetic on the NULL of an empty span */
 }
 uint8_t tide_get_u8(struct tide_reader *r);
 uint16_t tide_get_u16(struct tide_reader *r);

@@ -1,0 +1,166 @@
+# Tidemark: one Makefile for everything. `make help` lists the targets.
+#
+# Objects of one compiler and sanitizer live in a directory of their own (build/obj/gcc, build/obj/gcc-address), so variants never mix.
+# Nothing is asked of the machine while this file is read: before `make deps` has run, plain `make` and `make help` still work.
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+SAN ?=
+FUZZ_SECONDS ?= 60
+CASES ?=
+SEED ?=
+
+VARIANT := $(notdir $(firstword $(CC)))$(if $(SAN),-$(SAN))
+OBJ := build/obj/$(VARIANT)
+OUT := $(if $(filter gcc,$(VARIANT)),build,build/variant/$(VARIANT))
+LIB := $(OUT)/libtidemark.a
+BIN := $(if $(wildcard engine/main.c),$(OUT)/tidemark)
+
+CPPFLAGS := -I. -Iengine -D_GNU_SOURCE
+CFLAGS := -std=c11 -O2 -g -Wall -Wextra -Werror -Wconversion -Wshadow -ffp-contract=off -fno-omit-frame-pointer $(EXTRA_CFLAGS)
+LDLIBS := -lyajl -ljansson -lyaml -lsodium -lxxhash -lzstd -lz -lpthread -lm
+FUZZ_SAN := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+
+# jemalloc would hide allocations from the sanitizers.
+ifeq ($(SAN),)
+LDLIBS += -ljemalloc
+else ifeq ($(SAN),address)
+SAN_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all
+else ifeq ($(SAN),undefined)
+SAN_FLAGS := -fsanitize=undefined -fno-sanitize-recover=all
+else ifeq ($(SAN),thread)
+SAN_FLAGS := -fsanitize=thread
+else ifeq ($(SAN),coverage)
+SAN_FLAGS := --coverage -O0
+else ifeq ($(SAN),fuzz)
+# The library under libFuzzer's instrumentation; each fuzzer brings the main function.
+SAN_FLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+else
+$(error SAN is address, undefined, thread, coverage or fuzz, not "$(SAN)")
+endif
+
+LIB_SRC := $(sort $(wildcard engine/base/*.c engine/core/*.c engine/adapter/*.c engine/http/*.c engine/cli/*.c feature/*.c model/*.c config/*.c))
+LIB_OBJ := $(LIB_SRC:%.c=$(OBJ)/%.o)
+SUPPORT_SRC := $(sort $(wildcard tests/support/*.c))
+SUPPORT_OBJ := $(SUPPORT_SRC:%.c=$(OBJ)/%.o)
+
+KINDS := unit contract golden oracle sim chaos e2e
+test_c = $(sort $(wildcard tests/$(1)/[0-9]*.c))
+test_sh = $(sort $(wildcard tests/$(1)/[0-9]*.sh))
+tests_of = $(sort $(patsubst %.c,$(OUT)/%,$(call test_c,$(1))) $(call test_sh,$(1)))
+TEST_BIN := $(foreach k,$(KINDS),$(patsubst %.c,$(OUT)/%,$(call test_c,$(k))))
+TEST_ALL := $(foreach k,$(KINDS),$(call tests_of,$(k)))
+BENCH_BIN := $(patsubst %.c,$(OUT)/%,$(sort $(wildcard bench/bench_*.c)))
+FUZZ_NAMES := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_BIN := $(FUZZ_NAMES:%=$(OUT)/tests/fuzz/%)
+RUN_TESTS := TIDE_BIN="$(CURDIR)/$(or $(BIN),build/tidemark)" TIDE_CASES="$(CASES)" TIDE_SEED="$(SEED)" sh tests/support/run.sh
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all deps run test test-unit test-build test-san lint fmt coverage fuzz fuzz-build sim oracle chaos bench docs help clean check-compile
+
+all: $(LIB) $(BIN) ## Build the library and the program (CC=clang, SAN=address|undefined|thread choose a variant)
+
+build/.gitignore:
+	@mkdir -p build && echo '*' > $@
+
+$(OBJ)/%.o: %.c | build/.gitignore
+	@mkdir -p $(@D)
+	@echo "  cc   $<"
+	@$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN_FLAGS) -MMD -MP -c -o $@ $<
+
+# The list of objects is a prerequisite: a source that was removed leaves the archive as well.
+$(OBJ)/library.list: FORCE | build/.gitignore
+	@mkdir -p $(@D)
+	@echo '$(LIB_OBJ)' | cmp -s - $@ || echo '$(LIB_OBJ)' > $@
+FORCE:
+
+$(LIB): $(LIB_OBJ) $(OBJ)/library.list
+	@mkdir -p $(@D)
+	@rm -f $@
+	@ar rcs $@ $(LIB_OBJ)
+
+$(OUT)/tidemark: $(OBJ)/engine/main.o $(LIB)
+	@echo "  link $@"
+	@$(CC) $(CFLAGS) $(SAN_FLAGS) -o $@ $(OBJ)/engine/main.o $(LIB) $(LDLIBS)
+
+$(TEST_BIN): $(OUT)/%: $(OBJ)/%.o $(SUPPORT_OBJ) $(LIB)
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) $(SAN_FLAGS) -o $@ $< $(SUPPORT_OBJ) $(LIB) -lcmocka $(LDLIBS)
+
+$(BENCH_BIN): $(OUT)/%: $(OBJ)/%.o $(LIB)
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) $(SAN_FLAGS) -o $@ $< $(LIB) $(LDLIBS)
+
+$(FUZZ_BIN): $(OUT)/%: $(OBJ)/%.o $(LIB)
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) $(FUZZ_SAN) -o $@ $< $(LIB) $(LDLIBS)
+
+deps: ## Install what is missing of config/packages.txt (Debian; without root it prints the command)
+	@sh config/deps.sh config/packages.txt
+
+run: deps all ## Generate a sample log, replay it and explain what was seen
+	@sh config/run.sh
+
+test: deps ## Build and run every test; the last line is "N passed, N failed, N skipped"
+	@MAKE='$(MAKE)' sh tests/support/suite.sh
+
+test-unit: $(call tests_of,unit) ## Only the fast tests of tests/unit
+	@$(RUN_TESTS) --total $(call tests_of,unit)
+
+test-build: all $(TEST_BIN) # every test program of this variant
+
+test-run: test-build # all tests of all kinds, without the total
+	@$(RUN_TESTS) $(TEST_ALL)
+
+test-san: $(call tests_of,unit) $(call tests_of,contract) # unit and contract tests; one case per program
+	@$(RUN_TESTS) --whole $(call tests_of,unit) $(call tests_of,contract)
+
+check-compile: all test-build # nothing but the compiler's warnings
+
+lint: ## Check layers, comments, sizes, names and format; every finding says what to do
+	@$(RUN_TESTS) --total $(sort $(wildcard tests/lint/[0-9]*))
+
+lint-run:
+	@$(RUN_TESTS) $(sort $(wildcard tests/lint/[0-9]*))
+
+fmt: ## Format the C files in place
+	@sh tests/lint/format.sh --apply
+
+coverage: ## Lines covered by the unit, contract and golden tests, per file
+	@$(MAKE) --no-print-directory SAN=coverage coverage-run
+
+coverage-run: $(call tests_of,unit) $(call tests_of,contract) $(call tests_of,golden)
+	@find $(OBJ) -name '*.gcda' -delete
+	@$(RUN_TESTS) --total $^
+	@sh tests/support/coverage.sh $(OBJ) $(LIB_SRC)
+
+fuzz: ## Fuzz every decoder for FUZZ_SECONDS (60) each
+	@$(MAKE) --no-print-directory CC=clang SAN=fuzz fuzz-run FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_TOTAL=--total
+
+fuzz-run: $(FUZZ_BIN)
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(RUN_TESTS) $(FUZZ_TOTAL) --fuzz $(FUZZ_BIN)
+
+sim: test-build ## The simulator's tests; SEED=n replays one seed
+	@$(RUN_TESTS) --total $(call tests_of,sim)
+
+oracle: test-build ## Compare with the naive recount; CASES=n for a long run
+	@$(RUN_TESTS) --total --show $(call tests_of,oracle)
+
+chaos: test-build ## Kill, tear and fill the disk under a running engine
+	@$(RUN_TESTS) --total $(call tests_of,chaos)
+
+bench: all $(BENCH_BIN) ## Print the table of measurements
+	@for b in $(BENCH_BIN); do echo "== $$b"; TIDE_BIN="$(CURDIR)/$(BIN)" $$b || exit 1; done
+
+docs: all ## Write the reference pages (options, metrics, verbs) to build/docs
+	@sh config/docs.sh
+
+help: ## This list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+
+clean: ## Remove build/
+	@rm -rf build
+
+-include $(LIB_OBJ:.o=.d) $(SUPPORT_OBJ:.o=.d) $(OBJ)/engine/main.d $(wildcard $(OBJ)/tests/*/*.d $(OBJ)/bench/*.d)

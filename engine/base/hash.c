@@ -1,0 +1,130 @@
+/* Hashes and checksums over three libraries' worth of primitives.
+ *
+ * xxHash and BLAKE2b are libxxhash's and libsodium's. CRC32C (polynomial 0x1EDC6F41, reflected 0x82F63B78, RFC 3720 appendix B.4) is
+ * ours: the instruction of SSE 4.2 where the machine has it, eight tables ("slicing by 8", Kounavis and Berry 2005) elsewhere. Both
+ * give the same bits; a test compares them. */
+#include "base/hash.h"
+
+#include <pthread.h>
+#include <sodium.h>
+#include <xxhash.h>
+
+#include "base/check.h"
+
+enum { SECRET_BYTES = 16, SLICES = 8 };
+
+static struct tide_u128 u128_of(const uint8_t bytes[SECRET_BYTES]) {
+  struct tide_u128 v = {0, 0};
+  for (unsigned i = 0; i < 8; i++) {
+    v.lo |= (uint64_t)bytes[i] << (8 * i);
+    v.hi |= (uint64_t)bytes[8 + i] << (8 * i);
+  }
+  return v;
+}
+
+uint64_t tide_hash64(const void *ptr, size_t len, uint64_t seed) {
+  return XXH3_64bits_withSeed(ptr ? ptr : "", len, seed);
+}
+
+struct tide_u128 tide_hash128(const void *ptr, size_t len, uint64_t seed) {
+  XXH128_hash_t h = XXH3_128bits_withSeed(ptr ? ptr : "", len, seed);
+  return (struct tide_u128){h.low64, h.high64};
+}
+
+/* Keyed hashing */
+
+static pthread_once_t sodium_once = PTHREAD_ONCE_INIT;
+
+/* sodium_init picks the fastest BLAKE2b of this machine; without it the portable one is used. */
+static void sodium_start(void) {
+  TIDE_CHECK(sodium_init() >= 0);
+}
+
+static void blake2b(uint8_t *out, size_t out_len, const void *in, size_t in_len, const uint8_t key[TIDE_SECRET_KEY_BYTES]) {
+  pthread_once(&sodium_once, sodium_start);
+  int rc = crypto_generichash(out, out_len, in, in_len, key, TIDE_SECRET_KEY_BYTES);
+  TIDE_CHECK(rc == 0);
+}
+
+struct tide_u128 tide_secret_hash(const struct tide_secret_key *key, struct tide_span s) {
+  uint8_t out[SECRET_BYTES];
+  blake2b(out, sizeof out, s.len ? s.ptr : "", s.len, key->bytes);
+  return u128_of(out);
+}
+
+void tide_secret_key_seal(struct tide_secret_key *key) {
+  static const char label[] = "tidemark key id";
+  uint8_t out[32];
+  blake2b(out, sizeof out, label, sizeof label - 1, key->bytes);
+  uint32_t id = (uint32_t)out[0] | (uint32_t)out[1] << 8 | (uint32_t)out[2] << 16 | (uint32_t)out[3] << 24;
+  key->id = id ? id : 1;
+}
+
+/* CRC32C */
+
+static uint32_t slices[SLICES][256];
+static pthread_once_t slices_once = PTHREAD_ONCE_INIT;
+
+static void slices_make(void) {
+  for (uint32_t i = 0; i < 256; i++) {
+    uint32_t crc = i;
+    for (int bit = 0; bit < 8; bit++) {
+      crc = crc & 1 ? (crc >> 1) ^ 0x82F63B78u : crc >> 1;
+    }
+    slices[0][i] = crc;
+  }
+  for (uint32_t i = 0; i < 256; i++) {
+    for (int k = 1; k < SLICES; k++) {
+      slices[k][i] = (slices[k - 1][i] >> 8) ^ slices[0][slices[k - 1][i] & 0xff];
+    }
+  }
+}
+
+static uint64_t load_little(const uint8_t *p) {
+  uint64_t v;
+  memcpy(&v, p, sizeof v);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+  v = __builtin_bswap64(v);
+#endif
+  return v;
+}
+
+uint32_t tide_crc32c_portable(uint32_t crc, const void *ptr, size_t len) {
+  pthread_once(&slices_once, slices_make);
+  const uint8_t *p = ptr;
+  crc = ~crc;
+  for (; len >= 8; len -= 8, p += 8) {
+    uint64_t word = load_little(p) ^ crc;
+    crc = 0;
+    for (unsigned k = 0; k < SLICES; k++) {
+      crc ^= slices[SLICES - 1 - k][(word >> (8 * k)) & 0xff];
+    }
+  }
+  for (; len > 0; len--, p++) {
+    crc = (crc >> 8) ^ slices[0][(crc ^ *p) & 0xff];
+  }
+  return ~crc;
+}
+
+#if defined(__x86_64__)
+__attribute__((target("sse4.2"))) static uint32_t crc_sse42(uint32_t crc, const uint8_t *p, size_t len) {
+  uint64_t wide = (uint32_t)~crc;
+  for (; len >= 8; len -= 8, p += 8) {
+    wide = __builtin_ia32_crc32di(wide, load_little(p));
+  }
+  uint32_t narrow = (uint32_t)wide;
+  for (; len > 0; len--, p++) {
+    narrow = __builtin_ia32_crc32qi(narrow, *p);
+  }
+  return ~narrow;
+}
+#endif
+
+uint32_t tide_crc32c(uint32_t crc, const void *ptr, size_t len) {
+#if defined(__x86_64__)
+  if (TIDE_LIKELY(__builtin_cpu_supports("sse4.2"))) {
+    return crc_sse42(crc, ptr, len);
+  }
+#endif
+  return tide_crc32c_portable(crc, ptr, len);
+}

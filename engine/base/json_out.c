@@ -1,0 +1,157 @@
+/* Writing JSON, the same bytes for the same values.
+ *
+ * No state beside the buffer: a value needs a comma unless the byte before it opens something (`{ [ : ,`), ends a line, or is not there.
+ * Our own strings end in a quote and numbers in a digit, so the last byte tells. Doubles: 15 digits always suffice to print what
+ * a person typed, 17 always suffice to read the same double back (IEEE 754, section 5.12.2); the first of 15, 16, 17 that reads back is
+ * written, and from one digit up for subnormal numbers, which have fewer. */
+#include "base/json_out.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define EXACT_MAX 9007199254740992.0 /* 2^53 */
+
+static void comma(struct tide_buf *out) {
+  if (out->len == 0) {
+    return;
+  }
+  switch (out->ptr[out->len - 1]) {
+  case '{':
+  case '[':
+  case ':':
+  case ',':
+  case '\n':
+    return;
+  default:
+    tide_buf_char(out, ',');
+  }
+}
+
+void tide_json_open(struct tide_buf *out, char bracket) {
+  TIDE_CHECK(bracket == '{' || bracket == '[');
+  comma(out);
+  tide_buf_char(out, bracket);
+}
+
+void tide_json_close(struct tide_buf *out, char bracket) {
+  TIDE_CHECK(bracket == '}' || bracket == ']');
+  tide_buf_char(out, bracket);
+}
+
+static void put_escaped(struct tide_buf *out, struct tide_span s) {
+  static const char hex[] = "0123456789abcdef";
+  tide_buf_char(out, '"');
+  size_t from = 0;
+  for (size_t i = 0; i < s.len; i++) {
+    unsigned char c = (unsigned char)s.ptr[i];
+    if (c >= 0x20 && c != '"' && c != '\\') {
+      continue;
+    }
+    tide_buf_put(out, s.ptr + from, i - from);
+    from = i + 1;
+    static const char named[] = "\"\"\\\\\bb\ff\nn\rr\tt";
+    const char *as = NULL;
+    for (size_t k = 0; k + 1 < sizeof named && !as; k += 2) {
+      if ((unsigned char)named[k] == c) {
+        as = named + k + 1;
+      }
+    }
+    if (as) {
+      tide_buf_char(out, '\\');
+      tide_buf_char(out, *as);
+    } else {
+      char code[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+      tide_buf_put(out, code, sizeof code);
+    }
+  }
+  tide_buf_put(out, s.len > from ? s.ptr + from : NULL, s.len - from);
+  tide_buf_char(out, '"');
+}
+
+void tide_json_key(struct tide_buf *out, const char *key) {
+  comma(out);
+  put_escaped(out, tide_span_of(key));
+  tide_buf_char(out, ':');
+}
+
+void tide_json_str(struct tide_buf *out, struct tide_span s) {
+  comma(out);
+  put_escaped(out, s);
+}
+
+void tide_json_cstr(struct tide_buf *out, const char *s) {
+  tide_json_str(out, tide_span_of(s));
+}
+
+/* Decimal digits of v, at least `width` of them, into the end of text; returns where they begin. */
+static char *digits(unsigned __int128 v, int width, char *end) {
+  do {
+    *--end = (char)('0' + (int)(v % 10));
+    v /= 10;
+    width--;
+  } while (v > 0 || width > 0);
+  return end;
+}
+
+void tide_json_int(struct tide_buf *out, int64_t v) {
+  comma(out);
+  char text[24], *end = text + sizeof text;
+  char *from = digits(v < 0 ? -(unsigned __int128)v : (unsigned __int128)v, 1, end);
+  if (v < 0) {
+    *--from = '-';
+  }
+  tide_buf_put(out, from, (size_t)(end - from));
+}
+
+void tide_json_double(struct tide_buf *out, double v) {
+  TIDE_CHECK(isfinite(v));
+  if (fabs(v) <= EXACT_MAX && trunc(v) == v) {
+    tide_json_int(out, (int64_t)v); /* -0.0 comes out as 0: equal values, equal bytes */
+    return;
+  }
+  comma(out);
+  char text[40];
+  int len = 0;
+  for (int precision = isnormal(v) ? 15 : 1; precision <= 17; precision++) {
+    len = snprintf(text, sizeof text, "%.*g", precision, v);
+    if (strtod(text, NULL) == v) {
+      break;
+    }
+  }
+  tide_buf_put(out, text, (size_t)len);
+}
+
+void tide_json_money(struct tide_buf *out, __int128 minor, int exponent) {
+  TIDE_CHECK(exponent >= 0 && exponent <= 18);
+  comma(out);
+  char text[64], *end = text + sizeof text;
+  unsigned __int128 v = minor < 0 ? -(unsigned __int128)minor : (unsigned __int128)minor;
+  char *from = digits(v, exponent + 1, end); /* at least one digit before the point */
+  if (minor < 0) {
+    tide_buf_char(out, '-');
+  }
+  size_t len = (size_t)(end - from), whole = len - (size_t)exponent;
+  tide_buf_put(out, from, whole);
+  if (exponent > 0) {
+    tide_buf_char(out, '.');
+    tide_buf_put(out, from + whole, (size_t)exponent);
+  }
+}
+
+void tide_json_bool(struct tide_buf *out, bool v) {
+  comma(out);
+  tide_buf_str(out, v ? "true" : "false");
+}
+
+void tide_json_null(struct tide_buf *out) {
+  comma(out);
+  tide_buf_str(out, "null");
+}
+
+void tide_json_raw(struct tide_buf *out, struct tide_span json) {
+  TIDE_CHECK(json.len > 0);
+  comma(out);
+  tide_buf_put(out, json.ptr, json.len);
+}
