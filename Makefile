@@ -58,7 +58,8 @@ RUN_TESTS := TIDE_BIN="$(CURDIR)/$(or $(BIN),build/tidemark)" TIDE_CASES="$(CASE
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps run test test-unit test-build test-san lint fmt coverage fuzz fuzz-build sim oracle chaos bench docs help clean check-compile
+.PHONY: all deps run test test-unit test-build test-only test-san test-san-build lint lint-run fmt coverage coverage-run fuzz fuzz-build fuzz-run sim oracle \
+  chaos bench docs help clean FORCE
 
 all: $(LIB) $(BIN) ## Build the library and the program (CC=clang, SAN=address|undefined|thread choose a variant)
 
@@ -111,13 +112,13 @@ test-unit: $(call tests_of,unit) ## Only the fast tests of tests/unit
 
 test-build: all $(TEST_BIN) # every test program of this variant
 
-test-run: test-build # all tests of all kinds, without the total
+test-only:
 	@$(RUN_TESTS) $(TEST_ALL)
 
-test-san: $(call tests_of,unit) $(call tests_of,contract) # unit and contract tests; one case per program
-	@$(RUN_TESTS) --whole $(call tests_of,unit) $(call tests_of,contract)
+test-san-build: $(call tests_of,unit) $(call tests_of,contract)
 
-check-compile: all test-build # nothing but the compiler's warnings
+test-san: # one case per program; a program that does not build is a failed case, so no prerequisites
+	@$(RUN_TESTS) --whole $(call tests_of,unit) $(call tests_of,contract)
 
 lint: ## Check layers, comments, sizes, names and format; every finding says what to do
 	@$(RUN_TESTS) --total $(sort $(wildcard tests/lint/[0-9]*))
@@ -137,9 +138,12 @@ coverage-run: $(call tests_of,unit) $(call tests_of,contract) $(call tests_of,go
 	@sh tests/support/coverage.sh $(OBJ) $(LIB_SRC)
 
 fuzz: ## Fuzz every decoder for FUZZ_SECONDS (60) each
+	@$(MAKE) --no-print-directory CC=clang SAN=fuzz fuzz-build
 	@$(MAKE) --no-print-directory CC=clang SAN=fuzz fuzz-run FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_TOTAL=--total
 
-fuzz-run: $(FUZZ_BIN)
+fuzz-build: $(FUZZ_BIN)
+
+fuzz-run:
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(RUN_TESTS) $(FUZZ_TOTAL) --fuzz $(FUZZ_BIN)
 
 sim: test-build ## The simulator's tests; SEED=n replays one seed
@@ -158,7 +162,7 @@ docs: all ## Write the reference pages (options, metrics, verbs) to build/docs
 	@sh config/docs.sh
 
 help: ## This list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@@\2/p' Makefile | awk -F'@@' '{printf "%-18s %s\n", $$1, $$2}'
 
 clean: ## Remove build/
 	@rm -rf build

@@ -1,0 +1,51 @@
+#!/bin/sh
+# The whole of `make test`: build, lint, every test, short fuzzing, sanitizers, the second compiler; then one line with the sum.
+#
+# Steps run in this order and each one runs even if the one before failed, so one run shows everything that is wrong. A step without
+# test cases of its own (a build, a fuzzer, a program under a sanitizer) counts as one case. The last line, alone, is
+# "N passed, N failed, N skipped"; the exit code is 1 if a case failed or none ran.
+set -u
+make=${MAKE:-make}
+jobs=-j$(nproc)
+mkdir -p build/test
+printf '*\n' >build/.gitignore
+TIDE_COUNTS=$(pwd)/build/test/counts
+export TIDE_COUNTS
+: >"$TIDE_COUNTS"
+
+headline() {
+  printf '\n== %s\n' "$1"
+}
+
+step() { # NAME COMMAND...: one case
+  name=$1
+  shift
+  log=build/test/$(echo "$name" | tr ' ' '_').log
+  if "$@" >"$log" 2>&1; then
+    printf 'ok    %s\n' "$name"
+    echo "1 0 0" >>"$TIDE_COUNTS"
+  else
+    printf 'FAIL  %s\n' "$name"
+    tail -n 60 "$log" | sed 's/^/      /'
+    echo "0 1 0" >>"$TIDE_COUNTS"
+  fi
+}
+
+headline "build"
+step "build with gcc" $make --no-print-directory -k $jobs CC=gcc SAN= all test-build
+headline "lint"
+$make --no-print-directory lint-run
+headline "tests"
+$make --no-print-directory -k CC=gcc SAN= test-only
+headline "fuzzers, a few seconds each"
+step "build the fuzzers" $make --no-print-directory -k $jobs CC=clang SAN=fuzz fuzz-build
+$make --no-print-directory CC=clang SAN=fuzz FUZZ_SECONDS="${FUZZ_SECONDS:-3}" fuzz-run
+headline "unit and contract tests under AddressSanitizer and UBSan"
+step "build with sanitizers" $make --no-print-directory -k $jobs CC=gcc SAN=address test-san-build
+$make --no-print-directory CC=gcc SAN=address test-san
+headline "clang"
+step "build with clang" $make --no-print-directory -k $jobs CC=clang SAN= all test-build
+
+printf '\n'
+awk '{ p += $1; f += $2; s += $3 }
+  END { printf "%d passed, %d failed, %d skipped\n", p, f, s; exit (f > 0 || p == 0) }' "$TIDE_COUNTS"
