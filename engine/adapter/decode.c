@@ -1,8 +1,9 @@
 /* The decoder: from a message's captures to its records. See decode.h for the promise and decode_parts.h for the files.
  *
- * Per message: read (JSON or CSV) fills one capture per place; the shape is picked; every bound field of the shape is converted into
- * record[0], outcome columns into an outcome beside it; derived fields follow while the raw texts are still there. Records are built in the decoder
- * and copied out only when everything was right. Raw texts are borrowed from the message or the scratch arena and forgotten with the next one. */
+ * Per message: read (JSON or CSV) fills one capture per place; the shape is picked; every bound field of the shape is converted
+ * into record[0], outcome columns into an outcome beside it; derived fields follow while the raw texts are still there. Records
+ * are built in the decoder and copied out only when everything was right. Raw texts are borrowed from the message or the scratch
+ * arena and forgotten with the next one. */
 #include "adapter/decode_parts.h"
 
 #include "base/num.h"
@@ -13,8 +14,8 @@ enum tide_err tide_decoder_new(const struct tide_decode_options *options, struct
   const struct tide_spec *spec = options->spec;
   for (uint32_t i = 0; i < spec->field_count && !options->key; i++) {
     if (spec->field[i].secret)
-      return tide_fail_at(error, TIDE_E_CONFIG, 0, 0, spec->field[i].name, "%s is secret (`event: key:`), but there is no hash key; give a key file",
-                          spec->field[i].name);
+      return tide_fail_at(error, TIDE_E_CONFIG, 0, 0, spec->field[i].name,
+                          "%s is secret (`event: key:`), but there is no hash key; give a key file", spec->field[i].name);
   }
   TIDE_CHECK(!options->key || options->key->id != 0); /* sealed */
   struct tide_decoder *d = tide_alloc(sizeof *d);
@@ -56,14 +57,16 @@ static const struct tide_bound_shape *pick(const struct tide_decoder *d) {
     if (s->when == TIDE_NONE) continue;
     const struct tide_capture *cap = &d->capture[s->when];
     bool text = cap->kind == TIDE_CAP_TEXT || cap->kind == TIDE_CAP_NUMBER;
-    if ((text && tide_span_is(cap->text, s->shape->when_value)) || (cap->kind == TIDE_CAP_TRUE && strcmp(s->shape->when_value, "true") == 0) ||
+    if ((text && tide_span_is(cap->text, s->shape->when_value)) ||
+        (cap->kind == TIDE_CAP_TRUE && strcmp(s->shape->when_value, "true") == 0) ||
         (cap->kind == TIDE_CAP_FALSE && strcmp(s->shape->when_value, "false") == 0))
       return s;
   }
   return d->base == TIDE_NONE ? NULL : &d->shape[d->base];
 }
 
-static enum tide_err list_of(struct tide_decoder *d, const struct tide_bound *b, struct tide_span text, uint32_t *ret, struct tide_error *error) {
+static enum tide_err list_of(struct tide_decoder *d, const struct tide_bound *b, struct tide_span text, uint32_t *ret,
+                             struct tide_error *error) {
   const char *name[256];
   size_t count = 0;
   for (uint32_t i = 0; i < d->spec->list_count; i++) {
@@ -85,7 +88,8 @@ static enum tide_err extra(struct tide_decoder *d, const struct tide_bound *b, s
       int exponent;
       enum tide_err err = tide_currency_get(text, record->rate.currency, &exponent);
       if (err)
-        return tide_fail_at(error, err, 0, 0, b->name, "\"%.*s\" is not a currency of ISO 4217", TIDE_SPAN_FMT(tide_decode_shown(b, text)));
+        return tide_fail_at(error, err, 0, 0, b->name, "\"%.*s\" is not a currency of ISO 4217",
+                            TIDE_SPAN_FMT(tide_decode_shown(b, text)));
       return TIDE_OK;
     }
     case TIDE_XTRA_RATE: return tide_decode_rate(b, text, &record->rate.rate_e10, error);
@@ -120,14 +124,16 @@ static enum tide_err check(const struct tide_decoder *d, const struct tide_recor
   switch ((enum tide_record_type)record->type) {
     case TIDE_REC_OUTCOME:
       if (!record->outcome.set)
-        return tide_fail_at(error, TIDE_E_MISSING, 0, 0, "result", "the outcome sets no column (result, reason, reversed, refunded, disputed, label, amount_now)");
+        return tide_fail_at(error, TIDE_E_MISSING, 0, 0, "result",
+                            "the outcome sets no column (result, reason, reversed, refunded, disputed, label, amount_now)");
       break;
     case TIDE_REC_RATE:
       if (!record->rate.currency[0]) return tide_fail_at(error, TIDE_E_MISSING, 0, 0, "currency", "the rate record has no currency");
       if (!record->rate.rate_e10) return tide_fail_at(error, TIDE_E_MISSING, 0, 0, "rate", "the rate record has no rate");
       break;
     case TIDE_REC_LIST: {
-      if (record->list.list == TIDE_NONE) return tide_fail_at(error, TIDE_E_MISSING, 0, 0, "list", "the list record does not name its list");
+      if (record->list.list == TIDE_NONE)
+        return tide_fail_at(error, TIDE_E_MISSING, 0, 0, "list", "the list record does not name its list");
       const struct tide_list *list = &spec->list[record->list.list];
       if (list->ref == TIDE_NONE) break;
       const char *name = list->is_entity ? spec->entity[list->ref].name : spec->field[list->ref].name;
@@ -163,7 +169,8 @@ static void clear_record(const struct tide_spec *spec, struct tide_record *recor
   record->list.list = TIDE_NONE;
 }
 
-static enum tide_err build(struct tide_decoder *d, const struct tide_bound_shape *s, struct tide_record *record, struct tide_error *error) {
+static enum tide_err build(struct tide_decoder *d, const struct tide_bound_shape *s, struct tide_record *record,
+                           struct tide_error *error) {
   const struct tide_spec *spec = d->spec;
   clear_record(spec, record);
   record->type = s->shape->type;
@@ -189,7 +196,8 @@ static enum tide_err build(struct tide_decoder *d, const struct tide_bound_shape
   return check(d, record, error);
 }
 
-enum tide_err tide_decode(struct tide_decoder *d, struct tide_span bytes, struct tide_record ret[2], int *ret_count, struct tide_error *error) {
+enum tide_err tide_decode(struct tide_decoder *d, struct tide_span bytes, struct tide_record ret[2], int *ret_count,
+                          struct tide_error *error) {
   if (d->scratch_used) tide_arena_reset(&d->scratch);
   d->scratch_used = false;
   enum tide_err err = d->csv ? tide_csv_reader_read(d->csv, bytes, d->capture, &d->scratch, &d->scratch_used, error)
@@ -200,7 +208,8 @@ enum tide_err tide_decode(struct tide_decoder *d, struct tide_span bytes, struct
   }
   const struct tide_bound_shape *shape = pick(d);
   if (!shape)
-    return tide_fail_at(error, TIDE_E_UNKNOWN_NAME, 0, 0, "", "no shape under `inputs:` has a `when` that matches this message, and there is no shape \"default\"");
+    return tide_fail_at(error, TIDE_E_UNKNOWN_NAME, 0, 0, "",
+                        "no shape under `inputs:` has a `when` that matches this message, and there is no shape \"default\"");
   struct tide_record *first = &d->record;
   err = build(d, shape, first, error);
   if (err) return err;

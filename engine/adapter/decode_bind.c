@@ -27,10 +27,13 @@ static const char *unescape(struct tide_arena *arena, struct tide_span s, struct
   return out;
 }
 
-static enum tide_err place_of(struct tide_decoder *d, const char *at, const char *name, int line, int column, uint32_t *ret, struct tide_error *error) {
+static enum tide_err place_of(struct tide_decoder *d, const char *at, const char *name, int line, int column, uint32_t *ret,
+                              struct tide_error *error) {
   struct tide_place place = {.segment = tide_arena_alloc(&d->arena, TIDE_DEPTH_MAX * sizeof *place.segment)};
   if (at[0] != '/') {
-    if (!at[0]) return tide_fail_at(error, TIDE_E_CONFIG, line, column, name, "the place of %s is empty; write /member or a column name", name);
+    if (!at[0])
+      return tide_fail_at(error, TIDE_E_CONFIG, line, column, name, "the place of %s is empty; write /member or a column name",
+                          name);
     place.segment[place.segment_count++] = tide_span_of(tide_arena_strdup(&d->arena, tide_span_of(at)));
   }
   for (const char *p = at; *p == '/';) {
@@ -57,13 +60,15 @@ static enum tide_err place_of(struct tide_decoder *d, const char *at, const char
   return TIDE_OK;
 }
 
-static enum tide_err bind_field(struct tide_decoder *d, const struct tide_shape *shape, const struct tide_input_field *in, struct tide_bound *b,
-                                struct tide_error *error) {
+static enum tide_err bind_field(struct tide_decoder *d, const struct tide_shape *shape, const struct tide_input_field *in,
+                                struct tide_bound *b, struct tide_error *error) {
   const struct tide_spec *spec = d->spec;
   TIDE_CHECK((in->field != TIDE_NONE) + (in->dyn != TIDE_NONE) + (in->extra != TIDE_NONE) == 1);
   TIDE_CHECK(in->field == TIDE_NONE || in->field < spec->field_count);
   *b = (struct tide_bound){.in = in, .currency = TIDE_NONE, .optional = in->optional};
-  b->name = in->field != TIDE_NONE ? spec->field[in->field].name : in->dyn != TIDE_NONE ? tide_dyn_name((enum tide_dyn)in->dyn) : extra_name[in->extra];
+  b->name = in->field != TIDE_NONE ? spec->field[in->field].name
+            : in->dyn != TIDE_NONE ? tide_dyn_name((enum tide_dyn)in->dyn)
+                                   : extra_name[in->extra];
   /* A history row without a result is a pending transaction; a list record carries only the fields of its own list. */
   if (shape->type == TIDE_REC_EVENT && in->dyn != TIDE_NONE) b->optional = true;
   if (shape->type == TIDE_REC_LIST && in->field != TIDE_NONE) b->optional = true;
@@ -101,19 +106,19 @@ enum tide_err tide_decode_bind(struct tide_decoder *d, struct tide_error *error)
     for (uint32_t k = 0; k < d->shape[i].bound_count; k++) d->shape[i].bound[k].secret = d->place[d->shape[i].bound[k].at].secret;
   if (d->base == TIDE_NONE && (d->options.shape || whens == 0)) {
     const char *near = tide_nearest(tide_span_of(base), name, name_count);
-    return tide_fail_at(error, TIDE_E_CONFIG, 0, 0, "inputs", "the feature file has no shape \"%s\" under `inputs:`%s%s%s", base, near ? "; did you mean \"" : "",
-                        near ? near : "", near ? "\"?" : "");
+    return tide_fail_at(error, TIDE_E_CONFIG, 0, 0, "inputs", "the feature file has no shape \"%s\" under `inputs:`%s%s%s", base,
+                        near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
   }
   return TIDE_OK;
 }
 
 /* --- the CSV header */
 
-static enum tide_err need_column(struct tide_decoder *d, const struct tide_shape *shape, const struct tide_bound *b, const char *at, uint32_t place,
-                                 bool required, struct tide_error *error) {
+static enum tide_err need_column(struct tide_decoder *d, const struct tide_shape *shape, const struct tide_bound *b,
+                                 const char *at, uint32_t place, bool required, struct tide_error *error) {
   if (d->place[place].segment_count > 1)
     return tide_fail_at(error, TIDE_E_CONFIG, b->in->line, b->in->column, b->name,
-                        "shape \"%s\" reads %s from %s, which is below the top level; a CSV row has columns only: give a column name", shape->name, b->name, at);
+                        "shape \"%s\" reads %s from %s, below the top level; CSV has columns only: name one", shape->name, b->name, at);
   if (!required || tide_csv_reader_column(d->csv, place) != TIDE_NONE) return TIDE_OK;
   size_t count;
   const char *const *column = tide_csv_reader_names(d->csv, &count);
@@ -132,7 +137,9 @@ enum tide_err tide_decode_bind_header(struct tide_decoder *d, struct tide_error 
     for (uint32_t k = 0; reachable && k < s->bound_count; k++) {
       const struct tide_bound *b = &s->bound[k];
       enum tide_err err = need_column(d, s->shape, b, b->in->at, b->at, !b->optional && !b->in->dflt, error);
-      if (!err && b->currency != TIDE_NONE) err = need_column(d, s->shape, b, b->in->currency, b->currency, !b->in->currency_fixed && !b->optional, error);
+      /* An amount that can come needs its currency, be it optional or not. */
+      bool priced = tide_csv_reader_column(d->csv, b->at) != TIDE_NONE && !b->in->currency_fixed;
+      if (!err && b->currency != TIDE_NONE) err = need_column(d, s->shape, b, b->in->currency, b->currency, priced, error);
       if (err) return err;
     }
   }

@@ -37,7 +37,8 @@ static enum tide_err quoted(struct cursor *c, uint32_t index, struct cell *ret, 
   for (;;) {
     p = memchr(p, '"', (size_t)(c->limit - p));
     if (!p)
-      return tide_fail_at(error, TIDE_E_SYNTAX, 0, 0, "", "the quote that opens cell %u is not closed on this line; line breaks inside cells are not supported",
+      return tide_fail_at(error, TIDE_E_SYNTAX, 0, 0, "",
+                          "the quote that opens cell %u is not closed on this line; line breaks inside cells are not supported",
                           index + 1);
     if (p + 1 < c->limit && p[1] == '"') {
       doubled = true;
@@ -103,7 +104,8 @@ void tide_csv_reader_free(struct tide_csv_reader *r) {
 
 enum tide_err tide_csv_reader_header(struct tide_csv_reader *r, struct tide_span line, struct tide_error *error) {
   TIDE_CHECK(r->name == NULL); /* once, before any row */
-  if (line.len >= 3 && memcmp(line.ptr, "\xEF\xBB\xBF", 3) == 0) line = (struct tide_span){line.ptr + 3, line.len - 3}; /* spreadsheets write a BOM */
+  if (line.len >= 3 && memcmp(line.ptr, "\xEF\xBB\xBF", 3) == 0)
+    line = (struct tide_span){line.ptr + 3, line.len - 3}; /* spreadsheets write a BOM */
   enum tide_err err = check_bytes(line, error);
   if (err) return err;
   const char **name = tide_arena_alloc(&r->arena, COLUMNS_MAX * sizeof *name);
@@ -119,8 +121,8 @@ enum tide_err tide_csv_reader_header(struct tide_csv_reader *r, struct tide_span
     if (count == COLUMNS_MAX) return tide_fail_at(error, TIDE_E_SYNTAX, 0, 0, "", "the header has more than %d columns", COLUMNS_MAX);
     for (uint32_t i = 0; i < count; i++) {
       if (tide_span_is(text, name[i]))
-        return tide_fail_at(error, TIDE_E_DUPLICATE_KEY, 0, 0, "", "the header names column \"%.*s\" twice (%u and %u)", TIDE_SPAN_FMT(shown), i + 1,
-                            count + 1);
+        return tide_fail_at(error, TIDE_E_DUPLICATE_KEY, 0, 0, "", "the header names column \"%.*s\" twice (%u and %u)",
+                            TIDE_SPAN_FMT(shown), i + 1, count + 1);
     }
     name[count] = tide_arena_strdup(&r->arena, text);
     place_of[count++] = TIDE_NONE;
@@ -151,11 +153,12 @@ const char *const *tide_csv_reader_names(const struct tide_csv_reader *r, size_t
 }
 
 static enum tide_err fail_count(const struct tide_csv_reader *r, uint32_t count, bool more, struct tide_error *error) {
-  return tide_fail_at(error, TIDE_E_SYNTAX, 0, 0, "", "the row has %s%u cells, the header has %u columns", more ? "at least " : "", count, r->column_count);
+  return tide_fail_at(error, TIDE_E_SYNTAX, 0, 0, "", "the row has %s%u cells, the header has %u columns",
+                      more ? "at least " : "", count, r->column_count);
 }
 
-enum tide_err tide_csv_reader_read(struct tide_csv_reader *r, struct tide_span bytes, struct tide_capture *capture, struct tide_arena *scratch,
-                                   bool *scratch_used, struct tide_error *error) {
+enum tide_err tide_csv_reader_read(struct tide_csv_reader *r, struct tide_span bytes, struct tide_capture *capture,
+                                   struct tide_arena *scratch, bool *scratch_used, struct tide_error *error) {
   *scratch_used = false;
   if (!r->name) return tide_fail_at(error, TIDE_E_CONFIG, 0, 0, "", "a CSV row came before the header row");
   enum tide_err err = check_bytes(bytes, error);

@@ -1,15 +1,14 @@
 /* Derived fields: prefix, ip_prefix, email_key, lower on raw text, and expressions over fields.
  *
- * They run while the raw text of secret fields is still at hand; a derived field that is itself secret is hashed like any other. What cannot be
- * derived (text too short, not an address) is missing, never an error: a derived field is a convenience for features, and the
- * message behind it is sound. A derived field that the message itself carries is left as it came. */
+ * They run while the raw text of secret fields is still at hand; a derived field that is itself secret is hashed like any other.
+ * What cannot be derived (text too short, not an address) is missing, never an error: a derived field is a convenience for
+ * features, and the message behind it is sound. A derived field that the message itself carries is left as it came. */
 #include "adapter/decode_parts.h"
 
 #include "feature/fields.h"
 
 #include <arpa/inet.h>
 #include <math.h>
-#include <stdio.h>
 
 #define OUT_MAX 320 /* the longest e-mail address is 254 */
 
@@ -32,8 +31,18 @@ static struct tide_span prefix(struct tide_span s, int bytes) {
 static void keep_bits(uint8_t *addr, int bytes, int bits) {
   for (int i = 0; i < bytes; i++) {
     int left = bits - i * 8;
-    if (left < 8) addr[i] = left <= 0 ? 0 : (uint8_t)(addr[i] & (0xFF << (8 - left)));
+    if (left <= 0) addr[i] = 0;
+    else if (left < 8) addr[i] &= (uint8_t)(0xFF << (8 - left));
   }
+}
+
+/* 0..999 in decimal; returns its length. */
+static size_t put_small(char *out, unsigned v) {
+  size_t len = 0;
+  if (v >= 100) out[len++] = (char)('0' + v / 100);
+  if (v >= 10) out[len++] = (char)('0' + v / 10 % 10);
+  out[len++] = (char)('0' + v % 10);
+  return len;
 }
 
 /* "203.0.113.0/24", "2001:db8::/56" (RFC 5952 text, as inet_ntop writes it). An IPv4-mapped IPv6 address is its IPv4 address. */
@@ -53,9 +62,19 @@ static struct tide_span ip_prefix(struct tide_span s, int v4_bits, int v6_bits, 
   }
   int bits = family == AF_INET ? v4_bits : v6_bits;
   keep_bits(addr, family == AF_INET ? 4 : 16, bits);
-  if (!inet_ntop(family, addr, text, sizeof text)) return (struct tide_span){0};
-  int len = snprintf(out, OUT_MAX, "%s/%d", text, bits);
-  return (struct tide_span){out, (size_t)len};
+  size_t len = 0;
+  if (family == AF_INET) { /* by hand: inet_ntop goes through printf, and this runs for every event */
+    for (int i = 0; i < 4; i++) {
+      if (i) out[len++] = '.';
+      len += put_small(out + len, addr[i]);
+    }
+  } else {
+    if (!inet_ntop(AF_INET6, addr, out, OUT_MAX)) return (struct tide_span){0};
+    len = strlen(out);
+  }
+  out[len++] = '/';
+  len += put_small(out + len, (unsigned)bits);
+  return (struct tide_span){out, len};
 }
 
 /* One mailbox, one key: lower case, no "+tag", and for Gmail no dots and one domain name. Other providers mean their dots. */

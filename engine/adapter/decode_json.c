@@ -1,18 +1,21 @@
 /* One pass of yajl over a JSON line, capturing the values at the places that the feature file names.
  *
- * The pointers of all places form a trie. While yajl walks the message, a stack of at most 32 frames follows the trie; a key that leads
- * nowhere gives node NONE, and nothing below it costs more than the walk. Numbers are captured as written, so an amount never passes a
- * double. Strings without escapes are borrowed from the line, others are copied, because yajl reuses its buffer.
+ * The pointers of all places form a trie. While yajl walks the message, a stack of at most 32 frames follows the trie; a key that
+ * leads nowhere gives node NONE, and nothing below it costs more than the walk. Numbers are captured as written, so an amount
+ * never passes a double. Strings without escapes are borrowed from the line, others are copied, because yajl reuses its buffer.
  *
- * Stricter than yajl, because nothing may be guessed: UTF-8 is checked by RFC 3629 before the parse (yajl's own check lets surrogates
- * and overlong forms pass, so it is switched off), escapes must not spell U+0000 or half a surrogate pair (yajl would write "?"), a key may
- * stand only once in its object, the whole message is one object, at most 32 deep.
+ * Stricter than yajl, because nothing may be guessed: UTF-8 is checked by RFC 3629 before the parse (yajl's own check lets
+ * surrogates and overlong forms pass, so it is switched off), \v and \f are not white space (to yajl they are), escapes must not
+ * spell U+0000 or half a surrogate pair (yajl would write "?"), a key may stand only once in its object, the whole message is one
+ * object, at most 32 deep.
  *
- * yajl_alloc costs more than parsing a small message, so the handle is kept: it is told to allow several values, and we refuse the second
- * ourselves. A newline fed after each message flushes what its lexer might still hold. After any error the handle is thrown away.
+ * yajl_alloc costs more than parsing a small message, so the handle is kept: it is told to allow several values, and we refuse
+ * the second ourselves. A newline fed after each message flushes what its lexer might still hold. After any error the handle is
+ * thrown away.
  *
- * Keys of one object are told apart by a hash set keyed by (object, key) that spans the whole message and is emptied by a stamp. Its seed is
- * random, so that a hostile message cannot be made of colliding keys; the seed changes no result. */
+ * Keys of one object are told apart by the trie node they lead to, and those that lead nowhere by a hash set keyed by (object,
+ * key) that spans the whole message and is emptied by a stamp. Its seed is random, so that a hostile message cannot be made of
+ * colliding keys; the seed changes no result. */
 #include "adapter/decode_parts.h"
 
 #include "base/utf8.h"
@@ -30,6 +33,7 @@ struct node {
   uint32_t place; /* index, or NONE */
   uint64_t hash;  /* of the key below its parent */
   struct tide_span key;
+  uint32_t seen;  /* the stamp of the last message that had it: a trie node is one place, so twice means a duplicate key */
   bool leaf;      /* nothing below it */
 };
 
@@ -311,12 +315,21 @@ static int on_key(void *ctx, const unsigned char *ptr, size_t len) {
   struct frame *f = &r->frame[r->depth];
   struct tide_span key = keep(r, (const char *)ptr, len);
   uint64_t hash = key_hash(r->seed, key);
-  /* A message that is masked may be one that was rejected for its duplicate key: every occurrence is masked. */
-  if (!r->masking && !seen_add(r, f->object, key, hash)) {
-    r->dup = key;
-    return stop(r, TIDE_E_DUPLICATE_KEY);
-  }
   f->child = f->node == NONE || r->node[f->node].leaf ? NONE : child_of(r, f->node, key, hash);
+  /* A message that is masked may be one that was rejected for its duplicate key: every occurrence is masked. */
+  if (!r->masking) {
+    bool fresh;
+    if (f->child != NONE) {
+      fresh = r->node[f->child].seen != r->stamp;
+      r->node[f->child].seen = r->stamp;
+    } else {
+      fresh = seen_add(r, f->object, key, hash);
+    }
+    if (!fresh) {
+      r->dup = key;
+      return stop(r, TIDE_E_DUPLICATE_KEY);
+    }
+  }
   token_end(r);
   return 1;
 }
@@ -328,12 +341,22 @@ static const yajl_callbacks callbacks = {
 
 /* --- what is checked before the parse */
 
-static bool ascii(struct tide_span s) {
+/* One look at every byte: are there any beyond ASCII, any control characters? */
+static void scan(struct tide_span s, bool *ret_ascii, bool *ret_controls) {
+  uint64_t high = 0, control = 0;
   size_t i = 0;
-  uint64_t any = 0;
-  for (; i + 8 <= s.len; i += 8) any |= load(s.ptr + i, 8);
-  for (; i < s.len; i++) any |= (uint8_t)s.ptr[i];
-  return (any & UINT64_C(0x8080808080808080)) == 0;
+  for (; i + 8 <= s.len; i += 8) {
+    uint64_t v = load(s.ptr + i, 8);
+    high |= v;
+    control |= (v - UINT64_C(0x2020202020202020)) & ~v; /* top bit of a byte below 0x20 */
+  }
+  if (i < s.len) {
+    uint64_t v = load(s.ptr + i, s.len - i) | UINT64_C(0x2020202020202020) << 8 * (s.len - i);
+    high |= v;
+    control |= (v - UINT64_C(0x2020202020202020)) & ~v;
+  }
+  *ret_ascii = (high & UINT64_C(0x8080808080808080)) == 0;
+  *ret_controls = (control & UINT64_C(0x8080808080808080)) != 0;
 }
 
 static int hex4(const char *ptr, const char *limit) {
@@ -388,7 +411,8 @@ static enum tide_err fail_parse(struct tide_json_reader *r, enum tide_err code, 
   }
   unsigned char *text = yajl_get_error(r->yajl, 0, (const unsigned char *)r->bytes.ptr, r->bytes.len);
   size_t len = text ? strcspn((const char *)text, "\n") : 0;
-  (void)tide_fail_at(error, TIDE_E_SYNTAX, 0, column, "", "not well-formed JSON at byte %d: %.*s", column, (int)len, text ? (const char *)text : "");
+  (void)tide_fail_at(error, TIDE_E_SYNTAX, 0, column, "", "not well-formed JSON at byte %d: %.*s", column, (int)len,
+                     text ? (const char *)text : "");
   if (text) yajl_free_error(r->yajl, text);
   return TIDE_E_SYNTAX;
 }
@@ -396,7 +420,11 @@ static enum tide_err fail_parse(struct tide_json_reader *r, enum tide_err code, 
 /* Walks the message; the callbacks do the work. */
 static enum tide_err walk(struct tide_json_reader *r, struct tide_span bytes, struct tide_error *error) {
   r->bytes = bytes;
-  if (!ascii(bytes) && !tide_utf8_valid(bytes)) return tide_fail_at(error, TIDE_E_UTF8, 0, 0, "", "the message is not valid UTF-8");
+  bool ascii, controls;
+  scan(bytes, &ascii, &controls);
+  if (controls && (memchr(bytes.ptr, '\v', bytes.len) || memchr(bytes.ptr, '\f', bytes.len)))
+    return tide_fail_at(error, TIDE_E_SYNTAX, 0, 0, "", "a vertical tab or form feed stands in the message");
+  if (!ascii && !tide_utf8_valid(bytes)) return tide_fail_at(error, TIDE_E_UTF8, 0, 0, "", "the message is not valid UTF-8");
   size_t at = 0;
   const char *why = bytes.len ? bad_escape(bytes, &at) : NULL;
   if (why) return tide_fail_at(error, TIDE_E_SYNTAX, 0, (int)at + 1, "", "escape at byte %zu: %s", at + 1, why);
@@ -415,13 +443,15 @@ static enum tide_err walk(struct tide_json_reader *r, struct tide_span bytes, st
   r->scratch_used = false;
   if (++r->stamp == 0) {
     memset(r->seen, 0, r->seen_cap * sizeof *r->seen);
+    for (uint32_t i = 0; i < r->node_count; i++) r->node[i].seen = 0;
     r->stamp = 1;
   }
   yajl_status status = yajl_parse(r->yajl, (const unsigned char *)bytes.ptr, bytes.len);
   if (status == yajl_status_ok) status = yajl_parse(r->yajl, (const unsigned char *)"\n", 1);
   if (TIDE_LIKELY(status == yajl_status_ok && r->done && r->code == TIDE_OK)) return TIDE_OK;
   enum tide_err code = r->code ? r->code : r->done ? TIDE_E_TRAILING : TIDE_E_SYNTAX;
-  if (status == yajl_status_ok) code = tide_fail_at(error, TIDE_E_SYNTAX, 0, (int)bytes.len, "", "the message ends before its object does");
+  if (status == yajl_status_ok)
+    code = tide_fail_at(error, TIDE_E_SYNTAX, 0, (int)bytes.len, "", "the message ends before its object does");
   else code = fail_parse(r, code, error);
   yajl_free(r->yajl);
   r->yajl = NULL;

@@ -7,8 +7,9 @@
  *   decode_csv.c     the header and the cells of a row: the same captures
  *   decode_derive.c  the fields of `derive:`
  *
- * A place is a position in a message that some shape reads: a JSON pointer or a column, split into its segments. Every distinct place has
- * one index, and a reader fills one capture per place, whichever shape will want it: so the line is read once, before the shape is known. */
+ * A place is a position in a message that some shape reads: a JSON pointer or a column, split into its segments. Every distinct
+ * place has one index, and a reader fills one capture per place, whichever shape will want it: so the line is read once, before
+ * the shape is known. */
 #ifndef TIDE_DECODE_PARTS_H
 #define TIDE_DECODE_PARTS_H
 
@@ -81,21 +82,24 @@ enum tide_err tide_decode_bind_header(struct tide_decoder *decoder, struct tide_
 
 /* --- decode_value.c */
 /* The text of a bound value after trimming (secrets), map and default; an empty span when it is missing. */
-enum tide_err tide_decode_text(struct tide_decoder *decoder, const struct tide_bound *bound, struct tide_span *ret, struct tide_error *error)
-    TIDE_WARN_UNUSED;
-enum tide_err tide_decode_time(const struct tide_bound *bound, struct tide_span text, struct tide_etime *ret, struct tide_error *error) TIDE_WARN_UNUSED;
-enum tide_err tide_decode_bool(const struct tide_bound *bound, struct tide_span text, bool *ret, struct tide_error *error) TIDE_WARN_UNUSED;
+enum tide_err tide_decode_text(struct tide_decoder *decoder, const struct tide_bound *bound, struct tide_span *ret,
+                               struct tide_error *error) TIDE_WARN_UNUSED;
+enum tide_err tide_decode_time(const struct tide_bound *bound, struct tide_span text, struct tide_etime *ret,
+                               struct tide_error *error) TIDE_WARN_UNUSED;
+enum tide_err tide_decode_bool(const struct tide_bound *bound, struct tide_span text, bool *ret,
+                               struct tide_error *error) TIDE_WARN_UNUSED;
 struct tide_money { int64_t minor; char currency[4]; uint8_t exponent; };
-enum tide_err tide_decode_money(struct tide_decoder *decoder, const struct tide_bound *bound, struct tide_span text, struct tide_money *ret,
-                                struct tide_error *error) TIDE_WARN_UNUSED;
+enum tide_err tide_decode_money(struct tide_decoder *decoder, const struct tide_bound *bound, struct tide_span text,
+                                struct tide_money *ret, struct tide_error *error) TIDE_WARN_UNUSED;
 /* Into record->field[bound->in->field], by the field's type. text is not empty. */
-enum tide_err tide_decode_field(struct tide_decoder *decoder, const struct tide_bound *bound, struct tide_span text, struct tide_record *record,
-                                struct tide_error *error) TIDE_WARN_UNUSED;
+enum tide_err tide_decode_field(struct tide_decoder *decoder, const struct tide_bound *bound, struct tide_span text,
+                                struct tide_record *record, struct tide_error *error) TIDE_WARN_UNUSED;
 /* Into the outcome: the column bound->in->dyn. */
-enum tide_err tide_decode_dyn(struct tide_decoder *decoder, const struct tide_bound *bound, struct tide_span text, struct tide_outcome *outcome,
-                              struct tide_error *error) TIDE_WARN_UNUSED;
+enum tide_err tide_decode_dyn(struct tide_decoder *decoder, const struct tide_bound *bound, struct tide_span text,
+                              struct tide_outcome *outcome, struct tide_error *error) TIDE_WARN_UNUSED;
 /* A positive rate, exact to 10 decimals, times 10^10. */
-enum tide_err tide_decode_rate(const struct tide_bound *bound, struct tide_span text, int64_t *ret, struct tide_error *error) TIDE_WARN_UNUSED;
+enum tide_err tide_decode_rate(const struct tide_bound *bound, struct tide_span text, int64_t *ret,
+                               struct tide_error *error) TIDE_WARN_UNUSED;
 /* What may be shown of a value in an error: clipped, and nothing of a secret. */
 struct tide_span tide_decode_shown(const struct tide_bound *bound, struct tide_span text);
 

@@ -61,10 +61,12 @@ enum tide_err tide_decode_text(struct tide_decoder *d, const struct tide_bound *
     case TIDE_CAP_TRUE:
     case TIDE_CAP_FALSE:
       if (!wants_bool(d, in) && in->map_count == 0)
-        return tide_fail_at(error, TIDE_E_TYPE, 0, 0, b->name, "%s is %s, a text or number is expected", b->name, cap->kind == TIDE_CAP_TRUE ? "true" : "false");
+        return tide_fail_at(error, TIDE_E_TYPE, 0, 0, b->name, "%s is %s, a text or number is expected", b->name,
+                            cap->kind == TIDE_CAP_TRUE ? "true" : "false");
       text = cap->kind == TIDE_CAP_TRUE ? TIDE_SPAN("true") : TIDE_SPAN("false");
       break;
-    case TIDE_CAP_COMPOUND: return tide_fail_at(error, TIDE_E_TYPE, 0, 0, b->name, "%s is an object or array, a single value is expected", b->name);
+    case TIDE_CAP_COMPOUND:
+      return tide_fail_at(error, TIDE_E_TYPE, 0, 0, b->name, "%s is an object or array, a single value is expected", b->name);
   }
   if (in->field != TIDE_NONE && d->spec->field[in->field].secret) text = trim(text);
   if (text.len && in->map_count) {
@@ -75,15 +77,17 @@ enum tide_err tide_decode_text(struct tide_decoder *d, const struct tide_bound *
   if (text.len == 0 && !b->optional)
     return tide_fail_at(error, TIDE_E_MISSING, 0, 0, b->name, "the required field %s (at %s) is missing", b->name, in->at);
   if (text.len > TIDE_TEXT_MAX)
-    return tide_fail_at(error, TIDE_E_TOO_LONG, 0, 0, b->name, "%s has %zu bytes, at most %d are accepted", b->name, text.len, TIDE_TEXT_MAX);
+    return tide_fail_at(error, TIDE_E_TOO_LONG, 0, 0, b->name, "%s has %zu bytes, at most %d are accepted", b->name, text.len,
+                        TIDE_TEXT_MAX);
   *ret = text;
   return TIDE_OK;
 }
 
 /* The sentence for what a parser of numbers or times refused. */
-static enum tide_err bad(const struct tide_bound *b, enum tide_err code, struct tide_span text, const char *expected, struct tide_error *error) {
-  return tide_fail_at(error, code, 0, 0, b->name, "%s: \"%.*s\" is not %s (%s)", b->name, TIDE_SPAN_FMT(tide_decode_shown(b, text)), expected,
-                      tide_err_text(code));
+static enum tide_err bad(const struct tide_bound *b, enum tide_err code, struct tide_span text, const char *expected,
+                         struct tide_error *error) {
+  return tide_fail_at(error, code, 0, 0, b->name, "%s: \"%.*s\" is not %s (%s)", b->name,
+                      TIDE_SPAN_FMT(tide_decode_shown(b, text)), expected, tide_err_text(code));
 }
 
 enum tide_err tide_decode_time(const struct tide_bound *b, struct tide_span text, struct tide_etime *ret, struct tide_error *error) {
@@ -104,13 +108,15 @@ enum tide_err tide_decode_bool(const struct tide_bound *b, struct tide_span text
 }
 
 /* The currency of a message is nearly always that of the one before. */
-static enum tide_err currency(struct tide_decoder *d, const struct tide_bound *b, struct tide_span text, struct tide_money *ret, struct tide_error *error) {
-  if (text.len != d->currency.len || memcmp(text.ptr, d->currency.text, text.len) != 0) {
+static enum tide_err currency(struct tide_decoder *d, const struct tide_bound *b, struct tide_span text, struct tide_money *ret,
+                              struct tide_error *error) {
+  if (text.len == 0 || text.len != d->currency.len || memcmp(text.ptr, d->currency.text, text.len) != 0) {
     char code[4];
     int exponent;
     enum tide_err err = tide_currency_get(text, code, &exponent);
     if (err)
-      return tide_fail_at(error, err, 0, 0, b->name, "%s: \"%.*s\" is not a currency of ISO 4217 (three capital letters or three digits)", b->name,
+      return tide_fail_at(error, err, 0, 0, b->name,
+                          "%s: \"%.*s\" is not a currency of ISO 4217 (three capital letters or three digits)", b->name,
                           TIDE_SPAN_FMT(tide_clip(text)));
     TIDE_CHECK(text.len <= sizeof d->currency.text && exponent >= 0 && exponent < 10);
     d->currency.len = (uint8_t)text.len;
@@ -130,7 +136,8 @@ enum tide_err tide_decode_money(struct tide_decoder *d, const struct tide_bound 
     const struct tide_capture *cap = &d->capture[b->currency];
     bool there = (cap->kind == TIDE_CAP_TEXT || cap->kind == TIDE_CAP_NUMBER) && cap->text.len;
     if (there) code = cap->text;
-    else if (cap->kind >= TIDE_CAP_TRUE) return tide_fail_at(error, TIDE_E_TYPE, 0, 0, b->name, "the currency of %s is not a text", b->name);
+    else if (cap->kind >= TIDE_CAP_TRUE)
+      return tide_fail_at(error, TIDE_E_TYPE, 0, 0, b->name, "the currency of %s is not a text", b->name);
     else if (!b->in->currency_fixed)
       return tide_fail_at(error, TIDE_E_MISSING, 0, 0, b->name, "%s has no currency (at %s)", b->name, b->in->currency);
   }
@@ -139,10 +146,11 @@ enum tide_err tide_decode_money(struct tide_decoder *d, const struct tide_bound 
   if (err) return err;
   err = b->in->minor ? tide_int_parse(text, &money.minor) : tide_decimal_parse(text, money.exponent, &money.minor);
   if (err == TIDE_E_DECIMALS)
-    return tide_fail_at(error, err, 0, 0, b->name, "%s: \"%.*s\" has more than the %d decimals of %s", b->name, TIDE_SPAN_FMT(tide_decode_shown(b, text)),
-                        money.exponent, money.currency);
+    return tide_fail_at(error, err, 0, 0, b->name, "%s: \"%.*s\" has more than the %d decimals of %s", b->name,
+                        TIDE_SPAN_FMT(tide_decode_shown(b, text)), money.exponent, money.currency);
   if (err) return bad(b, err, text, b->in->minor ? "an integer of minor units" : "an amount", error);
-  if (money.minor < 0) return bad(b, TIDE_E_RANGE, text, "an amount of at least 0; the direction of a payment is a field of its own", error);
+  if (money.minor < 0)
+    return bad(b, TIDE_E_RANGE, text, "an amount of at least 0; the direction of a payment is a field of its own", error);
   if (money.minor > TIDE_AMOUNT_MAX) return bad(b, TIDE_E_RANGE, text, "an amount of at most 10^12 minor units", error);
   *ret = money;
   return TIDE_OK;
@@ -176,7 +184,8 @@ enum tide_err tide_decode_field(struct tide_decoder *d, const struct tide_bound 
     case TIDE_F_NUMBER:
       err = tide_decimal_parse(text, f->decimals, &num);
       if (err == TIDE_E_DECIMALS)
-        return tide_fail_at(error, err, 0, 0, b->name, "%s: \"%.*s\" has more than %d decimals", b->name, TIDE_SPAN_FMT(tide_decode_shown(b, text)), f->decimals);
+        return tide_fail_at(error, err, 0, 0, b->name, "%s: \"%.*s\" has more than %d decimals", b->name,
+                            TIDE_SPAN_FMT(tide_decode_shown(b, text)), f->decimals);
       if (err) return bad(b, err, text, f->decimals ? "a decimal number" : "an integer", error);
       break;
     case TIDE_F_BOOL: {
@@ -219,8 +228,9 @@ static enum tide_err word(const struct tide_bound *b, struct tide_span text, uin
     return TIDE_OK;
   }
   const char *near = tide_nearest(text, words, count);
-  return tide_fail_at(error, TIDE_E_UNKNOWN_NAME, 0, 0, b->name, "%s: \"%.*s\" is not one of its words%s%s%s; `map:` translates codes", b->name,
-                      TIDE_SPAN_FMT(tide_decode_shown(b, text)), near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+  return tide_fail_at(
+      error, TIDE_E_UNKNOWN_NAME, 0, 0, b->name, "%s: \"%.*s\" is not one of its words%s%s%s; `map:` translates codes", b->name,
+      TIDE_SPAN_FMT(tide_decode_shown(b, text)), near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }
 
 enum tide_err tide_decode_dyn(struct tide_decoder *d, const struct tide_bound *b, struct tide_span text, struct tide_outcome *outcome,
@@ -277,7 +287,8 @@ enum tide_err tide_decode_rate(const struct tide_bound *b, struct tide_span text
   int64_t rate;
   enum tide_err err = tide_decimal_parse((struct tide_span){scaled, mantissa + (size_t)len}, 9, &rate);
   if (err == TIDE_E_DECIMALS)
-    return tide_fail_at(error, err, 0, 0, b->name, "%s: \"%.*s\" has more than 10 decimals", b->name, TIDE_SPAN_FMT(tide_decode_shown(b, text)));
+    return tide_fail_at(error, err, 0, 0, b->name, "%s: \"%.*s\" has more than 10 decimals", b->name,
+                        TIDE_SPAN_FMT(tide_decode_shown(b, text)));
   if (err) return bad(b, err, text, "a rate", error);
   if (rate <= 0) return bad(b, TIDE_E_RANGE, text, "a rate above 0", error);
   *ret = rate;

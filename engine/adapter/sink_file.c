@@ -37,8 +37,10 @@ static enum tide_err write_out(struct sink_file *s, struct tide_error *error) {
       at += (size_t)n;
     } else if (n == 0 || errno != EINTR) {
       bool full = n < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG);
-      err = tide_fail_errno(error, full ? TIDE_E_FULL : TIDE_E_IO, full ? "no space left for %s; make room and start again, it continues where it stopped"
-                                                                        : "cannot write to %s", s->path);
+      err = tide_fail_errno(error, full ? TIDE_E_FULL : TIDE_E_IO,
+                            full ? "no space left for %s; make room and start again, it continues where it stopped"
+                                 : "cannot write to %s",
+                            s->path);
       break;
     }
   }
@@ -48,7 +50,8 @@ static enum tide_err write_out(struct sink_file *s, struct tide_error *error) {
   return err;
 }
 
-static enum tide_err sink_put(struct tide_sink *sink, struct tide_position position, uint32_t index, struct tide_span json, struct tide_error *error) {
+static enum tide_err sink_put(struct tide_sink *sink, struct tide_position position, uint32_t index, struct tide_span json,
+                              struct tide_error *error) {
   struct sink_file *s = self(sink);
   TIDE_CHECK(memchr(json.ptr, '\n', json.len) == NULL);
   if (s->passing) {
@@ -134,7 +137,8 @@ static bool position_of(struct tide_buf *line, struct tide_position *ret, uint32
   p += sizeof key - 1;
   struct tide_position position;
   uint64_t index;
-  if (!number(&p, '-', &position.epoch) || !number(&p, '.', &position.seq) || !number(&p, '"', &index) || index > UINT32_MAX) return false;
+  if (!number(&p, '-', &position.epoch) || !number(&p, '.', &position.seq) || !number(&p, '"', &index) || index > UINT32_MAX)
+    return false;
   *ret = position;
   *ret_index = (uint32_t)index;
   return true;
@@ -146,7 +150,9 @@ static enum tide_err resume_at_end(struct sink_file *s, uint64_t bytes, struct t
   if (!err && whole) err = line_begin(s, whole - 1, &begin, error);
   if (err) return err;
   if (whole) {
-    if (whole - begin > LAST_LINE_MAX) return tide_fail(error, TIDE_E_CORRUPT, "%s ends with a line of more than %u bytes; this is not an output of ours", s->path, LAST_LINE_MAX);
+    if (whole - begin > LAST_LINE_MAX)
+      return tide_fail(error, TIDE_E_CORRUPT, "%s ends with a line of more than %u bytes; this is not an output of ours", s->path,
+                       LAST_LINE_MAX);
     struct tide_buf line = TIDE_BUF_INIT;
     tide_buf_reserve(&line, (size_t)(whole - begin) + 1);
     err = read_at(s, line.ptr, (size_t)(whole - begin - 1), begin, error);
@@ -155,9 +161,11 @@ static enum tide_err resume_at_end(struct sink_file *s, uint64_t bytes, struct t
     tide_buf_release(&line);
     if (err) return err;
     if (!s->passing)
-      return tide_fail(error, TIDE_E_CORRUPT, "cannot continue %s: its last line has no \"position\"; move the file away to begin a new one", s->path);
+      return tide_fail(error, TIDE_E_CORRUPT,
+                       "cannot continue %s: its last line has no \"position\"; move the file away to begin a new one", s->path);
   }
-  if (whole < bytes && ftruncate(s->fd, (off_t)whole) != 0) return tide_fail_errno(error, TIDE_E_IO, "cannot cut the torn last line of %s", s->path);
+  if (whole < bytes && ftruncate(s->fd, (off_t)whole) != 0)
+    return tide_fail_errno(error, TIDE_E_IO, "cannot cut the torn last line of %s", s->path);
   if (lseek(s->fd, (off_t)whole, SEEK_SET) < 0) return tide_fail_errno(error, TIDE_E_IO, "cannot continue at the end of %s", s->path);
   return TIDE_OK;
 }
@@ -171,7 +179,9 @@ enum tide_err tide_sink_file_open(const char *path, bool resume, struct tide_sin
   s->fd = standard ? 1 : open(path, (resume ? O_RDWR : O_WRONLY | O_TRUNC) | O_CREAT | O_CLOEXEC, 0666);
   enum tide_err err = TIDE_OK;
   struct stat st;
-  if (s->fd < 0) err = tide_fail_errno(error, errno == ENOSPC ? TIDE_E_FULL : TIDE_E_IO, "cannot open %s for writing; check that its directory exists and may be written", path);
+  if (s->fd < 0)
+    err = tide_fail_errno(error, errno == ENOSPC ? TIDE_E_FULL : TIDE_E_IO,
+                          "cannot open %s for writing; check that its directory exists and may be written", path);
   else if (resume && fstat(s->fd, &st) != 0) err = tide_fail_errno(error, TIDE_E_IO, "cannot look at %s", path);
   else if (resume && S_ISREG(st.st_mode)) err = resume_at_end(s, (uint64_t)st.st_size, error);
   if (err) {

@@ -1,10 +1,11 @@
 /* Lines of files as messages: several files in order, each plain, gzip or zstd.
  *
- * One buffer holds plain bytes [scan .. len): lines are borrowed from it, what is left is moved to its front before it is filled again.
+ * One buffer holds plain bytes [scan .. len): lines are borrowed from it, what is left is moved to its front before it is filled
+ * again.
  *
- * The cursor is the number of plain bytes over the concatenation of all files, up to and including the line's end. So it does not depend on
- * compression, and a file may be compressed between two runs. Seeking reads up to the cursor and counts lines on the way: a line number in a
- * rejects file must be right after a restart too, and compressed input cannot be jumped into anyway.
+ * The cursor is the number of plain bytes over the concatenation of all files, up to and including the line's end. So it does not
+ * depend on compression, and a file may be compressed between two runs. Seeking reads up to the cursor and counts lines on the
+ * way: a line number in a rejects file must be right after a restart too, and compressed input cannot be jumped into anyway.
  *
  * Invariant: `cursor` is the concatenated offset of buf[scan]; a line never crosses a file's end. */
 #include "adapter/file.h"
@@ -128,10 +129,11 @@ static enum tide_err source_next(struct tide_source *source, struct tide_message
       continue;
     }
     if (line.len == 0 && !too_long) continue;
-    *ret = (struct tide_message){.bytes = too_long ? (struct tide_span){"", 0} : line, .source = s->source, .offset = s->line, .next = s->cursor};
+    *ret = (struct tide_message){
+        .bytes = too_long ? (struct tide_span){"", 0} : line, .source = s->source, .offset = s->line, .next = s->cursor};
     if (!too_long) return TIDE_OK;
-    return tide_fail(error, TIDE_E_LIMIT, "line %llu of %s is longer than %u bytes and was skipped", (unsigned long long)s->file_line, s->path[s->place_file],
-                     LINE_MAX_BYTES);
+    return tide_fail(error, TIDE_E_LIMIT, "line %llu of %s is longer than %u bytes and was skipped",
+                     (unsigned long long)s->file_line, s->path[s->place_file], LINE_MAX_BYTES);
   }
 }
 
@@ -149,7 +151,8 @@ static enum tide_err source_seek(struct tide_source *source, uint16_t partition,
   TIDE_CHECK(partition == 0);
   if (cursor < s->cursor || s->failed) {
     if (s->stdin_read)
-      return tide_fail(error, TIDE_E_IO, "cannot go back to byte %llu: standard input can be read only once; give a file", (unsigned long long)cursor);
+      return tide_fail(error, TIDE_E_IO, "cannot go back to byte %llu: standard input can be read only once; give a file",
+                       (unsigned long long)cursor);
     rewind_all(s);
   }
   while (s->cursor < cursor) {
@@ -157,12 +160,14 @@ static enum tide_err source_seek(struct tide_source *source, uint16_t partition,
     bool too_long;
     enum tide_err err = next_line(s, &line, &too_long, error);
     if (err == TIDE_E_END)
-      return tide_fail(error, TIDE_E_MISMATCH, "cannot continue at byte %llu: the input ends at byte %llu; it is not the input that was read before",
+      return tide_fail(error, TIDE_E_MISMATCH,
+                       "cannot continue at byte %llu: the input ends at byte %llu; it is not the input that was read before",
                        (unsigned long long)cursor, (unsigned long long)s->cursor);
     if (err) return err;
   }
   if (s->cursor > cursor)
-    return tide_fail(error, TIDE_E_MISMATCH, "cannot continue at byte %llu: no line begins there; it is not the input that was read before",
+    return tide_fail(error, TIDE_E_MISMATCH,
+                     "cannot continue at byte %llu: no line begins there; it is not the input that was read before",
                      (unsigned long long)cursor);
   return TIDE_OK;
 }
@@ -185,7 +190,8 @@ static enum tide_err check_path(const char *path, bool *ret_regular, uint64_t *r
   *ret_bytes = 0;
   if (strcmp(path, "-") == 0) return TIDE_OK;
   if (stat(path, &st) != 0) {
-    if (errno == ENOENT) return tide_fail(error, TIDE_E_NOT_FOUND, "there is no file %s; check the path, or use - for standard input", path);
+    if (errno == ENOENT)
+      return tide_fail(error, TIDE_E_NOT_FOUND, "there is no file %s; check the path, or use - for standard input", path);
     return tide_fail_errno(error, TIDE_E_IO, "cannot look at %s; check its permissions", path);
   }
   if (S_ISDIR(st.st_mode)) return tide_fail(error, TIDE_E_IO, "%s is a directory; name the files in it, in order of time", path);
@@ -194,7 +200,8 @@ static enum tide_err check_path(const char *path, bool *ret_regular, uint64_t *r
   return TIDE_OK;
 }
 
-enum tide_err tide_source_file_open(const char *const *path, size_t path_count, uint16_t source, struct tide_source **ret, struct tide_error *error) {
+enum tide_err tide_source_file_open(const char *const *path, size_t path_count, uint16_t source, struct tide_source **ret,
+                                    struct tide_error *error) {
   uint64_t total = 0;
   bool sized = true;
   size_t stdins = 0;

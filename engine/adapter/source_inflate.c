@@ -92,7 +92,8 @@ void tide_inflate_close(struct tide_inflate *in) {
 uint64_t tide_inflate_consumed(const struct tide_inflate *in) { return in->consumed; }
 
 static enum tide_err corrupt(const struct tide_inflate *in, const char *why, struct tide_error *error) {
-  return tide_fail(error, TIDE_E_CORRUPT, "%s is broken at byte %llu of its %s stream: %s; restore the file or cut it into what can be read", in->path,
+  return tide_fail(error, TIDE_E_CORRUPT,
+                   "%s is broken at byte %llu of its %s stream: %s; restore the file or cut it into what can be read", in->path,
                    (unsigned long long)(in->consumed - (in->len - in->at)), in->form == FORM_GZIP ? "gzip" : "zstd", why);
 }
 
@@ -148,7 +149,7 @@ enum tide_err tide_inflate_read(struct tide_inflate *in, char *out, size_t room,
       if (flushed) return corrupt(in, "it ends too early", error);
       flushed = true;
     }
-    size_t n;
+    size_t n = 0;
     enum tide_err err = step(in, out, room, &n, error);
     if (err) return err;
     if (n) {

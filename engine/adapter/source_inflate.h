@@ -12,7 +12,8 @@ struct tide_inflate;
 enum tide_err tide_inflate_open(const char *path, struct tide_inflate **ret, struct tide_error *error) TIDE_WARN_UNUSED;
 void tide_inflate_close(struct tide_inflate *in);
 /* Up to `room` (> 0) plain bytes; *ret_len 0 only at the end of the file. Errors: IO, CORRUPT (naming file and offset in it). */
-enum tide_err tide_inflate_read(struct tide_inflate *in, char *out, size_t room, size_t *ret_len, struct tide_error *error) TIDE_WARN_UNUSED;
+enum tide_err tide_inflate_read(struct tide_inflate *in, char *out, size_t room, size_t *ret_len,
+                                struct tide_error *error) TIDE_WARN_UNUSED;
 uint64_t tide_inflate_consumed(const struct tide_inflate *in); /* bytes read from the file itself */
 
 #endif
