@@ -27,6 +27,7 @@ struct tide_answer {
   struct tide_value score;
   const struct tide_value *slot;    /* spec->slot_count */
   const struct tide_value *derived; /* spec->derived_count */
+  const struct tide_env *env;       /* what the rules read, for reason texts; NULL: the record's fields are all there is */
   /* A duplicate carries the place of the first answer. */
   struct tide_position first_position;
   uint32_t first_index;
