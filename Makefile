@@ -120,7 +120,7 @@ test-san-build: $(call tests_of,unit) $(call tests_of,contract)
 test-san: # one case per program; a program that does not build is a failed case, so no prerequisites
 	@$(RUN_TESTS) --whole $(call tests_of,unit) $(call tests_of,contract)
 
-lint: ## Check layers, comments, sizes, names and format; every finding says what to do
+lint: all ## Check layers, comments, sizes, names and format; every finding says what to do
 	@$(RUN_TESTS) --total $(sort $(wildcard tests/lint/[0-9]*))
 
 lint-run:
