@@ -222,6 +222,14 @@ def defined_means_declared(sources):
             yield f"{place}: {name} is public and in no header: make it static or declare it"
 
 
+def public_names_are_unique(_sources):
+    first = {}
+    for _, name, place in symbols():
+        if name in first:
+            yield f"{place}: {name} is also defined at {first[name]}: make one of them static or rename it"
+        first.setdefault(name, place)
+
+
 def public_names_have_the_prefix(_sources):
     for _, name, place in symbols():
         if not name.startswith("tide_"):
@@ -240,6 +248,7 @@ RULES = [
     headers_are_guarded,
     declared_means_defined,
     defined_means_declared,
+    public_names_are_unique,
     public_names_have_the_prefix,
 ]
 
