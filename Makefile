@@ -158,8 +158,8 @@ chaos: test-build ## Kill, tear and fill the disk under a running engine
 bench: all $(BENCH_BIN) ## Print the table of measurements
 	@for b in $(BENCH_BIN); do echo "== $$b"; TIDE_BIN="$(CURDIR)/$(BIN)" $$b || exit 1; done
 
-docs: all ## Write the reference pages (options, metrics, verbs) to build/docs
-	@sh config/docs.sh
+docs: all ## Write the reference of verbs, options, settings, errors and metrics, config/REFERENCE.md
+	@$(BIN) docs options > build/reference.md && mv build/reference.md config/REFERENCE.md
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@@\2/p' Makefile | awk -F'@@' '{printf "%-18s %s\n", $$1, $$2}'
