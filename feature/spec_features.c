@@ -256,7 +256,7 @@ static bool read_feature(struct reading *r, struct tide_feature *f, struct windo
   f->with_current = c->current;
   uint8_t kind = agg_rows[c->agg].of;
   if ((c->agg == TIDE_AGG_DISTANCE || c->agg == TIDE_AGG_SPEED) && b->spec->f_lat == TIDE_NONE)
-    return REFUSE(r, r->node->text, "%s: no place is declared; write `place: [lat, lon]` in event", r->name);
+    return REFUSE(r, r->node->text, "%s: no place is declared; write `place: [lat, lon]` in event, with number fields", r->name);
   if ((kind == OF_NUMBER || kind == OF_ANY || kind == OF_KEY) && !operand(r, f)) return false;
   if (kind == OF_PREDICATE && !(f->rate_of = tide_build_expr(b, r->node, c->of, TIDE_ALLOW_FIELDS | TIDE_ALLOW_DYN, TIDE_V_BOOL, r->name))) return false;
   if (kind == OF_WINDOW && !duration(r, c->of, "max_count of", &f->inner_ms)) return false;

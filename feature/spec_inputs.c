@@ -277,6 +277,10 @@ struct draft {
 static bool read_type(struct tide_build *b, const struct tide_yaml_node *node, uint8_t *ret) {
   static const char *const words[] = {"event", "outcome", "label", "profile", "rate", "list", "heartbeat"};
   static const uint8_t types[] = {TIDE_REC_EVENT, TIDE_REC_OUTCOME, TIDE_REC_OUTCOME, TIDE_REC_PROFILE, TIDE_REC_RATE, TIDE_REC_LIST, TIDE_REC_HEARTBEAT};
+  if (node->kind == TIDE_YAML_MAP) {
+    tide_build_fail_node(b, node, "type", "`type:` in a shape says which record it becomes; a field needs another name");
+    return false;
+  }
   int word = tide_build_word(b, node, "type", words, sizeof words / sizeof words[0]);
   if (word < 0) return false;
   *ret = types[word];
