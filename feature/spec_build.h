@@ -26,7 +26,7 @@
 struct tide_window_name { const char *name; struct tide_span text; const struct tide_yaml_node *node; };
 
 /* Where a field was first declared, for "declared otherwise in line N". */
-struct tide_field_place { int line; const char *shape; bool named_type; };
+struct tide_field_place { int line; const char *shape; bool broken; };
 
 struct tide_build {
   struct tide_spec *spec;
@@ -41,6 +41,8 @@ struct tide_build {
   const char *time_name, *amount_name;
   struct tide_yaml_node *time_node, *amount_node;
   struct tide_field_place field_place[TIDE_FIELDS_MAX];
+
+  bool shape_broken[TIDE_SHAPES_MAX]; /* its type is not known: nothing is asked of it */
 
   struct tide_window_name window[TIDE_WINDOWS_MAX];
   uint32_t window_count;
