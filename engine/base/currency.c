@@ -46,8 +46,9 @@ static const struct {
   char code[4];
   uint8_t exponent;
 } overrides[] = {
-    {"ISK", 2}, /* no minor unit since 2007, but acquirers kept sending two decimals */
-    {"UGX", 2}, /* likewise since 2013 */
+    {"CLP", 2}, /* the schemes sent two decimals until 13 October 2017; histories still have them */
+    {"ISK", 2}, /* ISO has no minor unit since 2007, Mastercard kept two decimals (AN 1034, September 2017) */
+    {"UGX", 2}, /* as CLP */
 };
 
 static uint8_t by_number[1000]; /* index into currencies + 1, 0 = none */
