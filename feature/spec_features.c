@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/num.h"
+#include "feature/describe.h"
 #include "feature/spec_build.h"
 
 enum { OVER = 1, HOP = 2, CURRENT = 4, DELAYED = 8, CAP = 16, WHERE = 32, WHERE_MUST = 64 };
@@ -346,8 +347,7 @@ static void read_entity_features(struct tide_build *b, uint32_t entity, const st
   }
 }
 
-/* Longest look back of a feature over one window (ruling 9). */
-static int64_t reach_of(const struct tide_spec *spec, const struct tide_slot *slot) {
+int64_t tide_slot_reach_ms(const struct tide_spec *spec, const struct tide_slot *slot) {
   const struct tide_feature *f = &spec->feature[slot->feature];
   if (slot->window_ms == 0) return spec->entity[f->entity].keep_ms;
   return slot->window_ms + f->delayed_ms + f->hop_ms + f->inner_ms;
@@ -357,7 +357,7 @@ static void check_forget(struct tide_build *b) {
   struct tide_spec *spec = b->spec;
   for (uint32_t i = 0; i < spec->slot_count; i++) {
     struct tide_entity *e = &spec->entity[spec->feature[spec->slot[i].feature].entity];
-    int64_t reach = reach_of(spec, &spec->slot[i]);
+    int64_t reach = tide_slot_reach_ms(spec, &spec->slot[i]);
     if (e->forget_after_ms >= reach) continue;
     if (b->forget_given[e - spec->entity]) {
       char a[TIDE_TIME_TEXT], c[TIDE_TIME_TEXT];

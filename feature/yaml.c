@@ -184,6 +184,13 @@ static enum tide_err check_bytes(struct tide_span text, struct tide_error *error
   return tide_fail_at(error, TIDE_E_UTF8, line, 0, NULL, "invalid UTF-8: save the file as UTF-8");
 }
 
+/* The reader runs ahead of the parser and knows its bytes only. */
+static int line_of_byte(struct tide_span text, size_t offset) {
+  int line = 1;
+  for (size_t i = 0; i < offset && i < text.len; i++) line += text.ptr[i] == '\n';
+  return line;
+}
+
 enum tide_err tide_yaml_parse(struct tide_span text, struct tide_arena *arena, struct tide_yaml_node **ret, struct tide_error *error) {
   enum tide_err err = check_bytes(text, error);
   if (err) return err;
@@ -197,7 +204,7 @@ enum tide_err tide_yaml_parse(struct tide_span text, struct tide_arena *arena, s
     if (!yaml_parser_parse(&parser, &event)) {
       const char *problem = parser.problem ? parser.problem : "not well-formed";
       if (parser.error == YAML_READER_ERROR)
-        err = tide_fail_at(error, TIDE_E_SYNTAX, (int)parser.mark.line + 1, 0, NULL, "YAML: %s", problem);
+        err = tide_fail_at(error, TIDE_E_SYNTAX, line_of_byte(text, parser.problem_offset), 0, NULL, "YAML: %s", problem);
       else
         err = tide_fail_at(error, TIDE_E_SYNTAX, line_of(parser.problem_mark), column_of(parser.problem_mark), NULL, "YAML: %s%s%s", problem,
                            parser.context ? " " : "", parser.context ? parser.context : "");
