@@ -59,10 +59,12 @@ static void check_outcome(struct tide_build *b, struct tide_shape *shape) {
     have = 0;
     for (uint32_t i = 0; i < count; i++) have += spec->field[key[i]].derived || tide_build_carries(shape, key[i]);
     if (count > 0 && (primary->first_of ? have == 0 : have < count))
-      tide_build_fail(b, shape->line, shape->column, shape->name, "inputs.%s: an outcome must carry the key of `%s` to find its event", shape->name, primary->name);
+      tide_build_fail(b, shape->line, shape->column, shape->name, "inputs.%s: an outcome must carry the key of `%s` to find its event",
+                      shape->name, primary->name);
   }
   if (spec->id_count && !by_alias && !carries_all(spec, shape, spec->id, spec->id_count))
-    tide_build_fail(b, shape->line, shape->column, shape->name, "inputs.%s: an outcome must carry the id of its event (event.id)", shape->name);
+    tide_build_fail(b, shape->line, shape->column, shape->name, "inputs.%s: an outcome must carry the id of its event (event.id)",
+                    shape->name);
   bool sets = false;
   for (uint32_t i = 0; i < shape->field_count; i++) sets = sets || shape->field[i].dyn != TIDE_NONE;
   if (!sets)
@@ -73,7 +75,8 @@ static void check_outcome(struct tide_build *b, struct tide_shape *shape) {
 static void check_event(struct tide_build *b, const struct tide_shape *shape) {
   const struct tide_spec *spec = b->spec;
   if (spec->f_time != TIDE_NONE && !tide_build_carries(shape, spec->f_time))
-    tide_build_fail(b, shape->line, shape->column, spec->field[spec->f_time].name, "inputs.%s: the event time `%s` is not mapped", shape->name, spec->field[spec->f_time].name);
+    tide_build_fail(b, shape->line, shape->column, spec->field[spec->f_time].name, "inputs.%s: the event time `%s` is not mapped",
+                    shape->name, spec->field[spec->f_time].name);
   for (uint32_t i = 0; i < spec->id_count; i++) {
     const struct tide_field *field = &spec->field[spec->id[i]];
     const struct tide_input_field *in = column_of(shape, spec->id[i]);
@@ -81,7 +84,8 @@ static void check_event(struct tide_build *b, const struct tide_shape *shape) {
     if (!in)
       tide_build_fail(b, shape->line, shape->column, field->name, "inputs.%s: the id field `%s` is not mapped", shape->name, field->name);
     else if (in->optional && !in->dflt)
-      tide_build_fail(b, in->line, in->column, field->name, "inputs.%s: the id field `%s` cannot be optional: without it an event has no identity", shape->name, field->name);
+      tide_build_fail(b, in->line, in->column, field->name,
+                      "inputs.%s: the id field `%s` cannot be optional: without it an event has no identity", shape->name, field->name);
   }
 }
 
@@ -113,10 +117,12 @@ void tide_build_inputs_check(struct tide_build *b) {
       case TIDE_REC_LIST: need_extra(b, shape, "list", TIDE_XTRA_LIST); break;
       case TIDE_REC_HEARTBEAT:
         if (spec->f_time != TIDE_NONE && !tide_build_carries(shape, spec->f_time))
-          tide_build_fail(b, shape->line, shape->column, spec->field[spec->f_time].name, "inputs.%s: the time `%s` is not mapped", shape->name, spec->field[spec->f_time].name);
+          tide_build_fail(b, shape->line, shape->column, spec->field[spec->f_time].name, "inputs.%s: the time `%s` is not mapped",
+                          shape->name, spec->field[spec->f_time].name);
         break;
       default: break;
     }
   }
-  if (!event) tide_build_fail_node(b, tide_yaml_get(b->root, "inputs"), "inputs", "inputs: no shape is of type event: nothing would be counted");
+  if (!event)
+    tide_build_fail_node(b, tide_yaml_get(b->root, "inputs"), "inputs", "inputs: no shape is of type event: nothing would be counted");
 }

@@ -7,13 +7,20 @@
 #include "base/num.h"
 #include "feature/spec_build.h"
 
-struct extra_row { const char *name; uint8_t type; uint32_t extra; };
+struct extra_row {
+  const char *name;
+  uint8_t type;
+  uint32_t extra;
+};
 static const struct extra_row extras[] = {
-    {"currency", TIDE_REC_RATE, TIDE_XTRA_RATE_CURRENCY}, {"rate", TIDE_REC_RATE, TIDE_XTRA_RATE},     {"list", TIDE_REC_LIST, TIDE_XTRA_LIST},
-    {"expires", TIDE_REC_LIST, TIDE_XTRA_EXPIRES},        {"remove", TIDE_REC_LIST, TIDE_XTRA_REMOVE}, {"source", TIDE_REC_HEARTBEAT, TIDE_XTRA_SOURCE},
+    {"currency", TIDE_REC_RATE, TIDE_XTRA_RATE_CURRENCY},
+    {"rate", TIDE_REC_RATE, TIDE_XTRA_RATE},
+    {"list", TIDE_REC_LIST, TIDE_XTRA_LIST},
+    {"expires", TIDE_REC_LIST, TIDE_XTRA_EXPIRES},
+    {"remove", TIDE_REC_LIST, TIDE_XTRA_REMOVE},
+    {"source", TIDE_REC_HEARTBEAT, TIDE_XTRA_SOURCE},
 };
 static const char *const time_forms[] = {"rfc3339", "epoch_s", "epoch_ms", "epoch_us"}; /* by enum tide_time_form */
-
 
 uint32_t tide_build_extra(uint8_t shape_type, const char *name) {
   for (size_t i = 0; i < sizeof extras / sizeof extras[0]; i++)
@@ -46,7 +53,8 @@ bool tide_build_as_read(struct tide_build *b, const struct tide_yaml_node *node,
     size_t form = 0;
     while (form < 4 && strcmp(text, time_forms[form]) != 0) form++;
     if (form == 4) {
-      tide_build_fail_node(b, node, "as", "as: there is no form `%.40s`%s", text, tide_build_suggest(b, text, words, sizeof words / sizeof words[0]));
+      tide_build_fail_node(b, node, "as", "as: there is no form `%.40s`%s", text,
+                           tide_build_suggest(b, text, words, sizeof words / sizeof words[0]));
       return false;
     }
     as.type = TIDE_F_TIME;
@@ -78,7 +86,8 @@ static bool read_currency(struct tide_build *b, const struct tide_yaml_node *nod
   char canonical[4];
   int exponent;
   if (tide_currency_get(node->text, canonical, &exponent)) {
-    tide_build_fail_node(b, node, "currency", "currency: `%s` is not an ISO 4217 currency; a column is written in other than three capitals, or as /POINTER", t);
+    tide_build_fail_node(b, node, "currency",
+                         "currency: `%s` is not an ISO 4217 currency; a column is written in other than three capitals, or as /POINTER", t);
     return false;
   }
   in->currency_fixed = tide_build_dup(b, node->text);
@@ -144,10 +153,16 @@ static bool value_fits(const struct tide_build_as *as, struct tide_span text) {
 /* One pair of a shape: short ("/pointer") or a mapping. *ret says what it is even when it is wrong. */
 bool tide_build_column_read(struct tide_build *b, const struct tide_yaml_pair *pair, uint8_t shape_type, struct tide_build_column *ret) {
   static const char *const keys[] = {"at", "as", "default", "optional", "map", "currency"};
-  struct tide_build_column c = {.in = {.field = TIDE_NONE, .dyn = tide_dyn_find(pair->key), .extra = tide_build_extra(shape_type, pair->key), .line = pair->line, .column = pair->column}};
+  struct tide_build_column c = {.in = {.field = TIDE_NONE,
+                                       .dyn = tide_dyn_find(pair->key),
+                                       .extra = tide_build_extra(shape_type, pair->key),
+                                       .line = pair->line,
+                                       .column = pair->column}};
   struct tide_yaml_node *node = pair->value;
-  bool is_amount = c.in.dyn == TIDE_DYN_amount_now || (c.in.dyn == TIDE_NONE && c.in.extra == TIDE_NONE && b->amount_name && strcmp(b->amount_name, pair->key) == 0);
-  bool is_time = c.in.extra == TIDE_XTRA_EXPIRES || (c.in.dyn == TIDE_NONE && c.in.extra == TIDE_NONE && b->time_name && strcmp(b->time_name, pair->key) == 0);
+  bool is_amount = c.in.dyn == TIDE_DYN_amount_now ||
+                   (c.in.dyn == TIDE_NONE && c.in.extra == TIDE_NONE && b->amount_name && strcmp(b->amount_name, pair->key) == 0);
+  bool is_time = c.in.extra == TIDE_XTRA_EXPIRES ||
+                 (c.in.dyn == TIDE_NONE && c.in.extra == TIDE_NONE && b->time_name && strcmp(b->time_name, pair->key) == 0);
   c.as.type = is_amount ? TIDE_F_MONEY : is_time ? TIDE_F_TIME : c.in.extra == TIDE_XTRA_REMOVE ? TIDE_F_BOOL : TIDE_F_TEXT;
   if (node->kind == TIDE_YAML_SCALAR) {
     c.in.at = tide_build_at_read(b, node, pair->key);
@@ -157,7 +172,8 @@ bool tide_build_column_read(struct tide_build *b, const struct tide_yaml_pair *p
   *ret = c;
   if (!tide_build_keys(b, node, pair->key, keys, sizeof keys / sizeof keys[0])) return false;
   const struct tide_yaml_node *at = tide_yaml_get(node, "at"), *as = tide_yaml_get(node, "as"), *dflt = tide_yaml_get(node, "default"),
-                              *optional = tide_yaml_get(node, "optional"), *map = tide_yaml_get(node, "map"), *currency = tide_yaml_get(node, "currency");
+                              *optional = tide_yaml_get(node, "optional"), *map = tide_yaml_get(node, "map"),
+                              *currency = tide_yaml_get(node, "currency");
   bool good = true;
   if (!at) {
     tide_build_fail_node(b, node, pair->key, "%s: `at:` is missing: the JSON pointer or the column", pair->key);
@@ -170,7 +186,9 @@ bool tide_build_column_read(struct tide_build *b, const struct tide_yaml_pair *p
     if (!tide_build_as_read(b, as, &said)) {
       good = false;
     } else if (is_amount && !said.minor) {
-      tide_build_fail_node(b, as, "as", "%s: the decimals of an amount come from its currency; leave `as` out, or write `as: minor` for whole minor units", pair->key);
+      tide_build_fail_node(
+          b, as, "as", "%s: the decimals of an amount come from its currency; leave `as` out, or write `as: minor` for whole minor units",
+          pair->key);
       good = false;
     } else if (!is_amount && said.minor) {
       tide_build_fail_node(b, as, "as", "%s: `as: minor` is for the amount (event.amount) only; use int or decimal(n)", pair->key);
@@ -202,7 +220,8 @@ bool tide_build_column_read(struct tide_build *b, const struct tide_yaml_pair *p
     if (!tide_build_scalar(b, dflt, "default")) {
       good = false;
     } else if ((c.in.dyn != TIDE_NONE && !word_of_dyn(b, dflt, c.in.dyn)) || !value_fits(&c.as, dflt->text)) {
-      if (!value_fits(&c.as, dflt->text)) tide_build_fail_node(b, dflt, "default", "%s: the default `%.64s` is not a value of this field's form", pair->key, dflt->text.ptr);
+      if (!value_fits(&c.as, dflt->text))
+        tide_build_fail_node(b, dflt, "default", "%s: the default `%.64s` is not a value of this field's form", pair->key, dflt->text.ptr);
       good = false;
     } else {
       c.in.dflt = tide_build_dup(b, dflt->text);
@@ -213,4 +232,3 @@ bool tide_build_column_read(struct tide_build *b, const struct tide_yaml_pair *p
   *ret = c;
   return good;
 }
-

@@ -14,17 +14,20 @@ static bool is_shape_key(const char *key) {
 }
 
 /* The field a column declares or repeats; TIDE_NONE when it cannot be (noted). */
-static uint32_t field_for(struct tide_build *b, const struct tide_yaml_pair *pair, const char *shape, const struct tide_build_column *c, bool broken) {
+static uint32_t field_for(struct tide_build *b, const struct tide_yaml_pair *pair, const char *shape, const struct tide_build_column *c,
+                          bool broken) {
   struct tide_spec *spec = b->spec;
   static const char *const type_names[] = {"text", "number", "bool", "money", "time"};
-  static const char *const reserved[] = {"requested", "score", "true", "false", "and", "or", "not", "in", "is", "of", "over", "where", "with", "delayed", "hop", "cap", "when", "say", "if", "else"};
+  static const char *const reserved[] = {"requested", "score", "true", "false",   "and", "or",  "not",  "in",  "is", "of",
+                                         "over",      "where", "with", "delayed", "hop", "cap", "when", "say", "if", "else"};
   uint32_t field = tide_spec_field(spec, pair->key);
   if (field != TIDE_NONE) {
     const struct tide_field *f = &spec->field[field];
     if ((f->type == c->as.type && f->decimals == c->as.decimals) || broken || b->field_place[field].broken) return field;
-    tide_build_fail(b, pair->line, pair->column, pair->key, "`%s` is %s%s here and %s%s in inputs.%s, line %d: a field has one form in all shapes; say `as:` alike",
-                    pair->key, type_names[c->as.type], c->as.decimals ? " with decimals" : "", type_names[f->type], f->decimals ? " with decimals" : "",
-                    b->field_place[field].shape, b->field_place[field].line);
+    tide_build_fail(b, pair->line, pair->column, pair->key,
+                    "`%s` is %s%s here and %s%s in inputs.%s, line %d: a field has one form in all shapes; say `as:` alike", pair->key,
+                    type_names[c->as.type], c->as.decimals ? " with decimals" : "", type_names[f->type],
+                    f->decimals ? " with decimals" : "", b->field_place[field].shape, b->field_place[field].line);
     return TIDE_NONE;
   }
   if (!tide_build_name(b, pair->key, pair->line, pair->column, "a field")) return TIDE_NONE;
@@ -34,11 +37,13 @@ static uint32_t field_for(struct tide_build *b, const struct tide_yaml_pair *pai
       return TIDE_NONE;
     }
   if (strcmp(pair->key, "amount") == 0 && c->as.type != TIDE_F_MONEY) {
-    tide_build_fail(b, pair->line, pair->column, pair->key, "a field named `amount` must be the amount: declare `amount: amount in EUR` in event");
+    tide_build_fail(b, pair->line, pair->column, pair->key,
+                    "a field named `amount` must be the amount: declare `amount: amount in EUR` in event");
     return TIDE_NONE;
   }
   if (strcmp(pair->key, "time") == 0 && b->time_name && strcmp(b->time_name, "time") != 0) {
-    tide_build_fail(b, pair->line, pair->column, pair->key, "`time` means the event time, which is `%.40s` here: give this field another name", b->time_name);
+    tide_build_fail(b, pair->line, pair->column, pair->key,
+                    "`time` means the event time, which is `%.40s` here: give this field another name", b->time_name);
     return TIDE_NONE;
   }
   if (spec->field_count == TIDE_FIELDS_MAX) {
@@ -46,8 +51,12 @@ static uint32_t field_for(struct tide_build *b, const struct tide_yaml_pair *pai
     return TIDE_NONE;
   }
   field = spec->field_count++;
-  spec->field[field] = (struct tide_field){.name = tide_build_dup(b, tide_span_of(pair->key)), .type = c->as.type, .decimals = c->as.decimals,
-                                           .derive_of = TIDE_NONE, .line = pair->line, .column = pair->column};
+  spec->field[field] = (struct tide_field){.name = tide_build_dup(b, tide_span_of(pair->key)),
+                                           .type = c->as.type,
+                                           .decimals = c->as.decimals,
+                                           .derive_of = TIDE_NONE,
+                                           .line = pair->line,
+                                           .column = pair->column};
   b->field_place[field] = (struct tide_field_place){pair->line, shape, broken};
   return field;
 }
@@ -56,15 +65,16 @@ static uint32_t field_for(struct tide_build *b, const struct tide_yaml_pair *pai
 struct draft {
   const struct tide_yaml_node *map;
   uint32_t index;
-  uint32_t parent;         /* index, or TIDE_NONE */
+  uint32_t parent; /* index, or TIDE_NONE */
   bool typed, done;
-  struct tide_build_column *column;   /* own ones, one per pair; at NULL when broken or removed */
+  struct tide_build_column *column; /* own ones, one per pair; at NULL when broken or removed */
   bool *removed;
 };
 
 static bool read_type(struct tide_build *b, const struct tide_yaml_node *node, uint8_t *ret) {
   static const char *const words[] = {"event", "outcome", "label", "profile", "rate", "list", "heartbeat"};
-  static const uint8_t types[] = {TIDE_REC_EVENT, TIDE_REC_OUTCOME, TIDE_REC_OUTCOME, TIDE_REC_PROFILE, TIDE_REC_RATE, TIDE_REC_LIST, TIDE_REC_HEARTBEAT};
+  static const uint8_t types[] = {TIDE_REC_EVENT, TIDE_REC_OUTCOME, TIDE_REC_OUTCOME,  TIDE_REC_PROFILE,
+                                  TIDE_REC_RATE,  TIDE_REC_LIST,    TIDE_REC_HEARTBEAT};
   if (node->kind == TIDE_YAML_MAP) {
     tide_build_fail_node(b, node, "type", "`type:` in a shape says which record it becomes; a field needs another name");
     return false;
@@ -73,7 +83,8 @@ static bool read_type(struct tide_build *b, const struct tide_yaml_node *node, u
   if (word < 0) return false;
   *ret = types[word];
   if (*ret == TIDE_REC_PROFILE) {
-    tide_build_fail_node(b, node, "type", "type: profile records (facts about an entity) are not supported by this version: remove this shape");
+    tide_build_fail_node(b, node, "type",
+                         "type: profile records (facts about an entity) are not supported by this version: remove this shape");
     return false;
   }
   return true;
@@ -82,7 +93,8 @@ static bool read_type(struct tide_build *b, const struct tide_yaml_node *node, u
 static void read_head(struct tide_build *b, struct draft *draft, uint32_t index) {
   struct tide_shape *shape = &b->spec->shape[index];
   struct draft *d = &draft[index];
-  struct tide_yaml_node *type = tide_yaml_get(d->map, "type"), *when = tide_yaml_get(d->map, "when"), *extends = tide_yaml_get(d->map, "extends");
+  struct tide_yaml_node *type = tide_yaml_get(d->map, "type"), *when = tide_yaml_get(d->map, "when"),
+                        *extends = tide_yaml_get(d->map, "extends");
   if (type) d->typed = read_type(b, type, &shape->type);
   b->shape_broken[index] = type && !d->typed;
   if (when) {
@@ -92,7 +104,8 @@ static void read_head(struct tide_build *b, struct draft *draft, uint32_t index)
       shape->when_at = tide_build_dup(b, tide_span_of(when->pair[0].key));
       shape->when_value = tide_build_dup(b, when->pair[0].value->text);
       for (uint32_t i = 0; i < index; i++)
-        if (b->spec->shape[i].when_at && strcmp(b->spec->shape[i].when_at, shape->when_at) == 0 && strcmp(b->spec->shape[i].when_value, shape->when_value) == 0)
+        if (b->spec->shape[i].when_at && strcmp(b->spec->shape[i].when_at, shape->when_at) == 0 &&
+            strcmp(b->spec->shape[i].when_value, shape->when_value) == 0)
           tide_build_fail_node(b, when, "when", "the shape `%s` is picked by the same value already", b->spec->shape[i].name);
     }
   }
@@ -139,7 +152,8 @@ static void read_own(struct tide_build *b, struct draft *d, struct tide_shape *s
     struct tide_build_column *c = &d->column[i];
     if (is_shape_key(pair->key)) continue;
     if (tide_yaml_is_null(pair->value)) {
-      if (d->parent == TIDE_NONE && !b->shape_broken[d->index]) tide_build_fail(b, pair->line, pair->column, pair->key, "`%.64s` has no place: write a JSON pointer or a column", pair->key);
+      if (d->parent == TIDE_NONE && !b->shape_broken[d->index])
+        tide_build_fail(b, pair->line, pair->column, pair->key, "`%.64s` has no place: write a JSON pointer or a column", pair->key);
       d->removed[i] = true;
       continue;
     }
@@ -150,7 +164,8 @@ static void read_own(struct tide_build *b, struct draft *d, struct tide_shape *s
     }
     if (c->in.dyn != TIDE_NONE || c->in.extra != TIDE_NONE) {
       if (c->in.dyn != TIDE_NONE && shape->type != TIDE_REC_EVENT && shape->type != TIDE_REC_OUTCOME) {
-        tide_build_fail(b, pair->line, pair->column, pair->key, "`%s` is an outcome column: it belongs into a shape of type event, outcome or label", pair->key);
+        tide_build_fail(b, pair->line, pair->column, pair->key,
+                        "`%s` is an outcome column: it belongs into a shape of type event, outcome or label", pair->key);
         c->in.at = NULL;
       }
       continue;
@@ -158,7 +173,8 @@ static void read_own(struct tide_build *b, struct draft *d, struct tide_shape *s
     bool plain_record = shape->type == TIDE_REC_RATE || shape->type == TIDE_REC_HEARTBEAT;
     if (plain_record && (!b->time_name || strcmp(b->time_name, pair->key) != 0)) {
       const char *known[] = {b->time_name ? b->time_name : "time", shape->type == TIDE_REC_RATE ? "currency" : "source", "rate"};
-      tide_build_fail(b, pair->line, pair->column, pair->key, "a %s record has no `%.64s`%s", shape->type == TIDE_REC_RATE ? "rate" : "heartbeat", pair->key,
+      tide_build_fail(b, pair->line, pair->column, pair->key, "a %s record has no `%.64s`%s",
+                      shape->type == TIDE_REC_RATE ? "rate" : "heartbeat", pair->key,
                       tide_build_suggest(b, pair->key, known, shape->type == TIDE_REC_RATE ? 3 : 2));
       c->in.at = NULL;
       continue;
@@ -179,7 +195,8 @@ bool tide_build_carries(const struct tide_shape *shape, uint32_t field) {
 }
 
 void tide_build_column_add(struct tide_build *b, struct tide_shape *shape, const struct tide_input_field *in) {
-  if (!shape->field) shape->field = tide_arena_alloc(&b->spec->arena, (TIDE_FIELDS_MAX + TIDE_DYN_COUNT + TIDE_XTRA_COUNT) * sizeof *shape->field);
+  if (!shape->field)
+    shape->field = tide_arena_alloc(&b->spec->arena, (TIDE_FIELDS_MAX + TIDE_DYN_COUNT + TIDE_XTRA_COUNT) * sizeof *shape->field);
   for (uint32_t i = 0; i < shape->field_count; i++)
     if (same_target(&shape->field[i], in)) {
       shape->field[i] = *in;
@@ -216,10 +233,8 @@ static void read_known_at(struct tide_build *b, const struct draft *d, struct ti
     const struct tide_yaml_node *as = tide_yaml_get(node, "as"), *at = tide_yaml_get(node, "at");
     struct tide_build_as said;
     if (as && tide_build_as_read(b, as, &said)) {
-      if (said.type == TIDE_F_TIME)
-        form = said.time_form;
-      else
-        tide_build_fail_node(b, as, "known_at", "known_at is a time: write as: rfc3339, epoch_s, epoch_ms or epoch_us");
+      if (said.type == TIDE_F_TIME) form = said.time_form;
+      else tide_build_fail_node(b, as, "known_at", "known_at is a time: write as: rfc3339, epoch_s, epoch_ms or epoch_us");
     }
     if (!at) {
       tide_build_fail_node(b, node, "known_at", "known_at: `at:` is missing: the JSON pointer or the column");
@@ -270,7 +285,8 @@ void tide_build_inputs(struct tide_build *b) {
     return;
   }
   if (inputs->kind != TIDE_YAML_MAP) {
-    tide_build_fail_node(b, inputs, "inputs", "inputs must be a mapping of shape names to their fields, not %s", tide_yaml_kind_name(inputs));
+    tide_build_fail_node(b, inputs, "inputs", "inputs must be a mapping of shape names to their fields, not %s",
+                         tide_yaml_kind_name(inputs));
     return;
   }
   struct draft *draft = tide_arena_alloc(&b->scratch, TIDE_SHAPES_MAX * sizeof *draft);
@@ -282,15 +298,16 @@ void tide_build_inputs(struct tide_build *b) {
     }
     if (!tide_build_name(b, pair->key, pair->line, pair->column, "a shape")) continue;
     if (pair->value->kind != TIDE_YAML_MAP) {
-      tide_build_fail_node(b, pair->value, pair->key, "inputs.%.64s must be a mapping of fields, not %s", pair->key, tide_yaml_kind_name(pair->value));
+      tide_build_fail_node(b, pair->value, pair->key, "inputs.%.64s must be a mapping of fields, not %s", pair->key,
+                           tide_yaml_kind_name(pair->value));
       continue;
     }
     draft[spec->shape_count] = (struct draft){.map = pair->value, .index = spec->shape_count, .parent = TIDE_NONE};
-    spec->shape[spec->shape_count++] = (struct tide_shape){.name = tide_build_dup(b, tide_span_of(pair->key)), .type = TIDE_REC_EVENT, .line = pair->line, .column = pair->column};
+    spec->shape[spec->shape_count++] = (struct tide_shape){
+        .name = tide_build_dup(b, tide_span_of(pair->key)), .type = TIDE_REC_EVENT, .line = pair->line, .column = pair->column};
   }
   for (uint32_t i = 0; i < spec->shape_count; i++) read_head(b, draft, i);
   resolve_types(b, draft);
   for (uint32_t i = 0; i < spec->shape_count; i++) read_own(b, &draft[i], &spec->shape[i]);
   for (uint32_t i = 0; i < spec->shape_count; i++) finish(b, draft, i);
 }
-
