@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/buf.h"
+#include "base/utf8.h"
 #include "feature/spec_build.h"
 
 static const char *const result_words[] = {"pending", "approved", "partial", "declined", NULL};
@@ -134,6 +135,17 @@ static void build_sections(struct tide_build *b) {
   tide_build_tests(b);
 }
 
+/* Messages quote the file and are cut at their bounds: what is not whole UTF-8 any more becomes `?`, so that they can be printed as JSON. */
+static void make_printable(char *text) {
+  for (size_t i = 0, len = strlen(text); i < len;) {
+    size_t n = 1;
+    while (n <= 4 && i + n <= len && !tide_utf8_valid((struct tide_span){text + i, n})) n++;
+    bool whole = n <= 4 && i + n <= len;
+    if (!whole) text[i] = '?';
+    i += whole ? n : 1;
+  }
+}
+
 static int by_place(const void *x, const void *y) {
   const struct tide_error *a = x, *b = y;
   if (a->line != b->line) return a->line < b->line ? -1 : 1;
@@ -154,6 +166,10 @@ enum tide_err tide_spec_parse(const char *path, struct tide_span text, struct ti
   size_t kept = b.error_count < TIDE_BUILD_ERRORS_MAX ? b.error_count : TIDE_BUILD_ERRORS_MAX;
   qsort(b.errors, kept, sizeof *b.errors, by_place);
   if (kept > 0) err = b.errors[0].code;
+  for (size_t i = 0; i < kept; i++) {
+    make_printable(b.errors[i].text);
+    make_printable(b.errors[i].field);
+  }
   for (size_t i = 0; i < kept && i < error_max; i++) error[i] = b.errors[i];
   if (ret_errors) *ret_errors = b.error_count;
   tide_arena_release(&b.scratch);

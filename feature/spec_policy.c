@@ -46,21 +46,22 @@ static void read_lists(struct tide_build *b, struct tide_yaml_node *node) {
   }
 }
 
-/* The first slot that the expression itself reads, in order of writing; with `through`, also what its derived values read. Depth is bounded by the expression parser and by
- * derived values reading earlier ones only. */
-static uint32_t first_slot(const struct tide_spec *spec, const struct tide_expr *expr, bool through) {
+/* The first slot that the expression itself reads, in order of writing; with `through`, also what its derived values read. Those that read no feature are
+ * passed over, so every step down finds one: without that, values that double each other would take for ever. */
+static uint32_t first_slot(const struct tide_build *b, const struct tide_expr *expr, bool through) {
   if (!expr) return TIDE_NONE;
   if (expr->op == TIDE_X_FEATURE) return expr->ref;
-  if (expr->op == TIDE_X_DERIVED) return through ? first_slot(spec, spec->derived[expr->ref].expr, true) : TIDE_NONE;
-  uint32_t slot = first_slot(spec, expr->a, through);
-  if (slot == TIDE_NONE) slot = first_slot(spec, expr->b, through);
-  return slot != TIDE_NONE ? slot : first_slot(spec, expr->c, through);
+  if (expr->op == TIDE_X_DERIVED)
+    return through && !b->derived_plain[expr->ref] ? first_slot(b, b->spec->derived[expr->ref].expr, true) : TIDE_NONE;
+  uint32_t slot = first_slot(b, expr->a, through);
+  if (slot == TIDE_NONE) slot = first_slot(b, expr->b, through);
+  return slot != TIDE_NONE ? slot : first_slot(b, expr->c, through);
 }
 
-static uint32_t rule_slot(const struct tide_spec *spec, const struct tide_rule *rule) {
+static uint32_t rule_slot(const struct tide_build *b, const struct tide_rule *rule) {
   for (int through = 0; through < 2; through++) {
-    uint32_t slot = first_slot(spec, rule->when, through);
-    for (uint32_t i = 0; i < rule->say_count && slot == TIDE_NONE; i++) slot = first_slot(spec, rule->parts[i].value, through);
+    uint32_t slot = first_slot(b, rule->when, through);
+    for (uint32_t i = 0; i < rule->say_count && slot == TIDE_NONE; i++) slot = first_slot(b, rule->parts[i].value, through);
     if (slot != TIDE_NONE) return slot;
   }
   return TIDE_NONE;
@@ -225,7 +226,7 @@ static void read_rules(struct tide_build *b, const struct tide_yaml_node *list, 
       if (b->error_count) tide_build_broken(b, pair->key);
       continue;
     }
-    rule.first_slot = rule_slot(spec, &rule);
+    rule.first_slot = rule_slot(b, &rule);
     spec->reads_score = spec->reads_score || (rule.when && tide_expr_reads(rule.when, TIDE_X_SCORE));
     for (uint32_t k = 0; k < rule.say_count; k++)
       spec->reads_score = spec->reads_score || (rule.parts[k].value && tide_expr_reads(rule.parts[k].value, TIDE_X_SCORE));

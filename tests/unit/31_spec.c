@@ -365,6 +365,45 @@ static void small_files(void **state) {
   }
 }
 
+/* The reference shows one whole file, which must be right. */
+static void documented_file(void **state) {
+  (void)state;
+  struct tide_buf buf = TIDE_BUF_INIT;
+  FILE *file = fopen("feature/FEATUREFILE.md", "re");
+  assert_non_null(file);
+  tide_buf_reserve(&buf, 65536);
+  buf.len = fread(buf.ptr, 1, 65535, file);
+  (void)fclose(file);
+  const char *from = strstr(tide_buf_cstr(&buf), "```yaml\n"), *to = from ? strstr(from + 8, "```") : NULL;
+  assert_non_null(to);
+  struct tide_spec *spec = NULL;
+  struct tide_error error = {0};
+  size_t count;
+  if (tide_spec_parse("FEATUREFILE.md", (struct tide_span){from + 8, (size_t)(to - from) - 8}, &spec, &error, 1, &count))
+    fail_msg("%d:%d %s", error.line, error.column, error.text);
+  assert_string_equal(spec->name, "small");
+  tide_spec_free(spec);
+  tide_buf_release(&buf);
+}
+
+/* Derived values that double each other: 2^200 paths to the first feature, which must be found at once. */
+static void doubling_derived_values(void **state) {
+  (void)state;
+  struct tide_buf buf = TIDE_BUF_INIT;
+  tide_buf_str(
+      &buf,
+      "tidemark: 1\nname: a\nevent: {id: id, time: t}\ninputs: {default: {id: id, t: t}}\nentities: {e: id}\nderived:\n  d0: 1 + 1\n");
+  for (int i = 1; i < 200; i++) {
+    tide_buf_printf(&buf, "  d%d: d%d + d%d\n", i, i - 1, i - 1);
+  }
+  tide_buf_str(&buf, "policy:\n  decisions: [no]\n  rules: [{R: no when d199 > 1}]\n");
+  struct tide_spec *spec = NULL;
+  assert_int_equal(tide_spec_parse("doubling", tide_buf_span(&buf), &spec, NULL, 0, NULL), TIDE_OK);
+  assert_int_equal(spec->rule[0].first_slot, TIDE_NONE);
+  tide_spec_free(spec);
+  tide_buf_release(&buf);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(event_of_the_contract),
@@ -379,6 +418,8 @@ int main(void) {
       cmocka_unit_test(tests_as_written),
       cmocka_unit_test(outcome_words),
       cmocka_unit_test(small_files),
+      cmocka_unit_test(documented_file),
+      cmocka_unit_test(doubling_derived_values),
   };
   return cmocka_run_group_tests_name("spec", tests, setup, teardown);
 }

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
+#include "base/utf8.h"
 #include "feature/spec.h"
 
 static char *base; /* the contract's example */
@@ -412,6 +413,30 @@ static void errors_in_order_and_counted(void **state) {
   assert_non_null(strstr(error[0].text, "no-such-file.yaml"));
 }
 
+/* A message may quote half a character of the file; it must still be UTF-8. */
+static void messages_stay_utf8(void **state) {
+  (void)state;
+  struct tide_buf text = TIDE_BUF_INIT;
+  for (int lead = 0; lead < 4; lead++) {
+    tide_buf_clear(&text);
+    tide_buf_str(&text, "tidemark: 1\nname: a\nevent: {id: id, time: t}\ninputs: {default: {id: id, t: t}}\nentities: {e: ");
+    for (int i = 0; i < lead; i++) {
+      tide_buf_char(&text, 'x');
+    }
+    for (int i = 0; i < 60; i++) {
+      tide_buf_str(&text, "\xe2\x82\xac");
+    }
+    tide_buf_str(&text, "}\n");
+    struct tide_error error = {0};
+    struct tide_spec *spec = NULL;
+    assert_int_equal(tide_spec_parse("x", tide_buf_span(&text), &spec, &error, 1, NULL), TIDE_E_CONFIG);
+    assert_true(tide_utf8_valid(tide_span_of(error.text)));
+    assert_true(tide_utf8_valid(tide_span_of(error.field)));
+    assert_non_null(strstr(error.text, "\xe2\x82\xac"));
+  }
+  tide_buf_release(&text);
+}
+
 /* Each bound: the last that fits is taken, one more is refused. */
 static void bounds(void **state) {
   (void)state;
@@ -464,6 +489,7 @@ int main(void) {
       cmocka_unit_test(small),
       cmocka_unit_test(names_of_broken_declarations),
       cmocka_unit_test(errors_in_order_and_counted),
+      cmocka_unit_test(messages_stay_utf8),
       cmocka_unit_test(bounds),
   };
   return cmocka_run_group_tests_name("spec_errors", tests, setup, teardown);
