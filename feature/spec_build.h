@@ -26,7 +26,7 @@
 struct tide_window_name { const char *name; struct tide_span text; const struct tide_yaml_node *node; };
 
 /* Where a field was first declared, for "declared otherwise in line N". */
-struct tide_field_place { int line; const char *shape; bool named_type; };
+struct tide_field_place { int line; const char *shape; bool broken; };
 
 struct tide_build {
   struct tide_spec *spec;

@@ -197,6 +197,14 @@ static void place(struct tide_build *b, struct tide_yaml_node *node) {
   b->spec->f_lon = part[1];
 }
 
+/* Without `place:`, number fields named lat and lon are the place, as `kind` and `merchant` are by their names. */
+static void place_by_name(struct tide_spec *spec) {
+  uint32_t lat = tide_spec_field(spec, "lat"), lon = tide_spec_field(spec, "lon");
+  if (lat == TIDE_NONE || lon == TIDE_NONE || spec->field[lat].type != TIDE_F_NUMBER || spec->field[lon].type != TIDE_F_NUMBER) return;
+  spec->f_lat = lat;
+  spec->f_lon = lon;
+}
+
 static void links(struct tide_build *b, struct tide_yaml_node *event) {
   struct tide_spec *spec = b->spec;
   struct tide_yaml_node *id = tide_yaml_get(event, "id"), *alias = tide_yaml_get(event, "alias"), *parent = tide_yaml_get(event, "parent");
@@ -242,7 +250,10 @@ void tide_build_event(struct tide_build *b) {
   node = tide_yaml_get(event, "merchant");
   spec->f_merchant = node ? tide_build_field(b, node, "event.merchant") : tide_spec_field(spec, "merchant");
   links(b, event);
-  if ((node = tide_yaml_get(event, "place"))) place(b, node);
+  if ((node = tide_yaml_get(event, "place")))
+    place(b, node);
+  else
+    place_by_name(spec);
   if ((node = tide_yaml_get(event, "on_conflict"))) {
     static const char *const words[] = {"count", "reject"};
     spec->conflict_rejects = tide_build_word(b, node, "event.on_conflict", words, 2) == 1;

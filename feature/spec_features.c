@@ -236,7 +236,9 @@ static bool cut(struct reading *r) {
   }
   static const char *const words[] = {"of", "over", "where", "with current", "delayed", "hop", "cap"};
   const char *name = tide_arena_strdup(&r->b->scratch, word);
-  const char *hint = word.len ? tide_build_suggest(r->b, name, words, 7) : "";
+  bool known = false;
+  for (size_t i = 0; i < 7; i++) known = known || strcmp(words[i], name) == 0;
+  const char *hint = word.len && !known ? tide_build_suggest(r->b, name, words, 7) : "";
   tide_build_fail_text(r->b, r->node, at, r->name, "%s: %s%s%.40s%s%s", r->name, problem, word.len ? ", found `" : "", name, word.len ? "`" : "",
                        strncmp(hint, "; did", 5) == 0 ? hint : "");
   return false;
@@ -255,8 +257,10 @@ static bool read_feature(struct reading *r, struct tide_feature *f, struct windo
   f->of_ref = TIDE_NONE;
   f->with_current = c->current;
   uint8_t kind = agg_rows[c->agg].of;
-  if ((c->agg == TIDE_AGG_DISTANCE || c->agg == TIDE_AGG_SPEED) && b->spec->f_lat == TIDE_NONE)
-    return REFUSE(r, r->node->text, "%s: no place is declared; write `place: [lat, lon]` in event", r->name);
+  if ((c->agg == TIDE_AGG_DISTANCE || c->agg == TIDE_AGG_SPEED) && b->spec->f_lat == TIDE_NONE) {
+    if (b->error_count && tide_yaml_get(tide_yaml_get(b->root, "event"), "place")) return false; /* noted there */
+    return REFUSE(r, r->node->text, "%s: no place is declared; write `place: [lat, lon]` in event, with number fields", r->name);
+  }
   if ((kind == OF_NUMBER || kind == OF_ANY || kind == OF_KEY) && !operand(r, f)) return false;
   if (kind == OF_PREDICATE && !(f->rate_of = tide_build_expr(b, r->node, c->of, TIDE_ALLOW_FIELDS | TIDE_ALLOW_DYN, TIDE_V_BOOL, r->name))) return false;
   if (kind == OF_WINDOW && !duration(r, c->of, "max_count of", &f->inner_ms)) return false;

@@ -18,7 +18,7 @@ static const char *const shape_keys[] = {"when", "type", "extends", "known_at"};
 static const char *const time_forms[] = {"rfc3339", "epoch_s", "epoch_ms", "epoch_us"}; /* by enum tide_time_form */
 
 /* What `as:` says. */
-struct as { uint8_t type; uint8_t decimals; uint8_t time_form; bool minor, given; };
+struct as { uint8_t type; uint8_t decimals; uint8_t time_form; bool minor; };
 
 struct column { struct tide_input_field in; struct as as; };
 
@@ -37,7 +37,7 @@ static uint32_t extra_find(uint8_t shape_type, const char *name) {
 static bool read_as(struct tide_build *b, const struct tide_yaml_node *node, struct as *ret) {
   static const char *const words[] = {"text", "int", "decimal(n)", "bool", "rfc3339", "epoch_s", "epoch_ms", "epoch_us", "minor"};
   if (!tide_build_scalar(b, node, "as")) return false;
-  struct as as = {.type = TIDE_F_TEXT, .given = true};
+  struct as as = {.type = TIDE_F_TEXT};
   const char *text = node->text.ptr;
   int64_t n;
   if (strcmp(text, "int") == 0) {
@@ -154,7 +154,7 @@ static bool value_fits(const struct as *as, struct tide_span text) {
   }
 }
 
-/* One pair of a shape: short ("/pointer") or a mapping. */
+/* One pair of a shape: short ("/pointer") or a mapping. *ret says what it is even when it is wrong. */
 static bool read_column(struct tide_build *b, const struct tide_yaml_pair *pair, uint8_t shape_type, struct column *ret) {
   static const char *const keys[] = {"at", "as", "default", "optional", "map", "currency"};
   struct column c = {.in = {.field = TIDE_NONE, .dyn = tide_dyn_find(pair->key), .extra = extra_find(shape_type, pair->key), .line = pair->line, .column = pair->column}};
@@ -163,10 +163,11 @@ static bool read_column(struct tide_build *b, const struct tide_yaml_pair *pair,
   bool is_time = c.in.extra == TIDE_XTRA_EXPIRES || (c.in.dyn == TIDE_NONE && c.in.extra == TIDE_NONE && b->time_name && strcmp(b->time_name, pair->key) == 0);
   c.as.type = is_amount ? TIDE_F_MONEY : is_time ? TIDE_F_TIME : c.in.extra == TIDE_XTRA_REMOVE ? TIDE_F_BOOL : TIDE_F_TEXT;
   if (node->kind == TIDE_YAML_SCALAR) {
-    if (!(c.in.at = read_at(b, node, pair->key))) return false;
+    c.in.at = read_at(b, node, pair->key);
     *ret = c;
-    return true;
+    return c.in.at != NULL;
   }
+  *ret = c;
   if (!tide_build_keys(b, node, pair->key, keys, sizeof keys / sizeof keys[0])) return false;
   const struct tide_yaml_node *at = tide_yaml_get(node, "at"), *as = tide_yaml_get(node, "as"), *dflt = tide_yaml_get(node, "default"),
                               *optional = tide_yaml_get(node, "optional"), *map = tide_yaml_get(node, "map"), *currency = tide_yaml_get(node, "currency");
@@ -227,14 +228,14 @@ static bool read_column(struct tide_build *b, const struct tide_yaml_pair *pair,
 }
 
 /* The field a column declares or repeats; TIDE_NONE when it cannot be (noted). */
-static uint32_t field_for(struct tide_build *b, const struct tide_yaml_pair *pair, const char *shape, const struct column *c) {
+static uint32_t field_for(struct tide_build *b, const struct tide_yaml_pair *pair, const char *shape, const struct column *c, bool broken) {
   struct tide_spec *spec = b->spec;
   static const char *const type_names[] = {"text", "number", "bool", "money", "time"};
   static const char *const reserved[] = {"requested", "score", "true", "false", "and", "or", "not", "in", "is", "of", "over", "where", "with", "delayed", "hop", "cap", "when", "say", "if", "else"};
   uint32_t field = tide_spec_field(spec, pair->key);
   if (field != TIDE_NONE) {
     const struct tide_field *f = &spec->field[field];
-    if (f->type == c->as.type && f->decimals == c->as.decimals) return field;
+    if ((f->type == c->as.type && f->decimals == c->as.decimals) || broken || b->field_place[field].broken) return field;
     tide_build_fail(b, pair->line, pair->column, pair->key, "`%s` is %s%s here and %s%s in inputs.%s, line %d: a field has one form in all shapes; say `as:` alike",
                     pair->key, type_names[c->as.type], c->as.decimals ? " with decimals" : "", type_names[f->type], f->decimals ? " with decimals" : "",
                     b->field_place[field].shape, b->field_place[field].line);
@@ -261,7 +262,7 @@ static uint32_t field_for(struct tide_build *b, const struct tide_yaml_pair *pai
   field = spec->field_count++;
   spec->field[field] = (struct tide_field){.name = tide_build_dup(b, tide_span_of(pair->key)), .type = c->as.type, .decimals = c->as.decimals,
                                            .derive_of = TIDE_NONE, .line = pair->line, .column = pair->column};
-  b->field_place[field] = (struct tide_field_place){pair->line, shape, c->as.given};
+  b->field_place[field] = (struct tide_field_place){pair->line, shape, broken};
   return field;
 }
 
@@ -277,6 +278,10 @@ struct draft {
 static bool read_type(struct tide_build *b, const struct tide_yaml_node *node, uint8_t *ret) {
   static const char *const words[] = {"event", "outcome", "label", "profile", "rate", "list", "heartbeat"};
   static const uint8_t types[] = {TIDE_REC_EVENT, TIDE_REC_OUTCOME, TIDE_REC_OUTCOME, TIDE_REC_PROFILE, TIDE_REC_RATE, TIDE_REC_LIST, TIDE_REC_HEARTBEAT};
+  if (node->kind == TIDE_YAML_MAP) {
+    tide_build_fail_node(b, node, "type", "`type:` in a shape says which record it becomes; a field needs another name");
+    return false;
+  }
   int word = tide_build_word(b, node, "type", words, sizeof words / sizeof words[0]);
   if (word < 0) return false;
   *ret = types[word];
@@ -348,11 +353,10 @@ static void read_own(struct tide_build *b, struct draft *d, struct tide_shape *s
       d->removed[i] = true;
       continue;
     }
-    if (!read_column(b, pair, shape->type, c)) {
-      c->in.at = NULL;
-      /* Still declare the field, so that those who read it are not blamed. */
-      if (tide_spec_field(b->spec, pair->key) == TIDE_NONE) tide_build_broken(b, pair->key);
-      continue;
+    bool broken = !read_column(b, pair, shape->type, c);
+    if (broken) { /* it takes its place all the same, so that what needs it is not blamed */
+      tide_build_broken(b, pair->key);
+      c->in.at = "";
     }
     if (c->in.dyn != TIDE_NONE || c->in.extra != TIDE_NONE) {
       if (c->in.dyn != TIDE_NONE && shape->type != TIDE_REC_EVENT && shape->type != TIDE_REC_OUTCOME) {
@@ -369,7 +373,7 @@ static void read_own(struct tide_build *b, struct draft *d, struct tide_shape *s
       c->in.at = NULL;
       continue;
     }
-    c->in.field = field_for(b, pair, shape->name, c);
+    c->in.field = field_for(b, pair, shape->name, c, broken);
     if (c->in.field == TIDE_NONE) c->in.at = NULL;
   }
 }
@@ -555,7 +559,7 @@ static void check_outcome(struct tide_build *b, struct tide_shape *shape) {
     if (have == 0 || !primary->first_of) inherit(b, shape, key, count);
     have = 0;
     for (uint32_t i = 0; i < count; i++) have += spec->field[key[i]].derived || carries(shape, key[i]);
-    if (primary->first_of ? have == 0 : have < count)
+    if (count > 0 && (primary->first_of ? have == 0 : have < count))
       tide_build_fail(b, shape->line, shape->column, shape->name, "inputs.%s: an outcome must carry the key of `%s` to find its event", shape->name, primary->name);
   }
   if (spec->id_count && !by_alias && !carries_all(spec, shape, spec->id, spec->id_count))

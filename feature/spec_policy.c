@@ -196,7 +196,10 @@ static void read_rules(struct tide_build *b, const struct tide_yaml_node *list, 
     }
     bool is_else = strcmp(pair->key, "else") == 0;
     struct tide_rule rule = {.say = "", .first_slot = TIDE_NONE, .line = pair->line, .column = pair->column};
-    if (!is_else && !code_good(b, pair)) continue;
+    if (!is_else && !code_good(b, pair)) {
+      tide_build_broken(b, pair->key);
+      continue;
+    }
     rule.code = tide_build_dup(b, tide_span_of(pair->key));
     if (!tide_build_scalar(b, pair->value, pair->key)) continue;
     struct reading r = {b, pair->value, rule.code, fallback};

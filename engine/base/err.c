@@ -73,7 +73,8 @@ static void put_cut(char *to, size_t cap, const char *from) {
   to[len] = '\0';
 }
 
-static enum tide_err fill(struct tide_error *error, enum tide_err code, int line, int column, const char *field, const char *fmt, va_list ap) {
+static enum tide_err fill(struct tide_error *error, enum tide_err code, int line, int column, const char *field, const char *fmt,
+                          va_list ap) {
   TIDE_CHECK(known(code) && code != TIDE_OK);
   if (error) {
     char text[2 * sizeof error->text];

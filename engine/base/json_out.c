@@ -22,10 +22,8 @@ static void comma(struct tide_buf *out) {
   case '[':
   case ':':
   case ',':
-  case '\n':
-    return;
-  default:
-    tide_buf_char(out, ',');
+  case '\n': return;
+  default: tide_buf_char(out, ',');
   }
 }
 

@@ -26,9 +26,9 @@ static char *text(char *p, const char *s) {
   return p + n;
 }
 
-/* At least `width` digits. */
+/* At least `width` digits; width up to 32. */
 static char *digits(char *p, uint64_t v, int width) {
-  char tmp[20];
+  char tmp[32];
   int n = 0;
   while (v || n < width) {
     tmp[n++] = (char)('0' + v % 10);
