@@ -12,7 +12,15 @@
 #include "base/num.h"
 #include "base/utf8.h"
 
+/* A mistake that several shapes inherit is one mistake. */
+static bool noted(const struct tide_build *b, int line, int column, const char *field) {
+  for (size_t i = 0; i < b->error_count && i < TIDE_BUILD_ERRORS_MAX; i++)
+    if (b->errors[i].line == line && b->errors[i].column == column && strncmp(b->errors[i].field, field ? field : "", sizeof b->errors[i].field - 1) == 0) return true;
+  return false;
+}
+
 static void note(struct tide_build *b, enum tide_err code, int line, int column, const char *field, const char *text) {
+  if (noted(b, line, column, field)) return;
   if (b->error_count < TIDE_BUILD_ERRORS_MAX)
     (void)tide_fail_at(&b->errors[b->error_count], code, line, column, field, "%s", text);
   b->error_count++;

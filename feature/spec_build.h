@@ -42,6 +42,8 @@ struct tide_build {
   struct tide_yaml_node *time_node, *amount_node;
   struct tide_field_place field_place[TIDE_FIELDS_MAX];
 
+  bool shape_broken[TIDE_SHAPES_MAX]; /* its type is not known: nothing is asked of it */
+
   struct tide_window_name window[TIDE_WINDOWS_MAX];
   uint32_t window_count;
   bool derived_plain[TIDE_DERIVED_MAX]; /* reads fields and time only, also through other derived */

@@ -138,7 +138,7 @@ bool tide_clauses_cut(struct tide_span text, struct tide_clauses *ret, size_t *r
     if (open) {
       *open = part;
       if (part.len == 0) {
-        *ret_at = open_from > 0 ? open_from - 1 : 0;
+        *ret_at = open_from;
         *ret_word = (struct tide_span){text.ptr + *ret_at, 0};
         *ret_problem = "nothing follows here";
         return false;

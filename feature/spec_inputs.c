@@ -269,6 +269,7 @@ static uint32_t field_for(struct tide_build *b, const struct tide_yaml_pair *pai
 /* --- shapes --- */
 struct draft {
   const struct tide_yaml_node *map;
+  uint32_t index;
   uint32_t parent;         /* index, or TIDE_NONE */
   bool typed, done;
   struct column *column;   /* own ones, one per pair; at NULL when broken or removed */
@@ -296,7 +297,8 @@ static void read_head(struct tide_build *b, struct draft *draft, uint32_t index)
   struct tide_shape *shape = &b->spec->shape[index];
   struct draft *d = &draft[index];
   struct tide_yaml_node *type = tide_yaml_get(d->map, "type"), *when = tide_yaml_get(d->map, "when"), *extends = tide_yaml_get(d->map, "extends");
-  if (type && read_type(b, type, &shape->type)) d->typed = true;
+  if (type) d->typed = read_type(b, type, &shape->type);
+  b->shape_broken[index] = type && !d->typed;
   if (when) {
     if (when->kind != TIDE_YAML_MAP || when->count != 1 || when->pair[0].value->kind != TIDE_YAML_SCALAR) {
       tide_build_fail_node(b, when, "when", "when must be one pair of pointer or column and value, like `when: {/type: outcome}`");
@@ -315,6 +317,7 @@ static void read_head(struct tide_build *b, struct draft *draft, uint32_t index)
       if (strcmp(b->spec->shape[i].name, extends->text.ptr) == 0 && i != index) d->parent = i;
       if (i != index) names[count++] = b->spec->shape[i].name;
     }
+    if (d->parent == TIDE_NONE) b->shape_broken[index] = true;
     if (d->parent == TIDE_NONE)
       tide_build_fail_node(b, extends, "extends", "extends: no other shape is named `%.64s`%s", extends->text.ptr,
                            tide_build_suggest(b, extends->text.ptr, names, count));
@@ -330,6 +333,7 @@ static void resolve_types(struct tide_build *b, struct draft *draft) {
       if (steps > spec->shape_count) {
         tide_build_fail(b, spec->shape[i].line, spec->shape[i].column, "extends", "extends: `%s` ends in a circle", spec->shape[i].name);
         draft[i].parent = TIDE_NONE;
+        b->shape_broken[i] = true;
         break;
       }
   }
@@ -349,7 +353,7 @@ static void read_own(struct tide_build *b, struct draft *d, struct tide_shape *s
     struct column *c = &d->column[i];
     if (is_shape_key(pair->key)) continue;
     if (tide_yaml_is_null(pair->value)) {
-      if (d->parent == TIDE_NONE) tide_build_fail(b, pair->line, pair->column, pair->key, "`%.64s` has no place: write a JSON pointer or a column", pair->key);
+      if (d->parent == TIDE_NONE && !b->shape_broken[d->index]) tide_build_fail(b, pair->line, pair->column, pair->key, "`%.64s` has no place: write a JSON pointer or a column", pair->key);
       d->removed[i] = true;
       continue;
     }
@@ -495,7 +499,7 @@ void tide_build_inputs(struct tide_build *b) {
       tide_build_fail_node(b, pair->value, pair->key, "inputs.%.64s must be a mapping of fields, not %s", pair->key, tide_yaml_kind_name(pair->value));
       continue;
     }
-    draft[spec->shape_count] = (struct draft){.map = pair->value, .parent = TIDE_NONE};
+    draft[spec->shape_count] = (struct draft){.map = pair->value, .index = spec->shape_count, .parent = TIDE_NONE};
     spec->shape[spec->shape_count++] = (struct tide_shape){.name = tide_build_dup(b, tide_span_of(pair->key)), .type = TIDE_REC_EVENT, .line = pair->line, .column = pair->column};
   }
   for (uint32_t i = 0; i < spec->shape_count; i++) read_head(b, draft, i);
@@ -597,6 +601,10 @@ void tide_build_inputs_check(struct tide_build *b) {
   bool event = spec->shape_count == 0;
   for (uint32_t i = 0; i < spec->shape_count; i++) {
     struct tide_shape *shape = &spec->shape[i];
+    if (b->shape_broken[i]) {
+      event = true;
+      continue;
+    }
     switch (shape->type) {
       case TIDE_REC_EVENT:
         event = true;
