@@ -1,4 +1,6 @@
-/* Constructors of the file and memory backends. */
+/* Constructors of the file and memory backends.
+ *
+ * What they make is used through the ports (port/journal.h, source.h, sink.h); only the wiring knows which one it is. */
 #ifndef TIDE_ADAPTER_FILE_H
 #define TIDE_ADAPTER_FILE_H
 

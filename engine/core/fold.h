@@ -38,7 +38,7 @@ typedef void (*tide_emit_fn)(void *ctx, const struct tide_answer *answer);
 #define TIDE_POSITION_TEXT 48
 const char *tide_position_text(struct tide_position position, uint32_t index, char out[TIDE_POSITION_TEXT]);
 
-/* One JSON object as SEMANTICS 10 and the replay output want it, without newline. */
+/* One JSON object as the HTTP answer and the replay output want it, without newline. */
 #define TIDE_ANSWER_FEATURES 1 /* with "features" {name: number|null} and "states" of those that are not fresh */
 void tide_answer_json(const struct tide_answer *answer, unsigned flags, struct tide_buf *out);
 
