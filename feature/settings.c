@@ -27,9 +27,7 @@ static int64_t value_get(const struct tide_settings *settings, int row) {
   return v;
 }
 
-static void value_set(struct tide_settings *settings, int row, int64_t v) {
-  memcpy((char *)settings + rows[row].offset, &v, sizeof v);
-}
+static void value_set(struct tide_settings *settings, int row, int64_t v) { memcpy((char *)settings + rows[row].offset, &v, sizeof v); }
 
 struct tide_settings tide_settings_default(void) {
   struct tide_settings settings;

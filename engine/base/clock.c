@@ -44,9 +44,7 @@ void tide_date_of(int64_t days, int *ret_year, int *ret_month, int *ret_day) {
   *ret_year = (int)(y + era * 400 + (month <= 2));
 }
 
-bool tide_year_leap(int year) {
-  return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-}
+bool tide_year_leap(int year) { return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0; }
 
 int tide_month_days(int year, int month) {
   static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};

@@ -40,9 +40,7 @@ static void names_make(void) {
   }
 }
 
-static bool known(enum tide_err err) {
-  return (unsigned)err < TIDE_ERR_COUNT;
-}
+static bool known(enum tide_err err) { return (unsigned)err < TIDE_ERR_COUNT; }
 
 const char *tide_err_text(enum tide_err err) {
   TIDE_CHECK(known(err));

@@ -15,9 +15,7 @@ static const struct {
 };
 _Static_assert(sizeof rows / sizeof rows[0] == TIDE_METRIC_COUNT, "one row per metric");
 
-static const char *type_name(enum tide_metric_type type) {
-  return type == TIDE_METRIC_COUNTER ? "counter" : "gauge";
-}
+static const char *type_name(enum tide_metric_type type) { return type == TIDE_METRIC_COUNTER ? "counter" : "gauge"; }
 
 void tide_metrics_expose(const struct tide_metrics *metrics, struct tide_buf *out) {
   for (int i = 0; i < TIDE_METRIC_COUNT; i++) {

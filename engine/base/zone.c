@@ -149,18 +149,18 @@ static bool footer_parse(const char *text, struct footer *ret) {
 static int64_t rule_local(const struct rule *rule, int year) {
   int64_t days = tide_days_of(year, 1, 1);
   switch (rule->form) {
-  case RULE_MONTH: {
-    int64_t first = tide_days_of(year, rule->month, 1);
-    int weekday = tide_weekday_of(first) % 7; /* Sunday = 0, as POSIX counts */
-    int day = 1 + (rule->day - weekday + 7) % 7 + 7 * (rule->week - 1);
-    while (day > tide_month_days(year, rule->month)) {
-      day -= 7; /* week 5 means the last one */
+    case RULE_MONTH: {
+      int64_t first = tide_days_of(year, rule->month, 1);
+      int weekday = tide_weekday_of(first) % 7; /* Sunday = 0, as POSIX counts */
+      int day = 1 + (rule->day - weekday + 7) % 7 + 7 * (rule->week - 1);
+      while (day > tide_month_days(year, rule->month)) {
+        day -= 7; /* week 5 means the last one */
+      }
+      days = first + day - 1;
+      break;
     }
-    days = first + day - 1;
-    break;
-  }
-  case RULE_JULIAN: days += rule->day - 1 + (rule->day >= 60 && tide_year_leap(year)); break;
-  case RULE_DAY: days += rule->day; break;
+    case RULE_JULIAN: days += rule->day - 1 + (rule->day >= 60 && tide_year_leap(year)); break;
+    case RULE_DAY: days += rule->day; break;
   }
   return days * 86400 + rule->at_s;
 }

@@ -117,7 +117,7 @@ def files_open_with_a_comment(sources):
             match = re.match(r'(?:#!.*\n)?"""(.*?)"""', source.text, re.S)
             lines = match.group(1).count("\n") + 1 if match else 0
         elif source.path.endswith(".sh"):
-            match = re.match(r"#!.*\n((?:#.*\n)*)", source.text)
+            match = re.match(r"(?:#!.*\n)?((?:#.*\n)*)", source.text)
             lines = match.group(1).count("\n") if match else 0
         else:
             continue

@@ -17,9 +17,7 @@
 
 static struct tide_buf out;
 
-static const char *written(void) {
-  return tide_buf_cstr(&out);
-}
+static const char *written(void) { return tide_buf_cstr(&out); }
 
 static int fresh(void **state) {
   (void)state;
