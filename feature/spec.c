@@ -66,7 +66,8 @@ uint32_t tide_spec_entity(const struct tide_spec *spec, const char *name) {
 
 static struct tide_spec *spec_new(struct tide_span text) {
   struct tide_spec *spec = tide_alloc(sizeof *spec);
-  *spec = (struct tide_spec){.f_time = TIDE_NONE, .f_kind = TIDE_NONE, .f_amount = TIDE_NONE, .f_merchant = TIDE_NONE, .f_lat = TIDE_NONE, .f_lon = TIDE_NONE};
+  *spec = (struct tide_spec){
+      .f_time = TIDE_NONE, .f_kind = TIDE_NONE, .f_amount = TIDE_NONE, .f_merchant = TIDE_NONE, .f_lat = TIDE_NONE, .f_lon = TIDE_NONE};
   struct tide_arena *arena = &spec->arena;
   /* Tables at their bounds: expressions point into nothing that moves. */
   spec->field = tide_arena_alloc(arena, TIDE_FIELDS_MAX * sizeof *spec->field);
@@ -95,7 +96,8 @@ void tide_spec_free(struct tide_spec *spec) {
 }
 
 static void build_top(struct tide_build *b) {
-  static const char *const keys[] = {"tidemark", "name", "event", "inputs", "entities", "windows", "features", "derived", "freshness", "policy", "tests"};
+  static const char *const keys[] = {"tidemark", "name",    "event",     "inputs", "entities", "windows",
+                                     "features", "derived", "freshness", "policy", "tests"};
   if (!tide_build_keys(b, b->root, "the feature file", keys, sizeof keys / sizeof keys[0])) return;
   const struct tide_yaml_node *version = tide_yaml_get(b->root, "tidemark");
   if (!version)
@@ -112,10 +114,8 @@ static void build_top(struct tide_build *b) {
       char c = name->text.ptr[i];
       good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
     }
-    if (!good)
-      tide_build_fail_node(b, name, "name", "name: at most %d letters, digits and - _ . are possible", TIDE_NAME_MAX);
-    else
-      b->spec->name = tide_build_dup(b, name->text);
+    if (!good) tide_build_fail_node(b, name, "name", "name: at most %d letters, digits and - _ . are possible", TIDE_NAME_MAX);
+    else b->spec->name = tide_build_dup(b, name->text);
   }
 }
 

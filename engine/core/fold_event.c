@@ -19,7 +19,7 @@ static uint64_t datum_hash(const struct tide_datum *datum, uint64_t seed) {
   return 0;
 }
 
-bool tide_identity(const struct tide_record *record, const uint32_t *field, uint32_t count, uint64_t *ret) {
+bool tide_fold_identity(const struct tide_record *record, const uint32_t *field, uint32_t count, uint64_t *ret) {
   uint64_t part[TIDE_TUPLE_MAX];
   if (!count) return false;
   for (uint32_t i = 0; i < count; i++) {
@@ -31,7 +31,7 @@ bool tide_identity(const struct tide_record *record, const uint32_t *field, uint
 }
 
 bool tide_record_identity(const struct tide_spec *spec, const struct tide_record *record, uint64_t *ret) {
-  return tide_identity(record, spec->alias, spec->alias_count, ret) || tide_identity(record, spec->id, spec->id_count, ret);
+  return tide_fold_identity(record, spec->alias, spec->alias_count, ret) || tide_fold_identity(record, spec->id, spec->id_count, ret);
 }
 
 uint64_t tide_amount_fingerprint(const struct tide_spec *spec, const struct tide_record *record) {
@@ -278,7 +278,7 @@ void tide_fold_heartbeat(struct tide_fold *fold, const struct tide_record *recor
 /* Adds an incremental authorization to its parent; the total that it is scored on comes back through txn. */
 static bool find_parent(struct tide_fold *fold, struct tide_txn *txn, struct tide_at *ret_at, int64_t *ret_amount) {
   uint64_t id;
-  if (!tide_identity(txn->record, fold->spec->parent, fold->spec->parent_count, &id) || txn->number[0] == TIDE_NO_ENTITY) return false;
+  if (!tide_fold_identity(txn->record, fold->spec->parent, fold->spec->parent_count, &id) || txn->number[0] == TIDE_NO_ENTITY) return false;
   if (!tide_find_identity(fold, txn->number[0], id, fold->state.watermark_ms - fold->plan->outcome_ms, 0, true, ret_at)) return false;
   const struct tide_kind *kind = &fold->plan->kind[0];
   struct tide_view view;

@@ -53,7 +53,7 @@ void tide_fold_outcome(struct tide_fold *fold, struct tide_group_item *item);
 void tide_fold_stubs(struct tide_fold *fold, struct tide_u128 card, uint64_t id, uint32_t number);
 
 /* Hash of an identity; false when a part is missing. */
-bool tide_identity(const struct tide_record *record, const uint32_t *field, uint32_t count, uint64_t *ret);
+bool tide_fold_identity(const struct tide_record *record, const uint32_t *field, uint32_t count, uint64_t *ret);
 /* The identity of a record: its alias if that is there, else its id. */
 bool tide_record_identity(const struct tide_spec *spec, const struct tide_record *record, uint64_t *ret);
 /* Fingerprint of amount and currency as sent; of a missing amount: 1. */
