@@ -49,7 +49,7 @@ static bool put_entity(const struct tide_spec *spec, uint32_t index, const struc
   return any;
 }
 
-struct tide_u128 tide_identity(const struct tide_spec *spec, const struct tide_record *record, uint64_t *ret_card) {
+struct tide_u128 tide_tally_identity(const struct tide_spec *spec, const struct tide_record *record, uint64_t *ret_card) {
   struct tide_buf text = TIDE_BUF_INIT;
   tide_record_id(spec, record, &text);
   tide_buf_char(&text, '\0');
@@ -118,7 +118,7 @@ void tide_tally_answer(void *ctx, const struct tide_answer *answer) {
     row.truth |= (uint64_t)(answer->verdict.truth[i] == TIDE_TRUE) << i;
     row.unknown |= (uint64_t)(answer->verdict.truth[i] == TIDE_UNKNOWN) << i;
   }
-  struct tide_u128 id = tide_identity(answer->spec, answer->record, &row.card);
+  struct tide_u128 id = tide_tally_identity(answer->spec, answer->record, &row.card);
   row.id_lo = id.lo;
   row.id_hi = id.hi;
   grow(tally);
@@ -130,7 +130,7 @@ void tide_tally_outcome(void *ctx, const struct tide_spec *spec, const struct ti
   struct tide_tally *tally = ctx;
   if (!(record->outcome.set & (1u << TIDE_DYN_label))) return;
   uint64_t card;
-  size_t at = find_slot(tally, tide_identity(spec, record, &card));
+  size_t at = find_slot(tally, tide_tally_identity(spec, record, &card));
   tally->labels++;
   if (tally->slot[at] == 0) tally->unmatched++;
   else tally->row[tally->slot[at] - 1].label = record->outcome.label;
