@@ -117,7 +117,7 @@ static struct tide_generate_options everything(void) {
 }
 
 #define AUTH "\"type\":\"auth\""
-#define SHARE(n, of, pct_lo, pct_hi) assert_in_range((n) * 10000 / (of), (pct_lo) * 100, (pct_hi) * 100)
+#define SHARE(n, of, pct_lo, pct_hi) assert_in_range((n)*10000 / (of), (pct_lo)*100, (pct_hi)*100)
 
 /* --- tests */
 
@@ -193,7 +193,7 @@ static void decode_all(struct tide_generate_options o, const char *shape) {
     int n = 0;
     enum tide_err err = tide_decode(decoder, log.line[i], record, &n, &error);
     rejected += err != TIDE_OK;
-    if (err && !o.bad_pct) fail_msg("line %zu: %s: %s\n%.*s", i + 1, error.field, error.text, TIDE_SPAN_FMT(log.line[i]));
+    if (err && o.bad_pct <= 0) fail_msg("line %zu: %s: %s\n%.*s", i + 1, error.field, error.text, TIDE_SPAN_FMT(log.line[i]));
     if (!err) kinds[record[0].type]++;
     same_row += !err && n == 2;
   }
@@ -328,7 +328,9 @@ static int by_value(const void *a, const void *b) {
 
 /* How many authorization lines repeat an id: with the same content, and with another. */
 static void repeats(const struct log *log, size_t *same, size_t *other) {
-  struct pair { uint64_t id, content; } *pair = tide_alloc((log->count + 1) * sizeof *pair);
+  struct pair {
+    uint64_t id, content;
+  } *pair = tide_alloc((log->count + 1) * sizeof *pair);
   size_t n = 0;
   for (size_t i = 0; i < log->count; i++) {
     if (!has(log->line[i], AUTH)) continue;

@@ -36,10 +36,27 @@ static void test_entities_and_features(void **state) {
         snprintf(name, sizeof name, "%s.%s_%s", who[a], what[b], window[c]);
         if (tide_spec_slot(spec, name) == TIDE_NONE) fail_msg("%s is missing", name);
       }
-  const char *const slot[] = {"card.usual_30d", "card.spread_30d", "card.highest_30d", "ip.cards_24h", "device.cards_24h", "email.cards_30d", "merchant.cards_1h",
-                              "card.merchants_24h", "card.countries_30d", "card.emails_30d", "card_merchant.new", "card.idle", "card.age", "card.speed",
-                              "card.streak_7d", "card.burst_14d", "merchant.decline_rate_1h", "bin.guessed_1h", "terminal.fraud_rate_1d",
-                              "terminal.fraud_rate_7d", "terminal.fraud_rate_30d"};
+  const char *const slot[] = {"card.usual_30d",
+                              "card.spread_30d",
+                              "card.highest_30d",
+                              "ip.cards_24h",
+                              "device.cards_24h",
+                              "email.cards_30d",
+                              "merchant.cards_1h",
+                              "card.merchants_24h",
+                              "card.countries_30d",
+                              "card.emails_30d",
+                              "card_merchant.new",
+                              "card.idle",
+                              "card.age",
+                              "card.speed",
+                              "card.streak_7d",
+                              "card.burst_14d",
+                              "merchant.decline_rate_1h",
+                              "bin.guessed_1h",
+                              "terminal.fraud_rate_1d",
+                              "terminal.fraud_rate_7d",
+                              "terminal.fraud_rate_30d"};
   for (size_t i = 0; i < sizeof slot / sizeof *slot; i++)
     if (tide_spec_slot(spec, slot[i]) == TIDE_NONE) fail_msg("%s is missing", slot[i]);
 }
