@@ -68,8 +68,8 @@ unsigned tide_block_after(const struct tide_kind *kind, const struct tide_block 
     }
     return lo;
   }
-  int64_t rel = ms - tide_block_base_ms(block);
-  if (rel < 0) return 0;
+  if (ms < tide_block_base_ms(block)) return 0;
+  uint64_t rel = (uint64_t)ms - (uint64_t)tide_block_base_ms(block);
   if (rel >= UINT32_MAX) return n;
   const uint32_t *time = at;
   uint32_t limit = (uint32_t)rel;
