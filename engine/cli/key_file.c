@@ -114,7 +114,7 @@ enum tide_err tide_keys_from_args(const struct tide_args *args, const struct tid
   if (!keys.has_now && needs_key(spec))
     return tide_fail(error, TIDE_E_CONFIG, "the feature file has secret fields, so a key is needed: --key-file FILE, " TIDE_KEY_ENV
                                            " in the environment, or --dev-key for samples");
-  if (dev && needs_key(spec)) tide_log(TIDE_LOG_WARN, "development_key", "note=\"card numbers are hashed under a published key; never use it with real ones\"");
+  if (dev && needs_key(spec)) tide_log(TIDE_LOG_WARN, "development_key", "note=%s", "card numbers are hashed under a published key; never use it with real ones");
   *ret = keys;
   return TIDE_OK;
 }
