@@ -1,4 +1,7 @@
-/* All verbs, in the order in which help shows them. A new verb is a file verb_NAME.c and one line in verbs.c. */
+/* All verbs, in the order in which help shows them.
+ *
+ * A new verb is a file verb_NAME.c with its row and one line in TIDE_VERBS; help, the reference page and the tests of both find it
+ * there. */
 #ifndef TIDE_VERBS_H
 #define TIDE_VERBS_H
 
