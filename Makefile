@@ -46,11 +46,10 @@ SUPPORT_SRC := $(sort $(wildcard tests/support/*.c))
 SUPPORT_OBJ := $(SUPPORT_SRC:%.c=$(OBJ)/%.o)
 
 KINDS := unit contract golden oracle sim chaos e2e
-test_c = $(sort $(wildcard tests/$(1)/[0-9]*.c))
-test_sh = $(sort $(wildcard tests/$(1)/[0-9]*.sh))
-tests_of = $(sort $(patsubst %.c,$(OUT)/%,$(call test_c,$(1))) $(call test_sh,$(1)))
-TEST_BIN := $(foreach k,$(KINDS),$(patsubst %.c,$(OUT)/%,$(call test_c,$(k))))
+test_src = $(sort $(wildcard tests/$(1)/[0-9]*.c tests/$(1)/[0-9]*.sh))
+tests_of = $(patsubst %.c,$(OUT)/%,$(call test_src,$(1)))
 TEST_ALL := $(foreach k,$(KINDS),$(call tests_of,$(k)))
+TEST_BIN := $(filter-out %.sh,$(TEST_ALL))
 BENCH_BIN := $(patsubst %.c,$(OUT)/%,$(sort $(wildcard bench/bench_*.c)))
 FUZZ_NAMES := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_BIN := $(FUZZ_NAMES:%=$(OUT)/tests/fuzz/%)
@@ -71,7 +70,7 @@ $(OBJ)/%.o: %.c | build/.gitignore
 	@echo "  cc   $<"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN_FLAGS) -MMD -MP -c -o $@ $<
 
-# The list of objects is a prerequisite: a source that was removed leaves the archive as well.
+# `q`, because two sources of different folders may have the same name. The list of objects is a prerequisite: a source that was removed leaves the archive as well.
 $(OBJ)/library.list: FORCE | build/.gitignore
 	@mkdir -p $(@D)
 	@echo '$(LIB_OBJ)' | cmp -s - $@ || echo '$(LIB_OBJ)' > $@
@@ -80,7 +79,7 @@ FORCE:
 $(LIB): $(LIB_OBJ) $(OBJ)/library.list
 	@mkdir -p $(@D)
 	@rm -f $@
-	@ar rcs $@ $(LIB_OBJ)
+	@ar qcs $@ $(LIB_OBJ)
 
 $(OUT)/tidemark: $(OBJ)/engine/main.o $(LIB)
 	@echo "  link $@"
@@ -120,7 +119,7 @@ test-san-build: $(call tests_of,unit) $(call tests_of,contract)
 test-san: # one case per program; a program that does not build is a failed case, so no prerequisites
 	@$(RUN_TESTS) --whole $(call tests_of,unit) $(call tests_of,contract)
 
-lint: ## Check layers, comments, sizes, names and format; every finding says what to do
+lint: $(LIB) ## Check layers, comments, sizes, names and format; every finding says what to do
 	@$(RUN_TESTS) --total $(sort $(wildcard tests/lint/[0-9]*))
 
 lint-run:
@@ -158,8 +157,8 @@ chaos: test-build ## Kill, tear and fill the disk under a running engine
 bench: all $(BENCH_BIN) ## Print the table of measurements
 	@for b in $(BENCH_BIN); do echo "== $$b"; TIDE_BIN="$(CURDIR)/$(BIN)" $$b || exit 1; done
 
-docs: all ## Write the reference pages (options, metrics, verbs) to build/docs
-	@sh config/docs.sh
+docs: all ## Write the reference of verbs, options, settings, errors and metrics, config/REFERENCE.md
+	@$(BIN) docs options > build/reference.md && mv build/reference.md config/REFERENCE.md
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@@\2/p' Makefile | awk -F'@@' '{printf "%-18s %s\n", $$1, $$2}'

@@ -20,8 +20,8 @@ struct tide_scope {
 };
 
 /* Parses all of text, which stands at (line, column) in the file, so errors carry the exact place. `want` is the type the result must have
- * (TIDE_V_NULL: any). `amount` gives a TIDE_X_DYN amount_now node where ALLOW_DYN is set, else the amount FIELD; `requested` the amount FIELD. A text
- * field compared with a number literal is an error that says to write "as: int" or to quote. Enumerated outcome columns refuse unknown words (result = declned:
+ * (TIDE_V_NULL: any). `amount` gives a TIDE_X_DYN amount_now node where ALLOW_DYN is set, else the amount FIELD; `requested` the amount FIELD. Digits
+ * beside a text are a text (mcc = 6011). Enumerated outcome columns refuse unknown words (result = declned:
  * did you mean declined). Errors: CONFIG with line, column, suggestion. */
 enum tide_err tide_expr_parse(const struct tide_scope *scope, struct tide_span text, int line, int column, enum tide_vtype want,
                               const struct tide_expr **ret, struct tide_error *error) TIDE_WARN_UNUSED;

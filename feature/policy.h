@@ -1,4 +1,6 @@
-/* Decisions from rules: three-valued, in order, the stricter unknown never slipped past (contract 7, rulings 30-33). */
+/* Decisions from rules: three-valued, in order, the stricter unknown never slipped past (rulings 30-33 of README.md).
+ *
+ * A pure function of one event's values: it looks at no clock and keeps nothing, so a decision is reproduced from its journal position. */
 #ifndef TIDE_POLICY_H
 #define TIDE_POLICY_H
 

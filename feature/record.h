@@ -46,7 +46,9 @@ struct tide_record {
   uint64_t offset;            /* line number or Kafka offset there: for people, not for the fold */
   struct tide_etime time;     /* EVENT, HEARTBEAT: event time; others: time of the message or 0 */
   uint32_t key_id;            /* of the secret key, 0 when no secret field is present */
-  struct tide_datum field[TIDE_FIELDS_MAX]; /* EVENT and OUTCOME, by spec->field index; an outcome fills id and primary key fields, and amount where it names one; a LIST fills the fields of its operand */
+  /* EVENT and OUTCOME, by spec->field index; an outcome fills id and primary key fields, and amount where it names one; a LIST fills the
+   * fields of its operand */
+  struct tide_datum field[TIDE_FIELDS_MAX];
   struct tide_outcome outcome;              /* OUTCOME */
   struct { char currency[4]; int64_t rate_e10; } rate;             /* RATE */
   struct { uint32_t list; int64_t expires_ms; bool remove; } list; /* LIST: index into spec->list; expires 0 = never */

@@ -27,9 +27,7 @@ static int64_t value_get(const struct tide_settings *settings, int row) {
   return v;
 }
 
-static void value_set(struct tide_settings *settings, int row, int64_t v) {
-  memcpy((char *)settings + rows[row].offset, &v, sizeof v);
-}
+static void value_set(struct tide_settings *settings, int row, int64_t v) { memcpy((char *)settings + rows[row].offset, &v, sizeof v); }
 
 struct tide_settings tide_settings_default(void) {
   struct tide_settings settings;
@@ -43,8 +41,8 @@ enum tide_err tide_settings_check(const struct tide_settings *settings, struct t
   for (int i = 0; i < ROW_COUNT; i++) {
     int64_t v = value_get(settings, i);
     if (v < rows[i].lo || v > rows[i].hi) {
-      return tide_fail_at(error, TIDE_E_CONFIG, 0, 0, rows[i].name, "%s is %" PRId64 ", it must lie between %" PRId64 " and %" PRId64, rows[i].name, v,
-                          rows[i].lo, rows[i].hi);
+      return tide_fail_at(error, TIDE_E_CONFIG, 0, 0, rows[i].name, "%s is %" PRId64 ", it must lie between %" PRId64 " and %" PRId64,
+                          rows[i].name, v, rows[i].lo, rows[i].hi);
     }
   }
   if (settings->lateness_ms > settings->duplicates_for_ms) {
@@ -83,7 +81,8 @@ static enum tide_err unknown_name(struct tide_span name, int line, struct tide_e
 }
 
 /* One line without its newline. */
-static enum tide_err read_line(struct tide_span text, int line, struct tide_settings *settings, bool seen[ROW_COUNT], struct tide_error *error) {
+static enum tide_err read_line(struct tide_span text, int line, struct tide_settings *settings, bool seen[ROW_COUNT],
+                               struct tide_error *error) {
   const char *colon = text.len ? memchr(text.ptr, ':', text.len) : NULL;
   size_t name_len = colon ? (size_t)(colon - text.ptr) : 0;
   if (!colon || name_len + 2 > text.len || colon[1] != ' ') {

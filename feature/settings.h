@@ -1,4 +1,6 @@
-/* The operator's limits that decide values. They are journaled with the feature file (TIDE_REC_CONFIG), because a fold that does not know
+/* The operator's limits that decide values.
+ *
+ * They are journaled with the feature file (TIDE_REC_CONFIG), because a fold that does not know
  * them cannot reproduce a decision. One row each: name, default, min, max, what it means. All in milliseconds unless the name says else. */
 #ifndef TIDE_SETTINGS_H
 #define TIDE_SETTINGS_H

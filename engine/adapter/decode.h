@@ -23,10 +23,12 @@ struct tide_decode_options {
 enum tide_err tide_decoder_new(const struct tide_decode_options *options, struct tide_decoder **ret, struct tide_error *error) TIDE_WARN_UNUSED;
 void tide_decoder_free(struct tide_decoder *decoder);
 
-/* CSV only: the header row, once, before any row. Errors: SYNTAX, DUPLICATE_KEY, MISSING (a required column is not there, named). */
+/* CSV only: the header row, once, before any row; a byte order mark is skipped. Errors: SYNTAX, UTF8, DUPLICATE_KEY, MISSING (a required
+ * column is not there, named), CONFIG (a shape that rows can take reads from below the top level). */
 enum tide_err tide_decode_header(struct tide_decoder *decoder, struct tide_span line, struct tide_error *error) TIDE_WARN_UNUSED;
-/* Decodes one message. Spans in the records point into `bytes` or into memory of the decoder, until the next call. On error nothing is
- * written and error->field names the field ("" when the message as a whole is broken). source, partition, offset are the caller's to set. */
+/* Decodes one message. Spans in the records point into `bytes`, the spec or memory of the decoder, until the next call. On error nothing is
+ * written and error->field names the field ("" when the message as a whole is broken). source, partition, offset are the caller's to
+ * set. Fields beyond spec->field_count are not written. The event time stands in `time` and in its field. */
 enum tide_err tide_decode(struct tide_decoder *decoder, struct tide_span bytes, struct tide_record ret[2], int *ret_count, struct tide_error *error)
     TIDE_WARN_UNUSED;
 /* The message with the values of secret fields replaced by "***", as well as it can be told apart; a message that does not parse is

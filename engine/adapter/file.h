@@ -1,4 +1,6 @@
-/* Constructors of the file and memory backends. */
+/* Constructors of the file and memory backends.
+ *
+ * What they make is used through the ports (port/journal.h, source.h, sink.h); only the wiring knows which one it is. */
 #ifndef TIDE_ADAPTER_FILE_H
 #define TIDE_ADAPTER_FILE_H
 
@@ -30,6 +32,10 @@ enum tide_err tide_source_file_open(const char *const *path, size_t path_count, 
     TIDE_WARN_UNUSED;
 /* Bytes read from the (compressed) files so far and in all (0 if unknown), for progress. */
 void tide_source_file_progress(struct tide_source *source, uint64_t *ret_done, uint64_t *ret_total);
+
+/* Which of the files the last message stood in: its index; *ret_path its path, *ret_line its line number there (a message's `offset` counts over
+ * all files). So a caller sees that another file begins, and with it another CSV header. */
+size_t tide_source_file_place(const struct tide_source *source, const char **ret_path, uint64_t *ret_line);
 
 /* JSON lines into a file, "-" for standard output. With resume: a torn last line is cut, the last line's "position" is read and everything
  * up to it is passed over when offered again. Without: the file is truncated. */

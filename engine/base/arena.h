@@ -1,4 +1,6 @@
-/* Bump allocation for things that die together: a parsed file, one batch. No free of single objects; reset keeps the first block. */
+/* Bump allocation for things that die together: a parsed file, one batch.
+ *
+ * No free of single objects; reset keeps one block, the newest and largest, so that a loop over batches stops calling malloc. */
 #ifndef TIDE_ARENA_H
 #define TIDE_ARENA_H
 

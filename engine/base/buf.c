@@ -32,13 +32,9 @@ char *tide_strndup(const char *ptr, size_t len) {
   return copy;
 }
 
-char *tide_strdup(const char *str) {
-  return str ? tide_strndup(str, strlen(str)) : NULL;
-}
+char *tide_strdup(const char *str) { return str ? tide_strndup(str, strlen(str)) : NULL; }
 
-void tide_free(void *ptr) {
-  free(ptr);
-}
+void tide_free(void *ptr) { free(ptr); }
 
 void tide_buf_release(struct tide_buf *buf) {
   free(buf->ptr);
@@ -68,9 +64,7 @@ void tide_buf_put(struct tide_buf *buf, const void *ptr, size_t len) {
   buf->len += len;
 }
 
-void tide_buf_str(struct tide_buf *buf, const char *str) {
-  tide_buf_put(buf, str, strlen(str));
-}
+void tide_buf_str(struct tide_buf *buf, const char *str) { tide_buf_put(buf, str, strlen(str)); }
 
 void tide_buf_char(struct tide_buf *buf, char c) {
   tide_buf_reserve(buf, 1);
@@ -114,18 +108,10 @@ static void put_little(struct tide_buf *buf, uint64_t v, unsigned bytes) {
   }
 }
 
-void tide_put_u8(struct tide_buf *buf, uint8_t v) {
-  put_little(buf, v, 1);
-}
-void tide_put_u16(struct tide_buf *buf, uint16_t v) {
-  put_little(buf, v, 2);
-}
-void tide_put_u32(struct tide_buf *buf, uint32_t v) {
-  put_little(buf, v, 4);
-}
-void tide_put_u64(struct tide_buf *buf, uint64_t v) {
-  put_little(buf, v, 8);
-}
+void tide_put_u8(struct tide_buf *buf, uint8_t v) { put_little(buf, v, 1); }
+void tide_put_u16(struct tide_buf *buf, uint16_t v) { put_little(buf, v, 2); }
+void tide_put_u32(struct tide_buf *buf, uint32_t v) { put_little(buf, v, 4); }
+void tide_put_u64(struct tide_buf *buf, uint64_t v) { put_little(buf, v, 8); }
 
 void tide_put_varint(struct tide_buf *buf, uint64_t v) {
   tide_buf_reserve(buf, VARINT_BYTES);
@@ -169,18 +155,10 @@ static uint64_t get_little(struct tide_reader *r, unsigned bytes) {
   return v;
 }
 
-uint8_t tide_get_u8(struct tide_reader *r) {
-  return (uint8_t)get_little(r, 1);
-}
-uint16_t tide_get_u16(struct tide_reader *r) {
-  return (uint16_t)get_little(r, 2);
-}
-uint32_t tide_get_u32(struct tide_reader *r) {
-  return (uint32_t)get_little(r, 4);
-}
-uint64_t tide_get_u64(struct tide_reader *r) {
-  return get_little(r, 8);
-}
+uint8_t tide_get_u8(struct tide_reader *r) { return (uint8_t)get_little(r, 1); }
+uint16_t tide_get_u16(struct tide_reader *r) { return (uint16_t)get_little(r, 2); }
+uint32_t tide_get_u32(struct tide_reader *r) { return (uint32_t)get_little(r, 4); }
+uint64_t tide_get_u64(struct tide_reader *r) { return get_little(r, 8); }
 
 uint64_t tide_get_varint(struct tide_reader *r) {
   uint64_t v = 0;

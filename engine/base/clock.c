@@ -44,9 +44,7 @@ void tide_date_of(int64_t days, int *ret_year, int *ret_month, int *ret_day) {
   *ret_year = (int)(y + era * 400 + (month <= 2));
 }
 
-bool tide_year_leap(int year) {
-  return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-}
+bool tide_year_leap(int year) { return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0; }
 
 int tide_month_days(int year, int month) {
   static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
@@ -135,8 +133,8 @@ static enum tide_err parse_rfc3339(struct tide_span text, struct tide_etime *ret
   if (p != end) {
     return TIDE_E_SYNTAX;
   }
-  if (month < 1 || month > 12 || day < 1 || day > tide_month_days(year, month) || hour > 23 || minute > 59 || second > 59 || offset_hour > 23 ||
-      offset_minute > 59) {
+  if (month < 1 || month > 12 || day < 1 || day > tide_month_days(year, month) || hour > 23 || minute > 59 || second > 59 ||
+      offset_hour > 23 || offset_minute > 59) {
     return TIDE_E_RANGE;
   }
   int64_t local = tide_days_of(year, month, day) * DAY_MS + hour * (int64_t)HOUR_MS + minute * MINUTE_MS + second * 1000 + ms;
@@ -145,7 +143,7 @@ static enum tide_err parse_rfc3339(struct tide_span text, struct tide_etime *ret
 
 /* Seconds with an optional fraction: "1763719131", "1763719131.1239", "-0.5". */
 static enum tide_err parse_epoch_s(struct tide_span text, struct tide_etime *ret) {
-  const char *dot = text.len ? memchr(text.ptr, '.', text.len) : NULL;
+  const char *dot = memchr(text.ptr, '.', text.len);
   struct tide_span whole = {text.ptr, dot ? (size_t)(dot - text.ptr) : text.len};
   int64_t seconds;
   enum tide_err err = tide_int_parse(whole, &seconds);
@@ -167,6 +165,9 @@ static enum tide_err parse_epoch_s(struct tide_span text, struct tide_etime *ret
 }
 
 enum tide_err tide_time_parse(struct tide_span text, enum tide_time_form form, struct tide_etime *ret) {
+  if (text.len == 0) {
+    return TIDE_E_SYNTAX;
+  }
   if (form == TIDE_TIME_RFC3339) {
     return parse_rfc3339(text, ret);
   }

@@ -20,8 +20,9 @@ struct tide_mono tide_mono_now(void);
 
 enum tide_time_form { TIDE_TIME_RFC3339, TIDE_TIME_EPOCH_S, TIDE_TIME_EPOCH_MS, TIDE_TIME_EPOCH_US };
 
-/* Strict. RFC 3339 date-time (offset or Z required, 'T' or 't' or ' ' between, fraction of any length cut, not rounded, to ms; second 60 refused) or a decimal integer (epoch_s
- * may carry a fraction). Writes *ret only on success. Errors: TIDE_E_SYNTAX, TIDE_E_RANGE (outside TIDE_TIME_MIN/MAX_MS, no such day). */
+/* Strict. RFC 3339 date-time (offset or Z required, 'T' or 't' or ' ' between; second 60 refused) or a decimal integer (epoch_s may carry
+ * a fraction). A fraction may be of any length; digits beyond the millisecond are dropped, not rounded (-1.0009 s is -1000 ms). Writes
+ * *ret only on success. Errors: TIDE_E_SYNTAX, TIDE_E_RANGE (outside TIDE_TIME_MIN/MAX_MS, no such day). */
 enum tide_err tide_time_parse(struct tide_span text, enum tide_time_form form, struct tide_etime *ret) TIDE_WARN_UNUSED;
 
 #define TIDE_TIME_TEXT 32

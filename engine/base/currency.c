@@ -62,9 +62,7 @@ static void by_number_make(void) {
   }
 }
 
-static int compare(const void *text, const void *row) {
-  return memcmp(text, ((const struct currency *)row)->code, 3);
-}
+static int compare(const void *text, const void *row) { return memcmp(text, ((const struct currency *)row)->code, 3); }
 
 static const struct currency *find(struct tide_span text) {
   if (text.len != 3) {

@@ -40,9 +40,7 @@ static void names_make(void) {
   }
 }
 
-static bool known(enum tide_err err) {
-  return (unsigned)err < TIDE_ERR_COUNT;
-}
+static bool known(enum tide_err err) { return (unsigned)err < TIDE_ERR_COUNT; }
 
 const char *tide_err_text(enum tide_err err) {
   TIDE_CHECK(known(err));
@@ -73,7 +71,8 @@ static void put_cut(char *to, size_t cap, const char *from) {
   to[len] = '\0';
 }
 
-static enum tide_err fill(struct tide_error *error, enum tide_err code, int line, int column, const char *field, const char *fmt, va_list ap) {
+static enum tide_err fill(struct tide_error *error, enum tide_err code, int line, int column, const char *field, const char *fmt,
+                          va_list ap) {
   TIDE_CHECK(known(code) && code != TIDE_OK);
   if (error) {
     char text[2 * sizeof error->text];

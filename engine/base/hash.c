@@ -22,9 +22,7 @@ static struct tide_u128 u128_of(const uint8_t bytes[SECRET_BYTES]) {
   return v;
 }
 
-uint64_t tide_hash64(const void *ptr, size_t len, uint64_t seed) {
-  return XXH3_64bits_withSeed(ptr ? ptr : "", len, seed);
-}
+uint64_t tide_hash64(const void *ptr, size_t len, uint64_t seed) { return XXH3_64bits_withSeed(ptr ? ptr : "", len, seed); }
 
 struct tide_u128 tide_hash128(const void *ptr, size_t len, uint64_t seed) {
   XXH128_hash_t h = XXH3_128bits_withSeed(ptr ? ptr : "", len, seed);
@@ -36,9 +34,7 @@ struct tide_u128 tide_hash128(const void *ptr, size_t len, uint64_t seed) {
 static pthread_once_t sodium_once = PTHREAD_ONCE_INIT;
 
 /* sodium_init picks the fastest BLAKE2b of this machine; without it the portable one is used. */
-static void sodium_start(void) {
-  TIDE_CHECK(sodium_init() >= 0);
-}
+static void sodium_start(void) { TIDE_CHECK(sodium_init() >= 0); }
 
 static void blake2b(uint8_t *out, size_t out_len, const void *in, size_t in_len, const uint8_t key[TIDE_SECRET_KEY_BYTES]) {
   pthread_once(&sodium_once, sodium_start);

@@ -18,14 +18,12 @@ static void comma(struct tide_buf *out) {
     return;
   }
   switch (out->ptr[out->len - 1]) {
-  case '{':
-  case '[':
-  case ':':
-  case ',':
-  case '\n':
-    return;
-  default:
-    tide_buf_char(out, ',');
+    case '{':
+    case '[':
+    case ':':
+    case ',':
+    case '\n': return;
+    default: tide_buf_char(out, ',');
   }
 }
 
@@ -81,9 +79,7 @@ void tide_json_str(struct tide_buf *out, struct tide_span s) {
   put_escaped(out, s);
 }
 
-void tide_json_cstr(struct tide_buf *out, const char *s) {
-  tide_json_str(out, tide_span_of(s));
-}
+void tide_json_cstr(struct tide_buf *out, const char *s) { tide_json_str(out, tide_span_of(s)); }
 
 /* Decimal digits of v, at least `width` of them, into the end of text; returns where they begin. */
 static char *digits(unsigned __int128 v, int width, char *end) {

@@ -1,6 +1,6 @@
 /* Writing JSON into a tide_buf, deterministically: same values, same bytes. Commas are the writer's business: it looks at the last
  * byte written. Strings are escaped (RFC 8259) and must be UTF-8. Doubles use the shortest form that reads back the same (17 digits at most,
- * never NaN or infinity: TIDE_CHECK), integers without exponent up to 2^53. */
+ * never NaN or infinity: TIDE_CHECK), integers without exponent up to 2^53, minus zero as 0. */
 #ifndef TIDE_JSON_OUT_H
 #define TIDE_JSON_OUT_H
 

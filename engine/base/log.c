@@ -19,9 +19,7 @@ enum { SEPARATOR = 0x1f };
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 static atomic_int level_least = TIDE_LOG_INFO;
 
-void tide_log_level_set(enum tide_log_level level) {
-  atomic_store_explicit(&level_least, (int)level, memory_order_relaxed);
-}
+void tide_log_level_set(enum tide_log_level level) { atomic_store_explicit(&level_least, (int)level, memory_order_relaxed); }
 
 _Bool tide_log_level_parse(const char *name, enum tide_log_level *ret) {
   for (int i = TIDE_LOG_DEBUG; i <= TIDE_LOG_ERROR; i++) {

@@ -1,4 +1,5 @@
 /* Structured logs: one line per event on stderr, logfmt (ts level event key=value ...), values quoted where needed.
+ *
  * Only main, cli and http log; libraries return errors. Secrets are never passed here. Levels: debug info warn error. */
 #ifndef TIDE_LOG_H
 #define TIDE_LOG_H

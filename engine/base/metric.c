@@ -15,14 +15,12 @@ static const struct {
 };
 _Static_assert(sizeof rows / sizeof rows[0] == TIDE_METRIC_COUNT, "one row per metric");
 
-static const char *type_name(enum tide_metric_type type) {
-  return type == TIDE_METRIC_COUNTER ? "counter" : "gauge";
-}
+static const char *type_name(enum tide_metric_type type) { return type == TIDE_METRIC_COUNTER ? "counter" : "gauge"; }
 
 void tide_metrics_expose(const struct tide_metrics *metrics, struct tide_buf *out) {
   for (int i = 0; i < TIDE_METRIC_COUNT; i++) {
-    tide_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %" PRId64 "\n", rows[i].name, rows[i].help, rows[i].name, type_name(rows[i].type), rows[i].name,
-                    metrics->value[i]);
+    tide_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %" PRId64 "\n", rows[i].name, rows[i].help, rows[i].name, type_name(rows[i].type),
+                    rows[i].name, metrics->value[i]);
   }
 }
 

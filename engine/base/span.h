@@ -1,4 +1,6 @@
-/* A span is a borrowed run of bytes: pointer and length, not zero-terminated, never owned. */
+/* A span is a borrowed run of bytes: pointer and length, not zero-terminated, never owned.
+ *
+ * An empty span may have a NULL pointer; nothing may do arithmetic on it. Equality is by content. */
 #ifndef TIDE_SPAN_H
 #define TIDE_SPAN_H
 

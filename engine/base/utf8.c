@@ -55,9 +55,7 @@ bool tide_utf8_valid(struct tide_span s) {
   return true;
 }
 
-static size_t least(size_t a, size_t b) {
-  return a < b ? a : b;
-}
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 static size_t distance(struct tide_span a, struct tide_span b) {
   size_t rows[3][NEAREST_LEN_MAX + 1];

@@ -1,4 +1,6 @@
-/* UTF-8 validity (RFC 3629: no surrogates, no overlong forms, at most U+10FFFF) and the nearest name for "did you mean". */
+/* UTF-8 validity (RFC 3629: no surrogates, no overlong forms, at most U+10FFFF) and the nearest name for "did you mean".
+ *
+ * Every text that enters is checked once, at decode; behind that everything may rely on it. */
 #ifndef TIDE_UTF8_H
 #define TIDE_UTF8_H
 

@@ -35,7 +35,7 @@ struct footer {
 struct tide_zone {
   char name[NAME_MAX_BYTES];
   size_t count;
-  int64_t *times; /* seconds, strictly ascending */
+  int64_t *times;   /* seconds, strictly ascending */
   int32_t *offsets; /* from times[i] on, seconds east of UTC */
   int32_t before_s; /* until times[0] */
   struct footer footer;
@@ -101,8 +101,8 @@ static bool tz_rule(const char **p, struct rule *rule) {
   if (**p == 'M') {
     (*p)++;
     rule->form = RULE_MONTH;
-    ok = tz_number(p, 12, &rule->month) && rule->month >= 1 && *(*p)++ == '.' && tz_number(p, 5, &rule->week) && rule->week >= 1 && *(*p)++ == '.' &&
-         tz_number(p, 6, &rule->day);
+    ok = tz_number(p, 12, &rule->month) && rule->month >= 1 && *(*p)++ == '.' && tz_number(p, 5, &rule->week) && rule->week >= 1 &&
+         *(*p)++ == '.' && tz_number(p, 6, &rule->day);
   } else if (**p == 'J') {
     (*p)++;
     rule->form = RULE_JULIAN;
@@ -149,22 +149,18 @@ static bool footer_parse(const char *text, struct footer *ret) {
 static int64_t rule_local(const struct rule *rule, int year) {
   int64_t days = tide_days_of(year, 1, 1);
   switch (rule->form) {
-  case RULE_MONTH: {
-    int64_t first = tide_days_of(year, rule->month, 1);
-    int weekday = tide_weekday_of(first) % 7; /* Sunday = 0, as POSIX counts */
-    int day = 1 + (rule->day - weekday + 7) % 7 + 7 * (rule->week - 1);
-    while (day > tide_month_days(year, rule->month)) {
-      day -= 7; /* week 5 means the last one */
+    case RULE_MONTH: {
+      int64_t first = tide_days_of(year, rule->month, 1);
+      int weekday = tide_weekday_of(first) % 7; /* Sunday = 0, as POSIX counts */
+      int day = 1 + (rule->day - weekday + 7) % 7 + 7 * (rule->week - 1);
+      while (day > tide_month_days(year, rule->month)) {
+        day -= 7; /* week 5 means the last one */
+      }
+      days = first + day - 1;
+      break;
     }
-    days = first + day - 1;
-    break;
-  }
-  case RULE_JULIAN:
-    days += rule->day - 1 + (rule->day >= 60 && tide_year_leap(year));
-    break;
-  case RULE_DAY:
-    days += rule->day;
-    break;
+    case RULE_JULIAN: days += rule->day - 1 + (rule->day >= 60 && tide_year_leap(year)); break;
+    case RULE_DAY: days += rule->day; break;
   }
   return days * 86400 + rule->at_s;
 }
@@ -282,7 +278,8 @@ static enum tide_err zone_load(const char *name, struct tide_zone *zone, struct 
       fclose(other);
       err = tide_fail(error, TIDE_E_NOT_FOUND, "no time zone \"%s\": write an IANA name such as \"Europe/Amsterdam\" or \"UTC\"", name);
     } else {
-      err = tide_fail(error, TIDE_E_NOT_FOUND, "no time zone \"%s\", because there is no time zone data in " ZONE_ROOT ": install the package tzdata", name);
+      err = tide_fail(error, TIDE_E_NOT_FOUND,
+                      "no time zone \"%s\", because there is no time zone data in " ZONE_ROOT ": install the package tzdata", name);
     }
   } else if (!zone_parse(tide_buf_span(&bytes), zone)) {
     err = tide_fail(error, TIDE_E_CORRUPT, "%s is not a time zone file (TZif version 2 or later): reinstall the package tzdata", path);
@@ -318,7 +315,8 @@ static enum tide_err zone_new(const char *name, struct tide_zone **ret, struct t
 
 enum tide_err tide_zone_get(const char *name, const struct tide_zone **ret, struct tide_error *error) {
   if (!name_valid(name)) {
-    return tide_fail(error, TIDE_E_NOT_FOUND, "\"%.80s\" is not the name of a time zone: write an IANA name such as \"Europe/Amsterdam\" or \"UTC\"", name);
+    return tide_fail(error, TIDE_E_NOT_FOUND,
+                     "\"%.80s\" is not the name of a time zone: write an IANA name such as \"Europe/Amsterdam\" or \"UTC\"", name);
   }
   enum tide_err err = TIDE_OK;
   pthread_mutex_lock(&zones_lock);

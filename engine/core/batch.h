@@ -14,7 +14,7 @@
  *   46     2   number of records (at most 65,535)
  *   48         cursor parts, 56 bytes each:
  *                source u16, partition u16, reserved u32, from u64, next u64, seen i64, drained i64, delay i64, message checksum u64
- *              records: type u8, flags u8, length varint, payload
+ *              records: type u8, flags u8, length 3 bytes, payload
  *   end-4  4   CRC32C of all before
  *
  * Record payloads (varint = LEB128, zigzag for signed):

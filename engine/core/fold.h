@@ -27,6 +27,7 @@ struct tide_answer {
   struct tide_value score;
   const struct tide_value *slot;    /* spec->slot_count */
   const struct tide_value *derived; /* spec->derived_count */
+  const struct tide_env *env;       /* what the rules read, for reason texts; NULL: the record's fields are all there is */
   /* A duplicate carries the place of the first answer. */
   struct tide_position first_position;
   uint32_t first_index;
@@ -37,7 +38,7 @@ typedef void (*tide_emit_fn)(void *ctx, const struct tide_answer *answer);
 #define TIDE_POSITION_TEXT 48
 const char *tide_position_text(struct tide_position position, uint32_t index, char out[TIDE_POSITION_TEXT]);
 
-/* One JSON object as SEMANTICS 10 and the replay output want it, without newline. */
+/* One JSON object as the HTTP answer and the replay output want it, without newline. */
 #define TIDE_ANSWER_FEATURES 1 /* with "features" {name: number|null} and "states" of those that are not fresh */
 void tide_answer_json(const struct tide_answer *answer, unsigned flags, struct tide_buf *out);
 
@@ -70,5 +71,19 @@ void tide_fold_save(struct tide_fold *fold, unsigned chunk, struct tide_buf *out
 /* Into a new fold: globals (chunk 64) first, then the shards in any order. Errors: CORRUPT, VERSION, CONFIG. */
 enum tide_err tide_fold_load(struct tide_fold *fold, unsigned chunk, struct tide_span bytes, struct tide_error *error) TIDE_WARN_UNUSED;
 
+
+/* For explain: called while features of an event are judged, once per event of the past that an entity of it still holds, oldest first. Strings and
+ * arrays are borrowed. `slots` names the feature slots whose window and condition hold that event. */
+struct tide_trace_event {
+  const char *entity;
+  int64_t time_ms;
+  bool has_amount;
+  int64_t amount_minor;
+  const uint32_t *slot;
+  uint32_t slot_count;
+};
+typedef void (*tide_trace_fn)(void *ctx, const struct tide_trace_event *event);
+/* Set before folding the entry of interest; NULL stops it. Costs time: every judged event is traced. */
+void tide_fold_trace(struct tide_fold *fold, tide_trace_fn fn, void *ctx);
 
 #endif

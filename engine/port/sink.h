@@ -1,4 +1,6 @@
-/* The sink port: where decisions go. Each carries its journal position, so that a sink can be idempotent: after a crash decisions are
+/* The sink port: where decisions go.
+ *
+ * Each carries its journal position, so that a sink can be idempotent: after a crash decisions are
  * offered again from an earlier position and what is already there is passed over. */
 #ifndef TIDE_PORT_SINK_H
 #define TIDE_PORT_SINK_H

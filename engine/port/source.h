@@ -1,4 +1,6 @@
-/* The source port: where messages come from. A message is bytes with a place; decoding is adapter/decode_*. */
+/* The source port: where messages come from.
+ *
+ * A message is bytes with a place; decoding is adapter/decode_*. */
 #ifndef TIDE_PORT_SOURCE_H
 #define TIDE_PORT_SOURCE_H
 

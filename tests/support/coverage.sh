@@ -10,7 +10,7 @@ for source in "$@"; do
   if [ -e "$data" ]; then
     gcov -n "$data" 2>/dev/null | awk -v want="$source" '
       /^File / { file = $2; gsub("\047", "", file) }
-      /^Lines executed/ && file == want { split($2, a, ":"); sub("%", "", a[2]); printf "%7.2f %6d %s\n", a[2], $4, want }'
+      /^Lines executed/ && file == want { split($2, a, ":"); sub("%", "", a[2]); printf "%7.2f %6d %s\n", a[2], $4, want; exit }'
   else
     printf '%7.2f %6s %s\n' 0 '?' "$source"
   fi

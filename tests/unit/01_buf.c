@@ -143,11 +143,11 @@ static void overlong_varints_are_bad(void **state) {
     const char *bytes;
     size_t len;
   } cases[] = {
-      {"\x80\x00", 2},                                         /* 0 with a needless byte */
-      {"\xff\x00", 2},                                         /* 127 likewise */
-      {"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x02", 10},         /* bit 64 */
-      {"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f", 10},         /* beyond 64 bits */
-      {"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01", 11},     /* eleven bytes */
+      {"\x80\x00", 2},                                      /* 0 with a needless byte */
+      {"\xff\x00", 2},                                      /* 127 likewise */
+      {"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x02", 10},     /* bit 64 */
+      {"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f", 10},     /* beyond 64 bits */
+      {"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01", 11}, /* eleven bytes */
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     struct tide_reader r = tide_reader_of((struct tide_span){cases[i].bytes, cases[i].len});

@@ -20,7 +20,8 @@ static struct tide_span S(const char *s) {
   return tide_span_of(s);
 }
 
-static void decimals_are_exact(void **state) {
+static void
+decimals_are_exact(void **state) {
   (void)state;
   static const struct {
     const char *text;
@@ -95,8 +96,9 @@ static void decimals_say_why_not(void **state) {
   }
 }
 
-static const char *const not_numbers[] = {"",     "-",    "+1",  "01",   "-01",   "00",   ".5",     "5.",   "1.e2",  "1e",  "1e+", "1e-", " 1",  "1 ", "1,5", "0x10",
-                                          "NaN",  "nan",  "inf", "-inf", "--1",   "1-",   "1..2",   "1e2e3", "1e1.5", "1_0", "١",   "1\n", "1a", "e5", "-.5", "Infinity"};
+static const char *const not_numbers[] = {"",     "-",     "+1",    "01",  "-01",  "00",  ".5",  "5.",  "1.e2", "1e",      "1e+",
+                                          "1e-",  " 1",    "1 ",    "1,5", "0x10", "NaN", "nan", "inf", "-inf", "--1",     "1-",
+                                          "1..2", "1e2e3", "1e1.5", "1_0", "١",    "1\n", "1a",  "e5",  "-.5",  "Infinity"};
 
 static void the_grammar_is_that_of_json(void **state) {
   (void)state;
@@ -141,9 +143,27 @@ static void every_small_amount_round_trips(void **state) {
 
 static void doubles_are_correctly_rounded(void **state) {
   (void)state;
-  static const char *const texts[] = {"0", "1", "0.1", "-0.3", "1e22", "1e23", "123456789012345e22", "123456789012345678", "9007199254740993", "1e-22", "1e-23",
-                                      "4.9e-324", "2.2250738585072011e-308", "2.2250738585072014e-308", "1.7976931348623157e308", "52.370216", "4.895168", "-73.985130",
-                                      "0.30000000000000004", "179769313486231570000000000000000000000000000000000000000000000000000000000000000000000e221", "1e-400"};
+  static const char *const texts[] = {"0",
+                                      "1",
+                                      "0.1",
+                                      "-0.3",
+                                      "1e22",
+                                      "1e23",
+                                      "123456789012345e22",
+                                      "123456789012345678",
+                                      "9007199254740993",
+                                      "1e-22",
+                                      "1e-23",
+                                      "4.9e-324",
+                                      "2.2250738585072011e-308",
+                                      "2.2250738585072014e-308",
+                                      "1.7976931348623157e308",
+                                      "52.370216",
+                                      "4.895168",
+                                      "-73.985130",
+                                      "0.30000000000000004",
+                                      "179769313486231570000000000000000000000000000000000000000000000000000000000000000000000e221",
+                                      "1e-400"};
   for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
     double v = 42;
     assert_int_equal(tide_double_parse(S(texts[i]), &v), TIDE_OK);
@@ -163,8 +183,8 @@ static void doubles_match_the_library_on_random_texts(void **state) {
   for (int i = 0; i < 50000; i++) {
     seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
     char text[64];
-    snprintf(text, sizeof text, "%s%" PRIu64 ".%0*" PRIu64 "e%d", seed & 1 ? "-" : "", (seed >> 40) % 100000, (int)(1 + (seed >> 8) % 9), (seed >> 20) % 10,
-             (int)((seed >> 4) % 60) - 30);
+    snprintf(text, sizeof text, "%s%" PRIu64 ".%0*" PRIu64 "e%d", seed & 1 ? "-" : "", (seed >> 40) % 100000, (int)(1 + (seed >> 8) % 9),
+             (seed >> 20) % 10, (int)((seed >> 4) % 60) - 30);
     double v;
     assert_int_equal(tide_double_parse(S(text), &v), TIDE_OK);
     assert_true(v == strtod(text, NULL));
@@ -176,9 +196,10 @@ static void currencies_by_letters_and_number(void **state) {
   static const struct {
     const char *text, *code;
     int exponent;
-  } cases[] = {{"EUR", "EUR", 2}, {"978", "EUR", 2}, {"USD", "USD", 2}, {"840", "USD", 2}, {"JPY", "JPY", 0}, {"392", "JPY", 0}, {"KWD", "KWD", 3},
-               {"414", "KWD", 3}, {"BHD", "BHD", 3}, {"048", "BHD", 3}, {"ALL", "ALL", 2}, {"008", "ALL", 2}, {"AED", "AED", 2}, {"ZWL", "ZWL", 2},
-               {"CLF", "CLF", 4}, {"532", "XCG", 2}, {"ANG", "ANG", 2}, {"ISK", "ISK", 2}, {"352", "ISK", 2}, {"TND", "TND", 3}, {"VND", "VND", 0}};
+  } cases[] = {{"EUR", "EUR", 2}, {"978", "EUR", 2}, {"USD", "USD", 2}, {"840", "USD", 2}, {"JPY", "JPY", 0}, {"392", "JPY", 0},
+               {"KWD", "KWD", 3}, {"414", "KWD", 3}, {"BHD", "BHD", 3}, {"048", "BHD", 3}, {"ALL", "ALL", 2}, {"008", "ALL", 2},
+               {"AED", "AED", 2}, {"ZWL", "ZWL", 2}, {"CLF", "CLF", 4}, {"532", "XCG", 2}, {"ANG", "ANG", 2}, {"ISK", "ISK", 2},
+               {"352", "ISK", 2}, {"TND", "TND", 3}, {"VND", "VND", 0}};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     char code[4] = "";
     int exponent = -1;
@@ -186,7 +207,8 @@ static void currencies_by_letters_and_number(void **state) {
     assert_string_equal(code, cases[i].code);
     assert_int_equal(exponent, cases[i].exponent);
   }
-  static const char *const none[] = {"", "EU", "EURO", "eur", "Eur", "XXX", "XTS", "XAU", "000", "999", "97", "0978", "9 8", "ZZZ", "AAA", " EUR"};
+  static const char *const none[] = {"",    "EU",  "EURO", "eur",  "Eur", "XXX", "XTS", "XAU",
+                                     "000", "999", "97",   "0978", "9 8", "ZZZ", "AAA", " EUR"};
   for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
     char code[4] = "was";
     int exponent = -1;
@@ -239,13 +261,13 @@ static void conversion_rounds_half_to_even(void **state) {
     int64_t want;
   } cases[] = {
       {5000, 2, INT64_C(10000000000), 2, 5000},
-      {1, 2, INT64_C(5000000000), 2, 0},  /* 0.5 -> 0 */
-      {3, 2, INT64_C(5000000000), 2, 2},  /* 1.5 -> 2 */
-      {5, 2, INT64_C(5000000000), 2, 2},  /* 2.5 -> 2 */
-      {7, 2, INT64_C(5000000000), 2, 4},  /* 3.5 -> 4 */
+      {1, 2, INT64_C(5000000000), 2, 0}, /* 0.5 -> 0 */
+      {3, 2, INT64_C(5000000000), 2, 2}, /* 1.5 -> 2 */
+      {5, 2, INT64_C(5000000000), 2, 2}, /* 2.5 -> 2 */
+      {7, 2, INT64_C(5000000000), 2, 4}, /* 3.5 -> 4 */
       {-5, 2, INT64_C(5000000000), 2, -2},
       {-7, 2, INT64_C(5000000000), 2, -4},
-      {1, 2, INT64_C(5000000001), 2, 1},  /* just above the half */
+      {1, 2, INT64_C(5000000001), 2, 1}, /* just above the half */
       {1, 2, INT64_C(4999999999), 2, 0},
       {1000, 0, INT64_C(61000000), 2, 610},      /* 1000 JPY at 0.0061 EUR = 6.10 */
       {12345, 3, INT64_C(30000000000), 2, 3704}, /* 12.345 KWD at 3.0 = 37.035 -> 3703.5 -> even 3704 */

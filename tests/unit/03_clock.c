@@ -210,9 +210,9 @@ static void durations_as_people_write_them(void **state) {
     const char *text;
     int64_t ms;
     const char *shortest;
-  } cases[] = {{"500ms", 500, "500ms"},   {"1500ms", 1500, "1500ms"}, {"1000ms", 1000, "1s"},  {"0s", 0, "0s"},
-               {"0d", 0, "0s"},           {"90s", 90000, "90s"},      {"10m", 600000, "10m"},  {"60m", 3600000, "1h"},
-               {"90m", 5400000, "90m"},   {"24h", 86400000, "1d"},    {"7d", 604800000, "7d"}, {"3650d", INT64_C(315360000000), "3650d"},
+  } cases[] = {{"500ms", 500, "500ms"},   {"1500ms", 1500, "1500ms"},   {"1000ms", 1000, "1s"},  {"0s", 0, "0s"},
+               {"0d", 0, "0s"},           {"90s", 90000, "90s"},        {"10m", 600000, "10m"},  {"60m", 3600000, "1h"},
+               {"90m", 5400000, "90m"},   {"24h", 86400000, "1d"},      {"7d", 604800000, "7d"}, {"3650d", INT64_C(315360000000), "3650d"},
                {"36h", 129600000, "36h"}, {"61001ms", 61001, "61001ms"}};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     int64_t ms = 42;
@@ -221,7 +221,8 @@ static void durations_as_people_write_them(void **state) {
     assert_true(ms == cases[i].ms);
     assert_string_equal(tide_duration_format(ms, out), cases[i].shortest);
   }
-  static const char *const bad[] = {"", "10", "m", "10 m", "-1m", "+1m", "1.5h", "1w", "1M", "10min", "1h30m", "05m", "ms", "1e3s", " 1s", "1s "};
+  static const char *const bad[] = {"",   "10",    "m",     "10 m", "-1m", "+1m",  "1.5h", "1w",
+                                    "1M", "10min", "1h30m", "05m",  "ms",  "1e3s", " 1s",  "1s "};
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
     int64_t ms = 42;
     assert_int_equal(tide_duration_parse(tide_span_of(bad[i]), &ms), TIDE_E_SYNTAX);
@@ -250,11 +251,11 @@ static void amsterdam_changes_its_clocks(void **state) {
     const char *utc;
     int hour, weekday;
   } cases[] = {
-      {"2026-03-29T00:59:59.999Z", 1, 7}, {"2026-03-29T01:00:00Z", 3, 7}, /* spring: 02:xx does not exist */
-      {"2026-10-25T00:59:59.999Z", 2, 7}, {"2026-10-25T01:00:00Z", 2, 7}, /* autumn: 02:xx happens twice */
-      {"2026-10-25T02:00:00Z", 3, 7},     {"2026-11-21T23:00:00Z", 0, 7}, {"2026-11-21T22:59:59.999Z", 23, 6},
+      {"2026-03-29T00:59:59.999Z", 1, 7},  {"2026-03-29T01:00:00Z", 3, 7}, /* spring: 02:xx does not exist */
+      {"2026-10-25T00:59:59.999Z", 2, 7},  {"2026-10-25T01:00:00Z", 2, 7}, /* autumn: 02:xx happens twice */
+      {"2026-10-25T02:00:00Z", 3, 7},      {"2026-11-21T23:00:00Z", 0, 7}, {"2026-11-21T22:59:59.999Z", 23, 6},
       {"2026-07-01T21:59:59.999Z", 23, 3}, {"2026-07-01T22:00:00Z", 0, 4}, {"2099-07-01T22:00:00Z", 0, 4}, /* by the footer's rule */
-      {"2099-03-29T00:59:59.999Z", 1, 7}, {"2099-03-29T01:00:00Z", 3, 7},
+      {"2099-03-29T00:59:59.999Z", 1, 7},  {"2099-03-29T01:00:00Z", 3, 7},
   };
   const struct tide_zone *zone = zone_of("Europe/Amsterdam");
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -270,8 +271,9 @@ static void new_york_changes_its_clocks(void **state) {
   static const struct {
     const char *utc;
     int hour;
-  } cases[] = {{"2026-03-08T06:59:59.999Z", 1}, {"2026-03-08T07:00:00Z", 3}, {"2026-11-01T05:59:59.999Z", 1}, {"2026-11-01T06:00:00Z", 1},
-               {"2026-11-01T07:00:00Z", 2},     {"2150-03-08T06:59:59.999Z", 1}, {"2150-03-08T07:00:00Z", 3}};
+  } cases[] = {{"2026-03-08T06:59:59.999Z", 1}, {"2026-03-08T07:00:00Z", 3}, {"2026-11-01T05:59:59.999Z", 1},
+               {"2026-11-01T06:00:00Z", 1},     {"2026-11-01T07:00:00Z", 2}, {"2150-03-08T06:59:59.999Z", 1},
+               {"2150-03-08T07:00:00Z", 3}};
   const struct tide_zone *zone = zone_of("America/New_York");
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     assert_int_equal(tide_zone_hour(zone, (struct tide_etime){ms_of(cases[i].utc)}), cases[i].hour);
@@ -281,9 +283,15 @@ static void new_york_changes_its_clocks(void **state) {
 /* The C library reads the same files with code of its own. Steps of 29.5 hours walk through all hours and find every rule. */
 static void zones_agree_with_the_c_library(void **state) {
   (void)state;
-  static const char *const names[] = {"Europe/Amsterdam", "America/New_York", "Europe/Dublin", "Asia/Kathmandu", "Australia/Lord_Howe", "America/St_Johns",
-                                      "America/Sao_Paulo", "Africa/Casablanca", "Asia/Gaza", "Pacific/Apia", "Pacific/Kiritimati", "America/Nuuk", "Asia/Tehran",
-                                      "UTC", "Etc/GMT+12", "Antarctica/Troll", "Africa/Cairo", "America/Santiago"};
+  static const char *const names[] = {"Europe/Amsterdam",    "America/New_York",
+                                      "Europe/Dublin",       "Asia/Kathmandu",
+                                      "Australia/Lord_Howe", "America/St_Johns",
+                                      "America/Sao_Paulo",   "Africa/Casablanca",
+                                      "Asia/Gaza",           "Pacific/Apia",
+                                      "Pacific/Kiritimati",  "America/Nuuk",
+                                      "Asia/Tehran",         "UTC",
+                                      "Etc/GMT+12",          "Antarctica/Troll",
+                                      "Africa/Cairo",        "America/Santiago"};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
     const struct tide_zone *zone = zone_of(names[i]);
     assert_ptr_equal(zone, zone_of(names[i])); /* cached */
@@ -305,9 +313,20 @@ static void zones_agree_with_the_c_library(void **state) {
 
 static void unknown_zones_say_what_to_write(void **state) {
   (void)state;
-  static const char *const names[] = {"",        "Europe/Amsterdamm", "Mars/Olympus", "../../../etc/passwd", "/etc/localtime", "Europe/../UTC", "Europe", "Europe/", "zone.tab",
-                                      "tzdata.zi", "Europe//Amsterdam", "a b",
-                                      "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"};
+  static const char *const names[] = {
+      "",
+      "Europe/Amsterdamm",
+      "Mars/Olympus",
+      "../../../etc/passwd",
+      "/etc/localtime",
+      "Europe/../UTC",
+      "Europe",
+      "Europe/",
+      "zone.tab",
+      "tzdata.zi",
+      "Europe//Amsterdam",
+      "a b",
+      "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
     const struct tide_zone *zone = NULL;
     struct tide_error error = {0};

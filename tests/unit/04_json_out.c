@@ -1,4 +1,5 @@
-/* The JSON writer: exact bytes for each kind of value, and a foreign parser that reads the same values back. */
+/* The JSON writer: exact bytes for each kind of value,
+ * and a foreign parser that reads the same values back. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,9 +17,7 @@
 
 static struct tide_buf out;
 
-static const char *written(void) {
-  return tide_buf_cstr(&out);
-}
+static const char *written(void) { return tide_buf_cstr(&out); }
 
 static int fresh(void **state) {
   (void)state;
@@ -166,8 +165,18 @@ static void money_is_exact(void **state) {
     int64_t minor;
     int exponent;
     const char *text;
-  } cases[] = {{5000, 2, "50.00"}, {0, 2, "0.00"}, {7, 2, "0.07"}, {-7, 2, "-0.07"}, {-1250, 2, "-12.50"}, {1500, 0, "1500"},
-               {0, 0, "0"}, {-3, 0, "-3"}, {1, 3, "0.001"}, {12345, 4, "1.2345"}, {INT64_MIN, 2, "-92233720368547758.08"}, {1, 9, "0.000000001"}};
+  } cases[] = {{5000, 2, "50.00"},
+               {0, 2, "0.00"},
+               {7, 2, "0.07"},
+               {-7, 2, "-0.07"},
+               {-1250, 2, "-12.50"},
+               {1500, 0, "1500"},
+               {0, 0, "0"},
+               {-3, 0, "-3"},
+               {1, 3, "0.001"},
+               {12345, 4, "1.2345"},
+               {INT64_MIN, 2, "-92233720368547758.08"},
+               {1, 9, "0.000000001"}};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     tide_buf_clear(&out);
     tide_json_money(&out, cases[i].minor, cases[i].exponent);

@@ -1,4 +1,5 @@
-/* Checksums against the vectors of their standards, hashes against their promises. */
+/* Checksums against the vectors of their standards and against a second way to compute them;
+ * hashes against published values (xxHash) and another implementation (Python's hashlib for BLAKE2b). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,8 +21,8 @@ static void crc32c_of_rfc_3720(void **state) {
     rising[i] = (uint8_t)i;
     falling[i] = (uint8_t)(31 - i);
   }
-  static const uint8_t command[48] = {0x01, 0xc0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x14, 0, 0, 0, 0, 0, 0x04, 0,
-                                      0, 0, 0, 0x14, 0, 0, 0, 0x18, 0x28, 0, 0, 0, 0, 0, 0, 0, 0x02, 0, 0, 0, 0, 0, 0, 0};
+  static const uint8_t command[48] = {0x01, 0xc0, 0, 0,    0, 0, 0, 0,    0,    0, 0, 0, 0, 0, 0, 0, 0x14, 0, 0, 0, 0, 0, 0x04, 0,
+                                      0,    0,    0, 0x14, 0, 0, 0, 0x18, 0x28, 0, 0, 0, 0, 0, 0, 0, 0x02, 0, 0, 0, 0, 0, 0,    0};
   static uint32_t (*const ways[])(uint32_t, const void *, size_t) = {tide_crc32c, tide_crc32c_portable};
   for (size_t w = 0; w < 2; w++) {
     assert_int_equal(ways[w](0, zeros, 32), 0x8a9136aa);

@@ -1,4 +1,5 @@
-/* UTF-8, nearest names, the error table, the log line and the trail of a panic. */
+/* UTF-8 against its definition, nearest names, the error table, the log line,
+ * and what a panic leaves behind (in a child process, because it dies). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -53,7 +54,8 @@ static void utf8_agrees_with_the_definition(void **state) {
       }
     }
   }
-  static const uint8_t edges[] = {0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc2, 0xdf, 0xe0, 0xed, 0xef, 0xf0, 0xf3, 0xf4, 0xf5, 0xff};
+  static const uint8_t edges[] = {0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc2,
+                                  0xdf, 0xe0, 0xed, 0xef, 0xf0, 0xf3, 0xf4, 0xf5, 0xff};
   enum { EDGES = sizeof edges };
   for (size_t n = 0; n < (size_t)EDGES * EDGES * EDGES * EDGES; n++) {
     uint8_t b[4] = {edges[n % EDGES], edges[n / EDGES % EDGES], edges[n / EDGES / EDGES % EDGES], edges[n / EDGES / EDGES / EDGES]};
@@ -64,7 +66,8 @@ static void utf8_agrees_with_the_definition(void **state) {
 static void utf8_at_every_place_of_a_word(void **state) {
   (void)state;
   static const char *const good[] = {"\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x8c\x8a", "\xf4\x8f\xbf\xbf", "\xed\x9f\xbf", "\xee\x80\x80"};
-  static const char *const bad[] = {"\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xff", "\x80", "\xe2\x82", "\xf0\x9f\x8c", "\xc1\xbf", "\xf8\x88\x80\x80\x80"};
+  static const char *const bad[] = {"\xc0\xaf",     "\xed\xa0\x80", "\xf4\x90\x80\x80",    "\xff", "\x80", "\xe2\x82",
+                                    "\xf0\x9f\x8c", "\xc1\xbf",     "\xf8\x88\x80\x80\x80"};
   for (size_t pad = 0; pad < 20; pad++) {
     char text[40];
     memset(text, 'a', sizeof text);
@@ -90,8 +93,9 @@ static void nearest_name(void **state) {
   enum { NAMES = sizeof names / sizeof names[0] };
   static const struct {
     const char *name, *want;
-  } cases[] = {{"cuont", "count"},  {"coutn", "count"}, {"count", "count"},   {"means", "mean"}, {"stdev", "stddev"}, {"distinkt", "distinct"},
-               {"distnict", "distinct"}, {"aprox_distinct", "approx_distinct"}, {"percentile", NULL}, {"xyzzy", NULL}, {"raet", "rate"}};
+  } cases[] = {{"cuont", "count"},   {"coutn", "count"},       {"count", "count"},       {"means", "mean"},
+               {"stdev", "stddev"},  {"distinkt", "distinct"}, {"distnict", "distinct"}, {"aprox_distinct", "approx_distinct"},
+               {"percentile", NULL}, {"xyzzy", NULL},          {"raet", "rate"}};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     const char *got = tide_nearest(tide_span_of(cases[i].name), names, NAMES);
     if (cases[i].want ? !got || strcmp(got, cases[i].want) != 0 : got != NULL) {

@@ -1,4 +1,5 @@
-/* The settings' text reads back exactly and refuses everything else; the metrics page follows the table. */
+/* The settings' text reads back exactly and refuses everything else, with line and name;
+ * the metrics' exposition and reference table follow the rows. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -37,11 +38,19 @@ static void text_round_trips(void **state) {
     tide_buf_clear(&again);
     tide_settings_write(&back, &again);
     assert_true(tide_span_eq(tide_buf_span(&text), tide_buf_span(&again)));
-    s = (struct tide_settings){.lateness_ms = 1, .duplicates_for_ms = 2, .grace_ms = 3, .out_of_orderness_ms = 4, .max_future_skew_ms = 5, .lead_ms = 6,
-                               .history_from_ms = -7, .max_entities = 8, .replay = 1};
+    s = (struct tide_settings){.lateness_ms = 1,
+                               .duplicates_for_ms = 2,
+                               .grace_ms = 3,
+                               .out_of_orderness_ms = 4,
+                               .max_future_skew_ms = 5,
+                               .lead_ms = 6,
+                               .history_from_ms = -7,
+                               .max_entities = 8,
+                               .replay = 1};
   }
-  assert_string_equal(tide_buf_cstr(&text), "lateness_ms: 1\nduplicates_for_ms: 2\ngrace_ms: 3\nout_of_orderness_ms: 4\nmax_future_skew_ms: 5\nlead_ms: 6\n"
-                                            "history_from_ms: -7\nmax_entities: 8\nreplay: 1\n");
+  assert_string_equal(tide_buf_cstr(&text),
+                      "lateness_ms: 1\nduplicates_for_ms: 2\ngrace_ms: 3\nout_of_orderness_ms: 4\nmax_future_skew_ms: 5\nlead_ms: 6\n"
+                      "history_from_ms: -7\nmax_entities: 8\nreplay: 1\n");
   tide_buf_release(&text);
   tide_buf_release(&again);
 }
@@ -49,21 +58,21 @@ static void text_round_trips(void **state) {
 static void every_limit_holds(void **state) {
   (void)state;
   struct tide_error error;
-#define X(name, dflt, lo, hi, help)                                                      \
-  {                                                                                      \
-    static const int64_t edges[] = {lo, hi};                                             \
-    for (int e = 0; e < 2; e++) {                                                        \
-      struct tide_settings s = tide_settings_default();                                  \
-      s.duplicates_for_ms = TIDE_D(400);                                                 \
-      s.lateness_ms = 0;                                                                 \
-      s.name = edges[e];                                                                 \
-      assert_int_equal(tide_settings_check(&s, &error), TIDE_OK);                        \
-      if (edges[e] != INT64_MIN && edges[e] != INT64_MAX) {                              \
-        s.name = e == 0 ? edges[e] - 1 : edges[e] + 1;                                   \
-        assert_int_equal(tide_settings_check(&s, &error), TIDE_E_CONFIG);                \
-        assert_string_equal(error.field, #name);                                         \
-      }                                                                                  \
-    }                                                                                    \
+#define X(name, dflt, lo, hi, help)                                                                                                        \
+  {                                                                                                                                        \
+    static const int64_t edges[] = {lo, hi};                                                                                               \
+    for (int e = 0; e < 2; e++) {                                                                                                          \
+      struct tide_settings s = tide_settings_default();                                                                                    \
+      s.duplicates_for_ms = TIDE_D(400);                                                                                                   \
+      s.lateness_ms = 0;                                                                                                                   \
+      s.name = edges[e];                                                                                                                   \
+      assert_int_equal(tide_settings_check(&s, &error), TIDE_OK);                                                                          \
+      if (edges[e] != INT64_MIN && edges[e] != INT64_MAX) {                                                                                \
+        s.name = e == 0 ? edges[e] - 1 : edges[e] + 1;                                                                                     \
+        assert_int_equal(tide_settings_check(&s, &error), TIDE_E_CONFIG);                                                                  \
+        assert_string_equal(error.field, #name);                                                                                           \
+      }                                                                                                                                    \
+    }                                                                                                                                      \
   }
   TIDE_SETTINGS(X)
 #undef X

@@ -1,0 +1,203 @@
+/* CSV rows (RFC 4180) into captures: comma, double quotes, doubled quotes inside them.
+ *
+ * A message is one line, so a quoted cell cannot hold a line break: an unterminated quote says so. The header names the columns; every
+ * row must have as many cells. A cell is borrowed from the line unless it holds doubled quotes. A place of one segment is a column
+ * ("/amount" and "amount" are the same); deeper pointers never match a column, and decode.c refuses them when the header comes. */
+#include "adapter/decode_parts.h"
+
+#include "base/utf8.h"
+
+struct tide_csv_reader {
+  const struct tide_place *place;
+  uint32_t place_count;
+  uint32_t *place_of;  /* by column: place, or TIDE_NONE */
+  uint32_t *column_of; /* by place: column, or TIDE_NONE */
+  const char **name;   /* by column; NULL before the header */
+  uint32_t column_count;
+  struct tide_arena arena;
+};
+
+/* One cell: `raw` as it stands in the line, quotes included. */
+struct cell {
+  struct tide_span raw, text;
+  bool doubled; /* text still holds doubled quotes */
+};
+
+struct cursor {
+  const char *at, *limit;
+  bool more; /* a cell follows */
+};
+
+static struct cursor cursor_of(struct tide_span line) { return (struct cursor){line.ptr, line.ptr + line.len, true}; }
+
+static enum tide_err quoted(struct cursor *c, uint32_t index, struct cell *ret, struct tide_error *error) {
+  const char *begin = c->at, *text = begin + 1;
+  const char *p = text;
+  bool doubled = false;
+  for (;;) {
+    p = memchr(p, '"', (size_t)(c->limit - p));
+    if (!p)
+      return tide_fail_at(error, TIDE_E_SYNTAX, 0, 0, "",
+                          "the quote that opens cell %u is not closed on this line; line breaks inside cells are not supported",
+                          index + 1);
+    if (p + 1 < c->limit && p[1] == '"') {
+      doubled = true;
+      p += 2;
+      continue;
+    }
+    break;
+  }
+  const char *behind = p + 1;
+  if (behind < c->limit && *behind != ',')
+    return tide_fail_at(error, TIDE_E_SYNTAX, 0, 0, "", "cell %u goes on after its closing quote", index + 1);
+  *ret = (struct cell){{begin, (size_t)(behind - begin)}, {text, (size_t)(p - text)}, doubled};
+  c->more = behind < c->limit;
+  c->at = c->more ? behind + 1 : behind;
+  return TIDE_OK;
+}
+
+static enum tide_err next_cell(struct cursor *c, uint32_t index, struct cell *ret, struct tide_error *error) {
+  if (c->at < c->limit && *c->at == '"') return quoted(c, index, ret, error);
+  const char *p = c->at;
+  while (p < c->limit && *p != ',') {
+    if (*p == '"') return tide_fail_at(error, TIDE_E_SYNTAX, 0, 0, "", "a quote stands in the middle of unquoted cell %u", index + 1);
+    p++;
+  }
+  struct tide_span text = {c->at, (size_t)(p - c->at)};
+  *ret = (struct cell){text, text, false};
+  c->more = p < c->limit;
+  c->at = c->more ? p + 1 : p;
+  return TIDE_OK;
+}
+
+/* The text with doubled quotes made single, in the arena. */
+static struct tide_span undouble(struct tide_span s, struct tide_arena *arena) {
+  char *out = tide_arena_alloc(arena, s.len);
+  size_t len = 0;
+  for (size_t i = 0; i < s.len; i++) {
+    out[len++] = s.ptr[i];
+    if (s.ptr[i] == '"') i++;
+  }
+  return (struct tide_span){out, len};
+}
+
+static enum tide_err check_bytes(struct tide_span line, struct tide_error *error) {
+  if (line.len && memchr(line.ptr, 0, line.len)) return tide_fail_at(error, TIDE_E_SYNTAX, 0, 0, "", "the row holds a zero byte");
+  if (!tide_utf8_valid(line)) return tide_fail_at(error, TIDE_E_UTF8, 0, 0, "", "the row is not valid UTF-8");
+  return TIDE_OK;
+}
+
+struct tide_csv_reader *tide_csv_reader_new(const struct tide_place *place, uint32_t place_count) {
+  struct tide_csv_reader *r = tide_alloc(sizeof *r);
+  r->place = place;
+  r->place_count = place_count;
+  return r;
+}
+
+void tide_csv_reader_free(struct tide_csv_reader *r) {
+  if (!r) return;
+  tide_arena_release(&r->arena);
+  tide_free(r);
+}
+
+#define COLUMNS_MAX 4096
+
+enum tide_err tide_csv_reader_header(struct tide_csv_reader *r, struct tide_span line, struct tide_error *error) {
+  TIDE_CHECK(r->name == NULL); /* once, before any row */
+  if (line.len >= 3 && memcmp(line.ptr, "\xEF\xBB\xBF", 3) == 0)
+    line = (struct tide_span){line.ptr + 3, line.len - 3}; /* spreadsheets write a BOM */
+  enum tide_err err = check_bytes(line, error);
+  if (err) return err;
+  const char **name = tide_arena_alloc(&r->arena, COLUMNS_MAX * sizeof *name);
+  uint32_t *place_of = tide_arena_alloc(&r->arena, COLUMNS_MAX * sizeof *place_of);
+  uint32_t count = 0;
+  for (struct cursor c = cursor_of(line); c.more;) {
+    struct cell cell;
+    err = next_cell(&c, count, &cell, error);
+    if (err) return err;
+    struct tide_span text = cell.doubled ? undouble(cell.text, &r->arena) : cell.text;
+    struct tide_span shown = tide_clip(text);
+    if (text.len == 0) return tide_fail_at(error, TIDE_E_SYNTAX, 0, 0, "", "column %u of the header has no name", count + 1);
+    if (count == COLUMNS_MAX) return tide_fail_at(error, TIDE_E_SYNTAX, 0, 0, "", "the header has more than %d columns", COLUMNS_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+      if (tide_span_is(text, name[i]))
+        return tide_fail_at(error, TIDE_E_DUPLICATE_KEY, 0, 0, "", "the header names column \"%.*s\" twice (%u and %u)",
+                            TIDE_SPAN_FMT(shown), i + 1, count + 1);
+    }
+    name[count] = tide_arena_strdup(&r->arena, text);
+    place_of[count++] = TIDE_NONE;
+  }
+  r->column_of = tide_arena_alloc(&r->arena, (r->place_count + 1) * sizeof *r->column_of);
+  for (uint32_t i = 0; i < r->place_count; i++) {
+    r->column_of[i] = TIDE_NONE;
+    for (uint32_t k = 0; k < count && r->place[i].segment_count == 1; k++) {
+      if (!tide_span_is(r->place[i].segment[0], name[k])) continue;
+      r->column_of[i] = k;
+      place_of[k] = i;
+    }
+  }
+  r->place_of = place_of;
+  r->column_count = count;
+  r->name = name;
+  return TIDE_OK;
+}
+
+uint32_t tide_csv_reader_column(const struct tide_csv_reader *r, uint32_t place) {
+  TIDE_CHECK(r->name != NULL && place < r->place_count);
+  return r->column_of[place];
+}
+
+const char *const *tide_csv_reader_names(const struct tide_csv_reader *r, size_t *ret_count) {
+  *ret_count = r->column_count;
+  return r->name;
+}
+
+static enum tide_err fail_count(const struct tide_csv_reader *r, uint32_t count, bool more, struct tide_error *error) {
+  return tide_fail_at(error, TIDE_E_SYNTAX, 0, 0, "", "the row has %s%u cells, the header has %u columns",
+                      more ? "at least " : "", count, r->column_count);
+}
+
+enum tide_err tide_csv_reader_read(struct tide_csv_reader *r, struct tide_span bytes, struct tide_capture *capture,
+                                   struct tide_arena *scratch, bool *scratch_used, struct tide_error *error) {
+  *scratch_used = false;
+  if (!r->name) return tide_fail_at(error, TIDE_E_CONFIG, 0, 0, "", "a CSV row came before the header row");
+  enum tide_err err = check_bytes(bytes, error);
+  if (err) return err;
+  for (uint32_t i = 0; i < r->place_count; i++) capture[i].kind = TIDE_CAP_NONE;
+  uint32_t count = 0;
+  for (struct cursor c = cursor_of(bytes); c.more; count++) {
+    struct cell cell;
+    err = next_cell(&c, count, &cell, error);
+    if (err) return err;
+    if (count >= r->column_count) return fail_count(r, count + 1, c.more, error);
+    uint32_t place = r->place_of[count];
+    if (place == TIDE_NONE || cell.text.len == 0) continue;
+    if (cell.doubled) {
+      cell.text = undouble(cell.text, scratch);
+      *scratch_used = true;
+    }
+    capture[place] = (struct tide_capture){TIDE_CAP_TEXT, cell.text};
+  }
+  return count == r->column_count ? TIDE_OK : fail_count(r, count, false, error);
+}
+
+bool tide_csv_reader_mask(struct tide_csv_reader *r, struct tide_span bytes, struct tide_buf *out) {
+  if (!r->name || check_bytes(bytes, NULL)) return false;
+  /* A row with missing or surplus cells does not tell which cell is the secret one: nothing of it may be shown. */
+  size_t begin = out->len;
+  uint32_t count = 0;
+  for (struct cursor c = cursor_of(bytes); c.more; count++) {
+    struct cell cell;
+    if (next_cell(&c, count, &cell, NULL) || count >= r->column_count) {
+      out->len = begin;
+      return false;
+    }
+    if (count) tide_buf_char(out, ',');
+    uint32_t place = r->place_of[count];
+    if (place != TIDE_NONE && r->place[place].secret && cell.text.len) tide_buf_str(out, "***");
+    else tide_buf_put(out, cell.raw.ptr, cell.raw.len);
+  }
+  if (count == r->column_count) return true;
+  out->len = begin;
+  return false;
+}

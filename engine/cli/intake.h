@@ -1,0 +1,35 @@
+/* Messages of files as records: a source and a decoder together, with the format told from the first line and CSV headers taken care of. */
+#ifndef TIDE_INTAKE_H
+#define TIDE_INTAKE_H
+
+#include "adapter/decode.h"
+#include "adapter/file.h"
+
+struct tide_intake;
+struct tide_intake_options {
+  const struct tide_spec *spec;            /* borrowed */
+  const struct tide_secret_key *key, *key_previous;
+  const char *shape;                       /* NULL: default */
+  const char *format;                      /* "auto", "json", "csv" */
+  const char *const *input;
+  size_t input_count;
+};
+struct tide_taken {
+  struct tide_record record[2];
+  int count;
+  uint64_t line, next;      /* line number over all files; cursor behind the message */
+  const char *file;         /* borrowed; the file it stands in and */
+  uint64_t file_line;       /* the line there */
+  struct tide_span message; /* as read, for the rejects file; borrowed until the next call */
+};
+enum tide_err tide_intake_open(const struct tide_intake_options *options, struct tide_intake **ret, struct tide_error *error) TIDE_WARN_UNUSED;
+/* The next message. ret is written (but for the records) also when the message is bad: an error of class INPUT, or LIMIT for a line that is
+ * too long; the run goes on. END behind the last. Anything else ends the run. */
+enum tide_err tide_intake_next(struct tide_intake *intake, struct tide_taken *ret, struct tide_error *error) TIDE_WARN_UNUSED;
+/* Goes on at a cursor. Errors: MISMATCH, IO. */
+enum tide_err tide_intake_seek(struct tide_intake *intake, uint64_t cursor, struct tide_error *error) TIDE_WARN_UNUSED;
+void tide_intake_mask(struct tide_intake *intake, struct tide_span message, struct tide_buf *out);
+void tide_intake_progress(struct tide_intake *intake, uint64_t *ret_done, uint64_t *ret_total);
+void tide_intake_close(struct tide_intake *intake);
+
+#endif

@@ -1,0 +1,37 @@
+/* See scan.h. */
+#include "cli/scan.h"
+
+#include "adapter/file.h"
+#include "cli/progress.h"
+
+enum tide_err tide_scan(const char *dir, const char *what, tide_scan_fn fn, void *ctx, struct tide_scan_result *ret, struct tide_error *error) {
+  struct tide_journal_file_options options = {.dir = dir, .read_only = true};
+  struct tide_journal *journal;
+  enum tide_err err = tide_journal_file_open(&options, &journal, error);
+  if (err != TIDE_OK) return err;
+  struct tide_scan_result result = {0};
+  struct tide_position at, last;
+  struct tide_progress progress;
+  struct tide_buf entry = TIDE_BUF_INIT;
+  journal->ops->range(journal, &at, &last);
+  result.first = at;
+  tide_progress_begin(&progress, what ? what : "");
+  if (!what) progress.on = false;
+  for (bool inclusive = true; last.epoch != 0; inclusive = false) {
+    err = journal->ops->read(journal, at, inclusive, &entry, &at, error);
+    if (err != TIDE_OK) break;
+    err = fn(ctx, at, tide_buf_span(&entry), error);
+    if (err != TIDE_OK) break;
+    result.entries++;
+    result.bytes += entry.len;
+    result.last = at;
+    /* Entries of an epoch are dense; replay writes one epoch, so the sequence tells how far it is. */
+    tide_progress_step(&progress, at.seq, at.epoch == last.epoch ? last.seq : 0, result.entries, "entries");
+  }
+  tide_progress_end(&progress);
+  tide_buf_release(&entry);
+  journal->ops->close(journal);
+  if (err != TIDE_OK && err != TIDE_E_END) return err;
+  *ret = result;
+  return TIDE_OK;
+}

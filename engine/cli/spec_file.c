@@ -1,0 +1,44 @@
+/* See spec_file.h. */
+#include "cli/spec_file.h"
+
+static int report_all(const char *path, const struct tide_error *error, size_t count) {
+  size_t shown = count < TIDE_SPEC_ERRORS_MAX ? count : TIDE_SPEC_ERRORS_MAX;
+  for (size_t i = 0; i < shown; i++) {
+    if (error[i].line) fprintf(stderr, "%s:%d:%d: %s\n", path, error[i].line, error[i].column, error[i].text);
+    else fprintf(stderr, "%s: %s\n", path, error[i].text);
+  }
+  if (count > shown) fprintf(stderr, "%s: and %zu more\n", path, count - shown);
+  return (int)tide_exit_of(count ? error[0].code : TIDE_E_CONFIG);
+}
+
+bool tide_spec_open(const char *path, struct tide_spec **ret, int *ret_exit) {
+  struct tide_error error[TIDE_SPEC_ERRORS_MAX] = {{0}};
+  size_t count = 0;
+  enum tide_err err = tide_spec_load(path, ret, error, TIDE_SPEC_ERRORS_MAX, &count);
+  if (err == TIDE_OK) return true;
+  *ret_exit = report_all(path, error, count);
+  return false;
+}
+
+bool tide_spec_open_text(const char *path, struct tide_span text, struct tide_spec **ret, int *ret_exit) {
+  struct tide_error error[TIDE_SPEC_ERRORS_MAX] = {{0}};
+  size_t count = 0;
+  enum tide_err err = tide_spec_parse(path, text, ret, error, TIDE_SPEC_ERRORS_MAX, &count);
+  if (err == TIDE_OK) return true;
+  *ret_exit = report_all(path, error, count);
+  return false;
+}
+
+enum tide_err tide_settings_from_args(const struct tide_args *args, struct tide_settings *ret, struct tide_error *error) {
+  struct tide_settings settings = tide_settings_default();
+  settings.replay = 1;
+  settings.lateness_ms = tide_args_duration_ms(args, "lateness");
+  settings.duplicates_for_ms = tide_args_duration_ms(args, "duplicates-for");
+  settings.grace_ms = tide_args_duration_ms(args, "grace");
+  const char *history = tide_args_text(args, "history-from");
+  if (history) TIDE_CHECK(tide_args_time_parse(history, &settings.history_from_ms) == TIDE_OK);
+  enum tide_err err = tide_settings_check(&settings, error);
+  if (err != TIDE_OK) return err;
+  *ret = settings;
+  return TIDE_OK;
+}

@@ -1,0 +1,27 @@
+/* Loading a feature file for a verb: all its mistakes are printed, not only the first. */
+#ifndef TIDE_SPEC_FILE_H
+#define TIDE_SPEC_FILE_H
+
+#include "cli/args.h"
+#include "feature/settings.h"
+#include "feature/spec.h"
+
+#define TIDE_SPEC_ERRORS_MAX 20
+
+/* Loads; on failure prints every mistake as path:line:column: text to stderr and returns the exit code in *ret_exit. */
+bool tide_spec_open(const char *path, struct tide_spec **ret, int *ret_exit);
+/* The same from text in memory; path only names it. */
+bool tide_spec_open_text(const char *path, struct tide_span text, struct tide_spec **ret, int *ret_exit);
+
+/* Rows of the settings that a replay may set. */
+#define TIDE_SETTING_OPTIONS                                                                                                      \
+  {"history-from", "TIME", NULL, "Event time from which the log is complete; windows that begin earlier are warming. Otherwise the first event's time", \
+   TIDE_OPT_TIME, 0, 0, 0, NULL},                                                                                                 \
+  {"lateness", "DURATION", "7d", "An event older than the watermark by more is counted nowhere", TIDE_OPT_DURATION, 0, 0, 0, NULL}, \
+  {"duplicates-for", "DURATION", "7d", "How long an identity and its decision are remembered", TIDE_OPT_DURATION, 0, 0, 0, NULL}, \
+  {"grace", "DURATION", "1h", "Retention beyond the longest window", TIDE_OPT_DURATION, 0, 0, 0, NULL}
+
+/* Settings of a replay from those options, checked. */
+enum tide_err tide_settings_from_args(const struct tide_args *args, struct tide_settings *ret, struct tide_error *error) TIDE_WARN_UNUSED;
+
+#endif

@@ -1,0 +1,221 @@
+/* tidemark doctor: looks at what a run needs and says what to fix. Changes nothing. */
+#include "cli/verbs.h"
+
+#include "base/clock.h"
+#include "base/json_out.h"
+#include "cli/key_file.h"
+#include "cli/scan.h"
+#include "cli/selftest.h"
+#include "cli/spec_file.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+static const struct tide_opt options[] = {
+    {"features", "FILE", NULL, "Check this feature file and run its tests", TIDE_OPT_TEXT, 0, 0, 0, NULL},
+    {"journal", "WHERE", NULL, "Read this journal (file:DIRECTORY) from end to end and check every entry's checksum", TIDE_OPT_TEXT, 0, 0, 0, NULL},
+    TIDE_KEY_OPTIONS,
+    {"json", NULL, NULL, "The findings as one JSON object", TIDE_OPT_SWITCH, 0, 0, 0, NULL},
+};
+
+enum level { GOOD, NOTE, FIX };
+static const char *const level_name[] = {"ok", "note", "fix"};
+
+struct doctor {
+  bool json;
+  struct tide_buf out; /* findings as JSON */
+  int fixes;
+};
+
+static void find(struct doctor *doctor, enum level level, const char *what, const char *fmt, ...) TIDE_PRINTF(4, 5);
+static void find(struct doctor *doctor, enum level level, const char *what, const char *fmt, ...) {
+  char text[512];
+  va_list args;
+  va_start(args, fmt);
+  vsnprintf(text, sizeof text, fmt, args);
+  va_end(args);
+  doctor->fixes += level == FIX;
+  if (!doctor->json) {
+    printf("%-5s %-10s %s\n", level_name[level], what, text);
+    return;
+  }
+  tide_json_open(&doctor->out, '{');
+  tide_json_key(&doctor->out, "level");
+  tide_json_cstr(&doctor->out, level_name[level]);
+  tide_json_key(&doctor->out, "what");
+  tide_json_cstr(&doctor->out, what);
+  tide_json_key(&doctor->out, "text");
+  tide_json_cstr(&doctor->out, text);
+  tide_json_close(&doctor->out, '}');
+}
+
+/* What is loaded, not what was compiled against: a mixed installation shows here. Asked of the process itself, so that no library's header is
+ * needed outside its own adapter. */
+static void check_libraries(struct doctor *doctor) {
+  static const char *const wanted[] = {"libsodium", "libyaml", "libyajl", "libxxhash", "libzstd", "libz.so", "libjemalloc"};
+  bool seen[sizeof wanted / sizeof wanted[0]] = {false};
+  struct tide_buf list = TIDE_BUF_INIT;
+  char *line = NULL;
+  size_t room = 0;
+  FILE *maps = fopen("/proc/self/maps", "re");
+  while (maps && getline(&line, &room, maps) > 0) {
+    const char *path = strchr(line, '/'), *base = path ? strrchr(path, '/') + 1 : NULL;
+    for (size_t i = 0; base && i < sizeof wanted / sizeof wanted[0]; i++) {
+      if (seen[i] || strncmp(base, wanted[i], strlen(wanted[i])) != 0) continue;
+      seen[i] = true;
+      tide_buf_printf(&list, "%s%.*s", list.len ? ", " : "", (int)strcspn(base, "\n"), base);
+    }
+  }
+  if (maps) fclose(maps);
+  free(line);
+  if (list.len) find(doctor, GOOD, "libraries", "%s", tide_buf_cstr(&list));
+  else find(doctor, NOTE, "libraries", "cannot tell which are loaded (no /proc)");
+  tide_buf_release(&list);
+}
+
+static void check_clock(struct doctor *doctor) {
+  char text[TIDE_TIME_TEXT];
+  struct tide_wall now = tide_wall_now();
+  tide_time_format((struct tide_etime){now.ms}, text);
+  if (now.ms < INT64_C(1735689600000)) find(doctor, FIX, "clock", "the clock says %s, before this program was written; set it (timedatectl set-ntp true)", text);
+  else find(doctor, GOOD, "clock", "%s; replay does not read it", text);
+}
+
+static void check_zones(struct doctor *doctor) {
+  struct tide_error error = {0};
+  const struct tide_zone *zone;
+  if (tide_zone_get("Europe/Amsterdam", &zone, &error) != TIDE_OK)
+    find(doctor, FIX, "tzdata", "no time zones, so hour() and weekday() cannot work: apt-get install tzdata");
+  else find(doctor, GOOD, "tzdata", "time zones are installed");
+}
+
+static void check_memory(struct doctor *doctor) {
+  struct sysinfo info;
+  if (sysinfo(&info) != 0) return;
+  double gib = (double)info.totalram * info.mem_unit / 1073741824.0;
+  find(doctor, gib < 1 ? NOTE : GOOD, "memory", "%.1f GiB, %d processors; about 250 bytes per remembered transaction", gib, get_nprocs());
+}
+
+static void check_space(struct doctor *doctor, const char *dir) {
+  struct statvfs fs;
+  if (statvfs(dir, &fs) != 0) return;
+  double gib = (double)fs.f_bavail * (double)fs.f_frsize / 1073741824.0;
+  find(doctor, gib < 1 ? FIX : GOOD, "disk", "%.1f GiB free in %s%s", gib, dir, gib < 1 ? ": make room, the journal stops when it is full" : "");
+  if (fs.f_flag & ST_RDONLY) find(doctor, FIX, "disk", "%s is mounted read-only", dir);
+}
+
+static enum tide_err count_entry(void *ctx, struct tide_position position, struct tide_span entry, struct tide_error *error) {
+  (void)ctx;
+  (void)position;
+  (void)entry;
+  (void)error;
+  return TIDE_OK;
+}
+
+static void check_journal(struct doctor *doctor, const char *dir) {
+  struct tide_scan_result result;
+  struct tide_error error = {0};
+  check_space(doctor, dir);
+  if (access(dir, W_OK) != 0 && errno == EACCES) find(doctor, FIX, "journal", "%s cannot be written by this user", dir);
+  if (tide_scan(dir, "journal", count_entry, NULL, &result, &error) != TIDE_OK) find(doctor, FIX, "journal", "%s", error.text);
+  else if (result.entries == 0) find(doctor, NOTE, "journal", "%s is empty", dir);
+  else
+    find(doctor, GOOD, "journal", "%llu entries, %llu-%llu to %llu-%llu, %.1f MiB, every checksum right", (unsigned long long)result.entries,
+         (unsigned long long)result.first.epoch, (unsigned long long)result.first.seq, (unsigned long long)result.last.epoch,
+         (unsigned long long)result.last.seq, (double)result.bytes / 1048576.0);
+}
+
+static void check_key_file(struct doctor *doctor, const char *path) {
+  struct tide_secret_key key, dev = tide_key_development();
+  struct tide_error error = {0};
+  struct stat st;
+  if (tide_key_read(path, &key, &error) != TIDE_OK) {
+    find(doctor, FIX, "key", "%s", error.text);
+    return;
+  }
+  uint32_t id = key.id;
+  explicit_bzero(&key, sizeof key);
+  bool open = stat(path, &st) == 0 && (st.st_mode & 077) != 0;
+  if (open) find(doctor, FIX, "key", "%s can be read by others: chmod 600 %s", path, path);
+  if (id == dev.id) find(doctor, FIX, "key", "%s holds the published development key: tidemark keys generate another", path);
+  else if (!open) find(doctor, GOOD, "key", "%s, key id %08x, only its owner can read it", path, id);
+}
+
+static void check_key(struct doctor *doctor, const struct tide_args *args) {
+  const char *path = tide_args_text(args, "key-file"), *previous = tide_args_text(args, "key-file-previous"), *env = getenv(TIDE_KEY_ENV);
+  if (path) check_key_file(doctor, path);
+  if (previous) check_key_file(doctor, previous);
+  if (tide_args_on(args, "dev-key")) find(doctor, NOTE, "key", "the development key is for samples and tests only");
+  if (!path && env && *env) {
+    struct tide_secret_key key;
+    struct tide_error error = {0};
+    if (tide_key_parse(tide_span_of(env), "the environment variable " TIDE_KEY_ENV, &key, &error) != TIDE_OK) find(doctor, FIX, "key", "%s", error.text);
+    else find(doctor, GOOD, "key", "key id %08x from the environment", key.id);
+    explicit_bzero(&key, sizeof key);
+  } else if (!path && !tide_args_on(args, "dev-key")) {
+    find(doctor, NOTE, "key", "no key given; feature files with secret fields need one: tidemark keys generate FILE");
+  }
+}
+
+static void check_features(struct doctor *doctor, const char *path) {
+  struct tide_error error = {0};
+  struct tide_selftest_result result = {0};
+  struct tide_spec *spec;
+  size_t errors = 0;
+  if (tide_spec_load(path, &spec, &error, 1, &errors) != TIDE_OK) {
+    find(doctor, FIX, "features", "%s:%d:%d: %s; see tidemark features check %s", path, error.line, error.column, error.text, path);
+    return;
+  }
+  FILE *quiet = fopen("/dev/null", "we");
+  if (!quiet || tide_selftest(spec, path, false, quiet, &result, &error) != TIDE_OK)
+    find(doctor, FIX, "features", "%s: %s", path, quiet ? error.text : "cannot open /dev/null");
+  else if (result.failed) find(doctor, FIX, "features", "%s: %u of its %u tests fail; see tidemark features check %s", path, result.failed, result.run, path);
+  else find(doctor, GOOD, "features", "%s: %u values, %u rules, %u tests pass", path, spec->slot_count, spec->rule_count, result.run);
+  if (quiet) fclose(quiet);
+  tide_spec_free(spec);
+}
+
+static int run(const struct tide_args *args) {
+  struct doctor doctor = {.json = tide_args_on(args, "json")};
+  struct tide_error error = {0};
+  const char *journal = tide_args_text(args, "journal"), *features = tide_args_text(args, "features"), *dir = NULL;
+  if (journal && tide_journal_arg(journal, &dir, &error) != TIDE_OK) return tide_exit_report(&error);
+  if (doctor.json) {
+    tide_json_open(&doctor.out, '{');
+    tide_json_key(&doctor.out, "findings");
+    tide_json_open(&doctor.out, '[');
+  }
+  check_libraries(&doctor);
+  check_clock(&doctor);
+  check_zones(&doctor);
+  check_memory(&doctor);
+  check_key(&doctor, args);
+  if (features) check_features(&doctor, features);
+  if (dir) check_journal(&doctor, dir);
+  else check_space(&doctor, ".");
+  if (doctor.json) {
+    tide_json_close(&doctor.out, ']');
+    tide_json_key(&doctor.out, "fixes");
+    tide_json_int(&doctor.out, doctor.fixes);
+    tide_json_close(&doctor.out, '}');
+    printf("%.*s\n", (int)doctor.out.len, doctor.out.ptr);
+    tide_buf_release(&doctor.out);
+  } else {
+    printf(doctor.fixes ? "%d to fix\n" : "nothing to fix\n", doctor.fixes);
+  }
+  return doctor.fixes ? TIDE_EXIT_DIFFERENT : TIDE_EXIT_OK;
+}
+
+const struct tide_verb tide_verb_doctor = {
+    .name = "doctor",
+    .summary = "Check libraries, clock, time zones, disk, key, journal and feature file, and say what to fix",
+    .about = "Changes nothing. Exit code 1 when something must be fixed.",
+    .example = "tidemark doctor --features config/defaults/features.yaml --journal file:build/run/journal --key-file card.key",
+    .opt = options,
+    .opt_count = sizeof options / sizeof options[0],
+    .run = run};

@@ -1,0 +1,421 @@
+/* tidemark explain: one decision with everything behind it, from the journal alone.
+ *
+ * The first pass reads records without folding and finds where the id stands (several times when it was sent twice or reused). The second folds
+ * up to that entry, with the trace on for it, and so sees exactly the state in which the decision was made. */
+#include "cli/verbs.h"
+
+#include "base/json_out.h"
+#include "cli/key_file.h"
+#include "cli/scan.h"
+#include "cli/summary.h"
+#include "core/answer.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+static const struct tide_opt options[] = {
+    {"journal", "WHERE", NULL, "The journal: file:DIRECTORY", TIDE_OPT_TEXT, TIDE_OPT_REQUIRED, 0, 0, NULL},
+    {"position", "POSITION", NULL, "Which one, when the id stands several times (as in the output's position); left out: the first", TIDE_OPT_TEXT, 0, 0, 0, NULL},
+    {"events", "N", "20", "At most so many past events are listed per entity, the newest", TIDE_OPT_INT, 0, 0, 100000, NULL},
+    TIDE_KEY_OPTIONS,
+    {"json", NULL, NULL, "Everything as one JSON object", TIDE_OPT_SWITCH, 0, 0, 0, NULL},
+};
+static const struct tide_positional positional[] = {
+    {"TRANSACTION_ID", "The id as in the output: its parts joined by /; secret parts in clear (then the key is needed) or as their hash", false, false}};
+
+#define PLACES_MAX 64
+struct place { struct tide_position position; uint32_t index; };
+
+struct explain {
+  const char *id;               /* as given */
+  const struct tide_keys *keys;
+  const char *wanted;           /* --position, or NULL */
+  /* first pass */
+  struct tide_spec *spec;
+  struct tide_record *record;
+  struct place place[PLACES_MAX];
+  uint32_t place_count;
+  uint64_t total;               /* places, also those beyond PLACES_MAX */
+  /* second pass */
+  struct tide_fold *fold;
+  struct place target;
+  struct tide_buf out;          /* the report */
+  bool json, found;
+  int64_t events_max;
+  struct past { char entity[64]; int64_t time_ms, amount_minor; bool has_amount; uint32_t slot_first, slot_count; } *past;
+  size_t past_count, past_cap;
+  uint32_t *slot;               /* of all past events, one behind the other */
+  size_t slot_count, slot_cap;
+};
+
+/* --- first pass: where is it */
+
+/* The i-th part of an id as given, by '/'. The last part keeps what is left. */
+static struct tide_span part_of(const char *id, uint32_t index, uint32_t count) {
+  for (uint32_t i = 0; i < index && id; i++) {
+    id = strchr(id, '/');
+    if (id) id++;
+  }
+  if (!id) return (struct tide_span){"", 0};
+  return (struct tide_span){id, index + 1 == count ? strlen(id) : strcspn(id, "/")};
+}
+
+static bool part_matches(const struct explain *explain, uint32_t i) {
+  const struct tide_spec *spec = explain->spec;
+  const struct tide_datum *datum = &explain->record->field[spec->id[i]];
+  struct tide_span part = part_of(explain->id, i, spec->id_count);
+  if (datum->kind == TIDE_D_KEY) {
+    const struct tide_keys *keys = explain->keys;
+    if (keys->has_now && tide_u128_eq(tide_secret_hash(&keys->now, part), datum->key)) return true;
+    if (keys->has_previous && tide_u128_eq(tide_secret_hash(&keys->previous, part), datum->key)) return true;
+  }
+  struct tide_buf text = TIDE_BUF_INIT;
+  tide_datum_text(&spec->field[spec->id[i]], datum, &text);
+  bool same = tide_span_eq(tide_buf_span(&text), part);
+  tide_buf_release(&text);
+  return same;
+}
+
+static bool id_matches(const struct explain *explain) {
+  struct tide_buf whole = TIDE_BUF_INIT;
+  tide_record_id(explain->spec, explain->record, &whole);
+  bool same = tide_span_eq(tide_buf_span(&whole), tide_span_of(explain->id));
+  tide_buf_release(&whole);
+  if (same) return true;
+  for (uint32_t i = 0; i < explain->spec->id_count; i++)
+    if (!part_matches(explain, i)) return false;
+  return explain->spec->id_count > 0;
+}
+
+static enum tide_err take_config(struct explain *explain, const struct tide_raw_record *raw, struct tide_error *error) {
+  struct tide_settings settings;
+  struct tide_span features;
+  enum tide_err err = tide_config_decode(raw, &settings, &features, error);
+  if (err != TIDE_OK) return err;
+  tide_spec_free(explain->spec);
+  explain->spec = NULL;
+  size_t errors;
+  return tide_spec_parse("the journal's feature file", features, &explain->spec, error, 1, &errors);
+}
+
+static enum tide_err look_for(void *ctx, struct tide_position position, struct tide_span entry, struct tide_error *error) {
+  struct explain *explain = ctx;
+  static struct tide_cursor_part part[TIDE_PARTS_MAX];
+  struct tide_entry_reader reader;
+  struct tide_raw_record raw;
+  enum tide_err err = tide_entry_open(&reader, entry, part, error);
+  if (err != TIDE_OK) return err;
+  while ((err = tide_entry_next(&reader, &raw, error)) == TIDE_OK) {
+    if (raw.type == TIDE_REC_CONFIG) err = take_config(explain, &raw, error);
+    if (err != TIDE_OK) return err;
+    if (raw.type != TIDE_REC_EVENT || !explain->spec) continue;
+    err = tide_record_decode(explain->spec, &raw, explain->record, error);
+    if (err != TIDE_OK) return err;
+    if (!id_matches(explain)) continue;
+    explain->total++;
+    if (explain->place_count < PLACES_MAX) explain->place[explain->place_count++] = (struct place){position, reader.index};
+  }
+  return err == TIDE_E_END ? TIDE_OK : err;
+}
+
+static enum tide_err choose(struct explain *explain, struct tide_error *error) {
+  char text[TIDE_POSITION_TEXT];
+  if (explain->place_count == 0)
+    return tide_fail(error, TIDE_E_NOT_FOUND, "no transaction %.100s in this journal; ids are written like in the output, parts joined by /", explain->id);
+  explain->target = explain->place[0];
+  if (!explain->wanted) return TIDE_OK;
+  for (uint32_t i = 0; i < explain->place_count; i++) {
+    if (strcmp(tide_position_text(explain->place[i].position, explain->place[i].index, text), explain->wanted) != 0) continue;
+    explain->target = explain->place[i];
+    return TIDE_OK;
+  }
+  return tide_fail(error, TIDE_E_NOT_FOUND, "transaction %.100s does not stand at position %.40s; it stands at %s", explain->id, explain->wanted,
+                   tide_position_text(explain->place[0].position, explain->place[0].index, text));
+}
+
+/* --- second pass: what was known */
+
+static void on_trace(void *ctx, const struct tide_trace_event *event) {
+  struct explain *explain = ctx;
+  if (explain->past_count == explain->past_cap) {
+    explain->past_cap = explain->past_cap ? explain->past_cap * 2 : 256;
+    explain->past = tide_realloc(explain->past, explain->past_cap * sizeof *explain->past);
+  }
+  while (explain->slot_count + event->slot_count > explain->slot_cap) {
+    explain->slot_cap = explain->slot_cap ? explain->slot_cap * 2 : 1024;
+    explain->slot = tide_realloc(explain->slot, explain->slot_cap * sizeof *explain->slot);
+  }
+  struct past *past = &explain->past[explain->past_count++];
+  snprintf(past->entity, sizeof past->entity, "%s", event->entity);
+  past->time_ms = event->time_ms;
+  past->has_amount = event->has_amount;
+  past->amount_minor = event->amount_minor;
+  past->slot_first = (uint32_t)explain->slot_count;
+  past->slot_count = event->slot_count;
+  if (event->slot_count) memcpy(explain->slot + explain->slot_count, event->slot, event->slot_count * sizeof *event->slot);
+  explain->slot_count += event->slot_count;
+}
+
+static const char *truth_name(uint8_t truth) { return truth == TIDE_TRUE ? "true" : truth == TIDE_FALSE ? "false" : "unknown"; }
+
+static void put_number(struct tide_buf *out, const struct tide_value *value) {
+  char code[8];
+  size_t len;
+  switch ((enum tide_vtype)value->type) {
+    case TIDE_V_NULL: tide_buf_str(out, "null"); return;
+    case TIDE_V_BOOL: tide_buf_str(out, value->yes ? "true" : "false"); return;
+    case TIDE_V_NUM: tide_buf_printf(out, "%.10g", value->num); return;
+    case TIDE_V_TEXT:
+      len = tide_text_of_code(value->code, code);
+      if (len) tide_buf_printf(out, "%.*s", (int)len, code);
+      else tide_buf_printf(out, "#%016" PRIx64, value->code);
+      return;
+  }
+}
+
+static void value_line(struct tide_buf *out, const char *name, const struct tide_value *value, const char *definition) {
+  struct tide_buf text = TIDE_BUF_INIT;
+  put_number(&text, value);
+  tide_buf_printf(out, "  %-30s %14s", name, tide_buf_cstr(&text));
+  tide_buf_clear(&text);
+  if (value->state != TIDE_S_fresh) tide_buf_str(&text, tide_vstate_name(value->state));
+  if (value->cause != TIDE_C_none && value->cause != value->state) tide_buf_printf(&text, "%s%s", text.len ? ", " : "", tide_cause_name(value->cause));
+  tide_buf_printf(out, "  %-10s  %s\n", tide_buf_cstr(&text), definition);
+  tide_buf_release(&text);
+}
+
+static void print_message(const struct tide_answer *answer, struct tide_buf *out) {
+  const struct tide_spec *spec = answer->spec;
+  tide_buf_str(out, "\nMessage\n");
+  for (uint32_t i = 0; i < spec->field_count; i++) {
+    const struct tide_datum *datum = &answer->record->field[i];
+    if (datum->kind == TIDE_D_NONE) continue;
+    tide_buf_printf(out, "  %-30s ", spec->field[i].name);
+    tide_datum_text(&spec->field[i], datum, out);
+    if (spec->field[i].type == TIDE_F_MONEY) tide_buf_printf(out, " %s", datum->currency);
+    if (datum->kind == TIDE_D_KEY) tide_buf_str(out, "  (keyed hash)");
+    tide_buf_char(out, '\n');
+  }
+}
+
+static void print_rules(const struct tide_answer *answer, struct tide_buf *out) {
+  const struct tide_spec *spec = answer->spec;
+  if (spec->rule_count == 0 || !answer->features_known) return;
+  tide_buf_str(out, "\nRules, in order\n");
+  for (uint32_t i = 0; i < spec->rule_count; i++) {
+    const struct tide_rule *rule = &spec->rule[i];
+    bool decided = answer->verdict.by == TIDE_BY_RULE && answer->verdict.rule == i;
+    tide_buf_printf(out, "  %-6s %-10s %-8s%s%s  %s\n", rule->code, spec->decision[rule->decision], truth_name(answer->verdict.truth[i]),
+                    rule->shadow ? " (shadow)" : "", decided ? " <- decided" : answer->verdict.blocked_by == i ? " <- could not be answered" : "", rule->say);
+  }
+}
+
+static void print_values(const struct tide_answer *answer, struct tide_buf *out) {
+  const struct tide_spec *spec = answer->spec;
+  if (!answer->features_known) {
+    tide_buf_str(out, answer->duplicate ? "\nA duplicate: it was given the stored decision, no feature was computed.\n" : "\nNo feature was computed.\n");
+    return;
+  }
+  tide_buf_printf(out, "\nFeatures %43s  %-10s  %s\n", "value", "state", "definition");
+  for (uint32_t i = 0; i < spec->slot_count; i++)
+    value_line(out, spec->slot[i].name, &answer->slot[i], spec->feature[spec->slot[i].feature].text);
+  if (spec->derived_count) tide_buf_str(out, "\nDerived\n");
+  for (uint32_t i = 0; i < spec->derived_count; i++) value_line(out, spec->derived[i].name, &answer->derived[i], "");
+}
+
+/* First of the newest `events_max` past events of the entity that begins at `from`; *ret_end is behind its last. */
+static size_t newest_of(const struct explain *explain, size_t from, size_t *ret_end) {
+  size_t end = from;
+  while (end < explain->past_count && strcmp(explain->past[end].entity, explain->past[from].entity) == 0) end++;
+  *ret_end = end;
+  return end - from > (size_t)explain->events_max ? end - (size_t)explain->events_max : from;
+}
+
+static void print_past(const struct explain *explain, const struct tide_spec *spec, struct tide_buf *out) {
+  char time[TIDE_TIME_TEXT], money[TIDE_AMOUNT_TEXT];
+  for (size_t from = 0, end; from < explain->past_count; from = end) {
+    size_t first = newest_of(explain, from, &end);
+    tide_buf_printf(out, "\nEvents of this %s that were remembered: %zu", explain->past[from].entity, end - from);
+    if (first > from) tide_buf_printf(out, ", the newest %zu are", end - first);
+    tide_buf_char(out, '\n');
+    for (size_t i = first; i < end; i++) {
+      const struct past *past = &explain->past[i];
+      tide_buf_printf(out, "  %s %14s  in ", tide_time_format((struct tide_etime){past->time_ms}, time),
+                      past->has_amount ? tide_money_text(past->amount_minor, spec->exponent, money) : "-");
+      for (uint32_t k = 0; k < past->slot_count && k < 6; k++)
+        tide_buf_printf(out, "%s%s", k ? ", " : "", spec->slot[explain->slot[past->slot_first + k]].name);
+      if (past->slot_count > 6) tide_buf_printf(out, " and %u more", past->slot_count - 6);
+      if (past->slot_count == 0) tide_buf_str(out, "no window any more");
+      tide_buf_char(out, '\n');
+    }
+  }
+}
+
+static void print_head(const struct explain *explain, const struct tide_answer *answer, struct tide_buf *out) {
+  const struct tide_spec *spec = answer->spec;
+  const struct tide_verdict *verdict = &answer->verdict;
+  char position[TIDE_POSITION_TEXT], time[TIDE_TIME_TEXT];
+  tide_buf_str(out, "Transaction ");
+  tide_record_id(spec, answer->record, out);
+  tide_buf_printf(out, "\n  at %s, position %s, line %" PRIu64 " of the input\n", tide_time_format(answer->time, time),
+                  tide_position_text(answer->position, answer->index, position), answer->record->offset);
+  if (explain->total > 1) tide_buf_printf(out, "  the id stands %" PRIu64 " times in this journal; --position chooses another\n", explain->total);
+  if (verdict->by == TIDE_BY_NONE) tide_buf_str(out, "  no policy, features only\n");
+  else
+    tide_buf_printf(out, "  %s, by %s%s%s%s\n", spec->decision[verdict->decision], tide_verdict_by(spec, verdict), answer->duplicate ? ", a duplicate" : "",
+                    answer->id_conflict ? ", a reused id" : "", answer->advised ? ", decided elsewhere (for information)" : "");
+}
+
+/* The reasons as the answer's JSON has them: the texts are filled in there. */
+static void print_reasons(const struct tide_answer *answer, struct tide_buf *out) {
+  const struct tide_verdict *verdict = &answer->verdict;
+  if (verdict->by == TIDE_BY_FALLBACK) {
+    tide_buf_printf(out, "  the fallback decided: %s", tide_cause_text((enum tide_cause)verdict->cause));
+    if (verdict->cause_slot != TIDE_NONE) tide_buf_printf(out, " (%s)", answer->spec->slot[verdict->cause_slot].name);
+    tide_buf_char(out, '\n');
+  }
+  if (!answer->env) return;
+  for (uint32_t i = 0; i < answer->spec->rule_count; i++) {
+    const struct tide_rule *rule = &answer->spec->rule[i];
+    if (!answer->features_known || verdict->truth[i] != TIDE_TRUE || rule->say_count == 0) continue;
+    tide_buf_printf(out, "  %s%s: ", rule->code, rule->shadow ? " (shadow)" : "");
+    tide_policy_say(answer->spec, rule, answer->env, out);
+    tide_buf_char(out, '\n');
+  }
+}
+
+static void json_report(const struct explain *explain, const struct tide_answer *answer, struct tide_buf *out) {
+  const struct tide_spec *spec = answer->spec;
+  char time[TIDE_TIME_TEXT];
+  tide_json_open(out, '{');
+  tide_json_key(out, "answer");
+  struct tide_buf inner = TIDE_BUF_INIT;
+  tide_answer_json(answer, TIDE_ANSWER_FEATURES, &inner);
+  tide_json_raw(out, tide_buf_span(&inner));
+  tide_json_key(out, "message");
+  tide_json_open(out, '{');
+  for (uint32_t i = 0; i < spec->field_count; i++) {
+    if (answer->record->field[i].kind == TIDE_D_NONE) continue;
+    tide_buf_clear(&inner);
+    tide_datum_text(&spec->field[i], &answer->record->field[i], &inner);
+    tide_json_key(out, spec->field[i].name);
+    tide_json_str(out, tide_buf_span(&inner));
+  }
+  tide_json_close(out, '}');
+  tide_buf_release(&inner);
+  tide_json_key(out, "rules");
+  tide_json_open(out, '{');
+  for (uint32_t i = 0; answer->features_known && i < spec->rule_count; i++) {
+    tide_json_key(out, spec->rule[i].code);
+    tide_json_cstr(out, truth_name(answer->verdict.truth[i]));
+  }
+  tide_json_close(out, '}');
+  tide_json_key(out, "definitions");
+  tide_json_open(out, '{');
+  for (uint32_t i = 0; i < spec->slot_count; i++) {
+    tide_json_key(out, spec->slot[i].name);
+    tide_json_cstr(out, spec->feature[spec->slot[i].feature].text);
+  }
+  tide_json_close(out, '}');
+  tide_json_key(out, "events");
+  tide_json_open(out, '[');
+  for (size_t from = 0, end; from < explain->past_count; from = end) {
+    for (size_t i = newest_of(explain, from, &end); i < end; i++) {
+      const struct past *past = &explain->past[i];
+      tide_json_open(out, '{');
+      tide_json_key(out, "entity");
+      tide_json_cstr(out, past->entity);
+      tide_json_key(out, "time");
+      tide_json_cstr(out, tide_time_format((struct tide_etime){past->time_ms}, time));
+      if (past->has_amount) {
+        tide_json_key(out, "amount");
+        tide_json_money(out, past->amount_minor, spec->exponent);
+      }
+      tide_json_key(out, "in");
+      tide_json_open(out, '[');
+      for (uint32_t k = 0; k < past->slot_count; k++) tide_json_cstr(out, spec->slot[explain->slot[past->slot_first + k]].name);
+      tide_json_close(out, ']');
+      tide_json_close(out, '}');
+    }
+  }
+  tide_json_close(out, ']');
+  tide_json_close(out, '}');
+  tide_buf_char(out, '\n');
+}
+
+static void on_answer(void *ctx, const struct tide_answer *answer) {
+  struct explain *explain = ctx;
+  bool target = tide_position_cmp(answer->position, explain->target.position) == 0 && answer->index == explain->target.index;
+  if (target) {
+    explain->found = true;
+    if (explain->json) {
+      json_report(explain, answer, &explain->out);
+    } else {
+      print_head(explain, answer, &explain->out);
+      print_reasons(answer, &explain->out);
+      print_message(answer, &explain->out);
+      print_rules(answer, &explain->out);
+      print_values(answer, &explain->out);
+      print_past(explain, answer->spec, &explain->out);
+    }
+  }
+  explain->past_count = explain->slot_count = 0; /* the trace so far was this event's */
+}
+
+static enum tide_err fold_to(void *ctx, struct tide_position position, struct tide_span entry, struct tide_error *error) {
+  struct explain *explain = ctx;
+  bool target = tide_position_cmp(position, explain->target.position) == 0;
+  if (target) tide_fold_trace(explain->fold, on_trace, explain);
+  enum tide_err err = tide_fold_entry(explain->fold, position, entry, on_answer, explain, error);
+  return err == TIDE_OK && target ? TIDE_E_END : err;
+}
+
+/* Hashing an id part needs no spec to be known yet: whatever key is there is read, none is no error. */
+static enum tide_err read_keys(const struct tide_args *args, struct tide_keys *ret, struct tide_error *error) {
+  static const struct tide_spec no_secrets;
+  return tide_keys_from_args(args, &no_secrets, ret, error);
+}
+
+static int run(const struct tide_args *args) {
+  struct tide_error error = {0};
+  struct tide_keys keys = {0};
+  struct tide_scan_result scan;
+  const char *dir;
+  struct explain explain = {.id = tide_args_at(args, 0),
+                            .keys = &keys,
+                            .wanted = tide_args_text(args, "position"),
+                            .json = tide_args_on(args, "json"),
+                            .events_max = tide_args_int(args, "events"),
+                            .record = tide_alloc(sizeof *explain.record)};
+  enum tide_err err = tide_journal_arg(tide_args_text(args, "journal"), &dir, &error);
+  if (err == TIDE_OK && !dir) err = tide_fail(&error, TIDE_E_USAGE, "explain needs --journal file:DIRECTORY: a journal in memory is gone");
+  if (err == TIDE_OK) err = read_keys(args, &keys, &error);
+  if (err == TIDE_OK) err = tide_scan(dir, "find", look_for, &explain, &scan, &error);
+  if (err == TIDE_OK) err = choose(&explain, &error);
+  explain.fold = tide_fold_new();
+  if (err == TIDE_OK) err = tide_scan(dir, "fold", fold_to, &explain, &scan, &error);
+  if (err == TIDE_OK && !explain.found)
+    err = tide_fail(&error, TIDE_E_NOT_FOUND, "transaction %.100s is in the journal, but it is of a kind that `score:` leaves out: it was counted, not decided", explain.id);
+  if (err == TIDE_OK) fwrite(explain.out.ptr, 1, explain.out.len, stdout);
+  int exit = err == TIDE_OK ? TIDE_EXIT_OK : tide_exit_report(&error);
+  explicit_bzero(&keys, sizeof keys);
+  tide_spec_free(explain.spec);
+  tide_fold_free(explain.fold);
+  tide_buf_release(&explain.out);
+  tide_free(explain.record);
+  tide_free(explain.past);
+  tide_free(explain.slot);
+  return exit;
+}
+
+const struct tide_verb tide_verb_explain = {
+    .name = "explain",
+    .summary = "Print one decision with its rules, every feature, and the past events behind them",
+    .about = "Everything comes from the journal: the state is folded up to the transaction, so what is shown is what the engine knew at that moment. Card numbers "
+             "are shown as their keyed hash.",
+    .example = "tidemark explain 000000000017/000017/A1 --journal file:build/run/journal",
+    .opt = options,
+    .opt_count = sizeof options / sizeof options[0],
+    .positional = positional,
+    .positional_count = 1,
+    .run = run};

@@ -1,0 +1,26 @@
+/* All verbs, in the order in which help shows them. A new verb is a file verb_NAME.c and one line in verbs.c. */
+#ifndef TIDE_VERBS_H
+#define TIDE_VERBS_H
+
+#include "cli/args.h"
+
+#define TIDE_VERBS(X)                                                                                                          \
+  X(generate) X(replay) X(backtest) X(explain) X(audit) X(features_check) X(features_describe)                                 \
+  X(inspect) X(keys_generate) X(keys_check) X(keys_rotate) X(doctor) X(docs_options) X(version)
+
+#define X(name) extern const struct tide_verb tide_verb_##name;
+TIDE_VERBS(X)
+#undef X
+
+extern const struct tide_verb *const tide_verbs[];
+extern const size_t tide_verb_count;
+
+/* The program: finds the verb in argv[1..], parses, runs, and returns the exit code. */
+int tide_cli_main(int argc, char **argv);
+
+/* --journal memory | file:DIR. *ret_dir is NULL for memory. Error: USAGE. */
+enum tide_err tide_journal_arg(const char *text, const char **ret_dir, struct tide_error *error) TIDE_WARN_UNUSED;
+
+#define TIDE_VERSION "0.1.0"
+
+#endif

@@ -1,0 +1,212 @@
+/* One decision as one JSON object: the form of replay's output lines and of the answers of the server.
+ *
+ * Everything in it is a function of the fold's answer, so equal journals give equal bytes. Order of members is fixed. The deciding rule is
+ * the first reason; the other true rules follow in file order; shadow rules and a bare `else` are no reasons. */
+#include "core/answer.h"
+
+#include "base/json_out.h"
+#include "core/fold.h"
+#include "feature/fields.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+
+const char *tide_position_text(struct tide_position position, uint32_t index, char out[TIDE_POSITION_TEXT]) {
+  snprintf(out, TIDE_POSITION_TEXT, "%" PRIu64 "-%" PRIu64 ".%" PRIu32, position.epoch, position.seq, index);
+  return out;
+}
+
+static void decimal_text(int64_t num, int decimals, struct tide_buf *out) {
+  uint64_t magnitude = num < 0 ? (uint64_t)0 - (uint64_t)num : (uint64_t)num;
+  uint64_t unit = 1;
+  for (int i = 0; i < decimals; i++) unit *= 10;
+  tide_buf_printf(out, "%s%" PRIu64, num < 0 ? "-" : "", magnitude / unit);
+  if (decimals > 0) tide_buf_printf(out, ".%0*" PRIu64, decimals, magnitude % unit);
+}
+
+void tide_datum_text(const struct tide_field *field, const struct tide_datum *datum, struct tide_buf *out) {
+  char time[TIDE_TIME_TEXT];
+  switch ((enum tide_datum_kind)datum->kind) {
+    case TIDE_D_NONE: return;
+    case TIDE_D_TEXT: tide_buf_put(out, datum->text.ptr, datum->text.len); return;
+    case TIDE_D_KEY: tide_buf_printf(out, "%016" PRIx64 "%016" PRIx64, datum->key.hi, datum->key.lo); return;
+    case TIDE_D_INT:
+      if (field->type == TIDE_F_TIME) tide_buf_str(out, tide_time_format((struct tide_etime){datum->num}, time));
+      else if (field->type == TIDE_F_BOOL) tide_buf_str(out, datum->num ? "true" : "false");
+      else if (field->type == TIDE_F_MONEY) decimal_text(datum->num, datum->exponent, out);
+      else decimal_text(datum->num, field->decimals, out);
+      return;
+  }
+}
+
+void tide_record_id(const struct tide_spec *spec, const struct tide_record *record, struct tide_buf *out) {
+  for (uint32_t i = 0; i < spec->id_count; i++) {
+    if (i > 0) tide_buf_char(out, '/');
+    tide_datum_text(&spec->field[spec->id[i]], &record->field[spec->id[i]], out);
+  }
+}
+
+static void put_value(struct tide_buf *out, const struct tide_value *value) {
+  char text[24];
+  switch ((enum tide_vtype)value->type) {
+    case TIDE_V_NULL: tide_json_null(out); return;
+    case TIDE_V_BOOL: tide_json_int(out, value->yes); return;
+    case TIDE_V_NUM:
+      if (isfinite(value->num)) tide_json_double(out, value->num);
+      else tide_json_null(out);
+      return;
+    case TIDE_V_TEXT: {
+      size_t len = tide_text_of_code(value->code, text);
+      if (len > 0) {
+        tide_json_str(out, (struct tide_span){text, len});
+      } else { /* a long text is known by its hash only */
+        snprintf(text, sizeof text, "#%016" PRIx64, value->code);
+        tide_json_cstr(out, text);
+      }
+      return;
+    }
+  }
+}
+
+/* Names of derived values have no dot and those of features have one, so both fit one object. */
+static void put_features(const struct tide_answer *answer, struct tide_buf *out) {
+  const struct tide_spec *spec = answer->spec;
+  tide_json_key(out, "features");
+  tide_json_open(out, '{');
+  if (answer->features_known) {
+    for (uint32_t i = 0; i < spec->slot_count; i++) {
+      tide_json_key(out, spec->slot[i].name);
+      put_value(out, &answer->slot[i]);
+    }
+    for (uint32_t i = 0; i < spec->derived_count; i++) {
+      tide_json_key(out, spec->derived[i].name);
+      put_value(out, &answer->derived[i]);
+    }
+  }
+  tide_json_close(out, '}');
+  if (!answer->features_known) return;
+  tide_json_key(out, "states");
+  tide_json_open(out, '{');
+  for (uint32_t i = 0; i < spec->slot_count; i++) {
+    const struct tide_value *value = &answer->slot[i];
+    if (value->state == TIDE_S_fresh) continue;
+    tide_json_key(out, spec->slot[i].name);
+    /* The cause only where it says more than the state. */
+    if (value->cause == TIDE_C_none || strcmp(tide_cause_name(value->cause), tide_vstate_name(value->state)) == 0) {
+      tide_json_cstr(out, tide_vstate_name(value->state));
+    } else {
+      char text[64];
+      snprintf(text, sizeof text, "%s: %s", tide_vstate_name(value->state), tide_cause_name(value->cause));
+      tide_json_cstr(out, text);
+    }
+  }
+  tide_json_close(out, '}');
+}
+
+static void put_reason(const struct tide_answer *answer, const struct tide_rule *rule, const struct tide_env *env, struct tide_buf *out) {
+  struct tide_buf text = TIDE_BUF_INIT;
+  tide_policy_say(answer->spec, rule, env, &text);
+  tide_json_open(out, '{');
+  tide_json_key(out, "code");
+  tide_json_cstr(out, rule->code);
+  tide_json_key(out, "text");
+  tide_json_str(out, tide_buf_span(&text));
+  if (rule->first_slot != TIDE_NONE && answer->features_known) {
+    tide_json_key(out, "feature");
+    tide_json_cstr(out, answer->spec->slot[rule->first_slot].name);
+    tide_json_key(out, "value");
+    put_value(out, &answer->slot[rule->first_slot]);
+  }
+  tide_json_close(out, '}');
+  tide_buf_release(&text);
+}
+
+static bool is_reason(const struct tide_rule *rule) { return !rule->shadow && (rule->when || rule->say_count > 0); }
+
+static void put_reasons(const struct tide_answer *answer, struct tide_buf *out) {
+  const struct tide_spec *spec = answer->spec;
+  const struct tide_verdict *verdict = &answer->verdict;
+  struct tide_value field[TIDE_FIELDS_MAX];
+  struct tide_env own = {.field = field, .time = answer->time};
+  const struct tide_env *env = answer->env;
+  if (!env) {
+    tide_fields_values(spec, answer->record->field, field);
+    if (answer->features_known) own.slot = answer->slot, own.derived = answer->derived;
+    own.score = answer->score;
+    env = &own;
+  }
+  tide_json_key(out, "reasons");
+  tide_json_open(out, '[');
+  /* A late event or a duplicate has no features: only texts over fields can be filled in. */
+  bool full = answer->features_known;
+  if (verdict->by == TIDE_BY_FALLBACK && is_reason(&spec->fallback[verdict->rule])) put_reason(answer, &spec->fallback[verdict->rule], env, out);
+  if (full && verdict->by == TIDE_BY_RULE && is_reason(&spec->rule[verdict->rule])) put_reason(answer, &spec->rule[verdict->rule], env, out);
+  for (uint32_t i = 0; full && verdict->by != TIDE_BY_NONE && i < spec->rule_count; i++) {
+    if (verdict->truth[i] != TIDE_TRUE || !spec->rule[i].when || !is_reason(&spec->rule[i])) continue;
+    if (verdict->by == TIDE_BY_RULE && i == verdict->rule) continue;
+    put_reason(answer, &spec->rule[i], env, out);
+  }
+  tide_json_close(out, ']');
+}
+
+static void put_cause(const struct tide_answer *answer, struct tide_buf *out) {
+  const struct tide_verdict *verdict = &answer->verdict;
+  if (verdict->by != TIDE_BY_FALLBACK || verdict->cause == TIDE_C_none) return;
+  tide_json_key(out, "cause");
+  tide_json_cstr(out, tide_cause_name(verdict->cause));
+  tide_json_key(out, "detail");
+  struct tide_buf detail = TIDE_BUF_INIT;
+  if (verdict->cause_slot != TIDE_NONE) tide_buf_printf(&detail, "%s: ", answer->spec->slot[verdict->cause_slot].name);
+  tide_buf_str(&detail, tide_cause_text(verdict->cause));
+  if (verdict->blocked_by != UINT16_MAX)
+    tide_buf_printf(&detail, "; rule %s could not be answered", answer->spec->rule[verdict->blocked_by].code);
+  tide_json_str(out, tide_buf_span(&detail));
+  tide_buf_release(&detail);
+}
+
+void tide_answer_json(const struct tide_answer *answer, unsigned flags, struct tide_buf *out) {
+  const struct tide_spec *spec = answer->spec;
+  const struct tide_verdict *verdict = &answer->verdict;
+  char position[TIDE_POSITION_TEXT], time[TIDE_TIME_TEXT];
+  struct tide_buf id = TIDE_BUF_INIT;
+  tide_record_id(spec, answer->record, &id);
+  tide_json_open(out, '{');
+  tide_json_key(out, "id");
+  tide_json_str(out, tide_buf_span(&id));
+  tide_buf_release(&id);
+  tide_json_key(out, "status");
+  tide_json_cstr(out, answer->status == TIDE_STATUS_SCORED ? "scored" : "refused");
+  tide_json_key(out, "decision");
+  if (verdict->by == TIDE_BY_NONE) tide_json_null(out);
+  else tide_json_cstr(out, spec->decision[verdict->decision]);
+  tide_json_key(out, "by");
+  if (verdict->by == TIDE_BY_NONE) tide_json_null(out);
+  else tide_json_cstr(out, tide_verdict_by(spec, verdict));
+  tide_json_key(out, "score");
+  put_value(out, &answer->score);
+  put_cause(answer, out);
+  put_reasons(answer, out);
+  tide_json_key(out, "counted");
+  tide_json_bool(out, answer->counted);
+  tide_json_key(out, "duplicate");
+  tide_json_bool(out, answer->duplicate);
+  if (answer->duplicate) {
+    tide_json_key(out, "first_position");
+    tide_json_cstr(out, tide_position_text(answer->first_position, answer->first_index, position));
+  }
+  if (answer->id_conflict) {
+    tide_json_key(out, "id_conflict");
+    tide_json_bool(out, true);
+  }
+  if (answer->advised) {
+    tide_json_key(out, "advised");
+    tide_json_bool(out, true);
+  }
+  tide_json_key(out, "position");
+  tide_json_cstr(out, tide_position_text(answer->position, answer->index, position));
+  tide_json_key(out, "event_time");
+  tide_json_cstr(out, tide_time_format(answer->time, time));
+  if (flags & TIDE_ANSWER_FEATURES) put_features(answer, out);
+  tide_json_close(out, '}');
+}

@@ -1,0 +1,246 @@
+/* Folding entries: headers, cursors, control records, and the records in groups (fold.h; README.md has the argument).
+ *
+ * Group of 16: resolve all keys and ask for the index lines; find all entities and ask for their blocks; then fold one after the other. The
+ * first two passes change nothing, so the result is that of a plain loop; only the waiting for memory overlaps. */
+#include "core/fold_state.h"
+
+struct tide_fold *tide_fold_new(void) {
+  struct tide_fold *fold = tide_alloc(sizeof *fold);
+  fold->part = tide_alloc(TIDE_PARTS_MAX * sizeof *fold->part);
+  fold->group = tide_alloc(TIDE_GROUP * sizeof *fold->group);
+  fold->commit_ms = fold->stamp_ms = INT64_MIN;
+  fold->state.watermark_ms = INT64_MIN;
+  return fold;
+}
+
+void tide_fold_free(struct tide_fold *fold) {
+  if (!fold) return;
+  tide_state_release(&fold->state);
+  tide_plan_free(fold->plan);
+  tide_spec_free(fold->spec);
+  tide_lists_release(&fold->lists);
+  tide_stubs_release(&fold->stubs);
+  tide_free(fold->derived);
+  tide_free(fold->part);
+  tide_free(fold->group);
+  tide_free(fold);
+}
+
+struct tide_position tide_fold_position(const struct tide_fold *fold) { return fold->position; }
+const struct tide_spec *tide_fold_spec(const struct tide_fold *fold) { return fold->spec; }
+const struct tide_settings *tide_fold_settings(const struct tide_fold *fold) { return &fold->settings; }
+int64_t tide_fold_watermark(const struct tide_fold *fold) { return fold->state.watermark_ms; }
+uint64_t tide_fold_nonce(const struct tide_fold *fold) { return fold->nonce; }
+const struct tide_metrics *tide_fold_metrics(const struct tide_fold *fold) { return &fold->metrics; }
+const uint64_t *tide_fold_rule_hits(const struct tide_fold *fold) { return fold->rule_hits; }
+
+void tide_fold_trace(struct tide_fold *fold, tide_trace_fn fn, void *ctx) { fold->trace = (struct tide_trace_hook){fn, ctx}; }
+
+uint64_t tide_fold_cursor(const struct tide_fold *fold, uint16_t source, uint16_t partition) {
+  for (uint32_t i = 0; i < fold->partition_count; i++)
+    if (fold->partition[i].source == source && fold->partition[i].partition == partition) return fold->partition[i].cursor;
+  return 0;
+}
+
+/* ---- control records ---- */
+
+enum tide_err tide_fold_configure(struct tide_fold *fold, const struct tide_settings *settings, struct tide_span features, struct tide_error *error) {
+  if (fold->spec) {
+    bool same = fold->spec->text_len == features.len && memcmp(fold->spec->text, features.ptr, features.len) == 0 &&
+                memcmp(&fold->settings, settings, sizeof *settings) == 0;
+    if (same) return TIDE_OK;
+    return tide_fail(error, TIDE_E_CONFIG,
+                     "the journal changes its feature file or limits at %llu-%llu; this version folds one feature file per journal: back-fill a new journal",
+                     (unsigned long long)fold->position.epoch, (unsigned long long)fold->position.seq);
+  }
+  struct tide_spec *spec;
+  struct tide_plan *plan;
+  size_t errors;
+  enum tide_err err = tide_spec_parse("journal", features, &spec, error, error ? 1 : 0, &errors);
+  if (err) return err;
+  err = tide_plan_new(spec, settings, &plan, error);
+  if (err) {
+    tide_spec_free(spec);
+    return err;
+  }
+  fold->spec = spec;
+  fold->plan = plan;
+  fold->settings = *settings;
+  fold->derived = tide_alloc((spec->derived_count + 1) * sizeof *fold->derived);
+  tide_state_init(&fold->state, plan);
+  return TIDE_OK;
+}
+
+static enum tide_err control(struct tide_fold *fold, const struct tide_raw_record *raw, struct tide_error *error) {
+  enum tide_err err;
+  switch (raw->type) {
+    case TIDE_REC_CONFIG: {
+      struct tide_settings settings;
+      struct tide_span features;
+      err = tide_config_decode(raw, &settings, &features, error);
+      return err ? err : tide_fold_configure(fold, &settings, features, error);
+    }
+    case TIDE_REC_DIGEST: {
+      struct tide_digest theirs, ours = tide_fold_digest(fold);
+      err = tide_digest_decode(raw, &theirs, error);
+      if (err) return err;
+      if (theirs.decisions != ours.decisions || !tide_u128_eq(theirs.digest, ours.digest) || theirs.state_hash != ours.state_hash)
+        return tide_fail(error, TIDE_E_MISMATCH,
+                         "the digest at %llu-%llu says %llu decisions, state %016llx; this fold has %llu, %016llx: the log was changed or was "
+                         "written by other arithmetic; find the first difference with audit",
+                         (unsigned long long)fold->position.epoch, (unsigned long long)fold->position.seq, (unsigned long long)theirs.decisions,
+                         (unsigned long long)theirs.state_hash, (unsigned long long)ours.decisions, (unsigned long long)ours.state_hash);
+      return TIDE_OK;
+    }
+    case TIDE_REC_FENCE: {
+      struct tide_fence fence;
+      err = tide_fence_decode(raw, &fence, error);
+      if (!err) fold->nonce = fence.nonce;
+      return err;
+    }
+    default: return tide_fail(error, TIDE_E_VERSION, "record type %u is not known to this version", raw->type);
+  }
+}
+
+/* ---- records ---- */
+
+
+static void list_record(struct tide_fold *fold, struct tide_group_item *item) {
+  const struct tide_record *record = &item->record;
+  if (record->list.list >= fold->spec->list_count) return;
+  const struct tide_list *list = &fold->spec->list[record->list.list];
+  struct tide_u128 key;
+  if (list->ref == TIDE_NONE || !tide_list_key(fold->spec, &item->txn, list->is_entity, list->ref, false, &key)) return;
+  int64_t expires_ms = record->list.remove ? TIDE_LIST_REMOVED : record->list.expires_ms ? record->list.expires_ms : TIDE_LIST_NEVER;
+  if (!tide_lists_put(&fold->lists, record->list.list, key, expires_ms)) fold->metrics.value[TIDE_M_events_rejected_total]++;
+}
+
+static void fold_record(struct tide_fold *fold, struct tide_group_item *item, tide_emit_fn emit, void *ctx) {
+  switch ((enum tide_record_type)item->record.type) {
+    case TIDE_REC_EVENT: tide_fold_event(fold, item, emit, ctx); break;
+    case TIDE_REC_OUTCOME: tide_fold_outcome(fold, item); break;
+    case TIDE_REC_RATE: tide_rates_put(&fold->rates, item->record.rate.currency, item->record.rate.rate_e10); break;
+    case TIDE_REC_LIST: list_record(fold, item); break;
+    case TIDE_REC_HEARTBEAT: tide_fold_heartbeat(fold, &item->record); break;
+    default: TIDE_CHECK(!"decoding admits no other record here");
+  }
+}
+
+static void prefetch_block(const struct tide_store *store, uint32_t number) {
+  uintptr_t log = tide_store_ent(store, number)->log & ~(uintptr_t)1;
+  if (!log) return;
+  const char *at = (const char *)log;
+  __builtin_prefetch(at);
+  __builtin_prefetch(at + 64);
+  __builtin_prefetch(at + 128);
+}
+
+static void fold_group(struct tide_fold *fold, uint32_t count, tide_emit_fn emit, void *ctx) {
+  uint32_t entities = fold->spec->entity_count;
+  for (uint32_t g = 0; g < count; g++) {
+    struct tide_group_item *item = &fold->group[g];
+    tide_txn_resolve(fold->plan, &item->record, &item->txn);
+    for (uint32_t e = 0; e < entities; e++)
+      if (item->txn.has_key[e]) tide_store_prefetch(&fold->state.store[e], item->txn.key[e]);
+  }
+  for (uint32_t g = 0; g < count; g++) {
+    const struct tide_txn *txn = &fold->group[g].txn;
+    for (uint32_t e = 0; e < entities; e++) {
+      if (!txn->has_key[e]) continue;
+      uint32_t number = tide_store_find(&fold->state.store[e], txn->key[e]);
+      if (number != TIDE_NO_ENTITY) prefetch_block(&fold->state.store[e], number);
+    }
+  }
+  for (uint32_t g = 0; g < count; g++) fold_record(fold, &fold->group[g], emit, ctx);
+}
+
+/* ---- cursors ---- */
+
+static struct tide_partition *partition_of(struct tide_fold *fold, uint16_t source, uint16_t partition) {
+  for (uint32_t i = 0; i < fold->partition_count; i++)
+    if (fold->partition[i].source == source && fold->partition[i].partition == partition) return &fold->partition[i];
+  if (fold->partition_count == TIDE_PARTITIONS_MAX) return NULL;
+  struct tide_partition *added = &fold->partition[fold->partition_count++];
+  *added = (struct tide_partition){.source = source, .partition = partition, .watermark_ms = INT64_MIN};
+  return added;
+}
+
+/* A part counts only where it connects. Returns how many of the parts do; refused ones get `from` > `next`. */
+static enum tide_err accept_parts(struct tide_fold *fold, uint16_t count, struct tide_error *error) {
+  for (uint16_t i = 0; i < count; i++) {
+    struct tide_cursor_part *part = &fold->part[i];
+    struct tide_partition *partition = partition_of(fold, part->source, part->partition);
+    if (!partition) return tide_fail(error, TIDE_E_LIMIT, "more than %d partitions feed this cell", TIDE_PARTITIONS_MAX);
+    if (part->from == partition->cursor && part->next >= part->from) {
+      partition->cursor = part->next;
+    } else { /* a gap, or already counted: nothing of it counts, the writer sees the cursor and seeks */
+      part->from = 1;
+      part->next = 0;
+      fold->metrics.value[TIDE_M_journal_void_total]++;
+    }
+  }
+  return TIDE_OK;
+}
+
+static bool part_refused(const struct tide_fold *fold, uint16_t count, const struct tide_record *record) {
+  for (uint16_t i = 0; i < count; i++)
+    if (fold->part[i].source == record->source && fold->part[i].partition == record->partition) return fold->part[i].from > fold->part[i].next;
+  return false;
+}
+
+/* ---- entries ---- */
+
+static bool follows(struct tide_position a, struct tide_position b) {
+  if (a.epoch == 0 && a.seq == 0) return true;
+  return a.epoch == b.epoch ? b.seq == a.seq + 1 : b.epoch > a.epoch && b.seq == 0;
+}
+
+enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position position, struct tide_span entry, tide_emit_fn emit, void *ctx,
+                              struct tide_error *error) {
+  TIDE_CHECK(follows(fold->position, position));
+  struct tide_entry_reader reader;
+  enum tide_err err = tide_entry_open(&reader, entry, fold->part, error);
+  if (err) return err;
+  fold->position = position;
+  fold->metrics.value[TIDE_M_journal_entries_total]++;
+  fold->metrics.value[TIDE_M_journal_bytes_total] += (int64_t)entry.len;
+  if (position.seq != 0 && reader.header.fence_nonce != fold->nonce) { /* written under another fence: void */
+    fold->metrics.value[TIDE_M_journal_void_total]++;
+    return TIDE_OK;
+  }
+  if (reader.header.commit_ms > fold->commit_ms) fold->commit_ms = reader.header.commit_ms;
+  err = accept_parts(fold, reader.header.cursor_count, error);
+  if (err) return err;
+  uint32_t count = 0;
+  for (;;) {
+    struct tide_group_item *item = &fold->group[count];
+    err = tide_entry_next(&reader, &item->raw, error);
+    bool is_control = !err && item->raw.type >= TIDE_REC_CONFIG;
+    if (count && (err || is_control)) {
+      struct tide_raw_record raw = item->raw;
+      fold_group(fold, count, emit, ctx);
+      count = 0;
+      item = &fold->group[0];
+      item->raw = raw;
+    }
+    if (err) break;
+    if (is_control) {
+      err = control(fold, &item->raw, error);
+      if (err) return err;
+      continue;
+    }
+    if (!fold->spec) return tide_fail(error, TIDE_E_CORRUPT, "the journal does not begin with its configuration");
+    err = tide_record_decode(fold->spec, &item->raw, &item->record, error);
+    if (err) return err;
+    item->index = reader.index;
+    if (part_refused(fold, reader.header.cursor_count, &item->record)) continue;
+    count++;
+    if (count == TIDE_GROUP) {
+      fold_group(fold, count, emit, ctx);
+      count = 0;
+    }
+  }
+  if (err != TIDE_E_END) return err;
+  for (uint32_t e = 0; fold->spec && e < fold->spec->entity_count; e++) tide_store_sweep(&fold->state.store[e], fold->state.watermark_ms);
+  return TIDE_OK;
+}

@@ -1,0 +1,395 @@
+/* One event: stamp, watermark, lateness, currency, identity, features, decision, counting, stubs - in that order (README.md says why).
+ *
+ * The order matters: an event is judged before it is counted, so `with current` is the only way in which it sees itself; the watermark moves
+ * first, so the same event is late or not whatever stands behind it in its entry. */
+#include <math.h>
+
+#include "base/num.h"
+#include "core/fold_state.h"
+
+/* ---- identity ---- */
+
+static uint64_t datum_hash(const struct tide_datum *datum, uint64_t seed) {
+  switch ((enum tide_datum_kind)datum->kind) {
+    case TIDE_D_NONE: return 0;
+    case TIDE_D_TEXT: return tide_hash64(datum->text.ptr, datum->text.len, seed);
+    case TIDE_D_INT: return tide_hash64(&datum->num, sizeof datum->num, seed + 1);
+    case TIDE_D_KEY: return tide_hash64(&datum->key, sizeof datum->key, seed + 2);
+  }
+  return 0;
+}
+
+bool tide_fold_identity(const struct tide_record *record, const uint32_t *field, uint32_t count, uint64_t *ret) {
+  uint64_t part[TIDE_TUPLE_MAX];
+  if (!count) return false;
+  for (uint32_t i = 0; i < count; i++) {
+    if (record->field[field[i]].kind == TIDE_D_NONE) return false;
+    part[i] = datum_hash(&record->field[field[i]], 10);
+  }
+  *ret = tide_hash64(part, count * sizeof *part, 20);
+  return true;
+}
+
+bool tide_record_identity(const struct tide_spec *spec, const struct tide_record *record, uint64_t *ret) {
+  return tide_fold_identity(record, spec->alias, spec->alias_count, ret) || tide_fold_identity(record, spec->id, spec->id_count, ret);
+}
+
+uint64_t tide_amount_fingerprint(const struct tide_spec *spec, const struct tide_record *record) {
+  if (spec->f_amount == TIDE_NONE || record->field[spec->f_amount].kind != TIDE_D_INT) return 1;
+  const struct tide_datum *datum = &record->field[spec->f_amount];
+  struct { int64_t num; char currency[8]; } sent = {.num = datum->num};
+  memcpy(sent.currency, datum->currency, 4);
+  return tide_hash64(&sent, sizeof sent, 30) | 2; /* never 1 */
+}
+
+static uint64_t merchant_fingerprint(const struct tide_spec *spec, const struct tide_record *record) {
+  return spec->f_merchant == TIDE_NONE ? 0 : datum_hash(&record->field[spec->f_merchant], 40);
+}
+
+bool tide_find_identity(const struct tide_fold *fold, uint32_t number, uint64_t id, int64_t after_ms, uint64_t fp, bool counted_only,
+                        struct tide_at *ret) {
+  const struct tide_kind *kind = &fold->plan->kind[0];
+  struct tide_view view;
+  tide_view_of(kind, tide_store_ent(&fold->state.store[0], number), &view);
+  struct tide_at from = tide_view_after(&view, after_ms);
+  bool found = false;
+  uint32_t best = 0;
+  for (uint32_t c = from.chunk; c < view.count; c++) {
+    const struct tide_block *block = view.chunk[c].block;
+    unsigned i = c == from.chunk ? from.i : 0;
+    unsigned id_column = kind->col_of[TIDE_COL_ID];
+    if (kind->column[id_column].young && i < (unsigned)block->n - block->yn) i = (unsigned)block->n - block->yn;
+    for (; i < block->n; i++) {
+      if (tide_block_get(kind, block, id_column, i) != id) continue;
+      if (fp && tide_block_get(kind, block, kind->col_of[TIDE_COL_FP_AMOUNT], i) != fp) continue;
+      if (counted_only && (tide_block_get(kind, block, kind->col_of[TIDE_COL_DYN], i) & TIDE_DYN_UNCOUNTED)) continue;
+      uint32_t tag = (uint32_t)tide_block_get(kind, block, kind->col_of[TIDE_COL_TAG], i);
+      if (found && (int32_t)(tag - best) <= 0) continue;
+      found = true;
+      best = tag;
+      *ret = (struct tide_at){c, i};
+    }
+  }
+  return found;
+}
+
+/* ---- the remembered answer ---- */
+
+#define V_SCORED 0x01u
+#define V_REFUSED 0x02u
+#define V_ADVISED 0x04u
+#define V_CONFLICT 0x08u
+
+static void pack_answer(const struct tide_answer *answer, bool scored, struct tide_memory *memory) {
+  const struct tide_verdict *verdict = &answer->verdict;
+  unsigned flags = (scored ? V_SCORED : 0) | (answer->status == TIDE_STATUS_REFUSED ? V_REFUSED : 0) | (answer->advised ? V_ADVISED : 0) |
+                   (answer->id_conflict ? V_CONFLICT : 0);
+  uint32_t score = answer->score.type == TIDE_V_NUM ? (uint32_t)lround(answer->score.num * 1e6) : UINT32_MAX;
+  memory->epoch = answer->position.epoch;
+  memory->seq = answer->position.seq;
+  memory->verdict = (uint64_t)answer->index | (uint64_t)verdict->rule << 16 | (uint64_t)(verdict->decision & 0xff) << 32 |
+                    (uint64_t)verdict->cause << 40 | (uint64_t)verdict->by << 48 | (uint64_t)flags << 56;
+  memory->verdict2 = (uint64_t)score << 32 | (uint64_t)verdict->blocked_by << 16 | (verdict->cause_slot == TIDE_NONE ? 0xffff : verdict->cause_slot & 0xffff);
+  memory->truth = 0;
+  for (uint32_t r = 0; scored && r < answer->spec->rule_count; r++)
+    if (verdict->truth[r] == TIDE_TRUE) memory->truth |= UINT64_C(1) << r;
+}
+
+/* Fills the first answer of the event at `at` into a duplicate's; false when the first asked for none. */
+static bool unpack_answer(const struct tide_fold *fold, const struct tide_block *block, unsigned i, struct tide_answer *answer) {
+  const struct tide_kind *kind = &fold->plan->kind[0];
+  uint64_t packed = tide_block_get(kind, block, kind->col_of[TIDE_COL_VERDICT], i);
+  uint64_t packed2 = tide_block_get(kind, block, kind->col_of[TIDE_COL_VERDICT2], i);
+  uint64_t truth = tide_block_get(kind, block, kind->col_of[TIDE_COL_TRUTH], i);
+  unsigned flags = (unsigned)(packed >> 56);
+  struct tide_verdict *verdict = &answer->verdict;
+  answer->first_index = (uint32_t)(packed & 0xffff);
+  answer->first_position = (struct tide_position){tide_block_get(kind, block, kind->col_of[TIDE_COL_EPOCH], i),
+                                                  tide_block_get(kind, block, kind->col_of[TIDE_COL_SEQ], i)};
+  verdict->rule = (uint16_t)(packed >> 16);
+  verdict->decision = (uint16_t)(packed >> 32 & 0xff);
+  verdict->cause = (uint8_t)(packed >> 40);
+  verdict->by = (uint8_t)(packed >> 48);
+  verdict->blocked_by = (uint16_t)(packed2 >> 16);
+  verdict->cause_slot = (packed2 & 0xffff) == 0xffff ? TIDE_NONE : (uint32_t)(packed2 & 0xffff);
+  for (uint32_t r = 0; r < fold->spec->rule_count; r++) verdict->truth[r] = (truth >> r) & 1 ? TIDE_TRUE : TIDE_FALSE;
+  uint32_t score = (uint32_t)(packed2 >> 32);
+  answer->score = score == UINT32_MAX ? tide_null(TIDE_S_absent, TIDE_C_none) : tide_num((double)score / 1e6);
+  answer->status = flags & V_REFUSED ? TIDE_STATUS_REFUSED : TIDE_STATUS_SCORED;
+  answer->advised = flags & V_ADVISED;
+  answer->id_conflict = flags & V_CONFLICT;
+  return flags & V_SCORED;
+}
+
+/* ---- lists ---- */
+
+bool tide_list_key(const struct tide_spec *spec, const struct tide_txn *txn, bool is_entity, uint32_t ref, bool previous, struct tide_u128 *ret) {
+  (void)spec;
+  if (is_entity) {
+    *ret = previous ? txn->alt[ref] : txn->key[ref];
+    return txn->has_key[ref] && (!previous || ret->lo || ret->hi);
+  }
+  const struct tide_datum *datum = &txn->record->field[ref];
+  switch ((enum tide_datum_kind)datum->kind) {
+    case TIDE_D_NONE: return false;
+    case TIDE_D_TEXT: *ret = tide_hash128(datum->text.ptr, datum->text.len, 3); return !previous;
+    case TIDE_D_INT: *ret = tide_hash128(&datum->num, sizeof datum->num, 4); return !previous;
+    case TIDE_D_KEY: *ret = previous ? datum->alt : datum->key; return !previous || ret->lo || ret->hi;
+  }
+  return false;
+}
+
+struct list_ctx { const struct tide_fold *fold; const struct tide_txn *txn; };
+
+static bool in_list(const void *ctx, uint32_t list, const struct tide_expr *operand, bool *ret_missing) {
+  const struct list_ctx *at = ctx;
+  bool is_entity = operand->op == TIDE_X_ENTITY;
+  struct tide_u128 key;
+  *ret_missing = !tide_list_key(at->fold->spec, at->txn, is_entity, operand->ref, false, &key);
+  if (*ret_missing) return false;
+  if (tide_lists_has(&at->fold->lists, list, key, at->txn->time_ms)) return true;
+  return tide_list_key(at->fold->spec, at->txn, is_entity, operand->ref, true, &key) && tide_lists_has(&at->fold->lists, list, key, at->txn->time_ms);
+}
+
+/* ---- judging ---- */
+
+bool tide_fold_convert(const struct tide_fold *fold, int64_t minor, const char currency[4], int exponent, int64_t *ret) {
+  if (memcmp(currency, fold->spec->currency, 4) == 0) {
+    *ret = minor;
+    return true;
+  }
+  int64_t rate_e10 = tide_rates_get(&fold->rates, currency);
+  return rate_e10 > 0 && tide_money_convert(minor, exponent, rate_e10, fold->spec->exponent, ret) == TIDE_OK;
+}
+
+static bool is_true(const struct tide_expr *expr, const struct tide_env *env) {
+  struct tide_value value = tide_expr_eval(expr, env);
+  return value.type == TIDE_V_BOOL && value.yes;
+}
+
+static void digest_values(uint64_t *hash, const struct tide_value *value, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) {
+    struct { uint8_t type, state, cause, unknown; uint32_t zero; uint64_t bits; } word = {value[i].type, value[i].state, value[i].cause, value[i].unknown, 0, 0};
+    if (value[i].type == TIDE_V_NUM) memcpy(&word.bits, &value[i].num, sizeof word.bits);
+    else if (value[i].type == TIDE_V_TEXT) word.bits = value[i].code;
+    else if (value[i].type == TIDE_V_BOOL) word.bits = value[i].yes;
+    *hash = (*hash ^ (word.bits + ((uint64_t)word.type << 56 | (uint64_t)word.state << 48 | (uint64_t)word.cause << 40 | (uint64_t)word.unknown << 32))) *
+            UINT64_C(0x9fb21c651e98df25);
+    *hash ^= *hash >> 32;
+  }
+}
+
+/* Every bit of an answer goes into the digest that DIGEST records prove: features with states, verdict, flags, place. */
+static void answer_out(struct tide_fold *fold, const struct tide_answer *answer, tide_emit_fn emit, void *ctx) {
+  uint64_t word[12] = {fold->digest.digest.lo, fold->digest.digest.hi, answer->position.epoch, answer->position.seq, answer->index,
+                       (uint64_t)answer->verdict.rule | (uint64_t)answer->verdict.decision << 16 | (uint64_t)answer->verdict.cause << 32 |
+                           (uint64_t)answer->verdict.by << 40 | (uint64_t)answer->status << 48,
+                       (uint64_t)answer->counted | (uint64_t)answer->duplicate << 1 | (uint64_t)answer->id_conflict << 2 |
+                           (uint64_t)answer->advised << 3 | (uint64_t)answer->features_known << 4,
+                       answer->first_position.epoch, answer->first_position.seq, answer->first_index, 0, 0};
+  if (answer->features_known) {
+    digest_values(&word[10], answer->slot, fold->spec->slot_count);
+    digest_values(&word[10], answer->derived, fold->spec->derived_count);
+  }
+  word[11] = tide_hash64(answer->verdict.truth, fold->spec->rule_count, 50);
+  fold->digest.digest = tide_hash128(word, sizeof word, 60);
+  fold->digest.decisions++;
+  fold->metrics.value[TIDE_M_decisions_total]++;
+  if (answer->status == TIDE_STATUS_REFUSED) fold->metrics.value[TIDE_M_decisions_refused_total]++;
+  if (emit) emit(ctx, answer);
+}
+
+static void refuse(struct tide_fold *fold, struct tide_answer *answer, const struct tide_env *env, enum tide_cause cause, tide_emit_fn emit, void *ctx) {
+  answer->status = TIDE_STATUS_REFUSED;
+  tide_policy_fallback(fold->spec, env, cause, &answer->verdict);
+  answer_out(fold, answer, emit, ctx);
+}
+
+static void judge(struct tide_fold *fold, struct tide_txn *txn, struct tide_env *env, struct tide_answer *answer) {
+  const struct tide_spec *spec = fold->spec;
+  tide_vector_eval(&fold->state, txn, fold->slot);
+  env->slot = fold->slot;
+  env->derived = fold->derived;
+  for (uint32_t d = 0; d < spec->derived_count; d++) fold->derived[d] = tide_expr_eval(spec->derived[d].expr, env);
+  answer->features_known = true;
+  answer->slot = fold->slot;
+  answer->derived = fold->derived;
+  tide_policy_decide(spec, env, &answer->verdict);
+  env->rule = false;
+  answer->status = answer->verdict.by == TIDE_BY_FALLBACK ? TIDE_STATUS_REFUSED : TIDE_STATUS_SCORED;
+  for (uint32_t r = 0; r < spec->rule_count; r++) fold->rule_hits[r] += answer->verdict.truth[r] == TIDE_TRUE;
+}
+
+static void trace(struct tide_fold *fold, const struct tide_txn *txn) {
+  const struct tide_spec *spec = fold->spec;
+  uint32_t slots[TIDE_SLOTS_MAX];
+  for (uint32_t e = 0; e < spec->entity_count; e++) {
+    const struct tide_kind *kind = &fold->plan->kind[e];
+    if (txn->number[e] == TIDE_NO_ENTITY) continue;
+    struct tide_view view;
+    tide_view_of(kind, tide_store_ent(&fold->state.store[e], txn->number[e]), &view);
+    for (uint32_t c = 0; c < view.count; c++) {
+      const struct tide_block *block = view.chunk[c].block;
+      for (unsigned i = 0; i < block->n; i++) {
+        struct tide_trace_event event = {.entity = spec->entity[e].name, .time_ms = tide_block_time(kind, block, i), .slot = slots};
+        uint64_t mask = tide_block_mask(kind, block, i);
+        for (uint32_t s = 0; s < kind->step_count; s++) {
+          const struct tide_step *step = &kind->step[s];
+          if (step->edge == 0xff || !((mask >> step->bit) & 1)) continue;
+          const struct tide_edge *edge = &kind->edge[step->edge];
+          int64_t right = txn->time_ms - edge->delayed_ms, left = right - edge->window_ms - edge->inner_ms;
+          if (edge->hop_ms) left -= ((left % edge->hop_ms) + edge->hop_ms) % edge->hop_ms;
+          if (event.time_ms > left && event.time_ms <= right) slots[event.slot_count++] = step->slot;
+        }
+        uint8_t amount = kind->col_of[TIDE_COL_AMOUNT];
+        if (amount != 0xff && (!kind->column[amount].young || tide_block_is_young(block, i))) {
+          event.amount_minor = tide_block_num(kind, block, amount, i);
+          event.has_amount = event.amount_minor != TIDE_NULL_NUM;
+        }
+        if (event.slot_count && fold->trace.fn) fold->trace.fn(fold->trace.ctx, &event);
+      }
+    }
+  }
+}
+
+/* ---- the event ---- */
+
+static void advance(struct tide_fold *fold, const struct tide_record *record, int64_t time_ms) {
+  struct tide_partition *partition = NULL;
+  int64_t least = INT64_MAX, seen = time_ms < fold->commit_ms ? time_ms : fold->commit_ms;
+  for (uint32_t i = 0; i < fold->partition_count && !partition; i++)
+    if (fold->partition[i].source == record->source && fold->partition[i].partition == record->partition) partition = &fold->partition[i];
+  if (!partition) {
+    TIDE_CHECK(fold->partition_count < TIDE_PARTITIONS_MAX); /* decoding refuses more parts than that in an entry */
+    partition = &fold->partition[fold->partition_count++];
+    *partition = (struct tide_partition){.source = record->source, .partition = record->partition, .watermark_ms = INT64_MIN};
+  }
+  if (seen > partition->watermark_ms) partition->watermark_ms = seen;
+  for (uint32_t i = 0; i < fold->partition_count; i++)
+    if (fold->partition[i].watermark_ms < least && fold->partition[i].watermark_ms != INT64_MIN) least = fold->partition[i].watermark_ms;
+  if (least != INT64_MAX && least > fold->state.watermark_ms) {
+    fold->state.watermark_ms = least;
+    fold->metrics.value[TIDE_M_outcomes_dropped_total] += (int64_t)tide_stubs_expire(&fold->stubs, least - fold->settings.lateness_ms);
+  }
+}
+
+void tide_fold_heartbeat(struct tide_fold *fold, const struct tide_record *record) { advance(fold, record, record->time.ms); }
+
+/* Adds an incremental authorization to its parent; the total that it is scored on comes back through txn. */
+static bool find_parent(struct tide_fold *fold, struct tide_txn *txn, struct tide_at *ret_at, int64_t *ret_amount) {
+  uint64_t id;
+  if (!tide_fold_identity(txn->record, fold->spec->parent, fold->spec->parent_count, &id) || txn->number[0] == TIDE_NO_ENTITY) return false;
+  if (!tide_find_identity(fold, txn->number[0], id, fold->state.watermark_ms - fold->plan->outcome_ms, 0, true, ret_at)) return false;
+  const struct tide_kind *kind = &fold->plan->kind[0];
+  struct tide_view view;
+  tide_view_of(kind, tide_store_ent(&fold->state.store[0], txn->number[0]), &view);
+  uint8_t column = kind->col_of[TIDE_COL_AMOUNT];
+  *ret_amount = column == 0xff ? TIDE_NULL_NUM : tide_block_num(kind, view.chunk[ret_at->chunk].block, column, ret_at->i);
+  return true;
+}
+
+static void count_event(struct tide_fold *fold, struct tide_txn *txn, struct tide_memory *memory, bool has_identity, bool incremental) {
+  for (uint32_t e = 0; e < fold->spec->entity_count; e++) fold->metrics.value[TIDE_M_entities_dropped_total] += tide_txn_capacity(&fold->state, txn, e);
+  memory->tag = fold->tag++;
+  memory->uncounted = incremental;
+  tide_state_insert(&fold->state, txn, memory);
+  fold->metrics.value[incremental ? TIDE_M_events_incremental_total : TIDE_M_events_counted_total]++;
+  if (has_identity && !incremental && txn->number[0] != TIDE_NO_ENTITY) tide_fold_stubs(fold, txn->key[0], memory->id, txn->number[0]);
+}
+
+void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_emit_fn emit, void *ctx) {
+  const struct tide_spec *spec = fold->spec;
+  struct tide_record *record = &item->record;
+  struct tide_txn *txn = &item->txn;
+  if (record->flags & TIDE_REC_STAMPED) {
+    if (fold->commit_ms > fold->stamp_ms) fold->stamp_ms = fold->commit_ms;
+    txn->time_ms = fold->stamp_ms;
+  }
+  advance(fold, record, txn->time_ms);
+  if (fold->state.history_from_ms == TIDE_HISTORY_FIRST) fold->state.history_from_ms = txn->time_ms;
+  bool nocount = record->flags & TIDE_REC_NOCOUNT;
+  struct list_ctx lists = {fold, txn};
+  struct tide_env env = {.field = txn->field, .dyn = txn->dyn, .time = {txn->time_ms}, .in_list = in_list, .in_list_ctx = &lists};
+  env.score = tide_null(TIDE_S_absent, TIDE_C_score);
+  env.score.unknown = true; /* no model is loaded: a rule that reads the score is unknown */
+  struct tide_answer answer = {.position = fold->position, .index = item->index, .spec = spec, .record = record, .time = {txn->time_ms},
+                               .score = tide_null(TIDE_S_absent, TIDE_C_none)};
+  bool scored = !spec->score || is_true(spec->score, &env);
+  answer.advised = spec->advise && is_true(spec->advise, &env);
+
+  int64_t behind_ms = fold->state.watermark_ms - txn->time_ms;
+  if (behind_ms > 0) fold->metrics.value[TIDE_M_events_reordered_total]++;
+  if (behind_ms > fold->settings.lateness_ms && !answer.advised) {
+    fold->metrics.value[TIDE_M_events_late_total]++;
+    if (scored) refuse(fold, &answer, &env, TIDE_C_late, emit, ctx);
+    return;
+  }
+  int64_t requested = TIDE_NULL_NUM;
+  if (spec->f_amount != TIDE_NONE && record->field[spec->f_amount].kind == TIDE_D_INT) {
+    const struct tide_datum *datum = &record->field[spec->f_amount];
+    if (!tide_fold_convert(fold, datum->num, datum->currency, datum->exponent, &requested)) {
+      fold->metrics.value[TIDE_M_events_rejected_total]++;
+      if (scored) refuse(fold, &answer, &env, TIDE_C_no_rate, emit, ctx);
+      return;
+    }
+    txn->field[spec->f_amount] = tide_num((double)requested / (double)tide_pow10[spec->exponent]);
+  }
+  tide_state_lookup(&fold->state, txn);
+
+  struct tide_memory memory = {.fp_amount = tide_amount_fingerprint(spec, record), .fp_merchant = merchant_fingerprint(spec, record)};
+  bool has_identity = txn->has_key[0] && tide_record_identity(spec, record, &memory.id);
+  if (has_identity && txn->number[0] != TIDE_NO_ENTITY) {
+    const struct tide_kind *kind = &fold->plan->kind[0];
+    struct tide_view view;
+    tide_view_of(kind, tide_store_ent(&fold->state.store[0], txn->number[0]), &view);
+    struct tide_at from = tide_view_after(&view, fold->state.watermark_ms - fold->settings.duplicates_for_ms - 1);
+    for (uint32_t c = from.chunk; c < view.count; c++) {
+      const struct tide_block *block = view.chunk[c].block;
+      for (unsigned i = c == from.chunk ? from.i : 0; i < block->n; i++) {
+        if (tide_block_get(kind, block, kind->col_of[TIDE_COL_ID], i) != memory.id) continue;
+        answer.id_conflict = true;
+        if (tide_block_get(kind, block, kind->col_of[TIDE_COL_FP_AMOUNT], i) != memory.fp_amount ||
+            tide_block_get(kind, block, kind->col_of[TIDE_COL_FP_MERCHANT], i) != memory.fp_merchant)
+          continue;
+        fold->metrics.value[TIDE_M_events_duplicate_total]++;
+        answer.duplicate = true;
+        if (unpack_answer(fold, block, i, &answer)) answer_out(fold, &answer, emit, ctx);
+        return;
+      }
+    }
+  }
+  if (answer.id_conflict) {
+    fold->metrics.value[TIDE_M_events_conflict_total]++;
+    if (spec->conflict_rejects) {
+      if (scored) refuse(fold, &answer, &env, TIDE_C_id_conflict, emit, ctx);
+      return;
+    }
+  }
+  struct tide_at parent;
+  int64_t parent_amount = TIDE_NULL_NUM, own = requested;
+  bool incremental = !spec->parent_counts && find_parent(fold, txn, &parent, &parent_amount);
+  int64_t total = requested;
+  if (incremental && parent_amount != TIDE_NULL_NUM) {
+    total = parent_amount + (own == TIDE_NULL_NUM ? 0 : own);
+    txn->field[spec->f_amount] = tide_num((double)total / (double)tide_pow10[spec->exponent]);
+  }
+  tide_txn_conditions(fold->plan, txn, total);
+  if (incremental) txn->conds = 0; /* no attempt of its own, not even with current */
+  answer.counted = !nocount;
+  if (scored) {
+    judge(fold, txn, &env, &answer);
+    if (fold->trace.fn) trace(fold, txn);
+  }
+  pack_answer(&answer, scored, &memory);
+  if (scored) answer_out(fold, &answer, emit, ctx); /* before counting: the answer borrows what the count changes */
+  if (nocount) {
+    fold->metrics.value[TIDE_M_events_uncounted_total]++;
+    return;
+  }
+  uint32_t card = txn->number[0];
+  if (incremental && own != TIDE_NULL_NUM) { /* the parent first: inserting moves its place */
+    struct tide_outcome none = {0};
+    tide_state_outcome(&fold->state, card, parent, &none, total, true);
+  }
+  count_event(fold, txn, &memory, has_identity, incremental);
+}

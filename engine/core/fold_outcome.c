@@ -1,0 +1,49 @@
+/* Outcomes: results, reversals, disputes and labels that come after their event, or before it (rulings 26-29). */
+#include "core/fold_state.h"
+
+static bool outcome_amount(const struct tide_fold *fold, const struct tide_outcome *outcome, int64_t *ret) {
+  if (!(outcome->set & (1u << TIDE_DYN_amount_now)) || fold->spec->f_amount == TIDE_NONE) return false;
+  return tide_fold_convert(fold, outcome->amount_now, outcome->currency, outcome->exponent, ret);
+}
+
+void tide_fold_outcome(struct tide_fold *fold, struct tide_group_item *item) {
+  const struct tide_spec *spec = fold->spec;
+  const struct tide_record *record = &item->record;
+  struct tide_txn *txn = &item->txn;
+  uint64_t id;
+  if (!txn->has_key[0] || !tide_record_identity(spec, record, &id)) {
+    fold->metrics.value[TIDE_M_outcomes_dropped_total]++;
+    return;
+  }
+  int64_t amount_now = TIDE_NULL_NUM;
+  bool sets_amount = outcome_amount(fold, &record->outcome, &amount_now);
+  tide_state_lookup(&fold->state, txn);
+  struct tide_at at;
+  int64_t after_ms = fold->state.watermark_ms == INT64_MIN ? INT64_MIN : fold->state.watermark_ms - fold->plan->outcome_ms;
+  uint64_t fp = tide_amount_fingerprint(spec, record);
+  bool names_amount = fp != 1;
+  uint32_t number = txn->number[0];
+  if (number != TIDE_NO_ENTITY && ((names_amount && tide_find_identity(fold, number, id, after_ms, fp, false, &at)) ||
+                                   tide_find_identity(fold, number, id, after_ms, 0, false, &at))) {
+    tide_state_outcome(&fold->state, number, at, &record->outcome, amount_now, sets_amount);
+    fold->metrics.value[TIDE_M_outcomes_applied_total]++;
+    return;
+  }
+  struct tide_stub stub = {.card = txn->key[0], .id = id, .born_ms = fold->state.watermark_ms, .outcome = record->outcome,
+                           .amount_now = amount_now, .sets_amount = sets_amount};
+  fold->metrics.value[tide_stubs_put(&fold->stubs, &stub) ? TIDE_M_outcomes_stubbed_total : TIDE_M_outcomes_dropped_total]++;
+}
+
+void tide_fold_stubs(struct tide_fold *fold, struct tide_u128 card, uint64_t id, uint32_t number) {
+  struct tide_stub stub;
+  while (tide_stubs_take(&fold->stubs, card, id, &stub)) {
+    struct tide_at at;
+    int64_t after_ms = fold->state.watermark_ms - fold->plan->outcome_ms;
+    if (!tide_find_identity(fold, number, id, after_ms, 0, true, &at)) {
+      fold->metrics.value[TIDE_M_outcomes_dropped_total]++; /* an advice so old that it was not kept */
+      continue;
+    }
+    tide_state_outcome(&fold->state, number, at, &stub.outcome, stub.amount_now, stub.sets_amount);
+    fold->metrics.value[TIDE_M_outcomes_applied_total]++;
+  }
+}

@@ -1,0 +1,68 @@
+/* Inside of the fold: shared by fold.c (entries), fold_event.c, fold_outcome.c and fold_save.c, and by nobody else. */
+#ifndef TIDE_FOLD_STATE_H
+#define TIDE_FOLD_STATE_H
+
+#include "core/fold.h"
+#include "core/memo.h"
+#include "feature/state.h"
+
+#define TIDE_PARTITIONS_MAX 1024
+
+struct tide_partition { uint16_t source, partition; uint64_t cursor; int64_t watermark_ms; };
+
+struct tide_fold {
+  struct tide_spec *spec;
+  struct tide_plan *plan;
+  struct tide_settings settings;
+  struct tide_state state;
+  struct tide_position position;
+  uint64_t nonce;              /* of the last fence */
+  int64_t commit_ms;           /* non-decreasing commit time */
+  int64_t stamp_ms;            /* last stamp given */
+  struct tide_partition partition[TIDE_PARTITIONS_MAX];
+  uint32_t partition_count;
+  struct tide_lists lists;
+  struct tide_rates rates;
+  struct tide_stubs stubs;
+  uint32_t tag;                /* running number of counted events, wraps */
+  struct tide_digest digest;   /* of the decisions so far; state_hash unused here */
+  uint64_t rule_hits[TIDE_RULES_MAX];
+  struct tide_metrics metrics;
+  /* scratch of one event */
+  struct tide_value slot[TIDE_SLOTS_MAX];
+  struct tide_value *derived;
+  struct tide_cursor_part *part;
+  struct tide_group_item *group; /* the records being prefetched */
+  struct tide_trace_hook { tide_trace_fn fn; void *ctx; } trace;
+};
+
+/* Records of an entry are taken in groups so that the memory they need is on its way before it is touched. */
+#define TIDE_GROUP 16
+struct tide_group_item { struct tide_raw_record raw; struct tide_record record; struct tide_txn txn; uint32_t index; };
+
+/* One event: judge, count, emit. */
+void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_emit_fn emit, void *ctx);
+/* A heartbeat moves its partition's watermark. */
+void tide_fold_heartbeat(struct tide_fold *fold, const struct tide_record *record);
+/* The feature file and limits become effective; once per journal. */
+enum tide_err tide_fold_configure(struct tide_fold *fold, const struct tide_settings *settings, struct tide_span features, struct tide_error *error)
+    TIDE_WARN_UNUSED;
+/* One outcome: find its event, or leave a stub. */
+void tide_fold_outcome(struct tide_fold *fold, struct tide_group_item *item);
+/* Applies waiting stubs to the event just counted. */
+void tide_fold_stubs(struct tide_fold *fold, struct tide_u128 card, uint64_t id, uint32_t number);
+
+/* Hash of an identity; false when a part is missing. */
+bool tide_fold_identity(const struct tide_record *record, const uint32_t *field, uint32_t count, uint64_t *ret);
+/* The identity of a record: its alias if that is there, else its id. */
+bool tide_record_identity(const struct tide_spec *spec, const struct tide_record *record, uint64_t *ret);
+/* Fingerprint of amount and currency as sent; of a missing amount: 1. */
+uint64_t tide_amount_fingerprint(const struct tide_spec *spec, const struct tide_record *record);
+/* Converts an amount into the counting currency with the rate at this position. False when there is no rate or it does not fit. */
+bool tide_fold_convert(const struct tide_fold *fold, int64_t minor, const char currency[4], int exponent, int64_t *ret);
+/* The event of the card with this identity that comes last by position among those newer than after_ms; with fp non-zero only those that bear it. */
+bool tide_find_identity(const struct tide_fold *fold, uint32_t number, uint64_t id, int64_t after_ms, uint64_t fp, bool counted_only, struct tide_at *ret);
+/* The key of a list's operand in a resolved record; false when it is missing. previous: under the previous secret key. */
+bool tide_list_key(const struct tide_spec *spec, const struct tide_txn *txn, bool is_entity, uint32_t ref, bool previous, struct tide_u128 *ret);
+
+#endif

@@ -1,0 +1,270 @@
+/* Tables of entities: index, slots, sweep, shards on disk (entity.h). */
+#include "feature/entity.h"
+
+#define SLOT_BITS 26
+#define SLOTS_MAX ((1u << SLOT_BITS) - 1)
+
+static uint32_t number_of(unsigned shard, uint32_t slot) { return (uint32_t)shard << SLOT_BITS | slot; }
+static uint64_t cell_of(struct tide_u128 key, uint32_t slot) { return (key.hi & UINT32_MAX) << 32 | (slot + 1); }
+static struct tide_ent *ent_of(const struct tide_table *table, uint32_t slot) { return &table->page[slot / TIDE_PAGE][slot % TIDE_PAGE]; }
+
+void tide_store_init(struct tide_store *store, const struct tide_kind *kind) {
+  *store = (struct tide_store){.kind = kind};
+}
+
+void tide_store_release(struct tide_store *store) {
+  for (unsigned s = 0; s < TIDE_STORE_SHARDS; s++) {
+    struct tide_table *table = &store->shard[s];
+    for (uint32_t slot = 0; slot < table->slots; slot++) tide_ent_release(ent_of(table, slot));
+    for (uint32_t page = 0; page * TIDE_PAGE < table->slots; page++) {
+      tide_free(table->page[page]);
+      if (table->first_page) tide_free(table->first_page[page]);
+      if (table->code_page) tide_free(table->code_page[page]);
+    }
+    tide_free(table->page);
+    tide_free(table->first_page);
+    tide_free(table->code_page);
+    tide_free(table->free_slot);
+    tide_free(table->cell);
+  }
+  *store = (struct tide_store){0};
+}
+
+void tide_store_prefetch(const struct tide_store *store, struct tide_u128 key) {
+  const struct tide_table *table = &store->shard[tide_shard_of(key)];
+  if (table->cell_cap) __builtin_prefetch(&table->cell[key.lo & (table->cell_cap - 1)]);
+}
+
+/* The cell that holds the key, or the empty one where it would go. */
+static uint32_t probe(const struct tide_table *table, struct tide_u128 key) {
+  uint32_t at = (uint32_t)(key.lo & (table->cell_cap - 1));
+  uint32_t print = (uint32_t)(key.hi & UINT32_MAX);
+  while (table->cell[at]) {
+    if ((uint32_t)(table->cell[at] >> 32) == print && tide_u128_eq(ent_of(table, (uint32_t)table->cell[at] - 1)->key, key)) break;
+    at = (at + 1) & (table->cell_cap - 1);
+  }
+  return at;
+}
+
+uint32_t tide_store_find(const struct tide_store *store, struct tide_u128 key) {
+  unsigned shard = tide_shard_of(key);
+  const struct tide_table *table = &store->shard[shard];
+  if (!table->cell_cap) return TIDE_NO_ENTITY;
+  uint64_t cell = table->cell[probe(table, key)];
+  return cell ? number_of(shard, (uint32_t)cell - 1) : TIDE_NO_ENTITY;
+}
+
+static void index_grow(struct tide_table *table) {
+  uint64_t *old = table->cell;
+  uint32_t old_cap = table->cell_cap;
+  table->cell_cap = old_cap ? old_cap * 2 : 16;
+  table->cell = tide_alloc(table->cell_cap * sizeof *table->cell);
+  for (uint32_t i = 0; i < old_cap; i++) {
+    if (!old[i]) continue;
+    uint32_t at = (uint32_t)(ent_of(table, (uint32_t)old[i] - 1)->key.lo & (table->cell_cap - 1));
+    while (table->cell[at]) at = (at + 1) & (table->cell_cap - 1);
+    table->cell[at] = old[i];
+  }
+  tide_free(old);
+}
+
+static void index_put(struct tide_table *table, struct tide_u128 key, uint32_t slot) {
+  if ((uint64_t)(table->live + 1) * 4 > (uint64_t)table->cell_cap * 3) index_grow(table);
+  uint32_t at = probe(table, key);
+  TIDE_CHECK(!table->cell[at]);
+  table->cell[at] = cell_of(key, slot);
+  table->live++;
+}
+
+/* Removal by backward shift: no tombstones, so a table that churns stays as fast as a new one. */
+static void index_remove(struct tide_table *table, struct tide_u128 key) {
+  uint32_t mask = table->cell_cap - 1, hole = probe(table, key);
+  TIDE_CHECK(table->cell[hole]);
+  for (uint32_t at = (hole + 1) & mask; table->cell[at]; at = (at + 1) & mask) {
+    uint32_t home = (uint32_t)(ent_of(table, (uint32_t)table->cell[at] - 1)->key.lo & mask);
+    if (((at - home) & mask) >= ((at - hole) & mask)) {
+      table->cell[hole] = table->cell[at];
+      hole = at;
+    }
+  }
+  table->cell[hole] = 0;
+  table->live--;
+}
+
+static void add_page(const struct tide_kind *kind, struct tide_table *table) {
+  uint32_t page = table->slots / TIDE_PAGE;
+  table->page = tide_realloc(table->page, (page + 1) * sizeof *table->page);
+  table->page[page] = tide_alloc(TIDE_PAGE * sizeof **table->page);
+  if (kind->has_first) {
+    table->first_page = tide_realloc(table->first_page, (page + 1) * sizeof *table->first_page);
+    table->first_page[page] = tide_alloc(TIDE_PAGE * sizeof **table->first_page);
+  }
+  if (kind->has_code) {
+    table->code_page = tide_realloc(table->code_page, (page + 1) * sizeof *table->code_page);
+    table->code_page[page] = tide_alloc(TIDE_PAGE * sizeof **table->code_page);
+  }
+}
+
+static uint32_t slot_take(const struct tide_kind *kind, struct tide_table *table) {
+  if (table->free_count) return table->free_slot[--table->free_count];
+  TIDE_CHECK(table->slots < SLOTS_MAX);
+  if (table->slots % TIDE_PAGE == 0) add_page(kind, table);
+  return table->slots++;
+}
+
+static void slot_give(struct tide_table *table, uint32_t slot) {
+  if (table->free_count == table->free_cap) {
+    table->free_cap = table->free_cap ? table->free_cap * 2 : 16;
+    table->free_slot = tide_realloc(table->free_slot, table->free_cap * sizeof *table->free_slot);
+  }
+  table->free_slot[table->free_count++] = slot;
+}
+
+static uint32_t entity_new(struct tide_store *store, struct tide_u128 key) {
+  unsigned shard = tide_shard_of(key);
+  struct tide_table *table = &store->shard[shard];
+  uint32_t slot = slot_take(store->kind, table);
+  *ent_of(table, slot) = (struct tide_ent){.key = key};
+  uint32_t number = number_of(shard, slot);
+  if (store->kind->has_first) *tide_store_first(store, number) = (struct tide_first){INT64_MAX, INT64_MIN};
+  if (store->kind->has_code) table->code_page[slot / TIDE_PAGE][slot % TIDE_PAGE] = tide_key_code(key);
+  index_put(table, key, slot);
+  store->live++;
+  return number;
+}
+
+uint32_t tide_store_make(struct tide_store *store, struct tide_u128 key) {
+  uint32_t number = tide_store_find(store, key);
+  if (number != TIDE_NO_ENTITY) return number;
+  if (store->live >= store->kind->max_entities) return TIDE_NO_ENTITY;
+  store->made++;
+  return entity_new(store, key);
+}
+
+static void drop(struct tide_store *store, uint32_t number) {
+  struct tide_table *table = &store->shard[number >> SLOT_BITS];
+  uint32_t slot = number & SLOTS_MAX;
+  struct tide_ent *ent = ent_of(table, slot);
+  index_remove(table, ent->key);
+  tide_ent_release(ent);
+  *ent = (struct tide_ent){0};
+  slot_give(table, slot);
+  store->live--;
+}
+
+uint32_t tide_store_rekey(struct tide_store *store, uint32_t number, struct tide_u128 key) {
+  struct tide_ent moved = *tide_store_ent(store, number);
+  struct tide_first first = store->kind->has_first ? *tide_store_first(store, number) : (struct tide_first){0};
+  uint64_t code = store->kind->has_code ? tide_store_code(store, number) : 0;
+  tide_store_ent(store, number)->log = 0; /* the log moves, drop must not free it */
+  drop(store, number);
+  uint32_t to = entity_new(store, key);
+  tide_store_ent(store, to)->log = moved.log;
+  if (store->kind->has_first) *tide_store_first(store, to) = first;
+  if (store->kind->has_code) {
+    struct tide_table *table = &store->shard[to >> SLOT_BITS];
+    table->code_page[(to & SLOTS_MAX) / TIDE_PAGE][(to & SLOTS_MAX) % TIDE_PAGE] = code;
+  }
+  return to;
+}
+
+static bool holds_nothing(const struct tide_store *store, uint32_t number, int64_t watermark_ms) {
+  struct tide_view view;
+  tide_view_of(store->kind, tide_store_ent(store, number), &view);
+  if (view.count && view.chunk[view.count - 1].last_ms > watermark_ms - store->kind->keep_ms) return false;
+  return !store->kind->has_first || tide_store_first(store, number)->last_ms <= watermark_ms - store->kind->forget_ms;
+}
+
+void tide_store_sweep(struct tide_store *store, int64_t watermark_ms) {
+  unsigned look = store->made + 1;
+  store->made = 0;
+  for (unsigned empty = 0; look && empty <= TIDE_STORE_SHARDS;) {
+    const struct tide_table *table = &store->shard[store->sweep_shard];
+    if (store->sweep_slot >= table->slots) {
+      store->sweep_shard = (store->sweep_shard + 1) % TIDE_STORE_SHARDS;
+      store->sweep_slot = 0;
+      empty++;
+      continue;
+    }
+    uint32_t slot = store->sweep_slot++;
+    const struct tide_ent *ent = ent_of(table, slot);
+    look--;
+    if (!ent->key.lo && !ent->key.hi) continue; /* free */
+    uint32_t number = number_of(store->sweep_shard, slot);
+    if (holds_nothing(store, number, watermark_ms)) drop(store, number);
+  }
+}
+
+void tide_table_save(const struct tide_store *store, unsigned shard, struct tide_buf *out) {
+  const struct tide_table *table = &store->shard[shard];
+  tide_put_varint(out, table->slots);
+  tide_put_varint(out, table->free_count);
+  for (uint32_t i = 0; i < table->free_count; i++) tide_put_varint(out, table->free_slot[i]);
+  for (uint32_t slot = 0; slot < table->slots; slot++) {
+    const struct tide_ent *ent = ent_of(table, slot);
+    if (!ent->key.lo && !ent->key.hi) continue;
+    tide_put_varint(out, slot);
+    tide_put_u64(out, ent->key.lo);
+    tide_put_u64(out, ent->key.hi);
+    if (store->kind->has_first) {
+      const struct tide_first *first = tide_store_first(store, number_of(shard, slot));
+      tide_put_u64(out, (uint64_t)first->first_ms);
+      tide_put_u64(out, (uint64_t)first->last_ms);
+    }
+    if (store->kind->has_code) tide_put_u64(out, tide_store_code(store, number_of(shard, slot)));
+    tide_ent_save(store->kind, ent, out);
+  }
+}
+
+static bool load_free(struct tide_table *table, uint64_t slots, uint64_t free_count, struct tide_reader *reader) {
+  for (uint64_t i = 0; i < free_count; i++) {
+    uint64_t slot = tide_get_varint(reader);
+    if (reader->bad || slot >= slots) return false;
+    slot_give(table, (uint32_t)slot);
+  }
+  return true;
+}
+
+bool tide_table_load(struct tide_store *store, unsigned shard, struct tide_reader *reader) {
+  struct tide_table *table = &store->shard[shard];
+  uint64_t slots = tide_get_varint(reader), free_count = tide_get_varint(reader);
+  size_t left = (size_t)(reader->end - reader->ptr);
+  if (reader->bad || slots > SLOTS_MAX || free_count > slots || slots > left) return false;
+  if (!load_free(table, slots, free_count, reader)) return false;
+  while (table->slots < slots) {
+    if (table->slots % TIDE_PAGE == 0) add_page(store->kind, table);
+    table->slots++;
+  }
+  for (uint64_t i = 0; i < slots - free_count; i++) {
+    uint64_t slot = tide_get_varint(reader);
+    struct tide_u128 key = {.lo = tide_get_u64(reader)};
+    key.hi = tide_get_u64(reader);
+    if (reader->bad || slot >= slots || (!key.lo && !key.hi) || tide_shard_of(key) != shard) return false;
+    struct tide_ent *ent = ent_of(table, (uint32_t)slot);
+    if (ent->key.lo || ent->key.hi || tide_store_find(store, key) != TIDE_NO_ENTITY) return false;
+    ent->key = key;
+    index_put(table, key, (uint32_t)slot);
+    store->live++;
+    uint32_t number = number_of(shard, (uint32_t)slot);
+    if (store->kind->has_first) {
+      struct tide_first *first = tide_store_first(store, number);
+      first->first_ms = (int64_t)tide_get_u64(reader);
+      first->last_ms = (int64_t)tide_get_u64(reader);
+    }
+    if (store->kind->has_code) table->code_page[slot / TIDE_PAGE][slot % TIDE_PAGE] = tide_get_u64(reader);
+    if (!tide_ent_load(store->kind, ent, reader)) return false;
+  }
+  return !reader->bad;
+}
+
+uint64_t tide_store_bytes(const struct tide_store *store) {
+  uint64_t bytes = 0;
+  for (unsigned s = 0; s < TIDE_STORE_SHARDS; s++) {
+    const struct tide_table *table = &store->shard[s];
+    uint64_t pages = (table->slots + TIDE_PAGE - 1) / TIDE_PAGE;
+    bytes += (uint64_t)table->cell_cap * 8 + (uint64_t)table->free_cap * 4;
+    bytes += pages * TIDE_PAGE * (sizeof(struct tide_ent) + (store->kind->has_first ? sizeof(struct tide_first) : 0) + (store->kind->has_code ? 8 : 0));
+    for (uint32_t slot = 0; slot < table->slots; slot++) bytes += tide_ent_bytes(store->kind, ent_of(table, slot));
+  }
+  return bytes;
+}

@@ -1,0 +1,137 @@
+/* Entities: one table per kind and shard, and the event log of each entity.
+ *
+ *   shard = top 6 bits of the key;  cell = (fingerprint 32 | slot + 1)  open addressing, linear probing
+ *   slot -> page of 1024 entities {key, log}; slots are stable while an entity lives, events of other entities refer to them
+ *
+ * A log is one block until 256 events, then a `big`: a row of blocks with cached sums (so a merchant with half of all traffic costs two partial
+ * blocks and a few additions) and, per distinct group, a map from value to its latest event. Both are caches of the blocks: they are not saved.
+ *
+ * Dropping is deterministic: blocks expire when something is inserted, entities when the sweep passes them; both depend on the watermark and on the
+ * journal alone, and snapshots keep slots, free lists and the sweep's place, so every engine admits and drops the same entities. */
+#ifndef TIDE_ENTITY_H
+#define TIDE_ENTITY_H
+
+#include "feature/block.h"
+
+#define TIDE_STORE_SHARDS 64
+#define TIDE_PAGE 1024
+
+struct tide_pairsum { __int128 sum, squares; int64_t min, max; };
+struct tide_sums { uint16_t count[64]; struct tide_pairsum pair[]; }; /* by local bit, by kind->pair */
+struct tide_chunk { struct tide_block *block; int64_t last_ms; struct tide_sums *sums; bool sums_valid; };
+
+struct tide_lastmap; /* value -> time of the latest event that carries the latest bit */
+struct tide_big {
+  uint32_t count, cap;
+  struct tide_chunk *chunk;
+  struct tide_lastmap *map[16];
+};
+
+struct tide_ent {
+  struct tide_u128 key;
+  uintptr_t log; /* 0: empty; struct tide_block *, or struct tide_big * with bit 0 set */
+};
+_Static_assert(sizeof(struct tide_ent) == 32 || sizeof(struct tide_ent) == 24, "entities are many");
+
+/* Survives retention: first and last event time. first INT64_MAX: none counted yet. */
+struct tide_first { int64_t first_ms, last_ms; };
+
+struct tide_table {
+  uint64_t *cell;
+  uint32_t cell_cap;
+  uint32_t live, slots;
+  struct tide_ent **page;
+  struct tide_first **first_page; /* kinds with has_first */
+  uint64_t **code_page;           /* kinds with has_code */
+  uint32_t *free_slot, free_count, free_cap;
+};
+
+struct tide_store {
+  const struct tide_kind *kind;
+  struct tide_table shard[TIDE_STORE_SHARDS];
+  uint64_t live;
+  uint32_t made; /* since the last sweep */
+  uint32_t sweep_shard, sweep_slot;
+};
+
+#define TIDE_NO_ENTITY UINT32_MAX
+/* An entity by number: shard in the top 6 bits, slot below. */
+static inline unsigned tide_shard_of(struct tide_u128 key) { return (unsigned)(key.hi >> 58); }
+
+void tide_store_init(struct tide_store *store, const struct tide_kind *kind);
+void tide_store_release(struct tide_store *store);
+
+void tide_store_prefetch(const struct tide_store *store, struct tide_u128 key);
+/* The entity's number, or TIDE_NO_ENTITY. */
+uint32_t tide_store_find(const struct tide_store *store, struct tide_u128 key);
+/* Finds or makes; TIDE_NO_ENTITY when the kind is at its limit. */
+uint32_t tide_store_make(struct tide_store *store, struct tide_u128 key);
+/* Gives an entity a new key (rotation of secret keys); its number, code and events stay when the shard stays, else it moves. Returns its number. */
+uint32_t tide_store_rekey(struct tide_store *store, uint32_t number, struct tide_u128 key);
+/* Looks at as many slots as entities were made since the last sweep, and one more, from where that stopped, and drops entities that hold
+ * nothing any more. */
+void tide_store_sweep(struct tide_store *store, int64_t watermark_ms);
+
+static inline struct tide_ent *tide_store_ent(const struct tide_store *store, uint32_t number) {
+  const struct tide_table *table = &store->shard[number >> 26];
+  uint32_t slot = number & ((1u << 26) - 1);
+  return &table->page[slot / TIDE_PAGE][slot % TIDE_PAGE];
+}
+static inline struct tide_first *tide_store_first(const struct tide_store *store, uint32_t number) {
+  const struct tide_table *table = &store->shard[number >> 26];
+  uint32_t slot = number & ((1u << 26) - 1);
+  return &table->first_page[slot / TIDE_PAGE][slot % TIDE_PAGE];
+}
+static inline uint64_t tide_key_code(struct tide_u128 key) { return key.lo | UINT64_C(1) << 63; }
+static inline uint64_t tide_store_code(const struct tide_store *store, uint32_t number) {
+  const struct tide_table *table = &store->shard[number >> 26];
+  uint32_t slot = number & ((1u << 26) - 1);
+  return table->code_page[slot / TIDE_PAGE][slot % TIDE_PAGE];
+}
+
+/* ---- the log of one entity ---- */
+
+/* A uniform view: a small log is one chunk. Valid until the log changes. */
+struct tide_view {
+  const struct tide_kind *kind;
+  uint32_t count;
+  struct tide_chunk *chunk;
+  struct tide_big *big; /* NULL for small ones */
+  struct tide_chunk one;
+};
+void tide_view_of(const struct tide_kind *kind, const struct tide_ent *ent, struct tide_view *ret); /* ent NULL: empty */
+
+struct tide_at { uint32_t chunk, i; }; /* the end is {count, 0} */
+static inline bool tide_at_less(struct tide_at a, struct tide_at b) { return a.chunk != b.chunk ? a.chunk < b.chunk : a.i < b.i; }
+static inline bool tide_at_eq(struct tide_at a, struct tide_at b) { return a.chunk == b.chunk && a.i == b.i; }
+static inline struct tide_at tide_view_end(const struct tide_view *view) { return (struct tide_at){view->count, 0}; }
+/* The first event with time > ms. */
+struct tide_at tide_view_after(const struct tide_view *view, int64_t ms);
+/* Steps back by one; false at the beginning. */
+bool tide_view_back(const struct tide_view *view, struct tide_at *at);
+/* The event with this time and tag; false if it is not there. */
+bool tide_view_find(const struct tide_view *view, int64_t time_ms, uint32_t tag, struct tide_at *ret);
+/* The sums of a whole chunk of a big log, computed when needed. */
+const struct tide_sums *tide_chunk_sums(const struct tide_kind *kind, struct tide_chunk *chunk);
+/* For a value of a distinct group: the event that carries its latest bit; false if none does. */
+bool tide_view_latest(const struct tide_view *view, unsigned group, uint64_t value, struct tide_at *ret);
+
+/* Inserts an event behind all with time <= its own; sets latest bits. Expires what is behind the watermark first. */
+void tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, const struct tide_row *row, int64_t watermark_ms);
+/* Gives the event at `at` other dynamic bits and mends the latest bits. `dynamic` holds the new values of kind->dynamic_bits. */
+void tide_ent_set_bits(const struct tide_kind *kind, struct tide_ent *ent, struct tide_at at, uint64_t dynamic);
+/* Writes a number column. */
+void tide_ent_set_num(const struct tide_kind *kind, struct tide_ent *ent, struct tide_at at, unsigned column, int64_t value);
+void tide_ent_release(struct tide_ent *ent);
+uint64_t tide_ent_bytes(const struct tide_kind *kind, const struct tide_ent *ent);
+
+void tide_ent_save(const struct tide_kind *kind, const struct tide_ent *ent, struct tide_buf *out);
+/* False when the bytes are not a log of this kind. */
+bool tide_ent_load(const struct tide_kind *kind, struct tide_ent *ent, struct tide_reader *reader);
+
+/* One shard of a store, for snapshots: slots, free list and logs as they are. */
+void tide_table_save(const struct tide_store *store, unsigned shard, struct tide_buf *out);
+bool tide_table_load(struct tide_store *store, unsigned shard, struct tide_reader *reader);
+uint64_t tide_store_bytes(const struct tide_store *store);
+
+#endif

@@ -1,0 +1,429 @@
+/* The event log of one entity: views, search, insertion, outcome changes, latest bits (entity.h).
+ *
+ * Latest bits. For a distinct group (column F, condition bit P) the event that is the last in (time, position) order among those that satisfy P and
+ * have F = v carries the latest bit of v. A window that ends at the log's end contains v exactly if it contains that event: so
+ * `distinct` is a count of bits, like any count. Insertions and outcomes keep the invariant; windows that end earlier recount (window.c). */
+#include "feature/entity.h"
+
+/* Open addressing map value -> time of the event that carries the latest bit; rebuilt from the blocks when it is half full. */
+struct tide_lastmap {
+  uint32_t used, cap;
+  struct { uint64_t value; int64_t time_ms; } cell[];
+};
+
+static struct tide_big *big_of(const struct tide_ent *ent) { return ent->log & 1 ? (struct tide_big *)(ent->log & ~(uintptr_t)1) : NULL; }
+
+void tide_view_of(const struct tide_kind *kind, const struct tide_ent *ent, struct tide_view *ret) {
+  ret->kind = kind;
+  ret->big = NULL;
+  ret->chunk = &ret->one;
+  ret->count = 0;
+  if (!ent || !ent->log) return;
+  ret->big = big_of(ent);
+  if (ret->big) {
+    ret->chunk = ret->big->chunk;
+    ret->count = ret->big->count;
+    return;
+  }
+  struct tide_block *block = (struct tide_block *)ent->log;
+  if (!block->n) return;
+  ret->one = (struct tide_chunk){.block = block, .last_ms = tide_block_time(kind, block, block->n - 1u)};
+  ret->count = 1;
+}
+
+struct tide_at tide_view_after(const struct tide_view *view, int64_t ms) {
+  uint32_t lo = 0, n = view->count;
+  if (n && view->chunk[n - 1].last_ms <= ms) return tide_view_end(view);
+  while (n > 1) { /* the first chunk whose last event is after ms; small logs have one */
+    uint32_t half = n / 2;
+    if (view->chunk[lo + half - 1].last_ms <= ms) lo += half, n -= half;
+    else n = half;
+  }
+  if (lo == view->count) return tide_view_end(view);
+  return (struct tide_at){lo, tide_block_after(view->kind, view->chunk[lo].block, ms)};
+}
+
+bool tide_view_back(const struct tide_view *view, struct tide_at *at) {
+  if (at->i) {
+    at->i--;
+    return true;
+  }
+  if (!at->chunk) return false;
+  at->chunk--;
+  at->i = view->chunk[at->chunk].block->n - 1u;
+  return true;
+}
+
+bool tide_view_find(const struct tide_view *view, int64_t time_ms, uint32_t tag, struct tide_at *ret) {
+  uint8_t column = view->kind->col_of[TIDE_COL_TAG];
+  TIDE_CHECK(column != 0xff);
+  struct tide_at at = tide_view_after(view, time_ms);
+  while (tide_view_back(view, &at)) {
+    const struct tide_block *block = view->chunk[at.chunk].block;
+    if (tide_block_time(view->kind, block, at.i) != time_ms) return false;
+    if ((uint32_t)tide_block_get(view->kind, block, column, at.i) == tag) {
+      *ret = at;
+      return true;
+    }
+  }
+  return false;
+}
+
+const struct tide_sums *tide_chunk_sums(const struct tide_kind *kind, struct tide_chunk *chunk) {
+  if (chunk->sums_valid) return chunk->sums;
+  size_t bytes = sizeof *chunk->sums + kind->pair_count * sizeof chunk->sums->pair[0];
+  if (!chunk->sums) chunk->sums = tide_alloc(bytes);
+  memset(chunk->sums, 0, bytes);
+  for (unsigned p = 0; p < kind->pair_count; p++) {
+    chunk->sums->pair[p].min = INT64_MAX;
+    chunk->sums->pair[p].max = INT64_MIN;
+  }
+  const struct tide_block *block = chunk->block;
+  for (unsigned i = 0; i < block->n; i++) {
+    uint64_t mask = tide_block_mask(kind, block, i);
+    for (unsigned bit = 0; bit < kind->bit_count; bit++) chunk->sums->count[bit] = (uint16_t)(chunk->sums->count[bit] + ((mask >> bit) & 1));
+    for (unsigned p = 0; p < kind->pair_count; p++) {
+      if (!((mask >> kind->pair[p].bit) & 1)) continue;
+      if (kind->column[kind->pair[p].column].young && !tide_block_is_young(block, i)) continue; /* nothing asks for it here any more */
+      int64_t x = tide_block_num(kind, block, kind->pair[p].column, i);
+      struct tide_pairsum *sum = &chunk->sums->pair[p];
+      sum->sum += x;
+      sum->squares += (__int128)x * x;
+      if (x < sum->min) sum->min = x;
+      if (x > sum->max) sum->max = x;
+    }
+  }
+  chunk->sums_valid = true;
+  return chunk->sums;
+}
+
+/* ---- latest bits ---- */
+
+static uint32_t map_cell(const struct tide_lastmap *map, uint64_t value) {
+  uint32_t at = (uint32_t)tide_hash64(&value, sizeof value, 0) & (map->cap - 1);
+  while (map->cell[at].value != value && map->cell[at].time_ms != INT64_MIN) at = (at + 1) & (map->cap - 1);
+  return at;
+}
+
+static struct tide_lastmap *map_new(uint32_t cap) {
+  struct tide_lastmap *map = tide_alloc(sizeof *map + cap * sizeof map->cell[0]);
+  map->cap = cap;
+  for (uint32_t i = 0; i < cap; i++) map->cell[i].time_ms = INT64_MIN;
+  return map;
+}
+
+static void map_put(struct tide_lastmap *map, uint64_t value, int64_t time_ms) {
+  uint32_t at = map_cell(map, value);
+  if (map->cell[at].time_ms == INT64_MIN) map->used++;
+  map->cell[at].value = value;
+  map->cell[at].time_ms = time_ms;
+}
+
+static void map_rebuild(const struct tide_kind *kind, struct tide_big *big, unsigned group) {
+  const struct tide_distinct *distinct = &kind->distinct[group];
+  uint32_t live = 0;
+  for (uint32_t c = 0; c < big->count; c++) {
+    const struct tide_block *block = big->chunk[c].block;
+    for (unsigned i = 0; i < block->n; i++) live += (uint32_t)((tide_block_mask(kind, block, i) >> distinct->latest) & 1);
+  }
+  uint32_t cap = 64;
+  while (cap < live * 4) cap *= 2;
+  struct tide_lastmap *map = map_new(cap);
+  bool young = kind->column[distinct->column].young;
+  for (uint32_t c = 0; c < big->count; c++) {
+    const struct tide_block *block = big->chunk[c].block;
+    for (unsigned i = young ? (unsigned)block->n - block->yn : 0; i < block->n; i++)
+      if ((tide_block_mask(kind, block, i) >> distinct->latest) & 1)
+        map_put(map, tide_block_get(kind, block, distinct->column, i), tide_block_time(kind, block, i));
+  }
+  tide_free(big->map[group]);
+  big->map[group] = map;
+}
+
+static bool is_latest(const struct tide_view *view, const struct tide_distinct *distinct, uint64_t value, struct tide_at at) {
+  const struct tide_block *block = view->chunk[at.chunk].block;
+  if (!((tide_block_mask(view->kind, block, at.i) >> distinct->latest) & 1)) return false;
+  if (view->kind->column[distinct->column].young && !tide_block_is_young(block, at.i)) return false;
+  return tide_block_get(view->kind, block, distinct->column, at.i) == value;
+}
+
+bool tide_view_latest(const struct tide_view *view, unsigned group, uint64_t value, struct tide_at *ret) {
+  const struct tide_distinct *distinct = &view->kind->distinct[group];
+  if (view->big) {
+    const struct tide_lastmap *map = view->big->map[group];
+    uint32_t cell = map_cell(map, value);
+    if (map->cell[cell].time_ms == INT64_MIN) return false;
+    struct tide_at at = tide_view_after(view, map->cell[cell].time_ms);
+    while (tide_view_back(view, &at) && tide_block_time(view->kind, view->chunk[at.chunk].block, at.i) == map->cell[cell].time_ms) {
+      if (is_latest(view, distinct, value, at)) {
+        *ret = at;
+        return true;
+      }
+    }
+    return false; /* expired, or no longer the latest */
+  }
+  struct tide_at at = tide_view_end(view);
+  while (tide_view_back(view, &at)) {
+    if (is_latest(view, distinct, value, at)) {
+      *ret = at;
+      return true;
+    }
+  }
+  return false;
+}
+
+static void flip(const struct tide_view *view, unsigned bit, struct tide_at at) {
+  struct tide_chunk *chunk = &view->chunk[at.chunk];
+  unsigned column = view->kind->col_of[TIDE_COL_MASK];
+  uint64_t mask = tide_block_get(view->kind, chunk->block, column, at.i);
+  tide_block_set(view->kind, chunk->block, column, at.i, mask ^ (UINT64_C(1) << bit));
+  chunk->sums_valid = false;
+}
+
+static void note_latest(const struct tide_view *view, unsigned group, uint64_t value, int64_t time_ms) {
+  if (!view->big) return;
+  map_put(view->big->map[group], value, time_ms);
+  if (view->big->map[group]->used * 2 > view->big->map[group]->cap) map_rebuild(view->kind, view->big, group);
+}
+
+/* ---- insertion ---- */
+
+static void chunk_note(const struct tide_kind *kind, struct tide_chunk *chunk) {
+  chunk->last_ms = tide_block_time(kind, chunk->block, chunk->block->n - 1u);
+  chunk->sums_valid = false;
+}
+
+static void big_insert_chunk(struct tide_big *big, uint32_t at, struct tide_chunk chunk) {
+  if (big->count == big->cap) {
+    big->cap = big->cap ? big->cap * 2 : 8;
+    big->chunk = tide_realloc(big->chunk, big->cap * sizeof *big->chunk);
+  }
+  memmove(big->chunk + at + 1, big->chunk + at, (big->count - at) * sizeof *big->chunk);
+  big->chunk[at] = chunk;
+  big->count++;
+}
+
+static struct tide_big *grow_big(const struct tide_kind *kind, struct tide_ent *ent) {
+  struct tide_big *big = tide_alloc(sizeof *big);
+  struct tide_chunk chunk = {.block = (struct tide_block *)ent->log};
+  chunk_note(kind, &chunk);
+  big_insert_chunk(big, 0, chunk);
+  ent->log = (uintptr_t)big | 1;
+  for (unsigned g = 0; g < kind->distinct_count; g++) map_rebuild(kind, big, g);
+  return big;
+}
+
+static void big_expire(const struct tide_kind *kind, struct tide_big *big, int64_t watermark_ms) {
+  uint32_t gone = 0;
+  while (gone + 1 < big->count && big->chunk[gone].last_ms <= watermark_ms - kind->keep_ms) {
+    tide_free(big->chunk[gone].block);
+    tide_free(big->chunk[gone].sums);
+    gone++;
+  }
+  if (gone) {
+    memmove(big->chunk, big->chunk + gone, (big->count - gone) * sizeof *big->chunk);
+    big->count -= gone;
+  }
+  for (uint32_t c = 0; c + 1 < big->count && big->chunk[c].last_ms <= watermark_ms - kind->young_ms; c++) {
+    struct tide_block **block = &big->chunk[c].block;
+    if (!(*block)->yn && !(*block)->ycap) continue;
+    tide_block_expire(kind, *block, INT64_MIN, watermark_ms - kind->young_ms);
+    tide_block_fit(kind, block);
+    big->chunk[c].sums_valid = false;
+  }
+}
+
+/* Where the row goes in a big log: a chunk with room and the index in it. */
+static struct tide_chunk *big_place(const struct tide_kind *kind, struct tide_big *big, int64_t time_ms, int64_t watermark_ms, unsigned *ret_i) {
+  struct tide_view view = {.kind = kind, .count = big->count, .chunk = big->chunk, .big = big};
+  struct tide_at at = tide_view_after(&view, time_ms);
+  if (at.chunk == big->count) at = (struct tide_at){big->count - 1, big->chunk[big->count - 1].block->n};
+  if (big->chunk[at.chunk].block->n == TIDE_BLOCK_MAX) {
+    struct tide_block *block = big->chunk[at.chunk].block;
+    if (at.chunk + 1 == big->count && at.i == block->n) { /* the usual way to grow: a fresh block at the end */
+      big_expire(kind, big, watermark_ms);
+      big_insert_chunk(big, big->count, (struct tide_chunk){0});
+      *ret_i = 0;
+      return &big->chunk[big->count - 1];
+    }
+    struct tide_chunk tail = {.block = tide_block_split(kind, block, TIDE_BLOCK_MAX / 2)};
+    chunk_note(kind, &tail);
+    chunk_note(kind, &big->chunk[at.chunk]);
+    big_insert_chunk(big, at.chunk + 1, tail);
+    if (at.i > TIDE_BLOCK_MAX / 2) at = (struct tide_at){at.chunk + 1, at.i - TIDE_BLOCK_MAX / 2};
+  }
+  *ret_i = at.i;
+  return &big->chunk[at.chunk];
+}
+
+/* Decides the latest bits of a new event before it is inserted: set in *mask; the event that loses a bit is mended at once. */
+static void latest_before_insert(const struct tide_kind *kind, const struct tide_ent *ent, struct tide_row *row, int64_t time_ms) {
+  uint8_t mask_column = kind->col_of[TIDE_COL_MASK];
+  uint64_t mask = (uint64_t)row->value[mask_column];
+  struct tide_view view;
+  tide_view_of(kind, ent, &view);
+  struct tide_at place = tide_view_after(&view, time_ms);
+  for (unsigned g = 0; g < kind->distinct_count; g++) {
+    const struct tide_distinct *distinct = &kind->distinct[g];
+    if (!((mask >> distinct->bit) & 1)) continue;
+    uint64_t value = (uint64_t)row->value[distinct->column];
+    struct tide_at holder;
+    if (tide_view_latest(&view, g, value, &holder)) {
+      if (!tide_at_less(holder, place)) continue;
+      flip(&view, distinct->latest, holder);
+    }
+    mask |= UINT64_C(1) << distinct->latest;
+  }
+  row->value[mask_column] = (int64_t)mask;
+}
+
+void tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, const struct tide_row *given, int64_t watermark_ms) {
+  struct tide_row row = *given;
+  int64_t time_ms = row.value[kind->col_of[TIDE_COL_TIME]];
+  if (kind->distinct_count) latest_before_insert(kind, ent, &row, time_ms);
+  struct tide_big *big = big_of(ent);
+  if (!big) {
+    struct tide_block *block = (struct tide_block *)ent->log;
+    /* Expiry happens at a full step of the content, not of the allocation: a log that came from a snapshot behaves the same. */
+    if (block && block->n && block->n == tide_block_capacity(block->n)) tide_block_expire(kind, block, watermark_ms - kind->keep_ms, watermark_ms - kind->young_ms);
+    if (!block || block->n < TIDE_BLOCK_MAX) {
+      tide_block_insert(kind, &block, block ? tide_block_after(kind, block, time_ms) : 0, &row);
+      ent->log = (uintptr_t)block;
+      return;
+    }
+    big = grow_big(kind, ent);
+  }
+  unsigned i;
+  struct tide_chunk *chunk = big_place(kind, big, time_ms, watermark_ms, &i);
+  tide_block_insert(kind, &chunk->block, i, &row);
+  chunk_note(kind, chunk);
+  struct tide_view view;
+  tide_view_of(kind, ent, &view);
+  uint64_t mask = (uint64_t)row.value[kind->col_of[TIDE_COL_MASK]];
+  for (unsigned g = 0; g < kind->distinct_count; g++)
+    if ((mask >> kind->distinct[g].latest) & 1) note_latest(&view, g, (uint64_t)row.value[kind->distinct[g].column], time_ms);
+}
+
+/* ---- outcomes ---- */
+
+/* The event lost its condition while it carried the latest bit: the one before it with the same value inherits. */
+static void inherit(const struct tide_view *view, unsigned group, uint64_t value, struct tide_at at) {
+  const struct tide_distinct *distinct = &view->kind->distinct[group];
+  bool young = view->kind->column[distinct->column].young;
+  while (tide_view_back(view, &at)) {
+    const struct tide_block *block = view->chunk[at.chunk].block;
+    if (young && !tide_block_is_young(block, at.i)) return;
+    if (!((tide_block_mask(view->kind, block, at.i) >> distinct->bit) & 1)) continue;
+    if (tide_block_get(view->kind, block, distinct->column, at.i) != value) continue;
+    flip(view, distinct->latest, at);
+    note_latest(view, group, value, tide_block_time(view->kind, block, at.i));
+    return;
+  }
+}
+
+void tide_ent_set_bits(const struct tide_kind *kind, struct tide_ent *ent, struct tide_at at, uint64_t dynamic) {
+  struct tide_view view;
+  tide_view_of(kind, ent, &view);
+  struct tide_chunk *chunk = &view.chunk[at.chunk];
+  uint8_t column = kind->col_of[TIDE_COL_MASK];
+  uint64_t old = tide_block_get(kind, chunk->block, column, at.i);
+  uint64_t mask = (old & ~kind->dynamic_bits) | (dynamic & kind->dynamic_bits);
+  if (mask == old) return;
+  chunk->sums_valid = false;
+  tide_block_set(kind, chunk->block, column, at.i, mask);
+  for (unsigned g = 0; g < kind->distinct_count; g++) {
+    const struct tide_distinct *distinct = &kind->distinct[g];
+    bool was = (old >> distinct->bit) & 1, is = (mask >> distinct->bit) & 1;
+    if (was == is) continue;
+    if (kind->column[distinct->column].young && !tide_block_is_young(chunk->block, at.i)) continue;
+    uint64_t value = tide_block_get(kind, chunk->block, distinct->column, at.i);
+    if (is) {
+      struct tide_at holder;
+      if (tide_view_latest(&view, g, value, &holder)) {
+        if (!tide_at_less(holder, at)) continue;
+        flip(&view, distinct->latest, holder);
+      }
+      flip(&view, distinct->latest, at);
+      note_latest(&view, g, value, tide_block_time(kind, chunk->block, at.i));
+    } else if ((old >> distinct->latest) & 1) {
+      flip(&view, distinct->latest, at);
+      inherit(&view, g, value, at);
+    }
+  }
+}
+
+void tide_ent_set_num(const struct tide_kind *kind, struct tide_ent *ent, struct tide_at at, unsigned column, int64_t value) {
+  struct tide_big *big = big_of(ent);
+  if (big) {
+    tide_block_set_num(kind, &big->chunk[at.chunk].block, column, at.i, value);
+    big->chunk[at.chunk].sums_valid = false;
+    return;
+  }
+  struct tide_block *block = (struct tide_block *)ent->log;
+  tide_block_set_num(kind, &block, column, at.i, value);
+  ent->log = (uintptr_t)block;
+}
+
+void tide_ent_release(struct tide_ent *ent) {
+  struct tide_big *big = big_of(ent);
+  if (!big) {
+    tide_free((void *)ent->log);
+  } else {
+    for (uint32_t c = 0; c < big->count; c++) {
+      tide_free(big->chunk[c].block);
+      tide_free(big->chunk[c].sums);
+    }
+    for (unsigned g = 0; g < 16; g++) tide_free(big->map[g]);
+    tide_free(big->chunk);
+    tide_free(big);
+  }
+  ent->log = 0;
+}
+
+uint64_t tide_ent_bytes(const struct tide_kind *kind, const struct tide_ent *ent) {
+  struct tide_big *big = big_of(ent);
+  if (!ent->log) return 0;
+  if (!big) return tide_block_bytes(kind, (const struct tide_block *)ent->log);
+  uint64_t bytes = sizeof *big + big->cap * sizeof *big->chunk;
+  for (uint32_t c = 0; c < big->count; c++) {
+    bytes += tide_block_bytes(kind, big->chunk[c].block);
+    if (big->chunk[c].sums) bytes += sizeof(struct tide_sums) + kind->pair_count * sizeof(struct tide_pairsum);
+  }
+  for (unsigned g = 0; g < kind->distinct_count; g++) bytes += sizeof(struct tide_lastmap) + (uint64_t)big->map[g]->cap * 16;
+  return bytes;
+}
+
+/* A log on disk: number of blocks * 2 + (1 if big), then the blocks. An emptied small block is saved as none. */
+void tide_ent_save(const struct tide_kind *kind, const struct tide_ent *ent, struct tide_buf *out) {
+  struct tide_view view;
+  tide_view_of(kind, ent, &view);
+  tide_put_varint(out, (uint64_t)view.count * 2 + (view.big ? 1 : 0));
+  for (uint32_t c = 0; c < view.count; c++) tide_block_save(kind, view.chunk[c].block, out);
+}
+
+bool tide_ent_load(const struct tide_kind *kind, struct tide_ent *ent, struct tide_reader *reader) {
+  uint64_t head = tide_get_varint(reader);
+  uint64_t count = head / 2;
+  if (reader->bad || (!(head & 1) && count > 1) || ((head & 1) && !count)) return false;
+  ent->log = 0;
+  if (!count) return true;
+  struct tide_block *block = tide_block_load(kind, reader);
+  if (!block) return false;
+  ent->log = (uintptr_t)block;
+  if (!(head & 1)) return true;
+  struct tide_big *big = grow_big(kind, ent);
+  while (big->count < count) {
+    struct tide_chunk chunk = {.block = tide_block_load(kind, reader)};
+    if (!chunk.block) break;
+    chunk_note(kind, &chunk);
+    if (tide_block_time(kind, chunk.block, 0) < big->chunk[big->count - 1].last_ms) reader->bad = true;
+    big_insert_chunk(big, big->count, chunk);
+    if (reader->bad) break;
+  }
+  if (big->count < count || reader->bad) {
+    tide_ent_release(ent);
+    return false;
+  }
+  for (unsigned g = 0; g < kind->distinct_count; g++) map_rebuild(kind, big, g);
+  return true;
+}

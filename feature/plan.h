@@ -1,0 +1,160 @@
+/* The plan: a feature file compiled for speed.
+ *
+ * Conditions. Every `where` (with its kind filter and the "operand is there" test of its aggregation) becomes one global condition; the
+ * truth of all of them for one event is one 64-bit word, computed once per event whatever the number of entities. Each entity kind stores
+ * the bits it needs, so a window is a range of events and a mask bit.
+ *
+ * Outcomes change events after the fact. A condition that reads an outcome column is *dynamic*: its parts that do not are evaluated once and kept
+ * as atoms (two bits each: true, false; neither is unknown) beside the event in the primary entity. So an outcome can re-evaluate every dynamic
+ * condition from what the primary keeps, and hands the new bits to the other entities of the event.
+ *
+ * Columns. What an entity kind must keep of an event is derived from its features, each column with the time it can still be asked for.
+ * Columns that die much earlier than their event live in a second, shorter strip of the block (block.h). */
+#ifndef TIDE_PLAN_H
+#define TIDE_PLAN_H
+
+#include "feature/settings.h"
+#include "feature/spec.h"
+
+#define TIDE_CONDS_MAX 64
+#define TIDE_COLUMNS_MAX 48
+#define TIDE_EDGES_MAX 64
+#define TIDE_ATOMS_MAX 32     /* conditions beside outcome columns */
+#define TIDE_RESIDUALS_MAX 8  /* fields compared with outcome columns */
+#define TIDE_DYNENV (TIDE_DYN_COUNT + TIDE_ATOMS_MAX + TIDE_RESIDUALS_MAX) /* what dynexpr reads: env->dyn */
+#define TIDE_NULL_NUM INT64_MIN /* a missing number or amount in a column */
+
+/* What must be there for an event to satisfy a condition, besides its expression. */
+enum tide_needs { TIDE_NEEDS_NOTHING, TIDE_NEEDS_FIELD, TIDE_NEEDS_AMOUNT, TIDE_NEEDS_REQUESTED, TIDE_NEEDS_ENTITY, TIDE_NEEDS_PLACE };
+
+struct tide_cond {
+  const struct tide_expr *expr;    /* kind filter and where; NULL: every event */
+  const struct tide_expr *dynexpr; /* dynamic: the same over outcome columns, atoms and residual fields */
+  uint8_t needs;                   /* enum tide_needs */
+  uint32_t needs_ref;              /* field or entity */
+  bool dynamic;
+};
+
+enum tide_column_what {
+  TIDE_COL_TIME, TIDE_COL_MASK, TIDE_COL_TAG,
+  TIDE_COL_AMOUNT, TIDE_COL_REQUESTED, /* minor units of the counting currency */
+  TIDE_COL_NUMBER,                     /* ref: field; int64 */
+  TIDE_COL_CODE,                       /* ref: field; text code, or 0/1 + 1 of a bool */
+  TIDE_COL_ENTITY,                     /* ref: entity; its code */
+  TIDE_COL_LAT, TIDE_COL_LON,          /* scaled numbers as int64 */
+  /* primary only */
+  TIDE_COL_ID,                         /* hash of the identity */
+  TIDE_COL_DYN,                        /* packed outcome columns, 16 bits */
+  TIDE_COL_REASON,                     /* text code of the reason */
+  TIDE_COL_ATOMS,                      /* two bits per atom */
+  TIDE_COL_RESIDUAL,                   /* ref: index into plan->residual; 64 bits of the value */
+  TIDE_COL_REF,                        /* ref: entity; where else the event is counted */
+  TIDE_COL_FP_AMOUNT, TIDE_COL_FP_MERCHANT, /* duplicates: amount and currency as sent; merchant */
+  TIDE_COL_EPOCH, TIDE_COL_SEQ,        /* position of the first answer */
+  TIDE_COL_VERDICT, TIDE_COL_VERDICT2, TIDE_COL_TRUTH /* the first answer */
+};
+
+struct tide_column {
+  uint8_t what;       /* enum tide_column_what */
+  bool young;         /* lives in the shorter strip */
+  bool narrowable;    /* 4 bytes in a narrow block, 8 in a wide one */
+  uint8_t width[2];   /* bytes in a narrow [0] and a wide [1] block: 1, 2, 4 or 8 */
+  uint16_t before[2]; /* bytes of the columns before it, per event of its strip */
+  uint32_t ref;
+  int64_t keep_ms;    /* how far behind the watermark it can be asked for */
+};
+
+/* One distinct pair of window edges of a kind. */
+struct tide_edge { int64_t delayed_ms, window_ms, hop_ms, inner_ms; };
+
+/* A distinct group: for each value of a column the latest event that satisfies a bit carries the latest bit. */
+struct tide_distinct { uint8_t column, bit, latest; };
+
+/* A sum that large entities cache per block: a bit and a number column. */
+struct tide_pair { uint8_t bit, column; };
+#define TIDE_PAIRS_MAX 32
+
+/* How to compute one slot. */
+struct tide_step {
+  uint32_t slot;
+  uint8_t agg;         /* enum tide_agg */
+  uint8_t bit;         /* local bit of the main condition */
+  uint8_t bit2;        /* RATE: the denominator; STREAK: the walk */
+  uint8_t latest;      /* DISTINCT: its latest bit */
+  uint8_t column;      /* operand's column index in the kind, 0xff none */
+  uint8_t column2;     /* DISTANCE, SPEED: longitude */
+  uint8_t pair;        /* SUM, MEAN, STDDEV, MIN, MAX: index into kind->pair */
+  uint8_t edge;        /* index into kind->edge, 0xff without window */
+  bool with_current;
+  bool chained;        /* same feature as the step before, longer window: go on from its accumulator */
+  bool money;
+  uint32_t cap;
+  uint32_t group;
+  uint32_t operand_field; /* field or entity of the operand, for the current event's value */
+  uint8_t of;             /* enum tide_operand */
+  double scale;           /* divisor to major units or field decimals */
+  int64_t inner_ms;
+  int64_t keep_ms;        /* its columns answer back to watermark - keep; a window that begins before is too late */
+};
+
+struct tide_kind {
+  uint32_t entity;
+  bool primary, has_first, has_code, has_dynamic;
+  uint8_t bit_count;                   /* conditions and latest bits */
+  uint8_t cond_count;
+  uint8_t cond[TIDE_CONDS_MAX];        /* local bit -> global condition */
+  uint64_t dynamic_bits;               /* local bits of dynamic conditions */
+  uint64_t score_bit;                  /* global bit of the plain kind filter, for first seen */
+  struct tide_distinct distinct[16];
+  uint8_t distinct_count;
+  struct tide_pair pair[TIDE_PAIRS_MAX];
+  uint8_t pair_count;
+  struct tide_column column[TIDE_COLUMNS_MAX];
+  uint8_t column_count;
+  uint8_t col_of[32];                  /* column index by enum tide_column_what for those that occur once; 0xff none */
+  uint8_t ref_col[TIDE_ENTITIES_MAX];  /* primary: column of the reference to an entity */
+  uint16_t row[2], young_row[2];       /* bytes per event in each strip, narrow and wide */
+  int64_t span_ms;                     /* longest reach: values are defined back to watermark - span - grace */
+  int64_t keep_ms;                     /* events are kept back to watermark - keep (>= span + grace) */
+  int64_t young_ms;                    /* the young strip back to watermark - young */
+  struct tide_edge edge[TIDE_EDGES_MAX];
+  uint8_t edge_count;
+  struct tide_step *step;
+  uint32_t step_count;
+  uint64_t max_entities;
+  int64_t forget_ms;
+};
+
+struct tide_plan {
+  const struct tide_spec *spec; /* borrowed */
+  struct tide_settings settings;
+  struct tide_arena arena;
+  struct tide_cond cond[TIDE_CONDS_MAX];
+  uint32_t cond_count;
+  uint64_t cond_dynamic;        /* global bits of dynamic conditions */
+  uint32_t score_cond;          /* global condition of the plain kind filter */
+  const struct tide_expr **atom; /* conditions evaluated once per event */
+  uint32_t atom_count;
+  uint32_t *residual;           /* fields whose value dynamic conditions read */
+  uint32_t residual_count;
+  bool reads_reason;
+  int64_t outcome_ms;            /* outcomes find events newer than watermark - this (ruling 26) */
+  struct tide_kind kind[TIDE_ENTITIES_MAX]; /* by spec->entity index */
+};
+
+/* Compiles. The plan borrows spec. Errors: CONFIG with the feature concerned when a bound is exceeded. */
+enum tide_err tide_plan_new(const struct tide_spec *spec, const struct tide_settings *settings, struct tide_plan **ret, struct tide_error *error)
+    TIDE_WARN_UNUSED;
+void tide_plan_free(struct tide_plan *plan);
+
+/* Average bytes per event in a kind when its events are spread evenly over its retention (young columns weigh less), without headers. */
+double tide_plan_event_bytes(const struct tide_plan *plan, uint32_t entity);
+
+/* Local mask of a kind from the global word. */
+static inline uint64_t tide_kind_mask(const struct tide_kind *kind, uint64_t conds) {
+  uint64_t mask = 0;
+  for (unsigned bit = 0; bit < kind->cond_count; bit++) mask |= ((conds >> kind->cond[bit]) & 1) << bit;
+  return mask;
+}
+
+#endif

@@ -1,0 +1,71 @@
+/* The state of all entities, and the event being judged against it.
+ *
+ * A tide_txn is one event resolved under the plan: its values, its keys, the truth of every condition. tide_vector_eval reads the state, tide_state_insert
+ * changes it: first all features, then the insertion, so an event never counts itself by accident. */
+#ifndef TIDE_STATE_H
+#define TIDE_STATE_H
+
+#include "feature/record.h"
+#include "feature/window.h"
+
+struct tide_txn {
+  const struct tide_record *record;
+  int64_t time_ms;
+  int64_t requested, amount_now;              /* counting currency, minor units; TIDE_NULL_NUM when missing */
+  uint64_t conds;                             /* truth of plan->cond as the event comes in */
+  struct tide_value field[TIDE_FIELDS_MAX];
+  struct tide_value dyn[TIDE_DYNENV];         /* outcome columns, atoms, residual fields */
+  struct tide_u128 key[TIDE_ENTITIES_MAX], alt[TIDE_ENTITIES_MAX]; /* alt: under the previous secret key; zero if none */
+  bool has_key[TIDE_ENTITIES_MAX];
+  uint32_t number[TIDE_ENTITIES_MAX];         /* entity, or TIDE_NO_ENTITY */
+};
+
+struct tide_state {
+  const struct tide_plan *plan;  /* borrowed */
+  struct tide_store store[TIDE_ENTITIES_MAX];
+  int64_t watermark_ms;          /* INT64_MIN before any event */
+  int64_t history_from_ms;       /* TIDE_HISTORY_FIRST until known */
+  struct tide_valueset scratch;
+};
+
+void tide_state_init(struct tide_state *state, const struct tide_plan *plan);
+void tide_state_release(struct tide_state *state);
+
+/* Resolves fields and keys of a record (event, outcome, list): txn->field, key, has_key. number is not looked up. */
+void tide_txn_resolve(const struct tide_plan *plan, const struct tide_record *record, struct tide_txn *txn);
+/* Sets amounts and evaluates all conditions for a pending event. `requested` in the counting currency or TIDE_NULL_NUM. */
+void tide_txn_conditions(const struct tide_plan *plan, struct tide_txn *txn, int64_t requested);
+/* Evaluates the dynamic conditions again after dyn changed; the others keep their bits. amount TIDE_NULL_NUM: missing. */
+uint64_t tide_txn_dynamic(const struct tide_plan *plan, const struct tide_value *dyn, uint64_t conds);
+/* The outcome columns as values, from their packed form (TIDE_COL_DYN). */
+void tide_dyn_values(const struct tide_plan *plan, uint16_t packed, uint64_t reason, int64_t amount_now, struct tide_value *ret_dyn);
+
+/* Looks up the entities of the event; moves those found under a previous secret key. */
+void tide_state_lookup(struct tide_state *state, struct tide_txn *txn);
+
+/* All features of the event as the state stands: ret[spec->slot_count]. */
+void tide_vector_eval(struct tide_state *state, const struct tide_txn *txn, struct tide_value *ret);
+
+/* What the primary keeps of an event beyond its features. */
+struct tide_memory {
+  uint64_t id;           /* hash of the identity */
+  uint64_t fp_amount, fp_merchant;
+  uint64_t epoch, seq;   /* of the first answer */
+  uint64_t verdict, verdict2, truth;
+  uint32_t tag;          /* running number of the event, unique among those that share a time and an entity */
+  bool uncounted;        /* an incremental authorization: remembered, counted nowhere */
+};
+/* Inserts the event in all its entities (makes them where there is room). An uncounted one only in the primary, with no bits. */
+void tide_state_insert(struct tide_state *state, struct tide_txn *txn, const struct tide_memory *memory);
+
+/* Features of every kind that were dropped for want of room are metered here. */
+bool tide_txn_capacity(const struct tide_state *state, const struct tide_txn *txn, uint32_t entity);
+
+/* Packed outcome columns. */
+#define TIDE_DYN_UNCOUNTED 0x8000u
+uint16_t tide_dyn_pack(uint8_t result, uint8_t reversed, uint8_t refunded, uint8_t disputed, uint8_t label);
+
+/* Applies a set of outcome columns to the event at `at` of the primary entity `number` and to all its other entities. */
+void tide_state_outcome(struct tide_state *state, uint32_t number, struct tide_at at, const struct tide_outcome *outcome, int64_t amount_now, bool sets_amount);
+
+#endif

@@ -1,0 +1,282 @@
+/* All features of one event as the state stands (rulings 7-21 of README.md).
+ *
+ * Per entity: find the log, turn each distinct pair of window edges into places in it, then run the steps. Windows of one feature follow each other
+ * from short to long and share an accumulator, so the cost is that of the longest one. A value is judged in a fixed order: key missing, entity not
+ * admitted, window begins before retention, window begins before history, then the number itself. */
+#include <math.h>
+
+#include "base/num.h"
+#include "feature/state.h"
+
+struct place { struct tide_at from, to; int64_t left_ms, right_ms; };
+
+static int64_t floor_to(int64_t ms, int64_t hop_ms) {
+  int64_t rest = ms % hop_ms;
+  return ms - (rest < 0 ? rest + hop_ms : rest);
+}
+
+static struct place find_place(const struct tide_view *view, const struct tide_edge *edge, int64_t t_ms) {
+  struct place place;
+  place.right_ms = t_ms - edge->delayed_ms;
+  place.left_ms = place.right_ms - edge->window_ms - edge->inner_ms;
+  if (edge->hop_ms) place.left_ms = floor_to(place.left_ms, edge->hop_ms);
+  place.from = tide_view_after(view, place.left_ms);
+  place.to = tide_view_after(view, place.right_ms);
+  return place;
+}
+
+/* The current event's operand as the column would hold it; false when it is missing. */
+static bool current_operand(const struct tide_state *state, const struct tide_txn *txn, const struct tide_step *step, int64_t *ret) {
+  switch ((enum tide_operand)step->of) {
+    case TIDE_OF_NONE: return false;
+    case TIDE_OF_AMOUNT: *ret = txn->amount_now; return *ret != TIDE_NULL_NUM;
+    case TIDE_OF_REQUESTED: *ret = txn->requested; return *ret != TIDE_NULL_NUM;
+    case TIDE_OF_ENTITY: {
+      uint32_t e = step->operand_field, number = txn->number[e];
+      if (!txn->has_key[e]) return false;
+      *ret = (int64_t)(number == TIDE_NO_ENTITY ? tide_key_code(txn->key[e]) : tide_store_code(&state->store[e], number));
+      return true;
+    }
+    case TIDE_OF_FIELD: {
+      const struct tide_value *value = &txn->field[step->operand_field];
+      if (value->type == TIDE_V_NULL) return false;
+      uint8_t type = state->plan->spec->field[step->operand_field].type;
+      if (type == TIDE_F_NUMBER || type == TIDE_F_TIME) *ret = txn->record->field[step->operand_field].num;
+      else *ret = value->type == TIDE_V_TEXT ? (int64_t)value->code : 1 + value->yes;
+      return true;
+    }
+  }
+  return false;
+}
+
+struct judge {
+  struct tide_state *state;
+  const struct tide_txn *txn;
+  const struct tide_kind *kind;
+  struct tide_view view;
+  struct tide_at horizon, now; /* visible events before e: [horizon, now) */
+};
+
+static struct tide_value empty(void) { return tide_null(TIDE_S_empty, TIDE_C_empty); }
+static bool current_satisfies(const struct judge *judge, uint8_t bit) { return (judge->txn->conds >> judge->kind->cond[bit]) & 1; }
+
+static struct tide_value distinct_value(const struct judge *judge, const struct tide_step *step, const struct place *place, struct tide_acc *acc,
+                                        struct tide_at chained_to) {
+  struct tide_view view = judge->view;
+  int64_t current = 0;
+  bool with = step->with_current && current_satisfies(judge, step->bit) && current_operand(judge->state, judge->txn, step, &current);
+  uint64_t n;
+  if (tide_at_eq(place->to, tide_view_end(&judge->view))) {
+    tide_window_add(&judge->view, step, place->from, chained_to, acc);
+    n = acc->count;
+    unsigned group = step->latest - judge->kind->cond_count;
+    struct tide_at holder;
+    if (with && !(tide_view_latest(&view, group, (uint64_t)current, &holder) && !tide_at_less(holder, place->from))) n++;
+  } else { /* the window ends before the log does: its latest bits say nothing, so count again */
+    struct tide_valueset *set = &judge->state->scratch;
+    tide_valueset_clear(set);
+    tide_window_values(&judge->view, step, place->from, place->to, set);
+    n = set->used;
+    if (with && (set->cap == 0 || tide_valueset_add(set, (uint64_t)current))) n = set->cap ? set->used : 1;
+  }
+  struct tide_value value = tide_num((double)n);
+  if (step->cap && n > step->cap) {
+    value = tide_num((double)step->cap);
+    value.state = TIDE_S_saturated;
+    value.cause = TIDE_C_saturated;
+  }
+  return value;
+}
+
+static struct tide_value stddev_value(const struct tide_step *step, const struct tide_acc *acc) {
+  if (acc->count < 2) return empty();
+  __int128 n = (__int128)acc->count, a, b, numerator;
+  double top;
+  if (__builtin_mul_overflow(n, acc->squares, &a) || __builtin_mul_overflow(acc->sum, acc->sum, &b) || __builtin_sub_overflow(a, b, &numerator))
+    top = (double)n * (double)acc->squares - (double)acc->sum * (double)acc->sum; /* beyond 10^7 events of 10^12 minor units */
+  else top = (double)numerator;
+  if (top < 0) top = 0;
+  return tide_num(sqrt(top / ((double)n * (double)(n - 1))) / step->scale);
+}
+
+static struct tide_value sum_value(const struct judge *judge, const struct tide_step *step, const struct tide_acc *sofar) {
+  struct tide_acc acc = *sofar;
+  int64_t x;
+  if (step->with_current && current_satisfies(judge, step->bit) && current_operand(judge->state, judge->txn, step, &x)) tide_window_add_one(&acc, x);
+  switch ((enum tide_agg)step->agg) {
+    case TIDE_AGG_SUM: return tide_num((double)acc.sum / step->scale);
+    case TIDE_AGG_MEAN: return acc.count ? tide_num((double)acc.sum / ((double)acc.count * step->scale)) : empty();
+    case TIDE_AGG_STDDEV: return stddev_value(step, &acc);
+    case TIDE_AGG_MIN: return acc.count ? tide_num((double)acc.min / step->scale) : empty();
+    case TIDE_AGG_MAX: return acc.count ? tide_num((double)acc.max / step->scale) : empty();
+    default: TIDE_CHECK(!"sum"); return empty();
+  }
+}
+
+static struct tide_value window_value(const struct judge *judge, const struct tide_step *step, const struct place *place, struct tide_acc *acc,
+                                      struct tide_at chained_to) {
+  switch ((enum tide_agg)step->agg) {
+    case TIDE_AGG_COUNT:
+      tide_window_add(&judge->view, step, place->from, chained_to, acc);
+      return tide_num((double)(acc->count + (step->with_current && current_satisfies(judge, step->bit))));
+    case TIDE_AGG_RATE: {
+      tide_window_add(&judge->view, step, place->from, chained_to, acc);
+      uint64_t n = acc->count2 + (step->with_current && current_satisfies(judge, step->bit2));
+      uint64_t hits = acc->count + (step->with_current && current_satisfies(judge, step->bit));
+      return n ? tide_num((double)hits / (double)n) : empty();
+    }
+    case TIDE_AGG_DISTINCT: return distinct_value(judge, step, place, acc, chained_to);
+    case TIDE_AGG_APPROX_DISTINCT: {
+      int64_t current;
+      bool with = step->with_current && current_satisfies(judge, step->bit) && current_operand(judge->state, judge->txn, step, &current);
+      return tide_num(tide_window_approx(&judge->view, step, place->from, place->to, with ? &current : NULL));
+    }
+    case TIDE_AGG_MAX_COUNT:
+      return tide_num((double)tide_window_max_count(&judge->view, step, place->from, place->to, place->right_ms,
+                                                    place->right_ms - place->left_ms - step->inner_ms,
+                                                    step->with_current && current_satisfies(judge, step->bit)));
+    case TIDE_AGG_STREAK: return tide_num((double)tide_window_streak(&judge->view, step, place->from, place->to));
+    default:
+      tide_window_add(&judge->view, step, place->from, chained_to, acc);
+      return sum_value(judge, step, acc);
+  }
+}
+
+#define EARTH_RADIUS_KM 6371.0088 /* mean radius R1, Moritz 2000 */
+
+/* Haversine (Sinnott 1984), rounded to 1 m so that math libraries agree. Degrees in, km out. */
+static double haversine_km(double lat1, double lon1, double lat2, double lon2) {
+  const double radian = 3.14159265358979323846 / 180.0;
+  double s = sin((lat2 - lat1) * radian / 2), t = sin((lon2 - lon1) * radian / 2);
+  double h = s * s + cos(lat1 * radian) * cos(lat2 * radian) * t * t;
+  double km = 2 * EARTH_RADIUS_KM * asin(h >= 1 ? 1 : sqrt(h));
+  return round(km * 1000) / 1000;
+}
+
+static struct tide_value place_value(const struct judge *judge, const struct tide_step *step, const struct tide_block *block, unsigned i) {
+  const struct tide_spec *spec = judge->state->plan->spec;
+  double lat_scale = (double)tide_pow10[spec->field[spec->f_lat].decimals], lon_scale = (double)tide_pow10[spec->field[spec->f_lon].decimals];
+  double lat = (double)(int32_t)(uint32_t)tide_block_get(judge->kind, block, step->column, i) / lat_scale;
+  double lon = (double)(int32_t)(uint32_t)tide_block_get(judge->kind, block, step->column2, i) / lon_scale;
+  double km = haversine_km(lat, lon, judge->txn->field[spec->f_lat].num, judge->txn->field[spec->f_lon].num);
+  if (step->agg == TIDE_AGG_DISTANCE) return tide_num(km);
+  int64_t dt_ms = judge->txn->time_ms - tide_block_time(judge->kind, block, i);
+  return tide_num(km / ((double)(dt_ms < 1000 ? 1000 : dt_ms) / 3600000.0));
+}
+
+static struct tide_value column_to_value(const struct judge *judge, const struct tide_step *step, const struct tide_block *block, unsigned i) {
+  const struct tide_column *column = &judge->kind->column[step->column];
+  if (column->what == TIDE_COL_CODE || column->what == TIDE_COL_ENTITY) {
+    uint64_t code = tide_block_get(judge->kind, block, step->column, i);
+    bool boolean = column->what == TIDE_COL_CODE && judge->state->plan->spec->field[column->ref].type == TIDE_F_BOOL;
+    if (!boolean) return tide_text(code);
+    return code ? tide_num((double)(code - 1)) : tide_null(TIDE_S_absent, TIDE_C_absent);
+  }
+  int64_t num = tide_block_num(judge->kind, block, step->column, i);
+  return num == TIDE_NULL_NUM ? tide_null(TIDE_S_absent, TIDE_C_absent) : tide_num((double)num / step->scale);
+}
+
+static struct tide_value changed_value(const struct judge *judge, const struct tide_step *step, const struct tide_block *block, unsigned i) {
+  const struct tide_column *column = &judge->kind->column[step->column];
+  int64_t current, old;
+  if (!current_operand(judge->state, judge->txn, step, &current)) return tide_null(TIDE_S_absent, TIDE_C_absent);
+  if (column->what == TIDE_COL_CODE || column->what == TIDE_COL_ENTITY) {
+    old = (int64_t)tide_block_get(judge->kind, block, step->column, i);
+    if (!old) return tide_null(TIDE_S_absent, TIDE_C_absent);
+  } else {
+    old = tide_block_num(judge->kind, block, step->column, i);
+    if (old == TIDE_NULL_NUM) return tide_null(TIDE_S_absent, TIDE_C_absent);
+  }
+  return tide_num(old != current);
+}
+
+static struct tide_value first_value(const struct judge *judge, const struct tide_step *step) {
+  const struct tide_txn *txn = judge->txn;
+  uint32_t number = txn->number[judge->kind->entity];
+  bool seen = false;
+  int64_t first_ms = 0;
+  if (number != TIDE_NO_ENTITY) {
+    const struct tide_first *first = tide_store_first(&judge->state->store[judge->kind->entity], number);
+    first_ms = first->first_ms;
+    seen = first_ms <= txn->time_ms && first->last_ms > judge->state->watermark_ms - judge->kind->forget_ms;
+  }
+  if (step->agg == TIDE_AGG_NEW) return tide_num(!seen);
+  return seen ? tide_num((double)(txn->time_ms - first_ms) / 1000.0) : empty();
+}
+
+static struct tide_value previous_value(const struct judge *judge, const struct tide_step *step) {
+  const struct tide_spec *spec = judge->state->plan->spec;
+  bool wants_place = step->agg == TIDE_AGG_DISTANCE || step->agg == TIDE_AGG_SPEED;
+  if (wants_place && (judge->txn->field[spec->f_lat].type == TIDE_V_NULL || judge->txn->field[spec->f_lon].type == TIDE_V_NULL))
+    return tide_null(TIDE_S_absent, TIDE_C_absent);
+  struct tide_at at;
+  if (!tide_window_previous(&judge->view, step, judge->horizon, judge->now, &at)) return empty();
+  const struct tide_block *block = judge->view.chunk[at.chunk].block;
+  switch ((enum tide_agg)step->agg) {
+    case TIDE_AGG_SINCE_PREVIOUS: return tide_num((double)(judge->txn->time_ms - tide_block_time(judge->kind, block, at.i)) / 1000.0);
+    case TIDE_AGG_LAST: return column_to_value(judge, step, block, at.i);
+    case TIDE_AGG_CHANGED: return changed_value(judge, step, block, at.i);
+    default: return place_value(judge, step, block, at.i);
+  }
+}
+
+static struct tide_value warm(const struct tide_group *group, struct tide_value value) {
+  if (group->warming == TIDE_STALE_DEFAULT) {
+    value = tide_num(group->warming_default);
+    value.state = TIDE_S_defaulted;
+  } else {
+    value.state = TIDE_S_warming;
+    if (group->warming == TIDE_STALE_MARK && value.type == TIDE_V_NULL) return value; /* keeps its own cause */
+    value.unknown = group->warming == TIDE_STALE_FALLBACK;
+  }
+  value.cause = TIDE_C_warming;
+  return value;
+}
+
+static void eval_kind(struct tide_state *state, const struct tide_txn *txn, uint32_t e, struct tide_value *ret) {
+  const struct tide_kind *kind = &state->plan->kind[e];
+  if (!txn->has_key[e]) {
+    for (uint32_t s = 0; s < kind->step_count; s++) ret[kind->step[s].slot] = tide_null(TIDE_S_absent, TIDE_C_absent);
+    return;
+  }
+  if (tide_txn_capacity(state, txn, e)) {
+    struct tide_value value = tide_null(TIDE_S_absent, TIDE_C_capacity);
+    value.unknown = true;
+    for (uint32_t s = 0; s < kind->step_count; s++) ret[kind->step[s].slot] = value;
+    return;
+  }
+  struct judge judge = {.state = state, .txn = txn, .kind = kind};
+  tide_view_of(kind, txn->number[e] == TIDE_NO_ENTITY ? NULL : tide_store_ent(&state->store[e], txn->number[e]), &judge.view);
+  judge.horizon = tide_view_after(&judge.view, state->watermark_ms - kind->span_ms - state->plan->settings.grace_ms);
+  judge.now = tide_view_after(&judge.view, txn->time_ms);
+  struct place place[TIDE_EDGES_MAX];
+  for (unsigned i = 0; i < kind->edge_count; i++) place[i] = find_place(&judge.view, &kind->edge[i], txn->time_ms);
+  struct tide_acc acc = TIDE_ACC_EMPTY;
+  struct tide_at done = {0, 0};
+  for (uint32_t s = 0; s < kind->step_count; s++) {
+    const struct tide_step *step = &kind->step[s];
+    struct tide_value *value = &ret[step->slot];
+    if (step->edge == 0xff) {
+      bool first = step->agg == TIDE_AGG_SINCE_FIRST || step->agg == TIDE_AGG_NEW;
+      *value = first ? first_value(&judge, step) : previous_value(&judge, step);
+      continue;
+    }
+    const struct place *at = &place[step->edge];
+    if (!step->chained) {
+      acc = TIDE_ACC_EMPTY;
+      done = at->to;
+    }
+    if (at->left_ms < state->watermark_ms - step->keep_ms) {
+      *value = tide_null(TIDE_S_stale, TIDE_C_too_late);
+      value->unknown = true;
+      continue; /* longer windows of the feature are too late as well */
+    }
+    *value = window_value(&judge, step, at, &acc, done);
+    done = at->from;
+    if (at->left_ms < state->history_from_ms) *value = warm(&state->plan->spec->group[step->group], *value);
+  }
+}
+
+void tide_vector_eval(struct tide_state *state, const struct tide_txn *txn, struct tide_value *ret) {
+  for (uint32_t e = 0; e < state->plan->spec->entity_count; e++) eval_kind(state, txn, e, ret);
+}

@@ -1,0 +1,62 @@
+# Mistakes end with the documented exit code and a sentence that says what to do.
+. tests/e2e/tap.sh
+
+"$tide" generate --seed 7 --transactions 50 --output "$tmp/log.jsonl" 2>/dev/null
+replay="$tide replay --features $features --dev-key"
+
+exits 2 "no verb" "$tide"
+exits 2 "unknown verb" "$tide" rplay
+says "the nearest verb is suggested" 'did you mean replay'
+exits 2 "unknown option" "$tide" replay --featurs x
+says "the nearest option is suggested" 'did you mean --features'
+exits 2 "required option missing" "$tide" replay --features "$features"
+says "it is named" '--input'
+exits 2 "option without its value" "$tide" replay --features "$features" --input
+exits 2 "an option is not a value" "$tide" replay --features --input x
+exits 2 "an option twice" $replay --input a --output b --output c
+exits 2 "a number out of range" $replay --input "$tmp/log.jsonl" --batch 0
+exits 2 "not a duration" $replay --input "$tmp/log.jsonl" --lateness soon
+exits 2 "not a choice" $replay --input "$tmp/log.jsonl" --format xml
+exits 2 "a switch with a value" $replay --input "$tmp/log.jsonl" --json=yes
+exits 2 "an argument too many" $replay --input "$tmp/log.jsonl" extra
+exits 2 "a group alone" "$tide" features
+exits 2 "a group with an unknown word" "$tide" features chek
+exits 2 "journal of an unknown kind" $replay --input "$tmp/log.jsonl" --journal disk:/tmp
+exits 2 "two keys" $replay --input "$tmp/log.jsonl" --key-file "$tmp/k"
+exits 3 "no key for secret fields" "$tide" replay --features "$features" --input "$tmp/log.jsonl"
+says "the ways to give one are named" 'TIDEMARK_HASH_KEY'
+exits 3 "lateness above duplicates-for" $replay --input "$tmp/log.jsonl" --lateness 8d
+exits 3 "unknown shape" $replay --input "$tmp/log.jsonl" --input-shape nowhere
+
+sed 's/count over/cuont over/' "$features" >"$tmp/typo.yaml"
+exits 3 "a mistake in the feature file" "$tide" features check "$tmp/typo.yaml"
+says "with line and column" 'typo.yaml:[0-9]+:[0-9]+: '
+sed 's/rule: V01/rule: V99/' "$features" >"$tmp/failing.yaml"
+exits 1 "a failing test in the feature file" "$tide" features check "$tmp/failing.yaml"
+check "it says what came" grep -q 'expected V99' "$out"
+exits 0 "the shipped feature file passes its tests" "$tide" features check "$features"
+exits 0 "describe" "$tide" features describe "$features"
+
+exits 4 "input that is not there" $replay --input "$tmp/nowhere.jsonl"
+exits 4 "output that cannot be written" $replay --input "$tmp/log.jsonl" --output "$tmp/no/such/dir/out"
+exits 4 "a journal that is not there" "$tide" audit --journal file:"$tmp/nowhere"
+exits 4 "an unknown transaction" sh -c "$replay --input '$tmp/log.jsonl' --journal file:'$tmp/j' && '$tide' explain 1/2/3 --journal file:'$tmp/j'"
+
+exits 0 "a key is generated" "$tide" keys generate "$tmp/key"
+exits 4 "a key is never overwritten" "$tide" keys generate "$tmp/key"
+exits 0 "a good key" "$tide" keys check "$tmp/key"
+chmod 644 "$tmp/key"
+exits 1 "a key that others can read" "$tide" keys check "$tmp/key"
+exits 1 "doctor sees it too" "$tide" doctor --key-file "$tmp/key"
+chmod 600 "$tmp/key"
+exits 0 "rotate" "$tide" keys rotate "$tmp/key"
+check "the new key stands next to the old" test -s "$tmp/key.next"
+echo 1234 >"$tmp/short"
+exits 3 "a key that is too short" "$tide" keys check "$tmp/short"
+exits 0 "doctor finds nothing to fix" "$tide" doctor --features "$features" --key-file "$tmp/key" --journal file:"$tmp/j"
+
+echo '{"broken' >>"$tmp/log.jsonl"
+exits 0 "a bad message does not stop a replay" $replay --input "$tmp/log.jsonl"
+exits 1 "unless it is asked to be strict" $replay --input "$tmp/log.jsonl" --strict --rejects "$tmp/rejects"
+check "the reject names its line" grep -q '^{"line":[0-9]*,.*"reason":"syntax"' "$tmp/rejects"
+done_testing
