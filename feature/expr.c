@@ -113,7 +113,7 @@ static bool compare_num(enum tide_op op, double a, double b) {
     case TIDE_X_LE: return a <= b;
     case TIDE_X_GT: return a > b;
     case TIDE_X_GE: return a >= b;
-    default: TIDE_CHECK(!"comparison"); return false;
+    default: TIDE_NEVER("comparison"); return false;
   }
 }
 
@@ -194,7 +194,7 @@ static struct tide_value arithmetic(const struct tide_expr *expr, const struct t
     case TIDE_X_LOG1P: return a.num <= -1 ? tide_null(TIDE_S_empty, TIDE_C_empty) : number(round(log1p(a.num) * 1e9) / 1e9, a, a);
     case TIDE_X_MIN: return number(b.num < a.num ? b.num : a.num, a, b);
     case TIDE_X_MAX: return number(b.num > a.num ? b.num : a.num, a, b);
-    default: TIDE_CHECK(!"arithmetic"); return a;
+    default: TIDE_NEVER("arithmetic"); return a;
   }
 }
 
@@ -224,7 +224,7 @@ struct tide_value tide_expr_eval(const struct tide_expr *expr, const struct tide
     case TIDE_X_GE: return compare(expr, env);
     case TIDE_X_IN: return in_set(expr, env);
     case TIDE_X_IN_LIST: return in_list(expr, env);
-    case TIDE_X_ENTITY: TIDE_CHECK(!"an entity stands only under `in LIST`"); return tide_null(TIDE_S_absent, TIDE_C_absent);
+    case TIDE_X_ENTITY: TIDE_NEVER("an entity stands only under `in LIST`"); return tide_null(TIDE_S_absent, TIDE_C_absent);
     case TIDE_X_IS_EMPTY: {
       struct tide_value a = tide_expr_eval(expr->a, env);
       return tide_bool(missing(a) && a.cause == TIDE_C_empty);
@@ -256,7 +256,7 @@ struct tide_value tide_expr_eval(const struct tide_expr *expr, const struct tide
     case TIDE_X_HOUR: return tide_num(tide_zone_hour(expr->zone, env->time));
     case TIDE_X_WEEKDAY: return tide_num(tide_zone_weekday(expr->zone, env->time));
   }
-  TIDE_CHECK(!"op");
+  TIDE_NEVER("op");
   return tide_null(TIDE_S_absent, TIDE_C_absent);
 }
 

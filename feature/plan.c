@@ -145,7 +145,7 @@ static uint8_t operand_column(const struct tide_plan *plan, struct tide_kind *ki
       return column_add(kind, number ? TIDE_COL_NUMBER : TIDE_COL_CODE, feature->of_ref, 8, 8, keep_ms);
     }
   }
-  TIDE_CHECK(!"operand");
+  TIDE_NEVER("operand");
   return 0xff;
 }
 

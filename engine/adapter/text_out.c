@@ -21,7 +21,7 @@ struct tide_text_out {
   bool own_fd;
   enum form form;
   bool failed;
-  size_t len;      /* gathered in raw */
+  size_t len; /* gathered in raw */
   char *raw, *packed;
   z_stream gzip;
   ZSTD_CCtx *zstd;

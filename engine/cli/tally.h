@@ -50,6 +50,6 @@ struct tide_effects {
 void tide_tally_effects(const struct tide_tally *tally, struct tide_effects *ret);
 
 /* 128-bit hash of id tuple and primary key as the record has them; *ret_card the hash of the primary key alone (0: none). */
-struct tide_u128 tide_identity(const struct tide_spec *spec, const struct tide_record *record, uint64_t *ret_card);
+struct tide_u128 tide_tally_identity(const struct tide_spec *spec, const struct tide_record *record, uint64_t *ret_card);
 
 #endif

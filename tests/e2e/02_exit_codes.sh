@@ -1,4 +1,5 @@
 # Mistakes end with the documented exit code and a sentence that says what to do.
+# The checks are in tests/e2e/tap.sh, which prints TAP.
 . tests/e2e/tap.sh
 
 "$tide" generate --seed 7 --transactions 50 --output "$tmp/log.jsonl" 2>/dev/null
@@ -31,9 +32,9 @@ exits 3 "unknown shape" $replay --input "$tmp/log.jsonl" --input-shape nowhere
 sed 's/count over/cuont over/' "$features" >"$tmp/typo.yaml"
 exits 3 "a mistake in the feature file" "$tide" features check "$tmp/typo.yaml"
 says "with line and column" 'typo.yaml:[0-9]+:[0-9]+: '
-sed 's/rule: V01/rule: V99/' "$features" >"$tmp/failing.yaml"
+sed 's/card.streak_7d: 5/card.streak_7d: 6/' "$features" >"$tmp/failing.yaml"
 exits 1 "a failing test in the feature file" "$tide" features check "$tmp/failing.yaml"
-check "it says what came" grep -q 'expected V99' "$out"
+check "it says what came" grep -q 'expected 6' "$out"
 exits 0 "the shipped feature file passes its tests" "$tide" features check "$features"
 exits 0 "describe" "$tide" features describe "$features"
 

@@ -1,4 +1,5 @@
 # The same log gives the same bytes: on every run, from memory and file journals, from any batch of entries, plain and compressed.
+# The checks are in tests/e2e/tap.sh, which prints TAP.
 . tests/e2e/tap.sh
 
 "$tide" generate --seed 11 --transactions 4000 --duplicates 2 --out-of-order 3 --reused-ids 1 --bad 1 --late 0.5 --output "$tmp/log.jsonl" 2>/dev/null

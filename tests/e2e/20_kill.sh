@@ -24,13 +24,12 @@ while [ $killed -lt "$kills" ] && [ $round -lt $((kills * 4)) ]; do
   # Kill, go on, kill again ... and at last let it finish.
   while [ $stops -lt 4 ]; do
     stops=$((stops + 1))
-    replay "$tmp/k" "$tmp/k.rejects" "$tmp/k.journal" &
+    "$tide" replay --features "$features" --dev-key --log-level error --emit-features --batch 64 --input "$tmp/log.jsonl" --output "$tmp/k" \
+      --rejects "$tmp/k.rejects" --journal "file:$tmp/k.journal" >/dev/null 2>&1 &
     pid=$!
     random=$(((random * 1103515245 + 12345) % 2147483648))
     sleep "$(awk -v us=$((random / 16 % (span + 1))) 'BEGIN { printf "%.4f", us / 1e6 }')"
-    # The process is a child of the subshell that the function runs in; it is named by what it is and whose child it is.
-    child=$(ps -o pid= --ppid $pid | tr -d ' ')
-    if [ -n "$child" ] && kill -9 "$child" 2>/dev/null; then killed=$((killed + 1)); fi
+    if kill -9 $pid 2>/dev/null; then killed=$((killed + 1)); fi
     wait $pid 2>/dev/null
   done
   if ! replay "$tmp/k" "$tmp/k.rejects" "$tmp/k.journal"; then

@@ -215,6 +215,17 @@ static void panic_now(void) {
   TIDE_CHECK(1 + 1 == 3);
 }
 
+static void never_now(void) { TIDE_NEVER("nobody comes here"); }
+
+static void a_place_never_reached_panics_with_its_reason(void **state) {
+  (void)state;
+  struct tide_buf out = TIDE_BUF_INIT;
+  int status = stderr_of(never_now, &out);
+  assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+  assert_non_null(strstr(tide_buf_cstr(&out), "in never_now: nobody comes here"));
+  tide_buf_release(&out);
+}
+
 static void a_panic_prints_the_last_steps(void **state) {
   (void)state;
   struct tide_buf out = TIDE_BUF_INIT;
@@ -238,6 +249,7 @@ int main(void) {
       cmocka_unit_test(errors_carry_place_and_reason),
       cmocka_unit_test(log_lines_are_logfmt),
       cmocka_unit_test(a_panic_prints_the_last_steps),
+      cmocka_unit_test(a_place_never_reached_panics_with_its_reason),
   };
   return cmocka_run_group_tests_name("text", tests, NULL, NULL);
 }
