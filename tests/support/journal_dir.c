@@ -21,9 +21,7 @@ static int remove_one(const char *path, const struct stat *stat, int type, struc
   return remove(path);
 }
 
-void test_dir_remove(const char *dir) {
-  nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
+void test_dir_remove(const char *dir) { nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS); }
 
 char *test_path(const char *dir, const char *name) {
   struct tide_buf path = TIDE_BUF_INIT;
@@ -58,6 +56,4 @@ uint64_t test_entry_number(struct tide_span entry) {
   return same ? number : UINT64_MAX;
 }
 
-bool test_entry_is(struct tide_span entry, uint64_t number) {
-  return test_entry_number(entry) == number;
-}
+bool test_entry_is(struct tide_span entry, uint64_t number) { return test_entry_number(entry) == number; }
