@@ -214,7 +214,7 @@ static void disk_cut(const char *path, uint64_t *seed) {
 
 static void nothing_acknowledged_is_lost_by_power(void **state) {
   (void)state;
-  char *dir = test_dir("power");
+  char *dir = test_dir_fast("power");
   uint64_t seed = 7, cut_some = 0;
   struct tide_sys sys = tide_sys_real;
   sys.fsync = disk_sync;
