@@ -1,8 +1,8 @@
 /* Building journal entries (layout: batch.h).
  *
  * The hot path of ingestion: nothing is allocated per record and only texts are checked for room. `begin` reserves a whole entry plus the
- * largest fixed part that one record can have; a record is written behind the end, its length put in front when it is known (two bytes
- * are kept free for it, the common case), and taken back by not moving `len` if the entry grew too long. */
+ * largest fixed part that one record can have; a record is written behind the end, its length put in front when it is known, and it is
+ * taken back by not moving `len` if the entry grew too long. */
 #include "core/batch.h"
 
 #include "base/hash.h"
@@ -12,14 +12,11 @@
 enum {
   /* common 40, presence 8, 64 fields of at most 1 + 32, outcome 40: what a record takes without its texts */
   RECORD_FIXED_MAX = 4096,
-  RECORD_HEAD = 2,    /* type, flags */
-  LENGTH_GUESS = 2    /* bytes kept free for the length */
+  RECORD_HEAD = TIDE_RECORD_HEAD_BYTES
 };
 static const size_t payload_end_max = TIDE_ENTRY_MAX - TIDE_ENTRY_CRC_BYTES;
 
-static uint8_t *base_of(const struct tide_batch *batch) {
-  return (uint8_t *)batch->out->ptr;
-}
+static uint8_t *base_of(const struct tide_batch *batch) { return (uint8_t *)batch->out->ptr; }
 
 void tide_batch_begin(struct tide_batch *batch, struct tide_buf *out, const struct tide_entry_header *header,
                       const struct tide_cursor_part *part, uint16_t part_count) {
@@ -59,9 +56,7 @@ void tide_batch_begin(struct tide_batch *batch, struct tide_buf *out, const stru
   TIDE_CHECK(out->len == TIDE_ENTRY_HEADER_BYTES + (size_t)part_count * TIDE_PART_BYTES);
 }
 
-static uint8_t *put_currency(uint8_t *p, const char currency[4]) {
-  return wire_put_bytes(p, currency, TIDE_CURRENCY_BYTES);
-}
+static uint8_t *put_currency(uint8_t *p, const char currency[4]) { return wire_put_bytes(p, currency, TIDE_CURRENCY_BYTES); }
 
 /* Returns NULL when a text does not fit before `limit`. */
 static uint8_t *put_text(uint8_t *p, const uint8_t *limit, struct tide_span text) {
@@ -82,18 +77,15 @@ static uint8_t *put_datum(uint8_t *p, const uint8_t *limit, const struct tide_da
   bool alt = datum->kind == TIDE_D_KEY && (datum->alt.lo | datum->alt.hi) != 0;
   *p++ = (uint8_t)(money || alt ? WIRE_LONG | datum->kind : datum->kind);
   switch (datum->kind) {
-  case TIDE_D_TEXT:
-    return put_text(p, limit, datum->text);
-  case TIDE_D_INT:
-    p = wire_put_zigzag(p, datum->num);
-    if (money) {
-      *p++ = datum->exponent;
-      p = put_currency(p, datum->currency);
-    }
-    return p;
-  default:
-    p = put_key(p, datum->key);
-    return alt ? put_key(p, datum->alt) : p;
+    case TIDE_D_TEXT: return put_text(p, limit, datum->text);
+    case TIDE_D_INT:
+      p = wire_put_zigzag(p, datum->num);
+      if (money) {
+        *p++ = datum->exponent;
+        p = put_currency(p, datum->currency);
+      }
+      return p;
+    default: p = put_key(p, datum->key); return alt ? put_key(p, datum->alt) : p;
   }
 }
 
@@ -144,39 +136,28 @@ static uint8_t *put_payload(uint8_t *p, const uint8_t *limit, const struct tide_
     return NULL;
   }
   switch (record->type) {
-  case TIDE_REC_OUTCOME:
-    return put_outcome(p, &record->outcome);
-  case TIDE_REC_RATE:
-    p = put_currency(p, record->rate.currency);
-    return wire_put_zigzag(p, record->rate.rate_e10);
-  case TIDE_REC_LIST:
-    p = wire_put_varint(p, record->list.list);
-    p = wire_put_zigzag(p, record->list.expires_ms);
-    *p++ = record->list.remove ? 1 : 0;
-    return p;
-  default:
-    return p;
+    case TIDE_REC_OUTCOME: return put_outcome(p, &record->outcome);
+    case TIDE_REC_RATE: p = put_currency(p, record->rate.currency); return wire_put_zigzag(p, record->rate.rate_e10);
+    case TIDE_REC_LIST:
+      p = wire_put_varint(p, record->list.list);
+      p = wire_put_zigzag(p, record->list.expires_ms);
+      *p++ = record->list.remove ? 1 : 0;
+      return p;
+    default: return p;
   }
 }
 
-/* A record whose payload stands at its guessed place becomes part of the entry, or LIMIT and the entry is as before. */
+/* A record whose payload stands behind its head becomes part of the entry, or LIMIT and the entry is as before. */
 static enum tide_err commit_record(struct tide_batch *batch, uint8_t *payload, const uint8_t *end) {
-  if (!end || batch->header.record_count == TIDE_BATCH_RECORDS_MAX) {
+  if (!end || batch->header.record_count == TIDE_BATCH_RECORDS_MAX || (size_t)(end - base_of(batch)) > payload_end_max) {
     return TIDE_E_LIMIT;
   }
   size_t len = (size_t)(end - payload);
-  uint8_t length[10];
-  size_t length_bytes = (size_t)(wire_put_varint(length, len) - length);
-  uint8_t *length_at = payload - LENGTH_GUESS;
-  size_t total = (size_t)(length_at - base_of(batch)) + length_bytes + len;
-  if (total > payload_end_max) {
-    return TIDE_E_LIMIT;
+  uint8_t *length = payload - TIDE_RECORD_LENGTH_BYTES;
+  for (unsigned i = 0; i < TIDE_RECORD_LENGTH_BYTES; i++) {
+    length[i] = (uint8_t)(len >> (8 * i));
   }
-  if (length_bytes != LENGTH_GUESS) {
-    memmove(length_at + length_bytes, payload, len);
-  }
-  wire_put_bytes(length_at, length, length_bytes);
-  batch->out->len = total;
+  batch->out->len = (size_t)(end - base_of(batch));
   batch->header.record_count++;
   return TIDE_OK;
 }
@@ -187,7 +168,7 @@ static uint8_t *start_record(const struct tide_batch *batch, unsigned type, unsi
   uint8_t *p = base_of(batch) + batch->out->len;
   p[0] = (uint8_t)type;
   p[1] = (uint8_t)flags;
-  return p + RECORD_HEAD + LENGTH_GUESS;
+  return p + RECORD_HEAD;
 }
 
 enum tide_err tide_batch_add(struct tide_batch *batch, const struct tide_spec *spec, const struct tide_record *record) {

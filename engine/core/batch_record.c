@@ -28,9 +28,7 @@ static bool text_fits(struct tide_span text) {
   return (high & UINT64_C(0x8080808080808080)) == 0 || tide_utf8_valid(text);
 }
 
-static bool time_fits(int64_t ms) {
-  return ms >= TIDE_TIME_MIN_MS && ms <= TIDE_TIME_MAX_MS;
-}
+static bool time_fits(int64_t ms) { return ms >= TIDE_TIME_MIN_MS && ms <= TIDE_TIME_MAX_MS; }
 
 static bool amount_fits(int64_t minor, uint8_t exponent, const char currency[4]) {
   return minor >= 0 && minor <= TIDE_AMOUNT_MAX && exponent <= TIDE_EXPONENT_MAX && tide_currency_fits(currency);
@@ -48,15 +46,11 @@ static const char *int_misfit(const struct tide_field *field, const struct tide_
     return "money and plain number mixed up";
   }
   switch (field->type) {
-  case TIDE_F_MONEY:
-  case TIDE_F_NUMBER:
-    return NULL;
-  case TIDE_F_BOOL:
-    return datum->num == 0 || datum->num == 1 ? NULL : "a bool that is neither 0 nor 1";
-  case TIDE_F_TIME:
-    return time_fits(datum->num) ? NULL : "a time out of range";
-  default:
-    return "a number in a text field";
+    case TIDE_F_MONEY:
+    case TIDE_F_NUMBER: return NULL;
+    case TIDE_F_BOOL: return datum->num == 0 || datum->num == 1 ? NULL : "a bool that is neither 0 nor 1";
+    case TIDE_F_TIME: return time_fits(datum->num) ? NULL : "a time out of range";
+    default: return "a number in a text field";
   }
 }
 
@@ -65,20 +59,17 @@ const char *tide_datum_misfit(const struct tide_field *field, const struct tide_
     return field->secret ? "clear text in a secret field" : "a keyed hash in a field that is not secret";
   }
   switch (datum->kind) {
-  case TIDE_D_TEXT:
-    if (field && field->type != TIDE_F_TEXT) {
-      return "text in a field of another type";
-    }
-    if (datum->text.len < 1 || datum->text.len > TIDE_TEXT_BYTES_MAX) {
-      return "a text that is empty or too long";
-    }
-    return text_fits(datum->text) ? NULL : "a text that is not UTF-8";
-  case TIDE_D_INT:
-    return int_misfit(field, datum);
-  case TIDE_D_KEY:
-    return NULL;
-  default:
-    return "an unknown kind";
+    case TIDE_D_TEXT:
+      if (field && field->type != TIDE_F_TEXT) {
+        return "text in a field of another type";
+      }
+      if (datum->text.len < 1 || datum->text.len > TIDE_TEXT_BYTES_MAX) {
+        return "a text that is empty or too long";
+      }
+      return text_fits(datum->text) ? NULL : "a text that is not UTF-8";
+    case TIDE_D_INT: return int_misfit(field, datum);
+    case TIDE_D_KEY: return NULL;
+    default: return "an unknown kind";
   }
 }
 
@@ -107,16 +98,15 @@ const char *tide_record_misfit(uint32_t list_count, const struct tide_record *re
     return "a time out of range";
   }
   switch (record->type) {
-  case TIDE_REC_OUTCOME:
-    return outcome_misfit(&record->outcome);
-  case TIDE_REC_RATE:
-    return tide_currency_fits(record->rate.currency) && record->rate.rate_e10 > 0 ? NULL : "a rate that is not positive or has no currency";
-  case TIDE_REC_LIST:
-    if (record->list.list >= list_count) {
-      return "a list that is not declared";
-    }
-    return time_fits(record->list.expires_ms) ? NULL : "an expiry out of range";
-  default:
-    return NULL;
+    case TIDE_REC_OUTCOME: return outcome_misfit(&record->outcome);
+    case TIDE_REC_RATE:
+      return tide_currency_fits(record->rate.currency) && record->rate.rate_e10 > 0 ? NULL
+                                                                                    : "a rate that is not positive or has no currency";
+    case TIDE_REC_LIST:
+      if (record->list.list >= list_count) {
+        return "a list that is not declared";
+      }
+      return time_fits(record->list.expires_ms) ? NULL : "an expiry out of range";
+    default: return NULL;
   }
 }

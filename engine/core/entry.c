@@ -15,8 +15,8 @@ static enum tide_err corrupt(struct tide_error *error, const char *what) {
 }
 
 static enum tide_err version(struct tide_error *error, const char *what, unsigned found) {
-  return tide_fail(error, TIDE_E_VERSION, "journal entry: %s %u is not known to this program; use the version that wrote it or a newer one", what,
-                   found);
+  return tide_fail(error, TIDE_E_VERSION, "journal entry: %s %u is not known to this program; use the version that wrote it or a newer one",
+                   what, found);
 }
 
 static struct tide_cursor_part part_of(struct tide_reader *r, bool *ret_fits) {
@@ -32,7 +32,8 @@ static struct tide_cursor_part part_of(struct tide_reader *r, bool *ret_fits) {
   return part;
 }
 
-enum tide_err tide_entry_open(struct tide_entry_reader *reader, struct tide_span entry, struct tide_cursor_part *part, struct tide_error *error) {
+enum tide_err tide_entry_open(struct tide_entry_reader *reader, struct tide_span entry, struct tide_cursor_part *part,
+                              struct tide_error *error) {
   if (entry.len < TIDE_ENTRY_HEADER_BYTES + TIDE_ENTRY_CRC_BYTES || entry.len > TIDE_ENTRY_MAX) {
     return corrupt(error, "its length is impossible");
   }
@@ -84,13 +85,13 @@ enum tide_err tide_entry_next(struct tide_entry_reader *reader, struct tide_raw_
   if (reader->left == 0) {
     return r->ptr == r->end ? TIDE_E_END : corrupt(error, "bytes are left behind its last record");
   }
-  struct tide_raw_record raw = {.type = wire_u8(r), .flags = wire_u8(r)};
-  uint64_t len = wire_varint(r);
+  const uint8_t *head = wire_bytes(r, TIDE_RECORD_HEAD_BYTES);
+  size_t len = head ? (size_t)head[2] | (size_t)head[3] << 8 | (size_t)head[4] << 16 : 0;
   const uint8_t *payload = wire_bytes(r, len);
   if (!payload) {
     return corrupt(error, "it ends inside a record");
   }
-  raw.payload = (struct tide_span){(const char *)payload, len};
+  struct tide_raw_record raw = {.type = head[0], .flags = head[1], .payload = {(const char *)payload, len}};
   reader->index = reader->header.record_count - reader->left;
   reader->left--;
   *ret = raw;
@@ -119,36 +120,33 @@ static const char *get_datum(struct tide_reader *r, const struct tide_field *fie
   datum->exponent = 0;
   memset(datum->currency, 0, sizeof datum->currency);
   switch (wire) {
-  case TIDE_D_TEXT: {
-    uint64_t len = wire_varint(r);
-    const uint8_t *at = wire_bytes(r, len);
-    datum->text = (struct tide_span){(const char *)at, at ? len : 0};
-    break;
-  }
-  case TIDE_D_INT:
-    datum->num = wire_zigzag(r);
-    break;
-  case WIRE_MONEY:
-    datum->num = wire_zigzag(r);
-    datum->exponent = wire_u8(r);
-    get_currency(r, datum->currency);
-    if (datum->currency[0] == '\0') {
-      return "money without a currency";
+    case TIDE_D_TEXT: {
+      uint64_t len = wire_varint(r);
+      const uint8_t *at = wire_bytes(r, len);
+      datum->text = (struct tide_span){(const char *)at, at ? len : 0};
+      break;
     }
-    break;
-  case TIDE_D_KEY:
-    datum->key = get_key(r);
-    datum->alt = (struct tide_u128){0, 0};
-    break;
-  case WIRE_KEY_ALT:
-    datum->key = get_key(r);
-    datum->alt = get_key(r);
-    if ((datum->alt.lo | datum->alt.hi) == 0) {
-      return "an empty second hash";
-    }
-    break;
-  default:
-    return "an unknown kind";
+    case TIDE_D_INT: datum->num = wire_zigzag(r); break;
+    case WIRE_MONEY:
+      datum->num = wire_zigzag(r);
+      datum->exponent = wire_u8(r);
+      get_currency(r, datum->currency);
+      if (datum->currency[0] == '\0') {
+        return "money without a currency";
+      }
+      break;
+    case TIDE_D_KEY:
+      datum->key = get_key(r);
+      datum->alt = (struct tide_u128){0, 0};
+      break;
+    case WIRE_KEY_ALT:
+      datum->key = get_key(r);
+      datum->alt = get_key(r);
+      if ((datum->alt.lo | datum->alt.hi) == 0) {
+        return "an empty second hash";
+      }
+      break;
+    default: return "an unknown kind";
   }
   return r->bad ? NULL : tide_datum_misfit(field, datum);
 }
@@ -196,7 +194,8 @@ static enum tide_err misfit_of_field(const struct tide_spec *spec, uint32_t inde
                       "journal record: field %u holds %s; the entry was written under another feature file or is damaged", index, what);
 }
 
-enum tide_err tide_record_decode(const struct tide_spec *spec, const struct tide_raw_record *raw, struct tide_record *ret, struct tide_error *error) {
+enum tide_err tide_record_decode(const struct tide_spec *spec, const struct tide_raw_record *raw, struct tide_record *ret,
+                                 struct tide_error *error) {
   if (!tide_record_type_is_data(raw->type)) {
     return version(error, "record type", raw->type);
   }
