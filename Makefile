@@ -46,10 +46,10 @@ SUPPORT_SRC := $(sort $(wildcard tests/support/*.c))
 SUPPORT_OBJ := $(SUPPORT_SRC:%.c=$(OBJ)/%.o)
 
 KINDS := unit contract golden oracle sim chaos e2e
-test_src = $(sort $(wildcard tests/$(1)/[0-9]*.c tests/$(1)/[0-9]*.sh))
+test_src = $(sort $(wildcard tests/$(1)/[0-9]*.c tests/$(1)/[0-9]*.sh tests/$(1)/[0-9]*.py))
 tests_of = $(patsubst %.c,$(OUT)/%,$(call test_src,$(1)))
 TEST_ALL := $(foreach k,$(KINDS),$(call tests_of,$(k)))
-TEST_BIN := $(filter-out %.sh,$(TEST_ALL))
+TEST_BIN := $(filter-out %.sh %.py,$(TEST_ALL))
 BENCH_BIN := $(patsubst %.c,$(OUT)/%,$(sort $(wildcard bench/bench_*.c)))
 FUZZ_NAMES := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_BIN := $(FUZZ_NAMES:%=$(OUT)/tests/fuzz/%)

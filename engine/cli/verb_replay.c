@@ -31,7 +31,7 @@ static const struct tide_opt options[] = {
     {"strict", NULL, NULL, "Exit with 1 when a message was rejected", TIDE_OPT_SWITCH, 0, 0, 0, NULL},
 };
 
-static void print_summary(const struct tide_spec *spec, const struct tide_replay_stats *stats, const struct tide_tally *tally, bool json,
+static void print_summary(const struct tide_spec *spec, const struct tide_replay_stats *stats, struct tide_tally *tally, bool json,
                           FILE *out) {
   struct tide_effects *effects = tide_alloc(sizeof *effects);
   tide_tally_effects(tally, effects);
