@@ -175,6 +175,11 @@ static enum tide_err at_end(void *owner, bool broken, struct tide_error *error) 
   if (err != TIDE_E_NOT_FOUND) {
     return err;
   }
+  /* Segments go in order: if this one is gone, so may be the next, and there is more behind. */
+  if (access(segment_name(self, self->reader.index), F_OK) != 0) {
+    err = load(self, error);
+    return err ? err : TIDE_E_AGAIN;
+  }
   if (!broken) {
     return TIDE_E_END;
   }

@@ -17,7 +17,8 @@ struct tide_log_reader {
   void *owner;
   /* Makes walk.fetch read segment[index]. AGAIN: the list was loaded anew, search again. */
   enum tide_err (*open_segment)(void *owner, size_t index, struct tide_error *error);
-  /* The walk came to the end of the last segment, cleanly or at something `broken`. OK: there may be more now, go on; END; or an error. */
+  /* The walk came to the end of the last segment, cleanly or at something `broken`. OK: there may be more now, go on; END; AGAIN as above; or an
+   * error. */
   enum tide_err (*at_end)(void *owner, bool broken, struct tide_error *error);
   /* Names segment[index] in errors; valid until the next call. */
   const char *(*name)(void *owner, size_t index);
