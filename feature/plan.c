@@ -348,7 +348,8 @@ static enum tide_err plan_kind(struct tide_plan *plan, uint32_t entity, struct t
 static void plan_primary(struct tide_plan *plan) {
   const struct tide_spec *spec = plan->spec;
   struct tide_kind *kind = &plan->kind[0];
-  int64_t remember_ms = plan->settings.duplicates_for_ms + plan->settings.grace_ms + 1; /* ruling 23: an event at watermark - duplicates_for is remembered */
+  int64_t remember_ms =
+      plan->settings.duplicates_for_ms + plan->settings.grace_ms + 1; /* ruling 23: an event at watermark - duplicates_for is remembered */
   int64_t outcome_ms = plan->outcome_ms;
   if (outcome_ms > kind->keep_ms) kind->keep_ms = outcome_ms;
   if (remember_ms > kind->keep_ms) kind->keep_ms = remember_ms;

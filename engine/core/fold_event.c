@@ -221,8 +221,8 @@ static void answer_out(struct tide_fold *fold, const struct tide_answer *answer,
   if (emit) emit(ctx, answer);
 }
 
-static void refuse(struct tide_fold *fold, struct tide_answer *answer, struct tide_env *env, enum tide_cause cause,
-                   tide_emit_fn emit, void *ctx) {
+static void refuse(struct tide_fold *fold, struct tide_answer *answer, struct tide_env *env, enum tide_cause cause, tide_emit_fn emit,
+                   void *ctx) {
   const struct tide_spec *spec = fold->spec;
   answer->status = TIDE_STATUS_REFUSED;
   /* Fallback rules may read derived values of the message. Those that read features are made of nothing here; no fallback rule reads them. */
@@ -355,7 +355,8 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
   if (spec->f_amount != TIDE_NONE && record->field[spec->f_amount].kind == TIDE_D_INT) {
     const struct tide_datum *datum = &record->field[spec->f_amount];
     no_rate = !tide_fold_convert(fold, datum->num, datum->currency, datum->exponent, &requested);
-    txn->field[spec->f_amount] = no_rate ? tide_null(TIDE_S_absent, TIDE_C_absent) : tide_num((double)requested / (double)tide_pow10[spec->exponent]);
+    txn->field[spec->f_amount] =
+        no_rate ? tide_null(TIDE_S_absent, TIDE_C_absent) : tide_num((double)requested / (double)tide_pow10[spec->exponent]);
   }
   if (spec->f_amount != TIDE_NONE) txn->dyn[TIDE_DYN_amount_now] = txn->field[spec->f_amount];
   bool scored = !spec->score || is_true(spec->score, &env);
