@@ -97,7 +97,7 @@ enum tide_err tide_snapshot_load(const char *dir, struct tide_journal *journal, 
     if (load_one(dir, position[i], journal, have, &fold, &released, &why) == TIDE_OK)
       tide_log(TIDE_LOG_INFO, "snapshot_used", "dir=%s position=%llu-%llu", dir, epoch, seq);
     else
-      tide_log(TIDE_LOG_WARN, "snapshot_passed_over", "dir=%s position=%llu-%llu why=\"%s\" next=\"%s\"", dir, epoch, seq, why.text,
+      tide_log(TIDE_LOG_WARN, "snapshot_passed_over", "dir=%s position=%llu-%llu why=%s next=%s", dir, epoch, seq, why.text,
                i + 1 < count ? "the older one" : "fold from the beginning");
   }
   tide_free(position);
