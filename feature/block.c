@@ -9,7 +9,7 @@ static const uint16_t capacities[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 
 unsigned tide_block_capacity(unsigned n) {
   for (size_t i = 0; i < sizeof capacities / sizeof *capacities; i++)
     if (capacities[i] >= n) return capacities[i];
-  TIDE_CHECK(!"a block holds at most 256 events");
+  TIDE_NEVER("a block holds at most 256 events");
   return 0;
 }
 

@@ -1,5 +1,7 @@
-/* The definitions in words (describe.h). Predicates are printed as they were written: a feature's from its own text, score and derived from
- * the file that the spec keeps. */
+/* The definitions in words (describe.h).
+ *
+ * One table of sentences, a row for each aggregation; around it the window's edges, what counts and how far it looks, from the parsed feature.
+ * Predicates are printed as they were written: a feature's from its own text, score and derived from the file that the spec keeps. */
 #include "feature/describe.h"
 
 #include <stdio.h>
@@ -62,12 +64,15 @@ static void template(const struct telling *t, const char *text, const struct tid
   }
 }
 
-struct words { const char *is, *empty; };
+struct words {
+  const char *is, *empty;
+};
 static const struct words agg_words[] = {
     [TIDE_AGG_COUNT] = {"the number of events", "0"},
     [TIDE_AGG_SUM] = {"the exact sum of %1; events without it are skipped", "0"},
     [TIDE_AGG_MEAN] = {"the exact sum of %1 divided by the number of events that have it", "null"},
-    [TIDE_AGG_STDDEV] = {"the sample standard deviation of %1, sqrt((n*S2 - S1^2) / (n*(n-1))), numerator exact", "null for less than 2 events with %1"},
+    [TIDE_AGG_STDDEV] = {"the sample standard deviation of %1, sqrt((n*S2 - S1^2) / (n*(n-1))), numerator exact",
+                         "null for less than 2 events with %1"},
     [TIDE_AGG_MIN] = {"the least %1", "null"},
     [TIDE_AGG_MAX] = {"the largest %1", "null"},
     [TIDE_AGG_DISTINCT] = {"the exact number of different values of %1; events without it are skipped", "0"},
@@ -91,20 +96,24 @@ static void tell_window(const struct telling *t, const struct tide_slot *slot, c
   row(t, "window");
   if (slot->window_ms == 0) {
     tide_buf_printf(out, "none: events before this one, kept for %s\n",
-                    tide_duration_format(f->agg == TIDE_AGG_SINCE_FIRST || f->agg == TIDE_AGG_NEW ? t->spec->entity[f->entity].forget_after_ms : t->spec->entity[f->entity].keep_ms, w));
+                    tide_duration_format(f->agg == TIDE_AGG_SINCE_FIRST || f->agg == TIDE_AGG_NEW
+                                             ? t->spec->entity[f->entity].forget_after_ms
+                                             : t->spec->entity[f->entity].keep_ms,
+                                         w));
     return;
   }
   (void)tide_duration_format(slot->window_ms, w);
   (void)tide_duration_format(f->delayed_ms, d);
   if (f->hop_ms) {
     (void)tide_duration_format(f->hop_ms, h);
-    tide_buf_printf(out, "(floor((t - %s%s%s) / %s) * %s, t%s%s]", f->delayed_ms ? d : "", f->delayed_ms ? " - " : "", w, h, h, f->delayed_ms ? " - " : "", f->delayed_ms ? d : "");
+    tide_buf_printf(out, "(floor((t - %s%s%s) / %s) * %s, t%s%s]", f->delayed_ms ? d : "", f->delayed_ms ? " - " : "", w, h, h,
+                    f->delayed_ms ? " - " : "", f->delayed_ms ? d : "");
   } else if (f->delayed_ms) {
     tide_buf_printf(out, "(t - %s - %s, t - %s]", d, w, d);
   } else {
     tide_buf_printf(out, "(t - %s, t]", w);
   }
-  tide_buf_printf(out, "; t is the event's time; %s\n", f->with_current ? "the event itself is counted" : "the event itself is not counted");
+  tide_buf_printf(out, ", t being the event's time; the event itself is %s\n", f->with_current ? "counted where it qualifies" : "left out");
 }
 
 static void tell_counted(const struct telling *t, const struct tide_feature *f, const struct tide_clauses *c) {
@@ -112,12 +121,12 @@ static void tell_counted(const struct telling *t, const struct tide_feature *f, 
   const char *score = written(tide_yaml_get(t->root, "event"), "score");
   bool streak = f->agg == TIDE_AGG_STREAK;
   row(t, "counts");
-  tide_buf_printf(out, "events of the same %s that stand before this one", t->spec->entity[f->entity].name);
-  if (f->mentions_kind)
-    tide_buf_str(out, ", of every kind because the condition reads it");
-  else if (t->spec->score)
-    tide_buf_printf(out, " with %s", score);
-  if (c->where.ptr && !streak) tide_buf_printf(out, "%s (%.*s)", !f->mentions_kind && t->spec->score ? " and" : " with", TIDE_SPAN_FMT(c->where));
+  tide_buf_printf(out, "events of the same %s that stand before this one%s", t->spec->entity[f->entity].name,
+                  f->with_current ? " and this one" : "");
+  if (f->mentions_kind) tide_buf_str(out, ", of every kind because the condition reads it");
+  else if (t->spec->score) tide_buf_printf(out, ", with (%s)", score);
+  if (c->where.ptr && !streak)
+    tide_buf_printf(out, "%s (%.*s)", !f->mentions_kind && t->spec->score ? " and" : ", with", TIDE_SPAN_FMT(c->where));
   tide_buf_char(out, '\n');
   if (c->where.ptr && streak) {
     row(t, "condition");
@@ -203,8 +212,12 @@ static void tell_entities(const struct telling *t) {
       if (p) tide_buf_str(out, ", ");
       part_name(t, e->part[p]);
     }
-    tide_buf_printf(out, "%s%s; %u values, events kept %s and grace, keep %s, forget_after %s", e->first_of ? ")" : e->part_count > 1 ? "]" : "", i == 0 ? "; primary" : "",
-                    values, tide_duration_format(reach, a), tide_duration_format(e->keep_ms, c), tide_duration_format(e->forget_after_ms, d));
+    tide_buf_printf(out, "%s%s; %u values, events kept %s and grace, keep %s, forget_after %s",
+                    e->first_of         ? ")"
+                    : e->part_count > 1 ? "]"
+                                        : "",
+                    i == 0 ? "; primary" : "", values, tide_duration_format(reach, a), tide_duration_format(e->keep_ms, c),
+                    tide_duration_format(e->forget_after_ms, d));
     if (e->max_entities) tide_buf_printf(out, ", max %lld", (long long)e->max_entities);
     tide_buf_char(out, '\n');
   }
@@ -216,10 +229,8 @@ static void tell_rules(const struct telling *t, const char *section, const struc
     const char *text = NULL;
     for (uint32_t k = 0; list && list->kind == TIDE_YAML_LIST && k < list->count; k++)
       if (list->item[k]->count == 1 && strcmp(list->item[k]->pair[0].key, rule[i].code) == 0) text = list->item[k]->pair[0].value->text.ptr;
-    if (text)
-      tide_buf_printf(t->out, "  %s: %s\n", rule[i].code, text);
-    else
-      tide_buf_printf(t->out, "  %s: %s (not written: the strictest)\n", rule[i].code, t->spec->decision[rule[i].decision]);
+    if (text) tide_buf_printf(t->out, "  %s: %s\n", rule[i].code, text);
+    else tide_buf_printf(t->out, "  %s: %s (not written: the strictest)\n", rule[i].code, t->spec->decision[rule[i].decision]);
   }
 }
 
@@ -232,8 +243,8 @@ void tide_describe_slot(const struct tide_spec *spec, uint32_t slot, struct tide
 
 void tide_describe(const struct tide_spec *spec, struct tide_buf *out) {
   struct telling t = telling_of(spec, out);
-  tide_buf_printf(out, "%s: %u fields, %u entities, %u features with %u values, %u rules\n\n", spec->name, spec->field_count, spec->entity_count, spec->feature_count,
-                  spec->slot_count, spec->rule_count);
+  tide_buf_printf(out, "%s: %u fields, %u entities, %u features with %u values, %u rules\n\n", spec->name, spec->field_count,
+                  spec->entity_count, spec->feature_count, spec->slot_count, spec->rule_count);
   tell_entities(&t);
   tide_buf_str(out, "\nFreshness groups\n");
   for (uint32_t i = 0; i < spec->group_count; i++) tell_group(&t, &spec->group[i]);

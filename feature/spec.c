@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/buf.h"
+#include "base/utf8.h"
 #include "feature/spec_build.h"
 
 static const char *const result_words[] = {"pending", "approved", "partial", "declined", NULL};
@@ -66,7 +67,8 @@ uint32_t tide_spec_entity(const struct tide_spec *spec, const char *name) {
 
 static struct tide_spec *spec_new(struct tide_span text) {
   struct tide_spec *spec = tide_alloc(sizeof *spec);
-  *spec = (struct tide_spec){.f_time = TIDE_NONE, .f_kind = TIDE_NONE, .f_amount = TIDE_NONE, .f_merchant = TIDE_NONE, .f_lat = TIDE_NONE, .f_lon = TIDE_NONE};
+  *spec = (struct tide_spec){
+      .f_time = TIDE_NONE, .f_kind = TIDE_NONE, .f_amount = TIDE_NONE, .f_merchant = TIDE_NONE, .f_lat = TIDE_NONE, .f_lon = TIDE_NONE};
   struct tide_arena *arena = &spec->arena;
   /* Tables at their bounds: expressions point into nothing that moves. */
   spec->field = tide_arena_alloc(arena, TIDE_FIELDS_MAX * sizeof *spec->field);
@@ -95,7 +97,8 @@ void tide_spec_free(struct tide_spec *spec) {
 }
 
 static void build_top(struct tide_build *b) {
-  static const char *const keys[] = {"tidemark", "name", "event", "inputs", "entities", "windows", "features", "derived", "freshness", "policy", "tests"};
+  static const char *const keys[] = {"tidemark", "name",    "event",     "inputs", "entities", "windows",
+                                     "features", "derived", "freshness", "policy", "tests"};
   if (!tide_build_keys(b, b->root, "the feature file", keys, sizeof keys / sizeof keys[0])) return;
   const struct tide_yaml_node *version = tide_yaml_get(b->root, "tidemark");
   if (!version)
@@ -112,10 +115,8 @@ static void build_top(struct tide_build *b) {
       char c = name->text.ptr[i];
       good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
     }
-    if (!good)
-      tide_build_fail_node(b, name, "name", "name: at most %d letters, digits and - _ . are possible", TIDE_NAME_MAX);
-    else
-      b->spec->name = tide_build_dup(b, name->text);
+    if (!good) tide_build_fail_node(b, name, "name", "name: at most %d letters, digits and - _ . are possible", TIDE_NAME_MAX);
+    else b->spec->name = tide_build_dup(b, name->text);
   }
 }
 
@@ -132,6 +133,17 @@ static void build_sections(struct tide_build *b) {
   tide_build_freshness(b);
   tide_build_policy(b);
   tide_build_tests(b);
+}
+
+/* Messages quote the file and are cut at their bounds: what is not whole UTF-8 any more becomes `?`, so that they can be printed as JSON. */
+static void make_printable(char *text) {
+  for (size_t i = 0, len = strlen(text); i < len;) {
+    size_t n = 1;
+    while (n <= 4 && i + n <= len && !tide_utf8_valid((struct tide_span){text + i, n})) n++;
+    bool whole = n <= 4 && i + n <= len;
+    if (!whole) text[i] = '?';
+    i += whole ? n : 1;
+  }
 }
 
 static int by_place(const void *x, const void *y) {
@@ -154,6 +166,10 @@ enum tide_err tide_spec_parse(const char *path, struct tide_span text, struct ti
   size_t kept = b.error_count < TIDE_BUILD_ERRORS_MAX ? b.error_count : TIDE_BUILD_ERRORS_MAX;
   qsort(b.errors, kept, sizeof *b.errors, by_place);
   if (kept > 0) err = b.errors[0].code;
+  for (size_t i = 0; i < kept; i++) {
+    make_printable(b.errors[i].text);
+    make_printable(b.errors[i].field);
+  }
   for (size_t i = 0; i < kept && i < error_max; i++) error[i] = b.errors[i];
   if (ret_errors) *ret_errors = b.error_count;
   tide_arena_release(&b.scratch);

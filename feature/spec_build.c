@@ -15,22 +15,23 @@
 /* A mistake that several shapes inherit is one mistake. */
 static bool noted(const struct tide_build *b, int line, int column, const char *field) {
   for (size_t i = 0; i < b->error_count && i < TIDE_BUILD_ERRORS_MAX; i++)
-    if (b->errors[i].line == line && b->errors[i].column == column && strncmp(b->errors[i].field, field ? field : "", sizeof b->errors[i].field - 1) == 0) return true;
+    if (b->errors[i].line == line && b->errors[i].column == column &&
+        strncmp(b->errors[i].field, field ? field : "", sizeof b->errors[i].field - 1) == 0)
+      return true;
   return false;
 }
 
 static void note(struct tide_build *b, enum tide_err code, int line, int column, const char *field, const char *text) {
   if (noted(b, line, column, field)) return;
-  if (b->error_count < TIDE_BUILD_ERRORS_MAX)
-    (void)tide_fail_at(&b->errors[b->error_count], code, line, column, field, "%s", text);
+  if (b->error_count < TIDE_BUILD_ERRORS_MAX) (void)tide_fail_at(&b->errors[b->error_count], code, line, column, field, "%s", text);
   b->error_count++;
 }
 
-#define FORMATTED(text, fmt)                      \
-  char text[384];                                 \
-  va_list args;                                   \
-  va_start(args, fmt);                            \
-  (void)vsnprintf(text, sizeof text, fmt, args);  \
+#define FORMATTED(text, fmt)                                                                                                               \
+  char text[384];                                                                                                                          \
+  va_list args;                                                                                                                            \
+  va_start(args, fmt);                                                                                                                     \
+  (void)vsnprintf(text, sizeof text, fmt, args);                                                                                           \
   va_end(args)
 
 void tide_build_fail(struct tide_build *b, int line, int column, const char *field, const char *fmt, ...) {
@@ -112,7 +113,8 @@ bool tide_build_scalar(struct tide_build *b, const struct tide_yaml_node *node, 
   return false;
 }
 
-uint32_t tide_build_list(struct tide_build *b, struct tide_yaml_node *node, const char *what, uint32_t max, const struct tide_yaml_node **ret) {
+uint32_t tide_build_list(struct tide_build *b, struct tide_yaml_node *node, const char *what, uint32_t max,
+                         const struct tide_yaml_node **ret) {
   if (node->kind == TIDE_YAML_SCALAR) {
     if (!tide_build_scalar(b, node, what)) return 0;
     ret[0] = node;
@@ -146,8 +148,9 @@ static bool is_name(const char *name) {
 
 bool tide_build_name(struct tide_build *b, const char *name, int line, int column, const char *what) {
   if (is_name(name)) return true;
-  tide_build_fail(b, line, column, name, "`%.64s` cannot name %s: names are letters, digits and _, begin with a letter and have at most %d characters",
-                  name, what, TIDE_NAME_MAX);
+  tide_build_fail(b, line, column, name,
+                  "`%.64s` cannot name %s: names are letters, digits and _, begin with a letter and have at most %d characters", name, what,
+                  TIDE_NAME_MAX);
   return false;
 }
 
@@ -175,7 +178,8 @@ bool tide_build_int(struct tide_build *b, const struct tide_yaml_node *node, con
   if (!tide_build_scalar(b, node, what)) return false;
   int64_t v;
   if (tide_int_parse(node->text, &v) || v < lo || v > hi) {
-    tide_build_fail_node(b, node, what, "%s: `%.40s` is not a whole number from %lld to %lld", what, node->text.ptr, (long long)lo, (long long)hi);
+    tide_build_fail_node(b, node, what, "%s: `%.40s` is not a whole number from %lld to %lld", what, node->text.ptr, (long long)lo,
+                         (long long)hi);
     return false;
   }
   *ret = v;
@@ -208,8 +212,8 @@ uint32_t tide_build_field_text(struct tide_build *b, const struct tide_yaml_node
   if (field != TIDE_NONE || mentions_broken(b, name)) return field;
   size_t count;
   const char *const *names = tide_build_field_names(b, false, &count);
-  tide_build_fail_text(b, node, name.ptr >= node->text.ptr ? (size_t)(name.ptr - node->text.ptr) : 0, text, "%s: no field is named `%.64s`%s", what, text,
-                       tide_build_suggest(b, text, names, count));
+  tide_build_fail_text(b, node, name.ptr >= node->text.ptr ? (size_t)(name.ptr - node->text.ptr) : 0, text,
+                       "%s: no field is named `%.64s`%s", what, text, tide_build_suggest(b, text, names, count));
   return TIDE_NONE;
 }
 
@@ -235,7 +239,8 @@ static int part_column(const struct tide_yaml_node *node, struct tide_span part)
   return column_at(node, (size_t)(part.ptr - node->text.ptr));
 }
 
-static void note_parsed(struct tide_build *b, const struct tide_yaml_node *node, struct tide_span part, struct tide_error *error, const char *what) {
+static void note_parsed(struct tide_build *b, const struct tide_yaml_node *node, struct tide_span part, struct tide_error *error,
+                        const char *what) {
   if (mentions_broken(b, part)) return;
   size_t offset = (size_t)(part.ptr - node->text.ptr);
   if (error->column > part_column(node, part)) offset += (size_t)(error->column - part_column(node, part));
@@ -258,15 +263,17 @@ const struct tide_expr *tide_build_expr(struct tide_build *b, const struct tide_
     size_t offset = (size_t)(part.ptr - node->text.ptr);
     if (secret->column > part_column(node, part)) offset += (size_t)(secret->column - part_column(node, part));
     const char *name = b->spec->field[secret->ref].name;
-    tide_build_fail_text(b, node, offset, name,
-                         "%s: `%.64s` is secret (event.key): its text cannot be compared; derive what you need (prefix, ip_prefix, email_key, lower) or use a list",
-                         what, name);
+    tide_build_fail_text(
+        b, node, offset, name,
+        "%s: `%.64s` is secret (event.key): its text cannot be compared; derive what you need (prefix, ip_prefix, email_key, lower) or use a list",
+        what, name);
     return NULL;
   }
   return expr;
 }
 
-bool tide_build_say(struct tide_build *b, const struct tide_yaml_node *node, struct tide_span part, unsigned allow, struct tide_rule *rule) {
+bool tide_build_say(struct tide_build *b, const struct tide_yaml_node *node, struct tide_span part, unsigned allow,
+                    struct tide_rule *rule) {
   struct tide_scope scope = {b->spec, allow};
   struct tide_error error = {0};
   if (tide_say_parse(&scope, part, node->line, part_column(node, part), &rule->parts, &rule->say_count, &error)) {
@@ -276,8 +283,8 @@ bool tide_build_say(struct tide_build *b, const struct tide_yaml_node *node, str
   for (uint32_t i = 0; i < rule->say_count; i++) {
     const struct tide_expr *secret = secret_read(b->spec, rule->parts[i].value);
     if (!secret) continue;
-    tide_build_fail_text(b, node, (size_t)(part.ptr - node->text.ptr), b->spec->field[secret->ref].name, "say: `%.64s` is secret and cannot be printed",
-                         b->spec->field[secret->ref].name);
+    tide_build_fail_text(b, node, (size_t)(part.ptr - node->text.ptr), b->spec->field[secret->ref].name,
+                         "say: `%.64s` is secret and cannot be printed", b->spec->field[secret->ref].name);
     return false;
   }
   return true;

@@ -104,6 +104,18 @@ struct tide_span tide_span_trim(struct tide_span s);
 /* enum tide_dyn by name, or TIDE_NONE. */
 uint32_t tide_dyn_find(const char *name);
 
+/* --- columns of shapes (spec_column.c, spec_inputs.c) --- */
+struct tide_build_as { uint8_t type; uint8_t decimals; uint8_t time_form; bool minor; }; /* what `as:` says */
+struct tide_build_column { struct tide_input_field in; struct tide_build_as as; };
+bool tide_build_as_read(struct tide_build *b, const struct tide_yaml_node *node, struct tide_build_as *ret);
+const char *tide_build_at_read(struct tide_build *b, const struct tide_yaml_node *node, const char *what); /* NULL: noted */
+/* One pair of a shape. *ret says what it is even when it is wrong (false, noted). */
+bool tide_build_column_read(struct tide_build *b, const struct tide_yaml_pair *pair, uint8_t shape_type, struct tide_build_column *ret);
+uint32_t tide_build_extra(uint8_t shape_type, const char *name); /* enum tide_extra, or TIDE_NONE */
+bool tide_build_carries(const struct tide_shape *shape, uint32_t field);
+/* Adds a column, or replaces the one of the same field. */
+void tide_build_column_add(struct tide_build *b, struct tide_shape *shape, const struct tide_input_field *in);
+
 /* --- the text of a feature, cut into its clauses (spec_clause.c) --- */
 struct tide_clauses {
   int agg;              /* enum tide_agg */

@@ -33,9 +33,7 @@ const char *tide_agg_name(enum tide_agg agg) {
   return agg == TIDE_AGG_NEW ? "new" : tide_agg_names[agg];
 }
 
-static bool word_char(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
-}
+static bool word_char(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.'; }
 static bool space_char(char c) { return c == ' ' || c == '\t' || c == '\n'; }
 
 /* Walks over words at depth 0. Returns false at the end; *at is behind the word. */
@@ -97,7 +95,8 @@ static struct tide_span between(struct tide_span text, size_t from, size_t to) {
   return tide_span_trim((struct tide_span){text.ptr + from, to - from});
 }
 
-bool tide_clauses_cut(struct tide_span text, struct tide_clauses *ret, size_t *ret_at, const char **ret_problem, struct tide_span *ret_word) {
+bool tide_clauses_cut(struct tide_span text, struct tide_clauses *ret, size_t *ret_at, const char **ret_problem,
+                      struct tide_span *ret_word) {
   struct tide_clauses c = {0};
   size_t at = agg_match(text, &c.agg);
   *ret_at = 0;

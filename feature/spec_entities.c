@@ -1,10 +1,13 @@
-/* `entities:`: whose events are counted together. A key is a field, a tuple [a, b], or first_of(a, b): the first that is there. Parts may be entities declared
- * before, whose whole key is then the part. The first entity is primary: it holds identities and decisions. */
+/* `entities:`: whose events are counted together.
+ *
+ * A key is a field, a tuple [a, b] of which all must be there, or first_of(a, b): the first that is there. Parts may be entities declared before,
+ * whose whole key is then the part; so keys cannot run in circles. The first entity is primary: it holds identities and decisions. */
 #include "base/clock.h"
 #include "feature/settings.h"
 #include "feature/spec_build.h"
 
-bool tide_build_operand(struct tide_build *b, const struct tide_yaml_node *node, struct tide_span name, const char *what, struct tide_key_part *ret) {
+bool tide_build_operand(struct tide_build *b, const struct tide_yaml_node *node, struct tide_span name, const char *what,
+                        struct tide_key_part *ret) {
   const struct tide_spec *spec = b->spec;
   const char *text = tide_arena_strdup(&b->scratch, name);
   uint32_t field = tide_spec_field(spec, text), entity = tide_spec_entity(spec, text);
@@ -31,18 +34,21 @@ bool tide_build_operand(struct tide_build *b, const struct tide_yaml_node *node,
 
 static bool add_part(struct tide_build *b, const struct tide_yaml_node *node, struct tide_span name, struct tide_entity *entity) {
   if (entity->part_count == TIDE_TUPLE_MAX) {
-    tide_build_fail_text(b, node, (size_t)(name.ptr - node->text.ptr), entity->name, "%s: a key has at most %d parts", entity->name, TIDE_TUPLE_MAX);
+    tide_build_fail_text(b, node, (size_t)(name.ptr - node->text.ptr), entity->name, "%s: a key has at most %d parts", entity->name,
+                         TIDE_TUPLE_MAX);
     return false;
   }
   struct tide_key_part part;
   if (!tide_build_operand(b, node, name, entity->name, &part)) return false;
   if (!part.is_entity && (b->spec->field[part.ref].type == TIDE_F_MONEY || b->spec->field[part.ref].type == TIDE_F_TIME)) {
-    tide_build_fail_text(b, node, (size_t)(name.ptr - node->text.ptr), entity->name, "%s: an amount or a time cannot be part of a key", entity->name);
+    tide_build_fail_text(b, node, (size_t)(name.ptr - node->text.ptr), entity->name, "%s: an amount or a time cannot be part of a key",
+                         entity->name);
     return false;
   }
   for (uint32_t i = 0; i < entity->part_count; i++)
     if (entity->part[i].is_entity == part.is_entity && entity->part[i].ref == part.ref) {
-      tide_build_fail_text(b, node, (size_t)(name.ptr - node->text.ptr), entity->name, "%s: `%.*s` stands in the key twice", entity->name, TIDE_SPAN_FMT(name));
+      tide_build_fail_text(b, node, (size_t)(name.ptr - node->text.ptr), entity->name, "%s: `%.*s` stands in the key twice", entity->name,
+                           TIDE_SPAN_FMT(name));
       return false;
     }
   entity->part[entity->part_count++] = part;
@@ -56,7 +62,8 @@ static bool key_of_text(struct tide_build *b, const struct tide_yaml_node *node,
   if (!open) return add_part(b, node, text, entity);
   struct tide_span call = tide_span_trim((struct tide_span){text.ptr, (size_t)(open - text.ptr)});
   if (!tide_span_is(call, "first_of") || text.ptr[text.len - 1] != ')') {
-    tide_build_fail_text(b, node, 0, entity->name, "%s: a key is FIELD, [FIELD, FIELD] or first_of(FIELD, FIELD), not `%.64s`", entity->name, node->text.ptr);
+    tide_build_fail_text(b, node, 0, entity->name, "%s: a key is FIELD, [FIELD, FIELD] or first_of(FIELD, FIELD), not `%.64s`",
+                         entity->name, node->text.ptr);
     return false;
   }
   entity->first_of = true;
@@ -65,7 +72,8 @@ static bool key_of_text(struct tide_build *b, const struct tide_yaml_node *node,
     const char *comma = memchr(inner.ptr, ',', inner.len);
     struct tide_span name = tide_span_trim((struct tide_span){inner.ptr, comma ? (size_t)(comma - inner.ptr) : inner.len});
     if (name.len == 0) {
-      tide_build_fail_text(b, node, (size_t)(inner.ptr - node->text.ptr), entity->name, "%s: a name is missing in first_of(...)", entity->name);
+      tide_build_fail_text(b, node, (size_t)(inner.ptr - node->text.ptr), entity->name, "%s: a name is missing in first_of(...)",
+                           entity->name);
       return false;
     }
     if (!add_part(b, node, name, entity)) return false;
@@ -81,7 +89,8 @@ static bool read_key(struct tide_build *b, const struct tide_yaml_node *node, st
     return false;
   }
   for (uint32_t i = 0; i < node->count; i++)
-    if (!tide_build_scalar(b, node->item[i], entity->name) || !add_part(b, node->item[i], tide_span_trim(node->item[i]->text), entity)) return false;
+    if (!tide_build_scalar(b, node->item[i], entity->name) || !add_part(b, node->item[i], tide_span_trim(node->item[i]->text), entity))
+      return false;
   return true;
 }
 
@@ -118,7 +127,8 @@ void tide_build_entities(struct tide_build *b) {
     return;
   }
   if (map->kind != TIDE_YAML_MAP || map->count == 0) {
-    tide_build_fail_node(b, map, "entities", "entities must be a mapping of names to keys, not %s", map->count ? tide_yaml_kind_name(map) : "empty");
+    tide_build_fail_node(b, map, "entities", "entities must be a mapping of names to keys, not %s",
+                         map->count ? tide_yaml_kind_name(map) : "empty");
     return;
   }
   for (uint32_t i = 0; i < map->count; i++) {
@@ -132,8 +142,11 @@ void tide_build_entities(struct tide_build *b) {
       continue;
     }
     if (!tide_build_name(b, pair->key, pair->line, pair->column, "an entity")) continue;
-    struct tide_entity entity = {.name = tide_build_dup(b, tide_span_of(pair->key)), .keep_ms = TIDE_D(30), .forget_after_ms = TIDE_D(400),
-                                 .line = pair->line, .column = pair->column};
+    struct tide_entity entity = {.name = tide_build_dup(b, tide_span_of(pair->key)),
+                                 .keep_ms = TIDE_D(30),
+                                 .forget_after_ms = TIDE_D(400),
+                                 .line = pair->line,
+                                 .column = pair->column};
     if (!read_entity(b, pair, &entity)) {
       if (b->error_count) tide_build_broken(b, pair->key);
       if (i == 0) { /* keep its place: the next one must not become primary and be blamed for it */

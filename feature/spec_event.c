@@ -24,11 +24,13 @@ static void amount_names(struct tide_build *b, struct tide_yaml_node *node) {
   struct tide_span currency = tide_span_trim((struct tide_span){node->text.ptr + in + 2, node->text.len - in - 2});
   if (currency.len != 3 || currency.ptr[0] < 'A' || tide_currency_get(currency, b->spec->currency, &b->spec->exponent))
     tide_build_fail_text(b, node, currency.len ? (size_t)(currency.ptr - node->text.ptr) : in, "amount",
-                         "event.amount: `%.*s` is not an ISO 4217 currency; write a code like EUR", currency.len > 40 ? 40 : (int)currency.len, currency.ptr);
+                         "event.amount: `%.*s` is not an ISO 4217 currency; write a code like EUR",
+                         currency.len > 40 ? 40 : (int)currency.len, currency.ptr);
 }
 
 void tide_build_event_names(struct tide_build *b) {
-  static const char *const keys[] = {"id", "time", "amount", "score", "advise", "key", "derive", "kind", "merchant", "parent", "alias", "place", "on_conflict"};
+  static const char *const keys[] = {"id",   "time",     "amount", "score", "advise", "key",        "derive",
+                                     "kind", "merchant", "parent", "alias", "place",  "on_conflict"};
   struct tide_yaml_node *event = section(b);
   if (!event) {
     tide_build_fail(b, 1, 1, "event", "`event:` is missing: it says which fields are the id and the time");
@@ -36,10 +38,8 @@ void tide_build_event_names(struct tide_build *b) {
   }
   if (!tide_build_keys(b, event, "event", keys, sizeof keys / sizeof keys[0])) return;
   struct tide_yaml_node *time = tide_yaml_get(event, "time"), *amount = tide_yaml_get(event, "amount");
-  if (!time)
-    tide_build_fail_node(b, event, "time", "event.time is missing: name the field that holds the event time");
-  else if (tide_build_scalar(b, time, "event.time"))
-    b->time_name = time->text.ptr;
+  if (!time) tide_build_fail_node(b, event, "time", "event.time is missing: name the field that holds the event time");
+  else if (tide_build_scalar(b, time, "event.time")) b->time_name = time->text.ptr;
   b->time_node = time;
   if (amount) amount_names(b, amount);
 }
@@ -73,7 +73,12 @@ static void secrets(struct tide_build *b, struct tide_yaml_node *node) {
   }
 }
 
-struct derive_call { enum tide_derive_fn fn; const char *name; int args; int lo[2], hi[2]; };
+struct derive_call {
+  enum tide_derive_fn fn;
+  const char *name;
+  int args;
+  int lo[2], hi[2];
+};
 static const struct derive_call derive_calls[] = {
     {TIDE_DERIVE_PREFIX, "prefix", 1, {1, 0}, {64, 0}},
     {TIDE_DERIVE_IP_PREFIX, "ip_prefix", 2, {0, 0}, {32, 128}},
@@ -94,13 +99,15 @@ static const struct derive_call *derive_call_of(struct tide_span text, struct ti
   return NULL;
 }
 
-static bool derive_by_call(struct tide_build *b, const struct tide_yaml_node *node, const struct derive_call *call, struct tide_span args, struct tide_field *field) {
+static bool derive_by_call(struct tide_build *b, const struct tide_yaml_node *node, const struct derive_call *call, struct tide_span args,
+                           struct tide_field *field) {
   size_t at = (size_t)(args.ptr - node->text.ptr);
   struct tide_span part[4];
   int count = 0;
   const char *close = memchr(args.ptr, ')', args.len);
   if (!close || close + 1 != args.ptr + args.len) {
-    tide_build_fail_text(b, node, at, field->name, "event.derive: %s(...) must be the whole value; derive a second field from this one to go on from it", call->name);
+    tide_build_fail_text(b, node, at, field->name,
+                         "event.derive: %s(...) must be the whole value; derive a second field from this one to go on from it", call->name);
     return false;
   }
   struct tide_span inner = {args.ptr, args.len - 1};
@@ -111,8 +118,10 @@ static bool derive_by_call(struct tide_build *b, const struct tide_yaml_node *no
     inner = (struct tide_span){comma + 1, inner.len - (size_t)(comma + 1 - inner.ptr)};
   }
   if (count != call->args + 1) {
-    static const char *const usage[] = {[TIDE_DERIVE_PREFIX] = "prefix(FIELD, LENGTH)", [TIDE_DERIVE_IP_PREFIX] = "ip_prefix(FIELD, V4BITS, V6BITS)",
-                                        [TIDE_DERIVE_EMAIL_KEY] = "email_key(FIELD)", [TIDE_DERIVE_LOWER] = "lower(FIELD)"};
+    static const char *const usage[] = {[TIDE_DERIVE_PREFIX] = "prefix(FIELD, LENGTH)",
+                                        [TIDE_DERIVE_IP_PREFIX] = "ip_prefix(FIELD, V4BITS, V6BITS)",
+                                        [TIDE_DERIVE_EMAIL_KEY] = "email_key(FIELD)",
+                                        [TIDE_DERIVE_LOWER] = "lower(FIELD)"};
     tide_build_fail_text(b, node, at, field->name, "event.derive: write %s", usage[call->fn]);
     return false;
   }
@@ -127,8 +136,8 @@ static bool derive_by_call(struct tide_build *b, const struct tide_yaml_node *no
   for (int i = 0; i < call->args; i++) {
     int64_t v;
     if (tide_int_parse(part[i + 1], &v) || v < call->lo[i] || v > call->hi[i]) {
-      tide_build_fail_text(b, node, (size_t)(part[i + 1].ptr - node->text.ptr), field->name, "event.derive: %s takes a whole number from %d to %d here",
-                           call->name, call->lo[i], call->hi[i]);
+      tide_build_fail_text(b, node, (size_t)(part[i + 1].ptr - node->text.ptr), field->name,
+                           "event.derive: %s takes a whole number from %d to %d here", call->name, call->lo[i], call->hi[i]);
       return false;
     }
     field->derive_arg[i] = (int)v;
@@ -164,7 +173,11 @@ static void derive(struct tide_build *b, const struct tide_yaml_node *map) {
       continue;
     }
     if (!tide_build_scalar(b, pair->value, "event.derive")) continue;
-    struct tide_field field = {.name = tide_build_dup(b, tide_span_of(pair->key)), .derived = true, .derive_of = TIDE_NONE, .line = pair->line, .column = pair->column};
+    struct tide_field field = {.name = tide_build_dup(b, tide_span_of(pair->key)),
+                               .derived = true,
+                               .derive_of = TIDE_NONE,
+                               .line = pair->line,
+                               .column = pair->column};
     struct tide_span args;
     const struct derive_call *call = derive_call_of(pair->value->text, &args);
     bool good = call ? derive_by_call(b, pair->value, call, args, &field) : derive_by_expr(b, pair->value, &field);
@@ -180,6 +193,10 @@ static void derive(struct tide_build *b, const struct tide_yaml_node *map) {
   }
 }
 
+#define PLACE_DECIMALS_MAX 7 /* 180 degrees then fit 32 bits, which is what an event keeps of its place */
+
+static bool degrees(const struct tide_field *field) { return field->type == TIDE_F_NUMBER && field->decimals <= PLACE_DECIMALS_MAX; }
+
 static void place(struct tide_build *b, struct tide_yaml_node *node) {
   uint32_t part[TIDE_TUPLE_MAX];
   uint32_t count = tuple(b, node, "event.place", part);
@@ -188,11 +205,20 @@ static void place(struct tide_build *b, struct tide_yaml_node *node) {
     tide_build_fail_node(b, node, "place", "event.place needs two fields, like `place: [lat, lon]`");
     return;
   }
-  for (int i = 0; i < 2; i++)
-    if (b->spec->field[part[i]].type != TIDE_F_NUMBER) {
-      tide_build_fail_node(b, node->item[i], "place", "event.place: `%s` is not a number; declare it in inputs with `as: decimal(6)`", b->spec->field[part[i]].name);
+  for (int i = 0; i < 2; i++) {
+    const struct tide_field *field = &b->spec->field[part[i]];
+    if (field->type != TIDE_F_NUMBER) {
+      tide_build_fail_node(b, node->item[i], "place", "event.place: `%s` is not a number; declare it in inputs with `as: decimal(6)`",
+                           field->name);
       return;
     }
+    if (!degrees(field)) {
+      tide_build_fail_node(b, node->item[i], "place",
+                           "event.place: `%s` has more than %d decimals; declare it in inputs with `as: decimal(6)`, which is 11 cm",
+                           field->name, PLACE_DECIMALS_MAX);
+      return;
+    }
+  }
   b->spec->f_lat = part[0];
   b->spec->f_lon = part[1];
 }
@@ -200,7 +226,7 @@ static void place(struct tide_build *b, struct tide_yaml_node *node) {
 /* Without `place:`, number fields named lat and lon are the place, as `kind` and `merchant` are by their names. */
 static void place_by_name(struct tide_spec *spec) {
   uint32_t lat = tide_spec_field(spec, "lat"), lon = tide_spec_field(spec, "lon");
-  if (lat == TIDE_NONE || lon == TIDE_NONE || spec->field[lat].type != TIDE_F_NUMBER || spec->field[lon].type != TIDE_F_NUMBER) return;
+  if (lat == TIDE_NONE || lon == TIDE_NONE || !degrees(&spec->field[lat]) || !degrees(&spec->field[lon])) return;
   spec->f_lat = lat;
   spec->f_lon = lon;
 }
@@ -208,10 +234,8 @@ static void place_by_name(struct tide_spec *spec) {
 static void links(struct tide_build *b, struct tide_yaml_node *event) {
   struct tide_spec *spec = b->spec;
   struct tide_yaml_node *id = tide_yaml_get(event, "id"), *alias = tide_yaml_get(event, "alias"), *parent = tide_yaml_get(event, "parent");
-  if (!id)
-    tide_build_fail_node(b, event, "id", "event.id is missing: name the field, or the tuple of fields, that identifies an event");
-  else
-    spec->id_count = tuple(b, id, "event.id", spec->id);
+  if (!id) tide_build_fail_node(b, event, "id", "event.id is missing: name the field, or the tuple of fields, that identifies an event");
+  else spec->id_count = tuple(b, id, "event.id", spec->id);
   if (alias) spec->alias_count = tuple(b, alias, "event.alias", spec->alias);
   if (parent && parent->kind == TIDE_YAML_MAP) {
     static const char *const keys[] = {"id", "count"};
@@ -224,9 +248,11 @@ static void links(struct tide_build *b, struct tide_yaml_node *event) {
   }
   if (parent) spec->parent_count = tuple(b, parent, "event.parent", spec->parent);
   if (spec->id_count && spec->alias_count && spec->alias_count != spec->id_count)
-    tide_build_fail_node(b, alias, "alias", "event.alias has %u parts and event.id %u: an alias stands in for the id", spec->alias_count, spec->id_count);
+    tide_build_fail_node(b, alias, "alias", "event.alias has %u parts and event.id %u: an alias stands in for the id", spec->alias_count,
+                         spec->id_count);
   if (spec->id_count && spec->parent_count && spec->parent_count != spec->id_count)
-    tide_build_fail_node(b, parent, "parent", "event.parent has %u parts and event.id %u: it must name another event's id", spec->parent_count, spec->id_count);
+    tide_build_fail_node(b, parent, "parent", "event.parent has %u parts and event.id %u: it must name another event's id",
+                         spec->parent_count, spec->id_count);
 }
 
 void tide_build_event(struct tide_build *b) {
@@ -236,8 +262,9 @@ void tide_build_event(struct tide_build *b) {
   struct tide_yaml_node *node;
   if (b->time_name && spec->field_count) spec->f_time = tide_build_field(b, b->time_node, "event.time");
   if (b->amount_name && spec->field_count)
-    spec->f_amount = tide_build_field_text(b, b->amount_node, (struct tide_span){b->amount_node->text.ptr + strspn(b->amount_node->text.ptr, " \t"), strlen(b->amount_name)},
-                                           "event.amount");
+    spec->f_amount = tide_build_field_text(
+        b, b->amount_node, (struct tide_span){b->amount_node->text.ptr + strspn(b->amount_node->text.ptr, " \t"), strlen(b->amount_name)},
+        "event.amount");
   if ((node = tide_yaml_get(event, "key"))) secrets(b, node);
   if ((node = tide_yaml_get(event, "derive"))) derive(b, node);
   node = tide_yaml_get(event, "kind");
@@ -250,10 +277,8 @@ void tide_build_event(struct tide_build *b) {
   node = tide_yaml_get(event, "merchant");
   spec->f_merchant = node ? tide_build_field(b, node, "event.merchant") : tide_spec_field(spec, "merchant");
   links(b, event);
-  if ((node = tide_yaml_get(event, "place")))
-    place(b, node);
-  else
-    place_by_name(spec);
+  if ((node = tide_yaml_get(event, "place"))) place(b, node);
+  else place_by_name(spec);
   if ((node = tide_yaml_get(event, "on_conflict"))) {
     static const char *const words[] = {"count", "reject"};
     spec->conflict_rejects = tide_build_word(b, node, "event.on_conflict", words, 2) == 1;

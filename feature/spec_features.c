@@ -12,7 +12,10 @@
 
 enum { OVER = 1, HOP = 2, CURRENT = 4, DELAYED = 8, CAP = 16, WHERE = 32, WHERE_MUST = 64 };
 enum of_kind { OF_NONE, OF_NUMBER, OF_ANY, OF_KEY, OF_PREDICATE, OF_WINDOW };
-struct agg_row { uint8_t of; uint8_t takes; };
+struct agg_row {
+  uint8_t of;
+  uint8_t takes;
+};
 #define WINDOWED (OVER | CURRENT | DELAYED | WHERE)
 static const struct agg_row agg_rows[TIDE_AGG_NAMED] = {
     [TIDE_AGG_COUNT] = {OF_NONE, WINDOWED | HOP},
@@ -48,7 +51,8 @@ static size_t offset_of(const struct reading *r, struct tide_span part) { return
 
 static bool duration(const struct reading *r, struct tide_span text, const char *what, int64_t *ret) {
   if (tide_duration_parse(text, ret) || *ret == 0)
-    return REFUSE(r, text, "%s: %s: `%.*s` is not a duration; write a whole number above 0 and one of ms s m h d, like 10m", r->name, what, text.len > 40 ? 40 : (int)text.len, text.ptr);
+    return REFUSE(r, text, "%s: %s: `%.*s` is not a duration; write a whole number above 0 and one of ms s m h d, like 10m", r->name, what,
+                  text.len > 40 ? 40 : (int)text.len, text.ptr);
   return true;
 }
 
@@ -60,16 +64,24 @@ static bool check_clauses(const struct reading *r) {
   struct tide_span front = {r->node->text.ptr, 0};
   if (row->of == OF_NONE && c->of.ptr) return REFUSE(r, c->of, "%s: `%s` takes no `of`", r->name, agg);
   if (row->of != OF_NONE && !c->of.ptr) {
-    static const char *const usage[] = {[OF_NUMBER] = "of amount", [OF_ANY] = "merchant", [OF_KEY] = "of merchant", [OF_PREDICATE] = "of result = declined", [OF_WINDOW] = "of 1h"};
+    static const char *const usage[] = {[OF_NUMBER] = "of amount",
+                                        [OF_ANY] = "merchant",
+                                        [OF_KEY] = "of merchant",
+                                        [OF_PREDICATE] = "of result = declined",
+                                        [OF_WINDOW] = "of 1h"};
     return REFUSE(r, front, "%s: `%s` needs to know of what, like `%s %s`", r->name, agg, agg, usage[row->of]);
   }
   if ((row->takes & OVER) && !c->over.ptr) return REFUSE(r, front, "%s: `%s` needs a window, like `over 10m, 24h`", r->name, agg);
-  if (!(row->takes & OVER) && c->over.ptr) return REFUSE(r, c->over, "%s: `%s` has no window: leave `over` out (how far back it looks is the entity's `keep`)", r->name, agg);
-  if ((row->takes & WHERE_MUST) && !c->where.ptr) return REFUSE(r, front, "%s: `%s` needs `where`, like `streak over 7d where result = declined`", r->name, agg);
+  if (!(row->takes & OVER) && c->over.ptr)
+    return REFUSE(r, c->over, "%s: `%s` has no window: leave `over` out (how far back it looks is the entity's `keep`)", r->name, agg);
+  if ((row->takes & WHERE_MUST) && !c->where.ptr)
+    return REFUSE(r, front, "%s: `%s` needs `where`, like `streak over 7d where result = declined`", r->name, agg);
   if (!(row->takes & WHERE) && c->where.ptr) return REFUSE(r, c->where, "%s: `%s` takes no `where`", r->name, agg);
   if (!(row->takes & CURRENT) && c->current) return REFUSE(r, front, "%s: `with current` means nothing for `%s`", r->name, agg);
-  if (!(row->takes & DELAYED) && c->delayed.ptr) return REFUSE(r, c->delayed, "%s: `%s` takes no `delayed`: it has no window", r->name, agg);
-  if (!(row->takes & HOP) && c->hop.ptr) return REFUSE(r, c->hop, "%s: `%s` takes no `hop`: only count, sum, mean, stddev, min, max, rate and distinct do", r->name, agg);
+  if (!(row->takes & DELAYED) && c->delayed.ptr)
+    return REFUSE(r, c->delayed, "%s: `%s` takes no `delayed`: it has no window", r->name, agg);
+  if (!(row->takes & HOP) && c->hop.ptr)
+    return REFUSE(r, c->hop, "%s: `%s` takes no `hop`: only count, sum, mean, stddev, min, max, rate and distinct do", r->name, agg);
   if (!(row->takes & CAP) && c->cap.ptr) return REFUSE(r, c->cap, "%s: `cap` is for `distinct` only", r->name);
   return true;
 }
@@ -81,7 +93,8 @@ static bool operand(const struct reading *r, struct tide_feature *f) {
   const char *agg = tide_agg_names[r->c.agg];
   bool has_amount = spec->f_amount != TIDE_NONE;
   bool amount = tide_span_is(of, "amount"), requested = tide_span_is(of, "requested");
-  if ((amount || requested) && !has_amount) return REFUSE(r, of, "%s: no amount is declared; write `amount: FIELD in EUR` in event", r->name);
+  if ((amount || requested) && !has_amount)
+    return REFUSE(r, of, "%s: no amount is declared; write `amount: FIELD in EUR` in event", r->name);
   if (has_amount && !amount && tide_span_is(of, spec->field[spec->f_amount].name)) requested = true; /* the field as sent */
   if (amount || requested) {
     if (kind == OF_KEY) return REFUSE(r, of, "%s: `%s` counts texts and keys, not amounts", r->name, agg);
@@ -94,7 +107,8 @@ static bool operand(const struct reading *r, struct tide_feature *f) {
     part = (struct tide_key_part){false, tide_build_field_text(r->b, r->node, of, r->name)};
     if (part.ref == TIDE_NONE) return false;
     if (spec->field[part.ref].type != TIDE_F_NUMBER)
-      return REFUSE(r, of, "%s: `%s` needs a number and `%s` is none; declare it in inputs with `as: int` or `as: decimal(n)`", r->name, agg, spec->field[part.ref].name);
+      return REFUSE(r, of, "%s: `%s` needs a number and `%s` is none; declare it in inputs with `as: int` or `as: decimal(n)`", r->name,
+                    agg, spec->field[part.ref].name);
   } else if (!tide_build_operand(r->b, r->node, of, r->name, &part)) {
     return false;
   }
@@ -102,9 +116,11 @@ static bool operand(const struct reading *r, struct tide_feature *f) {
     const struct tide_field *field = &spec->field[part.ref];
     if (field->type == TIDE_F_TIME) return REFUSE(r, of, "%s: `%s` cannot read the time field `%s`", r->name, agg, field->name);
     if (r->c.agg == TIDE_AGG_LAST && field->secret)
-      return REFUSE(r, of, "%s: `%s` is secret: its text is nowhere; `changed %s` tells whether it is another", r->name, field->name, field->name);
+      return REFUSE(r, of, "%s: `%s` is secret: its text is nowhere; `changed %s` tells whether it is another", r->name, field->name,
+                    field->name);
   } else if (r->c.agg == TIDE_AGG_LAST) {
-    return REFUSE(r, of, "%s: `last` reads a field, and `%s` is an entity; `changed` and `distinct` read entities", r->name, spec->entity[part.ref].name);
+    return REFUSE(r, of, "%s: `last` reads a field, and `%s` is an entity; `changed` and `distinct` read entities", r->name,
+                  spec->entity[part.ref].name);
   }
   f->of = part.is_entity ? TIDE_OF_ENTITY : TIDE_OF_FIELD;
   f->of_ref = part.ref;
@@ -112,13 +128,17 @@ static bool operand(const struct reading *r, struct tide_feature *f) {
 }
 
 /* --- windows --- */
-struct window { struct tide_span text; int64_t ms; };
+struct window {
+  struct tide_span text;
+  int64_t ms;
+};
 
 static bool add_window(const struct reading *r, struct tide_span text, struct tide_span blame, struct window *window, uint32_t *count) {
   if (*count == TIDE_FEATURE_WINDOWS_MAX) return REFUSE(r, blame, "%s: more than %d windows", r->name, TIDE_FEATURE_WINDOWS_MAX);
   int64_t ms;
   if (tide_duration_parse(text, &ms) || ms == 0)
-    return REFUSE(r, blame, "%s: `%.*s` is not a window; write a whole number above 0 and one of ms s m h d, like 10m", r->name, text.len > 40 ? 40 : (int)text.len, text.ptr);
+    return REFUSE(r, blame, "%s: `%.*s` is not a window; write a whole number above 0 and one of ms s m h d, like 10m", r->name,
+                  text.len > 40 ? 40 : (int)text.len, text.ptr);
   for (uint32_t i = 0; i < *count; i++)
     if (window[i].ms == ms) return REFUSE(r, blame, "%s: the window %.*s stands here twice", r->name, TIDE_SPAN_FMT(text));
   window[(*count)++] = (struct window){text, ms};
@@ -155,7 +175,8 @@ static bool read_windows(const struct reading *r, struct window *window, uint32_
       const char *text = tide_arena_strdup(&r->b->scratch, item);
       for (uint32_t i = 0; i < b->broken_count; i++)
         if (strcmp(b->broken[i], text) == 0) return false;
-      return REFUSE(r, item, "%s: `%.64s` is neither a duration nor a name in `windows:`%s", r->name, text, tide_build_suggest(r->b, text, names, b->window_count));
+      return REFUSE(r, item, "%s: `%.64s` is neither a duration nor a name in `windows:`%s", r->name, text,
+                    tide_build_suggest(r->b, text, names, b->window_count));
     }
     struct tide_span inner = named->text, one;
     while (next_item(&inner, &one))
@@ -169,7 +190,8 @@ static void read_window_names(struct tide_build *b) {
   const struct tide_yaml_node *map = tide_yaml_get(b->root, "windows");
   if (!map) return;
   if (map->kind != TIDE_YAML_MAP) {
-    tide_build_fail_node(b, map, "windows", "windows must be a mapping of names to lists, like {short: \"1m, 10m, 1h\"}, not %s", tide_yaml_kind_name(map));
+    tide_build_fail_node(b, map, "windows", "windows must be a mapping of names to lists, like {short: \"1m, 10m, 1h\"}, not %s",
+                         tide_yaml_kind_name(map));
     return;
   }
   for (uint32_t i = 0; i < map->count; i++) {
@@ -200,8 +222,9 @@ static void read_window_names(struct tide_build *b) {
       size_t at = (size_t)(item.ptr - copy.ptr);
       for (uint32_t k = 0; node->kind == TIDE_YAML_LIST && k < node->count; k++)
         if (tide_span_eq(tide_span_trim(node->item[k]->text), item)) blame = node->item[k], at = 0;
-      tide_build_fail_text(b, blame, at, pair->key, "windows.%s: `%.*s` is not a window; write a whole number above 0 and one of ms s m h d, like 10m",
-                           pair->key, item.len > 40 ? 40 : (int)item.len, item.ptr);
+      tide_build_fail_text(b, blame, at, pair->key,
+                           "windows.%s: `%.*s` is not a window; write a whole number above 0 and one of ms s m h d, like 10m", pair->key,
+                           item.len > 40 ? 40 : (int)item.len, item.ptr);
       good = false;
     }
     if (!good) {
@@ -222,7 +245,8 @@ static bool cut(struct reading *r) {
     const char *name = tide_arena_strdup(&r->b->scratch, word);
     /* `time since prev`: the nearest by the whole front, else by its first word */
     struct tide_span front = r->node->text;
-    size_t end = tide_text_find_word(front, 0, "over"), where = tide_text_find_word(front, 0, "where"), of = tide_text_find_word(front, 0, "of");
+    size_t end = tide_text_find_word(front, 0, "over"), where = tide_text_find_word(front, 0, "where"),
+           of = tide_text_find_word(front, 0, "of");
     if (where < end) end = where;
     if (of < end) end = of;
     if (end != SIZE_MAX) front.len = end;
@@ -239,8 +263,8 @@ static bool cut(struct reading *r) {
   bool known = false;
   for (size_t i = 0; i < 7; i++) known = known || strcmp(words[i], name) == 0;
   const char *hint = word.len && !known ? tide_build_suggest(r->b, name, words, 7) : "";
-  tide_build_fail_text(r->b, r->node, at, r->name, "%s: %s%s%.40s%s%s", r->name, problem, word.len ? ", found `" : "", name, word.len ? "`" : "",
-                       strncmp(hint, "; did", 5) == 0 ? hint : "");
+  tide_build_fail_text(r->b, r->node, at, r->name, "%s: %s%s%.40s%s%s", r->name, problem, word.len ? ", found `" : "", name,
+                       word.len ? "`" : "", strncmp(hint, "; did", 5) == 0 ? hint : "");
   return false;
 }
 
@@ -262,9 +286,11 @@ static bool read_feature(struct reading *r, struct tide_feature *f, struct windo
     return REFUSE(r, r->node->text, "%s: no place is declared; write `place: [lat, lon]` in event, with number fields", r->name);
   }
   if ((kind == OF_NUMBER || kind == OF_ANY || kind == OF_KEY) && !operand(r, f)) return false;
-  if (kind == OF_PREDICATE && !(f->rate_of = tide_build_expr(b, r->node, c->of, TIDE_ALLOW_FIELDS | TIDE_ALLOW_DYN, TIDE_V_BOOL, r->name))) return false;
+  if (kind == OF_PREDICATE && !(f->rate_of = tide_build_expr(b, r->node, c->of, TIDE_ALLOW_FIELDS | TIDE_ALLOW_DYN, TIDE_V_BOOL, r->name)))
+    return false;
   if (kind == OF_WINDOW && !duration(r, c->of, "max_count of", &f->inner_ms)) return false;
-  if (c->where.ptr && !(f->where = tide_build_expr(b, r->node, c->where, TIDE_ALLOW_FIELDS | TIDE_ALLOW_DYN, TIDE_V_BOOL, r->name))) return false;
+  if (c->where.ptr && !(f->where = tide_build_expr(b, r->node, c->where, TIDE_ALLOW_FIELDS | TIDE_ALLOW_DYN, TIDE_V_BOOL, r->name)))
+    return false;
   if (c->delayed.ptr && !duration(r, c->delayed, "delayed", &f->delayed_ms)) return false;
   if (c->hop.ptr && !duration(r, c->hop, "hop", &f->hop_ms)) return false;
   if (c->cap.ptr) {
@@ -275,9 +301,12 @@ static bool read_feature(struct reading *r, struct tide_feature *f, struct windo
   }
   if (c->over.ptr && !read_windows(r, window, window_count)) return false;
   for (uint32_t i = 0; i < *window_count; i++) {
-    if (f->hop_ms > window[i].ms) return REFUSE(r, c->hop, "%s: hop %.*s is longer than the window %.*s", r->name, TIDE_SPAN_FMT(c->hop), TIDE_SPAN_FMT(window[i].text));
+    if (f->hop_ms > window[i].ms)
+      return REFUSE(r, c->hop, "%s: hop %.*s is longer than the window %.*s", r->name, TIDE_SPAN_FMT(c->hop),
+                    TIDE_SPAN_FMT(window[i].text));
     if (f->inner_ms > window[i].ms)
-      return REFUSE(r, c->of, "%s: the inner window %.*s is longer than the outer %.*s", r->name, TIDE_SPAN_FMT(c->of), TIDE_SPAN_FMT(window[i].text));
+      return REFUSE(r, c->of, "%s: the inner window %.*s is longer than the outer %.*s", r->name, TIDE_SPAN_FMT(c->of),
+                    TIDE_SPAN_FMT(window[i].text));
   }
   f->mentions_kind = reads_kind(b->spec, f->where) || reads_kind(b->spec, f->rate_of);
   return true;
@@ -285,7 +314,8 @@ static bool read_feature(struct reading *r, struct tide_feature *f, struct windo
 
 static bool is_money(const struct tide_feature *f) {
   if (f->of != TIDE_OF_AMOUNT && f->of != TIDE_OF_REQUESTED) return false;
-  return f->agg == TIDE_AGG_SUM || f->agg == TIDE_AGG_MEAN || f->agg == TIDE_AGG_STDDEV || f->agg == TIDE_AGG_MIN || f->agg == TIDE_AGG_MAX || f->agg == TIDE_AGG_LAST;
+  return f->agg == TIDE_AGG_SUM || f->agg == TIDE_AGG_MEAN || f->agg == TIDE_AGG_STDDEV || f->agg == TIDE_AGG_MIN ||
+         f->agg == TIDE_AGG_MAX || f->agg == TIDE_AGG_LAST;
 }
 
 /* Adds the feature and its slots. False: a bound or a name stands against it (noted). */
@@ -302,17 +332,20 @@ static bool add_feature(struct tide_build *b, struct tide_feature *f, const stru
     char name[2 * TIDE_NAME_MAX + 64];
     if (window_count)
       (void)snprintf(name, sizeof name, "%s.%s_%.*s", spec->entity[f->entity].name, f->name, (int)window[i].text.len, window[i].text.ptr);
-    else
-      (void)snprintf(name, sizeof name, "%s.%s", spec->entity[f->entity].name, f->name);
+    else (void)snprintf(name, sizeof name, "%s.%s", spec->entity[f->entity].name, f->name);
     uint32_t other = tide_spec_slot(spec, name);
     if (other != TIDE_NONE) {
-      tide_build_fail(b, f->line, f->column, f->name, "the value %.150s would exist twice: line %d makes it too", name, spec->feature[spec->slot[other].feature].line);
+      tide_build_fail(b, f->line, f->column, f->name, "the value %.150s would exist twice: line %d makes it too", name,
+                      spec->feature[spec->slot[other].feature].line);
       spec->slot_count = f->first_slot;
       return false;
     }
     bool text = f->agg == TIDE_AGG_LAST && f->of == TIDE_OF_FIELD && spec->field[f->of_ref].type == TIDE_F_TEXT;
-    spec->slot[spec->slot_count++] = (struct tide_slot){.name = tide_build_dup(b, tide_span_of(name)), .feature = spec->feature_count, .window_ms = window_count ? window[i].ms : 0,
-                                                        .type = text ? TIDE_V_TEXT : TIDE_V_NUM, .money = is_money(f)};
+    spec->slot[spec->slot_count++] = (struct tide_slot){.name = tide_build_dup(b, tide_span_of(name)),
+                                                        .feature = spec->feature_count,
+                                                        .window_ms = window_count ? window[i].ms : 0,
+                                                        .type = text ? TIDE_V_TEXT : TIDE_V_NUM,
+                                                        .money = is_money(f)};
   }
   spec->feature[spec->feature_count++] = *f;
   return true;
@@ -322,8 +355,13 @@ static void add_companion(struct tide_build *b, const struct tide_feature *first
   struct tide_spec *spec = b->spec;
   for (uint32_t i = 0; i < spec->feature_count; i++)
     if (spec->feature[i].entity == first->entity && spec->feature[i].agg == TIDE_AGG_NEW) return;
-  struct tide_feature f = {.name = "new", .entity = first->entity, .agg = TIDE_AGG_NEW, .of_ref = TIDE_NONE, .text = "1 when there is no earlier event, else 0",
-                           .line = first->line, .column = first->column};
+  struct tide_feature f = {.name = "new",
+                           .entity = first->entity,
+                           .agg = TIDE_AGG_NEW,
+                           .of_ref = TIDE_NONE,
+                           .text = "1 when there is no earlier event, else 0",
+                           .line = first->line,
+                           .column = first->column};
   (void)add_feature(b, &f, NULL, 0);
 }
 
@@ -335,7 +373,8 @@ static void read_entity_features(struct tide_build *b, uint32_t entity, const st
     char name[2 * TIDE_NAME_MAX + 2];
     (void)snprintf(name, sizeof name, "%s.%s", spec->entity[entity].name, pair->key);
     struct reading r = {.b = b, .node = pair->value, .name = tide_arena_strdup(&b->scratch, tide_span_of(name))};
-    struct tide_feature f = {.name = tide_build_dup(b, tide_span_of(pair->key)), .entity = entity, .line = pair->line, .column = pair->column};
+    struct tide_feature f = {
+        .name = tide_build_dup(b, tide_span_of(pair->key)), .entity = entity, .line = pair->line, .column = pair->column};
     struct window window[TIDE_FEATURE_WINDOWS_MAX];
     uint32_t window_count;
     bool good = tide_build_scalar(b, pair->value, r.name) && read_feature(&r, &f, window, &window_count);
@@ -353,6 +392,7 @@ static void read_entity_features(struct tide_build *b, uint32_t entity, const st
 
 int64_t tide_slot_reach_ms(const struct tide_spec *spec, const struct tide_slot *slot) {
   const struct tide_feature *f = &spec->feature[slot->feature];
+  if (f->agg == TIDE_AGG_SINCE_FIRST || f->agg == TIDE_AGG_NEW) return 0; /* survives retention by itself, for forget_after */
   if (slot->window_ms == 0) return spec->entity[f->entity].keep_ms;
   return slot->window_ms + f->delayed_ms + f->hop_ms + f->inner_ms;
 }
@@ -392,13 +432,15 @@ void tide_build_features(struct tide_build *b) {
       const char *names[TIDE_ENTITIES_MAX];
       for (uint32_t k = 0; k < spec->entity_count; k++) names[k] = spec->entity[k].name;
       if (!known) {
-        tide_build_fail(b, pair->line, pair->column, pair->key, "no entity is named `%.64s`%s", pair->key, tide_build_suggest(b, pair->key, names, spec->entity_count));
+        tide_build_fail(b, pair->line, pair->column, pair->key, "no entity is named `%.64s`%s", pair->key,
+                        tide_build_suggest(b, pair->key, names, spec->entity_count));
         tide_build_broken(b, pair->key);
       }
       continue;
     }
     if (pair->value->kind != TIDE_YAML_MAP) {
-      tide_build_fail_node(b, pair->value, pair->key, "features.%s must be a mapping of names to texts, not %s", pair->key, tide_yaml_kind_name(pair->value));
+      tide_build_fail_node(b, pair->value, pair->key, "features.%s must be a mapping of names to texts, not %s", pair->key,
+                           tide_yaml_kind_name(pair->value));
       tide_build_broken(b, pair->key);
       continue;
     }
@@ -436,7 +478,8 @@ void tide_build_derived(struct tide_build *b) {
     }
     const struct tide_expr *expr = NULL;
     if (tide_build_scalar(b, pair->value, pair->key))
-      expr = tide_build_expr(b, pair->value, pair->value->text, TIDE_ALLOW_FIELDS | TIDE_ALLOW_FEATURES | TIDE_ALLOW_DERIVED | TIDE_ALLOW_TIME, TIDE_V_NULL, pair->key);
+      expr = tide_build_expr(b, pair->value, pair->value->text,
+                             TIDE_ALLOW_FIELDS | TIDE_ALLOW_FEATURES | TIDE_ALLOW_DERIVED | TIDE_ALLOW_TIME, TIDE_V_NULL, pair->key);
     if (!expr) {
       if (b->error_count) tide_build_broken(b, pair->key);
       continue;

@@ -1,12 +1,15 @@
-/* `freshness:`: how old the features of each entity may be and what to do when they are older. Group 0 is `default`; an entity of its own
- * group takes from it what it does not say; all others belong to it. */
+/* `freshness:`: how old the features of each entity may be and what to do when they are older.
+ *
+ * Group 0 is `default` and always there. An entity that is named has a group of its own, which takes from `default` what it does not say,
+ * wherever `default` stands in the file; all other entities belong to group 0. */
 #include "base/num.h"
 #include "feature/spec_build.h"
 
 #define GROUP_SOURCES_MAX 64
 
 /* fallback | mark | default VALUE | recompute (stale only) */
-static void read_stale(struct tide_build *b, const struct tide_yaml_node *node, const char *what, bool recompute, uint8_t *ret, double *ret_default) {
+static void read_stale(struct tide_build *b, const struct tide_yaml_node *node, const char *what, bool recompute, uint8_t *ret,
+                       double *ret_default) {
   static const char *const words[] = {"fallback", "mark", "default VALUE", "recompute"}; /* by enum tide_stale */
   if (!tide_build_scalar(b, node, what)) return;
   struct tide_span text = tide_span_trim(node->text);
@@ -49,7 +52,10 @@ static void read_group(struct tide_build *b, const struct tide_yaml_node *map, s
 void tide_build_freshness(struct tide_build *b) {
   struct tide_spec *spec = b->spec;
   const struct tide_yaml_node *map = tide_yaml_get(b->root, "freshness");
-  spec->group[spec->group_count++] = (struct tide_group){.name = "default", .budget_ms = 15000, .stale = TIDE_STALE_FALLBACK, .warming = TIDE_STALE_FALLBACK,
+  spec->group[spec->group_count++] = (struct tide_group){.name = "default",
+                                                         .budget_ms = 15000,
+                                                         .stale = TIDE_STALE_FALLBACK,
+                                                         .warming = TIDE_STALE_FALLBACK,
                                                          .consistency = TIDE_CONSISTENCY_QUORUM};
   if (!map) return;
   if (map->kind != TIDE_YAML_MAP) {
@@ -69,7 +75,9 @@ void tide_build_freshness(struct tide_build *b) {
       names[count++] = "default";
       bool broken = false;
       for (uint32_t k = 0; k < b->broken_count; k++) broken = broken || strcmp(b->broken[k], pair->key) == 0;
-      if (!broken) tide_build_fail(b, pair->line, pair->column, pair->key, "freshness: no entity is named `%.64s`%s", pair->key, tide_build_suggest(b, pair->key, names, count));
+      if (!broken)
+        tide_build_fail(b, pair->line, pair->column, pair->key, "freshness: no entity is named `%.64s`%s", pair->key,
+                        tide_build_suggest(b, pair->key, names, count));
       continue;
     }
     TIDE_CHECK(spec->group_count <= TIDE_ENTITIES_MAX);

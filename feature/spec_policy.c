@@ -14,7 +14,8 @@ static void read_decisions(struct tide_build *b, const struct tide_yaml_node *po
   struct tide_spec *spec = b->spec;
   struct tide_yaml_node *node = tide_yaml_get(policy, "decisions");
   if (!node) {
-    tide_build_fail_node(b, policy, "decisions", "policy: `decisions:` is missing: list them from mild to strict, like [approve, review, decline]");
+    tide_build_fail_node(b, policy, "decisions",
+                         "policy: `decisions:` is missing: list them from mild to strict, like [approve, review, decline]");
     return;
   }
   const struct tide_yaml_node *part[TIDE_DECISIONS_MAX];
@@ -24,7 +25,8 @@ static void read_decisions(struct tide_build *b, const struct tide_yaml_node *po
     bool taken = strcmp(name, "shadow") == 0 || strcmp(name, "when") == 0 || strcmp(name, "say") == 0;
     for (uint32_t k = 0; k < spec->decision_count; k++) taken = taken || strcmp(spec->decision[k], name) == 0;
     if (taken)
-      tide_build_fail_node(b, part[i], "decisions", "decisions: `%.64s` is taken: each stands once, and shadow, when and say are words of the language", name);
+      tide_build_fail_node(b, part[i], "decisions",
+                           "decisions: `%.64s` is taken: each stands once, and shadow, when and say are words of the language", name);
     else if (tide_build_name(b, name, part[i]->line, part[i]->column, "a decision"))
       spec->decision[spec->decision_count++] = tide_build_dup(b, part[i]->text);
   }
@@ -38,28 +40,28 @@ static void read_lists(struct tide_build *b, struct tide_yaml_node *node) {
     const char *name = part[i]->text.ptr;
     bool twice = false;
     for (uint32_t k = 0; k < spec->list_count; k++) twice = twice || strcmp(spec->list[k].name, name) == 0;
-    if (twice)
-      tide_build_fail_node(b, part[i], "lists", "lists: `%.64s` stands here twice", name);
+    if (twice) tide_build_fail_node(b, part[i], "lists", "lists: `%.64s` stands here twice", name);
     else if (tide_build_name(b, name, part[i]->line, part[i]->column, "a list"))
       spec->list[spec->list_count++] = (struct tide_list){.name = tide_build_dup(b, part[i]->text), .ref = TIDE_NONE};
   }
 }
 
-/* The first slot that the expression itself reads, in order of writing; with `through`, also what its derived values read. Depth is bounded by the expression parser and by
- * derived values reading earlier ones only. */
-static uint32_t first_slot(const struct tide_spec *spec, const struct tide_expr *expr, bool through) {
+/* The first slot that the expression itself reads, in order of writing; with `through`, also what its derived values read. Those that read no feature are
+ * passed over, so every step down finds one: without that, values that double each other would take for ever. */
+static uint32_t first_slot(const struct tide_build *b, const struct tide_expr *expr, bool through) {
   if (!expr) return TIDE_NONE;
   if (expr->op == TIDE_X_FEATURE) return expr->ref;
-  if (expr->op == TIDE_X_DERIVED) return through ? first_slot(spec, spec->derived[expr->ref].expr, true) : TIDE_NONE;
-  uint32_t slot = first_slot(spec, expr->a, through);
-  if (slot == TIDE_NONE) slot = first_slot(spec, expr->b, through);
-  return slot != TIDE_NONE ? slot : first_slot(spec, expr->c, through);
+  if (expr->op == TIDE_X_DERIVED)
+    return through && !b->derived_plain[expr->ref] ? first_slot(b, b->spec->derived[expr->ref].expr, true) : TIDE_NONE;
+  uint32_t slot = first_slot(b, expr->a, through);
+  if (slot == TIDE_NONE) slot = first_slot(b, expr->b, through);
+  return slot != TIDE_NONE ? slot : first_slot(b, expr->c, through);
 }
 
-static uint32_t rule_slot(const struct tide_spec *spec, const struct tide_rule *rule) {
+static uint32_t rule_slot(const struct tide_build *b, const struct tide_rule *rule) {
   for (int through = 0; through < 2; through++) {
-    uint32_t slot = first_slot(spec, rule->when, through);
-    for (uint32_t i = 0; i < rule->say_count && slot == TIDE_NONE; i++) slot = first_slot(spec, rule->parts[i].value, through);
+    uint32_t slot = first_slot(b, rule->when, through);
+    for (uint32_t i = 0; i < rule->say_count && slot == TIDE_NONE; i++) slot = first_slot(b, rule->parts[i].value, through);
     if (slot != TIDE_NONE) return slot;
   }
   return TIDE_NONE;
@@ -72,7 +74,12 @@ static uint32_t impure(const struct tide_build *b, const struct tide_expr *expr)
   return TIDE_NONE;
 }
 
-struct reading { struct tide_build *b; const struct tide_yaml_node *node; const char *what; bool fallback; };
+struct reading {
+  struct tide_build *b;
+  const struct tide_yaml_node *node;
+  const char *what;
+  bool fallback;
+};
 
 static bool read_decision(const struct reading *r, struct tide_span word, uint32_t *ret) {
   const struct tide_spec *spec = r->b->spec;
@@ -83,8 +90,8 @@ static bool read_decision(const struct reading *r, struct tide_span word, uint32
     }
   const char *text = tide_arena_strdup(&r->b->scratch, word);
   if (spec->decision_count)
-    tide_build_fail_text(r->b, r->node, (size_t)(word.ptr - r->node->text.ptr), r->what, "%s: `%.64s` is not one of the decisions%s", r->what, text,
-                         tide_build_suggest(r->b, text, spec->decision, spec->decision_count));
+    tide_build_fail_text(r->b, r->node, (size_t)(word.ptr - r->node->text.ptr), r->what, "%s: `%.64s` is not one of the decisions%s",
+                         r->what, text, tide_build_suggest(r->b, text, spec->decision, spec->decision_count));
   return false;
 }
 
@@ -122,8 +129,9 @@ static bool check_fallback(const struct reading *r, const struct tide_rule *rule
   uint32_t bad = impure(r->b, rule->when);
   for (uint32_t i = 0; i < rule->say_count && bad == TIDE_NONE; i++) bad = impure(r->b, rule->parts[i].value);
   if (bad == TIDE_NONE) return true;
-  tide_build_fail_node(r->b, r->node, r->what, "%s: `%s` reads features: the fallback decides when they cannot be trusted, so it reads only fields, lists and time", r->what,
-                       r->b->spec->derived[bad].name);
+  tide_build_fail_node(r->b, r->node, r->what,
+                       "%s: `%s` reads features: the fallback decides when they cannot be trusted, so it reads only fields, lists and time",
+                       r->what, r->b->spec->derived[bad].name);
   return false;
 }
 
@@ -132,7 +140,8 @@ static bool read_rule(const struct reading *r, struct tide_rule *rule) {
   struct tide_span text = r->node->text;
   size_t when = tide_text_find_word(text, 0, "when");
   if (when == SIZE_MAX) {
-    tide_build_fail_node(r->b, r->node, r->what, "%s: write `DECISION when CONDITION`, like `decline when amount > 500`; only else has no condition", r->what);
+    tide_build_fail_node(r->b, r->node, r->what,
+                         "%s: write `DECISION when CONDITION`, like `decline when amount > 500`; only else has no condition", r->what);
     return false;
   }
   struct tide_span head = tide_span_trim((struct tide_span){text.ptr, when});
@@ -141,7 +150,8 @@ static bool read_rule(const struct reading *r, struct tide_rule *rule) {
     head = tide_span_trim((struct tide_span){head.ptr + 6, head.len - 6});
   }
   if (rule->shadow && r->fallback) {
-    tide_build_fail_node(r->b, r->node, r->what, "%s: a fallback rule cannot be a shadow: it would decide nothing and count nothing", r->what);
+    tide_build_fail_node(r->b, r->node, r->what, "%s: a fallback rule cannot be a shadow: it would decide nothing and count nothing",
+                         r->what);
     return false;
   }
   bool good = read_decision(r, head, &rule->decision);
@@ -170,7 +180,8 @@ static bool code_good(struct tide_build *b, const struct tide_yaml_pair *pair) {
     return false;
   }
   const struct tide_rule *other = code_taken(b->spec, pair->key);
-  if (other) tide_build_fail(b, pair->line, pair->column, pair->key, "the code `%s` is taken by the rule in line %d", pair->key, other->line);
+  if (other)
+    tide_build_fail(b, pair->line, pair->column, pair->key, "the code `%s` is taken by the rule in line %d", pair->key, other->line);
   return !other;
 }
 
@@ -178,7 +189,8 @@ static void read_rules(struct tide_build *b, const struct tide_yaml_node *list, 
   struct tide_spec *spec = b->spec;
   const char *section = fallback ? "fallback" : "rules";
   if (list->kind != TIDE_YAML_LIST) {
-    tide_build_fail_node(b, list, section, "%s must be a list of `- CODE: DECISION when CONDITION`, not %s", section, tide_yaml_kind_name(list));
+    tide_build_fail_node(b, list, section, "%s must be a list of `- CODE: DECISION when CONDITION`, not %s", section,
+                         tide_yaml_kind_name(list));
     return;
   }
   struct tide_rule *table = fallback ? spec->fallback : spec->rule;
@@ -205,7 +217,8 @@ static void read_rules(struct tide_build *b, const struct tide_yaml_node *list, 
     struct reading r = {b, pair->value, rule.code, fallback};
     if (is_else) {
       if (i + 1 != list->count) {
-        tide_build_fail(b, pair->line, pair->column, pair->key, "else must be the last entry of %s: what follows it is never reached", section);
+        tide_build_fail(b, pair->line, pair->column, pair->key, "else must be the last entry of %s: what follows it is never reached",
+                        section);
         continue;
       }
       if (!read_decision(&r, tide_span_trim(pair->value->text), &rule.decision)) continue;
@@ -213,9 +226,10 @@ static void read_rules(struct tide_build *b, const struct tide_yaml_node *list, 
       if (b->error_count) tide_build_broken(b, pair->key);
       continue;
     }
-    rule.first_slot = rule_slot(spec, &rule);
+    rule.first_slot = rule_slot(b, &rule);
     spec->reads_score = spec->reads_score || (rule.when && tide_expr_reads(rule.when, TIDE_X_SCORE));
-    for (uint32_t k = 0; k < rule.say_count; k++) spec->reads_score = spec->reads_score || (rule.parts[k].value && tide_expr_reads(rule.parts[k].value, TIDE_X_SCORE));
+    for (uint32_t k = 0; k < rule.say_count; k++)
+      spec->reads_score = spec->reads_score || (rule.parts[k].value && tide_expr_reads(rule.parts[k].value, TIDE_X_SCORE));
     table[(*count)++] = rule;
   }
 }
@@ -225,16 +239,20 @@ void tide_build_policy(struct tide_build *b) {
   struct tide_spec *spec = b->spec;
   const struct tide_yaml_node *policy = tide_yaml_get(b->root, "policy");
   if (!policy || !tide_build_keys(b, policy, "policy", keys, 4)) return;
-  struct tide_yaml_node *lists = tide_yaml_get(policy, "lists"), *rules = tide_yaml_get(policy, "rules"), *fallback = tide_yaml_get(policy, "fallback");
+  struct tide_yaml_node *lists = tide_yaml_get(policy, "lists"), *rules = tide_yaml_get(policy, "rules"),
+                        *fallback = tide_yaml_get(policy, "fallback");
   read_decisions(b, policy);
   if (lists && !(lists->kind == TIDE_YAML_LIST && lists->count == 0)) read_lists(b, lists);
   if (!rules || (rules->kind == TIDE_YAML_LIST && rules->count == 0))
     tide_build_fail_node(b, rules ? rules : policy, "rules", "policy: `rules:` needs at least one rule, like `- else: approve`");
-  else
-    read_rules(b, rules, false);
+  else read_rules(b, rules, false);
   if (fallback) read_rules(b, fallback, true);
   bool closed = spec->fallback_count && !spec->fallback[spec->fallback_count - 1].when;
   if (!closed && spec->decision_count) /* fail closed */
-    spec->fallback[spec->fallback_count++] = (struct tide_rule){.code = "else", .decision = spec->decision_count - 1, .say = "", .first_slot = TIDE_NONE,
-                                                                .line = fallback ? fallback->line : policy->line, .column = fallback ? fallback->column : policy->column};
+    spec->fallback[spec->fallback_count++] = (struct tide_rule){.code = "else",
+                                                                .decision = spec->decision_count - 1,
+                                                                .say = "",
+                                                                .first_slot = TIDE_NONE,
+                                                                .line = fallback ? fallback->line : policy->line,
+                                                                .column = fallback ? fallback->column : policy->column};
 }

@@ -1,10 +1,12 @@
-/* `tests:`: small streams with what they must come to. Names are checked here; the values are kept as texts, and feature/selftest runs them through the
- * same fold as everything else. */
+/* `tests:`: small streams with what they must come to.
+ *
+ * Names and words are checked here, so that a test cannot pass because of a typing error; values are kept as texts. Running them is
+ * somebody else's: they go through the same decoder and fold as everything. */
 #include "base/clock.h"
 #include "feature/spec_build.h"
 
 /* What a test may expect besides features and derived values. */
-static const char *const answer_names[] = {"decision", "rule", "by", "cause", "status"};
+static const char *const answer_names[] = {"decision", "rule", "by", "cause", "status", "duplicate", "id_conflict"};
 #define ANSWER_NAMES (sizeof answer_names / sizeof answer_names[0])
 
 static bool is_broken(const struct tide_build *b, const char *name) {
@@ -50,7 +52,8 @@ static bool settable(struct tide_build *b, const struct tide_yaml_pair *pair) {
   names[count++] = "at";
   names[count++] = "repeat";
   names[count++] = "every";
-  tide_build_fail(b, pair->line, pair->column, pair->key, "tests: no field or outcome column is named `%.64s`%s", pair->key, tide_build_suggest(b, pair->key, names, count));
+  tide_build_fail(b, pair->line, pair->column, pair->key, "tests: no field or outcome column is named `%.64s`%s", pair->key,
+                  tide_build_suggest(b, pair->key, names, count));
   return false;
 }
 
@@ -59,7 +62,8 @@ static void read_event(struct tide_build *b, const struct tide_yaml_node *map, s
     tide_build_fail_node(b, map, "events", "tests: an event is a mapping, like {at: 0s, amount: 20.00}, not %s", tide_yaml_kind_name(map));
     return;
   }
-  *event = (struct tide_test_event){.repeat = 1, .line = map->line, .set = tide_arena_alloc(&b->spec->arena, (map->count + 1) * sizeof *event->set)};
+  *event = (struct tide_test_event){
+      .repeat = 1, .line = map->line, .set = tide_arena_alloc(&b->spec->arena, (map->count + 1) * sizeof *event->set)};
   bool at = false;
   for (uint32_t i = 0; i < map->count; i++) {
     const struct tide_yaml_pair *pair = &map->pair[i];
@@ -77,22 +81,27 @@ static void read_event(struct tide_build *b, const struct tide_yaml_node *map, s
       event->set[event->set_count++] = (struct tide_test_pair){tide_build_dup(b, tide_span_of(pair->key)), value, pair->line, pair->column};
     }
   }
-  if (!at) tide_build_fail_node(b, map, "at", "tests: `at:` is missing: when the event happens, counted from the beginning of the test, like `at: 90s`");
+  if (!at)
+    tide_build_fail_node(b, map, "at",
+                         "tests: `at:` is missing: when the event happens, counted from the beginning of the test, like `at: 90s`");
 }
 
 static void check_word(struct tide_build *b, const struct tide_yaml_pair *pair, const char *const *words, size_t count) {
-  if (tide_build_scalar(b, pair->value, pair->key) && !is_broken(b, pair->value->text.ptr)) (void)tide_build_word(b, pair->value, pair->key, words, count);
+  if (tide_build_scalar(b, pair->value, pair->key) && !is_broken(b, pair->value->text.ptr))
+    (void)tide_build_word(b, pair->value, pair->key, words, count);
 }
 
 static void check_answer(struct tide_build *b, const struct tide_yaml_pair *pair) {
   const struct tide_spec *spec = b->spec;
-  static const char *const statuses[] = {"scored", "refused"};
+  static const char *const statuses[] = {"scored", "refused"}, *const yes_no[] = {"false", "true"};
   const char **names = tide_arena_alloc(&b->scratch, (2 * TIDE_RULES_MAX + TIDE_C_COUNT + 4) * sizeof *names);
   size_t count = 0;
   if (strcmp(pair->key, "decision") == 0) {
     check_word(b, pair, spec->decision, spec->decision_count);
   } else if (strcmp(pair->key, "status") == 0) {
     check_word(b, pair, statuses, 2);
+  } else if (strcmp(pair->key, "duplicate") == 0 || strcmp(pair->key, "id_conflict") == 0) {
+    check_word(b, pair, yes_no, 2);
   } else if (strcmp(pair->key, "cause") == 0) {
     static const char *const causes[] = {
 #define X(name, text) #name,
@@ -128,28 +137,27 @@ static void read_expect(struct tide_build *b, const struct tide_yaml_node *map, 
       for (uint32_t k = 0; k < spec->slot_count; k++) names[count++] = spec->slot[k].name;
       for (uint32_t k = 0; k < spec->derived_count; k++) names[count++] = spec->derived[k].name;
       for (size_t k = 0; k < ANSWER_NAMES; k++) names[count++] = answer_names[k];
-      tide_build_fail(b, pair->line, pair->column, pair->key, "tests: nothing is named `%.100s`%s", pair->key, tide_build_suggest(b, pair->key, names, count));
+      tide_build_fail(b, pair->line, pair->column, pair->key, "tests: nothing is named `%.100s`%s", pair->key,
+                      tide_build_suggest(b, pair->key, names, count));
       continue;
     }
     const char *value;
     if (answer) check_answer(b, pair);
-    if (tide_yaml_is_null(pair->value))
-      value = "null";
-    else if (!value_of(b, pair, &value))
-      continue;
-    test->expect[test->expect_count++] = (struct tide_test_pair){tide_build_dup(b, tide_span_of(pair->key)), value, pair->line, pair->column};
+    if (tide_yaml_is_null(pair->value)) value = "null";
+    else if (!value_of(b, pair, &value)) continue;
+    test->expect[test->expect_count++] =
+        (struct tide_test_pair){tide_build_dup(b, tide_span_of(pair->key)), value, pair->line, pair->column};
   }
 }
 
 static void read_test(struct tide_build *b, const struct tide_yaml_node *map, struct tide_test *test) {
   static const char *const keys[] = {"name", "events", "expect"};
   if (!tide_build_keys(b, map, "a test", keys, 3)) return;
-  const struct tide_yaml_node *name = tide_yaml_get(map, "name"), *events = tide_yaml_get(map, "events"), *expect = tide_yaml_get(map, "expect");
+  const struct tide_yaml_node *name = tide_yaml_get(map, "name"), *events = tide_yaml_get(map, "events"),
+                              *expect = tide_yaml_get(map, "expect");
   *test = (struct tide_test){.name = "", .line = map->line};
-  if (!name)
-    tide_build_fail_node(b, map, "name", "tests: `name:` is missing: what the test shows");
-  else if (tide_build_scalar(b, name, "name"))
-    test->name = tide_build_dup(b, name->text);
+  if (!name) tide_build_fail_node(b, map, "name", "tests: `name:` is missing: what the test shows");
+  else if (tide_build_scalar(b, name, "name")) test->name = tide_build_dup(b, name->text);
   if (!events || events->kind != TIDE_YAML_LIST || events->count == 0) {
     tide_build_fail_node(b, events ? events : map, "events", "tests: `events:` must be a list of at least one event, like [{at: 0s}]");
   } else if (events->count > TIDE_TEST_EVENTS_MAX) {
@@ -159,10 +167,8 @@ static void read_test(struct tide_build *b, const struct tide_yaml_node *map, st
     for (uint32_t i = 0; i < events->count; i++) read_event(b, events->item[i], &test->event[i]);
     test->event_count = events->count;
   }
-  if (!expect)
-    tide_build_fail_node(b, map, "expect", "tests: `expect:` is missing: a test without it cannot fail");
-  else
-    read_expect(b, expect, test);
+  if (!expect) tide_build_fail_node(b, map, "expect", "tests: `expect:` is missing: a test without it cannot fail");
+  else read_expect(b, expect, test);
 }
 
 void tide_build_tests(struct tide_build *b) {

@@ -230,7 +230,7 @@ static int64_t column_value(const struct tide_state *state, const struct tide_ki
     case TIDE_COL_TRUTH: return (int64_t)memory->truth;
   }
   (void)kind;
-  TIDE_CHECK(!"column");
+  TIDE_NEVER("column");
   return 0;
 }
 

@@ -109,7 +109,7 @@ static struct tide_value sum_value(const struct judge *judge, const struct tide_
     case TIDE_AGG_STDDEV: return stddev_value(step, &acc);
     case TIDE_AGG_MIN: return acc.count ? tide_num((double)acc.min / step->scale) : empty();
     case TIDE_AGG_MAX: return acc.count ? tide_num((double)acc.max / step->scale) : empty();
-    default: TIDE_CHECK(!"sum"); return empty();
+    default: TIDE_NEVER("sum"); return empty();
   }
 }
 

@@ -43,7 +43,8 @@ static struct tide_yaml_node *node_new(struct build *b, enum tide_yaml_kind kind
 /* Puts a finished or just opened node where it belongs: root, list item, key or value. */
 static enum tide_err place(struct build *b, struct tide_yaml_node *node) {
   if (++b->nodes > TIDE_YAML_NODES_MAX)
-    return tide_fail_at(b->error, TIDE_E_LIMIT, node->line, node->column, NULL, "the document has more than %d values", TIDE_YAML_NODES_MAX);
+    return tide_fail_at(b->error, TIDE_E_LIMIT, node->line, node->column, NULL, "the document has more than %d values",
+                        TIDE_YAML_NODES_MAX);
   if (b->depth == 0) {
     TIDE_CHECK(!b->root);
     b->root = node;
@@ -64,13 +65,12 @@ static enum tide_err place(struct build *b, struct tide_yaml_node *node) {
     return TIDE_OK;
   }
   if (open->node->count == TIDE_YAML_WIDTH_MAX)
-    return tide_fail_at(b->error, TIDE_E_LIMIT, node->line, node->column, NULL, "more than %d entries in one list or mapping", TIDE_YAML_WIDTH_MAX);
+    return tide_fail_at(b->error, TIDE_E_LIMIT, node->line, node->column, NULL, "more than %d entries in one list or mapping",
+                        TIDE_YAML_WIDTH_MAX);
   struct child *child = tide_arena_alloc(b->arena, sizeof *child);
   child->pair = (struct tide_yaml_pair){open->key, open->key_line, open->key_column, node};
-  if (open->last)
-    open->last->next = child;
-  else
-    open->first = child;
+  if (open->last) open->last->next = child;
+  else open->first = child;
   open->last = child;
   open->node->count++;
   open->has_key = false;
@@ -111,8 +111,7 @@ static size_t characters(struct tide_span s) {
 static enum tide_err scalar(struct build *b, const yaml_event_t *event) {
   struct tide_yaml_node *node = node_new(b, TIDE_YAML_SCALAR, event);
   struct tide_span text = {(const char *)event->data.scalar.value, event->data.scalar.length};
-  if (memchr(text.ptr, 0, text.len))
-    return tide_fail_at(b->error, TIDE_E_SYNTAX, node->line, node->column, NULL, "a zero byte in a text");
+  if (memchr(text.ptr, 0, text.len)) return tide_fail_at(b->error, TIDE_E_SYNTAX, node->line, node->column, NULL, "a zero byte in a text");
   node->text = (struct tide_span){tide_arena_strdup(b->arena, text), text.len};
   yaml_scalar_style_t style = event->data.scalar.style;
   node->plain = style == YAML_PLAIN_SCALAR_STYLE;
@@ -128,7 +127,8 @@ static enum tide_err scalar(struct build *b, const yaml_event_t *event) {
 static enum tide_err refuse_extras(struct build *b, const yaml_event_t *event, const yaml_char_t *anchor, const yaml_char_t *tag) {
   int line = line_of(event->start_mark), column = column_of(event->start_mark);
   if (anchor)
-    return tide_fail_at(b->error, TIDE_E_TYPE, line, column, NULL, "anchors (&%.40s) are not supported: write the value out, or quote the text", (const char *)anchor);
+    return tide_fail_at(b->error, TIDE_E_TYPE, line, column, NULL,
+                        "anchors (&%.40s) are not supported: write the value out, or quote the text", (const char *)anchor);
   if (tag)
     return tide_fail_at(b->error, TIDE_E_TYPE, line, column, NULL, "tags (%.40s) are not supported: quote the text", (const char *)tag);
   return TIDE_OK;
@@ -144,7 +144,8 @@ static enum tide_err handle(struct build *b, const yaml_event_t *event, bool *re
       break;
     case YAML_ALIAS_EVENT:
       return tide_fail_at(b->error, TIDE_E_TYPE, line_of(event->start_mark), column_of(event->start_mark), NULL,
-                          "aliases (*%.40s) are not supported: write the value out, or quote the text", (const char *)event->data.alias.anchor);
+                          "aliases (*%.40s) are not supported: write the value out, or quote the text",
+                          (const char *)event->data.alias.anchor);
     case YAML_SCALAR_EVENT:
       err = refuse_extras(b, event, event->data.scalar.anchor, event->data.scalar.tag);
       if (!err) err = scalar(b, event);
@@ -156,7 +157,8 @@ static enum tide_err handle(struct build *b, const yaml_event_t *event, bool *re
                  : refuse_extras(b, event, event->data.mapping_start.anchor, event->data.mapping_start.tag);
       if (err) break;
       struct tide_yaml_node *node = node_new(b, list ? TIDE_YAML_LIST : TIDE_YAML_MAP, event);
-      node->flow = list ? event->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE : event->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE;
+      node->flow =
+          list ? event->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE : event->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE;
       err = push(b, node);
       break;
     }
@@ -206,8 +208,8 @@ enum tide_err tide_yaml_parse(struct tide_span text, struct tide_arena *arena, s
       if (parser.error == YAML_READER_ERROR)
         err = tide_fail_at(error, TIDE_E_SYNTAX, line_of_byte(text, parser.problem_offset), 0, NULL, "YAML: %s", problem);
       else
-        err = tide_fail_at(error, TIDE_E_SYNTAX, line_of(parser.problem_mark), column_of(parser.problem_mark), NULL, "YAML: %s%s%s", problem,
-                           parser.context ? " " : "", parser.context ? parser.context : "");
+        err = tide_fail_at(error, TIDE_E_SYNTAX, line_of(parser.problem_mark), column_of(parser.problem_mark), NULL, "YAML: %s%s%s",
+                           problem, parser.context ? " " : "", parser.context ? parser.context : "");
       break;
     }
     err = handle(&b, &event, &done);

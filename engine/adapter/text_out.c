@@ -1,5 +1,7 @@
-/* Text into a plain, gzip or zstd file; see text_out.h. One buffer in front, so that many short lines make few calls; the compressors
- * write no name and no time, so equal input gives equal files under equal library versions. */
+/* Text into a plain, gzip or zstd file; see text_out.h.
+ *
+ * One buffer in front, so that many short lines make few calls. The compressors write no name and no time, so equal input gives equal
+ * files under equal library versions. After a failed write nothing more is written: close only frees. */
 #include "adapter/text_out.h"
 
 #include "base/buf.h"
@@ -21,7 +23,7 @@ struct tide_text_out {
   bool own_fd;
   enum form form;
   bool failed;
-  size_t len;      /* gathered in raw */
+  size_t len; /* gathered in raw */
   char *raw, *packed;
   z_stream gzip;
   ZSTD_CCtx *zstd;

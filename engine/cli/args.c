@@ -1,4 +1,7 @@
-/* Parsing and checking command lines against the verbs' tables (args.h). Generated text is in help.c. */
+/* Parsing and checking command lines against the verbs' tables (args.h); generated text is in help.c.
+ *
+ * Everything a row says about its value is checked while parsing, once, so a verb never sees a value out of range and every mistake is
+ * told the same way: which option, what was given, what it takes. Which exit code an error means is the one switch at the end. */
 #include "cli/args.h"
 
 #include "base/clock.h"
@@ -29,10 +32,10 @@ static enum tide_err unknown_option(const struct tide_verb *verb, struct tide_sp
   for (size_t i = 0; i < tide_opt_common_count; i++) candidate[count++] = tide_opt_common[i].name;
   const char *nearest = tide_nearest(name, candidate, count);
   if (nearest)
-    return tide_fail(error, TIDE_E_USAGE, "%s has no option --%.*s; did you mean --%s?", verb->name, (int)(name.len < 60 ? name.len : 60), name.ptr,
-                     nearest);
-  return tide_fail(error, TIDE_E_USAGE, "%s has no option --%.*s; see tidemark %s --help", verb->name, (int)(name.len < 60 ? name.len : 60), name.ptr,
-                   verb->name);
+    return tide_fail(error, TIDE_E_USAGE, "%s has no option --%.*s; did you mean --%s?", verb->name, (int)(name.len < 60 ? name.len : 60),
+                     name.ptr, nearest);
+  return tide_fail(error, TIDE_E_USAGE, "%s has no option --%.*s; see tidemark %s --help", verb->name, (int)(name.len < 60 ? name.len : 60),
+                   name.ptr, verb->name);
 }
 
 static bool is_choice(const char *choices, const char *value) {
@@ -62,7 +65,8 @@ static enum tide_err check_value(const struct tide_opt *opt, const char *value, 
   switch ((enum tide_opt_kind)opt->kind) {
     case TIDE_OPT_SWITCH: return TIDE_OK;
     case TIDE_OPT_TEXT:
-      if (span.len == 0) return tide_fail_at(error, TIDE_E_USAGE, 0, 0, opt->name, "--%s needs a %s that is not empty", opt->name, opt->arg);
+      if (span.len == 0)
+        return tide_fail_at(error, TIDE_E_USAGE, 0, 0, opt->name, "--%s needs a %s that is not empty", opt->name, opt->arg);
       return TIDE_OK;
     case TIDE_OPT_INT:
       if (tide_int_parse(span, &num) != TIDE_OK)
@@ -75,18 +79,18 @@ static enum tide_err check_value(const struct tide_opt *opt, const char *value, 
       if (tide_double_parse(span, &real) != TIDE_OK)
         return tide_fail_at(error, TIDE_E_USAGE, 0, 0, opt->name, "--%s needs a number, not \"%.60s\"", opt->name, value);
       if ((opt->lo || opt->hi) && (real < (double)opt->lo || real > (double)opt->hi))
-        return tide_fail_at(error, TIDE_E_USAGE, 0, 0, opt->name, "--%s is %s and must be %lld to %lld", opt->name, value, (long long)opt->lo,
-                            (long long)opt->hi);
+        return tide_fail_at(error, TIDE_E_USAGE, 0, 0, opt->name, "--%s is %s and must be %lld to %lld", opt->name, value,
+                            (long long)opt->lo, (long long)opt->hi);
       return TIDE_OK;
     case TIDE_OPT_DURATION:
       if (tide_duration_parse(span, &num) != TIDE_OK)
-        return tide_fail_at(error, TIDE_E_USAGE, 0, 0, opt->name, "--%s needs a duration like 500ms, 10m, 1h or 7d, not \"%.60s\"", opt->name,
-                            value);
+        return tide_fail_at(error, TIDE_E_USAGE, 0, 0, opt->name, "--%s needs a duration like 500ms, 10m, 1h or 7d, not \"%.60s\"",
+                            opt->name, value);
       return TIDE_OK;
     case TIDE_OPT_TIME:
       if (tide_args_time_parse(value, &num) != TIDE_OK)
-        return tide_fail_at(error, TIDE_E_USAGE, 0, 0, opt->name, "--%s needs a time like 2026-01-31T00:00:00Z (or milliseconds), not \"%.60s\"",
-                            opt->name, value);
+        return tide_fail_at(error, TIDE_E_USAGE, 0, 0, opt->name,
+                            "--%s needs a time like 2026-01-31T00:00:00Z (or milliseconds), not \"%.60s\"", opt->name, value);
       return TIDE_OK;
     case TIDE_OPT_CHOICE:
       if (!is_choice(opt->choices, value))
@@ -102,7 +106,8 @@ static bool is_given(const struct tide_args *args, const struct tide_opt *opt) {
   return false;
 }
 
-static enum tide_err parse_option(const struct tide_verb *verb, int argc, char **argv, int *i, struct tide_args *args, struct tide_error *error) {
+static enum tide_err parse_option(const struct tide_verb *verb, int argc, char **argv, int *i, struct tide_args *args,
+                                  struct tide_error *error) {
   const char *word = argv[*i] + 2, *equals = strchr(word, '=');
   struct tide_span name = {word, equals ? (size_t)(equals - word) : strlen(word)};
   const struct tide_opt *opt = find_option(verb, name);
@@ -130,8 +135,8 @@ static enum tide_err check_complete(const struct tide_args *args, struct tide_er
   const struct tide_verb *verb = args->verb;
   for (size_t i = 0; i < verb->opt_count; i++)
     if ((verb->opt[i].flags & TIDE_OPT_REQUIRED) && !is_given(args, &verb->opt[i]))
-      return tide_fail_at(error, TIDE_E_USAGE, 0, 0, verb->opt[i].name, "%s needs --%s %s (%s)", verb->name, verb->opt[i].name, verb->opt[i].arg,
-                          verb->opt[i].help);
+      return tide_fail_at(error, TIDE_E_USAGE, 0, 0, verb->opt[i].name, "%s needs --%s %s (%s)", verb->name, verb->opt[i].name,
+                          verb->opt[i].arg, verb->opt[i].help);
   for (size_t i = args->positional_count; i < verb->positional_count; i++)
     if (!verb->positional[i].optional)
       return tide_fail(error, TIDE_E_USAGE, "%s needs %s: %s", verb->name, verb->positional[i].name, verb->positional[i].help);
@@ -142,9 +147,11 @@ static enum tide_err check_complete(const struct tide_args *args, struct tide_er
   return TIDE_OK;
 }
 
-enum tide_err tide_args_parse(const struct tide_verb *verb, int argc, char **argv, struct tide_args *ret, bool *ret_help, struct tide_error *error) {
+enum tide_err tide_args_parse(const struct tide_verb *verb, int argc, char **argv, struct tide_args *ret, bool *ret_help,
+                              struct tide_error *error) {
   size_t room = (size_t)(argc > 0 ? argc : 1);
-  *ret = (struct tide_args){.verb = verb, .given = tide_alloc(room * sizeof *ret->given), .positional = tide_alloc(room * sizeof *ret->positional)};
+  *ret = (struct tide_args){
+      .verb = verb, .given = tide_alloc(room * sizeof *ret->given), .positional = tide_alloc(room * sizeof *ret->positional)};
   *ret_help = false;
   bool ended = false;
   for (int i = 0; i < argc; i++) {
@@ -161,7 +168,8 @@ enum tide_err tide_args_parse(const struct tide_verb *verb, int argc, char **arg
       enum tide_err err = parse_option(verb, argc, argv, &i, ret, error);
       if (err != TIDE_OK) return err;
     } else if (!ended && argv[i][0] == '-' && argv[i][1] != '\0') {
-      return tide_fail(error, TIDE_E_USAGE, "options are written in full, with two dashes; %s does not know \"%.60s\"", verb->name, argv[i]);
+      return tide_fail(error, TIDE_E_USAGE, "options are written in full, with two dashes; %s does not know \"%.60s\"", verb->name,
+                       argv[i]);
     } else {
       ret->positional[ret->positional_count++] = argv[i];
     }

@@ -21,14 +21,17 @@ struct tide_generate_options tide_generate_default(void) {
 }
 
 static enum tide_err check(const struct tide_generate_options *o, struct tide_error *error) {
-#define X(type, name, dflt, lo, hi, help)                                                                                        \
-  if (!(o->name >= (type)(lo) && o->name <= (type)(hi)))                                                                         \
-    return tide_fail_at(error, TIDE_E_USAGE, 0, 0, #name, "generate: %s must lie between %" PRId64 " and %" PRId64, #name, (int64_t)(lo), (int64_t)(hi));
+#define X(type, name, dflt, lo, hi, help)                                                                                                  \
+  if (!(o->name >= (type)(lo) && o->name <= (type)(hi)))                                                                                   \
+    return tide_fail_at(error, TIDE_E_USAGE, 0, 0, #name, "generate: %s must lie between %" PRId64 " and %" PRId64, #name, (int64_t)(lo),  \
+                        (int64_t)(hi));
   TIDE_GENERATE_OPTIONS(X)
 #undef X
   if (o->cards && o->cards < 20) return tide_fail_at(error, TIDE_E_USAGE, 0, 0, "cards", "generate: cards must be at least 20");
-  if (o->merchants && o->merchants < 10) return tide_fail_at(error, TIDE_E_USAGE, 0, 0, "merchants", "generate: merchants must be at least 10");
-  if (o->outcomes > TIDE_GENERATE_NONE) return tide_fail_at(error, TIDE_E_USAGE, 0, 0, "outcomes", "generate: outcomes are records, row or none");
+  if (o->merchants && o->merchants < 10)
+    return tide_fail_at(error, TIDE_E_USAGE, 0, 0, "merchants", "generate: merchants must be at least 10");
+  if (o->outcomes > TIDE_GENERATE_NONE)
+    return tide_fail_at(error, TIDE_E_USAGE, 0, 0, "outcomes", "generate: outcomes are records, row or none");
   return TIDE_OK;
 }
 
@@ -41,13 +44,13 @@ static void put_line(struct gen *g, struct tide_span line) {
 }
 
 static void put_later(struct gen *g, int64_t time) {
-  struct gen_node node = {.action = GEN_LINE};
+  struct tide_gen_node node = {.action = GEN_LINE};
   node.line.len = (uint32_t)g->line.len;
   node.line.text = tide_strndup(g->line.ptr, g->line.len);
-  gen_queue_put(&g->queue, time, &node);
+  tide_gen_queue_put(&g->queue, time, &node);
 }
 
-static void count(struct gen *g, const struct gen_record *r) {
+static void count(struct gen *g, const struct tide_gen_record *r) {
   if (r->type == GEN_OUTCOME) g->counts.outcomes++;
   else if (r->type == GEN_LABEL) g->counts.labels++;
   else if (r->type == GEN_RATE) g->counts.rates++;
@@ -55,52 +58,53 @@ static void count(struct gen *g, const struct gen_record *r) {
 }
 
 /* Bad lines stand beside good ones and are copies of authorizations, spoiled: nothing is missing because of them. */
-static void put_bad(struct gen *g, const struct gen_record *r) {
+static void put_bad(struct gen *g, const struct tide_gen_record *r) {
   tide_buf_clear(&g->line);
-  gen_write(g, r, g->now, 1 + (uint32_t)(g->counts.bad % GEN_FLAWS), &g->line);
+  tide_gen_write(g, r, g->now, 1 + (uint32_t)(g->counts.bad % GEN_FLAWS), &g->line);
   put_line(g, tide_buf_span(&g->line));
   g->counts.bad++;
 }
 
-static void put_twice(struct gen *g, const struct gen_record *r) {
-  struct gen_record again = *r;
-  int64_t ms = gen_between(&g->noise, 1, 900);
+static void put_twice(struct gen *g, const struct tide_gen_record *r) {
+  struct tide_gen_record again = *r;
+  int64_t ms = tide_gen_between(&g->noise, 1, 900);
   again.time += ms;
   tide_buf_clear(&g->line);
-  gen_write(g, &again, g->now + ms, 0, &g->line);
+  tide_gen_write(g, &again, g->now + ms, 0, &g->line);
   put_later(g, g->now + ms);
   g->counts.duplicates++;
 }
 
-static int64_t delay_of(struct gen *g, const struct gen_record *r) {
+static int64_t delay_of(struct gen *g, const struct tide_gen_record *r) {
   if (r->type == GEN_RATE) return 0;
-  bool late = gen_chance(&g->noise, r->type == GEN_AUTH ? g->share_ppm_late : 0);
-  bool disorder = gen_chance(&g->noise, g->share_ppm_out_of_order);
+  bool late = tide_gen_chance(&g->noise, r->type == GEN_AUTH ? g->share_ppm_late : 0);
+  bool disorder = tide_gen_chance(&g->noise, g->share_ppm_out_of_order);
   if (late) {
     g->counts.late++;
-    return gen_between(&g->noise, 8 * GEN_DAY, 12 * GEN_DAY);
+    return tide_gen_between(&g->noise, 8 * GEN_DAY, 12 * GEN_DAY);
   }
   if (!disorder) return 0;
   g->counts.out_of_order++;
-  return gen_below(&g->noise, 5) ? gen_between(&g->noise, 100, 5 * GEN_SECOND) : gen_between(&g->noise, 5 * GEN_SECOND, 10 * GEN_MINUTE);
+  return tide_gen_below(&g->noise, 5) ? tide_gen_between(&g->noise, 100, 5 * GEN_SECOND)
+                                      : tide_gen_between(&g->noise, 5 * GEN_SECOND, 10 * GEN_MINUTE);
 }
 
-void gen_emit(struct gen *g, const struct gen_record *r) {
+void tide_gen_emit(struct gen *g, const struct tide_gen_record *r) {
   count(g, r);
-  if (r->type == GEN_AUTH && gen_chance(&g->noise, g->share_ppm_bad)) put_bad(g, r);
-  if (r->type == GEN_AUTH && gen_chance(&g->noise, g->share_ppm_duplicates)) put_twice(g, r);
+  if (r->type == GEN_AUTH && tide_gen_chance(&g->noise, g->share_ppm_bad)) put_bad(g, r);
+  if (r->type == GEN_AUTH && tide_gen_chance(&g->noise, g->share_ppm_duplicates)) put_twice(g, r);
   int64_t delay = delay_of(g, r);
   tide_buf_clear(&g->line);
-  gen_write(g, r, r->time + delay, 0, &g->line);
+  tide_gen_write(g, r, r->time + delay, 0, &g->line);
   if (delay) put_later(g, r->time + delay);
   else put_line(g, tide_buf_span(&g->line));
 }
 
-void gen_emit_at(struct gen *g, int64_t time, struct gen_record record) {
+void tide_gen_emit_at(struct gen *g, int64_t time, struct tide_gen_record record) {
   TIDE_CHECK(time >= g->now);
-  struct gen_node node = {.action = GEN_EMIT, .record = record};
+  struct tide_gen_node node = {.action = GEN_EMIT, .record = record};
   node.record.time = time;
-  gen_queue_put(&g->queue, time, &node);
+  tide_gen_queue_put(&g->queue, time, &node);
 }
 
 /* --- time */
@@ -108,29 +112,29 @@ void gen_emit_at(struct gen *g, int64_t time, struct gen_record record) {
 /* Central rates once a day, a small step at a time. */
 static void emit_rates(struct gen *g, int64_t time) {
   for (uint8_t i = 1; i < g->opt.currencies; i++) {
-    int64_t step = g->rate_e6[i] * gen_normal_q16(&g->life) / 65536 / 300; /* a third of a percent a day */
-    int64_t fair = gen_currency[i].rate_e6;
+    int64_t step = g->rate_e6[i] * tide_gen_normal_q16(&g->life) / 65536 / 300; /* a third of a percent a day */
+    int64_t fair = tide_gen_currency[i].rate_e6;
     if (g->rate_e6[i] + step > fair / 2 && g->rate_e6[i] + step < fair * 2) g->rate_e6[i] += step;
-    struct gen_record r = {.type = GEN_RATE, .time = time, .currency = i, .rate_e6 = g->rate_e6[i], .merchant = GEN_NONE};
-    gen_emit(g, &r);
+    struct tide_gen_record r = {.type = GEN_RATE, .time = time, .currency = i, .rate_e6 = g->rate_e6[i], .merchant = GEN_NONE};
+    tide_gen_emit(g, &r);
   }
 }
 
-static void run_node(struct gen *g, int64_t time, struct gen_node *node, bool closing) {
-  switch ((enum gen_action)node->action) {
-    case GEN_EMIT: gen_emit(g, &node->record); break;
+static void run_node(struct gen *g, int64_t time, struct tide_gen_node *node, bool closing) {
+  switch ((enum tide_gen_action)node->action) {
+    case GEN_EMIT: tide_gen_emit(g, &node->record); break;
     case GEN_LINE:
       put_line(g, (struct tide_span){node->line.text, node->line.len});
       tide_free(node->line.text);
       break;
     case GEN_BUY:
-      if (!closing) gen_buy(g, time, &node->plan);
+      if (!closing) tide_gen_buy(g, time, &node->plan);
       break;
     case GEN_CAMPAIGN:
-      if (!closing) gen_fraud_step(g, time, node->ref);
+      if (!closing) tide_gen_fraud_step(g, time, node->ref);
       break;
     case GEN_REPLACE_CARD:
-      if (g->card[node->ref].generation == node->plan.generation) gen_replace_card(g, node->ref);
+      if (g->card[node->ref].generation == node->plan.generation) tide_gen_replace_card(g, node->ref);
       break;
   }
 }
@@ -138,7 +142,7 @@ static void run_node(struct gen *g, int64_t time, struct gen_node *node, bool cl
 /* Walks from `from` until the weight of the time passed exceeds `weight`. */
 static int64_t walk(int64_t from, __int128 weight) {
   for (;;) {
-    int64_t per_ms = gen_hour_weight(from), end = (from / GEN_HOUR + 1) * GEN_HOUR;
+    int64_t per_ms = tide_gen_hour_weight(from), end = (from / GEN_HOUR + 1) * GEN_HOUR;
     __int128 here = (__int128)per_ms * (end - from);
     if (here > weight) return from + (int64_t)(weight / per_ms);
     weight -= here;
@@ -151,7 +155,7 @@ static __int128 weight_between(int64_t from, int64_t to) {
   while (from < to) {
     int64_t end = (from / GEN_HOUR + 1) * GEN_HOUR;
     if (end > to) end = to;
-    sum += (__int128)gen_hour_weight(from) * (end - from);
+    sum += (__int128)tide_gen_hour_weight(from) * (end - from);
     from = end;
   }
   return sum;
@@ -168,11 +172,11 @@ static void simulate(struct gen *g) {
     __int128 need = visits < 200 ? (__int128)rest * 3 / 5 : (__int128)rest * visits / g->counts.auths;
     __int128 mean = need > 0 ? left / need : left;
     if (mean < least) mean = least;
-    __int128 pause = mean * gen_exponential_q16(&g->life) / 65536;
+    __int128 pause = mean * tide_gen_exponential_q16(&g->life) / 65536;
     int64_t next = walk(visit, pause), pending;
-    while (g->counts.auths < total && gen_queue_next(&g->queue, &pending) && pending <= next && pending <= g->next_rates) {
+    while (g->counts.auths < total && tide_gen_queue_next(&g->queue, &pending) && pending <= next && pending <= g->next_rates) {
       g->now = pending;
-      struct gen_node node = gen_queue_take(&g->queue);
+      struct tide_gen_node node = tide_gen_queue_take(&g->queue);
       run_node(g, pending, &node, false);
     }
     if (g->counts.auths >= total) break;
@@ -186,15 +190,15 @@ static void simulate(struct gen *g) {
     }
     left -= pause;
     g->now = visit = next;
-    gen_fraud_start(g, visit);
-    gen_visit(g, visit);
+    tide_gen_fraud_start(g, visit);
+    tide_gen_visit(g, visit);
     visits++;
     if (g->opt.progress && visits % 4096 == 0) g->opt.progress(g->opt.progress_ctx, g->counts.auths, total);
   }
   int64_t pending;
-  while (gen_queue_next(&g->queue, &pending) && !g->err) {
+  while (tide_gen_queue_next(&g->queue, &pending) && !g->err) {
     g->now = pending;
-    struct gen_node node = gen_queue_take(&g->queue);
+    struct tide_gen_node node = tide_gen_queue_take(&g->queue);
     run_node(g, pending, &node, true);
   }
 }
@@ -230,12 +234,12 @@ enum tide_err tide_generate(const struct tide_generate_options *options, struct 
     return err;
   }
   scale(g);
-  gen_seed(&g->world, (uint64_t)options->seed, 1);
-  gen_seed(&g->life, (uint64_t)options->seed, 2);
-  gen_seed(&g->noise, (uint64_t)options->seed, 3);
-  gen_world_build(g);
+  tide_gen_seed(&g->world, (uint64_t)options->seed, 1);
+  tide_gen_seed(&g->life, (uint64_t)options->seed, 2);
+  tide_gen_seed(&g->noise, (uint64_t)options->seed, 3);
+  tide_gen_world_build(g);
   if (options->csv) {
-    gen_write_header(&g->line);
+    tide_gen_write_header(&g->line);
     put_line(g, tide_buf_span(&g->line));
     g->counts.lines--;
   }
@@ -246,7 +250,7 @@ enum tide_err tide_generate(const struct tide_generate_options *options, struct 
   if (g->err) err = g->err;
   else if (err && error) *error = closing;
   if (!err && options->counts) *options->counts = g->counts;
-  gen_queue_release(&g->queue);
+  tide_gen_queue_release(&g->queue);
   tide_buf_release(&g->line);
   tide_free(g->merchant);
   tide_free(g->card);

@@ -24,27 +24,27 @@
 #define GEN_NONE UINT32_MAX
 #define GEN_PPM(pct) (uint32_t)((pct)*10000) /* of constants in percent */
 
-struct gen_city { int32_t lat_e4, lon_e4; char country[3]; char currency[4]; uint32_t weight; };
-extern const struct gen_city gen_city[];
-extern const uint32_t gen_city_count, gen_city_home_count; /* customers live in the first ones */
+struct tide_gen_city { int32_t lat_e4, lon_e4; char country[3]; char currency[4]; uint32_t weight; };
+extern const struct tide_gen_city tide_gen_city[];
+extern const uint32_t tide_gen_city_count, tide_gen_city_home_count; /* customers live in the first ones */
 
-enum gen_trade { GEN_SHOP, GEN_FUEL, GEN_HOTEL, GEN_CASH };
-struct gen_mcc { char code[5]; uint8_t trade; bool online; uint32_t weight, median_minor; int32_t spread_q16; };
-extern const struct gen_mcc gen_mcc[];
+enum tide_gen_trade { GEN_SHOP, GEN_FUEL, GEN_HOTEL, GEN_CASH };
+struct tide_gen_mcc { char code[5]; uint8_t trade; bool online; uint32_t weight, median_minor; int32_t spread_q16; };
+extern const struct tide_gen_mcc tide_gen_mcc[];
 
-struct gen_currency { char code[4]; uint8_t exponent; int64_t rate_e6; }; /* rate: EUR per unit, in millionths */
-extern const struct gen_currency gen_currency[8];
+struct tide_gen_currency { char code[4]; uint8_t exponent; int64_t rate_e6; }; /* rate: EUR per unit, in millionths */
+extern const struct tide_gen_currency tide_gen_currency[8];
 
-struct gen_merchant {
+struct tide_gen_merchant {
   uint16_t price_q8;
   uint8_t mcc, city, terminals, skimmer; /* skimmer: campaign index + 1 that copies cards at terminal 0 here, or 0 */
   int16_t lat_e4, lon_e4; /* from the city's middle */
 };
 
-struct gen_id { uint64_t rrn; uint32_t stan, acquirer; };
+struct tide_gen_id { uint64_t rrn; uint32_t stan, acquirer; };
 
 #define GEN_FAVOURITES 5
-struct gen_card {
+struct tide_gen_card {
   uint32_t favourite[GEN_FAVOURITES]; /* merchants */
   uint16_t spend_q8;    /* income: multiplies prices */
   uint8_t activity;     /* relative, of 256 */
@@ -56,22 +56,22 @@ struct gen_card {
   uint16_t month;       /* of `spent` */
   int64_t trip_until, last_ms;
   int64_t spent, limit; /* minor units in the month */
-  struct gen_id last_id; /* rrn 0: none */
+  struct tide_gen_id last_id; /* rrn 0: none */
   int64_t last_amount;
   uint32_t last_merchant;
 };
 
-enum gen_type { GEN_AUTH, GEN_ADVICE, GEN_REFUND, GEN_LOGIN, GEN_CARD_ADD, GEN_OUTCOME, GEN_LABEL, GEN_RATE };
-enum gen_entry { GEN_CHIP, GEN_CONTACTLESS, GEN_SWIPE, GEN_ECOM, GEN_MOTO };
-enum gen_extent { GEN_NO_EXTENT, GEN_PARTIAL, GEN_FULL };
+enum tide_gen_type { GEN_AUTH, GEN_ADVICE, GEN_REFUND, GEN_LOGIN, GEN_CARD_ADD, GEN_OUTCOME, GEN_LABEL, GEN_RATE };
+enum tide_gen_entry { GEN_CHIP, GEN_CONTACTLESS, GEN_SWIPE, GEN_ECOM, GEN_MOTO };
+enum tide_gen_extent { GEN_NO_EXTENT, GEN_PARTIAL, GEN_FULL };
 
-struct gen_record {
+struct tide_gen_record {
   uint8_t type, entry, currency, terminal;
-  uint8_t reversed, refunded; /* enum gen_extent */
+  uint8_t reversed, refunded; /* enum tide_gen_extent */
   bool label_fraud, disputed, has_amount_now, fraud;
   char response[3];           /* "" when there is none */
   int64_t time;
-  struct gen_id id, original, advice_of; /* rrn 0: none */
+  struct tide_gen_id id, original, advice_of; /* rrn 0: none */
   uint64_t pan, device;       /* device 0: none */
   uint32_t par, account;      /* card index + 1, 0: none */
   uint32_t merchant;          /* GEN_NONE: none */
@@ -83,45 +83,45 @@ struct gen_record {
 #define GEN_FLAWS 14
 
 /* A purchase that is going to happen. */
-struct gen_plan {
+struct tide_gen_plan {
   uint32_t card, merchant;  /* merchant GEN_NONE: the customer chooses */
   uint8_t entry, generation, terminal, tries;
   bool fraud, fixed_entry;
   int64_t amount;           /* 0: by the merchant's prices */
   uint64_t pan, device, ip, email; /* pan: a number that no customer has */
-  struct gen_id original;   /* incremental */
+  struct tide_gen_id original;   /* incremental */
   uint8_t currency;
 };
 
-enum gen_action { GEN_EMIT, GEN_BUY, GEN_CAMPAIGN, GEN_REPLACE_CARD, GEN_LINE };
-struct gen_node {
+enum tide_gen_action { GEN_EMIT, GEN_BUY, GEN_CAMPAIGN, GEN_REPLACE_CARD, GEN_LINE };
+struct tide_gen_node {
   uint8_t action;
   bool delayed;             /* EMIT: nothing more may go wrong with it */
   uint32_t ref;             /* CAMPAIGN: index; REPLACE_CARD: card */
   union {
-    struct gen_record record;
-    struct gen_plan plan;
+    struct tide_gen_record record;
+    struct tide_gen_plan plan;
     struct { char *text; uint32_t len; } line;
   };
 };
 
 /* Pending nodes by (time, order of arrival). Nodes stay where they are; keys move. */
-struct gen_queue {
+struct tide_gen_queue {
   struct { int64_t time; uint64_t tie; uint32_t slot; } *key;
   uint32_t count, cap;
-  struct gen_node *node;
+  struct tide_gen_node *node;
   uint32_t node_count, node_cap;
   uint32_t *free;
   uint32_t free_count;
   uint64_t ties;
 };
-void gen_queue_put(struct gen_queue *queue, int64_t time, const struct gen_node *node);
-bool gen_queue_next(const struct gen_queue *queue, int64_t *ret_time);
-struct gen_node gen_queue_take(struct gen_queue *queue);
-void gen_queue_release(struct gen_queue *queue);
+void tide_gen_queue_put(struct tide_gen_queue *queue, int64_t time, const struct tide_gen_node *node);
+bool tide_gen_queue_next(const struct tide_gen_queue *queue, int64_t *ret_time);
+struct tide_gen_node tide_gen_queue_take(struct tide_gen_queue *queue);
+void tide_gen_queue_release(struct tide_gen_queue *queue);
 
-enum gen_fraud { GEN_TESTING, GEN_SPREE, GEN_SKIMMING, GEN_TAKEOVER, GEN_BUST_OUT, GEN_FRAUDS };
-struct gen_campaign {
+enum tide_gen_fraud { GEN_TESTING, GEN_SPREE, GEN_SKIMMING, GEN_TAKEOVER, GEN_BUST_OUT, GEN_FRAUDS };
+struct tide_gen_campaign {
   uint8_t kind;
   bool running;
   uint32_t step, steps, card, merchant[3], base, generation;
@@ -134,14 +134,14 @@ struct gen_campaign {
 
 struct gen {
   struct tide_generate_options opt;
-  struct gen_rng world, life, noise;
-  struct gen_merchant *merchant;
+  struct tide_gen_rng world, life, noise;
+  struct tide_gen_merchant *merchant;
   uint32_t merchant_count, online_count; /* online ones first */
   uint32_t city_count, home_count, *city_first; /* city c: merchants [city_first[c], city_first[c + 1]) */
-  struct gen_card *card;
+  struct tide_gen_card *card;
   uint32_t card_count;
-  struct gen_queue queue;
-  struct gen_campaign campaign[GEN_CAMPAIGNS];
+  struct tide_gen_queue queue;
+  struct tide_gen_campaign campaign[GEN_CAMPAIGNS];
   uint64_t planned[GEN_FRAUDS];
   struct { uint32_t card; int64_t time; } recent[GEN_RECENT]; /* purchases with the card present: whom a pickpocket follows */
   uint32_t recent_count;
@@ -159,42 +159,42 @@ struct gen {
 };
 
 /* generate_world.c */
-void gen_world_build(struct gen *g);
-uint64_t gen_pan(const struct gen *g, uint32_t card, uint8_t generation);
+void tide_gen_world_build(struct gen *g);
+uint64_t tide_gen_pan(const struct gen *g, uint32_t card, uint8_t generation);
 /* The card that bears this number now, or GEN_NONE. bin is an index, account the seven digits behind it. */
-uint64_t gen_pan_of(uint32_t bin, uint32_t account);
-uint32_t gen_card_of(const struct gen *g, uint32_t bin, uint32_t account);
+uint64_t tide_gen_pan_of(uint32_t bin, uint32_t account);
+uint32_t tide_gen_card_of(const struct gen *g, uint32_t bin, uint32_t account);
 #define GEN_BINS 24
 #define GEN_ACCOUNTS 10000000u
-struct gen_id gen_id_next(struct gen *g, int64_t time, uint32_t merchant);
-uint32_t gen_par(uint32_t card);     /* card + 1 where the card has one, else 0 */
-uint32_t gen_account(uint32_t card); /* card + 1 of the account's first card */
-uint64_t gen_device(uint32_t card, uint32_t which);
-uint64_t gen_home_ip(uint32_t card);
-uint32_t gen_merchant_online(struct gen *g);
-uint32_t gen_merchant_in(struct gen *g, uint32_t city);
-int64_t gen_rhythm(uint32_t rhythm, int64_t time); /* 0..256: how awake people of this rhythm are */
-int64_t gen_hour_weight(int64_t time);             /* of all people together */
+struct tide_gen_id tide_gen_id_next(struct gen *g, int64_t time, uint32_t merchant);
+uint32_t tide_gen_par(uint32_t card);     /* card + 1 where the card has one, else 0 */
+uint32_t tide_gen_account(uint32_t card); /* card + 1 of the account's first card */
+uint64_t tide_gen_device(uint32_t card, uint32_t which);
+uint64_t tide_gen_home_ip(uint32_t card);
+uint32_t tide_gen_merchant_online(struct gen *g);
+uint32_t tide_gen_merchant_in(struct gen *g, uint32_t city);
+int64_t tide_gen_rhythm(uint32_t rhythm, int64_t time); /* 0..256: how awake people of this rhythm are */
+int64_t tide_gen_hour_weight(int64_t time);             /* of all people together */
 
 /* generate_life.c */
-void gen_visit(struct gen *g, int64_t time);       /* some customer does something */
-void gen_buy(struct gen *g, int64_t time, const struct gen_plan *plan);
-void gen_replace_card(struct gen *g, uint32_t card);
-void gen_session(struct gen *g, int64_t time, enum gen_type type, uint32_t card, uint64_t device, uint64_t ip, uint64_t email);
+void tide_gen_visit(struct gen *g, int64_t time);       /* some customer does something */
+void tide_gen_buy(struct gen *g, int64_t time, const struct tide_gen_plan *plan);
+void tide_gen_replace_card(struct gen *g, uint32_t card);
+void tide_gen_session(struct gen *g, int64_t time, enum tide_gen_type type, uint32_t card, uint64_t device, uint64_t ip, uint64_t email);
 
 /* generate_fraud.c */
-void gen_fraud_start(struct gen *g, int64_t time);    /* keeps the share of fraud where it should be */
-void gen_fraud_step(struct gen *g, int64_t time, uint32_t campaign);
-void gen_fraud_skim(struct gen *g, int64_t time, uint32_t campaign, uint32_t card);
-void gen_fraud_after(struct gen *g, const struct gen_record *auth, uint32_t card); /* the label, the new card */
+void tide_gen_fraud_start(struct gen *g, int64_t time);    /* keeps the share of fraud where it should be */
+void tide_gen_fraud_step(struct gen *g, int64_t time, uint32_t campaign);
+void tide_gen_fraud_skim(struct gen *g, int64_t time, uint32_t campaign, uint32_t card);
+void tide_gen_fraud_after(struct gen *g, const struct tide_gen_record *auth, uint32_t card); /* the label, the new card */
 
 /* generate_write.c */
-void gen_write_header(struct tide_buf *out);          /* CSV */
+void tide_gen_write_header(struct tide_buf *out);          /* CSV */
 /* flaw 0: as it should be; 1..GEN_FLAWS: malformed. known_ms: when it came. */
-void gen_write(const struct gen *g, const struct gen_record *record, int64_t known_ms, uint32_t flaw, struct tide_buf *out);
+void tide_gen_write(const struct gen *g, const struct tide_gen_record *record, int64_t known_ms, uint32_t flaw, struct tide_buf *out);
 
 /* generate.c */
-void gen_emit(struct gen *g, const struct gen_record *record); /* now: record->time is the time of the simulation */
-void gen_emit_at(struct gen *g, int64_t time, struct gen_record record); /* later */
+void tide_gen_emit(struct gen *g, const struct tide_gen_record *record); /* now: record->time is the time of the simulation */
+void tide_gen_emit_at(struct gen *g, int64_t time, struct tide_gen_record record); /* later */
 
 #endif

@@ -1,18 +1,20 @@
-/* A binary heap of small keys over nodes that do not move; ties go to whoever came first, so the order is total and the log the same
- * everywhere. */
+/* What is pending in the made-up world, by time: a binary heap of small keys over nodes that do not move.
+ *
+ * Ties go to whoever came first, so the order is total and the log the same everywhere. Slots of taken nodes are used again: the memory
+ * is that of the most that was ever pending at once. */
 #include "cli/generate_parts.h"
 
-static bool before(const struct gen_queue *q, uint32_t a, uint32_t b) {
+static bool before(const struct tide_gen_queue *q, uint32_t a, uint32_t b) {
   return q->key[a].time != q->key[b].time ? q->key[a].time < q->key[b].time : q->key[a].tie < q->key[b].tie;
 }
 
-static void swap(struct gen_queue *q, uint32_t a, uint32_t b) {
+static void swap(struct tide_gen_queue *q, uint32_t a, uint32_t b) {
   __typeof__(q->key[0]) t = q->key[a];
   q->key[a] = q->key[b];
   q->key[b] = t;
 }
 
-void gen_queue_put(struct gen_queue *q, int64_t time, const struct gen_node *node) {
+void tide_gen_queue_put(struct tide_gen_queue *q, int64_t time, const struct tide_gen_node *node) {
   uint32_t slot;
   if (q->free_count) {
     slot = q->free[--q->free_count];
@@ -36,13 +38,13 @@ void gen_queue_put(struct gen_queue *q, int64_t time, const struct gen_node *nod
   for (; i && before(q, i, (i - 1) / 2); i = (i - 1) / 2) swap(q, i, (i - 1) / 2);
 }
 
-bool gen_queue_next(const struct gen_queue *q, int64_t *ret_time) {
+bool tide_gen_queue_next(const struct tide_gen_queue *q, int64_t *ret_time) {
   if (!q->count) return false;
   *ret_time = q->key[0].time;
   return true;
 }
 
-struct gen_node gen_queue_take(struct gen_queue *q) {
+struct tide_gen_node tide_gen_queue_take(struct tide_gen_queue *q) {
   TIDE_CHECK(q->count > 0);
   uint32_t slot = q->key[0].slot;
   q->free[q->free_count++] = slot;
@@ -58,13 +60,13 @@ struct gen_node gen_queue_take(struct gen_queue *q) {
   return q->node[slot];
 }
 
-void gen_queue_release(struct gen_queue *q) {
+void tide_gen_queue_release(struct tide_gen_queue *q) {
   for (uint32_t i = 0; i < q->count; i++) {
-    struct gen_node *node = &q->node[q->key[i].slot];
+    struct tide_gen_node *node = &q->node[q->key[i].slot];
     if (node->action == GEN_LINE) tide_free(node->line.text);
   }
   tide_free(q->key);
   tide_free(q->node);
   tide_free(q->free);
-  *q = (struct gen_queue){0};
+  *q = (struct tide_gen_queue){0};
 }

@@ -103,7 +103,7 @@ static char *json_text(char *p, const char *key, const char *value) {
   return p;
 }
 
-static char *json_id(char *p, struct gen_id id) {
+static char *json_id(char *p, struct tide_gen_id id) {
   p = text(p, "\"rrn\":\"");
   p = digits(p, id.rrn, 12);
   p = text(p, "\",\"stan\":\"");
@@ -121,29 +121,29 @@ static char *json_amount(char *p, const char *key, int64_t amount, uint8_t curre
     case 8: p = text(p, "12.34567"); break;
     case 9: p = text(p, "99999999999999999999"); break;
     case 11: p = text(p, "\"a lot\""); break;
-    default: p = scaled(p, amount, gen_currency[currency].exponent);
+    default: p = scaled(p, amount, tide_gen_currency[currency].exponent);
   }
-  p = json_text(p, ",\"currency\":", flaw == 10 ? "ZZZ" : gen_currency[currency].code);
+  p = json_text(p, ",\"currency\":", flaw == 10 ? "ZZZ" : tide_gen_currency[currency].code);
   *p++ = '}';
   return p;
 }
 
-static char *json_place(char *p, const struct gen *g, const struct gen_record *r) {
-  const struct gen_merchant *m = &g->merchant[r->merchant];
+static char *json_place(char *p, const struct gen *g, const struct tide_gen_record *r) {
+  const struct tide_gen_merchant *m = &g->merchant[r->merchant];
   p = merchant_text(text(p, ",\"merchant\":{\"id\":\""), r->merchant);
-  p = json_text(p, "\",\"mcc\":", gen_mcc[m->mcc].code);
-  p = json_text(p, ",\"country\":", gen_city[m->city].country);
+  p = json_text(p, "\",\"mcc\":", tide_gen_mcc[m->mcc].code);
+  p = json_text(p, ",\"country\":", tide_gen_city[m->city].country);
   *p++ = '}';
   if (r->entry < GEN_ECOM) {
     p = digits(merchant_text(text(p, ",\"terminal\":{\"id\":\"T"), r->merchant), r->terminal, 2);
-    p = scaled(text(p, "\",\"lat\":"), gen_city[m->city].lat_e4 + m->lat_e4, 4);
-    p = scaled(text(p, ",\"lon\":"), gen_city[m->city].lon_e4 + m->lon_e4, 4);
+    p = scaled(text(p, "\",\"lat\":"), tide_gen_city[m->city].lat_e4 + m->lat_e4, 4);
+    p = scaled(text(p, ",\"lon\":"), tide_gen_city[m->city].lon_e4 + m->lon_e4, 4);
     *p++ = '}';
   }
   return json_text(p, ",\"entry\":", entry_name[r->entry]);
 }
 
-static char *json_person(char *p, const struct gen_record *r) {
+static char *json_person(char *p, const struct tide_gen_record *r) {
   if (r->device) {
     p = hex(text(p, ",\"device\":\""), r->device, 16);
     *p++ = '"';
@@ -159,7 +159,7 @@ static char *json_person(char *p, const struct gen_record *r) {
   return p;
 }
 
-static char *json_changes(char *p, const struct gen_record *r) {
+static char *json_changes(char *p, const struct tide_gen_record *r) {
   if (r->has_amount_now) p = json_amount(p, ",\"amount_now\":{\"value\":", r->amount_now, r->currency, 0);
   if (r->reversed) p = json_text(p, ",\"reversed\":", extent_name[r->reversed]);
   if (r->refunded) p = json_text(p, ",\"refunded\":", extent_name[r->refunded]);
@@ -168,13 +168,13 @@ static char *json_changes(char *p, const struct gen_record *r) {
   return p;
 }
 
-static char *json(char *p, const struct gen *g, const struct gen_record *r, uint32_t flaw) {
+static char *json(char *p, const struct gen *g, const struct tide_gen_record *r, uint32_t flaw) {
   p = json_text(p, "{\"type\":", type_name[r->type]);
   p = text(p, ",\"at\":\"");
   p = flaw == 5 ? text(p, "2026-02-30T25:61:00Z") : time_text(p, r->time);
   *p++ = '"';
   if (r->type == GEN_RATE) {
-    p = json_text(p, ",\"currency\":", gen_currency[r->currency].code);
+    p = json_text(p, ",\"currency\":", tide_gen_currency[r->currency].code);
     p = scaled(text(p, ",\"rate\":\""), r->rate_e6, 6);
     return text(p, "\"}");
   }
@@ -223,9 +223,9 @@ static const char header[] =
     "device,ip,email,original_rrn,original_stan,original_acquirer,advice_rrn,advice_stan,advice_acquirer,response_code,amount_now,reversed,"
     "refunded,label,disputed,rate";
 
-void gen_write_header(struct tide_buf *out) { tide_buf_str(out, header); }
+void tide_gen_write_header(struct tide_buf *out) { tide_buf_str(out, header); }
 
-static char *csv_id(char *p, struct gen_id id) {
+static char *csv_id(char *p, struct tide_gen_id id) {
   if (!id.rrn) return text(p, ",,,");
   *p++ = ',';
   p = digits(p, id.rrn, 12);
@@ -235,7 +235,7 @@ static char *csv_id(char *p, struct gen_id id) {
   return digits(p, id.acquirer, 6);
 }
 
-static char *csv_card(char *p, const struct gen_record *r, uint32_t flaw) {
+static char *csv_card(char *p, const struct tide_gen_record *r, uint32_t flaw) {
   *p++ = ',';
   if (r->pan && flaw != 6) p = digits(p, r->pan, 16);
   *p++ = ',';
@@ -244,7 +244,7 @@ static char *csv_card(char *p, const struct gen_record *r, uint32_t flaw) {
   return r->account && r->type <= GEN_CARD_ADD ? digits(text(p, "A"), r->account, 8) : p;
 }
 
-static char *csv_amount(char *p, const struct gen_record *r, uint32_t flaw) {
+static char *csv_amount(char *p, const struct tide_gen_record *r, uint32_t flaw) {
   bool none = r->type == GEN_LOGIN || r->type == GEN_CARD_ADD || r->type == GEN_RATE;
   *p++ = ',';
   switch (flaw) {
@@ -252,29 +252,29 @@ static char *csv_amount(char *p, const struct gen_record *r, uint32_t flaw) {
     case 8: p = text(p, "12.34567"); break;
     case 9: p = text(p, "99999999999999999999"); break;
     case 11: p = text(p, "a lot"); break;
-    default: p = none ? p : scaled(p, r->amount, gen_currency[r->currency].exponent);
+    default: p = none ? p : scaled(p, r->amount, tide_gen_currency[r->currency].exponent);
   }
   *p++ = ',';
-  if (!none || r->type == GEN_RATE) p = text(p, flaw == 10 ? "ZZZ" : gen_currency[r->currency].code);
+  if (!none || r->type == GEN_RATE) p = text(p, flaw == 10 ? "ZZZ" : tide_gen_currency[r->currency].code);
   return p;
 }
 
-static char *csv_place(char *p, const struct gen *g, const struct gen_record *r) {
+static char *csv_place(char *p, const struct gen *g, const struct tide_gen_record *r) {
   if (r->type > GEN_REFUND) return text(p, ",,,,,,,,");
-  const struct gen_merchant *m = &g->merchant[r->merchant];
+  const struct tide_gen_merchant *m = &g->merchant[r->merchant];
   p = text(p, r->type == GEN_REFUND ? ",credit," : ",debit,");
   p = merchant_text(p, r->merchant);
   *p++ = ',';
-  p = text(p, gen_mcc[m->mcc].code);
+  p = text(p, tide_gen_mcc[m->mcc].code);
   *p++ = ',';
-  p = text(p, gen_city[m->city].country);
+  p = text(p, tide_gen_city[m->city].country);
   *p++ = ',';
   if (r->entry < GEN_ECOM) {
     p = digits(merchant_text(text(p, "T"), r->merchant), r->terminal, 2);
     *p++ = ',';
-    p = scaled(p, gen_city[m->city].lat_e4 + m->lat_e4, 4);
+    p = scaled(p, tide_gen_city[m->city].lat_e4 + m->lat_e4, 4);
     *p++ = ',';
-    p = scaled(p, gen_city[m->city].lon_e4 + m->lon_e4, 4);
+    p = scaled(p, tide_gen_city[m->city].lon_e4 + m->lon_e4, 4);
   } else {
     p = text(p, ",,");
   }
@@ -282,7 +282,7 @@ static char *csv_place(char *p, const struct gen *g, const struct gen_record *r)
   return text(p, entry_name[r->entry]);
 }
 
-static char *csv_person(char *p, const struct gen_record *r) {
+static char *csv_person(char *p, const struct tide_gen_record *r) {
   bool event = r->type <= GEN_CARD_ADD;
   *p++ = ',';
   if (event && r->device) p = hex(p, r->device, 16);
@@ -292,11 +292,11 @@ static char *csv_person(char *p, const struct gen_record *r) {
   return event && r->email ? email_text(p, r->email) : p;
 }
 
-static char *csv_changes(char *p, const struct gen_record *r) {
+static char *csv_changes(char *p, const struct tide_gen_record *r) {
   *p++ = ',';
   p = text(p, r->response);
   *p++ = ',';
-  if (r->has_amount_now) p = scaled(p, r->amount_now, gen_currency[r->currency].exponent);
+  if (r->has_amount_now) p = scaled(p, r->amount_now, tide_gen_currency[r->currency].exponent);
   *p++ = ',';
   if (r->reversed) p = text(p, extent_name[r->reversed]);
   *p++ = ',';
@@ -309,7 +309,7 @@ static char *csv_changes(char *p, const struct gen_record *r) {
   return r->type == GEN_RATE ? scaled(p, r->rate_e6, 6) : p;
 }
 
-static char *csv(char *p, const struct gen *g, const struct gen_record *r, int64_t known_ms, uint32_t flaw) {
+static char *csv(char *p, const struct gen *g, const struct tide_gen_record *r, int64_t known_ms, uint32_t flaw) {
   p = text(p, r->type <= GEN_CARD_ADD ? "event" : type_name[r->type]);
   *p++ = ',';
   if (r->type <= GEN_CARD_ADD) p = text(p, type_name[r->type]);
@@ -317,7 +317,7 @@ static char *csv(char *p, const struct gen *g, const struct gen_record *r, int64
   p = flaw == 5 ? text(p, "1767x") : digits(p, (uint64_t)r->time, 1);
   *p++ = ',';
   p = digits(p, (uint64_t)known_ms, 1);
-  p = csv_id(p, r->type == GEN_RATE || flaw == 14 ? (struct gen_id){0} : r->id);
+  p = csv_id(p, r->type == GEN_RATE || flaw == 14 ? (struct tide_gen_id){0} : r->id);
   p = csv_card(p, r, flaw);
   p = csv_amount(p, r, flaw);
   p = csv_place(p, g, r);
@@ -329,7 +329,7 @@ static char *csv(char *p, const struct gen *g, const struct gen_record *r, int64
   return p;
 }
 
-void gen_write(const struct gen *g, const struct gen_record *record, int64_t known_ms, uint32_t flaw, struct tide_buf *out) {
+void tide_gen_write(const struct gen *g, const struct tide_gen_record *record, int64_t known_ms, uint32_t flaw, struct tide_buf *out) {
   TIDE_CHECK(flaw <= GEN_FLAWS && (!flaw || record->type == GEN_AUTH));
   tide_buf_reserve(out, LINE_MAX_BYTES);
   char *begin = out->ptr + out->len;

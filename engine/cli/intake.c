@@ -1,5 +1,7 @@
-/* See intake.h. The decoder is made with the first line, because the line tells the format: a JSON object begins with '{', anything else
- * is the header row of CSV. Every CSV file has its own header, which must be the first file's: columns are bound once. */
+/* Messages of files as records: source and decoder together (intake.h).
+ *
+ * The decoder is made with the first line, because the line tells the format: a JSON object begins with '{', anything else is the header row
+ * of CSV. Every CSV file has its own header, which must be the first file's: columns are bound once. */
 #include "cli/intake.h"
 
 struct tide_intake {
@@ -7,9 +9,9 @@ struct tide_intake {
   struct tide_source *source;
   struct tide_decoder *decoder;
   bool csv;
-  struct tide_buf header;       /* CSV: the header row */
-  size_t file;                  /* of the message read last */
-  bool pending;                 /* first holds a message that next has not given yet (JSON: the line that told the format) */
+  struct tide_buf header; /* CSV: the header row */
+  size_t file;            /* of the message read last */
+  bool pending;           /* first holds a message that next has not given yet (JSON: the line that told the format) */
   struct tide_message first;
 };
 
@@ -34,7 +36,8 @@ static enum tide_err begin(struct tide_intake *intake, struct tide_error *error)
   struct tide_message message;
   enum tide_err err = intake->source->ops->next(intake->source, &message, error);
   if (err == TIDE_E_LIMIT) { /* too long for any header: a bad JSON line, or a file of something else */
-    if (strcmp(format, "json") != 0) return tide_fail(error, TIDE_E_CONFIG, "the first line is longer than 1 MiB: neither a JSON line nor a CSV header");
+    if (strcmp(format, "json") != 0)
+      return tide_fail(error, TIDE_E_CONFIG, "the first line is longer than 1 MiB: neither a JSON line nor a CSV header");
     message.bytes = TIDE_SPAN("");
   } else if (err != TIDE_OK && err != TIDE_E_END) {
     return err;
@@ -70,12 +73,14 @@ enum tide_err tide_intake_open(const struct tide_intake_options *options, struct
 }
 
 /* True for the header row of the second and later CSV files. Their columns must be the first file's. */
-static enum tide_err check_header(struct tide_intake *intake, const struct tide_taken *taken, size_t file, bool *ret_header, struct tide_error *error) {
+static enum tide_err check_header(struct tide_intake *intake, const struct tide_taken *taken, size_t file, bool *ret_header,
+                                  struct tide_error *error) {
   *ret_header = false;
   if (!intake->csv || file == intake->file) return TIDE_OK;
   intake->file = file;
   if (!tide_span_eq(taken->message, tide_buf_span(&intake->header)))
-    return tide_fail(error, TIDE_E_CONFIG, "the header row of %s differs from that of the first file; replay files with other columns in runs of their own",
+    return tide_fail(error, TIDE_E_CONFIG,
+                     "the header row of %s differs from that of the first file; replay files with other columns in runs of their own",
                      taken->file);
   *ret_header = true;
   return TIDE_OK;

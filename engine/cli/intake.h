@@ -1,4 +1,7 @@
-/* Messages of files as records: a source and a decoder together, with the format told from the first line and CSV headers taken care of. */
+/* Messages of files as records: a source and a decoder together.
+ *
+ * The format is told from the first line and CSV headers are taken care of. A message that cannot be used is an answer, not the end: its place
+ * is given, so that the caller can reject it and go on. */
 #ifndef TIDE_INTAKE_H
 #define TIDE_INTAKE_H
 

@@ -1,4 +1,7 @@
-/* Reading, writing and choosing the hash key (key_file.h). The key's bytes are wiped from every buffer it passed through. */
+/* Reading, writing and choosing the hash key (key_file.h).
+ *
+ * The key's bytes are wiped from every buffer they passed through, no message quotes them, and a file is never overwritten: a lost key
+ * means that no card is recognised again. */
 #include "cli/key_file.h"
 
 #include "base/log.h"
@@ -23,14 +26,16 @@ enum tide_err tide_key_parse(struct tide_span text, const char *where, struct ti
   while (text.len && is_space(text.ptr[0])) text.ptr++, text.len--;
   while (text.len && is_space(text.ptr[text.len - 1])) text.len--;
   if (text.len != 2 * TIDE_SECRET_KEY_BYTES)
-    return tide_fail(error, TIDE_E_CONFIG, "%s must hold %d hex digits and holds %zu characters; make a key with: tidemark keys generate FILE", where,
+    return tide_fail(error, TIDE_E_CONFIG,
+                     "%s must hold %d hex digits and holds %zu characters; make a key with: tidemark keys generate FILE", where,
                      2 * TIDE_SECRET_KEY_BYTES, text.len);
   struct tide_secret_key key = {0};
   for (size_t i = 0; i < text.len; i++) {
     int digit = hex_digit(text.ptr[i]);
     if (digit < 0) {
       explicit_bzero(&key, sizeof key);
-      return tide_fail(error, TIDE_E_CONFIG, "%s: character %zu is not a hex digit; make a key with: tidemark keys generate FILE", where, i + 1);
+      return tide_fail(error, TIDE_E_CONFIG, "%s: character %zu is not a hex digit; make a key with: tidemark keys generate FILE", where,
+                       i + 1);
     }
     key.bytes[i / 2] = (uint8_t)(key.bytes[i / 2] << 4 | digit);
   }
@@ -61,7 +66,8 @@ enum tide_err tide_key_read(const char *path, struct tide_secret_key *ret, struc
 enum tide_err tide_key_write(const char *path, const struct tide_secret_key *key, struct tide_error *error) {
   int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) {
-    if (errno == EEXIST) return tide_fail(error, TIDE_E_EXISTS, "%s exists already and a key is never overwritten; choose another name", path);
+    if (errno == EEXIST)
+      return tide_fail(error, TIDE_E_EXISTS, "%s exists already and a key is never overwritten; choose another name", path);
     return tide_fail_errno(error, TIDE_E_IO, "cannot create the key file %s", path);
   }
   char text[2 * TIDE_SECRET_KEY_BYTES + 1];
@@ -93,7 +99,8 @@ static bool needs_key(const struct tide_spec *spec) {
   return false;
 }
 
-enum tide_err tide_keys_from_args(const struct tide_args *args, const struct tide_spec *spec, struct tide_keys *ret, struct tide_error *error) {
+enum tide_err tide_keys_from_args(const struct tide_args *args, const struct tide_spec *spec, struct tide_keys *ret,
+                                  struct tide_error *error) {
   const char *path = tide_args_text(args, "key-file"), *path_previous = tide_args_text(args, "key-file-previous");
   const char *env = getenv(TIDE_KEY_ENV);
   bool dev = tide_args_on(args, "dev-key");
@@ -112,9 +119,11 @@ enum tide_err tide_keys_from_args(const struct tide_args *args, const struct tid
     keys.has_previous = true;
   }
   if (!keys.has_now && needs_key(spec))
-    return tide_fail(error, TIDE_E_CONFIG, "the feature file has secret fields, so a key is needed: --key-file FILE, " TIDE_KEY_ENV
-                                           " in the environment, or --dev-key for samples");
-  if (dev && needs_key(spec)) tide_log(TIDE_LOG_WARN, "development_key", "note=%s", "card numbers are hashed under a published key; never use it with real ones");
+    return tide_fail(error, TIDE_E_CONFIG,
+                     "the feature file has secret fields, so a key is needed: --key-file FILE, " TIDE_KEY_ENV
+                     " in the environment, or --dev-key for samples");
+  if (dev && needs_key(spec))
+    tide_log(TIDE_LOG_WARN, "development_key", "note=%s", "card numbers are hashed under a published key; never use it with real ones");
   *ret = keys;
   return TIDE_OK;
 }

@@ -1,4 +1,7 @@
-/* The key under which secret fields are hashed: 64 hex digits in a file that only its owner can read, or in TIDEMARK_HASH_KEY. */
+/* The key under which secret fields are hashed: 64 hex digits in a file that only its owner can read, or in TIDEMARK_HASH_KEY.
+ *
+ * There is no silent default: without a key a feature file with secret fields is refused, and the published development key needs its
+ * own flag and warns. */
 #ifndef TIDE_KEY_FILE_H
 #define TIDE_KEY_FILE_H
 

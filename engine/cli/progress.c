@@ -1,4 +1,7 @@
-/* See progress.h. Time left is elapsed * (total - done) / done: work here is even enough for that. */
+/* The progress line (progress.h).
+ *
+ * Time left is elapsed * (total - done) / done: work here is even enough for that. It is drawn at most ten times a second, so that a fast
+ * run does not spend its time on it. */
 #include "cli/progress.h"
 
 #include <stdio.h>

@@ -1,4 +1,7 @@
-/* A progress line with rate and time left, on stderr and only when that is a terminal: scripts and logs never see one. */
+/* A progress line with rate and time left.
+ *
+ * It is drawn on stderr and only when that is a terminal: scripts and logs never see one. The line is wiped at the end, so that
+ * what stays on the screen is the result. */
 #ifndef TIDE_PROGRESS_H
 #define TIDE_PROGRESS_H
 

@@ -1,4 +1,7 @@
-/* See rejects.h. */
+/* The rejects file (rejects.h).
+ *
+ * Lines are appended in order of input, so a run that goes on finds the place to cut by reading from the front. They are synced before the
+ * journal's cursor may pass their message: no message is ever neither counted nor rejected. */
 #include "cli/rejects.h"
 
 #include "base/json_out.h"

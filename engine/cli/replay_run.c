@@ -34,13 +34,13 @@ struct run {
   struct tide_batch batch;
   bool building;
   uint32_t batch_records;
-  uint64_t from, next;     /* cursor at the entry's begin and behind the last message */
+  uint64_t from, next; /* cursor at the entry's begin and behind the last message */
   uint64_t nonce;
   int64_t commit_ms;
   struct tide_position last;
-  bool ends_with_digest;   /* the last entry of the journal is a DIGEST */
+  bool ends_with_digest; /* the last entry of the journal is a DIGEST */
   /* the journal's own facts, when it goes on */
-  uint32_t key_id;         /* under which its newest event was hashed */
+  uint32_t key_id; /* under which its newest event was hashed */
   /* inside a fold */
   struct tide_buf json;
   enum tide_err failed;
@@ -91,7 +91,8 @@ static enum tide_err look_at(struct run *run, struct tide_span entry, bool resum
   return TIDE_OK;
 }
 
-static enum tide_err fold_one(struct run *run, struct tide_position position, struct tide_span entry, bool resuming, struct tide_error *error) {
+static enum tide_err fold_one(struct run *run, struct tide_position position, struct tide_span entry, bool resuming,
+                              struct tide_error *error) {
   enum tide_err err = tide_fold_entry(run->fold, position, entry, emit, run, error);
   if (err != TIDE_OK) return err;
   if (run->failed) {
@@ -195,7 +196,8 @@ static enum tide_err begin_when_needed(struct run *run, struct tide_error *error
   if (newest(run).seq != 0) return TIDE_OK;
   const struct tide_spec *spec = run->options->spec;
   err = tide_batch_add_config(&run->batch, &run->options->settings, (struct tide_span){spec->text, spec->text_len});
-  if (err == TIDE_E_LIMIT) return tide_fail(error, TIDE_E_CONFIG, "the feature file is too long for a journal entry of %u bytes", TIDE_ENTRY_MAX);
+  if (err == TIDE_E_LIMIT)
+    return tide_fail(error, TIDE_E_CONFIG, "the feature file is too long for a journal entry of %u bytes", TIDE_ENTRY_MAX);
   return err;
 }
 
@@ -256,7 +258,8 @@ static enum tide_err take(struct run *run, struct tide_taken *taken, enum tide_e
 static enum tide_err open_fence(struct run *run, struct tide_error *error) {
   const struct tide_spec *spec = run->options->spec;
   run->nonce = tide_hash64(&spec->hash, sizeof spec->hash, run->options->keys->now.id);
-  struct tide_entry_header header = {.format = TIDE_ENTRY_FORMAT, .fold = TIDE_FOLD_VERSION, .engine_id = ENGINE_ID, .fence_nonce = run->nonce};
+  struct tide_entry_header header = {
+      .format = TIDE_ENTRY_FORMAT, .fold = TIDE_FOLD_VERSION, .engine_id = ENGINE_ID, .fence_nonce = run->nonce};
   struct tide_fence fence = {.nonce = run->nonce, .epoch = EPOCH, .engine_id = ENGINE_ID};
   tide_batch_begin(&run->batch, &run->entry[0], &header, NULL, 0);
   enum tide_err err = tide_batch_add_fence(&run->batch, &fence);
@@ -281,14 +284,17 @@ static enum tide_err check_config(const struct run *run, struct tide_span entry,
   if (err == TIDE_OK) err = tide_entry_next(&reader, &raw, error);
   if (err == TIDE_OK && raw.type != TIDE_REC_CONFIG) err = TIDE_E_CORRUPT;
   if (err == TIDE_OK) err = tide_config_decode(&raw, &then, &features, error);
-  if (err != TIDE_OK) return tide_fail(error, TIDE_E_CORRUPT, "the journal in %s does not begin with its configuration; is it one of replay's?", dir);
+  if (err != TIDE_OK)
+    return tide_fail(error, TIDE_E_CORRUPT, "the journal in %s does not begin with its configuration; is it one of replay's?", dir);
   if (!tide_span_eq(features, (struct tide_span){spec->text, spec->text_len}))
-    return tide_fail(error, TIDE_E_CONFIG, "the journal in %s was written with another version of the feature file; replay into an empty directory", dir);
+    return tide_fail(error, TIDE_E_CONFIG,
+                     "the journal in %s was written with another version of the feature file; replay into an empty directory", dir);
   const struct tide_settings *now = &run->options->settings;
-#define X(name, dflt, lo, hi, help)                                                                                                  \
-  if (then.name != now->name)                                                                                                        \
-    return tide_fail_at(error, TIDE_E_CONFIG, 0, 0, #name, "the journal in %s was written with %s %lld and this run has %lld; go on with the same", \
-                        dir, #name, (long long)then.name, (long long)now->name);
+#define X(name, dflt, lo, hi, help)                                                                                                        \
+  if (then.name != now->name)                                                                                                              \
+    return tide_fail_at(error, TIDE_E_CONFIG, 0, 0, #name,                                                                                 \
+                        "the journal in %s was written with %s %lld and this run has %lld; go on with the same", dir, #name,               \
+                        (long long)then.name, (long long)now->name);
   TIDE_SETTINGS(X)
 #undef X
   return TIDE_OK;
@@ -296,9 +302,11 @@ static enum tide_err check_config(const struct run *run, struct tide_span entry,
 
 static enum tide_err check_key(const struct run *run, struct tide_error *error) {
   const struct tide_keys *keys = run->options->keys;
-  bool known = run->key_id == 0 || (keys->has_now && keys->now.id == run->key_id) || (keys->has_previous && keys->previous.id == run->key_id);
+  bool known =
+      run->key_id == 0 || (keys->has_now && keys->now.id == run->key_id) || (keys->has_previous && keys->previous.id == run->key_id);
   if (known) return TIDE_OK;
-  return tide_fail(error, TIDE_E_CONFIG, "the journal in %s was written under key %08x, which was not given; without it cards would not be recognised",
+  return tide_fail(error, TIDE_E_CONFIG,
+                   "the journal in %s was written under key %08x, which was not given; without it cards would not be recognised",
                    run->options->journal_dir, run->key_id);
 }
 
@@ -406,7 +414,7 @@ enum tide_err tide_replay_run(const struct tide_replay_options *options, struct 
   TIDE_CHECK(options->batch_records > 0 && options->batch_records <= TIDE_BATCH_RECORDS_MAX / 2);
   struct run *run = tide_alloc(sizeof *run);
   run->options = options;
-    struct tide_mono start = tide_mono_now();
+  struct tide_mono start = tide_mono_now();
   tide_progress_begin(&run->progress, options->progress ? options->progress : "");
   if (!options->progress) run->progress.on = false;
   run->fold = tide_fold_new();

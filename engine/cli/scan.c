@@ -1,13 +1,17 @@
-/* See scan.h. */
+/* Reading a file journal from its beginning (scan.h).
+ *
+ * It is opened read-only and takes no lock, so a running writer is not disturbed; what the writer appends meanwhile may or may not
+ * be seen. */
 #include "cli/scan.h"
 
-#include "adapter/file.h"
+#include "adapter/archive.h"
 #include "cli/progress.h"
 
-enum tide_err tide_scan(const char *dir, const char *what, tide_scan_fn fn, void *ctx, struct tide_scan_result *ret, struct tide_error *error) {
+enum tide_err tide_scan(const char *dir, const char *what, tide_scan_fn fn, void *ctx, struct tide_scan_result *ret,
+                        struct tide_error *error) {
   struct tide_journal_file_options options = {.dir = dir, .read_only = true};
   struct tide_journal *journal;
-  enum tide_err err = tide_journal_file_open(&options, &journal, error);
+  enum tide_err err = tide_journal_chain_open(&options, &journal, error);
   if (err != TIDE_OK) return err;
   struct tide_scan_result result = {0};
   struct tide_position at, last;

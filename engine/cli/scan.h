@@ -1,4 +1,7 @@
-/* Reading a file journal from its beginning: the archive of trimmed entries first, then the journal, as one. */
+/* Reading a file journal from its beginning: the archive of trimmed entries first, then the journal, as one.
+ *
+ * audit, explain and doctor stand on it. Entries are passed as they are: decoding and folding are the caller's, reading and checksums the
+ * journal's. */
 #ifndef TIDE_SCAN_H
 #define TIDE_SCAN_H
 

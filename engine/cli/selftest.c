@@ -16,8 +16,8 @@
 #define ROWS_MAX 100000
 
 struct selftest {
-  const struct tide_spec *spec;    /* as the analysts wrote it */
-  struct tide_spec columns;        /* the same with the one shape of columns */
+  const struct tide_spec *spec; /* as the analysts wrote it */
+  struct tide_spec columns;     /* the same with the one shape of columns */
   struct tide_arena arena;
   struct tide_secret_key key;
   struct tide_decoder *decoder;
@@ -36,13 +36,14 @@ static void make_shape(struct selftest *t) {
   uint32_t count = 0;
   for (uint32_t i = 0; i < spec->field_count; i++) {
     if (spec->field[i].derived) continue;
-    in[count++] = (struct tide_input_field){.field = i, .dyn = TIDE_NONE, .extra = TIDE_NONE, .at = spec->field[i].name, .optional = true,
-                                            .time_form = TIDE_TIME_RFC3339};
+    in[count++] = (struct tide_input_field){
+        .field = i, .dyn = TIDE_NONE, .extra = TIDE_NONE, .at = spec->field[i].name, .optional = true, .time_form = TIDE_TIME_RFC3339};
   }
   for (uint32_t dyn = 0; dyn < TIDE_DYN_COUNT; dyn++) {
     if (dyn_is_money(dyn) && spec->f_amount == TIDE_NONE) continue;
     if (tide_spec_field(spec, tide_dyn_name((enum tide_dyn)dyn)) != TIDE_NONE) continue; /* a field of that name is the column */
-    in[count++] = (struct tide_input_field){.field = TIDE_NONE, .dyn = dyn, .extra = TIDE_NONE, .at = tide_dyn_name((enum tide_dyn)dyn), .optional = true};
+    in[count++] = (struct tide_input_field){
+        .field = TIDE_NONE, .dyn = dyn, .extra = TIDE_NONE, .at = tide_dyn_name((enum tide_dyn)dyn), .optional = true};
   }
   struct tide_shape *shape = tide_arena_alloc(&t->arena, sizeof *shape);
   *shape = (struct tide_shape){.name = "default", .type = TIDE_REC_EVENT, .field = in, .field_count = count};
@@ -53,7 +54,8 @@ static void make_shape(struct selftest *t) {
 
 static enum tide_err header(struct selftest *t, struct tide_error *error) {
   struct tide_buf line = TIDE_BUF_INIT;
-  for (uint32_t i = 0; i < t->columns.shape[0].field_count; i++) tide_buf_printf(&line, "%s%s", i ? "," : "", t->columns.shape[0].field[i].at);
+  for (uint32_t i = 0; i < t->columns.shape[0].field_count; i++)
+    tide_buf_printf(&line, "%s%s", i ? "," : "", t->columns.shape[0].field[i].at);
   enum tide_err err = tide_decode_header(t->decoder, tide_buf_span(&line), error);
   tide_buf_release(&line);
   return err;
@@ -144,9 +146,9 @@ static enum tide_err check_names(const struct selftest *t, const struct tide_tes
     for (uint32_t k = 0; k < count && !known; k++) known = strcmp(name[k], event->set[i].name) == 0;
     if (known) continue;
     const char *nearest = tide_nearest(tide_span_of(event->set[i].name), name, count);
-    return tide_fail_at(error, TIDE_E_CONFIG, event->set[i].line, event->set[i].column, event->set[i].name, "a test's event cannot set %s%s%s%s",
-                        event->set[i].name, nearest ? "; did you mean " : "; it is no field and no outcome column", nearest ? nearest : "",
-                        nearest ? "?" : "");
+    return tide_fail_at(error, TIDE_E_CONFIG, event->set[i].line, event->set[i].column, event->set[i].name,
+                        "a test's event cannot set %s%s%s%s", event->set[i].name,
+                        nearest ? "; did you mean " : "; it is no field and no outcome column", nearest ? nearest : "", nearest ? "?" : "");
   }
   return TIDE_OK;
 }
@@ -238,7 +240,8 @@ static bool actual_of(const struct seen *seen, const char *name, const char *exp
   return true;
 }
 
-static enum tide_err compare(struct selftest *t, const struct tide_test *test, const struct seen *seen, bool *ret_passed, struct tide_error *error) {
+static enum tide_err compare(struct selftest *t, const struct tide_test *test, const struct seen *seen, bool *ret_passed,
+                             struct tide_error *error) {
   *ret_passed = true;
   for (uint32_t i = 0; i < test->expect_count; i++) {
     const struct tide_test_pair *expect = &test->expect[i];
@@ -248,7 +251,8 @@ static enum tide_err compare(struct selftest *t, const struct tide_test *test, c
       snprintf(text, sizeof text, "no decision: the last event is of a kind that `score:` leaves out");
     } else if (!actual_of(seen, expect->name, expect->value, &good, text, sizeof text)) {
       return tide_fail_at(error, TIDE_E_CONFIG, expect->line, expect->column, expect->name,
-                          "test \"%s\" expects %s, which is neither a feature, a derived value, decision, rule, cause nor status", test->name, expect->name);
+                          "test \"%s\" expects %s, which is neither a feature, a derived value, decision, rule, cause nor status",
+                          test->name, expect->name);
     }
     if (good) continue;
     *ret_passed = false;
@@ -271,7 +275,8 @@ static enum tide_err fold_row(struct selftest *t, struct tide_fold *fold, const 
     err = tide_fail_at(error, TIDE_E_CONFIG, event->line, 0, why.field, "test \"%s\": an event is not valid: %.250s", test->name, why.text);
   } else {
     if (time_ms > *commit_ms) *commit_ms = time_ms;
-    struct tide_entry_header header = {.format = TIDE_ENTRY_FORMAT, .fold = TIDE_FOLD_VERSION, .engine_id = 1, .fence_nonce = 1, .commit_ms = *commit_ms};
+    struct tide_entry_header header = {
+        .format = TIDE_ENTRY_FORMAT, .fold = TIDE_FOLD_VERSION, .engine_id = 1, .fence_nonce = 1, .commit_ms = *commit_ms};
     struct tide_batch batch;
     tide_batch_begin(&batch, &entry, &header, NULL, 0);
     for (int i = 0; i < count && err == TIDE_OK; i++) err = tide_batch_add(&batch, &t->columns, &record[i]);
@@ -319,7 +324,8 @@ static enum tide_err run_test(struct selftest *t, const struct tide_test *test, 
     err = check_names(t, event, error);
     uint32_t repeat = event->repeat ? event->repeat : 1;
     for (uint32_t k = 0; k < repeat && err == TIDE_OK; k++) {
-      if (++number > ROWS_MAX) err = tide_fail_at(error, TIDE_E_CONFIG, test->line, 0, NULL, "test \"%s\" has more than %d events", test->name, ROWS_MAX);
+      if (++number > ROWS_MAX)
+        err = tide_fail_at(error, TIDE_E_CONFIG, test->line, 0, NULL, "test \"%s\" has more than %d events", test->name, ROWS_MAX);
       else err = fold_row(t, fold, test, event, BASE_MS + event->at_ms + (int64_t)k * event->every_ms, number, &commit_ms, seen, error);
     }
   }

@@ -1,4 +1,7 @@
-/* See spec_file.h. */
+/* Loading a feature file for a verb (spec_file.h).
+ *
+ * The parser gives all mistakes at once; they are printed in the form FILE:LINE:COLUMN that editors jump to, and the first one's class
+ * decides the exit code. */
 #include "cli/spec_file.h"
 
 static int report_all(const char *path, const struct tide_error *error, size_t count) {

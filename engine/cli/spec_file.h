@@ -1,4 +1,7 @@
-/* Loading a feature file for a verb: all its mistakes are printed, not only the first. */
+/* Loading a feature file for a verb: all its mistakes are printed, not only the first.
+ *
+ * Also the settings that a replay may set, as option rows: they are journaled with the feature file, because a decision depends on
+ * them. */
 #ifndef TIDE_SPEC_FILE_H
 #define TIDE_SPEC_FILE_H
 

@@ -1,4 +1,7 @@
-/* See summary.h. Widths are fixed so that two runs can be laid side by side; the numbers are those of tally.h. */
+/* The report of a run for people, and as JSON (summary.h).
+ *
+ * Widths are fixed so that two runs can be laid side by side; the numbers are those of tally.h. "Ratio" is genuine transactions touched per
+ * fraud caught, what fraud teams call the false-positive ratio. */
 #include "cli/summary.h"
 
 #include "base/json_out.h"
@@ -21,7 +24,8 @@ const char *tide_money_text(int64_t minor, int exponent, char out[TIDE_AMOUNT_TE
   char whole[TIDE_AMOUNT_TEXT];
   for (int i = 0; i < exponent; i++) unit *= 10;
   tide_count_text(magnitude / unit, whole);
-  if (exponent) snprintf(out, TIDE_AMOUNT_TEXT, "%s%.30s.%0*" PRIu64, minor < 0 ? "-" : "", whole, exponent > 9 ? 9 : exponent, magnitude % unit);
+  if (exponent)
+    snprintf(out, TIDE_AMOUNT_TEXT, "%s%.30s.%0*" PRIu64, minor < 0 ? "-" : "", whole, exponent > 9 ? 9 : exponent, magnitude % unit);
   else snprintf(out, TIDE_AMOUNT_TEXT, "%s%.40s", minor < 0 ? "-" : "", whole);
   return out;
 }
@@ -44,19 +48,22 @@ static void print_span(const struct tide_effects *effects, FILE *out) {
 static void print_counts(const struct tide_replay_stats *stats, const struct tide_effects *effects, FILE *out) {
   char a[TIDE_AMOUNT_TEXT], b[TIDE_AMOUNT_TEXT], c[TIDE_AMOUNT_TEXT], d[TIDE_AMOUNT_TEXT];
   const int64_t *metric = stats->metrics.value;
-  fprintf(out, "  transactions   %s scored, from %s messages\n", tide_count_text(effects->all.hits + effects->duplicates, a), tide_count_text(stats->messages, b));
+  fprintf(out, "  transactions   %s scored, from %s messages\n", tide_count_text(effects->all.hits + effects->duplicates, a),
+          tide_count_text(stats->messages, b));
   print_span(effects, out);
-  fprintf(out, "  of them        %s duplicates, %s with a reused id, %s too late, %s messages rejected\n", tide_count_text(effects->duplicates, a),
-          tide_count_text(effects->conflicts, b), tide_count_text(effects->late, c), tide_count_text(stats->rejected, d));
+  fprintf(out, "  of them        %s duplicates, %s with a reused id, %s too late, %s messages rejected\n",
+          tide_count_text(effects->duplicates, a), tide_count_text(effects->conflicts, b), tide_count_text(effects->late, c),
+          tide_count_text(stats->rejected, d));
   for (int err = 0; err < TIDE_ERR_COUNT; err++)
     if (stats->rejected_by[err])
       fprintf(out, "                 rejected: %s %s\n", tide_count_text(stats->rejected_by[err], a), tide_err_text((enum tide_err)err));
   fprintf(out, "  outcomes       %s applied, %s before their transaction, %s without one\n",
-          tide_count_text((uint64_t)metric[TIDE_M_outcomes_applied_total], a), tide_count_text((uint64_t)metric[TIDE_M_outcomes_stubbed_total], b),
+          tide_count_text((uint64_t)metric[TIDE_M_outcomes_applied_total], a),
+          tide_count_text((uint64_t)metric[TIDE_M_outcomes_stubbed_total], b),
           tide_count_text((uint64_t)metric[TIDE_M_outcomes_dropped_total], c));
   double rate = stats->seconds > 0 ? (double)stats->messages / stats->seconds : 0;
-  fprintf(out, "  throughput     %s messages/s (%.2f s), %s journal entries written, %s found\n", tide_count_text((uint64_t)rate, a), stats->seconds,
-          tide_count_text(stats->entries, b), tide_count_text(stats->entries_resumed, c));
+  fprintf(out, "  throughput     %s messages/s (%.2f s), %s journal entries written, %s found\n", tide_count_text((uint64_t)rate, a),
+          stats->seconds, tide_count_text(stats->entries, b), tide_count_text(stats->entries_resumed, c));
 }
 
 static void print_decisions(const struct tide_spec *spec, const struct tide_effects *effects, FILE *out) {
@@ -78,14 +85,16 @@ static void print_decisions(const struct tide_spec *spec, const struct tide_effe
   fputc('\n', out);
 }
 
-static void print_rule(const struct tide_spec *spec, const char *code, bool shadow, const char *decision, uint64_t decided, const struct tide_effect *effect,
-                       FILE *out) {
-  char a[TIDE_AMOUNT_TEXT], b[TIDE_AMOUNT_TEXT], c[TIDE_AMOUNT_TEXT], d[TIDE_AMOUNT_TEXT], e[TIDE_AMOUNT_TEXT], f[TIDE_AMOUNT_TEXT], ratio[24];
+static void print_rule(const struct tide_spec *spec, const char *code, bool shadow, const char *decision, uint64_t decided,
+                       const struct tide_effect *effect, FILE *out) {
+  char a[TIDE_AMOUNT_TEXT], b[TIDE_AMOUNT_TEXT], c[TIDE_AMOUNT_TEXT], d[TIDE_AMOUNT_TEXT], e[TIDE_AMOUNT_TEXT], f[TIDE_AMOUNT_TEXT],
+      ratio[24];
   char name[40];
   ratio_text(effect, ratio);
   snprintf(name, sizeof name, "%.12s %.12s%s", code, decision, shadow ? " (shadow)" : "");
-  fprintf(out, "  %-25s%9s%9s%9s%15s%10s%10s%11s\n", name, tide_count_text(effect->hits, a), tide_count_text(decided, b), tide_count_text(effect->fraud, c),
-          tide_money_text(effect->fraud_minor, spec->exponent, d), tide_count_text(effect->genuine, e), tide_count_text(effect->customers, f), ratio);
+  fprintf(out, "  %-25s%9s%9s%9s%15s%10s%10s%11s\n", name, tide_count_text(effect->hits, a), tide_count_text(decided, b),
+          tide_count_text(effect->fraud, c), tide_money_text(effect->fraud_minor, spec->exponent, d), tide_count_text(effect->genuine, e),
+          tide_count_text(effect->customers, f), ratio);
 }
 
 static void print_rules(const struct tide_spec *spec, const struct tide_effects *effects, FILE *out) {
@@ -129,15 +138,16 @@ static void print_labels(const struct tide_spec *spec, const struct tide_effects
     fprintf(out, "\nNo labels in this log, so nothing can be said about fraud caught.\n");
     return;
   }
-  fprintf(out, "\nFraud            %s of %s transactions caught (%.1f %%), %s of %s %s\n", tide_count_text(stopped->fraud, a), tide_count_text(all->fraud, b),
-          percent(stopped->fraud, all->fraud), tide_money_text(stopped->fraud_minor, spec->exponent, c),
+  fprintf(out, "\nFraud            %s of %s transactions caught (%.1f %%), %s of %s %s\n", tide_count_text(stopped->fraud, a),
+          tide_count_text(all->fraud, b), percent(stopped->fraud, all->fraud), tide_money_text(stopped->fraud_minor, spec->exponent, c),
           tide_money_text(all->fraud_minor, spec->exponent, d), spec->currency);
   fprintf(out, "Genuine          %s of %s transactions disturbed (%.2f %%), %s of %s customers\n", tide_count_text(stopped->genuine, a),
           tide_count_text(all->genuine, b), percent(stopped->genuine, all->genuine), tide_count_text(stopped->customers, c),
           tide_count_text(all->customers, d));
 }
 
-void tide_summary_print(const struct tide_spec *spec, const struct tide_replay_stats *stats, const struct tide_effects *effects, FILE *out) {
+void tide_summary_print(const struct tide_spec *spec, const struct tide_replay_stats *stats, const struct tide_effects *effects,
+                        FILE *out) {
   fprintf(out, "Replay of %s\n", spec->name ? spec->name : "a feature file without name");
   print_counts(stats, effects, out);
   if (spec->decision_count == 0) return;
@@ -171,8 +181,8 @@ void tide_effect_json(const struct tide_spec *spec, const struct tide_effect *ef
   else tide_json_null(out);
 }
 
-static void put_rules(const struct tide_spec *spec, const struct tide_rule *rule, uint32_t count, const struct tide_effect *effect, const uint64_t *decided,
-                      struct tide_buf *out) {
+static void put_rules(const struct tide_spec *spec, const struct tide_rule *rule, uint32_t count, const struct tide_effect *effect,
+                      const uint64_t *decided, struct tide_buf *out) {
   tide_json_open(out, '[');
   for (uint32_t i = 0; i < count; i++) {
     tide_json_open(out, '{');
@@ -189,7 +199,8 @@ static void put_rules(const struct tide_spec *spec, const struct tide_rule *rule
   tide_json_close(out, ']');
 }
 
-void tide_summary_json(const struct tide_spec *spec, const struct tide_replay_stats *stats, const struct tide_effects *effects, struct tide_buf *out) {
+void tide_summary_json(const struct tide_spec *spec, const struct tide_replay_stats *stats, const struct tide_effects *effects,
+                       struct tide_buf *out) {
   char time[TIDE_TIME_TEXT], position[TIDE_POSITION_TEXT];
   tide_json_open(out, '{');
   tide_json_key(out, "features");

@@ -1,4 +1,7 @@
-/* What a run did, in words people understand, or as JSON. */
+/* What a run did, in words people understand, or as JSON.
+ *
+ * Computed from decisions and labels alone (tally.h), so a summary of a resumed run is that of the whole log, not of its last
+ * part. */
 #ifndef TIDE_SUMMARY_H
 #define TIDE_SUMMARY_H
 

@@ -1,4 +1,7 @@
-/* See tally.h. Rows are an array; an open-addressing table of row numbers finds the latest row of an identity. */
+/* The effect of decisions, once labels are known (tally.h).
+ *
+ * Rows are an array in order of decision; an open-addressing table of row numbers finds the latest row of an identity. Customers are counted
+ * by sorting (rule, card) pairs at the end: only those that a rule touched are kept. */
 #include "cli/tally.h"
 
 #include "core/answer.h"
@@ -9,8 +12,8 @@
 struct tide_tally {
   struct tide_tally_row *row;
   size_t count, cap;
-  uint32_t *slot;      /* row number + 1; 0: free */
-  size_t slot_count;   /* a power of two, at least twice count */
+  uint32_t *slot;    /* row number + 1; 0: free */
+  size_t slot_count; /* a power of two, at least twice count */
   uint64_t duplicates, late, conflicts, advised, labels, unmatched;
   int64_t first_ms, last_ms;
 };
@@ -152,12 +155,18 @@ static void add(struct tide_effect *effect, const struct tide_tally_row *row) {
   if (fraud) effect->fraud_minor += row->amount_minor;
 }
 
-struct pair { uint32_t what; uint64_t card; }; /* a rule (or ALL, STOPPED) that touched a genuine customer */
+struct pair {
+  uint32_t what;
+  uint64_t card;
+}; /* a rule (or ALL, STOPPED) that touched a genuine customer */
 #define WHAT_FALLBACK 64
 #define WHAT_ALL 128
 #define WHAT_STOPPED 129
 
-struct pairs { struct pair *pair; size_t count, cap; };
+struct pairs {
+  struct pair *pair;
+  size_t count, cap;
+};
 
 static void note(struct pairs *pairs, uint32_t what, const struct tide_tally_row *row) {
   if (row->label == TIDE_LABEL_fraud || row->card == 0) return;

@@ -19,9 +19,9 @@ static const struct tide_opt options[] = {
 
 struct audit {
   struct tide_fold *fold;
-  FILE *file;               /* decisions, or NULL */
+  FILE *file; /* decisions, or NULL */
   const char *path;
-  unsigned flags;           /* as the decisions file was written */
+  unsigned flags; /* as the decisions file was written */
   char *line;
   size_t line_room;
   struct tide_buf json;
@@ -51,8 +51,8 @@ static void on_answer(void *ctx, const struct tide_answer *answer) {
   ssize_t len = getline(&audit->line, &audit->line_room, audit->file);
   if (len <= 0) {
     audit->different = true;
-    (void)tide_fail(&audit->difference, TIDE_E_MISMATCH, "%s ends after %llu decisions, but the journal has one more at position %s", audit->path,
-                    (unsigned long long)audit->decisions - 1, tide_position_text(answer->position, answer->index, position));
+    (void)tide_fail(&audit->difference, TIDE_E_MISMATCH, "%s ends after %llu decisions, but the journal has one more at position %s",
+                    audit->path, (unsigned long long)audit->decisions - 1, tide_position_text(answer->position, answer->index, position));
     return;
   }
   if (audit->decisions == 1) audit->flags = strstr(audit->line, ",\"features\":{") ? TIDE_ANSWER_FEATURES : 0;
@@ -100,8 +100,9 @@ static int report(struct audit *audit, const struct tide_scan_result *scan, cons
     printf("%.*s\n", (int)out.len, out.ptr);
     tide_buf_release(&out);
   } else if (!bad) {
-    printf("%s decisions in %s entries are what they were: %s digests agree%s\n", tide_count_text(audit->decisions, a), tide_count_text(scan->entries, b),
-           tide_count_text(audit->digests, c), audit->file ? ", and every line of the decisions file" : "");
+    printf("%s decisions in %s entries are what they were: %s digests agree%s\n", tide_count_text(audit->decisions, a),
+           tide_count_text(scan->entries, b), tide_count_text(audit->digests, c),
+           audit->file ? ", and every line of the decisions file" : "");
   }
   return bad ? tide_exit_report(error) : TIDE_EXIT_OK;
 }
@@ -119,7 +120,8 @@ static int run(const struct tide_args *args) {
   if (err == TIDE_OK) err = tide_scan(dir, "audit", on_entry, &audit, &scan, &error);
   if (err == TIDE_OK && audit.different) error = audit.difference, err = error.code;
   if (err == TIDE_OK && audit.file && getline(&audit.line, &audit.line_room, audit.file) > 0)
-    err = tide_fail(&error, TIDE_E_MISMATCH, "%s has more lines than the journal's %llu decisions", audit.path, (unsigned long long)audit.decisions);
+    err = tide_fail(&error, TIDE_E_MISMATCH, "%s has more lines than the journal's %llu decisions", audit.path,
+                    (unsigned long long)audit.decisions);
   error.code = err;
   int exit = report(&audit, &scan, &error, tide_args_on(args, "json"));
   tide_fold_free(audit.fold);
@@ -132,8 +134,9 @@ static int run(const struct tide_args *args) {
 const struct tide_verb tide_verb_audit = {
     .name = "audit",
     .summary = "Fold a journal again from the beginning and prove every decision",
-    .about = "The journal carries digests of decisions and state; they are checked on the way. With --decisions every line of the file must be, byte for byte, "
-             "what the journal gives. Exit code 5 and the first difference otherwise.",
+    .about =
+        "The journal carries digests of decisions and state; they are checked on the way. With --decisions every line of the file must be, byte for byte, "
+        "what the journal gives. Exit code 5 and the first difference otherwise.",
     .example = "tidemark audit --journal file:build/run/journal --decisions build/run/decisions.jsonl",
     .opt = options,
     .opt_count = sizeof options / sizeof options[0],

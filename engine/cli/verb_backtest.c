@@ -14,8 +14,10 @@
 #include <stdlib.h>
 
 static const struct tide_opt options[] = {
-    {"rules", "FILE", NULL, "The new policy: a feature file, or only its `policy:` section (then --features is needed)", TIDE_OPT_TEXT, TIDE_OPT_REQUIRED, 0, 0, NULL},
-    {"input", "FILE", NULL, "The log, with labels; several are read in order", TIDE_OPT_TEXT, TIDE_OPT_REQUIRED | TIDE_OPT_REPEAT, 0, 0, NULL},
+    {"rules", "FILE", NULL, "The new policy: a feature file, or only its `policy:` section (then --features is needed)", TIDE_OPT_TEXT,
+     TIDE_OPT_REQUIRED, 0, 0, NULL},
+    {"input", "FILE", NULL, "The log, with labels; several are read in order", TIDE_OPT_TEXT, TIDE_OPT_REQUIRED | TIDE_OPT_REPEAT, 0, 0,
+     NULL},
     {"features", "FILE", NULL, "The current feature file, to compare with", TIDE_OPT_TEXT, 0, 0, 0, NULL},
     {"input-shape", "NAME", NULL, "The shape of messages that no `when` picks; left out: default", TIDE_OPT_TEXT, 0, 0, 0, NULL},
     {"format", "FORMAT", "auto", "Format of the log; auto looks at the first line", TIDE_OPT_CHOICE, 0, 0, 0, "auto|json|csv"},
@@ -133,9 +135,15 @@ static enum tide_err run_side(const struct tide_args *args, struct side *side, c
   return err;
 }
 
-struct change { uint64_t count, fraud; int64_t value_minor; };
+struct change {
+  uint64_t count, fraud;
+  int64_t value_minor;
+};
 #define DECISIONS 64
-struct changes { struct change from_to[DECISIONS][DECISIONS]; uint64_t same, different, unpaired; };
+struct changes {
+  struct change from_to[DECISIONS][DECISIONS];
+  uint64_t same, different, unpaired;
+};
 
 static const char *decision_name(const struct tide_spec *spec, const struct tide_tally_row *row) {
   return row->by == TIDE_BY_NONE ? "none" : spec->decision[row->decision];
@@ -177,8 +185,8 @@ static void print_changes(const struct side *old, const struct side *fresh, cons
       const struct change *change = &changes->from_to[i][k];
       if (change->count)
         fprintf(out, "  %-12s -> %-12s %9s transactions, %s of them fraud, %s %s\n", old->spec->decision[i], fresh->spec->decision[k],
-                tide_count_text(change->count, a), tide_count_text(change->fraud, b), tide_money_text(change->value_minor, fresh->spec->exponent, c),
-                fresh->spec->currency);
+                tide_count_text(change->count, a), tide_count_text(change->fraud, b),
+                tide_money_text(change->value_minor, fresh->spec->exponent, c), fresh->spec->currency);
     }
   }
   const struct tide_effect *was = &old->effects.stopped, *is = &fresh->effects.stopped;
@@ -267,9 +275,10 @@ static int run(const struct tide_args *args) {
 const struct tide_verb tide_verb_backtest = {
     .name = "backtest",
     .summary = "Try another policy on a log with labels: what it catches, whom it disturbs, what changes",
-    .about = "Per rule: how often it was true and decided, value, fraud caught, genuine transactions and customers disturbed, false-positive ratio. With "
-             "--features also every change of decision from the current policy to the new one. Labels are joined from label records anywhere in the log. A "
-             "transaction that was never labelled fraud counts as genuine.",
+    .about =
+        "Per rule: how often it was true and decided, value, fraud caught, genuine transactions and customers disturbed, false-positive ratio. With "
+        "--features also every change of decision from the current policy to the new one. Labels are joined from label records anywhere in the log. A "
+        "transaction that was never labelled fraud counts as genuine.",
     .example = "tidemark backtest --rules new-policy.yaml --features config/defaults/features.yaml --input log.jsonl --dev-key",
     .opt = options,
     .opt_count = sizeof options / sizeof options[0],

@@ -1,4 +1,7 @@
-/* tidemark docs options: the reference page, from the tables. `make docs` writes it to config/REFERENCE.md, and a test compares. */
+/* tidemark docs options: the reference page, from the tables.
+ *
+ * `make docs` writes it to config/REFERENCE.md, and tests/e2e/01_help.sh fails when the two differ: the page in the repository is
+ * always that of the program beside it. */
 #include "cli/verbs.h"
 
 static int run(const struct tide_args *args) {

@@ -1,4 +1,7 @@
-/* tidemark doctor: looks at what a run needs and says what to fix. Changes nothing. */
+/* tidemark doctor: looks at what a run needs and says what to fix.
+ *
+ * It changes nothing. Each finding is one line: ok, note, or fix with the command to type; one fix makes the exit code 1, so that a deployment
+ * script can ask it. */
 #include "cli/verbs.h"
 
 #include "base/clock.h"
@@ -18,7 +21,8 @@
 
 static const struct tide_opt options[] = {
     {"features", "FILE", NULL, "Check this feature file and run its tests", TIDE_OPT_TEXT, 0, 0, 0, NULL},
-    {"journal", "WHERE", NULL, "Read this journal (file:DIRECTORY) from end to end and check every entry's checksum", TIDE_OPT_TEXT, 0, 0, 0, NULL},
+    {"journal", "WHERE", NULL, "Read this journal (file:DIRECTORY) from end to end and check every entry's checksum", TIDE_OPT_TEXT, 0, 0,
+     0, NULL},
     TIDE_KEY_OPTIONS,
     {"json", NULL, NULL, "The findings as one JSON object", TIDE_OPT_SWITCH, 0, 0, 0, NULL},
 };
@@ -82,7 +86,8 @@ static void check_clock(struct doctor *doctor) {
   char text[TIDE_TIME_TEXT];
   struct tide_wall now = tide_wall_now();
   tide_time_format((struct tide_etime){now.ms}, text);
-  if (now.ms < INT64_C(1735689600000)) find(doctor, FIX, "clock", "the clock says %s, before this program was written; set it (timedatectl set-ntp true)", text);
+  if (now.ms < INT64_C(1735689600000))
+    find(doctor, FIX, "clock", "the clock says %s, before this program was written; set it (timedatectl set-ntp true)", text);
   else find(doctor, GOOD, "clock", "%s; replay does not read it", text);
 }
 
@@ -105,7 +110,8 @@ static void check_space(struct doctor *doctor, const char *dir) {
   struct statvfs fs;
   if (statvfs(dir, &fs) != 0) return;
   double gib = (double)fs.f_bavail * (double)fs.f_frsize / 1073741824.0;
-  find(doctor, gib < 1 ? FIX : GOOD, "disk", "%.1f GiB free in %s%s", gib, dir, gib < 1 ? ": make room, the journal stops when it is full" : "");
+  find(doctor, gib < 1 ? FIX : GOOD, "disk", "%.1f GiB free in %s%s", gib, dir,
+       gib < 1 ? ": make room, the journal stops when it is full" : "");
   if (fs.f_flag & ST_RDONLY) find(doctor, FIX, "disk", "%s is mounted read-only", dir);
 }
 
@@ -125,9 +131,9 @@ static void check_journal(struct doctor *doctor, const char *dir) {
   if (tide_scan(dir, "journal", count_entry, NULL, &result, &error) != TIDE_OK) find(doctor, FIX, "journal", "%s", error.text);
   else if (result.entries == 0) find(doctor, NOTE, "journal", "%s is empty", dir);
   else
-    find(doctor, GOOD, "journal", "%llu entries, %llu-%llu to %llu-%llu, %.1f MiB, every checksum right", (unsigned long long)result.entries,
-         (unsigned long long)result.first.epoch, (unsigned long long)result.first.seq, (unsigned long long)result.last.epoch,
-         (unsigned long long)result.last.seq, (double)result.bytes / 1048576.0);
+    find(doctor, GOOD, "journal", "%llu entries, %llu-%llu to %llu-%llu, %.1f MiB, every checksum right",
+         (unsigned long long)result.entries, (unsigned long long)result.first.epoch, (unsigned long long)result.first.seq,
+         (unsigned long long)result.last.epoch, (unsigned long long)result.last.seq, (double)result.bytes / 1048576.0);
 }
 
 static void check_key_file(struct doctor *doctor, const char *path) {
@@ -154,7 +160,8 @@ static void check_key(struct doctor *doctor, const struct tide_args *args) {
   if (!path && env && *env) {
     struct tide_secret_key key;
     struct tide_error error = {0};
-    if (tide_key_parse(tide_span_of(env), "the environment variable " TIDE_KEY_ENV, &key, &error) != TIDE_OK) find(doctor, FIX, "key", "%s", error.text);
+    if (tide_key_parse(tide_span_of(env), "the environment variable " TIDE_KEY_ENV, &key, &error) != TIDE_OK)
+      find(doctor, FIX, "key", "%s", error.text);
     else find(doctor, GOOD, "key", "key id %08x from the environment", key.id);
     explicit_bzero(&key, sizeof key);
   } else if (!path && !tide_args_on(args, "dev-key")) {
@@ -174,7 +181,8 @@ static void check_features(struct doctor *doctor, const char *path) {
   FILE *quiet = fopen("/dev/null", "we");
   if (!quiet || tide_selftest(spec, path, false, quiet, &result, &error) != TIDE_OK)
     find(doctor, FIX, "features", "%s: %s", path, quiet ? error.text : "cannot open /dev/null");
-  else if (result.failed) find(doctor, FIX, "features", "%s: %u of its %u tests fail; see tidemark features check %s", path, result.failed, result.run, path);
+  else if (result.failed)
+    find(doctor, FIX, "features", "%s: %u of its %u tests fail; see tidemark features check %s", path, result.failed, result.run, path);
   else find(doctor, GOOD, "features", "%s: %u values, %u rules, %u tests pass", path, spec->slot_count, spec->rule_count, result.run);
   if (quiet) fclose(quiet);
   tide_spec_free(spec);

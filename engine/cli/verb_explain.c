@@ -15,36 +15,46 @@
 
 static const struct tide_opt options[] = {
     {"journal", "WHERE", NULL, "The journal: file:DIRECTORY", TIDE_OPT_TEXT, TIDE_OPT_REQUIRED, 0, 0, NULL},
-    {"position", "POSITION", NULL, "Which one, when the id stands several times (as in the output's position); left out: the first", TIDE_OPT_TEXT, 0, 0, 0, NULL},
+    {"position", "POSITION", NULL, "Which one, when the id stands several times (as in the output's position); left out: the first",
+     TIDE_OPT_TEXT, 0, 0, 0, NULL},
     {"events", "N", "20", "At most so many past events are listed per entity, the newest", TIDE_OPT_INT, 0, 0, 100000, NULL},
     TIDE_KEY_OPTIONS,
     {"json", NULL, NULL, "Everything as one JSON object", TIDE_OPT_SWITCH, 0, 0, 0, NULL},
 };
 static const struct tide_positional positional[] = {
-    {"TRANSACTION_ID", "The id as in the output: its parts joined by /; secret parts in clear (then the key is needed) or as their hash", false, false}};
+    {"TRANSACTION_ID", "The id as in the output: its parts joined by /; secret parts in clear (then the key is needed) or as their hash",
+     false, false}};
 
 #define PLACES_MAX 64
-struct place { struct tide_position position; uint32_t index; };
+struct place {
+  struct tide_position position;
+  uint32_t index;
+};
 
 struct explain {
-  const char *id;               /* as given */
+  const char *id; /* as given */
   const struct tide_keys *keys;
-  const char *wanted;           /* --position, or NULL */
+  const char *wanted; /* --position, or NULL */
   /* first pass */
   struct tide_spec *spec;
   struct tide_record *record;
   struct place place[PLACES_MAX];
   uint32_t place_count;
-  uint64_t total;               /* places, also those beyond PLACES_MAX */
+  uint64_t total; /* places, also those beyond PLACES_MAX */
   /* second pass */
   struct tide_fold *fold;
   struct place target;
-  struct tide_buf out;          /* the report */
+  struct tide_buf out; /* the report */
   bool json, found;
   int64_t events_max;
-  struct past { char entity[64]; int64_t time_ms, amount_minor; bool has_amount; uint32_t slot_first, slot_count; } *past;
+  struct past {
+    char entity[64];
+    int64_t time_ms, amount_minor;
+    bool has_amount;
+    uint32_t slot_first, slot_count;
+  } * past;
   size_t past_count, past_cap;
-  uint32_t *slot;               /* of all past events, one behind the other */
+  uint32_t *slot; /* of all past events, one behind the other */
   size_t slot_count, slot_cap;
 };
 
@@ -121,7 +131,8 @@ static enum tide_err look_for(void *ctx, struct tide_position position, struct t
 static enum tide_err choose(struct explain *explain, struct tide_error *error) {
   char text[TIDE_POSITION_TEXT];
   if (explain->place_count == 0)
-    return tide_fail(error, TIDE_E_NOT_FOUND, "no transaction %.100s in this journal; ids are written like in the output, parts joined by /", explain->id);
+    return tide_fail(error, TIDE_E_NOT_FOUND,
+                     "no transaction %.100s in this journal; ids are written like in the output, parts joined by /", explain->id);
   explain->target = explain->place[0];
   if (!explain->wanted) return TIDE_OK;
   for (uint32_t i = 0; i < explain->place_count; i++) {
@@ -129,8 +140,8 @@ static enum tide_err choose(struct explain *explain, struct tide_error *error) {
     explain->target = explain->place[i];
     return TIDE_OK;
   }
-  return tide_fail(error, TIDE_E_NOT_FOUND, "transaction %.100s does not stand at position %.40s; it stands at %s", explain->id, explain->wanted,
-                   tide_position_text(explain->place[0].position, explain->place[0].index, text));
+  return tide_fail(error, TIDE_E_NOT_FOUND, "transaction %.100s does not stand at position %.40s; it stands at %s", explain->id,
+                   explain->wanted, tide_position_text(explain->place[0].position, explain->place[0].index, text));
 }
 
 /* --- second pass: what was known */
@@ -179,7 +190,8 @@ static void value_line(struct tide_buf *out, const char *name, const struct tide
   tide_buf_printf(out, "  %-30s %14s", name, tide_buf_cstr(&text));
   tide_buf_clear(&text);
   if (value->state != TIDE_S_fresh) tide_buf_str(&text, tide_vstate_name(value->state));
-  if (value->cause != TIDE_C_none && value->cause != value->state) tide_buf_printf(&text, "%s%s", text.len ? ", " : "", tide_cause_name(value->cause));
+  if (value->cause != TIDE_C_none && value->cause != value->state)
+    tide_buf_printf(&text, "%s%s", text.len ? ", " : "", tide_cause_name(value->cause));
   tide_buf_printf(out, "  %-10s  %s\n", tide_buf_cstr(&text), definition);
   tide_buf_release(&text);
 }
@@ -206,14 +218,19 @@ static void print_rules(const struct tide_answer *answer, struct tide_buf *out) 
     const struct tide_rule *rule = &spec->rule[i];
     bool decided = answer->verdict.by == TIDE_BY_RULE && answer->verdict.rule == i;
     tide_buf_printf(out, "  %-6s %-10s %-8s%s%s  %s\n", rule->code, spec->decision[rule->decision], truth_name(answer->verdict.truth[i]),
-                    rule->shadow ? " (shadow)" : "", decided ? " <- decided" : answer->verdict.blocked_by == i ? " <- could not be answered" : "", rule->say);
+                    rule->shadow ? " (shadow)" : "",
+                    decided                           ? " <- decided"
+                    : answer->verdict.blocked_by == i ? " <- could not be answered"
+                                                      : "",
+                    rule->say);
   }
 }
 
 static void print_values(const struct tide_answer *answer, struct tide_buf *out) {
   const struct tide_spec *spec = answer->spec;
   if (!answer->features_known) {
-    tide_buf_str(out, answer->duplicate ? "\nA duplicate: it was given the stored decision, no feature was computed.\n" : "\nNo feature was computed.\n");
+    tide_buf_str(out, answer->duplicate ? "\nA duplicate: it was given the stored decision, no feature was computed.\n"
+                                        : "\nNo feature was computed.\n");
     return;
   }
   tide_buf_printf(out, "\nFeatures %43s  %-10s  %s\n", "value", "state", "definition");
@@ -259,11 +276,13 @@ static void print_head(const struct explain *explain, const struct tide_answer *
   tide_record_id(spec, answer->record, out);
   tide_buf_printf(out, "\n  at %s, position %s, line %" PRIu64 " of the input\n", tide_time_format(answer->time, time),
                   tide_position_text(answer->position, answer->index, position), answer->record->offset);
-  if (explain->total > 1) tide_buf_printf(out, "  the id stands %" PRIu64 " times in this journal; --position chooses another\n", explain->total);
+  if (explain->total > 1)
+    tide_buf_printf(out, "  the id stands %" PRIu64 " times in this journal; --position chooses another\n", explain->total);
   if (verdict->by == TIDE_BY_NONE) tide_buf_str(out, "  no policy, features only\n");
   else
-    tide_buf_printf(out, "  %s, by %s%s%s%s\n", spec->decision[verdict->decision], tide_verdict_by(spec, verdict), answer->duplicate ? ", a duplicate" : "",
-                    answer->id_conflict ? ", a reused id" : "", answer->advised ? ", decided elsewhere (for information)" : "");
+    tide_buf_printf(out, "  %s, by %s%s%s%s\n", spec->decision[verdict->decision], tide_verdict_by(spec, verdict),
+                    answer->duplicate ? ", a duplicate" : "", answer->id_conflict ? ", a reused id" : "",
+                    answer->advised ? ", decided elsewhere (for information)" : "");
 }
 
 /* The reasons as the answer's JSON has them: the texts are filled in there. */
@@ -395,7 +414,9 @@ static int run(const struct tide_args *args) {
   explain.fold = tide_fold_new();
   if (err == TIDE_OK) err = tide_scan(dir, "fold", fold_to, &explain, &scan, &error);
   if (err == TIDE_OK && !explain.found)
-    err = tide_fail(&error, TIDE_E_NOT_FOUND, "transaction %.100s is in the journal, but it is of a kind that `score:` leaves out: it was counted, not decided", explain.id);
+    err = tide_fail(&error, TIDE_E_NOT_FOUND,
+                    "transaction %.100s is in the journal, but it is of a kind that `score:` leaves out: it was counted, not decided",
+                    explain.id);
   if (err == TIDE_OK) fwrite(explain.out.ptr, 1, explain.out.len, stdout);
   int exit = err == TIDE_OK ? TIDE_EXIT_OK : tide_exit_report(&error);
   explicit_bzero(&keys, sizeof keys);
@@ -411,8 +432,9 @@ static int run(const struct tide_args *args) {
 const struct tide_verb tide_verb_explain = {
     .name = "explain",
     .summary = "Print one decision with its rules, every feature, and the past events behind them",
-    .about = "Everything comes from the journal: the state is folded up to the transaction, so what is shown is what the engine knew at that moment. Card numbers "
-             "are shown as their keyed hash.",
+    .about =
+        "Everything comes from the journal: the state is folded up to the transaction, so what is shown is what the engine knew at that moment. Card numbers "
+        "are shown as their keyed hash.",
     .example = "tidemark explain 000000000017/000017/A1 --journal file:build/run/journal",
     .opt = options,
     .opt_count = sizeof options / sizeof options[0],

@@ -1,4 +1,7 @@
-/* tidemark features check | describe */
+/* tidemark features check | describe.
+ *
+ * check is what analysts run after every change: mistakes with line and column, then the file's own tests on the real fold. describe says in
+ * words what every value is; its text is feature/describe.c's. */
 #include "cli/verbs.h"
 
 #include "cli/selftest.h"
@@ -28,8 +31,9 @@ static int check(const struct tide_args *args) {
   struct tide_spec *spec;
   int exit;
   if (!tide_spec_open(path, &spec, &exit)) return exit;
-  printf("%s: %u fields, %u shapes, %u entities, %u features (%u values), %u derived, %u rules\n", spec->name ? spec->name : path, spec->field_count,
-         spec->shape_count, spec->entity_count, spec->feature_count, spec->slot_count, spec->derived_count, spec->rule_count);
+  printf("%s: %u fields, %u shapes, %u entities, %u features (%u values), %u derived, %u rules\n", spec->name ? spec->name : path,
+         spec->field_count, spec->shape_count, spec->entity_count, spec->feature_count, spec->slot_count, spec->derived_count,
+         spec->rule_count);
   exit = tide_args_on(args, "no-tests") ? TIDE_EXIT_OK : run_tests(args, spec, path);
   tide_spec_free(spec);
   return exit;
@@ -38,8 +42,9 @@ static int check(const struct tide_args *args) {
 const struct tide_verb tide_verb_features_check = {
     .name = "features check",
     .summary = "Find every mistake in a feature file and run its tests",
-    .about = "Mistakes are printed as FILE:LINE:COLUMN with what to write instead (exit code 3). Failed tests are printed with what was expected and what came "
-             "(exit code 1). Test events are relative to Monday 2026-01-05T12:00:00Z; required fields that a test leaves out get a stand-in.",
+    .about =
+        "Mistakes are printed as FILE:LINE:COLUMN with what to write instead (exit code 3). Failed tests are printed with what was expected and what came "
+        "(exit code 1). Test events are relative to Monday 2026-01-05T12:00:00Z; required fields that a test leaves out get a stand-in.",
     .example = "tidemark features check config/defaults/features.yaml",
     .opt = check_options,
     .opt_count = sizeof check_options / sizeof check_options[0],
@@ -59,10 +64,9 @@ static int describe(const struct tide_args *args) {
   return written ? TIDE_EXIT_OK : TIDE_EXIT_IO;
 }
 
-const struct tide_verb tide_verb_features_describe = {
-    .name = "features describe",
-    .summary = "Print the exact definition of every feature, rule and entity",
-    .example = "tidemark features describe config/defaults/features.yaml",
-    .positional = file,
-    .positional_count = 1,
-    .run = describe};
+const struct tide_verb tide_verb_features_describe = {.name = "features describe",
+                                                      .summary = "Print the exact definition of every feature, rule and entity",
+                                                      .example = "tidemark features describe config/defaults/features.yaml",
+                                                      .positional = file,
+                                                      .positional_count = 1,
+                                                      .run = describe};

@@ -1,4 +1,7 @@
-/* tidemark generate: a made-up issuer's log. Options are those of generate.h; only their names on the command line are chosen here. */
+/* tidemark generate: a made-up issuer's log.
+ *
+ * The work and the meaning of the options are generate.h's; only their names on the command line are chosen here. tests/unit/60_args.c
+ * compares the defaults and ranges of both tables. */
 #include "cli/verbs.h"
 
 #include "cli/generate.h"
@@ -7,9 +10,11 @@
 
 /* One row of generate.h under a name of the command line: the range is generate.h's. */
 static const struct tide_opt options[] = {
-    {"output", "FILE", NULL, "Where the log goes; - is standard output; compressed by its ending .gz or .zst", TIDE_OPT_TEXT, TIDE_OPT_REQUIRED, 0, 0, NULL},
+    {"output", "FILE", NULL, "Where the log goes; - is standard output; compressed by its ending .gz or .zst", TIDE_OPT_TEXT,
+     TIDE_OPT_REQUIRED, 0, 0, NULL},
     {"seed", "N", "1", "Another seed is another issuer", TIDE_OPT_INT, 0, 0, INT64_MAX, NULL},
-    {"transactions", "N", "200000", "Authorizations, exactly (those sent twice are not counted)", TIDE_OPT_INT, 0, 1, INT64_C(10000000000), NULL},
+    {"transactions", "N", "200000", "Authorizations, exactly (those sent twice are not counted)", TIDE_OPT_INT, 0, 1, INT64_C(10000000000),
+     NULL},
     {"cards", "N", "0", "Cards; 0 means about ten transactions per card in 30 days", TIDE_OPT_INT, 0, 0, 20000000, NULL},
     {"merchants", "N", "0", "Merchants; 0 means one for eight cards", TIDE_OPT_INT, 0, 0, 1000000, NULL},
     {"days", "N", "60", "Span of the transactions; labels come up to 31 days after", TIDE_OPT_INT, 0, 1, 3650, NULL},
@@ -22,8 +27,8 @@ static const struct tide_opt options[] = {
     {"hot-merchant", "PCT", "0", "Authorizations at one single merchant, M000000", TIDE_OPT_PERCENT, 0, 0, 100, NULL},
     {"bad", "PCT", "0", "Malformed lines beside the good ones, of many sorts", TIDE_OPT_PERCENT, 0, 0, 100, NULL},
     {"format", "FORMAT", "json", "JSON lines, or CSV rows for the shape `history`", TIDE_OPT_CHOICE, 0, 0, 0, "json|csv"},
-    {"outcomes", "HOW", "records", "The issuer's answer: a record of its own, in the authorization's row, or not at all", TIDE_OPT_CHOICE, 0, 0, 0,
-     "records|row|none"},
+    {"outcomes", "HOW", "records", "The issuer's answer: a record of its own, in the authorization's row, or not at all", TIDE_OPT_CHOICE,
+     0, 0, 0, "records|row|none"},
     {"no-labels", NULL, NULL, "No fraud labels", TIDE_OPT_SWITCH, 0, 0, 0, NULL},
 };
 
@@ -74,8 +79,9 @@ static int run(const struct tide_args *args) {
 const struct tide_verb tide_verb_generate = {
     .name = "generate",
     .summary = "Write a sample log: customers, merchants, and several kinds of fraud",
-    .about = "The same seed and options give the same bytes on every machine. Card numbers are made up and belong to nobody. Fraud: card testing, stolen-card "
-             "sprees, compromised terminals, account takeover, bust-out. Outcomes, reversals and delayed labels come as records of their own.",
+    .about =
+        "The same seed and options give the same bytes on every machine. Card numbers are made up and belong to nobody. Fraud: card testing, stolen-card "
+        "sprees, compromised terminals, account takeover, bust-out. Outcomes, reversals and delayed labels come as records of their own.",
     .example = "tidemark generate --seed 42 --transactions 200000 --duplicates 1 --out-of-order 2 --output log.jsonl",
     .opt = options,
     .opt_count = sizeof options / sizeof options[0],

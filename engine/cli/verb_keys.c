@@ -1,4 +1,7 @@
-/* tidemark keys generate | check | rotate */
+/* tidemark keys generate | check | rotate.
+ *
+ * The key itself is never printed, only its id, which stands in every record hashed under it. Rotation makes a second file and says how
+ * to change over; the old key stays until its last window has passed. */
 #include "cli/verbs.h"
 
 #include "cli/key_file.h"
@@ -22,18 +25,18 @@ static int generate(const struct tide_args *args) {
   uint32_t id = key.id;
   explicit_bzero(&key, sizeof key);
   if (err != TIDE_OK) return tide_exit_report(&error);
-  printf("wrote %s (key id %08x). Keep a copy where you keep secrets: without it no card is recognised again.\n", tide_args_at(args, 0), id);
+  printf("wrote %s (key id %08x). Keep a copy where you keep secrets: without it no card is recognised again.\n", tide_args_at(args, 0),
+         id);
   return TIDE_EXIT_OK;
 }
 
-const struct tide_verb tide_verb_keys_generate = {
-    .name = "keys generate",
-    .summary = "Draw a new key for secret fields and write it to a file",
-    .about = "The file is created with mode 0600 and never overwritten.",
-    .example = "tidemark keys generate card.key",
-    .positional = file,
-    .positional_count = 1,
-    .run = generate};
+const struct tide_verb tide_verb_keys_generate = {.name = "keys generate",
+                                                  .summary = "Draw a new key for secret fields and write it to a file",
+                                                  .about = "The file is created with mode 0600 and never overwritten.",
+                                                  .example = "tidemark keys generate card.key",
+                                                  .positional = file,
+                                                  .positional_count = 1,
+                                                  .run = generate};
 
 static int check(const struct tide_args *args) {
   const char *path = tide_args_at(args, 0);
@@ -59,7 +62,8 @@ static int check(const struct tide_args *args) {
 const struct tide_verb tide_verb_keys_check = {
     .name = "keys check",
     .summary = "Check a key file: its form, who can read it, which key it is",
-    .about = "Prints the key id, which stands in every record hashed under it; the key itself is never printed. Exit code 1 when something should be changed.",
+    .about =
+        "Prints the key id, which stands in every record hashed under it; the key itself is never printed. Exit code 1 when something should be changed.",
     .example = "tidemark keys check card.key",
     .positional = file,
     .positional_count = 1,
@@ -82,7 +86,8 @@ static int rotate(const struct tide_args *args) {
   if (err == TIDE_OK) {
     const char *next = tide_buf_cstr(&name);
     printf("wrote %s (key id %08x, the old one is %08x).\n\n", next, key.id, old.id);
-    printf("1. Run with --key-file %s --key-file-previous %s: both hashes travel, and every card that is seen moves to the new key.\n", next, path);
+    printf("1. Run with --key-file %s --key-file-previous %s: both hashes travel, and every card that is seen moves to the new key.\n",
+           next, path);
     printf("2. After the longest window of your feature file, leave --key-file-previous out and destroy %s.\n", path);
   }
   explicit_bzero(&old, sizeof old);
@@ -94,7 +99,8 @@ static int rotate(const struct tide_args *args) {
 const struct tide_verb tide_verb_keys_rotate = {
     .name = "keys rotate",
     .summary = "Write a new key next to the old one and say how to change over",
-    .about = "While keys rotate both hashes travel in the records and the fold moves each entity to the new one, so no window loses its history.",
+    .about =
+        "While keys rotate both hashes travel in the records and the fold moves each entity to the new one, so no window loses its history.",
     .example = "tidemark keys rotate card.key --output card-2027.key",
     .opt = rotate_options,
     .opt_count = sizeof rotate_options / sizeof rotate_options[0],

@@ -1,4 +1,7 @@
-/* tidemark replay: a log in, one decision per transaction out. The work is in replay_run.c. */
+/* tidemark replay: a log in, one decision per transaction out.
+ *
+ * The work is in replay_run.c; here are its options, and the summary for those who want one. Without --summary nothing is kept per
+ * transaction, so a replay of any length needs the memory of the fold only. */
 #include "cli/verbs.h"
 
 #include "cli/replay_run.h"
@@ -7,24 +10,29 @@
 
 static const struct tide_opt options[] = {
     {"features", "FILE", NULL, "The feature file", TIDE_OPT_TEXT, TIDE_OPT_REQUIRED, 0, 0, NULL},
-    {"input", "FILE", NULL, "The log: JSON lines or CSV, plain, gzip or zstd; - is standard input; several are read in order", TIDE_OPT_TEXT,
-     TIDE_OPT_REQUIRED | TIDE_OPT_REPEAT, 0, 0, NULL},
-    {"output", "FILE", NULL, "One JSON line per decision, in input order; - is standard output; left out: none are written", TIDE_OPT_TEXT, 0, 0, 0, NULL},
+    {"input", "FILE", NULL, "The log: JSON lines or CSV, plain, gzip or zstd; - is standard input; several are read in order",
+     TIDE_OPT_TEXT, TIDE_OPT_REQUIRED | TIDE_OPT_REPEAT, 0, 0, NULL},
+    {"output", "FILE", NULL, "One JSON line per decision, in input order; - is standard output; left out: none are written", TIDE_OPT_TEXT,
+     0, 0, 0, NULL},
     {"input-shape", "NAME", NULL, "The shape of messages that no `when` picks; left out: default", TIDE_OPT_TEXT, 0, 0, 0, NULL},
     {"format", "FORMAT", "auto", "Format of the log; auto looks at the first line", TIDE_OPT_CHOICE, 0, 0, 0, "auto|json|csv"},
-    {"emit-features", NULL, NULL, "Add every feature to the output, and the state of those that are not fresh", TIDE_OPT_SWITCH, 0, 0, 0, NULL},
+    {"emit-features", NULL, NULL, "Add every feature to the output, and the state of those that are not fresh", TIDE_OPT_SWITCH, 0, 0, 0,
+     NULL},
     {"journal", "WHERE", "memory", "memory, or file:DIRECTORY; a directory with history is gone on with", TIDE_OPT_TEXT, 0, 0, 0, NULL},
-    {"rejects", "FILE", NULL, "One JSON line per message that cannot be used, secrets masked; left out: they are only counted", TIDE_OPT_TEXT, 0, 0, 0, NULL},
+    {"rejects", "FILE", NULL, "One JSON line per message that cannot be used, secrets masked; left out: they are only counted",
+     TIDE_OPT_TEXT, 0, 0, 0, NULL},
     TIDE_SETTING_OPTIONS,
     TIDE_KEY_OPTIONS,
-    {"batch", "N", "512", "Records per journal entry; part of what positions mean, so keep it when going on", TIDE_OPT_INT, 0, 1, 30000, NULL},
-    {"summary", NULL, NULL, "Print what was decided, joined with the labels in the log (on stderr when decisions go to standard output)", TIDE_OPT_SWITCH, 0, 0, 0,
+    {"batch", "N", "512", "Records per journal entry; part of what positions mean, so keep it when going on", TIDE_OPT_INT, 0, 1, 30000,
      NULL},
+    {"summary", NULL, NULL, "Print what was decided, joined with the labels in the log (on stderr when decisions go to standard output)",
+     TIDE_OPT_SWITCH, 0, 0, 0, NULL},
     {"json", NULL, NULL, "The summary as one JSON object", TIDE_OPT_SWITCH, 0, 0, 0, NULL},
     {"strict", NULL, NULL, "Exit with 1 when a message was rejected", TIDE_OPT_SWITCH, 0, 0, 0, NULL},
 };
 
-static void print_summary(const struct tide_spec *spec, const struct tide_replay_stats *stats, const struct tide_tally *tally, bool json, FILE *out) {
+static void print_summary(const struct tide_spec *spec, const struct tide_replay_stats *stats, const struct tide_tally *tally, bool json,
+                          FILE *out) {
   struct tide_effects *effects = tide_alloc(sizeof *effects);
   tide_tally_effects(tally, effects);
   if (json) {
@@ -76,7 +84,9 @@ static int replay(const struct tide_args *args, const struct tide_spec *spec) {
   if (err != TIDE_OK) exit = tide_exit_report(&error);
   else if (wanted) print_summary(spec, stats, tally, json, output && strcmp(output, "-") == 0 ? stderr : stdout);
   if (err == TIDE_OK && stats->rejected > 0) {
-    if (!wanted) fprintf(stderr, "tidemark: %llu messages were rejected%s\n", (unsigned long long)stats->rejected, replay.rejects ? "" : "; --rejects FILE says why");
+    if (!wanted)
+      fprintf(stderr, "tidemark: %llu messages were rejected%s\n", (unsigned long long)stats->rejected,
+              replay.rejects ? "" : "; --rejects FILE says why");
     if (tide_args_on(args, "strict")) exit = TIDE_EXIT_DIFFERENT;
   }
   explicit_bzero(&keys, sizeof keys);
@@ -97,13 +107,15 @@ static int run(const struct tide_args *args) {
 const struct tide_verb tide_verb_replay = {
     .name = "replay",
     .summary = "Fold a log and decide every transaction in it, exactly as the live engine would",
-    .about = "The log is its own clock. Each output line has id, status, decision, by, score, reasons, counted, duplicate, position, event_time; a refused one "
-             "also cause and detail; with --emit-features also features and states. The same log, feature file and settings give the same bytes on every run. "
-             "With --journal file:DIRECTORY an interrupted run goes on where it stopped: decisions that are already in the output are passed over and nothing is "
-             "counted twice.",
-    .example = "tidemark replay --features config/defaults/features.yaml --input log.jsonl --output decisions.jsonl --dev-key --summary\n"
-               "zcat log.jsonl.gz | tidemark replay --features my.yaml --input - --output - --emit-features --key-file card.key\n"
-               "tidemark replay --features my.yaml --input log.jsonl --output out.jsonl --journal file:journal --rejects bad.jsonl --key-file card.key",
+    .about =
+        "The log is its own clock. Each output line has id, status, decision, by, score, reasons, counted, duplicate, position, event_time; a refused one "
+        "also cause and detail; with --emit-features also features and states. The same log, feature file and settings give the same bytes on every run. "
+        "With --journal file:DIRECTORY an interrupted run goes on where it stopped: decisions that are already in the output are passed over and nothing is "
+        "counted twice.",
+    .example =
+        "tidemark replay --features config/defaults/features.yaml --input log.jsonl --output decisions.jsonl --dev-key --summary\n"
+        "zcat log.jsonl.gz | tidemark replay --features my.yaml --input - --output - --emit-features --key-file card.key\n"
+        "tidemark replay --features my.yaml --input log.jsonl --output out.jsonl --journal file:journal --rejects bad.jsonl --key-file card.key",
     .opt = options,
     .opt_count = sizeof options / sizeof options[0],
     .run = run};

@@ -1,4 +1,7 @@
-/* tidemark version */
+/* tidemark version.
+ *
+ * It also names the journal format and the fold version, because these decide which journals this program can read: another one is refused,
+ * never guessed. */
 #include "cli/verbs.h"
 
 #include "core/batch.h"

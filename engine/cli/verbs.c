@@ -1,4 +1,7 @@
-/* The list of verbs and the program around it: find the verb, parse its arguments, run it. */
+/* The list of verbs and the program around it.
+ *
+ * Finds the verb in the command line, lets the tables parse what follows, and runs it. A verb knows nothing of the program; the program knows
+ * nothing of a verb but its row. */
 #include "cli/verbs.h"
 
 #include "base/log.h"

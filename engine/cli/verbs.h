@@ -1,4 +1,7 @@
-/* All verbs, in the order in which help shows them. A new verb is a file verb_NAME.c and one line in verbs.c. */
+/* All verbs, in the order in which help shows them.
+ *
+ * A new verb is a file verb_NAME.c with its row and one line in TIDE_VERBS; help, the reference page and the tests of both find it
+ * there. */
 #ifndef TIDE_VERBS_H
 #define TIDE_VERBS_H
 
@@ -6,7 +9,7 @@
 
 #define TIDE_VERBS(X)                                                                                                          \
   X(generate) X(replay) X(backtest) X(explain) X(audit) X(features_check) X(features_describe)                                 \
-  X(keys_generate) X(keys_check) X(keys_rotate) X(doctor) X(docs_options) X(version)
+  X(inspect) X(keys_generate) X(keys_check) X(keys_rotate) X(doctor) X(docs_options) X(version)
 
 #define X(name) extern const struct tide_verb tide_verb_##name;
 TIDE_VERBS(X)

@@ -140,8 +140,10 @@ static void put_reasons(const struct tide_answer *answer, struct tide_buf *out) 
   tide_json_open(out, '[');
   /* A late event or a duplicate has no features: only texts over fields can be filled in. */
   bool full = answer->features_known;
-  if (verdict->by == TIDE_BY_FALLBACK && is_reason(&spec->fallback[verdict->rule])) put_reason(answer, &spec->fallback[verdict->rule], env, out);
-  if (full && verdict->by == TIDE_BY_RULE && is_reason(&spec->rule[verdict->rule])) put_reason(answer, &spec->rule[verdict->rule], env, out);
+  if (verdict->by == TIDE_BY_FALLBACK && is_reason(&spec->fallback[verdict->rule]))
+    put_reason(answer, &spec->fallback[verdict->rule], env, out);
+  if (full && verdict->by == TIDE_BY_RULE && is_reason(&spec->rule[verdict->rule]))
+    put_reason(answer, &spec->rule[verdict->rule], env, out);
   for (uint32_t i = 0; full && verdict->by != TIDE_BY_NONE && i < spec->rule_count; i++) {
     if (verdict->truth[i] != TIDE_TRUE || !spec->rule[i].when || !is_reason(&spec->rule[i])) continue;
     if (verdict->by == TIDE_BY_RULE && i == verdict->rule) continue;

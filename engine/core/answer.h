@@ -1,5 +1,7 @@
-/* The id of a transaction as people write it: the parts of the id tuple joined by '/'. Secret parts appear as the hex of their hash,
- * missing parts as nothing. Used for answers, explain and reports. */
+/* The id of a transaction as people write it: the parts of the id tuple joined by '/'.
+ *
+ * Secret parts appear as the hex of their hash, missing parts as nothing: what is printed never says more than the journal holds. Used
+ * for answers, explain and reports. */
 #ifndef TIDE_ANSWER_H
 #define TIDE_ANSWER_H
 

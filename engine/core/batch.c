@@ -1,182 +1,214 @@
-/* Encoding entries (batch.h draws the bytes). Encoding asserts what decoding (entry.c) checks as an error. */
+/* Building journal entries (layout: batch.h).
+ *
+ * The hot path of ingestion: nothing is allocated per record and only texts are checked for room. `begin` reserves a whole entry plus the
+ * largest fixed part that one record can have; a record is written behind the end, its length put in front when it is known, and it is
+ * taken back by not moving `len` if the entry grew too long. */
 #include "core/batch.h"
 
-#define HEADER_BYTES 48
-#define CRC_BYTES 4
-#define KIND_MONEY 0x82
-#define KIND_KEY_ALT 0x83
+#include "base/hash.h"
+#include "core/batch_record.h"
+#include "core/batch_wire.h"
 
-void tide_batch_begin(struct tide_batch *batch, struct tide_buf *out, const struct tide_entry_header *header, const struct tide_cursor_part *part,
-                      uint16_t part_count) {
+enum {
+  /* common 40, presence 8, 64 fields of at most 1 + 32, outcome 40: what a record takes without its texts */
+  RECORD_FIXED_MAX = 4096,
+  RECORD_HEAD = TIDE_RECORD_HEAD_BYTES
+};
+static const size_t payload_end_max = TIDE_ENTRY_MAX - TIDE_ENTRY_CRC_BYTES;
+
+static uint8_t *base_of(const struct tide_batch *batch) { return (uint8_t *)batch->out->ptr; }
+
+void tide_batch_begin(struct tide_batch *batch, struct tide_buf *out, const struct tide_entry_header *header,
+                      const struct tide_cursor_part *part, uint16_t part_count) {
   TIDE_CHECK(part_count <= TIDE_PARTS_MAX);
-  batch->out = out;
-  batch->header = *header;
+  *batch = (struct tide_batch){.out = out, .header = *header};
+  batch->header.format = TIDE_ENTRY_FORMAT;
+  batch->header.fold = TIDE_FOLD_VERSION;
   batch->header.cursor_count = part_count;
   batch->header.record_count = 0;
   tide_buf_clear(out);
-  tide_buf_put(out, "TDE1", 4);
-  tide_put_u16(out, TIDE_ENTRY_FORMAT);
-  tide_put_u16(out, TIDE_FOLD_VERSION);
-  tide_put_u32(out, header->engine_id);
-  tide_put_u32(out, header->flags);
-  tide_put_u64(out, header->fence_nonce);
-  tide_put_u64(out, header->attempt_nonce);
-  tide_put_u64(out, (uint64_t)header->commit_ms);
-  tide_put_u32(out, header->generation);
-  tide_put_u16(out, part_count);
-  tide_put_u16(out, 0); /* records: patched by end */
-  for (uint16_t i = 0; i < part_count; i++) {
-    tide_put_u16(out, part[i].source);
-    tide_put_u16(out, part[i].partition);
-    tide_put_u32(out, 0);
-    tide_put_u64(out, part[i].from);
-    tide_put_u64(out, part[i].next);
-    tide_put_u64(out, (uint64_t)part[i].seen);
-    tide_put_u64(out, (uint64_t)part[i].drained);
-    tide_put_u64(out, (uint64_t)part[i].delay);
-    tide_put_u64(out, part[i].checksum);
+  tide_buf_reserve(out, TIDE_ENTRY_MAX + RECORD_FIXED_MAX);
+  uint8_t *p = base_of(batch);
+  p = wire_put_bytes(p, "TDE1", 4);
+  p = wire_put_u16(p, batch->header.format);
+  p = wire_put_u16(p, batch->header.fold);
+  p = wire_put_u32(p, header->engine_id);
+  p = wire_put_u32(p, header->flags);
+  p = wire_put_u64(p, header->fence_nonce);
+  p = wire_put_u64(p, header->attempt_nonce);
+  p = wire_put_u64(p, (uint64_t)header->commit_ms);
+  p = wire_put_u32(p, header->generation);
+  p = wire_put_u16(p, part_count);
+  p = wire_put_u16(p, 0); /* patched by end */
+  for (unsigned i = 0; i < part_count; i++) {
+    TIDE_CHECK(part[i].from <= part[i].next);
+    p = wire_put_u16(p, part[i].source);
+    p = wire_put_u16(p, part[i].partition);
+    p = wire_put_u32(p, 0);
+    p = wire_put_u64(p, part[i].from);
+    p = wire_put_u64(p, part[i].next);
+    p = wire_put_u64(p, (uint64_t)part[i].seen);
+    p = wire_put_u64(p, (uint64_t)part[i].drained);
+    p = wire_put_u64(p, (uint64_t)part[i].delay);
+    p = wire_put_u64(p, part[i].checksum);
+  }
+  out->len = (size_t)(p - base_of(batch));
+  TIDE_CHECK(out->len == TIDE_ENTRY_HEADER_BYTES + (size_t)part_count * TIDE_PART_BYTES);
+}
+
+static uint8_t *put_currency(uint8_t *p, const char currency[4]) { return wire_put_bytes(p, currency, TIDE_CURRENCY_BYTES); }
+
+/* Returns NULL when a text does not fit before `limit`. */
+static uint8_t *put_text(uint8_t *p, const uint8_t *limit, struct tide_span text) {
+  if (p >= limit || (size_t)(limit - p) < text.len) {
+    return NULL;
+  }
+  p = wire_put_varint(p, text.len);
+  return wire_put_bytes(p, text.ptr, text.len);
+}
+
+static uint8_t *put_key(uint8_t *p, struct tide_u128 key) {
+  p = wire_put_u64(p, key.lo);
+  return wire_put_u64(p, key.hi);
+}
+
+static uint8_t *put_datum(uint8_t *p, const uint8_t *limit, const struct tide_datum *datum) {
+  bool money = datum->kind == TIDE_D_INT && datum->currency[0] != '\0';
+  bool alt = datum->kind == TIDE_D_KEY && (datum->alt.lo | datum->alt.hi) != 0;
+  *p++ = (uint8_t)(money || alt ? WIRE_LONG | datum->kind : datum->kind);
+  switch (datum->kind) {
+    case TIDE_D_TEXT: return put_text(p, limit, datum->text);
+    case TIDE_D_INT:
+      p = wire_put_zigzag(p, datum->num);
+      if (money) {
+        *p++ = datum->exponent;
+        p = put_currency(p, datum->currency);
+      }
+      return p;
+    default: p = put_key(p, datum->key); return alt ? put_key(p, datum->alt) : p;
   }
 }
 
-/* The payload is written in place behind its length (3 bytes: an entry is at most 1 MiB): no second copy of every record. */
-#define LENGTH_BYTES 3
-
-static size_t record_begin(struct tide_batch *batch, uint8_t type, uint8_t flags) {
-  tide_put_u8(batch->out, type);
-  tide_put_u8(batch->out, flags);
-  size_t at = batch->out->len;
-  tide_buf_put(batch->out, "\0\0\0", LENGTH_BYTES);
-  return at;
+static uint8_t *put_fields(uint8_t *p, const uint8_t *limit, const struct tide_spec *spec, const struct tide_record *record) {
+  TIDE_CHECK(spec->field_count <= TIDE_FIELDS_MAX);
+  uint8_t *presence_at = p;
+  uint64_t presence = 0;
+  p += 8;
+  for (uint32_t i = 0; i < spec->field_count; i++) {
+    const struct tide_datum *datum = &record->field[i];
+    if (datum->kind == TIDE_D_NONE) {
+      continue;
+    }
+    TIDE_CHECK(tide_datum_misfit(&spec->field[i], datum) == NULL);
+    presence |= UINT64_C(1) << i;
+    p = put_datum(p, limit, datum);
+    if (!p) {
+      return NULL;
+    }
+  }
+  wire_put_u64(presence_at, presence);
+  return p;
 }
 
-static enum tide_err record_end(struct tide_batch *batch, size_t at) {
-  struct tide_buf *out = batch->out;
-  size_t len = out->len - at - LENGTH_BYTES;
-  if (out->len + CRC_BYTES > TIDE_ENTRY_MAX || batch->header.record_count == TIDE_BATCH_RECORDS_MAX) {
-    out->len = at - 2;
+static uint8_t *put_outcome(uint8_t *p, const struct tide_outcome *outcome) {
+  p = wire_put_varint(p, outcome->set);
+  *p++ = outcome->result;
+  *p++ = outcome->reversed;
+  *p++ = outcome->refunded;
+  *p++ = outcome->disputed;
+  *p++ = outcome->label;
+  p = wire_put_bytes(p, outcome->reason, sizeof outcome->reason);
+  p = wire_put_zigzag(p, outcome->amount_now);
+  *p++ = outcome->exponent;
+  return put_currency(p, outcome->currency);
+}
+
+static uint8_t *put_payload(uint8_t *p, const uint8_t *limit, const struct tide_spec *spec, const struct tide_record *record) {
+  p = wire_put_varint(p, record->source);
+  p = wire_put_varint(p, record->partition);
+  p = wire_put_varint(p, record->offset);
+  p = wire_put_zigzag(p, record->time.ms);
+  p = wire_put_u32(p, record->key_id);
+  if (tide_record_type_has_fields(record->type)) {
+    p = put_fields(p, limit, spec, record);
+  }
+  if (!p) {
+    return NULL;
+  }
+  switch (record->type) {
+    case TIDE_REC_OUTCOME: return put_outcome(p, &record->outcome);
+    case TIDE_REC_RATE: p = put_currency(p, record->rate.currency); return wire_put_zigzag(p, record->rate.rate_e10);
+    case TIDE_REC_LIST:
+      p = wire_put_varint(p, record->list.list);
+      p = wire_put_zigzag(p, record->list.expires_ms);
+      *p++ = record->list.remove ? 1 : 0;
+      return p;
+    default: return p;
+  }
+}
+
+/* A record whose payload stands behind its head becomes part of the entry, or LIMIT and the entry is as before. */
+static enum tide_err commit_record(struct tide_batch *batch, uint8_t *payload, const uint8_t *end) {
+  if (!end || batch->header.record_count == TIDE_BATCH_RECORDS_MAX || (size_t)(end - base_of(batch)) > payload_end_max) {
     return TIDE_E_LIMIT;
   }
-  out->ptr[at] = (char)(uint8_t)len;
-  out->ptr[at + 1] = (char)(uint8_t)(len >> 8);
-  out->ptr[at + 2] = (char)(uint8_t)(len >> 16);
+  size_t len = (size_t)(end - payload);
+  uint8_t *length = payload - TIDE_RECORD_LENGTH_BYTES;
+  for (unsigned i = 0; i < TIDE_RECORD_LENGTH_BYTES; i++) {
+    length[i] = (uint8_t)(len >> (8 * i));
+  }
+  batch->out->len = (size_t)(end - base_of(batch));
   batch->header.record_count++;
   return TIDE_OK;
 }
 
-static void put_fields(struct tide_buf *out, const struct tide_spec *spec, const struct tide_record *record) {
-  uint64_t present = 0;
-  for (uint32_t f = 0; f < spec->field_count; f++)
-    if (record->field[f].kind != TIDE_D_NONE) present |= UINT64_C(1) << f;
-  tide_put_u64(out, present);
-  for (uint32_t f = 0; f < spec->field_count; f++) {
-    const struct tide_datum *datum = &record->field[f];
-    switch ((enum tide_datum_kind)datum->kind) {
-      case TIDE_D_NONE: break;
-      case TIDE_D_TEXT:
-        TIDE_CHECK(datum->text.len > 0 && datum->text.len <= UINT16_MAX && !spec->field[f].secret);
-        tide_put_u8(out, TIDE_D_TEXT);
-        tide_put_span(out, datum->text);
-        break;
-      case TIDE_D_INT:
-        if (spec->field[f].type == TIDE_F_MONEY) {
-          tide_put_u8(out, KIND_MONEY);
-          tide_put_zigzag(out, datum->num);
-          tide_put_u8(out, datum->exponent);
-          tide_buf_put(out, datum->currency, 3);
-        } else {
-          tide_put_u8(out, TIDE_D_INT);
-          tide_put_zigzag(out, datum->num);
-        }
-        break;
-      case TIDE_D_KEY: {
-        bool alt = datum->alt.lo || datum->alt.hi;
-        tide_put_u8(out, alt ? KIND_KEY_ALT : TIDE_D_KEY);
-        tide_put_u64(out, datum->key.lo);
-        tide_put_u64(out, datum->key.hi);
-        if (alt) {
-          tide_put_u64(out, datum->alt.lo);
-          tide_put_u64(out, datum->alt.hi);
-        }
-        break;
-      }
-    }
-  }
-}
-
-static void put_outcome(struct tide_buf *out, const struct tide_outcome *outcome) {
-  tide_put_varint(out, outcome->set);
-  tide_put_u8(out, outcome->result);
-  tide_put_u8(out, outcome->reversed);
-  tide_put_u8(out, outcome->refunded);
-  tide_put_u8(out, outcome->disputed);
-  tide_put_u8(out, outcome->label);
-  tide_buf_put(out, outcome->reason, sizeof outcome->reason);
-  tide_put_zigzag(out, outcome->amount_now);
-  tide_put_u8(out, outcome->exponent);
-  tide_buf_put(out, outcome->currency, 3);
+/* Writes type and flags and returns where the payload goes. */
+static uint8_t *start_record(const struct tide_batch *batch, unsigned type, unsigned flags) {
+  TIDE_CHECK(batch->out->cap >= TIDE_ENTRY_MAX + RECORD_FIXED_MAX && batch->out->len >= TIDE_ENTRY_HEADER_BYTES);
+  uint8_t *p = base_of(batch) + batch->out->len;
+  p[0] = (uint8_t)type;
+  p[1] = (uint8_t)flags;
+  return p + RECORD_HEAD;
 }
 
 enum tide_err tide_batch_add(struct tide_batch *batch, const struct tide_spec *spec, const struct tide_record *record) {
-  struct tide_buf *out = batch->out;
-  size_t at = record_begin(batch, record->type, record->flags);
-  tide_put_varint(out, record->source);
-  tide_put_varint(out, record->partition);
-  tide_put_varint(out, record->offset);
-  tide_put_zigzag(out, record->time.ms);
-  tide_put_u32(out, record->key_id);
-  switch ((enum tide_record_type)record->type) {
-    case TIDE_REC_EVENT: put_fields(out, spec, record); break;
-    case TIDE_REC_OUTCOME:
-      put_fields(out, spec, record);
-      put_outcome(out, &record->outcome);
-      break;
-    case TIDE_REC_RATE:
-      tide_buf_put(out, record->rate.currency, 3);
-      tide_put_zigzag(out, record->rate.rate_e10);
-      break;
-    case TIDE_REC_LIST:
-      put_fields(out, spec, record);
-      tide_put_varint(out, record->list.list);
-      tide_put_zigzag(out, record->list.expires_ms);
-      tide_put_u8(out, record->list.remove);
-      break;
-    case TIDE_REC_HEARTBEAT: break;
-    default: TIDE_CHECK(!"control records have functions of their own; profiles are refused when the feature file is parsed");
-  }
-  return record_end(batch, at);
+  TIDE_CHECK(tide_record_type_is_data(record->type) && (record->flags & ~TIDE_REC_FLAGS) == 0);
+  TIDE_CHECK(tide_record_misfit(spec->list_count, record) == NULL);
+  uint8_t *payload = start_record(batch, record->type, record->flags);
+  return commit_record(batch, payload, put_payload(payload, base_of(batch) + payload_end_max, spec, record));
 }
 
 enum tide_err tide_batch_add_config(struct tide_batch *batch, const struct tide_settings *settings, struct tide_span features) {
   struct tide_buf text = TIDE_BUF_INIT;
   tide_settings_write(settings, &text);
-  size_t at = record_begin(batch, TIDE_REC_CONFIG, 0);
-  tide_put_span(batch->out, tide_buf_span(&text));
-  tide_put_span(batch->out, features);
+  uint8_t *payload = start_record(batch, TIDE_REC_CONFIG, 0);
+  const uint8_t *limit = base_of(batch) + payload_end_max;
+  uint8_t *p = put_text(payload, limit, tide_buf_span(&text));
+  if (p) {
+    p = put_text(p, limit, features);
+  }
   tide_buf_release(&text);
-  return record_end(batch, at);
+  return commit_record(batch, payload, p);
 }
 
 enum tide_err tide_batch_add_digest(struct tide_batch *batch, const struct tide_digest *digest) {
-  size_t at = record_begin(batch, TIDE_REC_DIGEST, 0);
-  tide_put_varint(batch->out, digest->decisions);
-  tide_put_u64(batch->out, digest->digest.lo);
-  tide_put_u64(batch->out, digest->digest.hi);
-  tide_put_u64(batch->out, digest->state_hash);
-  return record_end(batch, at);
+  uint8_t *payload = start_record(batch, TIDE_REC_DIGEST, 0);
+  uint8_t *p = wire_put_varint(payload, digest->decisions);
+  p = put_key(p, digest->digest);
+  return commit_record(batch, payload, wire_put_u64(p, digest->state_hash));
 }
 
 enum tide_err tide_batch_add_fence(struct tide_batch *batch, const struct tide_fence *fence) {
-  size_t at = record_begin(batch, TIDE_REC_FENCE, 0);
-  tide_put_u64(batch->out, fence->nonce);
-  tide_put_u64(batch->out, fence->epoch);
-  tide_put_u32(batch->out, fence->engine_id);
-  return record_end(batch, at);
+  uint8_t *payload = start_record(batch, TIDE_REC_FENCE, 0);
+  uint8_t *p = wire_put_u64(payload, fence->nonce);
+  p = wire_put_u64(p, fence->epoch);
+  return commit_record(batch, payload, wire_put_u32(p, fence->engine_id));
 }
 
 void tide_batch_end(struct tide_batch *batch) {
   struct tide_buf *out = batch->out;
-  TIDE_CHECK(out->len >= HEADER_BYTES && out->len + CRC_BYTES <= TIDE_ENTRY_MAX);
-  out->ptr[46] = (char)(uint8_t)batch->header.record_count;
-  out->ptr[47] = (char)(uint8_t)(batch->header.record_count >> 8);
-  tide_put_u32(out, tide_crc32c(0, out->ptr, out->len));
+  TIDE_CHECK(out->len >= TIDE_ENTRY_HEADER_BYTES && out->len <= payload_end_max);
+  wire_put_u16(base_of(batch) + TIDE_ENTRY_HEADER_BYTES - 2, batch->header.record_count);
+  wire_put_u32(base_of(batch) + out->len, tide_crc32c(0, out->ptr, out->len));
+  out->len += TIDE_ENTRY_CRC_BYTES;
 }

@@ -1,203 +1,305 @@
-/* Decoding entries (batch.h draws the bytes). An entry may come from a disk or a network: every length, kind and enumeration is checked, an
- * unknown version or type stops, and nothing is allocated from a length that was read. */
+/* Reading journal entries back (layout: batch.h).
+ *
+ * An entry may come from a disk or a network, so everything is checked before it is used: checksum, counts, every value against its
+ * declaration, and that no byte is left over. The checksum stands in the last four bytes of every format version, so a damaged version number is told from
+ * a real one: with a right checksum it is VERSION, otherwise CORRUPT. */
 #include "core/batch.h"
 
-#define HEADER_BYTES 48
-#define CRC_BYTES 4
-#define KIND_MONEY 0x82
-#define KIND_KEY_ALT 0x83
+#include "base/clock.h"
+#include "base/hash.h"
+#include "core/batch_record.h"
+#include "core/batch_wire.h"
 
 static enum tide_err corrupt(struct tide_error *error, const char *what) {
-  return tide_fail(error, TIDE_E_CORRUPT, "the journal entry is broken: %s", what);
+  return tide_fail(error, TIDE_E_CORRUPT, "journal entry: %s; restore this part of the log from archive or snapshot", what);
 }
 
-enum tide_err tide_entry_open(struct tide_entry_reader *reader, struct tide_span entry, struct tide_cursor_part *part, struct tide_error *error) {
-  if (entry.len < HEADER_BYTES + CRC_BYTES || entry.len > TIDE_ENTRY_MAX) return corrupt(error, "impossible length");
-  if (memcmp(entry.ptr, "TDE1", 4) != 0) return corrupt(error, "it does not begin with TDE1");
-  struct tide_reader tail = tide_reader_of((struct tide_span){entry.ptr + entry.len - CRC_BYTES, CRC_BYTES});
-  struct tide_reader at = tide_reader_of((struct tide_span){entry.ptr + 4, entry.len - 4 - CRC_BYTES});
-  struct tide_entry_header header = {0};
-  header.format = tide_get_u16(&at);
-  header.fold = tide_get_u16(&at);
-  if (tide_get_u32(&tail) != tide_crc32c(0, entry.ptr, entry.len - CRC_BYTES)) return corrupt(error, "its CRC does not match");
-  if (header.format != TIDE_ENTRY_FORMAT || header.fold != TIDE_FOLD_VERSION)
-    return tide_fail(error, TIDE_E_VERSION, "the journal entry has format %u and fold version %u, this version knows %u and %u: use the release that wrote it or a newer one",
-                     header.format, header.fold, TIDE_ENTRY_FORMAT, TIDE_FOLD_VERSION);
-  header.engine_id = tide_get_u32(&at);
-  header.flags = tide_get_u32(&at);
-  header.fence_nonce = tide_get_u64(&at);
-  header.attempt_nonce = tide_get_u64(&at);
-  header.commit_ms = (int64_t)tide_get_u64(&at);
-  header.generation = tide_get_u32(&at);
-  header.cursor_count = tide_get_u16(&at);
-  header.record_count = tide_get_u16(&at);
-  if (header.flags) return tide_fail(error, TIDE_E_VERSION, "the journal entry has flags %x that this version does not know", header.flags);
-  if (header.cursor_count > TIDE_PARTS_MAX) return corrupt(error, "too many cursor parts");
-  for (uint16_t i = 0; i < header.cursor_count; i++) {
-    part[i].source = tide_get_u16(&at);
-    part[i].partition = tide_get_u16(&at);
-    (void)tide_get_u32(&at);
-    part[i].from = tide_get_u64(&at);
-    part[i].next = tide_get_u64(&at);
-    part[i].seen = (int64_t)tide_get_u64(&at);
-    part[i].drained = (int64_t)tide_get_u64(&at);
-    part[i].delay = (int64_t)tide_get_u64(&at);
-    part[i].checksum = tide_get_u64(&at);
+static enum tide_err version(struct tide_error *error, const char *what, unsigned found) {
+  return tide_fail(error, TIDE_E_VERSION, "journal entry: %s %u is not known to this program; use the version that wrote it or a newer one",
+                   what, found);
+}
+
+static struct tide_cursor_part part_of(struct tide_reader *r, bool *ret_fits) {
+  uint32_t place = wire_u32(r), reserved = wire_u32(r);
+  struct tide_cursor_part part = {.source = (uint16_t)place, .partition = (uint16_t)(place >> 16)};
+  part.from = wire_u64(r);
+  part.next = wire_u64(r);
+  part.seen = (int64_t)wire_u64(r);
+  part.drained = (int64_t)wire_u64(r);
+  part.delay = (int64_t)wire_u64(r);
+  part.checksum = wire_u64(r);
+  *ret_fits = reserved == 0 && part.from <= part.next;
+  return part;
+}
+
+enum tide_err tide_entry_open(struct tide_entry_reader *reader, struct tide_span entry, struct tide_cursor_part *part,
+                              struct tide_error *error) {
+  if (entry.len < TIDE_ENTRY_HEADER_BYTES + TIDE_ENTRY_CRC_BYTES || entry.len > TIDE_ENTRY_MAX) {
+    return corrupt(error, "its length is impossible");
   }
-  if (at.bad) return corrupt(error, "its cursor parts are cut off");
-  *reader = (struct tide_entry_reader){.header = header, .part = part, .at = at, .index = UINT32_MAX, .left = header.record_count};
+  if (memcmp(entry.ptr, "TDE1", 4) != 0) {
+    return corrupt(error, "it does not begin with TDE1");
+  }
+  size_t body = entry.len - TIDE_ENTRY_CRC_BYTES;
+  struct tide_reader tail = tide_reader_of((struct tide_span){entry.ptr + body, TIDE_ENTRY_CRC_BYTES});
+  if (wire_u32(&tail) != tide_crc32c(0, entry.ptr, body)) {
+    return corrupt(error, "its checksum is wrong");
+  }
+  struct tide_reader r = tide_reader_of((struct tide_span){entry.ptr + 4, body - 4});
+  uint32_t versions = wire_u32(&r);
+  struct tide_entry_header header = {.format = (uint16_t)versions, .fold = (uint16_t)(versions >> 16)};
+  if (header.format != TIDE_ENTRY_FORMAT) {
+    return version(error, "format version", header.format);
+  }
+  if (header.fold != TIDE_FOLD_VERSION) {
+    return version(error, "fold version", header.fold);
+  }
+  header.engine_id = wire_u32(&r);
+  header.flags = wire_u32(&r);
+  header.fence_nonce = wire_u64(&r);
+  header.attempt_nonce = wire_u64(&r);
+  header.commit_ms = (int64_t)wire_u64(&r);
+  header.generation = wire_u32(&r);
+  uint32_t counts = wire_u32(&r);
+  header.cursor_count = (uint16_t)counts;
+  header.record_count = (uint16_t)(counts >> 16);
+  if (header.flags != 0) {
+    return version(error, "entry flag", header.flags);
+  }
+  if (header.cursor_count > TIDE_PARTS_MAX || !wire_has(&r, (size_t)header.cursor_count * TIDE_PART_BYTES)) {
+    return corrupt(error, "it has more cursor parts than bytes");
+  }
+  for (unsigned i = 0; i < header.cursor_count; i++) {
+    bool fits;
+    part[i] = part_of(&r, &fits);
+    if (!fits) {
+      return corrupt(error, "a cursor part runs backwards or uses reserved bytes");
+    }
+  }
+  *reader = (struct tide_entry_reader){.header = header, .part = part, .at = r, .left = header.record_count};
   return TIDE_OK;
 }
 
 enum tide_err tide_entry_next(struct tide_entry_reader *reader, struct tide_raw_record *ret, struct tide_error *error) {
-  if (!reader->left) return reader->at.ptr == reader->at.end ? TIDE_E_END : corrupt(error, "bytes behind the last record");
-  struct tide_raw_record raw;
-  raw.type = tide_get_u8(&reader->at);
-  raw.flags = tide_get_u8(&reader->at);
-  size_t len = tide_get_u16(&reader->at);
-  len |= (size_t)tide_get_u8(&reader->at) << 16;
-  raw.payload = tide_get_bytes(&reader->at, len);
-  if (reader->at.bad) return corrupt(error, "a record is cut off");
+  struct tide_reader *r = &reader->at;
+  if (reader->left == 0) {
+    return r->ptr == r->end ? TIDE_E_END : corrupt(error, "bytes are left behind its last record");
+  }
+  const uint8_t *head = wire_bytes(r, TIDE_RECORD_HEAD_BYTES);
+  size_t len = head ? (size_t)head[2] | (size_t)head[3] << 8 | (size_t)head[4] << 16 : 0;
+  const uint8_t *payload = wire_bytes(r, len);
+  if (!payload) {
+    return corrupt(error, "it ends inside a record");
+  }
+  struct tide_raw_record raw = {.type = head[0], .flags = head[1], .payload = {(const char *)payload, len}};
+  reader->index = reader->header.record_count - reader->left;
   reader->left--;
-  reader->index++;
   *ret = raw;
   return TIDE_OK;
 }
 
-static bool get_currency(struct tide_reader *at, char currency[4]) {
-  struct tide_span code = tide_get_bytes(at, 3);
-  if (at->bad) return false;
-  memcpy(currency, code.ptr, 3);
-  currency[3] = 0;
-  return true;
-}
-
-static bool get_datum(struct tide_reader *at, const struct tide_field *field, struct tide_datum *ret) {
-  uint8_t kind = tide_get_u8(at);
-  switch (kind) {
-    case TIDE_D_TEXT:
-      ret->kind = TIDE_D_TEXT;
-      ret->text = tide_get_span(at);
-      return field->type == TIDE_F_TEXT && !field->secret && ret->text.len > 0 && ret->text.len <= UINT16_MAX;
-    case TIDE_D_INT:
-      ret->kind = TIDE_D_INT;
-      ret->num = tide_get_zigzag(at);
-      return field->type == TIDE_F_NUMBER || field->type == TIDE_F_TIME || (field->type == TIDE_F_BOOL && (ret->num == 0 || ret->num == 1));
-    case KIND_MONEY:
-      ret->kind = TIDE_D_INT;
-      ret->num = tide_get_zigzag(at);
-      ret->exponent = tide_get_u8(at);
-      return field->type == TIDE_F_MONEY && ret->exponent <= 4 && ret->num >= 0 && get_currency(at, ret->currency);
-    case TIDE_D_KEY:
-    case KIND_KEY_ALT:
-      ret->kind = TIDE_D_KEY;
-      ret->key.lo = tide_get_u64(at);
-      ret->key.hi = tide_get_u64(at);
-      ret->alt = (struct tide_u128){0, 0};
-      if (kind == KIND_KEY_ALT) {
-        ret->alt.lo = tide_get_u64(at);
-        ret->alt.hi = tide_get_u64(at);
-      }
-      return field->secret;
-    default: return false;
+static void get_currency(struct tide_reader *r, char currency[4]) {
+  const uint8_t *at = wire_bytes(r, TIDE_CURRENCY_BYTES);
+  memset(currency, 0, 4);
+  if (at) {
+    memcpy(currency, at, TIDE_CURRENCY_BYTES);
   }
 }
 
-static bool get_fields(struct tide_reader *at, const struct tide_spec *spec, struct tide_record *ret) {
-  uint64_t present = tide_get_u64(at);
-  if (spec->field_count < 64 && present >> spec->field_count) return false;
-  for (uint32_t f = 0; f < spec->field_count; f++) {
-    ret->field[f].kind = TIDE_D_NONE;
-    if ((present >> f) & 1 && !get_datum(at, &spec->field[f], &ret->field[f])) return false;
-  }
-  return !at->bad;
+static struct tide_u128 get_key(struct tide_reader *r) {
+  struct tide_u128 key;
+  key.lo = wire_u64(r);
+  key.hi = wire_u64(r);
+  return key;
 }
 
-static bool get_outcome(struct tide_reader *at, struct tide_outcome *ret) {
-  uint64_t set = tide_get_varint(at);
-  ret->set = (uint32_t)set;
-  ret->result = tide_get_u8(at);
-  ret->reversed = tide_get_u8(at);
-  ret->refunded = tide_get_u8(at);
-  ret->disputed = tide_get_u8(at);
-  ret->label = tide_get_u8(at);
-  struct tide_span reason = tide_get_bytes(at, sizeof ret->reason);
-  if (at->bad) return false;
-  memcpy(ret->reason, reason.ptr, sizeof ret->reason);
-  ret->amount_now = tide_get_zigzag(at);
-  ret->exponent = tide_get_u8(at);
-  return get_currency(at, ret->currency) && set < 1u << TIDE_DYN_COUNT && ret->result <= TIDE_RESULT_declined && ret->reversed <= TIDE_EXTENT_full &&
-         ret->refunded <= TIDE_EXTENT_full && ret->disputed <= 1 && ret->label <= TIDE_LABEL_genuine && ret->exponent <= 4;
-}
-
-enum tide_err tide_record_decode(const struct tide_spec *spec, const struct tide_raw_record *raw, struct tide_record *ret, struct tide_error *error) {
-  struct tide_reader at = tide_reader_of(raw->payload);
-  ret->type = raw->type;
-  ret->flags = raw->flags;
-  uint64_t source = tide_get_varint(&at), partition = tide_get_varint(&at);
-  ret->offset = tide_get_varint(&at);
-  ret->time.ms = tide_get_zigzag(&at);
-  ret->key_id = tide_get_u32(&at);
-  if (at.bad || source > UINT16_MAX || partition > UINT16_MAX || ret->time.ms < TIDE_TIME_MIN_MS || ret->time.ms > TIDE_TIME_MAX_MS)
-    return corrupt(error, "the head of a record");
-  ret->source = (uint16_t)source;
-  ret->partition = (uint16_t)partition;
-  bool good = true;
-  switch (raw->type) {
-    case TIDE_REC_EVENT: good = get_fields(&at, spec, ret); break;
-    case TIDE_REC_OUTCOME: good = get_fields(&at, spec, ret) && get_outcome(&at, &ret->outcome); break;
-    case TIDE_REC_RATE:
-      good = get_currency(&at, ret->rate.currency);
-      ret->rate.rate_e10 = tide_get_zigzag(&at);
-      good = good && ret->rate.rate_e10 > 0;
-      for (uint32_t f = 0; f < spec->field_count; f++) ret->field[f].kind = TIDE_D_NONE;
-      break;
-    case TIDE_REC_LIST: {
-      good = get_fields(&at, spec, ret);
-      uint64_t list = tide_get_varint(&at);
-      ret->list.list = (uint32_t)list;
-      ret->list.expires_ms = tide_get_zigzag(&at);
-      ret->list.remove = tide_get_u8(&at) != 0;
-      good = good && list < spec->list_count;
+/* NULL, or what is wrong. Running out of bytes is left to the reader's `bad`. */
+static const char *get_datum(struct tide_reader *r, const struct tide_field *field, struct tide_datum *datum) {
+  unsigned wire = wire_u8(r);
+  datum->kind = (uint8_t)(wire & ~(unsigned)WIRE_LONG);
+  datum->exponent = 0;
+  memset(datum->currency, 0, sizeof datum->currency);
+  switch (wire) {
+    case TIDE_D_TEXT: {
+      uint64_t len = wire_varint(r);
+      const uint8_t *at = wire_bytes(r, len);
+      datum->text = (struct tide_span){(const char *)at, at ? len : 0};
       break;
     }
-    case TIDE_REC_HEARTBEAT:
-      for (uint32_t f = 0; f < spec->field_count; f++) ret->field[f].kind = TIDE_D_NONE;
+    case TIDE_D_INT: datum->num = wire_zigzag(r); break;
+    case WIRE_MONEY:
+      datum->num = wire_zigzag(r);
+      datum->exponent = wire_u8(r);
+      get_currency(r, datum->currency);
+      if (datum->currency[0] == '\0') {
+        return "money without a currency";
+      }
       break;
-    default: return tide_fail(error, TIDE_E_VERSION, "record type %u is not known to this version", raw->type);
+    case TIDE_D_KEY:
+      datum->key = get_key(r);
+      datum->alt = (struct tide_u128){0, 0};
+      break;
+    case WIRE_KEY_ALT:
+      datum->key = get_key(r);
+      datum->alt = get_key(r);
+      if ((datum->alt.lo | datum->alt.hi) == 0) {
+        return "an empty second hash";
+      }
+      break;
+    default: return "an unknown kind";
   }
-  if (!good || at.bad || at.ptr != at.end) return corrupt(error, "a record does not fit the feature file it was written under");
-  return TIDE_OK;
+  return r->bad ? NULL : tide_datum_misfit(field, datum);
+}
+
+/* Fills ret->field for every declared field; those that are not there are NONE. */
+static const char *get_fields(struct tide_reader *r, const struct tide_spec *spec, struct tide_record *ret, uint32_t *ret_index) {
+  uint64_t presence = wire_u64(r);
+  uint32_t count = spec ? spec->field_count : TIDE_FIELDS_MAX;
+  if (count < TIDE_FIELDS_MAX && presence >> count != 0) {
+    return "a field that is not declared";
+  }
+  for (uint32_t i = 0; i < count; i++) {
+    if (!(presence >> i & 1)) {
+      ret->field[i].kind = TIDE_D_NONE;
+      continue;
+    }
+    const char *misfit = get_datum(r, spec ? &spec->field[i] : NULL, &ret->field[i]);
+    if (misfit || r->bad) {
+      *ret_index = i;
+      return misfit;
+    }
+  }
+  return NULL;
+}
+
+static void get_outcome(struct tide_reader *r, struct tide_outcome *outcome) {
+  uint64_t set = wire_varint(r);
+  outcome->set = set > UINT32_MAX ? UINT32_MAX : (uint32_t)set;
+  outcome->result = wire_u8(r);
+  outcome->reversed = wire_u8(r);
+  outcome->refunded = wire_u8(r);
+  outcome->disputed = wire_u8(r);
+  outcome->label = wire_u8(r);
+  const uint8_t *reason = wire_bytes(r, sizeof outcome->reason);
+  if (reason) {
+    memcpy(outcome->reason, reason, sizeof outcome->reason);
+  }
+  outcome->amount_now = wire_zigzag(r);
+  outcome->exponent = wire_u8(r);
+  get_currency(r, outcome->currency);
+}
+
+static enum tide_err misfit_of_field(const struct tide_spec *spec, uint32_t index, const char *what, struct tide_error *error) {
+  return tide_fail_at(error, TIDE_E_CORRUPT, 0, 0, spec && index < spec->field_count ? spec->field[index].name : NULL,
+                      "journal record: field %u holds %s; the entry was written under another feature file or is damaged", index, what);
+}
+
+enum tide_err tide_record_decode(const struct tide_spec *spec, const struct tide_raw_record *raw, struct tide_record *ret,
+                                 struct tide_error *error) {
+  if (!tide_record_type_is_data(raw->type)) {
+    return version(error, "record type", raw->type);
+  }
+  if (raw->flags & ~TIDE_REC_FLAGS) {
+    return version(error, "record flags", raw->flags);
+  }
+  struct tide_reader r = tide_reader_of(raw->payload);
+  ret->type = raw->type;
+  ret->flags = raw->flags;
+  uint64_t source = wire_varint(&r), partition = wire_varint(&r);
+  ret->source = (uint16_t)source;
+  ret->partition = (uint16_t)partition;
+  ret->offset = wire_varint(&r);
+  ret->time.ms = wire_zigzag(&r);
+  ret->key_id = wire_u32(&r);
+  memset(&ret->outcome, 0, sizeof ret->outcome);
+  memset(&ret->rate, 0, sizeof ret->rate);
+  memset(&ret->list, 0, sizeof ret->list);
+  if (tide_record_type_has_fields(raw->type)) {
+    uint32_t index = TIDE_NONE;
+    const char *misfit = get_fields(&r, spec, ret, &index);
+    if (misfit) {
+      return misfit_of_field(spec, index, misfit, error);
+    }
+  } else {
+    for (uint32_t i = 0; i < TIDE_FIELDS_MAX; i++) {
+      ret->field[i].kind = TIDE_D_NONE;
+    }
+  }
+  if (raw->type == TIDE_REC_OUTCOME) {
+    get_outcome(&r, &ret->outcome);
+  } else if (raw->type == TIDE_REC_RATE) {
+    get_currency(&r, ret->rate.currency);
+    ret->rate.rate_e10 = wire_zigzag(&r);
+  } else if (raw->type == TIDE_REC_LIST) {
+    uint64_t list = wire_varint(&r);
+    ret->list.list = list > UINT32_MAX ? UINT32_MAX : (uint32_t)list;
+    ret->list.expires_ms = wire_zigzag(&r);
+    uint8_t removes = wire_u8(&r);
+    r.bad |= removes > 1;
+    ret->list.remove = removes == 1;
+  }
+  if (r.bad || r.ptr != r.end || source > UINT16_MAX || partition > UINT16_MAX) {
+    return corrupt(error, "a record's length and its content disagree");
+  }
+  const char *misfit = tide_record_misfit(spec ? spec->list_count : UINT32_MAX, ret);
+  return misfit ? corrupt(error, misfit) : TIDE_OK;
+}
+
+/* Control records: their type is the caller's to dispatch on. */
+static enum tide_err control_check(const struct tide_raw_record *raw, unsigned type, struct tide_error *error) {
+  TIDE_CHECK(raw->type == type);
+  return raw->flags ? version(error, "record flags", raw->flags) : TIDE_OK;
 }
 
 enum tide_err tide_config_decode(const struct tide_raw_record *raw, struct tide_settings *ret_settings, struct tide_span *ret_features,
                                  struct tide_error *error) {
-  struct tide_reader at = tide_reader_of(raw->payload);
-  struct tide_span settings = tide_get_span(&at), features = tide_get_span(&at);
-  if (raw->type != TIDE_REC_CONFIG || at.bad || at.ptr != at.end) return corrupt(error, "a configuration record");
-  enum tide_err err = tide_settings_read(settings, ret_settings, error);
-  if (!err) *ret_features = features;
-  return err;
+  enum tide_err err = control_check(raw, TIDE_REC_CONFIG, error);
+  if (err) {
+    return err;
+  }
+  struct tide_reader r = tide_reader_of(raw->payload);
+  struct tide_span settings = tide_get_span(&r), features = tide_get_span(&r);
+  if (r.bad || r.ptr != r.end) {
+    return corrupt(error, "a configuration record's length and its content disagree");
+  }
+  struct tide_settings parsed;
+  err = tide_settings_read(settings, &parsed, error);
+  if (err) {
+    return err;
+  }
+  *ret_settings = parsed;
+  *ret_features = features;
+  return TIDE_OK;
 }
 
 enum tide_err tide_digest_decode(const struct tide_raw_record *raw, struct tide_digest *ret, struct tide_error *error) {
-  struct tide_reader at = tide_reader_of(raw->payload);
-  struct tide_digest digest = {.decisions = tide_get_varint(&at)};
-  digest.digest.lo = tide_get_u64(&at);
-  digest.digest.hi = tide_get_u64(&at);
-  digest.state_hash = tide_get_u64(&at);
-  if (raw->type != TIDE_REC_DIGEST || at.bad || at.ptr != at.end) return corrupt(error, "a digest record");
+  enum tide_err err = control_check(raw, TIDE_REC_DIGEST, error);
+  if (err) {
+    return err;
+  }
+  struct tide_reader r = tide_reader_of(raw->payload);
+  struct tide_digest digest = {.decisions = wire_varint(&r)};
+  digest.digest = get_key(&r);
+  digest.state_hash = wire_u64(&r);
+  if (r.bad || r.ptr != r.end) {
+    return corrupt(error, "a digest record's length and its content disagree");
+  }
   *ret = digest;
   return TIDE_OK;
 }
 
 enum tide_err tide_fence_decode(const struct tide_raw_record *raw, struct tide_fence *ret, struct tide_error *error) {
-  struct tide_reader at = tide_reader_of(raw->payload);
-  struct tide_fence fence;
-  fence.nonce = tide_get_u64(&at);
-  fence.epoch = tide_get_u64(&at);
-  fence.engine_id = tide_get_u32(&at);
-  if (raw->type != TIDE_REC_FENCE || at.bad || at.ptr != at.end) return corrupt(error, "a fence record");
+  enum tide_err err = control_check(raw, TIDE_REC_FENCE, error);
+  if (err) {
+    return err;
+  }
+  struct tide_reader r = tide_reader_of(raw->payload);
+  struct tide_fence fence = {.nonce = wire_u64(&r)};
+  fence.epoch = wire_u64(&r);
+  fence.engine_id = wire_u32(&r);
+  if (r.bad || r.ptr != r.end) {
+    return corrupt(error, "a fence record's length and its content disagree");
+  }
   *ret = fence;
   return TIDE_OK;
 }

@@ -23,21 +23,29 @@ static inline int tide_position_cmp(struct tide_position a, struct tide_position
 struct tide_journal;
 struct tide_journal_ops {
   const char *name;
-  /* Appends one entry to the epoch; its position is known at once. Errors: STALE (a newer epoch is there), LIMIT (too long), FULL, IO. After an error nothing is appended. */
+  /* Appends one entry to the epoch; its position is known at once. Errors: STALE (`epoch` is not the last one), LIMIT (too long), FULL, IO. After an error nothing is appended. */
   enum tide_err (*append)(struct tide_journal *, uint64_t epoch, struct tide_span entry, struct tide_position *ret, struct tide_error *);
-  /* Opens epoch E+1 with a fence entry at (E+1)-0: compare-and-set, exactly one opener wins. Error: STALE when the epoch exists. */
+  /* Opens `epoch`, which must be above every epoch that exists (numbers may be skipped), with a fence entry at epoch-0: compare-and-set, exactly one
+   * opener wins. Errors: STALE when this epoch or a newer one exists; LIMIT, FULL, IO. Like an append it is durable after sync. */
   enum tide_err (*open_epoch)(struct tide_journal *, uint64_t epoch, struct tide_span fence, struct tide_position *ret, struct tide_error *);
   /* Makes everything appended so far durable (fdatasync, WAIT); *ret_durable is the last durable position. */
   enum tide_err (*sync)(struct tide_journal *, struct tide_position *ret_durable, struct tide_error *);
-  /* Reads the entry after `from` (exclusive), or at `from` (inclusive). The bytes are put into out (cleared first). Errors: END when there is none, CORRUPT, IO. */
+  /* Reads the first entry after `from` (exclusive), or at or after it (inclusive). The bytes are put into out (cleared first). What was trimmed is passed over: a caller
+   * that needs a gapless log compares *ret with where it stood. Errors: END when there is none, CORRUPT, IO. */
   enum tide_err (*read)(struct tide_journal *, struct tide_position from, bool inclusive, struct tide_buf *out, struct tide_position *ret, struct tide_error *);
   /* First and last position; both {0,0} when empty. */
   void (*range)(struct tide_journal *, struct tide_position *ret_first, struct tide_position *ret_last);
-  /* Removes entries before `keep` (keep itself stays) once the archive holds them. Backends may keep more (whole segments). */
+  /* Removes entries before `keep` (keep itself, and always the last durable entry, stays) once the archive holds them. Backends may keep more
+   * (whole segments). Safe to repeat after a crash or an error. */
   enum tide_err (*trim)(struct tide_journal *, struct tide_position keep, struct tide_error *);
   void (*close)(struct tide_journal *);
 };
 /* Every backend's struct begins with this. */
 struct tide_journal { const struct tide_journal_ops *ops; };
+
+/* What may stand directly behind `a` in one log: the next of its epoch, or the fence of any later epoch. {0,0} is before everything. */
+static inline bool tide_position_follows(struct tide_position a, struct tide_position b) {
+  return b.epoch == a.epoch ? b.epoch > 0 && b.seq == a.seq + 1 : b.epoch > a.epoch && b.seq == 0;
+}
 
 #endif

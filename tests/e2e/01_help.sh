@@ -1,4 +1,5 @@
 # Help is complete: every verb and option that the tables have is shown, with its default; the reference page agrees with the tables.
+# The checks are in tests/e2e/tap.sh, which prints TAP.
 . tests/e2e/tap.sh
 
 exits 0 "tidemark --help" "$tide" --help

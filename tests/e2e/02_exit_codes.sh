@@ -1,4 +1,5 @@
 # Mistakes end with the documented exit code and a sentence that says what to do.
+# The checks are in tests/e2e/tap.sh, which prints TAP.
 . tests/e2e/tap.sh
 
 "$tide" generate --seed 7 --transactions 50 --output "$tmp/log.jsonl" 2>/dev/null

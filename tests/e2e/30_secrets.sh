@@ -1,4 +1,5 @@
 # Card numbers appear in nothing that Tidemark writes: journal, decisions, rejects, logs, summaries, explanations.
+# The checks are in tests/e2e/tap.sh, which prints TAP.
 . tests/e2e/tap.sh
 
 "$tide" generate --seed 3 --transactions 2000 --bad 5 --output "$tmp/log.jsonl" 2>/dev/null

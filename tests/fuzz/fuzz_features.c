@@ -1,4 +1,6 @@
-/* Any bytes as a feature file: parsed or refused, never a crash; a refusal has a place and a sentence, and what parses can be described. */
+/* Any bytes as a feature file: parsed or refused, never a crash.
+ *
+ * A refusal has a sentence and errors stand in order of line; what parses keeps the bounds and can be described. */
 #include <stdint.h>
 #include <stdlib.h>
 

@@ -1,4 +1,6 @@
-/* The YAML layer: places of nodes and keys, and everything a feature file may not do refused where it stands. */
+/* The YAML layer: places of nodes and keys, what counts as a text and what as nothing.
+ *
+ * Everything that a feature file may not do is refused where it stands, and every bound is met and passed by one. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -88,7 +90,8 @@ static void refusals_name_their_place(void **state) {
     struct tide_yaml_node *root = NULL;
     struct tide_error error = {0};
     enum tide_err err = tide_yaml_parse(tide_span_of(cases[i].text), &arena, &root, &error);
-    if (err != cases[i].code || error.line != cases[i].line || (cases[i].column && error.column != cases[i].column) || !strstr(error.text, cases[i].says))
+    if (err != cases[i].code || error.line != cases[i].line || (cases[i].column && error.column != cases[i].column) ||
+        !strstr(error.text, cases[i].says))
       fail_msg("case %zu: %s at %d:%d: %s", i, tide_err_name(err), error.line, error.column, error.text);
     assert_null(root);
     tide_arena_release(&arena);

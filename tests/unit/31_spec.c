@@ -1,4 +1,6 @@
-/* What a correct feature file becomes: the contract's example and a file with every form, table by table. */
+/* What a correct feature file becomes, table by table.
+ *
+ * Two files: the contract's example, and one that uses every form of every section once. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,8 +21,7 @@ static struct tide_spec *load(const char *path) {
   size_t count = 0;
   struct tide_spec *spec = NULL;
   enum tide_err err = tide_spec_load(path, &spec, error, 20, &count);
-  for (size_t i = 0; err && i < count && i < 20; i++)
-    print_error("%s:%d:%d: %s\n", path, error[i].line, error[i].column, error[i].text);
+  for (size_t i = 0; err && i < count && i < 20; i++) print_error("%s:%d:%d: %s\n", path, error[i].line, error[i].column, error[i].text);
   return err ? NULL : spec;
 }
 
@@ -42,13 +43,16 @@ static const struct tide_slot *slot_of(const struct tide_spec *spec, const char 
   if (slot == TIDE_NONE) fail_msg("no slot %s", name);
   return &spec->slot[slot];
 }
-static const struct tide_feature *feature_of(const struct tide_spec *spec, const char *slot) { return &spec->feature[slot_of(spec, slot)->feature]; }
+static const struct tide_feature *feature_of(const struct tide_spec *spec, const char *slot) {
+  return &spec->feature[slot_of(spec, slot)->feature];
+}
 static const struct tide_field *field_of(const struct tide_spec *spec, const char *name) {
   uint32_t field = tide_spec_field(spec, name);
   if (field == TIDE_NONE) fail_msg("no field %s", name);
   return &spec->field[field];
 }
-static const struct tide_input_field *column_of(const struct tide_spec *spec, const char *shape, const char *field, uint32_t dyn, uint32_t extra) {
+static const struct tide_input_field *column_of(const struct tide_spec *spec, const char *shape, const char *field, uint32_t dyn,
+                                                uint32_t extra) {
   uint32_t index = field ? tide_spec_field(spec, field) : TIDE_NONE;
   for (uint32_t i = 0; i < spec->shape_count; i++)
     for (uint32_t k = 0; strcmp(spec->shape[i].name, shape) == 0 && k < spec->shape[i].field_count; k++) {
@@ -90,7 +94,8 @@ static void event_of_the_contract(void **state) {
 
 static void fields_in_order_of_appearance(void **state) {
   (void)state;
-  static const char *const names[] = {"kind", "time", "amount", "pan", "par", "rrn", "stan", "acquirer", "merchant", "ip", "email", "entry", "lat", "lon", "bin", "net", "mail", "cnp"};
+  static const char *const names[] = {"kind", "time",  "amount", "pan", "par", "rrn", "stan", "acquirer", "merchant",
+                                      "ip",   "email", "entry",  "lat", "lon", "bin", "net",  "mail",     "cnp"};
   assert_int_equal(contract->field_count, sizeof names / sizeof names[0]);
   for (uint32_t i = 0; i < contract->field_count; i++) {
     assert_string_equal(contract->field[i].name, names[i]);
@@ -178,7 +183,7 @@ static void entities_and_their_parts(void **state) {
   assert_int_equal(card->part[0].ref, tide_spec_field(contract, "par"));
   assert_int_equal(card->keep_ms, TIDE_D(30));
   assert_int_equal(card->forget_after_ms, TIDE_D(400));
-  assert_true(pair->part[0].is_entity); /* card: no field of that name */
+  assert_true(pair->part[0].is_entity);  /* card: no field of that name */
   assert_false(pair->part[1].is_entity); /* merchant: the entity is exactly that field */
   const struct tide_entity *limited = &every->entity[0];
   assert_int_equal(limited->max_entities, 1000000);
@@ -191,9 +196,10 @@ static void entities_and_their_parts(void **state) {
 static void slots_in_order_and_named_as_written(void **state) {
   (void)state;
   static const char *const names[] = {
-      "card.attempts_1m", "card.attempts_10m", "card.attempts_1h", "card.attempts_24h", "card.declines_1m", "card.declines_10m", "card.declines_1h", "card.declines_24h",
-      "card.spend_1h", "card.spend_24h", "card.spend_30d", "card.usual_30d", "card.usual_365d", "card.merchants_1h", "card.merchants_24h", "card.idle", "card.streak_7d",
-      "card.speed", "ip.cards_10m", "ip.cards_1h", "merchant.fraud_rate_30d"};
+      "card.attempts_1m", "card.attempts_10m", "card.attempts_1h",       "card.attempts_24h", "card.declines_1m", "card.declines_10m",
+      "card.declines_1h", "card.declines_24h", "card.spend_1h",          "card.spend_24h",    "card.spend_30d",   "card.usual_30d",
+      "card.usual_365d",  "card.merchants_1h", "card.merchants_24h",     "card.idle",         "card.streak_7d",   "card.speed",
+      "ip.cards_10m",     "ip.cards_1h",       "merchant.fraud_rate_30d"};
   assert_int_equal(contract->slot_count, sizeof names / sizeof names[0]);
   for (uint32_t i = 0; i < contract->slot_count; i++) {
     assert_string_equal(contract->slot[i].name, names[i]);
@@ -219,14 +225,29 @@ static void slots_in_order_and_named_as_written(void **state) {
 
 static void every_aggregation(void **state) {
   (void)state;
-  static const struct { const char *slot; enum tide_agg agg; enum tide_operand of; } rows[] = {
-      {"card.n_90s", TIDE_AGG_COUNT, TIDE_OF_NONE}, {"card.total_30d", TIDE_AGG_SUM, TIDE_OF_REQUESTED}, {"card.kilos_1d", TIDE_AGG_SUM, TIDE_OF_FIELD},
-      {"card.mean_30d", TIDE_AGG_MEAN, TIDE_OF_AMOUNT}, {"card.sd_30d", TIDE_AGG_STDDEV, TIDE_OF_AMOUNT}, {"card.low_1d", TIDE_AGG_MIN, TIDE_OF_FIELD},
-      {"card.high_365d", TIDE_AGG_MAX, TIDE_OF_AMOUNT}, {"card.shops_12h", TIDE_AGG_DISTINCT, TIDE_OF_FIELD}, {"card.mails_30d", TIDE_AGG_APPROX_DISTINCT, TIDE_OF_FIELD},
-      {"card.gifts_7d", TIDE_AGG_RATE, TIDE_OF_NONE}, {"card.burst_14d", TIDE_AGG_MAX_COUNT, TIDE_OF_NONE}, {"card.streak_7d", TIDE_AGG_STREAK, TIDE_OF_NONE},
-      {"card.prev", TIDE_AGG_SINCE_PREVIOUS, TIDE_OF_NONE}, {"card.first", TIDE_AGG_SINCE_FIRST, TIDE_OF_NONE}, {"card.new", TIDE_AGG_NEW, TIDE_OF_NONE},
-      {"card.shop", TIDE_AGG_LAST, TIDE_OF_FIELD}, {"card.moved", TIDE_AGG_CHANGED, TIDE_OF_FIELD}, {"shop.cards_7d", TIDE_AGG_DISTINCT, TIDE_OF_ENTITY},
-      {"pair.new", TIDE_AGG_NEW, TIDE_OF_NONE}};
+  static const struct {
+    const char *slot;
+    enum tide_agg agg;
+    enum tide_operand of;
+  } rows[] = {{"card.n_90s", TIDE_AGG_COUNT, TIDE_OF_NONE},
+              {"card.total_30d", TIDE_AGG_SUM, TIDE_OF_REQUESTED},
+              {"card.kilos_1d", TIDE_AGG_SUM, TIDE_OF_FIELD},
+              {"card.mean_30d", TIDE_AGG_MEAN, TIDE_OF_AMOUNT},
+              {"card.sd_30d", TIDE_AGG_STDDEV, TIDE_OF_AMOUNT},
+              {"card.low_1d", TIDE_AGG_MIN, TIDE_OF_FIELD},
+              {"card.high_365d", TIDE_AGG_MAX, TIDE_OF_AMOUNT},
+              {"card.shops_12h", TIDE_AGG_DISTINCT, TIDE_OF_FIELD},
+              {"card.mails_30d", TIDE_AGG_APPROX_DISTINCT, TIDE_OF_FIELD},
+              {"card.gifts_7d", TIDE_AGG_RATE, TIDE_OF_NONE},
+              {"card.burst_14d", TIDE_AGG_MAX_COUNT, TIDE_OF_NONE},
+              {"card.streak_7d", TIDE_AGG_STREAK, TIDE_OF_NONE},
+              {"card.prev", TIDE_AGG_SINCE_PREVIOUS, TIDE_OF_NONE},
+              {"card.first", TIDE_AGG_SINCE_FIRST, TIDE_OF_NONE},
+              {"card.new", TIDE_AGG_NEW, TIDE_OF_NONE},
+              {"card.shop", TIDE_AGG_LAST, TIDE_OF_FIELD},
+              {"card.moved", TIDE_AGG_CHANGED, TIDE_OF_FIELD},
+              {"shop.cards_7d", TIDE_AGG_DISTINCT, TIDE_OF_ENTITY},
+              {"pair.new", TIDE_AGG_NEW, TIDE_OF_NONE}};
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     const struct tide_feature *f = feature_of(every, rows[i].slot);
     if (f->agg != rows[i].agg || f->of != rows[i].of) fail_msg("%s: agg %d of %d", rows[i].slot, f->agg, f->of);
@@ -334,13 +355,53 @@ static void small_files(void **state) {
     struct tide_spec *spec;
     struct tide_error error = {0};
     size_t count;
-    if (tide_spec_parse("small", tide_span_of(files[i]), &spec, &error, 1, &count)) fail_msg("%zu: %d:%d %s", i, error.line, error.column, error.text);
+    if (tide_spec_parse("small", tide_span_of(files[i]), &spec, &error, 1, &count))
+      fail_msg("%zu: %d:%d %s", i, error.line, error.column, error.text);
     assert_int_equal(count, 0);
     assert_int_equal(spec->f_amount, TIDE_NONE);
     assert_int_equal(spec->group_count, 1);
     assert_int_equal(spec->fallback_count, spec->decision_count ? 1 : 0);
     tide_spec_free(spec);
   }
+}
+
+/* The reference shows one whole file, which must be right. */
+static void documented_file(void **state) {
+  (void)state;
+  struct tide_buf buf = TIDE_BUF_INIT;
+  FILE *file = fopen("feature/FEATUREFILE.md", "re");
+  assert_non_null(file);
+  tide_buf_reserve(&buf, 65536);
+  buf.len = fread(buf.ptr, 1, 65535, file);
+  (void)fclose(file);
+  const char *from = strstr(tide_buf_cstr(&buf), "```yaml\n"), *to = from ? strstr(from + 8, "```") : NULL;
+  assert_non_null(to);
+  struct tide_spec *spec = NULL;
+  struct tide_error error = {0};
+  size_t count;
+  if (tide_spec_parse("FEATUREFILE.md", (struct tide_span){from + 8, (size_t)(to - from) - 8}, &spec, &error, 1, &count))
+    fail_msg("%d:%d %s", error.line, error.column, error.text);
+  assert_string_equal(spec->name, "small");
+  tide_spec_free(spec);
+  tide_buf_release(&buf);
+}
+
+/* Derived values that double each other: 2^200 paths to the first feature, which must be found at once. */
+static void doubling_derived_values(void **state) {
+  (void)state;
+  struct tide_buf buf = TIDE_BUF_INIT;
+  tide_buf_str(
+      &buf,
+      "tidemark: 1\nname: a\nevent: {id: id, time: t}\ninputs: {default: {id: id, t: t}}\nentities: {e: id}\nderived:\n  d0: 1 + 1\n");
+  for (int i = 1; i < 200; i++) {
+    tide_buf_printf(&buf, "  d%d: d%d + d%d\n", i, i - 1, i - 1);
+  }
+  tide_buf_str(&buf, "policy:\n  decisions: [no]\n  rules: [{R: no when d199 > 1}]\n");
+  struct tide_spec *spec = NULL;
+  assert_int_equal(tide_spec_parse("doubling", tide_buf_span(&buf), &spec, NULL, 0, NULL), TIDE_OK);
+  assert_int_equal(spec->rule[0].first_slot, TIDE_NONE);
+  tide_spec_free(spec);
+  tide_buf_release(&buf);
 }
 
 int main(void) {
@@ -357,6 +418,8 @@ int main(void) {
       cmocka_unit_test(tests_as_written),
       cmocka_unit_test(outcome_words),
       cmocka_unit_test(small_files),
+      cmocka_unit_test(documented_file),
+      cmocka_unit_test(doubling_derived_values),
   };
   return cmocka_run_group_tests_name("spec", tests, setup, teardown);
 }

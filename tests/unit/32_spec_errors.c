@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
+#include "base/utf8.h"
 #include "feature/spec.h"
 
 static char *base; /* the contract's example */
@@ -66,7 +67,8 @@ static void expect(const char *name, size_t row, struct tide_span text, int line
     fail_msg("%s %zu (%s): no error", name, row, says);
   }
   if (count != 1 || error[0].line != line || error[0].column != column || !strstr(error[0].text, says)) {
-    for (size_t i = 0; i < count && i < 4; i++) print_error("  %d:%d [%s] %s\n", error[i].line, error[i].column, error[i].field, error[i].text);
+    for (size_t i = 0; i < count && i < 4; i++)
+      print_error("  %d:%d [%s] %s\n", error[i].line, error[i].column, error[i].field, error[i].text);
     fail_msg("%s %zu: expected one error at %d:%d that says \"%s\"", name, row, line, column, says);
   }
 }
@@ -142,7 +144,8 @@ static void event(void **state) {
       {"score: kind in (auth, advice)", "score: kind in (auth, advice)\n  place: @@lat", "two fields"},
       {"score: kind in (auth, advice)", "score: kind in (auth, advice)\n  alias: @@[ip, email]", "has 2 parts and event.id 3"},
       {"score: kind in (auth, advice)", "score: kind in (auth, advice)\n  parent: @@ip", "has 1 parts and event.id 3"},
-      {"score: kind in (auth, advice)", "score: kind in (auth, advice)\n  parent: {id: [ip, email, par], count: @@maybe}", "one of false, true"},
+      {"score: kind in (auth, advice)", "score: kind in (auth, advice)\n  parent: {id: [ip, email, par], count: @@maybe}",
+       "one of false, true"},
       {"score: kind in (auth, advice)", "score: kind in (auth, advice)\n  parent: @@{count: true}", "`id:` is missing"},
       {"score: kind in (auth, advice)", "score: kind in (auth, advice)\n  kind: @@lat", "must be a text field"},
   };
@@ -188,8 +191,10 @@ static void inputs(void **state) {
       {"known_at: ingested_ts}", "known_at: ingested_ts}\n  @@bare: {rrn: a, stan: b, acquirer: c}", "`time` is not mapped"},
       {"known_at: ingested_ts}", "known_at: ingested_ts}\n  @@bare: {time: t, stan: b, acquirer: c}", "`rrn` is not mapped"},
       {"known_at: ingested_ts}", "known_at: ingested_ts}\n  @@o: {type: outcome}", "must carry one of"},
-      {"known_at: ingested_ts}", "known_at: ingested_ts}\n  @@a: {extends: b}\n  b: {extends: a, time: t, rrn: r, stan: s, acquirer: a}", "circle"},
-      {"known_at: ingested_ts}", "known_at: ingested_ts}\n  other: {type: outcome, when: @@{/type: outcome}, result: r}", "picked by the same value"},
+      {"known_at: ingested_ts}", "known_at: ingested_ts}\n  @@a: {extends: b}\n  b: {extends: a, time: t, rrn: r, stan: s, acquirer: a}",
+       "circle"},
+      {"known_at: ingested_ts}", "known_at: ingested_ts}\n  other: {type: outcome, when: @@{/type: outcome}, result: r}",
+       "picked by the same value"},
   };
   RUN(rows);
 }
@@ -295,7 +300,8 @@ static void derived_and_freshness(void **state) {
 static void policy(void **state) {
   (void)state;
   static const struct mistake rows[] = {
-      {"  decisions: [approve, challenge, review, decline]\n  lists", "  @@decision: [approve, decline]\n  decisions: [approve, challenge, review, decline]\n  lists", "did you mean `decisions`?"},
+      {"  decisions: [approve, challenge, review, decline]\n  lists",
+       "  @@decision: [approve, decline]\n  decisions: [approve, challenge, review, decline]\n  lists", "did you mean `decisions`?"},
       {"decisions: [approve,", "decisions: [approve, @@approve,", "is taken"},
       {"decisions: [approve,", "decisions: [approve, @@shadow,", "is taken"},
       {"lists: [blocked_cards,", "lists: [blocked_cards, @@blocked_cards,", "twice"},
@@ -311,7 +317,8 @@ static void policy(void **state) {
       {"V03: shadow decline when card.attempts_1m > 6", "V03: shadow decline when @@card.attempts_2m > 6", "card.attempts_1m"},
       {"V03: shadow decline when card.attempts_1m > 6", "V03: shadow decline when @@pan = ip", "is secret"},
       {"V03: shadow decline when card.attempts_1m > 6", "V03: shadow decline when card.attempts_1m > 6 say @@unquoted", "double quotes"},
-      {"V03: shadow decline when card.attempts_1m > 6", "V03: shadow decline when card.attempts_1m > 6 say \"{@@card.attempts_2m}\"", "card.attempts_1m"},
+      {"V03: shadow decline when card.attempts_1m > 6", "V03: shadow decline when card.attempts_1m > 6 say \"{@@card.attempts_2m}\"",
+       "card.attempts_1m"},
       {"F02: approve when not cnp", "F02: @@shadow approve when not cnp", "cannot be a shadow"},
       {"F02: approve when not cnp", "F02: @@approve when spend_jump > 3 and not cnp", "reads features"},
   };
@@ -331,12 +338,48 @@ static void tests_section(void **state) {
       {"card.declines_10m: 5", "@@card.declines_11m: 5", "did you mean `card.declines_1"},
       {"decision: decline, rule", "decision: @@declin, rule", "did you mean `decline`?"},
       {"rule: V01}", "rule: @@V99}", "rule cannot be `V99`"},
+      {"rule: V01}", "duplicate: @@yes}", "one of false, true"},
+      {"rule: V01}", "status: @@scord}", "did you mean `scored`?"},
+      {"rule: V01}", "cause: @@tolate}", "did you mean `too_late`?"},
       {"{name: sixth attempt,", "@@{", "`name:` is missing"},
       {"{name: sixth attempt, events: [{at: 0s, repeat: 5, every: 60s, result: declined}, {at: 310s}], expect: {card.declines_10m: 5, decision: decline, rule: V01}}",
        "@@{name: sixth attempt, events: [{at: 0s}]}", "`expect:` is missing"},
       {"events: [{at: 0s, repeat: 5, every: 60s, result: declined}, {at: 310s}]", "events: @@[]", "at least one event"},
   };
   RUN(rows);
+}
+
+/* Mistakes that need a file of their own. */
+static void small(void **state) {
+  (void)state;
+  static const struct {
+    const char *text, *says;
+  } rows[] = {
+      {"tidemark: 1\nname: a\nevent: {id: id, time: t, place: [@@a, b]}\ninputs: {default: {id: id, t: t, a: {at: a, as: decimal(8)}, b: {at: b, as: int}}}\nentities: {e: id}\n",
+       "more than 7 decimals"},
+      {"tidemark: 1\nname: a\nevent: {id: id, time: t}\ninputs: {default: {id: id, t: t}}\nentities: {e: id}\nfeatures: {e: {s: sum of @@amount over 1h}}\n",
+       "no amount is declared"},
+      {"tidemark: 1\nname: a\nevent: {id: id, time: t}\ninputs: {default: {id: id, t: t}}\nentities: {e: id}\nfeatures: {e: {s: @@speed_kmh from previous}}\n",
+       "no place is declared"},
+      {"tidemark: 1\nname: a\nevent: {id: id, time: t}\ninputs: {default: {id: id, t: t}}\nentities: {e: id}\nfeatures: {e: @@[count]}\n",
+       "must be a mapping"},
+      {"tidemark: 1\nname: a\nevent: {id: id, time: t}\ninputs: {default: {id: id, t: t, @@amount: a}}\nentities: {e: id}\n",
+       "must be the amount"},
+      {"tidemark: 1\nname: a\nevent: {id: id, time: t}\ninputs: {default: {id: id, t: t, @@time: a}}\nentities: {e: id}\n",
+       "means the event time"},
+      {"tidemark: 1\nname: a\nevent: {id: id, time: t}\ninputs: @@{only: {type: outcome, id: id, t: t, result: r}}\nentities: {e: id}\n",
+       "no shape is of type event"},
+      {"tidemark: 1\nname: a\nevent: {id: id, time: @@tt}\ninputs: {default: {id: id, t: t}}\nentities: {e: id}\n",
+       "no field is named `tt`"},
+      {"@@- a\n- b\n", "must be a mapping"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    struct tide_buf text = TIDE_BUF_INIT;
+    int line = 0, column = 0;
+    put_marked(&text, rows[i].text, &line, &column);
+    expect(__func__, i, tide_buf_span(&text), line, column, rows[i].says);
+    tide_buf_release(&text);
+  }
 }
 
 /* One mistake in a declaration is one error, whoever reads the name; two mistakes are two, in order of line. */
@@ -373,15 +416,48 @@ static void errors_in_order_and_counted(void **state) {
   assert_non_null(strstr(error[0].text, "no-such-file.yaml"));
 }
 
+/* A message may quote half a character of the file; it must still be UTF-8. */
+static void messages_stay_utf8(void **state) {
+  (void)state;
+  struct tide_buf text = TIDE_BUF_INIT;
+  for (int lead = 0; lead < 4; lead++) {
+    tide_buf_clear(&text);
+    tide_buf_str(&text, "tidemark: 1\nname: a\nevent: {id: id, time: t}\ninputs: {default: {id: id, t: t}}\nentities: {e: ");
+    for (int i = 0; i < lead; i++) {
+      tide_buf_char(&text, 'x');
+    }
+    for (int i = 0; i < 60; i++) {
+      tide_buf_str(&text, "\xe2\x82\xac");
+    }
+    tide_buf_str(&text, "}\n");
+    struct tide_error error = {0};
+    struct tide_spec *spec = NULL;
+    assert_int_equal(tide_spec_parse("x", tide_buf_span(&text), &spec, &error, 1, NULL), TIDE_E_CONFIG);
+    assert_true(tide_utf8_valid(tide_span_of(error.text)));
+    assert_true(tide_utf8_valid(tide_span_of(error.field)));
+    assert_non_null(strstr(error.text, "\xe2\x82\xac"));
+  }
+  tide_buf_release(&text);
+}
+
 /* Each bound: the last that fits is taken, one more is refused. */
 static void bounds(void **state) {
   (void)state;
-  static const struct { const char *head, *item, *tail; int max; const char *says; } rows[] = {
-      {"tidemark: 1\nname: a\nevent: {id: id, time: t}\nentities: {e: id}\ninputs:\n  default:\n    id: id\n    t: t\n", "    f%d: c\n", "", 62, "more than 64 fields"},
-      {"tidemark: 1\nname: a\nevent: {id: id, time: t}\ninputs: {default: {id: id, t: t}}\nentities:\n", "  e%d: id\n", "", 16, "more than 16 entities"},
-      {"tidemark: 1\nname: a\nevent: {id: id, time: t}\ninputs: {default: {id: id, t: t}}\nentities: {e: id}\nfeatures:\n  e:\n", "    f%d: count over 1h\n", "", 512, "more than 512 feature values"},
-      {"tidemark: 1\nname: a\nevent: {id: id, time: t}\ninputs: {default: {id: id, t: t}}\nentities: {e: id}\npolicy:\n  decisions: [no]\n  rules:\n", "    - r%d: no when id = \"x\"\n", "", 64, "more than 64 rules"},
-      {"tidemark: 1\nname: a\nevent: {id: id, time: t}\ninputs: {default: {id: id, t: t}}\nentities: {e: id}\nderived:\n", "  d%d: 1 + 1\n", "", 256, "more than 256 derived"},
+  static const struct {
+    const char *head, *item, *tail;
+    int max;
+    const char *says;
+  } rows[] = {
+      {"tidemark: 1\nname: a\nevent: {id: id, time: t}\nentities: {e: id}\ninputs:\n  default:\n    id: id\n    t: t\n", "    f%d: c\n", "",
+       62, "more than 64 fields"},
+      {"tidemark: 1\nname: a\nevent: {id: id, time: t}\ninputs: {default: {id: id, t: t}}\nentities:\n", "  e%d: id\n", "", 16,
+       "more than 16 entities"},
+      {"tidemark: 1\nname: a\nevent: {id: id, time: t}\ninputs: {default: {id: id, t: t}}\nentities: {e: id}\nfeatures:\n  e:\n",
+       "    f%d: count over 1h\n", "", 512, "more than 512 feature values"},
+      {"tidemark: 1\nname: a\nevent: {id: id, time: t}\ninputs: {default: {id: id, t: t}}\nentities: {e: id}\npolicy:\n  decisions: [no]\n  rules:\n",
+       "    - r%d: no when id = \"x\"\n", "", 64, "more than 64 rules"},
+      {"tidemark: 1\nname: a\nevent: {id: id, time: t}\ninputs: {default: {id: id, t: t}}\nentities: {e: id}\nderived:\n", "  d%d: 1 + 1\n",
+       "", 256, "more than 256 derived"},
   };
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
     for (int more = 0; more < 2; more++) {
@@ -396,7 +472,8 @@ static void bounds(void **state) {
       struct tide_spec *spec = NULL;
       size_t count;
       enum tide_err err = tide_spec_parse("bounds", tide_buf_span(&text), &spec, &error, 1, &count);
-      if (!err != !more || (more && (count != 1 || !strstr(error.text, rows[i].says)))) fail_msg("%zu + %d: %zu errors, %d:%d %s", i, more, count, error.line, error.column, error.text);
+      if (!err != !more || (more && (count != 1 || !strstr(error.text, rows[i].says))))
+        fail_msg("%zu + %d: %zu errors, %d:%d %s", i, more, count, error.line, error.column, error.text);
       tide_spec_free(spec);
       tide_buf_release(&text);
     }
@@ -412,8 +489,10 @@ int main(void) {
       cmocka_unit_test(derived_and_freshness),
       cmocka_unit_test(policy),
       cmocka_unit_test(tests_section),
+      cmocka_unit_test(small),
       cmocka_unit_test(names_of_broken_declarations),
       cmocka_unit_test(errors_in_order_and_counted),
+      cmocka_unit_test(messages_stay_utf8),
       cmocka_unit_test(bounds),
   };
   return cmocka_run_group_tests_name("spec_errors", tests, setup, teardown);

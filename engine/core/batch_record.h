@@ -1,0 +1,38 @@
+/* What both directions of the entry format hold a record to. The encoder asserts it (a record that breaks it is our bug), the decoder
+ * checks it (bytes that break it are corrupt): one predicate each, so the two cannot drift apart. Layout: batch.h. */
+#ifndef TIDE_BATCH_RECORD_H
+#define TIDE_BATCH_RECORD_H
+
+#include "core/batch.h"
+
+/* Kinds on the wire beyond enum tide_datum_kind: the bit marks the longer form. */
+enum { WIRE_LONG = 0x80, WIRE_MONEY = WIRE_LONG | TIDE_D_INT, WIRE_KEY_ALT = WIRE_LONG | TIDE_D_KEY };
+
+enum {
+  TIDE_ENTRY_HEADER_BYTES = 48,
+  TIDE_PART_BYTES = 56,
+  TIDE_ENTRY_CRC_BYTES = 4,
+  TIDE_RECORD_LENGTH_BYTES = 3, /* TIDE_ENTRY_MAX needs no more, and a fixed length is put in front of what it measures */
+  TIDE_RECORD_HEAD_BYTES = 2 + TIDE_RECORD_LENGTH_BYTES,
+  TIDE_CURRENCY_BYTES = 3,
+  TIDE_TEXT_BYTES_MAX = 65535,
+  TIDE_EXPONENT_MAX = 9
+};
+
+/* Records that carry source, offset and time. */
+static inline bool tide_record_type_is_data(unsigned type) {
+  return type >= TIDE_REC_EVENT && type <= TIDE_REC_PROFILE;
+}
+static inline bool tide_record_type_has_fields(unsigned type) {
+  return type == TIDE_REC_EVENT || type == TIDE_REC_OUTCOME || type == TIDE_REC_LIST || type == TIDE_REC_PROFILE;
+}
+enum { TIDE_REC_FLAGS = TIDE_REC_NOCOUNT | TIDE_REC_SAME_ROW | TIDE_REC_STAMPED };
+
+/* Three capital letters and a zero byte. */
+bool tide_currency_fits(const char currency[4]);
+/* NULL when the datum fits a field of this declaration (NULL: any declaration), else what is wrong with it. */
+const char *tide_datum_misfit(const struct tide_field *field, const struct tide_datum *datum);
+/* The same for what stands outside the fields: times, outcome columns, rate, list. `list_count` UINT32_MAX: not known. */
+const char *tide_record_misfit(uint32_t list_count, const struct tide_record *record);
+
+#endif

@@ -1,0 +1,114 @@
+/* The inlined half of the byte encodings in base/buf.h: what runs once per field of every record.
+ *
+ * Writers advance a raw pointer; the caller has made room (batch.c reserves one entry and the largest fixed part of a record at the start
+ * of a batch, so only texts are checked against the limit). Readers follow struct tide_reader's promise: the first read past the end
+ * sets `bad` and everything after gives zero. The bytes are those of tide_put_* and tide_get_*; a test compares them. */
+#ifndef TIDE_BATCH_WIRE_H
+#define TIDE_BATCH_WIRE_H
+
+#include "base/buf.h"
+
+static inline uint8_t *wire_put_u32(uint8_t *p, uint32_t v) {
+  for (unsigned i = 0; i < 4; i++) {
+    p[i] = (uint8_t)(v >> (8 * i));
+  }
+  return p + 4;
+}
+
+static inline uint8_t *wire_put_u64(uint8_t *p, uint64_t v) {
+  for (unsigned i = 0; i < 8; i++) {
+    p[i] = (uint8_t)(v >> (8 * i));
+  }
+  return p + 8;
+}
+
+static inline uint8_t *wire_put_u16(uint8_t *p, uint16_t v) {
+  p[0] = (uint8_t)v;
+  p[1] = (uint8_t)(v >> 8);
+  return p + 2;
+}
+
+static inline uint8_t *wire_put_varint(uint8_t *p, uint64_t v) {
+  while (v >= 0x80u) {
+    *p++ = (uint8_t)(v | 0x80u);
+    v >>= 7;
+  }
+  *p++ = (uint8_t)v;
+  return p;
+}
+
+static inline uint8_t *wire_put_zigzag(uint8_t *p, int64_t v) {
+  uint64_t u = (uint64_t)v;
+  return wire_put_varint(p, (u << 1) ^ (v < 0 ? UINT64_MAX : 0));
+}
+
+static inline uint8_t *wire_put_bytes(uint8_t *p, const void *ptr, size_t len) {
+  if (len > 0) {
+    memcpy(p, ptr, len);
+  }
+  return p + len;
+}
+
+static inline bool wire_has(struct tide_reader *r, size_t len) {
+  if (TIDE_UNLIKELY(r->bad || (size_t)(r->end - r->ptr) < len)) {
+    r->bad = true;
+    return false;
+  }
+  return true;
+}
+
+static inline uint8_t wire_u8(struct tide_reader *r) {
+  return wire_has(r, 1) ? *r->ptr++ : 0;
+}
+
+static inline uint32_t wire_u32(struct tide_reader *r) {
+  if (!wire_has(r, 4)) {
+    return 0;
+  }
+  uint32_t v = 0;
+  for (unsigned i = 0; i < 4; i++) {
+    v |= (uint32_t)r->ptr[i] << (8 * i);
+  }
+  r->ptr += 4;
+  return v;
+}
+
+static inline uint64_t wire_u64(struct tide_reader *r) {
+  if (!wire_has(r, 8)) {
+    return 0;
+  }
+  uint64_t v = 0;
+  for (unsigned i = 0; i < 8; i++) {
+    v |= (uint64_t)r->ptr[i] << (8 * i);
+  }
+  r->ptr += 8;
+  return v;
+}
+
+/* One byte is by far the most frequent length; the rest, and all refusals, are base's. */
+static inline uint64_t wire_varint(struct tide_reader *r) {
+  if (TIDE_LIKELY(!r->bad && r->ptr < r->end && *r->ptr < 0x80u)) {
+    return *r->ptr++;
+  }
+  return tide_get_varint(r);
+}
+
+static inline int64_t wire_zigzag(struct tide_reader *r) {
+  uint64_t u = wire_varint(r);
+  uint64_t v = (u >> 1) ^ (u & 1 ? UINT64_MAX : 0);
+  int64_t out;
+  memcpy(&out, &v, sizeof out);
+  return out;
+}
+
+/* `len` borrowed bytes, or NULL and `bad`. */
+static inline const uint8_t *wire_bytes(struct tide_reader *r, size_t len) {
+  if (!wire_has(r, len)) {
+    return NULL;
+  }
+  const uint8_t *at = r->ptr;
+  r->ptr += len;
+  return at;
+}
+
+#endif
