@@ -117,7 +117,7 @@ void tide_tally_answer(void *ctx, const struct tide_answer *answer) {
                                .by = answer->verdict.by,
                                .decision = (uint8_t)answer->verdict.decision,
                                .cause = answer->verdict.cause};
-  for (uint32_t i = 0; answer->features_known && i < answer->spec->rule_count; i++) {
+  for (uint32_t i = 0; answer->features_known && i < answer->spec->rule_count && i < TIDE_RULES_MAX; i++) {
     row.truth |= (uint64_t)(answer->verdict.truth[i] == TIDE_TRUE) << i;
     row.unknown |= (uint64_t)(answer->verdict.truth[i] == TIDE_UNKNOWN) << i;
   }
