@@ -147,7 +147,7 @@ static void unknown_names(void **state) {
   refused(w, "items > @abc", "not known here");
   refused(w, "@cuntry = NL", "did you mean `country`?");
   refused(w, "@foo", "not known here");
-  refused(w, "result = @declned", "did you mean `declined`?; it is one of pending, approved, partial, declined");
+  refused(w, "result = @declned", "did you mean `declined`? It is one of pending, approved, partial, declined");
   refused(w, "result in (approved, @\"refused\")", "result is never `refused`");
   refused(w, "label = @maybe", "it is one of unknown, fraud, genuine");
   refused_in(w, TIDE_ALLOW_FIELDS, "kind = login and @score > 1", "the model's score, which cannot be read here");

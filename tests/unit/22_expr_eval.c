@@ -340,8 +340,8 @@ static void random_condition(struct tide_buf *out, int depth) {
 
 static struct tide_value random_exact(void) { return roll(5) ? tide_num(roll(7)) : empty_value(); }
 
-/* Whatever the truth behind stale values and bounds is, an answer that was given stays the same. A million worlds would not prove it, but each of
- * Kleene's tables, the bounds and the rules for arithmetic has been seen to break here when one entry of it is wrong. */
+/* Whatever the truth behind stale values and bounds is, an answer that was given stays the same. A wrong entry in the tables of and/or,
+ * in the bounds or in the rules for arithmetic breaks here. */
 static void known_does_not_depend_on_unknown(void **state) {
   struct world *w = *state;
   unsigned decided = 0, undecided = 0;
@@ -377,6 +377,25 @@ static void known_does_not_depend_on_unknown(void **state) {
   tide_buf_release(&text);
 }
 
+/* LANGUAGE.md lists every state and cause, causes with the words of the table. */
+static void documented(void **state) {
+  (void)state;
+  static char page[1 << 16];
+  FILE *file = fopen("feature/LANGUAGE.md", "r");
+  assert_non_null(file);
+  page[fread(page, 1, sizeof page - 1, file)] = '\0';
+  (void)fclose(file);
+  char row[256];
+  for (int c = 0; c < TIDE_C_COUNT; c++) {
+    (void)snprintf(row, sizeof row, "| `%s` | %s |\n", tide_cause_name((enum tide_cause)c), tide_cause_text((enum tide_cause)c));
+    if (!strstr(page, row)) fail_msg("feature/LANGUAGE.md lacks the row: %s", row);
+  }
+  for (int s = 0; s < TIDE_S_COUNT; s++) {
+    (void)snprintf(row, sizeof row, "\n| `%s` | ", tide_vstate_name((enum tide_vstate)s));
+    if (!strstr(page, row)) fail_msg("feature/LANGUAGE.md lacks the state %s", tide_vstate_name((enum tide_vstate)s));
+  }
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -393,6 +412,7 @@ int main(void) {
                                      T(states_travel),
                                      T(choosing),
                                      T(outcomes_lists_score_time),
-                                     T(known_does_not_depend_on_unknown)};
+                                     T(known_does_not_depend_on_unknown),
+                                     cmocka_unit_test(documented)};
   return cmocka_run_group_tests_name("expr_eval", tests, NULL, NULL);
 }

@@ -206,6 +206,9 @@ static void blame(void **state) {
   world_derive(w, "high", "ratio > 2");
   blamed(w, "cnp or high", TIDE_C_too_late, S_SPEND); /* through two derived values */
   blamed(w, "ratio > 2 and card.declines_10m > 0", TIDE_C_too_late, S_SPEND);
+  world_derive(w, "mixed",
+               "if(not cnp, card.spend_24h, 1) + card.declines_10m"); /* cnp is missing: in a derived value neither branch is taken */
+  blamed(w, "mixed > 1", TIDE_C_stale, S_DECLINES);
 }
 
 static void fallback_for_a_cause(void **state) {
@@ -226,6 +229,28 @@ static void fallback_for_a_cause(void **state) {
   tide_policy_fallback(w->spec, &w->env, TIDE_C_quorum, &v);
   assert_int_equal(v.decision, DECLINE);
   assert_string_equal(tide_verdict_by(w->spec, &v), "F02");
+}
+
+/* A late event has no features and no derived values, but its fallback may read derived values that need none. */
+static void fallback_without_features(void **state) {
+  struct world *w = *state;
+  world_derive(w, "jump", "card.spend_24h * 2");
+  world_derive(w, "double_items", "items * 2");
+  world_derive(w, "many", "double_items > 6");
+  fallback(w, "F01", APPROVE, "not many and country = NL");
+  fallback(w, "else", DECLINE, NULL);
+  w->env.slot = NULL;
+  w->env.derived = NULL;
+  w->field[F_COUNTRY] = text_value("NL");
+  struct tide_verdict v;
+  for (int items = 0; items < 8; items++) {
+    w->field[F_ITEMS] = tide_num(items);
+    tide_policy_fallback(w->spec, &w->env, TIDE_C_late, &v);
+    assert_int_equal(v.decision, items > 3 ? DECLINE : APPROVE);
+  }
+  w->field[F_ITEMS] = absent_value();
+  tide_policy_fallback(w->spec, &w->env, TIDE_C_late, &v);
+  assert_int_equal(v.decision, APPROVE); /* missing: false, and its opposite true */
 }
 
 static void features_only(void **state) {
@@ -334,6 +359,7 @@ int main(void) {
                                      T(missing_is_false_not_unknown),
                                      T(blame),
                                      T(fallback_for_a_cause),
+                                     T(fallback_without_features),
                                      T(features_only),
                                      T(saying),
                                      T(against_the_contract)};
