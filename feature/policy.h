@@ -27,7 +27,8 @@ void tide_policy_decide(const struct tide_spec *spec, const struct tide_env *env
 void tide_policy_fallback(const struct tide_spec *spec, const struct tide_env *env, enum tide_cause cause, struct tide_verdict *ret);
 /* Code of the deciding rule ("V01", "F02", "else", "fallback.else"), never NULL. */
 const char *tide_verdict_by(const struct tide_spec *spec, const struct tide_verdict *verdict);
-/* The reason text of a rule with its values filled in. Numbers as %.6g, money with its decimals, null as "unknown". */
+/* The reason text of a rule with its values filled in. Numbers as %.6g, money with its decimals, null as "unknown". For a fallback rule env->slot,
+ * env->derived and env->in_list may be NULL; what stands on a list is then "unknown". */
 struct tide_buf;
 void tide_policy_say(const struct tide_spec *spec, const struct tide_rule *rule, const struct tide_env *env, struct tide_buf *out);
 

@@ -231,6 +231,17 @@ static void fallback_for_a_cause(void **state) {
   assert_string_equal(tide_verdict_by(w->spec, &v), "F02");
 }
 
+static void says(struct world *w, const char *text, const char *expected) {
+  struct tide_scope scope = {w->spec, EVERYTHING};
+  struct tide_error error;
+  struct tide_rule r = {.code = "V01", .say = text};
+  assert_int_equal(tide_say_parse(&scope, tide_span_of(text), 1, 1, &r.parts, &r.say_count, &error), TIDE_OK);
+  struct tide_buf out = TIDE_BUF_INIT;
+  tide_policy_say(w->spec, &r, &w->env, &out);
+  assert_string_equal(tide_buf_cstr(&out), expected);
+  tide_buf_release(&out);
+}
+
 /* A late event has no features and no derived values, but its fallback may read derived values that need none. */
 static void fallback_without_features(void **state) {
   struct world *w = *state;
@@ -251,6 +262,9 @@ static void fallback_without_features(void **state) {
   w->field[F_ITEMS] = absent_value();
   tide_policy_fallback(w->spec, &w->env, TIDE_C_late, &v);
   assert_int_equal(v.decision, APPROVE); /* missing: false, and its opposite true */
+  w->env.in_list = NULL;
+  w->field[F_ITEMS] = tide_num(4);
+  says(w, "{double_items} items, {many}, {card in blocked_cards}", "8 items, yes, unknown");
 }
 
 static void features_only(void **state) {
@@ -262,17 +276,6 @@ static void features_only(void **state) {
   tide_policy_fallback(w->spec, &w->env, TIDE_C_late, &v);
   assert_int_equal(v.by, TIDE_BY_NONE);
   assert_int_equal(v.cause, TIDE_C_late);
-}
-
-static void says(struct world *w, const char *text, const char *expected) {
-  struct tide_scope scope = {w->spec, EVERYTHING};
-  struct tide_error error;
-  struct tide_rule r = {.code = "V01", .say = text};
-  assert_int_equal(tide_say_parse(&scope, tide_span_of(text), 1, 1, &r.parts, &r.say_count, &error), TIDE_OK);
-  struct tide_buf out = TIDE_BUF_INIT;
-  tide_policy_say(w->spec, &r, &w->env, &out);
-  assert_string_equal(tide_buf_cstr(&out), expected);
-  tide_buf_release(&out);
 }
 
 static void saying(void **state) {
