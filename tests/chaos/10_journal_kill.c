@@ -26,9 +26,7 @@
 
 enum { KILLS = 220, CUTS = 400, SECTOR = 512 };
 
-static void nap(uint64_t us) {
-  nanosleep(&(struct timespec){(time_t)(us / 1000000), (long)(us % 1000000) * 1000}, NULL);
-}
+static void nap(uint64_t us) { nanosleep(&(struct timespec){(time_t)(us / 1000000), (long)(us % 1000000) * 1000}, NULL); }
 
 /* The child. Any failure that is not the parent's kill ends it with a code, which the parent takes as a failed test. */
 static _Noreturn void write_for_ever(const char *dir, int report, uint64_t seed) {
@@ -159,9 +157,7 @@ static void nothing_acknowledged_is_lost_by_kill(void **state) {
 }
 
 /* A disk that forgets. One file at a time is written: its bytes as of the last sync are kept aside. */
-static struct {
-  struct tide_buf durable; /* the file as it is sure to survive */
-} disk;
+static struct { struct tide_buf durable; /* the file as it is sure to survive */ } disk;
 
 static void disk_take(int writing) {
   struct stat stat;

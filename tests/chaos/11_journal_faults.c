@@ -116,7 +116,8 @@ static void torn_at_every_byte(void **state) {
       struct tide_journal *reader;
       struct tide_position first, last;
       struct stat stat_after;
-      assert_int_equal(tide_journal_file_open(&(struct tide_journal_file_options){.dir = dir, .read_only = true}, &reader, &error), TIDE_OK);
+      assert_int_equal(tide_journal_file_open(&(struct tide_journal_file_options){.dir = dir, .read_only = true}, &reader, &error),
+                       TIDE_OK);
       assert_null(test_journal_walk(reader, &first, &last, &error));
       assert_int_equal(last.seq, frames - 1);
       reader->ops->close(reader);
@@ -259,9 +260,7 @@ static bool fails(void) {
   errno = fault.mode == FAIL_ENOSPC ? ENOSPC : EIO;
   return now && fault.mode != SHORT_WRITE;
 }
-static int fault_open(const char *path, int flags, mode_t mode) {
-  return fails() ? -1 : tide_sys_real.open(path, flags, mode);
-}
+static int fault_open(const char *path, int flags, mode_t mode) { return fails() ? -1 : tide_sys_real.open(path, flags, mode); }
 static ssize_t fault_pwrite(int fd, const void *ptr, size_t len, off_t at) {
   bool now = fails(), torn = fault.calls == fault.at && len > 1;
   int was = errno;
@@ -279,21 +278,11 @@ static int fault_fdatasync(int fd) {
   fault.sync_failed |= now;
   return now ? -1 : fdatasync(fd);
 }
-static int fault_fsync(int fd) {
-  return fails() ? -1 : fsync(fd);
-}
-static int fault_ftruncate(int fd, off_t len) {
-  return fails() ? -1 : ftruncate(fd, len);
-}
-static int fault_rename(const char *from, const char *to) {
-  return fails() ? -1 : rename(from, to);
-}
-static int fault_unlink(const char *path) {
-  return fails() ? -1 : unlink(path);
-}
-static int fault_mkdir(const char *path, mode_t mode) {
-  return fails() ? -1 : mkdir(path, mode);
-}
+static int fault_fsync(int fd) { return fails() ? -1 : fsync(fd); }
+static int fault_ftruncate(int fd, off_t len) { return fails() ? -1 : ftruncate(fd, len); }
+static int fault_rename(const char *from, const char *to) { return fails() ? -1 : rename(from, to); }
+static int fault_unlink(const char *path) { return fails() ? -1 : unlink(path); }
+static int fault_mkdir(const char *path, mode_t mode) { return fails() ? -1 : mkdir(path, mode); }
 static const struct tide_sys fault_sys = {fault_open,      fault_pwrite, fault_fdatasync, fault_fsync,
                                           fault_ftruncate, fault_rename, fault_unlink,    fault_mkdir};
 

@@ -3,7 +3,8 @@
 
 #include "adapter/archive.h"
 
-const char *test_journal_walk(struct tide_journal *journal, struct tide_position *ret_first, struct tide_position *ret_last, struct tide_error *error) {
+const char *test_journal_walk(struct tide_journal *journal, struct tide_position *ret_first, struct tide_position *ret_last,
+                              struct tide_error *error) {
   struct tide_buf out = TIDE_BUF_INIT;
   struct tide_position at = {0, 0}, found;
   const char *wrong = NULL;

@@ -20,9 +20,7 @@ char *test_dir(const char *topic) {
   return dir_under(root && root[0] ? root : "/tmp", topic);
 }
 
-char *test_dir_fast(const char *topic) {
-  return access("/dev/shm", W_OK | X_OK) == 0 ? dir_under("/dev/shm", topic) : test_dir(topic);
-}
+char *test_dir_fast(const char *topic) { return access("/dev/shm", W_OK | X_OK) == 0 ? dir_under("/dev/shm", topic) : test_dir(topic); }
 
 static int remove_one(const char *path, const struct stat *stat, int type, struct FTW *ftw) {
   (void)stat, (void)type, (void)ftw;

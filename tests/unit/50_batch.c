@@ -76,21 +76,14 @@ static void any_datum(uint64_t *seed, const struct tide_field *field, struct tid
   }
   datum->kind = field->type == TIDE_F_TEXT ? TIDE_D_TEXT : TIDE_D_INT;
   switch (field->type) {
-  case TIDE_F_TEXT:
-    datum->text = any_text(seed);
-    break;
-  case TIDE_F_NUMBER:
-    datum->num = any_number(seed);
-    break;
-  case TIDE_F_BOOL:
-    datum->num = (int64_t)(test_random(seed) & 1);
-    break;
-  case TIDE_F_MONEY:
-    datum->num = any_amount(seed);
-    any_currency(seed, datum->currency, &datum->exponent);
-    break;
-  default:
-    datum->num = any_time(seed);
+    case TIDE_F_TEXT: datum->text = any_text(seed); break;
+    case TIDE_F_NUMBER: datum->num = any_number(seed); break;
+    case TIDE_F_BOOL: datum->num = (int64_t)(test_random(seed) & 1); break;
+    case TIDE_F_MONEY:
+      datum->num = any_amount(seed);
+      any_currency(seed, datum->currency, &datum->exponent);
+      break;
+    default: datum->num = any_time(seed);
   }
 }
 
@@ -202,8 +195,9 @@ static void records_come_back_as_they_were(void **state) {
     uint16_t parts = (uint16_t)(test_random(&seed) % 5), count = 0;
     struct tide_cursor_part part[5];
     for (unsigned i = 0; i < parts; i++) {
-      part[i] = (struct tide_cursor_part){(uint16_t)i, (uint16_t)test_random(&seed), 5, 5 + test_random(&seed) % 100, any_number(&seed),
-                                          INT64_MIN,   any_number(&seed),             test_random(&seed)};
+      part[i] = (struct tide_cursor_part){
+          (uint16_t)i,       (uint16_t)test_random(&seed), 5, 5 + test_random(&seed) % 100, any_number(&seed), INT64_MIN, any_number(&seed),
+          test_random(&seed)};
     }
     tide_batch_begin(&f->batch, &f->out, &some_header, part, parts);
     for (unsigned i = test_random(&seed) % 64; i > 0; i--) {
@@ -216,14 +210,15 @@ static void records_come_back_as_they_were(void **state) {
     struct tide_entry_reader reader;
     struct tide_raw_record raw;
     assert_int_equal(tide_entry_open(&reader, tide_buf_span(&f->out), f->part, &f->error), TIDE_OK);
-    assert_true(reader.header.engine_id == 7 && reader.header.fence_nonce == some_header.fence_nonce && reader.header.attempt_nonce == UINT64_MAX &&
-                reader.header.commit_ms == some_header.commit_ms && reader.header.generation == 3);
+    assert_true(reader.header.engine_id == 7 && reader.header.fence_nonce == some_header.fence_nonce &&
+                reader.header.attempt_nonce == UINT64_MAX && reader.header.commit_ms == some_header.commit_ms &&
+                reader.header.generation == 3);
     assert_int_equal(reader.header.cursor_count, parts);
     assert_int_equal(reader.header.record_count, count);
     for (unsigned i = 0; i < parts; i++) {
       const struct tide_cursor_part *a = &part[i], *b = &reader.part[i];
-      assert_true(a->source == b->source && a->partition == b->partition && a->from == b->from && a->next == b->next && a->seen == b->seen &&
-                  a->drained == b->drained && a->delay == b->delay && a->checksum == b->checksum);
+      assert_true(a->source == b->source && a->partition == b->partition && a->from == b->from && a->next == b->next &&
+                  a->seen == b->seen && a->drained == b->drained && a->delay == b->delay && a->checksum == b->checksum);
     }
     for (unsigned i = 0; i < count; i++) {
       assert_int_equal(tide_entry_next(&reader, &raw, &f->error), TIDE_OK);
@@ -247,7 +242,8 @@ static void the_bytes_are_those_of_the_drawing(void **state) {
   struct tide_entry_header header = {.engine_id = 0x01020304, .fence_nonce = 5, .attempt_nonce = 6, .commit_ms = 7, .generation = 8};
   struct tide_cursor_part part = {1, 2, 3, 4, -1, 6, 7, 8};
   struct tide_record *record = tide_alloc(sizeof *record);
-  *record = (struct tide_record){.type = TIDE_REC_EVENT, .flags = TIDE_REC_NOCOUNT, .source = 1, .partition = 2, .offset = 300, .time = {-1}, .key_id = 9};
+  *record = (struct tide_record){
+      .type = TIDE_REC_EVENT, .flags = TIDE_REC_NOCOUNT, .source = 1, .partition = 2, .offset = 300, .time = {-1}, .key_id = 9};
   record->field[0] = (struct tide_datum){.kind = TIDE_D_TEXT, .text = TIDE_SPAN("hi")};
   record->field[3] = (struct tide_datum){.kind = TIDE_D_INT, .num = 5000, .exponent = 2, .currency = "EUR"};
   tide_batch_begin(&f->batch, &f->out, &header, &part, 1);
@@ -255,13 +251,15 @@ static void the_bytes_are_those_of_the_drawing(void **state) {
   assert_int_equal(tide_batch_add_fence(&f->batch, &(struct tide_fence){1, 2, 3}), TIDE_OK);
   tide_batch_end(&f->batch);
   static const uint8_t want[] = {
-      'T', 'D', 'E', '1', 1, 0, 1, 0, 4, 3, 2, 1, 0, 0, 0, 0,                                           /* magic, versions, engine, flags */
-      5, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 1, 0, 2, 0,   /* nonces, commit, generation, counts */
-      1, 0, 2, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0,                           /* part: place, from, next */
-      255, 255, 255, 255, 255, 255, 255, 255, 6, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, /* seen, drained, delay, checksum */
-      1, 1, 29, 0, 0,                                                                                   /* event, nocount, length */
-      1, 2, 0xac, 2, 1, 9, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0,                                             /* common, presence */
-      1, 2, 'h', 'i', 0x82, 0x90, 0x4e, 2, 'E', 'U', 'R',                                               /* text, money */
+      'T', 'D', 'E',  '1', 1,    0,    1,    0,   4,   3,   2,   1, 0, 0, 0, 0, /* magic, versions, engine, flags */
+      5,   0,   0,    0,   0,    0,    0,    0,   6,   0,   0,   0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0,
+      8,   0,   0,    0,   1,    0,    2,    0, /* nonces, commit, generation, counts */
+      1,   0,   2,    0,   0,    0,    0,    0,   3,   0,   0,   0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, /* part: place, from, next */
+      255, 255, 255,  255, 255,  255,  255,  255, 6,   0,   0,   0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0,
+      8,   0,   0,    0,   0,    0,    0,    0,                                    /* seen, drained, delay, checksum */
+      1,   1,   29,   0,   0,                                                      /* event, nocount, length */
+      1,   2,   0xac, 2,   1,    9,    0,    0,   0,   9,   0,   0, 0, 0, 0, 0, 0, /* common, presence */
+      1,   2,   'h',  'i', 0x82, 0x90, 0x4e, 2,   'E', 'U', 'R',                   /* text, money */
   };
   size_t text_end = sizeof want;
   assert_true(f->out.len > text_end);
@@ -423,9 +421,9 @@ static void unknown_versions_stop(void **state) {
     char value;
     enum tide_err want;
   } cases[] = {
-      {0, 'X', TIDE_E_CORRUPT},  {4, 2, TIDE_E_VERSION},  {6, 2, TIDE_E_VERSION},        {12, 1, TIDE_E_VERSION},
-      {52, 1, TIDE_E_CORRUPT},   {56, 11, TIDE_E_CORRUPT}, {48 + 56, 7, TIDE_E_VERSION}, {48 + 56, 0, TIDE_E_VERSION},
-      {48 + 56, 16, TIDE_E_VERSION}, {48 + 56 + 1, 8, TIDE_E_VERSION}, {46, 7, TIDE_E_CORRUPT}, {46, 5, TIDE_E_CORRUPT},
+      {0, 'X', TIDE_E_CORRUPT},      {4, 2, TIDE_E_VERSION},           {6, 2, TIDE_E_VERSION},       {12, 1, TIDE_E_VERSION},
+      {52, 1, TIDE_E_CORRUPT},       {56, 11, TIDE_E_CORRUPT},         {48 + 56, 7, TIDE_E_VERSION}, {48 + 56, 0, TIDE_E_VERSION},
+      {48 + 56, 16, TIDE_E_VERSION}, {48 + 56 + 1, 8, TIDE_E_VERSION}, {46, 7, TIDE_E_CORRUPT},      {46, 5, TIDE_E_CORRUPT},
       {45, 5, TIDE_E_CORRUPT},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -467,7 +465,8 @@ static void another_spec_does_not_fit(void **state) {
         f->spec->field[i].secret = secret;
         enum tide_err err = tide_record_decode(f->spec, &raw, back, &f->error);
         bool same = secret == was.secret && (secret || type == was.type);
-        bool plain = !secret && !was.secret && type != TIDE_F_TEXT && type != TIDE_F_MONEY && was.type != TIDE_F_TEXT && was.type != TIDE_F_MONEY;
+        bool plain =
+            !secret && !was.secret && type != TIDE_F_TEXT && type != TIDE_F_MONEY && was.type != TIDE_F_TEXT && was.type != TIDE_F_MONEY;
         assert_true(same ? err == TIDE_OK : err == TIDE_E_CORRUPT || (plain && err == TIDE_OK));
         if (err) {
           assert_string_equal(f->error.field, was.name);
