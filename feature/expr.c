@@ -36,7 +36,9 @@ const char *tide_vstate_name(enum tide_vstate state) {
   return name[state];
 }
 
-static const struct { const char *name, *text; } causes[] = {
+static const struct {
+  const char *name, *text;
+} causes[] = {
 #define X(name, text) {#name, text},
     TIDE_CAUSES(X)
 #undef X
@@ -90,12 +92,24 @@ static enum tide_op mirrored(enum tide_op op) {
 static struct tide_value compare_saturated(enum tide_op op, double n, double b) {
   bool above = n + 1 > b, reaches = n + 1 >= b;
   switch (op) {
-    case TIDE_X_GT: if (above) return tide_bool(true); break;
-    case TIDE_X_GE: if (reaches) return tide_bool(true); break;
-    case TIDE_X_LT: if (reaches) return tide_bool(false); break;
-    case TIDE_X_LE: if (above) return tide_bool(false); break;
-    case TIDE_X_EQ: if (above) return tide_bool(false); break;
-    case TIDE_X_NE: if (above) return tide_bool(true); break;
+    case TIDE_X_GT:
+      if (above) return tide_bool(true);
+      break;
+    case TIDE_X_GE:
+      if (reaches) return tide_bool(true);
+      break;
+    case TIDE_X_LT:
+      if (reaches) return tide_bool(false);
+      break;
+    case TIDE_X_LE:
+      if (above) return tide_bool(false);
+      break;
+    case TIDE_X_EQ:
+      if (above) return tide_bool(false);
+      break;
+    case TIDE_X_NE:
+      if (above) return tide_bool(true);
+      break;
     default: break;
   }
   return unknown(TIDE_S_saturated, TIDE_C_saturated);

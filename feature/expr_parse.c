@@ -17,13 +17,17 @@
 
 enum token_kind { T_END, T_NUMBER, T_DURATION, T_STRING, T_NAME, T_PUNCT };
 
-struct token { enum token_kind kind; struct tide_span text; size_t at; };
+struct token {
+  enum token_kind kind;
+  struct tide_span text;
+  size_t at;
+};
 
 struct parser {
   const struct tide_scope *scope;
   struct tide_span text;
   int line, column;
-  size_t at;         /* behind the current token */
+  size_t at; /* behind the current token */
   struct token now;
   int depth;
   struct tide_error *error;
@@ -31,7 +35,11 @@ struct parser {
 };
 
 /* What a rule of the grammar gives: a node, or an undecided bare word. */
-struct term { struct tide_expr *node; bool bare; struct token token; };
+struct term {
+  struct tide_expr *node;
+  bool bare;
+  struct token token;
+};
 
 static struct term fail(struct parser *p, struct token where, const char *fmt, ...) TIDE_PRINTF(3, 4);
 static struct term parse_or(struct parser *p);
@@ -123,7 +131,8 @@ static struct token peek(const struct parser *p) {
 
 static struct tide_expr *node(struct parser *p, struct token where, enum tide_op op, enum tide_vtype type) {
   struct tide_expr *expr = tide_arena_alloc(&p->scope->spec->arena, sizeof *expr);
-  *expr = (struct tide_expr){.op = (uint8_t)op, .type = (uint8_t)type, .line = p->line, .column = p->column ? p->column + (int)where.at : 0};
+  *expr =
+      (struct tide_expr){.op = (uint8_t)op, .type = (uint8_t)type, .line = p->line, .column = p->column ? p->column + (int)where.at : 0};
   return expr;
 }
 
@@ -209,7 +218,8 @@ static struct tide_expr *resolve(struct parser *p, struct token token) {
   if ((allow & TIDE_ALLOW_FIELDS) && spec->f_amount != TIDE_NONE && tide_span_is(name, "requested"))
     return ref(p, token, TIDE_X_FIELD, TIDE_V_NUM, spec->f_amount);
   uint32_t field = allow & TIDE_ALLOW_FIELDS ? find_field(spec, name) : TIDE_NONE;
-  if ((allow & TIDE_ALLOW_DYN) && field != TIDE_NONE && field == spec->f_amount) return ref(p, token, TIDE_X_DYN, TIDE_V_NUM, TIDE_DYN_amount_now);
+  if ((allow & TIDE_ALLOW_DYN) && field != TIDE_NONE && field == spec->f_amount)
+    return ref(p, token, TIDE_X_DYN, TIDE_V_NUM, TIDE_DYN_amount_now);
   if (field != TIDE_NONE) return ref(p, token, TIDE_X_FIELD, field_vtype(&spec->field[field]), field);
   if (allow & TIDE_ALLOW_DYN)
     for (uint32_t d = 0; d < TIDE_DYN_COUNT; d++)
@@ -303,15 +313,19 @@ static struct term parse_time_call(struct parser *p, struct token name, enum tid
 }
 
 static struct term parse_call(struct parser *p, struct token name) {
-  static const struct { const char *name; enum tide_op op; unsigned least, most; } functions[] = {
-      {"log1p", TIDE_X_LOG1P, 1, 1}, {"abs", TIDE_X_ABS, 1, 1}, {"min", TIDE_X_MIN, 2, 16}, {"max", TIDE_X_MAX, 2, 16},
-      {"if", TIDE_X_IF, 3, 3}, {"hour", TIDE_X_HOUR, 2, 2}, {"weekday", TIDE_X_WEEKDAY, 2, 2}};
+  static const struct {
+    const char *name;
+    enum tide_op op;
+    unsigned least, most;
+  } functions[] = {{"log1p", TIDE_X_LOG1P, 1, 1}, {"abs", TIDE_X_ABS, 1, 1},   {"min", TIDE_X_MIN, 2, 16},       {"max", TIDE_X_MAX, 2, 16},
+                   {"if", TIDE_X_IF, 3, 3},       {"hour", TIDE_X_HOUR, 2, 2}, {"weekday", TIDE_X_WEEKDAY, 2, 2}};
   static const char *const names[] = {"log1p", "abs", "min", "max", "if", "hour", "weekday"};
   size_t f = 0, count = sizeof functions / sizeof *functions;
   while (f < count && !tide_span_is(name.text, functions[f].name)) f++;
   if (f == count) {
     const char *best = tide_nearest(name.text, names, count);
-    return fail(p, name, "there is no function \"%.*s\"; %s%s%s", TIDE_SPAN_FMT(name.text), best ? "did you mean \"" : "", best ? best : "there are log1p abs min max if hour weekday", best ? "\"?" : "");
+    return fail(p, name, "there is no function \"%.*s\"; %s%s%s", TIDE_SPAN_FMT(name.text), best ? "did you mean \"" : "",
+                best ? best : "there are log1p abs min max if hour weekday", best ? "\"?" : "");
   }
   next(p); /* ( */
   enum tide_op op = functions[f].op;
@@ -319,7 +333,8 @@ static struct term parse_call(struct parser *p, struct token name) {
   struct term arg[16];
   unsigned n = 0;
   do {
-    if (n == functions[f].most) return fail(p, p->now, "%s takes %u argument%s", functions[f].name, functions[f].most, functions[f].most == 1 ? "" : "s at most");
+    if (n == functions[f].most)
+      return fail(p, p->now, "%s takes %u argument%s", functions[f].name, functions[f].most, functions[f].most == 1 ? "" : "s at most");
     arg[n++] = parse_or(p);
   } while (take_punct(p, ","));
   if (p->err) return (struct term){0};
@@ -331,7 +346,8 @@ static struct term parse_call(struct parser *p, struct token name) {
     struct tide_expr *yes = settle(p, arg[1], beside);
     struct tide_expr *no = settle(p, arg[2], yes);
     if (p->err) return (struct term){0};
-    if (yes->type != no->type) return fail(p, name, "both results of if must be of one type, these are %s and %s", type_name(yes->type), type_name(no->type));
+    if (yes->type != no->type)
+      return fail(p, name, "both results of if must be of one type, these are %s and %s", type_name(yes->type), type_name(no->type));
     struct tide_expr *expr = node(p, name, op, (enum tide_vtype)yes->type);
     expr->a = condition;
     expr->b = yes;
@@ -362,7 +378,8 @@ static struct term parse_name(struct parser *p) {
     if (second.kind != T_NAME) return fail(p, second, "a feature is written entity.name_window");
     next(p);
     struct tide_span full = {name.text.ptr, (size_t)(second.text.ptr + second.text.len - name.text.ptr)};
-    if (!(p->scope->allow & TIDE_ALLOW_FEATURES)) return fail(p, name, "features cannot be read here (\"%.*s\"): only fields of the message", TIDE_SPAN_FMT(full));
+    if (!(p->scope->allow & TIDE_ALLOW_FEATURES))
+      return fail(p, name, "features cannot be read here (\"%.*s\"): only fields of the message", TIDE_SPAN_FMT(full));
     for (uint32_t s = 0; s < p->scope->spec->slot_count; s++)
       if (tide_span_is(full, p->scope->spec->slot[s].name))
         return done(ref(p, name, TIDE_X_FEATURE, (enum tide_vtype)p->scope->spec->slot[s].type, s), name);
@@ -413,8 +430,8 @@ static struct term parse_unary(struct parser *p) {
 }
 
 /* A chain of binary operators, left to right. Each link deepens the tree by one, so links count against the depth. */
-static struct term parse_chain(struct parser *p, struct term (*operand)(struct parser *), const char *first, enum tide_op first_op, const char *second,
-                               enum tide_op second_op) {
+static struct term parse_chain(struct parser *p, struct term (*operand)(struct parser *), const char *first, enum tide_op first_op,
+                               const char *second, enum tide_op second_op) {
   struct term left = operand(p);
   int links = 0;
   for (;;) {
@@ -443,7 +460,7 @@ static struct term parse_sum(struct parser *p) { return parse_chain(p, parse_pro
 static struct term negate(struct parser *p, struct tide_expr *expr, bool negated, struct token token) {
   if (p->err || !negated) return done(expr, token);
   struct tide_expr *not = node(p, token, TIDE_X_NOT, TIDE_V_BOOL);
-  not->a = expr;
+  not ->a = expr;
   return done(not, token);
 }
 
@@ -493,13 +510,15 @@ static struct term parse_in_list(struct parser *p, struct term left, bool negate
   struct token token = p->now;
   uint32_t list = token.kind == T_NAME ? find_list(spec, token.text) : TIDE_NONE;
   if (!(p->scope->allow & TIDE_ALLOW_LISTS)) return fail(p, token, "lists can be used in rules only; a set is written in (a, b)");
-  if (list == TIDE_NONE) return token.kind == T_NAME ? unknown_name(p, token, token.text) : fail(p, token, "a list name or a set (a, b) must follow \"in\"");
+  if (list == TIDE_NONE)
+    return token.kind == T_NAME ? unknown_name(p, token, token.text) : fail(p, token, "a list name or a set (a, b) must follow \"in\"");
   next(p);
   uint32_t entity = TIDE_NONE;
   for (uint32_t e = 0; e < spec->entity_count; e++)
     if (tide_span_is(left.token.text, spec->entity[e].name)) entity = e;
   struct tide_expr *operand = left.node;
-  if (entity != TIDE_NONE && (left.bare || (operand && operand->op == TIDE_X_FIELD))) operand = ref(p, left.token, TIDE_X_ENTITY, TIDE_V_TEXT, entity);
+  if (entity != TIDE_NONE && (left.bare || (operand && operand->op == TIDE_X_FIELD)))
+    operand = ref(p, left.token, TIDE_X_ENTITY, TIDE_V_TEXT, entity);
   else if (left.bare) return unknown_name(p, left.token, left.token.text);
   if (operand->op != TIDE_X_ENTITY && !(operand->op == TIDE_X_FIELD && operand->type == TIDE_V_TEXT))
     return fail(p, left.token, "only a text field or an entity can be on a list");
@@ -509,8 +528,8 @@ static struct term parse_in_list(struct parser *p, struct term left, bool negate
     held->is_entity = is_entity;
     held->ref = operand->ref;
   } else if (held->is_entity != is_entity || held->ref != operand->ref) {
-    return fail(p, left.token, "list %s already holds %s \"%s\": one list, one kind of value", held->name, held->is_entity ? "keys of" : "values of",
-                held->is_entity ? spec->entity[held->ref].name : spec->field[held->ref].name);
+    return fail(p, left.token, "list %s already holds %s \"%s\": one list, one kind of value", held->name,
+                held->is_entity ? "keys of" : "values of", held->is_entity ? spec->entity[held->ref].name : spec->field[held->ref].name);
   }
   struct tide_expr *expr = ref(p, left.token, TIDE_X_IN_LIST, TIDE_V_BOOL, list);
   expr->a = operand;
@@ -534,7 +553,10 @@ static struct term parse_is(struct parser *p, struct term left) {
 static struct term parse_comparison(struct parser *p) {
   struct term left = parse_sum(p);
   if (p->err) return left;
-  static const struct { const char *punct; enum tide_op op; } ops[] = {{"=", TIDE_X_EQ}, {"!=", TIDE_X_NE}, {"<=", TIDE_X_LE}, {">=", TIDE_X_GE}, {"<", TIDE_X_LT}, {">", TIDE_X_GT}};
+  static const struct {
+    const char *punct;
+    enum tide_op op;
+  } ops[] = {{"=", TIDE_X_EQ}, {"!=", TIDE_X_NE}, {"<=", TIDE_X_LE}, {">=", TIDE_X_GE}, {"<", TIDE_X_LT}, {">", TIDE_X_GT}};
   if (at_punct(p, "==")) return fail(p, p->now, "equality is written with one \"=\"");
   for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
     struct token token = p->now;
@@ -548,7 +570,8 @@ static struct term parse_comparison(struct parser *p) {
     if (a->type != b->type)
       return fail(p, token, "%s is compared with %s%s", type_name(a->type), type_name(b->type),
                   a->type == TIDE_V_TEXT || b->type == TIDE_V_TEXT ? ": declare the field \"as: int\" if it is a number" : "");
-    if (a->type != TIDE_V_NUM && ops[i].op != TIDE_X_EQ && ops[i].op != TIDE_X_NE) return fail(p, token, "%s has no order: use = or !=", type_name(a->type));
+    if (a->type != TIDE_V_NUM && ops[i].op != TIDE_X_EQ && ops[i].op != TIDE_X_NE)
+      return fail(p, token, "%s has no order: use = or !=", type_name(a->type));
     struct tide_expr *expr = node(p, left.token, ops[i].op, TIDE_V_BOOL);
     expr->a = a;
     expr->b = b;
@@ -604,16 +627,18 @@ enum tide_err tide_expr_parse(const struct tide_scope *scope, struct tide_span t
   if (text.len > TEXT_MAX) return tide_fail_at(error, TIDE_E_CONFIG, line, column, "", "an expression has at most %d characters", TEXT_MAX);
   next(&p);
   struct term term = parse_or(&p);
-  if (!p.err && p.now.kind != T_END) fail(&p, p.now, "\"%.*s\" cannot stand here: the expression was complete before it", TIDE_SPAN_FMT(p.now.text));
+  if (!p.err && p.now.kind != T_END)
+    fail(&p, p.now, "\"%.*s\" cannot stand here: the expression was complete before it", TIDE_SPAN_FMT(p.now.text));
   struct tide_expr *expr = p.err ? NULL : settle(&p, term, NULL);
-  if (!p.err && type != TIDE_V_NULL && expr->type != type) fail(&p, term.token, "%s is wanted here, this is %s", type_name(type), type_name(expr->type));
+  if (!p.err && type != TIDE_V_NULL && expr->type != type)
+    fail(&p, term.token, "%s is wanted here, this is %s", type_name(type), type_name(expr->type));
   if (p.err) return p.err;
   *ret = expr;
   return TIDE_OK;
 }
 
-enum tide_err tide_say_parse(const struct tide_scope *scope, struct tide_span text, int line, int column, const struct tide_say **ret, uint32_t *ret_count,
-                             struct tide_error *error) {
+enum tide_err tide_say_parse(const struct tide_scope *scope, struct tide_span text, int line, int column, const struct tide_say **ret,
+                             uint32_t *ret_count, struct tide_error *error) {
   struct tide_say part[64];
   uint32_t count = 0;
   struct tide_buf literal = TIDE_BUF_INIT;
@@ -623,12 +648,14 @@ enum tide_err tide_say_parse(const struct tide_scope *scope, struct tide_span te
     char c = end ? 0 : text.ptr[i];
     bool twice = !end && (c == '{' || c == '}') && i + 1 < text.len && text.ptr[i + 1] == c;
     if (!end && !(c == '{' && !twice)) {
-      if (c == '}' && !twice) err = tide_fail_at(error, TIDE_E_CONFIG, line, column ? column + (int)i : 0, "", "\"}\" without \"{\": write \"}}\" for a brace");
+      if (c == '}' && !twice)
+        err = tide_fail_at(error, TIDE_E_CONFIG, line, column ? column + (int)i : 0, "", "\"}\" without \"{\": write \"}}\" for a brace");
       tide_buf_char(&literal, c);
       i += twice;
       continue;
     }
-    if (count + 2 > sizeof part / sizeof *part) err = tide_fail_at(error, TIDE_E_CONFIG, line, column, "", "a reason text holds at most 31 values");
+    if (count + 2 > sizeof part / sizeof *part)
+      err = tide_fail_at(error, TIDE_E_CONFIG, line, column, "", "a reason text holds at most 31 values");
     if (!err && literal.len) part[count++] = (struct tide_say){.literal = tide_arena_strdup(&scope->spec->arena, tide_buf_span(&literal))};
     tide_buf_clear(&literal);
     if (end || err) break;
@@ -639,7 +666,8 @@ enum tide_err tide_say_parse(const struct tide_scope *scope, struct tide_span te
       break;
     }
     const struct tide_expr *value;
-    err = tide_expr_parse(scope, (struct tide_span){text.ptr + i + 1, close - i - 1}, line, column ? column + (int)i + 1 : 0, TIDE_V_NULL, &value, error);
+    err = tide_expr_parse(scope, (struct tide_span){text.ptr + i + 1, close - i - 1}, line, column ? column + (int)i + 1 : 0, TIDE_V_NULL,
+                          &value, error);
     if (!err) part[count++] = (struct tide_say){.value = value};
     i = close;
   }

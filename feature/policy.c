@@ -16,7 +16,8 @@ static bool blame(const struct tide_spec *spec, const struct tide_expr *expr, co
     value = &env->derived[expr->ref];
   } else if (expr->op == TIDE_X_FEATURE) {
     value = &env->slot[expr->ref];
-    if (!value->unknown && value->state == TIDE_S_saturated) { /* undecided only where the bound cannot tell: the rule being unknown says so */
+    if (!value->unknown &&
+        value->state == TIDE_S_saturated) { /* undecided only where the bound cannot tell: the rule being unknown says so */
       verdict->cause = TIDE_C_saturated;
       verdict->cause_slot = expr->ref;
       return true;
