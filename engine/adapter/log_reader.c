@@ -1,9 +1,13 @@
-/* Sequential and random reads over segments (log_reader.h). */
+/* Sequential and random reads over segments (log_reader.h).
+ *
+ * A position is found by binary search over the segments' `prev` and a walk through one of them; reading on is one step of that walk.
+ * The list of segments only changes when the owner loads it anew, and then the walk is void and the position is searched again. */
 #include "adapter/log_reader.h"
 
 #include <inttypes.h>
 
-/* A reader without the lock sees segments being trimmed under it and loads the list anew; more often than this in one read is an error. */
+/* A reader without the lock sees segments being trimmed under it and loads the list anew; more often than this in one read is an
+ * error. */
 enum { RELOADS_MAX = 100 };
 
 void tide_log_reader_add(struct tide_log_reader *reader, const struct tide_segment_header *header) {

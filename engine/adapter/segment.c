@@ -1,4 +1,7 @@
-/* Headers, frames and the walk over them (layout: segment.h). */
+/* Headers, frames, the walk over them, and what a broken frame means (layout: segment.h).
+ *
+ * The walk reads through a window that holds any frame, so a frame is looked at once and copied once. It never moves past something
+ * it has not verified, and it forgets what it read ahead whenever that did not verify: a writer may be completing those bytes. */
 #include "adapter/segment.h"
 
 #include <inttypes.h>

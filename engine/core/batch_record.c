@@ -1,4 +1,7 @@
-/* The predicates that encoder and decoder share (batch_record.h). */
+/* The predicates that encoder and decoder share (batch_record.h).
+ *
+ * They run once per field on both hot paths, so the common case (plain ASCII, a number in range) is a few compares. Each answers with
+ * what is wrong, or NULL; what that means, a bug or a damaged entry, is the caller's business. */
 #include "core/batch_record.h"
 
 #include "base/clock.h"

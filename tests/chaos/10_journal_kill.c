@@ -1,8 +1,8 @@
 /* kill -9 and power loss against the file journal.
  *
  * A child appends, syncs, rotates, opens epochs and trims, and reports each durable position through a pipe; the parent kills it at a
- * random moment, mostly while it is inside a system call, and looks: everything reported is there, nothing torn is seen, the sequence is dense.
- * Meanwhile the parent reads the same journal without a lock, as audit and inspect do.
+ * random moment, mostly while it is inside a system call, and looks: everything reported is there, nothing torn is seen, the sequence
+ * is dense. Meanwhile the parent reads the same journal without a lock, as audit and inspect do.
  *
  * A killed process loses nothing that it wrote; a power cut does. So the second half writes through a disk of its own that forgets,
  * at the cut, any subset of the sectors that no fdatasync covered, whatever their order. */

@@ -1,4 +1,5 @@
-/* Damage and refusals: every byte of the tail torn or flipped, every system call failing, a full disk, a directory that may not be written.
+/* Damage and refusals: every byte of the tail torn or flipped, every system call failing, a full disk, a directory that may not be
+ * written.
  *
  * The answers are always the same three: what was acknowledged is there, what is shown is whole, and what cannot be done is said. */
 #include <errno.h>

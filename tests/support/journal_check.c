@@ -1,4 +1,5 @@
-/* See journal_check.h. */
+/* See journal_check.h. Failures are told as text and not asserted here, because some callers are in the middle of something that has
+ * to be undone first. */
 #include "journal_check.h"
 
 #include "adapter/archive.h"
