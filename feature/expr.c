@@ -1,7 +1,8 @@
-/* Evaluating expressions, three-valued (expr.h has the grammar, LANGUAGE.md the tables).
+/* Evaluating expressions, three-valued (expr.h has the grammar, LANGUAGE.md the tables of truth).
  *
- * Plain recursion over an immutable tree; no allocation, no string. A null carries why it is null; `unknown` marks what should be there and must not
- * be trusted, and wins over what is legitimately missing. */
+ * Plain recursion over an immutable tree whose depth the parser bounds; no allocation, no string, no clock. A value travels in two registers.
+ * Invariant: a null says why it is null (state, cause), and `unknown` on it says whether that was legitimate. Unknown wins over missing,
+ * left wins over right, so the cause that comes out is the cause of the first operand that could not be trusted. */
 #include "feature/expr.h"
 
 #include <math.h>
@@ -36,7 +37,9 @@ const char *tide_vstate_name(enum tide_vstate state) {
   return name[state];
 }
 
-static const struct { const char *name, *text; } causes[] = {
+static const struct {
+  const char *name, *text;
+} causes[] = {
 #define X(name, text) {#name, text},
     TIDE_CAUSES(X)
 #undef X
@@ -52,15 +55,37 @@ const char *tide_cause_text(enum tide_cause cause) {
   return causes[cause].text;
 }
 
-static struct tide_value unknown(enum tide_vstate state, enum tide_cause cause) {
-  struct tide_value value = tide_null(state, cause);
+static inline bool missing(struct tide_value value) { return value.type == TIDE_V_NULL; }
+static inline bool usable(struct tide_value value) { return value.type != TIDE_V_NULL && !value.unknown; }
+static inline bool is(struct tide_value value, bool yes) { return value.type == TIDE_V_BOOL && !value.unknown && value.yes == yes; }
+
+/* A count that stopped at its cap and stands for any number above it. Arithmetic never gives one: it marks its result unknown. */
+static inline bool saturated(struct tide_value value) { return value.state == TIDE_S_saturated && usable(value); }
+
+static struct tide_value undecided(void) {
+  struct tide_value value = tide_null(TIDE_S_saturated, TIDE_C_saturated);
   value.unknown = true;
   return value;
 }
 
-static bool missing(struct tide_value value) { return value.type == TIDE_V_NULL; }
-static bool usable(struct tide_value value) { return value.type != TIDE_V_NULL && !value.unknown; }
-static bool is(struct tide_value value, bool yes) { return value.type == TIDE_V_BOOL && !value.unknown && value.yes == yes; }
+/* The leaves that conditions are made of are read in place; everything else is a call. */
+static inline struct tide_value load(const struct tide_expr *expr, const struct tide_env *env) {
+  switch ((enum tide_op)expr->op) {
+    case TIDE_X_NUM: return tide_num(expr->num);
+    case TIDE_X_TEXT: return (struct tide_value){.type = TIDE_V_TEXT, .code = expr->code};
+    case TIDE_X_FIELD: return env->field[expr->ref];
+    case TIDE_X_DYN: return env->dyn[expr->ref];
+    case TIDE_X_FEATURE: return env->slot[expr->ref];
+    default: return tide_expr_eval(expr, env);
+  }
+}
+
+/* A condition as part of a larger one. In a rule a bool that is legitimately not there is false, as its comparison with true would be
+ * (ruling 30): `not cnp` and `not (cnp = true)` must not differ. */
+static inline struct tide_value condition(const struct tide_expr *expr, const struct tide_env *env) {
+  struct tide_value value = load(expr, env);
+  return env->rule && missing(value) && !value.unknown ? tide_bool(false) : value;
+}
 
 /* Which of two operands explains why there is no result: unknown before missing, left before right. */
 static struct tide_value why(struct tide_value a, struct tide_value b) {
@@ -70,10 +95,38 @@ static struct tide_value why(struct tide_value a, struct tide_value b) {
   return value;
 }
 
-/* A comparison that cannot be made: false in rules when the operand is legitimately not there, else null with its reason. */
+/* ---- comparisons ---- */
+
+/* A comparison that cannot be made: false in a rule when an operand is legitimately not there, else null with its reason. */
 static struct tide_value no_comparison(struct tide_value a, struct tide_value b, bool rule) {
   struct tide_value value = why(a, b);
   return rule && !value.unknown ? tide_bool(false) : value;
+}
+
+static inline bool compare_num(enum tide_op op, double a, double b) {
+  switch (op) {
+    case TIDE_X_EQ: return a == b;
+    case TIDE_X_NE: return a != b;
+    case TIDE_X_LT: return a < b;
+    case TIDE_X_LE: return a <= b;
+    case TIDE_X_GT: return a > b;
+    case TIDE_X_GE: return a >= b;
+    default: tide_panic(__FILE__, __LINE__, __func__, "a comparison");
+  }
+}
+
+/* "More than n" compared with b (ruling 31): counts are whole, so it is n + 1 at least. */
+static struct tide_value compare_above(enum tide_op op, double n, double b) {
+  bool above = n + 1 > b, reaches = n + 1 >= b;
+  switch (op) {
+    case TIDE_X_GT: return above ? tide_bool(true) : undecided();
+    case TIDE_X_GE: return reaches ? tide_bool(true) : undecided();
+    case TIDE_X_LT: return reaches ? tide_bool(false) : undecided();
+    case TIDE_X_LE: return above ? tide_bool(false) : undecided();
+    case TIDE_X_EQ: return above ? tide_bool(false) : undecided();
+    case TIDE_X_NE: return above ? tide_bool(true) : undecided();
+    default: tide_panic(__FILE__, __LINE__, __func__, "a comparison");
+  }
 }
 
 static enum tide_op mirrored(enum tide_op op) {
@@ -86,66 +139,51 @@ static enum tide_op mirrored(enum tide_op op) {
   }
 }
 
-/* A saturated count N stands for N + 1 or more (ruling 31). */
-static struct tide_value compare_saturated(enum tide_op op, double n, double b) {
-  bool above = n + 1 > b, reaches = n + 1 >= b;
-  switch (op) {
-    case TIDE_X_GT: if (above) return tide_bool(true); break;
-    case TIDE_X_GE: if (reaches) return tide_bool(true); break;
-    case TIDE_X_LT: if (reaches) return tide_bool(false); break;
-    case TIDE_X_LE: if (above) return tide_bool(false); break;
-    case TIDE_X_EQ: if (above) return tide_bool(false); break;
-    case TIDE_X_NE: if (above) return tide_bool(true); break;
-    default: break;
-  }
-  return unknown(TIDE_S_saturated, TIDE_C_saturated);
-}
-
-static bool saturated(const struct tide_expr *expr, struct tide_value value) {
-  return expr->op == TIDE_X_FEATURE && value.state == TIDE_S_saturated && usable(value);
-}
-
-static bool compare_num(enum tide_op op, double a, double b) {
-  switch (op) {
-    case TIDE_X_EQ: return a == b;
-    case TIDE_X_NE: return a != b;
-    case TIDE_X_LT: return a < b;
-    case TIDE_X_LE: return a <= b;
-    case TIDE_X_GT: return a > b;
-    case TIDE_X_GE: return a >= b;
-    default: TIDE_NEVER("comparison"); return false;
-  }
-}
-
 static struct tide_value compare(const struct tide_expr *expr, const struct tide_env *env) {
-  struct tide_value a = tide_expr_eval(expr->a, env), b = tide_expr_eval(expr->b, env);
-  if (!usable(a) || !usable(b)) return no_comparison(a, b, env->rule);
+  struct tide_value a = load(expr->a, env), b = load(expr->b, env);
   enum tide_op op = (enum tide_op)expr->op;
+  if (TIDE_UNLIKELY(!usable(a) || !usable(b))) return no_comparison(a, b, env->rule);
   if (a.type == TIDE_V_NUM) {
-    bool left = saturated(expr->a, a), right = saturated(expr->b, b);
-    if (left && right) return unknown(TIDE_S_saturated, TIDE_C_saturated);
-    if (left) return compare_saturated(op, a.num, b.num);
-    if (right) return compare_saturated(mirrored(op), b.num, a.num);
-    return tide_bool(compare_num(op, a.num, b.num));
+    if (TIDE_LIKELY(!saturated(a) && !saturated(b))) return tide_bool(compare_num(op, a.num, b.num));
+    if (saturated(a) && saturated(b)) return undecided();
+    return saturated(a) ? compare_above(op, a.num, b.num) : compare_above(mirrored(op), b.num, a.num);
   }
   bool equal = a.type == TIDE_V_TEXT ? a.code == b.code : a.yes == b.yes;
-  return tide_bool(op == TIDE_X_EQ ? equal : !equal);
+  return tide_bool((op == TIDE_X_EQ) == equal);
+}
+
+/* Sets are sorted by the parser; short ones are quicker to walk. */
+#define WALK_MAX 16
+
+static bool has_code(const union tide_literal *set, uint32_t count, uint64_t code) {
+  while (count > WALK_MAX) {
+    uint32_t half = count / 2;
+    if (set[half].code <= code) set += half, count -= half;
+    else count = half;
+  }
+  for (uint32_t i = 0; i < count; i++)
+    if (set[i].code == code) return true;
+  return false;
+}
+
+static bool has_num(const union tide_literal *set, uint32_t count, double num) {
+  while (count > WALK_MAX) {
+    uint32_t half = count / 2;
+    if (set[half].num <= num) set += half, count -= half;
+    else count = half;
+  }
+  for (uint32_t i = 0; i < count; i++)
+    if (set[i].num == num) return true;
+  return false;
 }
 
 static struct tide_value in_set(const struct tide_expr *expr, const struct tide_env *env) {
-  struct tide_value a = tide_expr_eval(expr->a, env);
-  if (!usable(a)) return no_comparison(a, a, env->rule);
-  bool maybe = false;
-  for (uint16_t i = 0; i < expr->set_count; i++) {
-    if (a.type == TIDE_V_TEXT) {
-      if (expr->set[i].code == a.code) return tide_bool(true);
-    } else if (saturated(expr->a, a)) {
-      maybe = maybe || expr->set[i].num > a.num;
-    } else if (expr->set[i].num == a.num) {
-      return tide_bool(true);
-    }
-  }
-  return maybe ? unknown(TIDE_S_saturated, TIDE_C_saturated) : tide_bool(false);
+  struct tide_value a = load(expr->a, env);
+  if (TIDE_UNLIKELY(!usable(a))) return no_comparison(a, a, env->rule);
+  if (a.type == TIDE_V_TEXT) return tide_bool(has_code(expr->set, expr->set_count, a.code));
+  TIDE_CHECK(a.type == TIDE_V_NUM);
+  if (TIDE_LIKELY(!saturated(a))) return tide_bool(has_num(expr->set, expr->set_count, a.num));
+  return compare_above(TIDE_X_EQ, a.num, expr->set[expr->set_count - 1].num); /* unequal to the largest is unequal to all */
 }
 
 static struct tide_value in_list(const struct tide_expr *expr, const struct tide_env *env) {
@@ -155,67 +193,80 @@ static struct tide_value in_list(const struct tide_expr *expr, const struct tide
   return env->rule ? tide_bool(false) : tide_null(TIDE_S_absent, TIDE_C_absent);
 }
 
+/* ---- and, or, not, if ---- */
+
+/* `and` is decided by a false, `or` by a true, whatever the other side is (Kleene). */
 static struct tide_value both(const struct tide_expr *expr, const struct tide_env *env, bool decisive) {
-  struct tide_value a = tide_expr_eval(expr->a, env);
+  struct tide_value a = condition(expr->a, env);
   if (is(a, decisive)) return tide_bool(decisive);
-  struct tide_value b = tide_expr_eval(expr->b, env);
+  struct tide_value b = condition(expr->b, env);
   if (is(b, decisive)) return tide_bool(decisive);
-  if (usable(a) && usable(b)) return tide_bool(!decisive);
-  return why(a, b);
+  return usable(a) && usable(b) ? tide_bool(!decisive) : why(a, b);
 }
 
-/* Arithmetic passes on what it was made of: a saturated or marked part marks the whole. */
-static struct tide_value number(double num, struct tide_value a, struct tide_value b) {
-  if (!isfinite(num)) return tide_null(TIDE_S_empty, TIDE_C_empty);
-  struct tide_value value = tide_num(num);
-  struct tide_value from = a.unknown ? a : b.unknown ? b : a.state != TIDE_S_fresh ? a : b;
-  value.state = from.state;
-  value.cause = from.cause;
-  value.unknown = a.unknown || b.unknown;
-  if (a.state == TIDE_S_saturated || b.state == TIDE_S_saturated) {
-    if (!value.unknown) value.state = TIDE_S_saturated, value.cause = TIDE_C_saturated;
+static struct tide_value negation(const struct tide_expr *expr, const struct tide_env *env) {
+  struct tide_value a = condition(expr->a, env);
+  return usable(a) ? tide_bool(!a.yes) : why(a, a);
+}
+
+static struct tide_value choose(const struct tide_expr *expr, const struct tide_env *env) {
+  struct tide_value a = condition(expr->a, env);
+  return usable(a) ? load(a.yes ? expr->b : expr->c, env) : why(a, a);
+}
+
+/* ---- arithmetic ---- */
+
+/* A bound is no number to calculate with: what is made of it is unknown (ruling 31). */
+static inline struct tide_value operand(const struct tide_expr *expr, const struct tide_env *env) {
+  struct tide_value value = load(expr, env);
+  if (TIDE_UNLIKELY(saturated(value))) {
     value.unknown = true;
+    value.cause = TIDE_C_saturated;
   }
   return value;
 }
 
+/* The result of calculating with a and b. It carries the state of what it was made of; where there is no finite number it is empty,
+ * unless one of its parts was not to be trusted anyway. */
+static struct tide_value result(double num, struct tide_value a, struct tide_value b) {
+  if (!isfinite(num)) return a.unknown || b.unknown ? why(a, b) : tide_null(TIDE_S_empty, TIDE_C_empty);
+  struct tide_value from = a.unknown ? a : b.unknown ? b : a.state != TIDE_S_fresh ? a : b;
+  from.type = TIDE_V_NUM;
+  from.num = num;
+  return from;
+}
+
 static struct tide_value arithmetic(const struct tide_expr *expr, const struct tide_env *env) {
-  struct tide_value a = tide_expr_eval(expr->a, env), b = expr->b ? tide_expr_eval(expr->b, env) : tide_num(0);
+  struct tide_value a = operand(expr->a, env), b = expr->b ? operand(expr->b, env) : a;
   if (missing(a) || missing(b)) return why(a, b);
   switch ((enum tide_op)expr->op) {
-    case TIDE_X_ADD: return number(a.num + b.num, a, b);
-    case TIDE_X_SUB: return number(a.num - b.num, a, b);
-    case TIDE_X_MUL: return number(a.num * b.num, a, b);
-    case TIDE_X_DIV:
-      if (b.num == 0) return a.unknown || b.unknown ? why(a, b) : tide_null(TIDE_S_empty, TIDE_C_empty);
-      return number(a.num / b.num, a, b);
-    case TIDE_X_NEG: return number(-a.num, a, a);
-    case TIDE_X_ABS: return number(fabs(a.num), a, a);
-    case TIDE_X_LOG1P: return a.num <= -1 ? tide_null(TIDE_S_empty, TIDE_C_empty) : number(round(log1p(a.num) * 1e9) / 1e9, a, a);
-    case TIDE_X_MIN: return number(b.num < a.num ? b.num : a.num, a, b);
-    case TIDE_X_MAX: return number(b.num > a.num ? b.num : a.num, a, b);
-    default: TIDE_NEVER("arithmetic"); return a;
+    case TIDE_X_ADD: return result(a.num + b.num, a, b);
+    case TIDE_X_SUB: return result(a.num - b.num, a, b);
+    case TIDE_X_MUL: return result(a.num * b.num, a, b);
+    case TIDE_X_DIV: return result(b.num == 0 ? (double)NAN : a.num / b.num, a, b);
+    case TIDE_X_MIN: return result(b.num < a.num ? b.num : a.num, a, b);
+    case TIDE_X_MAX: return result(b.num > a.num ? b.num : a.num, a, b);
+    case TIDE_X_NEG: return result(-a.num, a, a);
+    case TIDE_X_ABS: return result(fabs(a.num), a, a);
+    case TIDE_X_LOG1P: return result(a.num <= -1 ? (double)NAN : round(log1p(a.num) * 1e9) / 1e9, a, a); /* ruling 5 */
+    default: tide_panic(__FILE__, __LINE__, __func__, "arithmetic");
   }
 }
 
-static struct tide_value choose(const struct tide_expr *expr, const struct tide_env *env) {
-  struct tide_value condition = tide_expr_eval(expr->a, env);
-  if (!usable(condition)) return why(condition, condition);
-  return tide_expr_eval(condition.yes ? expr->b : expr->c, env);
-}
+/* ---- the tree ---- */
 
 struct tide_value tide_expr_eval(const struct tide_expr *expr, const struct tide_env *env) {
   switch ((enum tide_op)expr->op) {
-    case TIDE_X_NUM: return tide_num(expr->num);
-    case TIDE_X_TEXT: return tide_text(expr->code);
+    case TIDE_X_NUM:
+    case TIDE_X_TEXT:
+    case TIDE_X_FIELD:
+    case TIDE_X_DYN:
+    case TIDE_X_FEATURE: return load(expr, env);
     case TIDE_X_TRUE: return tide_bool(true);
     case TIDE_X_FALSE: return tide_bool(false);
-    case TIDE_X_FIELD: return env->field[expr->ref];
-    case TIDE_X_DYN: return env->dyn[expr->ref];
-    case TIDE_X_FEATURE: return env->slot[expr->ref];
     case TIDE_X_DERIVED: return env->derived[expr->ref];
     case TIDE_X_SCORE: return env->score;
-    case TIDE_X_EVENT_TIME: return tide_num((double)env->time.ms / 1000.0);
+    case TIDE_X_EVENT_TIME: return tide_num((double)env->time.ms / 1000.0); /* ruling 6 */
     case TIDE_X_EQ:
     case TIDE_X_NE:
     case TIDE_X_LT:
@@ -224,25 +275,19 @@ struct tide_value tide_expr_eval(const struct tide_expr *expr, const struct tide
     case TIDE_X_GE: return compare(expr, env);
     case TIDE_X_IN: return in_set(expr, env);
     case TIDE_X_IN_LIST: return in_list(expr, env);
-    case TIDE_X_ENTITY: TIDE_NEVER("an entity stands only under `in LIST`"); return tide_null(TIDE_S_absent, TIDE_C_absent);
+    case TIDE_X_ENTITY: break; /* stands only under IN_LIST, which does not evaluate it */
     case TIDE_X_IS_EMPTY: {
-      struct tide_value a = tide_expr_eval(expr->a, env);
+      struct tide_value a = load(expr->a, env);
       return tide_bool(missing(a) && a.cause == TIDE_C_empty);
     }
     case TIDE_X_IS_ABSENT: {
-      struct tide_value a = tide_expr_eval(expr->a, env);
+      struct tide_value a = load(expr->a, env);
       return tide_bool(missing(a) && a.cause == TIDE_C_absent);
     }
-    case TIDE_X_IS_KNOWN: return tide_bool(usable(tide_expr_eval(expr->a, env)));
+    case TIDE_X_IS_KNOWN: return tide_bool(usable(load(expr->a, env)));
     case TIDE_X_AND: return both(expr, env, false);
     case TIDE_X_OR: return both(expr, env, true);
-    case TIDE_X_NOT: {
-      struct tide_value a = tide_expr_eval(expr->a, env);
-      if (usable(a)) return tide_bool(!a.yes);
-      /* A bool that is legitimately not there, standing alone, is a comparison with true: false in a rule, and its negation true. */
-      if (env->rule && !a.unknown) return tide_bool(true);
-      return why(a, a);
-    }
+    case TIDE_X_NOT: return negation(expr, env);
     case TIDE_X_ADD:
     case TIDE_X_SUB:
     case TIDE_X_MUL:
@@ -256,8 +301,7 @@ struct tide_value tide_expr_eval(const struct tide_expr *expr, const struct tide
     case TIDE_X_HOUR: return tide_num(tide_zone_hour(expr->zone, env->time));
     case TIDE_X_WEEKDAY: return tide_num(tide_zone_weekday(expr->zone, env->time));
   }
-  TIDE_NEVER("op");
-  return tide_null(TIDE_S_absent, TIDE_C_absent);
+  tide_panic(__FILE__, __LINE__, __func__, "a node that can be evaluated");
 }
 
 bool tide_expr_reads(const struct tide_expr *expr, enum tide_op op) {

@@ -89,9 +89,9 @@ enum tide_op {
   TIDE_X_FEATURE,                                                 /* ref: index into spec->slot */
   TIDE_X_DERIVED,                                                 /* ref: index into spec->derived */
   TIDE_X_SCORE,                                                   /* the model's score */
-  TIDE_X_EVENT_TIME,                                              /* the name `time`: usable in hour() and weekday() */
+  TIDE_X_EVENT_TIME,                                              /* the event's time, in seconds: also of events that were stamped */
   TIDE_X_EQ, TIDE_X_NE, TIDE_X_LT, TIDE_X_LE, TIDE_X_GT, TIDE_X_GE, /* a, b */
-  TIDE_X_IN,                                                      /* a; set, set_count: literals (num or code by operand type) */
+  TIDE_X_IN,                                                      /* a; set, set_count: literals (num or code by operand type), ascending */
   TIDE_X_IN_LIST,                                                 /* a is FIELD or ENTITY; ref: index into spec->list */
   TIDE_X_ENTITY,                                                  /* only under IN_LIST: ref: index into spec->entity */
   TIDE_X_IS_EMPTY, TIDE_X_IS_ABSENT, TIDE_X_IS_KNOWN,             /* a */

@@ -1,103 +1,109 @@
-/* Parsing expressions: a recursive descent over the grammar drawn in expr.h, with names resolved and types checked on the way.
+/* Parsing expressions: recursive descent over the grammar drawn in expr.h; names are resolved and types checked on the way.
  *
- * A bare word that names nothing stays undecided until its neighbour is known: beside a text it is a literal, anywhere else it is an error at its own place with
- * the nearest name. Depth and length are bounded, so hostile files cost little. */
+ * A bare word that names nothing stays undecided (struct term) until its neighbour is known: beside a text it is a literal, anywhere else an error
+ * at its own place with the nearest name. The first error ends the parse: every function returns at once while p->err is set, so there is one
+ * sentence, about the first mistake. Length, nesting and depth of the tree are bounded, so hostile files cost little and evaluation may recurse. */
 #include "feature/expr_parse.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
 
 #include "base/buf.h"
 #include "base/num.h"
 #include "base/utf8.h"
+#include "feature/expr_lex.h"
+#include "feature/expr_names.h"
 
-#define DEPTH_MAX 64
-#define TEXT_MAX 4096
+#define TEXT_MAX 4096 /* bytes of one expression */
+#define NEST_MAX 64   /* parentheses, calls, not, - */
+#define TREE_MAX 128  /* levels of the tree; a chain of n operators has n */
 #define SET_MAX 1000
-
-enum token_kind { T_END, T_NUMBER, T_DURATION, T_STRING, T_NAME, T_PUNCT };
-
-struct token { enum token_kind kind; struct tide_span text; size_t at; };
+#define ARGS_MAX 16
 
 struct parser {
   const struct tide_scope *scope;
-  struct tide_span text;
+  struct tide_lexer lexer;
+  struct tide_token now;
   int line, column;
-  size_t at;         /* behind the current token */
-  struct token now;
-  int depth;
+  int nest;
   struct tide_error *error;
-  enum tide_err err; /* the first error; everything after it is skipped */
+  enum tide_err err; /* the first error */
 };
 
-/* What a rule of the grammar gives: a node, or an undecided bare word. */
-struct term { struct tide_expr *node; bool bare; struct token token; };
+/* What a rule of the grammar gives: a node, or an undecided bare word. `token` is where it began. */
+struct term {
+  struct tide_expr *node;
+  bool bare;
+  struct tide_token token;
+};
 
-static struct term fail(struct parser *p, struct token where, const char *fmt, ...) TIDE_PRINTF(3, 4);
 static struct term parse_or(struct parser *p);
 
-static struct term fail(struct parser *p, struct token where, const char *fmt, ...) {
+/* ---- errors ---- */
+
+static int column_of(const struct parser *p, struct tide_token token) { return p->column ? p->column + (int)token.at : 0; }
+
+static struct term fail(struct parser *p, struct tide_token where, const char *fmt, ...) TIDE_PRINTF(3, 4);
+static struct term fail(struct parser *p, struct tide_token where, const char *fmt, ...) {
   if (!p->err) {
-    char text[384];
+    char text[sizeof p->error->text];
     va_list args;
     va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
+    (void)vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    p->err = tide_fail_at(p->error, TIDE_E_CONFIG, p->line, p->column ? p->column + (int)where.at : 0, "", "%s", text);
+    p->err = tide_fail_at(p->error, TIDE_E_CONFIG, p->line, column_of(p, where), "", "%s", text);
   }
   return (struct term){0};
 }
 
-/* ---- tokens ---- */
+/* Names are cut in messages: a hostile one must not push the advice out of the sentence. */
+#define SHOWN(span) (int)((span).len < 64 ? (span).len : 64), (span).ptr
 
-static bool is_alpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+static const char *type_name(unsigned type) { return type == TIDE_V_NUM ? "a number" : type == TIDE_V_TEXT ? "a text" : "a condition"; }
 
-static void next(struct parser *p) {
-  while (p->at < p->text.len && (p->text.ptr[p->at] == ' ' || p->text.ptr[p->at] == '\t' || p->text.ptr[p->at] == '\n')) p->at++;
-  struct token token = {.kind = T_END, .at = p->at};
-  const char *s = p->text.ptr;
-  size_t i = p->at, n = p->text.len;
-  if (i < n && is_alpha(s[i])) {
-    token.kind = T_NAME;
-    while (i < n && (is_alpha(s[i]) || is_digit(s[i]))) i++;
-  } else if (i < n && is_digit(s[i])) {
-    token.kind = T_NUMBER;
-    while (i < n && is_digit(s[i])) i++;
-    if (i + 1 < n && s[i] == '.' && is_digit(s[i + 1])) {
-      i++;
-      while (i < n && is_digit(s[i])) i++;
-    }
-    if (i < n && is_alpha(s[i])) {
-      token.kind = T_DURATION;
-      while (i < n && (is_alpha(s[i]) || is_digit(s[i]))) i++;
-    }
-  } else if (i < n && (s[i] == '"' || s[i] == '\'')) {
-    char quote = s[i++];
-    token.kind = T_STRING;
-    size_t from = i;
-    while (i < n && s[i] != quote) i++;
-    token.text = (struct tide_span){s + from, i - from};
-    p->now = token;
-    if (i == n) {
-      fail(p, token, "a quoted text is not closed: add %c", quote);
-      p->at = n;
-      return;
-    }
-    p->at = i + 1;
-    return;
-  } else if (i < n) {
-    token.kind = T_PUNCT;
-    bool two = i + 1 < n && s[i + 1] == '=' && (s[i] == '!' || s[i] == '<' || s[i] == '>' || s[i] == '=');
-    i += two ? 2 : 1;
-  }
-  token.text = (struct tide_span){s + p->at, i - p->at};
-  p->at = i;
-  p->now = token;
+static struct term unknown_name(struct parser *p, struct tide_token where) {
+  const char *elsewhere = tide_name_elsewhere(p->scope, where.text);
+  if (elsewhere) return fail(p, where, "`%.*s` is %s, which cannot be read here", SHOWN(where.text), elsewhere);
+  if (tide_name_entity(p->scope->spec, where.text) != TIDE_NONE)
+    return fail(p, where, "`%.*s` is an entity: it can be looked up on a list (`%.*s in LIST`), but it has no value here",
+                SHOWN(where.text), SHOWN(where.text));
+  const char *best = tide_name_nearest(p->scope, where.text);
+  if (best) return fail(p, where, "`%.*s` is not known here; did you mean `%s`?", SHOWN(where.text), best);
+  return fail(p, where, "`%.*s` is not known here; a text that is no name stands beside a text field, or in quotes", SHOWN(where.text));
 }
 
-static bool at_word(const struct parser *p, const char *word) { return p->now.kind == T_NAME && tide_span_is(p->now.text, word); }
-static bool at_punct(const struct parser *p, const char *punct) { return p->now.kind == T_PUNCT && tide_span_is(p->now.text, punct); }
+/* What stands where something else was wanted: other languages' words get their translation. */
+static struct term unexpected(struct parser *p, const char *wanted) {
+  static const struct { const char *theirs, *ours; } words[] = {{"&&", "and"}, {"||", "or"}, {"!", "not"}, {"<>", "!="}, {"==", "="}};
+  static const char *const keywords[] = {"and", "or", "not", "in", "is"};
+  static const char *const comparisons[] = {"=", "!=", "<", "<=", ">", ">="};
+  struct tide_token token = p->now;
+  if (token.kind == TIDE_TOKEN_OPEN_TEXT) return fail(p, token, "this quoted text is not closed");
+  for (size_t i = 0; token.kind == TIDE_TOKEN_PUNCT && i < sizeof words / sizeof *words; i++)
+    if (tide_span_is(token.text, words[i].theirs)) return fail(p, token, "write `%s` instead of `%s`", words[i].ours, words[i].theirs);
+  for (size_t i = 0; token.kind == TIDE_TOKEN_NAME && i < sizeof keywords / sizeof *keywords; i++)
+    if (token.text.len == strlen(keywords[i]) && !strncasecmp(token.text.ptr, keywords[i], token.text.len) &&
+        !tide_span_is(token.text, keywords[i]))
+      return fail(p, token, "write `%s` in small letters", keywords[i]);
+  for (size_t i = 0; token.kind == TIDE_TOKEN_PUNCT && i < sizeof comparisons / sizeof *comparisons; i++)
+    if (tide_span_is(token.text, comparisons[i]))
+      return fail(p, token, "`%s` cannot stand here: join comparisons with and (`1 < x and x < 5`)", comparisons[i]);
+  if (token.kind == TIDE_TOKEN_END) return fail(p, token, "the expression ends here, but %s", wanted);
+  return fail(p, token, "`%.*s` cannot stand here: %s", SHOWN(token.text), wanted);
+}
+
+/* ---- tokens ---- */
+
+static void next(struct parser *p) { p->now = tide_lex(&p->lexer); }
+
+static struct tide_token peek(const struct parser *p) {
+  struct tide_lexer ahead = p->lexer;
+  return tide_lex(&ahead);
+}
+
+static bool at_word(const struct parser *p, const char *word) { return p->now.kind == TIDE_TOKEN_NAME && tide_span_is(p->now.text, word); }
 
 static bool take_word(struct parser *p, const char *word) {
   if (p->err || !at_word(p, word)) return false;
@@ -106,548 +112,490 @@ static bool take_word(struct parser *p, const char *word) {
 }
 
 static bool take_punct(struct parser *p, const char *punct) {
-  if (p->err || !at_punct(p, punct)) return false;
+  if (p->err || p->now.kind != TIDE_TOKEN_PUNCT || !tide_span_is(p->now.text, punct)) return false;
   next(p);
   return true;
 }
 
-static struct token peek(const struct parser *p) {
-  struct parser ahead = *p;
-  struct tide_error ignored;
-  ahead.error = &ignored;
-  next(&ahead);
-  return ahead.now;
+static bool close_bracket(struct parser *p) {
+  if (!p->err && !take_punct(p, ")")) unexpected(p, "`)` is missing");
+  return !p->err;
+}
+
+static bool enter(struct parser *p, struct tide_token where) {
+  if (++p->nest > NEST_MAX) fail(p, where, "the expression is nested more than %d deep: move a part to derived values", NEST_MAX);
+  return !p->err;
 }
 
 /* ---- nodes ---- */
 
-static struct tide_expr *node(struct parser *p, struct token where, enum tide_op op, enum tide_vtype type) {
+static struct tide_expr *node(struct parser *p, struct tide_token where, enum tide_op op, enum tide_vtype type, struct tide_expr *a,
+                              struct tide_expr *b) {
   struct tide_expr *expr = tide_arena_alloc(&p->scope->spec->arena, sizeof *expr);
-  *expr = (struct tide_expr){.op = (uint8_t)op, .type = (uint8_t)type, .line = p->line, .column = p->column ? p->column + (int)where.at : 0};
+  *expr = (struct tide_expr){.op = (uint8_t)op, .type = (uint8_t)type, .a = a, .b = b, .line = p->line, .column = column_of(p, where)};
   return expr;
 }
 
-static struct term done(struct tide_expr *expr, struct token token) { return (struct term){.node = expr, .token = token}; }
-
-static struct tide_expr *ref(struct parser *p, struct token where, enum tide_op op, enum tide_vtype type, uint32_t index) {
-  struct tide_expr *expr = node(p, where, op, type);
-  expr->ref = index;
+static struct tide_expr *node_ref(struct parser *p, struct tide_token where, enum tide_op op, enum tide_vtype type, uint32_t ref) {
+  struct tide_expr *expr = node(p, where, op, type, NULL, NULL);
+  expr->ref = ref;
   return expr;
 }
 
-static const char *type_name(unsigned type) {
-  return type == TIDE_V_NUM ? "a number" : type == TIDE_V_TEXT ? "a text" : type == TIDE_V_BOOL ? "a condition" : "anything";
+static struct term done(struct tide_expr *expr, struct tide_token token) { return (struct term){.node = expr, .token = token}; }
+
+static struct term negated(struct parser *p, bool negate, struct tide_expr *expr, struct tide_token token) {
+  return done(negate ? node(p, token, TIDE_X_NOT, TIDE_V_BOOL, expr, NULL) : expr, token);
 }
 
-static enum tide_vtype field_vtype(const struct tide_field *field) {
-  return field->type == TIDE_F_TEXT ? TIDE_V_TEXT : field->type == TIDE_F_BOOL ? TIDE_V_BOOL : TIDE_V_NUM;
+/* The words of an enumerated outcome column, NULL for anything else. */
+static const char *const *words_of(const struct tide_expr *expr) {
+  return expr && expr->op == TIDE_X_DYN ? tide_dyn_words((enum tide_dyn)expr->ref) : NULL;
 }
 
-static enum tide_vtype dyn_vtype(enum tide_dyn dyn) {
-  return dyn == TIDE_DYN_disputed ? TIDE_V_BOOL : dyn == TIDE_DYN_amount_now ? TIDE_V_NUM : TIDE_V_TEXT;
+static bool among(const char *const *words, struct tide_span word, size_t *ret_count) {
+  bool yes = false;
+  *ret_count = 0;
+  for (; words[*ret_count]; ++*ret_count) yes = yes || tide_span_is(word, words[*ret_count]);
+  return yes;
 }
 
-/* ---- names ---- */
-
-/* The nearest name in scope, for "did you mean". */
-static const char *nearest(const struct parser *p, struct tide_span name) {
-  const struct tide_spec *spec = p->scope->spec;
-  unsigned allow = p->scope->allow;
-  size_t max = spec->field_count + spec->slot_count + spec->derived_count + spec->list_count + TIDE_DYN_COUNT + 4, n = 0;
-  const char **names = tide_alloc(max * sizeof *names);
-  if (allow & TIDE_ALLOW_FIELDS)
-    for (uint32_t i = 0; i < spec->field_count; i++) names[n++] = spec->field[i].name;
-  if (allow & TIDE_ALLOW_FEATURES)
-    for (uint32_t i = 0; i < spec->slot_count; i++) names[n++] = spec->slot[i].name;
-  if (allow & TIDE_ALLOW_DERIVED)
-    for (uint32_t i = 0; i < spec->derived_count; i++) names[n++] = spec->derived[i].name;
-  if (allow & TIDE_ALLOW_DYN)
-    for (int d = 0; d < TIDE_DYN_COUNT; d++) names[n++] = tide_dyn_name((enum tide_dyn)d);
-  if (allow & TIDE_ALLOW_LISTS)
-    for (uint32_t i = 0; i < spec->list_count; i++) names[n++] = spec->list[i].name;
-  if (allow & TIDE_ALLOW_SCORE) names[n++] = "score";
-  if (spec->f_amount != TIDE_NONE) names[n++] = "requested";
-  const char *best = tide_nearest(name, names, n);
-  tide_free(names);
-  return best;
-}
-
-static struct term unknown_name(struct parser *p, struct token where, struct tide_span name) {
-  const char *best = nearest(p, name);
-  if (best) return fail(p, where, "\"%.*s\" is not known here; did you mean \"%s\"?", TIDE_SPAN_FMT(name), best);
-  return fail(p, where, "\"%.*s\" is not known here; texts that are not names may be quoted", TIDE_SPAN_FMT(name));
-}
-
-static uint32_t find_derived(const struct tide_spec *spec, struct tide_span name) {
-  for (uint32_t i = 0; i < spec->derived_count; i++)
-    if (tide_span_is(name, spec->derived[i].name)) return i;
-  return TIDE_NONE;
-}
-
-static uint32_t find_list(const struct tide_spec *spec, struct tide_span name) {
-  for (uint32_t i = 0; i < spec->list_count; i++)
-    if (tide_span_is(name, spec->list[i].name)) return i;
-  return TIDE_NONE;
-}
-
-static uint32_t find_field(const struct tide_spec *spec, struct tide_span name) {
-  for (uint32_t i = 0; i < spec->field_count; i++)
-    if (tide_span_is(name, spec->field[i].name)) return i;
-  return TIDE_NONE;
-}
-
-/* A name without a dot, or NULL when it names nothing here. */
-static struct tide_expr *resolve(struct parser *p, struct token token) {
-  struct tide_spec *spec = p->scope->spec;
-  unsigned allow = p->scope->allow;
-  struct tide_span name = token.text;
-  if (tide_span_is(name, "true")) return node(p, token, TIDE_X_TRUE, TIDE_V_BOOL);
-  if (tide_span_is(name, "false")) return node(p, token, TIDE_X_FALSE, TIDE_V_BOOL);
-  if ((allow & TIDE_ALLOW_SCORE) && tide_span_is(name, "score")) return node(p, token, TIDE_X_SCORE, TIDE_V_NUM);
-  uint32_t derived = allow & TIDE_ALLOW_DERIVED ? find_derived(spec, name) : TIDE_NONE;
-  if (derived != TIDE_NONE) return ref(p, token, TIDE_X_DERIVED, (enum tide_vtype)spec->derived[derived].expr->type, derived);
-  if ((allow & TIDE_ALLOW_FIELDS) && spec->f_amount != TIDE_NONE && tide_span_is(name, "requested"))
-    return ref(p, token, TIDE_X_FIELD, TIDE_V_NUM, spec->f_amount);
-  uint32_t field = allow & TIDE_ALLOW_FIELDS ? find_field(spec, name) : TIDE_NONE;
-  if ((allow & TIDE_ALLOW_DYN) && field != TIDE_NONE && field == spec->f_amount) return ref(p, token, TIDE_X_DYN, TIDE_V_NUM, TIDE_DYN_amount_now);
-  if (field != TIDE_NONE) return ref(p, token, TIDE_X_FIELD, field_vtype(&spec->field[field]), field);
-  if (allow & TIDE_ALLOW_DYN)
-    for (uint32_t d = 0; d < TIDE_DYN_COUNT; d++)
-      if (tide_span_is(name, tide_dyn_name((enum tide_dyn)d))) return ref(p, token, TIDE_X_DYN, dyn_vtype((enum tide_dyn)d), d);
-  return NULL;
-}
-
-/* ---- literals beside a text ---- */
-
-static bool word_allowed(struct parser *p, const struct tide_expr *beside, struct token token) {
-  if (beside->op != TIDE_X_DYN) return true;
-  const char *const *words = tide_dyn_words((enum tide_dyn)beside->ref);
-  if (!words) return true;
-  size_t count = 0;
-  for (; words[count]; count++)
-    if (tide_span_is(token.text, words[count])) return true;
+/* A text beside an enumerated outcome column must be one of its words; beside anything else every text may occur. */
+static bool may_occur(struct parser *p, const struct tide_expr *beside, struct tide_token token) {
+  const char *const *words = words_of(beside);
+  size_t count;
+  if (!words || among(words, token.text, &count)) return true;
   const char *best = tide_nearest(token.text, words, count);
   struct tide_buf all = TIDE_BUF_INIT;
   for (size_t i = 0; i < count; i++) tide_buf_printf(&all, "%s%s", i ? ", " : "", words[i]);
-  fail(p, token, "%s is never \"%.*s\"%s%s%s (it is one of %s)", tide_dyn_name((enum tide_dyn)beside->ref), TIDE_SPAN_FMT(token.text),
-       best ? "; did you mean \"" : "", best ? best : "", best ? "\"?" : "", tide_buf_cstr(&all));
+  fail(p, token, "%s is never `%.*s`%s%s%s; it is one of %s", tide_dyn_name((enum tide_dyn)beside->ref), SHOWN(token.text),
+       best ? "; did you mean `" : "", best ? best : "", best ? "`?" : "", tide_buf_cstr(&all));
   tide_buf_release(&all);
   return false;
 }
 
-static struct tide_expr *text_literal(struct parser *p, const struct tide_expr *beside, struct token token) {
-  if (!word_allowed(p, beside, token)) return NULL;
-  struct tide_expr *expr = node(p, token, TIDE_X_TEXT, TIDE_V_TEXT);
-  if (!token.text.len) fail(p, token, "an empty text never occurs: use \"is absent\"");
+static struct tide_expr *text_literal(struct parser *p, const struct tide_expr *beside, struct tide_token token) {
+  if (!token.text.len) fail(p, token, "an empty text is a missing value: ask `is absent`");
+  if (p->err || !may_occur(p, beside, token)) return NULL;
+  struct tide_expr *expr = node(p, token, TIDE_X_TEXT, TIDE_V_TEXT, NULL, NULL);
   expr->code = tide_text_code(token.text);
   expr->text = tide_arena_strdup(&p->scope->spec->arena, token.text);
   return expr;
 }
 
-/* Settles an undecided word beside `beside` (NULL: nothing that could make it a text). */
+/* Settles an undecided word beside `beside` (NULL: nothing that could make it a text). Digits beside a text are its digits (mcc = 6011). */
 static struct tide_expr *settle(struct parser *p, struct term term, const struct tide_expr *beside) {
   if (p->err) return NULL;
-  bool literal = term.token.kind == T_NUMBER || term.token.kind == T_DURATION;
-  if (beside && beside->type == TIDE_V_TEXT && (term.bare || (literal && term.node && term.node->op == TIDE_X_NUM)))
-    return text_literal(p, beside, term.token); /* mcc = 6011: digits beside a text are its digits */
-  if (term.bare) {
-    unknown_name(p, term.token, term.token.text);
-    return NULL;
-  }
-  if (beside && term.node->op == TIDE_X_TEXT && !word_allowed(p, beside, term.token)) return NULL;
+  bool text = beside && beside->type == TIDE_V_TEXT;
+  if (text && (term.bare || term.node->op == TIDE_X_NUM)) return text_literal(p, beside, term.token);
+  if (term.bare) return unknown_name(p, term.token).node;
+  if (text && term.node->op == TIDE_X_TEXT && !may_occur(p, beside, term.token)) return NULL;
   return term.node;
 }
 
 static struct tide_expr *want(struct parser *p, struct term term, enum tide_vtype type, const char *role) {
   struct tide_expr *expr = settle(p, term, NULL);
-  if (!expr) return NULL;
-  if (expr->type == type) return expr;
-  fail(p, term.token, "%s must be %s, this is %s", role, type_name(type), type_name(expr->type));
-  return NULL;
+  if (!expr || expr->type == type) return expr;
+  return fail(p, term.token, "%s must be %s, this is %s", role, type_name(type), type_name(expr->type)).node;
 }
 
 /* ---- atoms ---- */
 
+/* A number or a duration; what is neither (5b, 007) may still be a text beside a text. */
 static struct term parse_number(struct parser *p) {
-  struct token token = p->now;
-  double value;
-  int64_t ms;
-  bool duration = token.kind == T_DURATION;
-  enum tide_err err = duration ? tide_duration_parse(token.text, &ms) : tide_double_parse(token.text, &value);
-  if (err) {
-    bool plain = true; /* 007 and 5b may still be texts beside a text */
-    for (size_t i = 0; i < token.text.len; i++) plain = plain && (is_alpha(token.text.ptr[i]) || is_digit(token.text.ptr[i]));
-    next(p);
-    if (plain) return (struct term){.bare = true, .token = token};
-    return fail(p, token, "\"%.*s\" is not a number", TIDE_SPAN_FMT(token.text));
-  }
-  struct tide_expr *expr = node(p, token, TIDE_X_NUM, TIDE_V_NUM);
-  expr->num = duration ? (double)ms / 1000.0 : value;
-  expr->text = tide_arena_strdup(&p->scope->spec->arena, token.text);
+  struct tide_token token = p->now;
+  double value = 0;
+  int64_t ms = 0;
+  bool word = token.kind == TIDE_TOKEN_WORD;
+  enum tide_err err = word ? tide_duration_parse(token.text, &ms) : tide_double_parse(token.text, &value);
+  if (err && memchr(token.text.ptr, '.', token.text.len)) return fail(p, token, "`%.*s` is not a number", SHOWN(token.text));
   next(p);
+  if (err) return (struct term){.bare = true, .token = token};
+  struct tide_expr *expr = node(p, token, TIDE_X_NUM, TIDE_V_NUM, NULL, NULL);
+  expr->num = word ? (double)ms / 1000.0 : value;
+  expr->text = tide_arena_strdup(&p->scope->spec->arena, token.text);
   return done(expr, token);
 }
 
-static struct term parse_time_call(struct parser *p, struct token name, enum tide_op op) {
-  if (!(p->scope->allow & TIDE_ALLOW_TIME)) return fail(p, name, "%.*s() cannot be used here", TIDE_SPAN_FMT(name.text));
-  if (!take_word(p, "time") || !take_punct(p, ",") || p->now.kind != T_STRING)
-    return fail(p, p->now, "write %.*s(time, \"Europe/Amsterdam\"): the zone is required", TIDE_SPAN_FMT(name.text));
-  struct tide_expr *expr = node(p, name, op, TIDE_V_NUM);
+/* hour(time, "Zone"): the name, `(`, `time` and the zone; hours without a zone are a mistake that nobody sees until summer. */
+static struct term parse_clock(struct parser *p, struct tide_token name, enum tide_op op) {
+  struct tide_name what;
+  if (!(p->scope->allow & TIDE_ALLOW_TIME)) return fail(p, name, "%.*s() can be used in derived values and rules only", SHOWN(name.text));
+  bool event_time = at_word(p, "time") ||
+                    (p->now.kind == TIDE_TOKEN_NAME && tide_name_find(p->scope, p->now.text, &what) && what.op == TIDE_X_EVENT_TIME);
+  if (event_time) next(p);
+  if (!event_time || !take_punct(p, ",") || p->now.kind != TIDE_TOKEN_TEXT)
+    return fail(p, p->now, "write %.*s(time, \"Europe/Amsterdam\"): the event time and a zone in quotes", SHOWN(name.text));
+  struct tide_expr *expr = node(p, name, op, TIDE_V_NUM, NULL, NULL);
   char *zone = tide_arena_strdup(&p->scope->spec->arena, p->now.text);
   struct tide_error error = {0};
   if (tide_zone_get(zone, &expr->zone, &error)) return fail(p, p->now, "%s", error.text);
   expr->text = zone;
   next(p);
-  if (!take_punct(p, ")")) return fail(p, p->now, "\")\" is missing");
+  return close_bracket(p) ? done(expr, name) : (struct term){0};
+}
+
+static struct term make_if(struct parser *p, struct tide_token name, const struct term arg[3]) {
+  struct tide_expr *condition = want(p, arg[0], TIDE_V_BOOL, "the first argument of if");
+  struct tide_expr *yes = settle(p, arg[1], arg[2].node);
+  struct tide_expr *no = settle(p, arg[2], yes);
+  if (p->err) return (struct term){0};
+  if (yes->type != no->type)
+    return fail(p, arg[2].token, "both results of if must be of one type, these are %s and %s", type_name(yes->type), type_name(no->type));
+  struct tide_expr *expr = node(p, name, TIDE_X_IF, (enum tide_vtype)yes->type, condition, yes);
+  expr->c = no;
   return done(expr, name);
 }
 
-static struct term parse_call(struct parser *p, struct token name) {
-  static const struct { const char *name; enum tide_op op; unsigned least, most; } functions[] = {
-      {"log1p", TIDE_X_LOG1P, 1, 1}, {"abs", TIDE_X_ABS, 1, 1}, {"min", TIDE_X_MIN, 2, 16}, {"max", TIDE_X_MAX, 2, 16},
-      {"if", TIDE_X_IF, 3, 3}, {"hour", TIDE_X_HOUR, 2, 2}, {"weekday", TIDE_X_WEEKDAY, 2, 2}};
-  static const char *const names[] = {"log1p", "abs", "min", "max", "if", "hour", "weekday"};
-  size_t f = 0, count = sizeof functions / sizeof *functions;
-  while (f < count && !tide_span_is(name.text, functions[f].name)) f++;
-  if (f == count) {
-    const char *best = tide_nearest(name.text, names, count);
-    return fail(p, name, "there is no function \"%.*s\"; %s%s%s", TIDE_SPAN_FMT(name.text), best ? "did you mean \"" : "", best ? best : "there are log1p abs min max if hour weekday", best ? "\"?" : "");
+static const struct function {
+  const char *name, *usage;
+  enum tide_op op;
+  unsigned least, most;
+} functions[] = {{"log1p", "log1p(x)", TIDE_X_LOG1P, 1, 1},
+                 {"abs", "abs(x)", TIDE_X_ABS, 1, 1},
+                 {"min", "min(a, b, ...)", TIDE_X_MIN, 2, ARGS_MAX},
+                 {"max", "max(a, b, ...)", TIDE_X_MAX, 2, ARGS_MAX},
+                 {"if", "if(condition, then, else)", TIDE_X_IF, 3, 3},
+                 {"hour", "hour(time, \"Zone\")", TIDE_X_HOUR, 2, 2},
+                 {"weekday", "weekday(time, \"Zone\")", TIDE_X_WEEKDAY, 2, 2}};
+#define FUNCTIONS (sizeof functions / sizeof *functions)
+
+static const struct function *function_of(struct parser *p, struct tide_token name) {
+  const char *names[FUNCTIONS];
+  for (size_t f = 0; f < FUNCTIONS; f++) {
+    if (tide_span_is(name.text, functions[f].name)) return &functions[f];
+    names[f] = functions[f].name;
   }
+  const char *best = tide_nearest(name.text, names, FUNCTIONS);
+  if (best) fail(p, name, "there is no function `%.*s`; did you mean `%s`?", SHOWN(name.text), best);
+  else fail(p, name, "there is no function `%.*s`; there are log1p abs min max if hour weekday", SHOWN(name.text));
+  return NULL;
+}
+
+static struct term parse_call(struct parser *p, struct tide_token name) {
+  const struct function *function = function_of(p, name);
+  if (!function) return (struct term){0};
   next(p); /* ( */
-  enum tide_op op = functions[f].op;
-  if (op == TIDE_X_HOUR || op == TIDE_X_WEEKDAY) return parse_time_call(p, name, op);
-  struct term arg[16];
-  unsigned n = 0;
+  if (function->op == TIDE_X_HOUR || function->op == TIDE_X_WEEKDAY) return parse_clock(p, name, function->op);
+  struct term arg[ARGS_MAX];
+  unsigned count = 0;
   do {
-    if (n == functions[f].most) return fail(p, p->now, "%s takes %u argument%s", functions[f].name, functions[f].most, functions[f].most == 1 ? "" : "s at most");
-    arg[n++] = parse_or(p);
+    if (count == function->most) return fail(p, p->now, "too many arguments: write %s", function->usage);
+    arg[count++] = parse_or(p);
   } while (take_punct(p, ","));
-  if (p->err) return (struct term){0};
-  if (!take_punct(p, ")")) return fail(p, p->now, "\")\" is missing");
-  if (n < functions[f].least) return fail(p, name, "%s takes %u arguments", functions[f].name, functions[f].least);
-  if (op == TIDE_X_IF) {
-    struct tide_expr *condition = want(p, arg[0], TIDE_V_BOOL, "the first argument of if");
-    const struct tide_expr *beside = arg[2].node;
-    struct tide_expr *yes = settle(p, arg[1], beside);
-    struct tide_expr *no = settle(p, arg[2], yes);
-    if (p->err) return (struct term){0};
-    if (yes->type != no->type) return fail(p, name, "both results of if must be of one type, these are %s and %s", type_name(yes->type), type_name(no->type));
-    struct tide_expr *expr = node(p, name, op, (enum tide_vtype)yes->type);
-    expr->a = condition;
-    expr->b = yes;
-    expr->c = no;
-    return done(expr, name);
-  }
-  struct tide_expr *left = want(p, arg[0], TIDE_V_NUM, functions[f].name);
-  if (n == 1 && left) {
-    struct tide_expr *expr = node(p, name, op, TIDE_V_NUM);
-    expr->a = left;
-    return done(expr, name);
-  }
-  for (unsigned i = 1; i < n && !p->err; i++) {
-    struct tide_expr *expr = node(p, name, op, TIDE_V_NUM);
-    expr->a = left;
-    expr->b = want(p, arg[i], TIDE_V_NUM, functions[f].name);
-    left = expr;
-  }
-  return p->err ? (struct term){0} : done(left, name);
+  if (!close_bracket(p)) return (struct term){0};
+  if (count < function->least) return fail(p, name, "too few arguments: write %s", function->usage);
+  if (function->op == TIDE_X_IF) return make_if(p, name, arg);
+  struct tide_expr *expr = want(p, arg[0], TIDE_V_NUM, function->usage);
+  if (count == 1 && expr) return done(node(p, name, function->op, TIDE_V_NUM, expr, NULL), name);
+  for (unsigned i = 1; i < count && !p->err; i++)
+    expr = node(p, name, function->op, TIDE_V_NUM, expr, want(p, arg[i], TIDE_V_NUM, function->usage));
+  return p->err ? (struct term){0} : done(expr, name);
 }
 
 static struct term parse_name(struct parser *p) {
-  struct token name = p->now;
+  static const char *const keywords[] = {"and", "or", "not", "in", "is"};
+  struct tide_token name = p->now;
+  for (size_t i = 0; i < sizeof keywords / sizeof *keywords; i++)
+    if (at_word(p, keywords[i])) return unexpected(p, "a value is missing before it");
   next(p);
-  if (at_punct(p, "(")) return parse_call(p, name);
-  if (take_punct(p, ".")) {
-    struct token second = p->now;
-    if (second.kind != T_NAME) return fail(p, second, "a feature is written entity.name_window");
-    next(p);
-    struct tide_span full = {name.text.ptr, (size_t)(second.text.ptr + second.text.len - name.text.ptr)};
-    if (!(p->scope->allow & TIDE_ALLOW_FEATURES)) return fail(p, name, "features cannot be read here (\"%.*s\"): only fields of the message", TIDE_SPAN_FMT(full));
-    for (uint32_t s = 0; s < p->scope->spec->slot_count; s++)
-      if (tide_span_is(full, p->scope->spec->slot[s].name))
-        return done(ref(p, name, TIDE_X_FEATURE, (enum tide_vtype)p->scope->spec->slot[s].type, s), name);
-    return unknown_name(p, name, full);
-  }
-  struct tide_expr *expr = resolve(p, name);
-  if (expr) return done(expr, name);
+  if (p->now.kind == TIDE_TOKEN_PUNCT && tide_span_is(p->now.text, "(")) return parse_call(p, name);
+  if (tide_span_is(name.text, "true")) return done(node(p, name, TIDE_X_TRUE, TIDE_V_BOOL, NULL, NULL), name);
+  if (tide_span_is(name.text, "false")) return done(node(p, name, TIDE_X_FALSE, TIDE_V_BOOL, NULL, NULL), name);
+  struct tide_name what;
+  if (tide_name_find(p->scope, name.text, &what)) return done(node_ref(p, name, what.op, what.type, what.ref), name);
+  if (memchr(name.text.ptr, '.', name.text.len))
+    return unknown_name(p, name); /* never a literal: declines_10m misspelt must not pass as text */
   return (struct term){.bare = true, .token = name};
 }
 
 static struct term parse_atom(struct parser *p) {
   if (p->err) return (struct term){0};
-  struct token token = p->now;
+  struct tide_token token = p->now;
   switch (token.kind) {
-    case T_NUMBER:
-    case T_DURATION: return parse_number(p);
-    case T_STRING: {
-      struct tide_expr *expr = node(p, token, TIDE_X_TEXT, TIDE_V_TEXT);
-      if (!token.text.len) return fail(p, token, "an empty text never occurs: use \"is absent\"");
-      expr->code = tide_text_code(token.text);
-      expr->text = tide_arena_strdup(&p->scope->spec->arena, token.text);
+    case TIDE_TOKEN_NUMBER:
+    case TIDE_TOKEN_WORD: return parse_number(p);
+    case TIDE_TOKEN_NAME: return parse_name(p);
+    case TIDE_TOKEN_TEXT: {
+      struct tide_expr *expr = text_literal(p, NULL, token);
       next(p);
       return done(expr, token);
     }
-    case T_NAME: return parse_name(p);
-    case T_PUNCT:
+    case TIDE_TOKEN_PUNCT:
       if (take_punct(p, "(")) {
         struct term inner = parse_or(p);
-        if (!p->err && !take_punct(p, ")")) return fail(p, p->now, "\")\" is missing");
-        return inner;
+        return close_bracket(p) ? inner : (struct term){0};
       }
-      return fail(p, token, "\"%.*s\" cannot stand here", TIDE_SPAN_FMT(token.text));
-    case T_END: return fail(p, token, "the expression ends too early");
+      return unexpected(p, "a value is missing before it");
+    case TIDE_TOKEN_OPEN_TEXT:
+    case TIDE_TOKEN_END: break;
   }
-  return (struct term){0};
+  return unexpected(p, "a value is missing");
 }
+
+/* ---- arithmetic ---- */
 
 static struct term parse_unary(struct parser *p) {
-  struct token token = p->now;
+  struct tide_token token = p->now;
   if (!take_punct(p, "-")) return parse_atom(p);
-  if (++p->depth > DEPTH_MAX) return fail(p, token, "the expression is nested more than %d deep", DEPTH_MAX);
+  if (!enter(p, token)) return (struct term){0};
   struct tide_expr *operand = want(p, parse_unary(p), TIDE_V_NUM, "the operand of -");
-  p->depth--;
-  if (p->err) return (struct term){0};
-  struct tide_expr *expr = node(p, token, TIDE_X_NEG, TIDE_V_NUM);
-  expr->a = operand;
-  return done(expr, token);
+  p->nest--;
+  return p->err ? (struct term){0} : done(node(p, token, TIDE_X_NEG, TIDE_V_NUM, operand, NULL), token);
 }
 
-/* A chain of binary operators, left to right. Each link deepens the tree by one, so links count against the depth. */
-static struct term parse_chain(struct parser *p, struct term (*operand)(struct parser *), const char *first, enum tide_op first_op, const char *second,
-                               enum tide_op second_op) {
+struct link {
+  const char *word;
+  enum tide_op op;
+};
+
+/* Operators of one level in a row, left to right, both sides numbers. */
+static struct term parse_chain(struct parser *p, struct term (*operand)(struct parser *), const struct link link[2]) {
   struct term left = operand(p);
-  int links = 0;
   for (;;) {
-    struct token token = p->now;
-    enum tide_op op;
-    if (take_punct(p, first)) op = first_op;
-    else if (take_punct(p, second)) op = second_op;
-    else break;
-    if (++links > DEPTH_MAX) return fail(p, token, "more than %d operators in a row: use derived values", DEPTH_MAX);
-    struct tide_expr *a = want(p, left, TIDE_V_NUM, "the left side of an arithmetic operator");
-    struct tide_expr *b = want(p, operand(p), TIDE_V_NUM, "the right side of an arithmetic operator");
+    struct tide_token token = p->now;
+    int which = take_punct(p, link[0].word) ? 0 : take_punct(p, link[1].word) ? 1 : -1;
+    if (which < 0) return p->err ? (struct term){0} : left;
+    struct tide_expr *a = want(p, left, TIDE_V_NUM, "what is calculated with");
+    struct tide_expr *b = want(p, operand(p), TIDE_V_NUM, "what is calculated with");
     if (p->err) return (struct term){0};
-    struct tide_expr *expr = node(p, token, op, TIDE_V_NUM);
-    expr->a = a;
-    expr->b = b;
-    left = done(expr, left.token);
+    left = done(node(p, token, link[which].op, TIDE_V_NUM, a, b), left.token);
   }
-  return p->err ? (struct term){0} : left;
 }
 
-static struct term parse_product(struct parser *p) { return parse_chain(p, parse_unary, "*", TIDE_X_MUL, "/", TIDE_X_DIV); }
-static struct term parse_sum(struct parser *p) { return parse_chain(p, parse_product, "+", TIDE_X_ADD, "-", TIDE_X_SUB); }
+static struct term parse_product(struct parser *p) {
+  static const struct link link[2] = {{"*", TIDE_X_MUL}, {"/", TIDE_X_DIV}};
+  return parse_chain(p, parse_unary, link);
+}
+
+static struct term parse_sum(struct parser *p) {
+  static const struct link link[2] = {{"+", TIDE_X_ADD}, {"-", TIDE_X_SUB}};
+  return parse_chain(p, parse_product, link);
+}
 
 /* ---- comparisons ---- */
 
-static struct term negate(struct parser *p, struct tide_expr *expr, bool negated, struct token token) {
-  if (p->err || !negated) return done(expr, token);
-  struct tide_expr *not = node(p, token, TIDE_X_NOT, TIDE_V_BOOL);
-  not->a = expr;
-  return done(not, token);
+static int by_code(const void *x, const void *y) {
+  const union tide_literal *a = x, *b = y;
+  return a->code < b->code ? -1 : a->code > b->code;
 }
 
-static struct term parse_set(struct parser *p, struct term left, bool negated) {
-  struct tide_expr *operand = settle(p, left, NULL);
-  if (!operand) return (struct term){0};
-  if (operand->type == TIDE_V_BOOL) return fail(p, left.token, "a condition cannot be looked up in a set");
-  static const uint16_t step = 32;
-  union tide_literal *set = NULL;
-  uint16_t count = 0, cap = 0;
+static int by_num(const void *x, const void *y) {
+  const union tide_literal *a = x, *b = y;
+  return a->num < b->num ? -1 : a->num > b->num;
+}
+
+/* One literal of a set. Every word is a literal here, also one that names something elsewhere. */
+static struct tide_expr *parse_literal(struct parser *p, const struct tide_expr *operand) {
+  struct tide_token token = p->now;
+  bool word =
+      token.kind == TIDE_TOKEN_NAME || token.kind == TIDE_TOKEN_NUMBER || token.kind == TIDE_TOKEN_WORD || token.kind == TIDE_TOKEN_TEXT;
+  if (operand->type == TIDE_V_TEXT) {
+    if (!word) return unexpected(p, "a set holds texts here, separated by commas").node;
+    struct tide_expr *expr = text_literal(p, operand, token);
+    next(p);
+    return expr;
+  }
+  bool minus = take_punct(p, "-");
+  if (p->now.kind != TIDE_TOKEN_NUMBER && p->now.kind != TIDE_TOKEN_WORD)
+    return unexpected(p, "a set holds numbers here, separated by commas").node;
+  struct tide_expr *expr = want(p, parse_number(p), TIDE_V_NUM, "a literal of this set");
+  if (expr && minus) expr->num = -expr->num;
+  return expr;
+}
+
+static struct tide_expr *parse_set(struct parser *p, struct tide_expr *operand, struct tide_token where) {
+  union tide_literal set[SET_MAX];
+  uint16_t count = 0;
   struct tide_buf text = TIDE_BUF_INIT;
+  bool texts = operand->type == TIDE_V_TEXT;
   do {
-    struct tide_expr *literal = settle(p, parse_unary(p), operand->type == TIDE_V_TEXT ? operand : NULL);
-    if (p->err) break;
-    bool number = literal->op == TIDE_X_NUM || (literal->op == TIDE_X_NEG && literal->a->op == TIDE_X_NUM);
-    if (literal->type != operand->type || !(number || literal->op == TIDE_X_TEXT)) {
-      fail(p, p->now, "a set holds literals of the type of its left side, which is %s", type_name(operand->type));
-      break;
-    }
-    if (count == SET_MAX) {
-      fail(p, p->now, "a set holds at most %d literals: use a list", SET_MAX);
-      break;
-    }
-    if (count == cap) set = tide_realloc(set, (size_t)(cap = (uint16_t)(cap + step)) * sizeof *set);
-    if (operand->type == TIDE_V_TEXT) set[count].code = literal->code;
-    else set[count].num = literal->op == TIDE_X_NUM ? literal->num : -literal->a->num;
-    tide_buf_printf(&text, "%s%s", count ? ", " : "", literal->text ? literal->text : literal->a->text);
+    struct tide_token token = p->now;
+    if (count == SET_MAX) fail(p, token, "a set holds at most %d values: use a list", SET_MAX);
+    struct tide_expr *literal = p->err ? NULL : parse_literal(p, operand);
+    if (!literal) break;
+    if (texts) set[count].code = literal->code;
+    else set[count].num = literal->num;
+    tide_buf_printf(&text, "%s%s%s", count ? ", " : "", !texts && literal->num < 0 ? "-" : "", literal->text);
     count++;
   } while (take_punct(p, ","));
-  struct tide_expr *expr = node(p, left.token, TIDE_X_IN, TIDE_V_BOOL);
-  if (!p->err && !take_punct(p, ")")) fail(p, p->now, "\")\" is missing at the end of the set");
-  if (!p->err) {
+  struct tide_expr *expr = NULL;
+  if (close_bracket(p)) {
+    qsort(set, count, sizeof *set, texts ? by_code : by_num);
     union tide_literal *kept = tide_arena_alloc(&p->scope->spec->arena, count * sizeof *kept);
     memcpy(kept, set, count * sizeof *kept);
-    expr->a = operand;
+    expr = node(p, where, TIDE_X_IN, TIDE_V_BOOL, operand, NULL);
     expr->set = kept;
     expr->set_count = count;
     expr->text = tide_arena_strdup(&p->scope->spec->arena, tide_buf_span(&text));
   }
-  tide_free(set);
   tide_buf_release(&text);
-  return p->err ? (struct term){0} : negate(p, expr, negated, left.token);
+  return expr;
 }
 
-static struct term parse_in_list(struct parser *p, struct term left, bool negated) {
+/* What may be on a list: an entity, which wins over a field of its name, or a text field. */
+static struct tide_expr *list_operand(struct parser *p, struct term left) {
+  uint32_t entity = tide_name_entity(p->scope->spec, left.token.text);
+  if (entity != TIDE_NONE && (left.bare || left.node->op == TIDE_X_FIELD))
+    return node_ref(p, left.token, TIDE_X_ENTITY, TIDE_V_TEXT, entity);
+  if (left.bare) return unknown_name(p, left.token).node;
+  if (left.node->op != TIDE_X_FIELD || left.node->type != TIDE_V_TEXT)
+    return fail(p, left.token, "only a text field or an entity can be on a list").node;
+  return left.node;
+}
+
+static struct tide_expr *parse_list(struct parser *p, struct term left) {
   struct tide_spec *spec = p->scope->spec;
-  struct token token = p->now;
-  uint32_t list = token.kind == T_NAME ? find_list(spec, token.text) : TIDE_NONE;
-  if (!(p->scope->allow & TIDE_ALLOW_LISTS)) return fail(p, token, "lists can be used in rules only; a set is written in (a, b)");
-  if (list == TIDE_NONE) return token.kind == T_NAME ? unknown_name(p, token, token.text) : fail(p, token, "a list name or a set (a, b) must follow \"in\"");
-  next(p);
-  uint32_t entity = TIDE_NONE;
-  for (uint32_t e = 0; e < spec->entity_count; e++)
-    if (tide_span_is(left.token.text, spec->entity[e].name)) entity = e;
-  struct tide_expr *operand = left.node;
-  if (entity != TIDE_NONE && (left.bare || (operand && operand->op == TIDE_X_FIELD))) operand = ref(p, left.token, TIDE_X_ENTITY, TIDE_V_TEXT, entity);
-  else if (left.bare) return unknown_name(p, left.token, left.token.text);
-  if (operand->op != TIDE_X_ENTITY && !(operand->op == TIDE_X_FIELD && operand->type == TIDE_V_TEXT))
-    return fail(p, left.token, "only a text field or an entity can be on a list");
-  struct tide_list *held = &spec->list[list];
-  bool is_entity = operand->op == TIDE_X_ENTITY;
-  if (held->ref == TIDE_NONE) {
-    held->is_entity = is_entity;
-    held->ref = operand->ref;
-  } else if (held->is_entity != is_entity || held->ref != operand->ref) {
-    return fail(p, left.token, "list %s already holds %s \"%s\": one list, one kind of value", held->name, held->is_entity ? "keys of" : "values of",
-                held->is_entity ? spec->entity[held->ref].name : spec->field[held->ref].name);
+  struct tide_token token = p->now;
+  if (token.kind != TIDE_TOKEN_NAME) return unexpected(p, "after `in` comes a set (a, b) or a list").node;
+  uint32_t index = tide_name_list(spec, token.text);
+  if (!(p->scope->allow & TIDE_ALLOW_LISTS)) return fail(p, token, "lists can be used in rules only; a set is written in (a, b)").node;
+  if (index == TIDE_NONE) {
+    const char *best = tide_name_nearest(p->scope, token.text);
+    if (best && tide_name_list(spec, tide_span_of(best)) != TIDE_NONE)
+      return fail(p, token, "there is no list `%.*s`; did you mean `%s`?", SHOWN(token.text), best).node;
+    return fail(p, token, "there is no list `%.*s`: name it under policy.lists, or write a set in (a, b)", SHOWN(token.text)).node;
   }
-  struct tide_expr *expr = ref(p, left.token, TIDE_X_IN_LIST, TIDE_V_BOOL, list);
+  next(p);
+  struct tide_expr *operand = list_operand(p, left);
+  if (!operand) return NULL;
+  struct tide_list *list = &spec->list[index];
+  bool is_entity = operand->op == TIDE_X_ENTITY;
+  if (list->ref == TIDE_NONE) {
+    list->is_entity = is_entity;
+    list->ref = operand->ref;
+  } else if (list->is_entity != is_entity || list->ref != operand->ref) {
+    const char *held = list->is_entity ? spec->entity[list->ref].name : spec->field[list->ref].name;
+    return fail(p, left.token, "the list `%s` already holds values of %s `%s`: a list holds one kind of value", list->name,
+                list->is_entity ? "the entity" : "the field", held)
+        .node;
+  }
+  struct tide_expr *expr = node_ref(p, left.token, TIDE_X_IN_LIST, TIDE_V_BOOL, index);
   expr->a = operand;
-  return negate(p, expr, negated, left.token);
+  return expr;
+}
+
+static struct term parse_in(struct parser *p, struct term left, bool negate) {
+  struct tide_expr *expr = NULL;
+  if (take_punct(p, "(")) {
+    struct tide_expr *operand = settle(p, left, NULL);
+    if (operand && operand->type == TIDE_V_BOOL) return fail(p, left.token, "a condition is no member of a set");
+    if (operand) expr = parse_set(p, operand, left.token);
+  } else {
+    expr = parse_list(p, left);
+  }
+  return p->err ? (struct term){0} : negated(p, negate, expr, left.token);
 }
 
 static struct term parse_is(struct parser *p, struct term left) {
-  bool negated = take_word(p, "not");
-  enum tide_op op;
-  if (take_word(p, "empty")) op = TIDE_X_IS_EMPTY;
-  else if (take_word(p, "absent")) op = TIDE_X_IS_ABSENT;
-  else if (take_word(p, "known")) op = TIDE_X_IS_KNOWN;
-  else return fail(p, p->now, "\"is\" asks for empty, absent or known");
+  static const struct link states[] = {{"empty", TIDE_X_IS_EMPTY}, {"absent", TIDE_X_IS_ABSENT}, {"known", TIDE_X_IS_KNOWN}};
+  bool negate = take_word(p, "not");
   struct tide_expr *operand = settle(p, left, NULL);
   if (!operand) return (struct term){0};
-  struct tide_expr *expr = node(p, left.token, op, TIDE_V_BOOL);
-  expr->a = operand;
-  return negate(p, expr, negated, left.token);
+  for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+    if (take_word(p, states[i].word)) return negated(p, negate, node(p, left.token, states[i].op, TIDE_V_BOOL, operand, NULL), left.token);
+  return unexpected(p, "`is` asks for empty, absent or known");
+}
+
+static struct tide_expr *make_comparison(struct parser *p, struct link link, struct term left, struct term right) {
+  struct tide_expr *a = settle(p, left, right.node);
+  struct tide_expr *b = settle(p, right, a);
+  if (p->err) return NULL;
+  bool text = a->type == TIDE_V_TEXT || b->type == TIDE_V_TEXT, condition = a->type == TIDE_V_BOOL || b->type == TIDE_V_BOOL;
+  if (a->type != b->type)
+    return fail(p, right.token, "%s is compared with %s%s", type_name(a->type), type_name(b->type),
+                text && condition ? ": put quotes around a text"
+                : text            ? ": declare the field `as: int` if it holds numbers"
+                                  : ": compare it with true or false")
+        .node;
+  bool ordered = link.op != TIDE_X_EQ && link.op != TIDE_X_NE;
+  if (ordered && a->type != TIDE_V_NUM)
+    return fail(p, left.token, "%s has no order, use = or !=%s", type_name(a->type),
+                text ? "; declare the field `as: int` if it holds numbers" : "")
+        .node;
+  return node(p, left.token, link.op, TIDE_V_BOOL, a, b);
+}
+
+/* The right side. Beside an enumerated outcome column its own words come first: `result = declined` also where something is called declined. */
+static struct term parse_right(struct parser *p, struct term left) {
+  const char *const *words = words_of(left.node);
+  size_t count;
+  if (!words || p->now.kind != TIDE_TOKEN_NAME || !among(words, p->now.text, &count)) return parse_sum(p);
+  struct term right = {.bare = true, .token = p->now};
+  next(p);
+  return right;
 }
 
 static struct term parse_comparison(struct parser *p) {
+  static const struct link comparisons[] = {{"=", TIDE_X_EQ},  {"!=", TIDE_X_NE}, {"<=", TIDE_X_LE},
+                                            {">=", TIDE_X_GE}, {"<", TIDE_X_LT},  {">", TIDE_X_GT}};
   struct term left = parse_sum(p);
   if (p->err) return left;
-  static const struct { const char *punct; enum tide_op op; } ops[] = {{"=", TIDE_X_EQ}, {"!=", TIDE_X_NE}, {"<=", TIDE_X_LE}, {">=", TIDE_X_GE}, {"<", TIDE_X_LT}, {">", TIDE_X_GT}};
-  if (at_punct(p, "==")) return fail(p, p->now, "equality is written with one \"=\"");
-  for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
-    struct token token = p->now;
-    if (!take_punct(p, ops[i].punct)) continue;
-    struct term right = parse_sum(p);
+  for (size_t i = 0; i < sizeof comparisons / sizeof *comparisons; i++) {
+    if (!take_punct(p, comparisons[i].word)) continue;
+    struct term right = parse_right(p, left);
     if (p->err) return right;
-    struct tide_expr *b = right.bare ? NULL : right.node;
-    struct tide_expr *a = settle(p, left, b);
-    if (!p->err) b = settle(p, right, a);
-    if (p->err) return (struct term){0};
-    if (a->type != b->type)
-      return fail(p, token, "%s is compared with %s%s", type_name(a->type), type_name(b->type),
-                  a->type == TIDE_V_TEXT || b->type == TIDE_V_TEXT ? ": declare the field \"as: int\" if it is a number" : "");
-    if (a->type != TIDE_V_NUM && ops[i].op != TIDE_X_EQ && ops[i].op != TIDE_X_NE) return fail(p, token, "%s has no order: use = or !=", type_name(a->type));
-    struct tide_expr *expr = node(p, left.token, ops[i].op, TIDE_V_BOOL);
-    expr->a = a;
-    expr->b = b;
+    struct tide_expr *expr = make_comparison(p, comparisons[i], left, right);
     return done(expr, left.token);
   }
-  bool negated = at_word(p, "not") && tide_span_is(peek(p).text, "in") && take_word(p, "not");
-  if (take_word(p, "in")) return take_punct(p, "(") ? parse_set(p, left, negated) : parse_in_list(p, left, negated);
+  bool negate = at_word(p, "not") && tide_span_is(peek(p).text, "in") && take_word(p, "not");
+  if (take_word(p, "in")) return parse_in(p, left, negate);
   if (take_word(p, "is")) return parse_is(p, left);
   return left;
 }
 
+/* ---- conditions ---- */
+
 static struct term parse_not(struct parser *p) {
-  struct token token = p->now;
+  struct tide_token token = p->now;
   if (!take_word(p, "not")) return parse_comparison(p);
-  if (++p->depth > DEPTH_MAX) return fail(p, token, "the expression is nested more than %d deep", DEPTH_MAX);
+  if (!enter(p, token)) return (struct term){0};
   struct tide_expr *operand = want(p, parse_not(p), TIDE_V_BOOL, "the operand of not");
-  p->depth--;
-  return p->err ? (struct term){0} : negate(p, operand, true, token);
+  p->nest--;
+  return p->err ? (struct term){0} : negated(p, true, operand, token);
 }
 
-static struct term parse_logic(struct parser *p, struct term (*operand)(struct parser *), const char *word, enum tide_op op) {
+static struct term parse_logic(struct parser *p, struct term (*operand)(struct parser *), struct link link) {
   struct term left = operand(p);
-  int links = 0;
   for (;;) {
-    struct token token = p->now;
-    if (!take_word(p, word)) return p->err ? (struct term){0} : left;
-    if (++links > DEPTH_MAX) return fail(p, token, "more than %d conditions in a row: use a set or derived values", DEPTH_MAX);
-    struct tide_expr *a = want(p, left, TIDE_V_BOOL, "the left side of and/or");
-    struct tide_expr *b = want(p, operand(p), TIDE_V_BOOL, "the right side of and/or");
+    struct tide_token token = p->now;
+    if (!take_word(p, link.word)) return p->err ? (struct term){0} : left;
+    struct tide_expr *a = want(p, left, TIDE_V_BOOL, "what stands before and/or");
+    struct tide_expr *b = want(p, operand(p), TIDE_V_BOOL, "what stands behind and/or");
     if (p->err) return (struct term){0};
-    struct tide_expr *expr = node(p, token, op, TIDE_V_BOOL);
-    expr->a = a;
-    expr->b = b;
-    left = done(expr, left.token);
+    left = done(node(p, token, link.op, TIDE_V_BOOL, a, b), left.token);
   }
 }
 
-static struct term parse_and(struct parser *p) { return parse_logic(p, parse_not, "and", TIDE_X_AND); }
+static struct term parse_and(struct parser *p) { return parse_logic(p, parse_not, (struct link){"and", TIDE_X_AND}); }
 
 static struct term parse_or(struct parser *p) {
-  if (p->err) return (struct term){0};
-  if (++p->depth > DEPTH_MAX) return fail(p, p->now, "the expression is nested more than %d deep", DEPTH_MAX);
-  struct term term = parse_logic(p, parse_and, "or", TIDE_X_OR);
-  p->depth--;
+  if (p->err || !enter(p, p->now)) return (struct term){0};
+  struct term term = parse_logic(p, parse_and, (struct link){"or", TIDE_X_OR});
+  p->nest--;
   return term;
 }
 
-/* ---- the two entries ---- */
+static int depth_of(const struct tide_expr *expr) {
+  if (!expr) return 0;
+  int a = depth_of(expr->a), b = depth_of(expr->b), c = depth_of(expr->c);
+  return 1 + (a > b ? a > c ? a : c : b > c ? b : c);
+}
 
 enum tide_err tide_expr_parse(const struct tide_scope *scope, struct tide_span text, int line, int column, enum tide_vtype type,
                               const struct tide_expr **ret, struct tide_error *error) {
-  struct parser p = {.scope = scope, .text = text, .line = line, .column = column, .error = error};
-  if (text.len > TEXT_MAX) return tide_fail_at(error, TIDE_E_CONFIG, line, column, "", "an expression has at most %d characters", TEXT_MAX);
+  struct parser p = {.scope = scope, .lexer = {.text = text}, .line = line, .column = column, .error = error};
+  if (text.len > TEXT_MAX)
+    return tide_fail_at(error, TIDE_E_CONFIG, line, column, "", "an expression has at most %d characters; use derived values", TEXT_MAX);
   next(&p);
   struct term term = parse_or(&p);
-  if (!p.err && p.now.kind != T_END) fail(&p, p.now, "\"%.*s\" cannot stand here: the expression was complete before it", TIDE_SPAN_FMT(p.now.text));
-  struct tide_expr *expr = p.err ? NULL : settle(&p, term, NULL);
-  if (!p.err && type != TIDE_V_NULL && expr->type != type) fail(&p, term.token, "%s is wanted here, this is %s", type_name(type), type_name(expr->type));
+  if (!p.err && p.now.kind != TIDE_TOKEN_END) unexpected(&p, "the expression was complete before it");
+  struct tide_expr *expr = settle(&p, term, NULL);
+  if (!p.err && depth_of(expr) > TREE_MAX)
+    fail(&p, term.token, "more than %d operators stand in a row or inside each other: use a set or derived values", TREE_MAX);
+  if (!p.err && type != TIDE_V_NULL && expr->type != type)
+    fail(&p, term.token, "%s is wanted here, this is %s", type_name(type), type_name(expr->type));
   if (p.err) return p.err;
   *ret = expr;
-  return TIDE_OK;
-}
-
-enum tide_err tide_say_parse(const struct tide_scope *scope, struct tide_span text, int line, int column, const struct tide_say **ret, uint32_t *ret_count,
-                             struct tide_error *error) {
-  struct tide_say part[64];
-  uint32_t count = 0;
-  struct tide_buf literal = TIDE_BUF_INIT;
-  enum tide_err err = TIDE_OK;
-  for (size_t i = 0; i <= text.len && !err; i++) {
-    bool end = i == text.len;
-    char c = end ? 0 : text.ptr[i];
-    bool twice = !end && (c == '{' || c == '}') && i + 1 < text.len && text.ptr[i + 1] == c;
-    if (!end && !(c == '{' && !twice)) {
-      if (c == '}' && !twice) err = tide_fail_at(error, TIDE_E_CONFIG, line, column ? column + (int)i : 0, "", "\"}\" without \"{\": write \"}}\" for a brace");
-      tide_buf_char(&literal, c);
-      i += twice;
-      continue;
-    }
-    if (count + 2 > sizeof part / sizeof *part) err = tide_fail_at(error, TIDE_E_CONFIG, line, column, "", "a reason text holds at most 31 values");
-    if (!err && literal.len) part[count++] = (struct tide_say){.literal = tide_arena_strdup(&scope->spec->arena, tide_buf_span(&literal))};
-    tide_buf_clear(&literal);
-    if (end || err) break;
-    size_t close = i + 1;
-    while (close < text.len && text.ptr[close] != '}') close++;
-    if (close == text.len) {
-      err = tide_fail_at(error, TIDE_E_CONFIG, line, column ? column + (int)i : 0, "", "\"{\" is not closed");
-      break;
-    }
-    const struct tide_expr *value;
-    err = tide_expr_parse(scope, (struct tide_span){text.ptr + i + 1, close - i - 1}, line, column ? column + (int)i + 1 : 0, TIDE_V_NULL, &value, error);
-    if (!err) part[count++] = (struct tide_say){.value = value};
-    i = close;
-  }
-  tide_buf_release(&literal);
-  if (err) return err;
-  struct tide_say *kept = tide_arena_alloc(&scope->spec->arena, (count + 1) * sizeof *kept);
-  memcpy(kept, part, count * sizeof *kept);
-  *ret = kept;
-  *ret_count = count;
   return TIDE_OK;
 }

@@ -19,10 +19,12 @@ struct tide_scope {
   unsigned allow;
 };
 
-/* Parses all of text, which stands at (line, column) in the file, so errors carry the exact place. `want` is the type the result must have
+/* Parses all of text, which stands at (line, column) in the file, so errors carry the exact place: column plus the bytes before the mistake (column 0:
+ * unknown, and stays so). `want` is the type the result must have
  * (TIDE_V_NULL: any). `amount` gives a TIDE_X_DYN amount_now node where ALLOW_DYN is set, else the amount FIELD; `requested` the amount FIELD. Digits
- * beside a text are a text (mcc = 6011). Enumerated outcome columns refuse unknown words (result = declned:
- * did you mean declined). Errors: CONFIG with line, column, suggestion. */
+ * beside a text are a text (mcc = 6011). The event time's name gives TIDE_X_EVENT_TIME and needs ALLOW_TIME. Enumerated outcome columns refuse unknown words (result = declned:
+ * did you mean declined). Sets are sorted by value, `text` of their node keeps the order of the file. At most 4096 bytes, nesting 64, 128 levels of
+ * the tree, 1000 values in a set. Errors: CONFIG with line, column, suggestion. */
 enum tide_err tide_expr_parse(const struct tide_scope *scope, struct tide_span text, int line, int column, enum tide_vtype want,
                               const struct tide_expr **ret, struct tide_error *error) TIDE_WARN_UNUSED;
 

@@ -70,6 +70,45 @@ static enum tide_err rewrite(struct tide_plan *plan, const struct tide_expr *exp
   return err;
 }
 
+static const struct tide_expr *field_known(struct tide_plan *plan, uint32_t field) {
+  struct tide_expr *read = tide_arena_alloc(&plan->arena, sizeof *read), *known = tide_arena_alloc(&plan->arena, sizeof *known);
+  *read = (struct tide_expr){.op = TIDE_X_FIELD, .type = plan->spec->field[field].type == TIDE_F_BOOL ? TIDE_V_BOOL : TIDE_V_NUM, .ref = field};
+  *known = (struct tide_expr){.op = TIDE_X_IS_KNOWN, .type = TIDE_V_BOOL, .a = read};
+  return known;
+}
+
+/* Is the key there? Entities refer to earlier ones only, so the depth is bounded by their number. */
+static const struct tide_expr *entity_known(struct tide_plan *plan, uint32_t entity) {
+  const struct tide_entity *ent = &plan->spec->entity[entity];
+  const struct tide_expr *all = NULL;
+  for (uint32_t i = 0; i < ent->part_count; i++) {
+    const struct tide_expr *part = ent->part[i].is_entity ? entity_known(plan, ent->part[i].ref) : field_known(plan, ent->part[i].ref);
+    all = expr_and(plan, all, part);
+    if (ent->first_of && i > 0) {
+      struct tide_expr *any = tide_arena_alloc(&plan->arena, sizeof *any);
+      *any = *all;
+      any->op = TIDE_X_OR;
+      all = any;
+    }
+  }
+  return all;
+}
+
+/* What a condition needs of the event itself, as an expression: an outcome changes the condition later, when only its atoms are left, and
+ * must not make an event count that lacks the operand. The amount is an outcome column and is looked at each time. */
+static const struct tide_expr *needs_known(struct tide_plan *plan, enum tide_needs needs, uint32_t needs_ref) {
+  const struct tide_spec *spec = plan->spec;
+  switch (needs) {
+    case TIDE_NEEDS_FIELD: return field_known(plan, needs_ref);
+    case TIDE_NEEDS_ENTITY: return entity_known(plan, needs_ref);
+    case TIDE_NEEDS_PLACE: return expr_and(plan, field_known(plan, spec->f_lat), field_known(plan, spec->f_lon));
+    case TIDE_NEEDS_REQUESTED: return field_known(plan, spec->f_amount);
+    case TIDE_NEEDS_NOTHING:
+    case TIDE_NEEDS_AMOUNT: break;
+  }
+  return NULL;
+}
+
 static enum tide_err cond_add(struct tide_plan *plan, const struct tide_expr *expr, enum tide_needs needs, uint32_t needs_ref, uint32_t *ret,
                               struct tide_error *error) {
   for (uint32_t i = 0; i < plan->cond_count; i++) {
@@ -86,7 +125,7 @@ static enum tide_err cond_add(struct tide_plan *plan, const struct tide_expr *ex
   cond.dynamic = needs == TIDE_NEEDS_AMOUNT || (expr && tide_expr_reads(expr, TIDE_X_DYN));
   if (cond.dynamic) {
     plan->cond_dynamic |= UINT64_C(1) << plan->cond_count;
-    enum tide_err err = rewrite(plan, expr, &cond.dynexpr, error);
+    enum tide_err err = rewrite(plan, expr_and(plan, needs_known(plan, needs, needs_ref), expr), &cond.dynexpr, error);
     if (err) return err;
     if (expr && tide_expr_reads_ref(expr, TIDE_X_DYN, TIDE_DYN_reason)) plan->reads_reason = true;
   }

@@ -6,30 +6,42 @@
 
 #include "base/buf.h"
 
-/* The first operand, left to right, that must not be trusted: its cause, and the feature slot if it is one. */
-static bool blame(const struct tide_spec *spec, const struct tide_expr *expr, const struct tide_env *env, struct tide_verdict *verdict) {
-  if (!expr) return false;
-  const struct tide_value *value = NULL;
-  if (expr->op == TIDE_X_DERIVED) {
-    if (!env->derived[expr->ref].unknown) return false;
-    if (blame(spec, spec->derived[expr->ref].expr, env, verdict)) return true;
-    value = &env->derived[expr->ref];
-  } else if (expr->op == TIDE_X_FEATURE) {
-    value = &env->slot[expr->ref];
-    if (!value->unknown && value->state == TIDE_S_saturated) { /* undecided only where the bound cannot tell: the rule being unknown says so */
-      verdict->cause = TIDE_C_saturated;
+/* Descends from an unknown node to the first operand, left to right, that made it so: its cause, and its feature slot if it is one.
+ * Asking each part for its value keeps to the parts that mattered: in `a > 1 and b > 2` a stale b is innocent where a > 1 is false. */
+static void blame(const struct tide_spec *spec, const struct tide_expr *expr, const struct tide_env *env, struct tide_verdict *verdict) {
+  switch ((enum tide_op)expr->op) {
+    case TIDE_X_FEATURE: {
+      const struct tide_value *slot = &env->slot[expr->ref];
+      verdict->cause = slot->unknown ? slot->cause : TIDE_C_saturated;
       verdict->cause_slot = expr->ref;
-      return true;
+      return;
     }
-    if (value->unknown) verdict->cause_slot = expr->ref;
-  } else if (expr->op == TIDE_X_SCORE) {
-    value = &env->score;
+    case TIDE_X_DERIVED: {
+      struct tide_env inside = *env;
+      inside.rule = false; /* as it was evaluated */
+      verdict->cause = env->derived[expr->ref].cause;
+      blame(spec, spec->derived[expr->ref].expr, &inside, verdict);
+      return;
+    }
+    case TIDE_X_IN_LIST: return; /* always known */
+    default: break;
   }
-  if (value && value->unknown) {
-    verdict->cause = value->cause;
-    return true;
+  const struct tide_value value = tide_expr_eval(expr, env);
+  if (value.unknown) verdict->cause = value.cause;
+  const struct tide_expr *part[3] = {expr->a, expr->b, expr->c};
+  if (expr->op == TIDE_X_IF) { /* only the branch that was taken */
+    const struct tide_value condition = tide_expr_eval(expr->a, env);
+    if (condition.unknown) part[1] = part[2] = NULL;
+    else part[0] = NULL, part[condition.type == TIDE_V_BOOL && condition.yes ? 2 : 1] = NULL;
   }
-  return blame(spec, expr->a, env, verdict) || blame(spec, expr->b, env, verdict) || blame(spec, expr->c, env, verdict);
+  for (int pass = 0; pass < 2; pass++) /* first what is unknown by itself, then a bound that could not decide */
+    for (int i = 0; i < 3; i++) {
+      if (!part[i]) continue;
+      const struct tide_value operand = tide_expr_eval(part[i], env);
+      if (pass == 0 ? !operand.unknown : operand.state != TIDE_S_saturated) continue;
+      blame(spec, part[i], env, verdict);
+      return;
+    }
 }
 
 static enum tide_truth truth_of(const struct tide_rule *rule, const struct tide_env *env) {
@@ -53,41 +65,46 @@ void tide_policy_fallback(const struct tide_spec *spec, const struct tide_env *g
   TIDE_CHECK(spec->fallback_count == 0); /* the last fallback rule is always else */
 }
 
+/* The first rule that is true and counts, or TIDE_NONE. */
+static uint32_t first_true(const struct tide_spec *spec, const uint8_t *truth) {
+  for (uint32_t r = 0; r < spec->rule_count; r++)
+    if (!spec->rule[r].shadow && truth[r] == TIDE_TRUE) return r;
+  return TIDE_NONE;
+}
+
+/* The first unknown rule before `decider` that would have been stricter; without a decider the first unknown rule. */
+static uint32_t first_blocker(const struct tide_spec *spec, const uint8_t *truth, uint32_t decider) {
+  for (uint32_t r = 0; r < spec->rule_count && r != decider; r++) {
+    if (spec->rule[r].shadow || truth[r] != TIDE_UNKNOWN) continue;
+    if (decider == TIDE_NONE || spec->rule[r].decision > spec->rule[decider].decision) return r;
+  }
+  return TIDE_NONE;
+}
+
 void tide_policy_decide(const struct tide_spec *spec, const struct tide_env *given, struct tide_verdict *ret) {
   struct tide_env env = *given;
   env.rule = true;
-  struct tide_verdict verdict = {.by = TIDE_BY_NONE, .blocked_by = UINT16_MAX, .cause_slot = TIDE_NONE};
-  uint32_t decider = TIDE_NONE, first_unknown = TIDE_NONE;
-  for (uint32_t r = 0; r < spec->rule_count; r++) {
-    verdict.truth[r] = (uint8_t)truth_of(&spec->rule[r], &env);
-    if (spec->rule[r].shadow || decider != TIDE_NONE) continue;
-    if (verdict.truth[r] == TIDE_TRUE) decider = r;
-    else if (verdict.truth[r] == TIDE_UNKNOWN && first_unknown == TIDE_NONE) first_unknown = r;
-  }
-  if (!spec->decision_count) {
-    *ret = verdict;
-    return;
-  }
-  uint32_t blocker = decider == TIDE_NONE ? first_unknown : TIDE_NONE;
-  for (uint32_t r = 0; decider != TIDE_NONE && r < decider && blocker == TIDE_NONE; r++)
-    if (!spec->rule[r].shadow && verdict.truth[r] == TIDE_UNKNOWN && spec->rule[r].decision > spec->rule[decider].decision) blocker = r;
+  TIDE_CHECK(spec->rule_count <= TIDE_RULES_MAX);
+  *ret = (struct tide_verdict){.by = TIDE_BY_NONE, .blocked_by = UINT16_MAX, .cause_slot = TIDE_NONE};
+  for (uint32_t r = 0; r < spec->rule_count; r++) ret->truth[r] = (uint8_t)truth_of(&spec->rule[r], &env);
+  if (!spec->decision_count) return;
+
+  uint32_t decider = first_true(spec, ret->truth), blocker = first_blocker(spec, ret->truth, decider);
   if (decider != TIDE_NONE && blocker == TIDE_NONE) {
-    verdict.by = TIDE_BY_RULE;
-    verdict.rule = (uint16_t)decider;
-    verdict.decision = (uint16_t)spec->rule[decider].decision;
-    *ret = verdict;
+    ret->by = TIDE_BY_RULE;
+    ret->rule = (uint16_t)decider;
+    ret->decision = (uint16_t)spec->rule[decider].decision;
     return;
+  }
+  if (blocker != TIDE_NONE) {
+    ret->blocked_by = (uint16_t)blocker;
+    blame(spec, spec->rule[blocker].when, &env, ret);
   }
   struct tide_verdict fallback;
-  if (blocker != TIDE_NONE) {
-    verdict.blocked_by = (uint16_t)blocker;
-    blame(spec, spec->rule[blocker].when, &env, &verdict);
-  }
-  tide_policy_fallback(spec, given, (enum tide_cause)verdict.cause, &fallback);
-  verdict.by = fallback.by;
-  verdict.rule = fallback.rule;
-  verdict.decision = fallback.decision;
-  *ret = verdict;
+  tide_policy_fallback(spec, given, (enum tide_cause)ret->cause, &fallback);
+  ret->by = fallback.by;
+  ret->rule = fallback.rule;
+  ret->decision = fallback.decision;
 }
 
 const char *tide_verdict_by(const struct tide_spec *spec, const struct tide_verdict *verdict) {
@@ -112,7 +129,8 @@ static void say_value(const struct tide_spec *spec, const struct tide_expr *expr
     }
     case TIDE_V_NUM: {
       bool money = (expr->op == TIDE_X_FEATURE && spec->slot[expr->ref].money) ||
-                   (expr->op == TIDE_X_FIELD && spec->field[expr->ref].type == TIDE_F_MONEY);
+                   (expr->op == TIDE_X_FIELD && spec->field[expr->ref].type == TIDE_F_MONEY) ||
+                   (expr->op == TIDE_X_DYN && expr->ref == TIDE_DYN_amount_now);
       if (money) tide_buf_printf(out, "%.*f", spec->exponent, value.num);
       else tide_buf_printf(out, "%.6g", value.num);
       break;

@@ -15,7 +15,7 @@ struct tide_verdict {
   uint8_t cause;           /* enum tide_cause: why the fallback decided; none otherwise */
   uint16_t rule;           /* index into spec->rule or spec->fallback */
   uint16_t decision;       /* index into spec->decision */
-  uint16_t blocked_by;     /* the rule that was unknown and stricter, UINT16_MAX if none */
+  uint16_t blocked_by;     /* the rule that was unknown and stricter (no rule true: the first unknown one), UINT16_MAX if none */
   uint32_t cause_slot;     /* feature slot that made it unknown, TIDE_NONE if none */
   uint8_t truth[TIDE_RULES_MAX]; /* enum tide_truth of every rule of spec->rule */
 };

@@ -6,7 +6,7 @@
 #include "feature/spec_build.h"
 
 /* What a test may expect besides features and derived values. */
-static const char *const answer_names[] = {"decision", "rule", "by", "cause", "status"};
+static const char *const answer_names[] = {"decision", "rule", "by", "cause", "status", "duplicate", "id_conflict"};
 #define ANSWER_NAMES (sizeof answer_names / sizeof answer_names[0])
 
 static bool is_broken(const struct tide_build *b, const char *name) {
@@ -93,13 +93,15 @@ static void check_word(struct tide_build *b, const struct tide_yaml_pair *pair, 
 
 static void check_answer(struct tide_build *b, const struct tide_yaml_pair *pair) {
   const struct tide_spec *spec = b->spec;
-  static const char *const statuses[] = {"scored", "refused"};
+  static const char *const statuses[] = {"scored", "refused"}, *const yes_no[] = {"false", "true"};
   const char **names = tide_arena_alloc(&b->scratch, (2 * TIDE_RULES_MAX + TIDE_C_COUNT + 4) * sizeof *names);
   size_t count = 0;
   if (strcmp(pair->key, "decision") == 0) {
     check_word(b, pair, spec->decision, spec->decision_count);
   } else if (strcmp(pair->key, "status") == 0) {
     check_word(b, pair, statuses, 2);
+  } else if (strcmp(pair->key, "duplicate") == 0 || strcmp(pair->key, "id_conflict") == 0) {
+    check_word(b, pair, yes_no, 2);
   } else if (strcmp(pair->key, "cause") == 0) {
     static const char *const causes[] = {
 #define X(name, text) #name,

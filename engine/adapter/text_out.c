@@ -1,5 +1,7 @@
-/* Text into a plain, gzip or zstd file; see text_out.h. One buffer in front, so that many short lines make few calls; the compressors
- * write no name and no time, so equal input gives equal files under equal library versions. */
+/* Text into a plain, gzip or zstd file; see text_out.h.
+ *
+ * One buffer in front, so that many short lines make few calls. The compressors write no name and no time, so equal input gives equal
+ * files under equal library versions. After a failed write nothing more is written: close only frees. */
 #include "adapter/text_out.h"
 
 #include "base/buf.h"

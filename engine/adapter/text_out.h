@@ -1,5 +1,7 @@
-/* Text into a file, compressed by the file's name: .gz (RFC 1952), .zst (RFC 8878), anything else plain; "-" is standard output. The
- * counterpart of source_file, which tells compression by content. Writes are gathered; close tells whether everything arrived. */
+/* Text into a file, compressed by the file's name: .gz (RFC 1952), .zst (RFC 8878), anything else plain; "-" is standard output.
+ *
+ * The counterpart of source_file, which tells compression by content. Writes are gathered; close tells whether everything arrived, so its
+ * result matters as much as that of every put. */
 #ifndef TIDE_TEXT_OUT_H
 #define TIDE_TEXT_OUT_H
 

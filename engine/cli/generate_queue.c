@@ -1,5 +1,7 @@
-/* A binary heap of small keys over nodes that do not move; ties go to whoever came first, so the order is total and the log the same
- * everywhere. */
+/* What is pending in the made-up world, by time: a binary heap of small keys over nodes that do not move.
+ *
+ * Ties go to whoever came first, so the order is total and the log the same everywhere. Slots of taken nodes are used again: the memory
+ * is that of the most that was ever pending at once. */
 #include "cli/generate_parts.h"
 
 static bool before(const struct tide_gen_queue *q, uint32_t a, uint32_t b) {

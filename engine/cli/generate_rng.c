@@ -1,4 +1,7 @@
-/* The generator's randomness; see generate_rng.h. */
+/* The generator's randomness; see generate_rng.h for the sources.
+ *
+ * Fixed-point throughout: logarithms by repeated squaring, powers of two by multiplying roots, normal deviates as sums. None of it is meant
+ * to be precise to the last bit of the mathematics; all of it is the same to the last bit on every machine. */
 #include "cli/generate_rng.h"
 
 uint64_t tide_gen_mix(uint64_t x) {

@@ -13,7 +13,9 @@ check "as many rejects as the summary says" sh -c "grep -o '\"rejected\":[0-9]*'
 $replay --input "$tmp/log.jsonl" --output "$tmp/b" --journal file:"$tmp/journal" >/dev/null 2>&1
 same "through a file journal" "$tmp/a" "$tmp/b"
 $replay --input "$tmp/log.jsonl" --output "$tmp/b" --journal file:"$tmp/journal2" >/dev/null 2>&1
-check "the journals are equal as well" diff -r -x lock "$tmp/journal" "$tmp/journal2"
+for f in journal journal2; do dump "$tmp/$f" "$tmp/$f.dump"; done
+check "the journal can be read" test -s "$tmp/journal.dump"
+same "the journals are equal as well" "$tmp/journal.dump" "$tmp/journal2.dump"
 $replay --input "$tmp/log.jsonl" --output - >"$tmp/b" 2>/dev/null
 same "to standard output" "$tmp/a" "$tmp/b"
 $replay --input - --output "$tmp/b" <"$tmp/log.jsonl" >/dev/null 2>&1

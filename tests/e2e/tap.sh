@@ -58,6 +58,12 @@ same() { # NAME FILE FILE
   result "$1" "$code"
 }
 
+# All entries of a journal with their headers, and all records. The files themselves differ from run to run: a log has a random id, and a frame
+# tells how far the disk had got.
+dump() { # JOURNAL FILE
+  "$tide" inspect "$1" >"$2" 2>/dev/null && "$tide" inspect --records "$1" >>"$2" 2>/dev/null
+}
+
 done_testing() {
   echo "1..$count"
   [ "$failures" = 0 ]

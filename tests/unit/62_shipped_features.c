@@ -1,4 +1,5 @@
-/* The feature file that ships: it parses, its own tests pass, and it holds what it promises. */
+/* The feature file that ships: it parses, its own tests pass, and it holds what it promises: entities, the ladder of counts, and a test for
+ * every rule that decides. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
