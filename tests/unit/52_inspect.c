@@ -1,4 +1,5 @@
-/* inspect: every record type becomes one well-formed JSON object with what was put in; broken entries are shown as such and passed over. */
+/* inspect: every record type becomes one well-formed JSON object with what was put in; broken entries are shown as such and passed
+ * over. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
