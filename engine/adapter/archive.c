@@ -1,8 +1,8 @@
 /* Putting segments into the archive (layout: archive.h).
  *
- * A segment is walked first (every checksum, and that it ends where the next one begins), packed into a temporary file that is synced and
- * renamed, and then read back from its final name and compared before the caller may remove the original. Every step can be repeated:
- * what is already there whole is kept, anything less is replaced. */
+ * A segment is walked first (every checksum, and that it ends where the next one begins), packed into a temporary file that is synced
+ * and renamed, and then read back from its final name and compared before the caller may remove the original. Every step can be
+ * repeated: what is already there whole is kept, anything less is replaced. */
 #include "adapter/archive.h"
 
 #include <errno.h>

@@ -40,5 +40,7 @@ size_t tide_source_file_place(const struct tide_source *source, const char **ret
 /* JSON lines into a file, "-" for standard output. With resume: a torn last line is cut, the last line's "position" is read and everything
  * up to it is passed over when offered again. Without: the file is truncated. */
 enum tide_err tide_sink_file_open(const char *path, bool resume, struct tide_sink **ret, struct tide_error *error) TIDE_WARN_UNUSED;
+/* The last decision that the file held when it was opened with resume; false when it held none. */
+bool tide_sink_file_last(const struct tide_sink *sink, struct tide_position *ret, uint32_t *ret_index);
 
 #endif

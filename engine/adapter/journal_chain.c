@@ -1,8 +1,8 @@
 /* Archive and journal as one read-only log: what audit, explain and a fresh engine read.
  *
- * Up to the archive's last position entries come from there, behind it from the journal. A writer may trim meanwhile: entries then leave
- * the journal for the archive, never the other way and never both, so where the journal does not continue what was read last, the archive
- * is opened anew and asked again. If it does not have them either, entries are missing and that is CORRUPT, not the end. */
+ * Up to the archive's last position entries come from there, behind it from the journal. A writer may trim meanwhile: entries then
+ * leave the journal for the archive, never the other way and never both, so where the journal does not continue what was read last,
+ * the archive is opened anew and asked again. If it does not have them either, entries are missing and that is CORRUPT, not the end. */
 #include <inttypes.h>
 #include <stdlib.h>
 

@@ -4,9 +4,9 @@
  * appends between two syncs. Only the last segment grows; it is made durable before the next one is published, so only the last one
  * can have a torn tail. The reader of the same handle sees unsynced entries too.
  *
- * After a failed fdatasync the kernel may have dropped the dirty pages and report success next time, so the handle refuses everything; only
- * opening again, which reads what the disk really has, tells the truth. A failed write is harmless: the same bytes go to the same place
- * at the next try. */
+ * After a failed fdatasync the kernel may have dropped the dirty pages and report success next time, so the handle refuses
+ * everything; only opening again, which reads what the disk really has, tells the truth. A failed write is harmless: the same bytes
+ * go to the same place at the next try. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

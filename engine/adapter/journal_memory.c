@@ -1,7 +1,8 @@
 /* The journal in memory: for replay without a directory, for tests, and as the shared log of the simulator.
  *
  * A log is an array of entries by position and is shared by all handles attached to it. Positions are sorted, so a read is a binary
- * search. "Durable" is what was there at the last sync, by whichever handle: a crash of the store drops the rest and the epochs it opened. */
+ * search. "Durable" is what was there at the last sync, by whichever handle: a crash of the store drops the rest and the epochs it
+ * opened. */
 #include "adapter/file.h"
 
 #include <stdlib.h>

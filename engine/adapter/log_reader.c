@@ -6,7 +6,8 @@
 
 #include <inttypes.h>
 
-/* A reader without the lock sees segments being trimmed under it and loads the list anew; more often than this in one read is an error. */
+/* A reader without the lock sees segments being trimmed under it and loads the list anew; more often than this in one read is an
+ * error. */
 enum { RELOADS_MAX = 100 };
 
 void tide_log_reader_add(struct tide_log_reader *reader, const struct tide_segment_header *header) {
@@ -81,7 +82,9 @@ static enum tide_err stand(struct tide_log_reader *reader, struct tide_position 
   size_t index = locate(reader, from, inclusive);
   int order = tide_position_cmp(reader->walk.prev, from);
   bool before = order < 0 || (order == 0 && !inclusive);
-  if (reader->walking && before && reader->index >= index) {
+  /* Reading on goes through the end of the segment, where the next one is held against it, and not around it. */
+  bool next = order == 0 && !inclusive;
+  if (reader->walking && (next || (before && reader->index >= index))) {
     return TIDE_OK;
   }
   return tide_log_reader_enter(reader, index, error);

@@ -168,6 +168,15 @@ static enum tide_err resume_at_end(struct sink_file *s, uint64_t bytes, struct t
   return TIDE_OK;
 }
 
+bool tide_sink_file_last(const struct tide_sink *sink, struct tide_position *ret, uint32_t *ret_index) {
+  TIDE_CHECK(sink->ops == &ops);
+  const struct sink_file *s = (const struct sink_file *)sink;
+  if (!s->passing) return false;
+  *ret = s->last;
+  *ret_index = s->last_index;
+  return true;
+}
+
 enum tide_err tide_sink_file_open(const char *path, bool resume, struct tide_sink **ret, struct tide_error *error) {
   bool standard = strcmp(path, "-") == 0;
   if (standard && resume) return tide_fail(error, TIDE_E_USAGE, "standard output cannot be continued after a restart; give a file");

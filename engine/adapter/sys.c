@@ -1,5 +1,7 @@
-/* File operations of journal and archive over the table of sys.h: whole writes, published files, durable names, and errors that say what
- * was being done to which file and what to do about it. */
+/* File operations of journal and archive over the table of sys.h: whole writes, published files, durable names.
+ *
+ * Short writes and interrupted calls are continued here and nowhere else. Errors say what was being done to which file and what to do
+ * about it; no room is told from the rest, because it goes away by itself. */
 #include "adapter/sys.h"
 
 #include <dirent.h>

@@ -7,10 +7,11 @@
  * a difference there. Commit time is the largest event time so far: in replay the log is its own clock. */
 #include "cli/replay_run.h"
 
-#include "adapter/file.h"
+#include "adapter/archive.h"
 #include "cli/intake.h"
 #include "cli/progress.h"
 #include "cli/rejects.h"
+#include "cli/snapshot.h"
 
 #define GROUP 8
 #define DIGEST_EVERY 4096
@@ -39,8 +40,12 @@ struct run {
   int64_t commit_ms;
   struct tide_position last;
   bool ends_with_digest; /* the last entry of the journal is a DIGEST */
+  char *snapshot_dir;    /* NULL: the journal is in memory */
+  uint64_t snapshot_seq; /* of the newest snapshot, 0: none */
+  struct tide_released released;
   /* the journal's own facts, when it goes on */
   uint32_t key_id; /* under which its newest event was hashed */
+  bool saw_event;
   /* inside a fold */
   struct tide_buf json;
   enum tide_err failed;
@@ -57,6 +62,7 @@ static void emit(void *ctx, const struct tide_answer *answer) {
     tide_answer_json(answer, run->options->answer_flags, &run->json);
     run->failed = run->sink->ops->put(run->sink, answer->position, answer->index, tide_buf_span(&run->json), &run->failure);
   }
+  run->released = (struct tide_released){answer->position, answer->index};
   if (run->options->on_answer) run->options->on_answer(run->options->ctx, answer);
 }
 
@@ -82,6 +88,7 @@ static enum tide_err look_at(struct run *run, struct tide_span entry, bool resum
   if (resuming && event.type == TIDE_REC_EVENT) { /* the newest event */
     err = tide_record_decode(spec, &event, &record, error);
     if (err != TIDE_OK) return err;
+    run->saw_event = true;
     if (record.key_id) run->key_id = record.key_id;
   }
   if (resuming) {
@@ -104,6 +111,34 @@ static enum tide_err fold_one(struct run *run, struct tide_position position, st
   return TIDE_OK;
 }
 
+/* The sink first: a snapshot takes for granted that the decisions before it are out. */
+static enum tide_err snapshot(struct run *run, struct tide_span entry, struct tide_error *error) {
+  enum tide_err err = run->sink ? run->sink->ops->flush(run->sink, error) : TIDE_OK;
+  if (err == TIDE_OK) err = tide_snapshot_save(run->snapshot_dir, run->fold, entry, run->released, error);
+  if (err != TIDE_OK) return err;
+  run->snapshot_seq = run->last.seq;
+  run->stats.snapshots++;
+  return TIDE_OK;
+}
+
+/* Up to the older generation: each of the two can be checked against the entry at its position, and the archive holds the rest. */
+static enum tide_err trim(struct run *run, struct tide_error *error) {
+  struct tide_position *position;
+  size_t count;
+  enum tide_err err = tide_snapshot_list(run->snapshot_dir, &position, &count, error);
+  if (err != TIDE_OK) return err;
+  if (count >= TIDE_SNAPSHOT_GENERATIONS) err = run->journal->ops->trim(run->journal, position[TIDE_SNAPSHOT_GENERATIONS - 1], error);
+  tide_free(position);
+  return err;
+}
+
+static enum tide_err snapshot_when_due(struct run *run, struct tide_span entry, struct tide_error *error) {
+  uint32_t every = run->options->snapshot_every;
+  if (every == 0 || !run->snapshot_dir || run->last.seq / every == run->snapshot_seq / every || !tide_fold_spec(run->fold)) return TIDE_OK;
+  enum tide_err err = snapshot(run, entry, error);
+  return err == TIDE_OK && run->options->trim ? trim(run, error) : err;
+}
+
 /* Makes the pending entries durable, then folds them. */
 static enum tide_err release(struct run *run, struct tide_error *error) {
   if (run->pending == 0) return TIDE_OK;
@@ -113,6 +148,7 @@ static enum tide_err release(struct run *run, struct tide_error *error) {
   TIDE_CHECK(tide_position_cmp(durable, run->position[run->pending - 1]) >= 0);
   for (unsigned i = 0; i < run->pending && err == TIDE_OK; i++)
     err = fold_one(run, run->position[i], tide_buf_span(&run->entry[i]), false, error);
+  if (err == TIDE_OK) err = snapshot_when_due(run, tide_buf_span(&run->entry[run->pending - 1]), error);
   run->pending = 0;
   /* Nobody will read a journal in memory again: keep its last entry only. */
   if (err == TIDE_OK && !run->options->journal_dir) err = run->journal->ops->trim(run->journal, run->last, error);
@@ -160,6 +196,7 @@ static enum tide_err append_entry(struct run *run, struct tide_error *error) {
   err = run->journal->ops->append(run->journal, EPOCH, tide_buf_span(&run->entry[run->pending]), &run->position[run->pending], error);
   if (err != TIDE_OK) return err;
   run->building = false;
+  run->ends_with_digest = false;
   run->from = run->next;
   run->stats.entries++;
   run->pending++;
@@ -271,9 +308,30 @@ static enum tide_err open_fence(struct run *run, struct tide_error *error) {
   return release(run, error);
 }
 
+static enum tide_err check_same(const struct run *run, const struct tide_settings *then, struct tide_span features, const char *what,
+                                const char *dir, struct tide_error *error) {
+  const struct tide_spec *spec = run->options->spec;
+  if (!tide_span_eq(features, (struct tide_span){spec->text, spec->text_len}))
+    return tide_fail(error, TIDE_E_CONFIG,
+                     "the %s in %s was written with another version of the feature file; begin a new one in an empty directory", what, dir);
+  const struct tide_settings *now = &run->options->settings;
+#define X(name, dflt, lo, hi, help)                                                                                                        \
+  if (then->name != now->name)                                                                                                             \
+    return tide_fail_at(error, TIDE_E_CONFIG, 0, 0, #name,                                                                                 \
+                        "the %s in %s was written with %s %lld and this run has %lld; go on with the same", what, dir, #name,              \
+                        (long long)then->name, (long long)now->name);
+  TIDE_SETTINGS(X)
+#undef X
+  return TIDE_OK;
+}
+
+static enum tide_err check_fold(const struct run *run, const char *what, const char *dir, struct tide_error *error) {
+  const struct tide_spec *spec = tide_fold_spec(run->fold);
+  return check_same(run, tide_fold_settings(run->fold), (struct tide_span){spec->text, spec->text_len}, what, dir, error);
+}
+
 /* Before anything is folded: the journal must have been written with this feature file and these settings. */
 static enum tide_err check_config(const struct run *run, struct tide_span entry, struct tide_error *error) {
-  const struct tide_spec *spec = run->options->spec;
   const char *dir = run->options->journal_dir;
   struct tide_cursor_part part[TIDE_PARTS_MAX];
   struct tide_entry_reader reader;
@@ -286,18 +344,7 @@ static enum tide_err check_config(const struct run *run, struct tide_span entry,
   if (err == TIDE_OK) err = tide_config_decode(&raw, &then, &features, error);
   if (err != TIDE_OK)
     return tide_fail(error, TIDE_E_CORRUPT, "the journal in %s does not begin with its configuration; is it one of replay's?", dir);
-  if (!tide_span_eq(features, (struct tide_span){spec->text, spec->text_len}))
-    return tide_fail(error, TIDE_E_CONFIG,
-                     "the journal in %s was written with another version of the feature file; replay into an empty directory", dir);
-  const struct tide_settings *now = &run->options->settings;
-#define X(name, dflt, lo, hi, help)                                                                                                        \
-  if (then.name != now->name)                                                                                                              \
-    return tide_fail_at(error, TIDE_E_CONFIG, 0, 0, #name,                                                                                 \
-                        "the journal in %s was written with %s %lld and this run has %lld; go on with the same", dir, #name,               \
-                        (long long)then.name, (long long)now->name);
-  TIDE_SETTINGS(X)
-#undef X
-  return TIDE_OK;
+  return check_same(run, &then, features, "journal", dir, error);
 }
 
 static enum tide_err check_key(const struct run *run, struct tide_error *error) {
@@ -310,26 +357,109 @@ static enum tide_err check_key(const struct run *run, struct tide_error *error) 
                    run->options->journal_dir, run->key_id);
 }
 
-/* Folds what the journal holds. */
-static enum tide_err go_on(struct run *run, struct tide_position first, struct tide_error *error) {
-  struct tide_position at = first, durable;
-  /* A killed run may have appended what it did not sync; it is released below, so it must be durable now. */
-  enum tide_err err = run->journal->ops->sync(run->journal, &durable, error);
+/* The fold as a snapshot has it, when there is one to be used; its position in *ret_from, else {0,0}. */
+static enum tide_err load_snapshot(struct run *run, struct tide_journal *log, struct tide_position *ret_from, struct tide_error *error) {
+  const struct tide_replay_options *o = run->options;
+  *ret_from = (struct tide_position){0, 0};
+  if (o->on_answer || o->on_outcome) return TIDE_OK;
+  struct tide_released have = {0};
+  if (o->output) (void)tide_sink_file_last(run->sink, &have.position, &have.index);
+  struct tide_fold *fold;
+  struct tide_released released;
+  enum tide_err err = tide_snapshot_load(run->snapshot_dir, log, o->output ? &have : NULL, &fold, &released, error);
+  if (err != TIDE_OK || !fold) return err;
+  tide_fold_free(run->fold);
+  run->fold = fold;
+  run->released = released;
+  run->last = *ret_from = tide_fold_position(fold);
+  run->snapshot_seq = run->last.seq;
+  return check_fold(run, "snapshot", run->snapshot_dir, error);
+}
+
+/* What the driver knows of entries that a snapshot stands for: the last, and the newest that holds an event. */
+static enum tide_err look_back(struct run *run, struct tide_journal *log, struct tide_position from, struct tide_error *error) {
+  struct tide_position at = from, found;
+  bool ends_with_digest = false;
+  for (bool first = true;; first = false) {
+    enum tide_err err = log->ops->read(log, at, true, &run->entry[0], &found, error);
+    if (err == TIDE_OK) err = look_at(run, tide_buf_span(&run->entry[0]), true, error);
+    if (err != TIDE_OK) return err;
+    if (first) ends_with_digest = run->ends_with_digest;
+    if (run->saw_event || at.seq == 0) break;
+    at.seq--;
+  }
+  run->ends_with_digest = ends_with_digest;
+  return TIDE_OK;
+}
+
+/* Folds what the log holds behind the snapshot, or all of it. */
+static enum tide_err fold_log(struct run *run, struct tide_journal *log, struct tide_position first, struct tide_error *error) {
+  struct tide_position at, from;
+  enum tide_err err = load_snapshot(run, log, &from, error);
+  bool whole = from.epoch == 0;
+  if (err == TIDE_OK && !whole) err = look_back(run, log, from, error);
   if (err != TIDE_OK) return err;
-  for (bool inclusive = true;; inclusive = false) {
-    err = run->journal->ops->read(run->journal, at, inclusive, &run->entry[0], &at, error);
+  at = whole ? first : from;
+  for (bool inclusive = whole;; inclusive = false) {
+    err = log->ops->read(log, at, inclusive, &run->entry[0], &at, error);
     if (err != TIDE_OK) break;
     struct tide_span entry = tide_buf_span(&run->entry[0]);
-    if (run->stats.entries_resumed == 1) err = check_config(run, entry, error);
+    if (whole && run->stats.entries_resumed == 1) err = check_config(run, entry, error);
     if (err == TIDE_OK) err = fold_one(run, at, entry, true, error);
     if (err != TIDE_OK) return err;
+    if (whole && run->stats.entries_resumed == 2 && run->options->start_from && !run->ends_with_digest)
+      return tide_fail(error, TIDE_E_MISMATCH,
+                       "the journal in %s does not begin after a back-fill; leave --start-from out, or begin a new journal",
+                       run->options->journal_dir);
     run->stats.entries_resumed++;
   }
-  if (err != TIDE_E_END) return err;
-  err = check_key(run, error);
+  return err == TIDE_E_END ? TIDE_OK : err;
+}
+
+static enum tide_err go_on(struct run *run, struct tide_position first, struct tide_error *error) {
+  struct tide_position durable;
+  struct tide_journal *chain = NULL;
+  /* A killed run may have appended what it did not sync; it is released below, so it must be durable now. */
+  enum tide_err err = run->journal->ops->sync(run->journal, &durable, error);
+  if (err == TIDE_OK && (first.epoch != EPOCH || first.seq != 0)) { /* its beginning is in the archive */
+    struct tide_journal_file_options file = {.dir = run->options->journal_dir, .read_only = true};
+    struct tide_position last;
+    err = tide_journal_chain_open(&file, &chain, error);
+    if (err == TIDE_OK) chain->ops->range(chain, &first, &last);
+  }
+  if (err == TIDE_OK) err = fold_log(run, chain ? chain : run->journal, first, error);
+  if (chain) chain->ops->close(chain);
+  if (err == TIDE_OK) err = check_key(run, error);
   if (err != TIDE_OK) return err;
   run->from = run->next = tide_fold_cursor(run->fold, 0, 0);
   return tide_intake_seek(run->intake, run->from, error);
+}
+
+/* The history that comes before the journal. */
+static enum tide_err load_base(struct run *run, struct tide_error *error) {
+  const char *dir = run->options->start_from;
+  struct tide_fold *fold;
+  struct tide_released released;
+  enum tide_err err = tide_snapshot_load(dir, NULL, NULL, &fold, &released, error);
+  if (err != TIDE_OK) return err;
+  if (!fold) return tide_fail(error, TIDE_E_CORRUPT, "there is no usable snapshot of a back-fill in %s; make it again with backfill", dir);
+  tide_fold_free(run->fold);
+  run->fold = fold;
+  return check_fold(run, "back-fill", dir, error);
+}
+
+/* A journal that begins after a back-fill says so: an entry with the configuration alone, then a digest of what was there. A fold without the same
+ * history stops at it. */
+static enum tide_err begin_after_base(struct run *run, struct tide_error *error) {
+  enum tide_err err = TIDE_OK;
+  run->from = run->next = tide_fold_cursor(run->fold, 0, 0);
+  if (run->last.seq == 0) {
+    err = begin_when_needed(run, error);
+    if (err == TIDE_OK) err = append_entry(run, error);
+    if (err == TIDE_OK) err = release(run, error);
+  }
+  if (err == TIDE_OK && run->last.seq == 1) err = append_digest(run, error);
+  return err == TIDE_OK && run->from ? tide_intake_seek(run->intake, run->from, error) : err;
 }
 
 static enum tide_err open_all(struct run *run, bool *ret_resume, struct tide_error *error) {
@@ -345,12 +475,15 @@ static enum tide_err open_all(struct run *run, bool *ret_resume, struct tide_err
   if (err != TIDE_OK) return err;
   *ret_resume = false;
   if (o->journal_dir) {
-    struct tide_journal_file_options file = {.dir = o->journal_dir, .create = true};
+    struct tide_journal_file_options file = {.dir = o->journal_dir, .create = true, .segment_bytes = o->segment_bytes};
     err = tide_journal_file_open(&file, &run->journal, error);
     if (err != TIDE_OK) return err;
     struct tide_position first, last;
     run->journal->ops->range(run->journal, &first, &last);
     *ret_resume = last.epoch != 0;
+    struct tide_buf dir = TIDE_BUF_INIT;
+    tide_buf_printf(&dir, "%s/snapshots", o->journal_dir);
+    run->snapshot_dir = tide_buf_take(&dir);
   } else {
     run->journal = tide_journal_memory_new();
   }
@@ -369,6 +502,7 @@ static enum tide_err finish(struct run *run, struct tide_error *error) {
   if (err == TIDE_OK && something && newest(run).seq != 0) err = append_digest(run, error);
   if (err == TIDE_OK && run->rejects) err = tide_rejects_sync(run->rejects, error);
   if (err == TIDE_OK && run->sink) err = run->sink->ops->flush(run->sink, error);
+  if (err == TIDE_OK && run->options->trim && run->snapshot_dir) err = trim(run, error);
   return err;
 }
 
@@ -408,6 +542,7 @@ static void close_all(struct run *run) {
   tide_fold_free(run->fold);
   for (unsigned i = 0; i < GROUP; i++) tide_buf_release(&run->entry[i]);
   tide_buf_release(&run->json);
+  tide_free(run->snapshot_dir);
 }
 
 enum tide_err tide_replay_run(const struct tide_replay_options *options, struct tide_replay_stats *ret, struct tide_error *error) {
@@ -420,11 +555,13 @@ enum tide_err tide_replay_run(const struct tide_replay_options *options, struct 
   run->fold = tide_fold_new();
   bool resume = false;
   enum tide_err err = open_all(run, &resume, error);
+  if (err == TIDE_OK && options->start_from) err = load_base(run, error);
   if (err == TIDE_OK) {
     struct tide_position first, last;
     run->journal->ops->range(run->journal, &first, &last);
     err = resume ? go_on(run, first, error) : open_fence(run, error);
   }
+  if (err == TIDE_OK && options->start_from && run->last.seq < 2) err = begin_after_base(run, error);
   if (err == TIDE_OK) err = pump(run, resume, error);
   if (err == TIDE_OK) err = finish(run, error);
   tide_progress_end(&run->progress);

@@ -7,7 +7,9 @@
  *  - Nothing is released before it is durable: entries are appended in groups, synced once, and only then folded and given to the sink.
  *
  * Going on: a journal directory with history is folded first (the sink passes over what it already has), then the source is sought
- * to the journal's cursor. The feature file, the settings and the key must be those of the journal, otherwise it refuses. */
+ * to the journal's cursor. The feature file, the settings and the key must be those of the journal, otherwise it refuses. A valid snapshot
+ * stands for the entries up to its position, unless somebody wants to see their decisions: an observer, standard output, or an
+ * output file that does not have them. */
 #ifndef TIDE_REPLAY_RUN_H
 #define TIDE_REPLAY_RUN_H
 
@@ -27,6 +29,10 @@ struct tide_replay_options {
   const char *output;            /* NULL: decisions go to on_answer only */
   unsigned answer_flags;         /* TIDE_ANSWER_* */
   const char *journal_dir;       /* NULL: in memory */
+  uint64_t segment_bytes;        /* of the journal's files; 0: default */
+  uint32_t snapshot_every;       /* entries; 0: no snapshots. They go into journal_dir/snapshots */
+  bool trim;                     /* entries before the older snapshot go from the journal into its archive */
+  const char *start_from;        /* directory of a back-fill: what the journal begins after. The same when going on. NULL: nothing */
   const char *rejects;           /* NULL: counted only */
   uint32_t batch_records;
   const char *progress;          /* word of the progress line, NULL: none */
@@ -39,7 +45,8 @@ struct tide_replay_options {
 struct tide_replay_stats {
   uint64_t messages, records, rejected; /* of this run; rejected also per reason: */
   uint64_t rejected_by[TIDE_ERR_COUNT];
-  uint64_t entries, entries_resumed;    /* written by this run; found in the journal */
+  uint64_t entries, entries_resumed;    /* written by this run; of the journal, folded again by this run */
+  uint64_t snapshots;                   /* written by this run */
   double seconds;
   struct tide_position last;
   struct tide_metrics metrics;          /* of the fold */

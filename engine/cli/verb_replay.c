@@ -19,6 +19,12 @@ static const struct tide_opt options[] = {
     {"emit-features", NULL, NULL, "Add every feature to the output, and the state of those that are not fresh", TIDE_OPT_SWITCH, 0, 0, 0,
      NULL},
     {"journal", "WHERE", "memory", "memory, or file:DIRECTORY; a directory with history is gone on with", TIDE_OPT_TEXT, 0, 0, 0, NULL},
+    {"journal-segment-kib", "N", "262144", "Size of the journal's files", TIDE_OPT_INT, 0, 16, 4194304, NULL},
+    {"snapshot-every", "N", "0", "Entries between snapshots in DIRECTORY/snapshots, from which an interrupted run goes on; 0: none",
+     TIDE_OPT_INT, 0, 0, 1000000000, NULL},
+    {"trim", NULL, NULL, "Move what is older than both snapshots from the journal into its archive", TIDE_OPT_SWITCH, 0, 0, 0, NULL},
+    {"start-from", "DIR", NULL, "The result of backfill: history from before the log; give it again when going on", TIDE_OPT_TEXT, 0, 0, 0,
+     NULL},
     {"rejects", "FILE", NULL, "One JSON line per message that cannot be used, secrets masked; left out: they are only counted",
      TIDE_OPT_TEXT, 0, 0, 0, NULL},
     TIDE_SETTING_OPTIONS,
@@ -60,6 +66,10 @@ static int replay(const struct tide_args *args, const struct tide_spec *spec) {
                                        .answer_flags = tide_args_on(args, "emit-features") ? TIDE_ANSWER_FEATURES : 0,
                                        .rejects = tide_args_text(args, "rejects"),
                                        .batch_records = (uint32_t)tide_args_int(args, "batch"),
+                                       .segment_bytes = (uint64_t)tide_args_int(args, "journal-segment-kib") * 1024,
+                                       .snapshot_every = (uint32_t)tide_args_int(args, "snapshot-every"),
+                                       .trim = tide_args_on(args, "trim"),
+                                       .start_from = tide_args_text(args, "start-from"),
                                        .progress = "replay"};
   for (const char *path; (path = tide_args_nth(args, "input", replay.input_count)) != NULL; replay.input_count++) {
     if (replay.input_count == 256) {
@@ -69,6 +79,8 @@ static int replay(const struct tide_args *args, const struct tide_spec *spec) {
     input[replay.input_count] = path;
   }
   enum tide_err err = tide_journal_arg(tide_args_text(args, "journal"), &replay.journal_dir, &error);
+  if (err == TIDE_OK && !replay.journal_dir && (replay.snapshot_every || replay.trim))
+    err = tide_fail(&error, TIDE_E_USAGE, "--snapshot-every and --trim need --journal file:DIRECTORY");
   if (err == TIDE_OK) err = tide_settings_from_args(args, &replay.settings, &error);
   if (err == TIDE_OK) err = tide_keys_from_args(args, spec, &keys, &error);
   bool json = tide_args_on(args, "json"), wanted = json || tide_args_on(args, "summary");
@@ -111,7 +123,8 @@ const struct tide_verb tide_verb_replay = {
         "The log is its own clock. Each output line has id, status, decision, by, score, reasons, counted, duplicate, position, event_time; a refused one "
         "also cause and detail; with --emit-features also features and states. The same log, feature file and settings give the same bytes on every run. "
         "With --journal file:DIRECTORY an interrupted run goes on where it stopped: decisions that are already in the output are passed over and nothing is "
-        "counted twice.",
+        "counted twice; with --snapshot-every it need not fold the journal from its beginning for that, unless --summary or --output - wants "
+        "every decision again.",
     .example =
         "tidemark replay --features config/defaults/features.yaml --input log.jsonl --output decisions.jsonl --dev-key --summary\n"
         "zcat log.jsonl.gz | tidemark replay --features my.yaml --input - --output - --emit-features --key-file card.key\n"

@@ -36,6 +36,7 @@ uint64_t tide_fold_nonce(const struct tide_fold *fold) { return fold->nonce; }
 const struct tide_metrics *tide_fold_metrics(const struct tide_fold *fold) { return &fold->metrics; }
 const uint64_t *tide_fold_rule_hits(const struct tide_fold *fold) { return fold->rule_hits; }
 
+void tide_fold_quiet(struct tide_fold *fold, bool on) { fold->quiet = on; }
 void tide_fold_trace(struct tide_fold *fold, tide_trace_fn fn, void *ctx) { fold->trace = (struct tide_trace_hook){fn, ctx}; }
 
 uint64_t tide_fold_cursor(const struct tide_fold *fold, uint16_t source, uint16_t partition) {

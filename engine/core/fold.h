@@ -57,6 +57,8 @@ const struct tide_spec *tide_fold_spec(const struct tide_fold *fold);    /* NULL
 const struct tide_settings *tide_fold_settings(const struct tide_fold *fold);
 uint64_t tide_fold_cursor(const struct tide_fold *fold, uint16_t source, uint16_t partition); /* 0 when none */
 int64_t tide_fold_watermark(const struct tide_fold *fold);               /* ms; INT64_MIN before any event */
+/* While on, events are counted and remembered as always but none is judged and no answer is given: history. Their duplicates get no answer either. */
+void tide_fold_quiet(struct tide_fold *fold, bool on);
 uint64_t tide_fold_nonce(const struct tide_fold *fold);                  /* of the last fence */
 struct tide_digest tide_fold_digest(struct tide_fold *fold);             /* costs a walk over the state */
 const struct tide_metrics *tide_fold_metrics(const struct tide_fold *fold);

@@ -31,6 +31,7 @@ struct tide_fold {
   struct tide_digest digest;   /* of the decisions so far; state_hash unused here */
   uint64_t rule_hits[TIDE_RULES_MAX];
   struct tide_metrics metrics;
+  bool quiet;                  /* history: nothing is judged; not part of the state */
   /* scratch of one event */
   struct tide_value slot[TIDE_SLOTS_MAX];
   struct tide_value *derived;

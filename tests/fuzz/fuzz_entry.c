@@ -1,7 +1,7 @@
 /* Any bytes as a journal entry, and as a segment header and summary of an archive file.
  *
- * The last four bytes are replaced by the right checksum, so that the fuzzer gets behind it. What decodes is encoded again and must give the same bytes: the
- * format has one form for everything. */
+ * The last four bytes are replaced by the right checksum, so that the fuzzer gets behind it. What decodes is encoded again and must
+ * give the same bytes: the format has one form for everything. */
 #include <stdint.h>
 #include <stdlib.h>
 

@@ -1,4 +1,4 @@
-/* Directories and entries for the journal tests. */
+/* Directories and entries for the journal tests: places that vanish afterwards, and bytes that prove themselves. */
 #ifndef TEST_JOURNAL_DIR_H
 #define TEST_JOURNAL_DIR_H
 

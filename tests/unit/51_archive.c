@@ -1,4 +1,5 @@
-/* The archive: a segment comes back byte for byte, archive and journal read as one log, and what is missing or foreign is said. */
+/* The archive: a segment comes back byte for byte, archive and journal read as one log while a writer trims, and what is missing,
+ * damaged or foreign is said. */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,0 +1,57 @@
+/* Snapshots as directories: DIR/snap-EPOCH-SEQ/{00,01,...,globals}.zst and a MANIFEST.
+ *
+ *   MANIFEST, little-endian, CRC32C of everything before it at the end:
+ *     0   4  magic "TDS1"
+ *     4   4  format version (1)
+ *     8   4  number of chunks n
+ *     12  4  CRC32C of the journal entry at the position (0 in epoch 0, which no journal holds)
+ *     16  16 position: epoch, seq
+ *     32  8  fence nonce
+ *     40  16 position of the last decision that was given to the sink (0-0: none)
+ *     56  4  its index
+ *     60  4  0
+ *     64     n times: bytes u64, packed bytes u64, CRC32C of the bytes u32, 0 u32
+ *
+ * A snapshot is written under a temporary name, every file and the directory synced, then renamed: what is called snap-* was complete once.
+ * Reading believes nothing: lengths and CRCs are checked, and the caller compares the entry's CRC with its journal, as a file outlives a
+ * rollback of the log. What a chunk means is the caller's; here it is bytes. */
+#ifndef TIDE_ADAPTER_SNAPSHOT_FILE_H
+#define TIDE_ADAPTER_SNAPSHOT_FILE_H
+
+#include "port/journal.h"
+
+#define TIDE_SNAPSHOT_CHUNKS_MAX 256
+#define TIDE_SNAPSHOT_GENERATIONS 2
+
+struct tide_snapshot_chunk { uint64_t bytes, packed; uint32_t crc; };
+struct tide_snapshot_manifest {
+  struct tide_position position;
+  uint64_t nonce;
+  uint32_t entry_crc;
+  struct tide_position released; /* the last decision the sink has */
+  uint32_t released_index;
+  uint32_t chunk_count;
+  struct tide_snapshot_chunk chunk[TIDE_SNAPSHOT_CHUNKS_MAX]; /* filled by write */
+};
+
+/* Puts chunk `index` into out (cleared before). */
+typedef void (*tide_snapshot_chunk_fn)(void *ctx, unsigned index, struct tide_buf *out);
+/* Writes one and, when it is durable, removes all but the newest generations. One at the same position is replaced. Errors: IO, FULL; then the older ones
+ * stand as they were. */
+enum tide_err tide_snapshot_write(const char *dir, struct tide_snapshot_manifest *manifest, tide_snapshot_chunk_fn chunk, void *ctx,
+                                  struct tide_error *error) TIDE_WARN_UNUSED;
+
+/* Positions of what is called a snapshot, newest first; *ret_count is 0 when there is no such directory. Free with tide_free. */
+enum tide_err tide_snapshot_list(const char *dir, struct tide_position **ret, size_t *ret_count, struct tide_error *error) TIDE_WARN_UNUSED;
+/* Errors: NOT_FOUND, CORRUPT, VERSION, IO. */
+enum tide_err tide_snapshot_manifest_read(const char *dir, struct tide_position position, struct tide_snapshot_manifest *ret, struct tide_error *error)
+    TIDE_WARN_UNUSED;
+/* One chunk, checked against the manifest, into out (cleared first). Errors: NOT_FOUND, CORRUPT, IO. */
+enum tide_err tide_snapshot_chunk_read(const char *dir, const struct tide_snapshot_manifest *manifest, unsigned index, struct tide_buf *out,
+                                       struct tide_error *error) TIDE_WARN_UNUSED;
+
+/* The MANIFEST's bytes, for tests and the fuzzer. decode errors: CORRUPT, VERSION. */
+void tide_snapshot_manifest_encode(const struct tide_snapshot_manifest *manifest, struct tide_buf *out);
+enum tide_err tide_snapshot_manifest_decode(struct tide_span bytes, struct tide_snapshot_manifest *ret, struct tide_error *error) TIDE_WARN_UNUSED;
+
+#endif
