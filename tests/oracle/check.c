@@ -205,8 +205,8 @@ static const char *engine_text(const struct tide_value *v, char out[96]) {
   return out;
 }
 
-/* The bound for an estimate of n: exact to one up to ten, else six standard errors of a HyperLogLog with 2^10 registers or more. */
-static bool near_enough(double estimate, double n) { return fabs(estimate - n) <= (n <= 10 ? 1 : 1 + 6 * 1.04 / sqrt(1024) * n); }
+/* The bound for an estimate of n: exact to one up to ten, else six standard errors of a HyperLogLog with 2^12 registers. */
+static bool near_enough(double estimate, double n) { return fabs(estimate - n) <= (n <= 10 ? 1 : 1 + 6 * 1.04 / sqrt(4096) * n); }
 
 static bool same_value(const struct or_value *want, const struct tide_value *got, bool approx) {
   if (want->type != (enum or_vtype)got->type || want->state != got->state || want->cause != got->cause || want->unknown != got->unknown)

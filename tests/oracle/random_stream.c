@@ -29,6 +29,13 @@ const char *or_duration(int64_t ms, char *out) {
   return out;
 }
 
+/* Long streams need more different things than a pool of words has. */
+static const char *many_text(int n) {
+  static char text[64][12];
+  if (!text[n][0]) (void)snprintf(text[n], sizeof text[n], n % 2 ? "x%d" : "thing-%d", n);
+  return text[n];
+}
+
 struct stream {
   struct or_case *c;
   struct or_rng *rng;
@@ -85,18 +92,35 @@ static struct or_record *earlier_event(struct stream *s) {
   return NULL;
 }
 
+/* A duration at which something changes in this case: a limit, or how far a value looks back; or a millisecond beside it. */
+static int64_t exact(struct stream *s) {
+  const struct or_case *c = s->c;
+  const int64_t limits[] = {c->lateness_ms, c->duplicates_for_ms, c->grace_ms, c->lateness_ms + c->grace_ms,
+                            c->duplicates_for_ms + c->grace_ms};
+  int64_t ms = OR_PICK(s->rng, limits);
+  if (c->slot_count && or_percent(s->rng, 70)) {
+    const struct or_slot *slot = &c->slot[or_below(s->rng, c->slot_count)];
+    ms = or_reach_ms(c, slot) + (or_percent(s->rng, 70) ? 0 : c->grace_ms);
+    if (or_percent(s->rng, 15)) ms = c->entity[c->feature[slot->feature].entity].forget_ms;
+  }
+  return ms + (or_percent(s->rng, 60) ? 0 : or_below(s->rng, 3) - 1);
+}
+
 static void step(struct stream *s) {
   static const int64_t steps[] = {0, 0, 0, 0, 1, 500, 1000, 1000, 4999, 5000, 5001, 10000, 30000, 60000};
   static const int64_t leaps[] = {300000, 3600000, 3600000, 86400000, 86400000 * 3};
   static const int64_t small[] = {0, 0, 0, 1, 200, 1000};
-  if (s->c->hot && !or_percent(s->rng, 1)) s->now_ms += OR_PICK(s->rng, small);
-  else s->now_ms += or_percent(s->rng, 94) ? OR_PICK(s->rng, steps) : OR_PICK(s->rng, leaps);
+  int what = or_below(s->rng, 100);
+  int64_t by = what < 5 ? exact(s) : what < 94 ? OR_PICK(s->rng, steps) : OR_PICK(s->rng, leaps);
+  if (s->c->hot && what > 1) by = OR_PICK(s->rng, small);
+  if (by > 0) s->now_ms += by;
 }
 
 static int64_t some_time(struct stream *s) {
   static const int64_t back[] = {1, 1000, 5000, 10000, 60000, 300000, 3600000, 86400000, 7 * 86400000};
   if (or_percent(s->rng, 78)) return s->now_ms;
   if (or_percent(s->rng, 10)) return s->now_ms + 1 + or_below(s->rng, 3000);
+  if (or_percent(s->rng, 25)) return s->now_ms - exact(s);
   int64_t by = or_percent(s->rng, 75) ? back[or_below(s->rng, 5)] : OR_PICK(s->rng, back);
   return s->now_ms - by + (or_percent(s->rng, 30) ? or_below(s->rng, 3) - 1 : 0);
 }
@@ -115,6 +139,8 @@ static void fill_event(struct stream *s, struct or_record *r, int id) {
   if (c->uses[OF_ITEMS] && or_percent(rng, 80)) r->field[OF_ITEMS] = num(or_below(rng, 7) - 1);
   if (c->uses[OF_WEIGHT] && or_percent(rng, 80)) r->field[OF_WEIGHT] = num(250 * (or_below(rng, 9) - 2) + or_below(rng, 2));
   if (c->uses[OF_GIFT] && or_percent(rng, 75)) r->field[OF_GIFT] = num(or_below(rng, 2));
+  if (c->hot && c->uses[OF_MERCHANT] && or_percent(rng, 60)) r->field[OF_MERCHANT] = text(many_text(or_below(rng, 64)));
+  if (c->hot && c->uses[OF_DEVICE] && or_percent(rng, 60)) r->field[OF_DEVICE] = text(many_text(or_below(rng, 20)));
   static const int64_t lat[] = {523702, 524000, -338688, 0}, lon[] = {48952, 47000, 1512093, 0};
   if (c->place && or_percent(rng, 85)) {
     int p = or_below(rng, 4);
@@ -278,7 +304,8 @@ void or_make_stream(struct or_case *c, struct or_rng *rng) {
     for (int i = 0; i < c->record_count; i++) c->record[i].partition = or_below(rng, c->partitions);
   }
   c->json = !c->hot && or_percent(rng, 20);
-  for (int i = 0; i < c->record_count && c->json; i++) c->record[i].stamped = c->record[i].nocount = false; /* said beside the message, not in it */
+  for (int i = 0; i < c->record_count && c->json; i++)
+    c->record[i].stamped = c->record[i].nocount = false; /* said beside the message, not in it */
   cut(&s);
   static const int64_t before[] = {0, 1000, 60000, 3600000, 86400000, INT64_C(86400000) * 400};
   c->history_from_ms = or_percent(rng, 35) ? INT64_MIN : c->record[0].time_ms + (or_percent(rng, 15) ? 30000 : -OR_PICK(rng, before));
