@@ -56,12 +56,14 @@ static void report(struct or_case *c, const char *what) {
 }
 
 static void print_tally(const struct or_tally *t) {
-  fprintf(stdout, "# %llu cases, %llu records, %llu answers, %llu values (%llu null)\n", (unsigned long long)t->cases, (unsigned long long)t->records, (unsigned long long)t->answers,
-                (unsigned long long)t->values, (unsigned long long)t->nulls);
-  fprintf(stdout, "# %llu duplicates, %llu conflicts, %llu advised, %llu not counted, %llu refused, %llu unknown rules, %llu reloads\n", (unsigned long long)t->duplicates,
-                (unsigned long long)t->conflicts, (unsigned long long)t->advised, (unsigned long long)t->uncounted, (unsigned long long)t->refused,
-                (unsigned long long)t->unknown_truths, (unsigned long long)t->reloads);
-  for (int s = 0; s < TIDE_S_COUNT; s++) fprintf(stdout, "# state %s: %llu\n", tide_vstate_name((enum tide_vstate)s), (unsigned long long)t->states[s]);
+  fprintf(stdout, "# %llu cases, %llu records, %llu answers, %llu values (%llu null)\n", (unsigned long long)t->cases,
+          (unsigned long long)t->records, (unsigned long long)t->answers, (unsigned long long)t->values, (unsigned long long)t->nulls);
+  fprintf(stdout, "# %llu duplicates, %llu conflicts, %llu advised, %llu not counted, %llu refused, %llu unknown rules, %llu reloads\n",
+          (unsigned long long)t->duplicates, (unsigned long long)t->conflicts, (unsigned long long)t->advised,
+          (unsigned long long)t->uncounted, (unsigned long long)t->refused, (unsigned long long)t->unknown_truths,
+          (unsigned long long)t->reloads);
+  for (int s = 0; s < TIDE_S_COUNT; s++)
+    fprintf(stdout, "# state %s: %llu\n", tide_vstate_name((enum tide_vstate)s), (unsigned long long)t->states[s]);
   for (int s = 0; s < TIDE_C_COUNT; s++)
     if (t->causes[s]) fprintf(stdout, "# refused, cause %s: %llu\n", tide_cause_name((enum tide_cause)s), (unsigned long long)t->causes[s]);
 }
@@ -77,7 +79,8 @@ static void test_engine_equals_oracle(void **state) {
   (void)signal(SIGSEGV, on_crash);
   for (uint64_t i = 0; i < cases && bad < stop_after; i++) {
     or_case_make(seed + i, &c);
-    (void)snprintf(crash_text, sizeof crash_text, "the engine died; again with: make oracle CASES=1 SEED=%llu\n", (unsigned long long)(seed + i));
+    (void)snprintf(crash_text, sizeof crash_text, "the engine died; again with: make oracle CASES=1 SEED=%llu\n",
+                   (unsigned long long)(seed + i));
     struct tide_buf out = TIDE_BUF_INIT;
     if (!or_check(&c, &out, &tally)) {
       bad++;

@@ -21,7 +21,7 @@ struct heard {
 
 struct run {
   const struct or_case *c;
-  struct tide_spec *spec;       /* our own parse, for encoding */
+  struct tide_spec *spec;            /* our own parse, for encoding */
   struct tide_fold *fold, *reloaded; /* the same journal, the second through a snapshot on the way; NULL: not yet */
   struct heard *heard, *heard_again;
   int count, count_again;
@@ -31,9 +31,18 @@ struct run {
 };
 
 static void hear(struct heard *heard, const struct tide_answer *answer) {
-  *heard = (struct heard){.position = answer->position, .first_position = answer->first_position, .index = answer->index, .first_index = answer->first_index,
-                          .time_ms = answer->time.ms, .refused = answer->status == TIDE_STATUS_REFUSED, .counted = answer->counted, .duplicate = answer->duplicate,
-                          .id_conflict = answer->id_conflict, .advised = answer->advised, .features_known = answer->features_known, .verdict = answer->verdict};
+  *heard = (struct heard){.position = answer->position,
+                          .first_position = answer->first_position,
+                          .index = answer->index,
+                          .first_index = answer->first_index,
+                          .time_ms = answer->time.ms,
+                          .refused = answer->status == TIDE_STATUS_REFUSED,
+                          .counted = answer->counted,
+                          .duplicate = answer->duplicate,
+                          .id_conflict = answer->id_conflict,
+                          .advised = answer->advised,
+                          .features_known = answer->features_known,
+                          .verdict = answer->verdict};
   if (!answer->features_known) return;
   memcpy(heard->slot, answer->slot, answer->spec->slot_count * sizeof *answer->slot);
   memcpy(heard->derived, answer->derived, answer->spec->derived_count * sizeof *answer->derived);
@@ -77,15 +86,18 @@ static bool reload(struct run *run) {
 static bool same_state(struct run *run) {
   struct tide_digest a = tide_fold_digest(run->fold), b = tide_fold_digest(run->reloaded);
   if (a.decisions == b.decisions && tide_u128_eq(a.digest, b.digest) && a.state_hash == b.state_hash) return true;
-  tide_buf_printf(run->out, "engine: after save and load the digest is another: decisions %llu/%llu, digest %s, state %016llx/%016llx\n", (unsigned long long)a.decisions,
-                  (unsigned long long)b.decisions, tide_u128_eq(a.digest, b.digest) ? "equal" : "different", (unsigned long long)a.state_hash, (unsigned long long)b.state_hash);
+  tide_buf_printf(run->out, "engine: after save and load the digest is another: decisions %llu/%llu, digest %s, state %016llx/%016llx\n",
+                  (unsigned long long)a.decisions, (unsigned long long)b.decisions,
+                  tide_u128_eq(a.digest, b.digest) ? "equal" : "different", (unsigned long long)a.state_hash,
+                  (unsigned long long)b.state_hash);
   return false;
 }
 
 static bool fold_entry(struct run *run, struct tide_position position, struct tide_batch *batch) {
   struct tide_error error = {0};
   tide_batch_end(batch);
-  if (tide_fold_entry(run->fold, position, tide_buf_span(batch->out), on_answer, run, &error)) return fail(run, "the fold refuses an entry", &error);
+  if (tide_fold_entry(run->fold, position, tide_buf_span(batch->out), on_answer, run, &error))
+    return fail(run, "the fold refuses an entry", &error);
   if (run->reloaded && tide_fold_entry(run->reloaded, position, tide_buf_span(batch->out), on_answer_again, run, &error))
     return fail(run, "the reloaded fold refuses an entry", &error);
   return true;
@@ -96,7 +108,8 @@ static bool fold_all(struct run *run, struct tide_span file) {
   struct tide_buf bytes = TIDE_BUF_INIT;
   struct tide_batch batch;
   struct tide_settings settings = or_settings(c);
-  struct tide_entry_header header = {.format = TIDE_ENTRY_FORMAT, .fold = TIDE_FOLD_VERSION, .engine_id = 1, .fence_nonce = 77, .commit_ms = INT64_MIN};
+  struct tide_entry_header header = {
+      .format = TIDE_ENTRY_FORMAT, .fold = TIDE_FOLD_VERSION, .engine_id = 1, .fence_nonce = 77, .commit_ms = INT64_MIN};
   struct tide_position position = {1, 0};
   struct tide_fence fence = {77, 1, 1};
   tide_batch_begin(&batch, &bytes, &header, NULL, 0);
@@ -140,7 +153,8 @@ static const char *value_text(const struct or_value *v, char out[96]) {
   char what[40];
   if (v->type == OV_NUM) (void)snprintf(what, sizeof what, "%.17g", v->num);
   else (void)snprintf(what, sizeof what, "%s", v->type == OV_NULL ? "null" : v->type == OV_TEXT ? v->text : v->yes ? "true" : "false");
-  (void)snprintf(out, 96, "%s %s/%s%s", what, tide_vstate_name((enum tide_vstate)v->state), tide_cause_name((enum tide_cause)v->cause), v->unknown ? " unknown" : "");
+  (void)snprintf(out, 96, "%s %s/%s%s", what, tide_vstate_name((enum tide_vstate)v->state), tide_cause_name((enum tide_cause)v->cause),
+                 v->unknown ? " unknown" : "");
   return out;
 }
 static const char *engine_text(const struct tide_value *v, char out[96]) {
@@ -149,7 +163,8 @@ static const char *engine_text(const struct tide_value *v, char out[96]) {
   if (v->type == TIDE_V_NUM) (void)snprintf(what, sizeof what, "%.17g", v->num);
   else if (v->type == TIDE_V_TEXT) (void)snprintf(what, sizeof what, "%.*s(%016llx)", (int)len, code, (unsigned long long)v->code);
   else (void)snprintf(what, sizeof what, "%s", v->type == TIDE_V_NULL ? "null" : v->yes ? "true" : "false");
-  (void)snprintf(out, 96, "%s %s/%s%s", what, tide_vstate_name((enum tide_vstate)v->state), tide_cause_name((enum tide_cause)v->cause), v->unknown ? " unknown" : "");
+  (void)snprintf(out, 96, "%s %s/%s%s", what, tide_vstate_name((enum tide_vstate)v->state), tide_cause_name((enum tide_cause)v->cause),
+                 v->unknown ? " unknown" : "");
   return out;
 }
 
@@ -157,7 +172,8 @@ static const char *engine_text(const struct tide_value *v, char out[96]) {
 static bool near_enough(double estimate, double n) { return fabs(estimate - n) <= (n <= 10 ? 1 : 1 + 6 * 1.04 / sqrt(1024) * n); }
 
 static bool same_value(const struct or_value *want, const struct tide_value *got, bool approx) {
-  if (want->type != (enum or_vtype)got->type || want->state != got->state || want->cause != got->cause || want->unknown != got->unknown) return false;
+  if (want->type != (enum or_vtype)got->type || want->state != got->state || want->cause != got->cause || want->unknown != got->unknown)
+    return false;
   switch (want->type) {
     case OV_NULL: return true;
     case OV_NUM: return approx && want->state != TIDE_S_defaulted ? near_enough(got->num, want->num) : want->num == got->num;
@@ -166,13 +182,18 @@ static bool same_value(const struct or_value *want, const struct tide_value *got
   }
   return false;
 }
-_Static_assert(OV_NULL == (int)TIDE_V_NULL && OV_NUM == (int)TIDE_V_NUM && OV_TEXT == (int)TIDE_V_TEXT && OV_BOOL == (int)TIDE_V_BOOL, "types are compared by number");
-_Static_assert(OR_FALSE == (int)TIDE_FALSE && OR_TRUE == (int)TIDE_TRUE && OR_UNKNOWN == (int)TIDE_UNKNOWN, "truths are compared by number");
-_Static_assert(OR_BY_RULE == (int)TIDE_BY_RULE && OR_BY_FALLBACK == (int)TIDE_BY_FALLBACK && OR_BY_NONE == (int)TIDE_BY_NONE, "deciders are compared by number");
+_Static_assert(OV_NULL == (int)TIDE_V_NULL && OV_NUM == (int)TIDE_V_NUM && OV_TEXT == (int)TIDE_V_TEXT && OV_BOOL == (int)TIDE_V_BOOL,
+               "types are compared by number");
+_Static_assert(OR_FALSE == (int)TIDE_FALSE && OR_TRUE == (int)TIDE_TRUE && OR_UNKNOWN == (int)TIDE_UNKNOWN,
+               "truths are compared by number");
+_Static_assert(OR_BY_RULE == (int)TIDE_BY_RULE && OR_BY_FALLBACK == (int)TIDE_BY_FALLBACK && OR_BY_NONE == (int)TIDE_BY_NONE,
+               "deciders are compared by number");
 
-#define DIFFERS(...) (tide_buf_printf(out, "record #%d: ", want->record), tide_buf_printf(out, __VA_ARGS__), tide_buf_char(out, '\n'), false)
+#define DIFFERS(...)                                                                                                                       \
+  (tide_buf_printf(out, "record #%d: ", want->record), tide_buf_printf(out, __VA_ARGS__), tide_buf_char(out, '\n'), false)
 
-static bool same_values(const struct or_case *c, const struct tide_spec *spec, const struct or_answer *want, const struct heard *got, struct tide_buf *out) {
+static bool same_values(const struct or_case *c, const struct tide_spec *spec, const struct or_answer *want, const struct heard *got,
+                        struct tide_buf *out) {
   char a[96], b[96];
   for (int s = 0; s < c->slot_count; s++) {
     const struct or_feature *f = &c->feature[c->slot[s].feature];
@@ -191,7 +212,8 @@ static bool same_values(const struct or_case *c, const struct tide_spec *spec, c
   static const char *const truth[] = {"false", "true", "unknown"};
   for (int r = 0, at = 0; r < c->rule_count; r++) {
     if (c->rule[r].dropped) continue;
-    if (want->truth[r] != (enum or_truth)got->verdict.truth[at]) return DIFFERS("rule %s is %s, engine: %s", c->rule[r].code, truth[want->truth[r]], truth[got->verdict.truth[at]]);
+    if (want->truth[r] != (enum or_truth)got->verdict.truth[at])
+      return DIFFERS("rule %s is %s, engine: %s", c->rule[r].code, truth[want->truth[r]], truth[got->verdict.truth[at]]);
     at++;
   }
   return true;
@@ -203,9 +225,10 @@ static const char *by_text(const struct or_case *c, const struct or_answer *want
   return c->fallback[want->rule].when ? c->fallback[want->rule].code : "fallback.else";
 }
 
-static bool same_answer(const struct run *run, const struct tide_spec *spec, const struct or_answer *want, const struct heard *got, struct tide_buf *out) {
+static bool same_answer(const struct run *run, const struct tide_spec *spec, const struct or_answer *want, const struct heard *got,
+                        struct tide_buf *out) {
   const struct or_case *c = run->c;
-#define SAME(field) \
+#define SAME(field)                                                                                                                        \
   if (want->field != got->field) return DIFFERS(#field " is %lld, engine: %lld", (long long)want->field, (long long)got->field)
   SAME(time_ms);
   SAME(duplicate);
@@ -219,25 +242,32 @@ static bool same_answer(const struct run *run, const struct tide_spec *spec, con
   if (strcmp(by_text(c, want), by) != 0) return DIFFERS("decided by %s, engine: %s", by_text(c, want), by);
   if (want->by != OR_BY_NONE && strcmp(or_decision_name[want->decision], spec->decision[got->verdict.decision]) != 0)
     return DIFFERS("decision is %s, engine: %s", or_decision_name[want->decision], spec->decision[got->verdict.decision]);
-  if (want->cause != got->verdict.cause) return DIFFERS("cause is %s, engine: %s", tide_cause_name((enum tide_cause)want->cause), tide_cause_name(got->verdict.cause));
-  if (want->refused != got->refused) return DIFFERS("status is %s, engine: %s", want->refused ? "refused" : "scored", got->refused ? "refused" : "scored");
+  if (want->cause != got->verdict.cause)
+    return DIFFERS("cause is %s, engine: %s", tide_cause_name((enum tide_cause)want->cause), tide_cause_name(got->verdict.cause));
+  if (want->refused != got->refused)
+    return DIFFERS("status is %s, engine: %s", want->refused ? "refused" : "scored", got->refused ? "refused" : "scored");
   if (want->duplicate) {
     struct tide_position first = run->position[want->first_record];
     if (tide_position_cmp(first, got->first_position) != 0 || run->index[want->first_record] != got->first_index)
-      return DIFFERS("first answered as record #%d at %llu.%u, engine: %llu.%u", want->first_record, (unsigned long long)first.seq, run->index[want->first_record],
-                     (unsigned long long)got->first_position.seq, got->first_index);
+      return DIFFERS("first answered as record #%d at %llu.%u, engine: %llu.%u", want->first_record, (unsigned long long)first.seq,
+                     run->index[want->first_record], (unsigned long long)got->first_position.seq, got->first_index);
   }
   return true;
 }
 
-static bool same_answers(const struct run *run, const struct or_answer *want, int want_count, const struct heard *got, int got_count, struct tide_buf *out) {
+static bool same_answers(const struct run *run, const struct or_answer *want, int want_count, const struct heard *got, int got_count,
+                         struct tide_buf *out) {
   const struct tide_spec *spec = run->spec;
   for (int i = 0; i < want_count || i < got_count; i++) {
     const struct tide_position *place = i < want_count ? &run->position[want[i].record] : NULL;
     bool here = place && i < got_count && tide_position_cmp(*place, got[i].position) == 0 && run->index[want[i].record] == got[i].index;
     if (!here) {
-      bool extra = !place || (i < got_count && (tide_position_cmp(got[i].position, *place) < 0 || (tide_position_cmp(got[i].position, *place) == 0 && got[i].index < run->index[want[i].record])));
-      if (extra) tide_buf_printf(out, "the engine answers %llu.%u, which asks for no answer\n", (unsigned long long)got[i].position.seq, got[i].index);
+      bool extra =
+          !place || (i < got_count && (tide_position_cmp(got[i].position, *place) < 0 ||
+                                       (tide_position_cmp(got[i].position, *place) == 0 && got[i].index < run->index[want[i].record])));
+      if (extra)
+        tide_buf_printf(out, "the engine answers %llu.%u, which asks for no answer\n", (unsigned long long)got[i].position.seq,
+                        got[i].index);
       else tide_buf_printf(out, "record #%d: the engine gives no answer\n", want[i].record);
       return false;
     }

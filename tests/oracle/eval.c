@@ -9,9 +9,15 @@
 #include "feature/expr.h"
 #include "tests/oracle/recount.h"
 
-struct or_value or_null(int state, int cause) { return (struct or_value){.type = OV_NULL, .state = state, .cause = cause}; }
-struct or_value or_num(double num) { return (struct or_value){.type = OV_NUM, .num = num}; }
-struct or_value or_bool(bool yes) { return (struct or_value){.type = OV_BOOL, .yes = yes}; }
+struct or_value or_null(int state, int cause) {
+  return (struct or_value){.type = OV_NULL, .state = state, .cause = cause};
+}
+struct or_value or_num(double num) {
+  return (struct or_value){.type = OV_NUM, .num = num};
+}
+struct or_value or_bool(bool yes) {
+  return (struct or_value){.type = OV_BOOL, .yes = yes};
+}
 struct or_value or_text(const char *text) {
   return text ? (struct or_value){.type = OV_TEXT, .text = text} : or_null(TIDE_S_absent, TIDE_C_absent);
 }
@@ -202,20 +208,23 @@ struct or_value or_eval(const struct or_expr *expr, const struct or_env *env) {
       return a;
     case OX_HOUR: return or_num((double)(local_seconds(env->time_ms, expr->ref) / 3600 % 24));
     case OX_WEEKDAY: return or_num(iso_weekday(local_seconds(env->time_ms, expr->ref) / 86400));
-    case OX_EQ: case OX_NE: case OX_LT: case OX_LE: case OX_GT: case OX_GE:
-      a = or_eval(expr->a, env);
-      return compare_values(expr->op, a, or_eval(expr->b, env), env->rule);
+    case OX_EQ:
+    case OX_NE:
+    case OX_LT:
+    case OX_LE:
+    case OX_GT:
+    case OX_GE: a = or_eval(expr->a, env); return compare_values(expr->op, a, or_eval(expr->b, env), env->rule);
     case OX_IN: return in_set(expr, or_eval(expr->a, env), env->rule);
-    case OX_IN_LIST: return env->list_missing[expr->ref] ? (env->rule ? or_bool(false) : or_null(TIDE_S_absent, TIDE_C_absent)) : or_bool(env->on_list[expr->ref]);
+    case OX_IN_LIST:
+      return env->list_missing[expr->ref] ? (env->rule ? or_bool(false) : or_null(TIDE_S_absent, TIDE_C_absent))
+                                          : or_bool(env->on_list[expr->ref]);
     case OX_IS_EMPTY: a = or_eval(expr->a, env); return or_bool(missing(a) && a.cause == TIDE_C_empty);
     case OX_IS_ABSENT: a = or_eval(expr->a, env); return or_bool(missing(a) && a.cause == TIDE_C_absent);
     case OX_IS_KNOWN: return or_bool(known(or_eval(expr->a, env)));
     case OX_AND: return and_or(expr, env, false);
     case OX_OR: return and_or(expr, env, true);
     case OX_NOT: return negation(expr, env);
-    case OX_IF:
-      a = condition(expr->a, env);
-      return known(a) ? or_eval(a.yes ? expr->b : expr->c, env) : because(a, a);
+    case OX_IF: a = condition(expr->a, env); return known(a) ? or_eval(a.yes ? expr->b : expr->c, env) : because(a, a);
     default: return arithmetic(expr, env);
   }
 }
@@ -229,12 +238,22 @@ bool or_first_unknown(const struct or_expr *expr, const struct or_env *env, int 
   if (!expr) return false;
   struct or_value v;
   switch (expr->op) {
-    case OX_SLOT: case OX_DERIVED: case OX_SCORE:
+    case OX_SLOT:
+    case OX_DERIVED:
+    case OX_SCORE:
       v = or_eval(expr, env);
       if (!v.unknown) return false;
       *ret_cause = v.cause;
       return true;
-    case OX_ADD: case OX_SUB: case OX_MUL: case OX_DIV: case OX_NEG: case OX_LOG1P: case OX_ABS: case OX_MIN: case OX_MAX:
+    case OX_ADD:
+    case OX_SUB:
+    case OX_MUL:
+    case OX_DIV:
+    case OX_NEG:
+    case OX_LOG1P:
+    case OX_ABS:
+    case OX_MIN:
+    case OX_MAX:
       if (or_first_unknown(expr->a, env, ret_cause)) return true;
       if (!more_than(or_eval(expr->a, env))) {
         if (or_first_unknown(expr->b, env, ret_cause)) return true;
@@ -243,7 +262,9 @@ bool or_first_unknown(const struct or_expr *expr, const struct or_env *env, int 
       *ret_cause = TIDE_C_saturated;
       return true;
     default:
-      if (or_first_unknown(expr->a, env, ret_cause) || or_first_unknown(expr->b, env, ret_cause) || or_first_unknown(expr->c, env, ret_cause)) return true;
+      if (or_first_unknown(expr->a, env, ret_cause) || or_first_unknown(expr->b, env, ret_cause) ||
+          or_first_unknown(expr->c, env, ret_cause))
+        return true;
       if (expr->op < OX_EQ || expr->op > OX_IN) return false;
       v = or_eval(expr, env); /* a bound that could decide either way */
       if (v.unknown) *ret_cause = v.cause;

@@ -7,12 +7,16 @@
 
 #include "tests/oracle/random.h"
 
-const struct or_field_info or_field_info[OF_COUNT] = {
-    [OF_TIME] = {"time", OT_TIME, 0}, [OF_KIND] = {"kind", OT_TEXT, 0}, [OF_ID1] = {"id1", OT_TEXT, 0}, [OF_ID2] = {"id2", OT_TEXT, 0},
-    [OF_AL1] = {"al1", OT_TEXT, 0}, [OF_AL2] = {"al2", OT_TEXT, 0}, [OF_PA1] = {"pa1", OT_TEXT, 0}, [OF_PA2] = {"pa2", OT_TEXT, 0},
-    [OF_AMOUNT] = {"amount", OT_MONEY, 0}, [OF_MERCHANT] = {"merchant", OT_TEXT, 0}, [OF_PAN] = {"pan", OT_TEXT, 0}, [OF_PAR] = {"par", OT_TEXT, 0},
-    [OF_DEVICE] = {"device", OT_TEXT, 0}, [OF_COUNTRY] = {"country", OT_TEXT, 0}, [OF_ITEMS] = {"items", OT_NUM, 0}, [OF_WEIGHT] = {"weight", OT_NUM, 3},
-    [OF_GIFT] = {"gift", OT_BOOL, 0}, [OF_LAT] = {"lat", OT_NUM, 4}, [OF_LON] = {"lon", OT_NUM, 4}};
+const struct or_field_info or_field_info[OF_COUNT] = {[OF_TIME] = {"time", OT_TIME, 0},      [OF_KIND] = {"kind", OT_TEXT, 0},
+                                                      [OF_ID1] = {"id1", OT_TEXT, 0},        [OF_ID2] = {"id2", OT_TEXT, 0},
+                                                      [OF_AL1] = {"al1", OT_TEXT, 0},        [OF_AL2] = {"al2", OT_TEXT, 0},
+                                                      [OF_PA1] = {"pa1", OT_TEXT, 0},        [OF_PA2] = {"pa2", OT_TEXT, 0},
+                                                      [OF_AMOUNT] = {"amount", OT_MONEY, 0}, [OF_MERCHANT] = {"merchant", OT_TEXT, 0},
+                                                      [OF_PAN] = {"pan", OT_TEXT, 0},        [OF_PAR] = {"par", OT_TEXT, 0},
+                                                      [OF_DEVICE] = {"device", OT_TEXT, 0},  [OF_COUNTRY] = {"country", OT_TEXT, 0},
+                                                      [OF_ITEMS] = {"items", OT_NUM, 0},     [OF_WEIGHT] = {"weight", OT_NUM, 3},
+                                                      [OF_GIFT] = {"gift", OT_BOOL, 0},      [OF_LAT] = {"lat", OT_NUM, 4},
+                                                      [OF_LON] = {"lon", OT_NUM, 4}};
 const char *const or_dyn_name[OD_COUNT] = {"result", "reason", "reversed", "refunded", "disputed", "label", "amount"};
 const char *const or_result_word[4] = {"pending", "approved", "partial", "declined"};
 const char *const or_extent_word[3] = {"none", "partial", "full"};
@@ -32,7 +36,11 @@ static int64_t step_of(struct or_rng *rng, int lo, int hi) { return ladder[lo + 
 /* ---- expressions ---- */
 
 enum scope { IN_SCORE, IN_WHERE, IN_DERIVED, IN_RULE, IN_FALLBACK };
-struct gen { struct or_case *c; struct or_rng *rng; enum scope scope; };
+struct gen {
+  struct or_case *c;
+  struct or_rng *rng;
+  enum scope scope;
+};
 
 static struct or_expr *make(const struct gen *g, enum or_op op, const struct or_expr *a, const struct or_expr *b) {
   if (g->c->expr_count == OR_EXPRS_MAX) return &g->c->expr[0]; /* `true`; far above what the depths allow */
@@ -79,14 +87,25 @@ static const struct or_expr *num_leaf(const struct gen *g) {
   for (int tries = 0; tries < 8; tries++) {
     int ref;
     switch (or_below(g->rng, 9)) {
-      case 0: if (c->uses[OF_ITEMS]) return leaf(g, OX_FIELD, OF_ITEMS); break;
-      case 1: if (c->uses[OF_WEIGHT]) return leaf(g, OX_FIELD, OF_WEIGHT); break;
-      case 2: if (c->amount) return leaf(g, OX_AMOUNT, 0); break;
-      case 3: if (c->amount && or_percent(g->rng, 40)) return leaf(g, OX_REQUESTED, 0); break;
-      case 4:
-        if (g->scope != IN_SCORE && g->scope != IN_WHERE && or_percent(g->rng, 40)) return leaf(g, or_percent(g->rng, 50) ? OX_HOUR : OX_WEEKDAY, or_below(g->rng, 2));
+      case 0:
+        if (c->uses[OF_ITEMS]) return leaf(g, OX_FIELD, OF_ITEMS);
         break;
-      case 5: if (g->scope == IN_RULE && or_percent(g->rng, 8)) return leaf(g, OX_SCORE, 0); break;
+      case 1:
+        if (c->uses[OF_WEIGHT]) return leaf(g, OX_FIELD, OF_WEIGHT);
+        break;
+      case 2:
+        if (c->amount) return leaf(g, OX_AMOUNT, 0);
+        break;
+      case 3:
+        if (c->amount && or_percent(g->rng, 40)) return leaf(g, OX_REQUESTED, 0);
+        break;
+      case 4:
+        if (g->scope != IN_SCORE && g->scope != IN_WHERE && or_percent(g->rng, 40))
+          return leaf(g, or_percent(g->rng, 50) ? OX_HOUR : OX_WEEKDAY, or_below(g->rng, 2));
+        break;
+      case 5:
+        if (g->scope == IN_RULE && or_percent(g->rng, 8)) return leaf(g, OX_SCORE, 0);
+        break;
       case 6:
         if (g->scope >= IN_DERIVED && (ref = some_derived(g, false)) >= 0) return leaf(g, OX_DERIVED, ref);
         break;
@@ -201,11 +220,21 @@ static const struct or_expr *gen_bool(const struct gen *g, int depth) {
   }
   int ref;
   switch (or_below(g->rng, 10)) {
-    case 0: if (g->c->uses[OF_GIFT]) return leaf(g, OX_FIELD, OF_GIFT); break;
-    case 1: if (g->scope == IN_WHERE) return leaf(g, OX_DYN, OD_DISPUTED); break;
-    case 2: if (g->scope >= IN_DERIVED && (ref = some_derived(g, true)) >= 0) return leaf(g, OX_DERIVED, ref); break;
-    case 3: if (g->scope >= IN_RULE && g->c->list_count) return leaf(g, OX_IN_LIST, or_below(g->rng, g->c->list_count)); break;
-    case 4: if (g->c->uses[OF_GIFT]) return make(g, OX_EQ, leaf(g, OX_FIELD, OF_GIFT), leaf(g, or_percent(g->rng, 50) ? OX_TRUE : OX_FALSE, 0)); break;
+    case 0:
+      if (g->c->uses[OF_GIFT]) return leaf(g, OX_FIELD, OF_GIFT);
+      break;
+    case 1:
+      if (g->scope == IN_WHERE) return leaf(g, OX_DYN, OD_DISPUTED);
+      break;
+    case 2:
+      if (g->scope >= IN_DERIVED && (ref = some_derived(g, true)) >= 0) return leaf(g, OX_DERIVED, ref);
+      break;
+    case 3:
+      if (g->scope >= IN_RULE && g->c->list_count) return leaf(g, OX_IN_LIST, or_below(g->rng, g->c->list_count));
+      break;
+    case 4:
+      if (g->c->uses[OF_GIFT]) return make(g, OX_EQ, leaf(g, OX_FIELD, OF_GIFT), leaf(g, or_percent(g->rng, 50) ? OX_TRUE : OX_FALSE, 0));
+      break;
     default: break;
   }
   bool numbers = sees_features(g) ? or_percent(g->rng, 80) : or_percent(g->rng, 40);
@@ -239,13 +268,17 @@ static void make_event(struct gen *g) {
   c->parent_counts = c->parent && or_percent(rng, 20);
   c->conflict_rejects = or_percent(rng, 25);
   c->amount = c->uses[OF_AMOUNT] = or_percent(rng, 88);
-  static const struct { const char *code; int exponent; } counting[] = {{"EUR", 2}, {"EUR", 2}, {"EUR", 2}, {"JPY", 0}, {"BHD", 3}};
+  static const struct {
+    const char *code;
+    int exponent;
+  } counting[] = {{"EUR", 2}, {"EUR", 2}, {"EUR", 2}, {"JPY", 0}, {"BHD", 3}};
   int k = or_below(rng, 5);
   c->currency = counting[k].code;
   c->exponent = counting[k].exponent;
   c->place = c->uses[OF_LAT] = c->uses[OF_LON] = or_percent(rng, 30);
   static const enum or_field optional[] = {OF_MERCHANT, OF_PAR, OF_DEVICE, OF_COUNTRY, OF_ITEMS, OF_WEIGHT, OF_GIFT};
-  for (size_t i = 0; i < sizeof optional / sizeof *optional; i++) c->uses[optional[i]] = or_percent(rng, optional[i] == OF_MERCHANT ? 90 : 65);
+  for (size_t i = 0; i < sizeof optional / sizeof *optional; i++)
+    c->uses[optional[i]] = or_percent(rng, optional[i] == OF_MERCHANT ? 90 : 65);
   c->pan_secret = or_percent(rng, 40);
   g->scope = IN_SCORE;
   int score = or_below(rng, 10);
@@ -264,8 +297,10 @@ static void make_entities(struct gen *g) {
   struct or_rng *rng = g->rng;
   struct or_entity *card = &c->entity[c->entity_count++];
   *card = (struct or_entity){.name = "card", .key = OK_FIELD, .part = {OF_PAN}, .part_count = 1};
-  if (c->uses[OF_PAR] && or_percent(rng, 60)) *card = (struct or_entity){.name = "card", .key = OK_FIRST_OF, .part = {OF_PAR, OF_PAN}, .part_count = 2};
-  else if (c->uses[OF_COUNTRY] && or_percent(rng, 8)) *card = (struct or_entity){.name = "card", .key = OK_TUPLE, .part = {OF_PAN, OF_COUNTRY}, .part_count = 2};
+  if (c->uses[OF_PAR] && or_percent(rng, 60))
+    *card = (struct or_entity){.name = "card", .key = OK_FIRST_OF, .part = {OF_PAR, OF_PAN}, .part_count = 2};
+  else if (c->uses[OF_COUNTRY] && or_percent(rng, 8))
+    *card = (struct or_entity){.name = "card", .key = OK_TUPLE, .part = {OF_PAN, OF_COUNTRY}, .part_count = 2};
   static const struct or_entity more[] = {
       {.name = "shop", .key = OK_FIELD, .part = {OF_MERCHANT}, .part_count = 1},
       {.name = "dev", .key = OK_FIELD, .part = {OF_DEVICE}, .part_count = 1},
@@ -290,7 +325,8 @@ static void make_entities(struct gen *g) {
 }
 
 static bool pick_operand(struct gen *g, struct or_feature *f) {
-  static const int numbers[] = {OF_ITEMS, OF_WEIGHT}, things[] = {OF_MERCHANT, OF_DEVICE, OF_COUNTRY, OF_ITEMS, OF_WEIGHT, OF_GIFT, OF_PAR, OF_PAN, OF_KIND};
+  static const int numbers[] = {OF_ITEMS, OF_WEIGHT},
+                   things[] = {OF_MERCHANT, OF_DEVICE, OF_COUNTRY, OF_ITEMS, OF_WEIGHT, OF_GIFT, OF_PAR, OF_PAN, OF_KIND};
   struct or_case *c = g->c;
   struct or_rng *rng = g->rng;
   bool amounts = c->amount && f->agg != OA_DISTINCT && f->agg != OA_APPROX;
@@ -327,8 +363,10 @@ static void add_slots(struct or_case *c, struct or_feature *f) {
 }
 
 static void make_feature(struct gen *g) {
-  static const enum or_agg aggs[] = {OA_COUNT, OA_COUNT, OA_COUNT, OA_SUM, OA_SUM, OA_MEAN, OA_STDDEV, OA_MIN, OA_MAX, OA_DISTINCT, OA_DISTINCT, OA_DISTINCT, OA_APPROX,
-                                     OA_RATE, OA_RATE, OA_MAX_COUNT, OA_STREAK, OA_SINCE_PREVIOUS, OA_SINCE_FIRST, OA_LAST, OA_LAST, OA_CHANGED, OA_DISTANCE, OA_SPEED};
+  static const enum or_agg aggs[] = {OA_COUNT,       OA_COUNT, OA_COUNT, OA_SUM,       OA_SUM,      OA_MEAN,
+                                     OA_STDDEV,      OA_MIN,   OA_MAX,   OA_DISTINCT,  OA_DISTINCT, OA_DISTINCT,
+                                     OA_APPROX,      OA_RATE,  OA_RATE,  OA_MAX_COUNT, OA_STREAK,   OA_SINCE_PREVIOUS,
+                                     OA_SINCE_FIRST, OA_LAST,  OA_LAST,  OA_CHANGED,   OA_DISTANCE, OA_SPEED};
   struct or_case *c = g->c;
   struct or_rng *rng = g->rng;
   struct or_feature *f = &c->feature[c->feature_count];
@@ -388,7 +426,8 @@ static void make_derived(struct gen *g) {
   struct or_derived derived = {.boolean = or_percent(g->rng, 35)};
   derived.expr = derived.boolean ? gen_bool(g, 2) : gen_num(g, 3);
   derived.pure = !or_expr_reads(derived.expr, OX_SLOT, -1);
-  for (int d = 0; d < c->derived_count; d++) derived.pure = derived.pure && (c->derived[d].pure || !or_expr_reads(derived.expr, OX_DERIVED, d));
+  for (int d = 0; d < c->derived_count; d++)
+    derived.pure = derived.pure && (c->derived[d].pure || !or_expr_reads(derived.expr, OX_DERIVED, d));
   (void)snprintf(derived.name, sizeof derived.name, "v%d", c->derived_count);
   c->derived[c->derived_count++] = derived;
 }
@@ -425,7 +464,8 @@ void or_make_file(struct or_case *c, struct or_rng *rng) {
   make_event(&g);
   make_entities(&g);
   int want = 1 + or_below(rng, 9);
-  for (int i = 0; i < want && c->feature_count < OR_FEATURES_MAX - 1 && c->slot_count < OR_SLOTS_MAX - OR_WINDOWS_MAX - 1; i++) make_feature(&g);
+  for (int i = 0; i < want && c->feature_count < OR_FEATURES_MAX - 1 && c->slot_count < OR_SLOTS_MAX - OR_WINDOWS_MAX - 1; i++)
+    make_feature(&g);
   for (int e = 0; e < c->entity_count; e++) {
     int64_t reach = 0;
     for (int s = 0; s < c->slot_count; s++)

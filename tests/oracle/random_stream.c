@@ -17,7 +17,10 @@ static const char *id_text(int id) {
 }
 
 const char *or_duration(int64_t ms, char *out) {
-  static const struct { int64_t ms; const char *unit; } units[] = {{86400000, "d"}, {3600000, "h"}, {60000, "m"}, {1000, "s"}, {1, "ms"}};
+  static const struct {
+    int64_t ms;
+    const char *unit;
+  } units[] = {{86400000, "d"}, {3600000, "h"}, {60000, "m"}, {1000, "s"}, {1, "ms"}};
   for (size_t i = 0; i < sizeof units / sizeof *units; i++)
     if (ms % units[i].ms == 0) {
       (void)snprintf(out, 16, "%lld%s", (long long)(ms / units[i].ms), units[i].unit);
@@ -26,12 +29,20 @@ const char *or_duration(int64_t ms, char *out) {
   return out;
 }
 
-struct stream { struct or_case *c; struct or_rng *rng; int64_t now_ms; int next_id; };
+struct stream {
+  struct or_case *c;
+  struct or_rng *rng;
+  int64_t now_ms;
+  int next_id;
+};
 
 static struct or_datum text(const char *t) { return (struct or_datum){.has = true, .text = t}; }
 static struct or_datum num(int64_t n) { return (struct or_datum){.has = true, .num = n}; }
 
-static const struct { const char *code; int exponent; } currencies[] = {{"EUR", 2}, {"JPY", 0}, {"BHD", 3}, {"USD", 2}};
+static const struct {
+  const char *code;
+  int exponent;
+} currencies[] = {{"EUR", 2}, {"JPY", 0}, {"BHD", 3}, {"USD", 2}};
 
 static struct or_datum some_amount(struct stream *s) {
   struct or_datum datum = {.has = true, .currency = s->c->currency, .exponent = s->c->exponent};
@@ -95,7 +106,8 @@ static void fill_event(struct stream *s, struct or_record *r, int id) {
   set_card(s, r, id);
   if (!or_percent(rng, 3)) r->field[OF_KIND] = text(or_percent(rng, 70) ? "auth" : OR_PICK(rng, or_pool_kind));
   if (c->amount && !or_percent(rng, 8)) r->field[OF_AMOUNT] = some_amount(s);
-  if (c->uses[OF_MERCHANT] && !or_percent(rng, 10)) r->field[OF_MERCHANT] = text(or_pool_merchant[or_percent(rng, 70) ? id % 2 : or_below(rng, 4)]);
+  if (c->uses[OF_MERCHANT] && !or_percent(rng, 10))
+    r->field[OF_MERCHANT] = text(or_pool_merchant[or_percent(rng, 70) ? id % 2 : or_below(rng, 4)]);
   if (c->uses[OF_DEVICE] && or_percent(rng, 65)) r->field[OF_DEVICE] = text(OR_PICK(rng, or_pool_device));
   if (c->uses[OF_COUNTRY] && !r->field[OF_COUNTRY].has && or_percent(rng, 75)) r->field[OF_COUNTRY] = text(OR_PICK(rng, or_pool_country));
   if (c->uses[OF_ITEMS] && or_percent(rng, 80)) r->field[OF_ITEMS] = num(or_below(rng, 7) - 1);
@@ -117,8 +129,9 @@ static int related(struct stream *s, int id) {
 
 static void some_outcome_columns(struct stream *s, struct or_record *r) {
   struct or_rng *rng = s->rng;
-  static const unsigned one[] = {1u << OD_RESULT, 1u << OD_RESULT, (1u << OD_RESULT) | (1u << OD_REASON), 1u << OD_REVERSED, 1u << OD_REFUNDED, 1u << OD_DISPUTED,
-                                 1u << OD_LABEL, 1u << OD_LABEL, 1u << OD_AMOUNT};
+  static const unsigned one[] = {1u << OD_RESULT,   1u << OD_RESULT,   (1u << OD_RESULT) | (1u << OD_REASON),
+                                 1u << OD_REVERSED, 1u << OD_REFUNDED, 1u << OD_DISPUTED,
+                                 1u << OD_LABEL,    1u << OD_LABEL,    1u << OD_AMOUNT};
   r->set = OR_PICK(rng, one);
   if (or_percent(rng, 20)) r->set |= OR_PICK(rng, one);
   if (!s->c->amount) r->set &= ~(1u << OD_AMOUNT);
@@ -156,7 +169,8 @@ static void add_event(struct stream *s) {
     memcpy(r->field, old->field, sizeof r->field);
     if (or_percent(rng, 35)) {
       if (c->amount && or_percent(rng, 60)) r->field[OF_AMOUNT] = or_percent(rng, 10) ? (struct or_datum){0} : some_amount(s);
-      if (c->uses[OF_MERCHANT] && or_percent(rng, 50)) r->field[OF_MERCHANT] = or_percent(rng, 20) ? (struct or_datum){0} : text(OR_PICK(rng, or_pool_merchant));
+      if (c->uses[OF_MERCHANT] && or_percent(rng, 50))
+        r->field[OF_MERCHANT] = or_percent(rng, 20) ? (struct or_datum){0} : text(OR_PICK(rng, or_pool_merchant));
     }
     if (or_percent(rng, 15)) r->field[OF_KIND] = text(OR_PICK(rng, or_pool_kind));
   } else {
@@ -185,7 +199,8 @@ static void add_outcome(struct stream *s) {
     set_id(s->c, r, OF_ID1, OF_ID2, id);
     set_card(s, r, id);
   }
-  if (s->c->amount && or_percent(s->rng, 35)) r->field[OF_AMOUNT] = event && event->field[OF_AMOUNT].has && or_percent(s->rng, 80) ? event->field[OF_AMOUNT] : some_amount(s);
+  if (s->c->amount && or_percent(s->rng, 35))
+    r->field[OF_AMOUNT] = event && event->field[OF_AMOUNT].has && or_percent(s->rng, 80) ? event->field[OF_AMOUNT] : some_amount(s);
   some_outcome_columns(s, r);
 }
 
@@ -225,7 +240,8 @@ static void cut(struct stream *s) {
 }
 
 void or_make_stream(struct or_case *c, struct or_rng *rng) {
-  struct stream s = {c, rng, INT64_C(1774738800000) + or_below(rng, 3) * INT64_C(1800000) + or_below(rng, 1000), 0}; /* 2026-03-28 23:00 UTC: summer time begins in the night */
+  struct stream s = {c, rng, INT64_C(1774738800000) + or_below(rng, 3) * INT64_C(1800000) + or_below(rng, 1000),
+                     0}; /* 2026-03-28 23:00 UTC: summer time begins in the night */
   int want = 20 + or_below(rng, 101);
   if (or_percent(rng, 25)) want = 10 + or_below(rng, 20);
   while (c->record_count < want) {

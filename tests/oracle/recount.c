@@ -9,7 +9,14 @@
 #include "tests/oracle/random.h"
 #include "tests/oracle/recount.h"
 
-struct stub { bool waiting; char card[96], identity[48]; int64_t born_ms; const struct or_record *outcome; bool sets_amount; int64_t amount_now; };
+struct stub {
+  bool waiting;
+  char card[96], identity[48];
+  int64_t born_ms;
+  const struct or_record *outcome;
+  bool sets_amount;
+  int64_t amount_now;
+};
 
 struct walk {
   const struct or_case *c;
@@ -84,8 +91,8 @@ static bool convert(const struct walk *w, int64_t minor, const char *currency, i
 /* ---- outcomes ---- */
 
 static bool reads_outcome(const struct or_feature *f) {
-  return f->of == OO_AMOUNT || or_expr_reads(f->where, OX_DYN, -1) || or_expr_reads(f->rate_of, OX_DYN, -1) || or_expr_reads(f->where, OX_AMOUNT, -1) ||
-         or_expr_reads(f->rate_of, OX_AMOUNT, -1);
+  return f->of == OO_AMOUNT || or_expr_reads(f->where, OX_DYN, -1) || or_expr_reads(f->rate_of, OX_DYN, -1) ||
+         or_expr_reads(f->where, OX_AMOUNT, -1) || or_expr_reads(f->rate_of, OX_AMOUNT, -1);
 }
 
 /* 26: events at or before this are not reached any more. */
@@ -103,7 +110,8 @@ static struct or_event *find_event(struct walk *w, const char *card, const char 
   struct or_event *found = NULL;
   for (int i = 0; i < w->count; i++) {
     struct or_event *ev = &w->event[i];
-    if (!ev->has_identity || strcmp(ev->key[0], card) != 0 || strcmp(ev->identity, identity) != 0 || ev->time_ms <= outcome_horizon(w)) continue;
+    if (!ev->has_identity || strcmp(ev->key[0], card) != 0 || strcmp(ev->identity, identity) != 0 || ev->time_ms <= outcome_horizon(w))
+      continue;
     if (counted && !ev->counts) continue;
     if (!amount || same_amount(&ev->field[OF_AMOUNT], amount)) found = ev;
   }
@@ -138,7 +146,8 @@ static void walk_outcome(struct walk *w, const struct or_record *r) {
 }
 
 /* ---- watermark ---- */
-static void advance(struct walk *w, int64_t time_ms) { /* 11; in replay the commit time is the largest event time so far, so never behind the event */
+static void advance(struct walk *w,
+                    int64_t time_ms) { /* 11; in replay the commit time is the largest event time so far, so never behind the event */
   int64_t seen = !w->c->replay && w->commit_ms < time_ms ? w->commit_ms : time_ms;
   bool first = w->watermark_ms == INT64_MIN;
   if (seen > w->watermark_ms) w->watermark_ms = seen;
@@ -162,7 +171,9 @@ static void fill_lists(const struct walk *w, const struct or_event *e, struct or
     else (void)key_part(e->field, list->ref, key, sizeof key);
     for (int i = 0; i < w->list_count; i++) { /* the last record about this value counts */
       const struct or_record *r = w->list[i];
-      if (r->list != n || !(list->is_entity ? entity_key(w->c, list->ref, r->field, other) : key_part(r->field, list->ref, other, sizeof other))) continue;
+      if (r->list != n ||
+          !(list->is_entity ? entity_key(w->c, list->ref, r->field, other) : key_part(r->field, list->ref, other, sizeof other)))
+        continue;
       if (strcmp(key, other) == 0) env->on_list[n] = !r->remove && (r->expires_ms == 0 || e->time_ms < r->expires_ms);
     }
   }
@@ -196,7 +207,9 @@ static void decide(const struct walk *w, struct or_env *env, struct or_answer *a
   answer->by = OR_BY_NONE;
   if (!c->decision_count) return;
   for (int r = 0; r < c->rule_count && unsure < 0 && (decider < 0 || r < decider); r++)
-    if (!c->rule[r].dropped && !c->rule[r].shadow && answer->truth[r] == OR_UNKNOWN && (decider < 0 || c->rule[r].decision > c->rule[decider].decision)) unsure = r;
+    if (!c->rule[r].dropped && !c->rule[r].shadow && answer->truth[r] == OR_UNKNOWN &&
+        (decider < 0 || c->rule[r].decision > c->rule[decider].decision))
+      unsure = r;
   if (decider >= 0 && unsure < 0) {
     answer->by = OR_BY_RULE;
     answer->rule = decider;
@@ -217,7 +230,8 @@ static bool duplicate_of(const struct walk *w, const struct or_event *e, int *re
     if (!old->has_identity || strcmp(old->key[0], e->key[0]) != 0 || strcmp(old->identity, e->identity) != 0) continue;
     if (old->time_ms < w->watermark_ms - w->c->duplicates_for_ms) continue;
     *ret_conflict = true;
-    if (!same_amount(&old->field[OF_AMOUNT], &e->field[OF_AMOUNT]) || !same_text(&old->field[OF_MERCHANT], &e->field[OF_MERCHANT])) continue;
+    if (!same_amount(&old->field[OF_AMOUNT], &e->field[OF_AMOUNT]) || !same_text(&old->field[OF_MERCHANT], &e->field[OF_MERCHANT]))
+      continue;
     *ret_first = i;
     return true;
   }
@@ -289,7 +303,8 @@ static void walk_event(struct walk *w, int index) {
   if (e.scored) {
     env.slot = answer->slot;
     for (int s = 0; s < c->slot_count; s++)
-      if (!c->feature[c->slot[s].feature].dropped) answer->slot[s] = or_slot_value(c, w->event, w->count, &e, s, w->watermark_ms, w->history_from_ms);
+      if (!c->feature[c->slot[s].feature].dropped)
+        answer->slot[s] = or_slot_value(c, w->event, w->count, &e, s, w->watermark_ms, w->history_from_ms);
     for (int d = 0; d < c->derived_count; d++)
       if (!c->derived[d].dropped) answer->derived[d] = or_eval(c->derived[d].expr, &env);
     decide(w, &env, answer);

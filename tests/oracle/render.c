@@ -9,8 +9,8 @@
 /* ---- expressions ---- */
 
 static void expr_text(const struct or_case *c, const struct or_expr *e, struct tide_buf *out) {
-  static const char *const infix[] = {[OX_EQ] = "=", [OX_NE] = "!=", [OX_LT] = "<", [OX_LE] = "<=", [OX_GT] = ">", [OX_GE] = ">=", [OX_AND] = "and", [OX_OR] = "or",
-                                      [OX_ADD] = "+", [OX_SUB] = "-", [OX_MUL] = "*", [OX_DIV] = "/"};
+  static const char *const infix[] = {[OX_EQ] = "=",    [OX_NE] = "!=", [OX_LT] = "<",  [OX_LE] = "<=", [OX_GT] = ">",  [OX_GE] = ">=",
+                                      [OX_AND] = "and", [OX_OR] = "or", [OX_ADD] = "+", [OX_SUB] = "-", [OX_MUL] = "*", [OX_DIV] = "/"};
   static const char *const call[] = {[OX_LOG1P] = "log1p", [OX_ABS] = "abs", [OX_MIN] = "min", [OX_MAX] = "max", [OX_IF] = "if"};
   static const char *const is[] = {[OX_IS_EMPTY] = "empty", [OX_IS_ABSENT] = "absent", [OX_IS_KNOWN] = "known"};
   switch (e->op) {
@@ -25,7 +25,8 @@ static void expr_text(const struct or_case *c, const struct or_expr *e, struct t
     case OX_SLOT: tide_buf_str(out, c->slot[e->ref].name); return;
     case OX_DERIVED: tide_buf_str(out, c->derived[e->ref].name); return;
     case OX_SCORE: tide_buf_str(out, "score"); return;
-    case OX_HOUR: case OX_WEEKDAY:
+    case OX_HOUR:
+    case OX_WEEKDAY:
       tide_buf_printf(out, "%s(time, \"%s\")", e->op == OX_HOUR ? "hour" : "weekday", e->ref ? "Europe/Amsterdam" : "UTC");
       return;
     case OX_IN:
@@ -41,17 +42,24 @@ static void expr_text(const struct or_case *c, const struct or_expr *e, struct t
       tide_buf_printf(out, "(%s in %s)", list->is_entity ? c->entity[list->ref].name : or_field_info[list->ref].name, list->name);
       return;
     }
-    case OX_IS_EMPTY: case OX_IS_ABSENT: case OX_IS_KNOWN:
+    case OX_IS_EMPTY:
+    case OX_IS_ABSENT:
+    case OX_IS_KNOWN:
       tide_buf_char(out, '(');
       expr_text(c, e->a, out);
       tide_buf_printf(out, " is %s)", is[e->op]);
       return;
-    case OX_NOT: case OX_NEG:
+    case OX_NOT:
+    case OX_NEG:
       tide_buf_str(out, e->op == OX_NOT ? "(not " : "(-");
       expr_text(c, e->a, out);
       tide_buf_char(out, ')');
       return;
-    case OX_LOG1P: case OX_ABS: case OX_MIN: case OX_MAX: case OX_IF:
+    case OX_LOG1P:
+    case OX_ABS:
+    case OX_MIN:
+    case OX_MAX:
+    case OX_IF:
       tide_buf_printf(out, "%s(", call[e->op]);
       expr_text(c, e->a, out);
       if (e->b) tide_buf_str(out, ", "), expr_text(c, e->b, out);
@@ -77,10 +85,23 @@ static void quoted_expr(const struct or_case *c, const char *key, const struct o
 /* ---- the file ---- */
 
 static void feature_text(const struct or_case *c, const struct or_feature *f, struct tide_buf *out) {
-  static const char *const agg[] = {[OA_COUNT] = "count", [OA_SUM] = "sum of", [OA_MEAN] = "mean of", [OA_STDDEV] = "stddev of", [OA_MIN] = "min of", [OA_MAX] = "max of",
-                                    [OA_DISTINCT] = "distinct of", [OA_APPROX] = "approx_distinct of", [OA_RATE] = "rate of", [OA_MAX_COUNT] = "max_count of",
-                                    [OA_STREAK] = "streak", [OA_SINCE_PREVIOUS] = "time since previous", [OA_SINCE_FIRST] = "time since first", [OA_LAST] = "last",
-                                    [OA_CHANGED] = "changed", [OA_DISTANCE] = "distance_km from previous", [OA_SPEED] = "speed_kmh from previous"};
+  static const char *const agg[] = {[OA_COUNT] = "count",
+                                    [OA_SUM] = "sum of",
+                                    [OA_MEAN] = "mean of",
+                                    [OA_STDDEV] = "stddev of",
+                                    [OA_MIN] = "min of",
+                                    [OA_MAX] = "max of",
+                                    [OA_DISTINCT] = "distinct of",
+                                    [OA_APPROX] = "approx_distinct of",
+                                    [OA_RATE] = "rate of",
+                                    [OA_MAX_COUNT] = "max_count of",
+                                    [OA_STREAK] = "streak",
+                                    [OA_SINCE_PREVIOUS] = "time since previous",
+                                    [OA_SINCE_FIRST] = "time since first",
+                                    [OA_LAST] = "last",
+                                    [OA_CHANGED] = "changed",
+                                    [OA_DISTANCE] = "distance_km from previous",
+                                    [OA_SPEED] = "speed_kmh from previous"};
   char ms[16];
   tide_buf_printf(out, "    %s: '%s", f->name, agg[f->agg]);
   if (f->of == OO_FIELD) tide_buf_printf(out, " %s", or_field_info[f->of_ref].name);
@@ -107,8 +128,7 @@ static void event_section(const struct or_case *c, struct tide_buf *out) {
   id_text(c, "id", OF_ID1, OF_ID2, out);
   if (c->alias) id_text(c, "alias", OF_AL1, OF_AL2, out);
   if (c->parent && !c->parent_counts) id_text(c, "parent", OF_PA1, OF_PA2, out);
-  if (c->parent && c->parent_counts)
-    tide_buf_printf(out, "  parent: {id: %s, count: true}\n", c->id_tuple ? "[pa1, pa2]" : "pa1");
+  if (c->parent && c->parent_counts) tide_buf_printf(out, "  parent: {id: %s, count: true}\n", c->id_tuple ? "[pa1, pa2]" : "pa1");
   if (c->amount) tide_buf_printf(out, "  amount: amount in %s\n", c->currency);
   if (c->place) tide_buf_str(out, "  place: [lat, lon]\n");
   if (c->pan_secret) tide_buf_str(out, "  key: pan\n");
@@ -200,7 +220,8 @@ void or_render_file(const struct or_case *c, struct tide_buf *out) {
   tide_buf_str(out, "policy:\n  decisions: [");
   for (int d = 0; d < c->decision_count; d++) tide_buf_printf(out, "%s%s", d ? ", " : "", or_decision_name[d]);
   tide_buf_str(out, "]\n");
-  for (int n = 0; n < c->list_count; n++) tide_buf_printf(out, "%s%s%s", n ? ", " : "  lists: [", c->list[n].name, n + 1 == c->list_count ? "]\n" : "");
+  for (int n = 0; n < c->list_count; n++)
+    tide_buf_printf(out, "%s%s%s", n ? ", " : "  lists: [", c->list[n].name, n + 1 == c->list_count ? "]\n" : "");
   rules_section(c, "rules", c->rule, c->rule_count, out);
   rules_section(c, "fallback", c->fallback, c->fallback_count, out);
 }
@@ -232,19 +253,23 @@ void or_render_stream(const struct or_case *c, struct tide_buf *out) {
   static const char *const type[] = {"event", "outcome", "rate", "list", "heartbeat"};
   char ms[16];
   int64_t zero = c->record[0].time_ms;
-  tide_buf_printf(out, "# limits: lateness %s, duplicates_for %s, grace %s, %s; times from %lld ms\n", or_duration(c->lateness_ms, ms), or_duration(c->duplicates_for_ms, (char[16]){0}),
-                  or_duration(c->grace_ms, (char[16]){0}), c->replay ? "replay" : "live", (long long)zero);
+  tide_buf_printf(out, "# limits: lateness %s, duplicates_for %s, grace %s, %s; times from %lld ms\n", or_duration(c->lateness_ms, ms),
+                  or_duration(c->duplicates_for_ms, (char[16]){0}), or_duration(c->grace_ms, (char[16]){0}), c->replay ? "replay" : "live",
+                  (long long)zero);
   if (c->history_from_ms != INT64_MIN) tide_buf_printf(out, "# history_from %+lld\n", (long long)(c->history_from_ms - zero));
   for (int i = 0; i < c->record_count; i++) {
     const struct or_record *r = &c->record[i];
     if (r->dropped) continue;
-    if (or_entry_begins(c, i)) tide_buf_printf(out, "-- entry, commit %+lld%s\n", (long long)(or_entry_commit(c, i) - zero), c->reload_at >= 0 ? " (reloads)" : "");
+    if (or_entry_begins(c, i))
+      tide_buf_printf(out, "-- entry, commit %+lld%s\n", (long long)(or_entry_commit(c, i) - zero), c->reload_at >= 0 ? " (reloads)" : "");
     tide_buf_printf(out, "#%d %s", i, type[r->type]);
     if (r->type == OR_EVENT || r->type == OR_HEARTBEAT) tide_buf_printf(out, " t=%+lld", (long long)(r->time_ms - zero));
     line_fields(r, out);
     if (r->type == OR_OUTCOME) line_outcome(r, out);
     if (r->type == OR_RATE) tide_buf_printf(out, " %s %lld e-10", r->currency, (long long)r->rate_e10);
-    if (r->type == OR_LIST) tide_buf_printf(out, " %s %s expires %lld", r->remove ? "off" : "on", c->list[r->list].name, (long long)(r->expires_ms ? r->expires_ms - zero : 0));
+    if (r->type == OR_LIST)
+      tide_buf_printf(out, " %s %s expires %lld", r->remove ? "off" : "on", c->list[r->list].name,
+                      (long long)(r->expires_ms ? r->expires_ms - zero : 0));
     tide_buf_printf(out, "%s%s%s\n", r->stamped ? " STAMPED" : "", r->nocount ? " NOCOUNT" : "", r->same_row ? " SAME_ROW" : "");
   }
 }
@@ -311,7 +336,8 @@ void or_render_record(const struct or_case *c, const struct tide_spec *spec, con
     }
   }
   if (r->type == OR_EVENT && !r->stamped) ret->field[spec->f_time] = (struct tide_datum){.kind = TIDE_D_INT, .num = r->time_ms};
-  static const uint8_t dyn[OD_COUNT] = {TIDE_DYN_result, TIDE_DYN_reason, TIDE_DYN_reversed, TIDE_DYN_refunded, TIDE_DYN_disputed, TIDE_DYN_label, TIDE_DYN_amount_now};
+  static const uint8_t dyn[OD_COUNT] = {TIDE_DYN_result,   TIDE_DYN_reason, TIDE_DYN_reversed,  TIDE_DYN_refunded,
+                                        TIDE_DYN_disputed, TIDE_DYN_label,  TIDE_DYN_amount_now};
   for (int d = 0; d < OD_COUNT; d++)
     if (r->set & 1u << d) ret->outcome.set |= 1u << dyn[d];
   if (r->type == OR_OUTCOME) {

@@ -68,15 +68,34 @@ static bool drop_one_rule(struct or_case *c, int i) {
 
 /* One simplification by number; false when it changes nothing. */
 static bool simplify(struct or_case *c, int what) {
-  static const enum or_field loose[] = {OF_AMOUNT, OF_MERCHANT, OF_DEVICE, OF_COUNTRY, OF_ITEMS, OF_WEIGHT, OF_GIFT, OF_LAT, OF_LON, OF_PAR, OF_AL1, OF_PA1};
+  static const enum or_field loose[] = {OF_AMOUNT, OF_MERCHANT, OF_DEVICE, OF_COUNTRY, OF_ITEMS, OF_WEIGHT,
+                                        OF_GIFT,   OF_LAT,      OF_LON,    OF_PAR,     OF_AL1,   OF_PA1};
   bool changed = false;
   switch (what) {
-    case 0: changed = c->reload_at >= 0; c->reload_at = -1; return changed;
-    case 1: changed = c->decision_count > 0; c->decision_count = c->rule_count = c->fallback_count = c->list_count = 0; return changed;
-    case 2: changed = c->grace_ms != 0; c->grace_ms = 0; return changed;
-    case 3: changed = c->advise != NULL; c->advise = NULL; return changed;
-    case 4: changed = c->score != NULL; c->score = NULL; return changed;
-    case 5: changed = c->config_alone; c->config_alone = false; return changed;
+    case 0:
+      changed = c->reload_at >= 0;
+      c->reload_at = -1;
+      return changed;
+    case 1:
+      changed = c->decision_count > 0;
+      c->decision_count = c->rule_count = c->fallback_count = c->list_count = 0;
+      return changed;
+    case 2:
+      changed = c->grace_ms != 0;
+      c->grace_ms = 0;
+      return changed;
+    case 3:
+      changed = c->advise != NULL;
+      c->advise = NULL;
+      return changed;
+    case 4:
+      changed = c->score != NULL;
+      c->score = NULL;
+      return changed;
+    case 5:
+      changed = c->config_alone;
+      c->config_alone = false;
+      return changed;
     case 6:
       for (int i = 0; i < c->record_count; i++) changed = changed || !c->record[i].new_entry;
       for (int i = 0; i < c->record_count; i++) c->record[i].new_entry = true, c->record[i].commit_ms = c->record[i].time_ms;
@@ -125,7 +144,8 @@ void or_shrink(struct or_case *c) {
     }
     for (int i = c->derived_count - 1; i >= 0; i--) {
       before = *c;
-      if (!c->derived[i].dropped && !read_by_kept(c, OX_DERIVED, i) && (c->derived[i].dropped = true)) (void)still_fails(c, &before, &progress);
+      if (!c->derived[i].dropped && !read_by_kept(c, OX_DERIVED, i) && (c->derived[i].dropped = true))
+        (void)still_fails(c, &before, &progress);
     }
     for (int i = c->feature_count - 1; i >= 0; i--) {
       before = *c;

@@ -141,7 +141,8 @@ static struct or_value windowed(const struct look *l, int64_t left_ms, int64_t r
         hits += or_is_true(l->f->rate_of, &env);
       }
       return n ? or_num((double)hits / (double)n) : empty();
-    case OA_DISTINCT: case OA_APPROX: {
+    case OA_DISTINCT:
+    case OA_APPROX: {
       int different = distinct(l, m, n);
       if (!l->f->cap || different <= l->f->cap) return or_num(different);
       return (struct or_value){.type = OV_NUM, .num = l->f->cap, .state = TIDE_S_saturated, .cause = TIDE_C_saturated};
@@ -161,7 +162,8 @@ static struct or_value windowed(const struct look *l, int64_t left_ms, int64_t r
 /* 5 */
 static double distance_km(const struct or_datum *a, const struct or_datum *b) {
   const double radian = 3.14159265358979323846 / 180.0;
-  double lat1 = (double)a[OF_LAT].num / 1e4, lat2 = (double)b[OF_LAT].num / 1e4, lon1 = (double)a[OF_LON].num / 1e4, lon2 = (double)b[OF_LON].num / 1e4;
+  double lat1 = (double)a[OF_LAT].num / 1e4, lat2 = (double)b[OF_LAT].num / 1e4, lon1 = (double)a[OF_LON].num / 1e4,
+         lon2 = (double)b[OF_LON].num / 1e4;
   double y = sin((lat2 - lat1) * radian / 2), x = sin((lon2 - lon1) * radian / 2);
   double h = y * y + cos(lat1 * radian) * cos(lat2 * radian) * x * x;
   return round(2 * 6371.0088 * asin(sqrt(h < 1 ? h : 1)) * 1000) / 1000;
@@ -200,7 +202,8 @@ static struct or_value of_first(const struct look *l, int64_t watermark_ms) {
   int64_t forget_ms = entity->forget_ms ? entity->forget_ms : OR_DAY_MS * 400, first_ms = 0, newest_ms = 0;
   for (int s = 0; s < l->c->slot_count && !entity->forget_ms; s++) { /* never shorter than what is looked back at */
     const struct or_feature *f = &l->c->feature[l->c->slot[s].feature];
-    if (!f->dropped && f->entity == l->f->entity && or_reach_ms(l->c, &l->c->slot[s]) > forget_ms) forget_ms = or_reach_ms(l->c, &l->c->slot[s]);
+    if (!f->dropped && f->entity == l->f->entity && or_reach_ms(l->c, &l->c->slot[s]) > forget_ms)
+      forget_ms = or_reach_ms(l->c, &l->c->slot[s]);
   }
   bool seen = false;
   for (int i = 0; i < l->count; i++) {
@@ -231,13 +234,14 @@ static struct or_value warming(const struct or_case *c, const struct or_entity *
   return v;
 }
 
-struct or_value or_slot_value(const struct or_case *c, const struct or_event *past, int count, const struct or_event *e, int slot, int64_t watermark_ms,
-                              int64_t history_from_ms) {
+struct or_value or_slot_value(const struct or_case *c, const struct or_event *past, int count, const struct or_event *e, int slot,
+                              int64_t watermark_ms, int64_t history_from_ms) {
   const struct or_feature *f = &c->feature[c->slot[slot].feature];
   if (!e->has_key[f->entity]) return or_null(TIDE_S_absent, TIDE_C_absent); /* 14 */
   int64_t span_ms = 0;
   for (int s = 0; s < c->slot_count; s++) /* 9 */
-    if (!c->feature[c->slot[s].feature].dropped && c->feature[c->slot[s].feature].entity == f->entity && or_reach_ms(c, &c->slot[s]) > span_ms)
+    if (!c->feature[c->slot[s].feature].dropped && c->feature[c->slot[s].feature].entity == f->entity &&
+        or_reach_ms(c, &c->slot[s]) > span_ms)
       span_ms = or_reach_ms(c, &c->slot[s]);
   struct look l = {c, past, count, e, f, watermark_ms - span_ms - c->grace_ms};
   if (f->agg == OA_SINCE_FIRST || f->agg == OA_NEW) return of_first(&l, watermark_ms);
