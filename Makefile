@@ -44,12 +44,13 @@ LIB_SRC := $(sort $(wildcard engine/base/*.c engine/core/*.c engine/adapter/*.c 
 LIB_OBJ := $(LIB_SRC:%.c=$(OBJ)/%.o)
 SUPPORT_SRC := $(sort $(wildcard tests/support/*.c))
 SUPPORT_OBJ := $(SUPPORT_SRC:%.c=$(OBJ)/%.o)
+ORACLE_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(sort $(wildcard tests/oracle/[a-z]*.c)))
 
 KINDS := unit contract golden oracle sim chaos e2e
-test_src = $(sort $(wildcard tests/$(1)/[0-9]*.c tests/$(1)/[0-9]*.sh))
+test_src = $(sort $(wildcard tests/$(1)/[0-9]*.c tests/$(1)/[0-9]*.sh tests/$(1)/[0-9]*.py))
 tests_of = $(patsubst %.c,$(OUT)/%,$(call test_src,$(1)))
 TEST_ALL := $(foreach k,$(KINDS),$(call tests_of,$(k)))
-TEST_BIN := $(filter-out %.sh,$(TEST_ALL))
+TEST_BIN := $(filter-out %.sh %.py,$(TEST_ALL))
 BENCH_BIN := $(patsubst %.c,$(OUT)/%,$(sort $(wildcard bench/bench_*.c)))
 FUZZ_NAMES := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_BIN := $(FUZZ_NAMES:%=$(OUT)/tests/fuzz/%)
@@ -87,7 +88,8 @@ $(OUT)/tidemark: $(OBJ)/engine/main.o $(LIB)
 
 $(TEST_BIN): $(OUT)/%: $(OBJ)/%.o $(SUPPORT_OBJ) $(LIB)
 	@mkdir -p $(@D)
-	@$(CC) $(CFLAGS) $(SAN_FLAGS) -o $@ $< $(SUPPORT_OBJ) $(LIB) -lcmocka $(LDLIBS)
+	@$(CC) $(CFLAGS) $(SAN_FLAGS) -o $@ $(filter %.o,$^) $(LIB) -lcmocka $(LDLIBS)
+$(call tests_of,oracle): $(ORACLE_OBJ)
 
 $(BENCH_BIN): $(OUT)/%: $(OBJ)/%.o $(LIB)
 	@mkdir -p $(@D)

@@ -165,11 +165,11 @@ static bool may_occur(struct parser *p, const struct tide_expr *beside, struct t
   const char *const *words = words_of(beside);
   size_t count;
   if (!words || among(words, token.text, &count)) return true;
-  const char *best = tide_nearest(token.text, words, count);
+  const char *best = tide_nearest(token.text, words, count), *name = tide_dyn_name((enum tide_dyn)beside->ref);
   struct tide_buf all = TIDE_BUF_INIT;
   for (size_t i = 0; i < count; i++) tide_buf_printf(&all, "%s%s", i ? ", " : "", words[i]);
-  fail(p, token, "%s is never `%.*s`%s%s%s; it is one of %s", tide_dyn_name((enum tide_dyn)beside->ref), SHOWN(token.text),
-       best ? "; did you mean `" : "", best ? best : "", best ? "`?" : "", tide_buf_cstr(&all));
+  if (best) fail(p, token, "%s is never `%.*s`: did you mean `%s`? It is one of %s", name, SHOWN(token.text), best, tide_buf_cstr(&all));
+  else fail(p, token, "%s is never `%.*s`: it is one of %s", name, SHOWN(token.text), tide_buf_cstr(&all));
   tide_buf_release(&all);
   return false;
 }

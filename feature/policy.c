@@ -51,9 +51,38 @@ static enum tide_truth truth_of(const struct tide_rule *rule, const struct tide_
   return value.type == TIDE_V_BOOL && value.yes ? TIDE_TRUE : TIDE_FALSE; /* a bare bool that is not there is false like its comparison */
 }
 
+static void mark_derived(const struct tide_expr *expr, bool needed[TIDE_DERIVED_MAX]) {
+  if (!expr) return;
+  if (expr->op == TIDE_X_DERIVED) needed[expr->ref] = true;
+  mark_derived(expr->a, needed);
+  mark_derived(expr->b, needed);
+  mark_derived(expr->c, needed);
+}
+
+/* Computes the marked derived values, and what they read, for an event that came to no features (ruling 33: none is needed). Each reads only
+ * earlier ones: marking goes down, computing goes up. */
+static void derive_marked(const struct tide_spec *spec, const struct tide_env *given, bool needed[TIDE_DERIVED_MAX],
+                          struct tide_value value[TIDE_DERIVED_MAX]) {
+  TIDE_CHECK(spec->derived_count <= TIDE_DERIVED_MAX);
+  for (uint32_t d = spec->derived_count; d-- > 0;)
+    if (needed[d]) mark_derived(spec->derived[d].expr, needed);
+  struct tide_env env = *given;
+  env.rule = false;
+  env.derived = value;
+  for (uint32_t d = 0; d < spec->derived_count; d++)
+    if (needed[d]) value[d] = tide_expr_eval(spec->derived[d].expr, &env);
+}
+
 void tide_policy_fallback(const struct tide_spec *spec, const struct tide_env *given, enum tide_cause cause, struct tide_verdict *ret) {
+  struct tide_value derived[TIDE_DERIVED_MAX];
   struct tide_env env = *given;
   env.rule = true;
+  if (!env.derived) {
+    bool needed[TIDE_DERIVED_MAX] = {false};
+    for (uint32_t r = 0; r < spec->fallback_count; r++) mark_derived(spec->fallback[r].when, needed);
+    derive_marked(spec, given, needed, derived);
+    env.derived = derived;
+  }
   *ret = (struct tide_verdict){.by = TIDE_BY_NONE, .cause = (uint8_t)cause, .blocked_by = UINT16_MAX, .cause_slot = TIDE_NONE};
   for (uint32_t r = 0; r < spec->fallback_count; r++) {
     if (truth_of(&spec->fallback[r], &env) != TIDE_TRUE) continue;
@@ -138,9 +167,20 @@ static void say_value(const struct tide_spec *spec, const struct tide_expr *expr
   }
 }
 
-void tide_policy_say(const struct tide_spec *spec, const struct tide_rule *rule, const struct tide_env *env, struct tide_buf *out) {
+void tide_policy_say(const struct tide_spec *spec, const struct tide_rule *rule, const struct tide_env *given, struct tide_buf *out) {
+  struct tide_value derived[TIDE_DERIVED_MAX];
+  struct tide_env env = *given;
+  if (!env.derived) {
+    bool needed[TIDE_DERIVED_MAX] = {false};
+    for (uint32_t p = 0; p < rule->say_count; p++) mark_derived(rule->parts[p].value, needed);
+    derive_marked(spec, given, needed, derived);
+    env.derived = derived;
+  }
   for (uint32_t p = 0; p < rule->say_count; p++) {
+    const struct tide_expr *value = rule->parts[p].value;
     if (rule->parts[p].literal) tide_buf_str(out, rule->parts[p].literal);
-    else say_value(spec, rule->parts[p].value, tide_expr_eval(rule->parts[p].value, env), out);
+    else if (!env.in_list && tide_expr_reads(value, TIDE_X_IN_LIST))
+      tide_buf_str(out, "unknown"); /* told again, when the lists have moved on */
+    else say_value(spec, value, tide_expr_eval(value, &env), out);
   }
 }

@@ -22,11 +22,13 @@ struct tide_verdict {
 
 /* Judges the event in env (fields, dyn, slots, derived, score). env->rule is set by the callee. */
 void tide_policy_decide(const struct tide_spec *spec, const struct tide_env *env, struct tide_verdict *ret);
-/* The fallback's decision for a given cause, without looking at rules: late events, lost quorum, deadline. Fields and lists only. */
+/* The fallback's decision for a given cause, without looking at rules: late events, lost quorum, deadline. Fields, lists, time; env->slot may be
+ * NULL, and so may env->derived: derived values that fallback rules read need no feature (ruling 33) and are computed here. */
 void tide_policy_fallback(const struct tide_spec *spec, const struct tide_env *env, enum tide_cause cause, struct tide_verdict *ret);
 /* Code of the deciding rule ("V01", "F02", "else", "fallback.else"), never NULL. */
 const char *tide_verdict_by(const struct tide_spec *spec, const struct tide_verdict *verdict);
-/* The reason text of a rule with its values filled in. Numbers as %.6g, money with its decimals, null as "unknown". */
+/* The reason text of a rule with its values filled in. Numbers as %.6g, money with its decimals, null as "unknown". For a fallback rule env->slot,
+ * env->derived and env->in_list may be NULL; what stands on a list is then "unknown". */
 struct tide_buf;
 void tide_policy_say(const struct tide_spec *spec, const struct tide_rule *rule, const struct tide_env *env, struct tide_buf *out);
 

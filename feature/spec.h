@@ -16,6 +16,7 @@
 #define TIDE_FIELDS_MAX 64   /* a presence bitmap is one word */
 #define TIDE_ENTITIES_MAX 16
 #define TIDE_SLOTS_MAX 512
+#define TIDE_DERIVED_MAX 256
 #define TIDE_RULES_MAX 64
 #define TIDE_TUPLE_MAX 4
 #define TIDE_NONE UINT32_MAX /* no index */

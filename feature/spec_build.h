@@ -11,7 +11,6 @@
 #include "feature/yaml.h"
 
 #define TIDE_SHAPES_MAX 32
-#define TIDE_DERIVED_MAX 256
 #define TIDE_LISTS_MAX 64
 #define TIDE_DECISIONS_MAX 16
 #define TIDE_TESTS_MAX 256

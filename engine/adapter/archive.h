@@ -46,18 +46,19 @@ bool tide_archive_stream_packed(const struct tide_archive_stream *stream);
 /* The archive as a read-only journal: append, open_epoch, sync and trim fail with USAGE. Errors: NOT_FOUND, CORRUPT, VERSION, IO. */
 enum tide_err tide_archive_open(const char *dir, struct tide_journal **ret, struct tide_error *error) TIDE_WARN_UNUSED;
 
-/* Archive and journal as one read-only log, for audit and explain: what was trimmed is read from the archive, the rest from the journal, and the two
- * must connect (else CORRUPT). A writer may be active, and may trim meanwhile. options->read_only is taken as true, create as false; a
- * missing archive is an empty one. */
+/* Archive and journal as one read-only log, for audit and explain: what was trimmed is read from the archive, the rest from the
+ * journal, and the two must connect (else CORRUPT). A writer may be active, and may trim meanwhile. options->read_only is taken as
+ * true, create as false; a missing archive is an empty one. */
 enum tide_err tide_journal_chain_open(const struct tide_journal_file_options *options, struct tide_journal **ret, struct tide_error *error)
     TIDE_WARN_UNUSED;
 
-/* Whatever stands at path, by content, as a read-only journal: a journal directory, an archive directory, one segment (.tdj), one archive file
- * (.tdz), or one bare entry ("TDE1", at position 1-0). For inspect. Errors: NOT_FOUND, CORRUPT, VERSION, USAGE (none of these). */
+/* Whatever stands at path, by content, as a read-only journal: a journal directory, an archive directory, one segment (.tdj), one
+ * archive file (.tdz), or one bare entry ("TDE1", at position 1-0). For inspect. Errors: NOT_FOUND, CORRUPT, VERSION, USAGE (none of
+ * these). */
 enum tide_err tide_journal_any_open(const char *path, struct tide_journal **ret, struct tide_error *error) TIDE_WARN_UNUSED;
 
-/* For the file journal's trim: puts the segment at `path` into `dir` (created if missing) and reads it back. What already stands there
- * whole is left. Errors: CORRUPT (the segment does not end at `last`), FULL, IO. */
+/* For the file journal's trim: puts the segment at `path` into `dir` (created if missing) and reads it back. What already stands
+ * there whole is left. Errors: CORRUPT (the segment does not end at `last`), FULL, IO. */
 enum tide_err tide_archive_put(const struct tide_sys *sys, const char *dir, const char *path, struct tide_position last, struct tide_error *error)
     TIDE_WARN_UNUSED;
 /* Last archived position, {0,0} when there is no archive. */

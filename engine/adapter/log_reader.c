@@ -1,9 +1,13 @@
-/* Sequential and random reads over segments (log_reader.h). */
+/* Sequential and random reads over segments (log_reader.h).
+ *
+ * A reader remembers the segment and the offset behind the entry it gave last, so reading on costs no search; any other position is found
+ * by the segment's first position and a walk over frames. It never trusts a length before the frame's CRC has agreed. */
 #include "adapter/log_reader.h"
 
 #include <inttypes.h>
 
-/* A reader without the lock sees segments being trimmed under it and loads the list anew; more often than this in one read is an error. */
+/* A reader without the lock sees segments being trimmed under it and loads the list anew; more often than this in one read is an
+ * error. */
 enum { RELOADS_MAX = 100 };
 
 void tide_log_reader_add(struct tide_log_reader *reader, const struct tide_segment_header *header) {
@@ -30,7 +34,8 @@ void tide_log_reader_release(struct tide_log_reader *reader) {
 enum tide_err tide_log_reader_corrupt(const struct tide_log_reader *reader, struct tide_error *error) {
   const struct tide_segment_walk *walk = &reader->walk;
   return tide_fail(error, TIDE_E_CORRUPT,
-                   "%s: the entry at byte %" PRIu64 ", behind position %" PRIu64 "-%" PRIu64 ", is damaged; bring the file back from the archive or a "
+                   "%s: the entry at byte %" PRIu64 ", behind position %" PRIu64 "-%" PRIu64
+                   ", is damaged; bring the file back from the archive or a "
                    "backup, or start from a snapshot behind it",
                    reader->name(reader->owner, reader->index), walk->off, walk->prev.epoch, walk->prev.seq);
 }
@@ -41,7 +46,8 @@ enum tide_err tide_log_reader_chain_check(const struct tide_segment_header *a, c
     return tide_fail(error, TIDE_E_CORRUPT, "%s belongs to another log than the segment before it; take it away", name);
   }
   if (b->number != a->number + 1 || tide_position_cmp(b->prev, a->prev) < 0) {
-    return tide_fail(error, TIDE_E_CORRUPT, "%s does not continue the segment before it; bring the missing file back from the archive or a backup", name);
+    return tide_fail(error, TIDE_E_CORRUPT,
+                     "%s does not continue the segment before it; bring the missing file back from the archive or a backup", name);
   }
   return TIDE_OK;
 }
@@ -76,7 +82,9 @@ static enum tide_err stand(struct tide_log_reader *reader, struct tide_position 
   size_t index = locate(reader, from, inclusive);
   int order = tide_position_cmp(reader->walk.prev, from);
   bool before = order < 0 || (order == 0 && !inclusive);
-  if (reader->walking && before && reader->index >= index) {
+  /* Reading on goes through the end of the segment, where the next one is held against it, and not around it. */
+  bool next = order == 0 && !inclusive;
+  if (reader->walking && (next || (before && reader->index >= index))) {
     return TIDE_OK;
   }
   return tide_log_reader_enter(reader, index, error);

@@ -1,8 +1,8 @@
 /* Reading a log that is spread over numbered segments: the part that the file journal, its read-only openers and the archive share.
  *
- * Reading forward costs no search: the walk stands behind the entry it gave last. Any other position is found by the segments' `prev` and
- * a walk through one segment. At a segment's end the next header must name exactly the entry and checksum just seen, so a lost or cut segment
- * is noticed. */
+ * Reading forward costs no search: the walk stands behind the entry it gave last. Any other position is found by the segments' `prev`
+ * and a walk through one segment. At a segment's end the next header must name exactly the entry and checksum just seen, so a lost or
+ * cut segment is noticed. */
 #ifndef TIDE_ADAPTER_LOG_READER_H
 #define TIDE_ADAPTER_LOG_READER_H
 
@@ -17,7 +17,8 @@ struct tide_log_reader {
   void *owner;
   /* Makes walk.fetch read segment[index]. AGAIN: the list was loaded anew, search again. */
   enum tide_err (*open_segment)(void *owner, size_t index, struct tide_error *error);
-  /* The walk came to the end of the last segment, cleanly or at something `broken`. OK: there may be more now, go on; END; or an error. */
+  /* The walk came to the end of the last segment, cleanly or at something `broken`. OK: there may be more now, go on; END; AGAIN as
+   * above; or an error. */
   enum tide_err (*at_end)(void *owner, bool broken, struct tide_error *error);
   /* Names segment[index] in errors; valid until the next call. */
   const char *(*name)(void *owner, size_t index);

@@ -18,8 +18,8 @@
  *     24  8  durable: this file's length up to which an fdatasync had succeeded when the frame was made
  *     32     the entry
  *
- * Why a frame's checksum starts from the header's: bytes of another log, another segment, or bytes that a client made look like a frame are
- * never valid here. Why `durable`: see adapter/README.md, "the torn tail". */
+ * Why a frame's checksum starts from the header's: bytes of another log, another segment, or bytes that a client made look like a
+ * frame are never valid here. Why `durable`: see adapter/README.md, "the torn tail". */
 #ifndef TIDE_ADAPTER_SEGMENT_H
 #define TIDE_ADAPTER_SEGMENT_H
 
@@ -66,21 +66,21 @@ struct tide_segment_walk {
 /* Begins behind the header. The window is allocated once and kept. */
 void tide_segment_walk_begin(struct tide_segment_walk *walk, const struct tide_segment_header *header);
 void tide_segment_walk_release(struct tide_segment_walk *walk);
-/* The next frame and its entry (borrowed until the next call). Errors: END when no byte is left; AGAIN when what stands at walk->off is incomplete, broken or
- * not the successor of walk->prev (the walk does not move and reads afresh next time); IO. */
+/* The next frame and its entry (borrowed until the next call). Errors: END when no byte is left; AGAIN when what stands at walk->off
+ * is incomplete, broken or not the successor of walk->prev (the walk does not move and reads afresh next time); IO. */
 enum tide_err tide_segment_walk_next(struct tide_segment_walk *walk, struct tide_frame *ret, struct tide_span *ret_entry, struct tide_error *error)
     TIDE_WARN_UNUSED;
 
-/* What a broken frame at `off` of an open file means. True in *ret_torn: the tail of writes that no fdatasync covered; false: something
- * behind it was written after an fdatasync that covered `off`, so the log itself is damaged. */
+/* What a broken frame at `off` of an open file means. True in *ret_torn: the tail of writes that no fdatasync covered; false:
+ * something behind it was written after an fdatasync that covered `off`, so the log itself is damaged. */
 enum tide_err tide_segment_tail(int fd, uint32_t seed, uint64_t off, struct tide_position prev, bool *ret_torn, struct tide_error *error)
     TIDE_WARN_UNUSED;
 
 /* Small things shared by journal and archive. */
 /* DIR/000000000012.tdj; free with tide_free. */
 char *tide_segment_path(const char *dir, uint64_t number, const char *suffix);
-/* Numbers of the files with this suffix in ascending order; free with tide_free. With `sys`, left-over SUFFIX.tmp files are removed. NOT_FOUND when
- * there is no such directory; CORRUPT when a number between the first and the last is missing. */
+/* Numbers of the files with this suffix in ascending order; free with tide_free. With `sys`, left-over SUFFIX.tmp files are removed.
+ * NOT_FOUND when there is no such directory; CORRUPT when a number between the first and the last is missing. */
 enum tide_err tide_segment_list(const char *dir, const char *suffix, const struct tide_sys *sys, uint64_t **ret, size_t *ret_count,
                                 struct tide_error *error) TIDE_WARN_UNUSED;
 /* FULL for a full disk, a quota or a file size limit, IO for the rest, with strerror(errno). */

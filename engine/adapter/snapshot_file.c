@@ -53,7 +53,8 @@ enum tide_err tide_snapshot_manifest_decode(struct tide_span bytes, struct tide_
     return tide_fail(error, TIDE_E_VERSION, "its MANIFEST has format %u and this version knows %d", format, FORMAT);
   if (bytes.len < HEAD_BYTES + 4) return tide_fail(error, TIDE_E_CORRUPT, "its MANIFEST is cut short");
   struct tide_reader tail = tide_reader_of((struct tide_span){bytes.ptr + bytes.len - 4, 4});
-  if (tide_get_u32(&tail) != tide_crc32c(0, bytes.ptr, bytes.len - 4)) return tide_fail(error, TIDE_E_CORRUPT, "the checksum of its MANIFEST is wrong");
+  if (tide_get_u32(&tail) != tide_crc32c(0, bytes.ptr, bytes.len - 4))
+    return tide_fail(error, TIDE_E_CORRUPT, "the checksum of its MANIFEST is wrong");
   struct tide_snapshot_manifest got = {.chunk_count = tide_get_u32(&r)};
   (void)tide_get_u32(&r);
   got.position.epoch = tide_get_u64(&r);
@@ -80,8 +81,10 @@ enum tide_err tide_snapshot_manifest_decode(struct tide_span bytes, struct tide_
 
 /* --- names */
 
-static enum tide_err join(char out[PATH_BYTES], const char *dir, const char *kind, struct tide_position p, const char *file, struct tide_error *error) {
-  int n = snprintf(out, PATH_BYTES, "%s/%s-%llu-%llu%s%s", dir, kind, (unsigned long long)p.epoch, (unsigned long long)p.seq, *file ? "/" : "", file);
+static enum tide_err join(char out[PATH_BYTES], const char *dir, const char *kind, struct tide_position p, const char *file,
+                          struct tide_error *error) {
+  int n = snprintf(out, PATH_BYTES, "%s/%s-%llu-%llu%s%s", dir, kind, (unsigned long long)p.epoch, (unsigned long long)p.seq,
+                   *file ? "/" : "", file);
   if (n >= 0 && n < PATH_BYTES) return TIDE_OK;
   return tide_fail(error, TIDE_E_TOO_LONG, "the path of the snapshot directory is too long: %.100s...", dir);
 }
@@ -96,7 +99,8 @@ static bool parse_name(const char *name, const char *kind, struct tide_position 
   unsigned long long epoch, seq;
   int used = 0;
   char again[64];
-  if (strncmp(name, kind, len) != 0 || name[len] != '-' || sscanf(name + len + 1, "%20llu-%20llu%n", &epoch, &seq, &used) != 2 || name[len + 1 + (size_t)used])
+  if (strncmp(name, kind, len) != 0 || name[len] != '-' || sscanf(name + len + 1, "%20llu-%20llu%n", &epoch, &seq, &used) != 2 ||
+      name[len + 1 + (size_t)used])
     return false;
   snprintf(again, sizeof again, "%s-%llu-%llu", kind, epoch, seq);
   if (strcmp(again, name) != 0) return false; /* 007 is not a name we gave */
@@ -185,8 +189,8 @@ static enum tide_err sync_file(const char *path, struct tide_error *error) {
   return err;
 }
 
-static enum tide_err put_chunk(const char *dir, struct tide_snapshot_manifest *manifest, unsigned index, struct tide_span bytes, struct tide_buf *packed,
-                               struct tide_error *error) {
+static enum tide_err put_chunk(const char *dir, struct tide_snapshot_manifest *manifest, unsigned index, struct tide_span bytes,
+                               struct tide_buf *packed, struct tide_error *error) {
   tide_buf_clear(packed);
   size_t room = ZSTD_compressBound(bytes.len);
   tide_buf_reserve(packed, room);
@@ -200,7 +204,8 @@ static enum tide_err put_chunk(const char *dir, struct tide_snapshot_manifest *m
   return err ? err : put_file(path, tide_buf_span(packed), error);
 }
 
-static enum tide_err put_all(const char *dir, struct tide_snapshot_manifest *manifest, tide_snapshot_chunk_fn chunk, void *ctx, struct tide_error *error) {
+static enum tide_err put_all(const char *dir, struct tide_snapshot_manifest *manifest, tide_snapshot_chunk_fn chunk, void *ctx,
+                             struct tide_error *error) {
   struct tide_buf bytes = TIDE_BUF_INIT, packed = TIDE_BUF_INIT;
   char path[PATH_BYTES];
   enum tide_err err = TIDE_OK;
@@ -265,7 +270,8 @@ static enum tide_err get_file(const char *path, uint64_t most, struct tide_buf *
   return err;
 }
 
-enum tide_err tide_snapshot_manifest_read(const char *dir, struct tide_position position, struct tide_snapshot_manifest *ret, struct tide_error *error) {
+enum tide_err tide_snapshot_manifest_read(const char *dir, struct tide_position position, struct tide_snapshot_manifest *ret,
+                                          struct tide_error *error) {
   char path[PATH_BYTES];
   struct tide_buf bytes = TIDE_BUF_INIT;
   enum tide_err err = join(path, dir, "snap", position, "MANIFEST", error);
@@ -289,7 +295,8 @@ enum tide_err tide_snapshot_chunk_read(const char *dir, const struct tide_snapsh
   if (!err) err = get_file(path, chunk->packed, &packed, error);
   if (!err && packed.len != chunk->packed) err = tide_fail(error, TIDE_E_CORRUPT, "%s is cut short", name);
   /* The frame's own claim first: nothing is reserved on the word of a damaged file. */
-  if (!err && ZSTD_getFrameContentSize(packed.ptr, packed.len) != chunk->bytes) err = tide_fail(error, TIDE_E_CORRUPT, "%s is damaged", name);
+  if (!err && ZSTD_getFrameContentSize(packed.ptr, packed.len) != chunk->bytes)
+    err = tide_fail(error, TIDE_E_CORRUPT, "%s is damaged", name);
   if (!err) {
     tide_buf_clear(out);
     tide_buf_reserve(out, (size_t)chunk->bytes + 1);

@@ -1,5 +1,7 @@
-/* The system calls through which the file journal and the archive change the disk, as a table: the tests hand in one whose Nth call fails
- * or after which nothing happens any more (a crash). Production always uses tide_sys_real. */
+/* The system calls through which the file journal and the archive change the disk, as a table.
+ *
+ * The tests hand in one whose Nth call fails, or after which nothing happens any more (a crash), or whose disk forgets what was not
+ * synced. Production always uses tide_sys_real. Calls that only read are not in it. */
 #ifndef TIDE_ADAPTER_SYS_H
 #define TIDE_ADAPTER_SYS_H
 

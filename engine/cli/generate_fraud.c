@@ -159,15 +159,17 @@ void tide_gen_fraud_start(struct gen *g, int64_t time) {
 static void step_testing(struct gen *g, int64_t time, struct tide_gen_campaign *c) {
   uint32_t account = (c->generation + c->step) % GEN_ACCOUNTS;
   uint32_t card = tide_gen_card_of(g, c->base, account);
+  int64_t amount = between(g, 50, 199);
+  uint64_t ip = c->ip[tide_gen_below(rng_of(g), 3)], email = thief_mail(g);
   struct tide_gen_plan plan = {.card = card == GEN_NONE ? 0 : card,
                                .merchant = c->merchant[0],
                                .entry = GEN_ECOM,
                                .fixed_entry = true,
                                .fraud = true,
-                               .amount = between(g, 50, 199),
+                               .amount = amount,
                                .device = c->device[c->step / 8 % 2],
-                               .ip = c->ip[tide_gen_below(rng_of(g), 3)],
-                               .email = thief_mail(g)};
+                               .ip = ip,
+                               .email = email};
   if (card == GEN_NONE) plan.pan = tide_gen_pan_of(c->base, account);
   else plan.generation = g->card[card].generation;
   tide_gen_buy(g, time, &plan);
@@ -199,13 +201,15 @@ static void step_spree(struct gen *g, int64_t time, struct tide_gen_campaign *c)
 }
 
 static void step_takeover(struct gen *g, int64_t time, struct tide_gen_campaign *c) {
+  uint32_t merchant = shop(g);
+  int64_t amount = c->amount * between(g, 70, 140) / 100;
   struct tide_gen_plan plan = {.card = c->card,
-                               .merchant = shop(g),
+                               .merchant = merchant,
                                .entry = GEN_ECOM,
                                .fixed_entry = true,
                                .fraud = true,
                                .generation = (uint8_t)c->generation,
-                               .amount = c->amount * between(g, 70, 140) / 100,
+                               .amount = amount,
                                .device = c->device[0],
                                .ip = c->ip[0],
                                .email = c->email};

@@ -226,8 +226,10 @@ static void after(struct gen *g, const struct tide_gen_record *auth, const struc
   }
   if (increment || plan->fraud) return;
   if (kind->trade == GEN_FUEL && chance(g, GEN_PPM(80))) { /* the pump tells what was filled */
-    change_later(g, auth, tide_gen_between(&g->life, GEN_MINUTE, 6 * GEN_MINUTE), GEN_NO_EXTENT,
-                 auth->amount * tide_gen_between(&g->life, 30, 100) / 100);
+    /* One draw a statement, here and everywhere: the order in which C evaluates arguments is the compiler's choice. */
+    int64_t filled_pct = tide_gen_between(&g->life, 30, 100);
+    int64_t delay_ms = tide_gen_between(&g->life, GEN_MINUTE, 6 * GEN_MINUTE);
+    change_later(g, auth, delay_ms, GEN_NO_EXTENT, auth->amount * filled_pct / 100);
   } else if (kind->trade == GEN_HOTEL && chance(g, GEN_PPM(45))) {
     increments_later(g, auth, plan, card);
   } else if (chance(g, GEN_PPM(0.9))) {
@@ -359,7 +361,9 @@ void tide_gen_visit(struct gen *g, int64_t time) {
   uint32_t card = choose_card(g, time);
   struct tide_gen_plan plan = {.card = card, .merchant = GEN_NONE};
   if (chance(g, GEN_PPM(5))) { /* looks at the balance first */
-    tide_gen_session(g, time, GEN_LOGIN, card, tide_gen_device(card, 0), customer_ip(g, card), customer_email(g, card));
+    uint64_t email = customer_email(g, card);
+    uint64_t ip = customer_ip(g, card);
+    tide_gen_session(g, time, GEN_LOGIN, card, tide_gen_device(card, 0), ip, email);
     if (chance(g, GEN_PPM(4)))
       tide_gen_session(g, time + 40 * GEN_SECOND, GEN_CARD_ADD, card, tide_gen_device(card, 0), tide_gen_home_ip(card),
                        customer_email(g, card));

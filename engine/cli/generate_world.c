@@ -166,14 +166,13 @@ static uint8_t pick_mcc(struct tide_gen_rng *rng, bool online) {
 
 static void build_merchant(struct gen *g, uint32_t index, uint32_t city, bool online) {
   struct tide_gen_rng *rng = &g->world;
-  g->merchant[index] = (struct tide_gen_merchant){
-      .price_q8 = (uint16_t)tide_gen_scale_exp2(256, tide_gen_normal_q16(rng) / 2),
-      .mcc = pick_mcc(rng, online),
-      .city = (uint8_t)city,
-      .terminals = (uint8_t)(online ? 0 : 1 + tide_gen_popular(rng, 9)),
-      .lat_e4 = (int16_t)tide_gen_between(rng, -600, 600), /* about 7 km */
-      .lon_e4 = (int16_t)tide_gen_between(rng, -900, 900),
-  };
+  struct tide_gen_merchant *merchant = &g->merchant[index]; /* draws in statements of their own: initializers have no order */
+  *merchant = (struct tide_gen_merchant){.city = (uint8_t)city};
+  merchant->price_q8 = (uint16_t)tide_gen_scale_exp2(256, tide_gen_normal_q16(rng) / 2);
+  merchant->mcc = pick_mcc(rng, online);
+  merchant->terminals = (uint8_t)(online ? 0 : 1 + tide_gen_popular(rng, 9));
+  merchant->lat_e4 = (int16_t)tide_gen_between(rng, -600, 600); /* about 7 km */
+  merchant->lon_e4 = (int16_t)tide_gen_between(rng, -900, 900);
 }
 
 static void build_merchants(struct gen *g) {
@@ -203,17 +202,13 @@ static void build_card(struct gen *g, uint32_t index, uint32_t total_weight) {
   uint32_t home = 0;
   while (at >= tide_gen_city[home].weight) at -= tide_gen_city[home++].weight;
   int64_t spend = tide_gen_scale_exp2(256, tide_gen_normal_q16(rng) * 2 / 3);
-  *card = (struct tide_gen_card){
-      .spend_q8 = (uint16_t)(spend > 4000 ? 4000 : spend),
-      .activity = (uint8_t)(24 + tide_gen_popular(rng, 232)),
-      .rhythm = (uint8_t)(tide_gen_below(rng, 8) < 5 ? 0 : tide_gen_between(rng, 1, 3)),
-      .online_q8 = (uint8_t)(10 + tide_gen_popular(rng, 200)),
-      .home = (uint8_t)home,
-      .devices = (uint8_t)(1 + tide_gen_below(rng, 10) / 7),
-      .mobile_q8 = (uint8_t)tide_gen_popular(rng, 160),
-      .last_ms = INT64_MIN / 2,
-      .limit = 60000 + spend * tide_gen_between(rng, 700, 2400), /* 600 euro, and 1,800 to 6,100 for a middling income */
-  };
+  *card = (struct tide_gen_card){.spend_q8 = (uint16_t)(spend > 4000 ? 4000 : spend), .home = (uint8_t)home, .last_ms = INT64_MIN / 2};
+  card->activity = (uint8_t)(24 + tide_gen_popular(rng, 232));
+  card->rhythm = (uint8_t)(tide_gen_below(rng, 8) < 5 ? 0 : tide_gen_between(rng, 1, 3));
+  card->online_q8 = (uint8_t)(10 + tide_gen_popular(rng, 200));
+  card->devices = (uint8_t)(1 + tide_gen_below(rng, 10) / 7);
+  card->mobile_q8 = (uint8_t)tide_gen_popular(rng, 160);
+  card->limit = 60000 + spend * tide_gen_between(rng, 700, 2400); /* 600 euro, and 1,800 to 6,100 for a middling income */
   uint32_t first = g->city_first[home], count = g->city_first[home + 1] - first;
   for (int i = 0; i < GEN_FAVOURITES; i++) card->favourite[i] = first + tide_gen_popular(rng, count);
 }

@@ -308,17 +308,18 @@ static enum tide_err open_fence(struct run *run, struct tide_error *error) {
   return release(run, error);
 }
 
-static enum tide_err check_same(const struct run *run, const struct tide_settings *then, struct tide_span features, const char *what, const char *dir,
-                                struct tide_error *error) {
+static enum tide_err check_same(const struct run *run, const struct tide_settings *then, struct tide_span features, const char *what,
+                                const char *dir, struct tide_error *error) {
   const struct tide_spec *spec = run->options->spec;
   if (!tide_span_eq(features, (struct tide_span){spec->text, spec->text_len}))
-    return tide_fail(error, TIDE_E_CONFIG, "the %s in %s was written with another version of the feature file; begin a new one in an empty directory", what,
-                     dir);
+    return tide_fail(error, TIDE_E_CONFIG,
+                     "the %s in %s was written with another version of the feature file; begin a new one in an empty directory", what, dir);
   const struct tide_settings *now = &run->options->settings;
 #define X(name, dflt, lo, hi, help)                                                                                                        \
   if (then->name != now->name)                                                                                                             \
-    return tide_fail_at(error, TIDE_E_CONFIG, 0, 0, #name, "the %s in %s was written with %s %lld and this run has %lld; go on with the same", \
-                        what, dir, #name, (long long)then->name, (long long)now->name);
+    return tide_fail_at(error, TIDE_E_CONFIG, 0, 0, #name,                                                                                 \
+                        "the %s in %s was written with %s %lld and this run has %lld; go on with the same", what, dir, #name,              \
+                        (long long)then->name, (long long)now->name);
   TIDE_SETTINGS(X)
 #undef X
   return TIDE_OK;
@@ -407,7 +408,8 @@ static enum tide_err fold_log(struct run *run, struct tide_journal *log, struct 
     if (err == TIDE_OK) err = fold_one(run, at, entry, true, error);
     if (err != TIDE_OK) return err;
     if (whole && run->stats.entries_resumed == 2 && run->options->start_from && !run->ends_with_digest)
-      return tide_fail(error, TIDE_E_MISMATCH, "the journal in %s does not begin after a back-fill; leave --start-from out, or begin a new journal",
+      return tide_fail(error, TIDE_E_MISMATCH,
+                       "the journal in %s does not begin after a back-fill; leave --start-from out, or begin a new journal",
                        run->options->journal_dir);
     run->stats.entries_resumed++;
   }

@@ -46,7 +46,8 @@ static enum tide_err check_entry(const struct tide_snapshot_manifest *manifest, 
   return err;
 }
 
-static enum tide_err load_chunks(const char *dir, const struct tide_snapshot_manifest *manifest, struct tide_fold *fold, struct tide_error *error) {
+static enum tide_err load_chunks(const char *dir, const struct tide_snapshot_manifest *manifest, struct tide_fold *fold,
+                                 struct tide_error *error) {
   struct tide_buf bytes = TIDE_BUF_INIT;
   enum tide_err err = TIDE_OK;
   for (unsigned i = 0; i < TIDE_CHUNKS && !err; i++) {
@@ -60,8 +61,9 @@ static enum tide_err load_chunks(const char *dir, const struct tide_snapshot_man
   return err;
 }
 
-static enum tide_err load_one(const char *dir, struct tide_position position, struct tide_journal *journal, const struct tide_released *have,
-                              struct tide_fold **ret_fold, struct tide_released *ret_released, struct tide_error *error) {
+static enum tide_err load_one(const char *dir, struct tide_position position, struct tide_journal *journal,
+                              const struct tide_released *have, struct tide_fold **ret_fold, struct tide_released *ret_released,
+                              struct tide_error *error) {
   struct tide_snapshot_manifest *manifest = tide_alloc(sizeof *manifest);
   struct tide_fold *fold = NULL;
   enum tide_err err = tide_snapshot_manifest_read(dir, position, manifest, error);
@@ -84,8 +86,8 @@ static enum tide_err load_one(const char *dir, struct tide_position position, st
   return TIDE_OK;
 }
 
-enum tide_err tide_snapshot_load(const char *dir, struct tide_journal *journal, const struct tide_released *have, struct tide_fold **ret_fold,
-                                 struct tide_released *ret_released, struct tide_error *error) {
+enum tide_err tide_snapshot_load(const char *dir, struct tide_journal *journal, const struct tide_released *have,
+                                 struct tide_fold **ret_fold, struct tide_released *ret_released, struct tide_error *error) {
   struct tide_position *position;
   size_t count;
   enum tide_err err = tide_snapshot_list(dir, &position, &count, error);

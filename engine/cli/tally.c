@@ -9,12 +9,23 @@
 #include <math.h>
 #include <stdlib.h>
 
+struct label {
+  struct tide_u128 id;
+  uint64_t line;
+  int64_t amount;
+  char currency[4];
+  bool names_amount;
+  uint8_t label;
+};
+
 struct tide_tally {
   struct tide_tally_row *row;
   size_t count, cap;
-  uint32_t *slot;    /* row number + 1; 0: free */
-  size_t slot_count; /* a power of two, at least twice count */
-  uint64_t duplicates, late, conflicts, advised, labels, unmatched;
+  uint32_t *slot;      /* row number + 1; 0: free */
+  size_t slot_count;   /* a power of two, at least twice count */
+  struct label *label; /* in order of the log */
+  size_t label_count, label_cap;
+  uint64_t duplicates, late, conflicts, advised, unmatched;
   int64_t first_ms, last_ms;
 };
 
@@ -31,6 +42,7 @@ void tide_tally_free(struct tide_tally *tally) {
   if (!tally) return;
   tide_free(tally->row);
   tide_free(tally->slot);
+  tide_free(tally->label);
   tide_free(tally);
 }
 
@@ -117,26 +129,66 @@ void tide_tally_answer(void *ctx, const struct tide_answer *answer) {
                                .by = answer->verdict.by,
                                .decision = (uint8_t)answer->verdict.decision,
                                .cause = answer->verdict.cause};
-  for (uint32_t i = 0; answer->features_known && i < answer->spec->rule_count; i++) {
+  for (uint32_t i = 0; answer->features_known && i < answer->spec->rule_count && i < TIDE_RULES_MAX; i++) {
     row.truth |= (uint64_t)(answer->verdict.truth[i] == TIDE_TRUE) << i;
     row.unknown |= (uint64_t)(answer->verdict.truth[i] == TIDE_UNKNOWN) << i;
+  }
+  if (answer->spec->f_amount != TIDE_NONE && answer->record->field[answer->spec->f_amount].kind == TIDE_D_INT) {
+    const struct tide_datum *amount = &answer->record->field[answer->spec->f_amount];
+    row.requested = amount->num;
+    memcpy(row.currency, amount->currency, sizeof row.currency);
   }
   struct tide_u128 id = tide_tally_identity(answer->spec, answer->record, &row.card);
   row.id_lo = id.lo;
   row.id_hi = id.hi;
   grow(tally);
+  size_t at = find_slot(tally, id);
+  row.before = tally->slot[at];
   tally->row[tally->count++] = row;
-  tally->slot[find_slot(tally, id)] = (uint32_t)tally->count;
+  tally->slot[at] = (uint32_t)tally->count;
 }
 
 void tide_tally_outcome(void *ctx, const struct tide_spec *spec, const struct tide_record *record) {
   struct tide_tally *tally = ctx;
   if (!(record->outcome.set & (1u << TIDE_DYN_label))) return;
+  if (tally->label_count == tally->label_cap) {
+    tally->label_cap = tally->label_cap ? tally->label_cap * 2 : 1024;
+    tally->label = tide_realloc(tally->label, tally->label_cap * sizeof *tally->label);
+  }
   uint64_t card;
-  size_t at = find_slot(tally, tide_tally_identity(spec, record, &card));
-  tally->labels++;
-  if (tally->slot[at] == 0) tally->unmatched++;
-  else tally->row[tally->slot[at] - 1].label = record->outcome.label;
+  struct label label = {.id = tide_tally_identity(spec, record, &card), .line = record->offset, .label = record->outcome.label};
+  if (spec->f_amount != TIDE_NONE && record->field[spec->f_amount].kind == TIDE_D_INT) {
+    const struct tide_datum *amount = &record->field[spec->f_amount];
+    label.names_amount = true;
+    label.amount = amount->num;
+    memcpy(label.currency, amount->currency, sizeof label.currency);
+  }
+  tally->label[tally->label_count++] = label;
+}
+
+/* Which event a label means: of those before it the latest whose amount it names, else the latest; if it came before its event, the first that
+ * follows (rulings 26 and 27). NULL when there is none. */
+static struct tide_tally_row *meant(const struct tide_tally *tally, const struct label *label) {
+  struct tide_tally_row *latest = NULL, *first = NULL;
+  for (uint32_t number = tally->slot[find_slot(tally, label->id)]; number; number = tally->row[number - 1].before) {
+    struct tide_tally_row *row = &tally->row[number - 1];
+    first = row;
+    if (row->line > label->line) continue;
+    if (!latest) latest = row;
+    if (label->names_amount && row->requested == label->amount && memcmp(row->currency, label->currency, sizeof row->currency) == 0)
+      return row;
+  }
+  return latest ? latest : first;
+}
+
+/* Only now, so that nothing depends on how records were grouped into entries. */
+static void settle_labels(struct tide_tally *tally) {
+  tally->unmatched = 0;
+  for (size_t i = 0; i < tally->label_count; i++) {
+    struct tide_tally_row *row = meant(tally, &tally->label[i]);
+    if (row) row->label = tally->label[i].label;
+    else tally->unmatched++;
+  }
 }
 
 const struct tide_tally_row *tide_tally_rows(const struct tide_tally *tally, size_t *ret_count) {
@@ -196,13 +248,14 @@ static void count_customers(struct pairs *pairs, struct tide_effects *ret) {
   }
 }
 
-void tide_tally_effects(const struct tide_tally *tally, struct tide_effects *ret) {
+void tide_tally_effects(struct tide_tally *tally, struct tide_effects *ret) {
+  settle_labels(tally);
   struct pairs pairs = {0};
   *ret = (struct tide_effects){.duplicates = tally->duplicates,
                                .late = tally->late,
                                .conflicts = tally->conflicts,
                                .advised = tally->advised,
-                               .labels = tally->labels,
+                               .labels = tally->label_count,
                                .labels_unmatched = tally->unmatched,
                                .first_ms = tally->first_ms,
                                .last_ms = tally->last_ms};

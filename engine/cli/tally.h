@@ -14,6 +14,9 @@ struct tide_tally_row {
   uint64_t truth, unknown; /* rules that were true, unknown: bit by index */
   uint64_t line;           /* of the event in the input */
   int64_t amount_minor;    /* in the counting currency */
+  int64_t requested;       /* amount as sent, in minor units of `currency`: what a label may name */
+  uint32_t before;         /* the row before with the same identity (a reused id), row number + 1; 0: none */
+  char currency[4];
   uint16_t rule;           /* that decided */
   uint8_t by;              /* enum tide_by */
   uint8_t decision, label, cause;
@@ -25,7 +28,7 @@ void tide_tally_free(struct tide_tally *tally);
 /* Callbacks for a replay (replay_run.h). */
 void tide_tally_answer(void *tally, const struct tide_answer *answer);
 void tide_tally_outcome(void *tally, const struct tide_spec *spec, const struct tide_record *record);
-/* The rows in order of decision. */
+/* The rows in order of decision; with their labels once tide_tally_effects was called. */
 const struct tide_tally_row *tide_tally_rows(const struct tide_tally *tally, size_t *ret_count);
 
 struct tide_effect {
@@ -46,8 +49,8 @@ struct tide_effects {
   uint64_t refused, duplicates, late, conflicts, advised, labels, labels_unmatched;
   int64_t first_ms, last_ms;                   /* least and largest event time; INT64_MAX and INT64_MIN without any */
 };
-/* Counts everything. */
-void tide_tally_effects(const struct tide_tally *tally, struct tide_effects *ret);
+/* Gives the labels to the rows they mean, then counts everything. */
+void tide_tally_effects(struct tide_tally *tally, struct tide_effects *ret);
 
 /* 128-bit hash of id tuple and primary key as the record has them; *ret_card the hash of the primary key alone (0: none). */
 struct tide_u128 tide_tally_identity(const struct tide_spec *spec, const struct tide_record *record, uint64_t *ret_card);

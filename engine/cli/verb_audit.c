@@ -100,9 +100,9 @@ static int report(struct audit *audit, const struct tide_scan_result *scan, cons
     printf("%.*s\n", (int)out.len, out.ptr);
     tide_buf_release(&out);
   } else if (!bad) {
-    printf("%s decisions in %s entries are what they were: %s digests agree%s\n", tide_count_text(audit->decisions, a),
+    printf("%s decisions in %s entries are what they were; digests that agree: %s%s\n", tide_count_text(audit->decisions, a),
            tide_count_text(scan->entries, b), tide_count_text(audit->digests, c),
-           audit->file ? ", and every line of the decisions file" : "");
+           audit->file ? "; every line of the decisions file is the same" : "");
   }
   return bad ? tide_exit_report(error) : TIDE_EXIT_OK;
 }

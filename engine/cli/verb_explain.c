@@ -190,7 +190,7 @@ static void value_line(struct tide_buf *out, const char *name, const struct tide
   tide_buf_printf(out, "  %-30s %14s", name, tide_buf_cstr(&text));
   tide_buf_clear(&text);
   if (value->state != TIDE_S_fresh) tide_buf_str(&text, tide_vstate_name(value->state));
-  if (value->cause != TIDE_C_none && value->cause != value->state)
+  if (value->cause != TIDE_C_none && strcmp(tide_cause_name(value->cause), tide_vstate_name(value->state)) != 0)
     tide_buf_printf(&text, "%s%s", text.len ? ", " : "", tide_cause_name(value->cause));
   tide_buf_printf(out, "  %-10s  %s\n", tide_buf_cstr(&text), definition);
   tide_buf_release(&text);

@@ -20,8 +20,8 @@ static const struct tide_opt options[] = {
      NULL},
     {"journal", "WHERE", "memory", "memory, or file:DIRECTORY; a directory with history is gone on with", TIDE_OPT_TEXT, 0, 0, 0, NULL},
     {"journal-segment-kib", "N", "262144", "Size of the journal's files", TIDE_OPT_INT, 0, 16, 4194304, NULL},
-    {"snapshot-every", "N", "0", "Entries between snapshots in DIRECTORY/snapshots, from which an interrupted run goes on; 0: none", TIDE_OPT_INT,
-     0, 0, 1000000000, NULL},
+    {"snapshot-every", "N", "0", "Entries between snapshots in DIRECTORY/snapshots, from which an interrupted run goes on; 0: none",
+     TIDE_OPT_INT, 0, 0, 1000000000, NULL},
     {"trim", NULL, NULL, "Move what is older than both snapshots from the journal into its archive", TIDE_OPT_SWITCH, 0, 0, 0, NULL},
     {"start-from", "DIR", NULL, "The result of backfill: history from before the log; give it again when going on", TIDE_OPT_TEXT, 0, 0, 0,
      NULL},
@@ -37,7 +37,7 @@ static const struct tide_opt options[] = {
     {"strict", NULL, NULL, "Exit with 1 when a message was rejected", TIDE_OPT_SWITCH, 0, 0, 0, NULL},
 };
 
-static void print_summary(const struct tide_spec *spec, const struct tide_replay_stats *stats, const struct tide_tally *tally, bool json,
+static void print_summary(const struct tide_spec *spec, const struct tide_replay_stats *stats, struct tide_tally *tally, bool json,
                           FILE *out) {
   struct tide_effects *effects = tide_alloc(sizeof *effects);
   tide_tally_effects(tally, effects);

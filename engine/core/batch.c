@@ -1,8 +1,8 @@
 /* Building journal entries (layout: batch.h).
  *
- * The hot path of ingestion: nothing is allocated per record and only texts are checked for room. `begin` reserves a whole entry plus the
- * largest fixed part that one record can have; a record is written behind the end, its length put in front when it is known, and it is
- * taken back by not moving `len` if the entry grew too long. */
+ * The hot path of ingestion: nothing is allocated per record and only texts are checked for room. `begin` reserves a whole entry plus
+ * the largest fixed part that one record can have; a record is written behind the end, its length put in front when it is known, and
+ * it is taken back by not moving `len` if the entry grew too long. */
 #include "core/batch.h"
 
 #include "base/hash.h"

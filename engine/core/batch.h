@@ -20,8 +20,10 @@
  * Record payloads (varint = LEB128, zigzag for signed):
  *   common to EVENT OUTCOME RATE LIST HEARTBEAT PROFILE: source varint, partition varint, offset varint, time zigzag, key id u32
  *   fields (EVENT OUTCOME LIST PROFILE): presence u64; for each present field in order of index: kind u8, then
- *     TEXT: span; INT: zigzag; INT of a money field (kind 0x82): zigzag, exponent u8, currency 3 bytes; KEY: 16 bytes; KEY with alt (kind 0x83): 32 bytes
- *   OUTCOME then: set varint, result u8, reversed u8, refunded u8, disputed u8, label u8, reason 8 bytes, amount_now zigzag, exponent u8, currency 3 bytes
+ *     TEXT: span; INT: zigzag; INT of a money field (kind 0x82): zigzag, exponent u8, currency 3 bytes; KEY: 16 bytes; KEY with alt
+ * (kind 0x83): 32 bytes
+ *   OUTCOME then: set varint, result u8, reversed u8, refunded u8, disputed u8, label u8, reason 8 bytes, amount_now zigzag, exponent
+ * u8, currency 3 bytes
  *   RATE: currency 3 bytes, rate_e10 zigzag
  *   LIST: list varint, expires zigzag, remove u8
  *   CONFIG: settings span, feature file span
@@ -92,8 +94,10 @@ enum tide_err tide_entry_open(struct tide_entry_reader *reader, struct tide_span
 /* One raw record: type, flags, payload borrowed from the entry. END after the last; CORRUPT when bytes are left or missing. */
 struct tide_raw_record { uint8_t type, flags; struct tide_span payload; };
 enum tide_err tide_entry_next(struct tide_entry_reader *reader, struct tide_raw_record *ret, struct tide_error *error) TIDE_WARN_UNUSED;
-/* Payloads. Texts are borrowed. *ret is large and filled as it is read: on error its content is unspecified. Every declared field is set (NONE when it is not
- * there); without a spec (NULL: inspecting) all 64, checked for form only. Errors: CORRUPT (does not fit the spec), VERSION (unknown type or flag). */
+/* Payloads. Texts are borrowed. *ret is large and filled as it is read: on error its content is unspecified. Every declared field is
+ * set (NONE when it is not
+ * there); without a spec (NULL: inspecting) all 64, checked for form only. Errors: CORRUPT (does not fit the spec), VERSION (unknown
+ * type or flag). */
 enum tide_err tide_record_decode(const struct tide_spec *spec, const struct tide_raw_record *raw, struct tide_record *ret, struct tide_error *error)
     TIDE_WARN_UNUSED;
 enum tide_err tide_config_decode(const struct tide_raw_record *raw, struct tide_settings *ret_settings, struct tide_span *ret_features,

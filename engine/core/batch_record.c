@@ -1,4 +1,7 @@
-/* The predicates that encoder and decoder share (batch_record.h). */
+/* The predicates that encoder and decoder share (batch_record.h).
+ *
+ * Each says what a well-formed record of one type is, in terms of the feature file it was written under. They are pure and cheap: the
+ * decoder runs them on every record of every journal. */
 #include "core/batch_record.h"
 
 #include "base/clock.h"

@@ -1,5 +1,7 @@
-/* What both directions of the entry format hold a record to. The encoder asserts it (a record that breaks it is our bug), the decoder
- * checks it (bytes that break it are corrupt): one predicate each, so the two cannot drift apart. Layout: batch.h. */
+/* What both directions of the entry format hold a record to.
+ *
+ * The encoder asserts it (a record that breaks it is our bug), the decoder checks it (bytes that break it are corrupt): one predicate
+ * each, so the two cannot drift apart. Layout: batch.h. */
 #ifndef TIDE_BATCH_RECORD_H
 #define TIDE_BATCH_RECORD_H
 

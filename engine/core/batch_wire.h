@@ -1,8 +1,8 @@
 /* The inlined half of the byte encodings in base/buf.h: what runs once per field of every record.
  *
- * Writers advance a raw pointer; the caller has made room (batch.c reserves one entry and the largest fixed part of a record at the start
- * of a batch, so only texts are checked against the limit). Readers follow struct tide_reader's promise: the first read past the end
- * sets `bad` and everything after gives zero. The bytes are those of tide_put_* and tide_get_*; a test compares them. */
+ * Writers advance a raw pointer; the caller has made room (batch.c reserves one entry and the largest fixed part of a record at the
+ * start of a batch, so only texts are checked against the limit). Readers follow struct tide_reader's promise: the first read past
+ * the end sets `bad` and everything after gives zero. The bytes are those of tide_put_* and tide_get_*; a test compares them. */
 #ifndef TIDE_BATCH_WIRE_H
 #define TIDE_BATCH_WIRE_H
 

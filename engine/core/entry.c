@@ -1,8 +1,8 @@
 /* Reading journal entries back (layout: batch.h).
  *
  * An entry may come from a disk or a network, so everything is checked before it is used: checksum, counts, every value against its
- * declaration, and that no byte is left over. The checksum stands in the last four bytes of every format version, so a damaged version number is told from
- * a real one: with a right checksum it is VERSION, otherwise CORRUPT. */
+ * declaration, and that no byte is left over. The checksum stands in the last four bytes of every format version, so a damaged
+ * version number is told from a real one: with a right checksum it is VERSION, otherwise CORRUPT. */
 #include "core/batch.h"
 
 #include "base/clock.h"

@@ -1,4 +1,7 @@
-/* Outcomes: results, reversals, disputes and labels that come after their event, or before it (rulings 26-29). */
+/* Outcomes: results, reversals, disputes and labels that come after their event, or before it (rulings 26-29).
+ *
+ * An outcome finds its event by the identity it names at the card, changes it in all entities from its own position on, and is idempotent. One that
+ * finds nothing waits as a stub for its event until lateness; nothing is lost silently, every case has its metric. */
 #include "core/fold_state.h"
 
 static bool outcome_amount(const struct tide_fold *fold, const struct tide_outcome *outcome, int64_t *ret) {
@@ -29,8 +32,12 @@ void tide_fold_outcome(struct tide_fold *fold, struct tide_group_item *item) {
     fold->metrics.value[TIDE_M_outcomes_applied_total]++;
     return;
   }
-  struct tide_stub stub = {.card = txn->key[0], .id = id, .born_ms = fold->state.watermark_ms, .outcome = record->outcome,
-                           .amount_now = amount_now, .sets_amount = sets_amount};
+  struct tide_stub stub = {.card = txn->key[0],
+                           .id = id,
+                           .born_ms = fold->state.watermark_ms,
+                           .outcome = record->outcome,
+                           .amount_now = amount_now,
+                           .sets_amount = sets_amount};
   fold->metrics.value[tide_stubs_put(&fold->stubs, &stub) ? TIDE_M_outcomes_stubbed_total : TIDE_M_outcomes_dropped_total]++;
 }
 

@@ -1,4 +1,7 @@
-/* Inside of the fold: shared by fold.c (entries), fold_event.c, fold_outcome.c and fold_save.c, and by nobody else. */
+/* Inside of the fold: shared by fold.c (entries), fold_event.c, fold_outcome.c and fold_save.c, and by nobody else.
+ *
+ * struct tide_fold is all there is: no global, no clock. What is saved and hashed is everything above the line `scratch`; what stands below
+ * it lives for one event or one entry and may be anything in between. */
 #ifndef TIDE_FOLD_STATE_H
 #define TIDE_FOLD_STATE_H
 

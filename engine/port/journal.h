@@ -4,7 +4,8 @@
  * inside an epoch; x-0 is always a fence. An entry is opaque bytes here (core/batch.h), at most TIDE_ENTRY_MAX.
  *
  * The port is asynchronous so that a network backend fits: append and sync only start work, poll reports completions. What poll
- * reports as DURABLE has reached the backend's promised durability, and only that may be acknowledged. The file backend does its work inside
+ * reports as DURABLE has reached the backend's promised durability, and only that may be acknowledged. The file backend does its work
+ * inside
  * sync/poll on the caller's thread. */
 #ifndef TIDE_PORT_JOURNAL_H
 #define TIDE_PORT_JOURNAL_H
@@ -23,19 +24,23 @@ static inline int tide_position_cmp(struct tide_position a, struct tide_position
 struct tide_journal;
 struct tide_journal_ops {
   const char *name;
-  /* Appends one entry to the epoch; its position is known at once. Errors: STALE (`epoch` is not the last one), LIMIT (too long), FULL, IO. After an error nothing is appended. */
+  /* Appends one entry to the epoch; its position is known at once. Errors: STALE (`epoch` is not the last one), LIMIT (too long),
+   * FULL, IO. After an error nothing is appended. */
   enum tide_err (*append)(struct tide_journal *, uint64_t epoch, struct tide_span entry, struct tide_position *ret, struct tide_error *);
-  /* Opens `epoch`, which must be above every epoch that exists (numbers may be skipped), with a fence entry at epoch-0: compare-and-set, exactly one
+  /* Opens `epoch`, which must be above every epoch that exists (numbers may be skipped), with a fence entry at epoch-0:
+   * compare-and-set, exactly one
    * opener wins. Errors: STALE when this epoch or a newer one exists; LIMIT, FULL, IO. Like an append it is durable after sync. */
   enum tide_err (*open_epoch)(struct tide_journal *, uint64_t epoch, struct tide_span fence, struct tide_position *ret, struct tide_error *);
   /* Makes everything appended so far durable (fdatasync, WAIT); *ret_durable is the last durable position. */
   enum tide_err (*sync)(struct tide_journal *, struct tide_position *ret_durable, struct tide_error *);
-  /* Reads the first entry after `from` (exclusive), or at or after it (inclusive). The bytes are put into out (cleared first). What was trimmed is passed over: a caller
+  /* Reads the first entry after `from` (exclusive), or at or after it (inclusive). The bytes are put into out (cleared first). What
+   * was trimmed is passed over: a caller
    * that needs a gapless log compares *ret with where it stood. Errors: END when there is none, CORRUPT, IO. */
   enum tide_err (*read)(struct tide_journal *, struct tide_position from, bool inclusive, struct tide_buf *out, struct tide_position *ret, struct tide_error *);
   /* First and last position; both {0,0} when empty. */
   void (*range)(struct tide_journal *, struct tide_position *ret_first, struct tide_position *ret_last);
-  /* Removes entries before `keep` (keep itself, and always the last durable entry, stays) once the archive holds them. Backends may keep more
+  /* Removes entries before `keep` (keep itself, and always the last durable entry, stays) once the archive holds them. Backends may
+   * keep more
    * (whole segments). Safe to repeat after a crash or an error. */
   enum tide_err (*trim)(struct tide_journal *, struct tide_position keep, struct tide_error *);
   void (*close)(struct tide_journal *);

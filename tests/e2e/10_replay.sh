@@ -27,6 +27,13 @@ head -n 2500 "$tmp/log.jsonl" >"$tmp/part1"
 tail -n +2501 "$tmp/log.jsonl" >"$tmp/part2"
 $replay --input "$tmp/part1" --input "$tmp/part2" --output "$tmp/b" >/dev/null 2>&1
 same "from two files" "$tmp/a" "$tmp/b"
+# The generator writes the same issuer as JSON lines and as CSV rows, compressed by the file's name.
+"$tide" generate --seed 12 --transactions 1500 --output "$tmp/same.jsonl" 2>/dev/null
+"$tide" generate --seed 12 --transactions 1500 --format csv --output "$tmp/same.csv.zst" 2>/dev/null
+$replay --input "$tmp/same.jsonl" --output "$tmp/json" >/dev/null 2>&1
+$replay --input "$tmp/same.csv.zst" --input-shape history --output "$tmp/csv" >/dev/null 2>&1
+check "there are decisions from CSV" test "$(wc -l <"$tmp/csv")" -ge 1500
+same "the same from CSV in zstd as from JSON" "$tmp/json" "$tmp/csv"
 # Positions name entries, everything else must not depend on how records are grouped.
 $replay --input "$tmp/log.jsonl" --output "$tmp/b" --batch 7 >/dev/null 2>&1
 for f in a b; do sed 's/"position":"[^"]*",//; s/"first_position":"[^"]*",//' "$tmp/$f" >"$tmp/$f.bare"; done

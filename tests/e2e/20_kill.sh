@@ -1,8 +1,8 @@
 # kill -9 in the middle of a replay with a file journal, at moments that a fixed seed picks; going on gives, byte for byte, the output,
-# rejects and journal of a run that was never killed. TIDE_CASES asks for more kills.
+# rejects and journal of a run that was never killed. TIDE_KILLS asks for more kills.
 . tests/e2e/tap.sh
 
-kills=${TIDE_CASES:-}
+kills=${TIDE_KILLS:-}
 kills=${kills:-24}
 "$tide" generate --seed 5 --transactions 6000 --duplicates 2 --out-of-order 3 --bad 1 --output "$tmp/log.jsonl" 2>/dev/null
 replay() { # OUTPUT REJECTS JOURNAL

@@ -112,18 +112,18 @@ def files_open_with_a_comment(sources):
     for source in sources:
         if is_code(source):
             end = source.text.find("*/")
-            lines = source.text[:end].count("\n") + 1 if source.text.startswith("/*") and end > 0 else 0
+            said = end - 2 if source.text.startswith("/*") and end > 0 else 0
         elif source.path.endswith(".py"):
             match = re.match(r'(?:#!.*\n)?"""(.*?)"""', source.text, re.S)
-            lines = match.group(1).count("\n") + 1 if match else 0
+            said = len(match.group(1)) if match else 0
         elif source.path.endswith(".sh"):
             match = re.match(r"(?:#!.*\n)?((?:#.*\n)*)", source.text)
-            lines = match.group(1).count("\n") if match else 0
+            said = len(match.group(1)) if match else 0
         else:
             continue
-        least = 3 if is_program(source) else 2
-        if lines < least:
-            yield (f"{source.path}:1: opens with a comment of {lines} lines, at least {least} are needed: what it is, the format or "
+        least = 100 if is_program(source) else 40
+        if said < least:
+            yield (f"{source.path}:1: opens with a comment of {said} characters, at least {least} are needed: what it is, the format or "
                    "algorithm, the invariant, why not otherwise")
 
 

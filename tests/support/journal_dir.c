@@ -1,4 +1,4 @@
-/* See journal_dir.h. */
+/* See journal_dir.h: fresh directories below TIDE_TMP, and entries with known bytes. */
 #include "journal_dir.h"
 
 #include <ftw.h>
@@ -7,14 +7,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-char *test_dir(const char *topic) {
-  const char *root = getenv("TIDE_TMP");
+static char *dir_under(const char *root, const char *topic) {
   struct tide_buf path = TIDE_BUF_INIT;
-  tide_buf_printf(&path, "%s/%s-XXXXXX", root && root[0] ? root : "/tmp", topic);
+  tide_buf_printf(&path, "%s/%s-XXXXXX", root, topic);
   char *dir = tide_buf_take(&path);
   TIDE_CHECK(mkdtemp(dir) != NULL);
   return dir;
 }
+
+char *test_dir(const char *topic) {
+  const char *root = getenv("TIDE_TMP");
+  return dir_under(root && root[0] ? root : "/tmp", topic);
+}
+
+char *test_dir_fast(const char *topic) { return access("/dev/shm", W_OK | X_OK) == 0 ? dir_under("/dev/shm", topic) : test_dir(topic); }
 
 static int remove_one(const char *path, const struct stat *stat, int type, struct FTW *ftw) {
   (void)stat, (void)type, (void)ftw;

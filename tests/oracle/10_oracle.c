@@ -1,0 +1,100 @@
+/* The engine against the oracle on random cases: every feature, state, cause, derived value, truth of a rule and decision must be equal.
+ *
+ * TIDE_CASES=n and TIDE_SEED=s (make oracle CASES=n SEED=s) choose how many cases and the first seed; a case is its seed. On a difference the case is made
+ * small and printed with the one command that shows it again. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "feature/expr.h"
+#include "tests/oracle/check.h"
+#include "tests/oracle/render.h"
+
+#define CASES_DEFAULT 2000
+#define SEED_DEFAULT 1
+
+static uint64_t number_from(const char *name, uint64_t otherwise) {
+  const char *text = getenv(name);
+  return text && *text ? strtoull(text, NULL, 0) : otherwise;
+}
+
+static char crash_text[160]; /* prepared before each case: a signal handler may only write */
+static void on_crash(int signal_number) {
+  ssize_t ignored = write(STDERR_FILENO, crash_text, strlen(crash_text));
+  (void)ignored;
+  (void)signal(signal_number, SIG_DFL);
+  (void)raise(signal_number);
+}
+
+static void report(struct or_case *c, const char *what) {
+  fprintf(stderr, "seed %llu differs: %s", (unsigned long long)c->seed, what);
+  or_shrink(c);
+  struct tide_buf file = TIDE_BUF_INIT, stream = TIDE_BUF_INIT, out = TIDE_BUF_INIT;
+  or_render_file(c, &file);
+  or_render_stream(c, &stream);
+  pid_t child = fork(); /* it may be one that crashes */
+  if (child == 0) {
+    (void)or_check(c, &out, NULL);
+    fprintf(stderr, "as small as it gets: %s", tide_buf_cstr(&out));
+    (void)fflush(NULL);
+    _exit(0);
+  }
+  if (child > 0) (void)waitpid(child, NULL, 0);
+  fprintf(stderr, "---- feature file\n%s---- stream\n%s", tide_buf_cstr(&file), tide_buf_cstr(&stream));
+  fprintf(stderr, "---- again with: make oracle CASES=1 SEED=%llu\n", (unsigned long long)c->seed);
+  tide_buf_release(&file);
+  tide_buf_release(&stream);
+}
+
+static void print_tally(const struct or_tally *t) {
+  fprintf(stdout, "# %llu cases, %llu records, %llu answers, %llu values (%llu null)\n", (unsigned long long)t->cases,
+          (unsigned long long)t->records, (unsigned long long)t->answers, (unsigned long long)t->values, (unsigned long long)t->nulls);
+  fprintf(stdout, "# %llu duplicates, %llu conflicts, %llu advised, %llu not counted, %llu refused, %llu unknown rules, %llu reloads\n",
+          (unsigned long long)t->duplicates, (unsigned long long)t->conflicts, (unsigned long long)t->advised,
+          (unsigned long long)t->uncounted, (unsigned long long)t->refused, (unsigned long long)t->unknown_truths,
+          (unsigned long long)t->reloads);
+  for (int s = 0; s < TIDE_S_COUNT; s++)
+    fprintf(stdout, "# state %s: %llu\n", tide_vstate_name((enum tide_vstate)s), (unsigned long long)t->states[s]);
+  for (int s = 0; s < TIDE_C_COUNT; s++)
+    if (t->causes[s]) fprintf(stdout, "# refused, cause %s: %llu\n", tide_cause_name((enum tide_cause)s), (unsigned long long)t->causes[s]);
+}
+
+static struct or_tally tally;
+
+static void test_engine_equals_oracle(void **state) {
+  (void)state;
+  static struct or_case c;
+  uint64_t cases = number_from("TIDE_CASES", CASES_DEFAULT), seed = number_from("TIDE_SEED", SEED_DEFAULT), bad = 0;
+  uint64_t stop_after = number_from("TIDE_FAILURES", 1);
+  (void)signal(SIGABRT, on_crash);
+  (void)signal(SIGSEGV, on_crash);
+  for (uint64_t i = 0; i < cases && bad < stop_after; i++) {
+    or_case_make(seed + i, &c);
+    (void)snprintf(crash_text, sizeof crash_text, "the engine died; again with: make oracle CASES=1 SEED=%llu\n",
+                   (unsigned long long)(seed + i));
+    struct tide_buf out = TIDE_BUF_INIT;
+    if (!or_check(&c, &out, &tally)) {
+      bad++;
+      report(&c, tide_buf_cstr(&out));
+    }
+    tide_buf_release(&out);
+  }
+  print_tally(&tally);
+  assert_int_equal(bad, 0);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_engine_equals_oracle),
+  };
+  return cmocka_run_group_tests_name("oracle", tests, NULL, NULL);
+}

@@ -1,0 +1,332 @@
+/* The engine on a case: parse the file, encode the records into entries, fold, collect answers, compare (check.h). */
+#include "tests/oracle/check.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/batch.h"
+#include "core/fold.h"
+#include "tests/oracle/render.h"
+
+/* What the engine said; values are copied because they die with the callback. */
+struct heard {
+  struct tide_position position, first_position;
+  uint32_t index, first_index;
+  int64_t time_ms;
+  bool refused, counted, duplicate, id_conflict, advised, features_known;
+  struct tide_verdict verdict;
+  struct tide_value slot[OR_SLOTS_MAX], derived[OR_DERIVED_MAX];
+};
+
+struct run {
+  const struct or_case *c;
+  struct tide_spec *spec;            /* our own parse, for encoding */
+  struct tide_fold *fold, *reloaded; /* the same journal, the second through a snapshot on the way; NULL: not yet */
+  struct heard *heard, *heard_again;
+  int count, count_again;
+  struct tide_position position[OR_RECORDS_MAX]; /* of each record */
+  uint32_t index[OR_RECORDS_MAX];
+  struct tide_buf *out;
+};
+
+static void hear(struct heard *heard, const struct tide_answer *answer) {
+  *heard = (struct heard){.position = answer->position,
+                          .first_position = answer->first_position,
+                          .index = answer->index,
+                          .first_index = answer->first_index,
+                          .time_ms = answer->time.ms,
+                          .refused = answer->status == TIDE_STATUS_REFUSED,
+                          .counted = answer->counted,
+                          .duplicate = answer->duplicate,
+                          .id_conflict = answer->id_conflict,
+                          .advised = answer->advised,
+                          .features_known = answer->features_known,
+                          .verdict = answer->verdict};
+  if (!answer->features_known) return;
+  memcpy(heard->slot, answer->slot, answer->spec->slot_count * sizeof *answer->slot);
+  memcpy(heard->derived, answer->derived, answer->spec->derived_count * sizeof *answer->derived);
+}
+static void on_answer(void *ctx, const struct tide_answer *answer) {
+  struct run *run = ctx;
+  if (run->count < OR_RECORDS_MAX) hear(&run->heard[run->count], answer);
+  run->count++;
+}
+static void on_answer_again(void *ctx, const struct tide_answer *answer) {
+  struct run *run = ctx;
+  if (run->count_again < OR_RECORDS_MAX) hear(&run->heard_again[run->count_again], answer);
+  run->count_again++;
+}
+
+static bool fail(struct run *run, const char *what, const struct tide_error *error) {
+  tide_buf_printf(run->out, "engine: %s: %s\n", what, error ? error->text : "");
+  return false;
+}
+
+/* ---- folding ---- */
+
+static bool reload(struct run *run) {
+  struct tide_fold *fold = tide_fold_new();
+  struct tide_buf chunk = TIDE_BUF_INIT;
+  struct tide_error error = {0};
+  bool good = true;
+  for (unsigned i = 0; i < TIDE_CHUNKS && good; i++) {
+    unsigned number = i == 0 ? TIDE_SHARDS : i - 1; /* globals first */
+    tide_buf_clear(&chunk);
+    tide_fold_save(run->fold, number, &chunk);
+    good = tide_fold_load(fold, number, tide_buf_span(&chunk), &error) == TIDE_OK;
+  }
+  tide_buf_release(&chunk);
+  run->reloaded = fold;
+  memcpy(run->heard_again, run->heard, (size_t)run->count * sizeof *run->heard);
+  run->count_again = run->count;
+  return good || fail(run, "a snapshot that was just saved does not load", &error);
+}
+
+static bool same_state(struct run *run) {
+  struct tide_digest a = tide_fold_digest(run->fold), b = tide_fold_digest(run->reloaded);
+  if (a.decisions == b.decisions && tide_u128_eq(a.digest, b.digest) && a.state_hash == b.state_hash) return true;
+  tide_buf_printf(run->out, "engine: after save and load the digest is another: decisions %llu/%llu, digest %s, state %016llx/%016llx\n",
+                  (unsigned long long)a.decisions, (unsigned long long)b.decisions,
+                  tide_u128_eq(a.digest, b.digest) ? "equal" : "different", (unsigned long long)a.state_hash,
+                  (unsigned long long)b.state_hash);
+  return false;
+}
+
+static bool fold_entry(struct run *run, struct tide_position position, struct tide_batch *batch) {
+  struct tide_error error = {0};
+  tide_batch_end(batch);
+  if (tide_fold_entry(run->fold, position, tide_buf_span(batch->out), on_answer, run, &error))
+    return fail(run, "the fold refuses an entry", &error);
+  if (run->reloaded && tide_fold_entry(run->reloaded, position, tide_buf_span(batch->out), on_answer_again, run, &error))
+    return fail(run, "the reloaded fold refuses an entry", &error);
+  return true;
+}
+
+static bool fold_all(struct run *run, struct tide_span file) {
+  const struct or_case *c = run->c;
+  struct tide_buf bytes = TIDE_BUF_INIT;
+  struct tide_batch batch;
+  struct tide_settings settings = or_settings(c);
+  struct tide_entry_header header = {
+      .format = TIDE_ENTRY_FORMAT, .fold = TIDE_FOLD_VERSION, .engine_id = 1, .fence_nonce = 77, .commit_ms = INT64_MIN};
+  struct tide_position position = {1, 0};
+  struct tide_fence fence = {77, 1, 1};
+  tide_batch_begin(&batch, &bytes, &header, NULL, 0);
+  bool good = tide_batch_add_fence(&batch, &fence) == TIDE_OK && fold_entry(run, position, &batch), open = false;
+  for (int i = 0; i <= c->record_count && good; i++) {
+    bool end = i == c->record_count, begins = !end && !c->record[i].dropped && or_entry_begins(c, i);
+    if (open && (end || begins)) {
+      good = fold_entry(run, position, &batch);
+      open = false;
+    }
+    if (end || !good || c->record[i].dropped) continue;
+    if (begins) {
+      if (run->count >= 0 && c->reload_at >= 0 && i >= c->reload_at && !run->reloaded && position.seq > 0) good = reload(run);
+      bool first = position.seq == 0;
+      header.commit_ms = or_entry_commit(c, i);
+      position.seq++;
+      tide_batch_begin(&batch, &bytes, &header, NULL, 0);
+      open = true;
+      if (first) {
+        good = good && tide_batch_add_config(&batch, &settings, file) == TIDE_OK;
+        if (good && c->config_alone) {
+          good = fold_entry(run, position, &batch);
+          position.seq++;
+          tide_batch_begin(&batch, &bytes, &header, NULL, 0);
+        }
+      }
+    }
+    struct tide_record record;
+    or_render_record(c, run->spec, &c->record[i], &record);
+    run->position[i] = position;
+    run->index[i] = batch.header.record_count;
+    if (good && tide_batch_add(&batch, run->spec, &record)) good = fail(run, "a record does not fit an entry", NULL);
+  }
+  tide_buf_release(&bytes);
+  return good && (!run->reloaded || same_state(run));
+}
+
+/* ---- comparing ---- */
+
+static const char *value_text(const struct or_value *v, char out[96]) {
+  char what[40];
+  if (v->type == OV_NUM) (void)snprintf(what, sizeof what, "%.17g", v->num);
+  else (void)snprintf(what, sizeof what, "%s", v->type == OV_NULL ? "null" : v->type == OV_TEXT ? v->text : v->yes ? "true" : "false");
+  (void)snprintf(out, 96, "%s %s/%s%s", what, tide_vstate_name((enum tide_vstate)v->state), tide_cause_name((enum tide_cause)v->cause),
+                 v->unknown ? " unknown" : "");
+  return out;
+}
+static const char *engine_text(const struct tide_value *v, char out[96]) {
+  char what[40], code[8];
+  size_t len = v->type == TIDE_V_TEXT ? tide_text_of_code(v->code, code) : 0;
+  if (v->type == TIDE_V_NUM) (void)snprintf(what, sizeof what, "%.17g", v->num);
+  else if (v->type == TIDE_V_TEXT) (void)snprintf(what, sizeof what, "%.*s(%016llx)", (int)len, code, (unsigned long long)v->code);
+  else (void)snprintf(what, sizeof what, "%s", v->type == TIDE_V_NULL ? "null" : v->yes ? "true" : "false");
+  (void)snprintf(out, 96, "%s %s/%s%s", what, tide_vstate_name((enum tide_vstate)v->state), tide_cause_name((enum tide_cause)v->cause),
+                 v->unknown ? " unknown" : "");
+  return out;
+}
+
+/* The bound for an estimate of n: exact to one up to ten, else six standard errors of a HyperLogLog with 2^10 registers or more. */
+static bool near_enough(double estimate, double n) { return fabs(estimate - n) <= (n <= 10 ? 1 : 1 + 6 * 1.04 / sqrt(1024) * n); }
+
+static bool same_value(const struct or_value *want, const struct tide_value *got, bool approx) {
+  if (want->type != (enum or_vtype)got->type || want->state != got->state || want->cause != got->cause || want->unknown != got->unknown)
+    return false;
+  switch (want->type) {
+    case OV_NULL: return true;
+    case OV_NUM: return approx && want->state != TIDE_S_defaulted ? near_enough(got->num, want->num) : want->num == got->num;
+    case OV_TEXT: return tide_text_code(tide_span_of(want->text)) == got->code;
+    case OV_BOOL: return want->yes == got->yes;
+  }
+  return false;
+}
+_Static_assert(OV_NULL == (int)TIDE_V_NULL && OV_NUM == (int)TIDE_V_NUM && OV_TEXT == (int)TIDE_V_TEXT && OV_BOOL == (int)TIDE_V_BOOL,
+               "types are compared by number");
+_Static_assert(OR_FALSE == (int)TIDE_FALSE && OR_TRUE == (int)TIDE_TRUE && OR_UNKNOWN == (int)TIDE_UNKNOWN,
+               "truths are compared by number");
+_Static_assert(OR_BY_RULE == (int)TIDE_BY_RULE && OR_BY_FALLBACK == (int)TIDE_BY_FALLBACK && OR_BY_NONE == (int)TIDE_BY_NONE,
+               "deciders are compared by number");
+
+#define DIFFERS(...)                                                                                                                       \
+  (tide_buf_printf(out, "record #%d: ", want->record), tide_buf_printf(out, __VA_ARGS__), tide_buf_char(out, '\n'), false)
+
+static bool same_values(const struct or_case *c, const struct tide_spec *spec, const struct or_answer *want, const struct heard *got,
+                        struct tide_buf *out) {
+  char a[96], b[96];
+  for (int s = 0; s < c->slot_count; s++) {
+    const struct or_feature *f = &c->feature[c->slot[s].feature];
+    if (f->dropped) continue;
+    uint32_t at = tide_spec_slot(spec, c->slot[s].name);
+    if (at == TIDE_NONE) return DIFFERS("the engine has no value %s", c->slot[s].name);
+    if (!same_value(&want->slot[s], &got->slot[at], f->agg == OA_APPROX))
+      return DIFFERS("%s is %s, engine: %s", c->slot[s].name, value_text(&want->slot[s], a), engine_text(&got->slot[at], b));
+  }
+  for (int d = 0, at = 0; d < c->derived_count; d++) {
+    if (c->derived[d].dropped) continue;
+    if (!same_value(&want->derived[d], &got->derived[at], false))
+      return DIFFERS("%s is %s, engine: %s", c->derived[d].name, value_text(&want->derived[d], a), engine_text(&got->derived[at], b));
+    at++;
+  }
+  static const char *const truth[] = {"false", "true", "unknown"};
+  for (int r = 0, at = 0; r < c->rule_count; r++) {
+    if (c->rule[r].dropped) continue;
+    if (want->truth[r] != (enum or_truth)got->verdict.truth[at])
+      return DIFFERS("rule %s is %s, engine: %s", c->rule[r].code, truth[want->truth[r]], truth[got->verdict.truth[at]]);
+    at++;
+  }
+  return true;
+}
+
+static const char *by_text(const struct or_case *c, const struct or_answer *want) {
+  if (want->by == OR_BY_NONE) return "none";
+  if (want->by == OR_BY_RULE) return c->rule[want->rule].code;
+  return c->fallback[want->rule].when ? c->fallback[want->rule].code : "fallback.else";
+}
+
+static bool same_answer(const struct run *run, const struct tide_spec *spec, const struct or_answer *want, const struct heard *got,
+                        struct tide_buf *out) {
+  const struct or_case *c = run->c;
+#define SAME(field)                                                                                                                        \
+  if (want->field != got->field) return DIFFERS(#field " is %lld, engine: %lld", (long long)want->field, (long long)got->field)
+  SAME(time_ms);
+  SAME(duplicate);
+  SAME(id_conflict);
+  SAME(features_known);
+  SAME(advised);
+  SAME(counted);
+#undef SAME
+  if (want->features_known && !same_values(c, spec, want, got, out)) return false;
+  const char *by = tide_verdict_by(spec, &got->verdict);
+  if (strcmp(by_text(c, want), by) != 0) return DIFFERS("decided by %s, engine: %s", by_text(c, want), by);
+  if (want->by != OR_BY_NONE && strcmp(or_decision_name[want->decision], spec->decision[got->verdict.decision]) != 0)
+    return DIFFERS("decision is %s, engine: %s", or_decision_name[want->decision], spec->decision[got->verdict.decision]);
+  if (want->cause != got->verdict.cause)
+    return DIFFERS("cause is %s, engine: %s", tide_cause_name((enum tide_cause)want->cause), tide_cause_name(got->verdict.cause));
+  if (want->refused != got->refused)
+    return DIFFERS("status is %s, engine: %s", want->refused ? "refused" : "scored", got->refused ? "refused" : "scored");
+  if (want->duplicate) {
+    struct tide_position first = run->position[want->first_record];
+    if (tide_position_cmp(first, got->first_position) != 0 || run->index[want->first_record] != got->first_index)
+      return DIFFERS("first answered as record #%d at %llu.%u, engine: %llu.%u", want->first_record, (unsigned long long)first.seq,
+                     run->index[want->first_record], (unsigned long long)got->first_position.seq, got->first_index);
+  }
+  return true;
+}
+
+static bool same_answers(const struct run *run, const struct or_answer *want, int want_count, const struct heard *got, int got_count,
+                         struct tide_buf *out) {
+  const struct tide_spec *spec = run->spec;
+  for (int i = 0; i < want_count || i < got_count; i++) {
+    const struct tide_position *place = i < want_count ? &run->position[want[i].record] : NULL;
+    bool here = place && i < got_count && tide_position_cmp(*place, got[i].position) == 0 && run->index[want[i].record] == got[i].index;
+    if (!here) {
+      bool extra =
+          !place || (i < got_count && (tide_position_cmp(got[i].position, *place) < 0 ||
+                                       (tide_position_cmp(got[i].position, *place) == 0 && got[i].index < run->index[want[i].record])));
+      if (extra)
+        tide_buf_printf(out, "the engine answers %llu.%u, which asks for no answer\n", (unsigned long long)got[i].position.seq,
+                        got[i].index);
+      else tide_buf_printf(out, "record #%d: the engine gives no answer\n", want[i].record);
+      return false;
+    }
+    if (!same_answer(run, spec, &want[i], &got[i], out)) return false;
+  }
+  return true;
+}
+
+static void count_answers(const struct or_case *c, const struct or_answer *answer, int count, struct or_tally *tally) {
+  tally->cases++;
+  tally->reloads += c->reload_at >= 0;
+  for (int i = 0; i < c->record_count; i++) tally->records += !c->record[i].dropped;
+  for (int i = 0; i < count; i++) {
+    const struct or_answer *a = &answer[i];
+    tally->answers++;
+    tally->duplicates += a->duplicate;
+    tally->conflicts += a->id_conflict && !a->duplicate;
+    tally->refused += a->refused;
+    tally->advised += a->advised;
+    tally->uncounted += a->features_known && !a->counted;
+    if (a->refused) tally->causes[a->cause]++;
+    for (int s = 0; a->features_known && s < c->slot_count; s++) {
+      tally->values++;
+      tally->nulls += a->slot[s].type == OV_NULL;
+      tally->states[a->slot[s].state]++;
+    }
+    for (int r = 0; a->features_known && r < c->rule_count; r++) tally->unknown_truths += a->truth[r] == OR_UNKNOWN;
+  }
+}
+
+bool or_check(const struct or_case *c, struct tide_buf *out, struct or_tally *tally) {
+  static struct or_answer want[OR_RECORDS_MAX];
+  static struct heard heard[OR_RECORDS_MAX], heard_again[OR_RECORDS_MAX];
+  static struct run run;
+  run = (struct run){.c = c, .heard = heard, .heard_again = heard_again, .out = out};
+  struct tide_buf file = TIDE_BUF_INIT;
+  struct tide_error error = {0};
+  size_t errors;
+  or_render_file(c, &file);
+  bool good = tide_spec_parse("oracle", tide_buf_span(&file), &run.spec, &error, 1, &errors) == TIDE_OK;
+  if (!good) {
+    tide_buf_printf(out, "the feature file does not parse: line %d: %s\n", error.line, error.text);
+    tide_buf_release(&file);
+    return false;
+  }
+  run.fold = tide_fold_new();
+  good = fold_all(&run, tide_buf_span(&file));
+  if (good) {
+    int count = or_recount(c, want);
+    good = same_answers(&run, want, count, run.heard, run.count, out);
+    if (good && run.reloaded && !same_answers(&run, want, count, run.heard_again, run.count_again, out)) {
+      tide_buf_str(out, "(only in the fold that went through save and load)\n");
+      good = false;
+    }
+    if (good && tally) count_answers(c, want, count, tally);
+  }
+  tide_fold_free(run.fold);
+  tide_fold_free(run.reloaded);
+  tide_spec_free(run.spec);
+  tide_buf_release(&file);
+  return good;
+}

@@ -1,0 +1,23 @@
+/* Running the engine on a case in this process and comparing it with the oracle; making a failing case small. */
+#ifndef TIDE_ORACLE_CHECK_H
+#define TIDE_ORACLE_CHECK_H
+
+#include "base/buf.h"
+#include "tests/oracle/case.h"
+
+/* What was compared, so that a run can show that it saw something. */
+struct or_tally {
+  uint64_t cases, records, answers, values, nulls, duplicates, conflicts, refused, advised, uncounted, unknown_truths, reloads;
+  uint64_t states[8];   /* by enum tide_vstate */
+  uint64_t causes[16];  /* of refusals, by enum tide_cause */
+};
+
+/* True when engine and oracle agree on everything. Otherwise the first difference stands in `out`, one line. tally may be NULL. */
+bool or_check(const struct or_case *c, struct tide_buf *out, struct or_tally *tally);
+/* Drops records, rules, features and choices as long as the case still fails; each attempt runs in a child, so that a crash counts as
+ * failing as well. */
+void or_shrink(struct or_case *c);
+/* or_check in a child process: false also when it dies. */
+bool or_check_apart(const struct or_case *c);
+
+#endif

@@ -1,0 +1,354 @@
+/* The walk of the oracle over the stream: one record after the other, everything looked up by scanning.
+ *
+ * The order inside one event: time and watermark, lateness, currency, identity, features and rules, then counting: into the entities, onto a parent, waiting
+ * outcomes, the remembered answer. */
+#include <stdio.h>
+#include <string.h>
+
+#include "feature/expr.h"
+#include "tests/oracle/random.h"
+#include "tests/oracle/recount.h"
+
+struct stub {
+  bool waiting;
+  char card[96], identity[48];
+  int64_t born_ms;
+  const struct or_record *outcome;
+  bool sets_amount;
+  int64_t amount_now;
+};
+
+struct walk {
+  const struct or_case *c;
+  struct or_event event[OR_RECORDS_MAX]; /* remembered ones, by position; those with `counts` are in windows */
+  int count;
+  struct stub stub[OR_RECORDS_MAX];
+  int stub_count;
+  const struct or_record *list[OR_RECORDS_MAX];
+  int list_count;
+  const struct or_record *rate[OR_RECORDS_MAX];
+  int rate_count;
+  int64_t watermark_ms, commit_ms, stamp_ms, history_from_ms;
+  struct or_answer *answer;
+  int answer_count;
+};
+
+/* ---- keys and identities, as texts ---- */
+
+static bool key_part(const struct or_datum *field, int f, char *out, size_t cap) {
+  if (!field[f].has) return false;
+  if (or_field_info[f].type == OT_TEXT) (void)snprintf(out, cap, "%s", field[f].text);
+  else (void)snprintf(out, cap, "#%lld", (long long)field[f].num);
+  return true;
+}
+
+static bool entity_key(const struct or_case *c, int n, const struct or_datum *field, char out[96]) {
+  const struct or_entity *entity = &c->entity[n];
+  char a[96], b[40];
+  out[0] = 0;
+  if (entity->key == OK_FIELD) return key_part(field, entity->part[0], out, 96);
+  if (entity->key == OK_FIRST_OF) return key_part(field, entity->part[0], out, 96) || key_part(field, entity->part[1], out, 96);
+  bool first = entity->part_entity ? entity_key(c, 0, field, a) : key_part(field, entity->part[0], a, sizeof a);
+  if (!first || !key_part(field, entity->part[1], b, sizeof b)) return false;
+  (void)snprintf(out, 96, "%.50s|%.40s", a, b);
+  return true;
+}
+
+static bool tuple(const struct or_case *c, const struct or_datum *field, int first, int second, char out[48]) {
+  if (!field[first].has || (c->id_tuple && !field[second].has)) return false;
+  (void)snprintf(out, 48, "%.20s|%.20s", field[first].text, c->id_tuple ? field[second].text : "");
+  return true;
+}
+static bool identity_of(const struct or_case *c, const struct or_datum *field, char out[48]) { /* 22 */
+  return (c->alias && tuple(c, field, OF_AL1, OF_AL2, out)) || tuple(c, field, OF_ID1, OF_ID2, out);
+}
+
+static bool same_amount(const struct or_datum *a, const struct or_datum *b) { /* as sent */
+  if (!a->has || !b->has) return a->has == b->has;
+  return a->num == b->num && strcmp(a->currency, b->currency) == 0;
+}
+static bool same_text(const struct or_datum *a, const struct or_datum *b) {
+  return a->has && b->has ? strcmp(a->text, b->text) == 0 : a->has == b->has;
+}
+
+/* ---- money: the last rate at this position, half to even ---- */
+static bool convert(const struct walk *w, int64_t minor, const char *currency, int exponent, int64_t *ret) {
+  if (strcmp(currency, w->c->currency) == 0) return *ret = minor, true;
+  const struct or_record *rate = NULL;
+  for (int i = 0; i < w->rate_count; i++)
+    if (strcmp(w->rate[i]->currency, currency) == 0) rate = w->rate[i];
+  if (!rate) return false;
+  __int128 top = (__int128)minor * rate->rate_e10, bottom = 1;
+  for (int i = 0; i < 10 + exponent; i++) bottom *= 10;
+  for (int i = 0; i < w->c->exponent; i++) top *= 10;
+  __int128 whole = top / bottom, rest = top % bottom;
+  if (2 * rest > bottom || (2 * rest == bottom && whole % 2 == 1)) whole++;
+  if (whole > INT64_C(1000000000000)) return false; /* 3 */
+  *ret = (int64_t)whole;
+  return true;
+}
+
+/* ---- outcomes ---- */
+
+static bool reads_outcome(const struct or_feature *f) {
+  return f->of == OO_AMOUNT || or_expr_reads(f->where, OX_DYN, -1) || or_expr_reads(f->rate_of, OX_DYN, -1) ||
+         or_expr_reads(f->where, OX_AMOUNT, -1) || or_expr_reads(f->rate_of, OX_AMOUNT, -1);
+}
+
+/* 26: events at or before this are not reached any more. */
+static int64_t outcome_horizon(const struct walk *w) {
+  int64_t reach_ms = w->c->duplicates_for_ms;
+  for (int s = 0; s < w->c->slot_count; s++) {
+    const struct or_feature *f = &w->c->feature[w->c->slot[s].feature];
+    if (!f->dropped && reads_outcome(f) && or_reach_ms(w->c, &w->c->slot[s]) > reach_ms) reach_ms = or_reach_ms(w->c, &w->c->slot[s]);
+  }
+  return w->watermark_ms == INT64_MIN ? INT64_MIN : w->watermark_ms - reach_ms - w->c->grace_ms;
+}
+
+/* The latest event by position with this identity at the card; `amount` may narrow it. */
+static struct or_event *find_event(struct walk *w, const char *card, const char *identity, const struct or_datum *amount, bool counted) {
+  struct or_event *found = NULL;
+  for (int i = 0; i < w->count; i++) {
+    struct or_event *ev = &w->event[i];
+    if (!ev->has_identity || strcmp(ev->key[0], card) != 0 || strcmp(ev->identity, identity) != 0 || ev->time_ms <= outcome_horizon(w))
+      continue;
+    if (counted && !ev->counts) continue;
+    if (!amount || same_amount(&ev->field[OF_AMOUNT], amount)) found = ev;
+  }
+  return found;
+}
+
+static void apply(struct or_event *ev, const struct or_record *outcome, bool sets_amount, int64_t amount_now) {
+  if (outcome->set & 1u << OD_RESULT) ev->result = outcome->result;
+  if (outcome->set & 1u << OD_REASON) ev->reason = outcome->reason;
+  if (outcome->set & 1u << OD_REVERSED) ev->reversed = outcome->reversed;
+  if (outcome->set & 1u << OD_REFUNDED) ev->refunded = outcome->refunded;
+  if (outcome->set & 1u << OD_DISPUTED) ev->disputed = outcome->disputed;
+  if (outcome->set & 1u << OD_LABEL) ev->label = outcome->label;
+  if (sets_amount) ev->has_amount = true, ev->amount_now = amount_now;
+}
+
+static void walk_outcome(struct walk *w, const struct or_record *r) {
+  char card[96], identity[48];
+  if (!entity_key(w->c, 0, r->field, card) || !identity_of(w->c, r->field, identity)) return; /* 24 */
+  int64_t amount_now = 0;
+  bool sets_amount = (r->set & 1u << OD_AMOUNT) && convert(w, r->amount_now, r->currency, r->exponent, &amount_now);
+  struct or_event *ev = r->field[OF_AMOUNT].has ? find_event(w, card, identity, &r->field[OF_AMOUNT], false) : NULL;
+  if (!ev) ev = find_event(w, card, identity, NULL, false);
+  if (ev) {
+    apply(ev, r, sets_amount, amount_now);
+    return;
+  }
+  struct stub *stub = &w->stub[w->stub_count++]; /* 27 */
+  *stub = (struct stub){.waiting = true, .born_ms = w->watermark_ms, .outcome = r, .sets_amount = sets_amount, .amount_now = amount_now};
+  memcpy(stub->card, card, sizeof card);
+  memcpy(stub->identity, identity, sizeof identity);
+}
+
+/* ---- watermark ---- */
+static void advance(struct walk *w,
+                    int64_t time_ms) { /* 11; in replay the commit time is the largest event time so far, so never behind the event */
+  int64_t seen = !w->c->replay && w->commit_ms < time_ms ? w->commit_ms : time_ms;
+  bool first = w->watermark_ms == INT64_MIN;
+  if (seen > w->watermark_ms) w->watermark_ms = seen;
+  for (int i = 0; i < w->stub_count; i++) {
+    struct stub *stub = &w->stub[i];
+    if (first) stub->born_ms = w->watermark_ms; /* born before there was a watermark: its life begins with it */
+    if (w->watermark_ms > stub->born_ms + w->c->lateness_ms) stub->waiting = false;
+  }
+}
+
+/* ---- rules ---- */
+
+static void fill_lists(const struct walk *w, const struct or_event *e, struct or_env *env) {
+  for (int n = 0; n < w->c->list_count; n++) {
+    const struct or_list *list = &w->c->list[n];
+    char key[96], other[96];
+    env->list_missing[n] = list->is_entity ? !e->has_key[list->ref] : !e->field[list->ref].has;
+    env->on_list[n] = false;
+    if (env->list_missing[n]) continue;
+    if (list->is_entity) (void)entity_key(w->c, list->ref, e->field, key);
+    else (void)key_part(e->field, list->ref, key, sizeof key);
+    for (int i = 0; i < w->list_count; i++) { /* the last record about this value counts */
+      const struct or_record *r = w->list[i];
+      if (r->list != n ||
+          !(list->is_entity ? entity_key(w->c, list->ref, r->field, other) : key_part(r->field, list->ref, other, sizeof other)))
+        continue;
+      if (strcmp(key, other) == 0) env->on_list[n] = !r->remove && (r->expires_ms == 0 || e->time_ms < r->expires_ms);
+    }
+  }
+}
+
+static void fallback(const struct walk *w, struct or_env *env, int cause, struct or_answer *answer) {
+  env->rule = true;
+  answer->refused = true;
+  answer->cause = cause;
+  answer->by = OR_BY_NONE;
+  for (int r = 0; r < w->c->fallback_count; r++) {
+    const struct or_rule *rule = &w->c->fallback[r];
+    if (rule->dropped || (rule->when && !or_is_true(rule->when, env))) continue;
+    answer->by = OR_BY_FALLBACK;
+    answer->rule = r;
+    answer->decision = rule->decision;
+    return;
+  }
+}
+
+static void decide(const struct walk *w, struct or_env *env, struct or_answer *answer) { /* 32 */
+  const struct or_case *c = w->c;
+  env->rule = true;
+  int decider = -1, unsure = -1;
+  for (int r = 0; r < c->rule_count; r++) {
+    if (c->rule[r].dropped) continue;
+    struct or_value v = c->rule[r].when ? or_eval(c->rule[r].when, env) : or_bool(true);
+    answer->truth[r] = v.unknown ? OR_UNKNOWN : v.type == OV_BOOL && v.yes ? OR_TRUE : OR_FALSE;
+    if (!c->rule[r].shadow && decider < 0 && answer->truth[r] == OR_TRUE) decider = r;
+  }
+  answer->by = OR_BY_NONE;
+  if (!c->decision_count) return;
+  for (int r = 0; r < c->rule_count && unsure < 0 && (decider < 0 || r < decider); r++)
+    if (!c->rule[r].dropped && !c->rule[r].shadow && answer->truth[r] == OR_UNKNOWN &&
+        (decider < 0 || c->rule[r].decision > c->rule[decider].decision))
+      unsure = r;
+  if (decider >= 0 && unsure < 0) {
+    answer->by = OR_BY_RULE;
+    answer->rule = decider;
+    answer->decision = c->rule[decider].decision;
+    return;
+  }
+  int cause = TIDE_C_none;
+  if (unsure >= 0) (void)or_first_unknown(c->rule[unsure].when, env, &cause);
+  fallback(w, env, cause, answer);
+}
+
+/* ---- one event ---- */
+
+static bool duplicate_of(const struct walk *w, const struct or_event *e, int *ret_first, bool *ret_conflict) { /* 23 */
+  *ret_conflict = false;
+  for (int i = 0; i < w->count && e->has_identity; i++) {
+    const struct or_event *old = &w->event[i];
+    if (!old->has_identity || strcmp(old->key[0], e->key[0]) != 0 || strcmp(old->identity, e->identity) != 0) continue;
+    if (old->time_ms < w->watermark_ms - w->c->duplicates_for_ms) continue;
+    *ret_conflict = true;
+    if (!same_amount(&old->field[OF_AMOUNT], &e->field[OF_AMOUNT]) || !same_text(&old->field[OF_MERCHANT], &e->field[OF_MERCHANT]))
+      continue;
+    *ret_first = i;
+    return true;
+  }
+  return false;
+}
+
+static void walk_event(struct walk *w, int index) {
+  const struct or_case *c = w->c;
+  const struct or_record *r = &c->record[index];
+  struct or_event e = {.record = index, .time_ms = r->time_ms, .field = r->field, .answer = -1, .counts = true};
+  if (r->stamped) e.time_ms = w->stamp_ms = w->commit_ms > w->stamp_ms ? w->commit_ms : w->stamp_ms;
+  advance(w, e.time_ms);
+  if (w->history_from_ms == INT64_MIN) w->history_from_ms = e.time_ms; /* 13 */
+  for (int n = 0; n < c->entity_count; n++) e.has_key[n] = entity_key(c, n, r->field, e.key[n]);
+  e.has_identity = e.has_key[0] && identity_of(c, r->field, e.identity); /* 24 */
+  const struct or_datum *amount = &r->field[OF_AMOUNT];
+  bool no_rate = amount->has && !convert(w, amount->num, amount->currency, amount->exponent, &e.requested);
+  e.has_requested = e.has_amount = amount->has && !no_rate;
+  e.amount_now = e.requested;
+
+  struct or_env env = {.c = c, .field = r->field, .time_ms = e.time_ms};
+  env.amount = env.requested = or_money(c, e.has_requested, e.requested);
+  e.scored = !c->score || or_is_true(c->score, &env);
+  fill_lists(w, &e, &env);
+  struct or_answer *answer = &w->answer[w->answer_count];
+  memset(answer, 0, sizeof *answer);
+  answer->record = index;
+  answer->time_ms = e.time_ms;
+  answer->advised = c->advise && or_is_true(c->advise, &env);
+  env.derived = answer->derived;
+  for (int d = 0; d < c->derived_count; d++) /* what fallback rules may read needs no features */
+    if (c->derived[d].pure && !c->derived[d].dropped) answer->derived[d] = or_eval(c->derived[d].expr, &env);
+
+  int first = -1;
+  bool late = e.time_ms < w->watermark_ms - c->lateness_ms && !answer->advised; /* 12 */
+  bool duplicate = !late && !no_rate && duplicate_of(w, &e, &first, &answer->id_conflict);
+  if (duplicate) {
+    if (w->event[first].answer < 0) return; /* the first asked for no decision */
+    struct or_answer *told = &w->answer[w->event[first].answer];
+    bool advised = told->advised;
+    *answer = *told;
+    answer->record = index;
+    answer->time_ms = e.time_ms;
+    answer->first_record = told->record;
+    answer->duplicate = true;
+    answer->counted = answer->features_known = false;
+    answer->advised = advised;
+    w->answer_count++;
+    return;
+  }
+  if (late || no_rate || (answer->id_conflict && c->conflict_rejects)) {
+    if (!e.scored) return;
+    fallback(w, &env, late ? TIDE_C_late : no_rate ? TIDE_C_no_rate : TIDE_C_id_conflict, answer);
+    w->answer_count++;
+    return;
+  }
+  char parent_identity[48];
+  struct or_event *parent = NULL; /* 25 */
+  if (c->parent && !c->parent_counts && e.has_key[0] && tuple(c, r->field, OF_PA1, OF_PA2, parent_identity))
+    parent = find_event(w, e.key[0], parent_identity, NULL, true);
+  if (parent) {
+    e.counts = false;
+    if (parent->has_amount) {
+      e.amount_now = parent->amount_now + (e.has_amount ? e.requested : 0);
+      e.has_amount = true;
+    }
+    env.amount = or_money(c, e.has_amount, e.amount_now);
+  }
+  if (e.scored) {
+    env.slot = answer->slot;
+    for (int s = 0; s < c->slot_count; s++)
+      if (!c->feature[c->slot[s].feature].dropped)
+        answer->slot[s] = or_slot_value(c, w->event, w->count, &e, s, w->watermark_ms, w->history_from_ms);
+    for (int d = 0; d < c->derived_count; d++)
+      if (!c->derived[d].dropped) answer->derived[d] = or_eval(c->derived[d].expr, &env);
+    decide(w, &env, answer);
+    answer->features_known = true;
+    answer->counted = !r->nocount;
+    e.answer = w->answer_count++;
+  }
+  if (r->nocount) return;
+  if (parent && e.has_requested) { /* grows by its amount */
+    parent->amount_now = e.amount_now;
+    parent->has_amount = true;
+  }
+  if (parent) e.has_amount = e.has_requested, e.amount_now = e.requested;
+  e.watermark_ms = w->watermark_ms;
+  w->event[w->count++] = e;
+  for (int i = 0; i < w->stub_count && e.has_identity && e.counts; i++) { /* 27 */
+    struct stub *stub = &w->stub[i];
+    if (!stub->waiting || strcmp(stub->card, e.key[0]) != 0 || strcmp(stub->identity, e.identity) != 0) continue;
+    stub->waiting = false;
+    apply(&w->event[w->count - 1], stub->outcome, stub->sets_amount, stub->amount_now);
+  }
+}
+
+int or_recount(const struct or_case *c, struct or_answer *answer) {
+  static struct walk walk;
+  struct walk *w = &walk;
+  memset(w, 0, sizeof *w);
+  w->c = c;
+  w->answer = answer;
+  w->watermark_ms = w->commit_ms = w->stamp_ms = INT64_MIN;
+  w->history_from_ms = c->history_from_ms;
+  int64_t commit_ms = INT64_MIN;
+  for (int i = 0; i < c->record_count; i++) {
+    const struct or_record *r = &c->record[i];
+    if (r->new_entry) commit_ms = r->commit_ms;
+    if (r->dropped) continue;
+    if (commit_ms > w->commit_ms) w->commit_ms = commit_ms; /* never decreasing */
+    switch (r->type) {
+      case OR_EVENT: walk_event(w, i); break;
+      case OR_OUTCOME: walk_outcome(w, r); break;
+      case OR_RATE: w->rate[w->rate_count++] = r; break;
+      case OR_LIST: w->list[w->list_count++] = r; break;
+      case OR_HEARTBEAT: advance(w, r->time_ms); break;
+    }
+  }
+  return w->answer_count;
+}

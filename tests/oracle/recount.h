@@ -1,0 +1,85 @@
+/* The oracle: what must come out of a case, recounted the slow and obvious way.
+ *
+ * It keeps every record, and for every event at its position looks through all earlier ones. Written from the contract and the rulings of
+ * feature/README.md; the numbers in comments are those rulings. No index, no column, no incremental sum: a reader can check it line by line.
+ *
+ *   eval.c     one expression over one event: three-valued, states and causes (18, 19, 30, 31)
+ *   window.c   one feature of one event over the events before it (3-9, 13-21)
+ *   recount.c  the walk over the stream: watermark, lateness, currency, identity, parents, outcomes, stubs, rules (11, 12, 22-29, 32, 33) */
+#ifndef TIDE_ORACLE_RECOUNT_H
+#define TIDE_ORACLE_RECOUNT_H
+
+#include "tests/oracle/case.h"
+
+enum or_vtype { OV_NULL, OV_NUM, OV_TEXT, OV_BOOL };
+struct or_value {
+  enum or_vtype type;
+  int state, cause;   /* enum tide_vstate, enum tide_cause */
+  bool unknown;       /* should be there and must not be trusted */
+  double num;
+  const char *text;
+  bool yes;
+};
+
+/* One event as the oracle remembers it. Columns change as outcomes come. */
+struct or_event {
+  int record;                 /* index in the case */
+  int64_t time_ms;
+  const struct or_datum *field;
+  bool has_key[OR_ENTITIES_MAX];
+  char key[OR_ENTITIES_MAX][96];
+  bool has_identity;
+  char identity[48];
+  bool scored;                /* its kind satisfies score: */
+  bool counts;                /* is in the windows of its entities */
+  bool has_requested, has_amount;
+  int64_t requested, amount_now; /* minor units of the counting currency */
+  int result, reversed, refunded, disputed, label;
+  const char *reason;         /* NULL: none */
+  int64_t watermark_ms;       /* when it was counted */
+  int answer;                 /* index of its first answer, -1: it asked for none */
+};
+
+enum or_truth { OR_FALSE, OR_TRUE, OR_UNKNOWN };
+enum or_by { OR_BY_RULE, OR_BY_FALLBACK, OR_BY_NONE };
+struct or_answer {
+  int record;
+  int64_t time_ms;
+  bool refused, counted, duplicate, id_conflict, advised, features_known;
+  enum or_by by;
+  int rule, decision, cause;
+  int first_record;           /* of a duplicate */
+  struct or_value slot[OR_SLOTS_MAX];
+  struct or_value derived[OR_DERIVED_MAX];
+  enum or_truth truth[OR_RULES_MAX];
+};
+
+/* What an expression may read. */
+struct or_env {
+  const struct or_case *c;
+  const struct or_datum *field;
+  struct or_value amount, requested;
+  const struct or_event *event;   /* for outcome columns, in `where` */
+  const struct or_value *slot, *derived;
+  int64_t time_ms;
+  bool rule;                      /* a comparison with something legitimately missing is false (30) */
+  bool list_missing[OR_LISTS_MAX], on_list[OR_LISTS_MAX];
+};
+struct or_value or_eval(const struct or_expr *expr, const struct or_env *env);
+bool or_is_true(const struct or_expr *expr, const struct or_env *env);
+/* The cause of the first operand, in order of writing, that makes the expression unknown. False: there is none. */
+bool or_first_unknown(const struct or_expr *expr, const struct or_env *env, int *ret_cause);
+struct or_value or_null(int state, int cause);
+struct or_value or_num(double num);
+struct or_value or_bool(bool yes);
+struct or_value or_text(const char *text);
+struct or_value or_money(const struct or_case *c, bool has, int64_t minor);
+struct or_value or_field_value(const struct or_case *c, const struct or_datum *field, int f);
+
+/* One value of `e`, which stands behind the `count` events of `past` in the journal. */
+struct or_value or_slot_value(const struct or_case *c, const struct or_event *past, int count, const struct or_event *e, int slot, int64_t watermark_ms,
+                              int64_t history_from_ms);
+/* Fills answers in order of the stream and returns how many; `answer` has room for OR_RECORDS_MAX. */
+int or_recount(const struct or_case *c, struct or_answer *answer);
+
+#endif

@@ -1,0 +1,20 @@
+/* Writing a case: as the feature file that the engine parses, as lines for people, and as records and entries for the fold. */
+#ifndef TIDE_ORACLE_RENDER_H
+#define TIDE_ORACLE_RENDER_H
+
+#include "base/buf.h"
+#include "feature/record.h"
+#include "feature/settings.h"
+#include "tests/oracle/recount.h"
+
+void or_render_file(const struct or_case *c, struct tide_buf *out);
+void or_render_stream(const struct or_case *c, struct tide_buf *out);
+struct tide_settings or_settings(const struct or_case *c);
+/* The record as a decoder would make it. Texts are borrowed from the case. */
+void or_render_record(const struct or_case *c, const struct tide_spec *spec, const struct or_record *r, struct tide_record *ret);
+/* Does an entry begin at this record? (The records of an entry may have been dropped.) */
+bool or_entry_begins(const struct or_case *c, int record);
+/* The commit time in the header of the entry that begins at this record. */
+int64_t or_entry_commit(const struct or_case *c, int record);
+
+#endif
