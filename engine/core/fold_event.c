@@ -343,7 +343,7 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
                                .time = {txn->time_ms},
                                .score = tide_null(TIDE_S_absent, TIDE_C_none),
                                .env = &env};
-  bool scored = !spec->score || is_true(spec->score, &env);
+  bool scored = !fold->quiet && (!spec->score || is_true(spec->score, &env));
   answer.advised = spec->advise && is_true(spec->advise, &env);
 
   int64_t behind_ms = fold->state.watermark_ms - txn->time_ms;
