@@ -68,7 +68,8 @@ static bool find(const struct tide_spec *spec, unsigned allow, struct tide_span 
     return found(TIDE_X_FIELD, TIDE_V_NUM, spec->f_amount, ret);
   uint32_t field = allow & TIDE_ALLOW_FIELDS ? find_field(spec, name) : TIDE_NONE;
   if (field != TIDE_NONE) {
-    if (field == spec->f_amount && (allow & TIDE_ALLOW_DYN)) return found(TIDE_X_DYN, TIDE_V_NUM, TIDE_DYN_amount_now, ret);
+    if (field == spec->f_amount && (allow & (TIDE_ALLOW_DYN | TIDE_ALLOW_DERIVED)))
+      return found(TIDE_X_DYN, TIDE_V_NUM, TIDE_DYN_amount_now, ret);
     if (field == spec->f_time) return (allow & TIDE_ALLOW_TIME) && found(TIDE_X_EVENT_TIME, TIDE_V_NUM, 0, ret);
     return found(TIDE_X_FIELD, field_type(&spec->field[field]), field, ret);
   }

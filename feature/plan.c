@@ -228,7 +228,7 @@ static enum tide_err plan_feature(struct tide_plan *plan, struct tide_kind *kind
                             .column = 0xff,
                             .column2 = 0xff,
                             .edge = 0xff,
-                            .with_current = feature->with_current,
+                            .with_current = feature->with_current && !feature->delayed_ms, /* e stands outside a delayed window */
                             .cap = feature->cap,
                             .group = spec->entity[kind->entity].group,
                             .operand_field = feature->of_ref,
@@ -253,6 +253,7 @@ static enum tide_err plan_feature(struct tide_plan *plan, struct tide_kind *kind
   }
   if (err) return err;
   if (feature->agg == TIDE_AGG_SINCE_FIRST || feature->agg == TIDE_AGG_NEW) kind->has_first = true;
+  if (feature->of == TIDE_OF_AMOUNT) kind->has_dynamic = true; /* outcomes change it, also where no condition reads it (last, changed) */
 
   /* Windows from short to long, so that each goes on from the one before. */
   uint32_t order[TIDE_SLOTS_MAX];
@@ -347,7 +348,8 @@ static enum tide_err plan_kind(struct tide_plan *plan, uint32_t entity, struct t
 static void plan_primary(struct tide_plan *plan) {
   const struct tide_spec *spec = plan->spec;
   struct tide_kind *kind = &plan->kind[0];
-  int64_t remember_ms = plan->settings.duplicates_for_ms + plan->settings.grace_ms;
+  int64_t remember_ms =
+      plan->settings.duplicates_for_ms + plan->settings.grace_ms + 1; /* ruling 23: an event at watermark - duplicates_for is remembered */
   int64_t outcome_ms = plan->outcome_ms;
   if (outcome_ms > kind->keep_ms) kind->keep_ms = outcome_ms;
   if (remember_ms > kind->keep_ms) kind->keep_ms = remember_ms;

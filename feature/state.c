@@ -120,9 +120,10 @@ static bool holds(const struct tide_expr *expr, const struct tide_env *env) {
   return value.type == TIDE_V_BOOL && value.yes;
 }
 
-void tide_txn_conditions(const struct tide_plan *plan, struct tide_txn *txn, int64_t requested) {
-  txn->requested = txn->amount_now = requested;
-  tide_dyn_values(plan, 0, 0, requested, txn->dyn);
+void tide_txn_conditions(const struct tide_plan *plan, struct tide_txn *txn, int64_t requested, int64_t amount_now) {
+  txn->requested = requested;
+  txn->amount_now = amount_now;
+  tide_dyn_values(plan, 0, 0, amount_now, txn->dyn);
   struct tide_env env = {.field = txn->field, .dyn = txn->dyn, .time = {txn->time_ms}};
   for (uint32_t a = 0; a < plan->atom_count; a++) txn->dyn[TIDE_DYN_COUNT + a] = tide_expr_eval(plan->atom[a], &env);
   for (uint32_t r = 0; r < plan->residual_count; r++) txn->dyn[TIDE_DYN_COUNT + TIDE_ATOMS_MAX + r] = txn->field[plan->residual[r]];

@@ -34,7 +34,7 @@ void tide_state_release(struct tide_state *state);
 /* Resolves fields and keys of a record (event, outcome, list): txn->field, key, has_key. number is not looked up. */
 void tide_txn_resolve(const struct tide_plan *plan, const struct tide_record *record, struct tide_txn *txn);
 /* Sets amounts and evaluates all conditions for a pending event. `requested` in the counting currency or TIDE_NULL_NUM. */
-void tide_txn_conditions(const struct tide_plan *plan, struct tide_txn *txn, int64_t requested);
+void tide_txn_conditions(const struct tide_plan *plan, struct tide_txn *txn, int64_t requested, int64_t amount_now);
 /* Evaluates the dynamic conditions again after dyn changed; the others keep their bits. amount TIDE_NULL_NUM: missing. */
 uint64_t tide_txn_dynamic(const struct tide_plan *plan, const struct tide_value *dyn, uint64_t conds);
 /* The outcome columns as values, from their packed form (TIDE_COL_DYN). */

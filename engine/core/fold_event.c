@@ -221,9 +221,15 @@ static void answer_out(struct tide_fold *fold, const struct tide_answer *answer,
   if (emit) emit(ctx, answer);
 }
 
-static void refuse(struct tide_fold *fold, struct tide_answer *answer, const struct tide_env *env, enum tide_cause cause, tide_emit_fn emit,
+static void refuse(struct tide_fold *fold, struct tide_answer *answer, struct tide_env *env, enum tide_cause cause, tide_emit_fn emit,
                    void *ctx) {
+  const struct tide_spec *spec = fold->spec;
   answer->status = TIDE_STATUS_REFUSED;
+  /* Fallback rules may read derived values of the message. Those that read features are made of nothing here; no fallback rule reads them. */
+  for (uint32_t s = 0; s < spec->slot_count; s++) fold->slot[s] = tide_null(TIDE_S_absent, TIDE_C_absent);
+  env->slot = fold->slot;
+  env->derived = fold->derived;
+  for (uint32_t d = 0; d < spec->derived_count; d++) fold->derived[d] = tide_expr_eval(spec->derived[d].expr, env);
   tide_policy_fallback(fold->spec, env, cause, &answer->verdict);
   answer_out(fold, answer, emit, ctx);
 }
@@ -291,6 +297,7 @@ static void advance(struct tide_fold *fold, const struct tide_record *record, in
   for (uint32_t i = 0; i < fold->partition_count; i++)
     if (fold->partition[i].watermark_ms < least && fold->partition[i].watermark_ms != INT64_MIN) least = fold->partition[i].watermark_ms;
   if (least != INT64_MAX && least > fold->state.watermark_ms) {
+    if (fold->state.watermark_ms == INT64_MIN) tide_stubs_begin(&fold->stubs, least); /* born before there was time */
     fold->state.watermark_ms = least;
     fold->metrics.value[TIDE_M_outcomes_dropped_total] += (int64_t)tide_stubs_expire(&fold->stubs, least - fold->settings.lateness_ms);
   }
@@ -353,15 +360,10 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
     if (scored) refuse(fold, &answer, &env, TIDE_C_late, emit, ctx);
     return;
   }
-  int64_t requested = TIDE_NULL_NUM;
-  if (spec->f_amount != TIDE_NONE && record->field[spec->f_amount].kind == TIDE_D_INT) {
-    const struct tide_datum *datum = &record->field[spec->f_amount];
-    if (!tide_fold_convert(fold, datum->num, datum->currency, datum->exponent, &requested)) {
-      fold->metrics.value[TIDE_M_events_rejected_total]++;
-      if (scored) refuse(fold, &answer, &env, TIDE_C_no_rate, emit, ctx);
-      return;
-    }
-    txn->field[spec->f_amount] = tide_num((double)requested / (double)tide_pow10[spec->exponent]);
+  if (no_rate) {
+    fold->metrics.value[TIDE_M_events_rejected_total]++;
+    if (scored) refuse(fold, &answer, &env, TIDE_C_no_rate, emit, ctx);
+    return;
   }
   tide_state_lookup(&fold->state, txn);
 
@@ -398,11 +400,8 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
   int64_t parent_amount = TIDE_NULL_NUM, own = requested;
   bool incremental = !spec->parent_counts && find_parent(fold, txn, &parent, &parent_amount);
   int64_t total = requested;
-  if (incremental && parent_amount != TIDE_NULL_NUM) {
-    total = parent_amount + (own == TIDE_NULL_NUM ? 0 : own);
-    txn->field[spec->f_amount] = tide_num((double)total / (double)tide_pow10[spec->exponent]);
-  }
-  tide_txn_conditions(fold->plan, txn, total);
+  if (incremental && parent_amount != TIDE_NULL_NUM) total = parent_amount + (own == TIDE_NULL_NUM ? 0 : own);
+  tide_txn_conditions(fold->plan, txn, own, total);
   if (incremental) txn->conds = 0; /* no attempt of its own, not even with current */
   answer.counted = !nocount;
   if (scored) {

@@ -184,6 +184,14 @@ bool tide_stubs_take(struct tide_stubs *stubs, struct tide_u128 card, uint64_t i
   return false;
 }
 
+void tide_stubs_begin(struct tide_stubs *stubs, int64_t born_ms) {
+  for (uint32_t i = 0; i < stubs->order_count; i++) {
+    struct tide_stub_order order = stubs->order[(stubs->order_head + i) % stubs->order_cap];
+    struct tide_stub *stub = &stubs->stub[order.index];
+    if (stub->used && stub->serial == order.serial && stub->born_ms == INT64_MIN) stub->born_ms = born_ms;
+  }
+}
+
 uint64_t tide_stubs_expire(struct tide_stubs *stubs, int64_t born_before_ms) {
   uint64_t gone = 0;
   while (stubs->order_count) {

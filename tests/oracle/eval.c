@@ -160,21 +160,24 @@ static struct or_value negation(const struct or_expr *expr, const struct or_env 
   return known(a) ? or_bool(!a.yes) : because(a, a);
 }
 
-/* A number made of numbers carries their states on: unknown ones first, then saturated ones (after arithmetic nobody knows: 31), then the first that is not fresh. */
+/* A number made of numbers carries their states on: unknown ones first, then the first that is not fresh. Without a finite number it is empty, unless a part is unknown. */
 static struct or_value made_of(double num, struct or_value a, struct or_value b) {
-  bool saturated = a.state == TIDE_S_saturated || b.state == TIDE_S_saturated;
-  struct or_value from = a.unknown ? a : b.unknown ? b : a.state != TIDE_S_fresh ? a : b;
-  struct or_value v = or_num(num);
-  v.state = from.state;
-  v.cause = from.cause;
-  v.unknown = a.unknown || b.unknown || saturated;
-  if (saturated && !a.unknown && !b.unknown) v.state = TIDE_S_saturated, v.cause = TIDE_C_saturated;
-  if (!isfinite(num)) return v.unknown ? because(v, v) : or_null(TIDE_S_empty, TIDE_C_empty);
+  if (!isfinite(num)) return a.unknown || b.unknown ? because(a, b) : or_null(TIDE_S_empty, TIDE_C_empty);
+  struct or_value v = a.unknown ? a : b.unknown ? b : a.state != TIDE_S_fresh ? a : b;
+  v.type = OV_NUM;
+  v.num = num;
+  return v;
+}
+
+/* 31: a bound is no number to calculate with. */
+static struct or_value part(const struct or_expr *expr, const struct or_env *env) {
+  struct or_value v = or_eval(expr, env);
+  if (more_than(v)) v.unknown = true;
   return v;
 }
 
 static struct or_value arithmetic(const struct or_expr *expr, const struct or_env *env) {
-  struct or_value a = or_eval(expr->a, env), b = expr->b ? or_eval(expr->b, env) : a;
+  struct or_value a = part(expr->a, env), b = expr->b ? part(expr->b, env) : a;
   if (missing(a) || missing(b)) return because(a, b);
   switch (expr->op) {
     case OX_ADD: return made_of(a.num + b.num, a, b);
@@ -232,42 +235,4 @@ struct or_value or_eval(const struct or_expr *expr, const struct or_env *env) {
 bool or_is_true(const struct or_expr *expr, const struct or_env *env) {
   struct or_value v = or_eval(expr, env);
   return v.type == OV_BOOL && !v.unknown && v.yes;
-}
-
-bool or_first_unknown(const struct or_expr *expr, const struct or_env *env, int *ret_cause) {
-  if (!expr) return false;
-  struct or_value v;
-  switch (expr->op) {
-    case OX_SLOT:
-    case OX_DERIVED:
-    case OX_SCORE:
-      v = or_eval(expr, env);
-      if (!v.unknown) return false;
-      *ret_cause = v.cause;
-      return true;
-    case OX_ADD:
-    case OX_SUB:
-    case OX_MUL:
-    case OX_DIV:
-    case OX_NEG:
-    case OX_LOG1P:
-    case OX_ABS:
-    case OX_MIN:
-    case OX_MAX:
-      if (or_first_unknown(expr->a, env, ret_cause)) return true;
-      if (!more_than(or_eval(expr->a, env))) {
-        if (or_first_unknown(expr->b, env, ret_cause)) return true;
-        if (!expr->b || !more_than(or_eval(expr->b, env))) return false;
-      }
-      *ret_cause = TIDE_C_saturated;
-      return true;
-    default:
-      if (or_first_unknown(expr->a, env, ret_cause) || or_first_unknown(expr->b, env, ret_cause) ||
-          or_first_unknown(expr->c, env, ret_cause))
-        return true;
-      if (expr->op < OX_EQ || expr->op > OX_IN) return false;
-      v = or_eval(expr, env); /* a bound that could decide either way */
-      if (v.unknown) *ret_cause = v.cause;
-      return v.unknown;
-  }
 }

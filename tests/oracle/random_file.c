@@ -416,6 +416,7 @@ static void make_feature(struct gen *g) {
 
 int64_t or_reach_ms(const struct or_case *c, const struct or_slot *slot) {
   const struct or_feature *f = &c->feature[slot->feature];
+  if (f->agg == OA_SINCE_FIRST || f->agg == OA_NEW) return 0; /* survives retention */
   if (!slot->window_ms) return c->entity[f->entity].keep_ms ? c->entity[f->entity].keep_ms : OR_DAY_MS * 30;
   return slot->window_ms + f->delayed_ms + f->hop_ms + f->inner_ms;
 }
@@ -467,10 +468,10 @@ void or_make_file(struct or_case *c, struct or_rng *rng) {
   for (int i = 0; i < want && c->feature_count < OR_FEATURES_MAX - 1 && c->slot_count < OR_SLOTS_MAX - OR_WINDOWS_MAX - 1; i++)
     make_feature(&g);
   for (int e = 0; e < c->entity_count; e++) {
-    int64_t reach = 0;
+    int64_t reach = c->entity[e].keep_ms ? c->entity[e].keep_ms : OR_DAY_MS * 30; /* a shorter forget_after is refused */
     for (int s = 0; s < c->slot_count; s++)
       if (c->feature[c->slot[s].feature].entity == e && or_reach_ms(c, &c->slot[s]) > reach) reach = or_reach_ms(c, &c->slot[s]);
-    if (reach && or_percent(rng, 50)) c->entity[e].forget_ms = reach + step_of(rng, 0, 5);
+    if (or_percent(rng, 50)) c->entity[e].forget_ms = reach + step_of(rng, 0, 5);
   }
   int derived = or_below(rng, OR_DERIVED_MAX);
   for (int i = 0; i < derived; i++) make_derived(&g);

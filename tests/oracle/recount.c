@@ -216,9 +216,8 @@ static void decide(const struct walk *w, struct or_env *env, struct or_answer *a
     answer->decision = c->rule[decider].decision;
     return;
   }
-  int cause = TIDE_C_none;
-  if (unsure >= 0) (void)or_first_unknown(c->rule[unsure].when, env, &cause);
-  fallback(w, env, cause, answer);
+  fallback(w, env, unsure >= 0 ? or_eval(c->rule[unsure].when, env).cause : TIDE_C_none,
+           answer); /* an unknown result carries its first unknown operand's cause */
 }
 
 /* ---- one event ---- */

@@ -67,8 +67,6 @@ struct or_env {
 };
 struct or_value or_eval(const struct or_expr *expr, const struct or_env *env);
 bool or_is_true(const struct or_expr *expr, const struct or_env *env);
-/* The cause of the first operand, in order of writing, that makes the expression unknown. False: there is none. */
-bool or_first_unknown(const struct or_expr *expr, const struct or_env *env, int *ret_cause);
 struct or_value or_null(int state, int cause);
 struct or_value or_num(double num);
 struct or_value or_bool(bool yes);

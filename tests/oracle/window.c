@@ -196,25 +196,22 @@ static struct or_value of_previous(const struct look *l) {
   }
 }
 
-/* 21: the smallest time ever seen; the entity is forgotten whenever its newest event is no newer than watermark - forget_after. */
+/* 21: the smallest time of S ever seen; the entity is forgotten whenever its newest event, of S or not, is no newer than watermark - forget_after. */
 static struct or_value of_first(const struct look *l, int64_t watermark_ms) {
   const struct or_entity *entity = &l->c->entity[l->f->entity];
   int64_t forget_ms = entity->forget_ms ? entity->forget_ms : OR_DAY_MS * 400, first_ms = 0, newest_ms = 0;
-  for (int s = 0; s < l->c->slot_count && !entity->forget_ms; s++) { /* never shorter than what is looked back at */
-    const struct or_feature *f = &l->c->feature[l->c->slot[s].feature];
-    if (!f->dropped && f->entity == l->f->entity && or_reach_ms(l->c, &l->c->slot[s]) > forget_ms)
-      forget_ms = or_reach_ms(l->c, &l->c->slot[s]);
-  }
-  bool seen = false;
+  bool seen = false, alive = false;
   for (int i = 0; i < l->count; i++) {
     const struct or_event *ev = &l->past[i];
-    if (!same_entity(l, ev) || !ev->scored) continue;
-    if (seen && newest_ms <= ev->watermark_ms - forget_ms) seen = false;
+    if (!same_entity(l, ev)) continue;
+    if (alive && newest_ms <= ev->watermark_ms - forget_ms) seen = alive = false;
+    if (!alive || ev->time_ms > newest_ms) newest_ms = ev->time_ms;
+    alive = true;
+    if (!ev->scored) continue;
     if (!seen || ev->time_ms < first_ms) first_ms = ev->time_ms;
-    if (!seen || ev->time_ms > newest_ms) newest_ms = ev->time_ms;
     seen = true;
   }
-  if (seen && newest_ms <= watermark_ms - forget_ms) seen = false;
+  if (alive && newest_ms <= watermark_ms - forget_ms) seen = false;
   if (seen && first_ms > l->e->time_ms) seen = false; /* later than e: not before it */
   if (l->f->agg == OA_NEW) return or_num(!seen);
   return seen ? or_num((double)(l->e->time_ms - first_ms) / 1000.0) : empty();
@@ -251,7 +248,9 @@ struct or_value or_slot_value(const struct or_case *c, const struct or_event *pa
     int64_t rest = left_ms % f->hop_ms;
     left_ms -= rest < 0 ? rest + f->hop_ms : rest;
   }
-  if (left_ms < l.horizon_ms) {
+  int64_t reach_ms = c->lateness_ms + or_reach_ms(c, &c->slot[slot]); /* 10: only an advice older than lateness can ask further back */
+  if (reach_ms > span_ms) reach_ms = span_ms;
+  if (left_ms < watermark_ms - reach_ms - c->grace_ms) {
     struct or_value v = or_null(TIDE_S_stale, TIDE_C_too_late);
     v.unknown = true;
     return v;
