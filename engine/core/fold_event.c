@@ -350,6 +350,15 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
                                .time = {txn->time_ms},
                                .score = tide_null(TIDE_S_absent, TIDE_C_none),
                                .env = &env};
+  int64_t requested = TIDE_NULL_NUM;
+  bool no_rate = false;
+  if (spec->f_amount != TIDE_NONE && record->field[spec->f_amount].kind == TIDE_D_INT) {
+    const struct tide_datum *datum = &record->field[spec->f_amount];
+    no_rate = !tide_fold_convert(fold, datum->num, datum->currency, datum->exponent, &requested);
+    txn->field[spec->f_amount] =
+        no_rate ? tide_null(TIDE_S_absent, TIDE_C_absent) : tide_num((double)requested / (double)tide_pow10[spec->exponent]);
+  }
+  if (spec->f_amount != TIDE_NONE) txn->dyn[TIDE_DYN_amount_now] = txn->field[spec->f_amount];
   bool scored = !fold->quiet && (!spec->score || is_true(spec->score, &env));
   answer.advised = spec->advise && is_true(spec->advise, &env);
 
