@@ -63,7 +63,8 @@ static enum tide_err add(struct backfill *b, const struct tide_taken *taken, str
     if (!err) break;
     b->batch = before; /* an event and the outcome of its row stay together */
     b->entry.len = len;
-    if (err != TIDE_E_LIMIT || attempt) return tide_fail(error, err, "line %llu does not fit into an entry", (unsigned long long)taken->line);
+    if (err != TIDE_E_LIMIT || attempt)
+      return tide_fail(error, err, "line %llu does not fit into an entry", (unsigned long long)taken->line);
     err = fold_entry(b, error);
     if (err) return err;
   }
@@ -127,10 +128,12 @@ static int backfill(const struct tide_args *args, const struct tide_spec *spec) 
   if (!err) err = tide_intake_open(&from, &intake, &error);
   tide_fold_quiet(b.fold, true);
   if (!err) err = fold_history(&b, intake, &error);
-  if (!err) err = tide_snapshot_save(tide_args_text(args, "output"), b.fold, (struct tide_span){NULL, 0}, (struct tide_released){0}, &error);
+  if (!err)
+    err = tide_snapshot_save(tide_args_text(args, "output"), b.fold, (struct tide_span){NULL, 0}, (struct tide_released){0}, &error);
   int exit = err ? tide_exit_report(&error) : TIDE_EXIT_OK;
   if (!err) {
-    fprintf(stderr, "tidemark: %llu messages folded, %llu rejected\n", (unsigned long long)(b.messages - b.rejected), (unsigned long long)b.rejected);
+    fprintf(stderr, "tidemark: %llu messages folded, %llu rejected\n", (unsigned long long)(b.messages - b.rejected),
+            (unsigned long long)b.rejected);
     if (b.rejected && tide_args_on(args, "strict")) exit = TIDE_EXIT_DIFFERENT;
   }
   tide_intake_close(intake);
@@ -152,10 +155,12 @@ static int run(const struct tide_args *args) {
 const struct tide_verb tide_verb_backfill = {
     .name = "backfill",
     .summary = "Fold history without deciding, for a journal to begin from",
-    .about = "Counts and remembers every event of the history as replay would, gives no decisions, and saves the state. The log that follows may overlap with "
-             "the history: what was counted already is a duplicate, and gets no second decision. The history must be in the order in which it became known.",
-    .example = "tidemark backfill --features my.yaml --input history.jsonl.zst --output history.snapshot --key-file card.key\n"
-               "tidemark replay --features my.yaml --input log.jsonl --output out.jsonl --journal file:journal --start-from history.snapshot --key-file card.key",
+    .about =
+        "Counts and remembers every event of the history as replay would, gives no decisions, and saves the state. The log that follows may overlap with "
+        "the history: what was counted already is a duplicate, and gets no second decision. The history must be in the order in which it became known.",
+    .example =
+        "tidemark backfill --features my.yaml --input history.jsonl.zst --output history.snapshot --key-file card.key\n"
+        "tidemark replay --features my.yaml --input log.jsonl --output out.jsonl --journal file:journal --start-from history.snapshot --key-file card.key",
     .opt = options,
     .opt_count = sizeof options / sizeof options[0],
     .run = run};
