@@ -33,11 +33,13 @@ static enum tide_err survey(const char *path, struct tide_archive_summary *ret, 
   seen.last = walk.prev;
   seen.last_crc = walk.prev_crc;
   if (err == TIDE_E_AGAIN) {
-    err = tide_fail(error, TIDE_E_CORRUPT, "%s: the entry at byte %" PRIu64 " is damaged; bring the file back from a backup", path, walk.off);
+    err =
+        tide_fail(error, TIDE_E_CORRUPT, "%s: the entry at byte %" PRIu64 " is damaged; bring the file back from a backup", path, walk.off);
   } else if (err == TIDE_E_END) {
     err = TIDE_OK;
   }
-  bool same = told.last.epoch == seen.last.epoch && told.last.seq == seen.last.seq && told.last_crc == seen.last_crc && told.entries == seen.entries;
+  bool same = told.last.epoch == seen.last.epoch && told.last.seq == seen.last.seq && told.last_crc == seen.last_crc &&
+              told.entries == seen.entries;
   if (!err && tide_archive_stream_packed(stream) && !same) {
     err = tide_fail(error, TIDE_E_CORRUPT, "%s holds other entries than its first frame says; bring the file back from a backup", path);
   }
@@ -142,13 +144,13 @@ static enum tide_err make_dir(const struct tide_sys *sys, const char *dir, struc
 }
 
 static bool same_content(const struct tide_archive_summary *a, const struct tide_archive_summary *b) {
-  return a->header.seed == b->header.seed && a->header.log_id == b->header.log_id && a->last.epoch == b->last.epoch && a->last.seq == b->last.seq &&
-         a->last_crc == b->last_crc && a->entries == b->entries;
+  return a->header.seed == b->header.seed && a->header.log_id == b->header.log_id && a->last.epoch == b->last.epoch &&
+         a->last.seq == b->last.seq && a->last_crc == b->last_crc && a->entries == b->entries;
 }
 
 /* Packs into the temporary name, publishes, reads back. */
-static enum tide_err store(const struct tide_sys *sys, const char *dir, const char *path, const char *target, const struct tide_archive_summary *summary,
-                           struct tide_error *error) {
+static enum tide_err store(const struct tide_sys *sys, const char *dir, const char *path, const char *target,
+                           const struct tide_archive_summary *summary, struct tide_error *error) {
   struct tide_buf temp = TIDE_BUF_INIT;
   tide_buf_printf(&temp, "%s%s", target, TIDE_TEMP_SUFFIX);
   const char *name = tide_buf_cstr(&temp);
@@ -168,12 +170,14 @@ static enum tide_err store(const struct tide_sys *sys, const char *dir, const ch
     err = survey(target, &back, error);
   }
   if (!err && !same_content(&back, summary)) {
-    err = tide_fail(error, TIDE_E_IO, "%s reads back differently from what was written; the segment stays in the journal, check the disk", target);
+    err = tide_fail(error, TIDE_E_IO, "%s reads back differently from what was written; the segment stays in the journal, check the disk",
+                    target);
   }
   return err;
 }
 
-enum tide_err tide_archive_put(const struct tide_sys *sys, const char *dir, const char *path, struct tide_position last, struct tide_error *error) {
+enum tide_err tide_archive_put(const struct tide_sys *sys, const char *dir, const char *path, struct tide_position last,
+                               struct tide_error *error) {
   struct tide_archive_summary summary, there;
   enum tide_err err = survey(path, &summary, error);
   if (!err && tide_position_cmp(summary.last, last) != 0) {

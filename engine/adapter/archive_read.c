@@ -16,7 +16,7 @@
 struct archive_journal {
   struct tide_journal base;
   char *dir;
-  char *single;            /* one file instead of a directory */
+  char *single; /* one file instead of a directory */
   struct tide_log_reader reader;
   struct tide_position *last; /* of each segment; {0,0} for a plain one */
   size_t last_cap;
@@ -25,9 +25,7 @@ struct archive_journal {
   struct tide_position first, newest;
 };
 
-static struct archive_journal *self_of(struct tide_journal *journal) {
-  return (struct archive_journal *)(void *)journal;
-}
+static struct archive_journal *self_of(struct tide_journal *journal) { return (struct archive_journal *)(void *)journal; }
 
 static char *path_of(const struct archive_journal *self, uint64_t number) {
   return self->single ? tide_strdup(self->single) : tide_segment_path(self->dir, number, TIDE_ARCHIVE_SUFFIX);
@@ -67,7 +65,8 @@ static enum tide_err add_file(struct archive_journal *self, const char *path, ui
   }
   tide_archive_stream_close(stream);
   if (!self->single && summary.header.number != number) {
-    return tide_fail(error, TIDE_E_CORRUPT, "%s says that it is segment %" PRIu64 "; give the file its own name back", path, summary.header.number);
+    return tide_fail(error, TIDE_E_CORRUPT, "%s says that it is segment %" PRIu64 "; give the file its own name back", path,
+                     summary.header.number);
   }
   if (reader->count > 0) {
     err = tide_log_reader_chain_check(&reader->segment[reader->count - 1], &summary.header, path, error);
@@ -298,7 +297,8 @@ enum tide_err tide_journal_any_open(const char *path, struct tide_journal **ret,
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   struct stat stat;
   if (fd < 0 || fstat(fd, &stat) != 0) {
-    enum tide_err err = errno == ENOENT ? tide_fail(error, TIDE_E_NOT_FOUND, "there is nothing at %s", path) : tide_sys_fail(error, "opening", path);
+    enum tide_err err =
+        errno == ENOENT ? tide_fail(error, TIDE_E_NOT_FOUND, "there is nothing at %s", path) : tide_sys_fail(error, "opening", path);
     if (fd >= 0) {
       close(fd);
     }

@@ -40,9 +40,7 @@ static uint8_t *put32(uint8_t *p, uint32_t v) {
   }
   return p;
 }
-static uint8_t *put64(uint8_t *p, uint64_t v) {
-  return put32(put32(p, (uint32_t)v), (uint32_t)(v >> 32));
-}
+static uint8_t *put64(uint8_t *p, uint64_t v) { return put32(put32(p, (uint32_t)v), (uint32_t)(v >> 32)); }
 
 void tide_archive_summary_put(const struct tide_archive_summary *summary, uint8_t out[TIDE_ARCHIVE_SUMMARY_BYTES]) {
   uint8_t *p = put32(out, SKIP_MAGIC);
@@ -62,7 +60,8 @@ void tide_archive_summary_put(const struct tide_archive_summary *summary, uint8_
   TIDE_CHECK(p == out + TIDE_ARCHIVE_SUMMARY_BYTES);
 }
 
-enum tide_err tide_archive_summary_get(struct tide_span bytes, const char *what, struct tide_archive_summary *ret, struct tide_error *error) {
+enum tide_err tide_archive_summary_get(struct tide_span bytes, const char *what, struct tide_archive_summary *ret,
+                                       struct tide_error *error) {
   struct tide_reader r = tide_reader_of(bytes);
   uint32_t magic = tide_get_u32(&r), length = tide_get_u32(&r);
   struct tide_span name = tide_get_bytes(&r, 4);
@@ -83,8 +82,8 @@ enum tide_err tide_archive_summary_get(struct tide_span bytes, const char *what,
     return tide_fail(error, TIDE_E_CORRUPT, "%s: the checksum of its first frame is wrong; bring the file back from a backup", what);
   }
   if (format != SUMMARY_FORMAT) {
-    return tide_fail(error, TIDE_E_VERSION, "%s has archive format %u, this program knows %u; use the version that wrote it or a newer one", what, format,
-                     (unsigned)SUMMARY_FORMAT);
+    return tide_fail(error, TIDE_E_VERSION, "%s has archive format %u, this program knows %u; use the version that wrote it or a newer one",
+                     what, format, (unsigned)SUMMARY_FORMAT);
   }
   enum tide_err err = tide_segment_header_get(segment, what, &summary.header, error);
   if (!err) {
@@ -94,7 +93,8 @@ enum tide_err tide_archive_summary_get(struct tide_span bytes, const char *what,
 }
 
 static enum tide_err damaged(const struct tide_archive_stream *stream, const char *why, struct tide_error *error) {
-  return tide_fail(error, TIDE_E_CORRUPT, "%s: the archived segment is damaged near byte %" PRIu64 " (%s); bring the file back from a backup", stream->path,
+  return tide_fail(error, TIDE_E_CORRUPT,
+                   "%s: the archived segment is damaged near byte %" PRIu64 " (%s); bring the file back from a backup", stream->path,
                    stream->out_off, why);
 }
 
@@ -153,9 +153,7 @@ void tide_archive_stream_close(struct tide_archive_stream *stream) {
   tide_free(stream);
 }
 
-bool tide_archive_stream_packed(const struct tide_archive_stream *stream) {
-  return stream->packed;
-}
+bool tide_archive_stream_packed(const struct tide_archive_stream *stream) { return stream->packed; }
 
 /* Reads what stands before the frames and leaves the stream behind the segment header. */
 static enum tide_err begin(struct tide_archive_stream *stream, struct tide_archive_summary *ret, struct tide_error *error) {

@@ -15,9 +15,7 @@ struct chain_journal {
   struct tide_journal *journal;
 };
 
-static struct chain_journal *self_of(struct tide_journal *journal) {
-  return (struct chain_journal *)(void *)journal;
-}
+static struct chain_journal *self_of(struct tide_journal *journal) { return (struct chain_journal *)(void *)journal; }
 
 static enum tide_err open_archive(struct chain_journal *self, struct tide_error *error) {
   struct tide_journal *archive = NULL;
@@ -28,8 +26,8 @@ static enum tide_err open_archive(struct chain_journal *self, struct tide_error 
   uint64_t id = tide_archive_log_id(archive);
   if (id != 0 && id != tide_journal_file_log_id(self->journal)) {
     archive->ops->close(archive);
-    return tide_fail(error, TIDE_E_CORRUPT, "archive %s and journal %s are of different logs; name the archive that belongs to the journal", self->archive_dir,
-                     self->dir);
+    return tide_fail(error, TIDE_E_CORRUPT, "archive %s and journal %s are of different logs; name the archive that belongs to the journal",
+                     self->archive_dir, self->dir);
   }
   if (self->archive) {
     self->archive->ops->close(self->archive);
@@ -76,7 +74,8 @@ static enum tide_err chain_read(struct tide_journal *journal, struct tide_positi
       return TIDE_OK;
     }
     if (again) {
-      return tide_fail(error, TIDE_E_CORRUPT, "entries between %" PRIu64 "-%" PRIu64 " and %" PRIu64 "-%" PRIu64 " are neither in archive %s nor in journal %s",
+      return tide_fail(error, TIDE_E_CORRUPT,
+                       "entries between %" PRIu64 "-%" PRIu64 " and %" PRIu64 "-%" PRIu64 " are neither in archive %s nor in journal %s",
                        from.epoch, from.seq, found.epoch, found.seq, self->archive_dir, self->dir);
     }
     err = open_archive(self, error);
@@ -137,7 +136,8 @@ static const struct tide_journal_ops chain_ops = {
     .close = chain_close,
 };
 
-enum tide_err tide_journal_chain_open(const struct tide_journal_file_options *options, struct tide_journal **ret, struct tide_error *error) {
+enum tide_err tide_journal_chain_open(const struct tide_journal_file_options *options, struct tide_journal **ret,
+                                      struct tide_error *error) {
   struct chain_journal *self = tide_alloc(sizeof *self);
   self->base.ops = &chain_ops;
   self->dir = tide_strdup(options->dir);

@@ -28,8 +28,8 @@ struct file_journal {
   const struct tide_sys *sys;
   char *dir, *archive_dir;
   bool read_only;
-  bool dead;               /* an fdatasync failed */
-  bool must_rotate;        /* a next segment may have been published: nothing more goes into this one */
+  bool dead;        /* an fdatasync failed */
+  bool must_rotate; /* a next segment may have been published: nothing more goes into this one */
   uint64_t segment_bytes;
   int lock_fd;
   struct tide_position first, last, durable;
@@ -43,9 +43,7 @@ struct file_journal {
   char *read_path;
 };
 
-static struct file_journal *self_of(struct tide_journal *journal) {
-  return (struct file_journal *)(void *)journal;
-}
+static struct file_journal *self_of(struct tide_journal *journal) { return (struct file_journal *)(void *)journal; }
 
 static struct tide_segment_header *active_of(struct file_journal *self) {
   TIDE_CHECK(self->reader.count > 0);
@@ -53,7 +51,8 @@ static struct tide_segment_header *active_of(struct file_journal *self) {
 }
 
 static enum tide_err dead_error(const struct file_journal *self, struct tide_error *error) {
-  return tide_fail(error, TIDE_E_IO, "journal %s: a sync failed, so what the disk holds is not known; check the disk and open the journal again", self->dir);
+  return tide_fail(error, TIDE_E_IO,
+                   "journal %s: a sync failed, so what the disk holds is not known; check the disk and open the journal again", self->dir);
 }
 
 /* Reading */
@@ -248,7 +247,8 @@ static enum tide_err make_durable(struct file_journal *self, struct tide_error *
   }
   if (self->sys->fdatasync(self->fd) != 0) {
     self->dead = true;
-    return tide_fail_errno(error, TIDE_E_IO, "syncing journal %s: what the disk holds is not known now; check the disk and open the journal again", self->dir);
+    return tide_fail_errno(
+        error, TIDE_E_IO, "syncing journal %s: what the disk holds is not known now; check the disk and open the journal again", self->dir);
   }
   self->durable_off = self->written;
   self->durable = self->last;
@@ -283,7 +283,8 @@ static enum tide_err rotate(struct file_journal *self, struct tide_error *error)
     return err;
   }
   const struct tide_segment_header *active = active_of(self);
-  struct tide_segment_header next = {.log_id = active->log_id, .number = active->number + 1, .prev = self->last, .prev_crc = self->last_crc};
+  struct tide_segment_header next = {
+      .log_id = active->log_id, .number = active->number + 1, .prev = self->last, .prev_crc = self->last_crc};
   self->must_rotate = true;
   err = start_segment(self, &next, error);
   self->must_rotate = err != TIDE_OK;
@@ -300,8 +301,8 @@ static enum tide_err writable(const struct file_journal *self, struct tide_error
 static enum tide_err put(struct file_journal *self, struct tide_position at, struct tide_span entry, struct tide_position *ret,
                          struct tide_error *error) {
   if (entry.len > TIDE_ENTRY_MAX) {
-    return tide_fail(error, TIDE_E_LIMIT, "journal %s: an entry of %zu bytes is above the limit of %u; split the batch", self->dir, entry.len,
-                     TIDE_ENTRY_MAX);
+    return tide_fail(error, TIDE_E_LIMIT, "journal %s: an entry of %zu bytes is above the limit of %u; split the batch", self->dir,
+                     entry.len, TIDE_ENTRY_MAX);
   }
   TIDE_CHECK(tide_position_follows(self->last, at));
   size_t frame = TIDE_FRAME_HEADER_BYTES + entry.len;
@@ -332,8 +333,8 @@ static enum tide_err file_append(struct tide_journal *journal, uint64_t epoch, s
     return err;
   }
   if (epoch == 0 || epoch != self->last.epoch) {
-    return tide_fail(error, TIDE_E_STALE, "journal %s: epoch %" PRIu64 " is not the last one, %" PRIu64 " is; open a new epoch", self->dir, epoch,
-                     self->last.epoch);
+    return tide_fail(error, TIDE_E_STALE, "journal %s: epoch %" PRIu64 " is not the last one, %" PRIu64 " is; open a new epoch", self->dir,
+                     epoch, self->last.epoch);
   }
   return put(self, (struct tide_position){epoch, self->last.seq + 1}, entry, ret, error);
 }
@@ -346,7 +347,8 @@ static enum tide_err file_open_epoch(struct tide_journal *journal, uint64_t epoc
     return err;
   }
   if (epoch <= self->last.epoch) {
-    return tide_fail(error, TIDE_E_STALE, "journal %s: epoch %" PRIu64 " cannot be opened, %" PRIu64 " exists", self->dir, epoch, self->last.epoch);
+    return tide_fail(error, TIDE_E_STALE, "journal %s: epoch %" PRIu64 " cannot be opened, %" PRIu64 " exists", self->dir, epoch,
+                     self->last.epoch);
   }
   return put(self, (struct tide_position){epoch, 0}, fence, ret, error);
 }
@@ -460,7 +462,8 @@ static enum tide_err take_lock(struct file_journal *self, struct tide_error *err
   char pid[32] = "";
   self->lock_fd = self->sys->open(name, O_RDWR | O_CREAT, 0640);
   if (self->lock_fd < 0) {
-    err = errno == ENOENT ? tide_fail(error, TIDE_E_NOT_FOUND, "there is no journal in %s", self->dir) : tide_sys_fail(error, "opening", name);
+    err = errno == ENOENT ? tide_fail(error, TIDE_E_NOT_FOUND, "there is no journal in %s", self->dir)
+                          : tide_sys_fail(error, "opening", name);
   } else if (flock(self->lock_fd, LOCK_EX | LOCK_NB) != 0) {
     ssize_t got = errno == EWOULDBLOCK ? pread(self->lock_fd, pid, sizeof pid - 1, 0) : 0;
     pid[got > 0 ? strcspn(pid, "\n") : 0] = '\0';
@@ -483,7 +486,9 @@ static enum tide_err create_first(struct file_journal *self, struct tide_error *
     return err;
   }
   if (archived.epoch != 0) {
-    return tide_fail(error, TIDE_E_CORRUPT, "%s has no segments but its archive %s ends at %" PRIu64 "-%" PRIu64 "; bring the segments back, or move the archive away",
+    return tide_fail(error, TIDE_E_CORRUPT,
+                     "%s has no segments but its archive %s ends at %" PRIu64 "-%" PRIu64
+                     "; bring the segments back, or move the archive away",
                      self->dir, self->archive_dir, archived.epoch, archived.seq);
   }
   struct tide_segment_header header = {.number = 1};
@@ -548,7 +553,8 @@ static enum tide_err open_all(struct file_journal *self, bool create, struct tid
     err = load(self, error);
   }
   if (!err && self->reader.count == 0) {
-    err = create && !self->read_only ? create_first(self, error) : tide_fail(error, TIDE_E_NOT_FOUND, "there is no journal in %s", self->dir);
+    err =
+        create && !self->read_only ? create_first(self, error) : tide_fail(error, TIDE_E_NOT_FOUND, "there is no journal in %s", self->dir);
     return err;
   }
   if (err) {
@@ -561,8 +567,8 @@ static enum tide_err open_all(struct file_journal *self, bool create, struct tid
   return err ? err : find_first(self, error);
 }
 
-enum tide_err tide_journal_file_open_sys(const struct tide_journal_file_options *options, const struct tide_sys *sys, struct tide_journal **ret,
-                                         struct tide_error *error) {
+enum tide_err tide_journal_file_open_sys(const struct tide_journal_file_options *options, const struct tide_sys *sys,
+                                         struct tide_journal **ret, struct tide_error *error) {
   struct file_journal *self = tide_alloc(sizeof *self);
   self->base.ops = &file_ops;
   self->sys = sys;

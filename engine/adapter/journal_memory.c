@@ -26,9 +26,7 @@ struct memory_journal {
   struct log *log;
 };
 
-static struct log *log_of(struct tide_journal *journal) {
-  return ((struct memory_journal *)(void *)journal)->log;
-}
+static struct log *log_of(struct tide_journal *journal) { return ((struct memory_journal *)(void *)journal)->log; }
 
 static struct tide_position last_of(const struct log *log) {
   return log->count ? log->entry[log->first + log->count - 1].at : (struct tide_position){0, 0};
@@ -48,9 +46,11 @@ static void make_room(struct log *log) {
   log->entry = tide_realloc(log->entry, log->cap * sizeof *log->entry);
 }
 
-static enum tide_err put(struct log *log, struct tide_position at, struct tide_span entry, struct tide_position *ret, struct tide_error *error) {
+static enum tide_err put(struct log *log, struct tide_position at, struct tide_span entry, struct tide_position *ret,
+                         struct tide_error *error) {
   if (entry.len > TIDE_ENTRY_MAX) {
-    return tide_fail(error, TIDE_E_LIMIT, "journal in memory: an entry of %zu bytes is above the limit of %u; split the batch", entry.len, TIDE_ENTRY_MAX);
+    return tide_fail(error, TIDE_E_LIMIT, "journal in memory: an entry of %zu bytes is above the limit of %u; split the batch", entry.len,
+                     TIDE_ENTRY_MAX);
   }
   TIDE_CHECK(tide_position_follows(last_of(log), at));
   make_room(log);
@@ -65,8 +65,8 @@ static enum tide_err memory_append(struct tide_journal *journal, uint64_t epoch,
   struct log *log = log_of(journal);
   struct tide_position last = last_of(log);
   if (epoch == 0 || epoch != last.epoch) {
-    return tide_fail(error, TIDE_E_STALE, "journal in memory: epoch %llu is not the last one, %llu is; open a new epoch", (unsigned long long)epoch,
-                     (unsigned long long)last.epoch);
+    return tide_fail(error, TIDE_E_STALE, "journal in memory: epoch %llu is not the last one, %llu is; open a new epoch",
+                     (unsigned long long)epoch, (unsigned long long)last.epoch);
   }
   return put(log, (struct tide_position){epoch, last.seq + 1}, entry, ret, error);
 }

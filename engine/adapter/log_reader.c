@@ -34,7 +34,8 @@ void tide_log_reader_release(struct tide_log_reader *reader) {
 enum tide_err tide_log_reader_corrupt(const struct tide_log_reader *reader, struct tide_error *error) {
   const struct tide_segment_walk *walk = &reader->walk;
   return tide_fail(error, TIDE_E_CORRUPT,
-                   "%s: the entry at byte %" PRIu64 ", behind position %" PRIu64 "-%" PRIu64 ", is damaged; bring the file back from the archive or a "
+                   "%s: the entry at byte %" PRIu64 ", behind position %" PRIu64 "-%" PRIu64
+                   ", is damaged; bring the file back from the archive or a "
                    "backup, or start from a snapshot behind it",
                    reader->name(reader->owner, reader->index), walk->off, walk->prev.epoch, walk->prev.seq);
 }
@@ -45,7 +46,8 @@ enum tide_err tide_log_reader_chain_check(const struct tide_segment_header *a, c
     return tide_fail(error, TIDE_E_CORRUPT, "%s belongs to another log than the segment before it; take it away", name);
   }
   if (b->number != a->number + 1 || tide_position_cmp(b->prev, a->prev) < 0) {
-    return tide_fail(error, TIDE_E_CORRUPT, "%s does not continue the segment before it; bring the missing file back from the archive or a backup", name);
+    return tide_fail(error, TIDE_E_CORRUPT,
+                     "%s does not continue the segment before it; bring the missing file back from the archive or a backup", name);
   }
   return TIDE_OK;
 }

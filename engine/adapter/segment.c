@@ -26,12 +26,8 @@ static void put64(uint8_t *p, uint64_t v) {
     p[i] = (uint8_t)(v >> (8 * i));
   }
 }
-static uint32_t get32(const uint8_t *p) {
-  return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-static uint64_t get64(const uint8_t *p) {
-  return (uint64_t)get32(p) | (uint64_t)get32(p + 4) << 32;
-}
+static uint32_t get32(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24; }
+static uint64_t get64(const uint8_t *p) { return (uint64_t)get32(p) | (uint64_t)get32(p + 4) << 32; }
 
 void tide_segment_header_put(struct tide_segment_header *header, uint8_t out[TIDE_SEGMENT_HEADER_BYTES]) {
   memcpy(out, magic, 4);
@@ -48,15 +44,17 @@ void tide_segment_header_put(struct tide_segment_header *header, uint8_t out[TID
 enum tide_err tide_segment_header_get(struct tide_span bytes, const char *what, struct tide_segment_header *ret, struct tide_error *error) {
   const uint8_t *p = (const uint8_t *)bytes.ptr;
   if (bytes.len < TIDE_SEGMENT_HEADER_BYTES || memcmp(p, magic, 4) != 0) {
-    return tide_fail(error, TIDE_E_CORRUPT, "%s is not a journal segment (it does not begin with TDJ1); bring it back from archive or backup", what);
+    return tide_fail(error, TIDE_E_CORRUPT,
+                     "%s is not a journal segment (it does not begin with TDJ1); bring it back from archive or backup", what);
   }
   uint32_t seed = get32(p + SEGMENT_CRC_AT);
   if (seed != tide_crc32c(0, p, SEGMENT_CRC_AT)) {
-    return tide_fail(error, TIDE_E_CORRUPT, "%s: the segment header's checksum is wrong (byte 44); bring the file back from archive or backup", what);
+    return tide_fail(error, TIDE_E_CORRUPT,
+                     "%s: the segment header's checksum is wrong (byte 44); bring the file back from archive or backup", what);
   }
   if (get32(p + 4) != SEGMENT_FORMAT) {
-    return tide_fail(error, TIDE_E_VERSION, "%s has segment format %u, this program knows %u; use the version that wrote it or a newer one", what,
-                     get32(p + 4), (unsigned)SEGMENT_FORMAT);
+    return tide_fail(error, TIDE_E_VERSION, "%s has segment format %u, this program knows %u; use the version that wrote it or a newer one",
+                     what, get32(p + 4), (unsigned)SEGMENT_FORMAT);
   }
   *ret = (struct tide_segment_header){
       .log_id = get64(p + 8), .number = get64(p + 16), .prev = {get64(p + 24), get64(p + 32)}, .prev_crc = get32(p + 40), .seed = seed};
@@ -125,7 +123,8 @@ static enum tide_err fill(struct tide_segment_walk *walk, size_t need, size_t *r
   return TIDE_OK;
 }
 
-enum tide_err tide_segment_walk_next(struct tide_segment_walk *walk, struct tide_frame *ret, struct tide_span *ret_entry, struct tide_error *error) {
+enum tide_err tide_segment_walk_next(struct tide_segment_walk *walk, struct tide_frame *ret, struct tide_span *ret_entry,
+                                     struct tide_error *error) {
   TIDE_CHECK(walk->window && walk->pos <= walk->len);
   size_t have;
   struct tide_frame frame = {0};
@@ -135,7 +134,8 @@ enum tide_err tide_segment_walk_next(struct tide_segment_walk *walk, struct tide
     frame = frame_of(walk->window + walk->pos);
     if (frame.length <= TIDE_ENTRY_MAX && tide_position_follows(walk->prev, frame.at) && frame.durable <= walk->off) {
       err = fill(walk, TIDE_FRAME_HEADER_BYTES + (size_t)frame.length, &have, error);
-      whole = !err && have >= TIDE_FRAME_HEADER_BYTES + (size_t)frame.length && frame_crc_fits(walk->seed, walk->window + walk->pos, &frame);
+      whole =
+          !err && have >= TIDE_FRAME_HEADER_BYTES + (size_t)frame.length && frame_crc_fits(walk->seed, walk->window + walk->pos, &frame);
     }
   }
   if (!whole) {
@@ -156,8 +156,8 @@ static enum tide_err covers(int fd, uint32_t seed, uint64_t off, struct tide_pos
                             uint8_t *scratch, bool *ret, struct tide_error *error) {
   struct tide_frame frame = frame_of(head);
   *ret = false;
-  if (frame.durable <= off || frame.durable > at || frame.length > TIDE_ENTRY_MAX ||
-      at + TIDE_FRAME_HEADER_BYTES + frame.length > size || tide_position_cmp(frame.at, prev) <= 0) {
+  if (frame.durable <= off || frame.durable > at || frame.length > TIDE_ENTRY_MAX || at + TIDE_FRAME_HEADER_BYTES + frame.length > size ||
+      tide_position_cmp(frame.at, prev) <= 0) {
     return TIDE_OK;
   }
   size_t got, len = TIDE_FRAME_HEADER_BYTES + (size_t)frame.length;

@@ -15,9 +15,7 @@
 
 #include "adapter/segment.h"
 
-static int real_open(const char *path, int flags, mode_t mode) {
-  return open(path, flags | O_CLOEXEC, mode);
-}
+static int real_open(const char *path, int flags, mode_t mode) { return open(path, flags | O_CLOEXEC, mode); }
 
 const struct tide_sys tide_sys_real = {
     .open = real_open,
@@ -32,7 +30,8 @@ const struct tide_sys tide_sys_real = {
 
 enum tide_err tide_sys_fail(struct tide_error *error, const char *doing, const char *path) {
   if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG) {
-    return tide_fail_errno(error, TIDE_E_FULL, "%s %s: no room; nothing that was acknowledged is lost, make room and try again", doing, path);
+    return tide_fail_errno(error, TIDE_E_FULL, "%s %s: no room; nothing that was acknowledged is lost, make room and try again", doing,
+                           path);
   }
   if (errno == EACCES || errno == EPERM || errno == EROFS) {
     return tide_fail_errno(error, TIDE_E_IO, "%s %s: not allowed; check owner, mode and mount of the directory", doing, path);
@@ -88,7 +87,8 @@ enum tide_err tide_sys_sync_dir(const struct tide_sys *sys, const char *dir, str
   return err;
 }
 
-enum tide_err tide_sys_publish(const struct tide_sys *sys, const char *dir, const char *path, struct tide_span bytes, struct tide_error *error) {
+enum tide_err tide_sys_publish(const struct tide_sys *sys, const char *dir, const char *path, struct tide_span bytes,
+                               struct tide_error *error) {
   struct tide_buf temp = TIDE_BUF_INIT;
   tide_buf_printf(&temp, "%s%s", path, TIDE_TEMP_SUFFIX);
   const char *name = tide_buf_cstr(&temp);
@@ -143,7 +143,8 @@ enum tide_err tide_segment_list(const char *dir, const char *suffix, const struc
                                 struct tide_error *error) {
   DIR *stream = opendir(dir);
   if (!stream) {
-    return errno == ENOENT ? tide_fail(error, TIDE_E_NOT_FOUND, "there is no directory %s", dir) : tide_sys_fail(error, "opening directory", dir);
+    return errno == ENOENT ? tide_fail(error, TIDE_E_NOT_FOUND, "there is no directory %s", dir)
+                           : tide_sys_fail(error, "opening directory", dir);
   }
   char temp_suffix[16];
   snprintf(temp_suffix, sizeof temp_suffix, "%s%s", suffix, TIDE_TEMP_SUFFIX);
@@ -170,7 +171,8 @@ enum tide_err tide_segment_list(const char *dir, const char *suffix, const struc
   }
   for (size_t i = 1; i < count; i++) {
     if (number[i] != number[i - 1] + 1) {
-      enum tide_err err = tide_fail(error, TIDE_E_CORRUPT, "%s holds segments %" PRIu64 " and %" PRIu64 " but none between; bring the missing files back "
+      enum tide_err err = tide_fail(error, TIDE_E_CORRUPT,
+                                    "%s holds segments %" PRIu64 " and %" PRIu64 " but none between; bring the missing files back "
                                     "from a backup, or the archive",
                                     dir, number[i - 1], number[i]);
       tide_free(number);

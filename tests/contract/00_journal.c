@@ -36,12 +36,8 @@ static struct tide_journal *memory_open(struct fixture *fixture) {
   (void)fixture;
   return tide_journal_memory_new();
 }
-static struct tide_journal *memory_second(struct fixture *fixture) {
-  return tide_journal_memory_attach(fixture->journal);
-}
-static void memory_crash(struct fixture *fixture) {
-  tide_journal_memory_crash(fixture->journal);
-}
+static struct tide_journal *memory_second(struct fixture *fixture) { return tide_journal_memory_attach(fixture->journal); }
+static void memory_crash(struct fixture *fixture) { tide_journal_memory_crash(fixture->journal); }
 
 static struct tide_journal *file_open(struct fixture *fixture) {
   struct tide_journal *journal = NULL;
@@ -93,13 +89,11 @@ static int teardown(void **state) {
 
 /* Short forms */
 
-static struct tide_position at(uint64_t epoch, uint64_t seq) {
-  return (struct tide_position){epoch, seq};
-}
+static struct tide_position at(uint64_t epoch, uint64_t seq) { return (struct tide_position){epoch, seq}; }
 static void assert_position(struct tide_position found, uint64_t epoch, uint64_t seq) {
   if (found.epoch != epoch || found.seq != seq) {
-    fail_msg("position %llu-%llu instead of %llu-%llu", (unsigned long long)found.epoch, (unsigned long long)found.seq, (unsigned long long)epoch,
-             (unsigned long long)seq);
+    fail_msg("position %llu-%llu instead of %llu-%llu", (unsigned long long)found.epoch, (unsigned long long)found.seq,
+             (unsigned long long)epoch, (unsigned long long)seq);
   }
 }
 static enum tide_err append(struct fixture *f, uint64_t epoch, uint64_t number, size_t len, struct tide_position *ret) {
@@ -116,8 +110,8 @@ static struct tide_position sync_all(struct fixture *f) {
   return durable;
 }
 /* Reads through `journal` and checks that it is entry `number` at this position. */
-static void assert_read(struct fixture *f, struct tide_journal *journal, struct tide_position from, bool inclusive, struct tide_position want,
-                        uint64_t number) {
+static void assert_read(struct fixture *f, struct tide_journal *journal, struct tide_position from, bool inclusive,
+                        struct tide_position want, uint64_t number) {
   struct tide_position found;
   assert_int_equal(journal->ops->read(journal, from, inclusive, &f->out, &found, &f->error), TIDE_OK);
   assert_position(found, want.epoch, want.seq);
@@ -313,7 +307,10 @@ static void trim_keeps_what_it_must(void **state) {
 
 /* A model of the contract: the entries, how many are durable, how many are trimmed at most. */
 struct model {
-  struct { struct tide_position at; uint64_t number; } entry[4096];
+  struct {
+    struct tide_position at;
+    uint64_t number;
+  } entry[4096];
   size_t count, durable, trimmed;
 };
 
@@ -379,7 +376,10 @@ static void random_histories_agree_with_the_model(void **state) {
 }
 
 int main(void) {
-  static const struct { const char *name; CMUnitTestFunction run; } cases[] = {
+  static const struct {
+    const char *name;
+    CMUnitTestFunction run;
+  } cases[] = {
       {"empty_has_nothing", empty_has_nothing},
       {"epochs_are_compare_and_set", epochs_are_compare_and_set},
       {"reads_find_every_position", reads_find_every_position},
