@@ -24,21 +24,20 @@ static void make_json(struct tide_buf *out, uint64_t seed, unsigned i) {
   uint64_t a = mix(&seed), b = mix(&seed);
   tide_buf_printf(out,
                   "{\"id\":\"%012" PRIu64 "/%06u\",\"type\":\"auth\",\"transmitted_at\":\"2026-03-%02uT%02u:%02u:%02u.%03uZ\","
-                  "\"billing\":{\"amount\":%u.%02u,\"currency\":\"EUR\"},\"card\":{\"number\":\"4%015" PRIu64
-                  "\",\"expiry\":\"2812\"},"
+                  "\"billing\":{\"amount\":%u.%02u,\"currency\":\"EUR\"},\"card\":{\"number\":\"4%015" PRIu64 "\",\"expiry\":\"2812\"},"
                   "\"merchant\":{\"id\":\"M%09" PRIu64 "\",\"mcc\":%u,\"country\":\"NL\"},\"place\":[52.%06u,4.%06u],\"chip\":%s,"
                   "\"ip\":\"203.0.%u.%u\",\"email\":\"user%u@example.com\",\"pos\":{\"entry\":\"05\",\"terminal\":\"T%07u\"}}",
                   a % 1000000000000, i, i % 28 + 1, i % 24, i % 60, (unsigned)(b % 60), (unsigned)(a % 1000), (unsigned)(b % 900),
                   (unsigned)(a % 100), b % 1000000000000000, a % 1000000000, 3000 + i % 6000, (unsigned)(a % 1000000),
-                  (unsigned)(b % 1000000), i % 2 ? "true" : "false", (unsigned)(a % 256), (unsigned)(b % 256),
-                  (unsigned)(a % 100000), (unsigned)(b % 10000000));
+                  (unsigned)(b % 1000000), i % 2 ? "true" : "false", (unsigned)(a % 256), (unsigned)(b % 256), (unsigned)(a % 100000),
+                  (unsigned)(b % 10000000));
 }
 
 static void make_csv(struct tide_buf *out, uint64_t seed, unsigned i) {
   uint64_t a = mix(&seed), b = mix(&seed);
   tide_buf_printf(out, "%012" PRIu64 "/%06u,%" PRIu64 ",auth,%u,4%015" PRIu64 ",M%09" PRIu64 ",%s,%s,,", a % 1000000000000, i,
-                  UINT64_C(1772359200000) + b % 86400000, (unsigned)(b % 90000), b % 1000000000000000, a % 1000000000,
-                  i % 2 ? "yes" : "no", i % 7 ? "approved" : "declined");
+                  UINT64_C(1772359200000) + b % 86400000, (unsigned)(b % 90000), b % 1000000000000000, a % 1000000000, i % 2 ? "yes" : "no",
+                  i % 7 ? "approved" : "declined");
   for (int k = 0; k < 16; k++) tide_buf_printf(out, k == 8 ? ",\"a cell, quoted\"" : ",%012" PRIu64, mix(&seed) % 1000000000000);
 }
 #define CSV_HEADER "id,ts,kind,minor,pan,merchant,chip,result,label,u0,u1,u2,u3,u4,u5,u6,u7,u8,u9,u10,u11,u12,u13,u14,u15,u16"

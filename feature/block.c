@@ -17,9 +17,10 @@ static uint64_t narrow_num(int64_t value) { return value == TIDE_NULL_NUM ? UINT
 static bool num_fits(int64_t value) { return value == TIDE_NULL_NUM || (value >= 0 && value < UINT32_MAX); }
 
 /* A new block with the events [from, from + n) of `old`, the newest yn of them young, in the given shape. */
-static struct tide_block *reshape(const struct tide_kind *kind, const struct tide_block *old, unsigned from, unsigned n, unsigned yn, unsigned cap,
-                                  unsigned ycap, int wide, int64_t base_ms) {
-  struct tide_block shape = {.n = (uint16_t)n, .cap = (uint16_t)cap, .yn = (uint16_t)yn, .ycap = (uint16_t)ycap, .base_ms2 = base_ms * 2 + wide};
+static struct tide_block *reshape(const struct tide_kind *kind, const struct tide_block *old, unsigned from, unsigned n, unsigned yn,
+                                  unsigned cap, unsigned ycap, int wide, int64_t base_ms) {
+  struct tide_block shape = {
+      .n = (uint16_t)n, .cap = (uint16_t)cap, .yn = (uint16_t)yn, .ycap = (uint16_t)ycap, .base_ms2 = base_ms * 2 + wide};
   struct tide_block *block = tide_alloc(tide_block_bytes(kind, &shape));
   *block = shape;
   if (!old || !n) return block;
@@ -180,7 +181,8 @@ void tide_block_set_num(const struct tide_kind *kind, struct tide_block **ref, u
 struct tide_block *tide_block_split(const struct tide_kind *kind, struct tide_block *block, unsigned i) {
   TIDE_CHECK(i > 0 && i < block->n);
   unsigned n = block->n - i, yn = block->yn < n ? block->yn : n;
-  struct tide_block *tail = reshape(kind, block, i, n, yn, tide_block_capacity(n), yn ? tide_block_capacity(yn) : 0, tide_block_wide(block), tide_block_base_ms(block));
+  struct tide_block *tail = reshape(kind, block, i, n, yn, tide_block_capacity(n), yn ? tide_block_capacity(yn) : 0, tide_block_wide(block),
+                                    tide_block_base_ms(block));
   block->n = (uint16_t)i;
   block->yn = (uint16_t)(block->yn - yn);
   return tail;
@@ -210,7 +212,8 @@ struct tide_block *tide_block_load(const struct tide_kind *kind, struct tide_rea
     reader->bad = true;
     return NULL;
   }
-  struct tide_block *block = reshape(kind, NULL, 0, n, yn, tide_block_capacity(n), yn ? tide_block_capacity(yn) : 0, (int)(base_ms2 & 1), base_ms2 >> 1);
+  struct tide_block *block =
+      reshape(kind, NULL, 0, n, yn, tide_block_capacity(n), yn ? tide_block_capacity(yn) : 0, (int)(base_ms2 & 1), base_ms2 >> 1);
   for (unsigned c = 0; c < kind->column_count; c++) {
     const struct tide_column *column = &kind->column[c];
     size_t bytes = (size_t)(column->young ? yn : n) * column->width[tide_block_wide(block)];

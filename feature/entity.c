@@ -8,9 +8,7 @@ static uint32_t number_of(unsigned shard, uint32_t slot) { return (uint32_t)shar
 static uint64_t cell_of(struct tide_u128 key, uint32_t slot) { return (key.hi & UINT32_MAX) << 32 | (slot + 1); }
 static struct tide_ent *ent_of(const struct tide_table *table, uint32_t slot) { return &table->page[slot / TIDE_PAGE][slot % TIDE_PAGE]; }
 
-void tide_store_init(struct tide_store *store, const struct tide_kind *kind) {
-  *store = (struct tide_store){.kind = kind};
-}
+void tide_store_init(struct tide_store *store, const struct tide_kind *kind) { *store = (struct tide_store){.kind = kind}; }
 
 void tide_store_release(struct tide_store *store) {
   for (unsigned s = 0; s < TIDE_STORE_SHARDS; s++) {
@@ -263,7 +261,8 @@ uint64_t tide_store_bytes(const struct tide_store *store) {
     const struct tide_table *table = &store->shard[s];
     uint64_t pages = (table->slots + TIDE_PAGE - 1) / TIDE_PAGE;
     bytes += (uint64_t)table->cell_cap * 8 + (uint64_t)table->free_cap * 4;
-    bytes += pages * TIDE_PAGE * (sizeof(struct tide_ent) + (store->kind->has_first ? sizeof(struct tide_first) : 0) + (store->kind->has_code ? 8 : 0));
+    bytes += pages * TIDE_PAGE *
+             (sizeof(struct tide_ent) + (store->kind->has_first ? sizeof(struct tide_first) : 0) + (store->kind->has_code ? 8 : 0));
     for (uint32_t slot = 0; slot < table->slots; slot++) bytes += tide_ent_bytes(store->kind, ent_of(table, slot));
   }
   return bytes;

@@ -20,9 +20,7 @@ struct tide_value tide_field_value(const struct tide_field *field, const struct 
   switch ((enum tide_ftype)field->type) {
     case TIDE_F_BOOL: return tide_bool(datum->num != 0);
     case TIDE_F_TIME: return tide_num((double)datum->num / 1000.0);
-    case TIDE_F_MONEY:
-      TIDE_CHECK(datum->exponent < 10);
-      return tide_num((double)datum->num / pow10_of[datum->exponent]);
+    case TIDE_F_MONEY: TIDE_CHECK(datum->exponent < 10); return tide_num((double)datum->num / pow10_of[datum->exponent]);
     case TIDE_F_NUMBER:
     case TIDE_F_TEXT: break;
   }

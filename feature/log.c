@@ -8,7 +8,10 @@
 /* Open addressing map value -> time of the event that carries the latest bit; rebuilt from the blocks when it is half full. */
 struct tide_lastmap {
   uint32_t used, cap;
-  struct { uint64_t value; int64_t time_ms; } cell[];
+  struct {
+    uint64_t value;
+    int64_t time_ms;
+  } cell[];
 };
 
 static struct tide_big *big_of(const struct tide_ent *ent) { return ent->log & 1 ? (struct tide_big *)(ent->log & ~(uintptr_t)1) : NULL; }
@@ -81,7 +84,8 @@ const struct tide_sums *tide_chunk_sums(const struct tide_kind *kind, struct tid
   const struct tide_block *block = chunk->block;
   for (unsigned i = 0; i < block->n; i++) {
     uint64_t mask = tide_block_mask(kind, block, i);
-    for (unsigned bit = 0; bit < kind->bit_count; bit++) chunk->sums->count[bit] = (uint16_t)(chunk->sums->count[bit] + ((mask >> bit) & 1));
+    for (unsigned bit = 0; bit < kind->bit_count; bit++)
+      chunk->sums->count[bit] = (uint16_t)(chunk->sums->count[bit] + ((mask >> bit) & 1));
     for (unsigned p = 0; p < kind->pair_count; p++) {
       if (!((mask >> kind->pair[p].bit) & 1)) continue;
       if (kind->column[kind->pair[p].column].young && !tide_block_is_young(block, i)) continue; /* nothing asks for it here any more */
@@ -234,7 +238,8 @@ static void big_expire(const struct tide_kind *kind, struct tide_big *big, int64
 }
 
 /* Where the row goes in a big log: a chunk with room and the index in it. */
-static struct tide_chunk *big_place(const struct tide_kind *kind, struct tide_big *big, int64_t time_ms, int64_t watermark_ms, unsigned *ret_i) {
+static struct tide_chunk *big_place(const struct tide_kind *kind, struct tide_big *big, int64_t time_ms, int64_t watermark_ms,
+                                    unsigned *ret_i) {
   struct tide_view view = {.kind = kind, .count = big->count, .chunk = big->chunk, .big = big};
   struct tide_at at = tide_view_after(&view, time_ms);
   if (at.chunk == big->count) at = (struct tide_at){big->count - 1, big->chunk[big->count - 1].block->n};
@@ -285,7 +290,8 @@ void tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, const s
   if (!big) {
     struct tide_block *block = (struct tide_block *)ent->log;
     /* Expiry happens at a full step of the content, not of the allocation: a log that came from a snapshot behaves the same. */
-    if (block && block->n && block->n == tide_block_capacity(block->n)) tide_block_expire(kind, block, watermark_ms - kind->keep_ms, watermark_ms - kind->young_ms);
+    if (block && block->n && block->n == tide_block_capacity(block->n))
+      tide_block_expire(kind, block, watermark_ms - kind->keep_ms, watermark_ms - kind->young_ms);
     if (!block || block->n < TIDE_BLOCK_MAX) {
       tide_block_insert(kind, &block, block ? tide_block_after(kind, block, time_ms) : 0, &row);
       ent->log = (uintptr_t)block;

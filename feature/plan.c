@@ -43,7 +43,8 @@ static enum tide_err rewrite(struct tide_plan *plan, const struct tide_expr *exp
     uint32_t atom = 0;
     while (atom < plan->atom_count && !expr_equal(plan->atom[atom], expr)) atom++;
     if (atom == TIDE_ATOMS_MAX)
-      return tide_fail_at(error, TIDE_E_CONFIG, expr->line, expr->column, "", "more than %d different conditions stand beside outcome columns; simplify or derive them", TIDE_ATOMS_MAX);
+      return tide_fail_at(error, TIDE_E_CONFIG, expr->line, expr->column, "",
+                          "more than %d different conditions stand beside outcome columns; simplify or derive them", TIDE_ATOMS_MAX);
     if (atom == plan->atom_count) plan->atom[plan->atom_count++] = expr;
     *ret = expr_slot(plan, expr, TIDE_DYN_COUNT + atom);
     return TIDE_OK;
@@ -52,7 +53,8 @@ static enum tide_err rewrite(struct tide_plan *plan, const struct tide_expr *exp
     uint32_t i = 0;
     while (i < plan->residual_count && plan->residual[i] != expr->ref) i++;
     if (i == TIDE_RESIDUALS_MAX)
-      return tide_fail_at(error, TIDE_E_CONFIG, expr->line, expr->column, "", "more than %d fields are compared with outcome columns", TIDE_RESIDUALS_MAX);
+      return tide_fail_at(error, TIDE_E_CONFIG, expr->line, expr->column, "", "more than %d fields are compared with outcome columns",
+                          TIDE_RESIDUALS_MAX);
     if (i == plan->residual_count) plan->residual[plan->residual_count++] = expr->ref;
     *ret = expr_slot(plan, expr, TIDE_DYN_COUNT + TIDE_ATOMS_MAX + i);
     return TIDE_OK;
@@ -72,7 +74,8 @@ static enum tide_err rewrite(struct tide_plan *plan, const struct tide_expr *exp
 
 static const struct tide_expr *field_known(struct tide_plan *plan, uint32_t field) {
   struct tide_expr *read = tide_arena_alloc(&plan->arena, sizeof *read), *known = tide_arena_alloc(&plan->arena, sizeof *known);
-  *read = (struct tide_expr){.op = TIDE_X_FIELD, .type = plan->spec->field[field].type == TIDE_F_BOOL ? TIDE_V_BOOL : TIDE_V_NUM, .ref = field};
+  *read =
+      (struct tide_expr){.op = TIDE_X_FIELD, .type = plan->spec->field[field].type == TIDE_F_BOOL ? TIDE_V_BOOL : TIDE_V_NUM, .ref = field};
   *known = (struct tide_expr){.op = TIDE_X_IS_KNOWN, .type = TIDE_V_BOOL, .a = read};
   return known;
 }
@@ -109,8 +112,8 @@ static const struct tide_expr *needs_known(struct tide_plan *plan, enum tide_nee
   return NULL;
 }
 
-static enum tide_err cond_add(struct tide_plan *plan, const struct tide_expr *expr, enum tide_needs needs, uint32_t needs_ref, uint32_t *ret,
-                              struct tide_error *error) {
+static enum tide_err cond_add(struct tide_plan *plan, const struct tide_expr *expr, enum tide_needs needs, uint32_t needs_ref,
+                              uint32_t *ret, struct tide_error *error) {
   for (uint32_t i = 0; i < plan->cond_count; i++) {
     const struct tide_cond *cond = &plan->cond[i];
     if (cond->needs == needs && (cond->needs_ref == needs_ref) && expr_equal(cond->expr, expr)) {
@@ -120,7 +123,8 @@ static enum tide_err cond_add(struct tide_plan *plan, const struct tide_expr *ex
   }
   if (plan->cond_count == TIDE_CONDS_MAX)
     return tide_fail_at(error, TIDE_E_CONFIG, expr ? expr->line : 0, expr ? expr->column : 0, "features",
-                        "the features use more than %d different conditions (where, kind filter, operand); use fewer variants", TIDE_CONDS_MAX);
+                        "the features use more than %d different conditions (where, kind filter, operand); use fewer variants",
+                        TIDE_CONDS_MAX);
   struct tide_cond cond = {.expr = expr, .needs = (uint8_t)needs, .needs_ref = needs_ref};
   cond.dynamic = needs == TIDE_NEEDS_AMOUNT || (expr && tide_expr_reads(expr, TIDE_X_DYN));
   if (cond.dynamic) {
@@ -134,8 +138,8 @@ static enum tide_err cond_add(struct tide_plan *plan, const struct tide_expr *ex
   return TIDE_OK;
 }
 
-static enum tide_err kind_bit(struct tide_plan *plan, struct tide_kind *kind, const struct tide_expr *expr, enum tide_needs needs, uint32_t needs_ref,
-                              uint8_t *ret, struct tide_error *error) {
+static enum tide_err kind_bit(struct tide_plan *plan, struct tide_kind *kind, const struct tide_expr *expr, enum tide_needs needs,
+                              uint32_t needs_ref, uint8_t *ret, struct tide_error *error) {
   uint32_t cond = 0;
   enum tide_err err = cond_add(plan, expr, needs, needs_ref, &cond, error);
   if (err) return err;
@@ -215,16 +219,26 @@ static double operand_scale(const struct tide_spec *spec, const struct tide_feat
   return field->type == TIDE_F_NUMBER ? (double)tide_pow10[field->decimals] : field->type == TIDE_F_TIME ? 1000.0 : 1.0;
 }
 
-static enum tide_err plan_feature(struct tide_plan *plan, struct tide_kind *kind, const struct tide_feature *feature, struct tide_error *error) {
+static enum tide_err plan_feature(struct tide_plan *plan, struct tide_kind *kind, const struct tide_feature *feature,
+                                  struct tide_error *error) {
   const struct tide_spec *spec = plan->spec;
   const struct tide_expr *filter = feature->mentions_kind ? NULL : spec->score;
   const struct tide_expr *base = expr_and(plan, filter, feature->where);
-  struct tide_step proto = {.agg = feature->agg, .column = 0xff, .column2 = 0xff, .edge = 0xff, .with_current = feature->with_current,
-                            .cap = feature->cap, .group = spec->entity[kind->entity].group, .operand_field = feature->of_ref,
-                            .of = feature->of, .scale = operand_scale(spec, feature), .inner_ms = feature->inner_ms,
+  struct tide_step proto = {.agg = feature->agg,
+                            .column = 0xff,
+                            .column2 = 0xff,
+                            .edge = 0xff,
+                            .with_current = feature->with_current,
+                            .cap = feature->cap,
+                            .group = spec->entity[kind->entity].group,
+                            .operand_field = feature->of_ref,
+                            .of = feature->of,
+                            .scale = operand_scale(spec, feature),
+                            .inner_ms = feature->inner_ms,
                             .money = feature->of == TIDE_OF_AMOUNT || feature->of == TIDE_OF_REQUESTED};
   enum tide_needs needs = operand_needs(feature);
-  if (feature->agg == TIDE_AGG_LAST || feature->agg == TIDE_AGG_CHANGED) needs = TIDE_NEEDS_NOTHING; /* the previous event, whatever it holds */
+  if (feature->agg == TIDE_AGG_LAST || feature->agg == TIDE_AGG_CHANGED)
+    needs = TIDE_NEEDS_NOTHING; /* the previous event, whatever it holds */
   if (feature->agg == TIDE_AGG_DISTANCE || feature->agg == TIDE_AGG_SPEED) needs = TIDE_NEEDS_PLACE;
   enum tide_err err;
   if (feature->agg == TIDE_AGG_RATE) {
@@ -234,7 +248,8 @@ static enum tide_err plan_feature(struct tide_plan *plan, struct tide_kind *kind
     err = kind_bit(plan, kind, base, TIDE_NEEDS_NOTHING, TIDE_NONE, &proto.bit, error);
     if (!err) err = kind_bit(plan, kind, filter, TIDE_NEEDS_NOTHING, TIDE_NONE, &proto.bit2, error);
   } else {
-    err = kind_bit(plan, kind, base, needs, needs == TIDE_NEEDS_FIELD || needs == TIDE_NEEDS_ENTITY ? feature->of_ref : TIDE_NONE, &proto.bit, error);
+    err = kind_bit(plan, kind, base, needs, needs == TIDE_NEEDS_FIELD || needs == TIDE_NEEDS_ENTITY ? feature->of_ref : TIDE_NONE,
+                   &proto.bit, error);
   }
   if (err) return err;
   if (feature->agg == TIDE_AGG_SINCE_FIRST || feature->agg == TIDE_AGG_NEW) kind->has_first = true;
@@ -269,15 +284,19 @@ static enum tide_err plan_feature(struct tide_plan *plan, struct tide_kind *kind
     uint8_t pair = 0;
     while (pair < kind->pair_count && (kind->pair[pair].bit != begin->bit || kind->pair[pair].column != begin->column)) pair++;
     if (pair == TIDE_PAIRS_MAX)
-      return tide_fail_at(error, TIDE_E_CONFIG, feature->line, feature->column, feature->name, "an entity has more than %d different sums", TIDE_PAIRS_MAX);
+      return tide_fail_at(error, TIDE_E_CONFIG, feature->line, feature->column, feature->name, "an entity has more than %d different sums",
+                          TIDE_PAIRS_MAX);
     if (pair == kind->pair_count) kind->pair[kind->pair_count++] = (struct tide_pair){begin->bit, begin->column};
     for (uint32_t i = 0; i < feature->slot_count; i++) begin[i].pair = pair;
   }
   if (feature->agg == TIDE_AGG_DISTINCT) {
     struct tide_step *first = begin;
     uint8_t group = 0;
-    while (group < kind->distinct_count && (kind->distinct[group].column != first->column || kind->distinct[group].bit != first->bit)) group++;
-    if (group == 16) return tide_fail_at(error, TIDE_E_CONFIG, feature->line, feature->column, feature->name, "an entity has more than 16 different distinct counts");
+    while (group < kind->distinct_count && (kind->distinct[group].column != first->column || kind->distinct[group].bit != first->bit))
+      group++;
+    if (group == 16)
+      return tide_fail_at(error, TIDE_E_CONFIG, feature->line, feature->column, feature->name,
+                          "an entity has more than 16 different distinct counts");
     if (group == kind->distinct_count) kind->distinct[kind->distinct_count++] = (struct tide_distinct){first->column, first->bit, 0};
     for (uint32_t i = 0; i < feature->slot_count; i++) first[i].latest = group; /* bit assigned when all conditions are known */
   }
@@ -345,8 +364,8 @@ static void plan_primary(struct tide_plan *plan) {
   for (uint32_t e = 1; e < spec->entity_count; e++)
     if (plan->kind[e].has_dynamic) kind->ref_col[e] = column_add(kind, TIDE_COL_REF, e, 4, 4, id_ms);
   column_add(kind, TIDE_COL_FP_AMOUNT, TIDE_NONE, 8, 8, id_ms); /* outcomes may name the amount */
-  static const enum tide_column_what answer[] = {TIDE_COL_FP_MERCHANT, TIDE_COL_EPOCH, TIDE_COL_SEQ,
-                                                 TIDE_COL_VERDICT, TIDE_COL_VERDICT2, TIDE_COL_TRUTH};
+  static const enum tide_column_what answer[] = {TIDE_COL_FP_MERCHANT, TIDE_COL_EPOCH,    TIDE_COL_SEQ,
+                                                 TIDE_COL_VERDICT,     TIDE_COL_VERDICT2, TIDE_COL_TRUTH};
   for (size_t i = 0; i < sizeof answer / sizeof *answer; i++) column_add(kind, answer[i], TIDE_NONE, 8, 8, remember_ms);
 }
 
@@ -381,7 +400,8 @@ static bool reads_outcome(const struct tide_plan *plan, const struct tide_featur
   return false;
 }
 
-enum tide_err tide_plan_new(const struct tide_spec *spec, const struct tide_settings *settings, struct tide_plan **ret, struct tide_error *error) {
+enum tide_err tide_plan_new(const struct tide_spec *spec, const struct tide_settings *settings, struct tide_plan **ret,
+                            struct tide_error *error) {
   struct tide_plan *plan = tide_alloc(sizeof *plan);
   plan->spec = spec;
   plan->settings = *settings;

@@ -16,7 +16,8 @@ void tide_state_release(struct tide_state *state) {
 
 /* ---- keys ---- */
 
-static bool part_key(const struct tide_record *record, const struct tide_txn *txn, const struct tide_key_part *part, bool previous, struct tide_u128 *ret) {
+static bool part_key(const struct tide_record *record, const struct tide_txn *txn, const struct tide_key_part *part, bool previous,
+                     struct tide_u128 *ret) {
   if (part->is_entity) {
     if (!txn->has_key[part->ref]) return false;
     struct tide_u128 alt = txn->alt[part->ref];
@@ -191,8 +192,8 @@ static struct tide_value residual_unpack(const struct tide_plan *plan, uint32_t 
   }
 }
 
-static int64_t column_value(const struct tide_state *state, const struct tide_kind *kind, const struct tide_column *column, const struct tide_txn *txn,
-                            const struct tide_memory *memory, uint64_t mask) {
+static int64_t column_value(const struct tide_state *state, const struct tide_kind *kind, const struct tide_column *column,
+                            const struct tide_txn *txn, const struct tide_memory *memory, uint64_t mask) {
   const struct tide_plan *plan = state->plan;
   switch ((enum tide_column_what)column->what) {
     case TIDE_COL_TIME: return txn->time_ms;
@@ -241,7 +242,8 @@ static void insert_one(struct tide_state *state, uint32_t e, const struct tide_t
   uint64_t conds = memory->uncounted ? 0 : txn->conds;
   if (kind->has_first && !memory->uncounted) {
     struct tide_first *first = tide_store_first(store, number);
-    if (first->last_ms != INT64_MIN && first->last_ms <= state->watermark_ms - kind->forget_ms) *first = (struct tide_first){INT64_MAX, INT64_MIN};
+    if (first->last_ms != INT64_MIN && first->last_ms <= state->watermark_ms - kind->forget_ms)
+      *first = (struct tide_first){INT64_MAX, INT64_MIN};
     if ((conds & kind->score_bit) && txn->time_ms < first->first_ms) first->first_ms = txn->time_ms;
     if (txn->time_ms > first->last_ms) first->last_ms = txn->time_ms;
   }
@@ -262,7 +264,8 @@ void tide_state_insert(struct tide_state *state, struct tide_txn *txn, const str
 
 /* ---- outcomes ---- */
 
-static void secondary_outcome(struct tide_state *state, uint32_t e, uint32_t number, int64_t time_ms, uint32_t tag, uint64_t conds, int64_t amount_now) {
+static void secondary_outcome(struct tide_state *state, uint32_t e, uint32_t number, int64_t time_ms, uint32_t tag, uint64_t conds,
+                              int64_t amount_now) {
   const struct tide_kind *kind = &state->plan->kind[e];
   const struct tide_table *table = &state->store[e].shard[number >> 26];
   if ((number & ((1u << 26) - 1)) >= table->slots) return;
@@ -276,8 +279,8 @@ static void secondary_outcome(struct tide_state *state, uint32_t e, uint32_t num
   tide_ent_set_bits(kind, ent, at, tide_kind_mask(kind, conds));
 }
 
-void tide_state_outcome(struct tide_state *state, uint32_t number, struct tide_at at, const struct tide_outcome *outcome, int64_t amount_now,
-                        bool sets_amount) {
+void tide_state_outcome(struct tide_state *state, uint32_t number, struct tide_at at, const struct tide_outcome *outcome,
+                        int64_t amount_now, bool sets_amount) {
   const struct tide_plan *plan = state->plan;
   const struct tide_kind *kind = &plan->kind[0];
   struct tide_ent *ent = tide_store_ent(&state->store[0], number);
@@ -325,7 +328,8 @@ void tide_state_outcome(struct tide_state *state, uint32_t number, struct tide_a
   }
   for (unsigned c = 0; c < kind->column_count; c++)
     if (kind->column[c].what == TIDE_COL_RESIDUAL)
-      dyn[TIDE_DYN_COUNT + TIDE_ATOMS_MAX + kind->column[c].ref] = residual_unpack(plan, kind->column[c].ref, tide_block_get(kind, block, c, at.i));
+      dyn[TIDE_DYN_COUNT + TIDE_ATOMS_MAX + kind->column[c].ref] =
+          residual_unpack(plan, kind->column[c].ref, tide_block_get(kind, block, c, at.i));
   uint64_t conds = tide_txn_dynamic(plan, dyn, 0);
   int64_t time_ms = tide_block_time(kind, block, at.i);
   uint32_t tag = (uint32_t)tide_block_get(kind, block, kind->col_of[TIDE_COL_TAG], at.i);

@@ -8,7 +8,10 @@
 #include "base/num.h"
 #include "feature/state.h"
 
-struct place { struct tide_at from, to; int64_t left_ms, right_ms; };
+struct place {
+  struct tide_at from, to;
+  int64_t left_ms, right_ms;
+};
 
 static int64_t floor_to(int64_t ms, int64_t hop_ms) {
   int64_t rest = ms % hop_ms;
@@ -60,8 +63,8 @@ struct judge {
 static struct tide_value empty(void) { return tide_null(TIDE_S_empty, TIDE_C_empty); }
 static bool current_satisfies(const struct judge *judge, uint8_t bit) { return (judge->txn->conds >> judge->kind->cond[bit]) & 1; }
 
-static struct tide_value distinct_value(const struct judge *judge, const struct tide_step *step, const struct place *place, struct tide_acc *acc,
-                                        struct tide_at chained_to) {
+static struct tide_value distinct_value(const struct judge *judge, const struct tide_step *step, const struct place *place,
+                                        struct tide_acc *acc, struct tide_at chained_to) {
   struct tide_view view = judge->view;
   int64_t current = 0;
   bool with = step->with_current && current_satisfies(judge, step->bit) && current_operand(judge->state, judge->txn, step, &current);
@@ -92,7 +95,8 @@ static struct tide_value stddev_value(const struct tide_step *step, const struct
   if (acc->count < 2) return empty();
   __int128 n = (__int128)acc->count, a, b, numerator;
   double top;
-  if (__builtin_mul_overflow(n, acc->squares, &a) || __builtin_mul_overflow(acc->sum, acc->sum, &b) || __builtin_sub_overflow(a, b, &numerator))
+  if (__builtin_mul_overflow(n, acc->squares, &a) || __builtin_mul_overflow(acc->sum, acc->sum, &b) ||
+      __builtin_sub_overflow(a, b, &numerator))
     top = (double)n * (double)acc->squares - (double)acc->sum * (double)acc->sum; /* beyond 10^7 events of 10^12 minor units */
   else top = (double)numerator;
   if (top < 0) top = 0;
@@ -102,7 +106,8 @@ static struct tide_value stddev_value(const struct tide_step *step, const struct
 static struct tide_value sum_value(const struct judge *judge, const struct tide_step *step, const struct tide_acc *sofar) {
   struct tide_acc acc = *sofar;
   int64_t x;
-  if (step->with_current && current_satisfies(judge, step->bit) && current_operand(judge->state, judge->txn, step, &x)) tide_window_add_one(&acc, x);
+  if (step->with_current && current_satisfies(judge, step->bit) && current_operand(judge->state, judge->txn, step, &x))
+    tide_window_add_one(&acc, x);
   switch ((enum tide_agg)step->agg) {
     case TIDE_AGG_SUM: return tide_num((double)acc.sum / step->scale);
     case TIDE_AGG_MEAN: return acc.count ? tide_num((double)acc.sum / ((double)acc.count * step->scale)) : empty();
@@ -113,8 +118,8 @@ static struct tide_value sum_value(const struct judge *judge, const struct tide_
   }
 }
 
-static struct tide_value window_value(const struct judge *judge, const struct tide_step *step, const struct place *place, struct tide_acc *acc,
-                                      struct tide_at chained_to) {
+static struct tide_value window_value(const struct judge *judge, const struct tide_step *step, const struct place *place,
+                                      struct tide_acc *acc, struct tide_at chained_to) {
   switch ((enum tide_agg)step->agg) {
     case TIDE_AGG_COUNT:
       tide_window_add(&judge->view, step, place->from, chained_to, acc);
@@ -136,9 +141,7 @@ static struct tide_value window_value(const struct judge *judge, const struct ti
                                                     place->right_ms - place->left_ms - step->inner_ms,
                                                     step->with_current && current_satisfies(judge, step->bit)));
     case TIDE_AGG_STREAK: return tide_num((double)tide_window_streak(&judge->view, step, place->from, place->to));
-    default:
-      tide_window_add(&judge->view, step, place->from, chained_to, acc);
-      return sum_value(judge, step, acc);
+    default: tide_window_add(&judge->view, step, place->from, chained_to, acc); return sum_value(judge, step, acc);
   }
 }
 
@@ -155,7 +158,8 @@ static double haversine_km(double lat1, double lon1, double lat2, double lon2) {
 
 static struct tide_value place_value(const struct judge *judge, const struct tide_step *step, const struct tide_block *block, unsigned i) {
   const struct tide_spec *spec = judge->state->plan->spec;
-  double lat_scale = (double)tide_pow10[spec->field[spec->f_lat].decimals], lon_scale = (double)tide_pow10[spec->field[spec->f_lon].decimals];
+  double lat_scale = (double)tide_pow10[spec->field[spec->f_lat].decimals],
+         lon_scale = (double)tide_pow10[spec->field[spec->f_lon].decimals];
   double lat = (double)(int32_t)(uint32_t)tide_block_get(judge->kind, block, step->column, i) / lat_scale;
   double lon = (double)(int32_t)(uint32_t)tide_block_get(judge->kind, block, step->column2, i) / lon_scale;
   double km = haversine_km(lat, lon, judge->txn->field[spec->f_lat].num, judge->txn->field[spec->f_lon].num);
@@ -164,7 +168,8 @@ static struct tide_value place_value(const struct judge *judge, const struct tid
   return tide_num(km / ((double)(dt_ms < 1000 ? 1000 : dt_ms) / 3600000.0));
 }
 
-static struct tide_value column_to_value(const struct judge *judge, const struct tide_step *step, const struct tide_block *block, unsigned i) {
+static struct tide_value column_to_value(const struct judge *judge, const struct tide_step *step, const struct tide_block *block,
+                                         unsigned i) {
   const struct tide_column *column = &judge->kind->column[step->column];
   if (column->what == TIDE_COL_CODE || column->what == TIDE_COL_ENTITY) {
     uint64_t code = tide_block_get(judge->kind, block, step->column, i);
@@ -176,7 +181,8 @@ static struct tide_value column_to_value(const struct judge *judge, const struct
   return num == TIDE_NULL_NUM ? tide_null(TIDE_S_absent, TIDE_C_absent) : tide_num((double)num / step->scale);
 }
 
-static struct tide_value changed_value(const struct judge *judge, const struct tide_step *step, const struct tide_block *block, unsigned i) {
+static struct tide_value changed_value(const struct judge *judge, const struct tide_step *step, const struct tide_block *block,
+                                       unsigned i) {
   const struct tide_column *column = &judge->kind->column[step->column];
   int64_t current, old;
   if (!current_operand(judge->state, judge->txn, step, &current)) return tide_null(TIDE_S_absent, TIDE_C_absent);

@@ -3,10 +3,10 @@
 
 #include <math.h>
 
-#define COUNT_LOOP(type)                                     \
-  {                                                          \
-    const type *mask = base;                                 \
-    for (unsigned i = from; i < to; i++) n += (mask[i] >> bit) & 1; \
+#define COUNT_LOOP(type)                                                                                                                   \
+  {                                                                                                                                        \
+    const type *mask = base;                                                                                                               \
+    for (unsigned i = from; i < to; i++) n += (mask[i] >> bit) & 1;                                                                        \
   }
 
 static unsigned count_bit(const struct tide_kind *kind, const struct tide_block *block, unsigned bit, unsigned from, unsigned to) {
@@ -30,8 +30,8 @@ void tide_window_add_one(struct tide_acc *acc, int64_t x) {
   if (x > acc->max) acc->max = x;
 }
 
-static void add_numbers(const struct tide_kind *kind, const struct tide_block *block, const struct tide_step *step, unsigned from, unsigned to,
-                        struct tide_acc *acc) {
+static void add_numbers(const struct tide_kind *kind, const struct tide_block *block, const struct tide_step *step, unsigned from,
+                        unsigned to, struct tide_acc *acc) {
   for (unsigned i = from; i < to; i++)
     if ((tide_block_mask(kind, block, i) >> step->bit) & 1) tide_window_add_one(acc, tide_block_num(kind, block, step->column, i));
 }
@@ -45,7 +45,8 @@ static void add_sums(const struct tide_sums *sums, const struct tide_step *step,
   if (pair->max > acc->max) acc->max = pair->max;
 }
 
-void tide_window_add(const struct tide_view *view, const struct tide_step *step, struct tide_at from, struct tide_at to, struct tide_acc *acc) {
+void tide_window_add(const struct tide_view *view, const struct tide_step *step, struct tide_at from, struct tide_at to,
+                     struct tide_acc *acc) {
   const struct tide_kind *kind = view->kind;
   for (uint32_t c = from.chunk; c <= to.chunk && c < view->count; c++) {
     struct tide_chunk *chunk = &view->chunk[c];
@@ -107,16 +108,19 @@ void tide_valueset_release(struct tide_valueset *set) {
 }
 
 /* Calls `body` for each event in the range with the step's bit, oldest first. */
-#define EACH_EVENT(view, step, from, to, body)                                                    \
-  for (uint32_t c = (from).chunk; c <= (to).chunk && c < (view)->count; c++) {                    \
-    const struct tide_block *block = (view)->chunk[c].block;                                      \
-    unsigned lo = c == (from).chunk ? (from).i : 0, hi = c == (to).chunk ? (to).i : block->n;     \
-    for (unsigned i = lo; i < hi; i++) {                                                          \
-      if ((tide_block_mask((view)->kind, block, i) >> (step)->bit) & 1) { body }                  \
-    }                                                                                             \
+#define EACH_EVENT(view, step, from, to, body)                                                                                             \
+  for (uint32_t c = (from).chunk; c <= (to).chunk && c < (view)->count; c++) {                                                             \
+    const struct tide_block *block = (view)->chunk[c].block;                                                                               \
+    unsigned lo = c == (from).chunk ? (from).i : 0, hi = c == (to).chunk ? (to).i : block->n;                                              \
+    for (unsigned i = lo; i < hi; i++) {                                                                                                   \
+      if ((tide_block_mask((view)->kind, block, i) >> (step)->bit) & 1) {                                                                  \
+        body                                                                                                                               \
+      }                                                                                                                                    \
+    }                                                                                                                                      \
   }
 
-void tide_window_values(const struct tide_view *view, const struct tide_step *step, struct tide_at from, struct tide_at to, struct tide_valueset *set) {
+void tide_window_values(const struct tide_view *view, const struct tide_step *step, struct tide_at from, struct tide_at to,
+                        struct tide_valueset *set) {
   EACH_EVENT(view, step, from, to, tide_valueset_add(set, tide_block_get(view->kind, block, step->column, i));)
 }
 
@@ -131,7 +135,8 @@ static void hll_add(uint8_t *registers, uint64_t value) {
   if (rank > registers[at]) registers[at] = rank;
 }
 
-double tide_window_approx(const struct tide_view *view, const struct tide_step *step, struct tide_at from, struct tide_at to, const int64_t *current) {
+double tide_window_approx(const struct tide_view *view, const struct tide_step *step, struct tide_at from, struct tide_at to,
+                          const int64_t *current) {
   uint8_t registers[HLL_REGISTERS] = {0};
   EACH_EVENT(view, step, from, to, hll_add(registers, tide_block_get(view->kind, block, step->column, i));)
   if (current) hll_add(registers, (uint64_t)*current);
@@ -146,19 +151,19 @@ double tide_window_approx(const struct tide_view *view, const struct tide_step *
   return round(estimate);
 }
 
-uint64_t tide_window_max_count(const struct tide_view *view, const struct tide_step *step, struct tide_at from, struct tide_at to, int64_t t_ms,
-                               int64_t outer_ms, bool current) {
+uint64_t tide_window_max_count(const struct tide_view *view, const struct tide_step *step, struct tide_at from, struct tide_at to,
+                               int64_t t_ms, int64_t outer_ms, bool current) {
   /* Two fingers over the events: the count of (u - inner, u] can only grow where u is an event's time, or stand highest at the first u. */
   struct tide_at tail = from, head = from;
   uint64_t in = 0, best = 0;
   int64_t first_u = t_ms - outer_ms + 1;
   bool first_done = false;
-#define DROP_BEFORE(u)                                                                                        \
-  while (tide_at_less(tail, head)) {                                                                          \
-    const struct tide_block *old = view->chunk[tail.chunk].block;                                             \
-    if (tide_block_time(view->kind, old, tail.i) > (u) - step->inner_ms) break;                               \
-    in -= (tide_block_mask(view->kind, old, tail.i) >> step->bit) & 1;                                        \
-    if (++tail.i == old->n) tail = (struct tide_at){tail.chunk + 1, 0};                                       \
+#define DROP_BEFORE(u)                                                                                                                     \
+  while (tide_at_less(tail, head)) {                                                                                                       \
+    const struct tide_block *old = view->chunk[tail.chunk].block;                                                                          \
+    if (tide_block_time(view->kind, old, tail.i) > (u)-step->inner_ms) break;                                                              \
+    in -= (tide_block_mask(view->kind, old, tail.i) >> step->bit) & 1;                                                                     \
+    if (++tail.i == old->n) tail = (struct tide_at){tail.chunk + 1, 0};                                                                    \
   }
   while (tide_at_less(head, to)) {
     const struct tide_block *block = view->chunk[head.chunk].block;
@@ -198,7 +203,8 @@ uint64_t tide_window_streak(const struct tide_view *view, const struct tide_step
   return n;
 }
 
-bool tide_window_previous(const struct tide_view *view, const struct tide_step *step, struct tide_at from, struct tide_at to, struct tide_at *ret) {
+bool tide_window_previous(const struct tide_view *view, const struct tide_step *step, struct tide_at from, struct tide_at to,
+                          struct tide_at *ret) {
   while (tide_at_less(from, to) && tide_view_back(view, &to)) {
     if ((tide_block_mask(view->kind, view->chunk[to.chunk].block, to.i) >> step->bit) & 1) {
       *ret = to;

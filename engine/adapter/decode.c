@@ -88,8 +88,7 @@ static enum tide_err extra(struct tide_decoder *d, const struct tide_bound *b, s
       int exponent;
       enum tide_err err = tide_currency_get(text, record->rate.currency, &exponent);
       if (err)
-        return tide_fail_at(error, err, 0, 0, b->name, "\"%.*s\" is not a currency of ISO 4217",
-                            TIDE_SPAN_FMT(tide_decode_shown(b, text)));
+        return tide_fail_at(error, err, 0, 0, b->name, "\"%.*s\" is not a currency of ISO 4217", TIDE_SPAN_FMT(tide_decode_shown(b, text)));
       return TIDE_OK;
     }
     case TIDE_XTRA_RATE: return tide_decode_rate(b, text, &record->rate.rate_e10, error);
@@ -169,8 +168,7 @@ static void clear_record(const struct tide_spec *spec, struct tide_record *recor
   record->list.list = TIDE_NONE;
 }
 
-static enum tide_err build(struct tide_decoder *d, const struct tide_bound_shape *s, struct tide_record *record,
-                           struct tide_error *error) {
+static enum tide_err build(struct tide_decoder *d, const struct tide_bound_shape *s, struct tide_record *record, struct tide_error *error) {
   const struct tide_spec *spec = d->spec;
   clear_record(spec, record);
   record->type = s->shape->type;

@@ -32,8 +32,7 @@ static enum tide_err place_of(struct tide_decoder *d, const char *at, const char
   struct tide_place place = {.segment = tide_arena_alloc(&d->arena, TIDE_DEPTH_MAX * sizeof *place.segment)};
   if (at[0] != '/') {
     if (!at[0])
-      return tide_fail_at(error, TIDE_E_CONFIG, line, column, name, "the place of %s is empty; write /member or a column name",
-                          name);
+      return tide_fail_at(error, TIDE_E_CONFIG, line, column, name, "the place of %s is empty; write /member or a column name", name);
     place.segment[place.segment_count++] = tide_span_of(tide_arena_strdup(&d->arena, tide_span_of(at)));
   }
   for (const char *p = at; *p == '/';) {
@@ -114,8 +113,8 @@ enum tide_err tide_decode_bind(struct tide_decoder *d, struct tide_error *error)
 
 /* --- the CSV header */
 
-static enum tide_err need_column(struct tide_decoder *d, const struct tide_shape *shape, const struct tide_bound *b,
-                                 const char *at, uint32_t place, bool required, struct tide_error *error) {
+static enum tide_err need_column(struct tide_decoder *d, const struct tide_shape *shape, const struct tide_bound *b, const char *at,
+                                 uint32_t place, bool required, struct tide_error *error) {
   if (d->place[place].segment_count > 1)
     return tide_fail_at(error, TIDE_E_CONFIG, b->in->line, b->in->column, b->name,
                         "shape \"%s\" reads %s from %s, below the top level; CSV has columns only: name one", shape->name, b->name, at);

@@ -38,8 +38,7 @@ static enum tide_err quoted(struct cursor *c, uint32_t index, struct cell *ret, 
     p = memchr(p, '"', (size_t)(c->limit - p));
     if (!p)
       return tide_fail_at(error, TIDE_E_SYNTAX, 0, 0, "",
-                          "the quote that opens cell %u is not closed on this line; line breaks inside cells are not supported",
-                          index + 1);
+                          "the quote that opens cell %u is not closed on this line; line breaks inside cells are not supported", index + 1);
     if (p + 1 < c->limit && p[1] == '"') {
       doubled = true;
       p += 2;
@@ -153,8 +152,8 @@ const char *const *tide_csv_reader_names(const struct tide_csv_reader *r, size_t
 }
 
 static enum tide_err fail_count(const struct tide_csv_reader *r, uint32_t count, bool more, struct tide_error *error) {
-  return tide_fail_at(error, TIDE_E_SYNTAX, 0, 0, "", "the row has %s%u cells, the header has %u columns",
-                      more ? "at least " : "", count, r->column_count);
+  return tide_fail_at(error, TIDE_E_SYNTAX, 0, 0, "", "the row has %s%u cells, the header has %u columns", more ? "at least " : "", count,
+                      r->column_count);
 }
 
 enum tide_err tide_csv_reader_read(struct tide_csv_reader *r, struct tide_span bytes, struct tide_capture *capture,

@@ -33,8 +33,8 @@ struct node {
   uint32_t place; /* index, or NONE */
   uint64_t hash;  /* of the key below its parent */
   struct tide_span key;
-  uint32_t seen;  /* the stamp of the last message that had it: a trie node is one place, so twice means a duplicate key */
-  bool leaf;      /* nothing below it */
+  uint32_t seen; /* the stamp of the last message that had it: a trie node is one place, so twice means a duplicate key */
+  bool leaf;     /* nothing below it */
 };
 
 struct key_seen {
@@ -49,11 +49,13 @@ struct frame {
   uint32_t index;  /* array: next element */
   uint32_t child;  /* object: node of the key just read */
   bool array;
-  bool masked;     /* the container itself stands at a secret place: ends a mask */
-  size_t begin;    /* where it began, when masked */
+  bool masked;  /* the container itself stands at a secret place: ends a mask */
+  size_t begin; /* where it began, when masked */
 };
 
-struct range { size_t begin, end; };
+struct range {
+  size_t begin, end;
+};
 
 struct tide_json_reader {
   const struct tide_place *place;
@@ -106,7 +108,7 @@ static inline uint64_t key_hash(uint64_t seed, struct tide_span s) {
 /* --- the trie */
 
 static uint32_t child_of(const struct tide_json_reader *r, uint32_t parent, struct tide_span key, uint64_t hash) {
-  for (uint32_t at = (uint32_t)hash + parent * 7; ; at++) {
+  for (uint32_t at = (uint32_t)hash + parent * 7;; at++) {
     uint32_t n = r->table[at & r->table_mask];
     if (n == NONE) return NONE;
     const struct node *node = &r->node[n];
@@ -184,7 +186,7 @@ static void seen_grow(struct tide_json_reader *r) {
 
 /* False when this object already has the key. */
 static bool seen_add(struct tide_json_reader *r, uint32_t object, struct tide_span key, uint64_t hash) {
-  for (uint32_t at = (uint32_t)(hash >> 32) + object * UINT32_C(0x9E3779B1); ; at++) {
+  for (uint32_t at = (uint32_t)(hash >> 32) + object * UINT32_C(0x9E3779B1);; at++) {
     const struct key_seen *k = &r->seen[at & (r->seen_cap - 1)];
     if (k->stamp != r->stamp) break;
     if (k->hash == hash && k->object == object && tide_span_eq((struct tide_span){k->ptr, k->len}, key)) return false;
@@ -334,10 +336,15 @@ static int on_key(void *ctx, const unsigned char *ptr, size_t len) {
   return 1;
 }
 
-static const yajl_callbacks callbacks = {
-    .yajl_null = on_null, .yajl_boolean = on_bool, .yajl_number = on_number, .yajl_string = on_string,
-    .yajl_start_map = on_map, .yajl_map_key = on_key, .yajl_end_map = on_map_end,
-    .yajl_start_array = on_array, .yajl_end_array = on_array_end};
+static const yajl_callbacks callbacks = {.yajl_null = on_null,
+                                         .yajl_boolean = on_bool,
+                                         .yajl_number = on_number,
+                                         .yajl_string = on_string,
+                                         .yajl_start_map = on_map,
+                                         .yajl_map_key = on_key,
+                                         .yajl_end_map = on_map_end,
+                                         .yajl_start_array = on_array,
+                                         .yajl_end_array = on_array_end};
 
 /* --- what is checked before the parse */
 
@@ -403,8 +410,7 @@ static enum tide_err fail_parse(struct tide_json_reader *r, enum tide_err code, 
       struct tide_span key = tide_clip(r->dup);
       return tide_fail_at(error, code, 0, column, "", "the key \"%.*s\" stands twice in one object", TIDE_SPAN_FMT(key));
     }
-    case TIDE_E_LIMIT:
-      return tide_fail_at(error, TIDE_E_SYNTAX, 0, column, "", "nested deeper than %d levels", TIDE_DEPTH_MAX);
+    case TIDE_E_LIMIT: return tide_fail_at(error, TIDE_E_SYNTAX, 0, column, "", "nested deeper than %d levels", TIDE_DEPTH_MAX);
     case TIDE_E_TYPE: return tide_fail_at(error, code, 0, column, "", "a message must be a JSON object");
     case TIDE_E_TRAILING: return tide_fail_at(error, code, 0, column, "", "something stands behind the message's object");
     default: break;
@@ -450,8 +456,7 @@ static enum tide_err walk(struct tide_json_reader *r, struct tide_span bytes, st
   if (status == yajl_status_ok) status = yajl_parse(r->yajl, (const unsigned char *)"\n", 1);
   if (TIDE_LIKELY(status == yajl_status_ok && r->done && r->code == TIDE_OK)) return TIDE_OK;
   enum tide_err code = r->code ? r->code : r->done ? TIDE_E_TRAILING : TIDE_E_SYNTAX;
-  if (status == yajl_status_ok)
-    code = tide_fail_at(error, TIDE_E_SYNTAX, 0, (int)bytes.len, "", "the message ends before its object does");
+  if (status == yajl_status_ok) code = tide_fail_at(error, TIDE_E_SYNTAX, 0, (int)bytes.len, "", "the message ends before its object does");
   else code = fail_parse(r, code, error);
   yajl_free(r->yajl);
   r->yajl = NULL;

@@ -86,8 +86,8 @@ enum tide_err tide_decode_text(struct tide_decoder *d, const struct tide_bound *
 /* The sentence for what a parser of numbers or times refused. */
 static enum tide_err bad(const struct tide_bound *b, enum tide_err code, struct tide_span text, const char *expected,
                          struct tide_error *error) {
-  return tide_fail_at(error, code, 0, 0, b->name, "%s: \"%.*s\" is not %s (%s)", b->name,
-                      TIDE_SPAN_FMT(tide_decode_shown(b, text)), expected, tide_err_text(code));
+  return tide_fail_at(error, code, 0, 0, b->name, "%s: \"%.*s\" is not %s (%s)", b->name, TIDE_SPAN_FMT(tide_decode_shown(b, text)),
+                      expected, tide_err_text(code));
 }
 
 enum tide_err tide_decode_time(const struct tide_bound *b, struct tide_span text, struct tide_etime *ret, struct tide_error *error) {
@@ -115,9 +115,8 @@ static enum tide_err currency(struct tide_decoder *d, const struct tide_bound *b
     int exponent;
     enum tide_err err = tide_currency_get(text, code, &exponent);
     if (err)
-      return tide_fail_at(error, err, 0, 0, b->name,
-                          "%s: \"%.*s\" is not a currency of ISO 4217 (three capital letters or three digits)", b->name,
-                          TIDE_SPAN_FMT(tide_clip(text)));
+      return tide_fail_at(error, err, 0, 0, b->name, "%s: \"%.*s\" is not a currency of ISO 4217 (three capital letters or three digits)",
+                          b->name, TIDE_SPAN_FMT(tide_clip(text)));
     TIDE_CHECK(text.len <= sizeof d->currency.text && exponent >= 0 && exponent < 10);
     d->currency.len = (uint8_t)text.len;
     memcpy(d->currency.text, text.ptr, text.len);
@@ -178,9 +177,7 @@ enum tide_err tide_decode_field(struct tide_decoder *d, const struct tide_bound 
   enum tide_err err = TIDE_OK;
   int64_t num = 0;
   switch ((enum tide_ftype)f->type) {
-    case TIDE_F_TEXT:
-      tide_decode_put_text(d, index, text, record);
-      return TIDE_OK;
+    case TIDE_F_TEXT: tide_decode_put_text(d, index, text, record); return TIDE_OK;
     case TIDE_F_NUMBER:
       err = tide_decimal_parse(text, f->decimals, &num);
       if (err == TIDE_E_DECIMALS)
@@ -228,9 +225,9 @@ static enum tide_err word(const struct tide_bound *b, struct tide_span text, uin
     return TIDE_OK;
   }
   const char *near = tide_nearest(text, words, count);
-  return tide_fail_at(
-      error, TIDE_E_UNKNOWN_NAME, 0, 0, b->name, "%s: \"%.*s\" is not one of its words%s%s%s; `map:` translates codes", b->name,
-      TIDE_SPAN_FMT(tide_decode_shown(b, text)), near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+  return tide_fail_at(error, TIDE_E_UNKNOWN_NAME, 0, 0, b->name, "%s: \"%.*s\" is not one of its words%s%s%s; `map:` translates codes",
+                      b->name, TIDE_SPAN_FMT(tide_decode_shown(b, text)), near ? ", did you mean \"" : "", near ? near : "",
+                      near ? "\"?" : "");
 }
 
 enum tide_err tide_decode_dyn(struct tide_decoder *d, const struct tide_bound *b, struct tide_span text, struct tide_outcome *outcome,

@@ -38,8 +38,7 @@ static enum tide_err write_out(struct sink_file *s, struct tide_error *error) {
     } else if (n == 0 || errno != EINTR) {
       bool full = n < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG);
       err = tide_fail_errno(error, full ? TIDE_E_FULL : TIDE_E_IO,
-                            full ? "no space left for %s; make room and start again, it continues where it stopped"
-                                 : "cannot write to %s",
+                            full ? "no space left for %s; make room and start again, it continues where it stopped" : "cannot write to %s",
                             s->path);
       break;
     }
@@ -137,8 +136,7 @@ static bool position_of(struct tide_buf *line, struct tide_position *ret, uint32
   p += sizeof key - 1;
   struct tide_position position;
   uint64_t index;
-  if (!number(&p, '-', &position.epoch) || !number(&p, '.', &position.seq) || !number(&p, '"', &index) || index > UINT32_MAX)
-    return false;
+  if (!number(&p, '-', &position.epoch) || !number(&p, '.', &position.seq) || !number(&p, '"', &index) || index > UINT32_MAX) return false;
   *ret = position;
   *ret_index = (uint32_t)index;
   return true;

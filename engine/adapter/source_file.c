@@ -22,18 +22,18 @@ struct source_file {
   struct tide_source base;
   char **path;
   size_t path_count;
-  size_t file;            /* the file being read; path_count: all are done */
+  size_t file; /* the file being read; path_count: all are done */
   struct tide_inflate *in;
   uint16_t source;
   char *buf;
   size_t scan, len;
-  bool file_end;          /* the current file has nothing behind buf[len] */
+  bool file_end; /* the current file has nothing behind buf[len] */
   uint64_t cursor;
-  uint64_t line;          /* lines begun so far over all files */
-  uint64_t file_line;     /* the same in the current file */
-  uint64_t done, total;   /* bytes of files finished; of all files, 0 unknown */
-  bool stdin_read;        /* standard input cannot be read twice */
-  enum tide_err failed;   /* CORRUPT and IO stay */
+  uint64_t line;        /* lines begun so far over all files */
+  uint64_t file_line;   /* the same in the current file */
+  uint64_t done, total; /* bytes of files finished; of all files, 0 unknown */
+  bool stdin_read;      /* standard input cannot be read twice */
+  enum tide_err failed; /* CORRUPT and IO stay */
   struct tide_error failure;
   size_t place_file;
   uint64_t place_line;
@@ -132,8 +132,8 @@ static enum tide_err source_next(struct tide_source *source, struct tide_message
     *ret = (struct tide_message){
         .bytes = too_long ? (struct tide_span){"", 0} : line, .source = s->source, .offset = s->line, .next = s->cursor};
     if (!too_long) return TIDE_OK;
-    return tide_fail(error, TIDE_E_LIMIT, "line %llu of %s is longer than %u bytes and was skipped",
-                     (unsigned long long)s->file_line, s->path[s->place_file], LINE_MAX_BYTES);
+    return tide_fail(error, TIDE_E_LIMIT, "line %llu of %s is longer than %u bytes and was skipped", (unsigned long long)s->file_line,
+                     s->path[s->place_file], LINE_MAX_BYTES);
   }
 }
 
@@ -166,8 +166,7 @@ static enum tide_err source_seek(struct tide_source *source, uint16_t partition,
     if (err) return err;
   }
   if (s->cursor > cursor)
-    return tide_fail(error, TIDE_E_MISMATCH,
-                     "cannot continue at byte %llu: no line begins there; it is not the input that was read before",
+    return tide_fail(error, TIDE_E_MISMATCH, "cannot continue at byte %llu: no line begins there; it is not the input that was read before",
                      (unsigned long long)cursor);
   return TIDE_OK;
 }

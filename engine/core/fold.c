@@ -26,7 +26,9 @@ void tide_fold_free(struct tide_fold *fold) {
   tide_free(fold);
 }
 
-struct tide_position tide_fold_position(const struct tide_fold *fold) { return fold->position; }
+struct tide_position tide_fold_position(const struct tide_fold *fold) {
+  return fold->position;
+}
 const struct tide_spec *tide_fold_spec(const struct tide_fold *fold) { return fold->spec; }
 const struct tide_settings *tide_fold_settings(const struct tide_fold *fold) { return &fold->settings; }
 int64_t tide_fold_watermark(const struct tide_fold *fold) { return fold->state.watermark_ms; }
@@ -44,14 +46,16 @@ uint64_t tide_fold_cursor(const struct tide_fold *fold, uint16_t source, uint16_
 
 /* ---- control records ---- */
 
-enum tide_err tide_fold_configure(struct tide_fold *fold, const struct tide_settings *settings, struct tide_span features, struct tide_error *error) {
+enum tide_err tide_fold_configure(struct tide_fold *fold, const struct tide_settings *settings, struct tide_span features,
+                                  struct tide_error *error) {
   if (fold->spec) {
     bool same = fold->spec->text_len == features.len && memcmp(fold->spec->text, features.ptr, features.len) == 0 &&
                 memcmp(&fold->settings, settings, sizeof *settings) == 0;
     if (same) return TIDE_OK;
-    return tide_fail(error, TIDE_E_CONFIG,
-                     "the journal changes its feature file or limits at %llu-%llu; this version folds one feature file per journal: back-fill a new journal",
-                     (unsigned long long)fold->position.epoch, (unsigned long long)fold->position.seq);
+    return tide_fail(
+        error, TIDE_E_CONFIG,
+        "the journal changes its feature file or limits at %llu-%llu; this version folds one feature file per journal: back-fill a new journal",
+        (unsigned long long)fold->position.epoch, (unsigned long long)fold->position.seq);
   }
   struct tide_spec *spec;
   struct tide_plan *plan;
@@ -85,11 +89,12 @@ static enum tide_err control(struct tide_fold *fold, const struct tide_raw_recor
       err = tide_digest_decode(raw, &theirs, error);
       if (err) return err;
       if (theirs.decisions != ours.decisions || !tide_u128_eq(theirs.digest, ours.digest) || theirs.state_hash != ours.state_hash)
-        return tide_fail(error, TIDE_E_MISMATCH,
-                         "the digest at %llu-%llu says %llu decisions, state %016llx; this fold has %llu, %016llx: the log was changed or was "
-                         "written by other arithmetic; find the first difference with audit",
-                         (unsigned long long)fold->position.epoch, (unsigned long long)fold->position.seq, (unsigned long long)theirs.decisions,
-                         (unsigned long long)theirs.state_hash, (unsigned long long)ours.decisions, (unsigned long long)ours.state_hash);
+        return tide_fail(
+            error, TIDE_E_MISMATCH,
+            "the digest at %llu-%llu says %llu decisions, state %016llx; this fold has %llu, %016llx: the log was changed or was "
+            "written by other arithmetic; find the first difference with audit",
+            (unsigned long long)fold->position.epoch, (unsigned long long)fold->position.seq, (unsigned long long)theirs.decisions,
+            (unsigned long long)theirs.state_hash, (unsigned long long)ours.decisions, (unsigned long long)ours.state_hash);
       return TIDE_OK;
     }
     case TIDE_REC_FENCE: {
@@ -103,7 +108,6 @@ static enum tide_err control(struct tide_fold *fold, const struct tide_raw_recor
 }
 
 /* ---- records ---- */
-
 
 static void list_record(struct tide_fold *fold, struct tide_group_item *item) {
   const struct tide_record *record = &item->record;
@@ -184,7 +188,8 @@ static enum tide_err accept_parts(struct tide_fold *fold, uint16_t count, struct
 
 static bool part_refused(const struct tide_fold *fold, uint16_t count, const struct tide_record *record) {
   for (uint16_t i = 0; i < count; i++)
-    if (fold->part[i].source == record->source && fold->part[i].partition == record->partition) return fold->part[i].from > fold->part[i].next;
+    if (fold->part[i].source == record->source && fold->part[i].partition == record->partition)
+      return fold->part[i].from > fold->part[i].next;
   return false;
 }
 

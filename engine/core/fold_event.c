@@ -37,7 +37,10 @@ bool tide_record_identity(const struct tide_spec *spec, const struct tide_record
 uint64_t tide_amount_fingerprint(const struct tide_spec *spec, const struct tide_record *record) {
   if (spec->f_amount == TIDE_NONE || record->field[spec->f_amount].kind != TIDE_D_INT) return 1;
   const struct tide_datum *datum = &record->field[spec->f_amount];
-  struct { int64_t num; char currency[8]; } sent = {.num = datum->num};
+  struct {
+    int64_t num;
+    char currency[8];
+  } sent = {.num = datum->num};
   memcpy(sent.currency, datum->currency, 4);
   return tide_hash64(&sent, sizeof sent, 30) | 2; /* never 1 */
 }
@@ -89,7 +92,8 @@ static void pack_answer(const struct tide_answer *answer, bool scored, struct ti
   memory->seq = answer->position.seq;
   memory->verdict = (uint64_t)answer->index | (uint64_t)verdict->rule << 16 | (uint64_t)(verdict->decision & 0xff) << 32 |
                     (uint64_t)verdict->cause << 40 | (uint64_t)verdict->by << 48 | (uint64_t)flags << 56;
-  memory->verdict2 = (uint64_t)score << 32 | (uint64_t)verdict->blocked_by << 16 | (verdict->cause_slot == TIDE_NONE ? 0xffff : verdict->cause_slot & 0xffff);
+  memory->verdict2 = (uint64_t)score << 32 | (uint64_t)verdict->blocked_by << 16 |
+                     (verdict->cause_slot == TIDE_NONE ? 0xffff : verdict->cause_slot & 0xffff);
   memory->truth = 0;
   for (uint32_t r = 0; scored && r < answer->spec->rule_count; r++)
     if (verdict->truth[r] == TIDE_TRUE) memory->truth |= UINT64_C(1) << r;
@@ -123,7 +127,8 @@ static bool unpack_answer(const struct tide_fold *fold, const struct tide_block 
 
 /* ---- lists ---- */
 
-bool tide_list_key(const struct tide_spec *spec, const struct tide_txn *txn, bool is_entity, uint32_t ref, bool previous, struct tide_u128 *ret) {
+bool tide_list_key(const struct tide_spec *spec, const struct tide_txn *txn, bool is_entity, uint32_t ref, bool previous,
+                   struct tide_u128 *ret) {
   (void)spec;
   if (is_entity) {
     *ret = previous ? txn->alt[ref] : txn->key[ref];
@@ -139,7 +144,10 @@ bool tide_list_key(const struct tide_spec *spec, const struct tide_txn *txn, boo
   return false;
 }
 
-struct list_ctx { const struct tide_fold *fold; const struct tide_txn *txn; };
+struct list_ctx {
+  const struct tide_fold *fold;
+  const struct tide_txn *txn;
+};
 
 static bool in_list(const void *ctx, uint32_t list, const struct tide_expr *operand, bool *ret_missing) {
   const struct list_ctx *at = ctx;
@@ -148,7 +156,8 @@ static bool in_list(const void *ctx, uint32_t list, const struct tide_expr *oper
   *ret_missing = !tide_list_key(at->fold->spec, at->txn, is_entity, operand->ref, false, &key);
   if (*ret_missing) return false;
   if (tide_lists_has(&at->fold->lists, list, key, at->txn->time_ms)) return true;
-  return tide_list_key(at->fold->spec, at->txn, is_entity, operand->ref, true, &key) && tide_lists_has(&at->fold->lists, list, key, at->txn->time_ms);
+  return tide_list_key(at->fold->spec, at->txn, is_entity, operand->ref, true, &key) &&
+         tide_lists_has(&at->fold->lists, list, key, at->txn->time_ms);
 }
 
 /* ---- judging ---- */
@@ -169,11 +178,16 @@ static bool is_true(const struct tide_expr *expr, const struct tide_env *env) {
 
 static void digest_values(uint64_t *hash, const struct tide_value *value, uint32_t count) {
   for (uint32_t i = 0; i < count; i++) {
-    struct { uint8_t type, state, cause, unknown; uint32_t zero; uint64_t bits; } word = {value[i].type, value[i].state, value[i].cause, value[i].unknown, 0, 0};
+    struct {
+      uint8_t type, state, cause, unknown;
+      uint32_t zero;
+      uint64_t bits;
+    } word = {value[i].type, value[i].state, value[i].cause, value[i].unknown, 0, 0};
     if (value[i].type == TIDE_V_NUM) memcpy(&word.bits, &value[i].num, sizeof word.bits);
     else if (value[i].type == TIDE_V_TEXT) word.bits = value[i].code;
     else if (value[i].type == TIDE_V_BOOL) word.bits = value[i].yes;
-    *hash = (*hash ^ (word.bits + ((uint64_t)word.type << 56 | (uint64_t)word.state << 48 | (uint64_t)word.cause << 40 | (uint64_t)word.unknown << 32))) *
+    *hash = (*hash ^ (word.bits + ((uint64_t)word.type << 56 | (uint64_t)word.state << 48 | (uint64_t)word.cause << 40 |
+                                   (uint64_t)word.unknown << 32))) *
             UINT64_C(0x9fb21c651e98df25);
     *hash ^= *hash >> 32;
   }
@@ -181,12 +195,20 @@ static void digest_values(uint64_t *hash, const struct tide_value *value, uint32
 
 /* Every bit of an answer goes into the digest that DIGEST records prove: features with states, verdict, flags, place. */
 static void answer_out(struct tide_fold *fold, const struct tide_answer *answer, tide_emit_fn emit, void *ctx) {
-  uint64_t word[12] = {fold->digest.digest.lo, fold->digest.digest.hi, answer->position.epoch, answer->position.seq, answer->index,
+  uint64_t word[12] = {fold->digest.digest.lo,
+                       fold->digest.digest.hi,
+                       answer->position.epoch,
+                       answer->position.seq,
+                       answer->index,
                        (uint64_t)answer->verdict.rule | (uint64_t)answer->verdict.decision << 16 | (uint64_t)answer->verdict.cause << 32 |
                            (uint64_t)answer->verdict.by << 40 | (uint64_t)answer->status << 48,
                        (uint64_t)answer->counted | (uint64_t)answer->duplicate << 1 | (uint64_t)answer->id_conflict << 2 |
                            (uint64_t)answer->advised << 3 | (uint64_t)answer->features_known << 4,
-                       answer->first_position.epoch, answer->first_position.seq, answer->first_index, 0, 0};
+                       answer->first_position.epoch,
+                       answer->first_position.seq,
+                       answer->first_index,
+                       0,
+                       0};
   if (answer->features_known) {
     digest_values(&word[10], answer->slot, fold->spec->slot_count);
     digest_values(&word[10], answer->derived, fold->spec->derived_count);
@@ -199,7 +221,8 @@ static void answer_out(struct tide_fold *fold, const struct tide_answer *answer,
   if (emit) emit(ctx, answer);
 }
 
-static void refuse(struct tide_fold *fold, struct tide_answer *answer, const struct tide_env *env, enum tide_cause cause, tide_emit_fn emit, void *ctx) {
+static void refuse(struct tide_fold *fold, struct tide_answer *answer, const struct tide_env *env, enum tide_cause cause, tide_emit_fn emit,
+                   void *ctx) {
   answer->status = TIDE_STATUS_REFUSED;
   tide_policy_fallback(fold->spec, env, cause, &answer->verdict);
   answer_out(fold, answer, emit, ctx);
@@ -289,7 +312,8 @@ static bool find_parent(struct tide_fold *fold, struct tide_txn *txn, struct tid
 }
 
 static void count_event(struct tide_fold *fold, struct tide_txn *txn, struct tide_memory *memory, bool has_identity, bool incremental) {
-  for (uint32_t e = 0; e < fold->spec->entity_count; e++) fold->metrics.value[TIDE_M_entities_dropped_total] += tide_txn_capacity(&fold->state, txn, e);
+  for (uint32_t e = 0; e < fold->spec->entity_count; e++)
+    fold->metrics.value[TIDE_M_entities_dropped_total] += tide_txn_capacity(&fold->state, txn, e);
   memory->tag = fold->tag++;
   memory->uncounted = incremental;
   tide_state_insert(&fold->state, txn, memory);
@@ -312,8 +336,13 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
   struct tide_env env = {.field = txn->field, .dyn = txn->dyn, .time = {txn->time_ms}, .in_list = in_list, .in_list_ctx = &lists};
   env.score = tide_null(TIDE_S_absent, TIDE_C_score);
   env.score.unknown = true; /* no model is loaded: a rule that reads the score is unknown */
-  struct tide_answer answer = {.position = fold->position, .index = item->index, .spec = spec, .record = record, .time = {txn->time_ms},
-                               .score = tide_null(TIDE_S_absent, TIDE_C_none), .env = &env};
+  struct tide_answer answer = {.position = fold->position,
+                               .index = item->index,
+                               .spec = spec,
+                               .record = record,
+                               .time = {txn->time_ms},
+                               .score = tide_null(TIDE_S_absent, TIDE_C_none),
+                               .env = &env};
   bool scored = !spec->score || is_true(spec->score, &env);
   answer.advised = spec->advise && is_true(spec->advise, &env);
 

@@ -29,8 +29,12 @@ void tide_fold_outcome(struct tide_fold *fold, struct tide_group_item *item) {
     fold->metrics.value[TIDE_M_outcomes_applied_total]++;
     return;
   }
-  struct tide_stub stub = {.card = txn->key[0], .id = id, .born_ms = fold->state.watermark_ms, .outcome = record->outcome,
-                           .amount_now = amount_now, .sets_amount = sets_amount};
+  struct tide_stub stub = {.card = txn->key[0],
+                           .id = id,
+                           .born_ms = fold->state.watermark_ms,
+                           .outcome = record->outcome,
+                           .amount_now = amount_now,
+                           .sets_amount = sets_amount};
   fold->metrics.value[tide_stubs_put(&fold->stubs, &stub) ? TIDE_M_outcomes_stubbed_total : TIDE_M_outcomes_dropped_total]++;
 }
 

@@ -78,7 +78,8 @@ struct tide_digest tide_fold_digest(struct tide_fold *fold) {
 }
 
 static enum tide_err broken(struct tide_error *error, const char *what) {
-  return tide_fail(error, TIDE_E_CORRUPT, "the snapshot's %s do not fit its feature file: discard it, an older snapshot or the journal itself will do", what);
+  return tide_fail(error, TIDE_E_CORRUPT,
+                   "the snapshot's %s do not fit its feature file: discard it, an older snapshot or the journal itself will do", what);
 }
 
 static bool load_hashed(struct tide_fold *fold, struct tide_reader *reader) {
@@ -117,8 +118,8 @@ static bool load_hashed(struct tide_fold *fold, struct tide_reader *reader) {
 static enum tide_err load_globals(struct tide_fold *fold, struct tide_reader *reader, struct tide_error *error) {
   unsigned version = tide_get_u16(reader), fold_version = tide_get_u16(reader);
   if (!reader->bad && (version != SAVE_VERSION || fold_version != TIDE_FOLD_VERSION))
-    return tide_fail(error, TIDE_E_VERSION, "the snapshot has format %u and fold %u, this version knows %u and %u", version, fold_version, SAVE_VERSION,
-                     TIDE_FOLD_VERSION);
+    return tide_fail(error, TIDE_E_VERSION, "the snapshot has format %u and fold %u, this version knows %u and %u", version, fold_version,
+                     SAVE_VERSION, TIDE_FOLD_VERSION);
   struct tide_span settings_text = tide_get_span(reader), features = tide_get_span(reader);
   if (reader->bad) return broken(error, "first bytes");
   struct tide_settings settings;

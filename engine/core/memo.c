@@ -5,7 +5,8 @@
 
 static uint32_t list_at(const struct tide_lists *lists, uint32_t list, struct tide_u128 key) {
   uint32_t at = (uint32_t)(key.lo ^ (uint64_t)list * UINT64_C(0x9e3779b97f4a7c15)) & (lists->cap - 1);
-  while (lists->cell[at].used && (lists->cell[at].list != list || !tide_u128_eq(lists->cell[at].key, key))) at = (at + 1) & (lists->cap - 1);
+  while (lists->cell[at].used && (lists->cell[at].list != list || !tide_u128_eq(lists->cell[at].key, key)))
+    at = (at + 1) & (lists->cap - 1);
   return at;
 }
 
@@ -58,7 +59,8 @@ void tide_lists_save(const struct tide_lists *lists, struct tide_buf *out) {
 
 bool tide_lists_load(struct tide_lists *lists, struct tide_reader *reader) {
   uint64_t cap = tide_get_varint(reader), used = tide_get_varint(reader);
-  if (reader->bad || used > TIDE_LIST_ENTRIES_MAX || used * 2 > cap || cap > UINT64_C(4) * TIDE_LIST_ENTRIES_MAX || (cap & (cap - 1))) return false;
+  if (reader->bad || used > TIDE_LIST_ENTRIES_MAX || used * 2 > cap || cap > UINT64_C(4) * TIDE_LIST_ENTRIES_MAX || (cap & (cap - 1)))
+    return false;
   tide_lists_release(lists);
   if (!cap) return true;
   lists->cap = (uint32_t)cap;

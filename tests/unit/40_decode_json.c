@@ -12,9 +12,9 @@
 #include "base/num.h"
 #include "base/utf8.h"
 
-#define FULL                                                                                                                        \
-  "{\"id\":\"a1\",\"transmitted_at\":\"2026-03-01T10:00:00.250Z\",\"billing\":{\"amount\":12.30,\"currency\":\"EUR\"},"              \
-  "\"card\":{\"number\":\" 4111111111111111 \",\"x\":[1,{\"number\":2}]},\"merchant\":{\"id\":\"M\\u00e9-7\",\"mcc\":5411},"           \
+#define FULL                                                                                                                               \
+  "{\"id\":\"a1\",\"transmitted_at\":\"2026-03-01T10:00:00.250Z\",\"billing\":{\"amount\":12.30,\"currency\":\"EUR\"},"                    \
+  "\"card\":{\"number\":\" 4111111111111111 \",\"x\":[1,{\"number\":2}]},\"merchant\":{\"id\":\"M\\u00e9-7\",\"mcc\":5411},"               \
   "\"place\":[52.370216,4.89],\"chip\":true,\"ip\":\"203.0.113.77\",\"email\":\" Jo.Doe+shop@GoogleMail.com \",\"unread\":null"
 
 struct fixture {
@@ -184,7 +184,12 @@ static void test_types(void **state) {
 
 static void test_amounts_are_exact(void **state) {
   struct fixture *f = *state;
-  static const struct { const char *amount, *currency; enum tide_err err; int64_t minor; int exponent; } cases[] = {
+  static const struct {
+    const char *amount, *currency;
+    enum tide_err err;
+    int64_t minor;
+    int exponent;
+  } cases[] = {
       {"0.1", "EUR", TIDE_OK, 10, 2},
       {"0", "EUR", TIDE_OK, 0, 2},
       {"-0", "EUR", TIDE_OK, 0, 2},
@@ -222,7 +227,10 @@ static void test_amounts_are_exact(void **state) {
 
 static void test_structure(void **state) {
   struct fixture *f = *state;
-  static const struct { const char *line; enum tide_err err; } cases[] = {
+  static const struct {
+    const char *line;
+    enum tide_err err;
+  } cases[] = {
       {"", TIDE_E_SYNTAX},
       {"   ", TIDE_E_SYNTAX},
       {"{", TIDE_E_SYNTAX},
@@ -367,11 +375,22 @@ static void test_outcome(void **state) {
 
 static void test_rates(void **state) {
   struct fixture *f = *state;
-  static const struct { const char *rate; enum tide_err err; int64_t e10; } cases[] = {
-      {"1", TIDE_OK, INT64_C(10000000000)}, {"0.0000000001", TIDE_OK, 1}, {"1.2345678901", TIDE_OK, INT64_C(12345678901)},
-      {"6.25E-3", TIDE_OK, 62500000},       {"6.25e+1", TIDE_OK, INT64_C(625000000000)}, {"0.00000000001", TIDE_E_DECIMALS, 0},
-      {"0", TIDE_E_RANGE, 0},               {"-1", TIDE_E_RANGE, 0}, {"1e30", TIDE_E_RANGE, 0}, {"\"1e\"", TIDE_E_SYNTAX, 0},
-      {"\"x\"", TIDE_E_SYNTAX, 0},          {"null", TIDE_E_MISSING, 0}};
+  static const struct {
+    const char *rate;
+    enum tide_err err;
+    int64_t e10;
+  } cases[] = {{"1", TIDE_OK, INT64_C(10000000000)},
+               {"0.0000000001", TIDE_OK, 1},
+               {"1.2345678901", TIDE_OK, INT64_C(12345678901)},
+               {"6.25E-3", TIDE_OK, 62500000},
+               {"6.25e+1", TIDE_OK, INT64_C(625000000000)},
+               {"0.00000000001", TIDE_E_DECIMALS, 0},
+               {"0", TIDE_E_RANGE, 0},
+               {"-1", TIDE_E_RANGE, 0},
+               {"1e30", TIDE_E_RANGE, 0},
+               {"\"1e\"", TIDE_E_SYNTAX, 0},
+               {"\"x\"", TIDE_E_SYNTAX, 0},
+               {"null", TIDE_E_MISSING, 0}};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     char line[256];
     snprintf(line, sizeof line, "{\"type\":\"rate\",\"currency\":\"USD\",\"rate\":%s,\"at\":\"2026-03-01T10:00:00Z\"}", cases[i].rate);

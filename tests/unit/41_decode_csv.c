@@ -226,7 +226,7 @@ static void test_mask(void **state) {
 
 int main(void) {
 #define T(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
-  const struct CMUnitTest tests[] = {T(test_row),   T(test_quotes),        T(test_counts),          T(test_header),
+  const struct CMUnitTest tests[] = {T(test_row),           T(test_quotes),          T(test_counts),          T(test_header),
                                      T(test_deep_pointers), T(test_shape_by_column), T(test_currency_column), T(test_mask)};
   return cmocka_run_group_tests_name("decode_csv", tests, NULL, NULL);
 }

@@ -115,7 +115,9 @@ static void test_expressions(void **state) {
   struct tide_expr half = {.op = TIDE_X_NUM, .type = TIDE_V_NUM, .num = 0.5};
   struct tide_expr mul = {.op = TIDE_X_MUL, .type = TIDE_V_NUM, .a = &mcc, .b = &half};
   struct tide_expr cnp = {.op = TIDE_X_FIELD, .type = TIDE_V_BOOL, .ref = 3};
-  struct tide_expr word = {.op = TIDE_X_TEXT, .type = TIDE_V_TEXT, .code = tide_text_code(TIDE_SPAN("a long word from the file")),
+  struct tide_expr word = {.op = TIDE_X_TEXT,
+                           .type = TIDE_V_TEXT,
+                           .code = tide_text_code(TIDE_SPAN("a long word from the file")),
                            .text = "a long word from the file"};
   struct tide_expr choice = {.op = TIDE_X_IF, .type = TIDE_V_TEXT, .a = &cnp, .b = &word, .c = &entry};
   static const char *const name[] = {"cnp", "half", "where"};
