@@ -68,7 +68,7 @@ struct or_entity {
 #define OR_RULES_MAX 8
 #define OR_FALLBACK_MAX 3
 #define OR_LISTS_MAX 2
-#define OR_RECORDS_MAX 160
+#define OR_RECORDS_MAX 1200
 #define OR_EXPRS_MAX 1500
 #define OR_NAME 24
 
@@ -102,6 +102,7 @@ struct or_record {
   int64_t commit_ms;       /* of the entry that it begins */
   int64_t time_ms;
   bool stamped, nocount, same_row;
+  int partition;
   struct or_datum field[OF_COUNT];
   unsigned set;            /* outcome: 1 << or_dyn */
   int result, reversed, refunded, disputed, label;
@@ -146,6 +147,8 @@ struct or_case {
   int record_count;
   int reload_at;           /* save and load before the entry in which this record stands; -1: never */
   bool config_alone;
+  bool hot;                /* a long stream, most of it on one card: many blocks of events */
+  int partitions;
   struct or_expr expr[OR_EXPRS_MAX];
   int expr_count;
 };

@@ -401,7 +401,7 @@ static void make_feature(struct gen *g) {
       if (f->inner_ms > least) f->inner_ms = least;
     }
     f->with_current = f->agg != OA_STREAK && or_percent(rng, 40);
-    if (f->agg == OA_DISTINCT && or_percent(rng, 40)) f->cap = 1 + or_below(rng, 4);
+    if (f->agg == OA_DISTINCT && or_percent(rng, 60)) f->cap = 1 + or_below(rng, 3);
   }
   add_slots(c, f);
   c->feature_count++;
@@ -464,7 +464,7 @@ void or_make_file(struct or_case *c, struct or_rng *rng) {
   (void)leaf(&g, OX_TRUE, 0); /* expr[0] */
   make_event(&g);
   make_entities(&g);
-  int want = 1 + or_below(rng, 9);
+  int want = 1 + or_below(rng, c->hot ? 4 : 9);
   for (int i = 0; i < want && c->feature_count < OR_FEATURES_MAX - 1 && c->slot_count < OR_SLOTS_MAX - OR_WINDOWS_MAX - 1; i++)
     make_feature(&g);
   for (int e = 0; e < c->entity_count; e++) {

@@ -8,7 +8,7 @@
 
 #include "tests/oracle/random.h"
 
-#define IDS_MAX 200
+#define IDS_MAX 1500
 /* Texts of ids live as long as the program. */
 static const char *id_text(int id) {
   static char text[IDS_MAX][12];
@@ -63,7 +63,7 @@ static void set_id(const struct or_case *c, struct or_record *r, int first, int 
 
 static void set_card(struct stream *s, struct or_record *r, int id) {
   bool other = or_percent(s->rng, 5);
-  int p = other ? or_below(s->rng, 4) : id % 3;
+  int p = other ? or_below(s->rng, 4) : s->c->hot && id % 8 ? 0 : id % 3;
   if (!or_percent(s->rng, 2)) r->field[OF_PAN] = text(or_pool_pan[p]);
   if (s->c->uses[OF_PAR] && p % 2 == 0) r->field[OF_PAR] = text(or_pool_par[p / 2]);
   if (s->c->uses[OF_COUNTRY] && s->c->entity[0].key == OK_TUPLE) r->field[OF_COUNTRY] = text(or_pool_country[id % 2]);
@@ -88,7 +88,9 @@ static struct or_record *earlier_event(struct stream *s) {
 static void step(struct stream *s) {
   static const int64_t steps[] = {0, 0, 0, 0, 1, 500, 1000, 1000, 4999, 5000, 5001, 10000, 30000, 60000};
   static const int64_t leaps[] = {300000, 3600000, 3600000, 86400000, 86400000 * 3};
-  s->now_ms += or_percent(s->rng, 94) ? OR_PICK(s->rng, steps) : OR_PICK(s->rng, leaps);
+  static const int64_t small[] = {0, 0, 0, 1, 200, 1000};
+  if (s->c->hot && !or_percent(s->rng, 1)) s->now_ms += OR_PICK(s->rng, small);
+  else s->now_ms += or_percent(s->rng, 94) ? OR_PICK(s->rng, steps) : OR_PICK(s->rng, leaps);
 }
 
 static int64_t some_time(struct stream *s) {
@@ -244,6 +246,8 @@ void or_make_stream(struct or_case *c, struct or_rng *rng) {
                      0}; /* 2026-03-28 23:00 UTC: summer time begins in the night */
   int want = 20 + or_below(rng, 101);
   if (or_percent(rng, 25)) want = 10 + or_below(rng, 20);
+  if (c->hot) want = 400 + or_below(rng, 700);
+  if (or_percent(rng, 60)) add_rate(&s);
   while (c->record_count < want) {
     step(&s);
     int what = or_below(rng, 100);
@@ -267,6 +271,8 @@ void or_make_stream(struct or_case *c, struct or_rng *rng) {
   } else {
     for (int i = 0; i < c->record_count; i++)
       if (c->record[i].type == OR_EVENT && or_percent(rng, 6)) c->record[i].stamped = true;
+    c->partitions = or_percent(rng, 20) ? 2 : 1;
+    for (int i = 0; i < c->record_count; i++) c->record[i].partition = or_below(rng, c->partitions);
   }
   cut(&s);
   static const int64_t before[] = {0, 1000, 60000, 3600000, 86400000, INT64_C(86400000) * 400};
@@ -279,6 +285,7 @@ void or_case_make(uint64_t seed, struct or_case *ret) {
   memset(ret, 0, sizeof *ret);
   ret->seed = seed;
   struct or_rng rng = {seed * UINT64_C(0xda942042e4dd58b5) + 1};
+  ret->hot = or_percent(&rng, 2);
   or_make_file(ret, &rng);
   or_make_stream(ret, &rng);
 }

@@ -28,6 +28,7 @@ struct walk {
   int list_count;
   const struct or_record *rate[OR_RECORDS_MAX];
   int rate_count;
+  int64_t partition_ms[2]; /* watermark of each partition; INT64_MIN: nothing came from it yet */
   int64_t watermark_ms, commit_ms, stamp_ms, history_from_ms;
   struct or_answer *answer;
   int answer_count;
@@ -145,12 +146,14 @@ static void walk_outcome(struct walk *w, const struct or_record *r) {
   memcpy(stub->identity, identity, sizeof identity);
 }
 
-/* ---- watermark ---- */
-static void advance(struct walk *w,
-                    int64_t time_ms) { /* 11; in replay the commit time is the largest event time so far, so never behind the event */
-  int64_t seen = !w->c->replay && w->commit_ms < time_ms ? w->commit_ms : time_ms;
+/* ---- watermark: the least of the partitions that spoke, never falling ---- */
+static void advance(struct walk *w, int partition, int64_t time_ms) { /* 11; in replay the commit time is never behind the event */
+  int64_t seen = !w->c->replay && w->commit_ms < time_ms ? w->commit_ms : time_ms, least = INT64_MAX;
   bool first = w->watermark_ms == INT64_MIN;
-  if (seen > w->watermark_ms) w->watermark_ms = seen;
+  if (seen > w->partition_ms[partition]) w->partition_ms[partition] = seen;
+  for (int p = 0; p < 2; p++)
+    if (w->partition_ms[p] != INT64_MIN && w->partition_ms[p] < least) least = w->partition_ms[p];
+  if (least > w->watermark_ms) w->watermark_ms = least;
   for (int i = 0; i < w->stub_count; i++) {
     struct stub *stub = &w->stub[i];
     if (first) stub->born_ms = w->watermark_ms; /* born before there was a watermark: its life begins with it */
@@ -242,7 +245,7 @@ static void walk_event(struct walk *w, int index) {
   const struct or_record *r = &c->record[index];
   struct or_event e = {.record = index, .time_ms = r->time_ms, .field = r->field, .answer = -1, .counts = true};
   if (r->stamped) e.time_ms = w->stamp_ms = w->commit_ms > w->stamp_ms ? w->commit_ms : w->stamp_ms;
-  advance(w, e.time_ms);
+  advance(w, r->partition, e.time_ms);
   if (w->history_from_ms == INT64_MIN) w->history_from_ms = e.time_ms; /* 13 */
   for (int n = 0; n < c->entity_count; n++) e.has_key[n] = entity_key(c, n, r->field, e.key[n]);
   e.has_identity = e.has_key[0] && identity_of(c, r->field, e.identity); /* 24 */
@@ -333,7 +336,7 @@ int or_recount(const struct or_case *c, struct or_answer *answer) {
   memset(w, 0, sizeof *w);
   w->c = c;
   w->answer = answer;
-  w->watermark_ms = w->commit_ms = w->stamp_ms = INT64_MIN;
+  w->watermark_ms = w->commit_ms = w->stamp_ms = w->partition_ms[0] = w->partition_ms[1] = INT64_MIN;
   w->history_from_ms = c->history_from_ms;
   int64_t commit_ms = INT64_MIN;
   for (int i = 0; i < c->record_count; i++) {
@@ -346,7 +349,7 @@ int or_recount(const struct or_case *c, struct or_answer *answer) {
       case OR_OUTCOME: walk_outcome(w, r); break;
       case OR_RATE: w->rate[w->rate_count++] = r; break;
       case OR_LIST: w->list[w->list_count++] = r; break;
-      case OR_HEARTBEAT: advance(w, r->time_ms); break;
+      case OR_HEARTBEAT: advance(w, r->partition, r->time_ms); break;
     }
   }
   return w->answer_count;

@@ -263,6 +263,7 @@ void or_render_stream(const struct or_case *c, struct tide_buf *out) {
     if (or_entry_begins(c, i))
       tide_buf_printf(out, "-- entry, commit %+lld%s\n", (long long)(or_entry_commit(c, i) - zero), c->reload_at >= 0 ? " (reloads)" : "");
     tide_buf_printf(out, "#%d %s", i, type[r->type]);
+    if (c->partitions > 1) tide_buf_printf(out, " partition %d", r->partition);
     if (r->type == OR_EVENT || r->type == OR_HEARTBEAT) tide_buf_printf(out, " t=%+lld", (long long)(r->time_ms - zero));
     line_fields(r, out);
     if (r->type == OR_OUTCOME) line_outcome(r, out);
@@ -314,6 +315,7 @@ void or_render_record(const struct or_case *c, const struct tide_spec *spec, con
   static const uint8_t type[] = {TIDE_REC_EVENT, TIDE_REC_OUTCOME, TIDE_REC_RATE, TIDE_REC_LIST, TIDE_REC_HEARTBEAT};
   memset(ret, 0, sizeof *ret);
   ret->type = type[r->type];
+  ret->partition = (uint16_t)r->partition;
   ret->time.ms = r->stamped ? 0 : r->time_ms;
   ret->flags = (uint8_t)((r->nocount ? TIDE_REC_NOCOUNT : 0) | (r->same_row ? TIDE_REC_SAME_ROW : 0) | (r->stamped ? TIDE_REC_STAMPED : 0));
   for (int f = 0; f < OF_COUNT; f++) {
