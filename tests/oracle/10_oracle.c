@@ -41,7 +41,8 @@ static void report(struct or_case *c) {
   struct tide_buf file = TIDE_BUF_INIT, stream = TIDE_BUF_INIT;
   or_render_file(c, &file);
   or_render_stream(c, &stream);
-  fprintf(stderr, "---- feature file, as small as it gets\n%s---- stream\n%s---- difference\n", tide_buf_cstr(&file), tide_buf_cstr(&stream));
+  fprintf(stderr, "---- feature file, as small as it gets\n%s---- stream\n%s---- difference\n", tide_buf_cstr(&file),
+          tide_buf_cstr(&stream));
   (void)or_check_apart(c, true);
   fprintf(stderr, "---- again with: make oracle CASES=1 SEED=%llu\n", (unsigned long long)c->seed);
   tide_buf_release(&file);

@@ -278,7 +278,8 @@ void or_make_stream(struct or_case *c, struct or_rng *rng) {
     for (int i = 0; i < c->record_count; i++) c->record[i].partition = or_below(rng, c->partitions);
   }
   c->json = !c->hot && or_percent(rng, 20);
-  for (int i = 0; i < c->record_count && c->json; i++) c->record[i].stamped = c->record[i].nocount = false; /* said beside the message, not in it */
+  for (int i = 0; i < c->record_count && c->json; i++)
+    c->record[i].stamped = c->record[i].nocount = false; /* said beside the message, not in it */
   cut(&s);
   static const int64_t before[] = {0, 1000, 60000, 3600000, 86400000, INT64_C(86400000) * 400};
   c->history_from_ms = or_percent(rng, 35) ? INT64_MIN : c->record[0].time_ms + (or_percent(rng, 15) ? 30000 : -OR_PICK(rng, before));

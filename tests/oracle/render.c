@@ -143,7 +143,9 @@ static void shape(const struct or_case *c, const char *name, const char *type, s
       case OT_NUM: tide_buf_printf(out, "    %s: {at: %s, as: %s, optional: true}\n", field, field, form[or_field_info[f].decimals]); break;
     }
   }
-  if (list) tide_buf_str(out, "    list: list\n    expires: {at: expires, as: epoch_ms, optional: true}\n    remove: {at: remove, optional: true}\n");
+  if (list)
+    tide_buf_str(out,
+                 "    list: list\n    expires: {at: expires, as: epoch_ms, optional: true}\n    remove: {at: remove, optional: true}\n");
   if (list || !c->json) return;
   for (int d = 0; d < OD_AMOUNT; d++) tide_buf_printf(out, "    %s: {at: %s, optional: true}\n", or_dyn_name[d], or_dyn_name[d]);
   if (c->amount) tide_buf_str(out, "    amount_now: {at: amount_now, currency: currency_now, optional: true}\n");
