@@ -149,6 +149,7 @@ struct or_case {
   bool config_alone;
   bool hot;                /* a long stream, most of it on one card: many blocks of events */
   int partitions;
+  bool json;               /* the records go to the engine as JSON lines through its decoder */
   struct or_expr expr[OR_EXPRS_MAX];
   int expr_count;
 };

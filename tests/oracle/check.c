@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "adapter/decode.h"
 #include "core/batch.h"
 #include "core/fold.h"
 #include "tests/oracle/render.h"
@@ -27,6 +28,7 @@ struct run {
   int count, count_again;
   struct tide_position position[OR_RECORDS_MAX]; /* of each record */
   uint32_t index[OR_RECORDS_MAX];
+  struct tide_decoder *decoder; /* NULL: records are made directly */
   struct tide_buf *out;
 };
 
@@ -103,6 +105,37 @@ static bool fold_entry(struct run *run, struct tide_position position, struct ti
   return true;
 }
 
+static int next_record(const struct or_case *c, int i) {
+  do i++;
+  while (i < c->record_count && c->record[i].dropped);
+  return i;
+}
+
+/* Record i, made directly or decoded from its line. An outcome in the row of its event comes with it. Returns how many; 0: failed. */
+static int make_records(struct run *run, int i, struct tide_record ret[2]) {
+  const struct or_case *c = run->c;
+  or_render_record(c, run->spec, &c->record[i], &ret[0]);
+  if (!run->decoder) return 1;
+  int row = next_record(c, i), count = 0, partition = c->record[i].partition;
+  bool with_row = c->record[i].type == OR_EVENT && row < c->record_count && c->record[row].same_row && !or_entry_begins(c, row);
+  struct tide_buf line = TIDE_BUF_INIT;
+  struct tide_error error = {0};
+  or_render_json(c, &c->record[i], with_row ? &c->record[row] : NULL, &line);
+  static struct tide_buf kept; /* texts in records point into it until the next call */
+  tide_buf_release(&kept);
+  kept = line;
+  if (tide_decode(run->decoder, tide_buf_span(&kept), ret, &count, &error)) {
+    tide_buf_printf(run->out, "record #%d does not decode: %s: %s\n", i, error.text, tide_buf_cstr(&kept));
+    return 0;
+  }
+  if (count != (with_row ? 2 : 1)) {
+    tide_buf_printf(run->out, "record #%d decodes to %d records: %s\n", i, count, tide_buf_cstr(&kept));
+    return 0;
+  }
+  for (int k = 0; k < count; k++) ret[k].partition = (uint16_t)partition;
+  return count;
+}
+
 static bool fold_all(struct run *run, struct tide_span file) {
   const struct or_case *c = run->c;
   struct tide_buf bytes = TIDE_BUF_INIT;
@@ -137,11 +170,15 @@ static bool fold_all(struct run *run, struct tide_span file) {
         }
       }
     }
-    struct tide_record record;
-    or_render_record(c, run->spec, &c->record[i], &record);
-    run->position[i] = position;
-    run->index[i] = batch.header.record_count;
-    if (good && tide_batch_add(&batch, run->spec, &record)) good = fail(run, "a record does not fit an entry", NULL);
+    struct tide_record record[2];
+    int count = good ? make_records(run, i, record) : 0;
+    good = count > 0;
+    for (int k = 0; k < count && good; k++) {
+      if (k) i = next_record(c, i);
+      run->position[i] = position;
+      run->index[i] = batch.header.record_count;
+      if (tide_batch_add(&batch, run->spec, &record[k])) good = fail(run, "a record does not fit an entry", NULL);
+    }
   }
   tide_buf_release(&bytes);
   return good && (!run->reloaded || same_state(run));
@@ -313,8 +350,12 @@ bool or_check(const struct or_case *c, struct tide_buf *out, struct or_tally *ta
     tide_buf_release(&file);
     return false;
   }
+  struct tide_secret_key key = {.bytes = {1, 2, 3}};
+  tide_secret_key_seal(&key);
+  struct tide_decode_options options = {.spec = run.spec, .key = &key};
+  if (c->json && tide_decoder_new(&options, &run.decoder, &error)) good = fail(&run, "no decoder", &error);
   run.fold = tide_fold_new();
-  good = fold_all(&run, tide_buf_span(&file));
+  good = good && fold_all(&run, tide_buf_span(&file));
   if (good) {
     int count = or_recount(c, want);
     good = same_answers(&run, want, count, run.heard, run.count, out);
@@ -324,6 +365,7 @@ bool or_check(const struct or_case *c, struct tide_buf *out, struct or_tally *ta
     }
     if (good && tally) count_answers(c, want, count, tally);
   }
+  tide_decoder_free(run.decoder);
   tide_fold_free(run.fold);
   tide_fold_free(run.reloaded);
   tide_spec_free(run.spec);

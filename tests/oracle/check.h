@@ -17,7 +17,8 @@ bool or_check(const struct or_case *c, struct tide_buf *out, struct or_tally *ta
 /* Drops records, rules, features and choices as long as the case still fails; each attempt runs in a child, so that a crash counts as
  * failing as well. */
 void or_shrink(struct or_case *c);
-/* or_check in a child process: false also when it dies. */
-bool or_check_apart(const struct or_case *c);
+/* or_check in a child process, which may die; with `tell` it prints the difference on stderr. REFUSED: the engine does not read the file or a line. */
+enum or_end { OR_EQUAL, OR_DIFFERS, OR_DIED, OR_REFUSED };
+enum or_end or_check_apart(const struct or_case *c, bool tell);
 
 #endif

@@ -217,8 +217,11 @@ static void add_rate(struct stream *s) {
 static void add_list(struct stream *s) {
   struct or_record *r = add(s, OR_LIST);
   r->list = or_below(s->rng, s->c->list_count);
-  if (s->c->list[r->list].is_entity) set_card(s, r, or_below(s->rng, 3));
-  else if (s->c->list[r->list].ref == OF_MERCHANT) r->field[OF_MERCHANT] = text(OR_PICK(s->rng, or_pool_merchant));
+  int id = or_below(s->rng, 3);
+  if (s->c->list[r->list].is_entity) {
+    set_card(s, r, id);
+    if (!r->field[OF_PAN].has) r->field[OF_PAN] = text(or_pool_pan[id]); /* a list record without its value is refused */
+  } else if (s->c->list[r->list].ref == OF_MERCHANT) r->field[OF_MERCHANT] = text(OR_PICK(s->rng, or_pool_merchant));
   else r->field[OF_DEVICE] = text(OR_PICK(s->rng, or_pool_device));
   r->remove = or_percent(s->rng, 20);
   static const int64_t lives[] = {-1000, 0, 1000, 5000, 60000, 3600000};
@@ -274,6 +277,9 @@ void or_make_stream(struct or_case *c, struct or_rng *rng) {
     c->partitions = or_percent(rng, 20) ? 2 : 1;
     for (int i = 0; i < c->record_count; i++) c->record[i].partition = or_below(rng, c->partitions);
   }
+  c->json = !c->hot && or_percent(rng, 20);
+  for (int i = 0; i < c->record_count && c->json; i++)
+    c->record[i].stamped = c->record[i].nocount = false; /* said beside the message, not in it */
   cut(&s);
   static const int64_t before[] = {0, 1000, 60000, 3600000, 86400000, INT64_C(86400000) * 400};
   c->history_from_ms = or_percent(rng, 35) ? INT64_MIN : c->record[0].time_ms + (or_percent(rng, 15) ? 30000 : -OR_PICK(rng, before));

@@ -123,6 +123,34 @@ static void id_text(const struct or_case *c, const char *key, int first, int sec
   else tide_buf_printf(out, "  %s: %s\n", key, or_field_info[first].name);
 }
 
+/* One shape of message: the fields of that kind of record under their own names. */
+static void shape(const struct or_case *c, const char *name, const char *type, struct tide_buf *out) {
+  bool event = strcmp(type, "event") == 0, list = strcmp(type, "list") == 0;
+  tide_buf_printf(out, "  %s:\n", name);
+  if (!event) tide_buf_printf(out, "    type: %s\n    when: {t: %s}\n", type, type);
+  for (int f = 0; f < OF_COUNT; f++) {
+    bool id = f == OF_ID1 || f == OF_ID2;
+    bool outcomes_own = id || f == OF_TIME || f == OF_AL1 || f == OF_AL2 || f == OF_PAN || f == OF_PAR || f == OF_COUNTRY || f == OF_AMOUNT;
+    bool lists_own = f == OF_TIME || f == OF_PAN || f == OF_PAR || f == OF_COUNTRY || f == OF_MERCHANT || f == OF_DEVICE;
+    if (!c->uses[f] || (!event && !(list ? lists_own : outcomes_own))) continue;
+    const char *field = or_field_info[f].name;
+    static const char *const form[] = {[0] = "int", [3] = "decimal(3)", [4] = "decimal(4)"};
+    switch (or_field_info[f].type) {
+      case OT_TIME: tide_buf_printf(out, "    %s: {at: %s, as: epoch_ms}\n", field, field); break;
+      case OT_TEXT: tide_buf_printf(out, "    %s: {at: %s%s}\n", field, field, id ? "" : ", optional: true"); break;
+      case OT_MONEY: tide_buf_printf(out, "    %s: {at: %s, currency: currency, optional: true}\n", field, field); break;
+      case OT_BOOL: tide_buf_printf(out, "    %s: {at: %s, as: bool, optional: true}\n", field, field); break;
+      case OT_NUM: tide_buf_printf(out, "    %s: {at: %s, as: %s, optional: true}\n", field, field, form[or_field_info[f].decimals]); break;
+    }
+  }
+  if (list)
+    tide_buf_str(out,
+                 "    list: list\n    expires: {at: expires, as: epoch_ms, optional: true}\n    remove: {at: remove, optional: true}\n");
+  if (list || !c->json) return;
+  for (int d = 0; d < OD_AMOUNT; d++) tide_buf_printf(out, "    %s: {at: %s, optional: true}\n", or_dyn_name[d], or_dyn_name[d]);
+  if (c->amount) tide_buf_str(out, "    amount_now: {at: amount_now, currency: currency_now, optional: true}\n");
+}
+
 static void event_section(const struct or_case *c, struct tide_buf *out) {
   tide_buf_str(out, "tidemark: 1\nname: oracle\nevent:\n  time: time\n");
   id_text(c, "id", OF_ID1, OF_ID2, out);
@@ -135,19 +163,13 @@ static void event_section(const struct or_case *c, struct tide_buf *out) {
   if (c->conflict_rejects) tide_buf_str(out, "  on_conflict: reject\n");
   if (c->score) quoted_expr(c, "  score", c->score, out);
   if (c->advise) quoted_expr(c, "  advise", c->advise, out);
-  tide_buf_str(out, "inputs:\n  default:\n");
-  for (int f = 0; f < OF_COUNT; f++) {
-    if (!c->uses[f]) continue;
-    const char *name = or_field_info[f].name;
-    static const char *const form[] = {[0] = "int", [3] = "decimal(3)", [4] = "decimal(4)"};
-    switch (or_field_info[f].type) {
-      case OT_TIME: tide_buf_printf(out, "    %s: {at: %s, as: epoch_ms}\n", name, name); break;
-      case OT_TEXT: tide_buf_printf(out, "    %s: {at: %s%s}\n", name, name, f == OF_ID1 || f == OF_ID2 ? "" : ", optional: true"); break;
-      case OT_MONEY: tide_buf_printf(out, "    %s: {at: %s, currency: currency, optional: true}\n", name, name); break;
-      case OT_BOOL: tide_buf_printf(out, "    %s: {at: %s, as: bool, optional: true}\n", name, name); break;
-      case OT_NUM: tide_buf_printf(out, "    %s: {at: %s, as: %s, optional: true}\n", name, name, form[or_field_info[f].decimals]); break;
-    }
-  }
+  tide_buf_str(out, "inputs:\n");
+  shape(c, "default", "event", out);
+  if (!c->json) return;
+  shape(c, "outcomes", "outcome", out);
+  tide_buf_str(out, "  rates: {type: rate, when: {t: rate}, time: {at: time, as: epoch_ms}, currency: currency, rate: rate}\n"
+                    "  beats: {type: heartbeat, when: {t: heartbeat}, time: {at: time, as: epoch_ms}}\n");
+  if (c->list_count) shape(c, "lists", "list", out);
 }
 
 static void entity_section(const struct or_case *c, struct tide_buf *out) {
@@ -246,6 +268,57 @@ static void line_outcome(const struct or_record *r, struct tide_buf *out) {
   if (r->set & 1u << OD_DISPUTED) tide_buf_printf(out, " disputed:%d", r->disputed);
   if (r->set & 1u << OD_LABEL) tide_buf_printf(out, " label:%s", or_label_word[r->label]);
   if (r->set & 1u << OD_AMOUNT) tide_buf_printf(out, " amount_now:%lld%s", (long long)r->amount_now, r->currency);
+}
+
+static void json_decimal(int64_t num, int decimals, struct tide_buf *out) {
+  int64_t one = 1, part = num < 0 ? -num : num;
+  for (int i = 0; i < decimals; i++) one *= 10;
+  tide_buf_printf(out, "%s%lld", num < 0 ? "-" : "", (long long)(part / one));
+  if (decimals) tide_buf_printf(out, ".%0*lld", decimals, (long long)(part % one));
+}
+
+static void json_outcome(const struct or_record *r, struct tide_buf *out) {
+  if (r->set & 1u << OD_RESULT) tide_buf_printf(out, ",\"result\":\"%s\"", or_result_word[r->result]);
+  if (r->set & 1u << OD_REASON) tide_buf_printf(out, ",\"reason\":\"%s\"", r->reason);
+  if (r->set & 1u << OD_REVERSED) tide_buf_printf(out, ",\"reversed\":\"%s\"", or_extent_word[r->reversed]);
+  if (r->set & 1u << OD_REFUNDED) tide_buf_printf(out, ",\"refunded\":\"%s\"", or_extent_word[r->refunded]);
+  if (r->set & 1u << OD_DISPUTED) tide_buf_printf(out, ",\"disputed\":%s", r->disputed ? "true" : "false");
+  if (r->set & 1u << OD_LABEL) tide_buf_printf(out, ",\"label\":\"%s\"", or_label_word[r->label]);
+  if (!(r->set & 1u << OD_AMOUNT)) return;
+  tide_buf_str(out, ",\"amount_now\":");
+  json_decimal(r->amount_now, r->exponent, out);
+  tide_buf_printf(out, ",\"currency_now\":\"%s\"", r->currency);
+}
+
+void or_render_json(const struct or_case *c, const struct or_record *r, const struct or_record *row, struct tide_buf *out) {
+  static const char *const type[] = {"event", "outcome", "rate", "list", "heartbeat"};
+  tide_buf_printf(out, "{\"t\":\"%s\",\"time\":%lld", type[r->type], (long long)r->time_ms);
+  for (int f = 0; f < OF_COUNT; f++) {
+    const struct or_datum *datum = &r->field[f];
+    if (!datum->has || f == OF_TIME) continue;
+    tide_buf_printf(out, ",\"%s\":", or_field_info[f].name);
+    switch (or_field_info[f].type) {
+      case OT_TEXT: tide_buf_printf(out, "\"%s\"", datum->text); break;
+      case OT_BOOL: tide_buf_str(out, datum->num ? "true" : "false"); break;
+      case OT_MONEY:
+        json_decimal(datum->num, datum->exponent, out);
+        tide_buf_printf(out, ",\"currency\":\"%s\"", datum->currency);
+        break;
+      default: json_decimal(datum->num, or_field_info[f].decimals, out); break;
+    }
+  }
+  if (r->type == OR_OUTCOME) json_outcome(r, out);
+  if (row) json_outcome(row, out);
+  if (r->type == OR_RATE) {
+    tide_buf_printf(out, ",\"currency\":\"%s\",\"rate\":", r->currency);
+    json_decimal(r->rate_e10, 10, out);
+  }
+  if (r->type == OR_LIST) {
+    tide_buf_printf(out, ",\"list\":\"%s\"", c->list[r->list].name);
+    if (r->expires_ms) tide_buf_printf(out, ",\"expires\":%lld", (long long)r->expires_ms);
+    if (r->remove) tide_buf_str(out, ",\"remove\":true");
+  }
+  tide_buf_char(out, '}');
 }
 
 /* Times relative to the first record, so that gaps can be read. */

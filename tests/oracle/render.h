@@ -12,6 +12,8 @@ void or_render_stream(const struct or_case *c, struct tide_buf *out);
 struct tide_settings or_settings(const struct or_case *c);
 /* The record as a decoder would make it. Texts are borrowed from the case. */
 void or_render_record(const struct or_case *c, const struct tide_spec *spec, const struct or_record *r, struct tide_record *ret);
+/* The record as a JSON line of one of the shapes that the file declares; `row`: the outcome that stands in the same row, or NULL. */
+void or_render_json(const struct or_case *c, const struct or_record *r, const struct or_record *row, struct tide_buf *out);
 /* Does an entry begin at this record? (The records of an entry may have been dropped.) */
 bool or_entry_begins(const struct or_case *c, int record);
 /* The commit time in the header of the entry that begins at this record. */
