@@ -111,7 +111,7 @@ test: deps ## Build and run every test; the last line is "N passed, N failed, N 
 test-unit: $(call tests_of,unit) ## Only the fast tests of tests/unit
 	@$(RUN_TESTS) --total $(call tests_of,unit)
 
-test-build: all $(TEST_BIN) # every test program of this variant
+test-build: all $(TEST_BIN) $(BENCH_BIN) # every test and benchmark program of this variant
 
 test-only:
 	@$(RUN_TESTS) $(TEST_ALL)

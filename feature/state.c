@@ -166,11 +166,19 @@ bool tide_txn_capacity(const struct tide_state *state, const struct tide_txn *tx
   return txn->has_key[entity] && txn->number[entity] == TIDE_NO_ENTITY && store->live >= store->kind->max_entities;
 }
 
+/* Two bits an atom: 1 true, 2 false, 0 null because something is absent, 3 null because of an empty result (`is empty` can tell). */
 static uint64_t atoms_pack(const struct tide_plan *plan, const struct tide_value *atom) {
   uint64_t packed = 0;
-  for (uint32_t a = 0; a < plan->atom_count; a++)
-    if (atom[a].type == TIDE_V_BOOL) packed |= UINT64_C(1) << (2 * a + (atom[a].yes ? 0 : 1));
+  for (uint32_t a = 0; a < plan->atom_count; a++) {
+    uint64_t two = atom[a].type == TIDE_V_BOOL ? (atom[a].yes ? 1 : 2) : atom[a].cause == TIDE_C_empty ? 3 : 0;
+    packed |= two << (2 * a);
+  }
   return packed;
+}
+
+static struct tide_value atom_unpack(unsigned two) {
+  if (two == 3) return tide_null(TIDE_S_empty, TIDE_C_empty);
+  return two ? tide_bool(two == 1) : tide_null(TIDE_S_absent, TIDE_C_absent);
 }
 
 static uint64_t residual_pack(const struct tide_value *value) {
@@ -326,10 +334,7 @@ void tide_state_outcome(struct tide_state *state, uint32_t number, struct tide_a
   struct tide_value dyn[TIDE_DYNENV];
   tide_dyn_values(plan, changed, reason, amount, dyn);
   uint64_t atoms = plan->atom_count ? tide_block_get(kind, block, kind->col_of[TIDE_COL_ATOMS], at.i) : 0;
-  for (uint32_t a = 0; a < plan->atom_count; a++) {
-    unsigned two = (unsigned)(atoms >> (2 * a)) & 3;
-    dyn[TIDE_DYN_COUNT + a] = two ? tide_bool(two == 1) : tide_null(TIDE_S_absent, TIDE_C_absent);
-  }
+  for (uint32_t a = 0; a < plan->atom_count; a++) dyn[TIDE_DYN_COUNT + a] = atom_unpack((unsigned)(atoms >> (2 * a)) & 3);
   for (unsigned c = 0; c < kind->column_count; c++)
     if (kind->column[c].what == TIDE_COL_RESIDUAL)
       dyn[TIDE_DYN_COUNT + TIDE_ATOMS_MAX + kind->column[c].ref] =

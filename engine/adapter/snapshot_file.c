@@ -1,6 +1,6 @@
 /* Writing and reading snapshot directories (format and promise: snapshot_file.h).
  *
- * Order of writing: tmp-E-S/ with the chunks, each synced; MANIFEST, synced; the directory, synced; rename to snap-E-S; the parent, synced; only then
+ * Order of writing: tmp-E-S/ with the chunks, all synced; MANIFEST, synced; the directory, synced; rename to snap-E-S; the parent, synced; only then
  * older generations go, MANIFEST first, so that a removal that is cut short leaves nothing that looks whole. */
 #include "adapter/snapshot_file.h"
 
@@ -16,7 +16,7 @@
 #include <unistd.h>
 #include <zstd.h>
 
-enum { FORMAT = 1, HEAD_BYTES = 64, CHUNK_BYTES = 24, LEVEL = 3 };
+enum { FORMAT = 1, HEAD_BYTES = 72, CHUNK_BYTES = 24, LEVEL = 3 };
 /* A chunk is a 64th of the state; a length beyond this is a damaged manifest, not a state. */
 #define CHUNK_MAX (UINT64_C(1) << 36)
 #define PATH_BYTES 4096
@@ -26,7 +26,7 @@ void tide_snapshot_manifest_encode(const struct tide_snapshot_manifest *manifest
   tide_buf_put(out, "TDS1", 4);
   tide_put_u32(out, FORMAT);
   tide_put_u32(out, manifest->chunk_count);
-  tide_put_u32(out, manifest->entry_crc);
+  tide_put_u32(out, 0);
   tide_put_u64(out, manifest->position.epoch);
   tide_put_u64(out, manifest->position.seq);
   tide_put_u64(out, manifest->nonce);
@@ -34,6 +34,7 @@ void tide_snapshot_manifest_encode(const struct tide_snapshot_manifest *manifest
   tide_put_u64(out, manifest->released.seq);
   tide_put_u32(out, manifest->released_index);
   tide_put_u32(out, 0);
+  tide_put_u64(out, manifest->entry_hash);
   for (uint32_t i = 0; i < manifest->chunk_count; i++) {
     tide_put_u64(out, manifest->chunk[i].bytes);
     tide_put_u64(out, manifest->chunk[i].packed);
@@ -55,7 +56,7 @@ enum tide_err tide_snapshot_manifest_decode(struct tide_span bytes, struct tide_
   if (tide_get_u32(&tail) != tide_crc32c(0, bytes.ptr, bytes.len - 4))
     return tide_fail(error, TIDE_E_CORRUPT, "the checksum of its MANIFEST is wrong");
   struct tide_snapshot_manifest got = {.chunk_count = tide_get_u32(&r)};
-  got.entry_crc = tide_get_u32(&r);
+  (void)tide_get_u32(&r);
   got.position.epoch = tide_get_u64(&r);
   got.position.seq = tide_get_u64(&r);
   got.nonce = tide_get_u64(&r);
@@ -63,6 +64,7 @@ enum tide_err tide_snapshot_manifest_decode(struct tide_span bytes, struct tide_
   got.released.seq = tide_get_u64(&r);
   got.released_index = tide_get_u32(&r);
   (void)tide_get_u32(&r);
+  got.entry_hash = tide_get_u64(&r);
   if (got.chunk_count > TIDE_SNAPSHOT_CHUNKS_MAX || bytes.len != HEAD_BYTES + (size_t)got.chunk_count * CHUNK_BYTES + 4)
     return tide_fail(error, TIDE_E_CORRUPT, "its MANIFEST has an impossible number of chunks");
   for (uint32_t i = 0; i < got.chunk_count; i++) {
@@ -169,12 +171,21 @@ static enum tide_err remove_all(const char *dir, const char *kind, size_t keep, 
 
 /* --- writing */
 
+/* Only starts the writing: all files are waited for together (sync_file), which costs one commit of the file system instead of one each. */
 static enum tide_err put_file(const char *path, struct tide_span bytes, struct tide_error *error) {
   int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
   if (fd < 0) return tide_sys_fail(error, "creating", path);
   enum tide_err err = tide_sys_write(&tide_sys_real, fd, bytes.ptr, bytes.len, 0, path, error);
-  if (!err && fdatasync(fd) != 0) err = tide_sys_fail(error, "syncing", path);
+  if (!err) (void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* a hint */
   if (close(fd) != 0 && !err) err = tide_sys_fail(error, "closing", path);
+  return err;
+}
+
+static enum tide_err sync_file(const char *path, struct tide_error *error) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return tide_sys_fail(error, "opening", path);
+  enum tide_err err = fdatasync(fd) == 0 ? TIDE_OK : tide_sys_fail(error, "syncing", path);
+  close(fd);
   return err;
 }
 
@@ -203,11 +214,18 @@ static enum tide_err put_all(const char *dir, struct tide_snapshot_manifest *man
     chunk(ctx, i, &bytes);
     err = put_chunk(dir, manifest, i, tide_buf_span(&bytes), &packed, error);
   }
+  for (unsigned i = 0; i < manifest->chunk_count && !err; i++) {
+    char name[24];
+    chunk_name(i, manifest->chunk_count, name);
+    err = join(path, dir, "tmp", manifest->position, name, error);
+    if (!err) err = sync_file(path, error);
+  }
   if (!err) err = join(path, dir, "tmp", manifest->position, "MANIFEST", error);
   if (!err) {
     tide_snapshot_manifest_encode(manifest, &bytes);
     err = put_file(path, tide_buf_span(&bytes), error);
   }
+  if (!err) err = sync_file(path, error);
   tide_buf_release(&bytes);
   tide_buf_release(&packed);
   return err;

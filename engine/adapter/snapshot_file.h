@@ -4,16 +4,18 @@
  *     0   4  magic "TDS1"
  *     4   4  format version (1)
  *     8   4  number of chunks n
- *     12  4  CRC32C of the journal entry at the position (0 in epoch 0, which no journal holds)
+ *     12  4  0
  *     16  16 position: epoch, seq
  *     32  8  fence nonce
  *     40  16 position of the last decision that was given to the sink (0-0: none)
  *     56  4  its index
  *     60  4  0
- *     64     n times: bytes u64, packed bytes u64, CRC32C of the bytes u32, 0 u32
+ *     64  8  XXH3 of the journal entry at the position. Not its CRC: an entry ends with its CRC32C, and the CRC32C of such bytes is the
+ *            same for all of them
+ *     72     n times: bytes u64, packed bytes u64, CRC32C of the bytes u32, 0 u32
  *
  * A snapshot is written under a temporary name, every file and the directory synced, then renamed: what is called snap-* was complete once.
- * Reading believes nothing: lengths and CRCs are checked, and the caller compares the entry's CRC with its journal, as a file outlives a
+ * Reading believes nothing: lengths and CRCs are checked, and the caller compares the entry's hash with its journal, as a file outlives a
  * rollback of the log. What a chunk means is the caller's; here it is bytes. */
 #ifndef TIDE_ADAPTER_SNAPSHOT_FILE_H
 #define TIDE_ADAPTER_SNAPSHOT_FILE_H
@@ -27,7 +29,7 @@ struct tide_snapshot_chunk { uint64_t bytes, packed; uint32_t crc; };
 struct tide_snapshot_manifest {
   struct tide_position position;
   uint64_t nonce;
-  uint32_t entry_crc;
+  uint64_t entry_hash;
   struct tide_position released; /* the last decision the sink has */
   uint32_t released_index;
   uint32_t chunk_count;

@@ -4,6 +4,7 @@
  * checks again what the bytes mean. */
 #include "cli/snapshot.h"
 
+#include "base/hash.h"
 #include "base/log.h"
 
 static void put_chunk(void *ctx, unsigned index, struct tide_buf *out) { tide_fold_save(ctx, index, out); }
@@ -13,7 +14,7 @@ enum tide_err tide_snapshot_save(const char *dir, struct tide_fold *fold, struct
   struct tide_snapshot_manifest *manifest = tide_alloc(sizeof *manifest);
   manifest->position = tide_fold_position(fold);
   manifest->nonce = tide_fold_nonce(fold);
-  manifest->entry_crc = tide_crc32c(0, entry.ptr, entry.len);
+  manifest->entry_hash = tide_hash64(entry.ptr, entry.len, 0);
   manifest->released = released.position;
   manifest->released_index = released.index;
   manifest->chunk_count = TIDE_CHUNKS;
@@ -39,7 +40,7 @@ static enum tide_err check_entry(const struct tide_snapshot_manifest *manifest, 
   enum tide_err err = journal->ops->read(journal, manifest->position, true, &entry, &at, error);
   if (err == TIDE_E_END || (!err && tide_position_cmp(at, manifest->position) != 0))
     err = tide_fail(error, TIDE_E_MISMATCH, "the journal does not hold the entry at its position");
-  else if (!err && tide_crc32c(0, entry.ptr, entry.len) != manifest->entry_crc)
+  else if (!err && tide_hash64(entry.ptr, entry.len, 0) != manifest->entry_hash)
     err = tide_fail(error, TIDE_E_MISMATCH, "the journal holds another entry at its position");
   tide_buf_release(&entry);
   return err;

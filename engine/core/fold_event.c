@@ -359,7 +359,7 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
         no_rate ? tide_null(TIDE_S_absent, TIDE_C_absent) : tide_num((double)requested / (double)tide_pow10[spec->exponent]);
   }
   if (spec->f_amount != TIDE_NONE) txn->dyn[TIDE_DYN_amount_now] = txn->field[spec->f_amount];
-  bool scored = !spec->score || is_true(spec->score, &env);
+  bool scored = !fold->quiet && (!spec->score || is_true(spec->score, &env));
   answer.advised = spec->advise && is_true(spec->advise, &env);
 
   int64_t behind_ms = fold->state.watermark_ms - txn->time_ms;

@@ -174,6 +174,41 @@ static void flipped_at_every_byte(void **state) {
   tide_free(dir);
 }
 
+/* A frame that is whole and comes next, but was written into another log: it does not count here, neither as an entry nor as proof. */
+static void frames_of_another_log_mean_nothing(void **state) {
+  (void)state;
+  char *dir = test_dir_fast("mine"), *theirs = test_dir_fast("theirs");
+  char *path = tide_segment_path(dir, 1, TIDE_SEGMENT_SUFFIX), *other = tide_segment_path(theirs, 1, TIDE_SEGMENT_SUFFIX);
+  struct tide_buf bytes = TIDE_BUF_INIT, mine = TIDE_BUF_INIT;
+  for (int count = 5; count <= 7; count += 2) {
+    struct tide_journal *journal = open_writer(count == 5 ? dir : theirs, 0);
+    for (int i = 0; i < count; i++) {
+      assert_int_equal(add(journal, 50), TIDE_OK);
+      (void)sync_all(journal);
+    }
+    journal->ops->close(journal);
+  }
+  size_t frame = TIDE_FRAME_HEADER_BYTES + 50;
+  read_file(path, &mine);
+  read_file(other, &bytes);
+  size_t own = mine.len;
+  /* Their next frame behind mine; the same with the first of the two damaged, so that the second would prove damage. */
+  tide_buf_put(&mine, bytes.ptr + own, 2 * frame);
+  write_file(path, mine.ptr, mine.len);
+  assert_holds_exactly(dir, 4);
+  mine.ptr[own + 40] ^= 1;
+  write_file(path, mine.ptr, mine.len);
+  assert_holds_exactly(dir, 4);
+  test_dir_remove(dir);
+  test_dir_remove(theirs);
+  char *strings[] = {dir, theirs, path, other};
+  for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++) {
+    tide_free(strings[i]);
+  }
+  tide_buf_release(&bytes);
+  tide_buf_release(&mine);
+}
+
 /* The same log taken up twice from one copy of its first segment, as after a restore: both second segments fit by position, and only the
  * checksum of the entry before tells which one belongs here. */
 static void another_history(const char *dir, const char *second, const struct tide_buf *whole) {
@@ -650,6 +685,7 @@ int main(void) {
       cmocka_unit_test(torn_at_every_byte),
       cmocka_unit_test(flipped_at_every_byte),
       cmocka_unit_test(damaged_segments_are_named),
+      cmocka_unit_test(frames_of_another_log_mean_nothing),
       cmocka_unit_test(every_call_may_fail),
       cmocka_unit_test(a_file_size_limit_is_said),
       cmocka_unit_test(a_full_disk_is_said),

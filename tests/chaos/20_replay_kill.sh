@@ -2,13 +2,18 @@
 # byte, the output of a run that was never killed. Then files of the newest snapshot are damaged in turn: it is passed over, for the
 # older one and at last for the journal itself, and the output is the same again. TIDE_CASES asks for more kills.
 . tests/e2e/tap.sh
+# A killed process does not need a slow disk: what it wrote is with the kernel either way.
+if shm=$(mktemp -d /dev/shm/tidemark-kill-XXXXXX 2>/dev/null); then
+  tmp=$shm
+  trap 'rm -rf "$shm"' EXIT
+fi
 
 kills=${TIDE_CASES:-}
 kills=${kills:-40}
 "$tide" generate --seed 11 --transactions 4000 --duplicates 2 --out-of-order 3 --bad 1 --output "$tmp/log.jsonl" 2>/dev/null
 replay() { # OUTPUT REJECTS JOURNAL
   "$tide" replay --features "$features" --dev-key --log-level info --emit-features --batch 32 --input "$tmp/log.jsonl" --output "$1" --rejects "$2" \
-    --journal "file:$3" --journal-segment-kib 64 --snapshot-every 40 --trim >/dev/null 2>"$tmp/replay.err"
+    --journal "file:$3" --journal-segment-kib 64 --snapshot-every 30 --trim >/dev/null 2>"$tmp/replay.err"
 }
 begin=$(date +%s%N)
 check "a whole run" replay "$tmp/whole" "$tmp/whole.rejects" "$tmp/whole.journal"
@@ -33,7 +38,7 @@ while [ $killed -lt "$kills" ] && [ $round -lt $((kills * 4)) ]; do
   while [ $stops -lt 5 ]; do
     stops=$((stops + 1))
     "$tide" replay --features "$features" --dev-key --log-level info --emit-features --batch 32 --input "$tmp/log.jsonl" --output "$tmp/k" \
-      --rejects "$tmp/k.rejects" --journal "file:$tmp/k.journal" --journal-segment-kib 64 --snapshot-every 40 --trim >/dev/null 2>"$tmp/killed.err" &
+      --rejects "$tmp/k.rejects" --journal "file:$tmp/k.journal" --journal-segment-kib 64 --snapshot-every 30 --trim >/dev/null 2>"$tmp/killed.err" &
     pid=$!
     random=$(((random * 1103515245 + 12345) % 2147483648))
     sleep "$(awk -v us=$((random / 16 % (span / 3 + 1))) 'BEGIN { printf "%.4f", us / 1e6 }')"
@@ -64,7 +69,7 @@ exits 0 "audit agrees" "$tide" audit --journal "file:$tmp/k.journal" --decisions
 # A run killed half-way, to be gone on with again and again.
 head -n 2500 "$tmp/log.jsonl" >"$tmp/half.jsonl"
 "$tide" replay --features "$features" --dev-key --log-level error --emit-features --batch 32 --input "$tmp/half.jsonl" --output "$tmp/half" \
-  --rejects "$tmp/half.rejects" --journal "file:$tmp/half.journal" --journal-segment-kib 64 --snapshot-every 40 --trim >/dev/null 2>&1
+  --rejects "$tmp/half.rejects" --journal "file:$tmp/half.journal" --journal-segment-kib 64 --snapshot-every 30 --trim >/dev/null 2>&1
 begin_half() {
   rm -rf "$tmp/d" "$tmp/d.rejects" "$tmp/d.journal"
   cp "$tmp/half" "$tmp/d"
@@ -132,7 +137,7 @@ same "but written whole" "$tmp/want" "$tmp/d"
 "$tide" generate --seed 12 --transactions 4000 --duplicates 2 --out-of-order 3 --bad 1 --output "$tmp/other.jsonl" 2>/dev/null
 head -n 2500 "$tmp/other.jsonl" >"$tmp/foreign.jsonl"
 "$tide" replay --features "$features" --dev-key --log-level error --batch 32 --input "$tmp/foreign.jsonl" --output "$tmp/foreign" \
-  --journal "file:$tmp/foreign.journal" --journal-segment-kib 64 --snapshot-every 40 >/dev/null 2>&1
+  --journal "file:$tmp/foreign.journal" --journal-segment-kib 64 --snapshot-every 30 >/dev/null 2>&1
 begin_half
 rm -rf "$tmp/d.journal/snapshots"
 cp -r "$tmp/foreign.journal/snapshots" "$tmp/d.journal/snapshots"

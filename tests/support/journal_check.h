@@ -1,4 +1,6 @@
-/* What every journal test asks of a log afterwards: dense, whole, and nothing acknowledged missing. */
+/* What every journal test asks of a log afterwards: dense, whole, and nothing acknowledged missing.
+ *
+ * The answer is a text or NULL; the caller decides how to fail. */
 #ifndef TEST_JOURNAL_CHECK_H
 #define TEST_JOURNAL_CHECK_H
 

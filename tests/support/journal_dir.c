@@ -1,4 +1,6 @@
-/* See journal_dir.h: fresh directories below TIDE_TMP, and entries with known bytes. */
+/* See journal_dir.h.
+ *
+ * Entries are made from their number alone, so that a log can be checked without keeping what was written. */
 #include "journal_dir.h"
 
 #include <ftw.h>

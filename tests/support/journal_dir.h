@@ -1,4 +1,6 @@
-/* Directories and entries for the journal tests: places that vanish afterwards, and bytes that prove themselves. */
+/* Directories and entries for the journal tests.
+ *
+ * Places that vanish afterwards, and bytes that prove themselves. */
 #ifndef TEST_JOURNAL_DIR_H
 #define TEST_JOURNAL_DIR_H
 
