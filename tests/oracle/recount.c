@@ -326,6 +326,7 @@ static void walk_event(struct walk *w, int index) {
     struct stub *stub = &w->stub[i];
     if (!stub->waiting || strcmp(stub->card, e.key[0]) != 0 || strcmp(stub->identity, e.identity) != 0) continue;
     stub->waiting = false;
+    if (e.time_ms <= outcome_horizon(w)) continue; /* an advice so old that no outcome would find it (26) */
     apply(&w->event[w->count - 1], stub->outcome, stub->sets_amount, stub->amount_now);
   }
 }

@@ -140,6 +140,7 @@ void or_shrink(struct or_case *c) {
     for (int what = 0; what < 7 + c->feature_count + 12; what++) {
       before = *c;
       if (simplify(c, what)) (void)still_fails(c, &before, &progress);
+      else *c = before;
     }
     for (int i = 0; i < c->fallback_count - 1; i++) {
       before = *c;
