@@ -141,6 +141,7 @@ static void fill_event(struct stream *s, struct or_record *r, int id) {
   if (c->uses[OF_GIFT] && or_percent(rng, 75)) r->field[OF_GIFT] = num(or_below(rng, 2));
   if (c->hot && c->uses[OF_MERCHANT] && or_percent(rng, 60)) r->field[OF_MERCHANT] = text(many_text(or_below(rng, 64)));
   if (c->hot && c->uses[OF_DEVICE] && or_percent(rng, 60)) r->field[OF_DEVICE] = text(many_text(or_below(rng, 20)));
+  if (c->uses[OF_OPENED] && or_percent(rng, 70)) r->field[OF_OPENED] = num(s->now_ms - or_below(rng, 20) * 1500);
   static const int64_t lat[] = {523702, 524000, -338688, 0}, lon[] = {48952, 47000, 1512093, 0};
   if (c->place && or_percent(rng, 85)) {
     int p = or_below(rng, 4);
@@ -320,4 +321,5 @@ void or_case_make(uint64_t seed, struct or_case *ret) {
   ret->hot = or_percent(&rng, 2);
   or_make_file(ret, &rng);
   or_make_stream(ret, &rng);
+  or_case_derive(ret);
 }
