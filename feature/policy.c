@@ -34,11 +34,13 @@ static void blame(const struct tide_spec *spec, const struct tide_expr *expr, co
     if (condition.unknown) part[1] = part[2] = NULL;
     else part[0] = NULL, part[condition.type == TIDE_V_BOOL && condition.yes ? 2 : 1] = NULL;
   }
-  for (int pass = 0; pass < 2; pass++) /* first what is unknown by itself, then a bound that could not decide */
+  bool calculates = expr->op >= TIDE_X_ADD && expr->op <= TIDE_X_MAX; /* a bound is no number to calculate with: unknown like any other */
+  for (int pass = 0; pass < 2; pass++) /* first what is unknown by itself, then a bound that could not decide a comparison */
     for (int i = 0; i < 3; i++) {
       if (!part[i]) continue;
       const struct tide_value operand = tide_expr_eval(part[i], env);
-      if (pass == 0 ? !operand.unknown : operand.state != TIDE_S_saturated) continue;
+      bool bound = operand.state == TIDE_S_saturated && operand.type != TIDE_V_NULL;
+      if (pass == 0 ? !operand.unknown && !(calculates && bound) : !bound) continue;
       blame(spec, part[i], env, verdict);
       return;
     }
