@@ -31,7 +31,7 @@ const char *const or_pool_pan[4] = {"4000000000000001", "4000000000000002", "p3"
 const char *const or_pool_par[2] = {"par1", "par-two-long"};
 const char *const or_pool_reason[3] = {"51", "14", "12345678"};
 
-static const int64_t ladder[] = {1000, 5000, 10000, 30000, 60000, 300000, 3600000, 86400000};
+static const int64_t ladder[] = {1000, 5000, 10000, 30000, 60000, 300000, 3600000, OR_DAY_MS, OR_DAY_MS * 30, OR_DAY_MS * 365};
 static int64_t step_of(struct or_rng *rng, int lo, int hi) { return ladder[lo + or_below(rng, hi - lo + 1)]; }
 
 /* ---- expressions ---- */
@@ -329,7 +329,7 @@ static void make_entities(struct gen *g) {
   c->warming_default = or_below(rng, 5);
   for (int e = 0; e < c->entity_count; e++) {
     struct or_entity *entity = &c->entity[e];
-    entity->keep_ms = or_percent(rng, 80) ? step_of(rng, 0, 6) : 0;
+    entity->keep_ms = or_percent(rng, 80) ? step_of(rng, 0, or_percent(rng, 90) ? 6 : 9) : 0;
     entity->warming = or_percent(rng, 40) ? or_below(rng, 3) : -1;
     entity->warming_default = or_below(rng, 10) - 0.5 * or_below(rng, 2);
   }
@@ -393,7 +393,7 @@ static void make_feature(struct gen *g) {
   if (windowed) {
     int want = 1 + or_below(rng, OR_WINDOWS_MAX);
     for (int i = 0; i < want; i++) {
-      int64_t ms = step_of(rng, 0, 7);
+      int64_t ms = step_of(rng, 0, or_percent(rng, 85) ? 7 : 9);
       bool twice = false;
       for (int k = 0; k < f->window_count; k++) twice = twice || f->window_ms[k] == ms;
       if (!twice) f->window_ms[f->window_count++] = ms;
@@ -401,9 +401,9 @@ static void make_feature(struct gen *g) {
     int64_t least = f->window_ms[0];
     for (int i = 1; i < f->window_count; i++)
       if (f->window_ms[i] < least) least = f->window_ms[i];
-    if (or_percent(rng, 25)) f->delayed_ms = step_of(rng, 0, 5);
+    if (or_percent(rng, 25)) f->delayed_ms = step_of(rng, 0, or_percent(rng, 90) ? 5 : 8);
     if (f->agg <= OA_DISTINCT || f->agg == OA_RATE) {
-      static const int64_t hops[] = {700, 1000, 7000, 10000, 60000};
+      static const int64_t hops[] = {700, 1000, 7000, 10000, 60000, OR_DAY_MS};
       int64_t hop = OR_PICK(rng, hops);
       if (or_percent(rng, 30) && hop <= least) f->hop_ms = hop;
     }
@@ -487,7 +487,7 @@ void or_make_file(struct or_case *c, struct or_rng *rng) {
   int derived = or_below(rng, OR_DERIVED_MAX);
   for (int i = 0; i < derived; i++) make_derived(&g);
   make_policy(&g);
-  c->lateness_ms = or_percent(rng, 10) ? 0 : step_of(rng, 1, 7);
+  c->lateness_ms = or_percent(rng, 10) ? 0 : step_of(rng, 1, or_percent(rng, 90) ? 7 : 8);
   c->duplicates_for_ms = c->lateness_ms + (or_percent(rng, 40) ? 0 : step_of(rng, 0, 7));
   c->grace_ms = or_percent(rng, 40) ? 0 : step_of(rng, 0, 6);
   c->replay = or_percent(rng, 50);
