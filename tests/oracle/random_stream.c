@@ -118,11 +118,21 @@ static void step(struct stream *s) {
   if (by > 0) s->now_ms += by;
 }
 
+/* A time at an edge of a window of an event that would come now, or a millisecond beside it. */
+static int64_t at_edge(struct stream *s) {
+  const struct or_slot *slot = &s->c->slot[or_below(s->rng, s->c->slot_count)];
+  const struct or_feature *f = &s->c->feature[slot->feature];
+  int64_t right_ms = s->now_ms - f->delayed_ms, left_ms = right_ms - slot->window_ms - (or_percent(s->rng, 50) ? f->inner_ms : 0);
+  if (f->hop_ms) left_ms -= left_ms % f->hop_ms;
+  return (or_percent(s->rng, 70) ? left_ms : right_ms) + or_below(s->rng, 3) - 1;
+}
+
 static int64_t some_time(struct stream *s) {
   static const int64_t back[] = {1, 1000, 5000, 10000, 60000, 300000, 3600000, 86400000, 7 * 86400000};
   if (or_percent(s->rng, 78)) return s->now_ms;
   if (or_percent(s->rng, 10)) return s->now_ms + 1 + or_below(s->rng, 3000);
-  if (or_percent(s->rng, 25)) return s->now_ms - exact(s);
+  if (or_percent(s->rng, 20)) return s->now_ms - exact(s);
+  if (s->c->slot_count && or_percent(s->rng, 25)) return at_edge(s);
   int64_t by = or_percent(s->rng, 75) ? back[or_below(s->rng, 5)] : OR_PICK(s->rng, back);
   return s->now_ms - by + (or_percent(s->rng, 30) ? or_below(s->rng, 3) - 1 : 0);
 }
