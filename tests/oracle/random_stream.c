@@ -72,7 +72,7 @@ static void set_id(const struct or_case *c, struct or_record *r, int first, int 
 
 static void set_card(struct stream *s, struct or_record *r, int id) {
   bool other = or_percent(s->rng, 5);
-  int p = other ? or_below(s->rng, 4) : s->c->hot && id % 8 ? 0 : id % 3;
+  int p = other ? or_below(s->rng, 4) : s->c->hot && id % 16 ? 0 : id % 3;
   if (!or_percent(s->rng, 2)) r->field[OF_PAN] = text(or_pool_pan[p]);
   if (s->c->uses[OF_PAR] && p % 2 == 0) r->field[OF_PAR] = text(or_pool_par[p / 2]);
   if (s->c->uses[OF_COUNTRY] && s->c->entity[0].key == OK_TUPLE) r->field[OF_COUNTRY] = text(or_pool_country[id % 2]);
@@ -205,7 +205,7 @@ static void add_same_row(struct stream *s) {
 static void add_event(struct stream *s) {
   struct or_case *c = s->c;
   struct or_rng *rng = s->rng;
-  struct or_record *old = or_percent(rng, 22) ? earlier_event(s) : NULL;
+  struct or_record *old = or_percent(rng, c->hot ? 6 : 22) ? earlier_event(s) : NULL;
   struct or_record *r = add(s, OR_EVENT);
   if (old) { /* the same message again, or one that only claims to be */
     memcpy(r->field, old->field, sizeof r->field);
@@ -225,7 +225,7 @@ static void add_event(struct stream *s) {
   }
   r->time_ms = some_time(s);
   r->nocount = or_percent(rng, 5);
-  if (or_percent(rng, 22)) add_same_row(s);
+  if (or_percent(rng, c->hot ? 8 : 22)) add_same_row(s);
 }
 
 static void add_outcome(struct stream *s) {
@@ -294,6 +294,7 @@ void or_make_stream(struct or_case *c, struct or_rng *rng) {
   while (c->record_count < want) {
     step(&s);
     int what = or_below(rng, 100);
+    if (c->hot && or_percent(rng, 60)) what = 0;
     if (what < 68) add_event(&s);
     else if (what < 88) add_outcome(&s);
     else if (what < 93) add_rate(&s);
