@@ -13,7 +13,10 @@
 /* The fields that a file may declare; which of them it does is in or_case.uses. */
 enum or_field {
   OF_TIME, OF_KIND, OF_ID1, OF_ID2, OF_AL1, OF_AL2, OF_PA1, OF_PA2, OF_AMOUNT, OF_MERCHANT, OF_PAN, OF_PAR, OF_DEVICE, OF_COUNTRY, OF_ITEMS, OF_WEIGHT,
-  OF_GIFT, OF_LAT, OF_LON, OF_COUNT
+  OF_GIFT, OF_LAT, OF_LON,
+  OF_OPENED,
+  OF_CNP, /* derived from the others at decode */
+  OF_COUNT
 };
 enum or_type { OT_TEXT, OT_NUM, OT_BOOL, OT_MONEY, OT_TIME };
 struct or_field_info { const char *name; enum or_type type; int decimals; };
@@ -25,7 +28,8 @@ extern const char *const or_dyn_name[OD_COUNT];
 extern const char *const or_result_word[4], *const or_extent_word[3], *const or_label_word[3];
 
 enum or_op {
-  OX_NUM, OX_TEXT, OX_TRUE, OX_FALSE, OX_FIELD, OX_AMOUNT, OX_REQUESTED, OX_DYN, OX_SLOT, OX_DERIVED, OX_SCORE, OX_HOUR, OX_WEEKDAY,
+  OX_NUM, OX_TEXT, OX_TRUE, OX_FALSE, OX_FIELD, OX_AMOUNT, OX_REQUESTED, OX_DYN, OX_SLOT, OX_DERIVED, OX_SCORE,
+  OX_TIME, OX_HOUR, OX_WEEKDAY,
   OX_EQ, OX_NE, OX_LT, OX_LE, OX_GT, OX_GE, OX_IN, OX_IN_LIST, OX_IS_EMPTY, OX_IS_ABSENT, OX_IS_KNOWN, OX_AND, OX_OR, OX_NOT,
   OX_ADD, OX_SUB, OX_MUL, OX_DIV, OX_NEG, OX_LOG1P, OX_ABS, OX_MIN, OX_MAX, OX_IF
 };
@@ -123,7 +127,7 @@ struct or_case {
   bool id_tuple, alias, parent, parent_counts, conflict_rejects, amount, place, pan_secret;
   const char *currency;
   int exponent;
-  const struct or_expr *score, *advise;
+  const struct or_expr *score, *advise, *cnp;
   struct or_entity entity[OR_ENTITIES_MAX];
   int entity_count;
   struct or_feature feature[OR_FEATURES_MAX];
@@ -157,6 +161,8 @@ extern const char *const or_decision_name[4];
 
 /* The same seed gives the same case. */
 void or_case_make(uint64_t seed, struct or_case *ret);
+/* Computes the derived field of every event again, after fields were changed. */
+void or_case_derive(struct or_case *c);
 /* What the shrinker may drop depends on what still reads it. */
 bool or_expr_reads(const struct or_expr *expr, enum or_op op, int ref);
 

@@ -313,6 +313,27 @@ static bool same_answers(const struct run *run, const struct or_answer *want, in
   return true;
 }
 
+/* What the fold says beside its answers: how often each rule was true, and the watermark. */
+static bool same_totals(const struct run *run, const struct tide_fold *fold, const struct or_answer *want, int want_count,
+                        int64_t watermark_ms, struct tide_buf *out) {
+  const struct or_case *c = run->c;
+  const uint64_t *hits = tide_fold_rule_hits(fold);
+  for (int r = 0, at = 0; r < c->rule_count; r++) {
+    if (c->rule[r].dropped) continue;
+    uint64_t n = 0;
+    for (int i = 0; i < want_count; i++) n += want[i].features_known && want[i].truth[r] == OR_TRUE;
+    if (n != hits[at]) {
+      tide_buf_printf(out, "rule %s was true %llu times, engine: %llu\n", c->rule[r].code, (unsigned long long)n,
+                      (unsigned long long)hits[at]);
+      return false;
+    }
+    at++;
+  }
+  if (tide_fold_watermark(fold) == watermark_ms) return true;
+  tide_buf_printf(out, "the watermark is %lld, engine: %lld\n", (long long)watermark_ms, (long long)tide_fold_watermark(fold));
+  return false;
+}
+
 static void count_answers(const struct or_case *c, const struct or_answer *answer, int count, struct or_tally *tally) {
   tally->cases++;
   tally->reloads += c->reload_at >= 0;
@@ -357,9 +378,12 @@ bool or_check(const struct or_case *c, struct tide_buf *out, struct or_tally *ta
   run.fold = tide_fold_new();
   good = good && fold_all(&run, tide_buf_span(&file));
   if (good) {
-    int count = or_recount(c, want);
-    good = same_answers(&run, want, count, run.heard, run.count, out);
-    if (good && run.reloaded && !same_answers(&run, want, count, run.heard_again, run.count_again, out)) {
+    int64_t watermark_ms;
+    int count = or_recount(c, want, &watermark_ms);
+    good = same_answers(&run, want, count, run.heard, run.count, out) && same_totals(&run, run.fold, want, count, watermark_ms, out);
+    if (good && run.reloaded &&
+        !(same_answers(&run, want, count, run.heard_again, run.count_again, out) &&
+          same_totals(&run, run.reloaded, want, count, watermark_ms, out))) {
       tide_buf_str(out, "(only in the fold that went through save and load)\n");
       good = false;
     }

@@ -38,6 +38,7 @@ struct or_value or_field_value(const struct or_case *c, const struct or_datum *f
   switch (or_field_info[f].type) {
     case OT_TEXT: return or_text(field[f].text);
     case OT_BOOL: return or_bool(field[f].num != 0);
+    case OT_TIME: return or_num((double)field[f].num / 1000.0); /* 6 */
     default: return or_num((double)field[f].num / power_of_ten(or_field_info[f].decimals));
   }
 }
@@ -209,6 +210,7 @@ struct or_value or_eval(const struct or_expr *expr, const struct or_env *env) {
       a = or_null(TIDE_S_absent, TIDE_C_score);
       a.unknown = true;
       return a;
+    case OX_TIME: return or_num((double)env->time_ms / 1000.0);
     case OX_HOUR: return or_num((double)(local_seconds(env->time_ms, expr->ref) / 3600 % 24));
     case OX_WEEKDAY: return or_num(iso_weekday(local_seconds(env->time_ms, expr->ref) / 86400));
     case OX_EQ:
@@ -235,4 +237,14 @@ struct or_value or_eval(const struct or_expr *expr, const struct or_env *env) {
 bool or_is_true(const struct or_expr *expr, const struct or_env *env) {
   struct or_value v = or_eval(expr, env);
   return v.type == OV_BOOL && !v.unknown && v.yes;
+}
+
+void or_case_derive(struct or_case *c) {
+  for (int i = 0; i < c->record_count && c->cnp; i++) {
+    struct or_record *r = &c->record[i];
+    if (r->type != OR_EVENT) continue;
+    struct or_env env = {.c = c, .field = r->field, .time_ms = r->time_ms};
+    struct or_value v = or_eval(c->cnp, &env);
+    r->field[OF_CNP] = (struct or_datum){.has = v.type == OV_BOOL, .num = v.type == OV_BOOL && v.yes};
+  }
 }

@@ -16,7 +16,8 @@ const struct or_field_info or_field_info[OF_COUNT] = {[OF_TIME] = {"time", OT_TI
                                                       [OF_DEVICE] = {"device", OT_TEXT, 0},  [OF_COUNTRY] = {"country", OT_TEXT, 0},
                                                       [OF_ITEMS] = {"items", OT_NUM, 0},     [OF_WEIGHT] = {"weight", OT_NUM, 3},
                                                       [OF_GIFT] = {"gift", OT_BOOL, 0},      [OF_LAT] = {"lat", OT_NUM, 4},
-                                                      [OF_LON] = {"lon", OT_NUM, 4}};
+                                                      [OF_LON] = {"lon", OT_NUM, 4},         [OF_OPENED] = {"opened", OT_TIME, 0},
+                                                      [OF_CNP] = {"cnp", OT_BOOL, 0}};
 const char *const or_dyn_name[OD_COUNT] = {"result", "reason", "reversed", "refunded", "disputed", "label", "amount"};
 const char *const or_result_word[4] = {"pending", "approved", "partial", "declined"};
 const char *const or_extent_word[3] = {"none", "partial", "full"};
@@ -30,7 +31,7 @@ const char *const or_pool_pan[4] = {"4000000000000001", "4000000000000002", "p3"
 const char *const or_pool_par[2] = {"par1", "par-two-long"};
 const char *const or_pool_reason[3] = {"51", "14", "12345678"};
 
-static const int64_t ladder[] = {1000, 5000, 10000, 30000, 60000, 300000, 3600000, 86400000};
+static const int64_t ladder[] = {1000, 5000, 10000, 30000, 60000, 300000, 3600000, OR_DAY_MS, OR_DAY_MS * 30, OR_DAY_MS * 365};
 static int64_t step_of(struct or_rng *rng, int lo, int hi) { return ladder[lo + or_below(rng, hi - lo + 1)]; }
 
 /* ---- expressions ---- */
@@ -86,7 +87,7 @@ static const struct or_expr *num_leaf(const struct gen *g) {
   struct or_case *c = g->c;
   for (int tries = 0; tries < 8; tries++) {
     int ref;
-    switch (or_below(g->rng, 9)) {
+    switch (or_below(g->rng, 10)) {
       case 0:
         if (c->uses[OF_ITEMS]) return leaf(g, OX_FIELD, OF_ITEMS);
         break;
@@ -108,6 +109,10 @@ static const struct or_expr *num_leaf(const struct gen *g) {
         break;
       case 6:
         if (g->scope >= IN_DERIVED && (ref = some_derived(g, false)) >= 0) return leaf(g, OX_DERIVED, ref);
+        break;
+      case 7:
+        if (c->uses[OF_OPENED] && or_percent(g->rng, 50)) return leaf(g, OX_FIELD, OF_OPENED);
+        if (g->scope >= IN_DERIVED && or_percent(g->rng, 30)) return leaf(g, OX_TIME, 0);
         break;
       default:
         if (sees_features(g) && (ref = some_slot(g, false)) >= 0) return leaf(g, OX_SLOT, ref);
@@ -223,6 +228,9 @@ static const struct or_expr *gen_bool(const struct gen *g, int depth) {
     case 0:
       if (g->c->uses[OF_GIFT]) return leaf(g, OX_FIELD, OF_GIFT);
       break;
+    case 5:
+      if (g->c->uses[OF_CNP]) return leaf(g, OX_FIELD, OF_CNP);
+      break;
     case 1:
       if (g->scope == IN_WHERE) return leaf(g, OX_DYN, OD_DISPUTED);
       break;
@@ -276,11 +284,14 @@ static void make_event(struct gen *g) {
   c->currency = counting[k].code;
   c->exponent = counting[k].exponent;
   c->place = c->uses[OF_LAT] = c->uses[OF_LON] = or_percent(rng, 30);
-  static const enum or_field optional[] = {OF_MERCHANT, OF_PAR, OF_DEVICE, OF_COUNTRY, OF_ITEMS, OF_WEIGHT, OF_GIFT};
+  static const enum or_field optional[] = {OF_MERCHANT, OF_PAR, OF_DEVICE, OF_COUNTRY, OF_ITEMS, OF_WEIGHT, OF_GIFT, OF_OPENED};
   for (size_t i = 0; i < sizeof optional / sizeof *optional; i++)
     c->uses[optional[i]] = or_percent(rng, optional[i] == OF_MERCHANT ? 90 : 65);
   c->pan_secret = or_percent(rng, 40);
   g->scope = IN_SCORE;
+  if (or_percent(rng, 30)) c->cnp = gen_bool(g, 1);
+  if (or_expr_reads(c->cnp, OX_AMOUNT, -1) || or_expr_reads(c->cnp, OX_REQUESTED, -1)) c->cnp = NULL; /* a decoder knows no rates */
+  c->uses[OF_CNP] = c->cnp != NULL;
   int score = or_below(rng, 10);
   if (score < 6) c->score = kind_in(g, 2);
   else if (score < 8) c->score = kind_in(g, 1);
@@ -318,7 +329,7 @@ static void make_entities(struct gen *g) {
   c->warming_default = or_below(rng, 5);
   for (int e = 0; e < c->entity_count; e++) {
     struct or_entity *entity = &c->entity[e];
-    entity->keep_ms = or_percent(rng, 80) ? step_of(rng, 0, 6) : 0;
+    entity->keep_ms = or_percent(rng, 80) ? step_of(rng, 0, or_percent(rng, 90) ? 6 : 9) : 0;
     entity->warming = or_percent(rng, 40) ? or_below(rng, 3) : -1;
     entity->warming_default = or_below(rng, 10) - 0.5 * or_below(rng, 2);
   }
@@ -326,7 +337,7 @@ static void make_entities(struct gen *g) {
 
 static bool pick_operand(struct gen *g, struct or_feature *f) {
   static const int numbers[] = {OF_ITEMS, OF_WEIGHT},
-                   things[] = {OF_MERCHANT, OF_DEVICE, OF_COUNTRY, OF_ITEMS, OF_WEIGHT, OF_GIFT, OF_PAR, OF_PAN, OF_KIND};
+                   things[] = {OF_MERCHANT, OF_DEVICE, OF_COUNTRY, OF_ITEMS, OF_WEIGHT, OF_GIFT, OF_PAR, OF_PAN, OF_KIND, OF_CNP};
   struct or_case *c = g->c;
   struct or_rng *rng = g->rng;
   bool amounts = c->amount && f->agg != OA_DISTINCT && f->agg != OA_APPROX;
@@ -382,7 +393,7 @@ static void make_feature(struct gen *g) {
   if (windowed) {
     int want = 1 + or_below(rng, OR_WINDOWS_MAX);
     for (int i = 0; i < want; i++) {
-      int64_t ms = step_of(rng, 0, 7);
+      int64_t ms = step_of(rng, 0, or_percent(rng, 85) ? 7 : 9);
       bool twice = false;
       for (int k = 0; k < f->window_count; k++) twice = twice || f->window_ms[k] == ms;
       if (!twice) f->window_ms[f->window_count++] = ms;
@@ -390,9 +401,9 @@ static void make_feature(struct gen *g) {
     int64_t least = f->window_ms[0];
     for (int i = 1; i < f->window_count; i++)
       if (f->window_ms[i] < least) least = f->window_ms[i];
-    if (or_percent(rng, 25)) f->delayed_ms = step_of(rng, 0, 5);
+    if (or_percent(rng, 25)) f->delayed_ms = step_of(rng, 0, or_percent(rng, 90) ? 5 : 8);
     if (f->agg <= OA_DISTINCT || f->agg == OA_RATE) {
-      static const int64_t hops[] = {700, 1000, 7000, 10000, 60000};
+      static const int64_t hops[] = {700, 1000, 7000, 10000, 60000, OR_DAY_MS};
       int64_t hop = OR_PICK(rng, hops);
       if (or_percent(rng, 30) && hop <= least) f->hop_ms = hop;
     }
@@ -476,7 +487,7 @@ void or_make_file(struct or_case *c, struct or_rng *rng) {
   int derived = or_below(rng, OR_DERIVED_MAX);
   for (int i = 0; i < derived; i++) make_derived(&g);
   make_policy(&g);
-  c->lateness_ms = or_percent(rng, 10) ? 0 : step_of(rng, 1, 7);
+  c->lateness_ms = or_percent(rng, 10) ? 0 : step_of(rng, 1, or_percent(rng, 90) ? 7 : 8);
   c->duplicates_for_ms = c->lateness_ms + (or_percent(rng, 40) ? 0 : step_of(rng, 0, 7));
   c->grace_ms = or_percent(rng, 40) ? 0 : step_of(rng, 0, 6);
   c->replay = or_percent(rng, 50);

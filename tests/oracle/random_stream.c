@@ -53,8 +53,10 @@ static const struct {
 
 static struct or_datum some_amount(struct stream *s) {
   struct or_datum datum = {.has = true, .currency = s->c->currency, .exponent = s->c->exponent};
-  int what = or_below(s->rng, 10);
-  datum.num = what < 5 ? 100 * (1 + or_below(s->rng, 5)) : what < 9 ? or_below(s->rng, 10000) : what * (int64_t)100000007;
+  int what = or_below(s->rng, 20);
+  datum.num = what < 10 ? 100 * (1 + or_below(s->rng, 5)) : what < 17 ? or_below(s->rng, 10000) : what < 19 ? what * INT64_C(50000003) : 0;
+  if (what == 19)
+    datum.num = or_percent(s->rng, 50) ? INT64_C(2147483647) + or_below(s->rng, 3) : INT64_C(1000000000000) - or_below(s->rng, 3);
   if (or_percent(s->rng, 15)) {
     int k = or_below(s->rng, 4);
     datum.currency = currencies[k].code;
@@ -108,10 +110,10 @@ static int64_t exact(struct stream *s) {
 
 static void step(struct stream *s) {
   static const int64_t steps[] = {0, 0, 0, 0, 1, 500, 1000, 1000, 4999, 5000, 5001, 10000, 30000, 60000};
-  static const int64_t leaps[] = {300000, 3600000, 3600000, 86400000, 86400000 * 3};
+  static const int64_t leaps[] = {300000, 3600000, 3600000, 86400000, 86400000 * 3, INT64_C(86400000) * 45, INT64_C(86400000) * 370};
   static const int64_t small[] = {0, 0, 0, 1, 200, 1000};
   int what = or_below(s->rng, 100);
-  int64_t by = what < 5 ? exact(s) : what < 94 ? OR_PICK(s->rng, steps) : OR_PICK(s->rng, leaps);
+  int64_t by = what < 5 ? exact(s) : what < 94 ? OR_PICK(s->rng, steps) : what < 98 ? leaps[or_below(s->rng, 4)] : OR_PICK(s->rng, leaps);
   if (s->c->hot && what > 1) by = OR_PICK(s->rng, small);
   if (by > 0) s->now_ms += by;
 }
@@ -136,11 +138,13 @@ static void fill_event(struct stream *s, struct or_record *r, int id) {
     r->field[OF_MERCHANT] = text(or_pool_merchant[or_percent(rng, 70) ? id % 2 : or_below(rng, 4)]);
   if (c->uses[OF_DEVICE] && or_percent(rng, 65)) r->field[OF_DEVICE] = text(OR_PICK(rng, or_pool_device));
   if (c->uses[OF_COUNTRY] && !r->field[OF_COUNTRY].has && or_percent(rng, 75)) r->field[OF_COUNTRY] = text(OR_PICK(rng, or_pool_country));
-  if (c->uses[OF_ITEMS] && or_percent(rng, 80)) r->field[OF_ITEMS] = num(or_below(rng, 7) - 1);
+  if (c->uses[OF_ITEMS] && or_percent(rng, 80))
+    r->field[OF_ITEMS] = num(or_percent(rng, 98) ? or_below(rng, 7) - 1 : INT64_C(9007199254740992) + or_below(rng, 3));
   if (c->uses[OF_WEIGHT] && or_percent(rng, 80)) r->field[OF_WEIGHT] = num(250 * (or_below(rng, 9) - 2) + or_below(rng, 2));
   if (c->uses[OF_GIFT] && or_percent(rng, 75)) r->field[OF_GIFT] = num(or_below(rng, 2));
   if (c->hot && c->uses[OF_MERCHANT] && or_percent(rng, 60)) r->field[OF_MERCHANT] = text(many_text(or_below(rng, 64)));
   if (c->hot && c->uses[OF_DEVICE] && or_percent(rng, 60)) r->field[OF_DEVICE] = text(many_text(or_below(rng, 20)));
+  if (c->uses[OF_OPENED] && or_percent(rng, 70)) r->field[OF_OPENED] = num(s->now_ms - or_below(rng, 20) * 1500);
   static const int64_t lat[] = {523702, 524000, -338688, 0}, lon[] = {48952, 47000, 1512093, 0};
   if (c->place && or_percent(rng, 85)) {
     int p = or_below(rng, 4);
@@ -320,4 +324,5 @@ void or_case_make(uint64_t seed, struct or_case *ret) {
   ret->hot = or_percent(&rng, 2);
   or_make_file(ret, &rng);
   or_make_stream(ret, &rng);
+  or_case_derive(ret);
 }

@@ -331,7 +331,7 @@ static void walk_event(struct walk *w, int index) {
   }
 }
 
-int or_recount(const struct or_case *c, struct or_answer *answer) {
+int or_recount(const struct or_case *c, struct or_answer *answer, int64_t *ret_watermark_ms) {
   static struct walk walk;
   struct walk *w = &walk;
   memset(w, 0, sizeof *w);
@@ -353,5 +353,6 @@ int or_recount(const struct or_case *c, struct or_answer *answer) {
       case OR_HEARTBEAT: advance(w, r->partition, r->time_ms); break;
     }
   }
+  *ret_watermark_ms = w->watermark_ms;
   return w->answer_count;
 }

@@ -77,7 +77,7 @@ struct or_value or_field_value(const struct or_case *c, const struct or_datum *f
 /* One value of `e`, which stands behind the `count` events of `past` in the journal. */
 struct or_value or_slot_value(const struct or_case *c, const struct or_event *past, int count, const struct or_event *e, int slot, int64_t watermark_ms,
                               int64_t history_from_ms);
-/* Fills answers in order of the stream and returns how many; `answer` has room for OR_RECORDS_MAX. */
-int or_recount(const struct or_case *c, struct or_answer *answer);
+/* Fills answers in order of the stream and returns how many; `answer` has room for OR_RECORDS_MAX. *ret_watermark_ms: at the end. */
+int or_recount(const struct or_case *c, struct or_answer *answer, int64_t *ret_watermark_ms);
 
 #endif

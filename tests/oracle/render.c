@@ -25,6 +25,7 @@ static void expr_text(const struct or_case *c, const struct or_expr *e, struct t
     case OX_SLOT: tide_buf_str(out, c->slot[e->ref].name); return;
     case OX_DERIVED: tide_buf_str(out, c->derived[e->ref].name); return;
     case OX_SCORE: tide_buf_str(out, "score"); return;
+    case OX_TIME: tide_buf_str(out, "time"); return;
     case OX_HOUR:
     case OX_WEEKDAY:
       tide_buf_printf(out, "%s(time, \"%s\")", e->op == OX_HOUR ? "hour" : "weekday", e->ref ? "Europe/Amsterdam" : "UTC");
@@ -132,11 +133,11 @@ static void shape(const struct or_case *c, const char *name, const char *type, s
     bool id = f == OF_ID1 || f == OF_ID2;
     bool outcomes_own = id || f == OF_TIME || f == OF_AL1 || f == OF_AL2 || f == OF_PAN || f == OF_PAR || f == OF_COUNTRY || f == OF_AMOUNT;
     bool lists_own = f == OF_TIME || f == OF_PAN || f == OF_PAR || f == OF_COUNTRY || f == OF_MERCHANT || f == OF_DEVICE;
-    if (!c->uses[f] || (!event && !(list ? lists_own : outcomes_own))) continue;
+    if (!c->uses[f] || f == OF_CNP || (!event && !(list ? lists_own : outcomes_own))) continue;
     const char *field = or_field_info[f].name;
     static const char *const form[] = {[0] = "int", [3] = "decimal(3)", [4] = "decimal(4)"};
     switch (or_field_info[f].type) {
-      case OT_TIME: tide_buf_printf(out, "    %s: {at: %s, as: epoch_ms}\n", field, field); break;
+      case OT_TIME: tide_buf_printf(out, "    %s: {at: %s, as: epoch_ms%s}\n", field, field, f == OF_TIME ? "" : ", optional: true"); break;
       case OT_TEXT: tide_buf_printf(out, "    %s: {at: %s%s}\n", field, field, id ? "" : ", optional: true"); break;
       case OT_MONEY: tide_buf_printf(out, "    %s: {at: %s, currency: currency, optional: true}\n", field, field); break;
       case OT_BOOL: tide_buf_printf(out, "    %s: {at: %s, as: bool, optional: true}\n", field, field); break;
@@ -163,6 +164,7 @@ static void event_section(const struct or_case *c, struct tide_buf *out) {
   if (c->conflict_rejects) tide_buf_str(out, "  on_conflict: reject\n");
   if (c->score) quoted_expr(c, "  score", c->score, out);
   if (c->advise) quoted_expr(c, "  advise", c->advise, out);
+  if (c->cnp) tide_buf_str(out, "  derive:\n"), quoted_expr(c, "    cnp", c->cnp, out);
   tide_buf_str(out, "inputs:\n");
   shape(c, "default", "event", out);
   if (!c->json) return;
@@ -295,7 +297,7 @@ void or_render_json(const struct or_case *c, const struct or_record *r, const st
   tide_buf_printf(out, "{\"t\":\"%s\",\"time\":%lld", type[r->type], (long long)r->time_ms);
   for (int f = 0; f < OF_COUNT; f++) {
     const struct or_datum *datum = &r->field[f];
-    if (!datum->has || f == OF_TIME) continue;
+    if (!datum->has || f == OF_TIME || f == OF_CNP) continue;
     tide_buf_printf(out, ",\"%s\":", or_field_info[f].name);
     switch (or_field_info[f].type) {
       case OT_TEXT: tide_buf_printf(out, "\"%s\"", datum->text); break;

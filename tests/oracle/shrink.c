@@ -121,6 +121,7 @@ static bool simplify(struct or_case *c, int what) {
     changed = changed || (!c->record[i].dropped && c->record[i].field[loose[what % n]].has);
     c->record[i].field[loose[what % n]].has = false;
   }
+  or_case_derive(c);
   return changed;
 }
 
