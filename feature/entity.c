@@ -36,6 +36,14 @@ void tide_store_prefetch(const struct tide_store *store, struct tide_u128 key) {
   if (table->cell_cap) __builtin_prefetch(&table->cell[key.lo & (table->cell_cap - 1)]);
 }
 
+void tide_store_prefetch_ent(const struct tide_store *store, struct tide_u128 key) {
+  const struct tide_table *table = &store->shard[tide_shard_of(key)];
+  if (!table->cell_cap) return;
+  uint32_t at = (uint32_t)(key.lo & (table->cell_cap - 1)), print = (uint32_t)(key.hi & UINT32_MAX);
+  while (table->cell[at] && (uint32_t)(table->cell[at] >> 32) != print) at = (at + 1) & (table->cell_cap - 1);
+  if (table->cell[at]) __builtin_prefetch(ent_of(table, (uint32_t)table->cell[at] - 1));
+}
+
 /* The cell that holds the key, or the empty one where it would go. */
 static uint32_t probe(const struct tide_table *table, struct tide_u128 key) {
   uint32_t at = (uint32_t)(key.lo & (table->cell_cap - 1));

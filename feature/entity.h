@@ -20,10 +20,15 @@ struct tide_pairsum { __int128 sum, squares; int64_t min, max; };
 struct tide_sums { uint16_t count[64]; struct tide_pairsum pair[]; }; /* by local bit, by kind->pair */
 struct tide_chunk { struct tide_block *block; int64_t last_ms; struct tide_sums *sums; bool sums_valid; };
 
+/* Sums of TIDE_SUPER whole chunks in a row, from a multiple of it on: a month of the busiest merchant is dozens of additions, not thousands. */
+#define TIDE_SUPER 64
+struct tide_super { struct tide_sums *sums; bool valid; };
+
 struct tide_lastmap; /* value -> time of the latest event that carries the latest bit */
 struct tide_big {
   uint32_t count, cap;
   struct tide_chunk *chunk;
+  struct tide_super *super; /* cap / TIDE_SUPER + 1 */
   struct tide_lastmap *map[16];
 };
 
@@ -62,6 +67,8 @@ void tide_store_init(struct tide_store *store, const struct tide_kind *kind);
 void tide_store_release(struct tide_store *store);
 
 void tide_store_prefetch(const struct tide_store *store, struct tide_u128 key);
+/* The second step: the cell is here by now, ask for the entity that it probably names. */
+void tide_store_prefetch_ent(const struct tide_store *store, struct tide_u128 key);
 /* The entity's number, or TIDE_NO_ENTITY. */
 uint32_t tide_store_find(const struct tide_store *store, struct tide_u128 key);
 /* Finds or makes; TIDE_NO_ENTITY when the kind is at its limit. */
@@ -113,6 +120,8 @@ bool tide_view_back(const struct tide_view *view, struct tide_at *at);
 bool tide_view_find(const struct tide_view *view, int64_t time_ms, uint32_t tag, struct tide_at *ret);
 /* The sums of a whole chunk of a big log, computed when needed. */
 const struct tide_sums *tide_chunk_sums(const struct tide_kind *kind, struct tide_chunk *chunk);
+/* The sums of the chunks [first, first + TIDE_SUPER), first a multiple of TIDE_SUPER, all of them there. */
+const struct tide_sums *tide_super_sums(const struct tide_kind *kind, struct tide_big *big, uint32_t first);
 /* For a value of a distinct group: the event that carries its latest bit; false if none does. */
 bool tide_view_latest(const struct tide_view *view, unsigned group, uint64_t value, struct tide_at *ret);
 

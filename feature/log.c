@@ -101,6 +101,43 @@ const struct tide_sums *tide_chunk_sums(const struct tide_kind *kind, struct tid
   return chunk->sums;
 }
 
+const struct tide_sums *tide_super_sums(const struct tide_kind *kind, struct tide_big *big, uint32_t first) {
+  struct tide_super *super = &big->super[first / TIDE_SUPER];
+  TIDE_CHECK(first % TIDE_SUPER == 0 && first + TIDE_SUPER <= big->count);
+  if (super->valid) return super->sums;
+  size_t bytes = sizeof *super->sums + kind->pair_count * sizeof super->sums->pair[0];
+  if (!super->sums) super->sums = tide_alloc(bytes);
+  memset(super->sums, 0, bytes);
+  for (unsigned p = 0; p < kind->pair_count; p++) {
+    super->sums->pair[p].min = INT64_MAX;
+    super->sums->pair[p].max = INT64_MIN;
+  }
+  for (uint32_t c = first; c < first + TIDE_SUPER; c++) { /* at most 64 * 256 events: the counts fit their 16 bits */
+    const struct tide_sums *sums = tide_chunk_sums(kind, &big->chunk[c]);
+    for (unsigned bit = 0; bit < kind->bit_count; bit++) super->sums->count[bit] = (uint16_t)(super->sums->count[bit] + sums->count[bit]);
+    for (unsigned p = 0; p < kind->pair_count; p++) {
+      struct tide_pairsum *to = &super->sums->pair[p];
+      to->sum += sums->pair[p].sum;
+      to->squares += sums->pair[p].squares;
+      if (sums->pair[p].min < to->min) to->min = sums->pair[p].min;
+      if (sums->pair[p].max > to->max) to->max = sums->pair[p].max;
+    }
+  }
+  super->valid = true;
+  return super->sums;
+}
+
+/* Every change of a chunk's content goes through here: what was summed up is no longer true. */
+static void stale_sums(struct tide_big *big, struct tide_chunk *chunk) {
+  chunk->sums_valid = false;
+  if (big) big->super[(size_t)(chunk - big->chunk) / TIDE_SUPER].valid = false;
+}
+
+/* Chunks from `at` on changed places. */
+static void stale_supers(struct tide_big *big, uint32_t at) {
+  for (uint32_t i = at / TIDE_SUPER; i <= big->cap / TIDE_SUPER; i++) big->super[i].valid = false;
+}
+
 /* ---- latest bits ---- */
 
 static uint32_t map_cell(const struct tide_lastmap *map, uint64_t value) {
@@ -181,7 +218,7 @@ static void flip(const struct tide_view *view, unsigned bit, struct tide_at at) 
   unsigned column = view->kind->col_of[TIDE_COL_MASK];
   uint64_t mask = tide_block_get(view->kind, chunk->block, column, at.i);
   tide_block_set(view->kind, chunk->block, column, at.i, mask ^ (UINT64_C(1) << bit));
-  chunk->sums_valid = false;
+  stale_sums(view->big, chunk);
 }
 
 static void note_latest(const struct tide_view *view, unsigned group, uint64_t value, int64_t time_ms) {
@@ -199,12 +236,16 @@ static void chunk_note(const struct tide_kind *kind, struct tide_chunk *chunk) {
 
 static void big_insert_chunk(struct tide_big *big, uint32_t at, struct tide_chunk chunk) {
   if (big->count == big->cap) {
+    uint32_t old = big->cap ? big->cap / TIDE_SUPER + 1 : 0;
     big->cap = big->cap ? big->cap * 2 : 8;
     big->chunk = tide_realloc(big->chunk, big->cap * sizeof *big->chunk);
+    big->super = tide_realloc(big->super, (big->cap / TIDE_SUPER + 1) * sizeof *big->super);
+    for (uint32_t i = old; i <= big->cap / TIDE_SUPER; i++) big->super[i] = (struct tide_super){0};
   }
   memmove(big->chunk + at + 1, big->chunk + at, (big->count - at) * sizeof *big->chunk);
   big->chunk[at] = chunk;
   big->count++;
+  stale_supers(big, at);
 }
 
 static struct tide_big *grow_big(const struct tide_kind *kind, struct tide_ent *ent) {
@@ -227,13 +268,14 @@ static void big_expire(const struct tide_kind *kind, struct tide_big *big, int64
   if (gone) {
     memmove(big->chunk, big->chunk + gone, (big->count - gone) * sizeof *big->chunk);
     big->count -= gone;
+    stale_supers(big, 0);
   }
   for (uint32_t c = 0; c + 1 < big->count && big->chunk[c].last_ms <= watermark_ms - kind->young_ms; c++) {
     struct tide_block **block = &big->chunk[c].block;
     if (!(*block)->yn && !(*block)->ycap) continue;
     tide_block_expire(kind, *block, INT64_MIN, watermark_ms - kind->young_ms);
     tide_block_fit(kind, block);
-    big->chunk[c].sums_valid = false;
+    stale_sums(big, &big->chunk[c]);
   }
 }
 
@@ -303,6 +345,7 @@ void tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, const s
   struct tide_chunk *chunk = big_place(kind, big, time_ms, watermark_ms, &i);
   tide_block_insert(kind, &chunk->block, i, &row);
   chunk_note(kind, chunk);
+  stale_sums(big, chunk);
   struct tide_view view;
   tide_view_of(kind, ent, &view);
   uint64_t mask = (uint64_t)row.value[kind->col_of[TIDE_COL_MASK]];
@@ -335,7 +378,7 @@ void tide_ent_set_bits(const struct tide_kind *kind, struct tide_ent *ent, struc
   uint64_t old = tide_block_get(kind, chunk->block, column, at.i);
   uint64_t mask = (old & ~kind->dynamic_bits) | (dynamic & kind->dynamic_bits);
   if (mask == old) return;
-  chunk->sums_valid = false;
+  stale_sums(view.big, chunk);
   tide_block_set(kind, chunk->block, column, at.i, mask);
   for (unsigned g = 0; g < kind->distinct_count; g++) {
     const struct tide_distinct *distinct = &kind->distinct[g];
@@ -362,7 +405,7 @@ void tide_ent_set_num(const struct tide_kind *kind, struct tide_ent *ent, struct
   struct tide_big *big = big_of(ent);
   if (big) {
     tide_block_set_num(kind, &big->chunk[at.chunk].block, column, at.i, value);
-    big->chunk[at.chunk].sums_valid = false;
+    stale_sums(big, &big->chunk[at.chunk]);
     return;
   }
   struct tide_block *block = (struct tide_block *)ent->log;
@@ -380,6 +423,8 @@ void tide_ent_release(struct tide_ent *ent) {
       tide_free(big->chunk[c].sums);
     }
     for (unsigned g = 0; g < 16; g++) tide_free(big->map[g]);
+    for (uint32_t i = 0; i <= big->cap / TIDE_SUPER; i++) tide_free(big->super[i].sums);
+    tide_free(big->super);
     tide_free(big->chunk);
     tide_free(big);
   }
@@ -390,10 +435,12 @@ uint64_t tide_ent_bytes(const struct tide_kind *kind, const struct tide_ent *ent
   struct tide_big *big = big_of(ent);
   if (!ent->log) return 0;
   if (!big) return tide_block_bytes(kind, (const struct tide_block *)ent->log);
-  uint64_t bytes = sizeof *big + big->cap * sizeof *big->chunk;
+  uint64_t sums_bytes = sizeof(struct tide_sums) + kind->pair_count * sizeof(struct tide_pairsum);
+  uint64_t bytes = sizeof *big + big->cap * sizeof *big->chunk + (big->cap / TIDE_SUPER + 1) * sizeof *big->super;
+  for (uint32_t i = 0; i <= big->cap / TIDE_SUPER; i++) bytes += big->super[i].sums ? sums_bytes : 0;
   for (uint32_t c = 0; c < big->count; c++) {
     bytes += tide_block_bytes(kind, big->chunk[c].block);
-    if (big->chunk[c].sums) bytes += sizeof(struct tide_sums) + kind->pair_count * sizeof(struct tide_pairsum);
+    if (big->chunk[c].sums) bytes += sums_bytes;
   }
   for (unsigned g = 0; g < kind->distinct_count; g++) bytes += sizeof(struct tide_lastmap) + (uint64_t)big->map[g]->cap * 16;
   return bytes;

@@ -48,26 +48,48 @@ static void add_sums(const struct tide_sums *sums, const struct tide_step *step,
   if (pair->max > acc->max) acc->max = pair->max;
 }
 
+static void add_whole(const struct tide_sums *sums, const struct tide_step *step, struct tide_acc *acc) {
+  switch ((enum tide_agg)step->agg) {
+    case TIDE_AGG_COUNT: acc->count += sums->count[step->bit]; break;
+    case TIDE_AGG_DISTINCT: acc->count += sums->count[step->latest]; break;
+    case TIDE_AGG_RATE:
+      acc->count += sums->count[step->bit];
+      acc->count2 += sums->count[step->bit2];
+      break;
+    default: add_sums(sums, step, acc);
+  }
+}
+
+static void add_part(const struct tide_kind *kind, const struct tide_block *block, const struct tide_step *step, unsigned from, unsigned to,
+                     struct tide_acc *acc) {
+  switch ((enum tide_agg)step->agg) {
+    case TIDE_AGG_COUNT: acc->count += count_bit(kind, block, step->bit, from, to); break;
+    case TIDE_AGG_DISTINCT: acc->count += count_bit(kind, block, step->latest, from, to); break;
+    case TIDE_AGG_RATE:
+      acc->count += count_bit(kind, block, step->bit, from, to);
+      acc->count2 += count_bit(kind, block, step->bit2, from, to);
+      break;
+    default: add_numbers(kind, block, step, from, to, acc);
+  }
+}
+
 void tide_window_add(const struct tide_view *view, const struct tide_step *step, struct tide_at from, struct tide_at to,
                      struct tide_acc *acc) {
   const struct tide_kind *kind = view->kind;
-  for (uint32_t c = from.chunk; c <= to.chunk && c < view->count; c++) {
+  uint32_t c = from.chunk;
+  while (c <= to.chunk && c < view->count) {
+    /* The last chunk changes with every event: its sums would be made anew each time, so neither it nor its row is taken whole. */
+    bool begins_whole = view->big && (c > from.chunk || from.i == 0) && c + 1 < view->count;
+    if (begins_whole && c % TIDE_SUPER == 0 && c + TIDE_SUPER <= to.chunk && c + TIDE_SUPER < view->count) {
+      add_whole(tide_super_sums(kind, view->big, c), step, acc);
+      c += TIDE_SUPER;
+      continue;
+    }
     struct tide_chunk *chunk = &view->chunk[c];
     unsigned lo = c == from.chunk ? from.i : 0, hi = c == to.chunk ? to.i : chunk->block->n;
-    if (lo >= hi) continue;
-    bool whole = view->big && lo == 0 && hi == chunk->block->n && hi > 32;
-    const struct tide_sums *sums = whole ? tide_chunk_sums(kind, chunk) : NULL;
-    switch ((enum tide_agg)step->agg) {
-      case TIDE_AGG_COUNT: acc->count += sums ? sums->count[step->bit] : count_bit(kind, chunk->block, step->bit, lo, hi); break;
-      case TIDE_AGG_DISTINCT: acc->count += sums ? sums->count[step->latest] : count_bit(kind, chunk->block, step->latest, lo, hi); break;
-      case TIDE_AGG_RATE:
-        acc->count += sums ? sums->count[step->bit] : count_bit(kind, chunk->block, step->bit, lo, hi);
-        acc->count2 += sums ? sums->count[step->bit2] : count_bit(kind, chunk->block, step->bit2, lo, hi);
-        break;
-      default:
-        if (sums) add_sums(sums, step, acc);
-        else add_numbers(kind, chunk->block, step, lo, hi, acc);
-    }
+    if (begins_whole && hi == chunk->block->n && hi > 32) add_whole(tide_chunk_sums(kind, chunk), step, acc);
+    else if (lo < hi) add_part(kind, chunk->block, step, lo, hi, acc);
+    c++;
   }
 }
 

@@ -1,7 +1,7 @@
 /* Folding entries: headers, cursors, control records, and the records in groups (fold.h; README.md has the argument).
  *
- * Group of 16: resolve all keys and ask for the index lines; find all entities and ask for their blocks; then fold one after the other. The
- * first two passes change nothing, so the result is that of a plain loop; only the waiting for memory overlaps. */
+ * Group of 16: resolve all keys and ask for the index lines; ask for the entities that the cells name; find them and ask for their blocks; then fold
+ * one after the other. The first passes change nothing, so the result is that of a plain loop; only the waiting for memory overlaps. */
 #include "core/fold_state.h"
 
 struct tide_fold *tide_fold_new(void) {
@@ -135,9 +135,7 @@ static void prefetch_block(const struct tide_store *store, uint32_t number) {
   uintptr_t log = tide_store_ent(store, number)->log & ~(uintptr_t)1;
   if (!log) return;
   const char *at = (const char *)log;
-  __builtin_prefetch(at);
-  __builtin_prefetch(at + 64);
-  __builtin_prefetch(at + 128);
+  for (int line = 0; line < 6; line++) __builtin_prefetch(at + 64 * line); /* most logs are no longer; the hardware follows in long ones */
 }
 
 static void fold_group(struct tide_fold *fold, uint32_t count, tide_emit_fn emit, void *ctx) {
@@ -148,6 +146,9 @@ static void fold_group(struct tide_fold *fold, uint32_t count, tide_emit_fn emit
     for (uint32_t e = 0; e < entities; e++)
       if (item->txn.has_key[e]) tide_store_prefetch(&fold->state.store[e], item->txn.key[e]);
   }
+  for (uint32_t g = 0; g < count; g++)
+    for (uint32_t e = 0; e < entities; e++)
+      if (fold->group[g].txn.has_key[e]) tide_store_prefetch_ent(&fold->state.store[e], fold->group[g].txn.key[e]);
   for (uint32_t g = 0; g < count; g++) {
     const struct tide_txn *txn = &fold->group[g].txn;
     for (uint32_t e = 0; e < entities; e++) {
