@@ -8,7 +8,7 @@
 
 #include "tests/oracle/random.h"
 
-#define IDS_MAX 1500
+#define IDS_MAX 3000
 /* Texts of ids live as long as the program. */
 static const char *id_text(int id) {
   static char text[IDS_MAX][12];
@@ -289,7 +289,7 @@ void or_make_stream(struct or_case *c, struct or_rng *rng) {
                      0}; /* 2026-03-28 23:00 UTC: summer time begins in the night */
   int want = 20 + or_below(rng, 101);
   if (or_percent(rng, 25)) want = 10 + or_below(rng, 20);
-  if (c->hot) want = 400 + or_below(rng, 700);
+  if (c->hot) want = or_percent(rng, 80) ? 400 + or_below(rng, 700) : 1500 + or_below(rng, 1000);
   if (or_percent(rng, 60)) add_rate(&s);
   while (c->record_count < want) {
     step(&s);
@@ -332,7 +332,7 @@ void or_case_make(uint64_t seed, struct or_case *ret) {
   memset(ret, 0, sizeof *ret);
   ret->seed = seed;
   struct or_rng rng = {seed * UINT64_C(0xda942042e4dd58b5) + 1};
-  ret->hot = or_percent(&rng, 2);
+  ret->hot = or_percent(&rng, 3);
   or_make_file(ret, &rng);
   or_make_stream(ret, &rng);
   or_case_derive(ret);
