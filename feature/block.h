@@ -13,7 +13,9 @@
 
 #include "feature/plan.h"
 
+#ifndef TIDE_BLOCK_MAX /* SAN=small builds with tiny ones, so that what happens at their ends happens often */
 #define TIDE_BLOCK_MAX 256
+#endif
 
 struct tide_block {
   uint16_t n, cap, yn, ycap;

@@ -21,7 +21,9 @@ struct tide_sums { uint16_t count[64]; struct tide_pairsum pair[]; }; /* by loca
 struct tide_chunk { struct tide_block *block; int64_t last_ms; struct tide_sums *sums; bool sums_valid; };
 
 /* Sums of TIDE_SUPER whole chunks in a row, from a multiple of it on: a month of the busiest merchant is dozens of additions, not thousands. */
+#ifndef TIDE_SUPER
 #define TIDE_SUPER 64
+#endif
 struct tide_super { struct tide_sums *sums; bool valid; };
 
 struct tide_lastmap; /* value -> time of the latest event that carries the latest bit */

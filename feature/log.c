@@ -296,6 +296,7 @@ static struct tide_chunk *big_place(const struct tide_kind *kind, struct tide_bi
     struct tide_chunk tail = {.block = tide_block_split(kind, block, TIDE_BLOCK_MAX / 2)};
     chunk_note(kind, &tail);
     chunk_note(kind, &big->chunk[at.chunk]);
+    stale_sums(big, &big->chunk[at.chunk]); /* also where the tail begins the next sum of sums */
     big_insert_chunk(big, at.chunk + 1, tail);
     if (at.i > TIDE_BLOCK_MAX / 2) at = (struct tide_at){at.chunk + 1, at.i - TIDE_BLOCK_MAX / 2};
   }

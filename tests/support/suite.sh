@@ -37,6 +37,9 @@ headline "lint"
 $make --no-print-directory lint-run
 headline "tests"
 $make --no-print-directory -k CC=gcc SAN= test-only
+headline "the oracle again, with blocks of 4 events"
+step "build with small blocks" $make --no-print-directory -k $jobs CC=gcc SAN=small test-small-build
+$make --no-print-directory CC=gcc SAN=small test-small
 headline "fuzzers, a few seconds each"
 step "build the fuzzers" $make --no-print-directory -k $jobs CC=clang SAN=fuzz fuzz-build
 $make --no-print-directory CC=clang SAN=fuzz FUZZ_SECONDS="${FUZZ_SECONDS:-3}" fuzz-run
