@@ -72,7 +72,7 @@ struct or_entity {
 #define OR_RULES_MAX 8
 #define OR_FALLBACK_MAX 3
 #define OR_LISTS_MAX 2
-#define OR_RECORDS_MAX 1200
+#define OR_RECORDS_MAX 2600
 #define OR_EXPRS_MAX 1500
 #define OR_NAME 24
 

@@ -374,10 +374,10 @@ static void add_slots(struct or_case *c, struct or_feature *f) {
 }
 
 static void make_feature(struct gen *g) {
-  static const enum or_agg aggs[] = {OA_COUNT,       OA_COUNT, OA_COUNT, OA_SUM,       OA_SUM,      OA_MEAN,
-                                     OA_STDDEV,      OA_MIN,   OA_MAX,   OA_DISTINCT,  OA_DISTINCT, OA_DISTINCT,
-                                     OA_APPROX,      OA_RATE,  OA_RATE,  OA_MAX_COUNT, OA_STREAK,   OA_SINCE_PREVIOUS,
-                                     OA_SINCE_FIRST, OA_LAST,  OA_LAST,  OA_CHANGED,   OA_DISTANCE, OA_SPEED};
+  static const enum or_agg aggs[] = {OA_COUNT,  OA_COUNT, OA_COUNT,    OA_SUM,       OA_SUM,      OA_MEAN,           OA_STDDEV,
+                                     OA_MIN,    OA_MAX,   OA_DISTINCT, OA_DISTINCT,  OA_DISTINCT, OA_DISTINCT,       OA_DISTINCT,
+                                     OA_APPROX, OA_RATE,  OA_RATE,     OA_MAX_COUNT, OA_STREAK,   OA_SINCE_PREVIOUS, OA_SINCE_FIRST,
+                                     OA_LAST,   OA_LAST,  OA_CHANGED,  OA_DISTANCE,  OA_SPEED};
   struct or_case *c = g->c;
   struct or_rng *rng = g->rng;
   struct or_feature *f = &c->feature[c->feature_count];
@@ -412,7 +412,7 @@ static void make_feature(struct gen *g) {
       if (f->inner_ms > least) f->inner_ms = least;
     }
     f->with_current = f->agg != OA_STREAK && or_percent(rng, 40);
-    if (f->agg == OA_DISTINCT && or_percent(rng, 60)) f->cap = 1 + or_below(rng, 3);
+    if (f->agg == OA_DISTINCT && or_percent(rng, 60)) f->cap = 1 + or_below(rng, 2);
   }
   add_slots(c, f);
   c->feature_count++;

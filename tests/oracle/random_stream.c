@@ -8,7 +8,7 @@
 
 #include "tests/oracle/random.h"
 
-#define IDS_MAX 1500
+#define IDS_MAX 3000
 /* Texts of ids live as long as the program. */
 static const char *id_text(int id) {
   static char text[IDS_MAX][12];
@@ -72,7 +72,7 @@ static void set_id(const struct or_case *c, struct or_record *r, int first, int 
 
 static void set_card(struct stream *s, struct or_record *r, int id) {
   bool other = or_percent(s->rng, 5);
-  int p = other ? or_below(s->rng, 4) : s->c->hot && id % 8 ? 0 : id % 3;
+  int p = other ? or_below(s->rng, 4) : s->c->hot && id % 16 ? 0 : id % 3;
   if (!or_percent(s->rng, 2)) r->field[OF_PAN] = text(or_pool_pan[p]);
   if (s->c->uses[OF_PAR] && p % 2 == 0) r->field[OF_PAR] = text(or_pool_par[p / 2]);
   if (s->c->uses[OF_COUNTRY] && s->c->entity[0].key == OK_TUPLE) r->field[OF_COUNTRY] = text(or_pool_country[id % 2]);
@@ -118,11 +118,21 @@ static void step(struct stream *s) {
   if (by > 0) s->now_ms += by;
 }
 
+/* A time at an edge of a window of an event that would come now, or a millisecond beside it. */
+static int64_t at_edge(struct stream *s) {
+  const struct or_slot *slot = &s->c->slot[or_below(s->rng, s->c->slot_count)];
+  const struct or_feature *f = &s->c->feature[slot->feature];
+  int64_t right_ms = s->now_ms - f->delayed_ms, left_ms = right_ms - slot->window_ms - (or_percent(s->rng, 50) ? f->inner_ms : 0);
+  if (f->hop_ms) left_ms -= left_ms % f->hop_ms;
+  return (or_percent(s->rng, 70) ? left_ms : right_ms) + or_below(s->rng, 3) - 1;
+}
+
 static int64_t some_time(struct stream *s) {
   static const int64_t back[] = {1, 1000, 5000, 10000, 60000, 300000, 3600000, 86400000, 7 * 86400000};
   if (or_percent(s->rng, 78)) return s->now_ms;
   if (or_percent(s->rng, 10)) return s->now_ms + 1 + or_below(s->rng, 3000);
-  if (or_percent(s->rng, 25)) return s->now_ms - exact(s);
+  if (or_percent(s->rng, 20)) return s->now_ms - exact(s);
+  if (s->c->slot_count && or_percent(s->rng, 25)) return at_edge(s);
   int64_t by = or_percent(s->rng, 75) ? back[or_below(s->rng, 5)] : OR_PICK(s->rng, back);
   return s->now_ms - by + (or_percent(s->rng, 30) ? or_below(s->rng, 3) - 1 : 0);
 }
@@ -195,7 +205,7 @@ static void add_same_row(struct stream *s) {
 static void add_event(struct stream *s) {
   struct or_case *c = s->c;
   struct or_rng *rng = s->rng;
-  struct or_record *old = or_percent(rng, 22) ? earlier_event(s) : NULL;
+  struct or_record *old = or_percent(rng, c->hot ? 6 : 22) ? earlier_event(s) : NULL;
   struct or_record *r = add(s, OR_EVENT);
   if (old) { /* the same message again, or one that only claims to be */
     memcpy(r->field, old->field, sizeof r->field);
@@ -215,7 +225,7 @@ static void add_event(struct stream *s) {
   }
   r->time_ms = some_time(s);
   r->nocount = or_percent(rng, 5);
-  if (or_percent(rng, 22)) add_same_row(s);
+  if (or_percent(rng, c->hot ? 8 : 22)) add_same_row(s);
 }
 
 static void add_outcome(struct stream *s) {
@@ -279,11 +289,12 @@ void or_make_stream(struct or_case *c, struct or_rng *rng) {
                      0}; /* 2026-03-28 23:00 UTC: summer time begins in the night */
   int want = 20 + or_below(rng, 101);
   if (or_percent(rng, 25)) want = 10 + or_below(rng, 20);
-  if (c->hot) want = 400 + or_below(rng, 700);
+  if (c->hot) want = or_percent(rng, 80) ? 400 + or_below(rng, 700) : 1500 + or_below(rng, 1000);
   if (or_percent(rng, 60)) add_rate(&s);
   while (c->record_count < want) {
     step(&s);
     int what = or_below(rng, 100);
+    if (c->hot && or_percent(rng, 60)) what = 0;
     if (what < 68) add_event(&s);
     else if (what < 88) add_outcome(&s);
     else if (what < 93) add_rate(&s);
@@ -321,7 +332,7 @@ void or_case_make(uint64_t seed, struct or_case *ret) {
   memset(ret, 0, sizeof *ret);
   ret->seed = seed;
   struct or_rng rng = {seed * UINT64_C(0xda942042e4dd58b5) + 1};
-  ret->hot = or_percent(&rng, 2);
+  ret->hot = or_percent(&rng, 3);
   or_make_file(ret, &rng);
   or_make_stream(ret, &rng);
   or_case_derive(ret);
