@@ -7,6 +7,7 @@
  * A killed process loses nothing that it wrote; a power cut does. So the second half writes through a disk of its own that forgets,
  * at the cut, any subset of the sectors that no fdatasync covered, whatever their order. */
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -114,6 +115,11 @@ static void nothing_acknowledged_is_lost_by_kill(void **state) {
     if (kills % 4 == 3) {
       follow(dir, &followed);
     }
+    /* Every other writer is killed some time after its first acknowledgement, however slow the machine is; the others at any moment. */
+    if (kills % 2 == 0) {
+      struct pollfd first_report = {.fd = report[0], .events = POLLIN};
+      assert_int_equal(poll(&first_report, 1, 60000), 1);
+    }
     nap(test_random(&seed) % (kills % 10 == 0 ? 60000 : 12000));
     assert_int_equal(kill(child, SIGKILL), 0);
     int status;
@@ -151,7 +157,7 @@ static void nothing_acknowledged_is_lost_by_kill(void **state) {
   }
   print_message("# %d kills, %llu rounds acknowledged something, last position %llu-%llu\n", KILLS, (unsigned long long)rounds_with_reports,
                 (unsigned long long)last.epoch, (unsigned long long)last.seq);
-  assert_true(rounds_with_reports > KILLS / 2);
+  assert_true(rounds_with_reports >= KILLS / 2);
   test_dir_remove(dir);
   tide_free(dir);
 }
