@@ -78,6 +78,8 @@ enum tide_err tide_model_parse(struct tide_span text, struct tide_model **ret, s
 /* The same from a file; errors name it. */
 enum tide_err tide_model_load(const char *path, struct tide_model **ret, struct tide_error *error) TIDE_WARN_UNUSED;
 void tide_model_free(struct tide_model *model);
+/* A name is 1..TIDE_MODEL_NAME_MAX letters, digits, dots, dashes, underscores: it stands in "name@hash". */
+bool tide_model_name_fits(const char *name);
 
 /* Computes definitions, checksum and id of a model that was put together (by training). */
 void tide_model_seal(struct tide_model *model);

@@ -230,8 +230,8 @@ static void read_inputs(struct reading *r, const json_t *root) {
   r->where[0] = '\0';
 }
 
-static bool name_fits(const char *name) {
-  if (!*name) return false;
+bool tide_model_name_fits(const char *name) {
+  if (!*name || strlen(name) > TIDE_MODEL_NAME_MAX) return false;
   for (const char *c = name; *c; c++)
     if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || strchr("._-", *c))) return false;
   return true;
@@ -248,7 +248,7 @@ static void read_model(struct reading *r, const json_t *root) {
     fail(r, TIDE_E_VERSION, "tidemark_model", "is of a format that this program does not know");
   if (!only(r, root, "model", keys)) return;
   m->name = text(r, root, "name", TIDE_MODEL_NAME_MAX);
-  if (!r->err && !name_fits(m->name)) fail(r, TIDE_E_TYPE, "name", "must be made of letters, digits, dots, dashes and underscores");
+  if (!r->err && !tide_model_name_fits(m->name)) fail(r, TIDE_E_TYPE, "name", "must be made of letters, digits, dots, dashes and underscores");
   m->version = text(r, root, "version", TIDE_MODEL_NAME_MAX);
   const json_t *features = json_object_get(root, "features");
   struct tide_u128 definitions = {0, 0}, checksum;

@@ -4,8 +4,6 @@
  * score is none. */
 #include "model/logistic.h"
 
-#include <math.h>
-
 #include "model/arith.h"
 #include "model/preprocess.h"
 
@@ -14,11 +12,11 @@ double tide_score_of_logit(double logit) {
   return (double)(int64_t)millionths / 1e6;
 }
 
-double tide_model_logit(const struct tide_model *model, const double *x) {
+double tide_model_logit(const struct tide_model *model, const double *x, const uint8_t *cause) {
   double logit = model->intercept;
   for (uint32_t i = 0; i < model->input_count; i++) {
     const struct tide_model_input *input = &model->input[i];
-    double raw = isnan(x[i]) ? tide_input_impute(input, TIDE_C_absent) : x[i];
+    double raw = cause[i] ? tide_input_impute(input, (enum tide_cause)cause[i]) : x[i];
     logit += input->coefficient * tide_input_standardise(input, raw);
   }
   return logit;

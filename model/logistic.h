@@ -30,8 +30,9 @@ struct tide_score {
 /* Scores what stands in env under a bound model. */
 void tide_model_score(const struct tide_model *model, const struct tide_spec *spec, const struct tide_env *env, struct tide_score *ret);
 
-/* intercept + sum of coefficient * z over raw numbers (NaN: missing for the cause `absent`). x has input_count elements. Training evaluates with it. */
-double tide_model_logit(const struct tide_model *model, const double *x);
+/* The logit of one row of raw numbers: x and cause have input_count elements; where cause is not TIDE_C_none the value is missing for it. Training
+ * evaluates with it. */
+double tide_model_logit(const struct tide_model *model, const double *x, const uint8_t *cause);
 /* The score of a logit, rounded to 1e-6 (half up). */
 double tide_score_of_logit(double logit);
 
