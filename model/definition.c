@@ -47,7 +47,14 @@ static void put_num(struct writer *w, double num) {
   tide_buf_release(&text);
 }
 
-static void put_code(struct writer *w, uint64_t code) {
+/* A value of a set. Long texts are known by their hash only, but those of an outcome column are few. */
+static void put_code(struct writer *w, const struct tide_expr *beside, uint64_t code) {
+  const char *const *word = beside->op == TIDE_X_DYN ? tide_dyn_words((enum tide_dyn)beside->ref) : NULL;
+  for (; word && *word; word++) {
+    if (tide_text_code(tide_span_of(*word)) != code) continue;
+    tide_buf_printf(w->out, "\"%s\"", *word);
+    return;
+  }
   char text[8];
   size_t len = tide_text_of_code(code, text);
   if (len) tide_buf_printf(w->out, "\"%.*s\"", (int)len, text);
@@ -103,7 +110,7 @@ static void put_set(struct writer *w, const struct tide_expr *expr) {
   tide_buf_str(w->out, " in (");
   for (uint32_t i = 0; i < expr->set_count; i++) {
     if (i) tide_buf_str(w->out, ", ");
-    if (expr->a->type == TIDE_V_TEXT) put_code(w, expr->set[i].code);
+    if (expr->a->type == TIDE_V_TEXT) put_code(w, expr->a, expr->set[i].code);
     else put_num(w, expr->set[i].num);
   }
   tide_buf_str(w->out, "))");
@@ -113,7 +120,7 @@ static void put_expr(struct writer *w, const struct tide_expr *expr) {
   const struct tide_spec *spec = w->spec;
   switch ((enum tide_op)expr->op) {
     case TIDE_X_NUM: put_num(w, expr->num); return;
-    case TIDE_X_TEXT: put_code(w, expr->code); return;
+    case TIDE_X_TEXT: tide_buf_printf(w->out, "\"%s\"", expr->text); return;
     case TIDE_X_TRUE: tide_buf_str(w->out, "true"); return;
     case TIDE_X_FALSE: tide_buf_str(w->out, "false"); return;
     case TIDE_X_FIELD:
