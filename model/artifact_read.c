@@ -248,7 +248,8 @@ static void read_model(struct reading *r, const json_t *root) {
     fail(r, TIDE_E_VERSION, "tidemark_model", "is of a format that this program does not know");
   if (!only(r, root, "model", keys)) return;
   m->name = text(r, root, "name", TIDE_MODEL_NAME_MAX);
-  if (!r->err && !tide_model_name_fits(m->name)) fail(r, TIDE_E_TYPE, "name", "must be made of letters, digits, dots, dashes and underscores");
+  if (!r->err && !tide_model_name_fits(m->name))
+    fail(r, TIDE_E_TYPE, "name", "must be made of letters, digits, dots, dashes and underscores");
   m->version = text(r, root, "version", TIDE_MODEL_NAME_MAX);
   const json_t *features = json_object_get(root, "features");
   struct tide_u128 definitions = {0, 0}, checksum;

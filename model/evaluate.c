@@ -100,8 +100,8 @@ static size_t found(const struct scored *card, size_t n, uint32_t k, struct know
   return hits;
 }
 
-double tide_card_precision(const double *score, const uint8_t *fraud, const uint64_t *card, const int64_t *time_ms, size_t count, uint32_t k,
-                           unsigned *ret_days, double *ret_best) {
+double tide_card_precision(const double *score, const uint8_t *fraud, const uint64_t *card, const int64_t *time_ms, size_t count,
+                           uint32_t k, unsigned *ret_days, double *ret_best) {
   struct scored *row = tide_alloc((count + 1) * sizeof *row);
   struct known known = {0};
   size_t n = 0;

@@ -214,8 +214,8 @@ static double newton(const struct problem *p, double *w, unsigned *ret_steps) {
   return now;
 }
 
-static int count_step(void *instance, const lbfgsfloatval_t *x, const lbfgsfloatval_t *g, const lbfgsfloatval_t fx, const lbfgsfloatval_t xnorm,
-                      const lbfgsfloatval_t gnorm, const lbfgsfloatval_t step, int n, int k, int ls) {
+static int count_step(void *instance, const lbfgsfloatval_t *x, const lbfgsfloatval_t *g, const lbfgsfloatval_t fx,
+                      const lbfgsfloatval_t xnorm, const lbfgsfloatval_t gnorm, const lbfgsfloatval_t step, int n, int k, int ls) {
   (void)x, (void)g, (void)fx, (void)xnorm, (void)gnorm, (void)step, (void)n, (void)ls;
   ((struct problem *)instance)->steps = (unsigned)k;
   return 0;
@@ -236,14 +236,15 @@ static enum tide_err minimise(struct problem *p, double *w, struct tide_train_re
   lbfgs_free(x);
   ret->lbfgs_steps = p->steps;
   /* Its line search gives up where rounding hides the descent: that is the end of its road, not an error; whether it is the minimum is asked below. */
-  bool usable = status >= 0 || status == LBFGSERR_ROUNDING_ERROR || status == LBFGSERR_MAXIMUMLINESEARCH || status == LBFGSERR_MINIMUMSTEP ||
-                status == LBFGSERR_WIDTHTOOSMALL || status == LBFGSERR_MAXIMUMITERATION;
+  bool usable = status >= 0 || status == LBFGSERR_ROUNDING_ERROR || status == LBFGSERR_MAXIMUMLINESEARCH ||
+                status == LBFGSERR_MINIMUMSTEP || status == LBFGSERR_WIDTHTOOSMALL || status == LBFGSERR_MAXIMUMITERATION;
   if (!usable) return tide_fail(error, TIDE_E_LIMIT, "the regression failed (liblbfgs says %d); try a larger --l2", status);
   ret->gradient = newton(p, w, &ret->newton_steps);
   if (ret->gradient < 0)
     return tide_fail(error, TIDE_E_LIMIT, "some inputs follow from others, so the best coefficients are not determined; use a larger --l2");
   if (ret->gradient > GRADIENT_MAX)
-    return tide_fail(error, TIDE_E_LIMIT, "the regression did not reach its minimum (gradient %.2g per row); use a larger --l2", ret->gradient);
+    return tide_fail(error, TIDE_E_LIMIT, "the regression did not reach its minimum (gradient %.2g per row); use a larger --l2",
+                     ret->gradient);
   return TIDE_OK;
 }
 

@@ -24,8 +24,8 @@ struct list {
 static enum tide_err add(struct list *list, struct tide_span name, struct tide_model_input **ret) {
   struct tide_model *model = list->model;
   if (model->input_count == TIDE_MODEL_INPUTS_MAX)
-    return tide_fail_at(list->error, TIDE_E_LIMIT, list->line, 0, "inputs", "a model reads at most %d inputs; choose them with --inputs FILE",
-                        TIDE_MODEL_INPUTS_MAX);
+    return tide_fail_at(list->error, TIDE_E_LIMIT, list->line, 0, "inputs",
+                        "a model reads at most %d inputs; choose them with --inputs FILE", TIDE_MODEL_INPUTS_MAX);
   struct tide_model_input *input = &model->input[model->input_count];
   *input = (struct tide_model_input){.feature = tide_arena_strdup(&model->arena, name)};
   for (uint32_t i = 0; i < model->input_count; i++)
@@ -75,7 +75,8 @@ static struct tide_span next_word(struct tide_span *rest) {
 }
 
 static enum tide_err bad(struct list *list, struct tide_span word, const char *what) {
-  return tide_fail_at(list->error, TIDE_E_TYPE, list->line, 0, "inputs", "\"%.*s\": %s", (int)(word.len > 80 ? 80 : word.len), word.ptr, what);
+  return tide_fail_at(list->error, TIDE_E_TYPE, list->line, 0, "inputs", "\"%.*s\": %s", (int)(word.len > 80 ? 80 : word.len), word.ptr,
+                      what);
 }
 
 /* transform=none|log1p|clip:LO:HI */
@@ -163,8 +164,8 @@ static enum tide_err read_file(struct list *list) {
   return err;
 }
 
-enum tide_err tide_train_inputs(const char *path, const struct tide_spec *spec, struct tide_model *model, bool ret_chosen[TIDE_MODEL_INPUTS_MAX],
-                                struct tide_error *error) {
+enum tide_err tide_train_inputs(const char *path, const struct tide_spec *spec, struct tide_model *model,
+                                bool ret_chosen[TIDE_MODEL_INPUTS_MAX], struct tide_error *error) {
   struct tide_error why = {0};
   struct list list = {.path = path, .spec = spec, .model = model, .chosen = ret_chosen, .error = &why};
   model->input = tide_arena_alloc(&model->arena, TIDE_MODEL_INPUTS_MAX * sizeof *model->input);

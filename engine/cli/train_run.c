@@ -92,7 +92,7 @@ static void settle(struct collect *c) {
   struct tide_rows *rows = &c->rows;
   for (size_t r = 0; r < rows->count; r++) {
     const struct tide_tally_row *row = &decided[c->decision[r]];
-    bool skipped = rows->time_ms[r] < from_ms, immature = rows->time_ms[r] > until_ms;
+    bool skipped = rows->time_ms[r]<from_ms, immature = rows->time_ms[r]> until_ms;
     c->report.skipped += skipped;
     c->report.immature += !skipped && immature;
     if (skipped || immature) continue;
@@ -125,11 +125,12 @@ static enum tide_err split(struct collect *c, size_t *ret_train, size_t *ret_tes
   c->report.train = train;
   c->report.test = rows->count - test;
   if (train == 0)
-    return tide_fail(error, TIDE_E_RANGE,
-                     "no row is left to train on: of %llu decisions %llu have values that are not to be trusted, %llu are from the first days, "
-                     "%llu are too young for their label (--label-delay)",
-                     (unsigned long long)c->report.decisions, (unsigned long long)c->report.unknown, (unsigned long long)c->report.skipped,
-                     (unsigned long long)c->report.immature);
+    return tide_fail(
+        error, TIDE_E_RANGE,
+        "no row is left to train on: of %llu decisions %llu have values that are not to be trusted, %llu are from the first days, "
+        "%llu are too young for their label (--label-delay)",
+        (unsigned long long)c->report.decisions, (unsigned long long)c->report.unknown, (unsigned long long)c->report.skipped,
+        (unsigned long long)c->report.immature);
   *ret_train = train;
   *ret_test = test;
   return TIDE_OK;
@@ -158,26 +159,24 @@ static void measure(struct collect *c, const double *score, size_t test) {
 
 /* CSV: set, time in ms, fraud, score, then the inputs as they were read, before imputation; empty where missing. */
 static enum tide_err export(const struct collect *c, const double *score, size_t train, size_t test, struct tide_error *error) {
-  const char *path = c->options->export;
-  const struct tide_rows *rows = &c->rows;
-  FILE *file = fopen(path, "we");
-  if (!file) return tide_fail_errno(error, TIDE_E_IO, "cannot write %.200s", path);
-  fprintf(file, "set,time_ms,fraud,score");
+  const char *path = c->options->export; const struct tide_rows *rows = &c->rows; FILE *file = fopen(path, "we");
+  if (!file) return tide_fail_errno(error, TIDE_E_IO, "cannot write %.200s", path); fprintf(file, "set,time_ms,fraud,score");
   for (uint32_t i = 0; i < c->model->input_count; i++) fprintf(file, ",%s", c->model->input[i].feature);
-  struct tide_buf number = TIDE_BUF_INIT;
-  for (size_t r = 0; r < rows->count; r++) {
-    fprintf(file, "\n%s,%lld,%d,%.6f", r < train ? "train" : r < test ? "gap" : "test", (long long)rows->time_ms[r], rows->fraud[r], score[r]);
-    for (uint32_t i = 0; i < rows->inputs; i++) {
-      tide_buf_clear(&number);
-      if (!rows->cause[r * rows->inputs + i]) tide_json_double(&number, rows->x[r * rows->inputs + i]);
-      fprintf(file, ",%.*s", (int)number.len, number.len ? number.ptr : "");
-    }
-  }
-  fputc('\n', file);
-  tide_buf_release(&number);
-  bool failed = ferror(file) != 0;
-  if (fclose(file) != 0 || failed) return tide_fail_errno(error, TIDE_E_IO, "cannot write %.200s", path);
-  return TIDE_OK;
+  struct tide_buf number = TIDE_BUF_INIT; for (size_t r = 0; r < rows->count; r++){
+      fprintf(file, "\n%s,%lld,%d,%.6f",
+              r < train  ? "train"
+              : r < test ? "gap"
+                         : "test",
+              (long long)rows->time_ms[r], rows->fraud[r], score[r]);
+      for (uint32_t i = 0; i < rows->inputs; i++){tide_buf_clear(&number); if (!rows->cause[r * rows->inputs + i])
+                                                      tide_json_double(&number, rows->x[r * rows->inputs + i]);
+                                                  fprintf(file, ",%.*s", (int)number.len, number.len ? number.ptr : "");}
+}
+fputc('\n', file);
+tide_buf_release(&number);
+bool failed = ferror(file) != 0;
+if (fclose(file) != 0 || failed) return tide_fail_errno(error, TIDE_E_IO, "cannot write %.200s", path);
+return TIDE_OK;
 }
 
 static enum tide_err fit(struct collect *c, const bool *given, struct tide_error *error) {

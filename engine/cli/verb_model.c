@@ -12,7 +12,8 @@
 static const struct tide_positional file[] = {{"FILE", "The model", false, false}};
 
 static const struct tide_opt check_options[] = {
-    {"features", "FILE", NULL, "The feature file that it must fit; left out: only the model itself is checked", TIDE_OPT_TEXT, 0, 0, 0, NULL},
+    {"features", "FILE", NULL, "The feature file that it must fit; left out: only the model itself is checked", TIDE_OPT_TEXT, 0, 0, 0,
+     NULL},
 };
 
 static int check(const struct tide_args *args) {
@@ -30,8 +31,10 @@ static int check(const struct tide_args *args) {
     printf("%.*s", (int)text.len, text.ptr ? text.ptr : "");
     tide_buf_release(&text);
   }
-  if (!err && count) printf("%s does not fit %s: %u of its %u inputs are defined otherwise\n", model->id, features, count, model->input_count);
-  else if (!err) printf("%s, version %s: %u inputs%s%s\n", model->id, model->version, model->input_count, spec ? ", fits " : "", spec ? features : "");
+  if (!err && count)
+    printf("%s does not fit %s: %u of its %u inputs are defined otherwise\n", model->id, features, count, model->input_count);
+  else if (!err)
+    printf("%s, version %s: %u inputs%s%s\n", model->id, model->version, model->input_count, spec ? ", fits " : "", spec ? features : "");
   exit = err ? tide_exit_report(&error) : count ? TIDE_EXIT_DIFFERENT : TIDE_EXIT_OK;
   tide_model_free(model);
   tide_spec_free(spec);
@@ -41,7 +44,8 @@ static int check(const struct tide_args *args) {
 const struct tide_verb tide_verb_model_check = {
     .name = "model check",
     .summary = "Check a model file, and that a feature file defines its inputs as in training",
-    .about = "A model that does not fit is printed input by input with both definitions (exit code 1); a file that is no model exits with 2 to 5.",
+    .about =
+        "A model that does not fit is printed input by input with both definitions (exit code 1); a file that is no model exits with 2 to 5.",
     .example = "tidemark model check config/defaults/model.json --features config/defaults/features.yaml",
     .opt = check_options,
     .opt_count = sizeof check_options / sizeof check_options[0],
@@ -91,7 +95,8 @@ static void describe_model(const struct tide_model *m) {
   qsort(order, m->input_count, sizeof *order, by_weight);
   for (uint32_t i = 0; i < m->input_count; i++) describe_input(order[i]);
   printf("\nDefinitions\n");
-  for (uint32_t i = 0; i < m->input_count; i++) printf("  %s\n    reason %s: %s\n", m->input[i].definition, m->input[i].code, m->input[i].text);
+  for (uint32_t i = 0; i < m->input_count; i++)
+    printf("  %s\n    reason %s: %s\n", m->input[i].definition, m->input[i].code, m->input[i].text);
   tide_free(order);
 }
 

@@ -24,11 +24,12 @@ static const struct tide_opt options[] = {
     {"name", "NAME", NULL, "Name of the model; left out: that of the feature file", TIDE_OPT_TEXT, 0, 0, 0, NULL},
     {"model-version", "TEXT", "1", "Its version", TIDE_OPT_TEXT, 0, 0, 0, NULL},
     {"l2", "X", "1", "Strength of the penalty on coefficients (scikit-learn's C is 1 / X)", TIDE_OPT_PERCENT, 0, 0, 1000000000, NULL},
-    {"split", "SHARE", "0.8", "Share of the rows, from the earliest on, to fit to; the rest measures. 1: fit to all", TIDE_OPT_PERCENT, 0, 0, 1,
-     NULL},
+    {"split", "SHARE", "0.8", "Share of the rows, from the earliest on, to fit to; the rest measures. 1: fit to all", TIDE_OPT_PERCENT, 0,
+     0, 1, NULL},
     {"label-delay", "DURATION", "30d", "How long labels take: rows younger than that at the end of the log are left out", TIDE_OPT_DURATION,
      0, 0, 0, NULL},
-    {"gap", "DURATION", "0s", "Leave out the rows so long before the split: labels that were not known then", TIDE_OPT_DURATION, 0, 0, 0, NULL},
+    {"gap", "DURATION", "0s", "Leave out the rows so long before the split: labels that were not known then", TIDE_OPT_DURATION, 0, 0, 0,
+     NULL},
     {"skip", "DURATION", "0s", "Leave out the rows of the first so long, while windows fill", TIDE_OPT_DURATION, 0, 0, 0, NULL},
     {"top-cards", "K", "100", "K of card precision@k: how many cards a day can be looked at", TIDE_OPT_INT, 0, 1, 1000000, NULL},
     {"export", "FILE", NULL, "The rows as CSV: set, time, fraud, score, and each input as it was read", TIDE_OPT_TEXT, 0, 0, 0, NULL},
@@ -83,7 +84,8 @@ static void print_report(const struct tide_model *m, const struct tide_train_rep
   row("", r->skipped, "from the first days (--skip)");
   row("", r->immature, "too young for their label at the end of the log (--label-delay)");
   row("", r->gap, "between training and test (--gap)");
-  snprintf(text, sizeof text, "%s of them fraud, to %s", tide_count_text(m->fraud, a), tide_time_format((struct tide_etime){m->to_ms}, time));
+  snprintf(text, sizeof text, "%s of them fraud, to %s", tide_count_text(m->fraud, a),
+           tide_time_format((struct tide_etime){m->to_ms}, time));
   row("training rows", r->train, text);
   snprintf(text, sizeof text, "%s of them fraud, from %s", tide_count_text(m->test_fraud, b),
            r->test ? tide_time_format((struct tide_etime){r->split_ms}, time) : "");
@@ -156,10 +158,14 @@ static enum tide_err options_of(const struct tide_args *args, const struct tide_
   ret->skip_ms = tide_args_duration_ms(args, "skip");
   ret->top_cards = (uint32_t)tide_args_int(args, "top-cards");
   ret->export = tide_args_text(args, "export");
-  if (!(ret->l2 >= 1e-9)) return tide_fail_at(error, TIDE_E_USAGE, 0, 0, "l2", "--l2 must be above 0: without a penalty collinear inputs have no best coefficients");
-  if (!(ret->split > 0)) return tide_fail_at(error, TIDE_E_USAGE, 0, 0, "split", "--split must be above 0: there would be nothing to fit to");
+  if (!(ret->l2 >= 1e-9))
+    return tide_fail_at(error, TIDE_E_USAGE, 0, 0, "l2",
+                        "--l2 must be above 0: without a penalty collinear inputs have no best coefficients");
+  if (!(ret->split > 0))
+    return tide_fail_at(error, TIDE_E_USAGE, 0, 0, "split", "--split must be above 0: there would be nothing to fit to");
   if (!tide_model_name_fits(ret->name) || strlen(ret->version) > TIDE_MODEL_NAME_MAX)
-    return tide_fail_at(error, TIDE_E_USAGE, 0, 0, "name", "--name is made of letters, digits, dots, dashes and underscores, and like --model-version at most %d long",
+    return tide_fail_at(error, TIDE_E_USAGE, 0, 0, "name",
+                        "--name is made of letters, digits, dots, dashes and underscores, and like --model-version at most %d long",
                         TIDE_MODEL_NAME_MAX);
   return TIDE_OK;
 }
@@ -214,7 +220,8 @@ const struct tide_verb tide_verb_train = {
         "A row is a decision with the values of its features at that moment, as the fold had them; its label is what the log brings later: a transaction that "
         "was never labelled fraud counts as genuine. Missing values are imputed with the median, values transformed and standardised, and an L2 logistic regression "
         "fitted to the earlier rows; the later ones measure it. The same log, files and options give the same bytes.",
-    .example = "tidemark train --features config/defaults/features.yaml --inputs config/defaults/model.inputs --input log.jsonl --dev-key --output model.json",
+    .example =
+        "tidemark train --features config/defaults/features.yaml --inputs config/defaults/model.inputs --input log.jsonl --dev-key --output model.json",
     .opt = options,
     .opt_count = sizeof options / sizeof options[0],
     .run = run};
