@@ -158,25 +158,28 @@ static void measure(struct collect *c, const double *score, size_t test) {
 }
 
 /* CSV: set, time in ms, fraud, score, then the inputs as they were read, before imputation; empty where missing. */
-static enum tide_err export(const struct collect *c, const double *score, size_t train, size_t test, struct tide_error *error) {
-  const char *path = c->options->export; const struct tide_rows *rows = &c->rows; FILE *file = fopen(path, "we");
-  if (!file) return tide_fail_errno(error, TIDE_E_IO, "cannot write %.200s", path); fprintf(file, "set,time_ms,fraud,score");
+static enum tide_err write_rows(const struct collect *c, const double *score, size_t train, size_t test, struct tide_error *error) {
+  const char *path = c->options->export;
+  const struct tide_rows *rows = &c->rows;
+  FILE *file = fopen(path, "we");
+  if (!file) return tide_fail_errno(error, TIDE_E_IO, "cannot write %.200s", path);
+  fprintf(file, "set,time_ms,fraud,score");
   for (uint32_t i = 0; i < c->model->input_count; i++) fprintf(file, ",%s", c->model->input[i].feature);
-  struct tide_buf number = TIDE_BUF_INIT; for (size_t r = 0; r < rows->count; r++){
-      fprintf(file, "\n%s,%lld,%d,%.6f",
-              r < train  ? "train"
-              : r < test ? "gap"
-                         : "test",
-              (long long)rows->time_ms[r], rows->fraud[r], score[r]);
-      for (uint32_t i = 0; i < rows->inputs; i++){tide_buf_clear(&number); if (!rows->cause[r * rows->inputs + i])
-                                                      tide_json_double(&number, rows->x[r * rows->inputs + i]);
-                                                  fprintf(file, ",%.*s", (int)number.len, number.len ? number.ptr : "");}
-}
-fputc('\n', file);
-tide_buf_release(&number);
-bool failed = ferror(file) != 0;
-if (fclose(file) != 0 || failed) return tide_fail_errno(error, TIDE_E_IO, "cannot write %.200s", path);
-return TIDE_OK;
+  struct tide_buf number = TIDE_BUF_INIT;
+  for (size_t r = 0; r < rows->count; r++) {
+    const char *set = r >= test ? "test" : r >= train ? "gap" : "train";
+    fprintf(file, "\n%s,%lld,%d,%.6f", set, (long long)rows->time_ms[r], rows->fraud[r], score[r]);
+    for (uint32_t i = 0; i < rows->inputs; i++) {
+      tide_buf_clear(&number);
+      if (!rows->cause[r * rows->inputs + i]) tide_json_double(&number, rows->x[r * rows->inputs + i]);
+      fprintf(file, ",%.*s", (int)number.len, number.len ? number.ptr : "");
+    }
+  }
+  fputc('\n', file);
+  tide_buf_release(&number);
+  bool failed = ferror(file) != 0;
+  if (fclose(file) != 0 || failed) return tide_fail_errno(error, TIDE_E_IO, "cannot write %.200s", path);
+  return TIDE_OK;
 }
 
 static enum tide_err fit(struct collect *c, const bool *given, struct tide_error *error) {
@@ -198,7 +201,7 @@ static enum tide_err fit(struct collect *c, const bool *given, struct tide_error
   score_rows(c, score);
   measure(c, score, test);
   tide_model_seal(c->model);
-  if (c->options->export) err = export(c, score, train, test, error);
+  if (c->options->export) err = write_rows(c, score, train, test, error);
   tide_free(score);
   return err;
 }
