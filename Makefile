@@ -62,7 +62,7 @@ RUN_TESTS := TIDE_BIN="$(CURDIR)/$(or $(BIN),build/tidemark)" TIDE_CASES="$(CASE
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all deps run test test-unit test-build test-only test-san test-san-build test-small test-small-build lint lint-run fmt coverage coverage-run fuzz fuzz-build fuzz-run sim oracle \
-  chaos bench docs help clean FORCE
+  chaos bench docs default-model help clean FORCE
 
 all: $(LIB) $(BIN) ## Build the library and the program (CC=clang, SAN=address|undefined|thread choose a variant)
 
@@ -166,6 +166,9 @@ chaos: test-build ## Kill, tear and fill the disk under a running engine
 
 bench: all $(BENCH_BIN) ## Print the table of measurements
 	@for b in $(BENCH_BIN); do echo "== $$b"; TIDE_BIN="$(CURDIR)/$(BIN)" $$b || exit 1; done
+
+default-model: all ## Train config/defaults/model.json again, after a change of its inputs or of the feature file
+	@sh config/model.sh build config/defaults/model.json
 
 docs: all ## Write the reference of verbs, options, settings, errors and metrics, config/REFERENCE.md
 	@$(BIN) docs options > build/reference.md && mv build/reference.md config/REFERENCE.md
