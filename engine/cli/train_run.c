@@ -52,12 +52,13 @@ static void on_answer(void *ctx, const struct tide_answer *answer) {
     return;
   }
   size_t decision = c->decisions++;
-  if (answer->advised || !answer->counted) {
-    c->report.advised += answer->advised;
-    return;
-  }
   if (!answer->features_known) {
     c->report.unknown++;
+    return;
+  }
+  if (answer->advised || !answer->counted) { /* decided elsewhere, or asked only */
+    c->report.advised += answer->advised;
+    c->report.uncounted += !answer->advised;
     return;
   }
   size_t r = tide_rows_add(&c->rows);

@@ -21,7 +21,7 @@ struct tide_train_options {
 };
 
 struct tide_train_report {
-  uint64_t decisions, duplicates, advised, unknown, skipped, immature, gap; /* of them left out */
+  uint64_t decisions, duplicates, advised, uncounted, unknown, skipped, immature, gap; /* of them left out */
   uint64_t unknown_by[TIDE_C_COUNT];                                       /* why a value was not to be trusted */
   uint64_t rows, train, test;
   int64_t split_ms, log_end_ms;

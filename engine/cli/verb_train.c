@@ -80,6 +80,7 @@ static void print_report(const struct tide_model *m, const struct tide_train_rep
   row("decisions", r->decisions, "");
   row("  left out", r->duplicates, "duplicates");
   row("", r->advised, "advices: decided elsewhere");
+  row("", r->uncounted, "that asked without counting");
   row("", r->unknown, "with values that are not to be trusted, or none");
   row("", r->skipped, "from the first days (--skip)");
   row("", r->immature, "too young for their label at the end of the log (--label-delay)");
@@ -123,6 +124,7 @@ static void print_json(const struct tide_model *m, const struct tide_train_repor
   key_count(&out, "decisions", r->decisions);
   key_count(&out, "duplicates", r->duplicates);
   key_count(&out, "advised", r->advised);
+  key_count(&out, "uncounted", r->uncounted);
   key_count(&out, "unknown", r->unknown);
   key_count(&out, "skipped", r->skipped);
   key_count(&out, "immature", r->immature);
