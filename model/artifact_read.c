@@ -237,7 +237,7 @@ bool tide_model_name_fits(const char *name) {
   return true;
 }
 
-static void read_model(struct reading *r, const json_t *root) {
+static void read_model(struct reading *r, const json_t *root, bool sealed) {
   static const char *const keys[] = {"tidemark_model", "name",     "version", "features", "inputs",
                                      "intercept",      "training", "metrics", "checksum", NULL};
   static const char *const feature_keys[] = {"name", "definitions", NULL};
@@ -263,6 +263,7 @@ static void read_model(struct reading *r, const json_t *root) {
   checksum = hash_of(r, root, "checksum");
   if (r->err) return;
   tide_model_seal(m);
+  if (!sealed) return;
   if (!tide_u128_eq(m->definitions, definitions))
     fail(r, TIDE_E_CORRUPT, "definitions", "is not the hash of the definitions of its inputs: the file was changed");
   else if (!tide_u128_eq(m->checksum, checksum))
@@ -270,7 +271,7 @@ static void read_model(struct reading *r, const json_t *root) {
          "does not fit the content: the file was changed or is damaged; a model is made by train, not by hand");
 }
 
-enum tide_err tide_model_parse(struct tide_span bytes, struct tide_model **ret, struct tide_error *error) {
+static enum tide_err parse(struct tide_span bytes, bool sealed, struct tide_model **ret, struct tide_error *error) {
   if (bytes.len > TIDE_MODEL_BYTES_MAX) return tide_fail(error, TIDE_E_TOO_LONG, "the model is longer than %u bytes", TIDE_MODEL_BYTES_MAX);
   json_error_t why;
   json_t *root = json_loadb(bytes.len ? bytes.ptr : "", bytes.len, JSON_REJECT_DUPLICATES, &why);
@@ -280,7 +281,7 @@ enum tide_err tide_model_parse(struct tide_span bytes, struct tide_model **ret, 
                         why.text);
   }
   struct reading r = {.model = tide_alloc(sizeof *r.model), .error = error};
-  read_model(&r, root);
+  read_model(&r, root, sealed);
   json_decref(root);
   if (r.err) {
     tide_model_free(r.model);
@@ -288,6 +289,14 @@ enum tide_err tide_model_parse(struct tide_span bytes, struct tide_model **ret, 
   }
   *ret = r.model;
   return TIDE_OK;
+}
+
+enum tide_err tide_model_parse(struct tide_span bytes, struct tide_model **ret, struct tide_error *error) {
+  return parse(bytes, true, ret, error);
+}
+
+enum tide_err tide_model_parse_unsealed(struct tide_span bytes, struct tide_model **ret, struct tide_error *error) {
+  return parse(bytes, false, ret, error);
 }
 
 enum tide_err tide_model_load(const char *path, struct tide_model **ret, struct tide_error *error) {
