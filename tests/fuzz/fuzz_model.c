@@ -24,7 +24,9 @@ static void score(struct tide_model *model) {
   static const double number[] = {0, 1, -1, 3, 1e300, -1e300, 0.5};
   for (unsigned n = 0; n < sizeof number / sizeof *number + 2; n++) {
     struct tide_value slot[TIDE_SLOTS_MAX], derived[TIDE_DERIVED_MAX], field[TIDE_FIELDS_MAX], dyn[TIDE_DYN_COUNT];
-    struct tide_value value = n < 7 ? tide_num(number[n]) : n == 7 ? tide_null(TIDE_S_empty, TIDE_C_empty) : tide_null(TIDE_S_absent, TIDE_C_absent);
+    struct tide_value value = n < 7    ? tide_num(number[n])
+                              : n == 7 ? tide_null(TIDE_S_empty, TIDE_C_empty)
+                                       : tide_null(TIDE_S_absent, TIDE_C_absent);
     for (unsigned i = 0; i < TIDE_SLOTS_MAX; i++) slot[i] = value;
     for (unsigned i = 0; i < TIDE_DERIVED_MAX; i++) derived[i] = value;
     for (unsigned i = 0; i < TIDE_FIELDS_MAX; i++) field[i] = value;
