@@ -19,7 +19,7 @@ BIN := $(if $(wildcard engine/main.c),$(OUT)/tidemark)
 
 CPPFLAGS := -I. -Iengine -D_GNU_SOURCE
 CFLAGS := -std=c11 -O2 -g -Wall -Wextra -Werror -Wconversion -Wshadow -ffp-contract=off -fno-omit-frame-pointer $(EXTRA_CFLAGS)
-LDLIBS := -lyajl -ljansson -lyaml -lsodium -lxxhash -lzstd -lz -lpthread -lm
+LDLIBS := -lmicrohttpd -lyajl -ljansson -lyaml -lsodium -lxxhash -lzstd -lz -lpthread -lm
 FUZZ_SAN := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
 # jemalloc would hide allocations from the sanitizers.
@@ -43,7 +43,7 @@ else
 $(error SAN is address, undefined, thread, coverage, small or fuzz, not "$(SAN)")
 endif
 
-LIB_SRC := $(sort $(wildcard engine/base/*.c engine/core/*.c engine/adapter/*.c engine/http/*.c engine/cli/*.c feature/*.c model/*.c config/*.c))
+LIB_SRC := $(sort $(wildcard engine/base/*.c engine/core/*.c engine/adapter/*.c engine/run/*.c engine/http/*.c engine/cli/*.c feature/*.c model/*.c config/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(OBJ)/%.o)
 SUPPORT_SRC := $(sort $(wildcard tests/support/*.c))
 SUPPORT_OBJ := $(SUPPORT_SRC:%.c=$(OBJ)/%.o)
