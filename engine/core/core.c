@@ -39,6 +39,10 @@ struct tide_fold *tide_core_fold(struct tide_core *core) {
   return core->fold;
 }
 
+struct tide_span tide_core_entry(const struct tide_core *core) {
+  return core->last ? tide_buf_span(&core->last->bytes) : (struct tide_span){NULL, 0};
+}
+
 struct tide_core_action *tide_core_act(struct tide_core *core, enum tide_core_action_kind kind) {
   if (core->action_count == core->action_cap) {
     core->action_cap = core->action_cap ? core->action_cap * 2 : 64;
@@ -118,11 +122,15 @@ static enum tide_err hold(struct tide_core *core, struct tide_held *held, struct
 
 /* ---- requests to the journal ---- */
 
-static void sync_when_due(struct tide_core *core) {
-  if (core->syncing || core->state == TIDE_CORE_lost || tide_position_cmp(core->known, core->durable) <= 0) return;
+static void sync(struct tide_core *core) {
+  if (core->syncing) return;
   core->syncing = true;
   core->stats.syncs++;
   tide_core_act(core, TIDE_DO_SYNC);
+}
+
+static void sync_when_due(struct tide_core *core) {
+  if (core->state != TIDE_CORE_lost && tide_position_cmp(core->known, core->durable) > 0) sync(core);
 }
 
 static void fetch(struct tide_core *core) {
@@ -152,6 +160,7 @@ static void fly(struct tide_core *core, struct tide_batch *batch, struct tide_he
   action->epoch = epoch;
   action->attempt = core->attempt;
   action->bytes = tide_buf_span(&held->bytes);
+  sync(core); /* behind it on the same connection: no turn is lost between append and sync */
 }
 
 static void open_epoch(struct tide_core *core) {
@@ -315,7 +324,8 @@ static enum tide_err fold_first(struct tide_core *core, struct tide_error *error
     offer->end = TIDE_END_done;
     tide_core_act(core, TIDE_DO_RELEASE)->offer = offer;
   }
-  held_spare(core, held);
+  if (core->last) held_spare(core, core->last);
+  core->last = held;
   return core->waiting.count ? tide_core_wake(core, error) : TIDE_OK;
 }
 
@@ -352,9 +362,7 @@ static enum tide_err session_over(struct tide_core *core, struct tide_error *err
 static enum tide_err on_session(struct tide_core *core, struct tide_error *error) {
   enum tide_err err = session_over(core, error);
   set_state(core, TIDE_CORE_following);
-  core->syncing = true; /* what the journal holds now is asked before it is read, so that it can be folded while it is read */
-  core->stats.syncs++;
-  tide_core_act(core, TIDE_DO_SYNC);
+  sync(core); /* what the journal holds now is asked before it is read, so that it can be folded while it is read */
   fetch(core);
   return err;
 }
@@ -446,7 +454,15 @@ static enum tide_err on_fetch_end(struct tide_core *core) {
 
 static enum tide_err take_event(struct tide_core *core, const struct tide_core_event *event, struct tide_error *error) {
   switch (event->kind) {
-    case TIDE_CORE_OFFER: return tide_core_take(core, event->offer, error);
+    case TIDE_CORE_OFFER: {
+      enum tide_err err = TIDE_OK;
+      for (struct tide_offer *offer = event->offer, *next; offer && err == TIDE_OK; offer = next) {
+        next = offer->next;
+        offer->next = NULL;
+        err = tide_core_take(core, offer, error);
+      }
+      return err;
+    }
     case TIDE_CORE_APPENDED: return on_appended(core, event, error);
     case TIDE_CORE_APPEND_FAILED: return on_append_failed(core, event, error);
     case TIDE_CORE_DURABLE:
@@ -500,6 +516,27 @@ enum tide_err tide_core_step(struct tide_core *core, struct tide_core_now now, c
   return TIDE_OK;
 }
 
+static struct tide_offer *abandon_first(struct tide_offer_list *list, enum tide_offer_end end) {
+  struct tide_offer *offer = tide_offers_pop(list);
+  if (!offer) return NULL;
+  offer->end = (uint8_t)end;
+  offer->cause = TIDE_C_unavailable;
+  tide_buf_clear(&offer->answer);
+  return offer;
+}
+
+struct tide_offer *tide_core_abandon(struct tide_core *core) {
+  while (core->action_count > 0) { /* released by the step that failed; its caller did not see them */
+    struct tide_core_action *action = &core->action[--core->action_count];
+    if (action->kind == TIDE_DO_RELEASE) return action->offer;
+  }
+  struct tide_offer *offer = abandon_first(&core->waiting, TIDE_END_refused);
+  for (int p = 0; !offer && p < TIDE_PRIORITY_COUNT; p++) offer = abandon_first(&core->queue[p], TIDE_END_refused);
+  if (!offer && core->flying) offer = abandon_first(&core->flying->offers, TIDE_END_maybe);
+  for (struct tide_held *held = core->held; !offer && held; held = held->next) offer = abandon_first(&held->offers, TIDE_END_maybe);
+  return offer;
+}
+
 struct tide_mono tide_core_due(const struct tide_core *core) {
   int64_t due = core->next_deadline_ns;
   if (core->state == TIDE_CORE_open && core->options.heartbeat_ms > 0) {
@@ -542,6 +579,8 @@ void tide_core_free(struct tide_core *core) {
   held_free(core->held);
   held_free(core->flying);
   held_free(core->spare);
+  if (core->last) core->last->next = NULL;
+  held_free(core->last);
   tide_fold_free(core->fold);
   tide_free(core->action);
   tide_free(core);

@@ -51,7 +51,7 @@ struct tide_core_now {
 };
 
 enum tide_core_event_kind {
-  TIDE_CORE_OFFER,         /* offer */
+  TIDE_CORE_OFFER,         /* offer: one, or several linked by `next`, in their order */
   TIDE_CORE_APPENDED,      /* attempt, position: the entry (or fence) of the last APPEND or OPEN stands there */
   TIDE_CORE_APPEND_FAILED, /* attempt, err: STALE, LIMIT, FULL: it is certainly not in the log. INDETERMINATE, IO: it may be */
   TIDE_CORE_DURABLE,       /* position: everything up to there, as of the last SYNC */
@@ -76,7 +76,7 @@ enum tide_core_action_kind {
   TIDE_DO_APPEND,  /* epoch, attempt, bytes (borrowed until APPENDED or APPEND_FAILED of this attempt, or SESSION) */
   TIDE_DO_OPEN,    /* the same as the fence of a new epoch */
   TIDE_DO_SYNC,
-  TIDE_DO_FETCH,   /* entries after position (exclusive), then FETCH_END; the driver may stop after some and say FETCH_END */
+  TIDE_DO_FETCH,   /* every entry after position (exclusive) that is there, in order, then FETCH_END */
   TIDE_DO_RELEASE, /* offer: it is the driver's again */
   TIDE_DO_STOPPED  /* nothing is under way any more */
 };
@@ -100,12 +100,18 @@ void tide_core_free(struct tide_core *core);
 enum tide_err tide_core_step(struct tide_core *core, struct tide_core_now now, const struct tide_core_event *event,
                              const struct tide_core_action **ret_actions, size_t *ret_count, struct tide_error *error) TIDE_WARN_UNUSED;
 
+/* After an error: takes one offer out, NULL when there is none left. Its end is `maybe` where the log may hold it, else `refused` with cause
+ * unavailable, without an answer. */
+struct tide_offer *tide_core_abandon(struct tide_core *core);
+
 enum tide_core_state tide_core_state(const struct tide_core *core);
 /* Entries are durable and not folded yet: give GO_ON after the actions are under way. So a commit is written while the one before is folded. */
 bool tide_core_busy(const struct tide_core *core);
 /* The monotonic time at which something is due without an event (a deadline, a heartbeat); INT64_MAX: never. */
 struct tide_mono tide_core_due(const struct tide_core *core);
 struct tide_fold *tide_core_fold(struct tide_core *core); /* for snapshots and metrics, between steps */
+/* The bytes of the last folded entry, until the next step; empty before this core has folded one. */
+struct tide_span tide_core_entry(const struct tide_core *core);
 /* Counters of this core, for metrics and tests. */
 struct tide_core_stats {
   uint64_t entries_own, entries_foreign, records, voided, stale, fetches, syncs, refused, maybe, retried;

@@ -58,12 +58,12 @@ struct tide_core {
   int64_t last_entry_ns;
   uint64_t drawn;       /* numbers drawn from the seed */
   struct tide_held *spare;
+  struct tide_held *last; /* the entry folded last, NULL: none yet */
 
   struct tide_core_action *action;
   size_t action_count, action_cap;
   struct tide_core_stats stats;
   struct tide_held *folding;
-  struct tide_error *error;
 };
 
 /* core_queue.c */

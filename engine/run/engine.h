@@ -31,7 +31,8 @@ struct tide_engine_status {
   int64_t watermark_ms;
   struct tide_core_stats stats;
   struct tide_metrics metrics;
-  struct tide_error error;   /* code not OK: the engine stopped because of this */
+  struct tide_error trouble; /* what the journal said last when it could not do something; code OK: nothing so far */
+  struct tide_error error;   /* code not OK: the engine ended because of this */
 };
 
 struct tide_engine;
