@@ -1,4 +1,5 @@
-/* Offers: made, freed, named (offer.h). */
+/* Offers: made, freed, and their ends named (offer.h). Whoever holds an offer owns it and both of its buffers; handing it over hands over all of it,
+ * so there is nothing to count and nothing to lock. */
 #include "core/offer.h"
 
 static const char *const end_name[] = {
