@@ -205,8 +205,8 @@ static enum tide_err parse_text(const struct tide_option *option, struct tide_sp
     return tide_fail_at(error, TIDE_E_SYNTAX, 0, 0, option->name, "%s takes %s", option->name, types[type].form);
   if (type == TIDE_OPTION_ADDRESS && !is_address(text))
     return tide_fail_at(error, TIDE_E_SYNTAX, 0, 0, option->name,
-                        "%s takes %s, not a name: write 127.0.0.1 for this machine alone, 0.0.0.0 or :: for all its addresses", option->name,
-                        types[type].form);
+                        "%s takes %s, not a name: write 127.0.0.1 for this machine alone, 0.0.0.0 or :: for all its addresses",
+                        option->name, types[type].form);
   if (type == TIDE_OPTION_PATH && is_key(text))
     return tide_fail_at(error, TIDE_E_SYNTAX, 0, 0, option->name,
                         "%s looks like a key itself: write it to a file that only you can read, and its path here", option->name);
