@@ -125,6 +125,10 @@ static void the_rows_agree_with_the_tables_they_feed(void **state) {
     assert_int_equal(one->log_level, (int)level); /* the option's words are in the order of the enum */
     tide_config_free(one);
   }
+  assert_int_equal(config->log_format, TIDE_LOG_LOGFMT);
+  struct tide_config *json = load("log: {format: json}", NULL, NULL, 0);
+  assert_int_equal(json->log_format, TIDE_LOG_JSON);
+  tide_config_free(json);
   tide_config_free(config);
 }
 
