@@ -231,10 +231,15 @@ static void take_text(struct load *load, int row, struct tide_span text, enum ti
   enum tide_err err = tide_option_parse(option, text, &value, &error);
   if (err != TIDE_OK) {
     /* A variable's value is not repeated: whoever exports a secret under a wrong name must not find it in a log. */
-    if (from == TIDE_FROM_ENVIRONMENT)
-      mistake(load, err, 0, 0, option->name, "%s: its value is not one that %s takes: %s", where, option->name,
-              tide_option_type_form((enum tide_option_type)option->type));
-    else mistake(load, err, 0, 0, option->name, "%s%s", where, error.text);
+    if (from == TIDE_FROM_ENVIRONMENT) {
+      struct tide_buf bounds = TIDE_BUF_INIT;
+      tide_option_bounds(option, &bounds);
+      mistake(load, err, 0, 0, option->name, "%s: its value does not fit %s, which takes %s%s%s", where, option->name,
+              tide_option_type_form((enum tide_option_type)option->type), bounds.len ? ": " : "", tide_buf_cstr(&bounds));
+      tide_buf_release(&bounds);
+    } else {
+      mistake(load, err, 0, 0, option->name, "%s%s", where, error.text);
+    }
     return;
   }
   value_put(load->config, row, value);

@@ -54,16 +54,10 @@ static void put_origin(const struct tide_config *config, int row, struct tide_bu
 
 static void put_description(const struct tide_option *option, struct tide_buf *out) {
   tide_buf_printf(out, "  # %s.\n  # %s", option->help, tide_option_type_name((enum tide_option_type)option->type));
-  if (option->words) {
-    tide_buf_str(out, ": ");
-    for (const char *c = option->words + 1; *c; c++) tide_buf_str(out, *c == '|' ? " or " : (const char[]){*c, 0});
-  } else if ((option->lo || option->hi) && option->type != TIDE_OPTION_NAME && option->type != TIDE_OPTION_PATH) {
-    tide_buf_str(out, ", ");
-    tide_option_format(option, (struct tide_option_value){.number = option->lo}, out);
-    tide_buf_str(out, " to ");
-    tide_option_format(option, (struct tide_option_value){.number = option->hi}, out);
-    if (option->unit) tide_buf_printf(out, " %s", option->unit);
-  }
+  size_t before = out->len;
+  tide_buf_str(out, ": ");
+  tide_option_bounds(option, out);
+  if (out->len == before + 2) out->len = before;
   tide_buf_printf(out, "; %s\n", option->reloadable ? "can be reloaded" : "needs a restart");
 }
 

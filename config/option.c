@@ -132,11 +132,17 @@ static bool is_number(const struct tide_option *option) {
 
 static bool has_bounds(const struct tide_option *option) { return option->lo != 0 || option->hi != 0; }
 
-/* "64KiB", "0 to 65535 connections": for messages and the reference page. */
-static void put_bounds(const struct tide_option *option, struct tide_buf *out) {
-  tide_option_format(option, (struct tide_option_value){.number = option->lo}, out);
-  tide_buf_str(out, " to ");
-  tide_option_format(option, (struct tide_option_value){.number = option->hi}, out);
+void tide_option_bounds(const struct tide_option *option, struct tide_buf *out) {
+  if (option->words) {
+    for (const char *c = option->words + 1; *c; c++) tide_buf_str(out, *c == '|' ? ", " : (const char[]){*c, 0});
+  } else if (has_bounds(option) && is_number(option)) {
+    tide_option_format(option, (struct tide_option_value){.number = option->lo}, out);
+    tide_buf_str(out, " to ");
+    tide_option_format(option, (struct tide_option_value){.number = option->hi}, out);
+    if (option->unit) tide_buf_printf(out, " %s", option->unit);
+  } else if (has_bounds(option)) {
+    tide_buf_printf(out, "%" PRId64 " to %" PRId64 " bytes", option->lo, option->hi);
+  }
 }
 
 static enum tide_err parse_number(const struct tide_option *option, struct tide_span text, struct tide_option_value *ret,
@@ -148,18 +154,15 @@ static enum tide_err parse_number(const struct tide_option *option, struct tide_
     *ret = (struct tide_option_value){.number = number};
     return TIDE_OK;
   }
-  if (err == TIDE_E_SYNTAX && option->type == TIDE_OPTION_CHOICE)
-    return tide_fail_at(error, err, 0, 0, option->name, "%s must be one of %s, not \"%.*s\"", option->name, option->words + 1, shown,
-                        text.len ? text.ptr : "");
-  if (err == TIDE_E_SYNTAX || !has_bounds(option))
+  if (option->type != TIDE_OPTION_CHOICE && (err == TIDE_E_SYNTAX || !has_bounds(option)))
     return tide_fail_at(error, err, 0, 0, option->name, "%s takes %s, not \"%.*s\"", option->name, types[option->type].form, shown,
                         text.len ? text.ptr : "");
   struct tide_buf bounds = TIDE_BUF_INIT;
-  put_bounds(option, &bounds);
-  tide_fail_at(error, TIDE_E_RANGE, 0, 0, option->name, "%s is %.*s and must be %s", option->name, shown, text.len ? text.ptr : "",
-               tide_buf_cstr(&bounds));
+  tide_option_bounds(option, &bounds);
+  err = tide_fail_at(error, option->words ? TIDE_E_SYNTAX : TIDE_E_RANGE, 0, 0, option->name, "%s is \"%.*s\" and must be %s%s",
+                     option->name, shown, text.len ? text.ptr : "", option->words ? "one of " : "", tide_buf_cstr(&bounds));
   tide_buf_release(&bounds);
-  return TIDE_E_RANGE;
+  return err;
 }
 
 static bool is_name(struct tide_span text) {
@@ -256,14 +259,7 @@ void tide_options_document(struct tide_buf *out) {
     const struct tide_option *option = &tide_options[i];
     tide_buf_printf(out, "| `%s` | `%s` | %s | %s | ", option->name, tide_option_env_name(option, env), types[option->type].name,
                     option->dflt[0] ? option->dflt : "empty");
-    if (option->words) {
-      for (const char *c = option->words + 1; *c; c++) tide_buf_str(out, *c == '|' ? ", " : (const char[]){*c, 0});
-    } else if (has_bounds(option) && is_number(option)) {
-      put_bounds(option, out);
-      if (option->unit) tide_buf_printf(out, " %s", option->unit);
-    } else if (has_bounds(option)) {
-      tide_buf_printf(out, "%" PRId64 " to %" PRId64 " bytes", option->lo, option->hi);
-    }
+    tide_option_bounds(option, out);
     tide_buf_printf(out, " | %s | %s |\n", option->reloadable ? "yes" : "no", option->help);
   }
   tide_buf_str(out, "\n| type | how it is written |\n|---|---|\n");

@@ -132,6 +132,8 @@ enum tide_err tide_option_parse(const struct tide_option *option, struct tide_sp
     TIDE_WARN_UNUSED;
 /* Appends the value with its unit, in the one form that reads back to the same: 64KiB, 100ms, first. Texts as they are. */
 void tide_option_format(const struct tide_option *option, struct tide_option_value value, struct tide_buf *out);
+/* Appends what the row admits: "1 to 64 threads", "1KiB to 1MiB", "file, memory", "0 to 1024 bytes"; nothing where the type says it all. */
+void tide_option_bounds(const struct tide_option *option, struct tide_buf *out);
 /* The row of "http.port"; -1 when there is none. */
 int tide_option_find(struct tide_span name);
 /* "http.port" -> "TIDEMARK_HTTP_PORT". */
