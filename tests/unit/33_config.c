@@ -301,7 +301,7 @@ static void all_mistakes_are_told_at_once(void **state) {
   static const char *const says[] = {
       "http.port takes",
       "http.threads takes",
-      "log.level must",
+      "log.level is \"c\" and must be one of debug, info, warn, error",
       "did you mean TIDEMARK_HTTP_PORT?",
       "did you mean TIDEMARK_HASH_KEY?",
       "TIDEMARK_HTTP_THREADS: its value does not fit http.threads, which takes a whole number: 1 to 64 threads",
