@@ -91,10 +91,7 @@ enum tide_ring_result tide_ring_push(struct tide_ring *ring, const void *message
     if (seq == pos) {
       if (atomic_compare_exchange_weak_explicit(&ring->tail, &pos, pos + 1, memory_order_relaxed, memory_order_relaxed)) break;
     } else if (seq < pos) {
-      /* Still the message of the lap before. The tail may be an old one, though: only if it stands is the ring full. */
-      uint64_t now = atomic_load_explicit(&ring->tail, memory_order_relaxed);
-      if (now == pos) return TIDE_RING_REFUSED;
-      pos = now;
+      return TIDE_RING_REFUSED; /* still the message of the lap before: it was full when this was read */
     } else {
       pos = atomic_load_explicit(&ring->tail, memory_order_relaxed);
     }

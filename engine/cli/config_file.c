@@ -6,6 +6,8 @@
 
 #include <unistd.h>
 
+#include "base/log.h"
+
 enum { ERRORS_MAX = 20, SET_MAX = 256 };
 
 static bool open_input(const struct tide_config_input *input, struct tide_config **ret, int *ret_exit) {
@@ -47,6 +49,12 @@ enum tide_err tide_config_ready(const struct tide_config *config, struct tide_er
   if (config->features_file[0]) return TIDE_OK;
   return tide_fail_at(error, TIDE_E_CONFIG, 0, 0, "features.file",
                       "features.file is not set: name the feature file, as in --set features.file=config/defaults/features.yaml");
+}
+
+void tide_config_apply_log(const struct tide_config *config, const struct tide_args *args) {
+  if (!tide_args_on(args, "log-level")) tide_log_level_set((enum tide_log_level)config->log_level);
+  tide_log_format_set((enum tide_log_format)config->log_format);
+  tide_log_limit_set((uint32_t)config->log_limit);
 }
 
 struct tide_settings tide_settings_from_config(const struct tide_config *config) {

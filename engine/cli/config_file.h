@@ -20,6 +20,8 @@ bool tide_config_open(const struct tide_args *args, struct tide_config **ret, in
 bool tide_config_open_file(const char *path, struct tide_config **ret, int *ret_exit);
 /* What cannot be told from the options alone but serving needs: CONFIG when there is no feature file. */
 enum tide_err tide_config_ready(const struct tide_config *config, struct tide_error *error) TIDE_WARN_UNUSED;
+/* Puts log.level, log.format and log.limit into effect; --log-level, when given, wins over log.level. At the start and after each reload. */
+void tide_config_apply_log(const struct tide_config *config, const struct tide_args *args);
 /* The limits that are journaled with the feature file; replay is 0. Passes tide_settings_check. */
 struct tide_settings tide_settings_from_config(const struct tide_config *config);
 /* Writes the effective configuration (config.h) to standard output and returns the exit code. */

@@ -268,12 +268,14 @@ static void every_bound_is_inclusive(void **state) {
     for (size_t i = 0; i < count; i++) found = found || bounds[i] == wanted[w];
     assert_true(found);
   }
+  int64_t sum = INT64_C(3600) * 1000000000;
   for (size_t i = 0; i < count; i++) {
     if (i > 0) assert_true(bounds[i] / bounds[i - 1] < 1.67 && bounds[i] / bounds[i - 1] > 1.3);
     int64_t ns = (int64_t)llround(bounds[i] * 1e9);
     for (int64_t step = -1; step <= 1; step++) tide_meter_seconds(m, R(queue_seconds), TIDE_METER_PLAIN, ns + step);
+    sum += 3 * ns;
   }
-  tide_meter_seconds(m, R(queue_seconds), TIDE_METER_PLAIN, -5);
+  tide_meter_seconds(m, R(queue_seconds), TIDE_METER_PLAIN, -50000);
   tide_meter_seconds(m, R(queue_seconds), TIDE_METER_PLAIN, INT64_C(3600) * 1000000000);
   p = expose(meters);
   size_t i = 0;
@@ -284,6 +286,7 @@ static void every_bound_is_inclusive(void **state) {
     if (p->sample[k].value != want) fail_msg("le %s: %f, not %f", p->sample[k].le, p->sample[k].value, want);
     i++;
   }
+  assert_int_equal(llround(value_of(p, "tidemark_queue_seconds_sum", "", "") * 1e9), sum); /* below 0 counts as 0 */
   free(p);
   tide_meters_free(meters);
 }

@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/log_limit.h"
+#include "cli/config_file.h"
 
 static struct tide_mono at_ms(int64_t ms) { return (struct tide_mono){ms * 1000000}; }
 
@@ -211,11 +212,51 @@ static void lines_of_threads_stay_whole(void **state) {
   tide_buf_release(&out);
 }
 
+static const struct tide_opt operator_options[] = {TIDE_CONFIG_OPTIONS};
+static const struct tide_verb operator_verb = {.name = "toy", .opt = operator_options, .opt_count = 2};
+
+/* Logs as configured, with and without --log-level. */
+static void log_as_configured(void) {
+  for (int given = 0; given < 2; given++) {
+    char *argv[] = {"--set", "log.format=json", "--set", "log.level=error", "--set", "log.limit=1", "--log-level", "warn"};
+    struct tide_args args;
+    struct tide_config *config;
+    struct tide_error error;
+    bool help;
+    int exit;
+    if (tide_args_parse(&operator_verb, given ? 8 : 6, argv, &args, &help, &error) != TIDE_OK || !tide_config_open(&args, &config, &exit))
+      abort();
+    enum tide_log_level level;
+    if (!tide_log_level_parse(tide_args_text(&args, "log-level"), &level)) abort();
+    tide_log_level_set(level); /* as the program does before every verb */
+    tide_config_apply_log(config, &args);
+    tide_log(TIDE_LOG_WARN, given ? "shown" : "hidden", "a=%d", 1);
+    tide_log(TIDE_LOG_INFO, "hidden", "a=%d", 1);
+    tide_log(TIDE_LOG_ERROR, given ? "again" : "first", "a=%d", 1);
+    tide_config_free(config);
+    tide_args_release(&args);
+  }
+  for (int i = 0; i < 20; i++) tide_log(TIDE_LOG_ERROR, "often", "a=%d", 1);
+}
+
+static void logs_are_as_configured(void **state) {
+  (void)state;
+  struct tide_buf out = TIDE_BUF_INIT;
+  stderr_of(log_as_configured, &out);
+  assert_null(strstr(out.ptr, "hidden"));
+  assert_int_equal(count_of(out.ptr, "\"level\":\"warn\",\"event\":\"shown\",\"a\":\"1\"}\n"), 1);
+  assert_int_equal(count_of(out.ptr, "\"event\":\"first\""), 1);
+  assert_int_equal(count_of(out.ptr, "\"event\":\"again\""), 1);
+  size_t often = count_of(out.ptr, "\"event\":\"often\"");
+  assert_true(often >= 1 && often < 20);
+  tide_buf_release(&out);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_second_has_so_many_lines),  cmocka_unit_test(without_room_there_is_no_limit),
       cmocka_unit_test(what_is_left_out_is_told),    cmocka_unit_test(json_lines_are_json),
-      cmocka_unit_test(lines_of_threads_stay_whole),
+      cmocka_unit_test(lines_of_threads_stay_whole), cmocka_unit_test(logs_are_as_configured),
   };
   return cmocka_run_group_tests_name("log", tests, NULL, NULL);
 }
