@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/utf8.h"
 #include "cli/config_file.h"
+#include "cli/key_file.h"
 #include "config/config.h"
 #include "config/yaml.h"
 
@@ -128,6 +129,7 @@ static void the_rows_agree_with_the_tables_they_feed(void **state) {
     assert_int_equal(one->log_level, (int)level); /* the option's words are in the order of the enum */
     tide_config_free(one);
   }
+  assert_string_equal(TIDE_CONFIG_ENV_KEY, TIDE_KEY_ENV);
   assert_int_equal(config->log_format, TIDE_LOG_LOGFMT);
   struct tide_config *json = load("log: {format: json}", NULL, NULL, 0);
   assert_int_equal(json->log_format, TIDE_LOG_JSON);
