@@ -306,6 +306,12 @@ static void check_together(struct load *load) {
   if (c->http_default_deadline_ms > c->http_max_deadline_ms)
     contradiction(load, ROW(http_default_deadline), ROW(http_max_deadline),
                   "http.default_deadline is longer than http.max_deadline: lower the one or raise the other");
+  if (c->http_batch_deadline_ms > c->http_max_deadline_ms)
+    contradiction(load, ROW(http_batch_deadline), ROW(http_max_deadline),
+                  "http.batch_deadline is longer than http.max_deadline: lower the one or raise the other");
+  if (c->http_max_body_bytes > c->http_max_batch_body_bytes)
+    contradiction(load, ROW(http_max_body), ROW(http_max_batch_body),
+                  "http.max_body is above http.max_batch_body: a batch could not hold the message that is allowed alone");
   if (c->commit_max_wait_ms >= c->http_default_deadline_ms)
     contradiction(load, ROW(commit_max_wait), ROW(http_default_deadline),
                   "commit.max_wait is not below http.default_deadline: every lone request would miss its deadline");

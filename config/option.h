@@ -51,10 +51,10 @@ enum tide_journal_kind {
 /* X(section, name, TYPE, default, least, most, unit of an INT or NULL, words of a CHOICE or NULL, RELOAD or RESTART, description)
  * least and most: ms, bytes, a number; of NAME and PATH the length in bytes (0: may be left empty). Unused: 0, 0. */
 #define TIDE_OPTIONS(X)                                                                                                                     \
-  X(cell, name, NAME, "local", 1, 48, NULL, NULL, RESTART, "Name of the cell: engines of one cell share one journal")                       \
-  X(engine, id, INT, "1", 1, 65535, NULL, NULL, RESTART, "Number of this engine, different from every other engine of the cell")            \
-  X(engine, heartbeat, DURATION, "1s", TIDE_MS(100), TIDE_SECONDS(60), NULL, NULL, RESTART,                                                 \
-    "An entry without records is written when none was written for so long, so that a quiet night is fresh")                                \
+  X(cell, name, NAME, "default", 1, 48, NULL, NULL, RESTART, "Name of the cell: engines of one cell share one journal")                       \
+  X(engine, id, INT, "1", 1, 4294967295, NULL, NULL, RESTART, "Number of this engine, different from every other engine of the cell")            \
+  X(engine, heartbeat, DURATION, "1s", 0, TIDE_SECONDS(60), NULL, NULL, RESTART,                                                 \
+    "An entry without records is written when none was written for so long, so that a quiet night is fresh; 0s: never")                                \
   X(features, file, PATH, "", 0, 1024, NULL, NULL, RESTART, "The feature file; serving needs one")                                          \
   X(model, file, PATH, "", 0, 1024, NULL, NULL, RESTART, "The model that rules with `score` read; empty: none")                             \
   X(keys, file, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                                     \
@@ -65,29 +65,39 @@ enum tide_journal_kind {
   X(journal, kind, CHOICE, "file", 0, 0, NULL, TIDE_JOURNAL_KINDS(TIDE_OPTION_WORD), RESTART,                                                \
     "Where the journal lives; memory forgets everything at the end and is for tests")                                                       \
   X(journal, dir, PATH, "tidemark-data/journal", 1, 1024, NULL, NULL, RESTART, "Directory of the file journal")                             \
-  X(journal, segment, SIZE, "256MiB", TIDE_MIB(1), TIDE_GIB(4), NULL, NULL, RESTART, "Size at which a new segment file is begun")            \
+  X(journal, segment, SIZE, "256MiB", TIDE_KIB(16), TIDE_GIB(4), NULL, NULL, RESTART, "Size at which a new segment file is begun")            \
   X(snapshot, dir, PATH, "tidemark-data/snapshots", 1, 1024, NULL, NULL, RESTART, "Directory of the snapshots from which a restart begins") \
   X(snapshot, every, DURATION, "5m", 0, TIDE_DAYS(7), NULL, NULL, RELOAD, "Time between snapshots; 0s: only when the engine stops")         \
   X(commit, max_batch, INT, "512", 1, 32767, "records", NULL, RESTART, "Records in one entry of the journal")                               \
   X(commit, max_wait, DURATION, "0s", 0, TIDE_MS(100), NULL, NULL, RESTART,                                                                 \
     "How long an idle engine waits for company before it commits; 0s: not at all, records gather while the commit before is under way")     \
-  X(queue, http, INT, "8192", 16, 1048576, "requests", NULL, RESTART,                                                                       \
-    "HTTP requests that may wait for the core; beyond it they get the fallback decision with status 503")                                   \
-  X(http, listen, ADDRESS, "127.0.0.1", 0, 0, NULL, NULL, RESTART, "Address of the scoring listener")                                       \
-  X(http, port, INT, "8080", 0, 65535, NULL, NULL, RESTART, "Port of the scoring listener; 0: any free one, told in the log")               \
-  X(http, admin_listen, ADDRESS, "127.0.0.1", 0, 0, NULL, NULL, RESTART, "Address of the listener for metrics and health")                  \
-  X(http, admin_port, INT, "8081", 0, 65535, NULL, NULL, RESTART, "Port of the listener for metrics and health; 0: any free one")           \
-  X(http, threads, INT, "2", 1, 64, "threads", NULL, RESTART, "Threads that read requests and write answers")                               \
-  X(http, max_connections, INT, "12000", 16, 100000, "connections", NULL, RESTART, "Open connections; more are closed at once")             \
-  X(http, max_body, SIZE, "64KiB", TIDE_KIB(1), TIDE_MIB(1), NULL, NULL, RELOAD, "Largest body of a request; larger ones get status 413")   \
-  X(http, max_header, SIZE, "16KiB", TIDE_KIB(4), TIDE_KIB(64), NULL, NULL, RESTART, "Largest header of a request; larger ones get status 431") \
-  X(http, idle_timeout, DURATION, "1m", TIDE_SECONDS(1), TIDE_HOURS(1), NULL, NULL, RESTART, "A connection without a request is closed after so long") \
-  X(http, request_timeout, DURATION, "10s", TIDE_MS(100), TIDE_SECONDS(300), NULL, NULL, RELOAD,                                            \
-    "A request must have arrived in full so long after its first byte, however slowly it trickles")                                         \
-  X(http, default_deadline, DURATION, "100ms", TIDE_MS(1), TIDE_SECONDS(60), NULL, NULL, RELOAD,                                            \
-    "Time to answer a score for requests without Tidemark-Timeout-Ms; after it the fallback decides")                                       \
-  X(http, max_deadline, DURATION, "10s", TIDE_MS(1), TIDE_SECONDS(60), NULL, NULL, RELOAD, "Longest time to answer that a request may ask for") \
-  X(http, max_future_skew, DURATION, "30s", 0, TIDE_DAYS(1), NULL, NULL, RELOAD, "A request whose own time is further ahead is refused")    \
+  X(queue, http, INT, "4096", 1, 1000000, "requests", NULL, RESTART,                                                                         \
+    "HTTP requests that may wait for the core; beyond it they get the fallback decision with status 503")                                    \
+  X(http, listen, ADDRESS, "127.0.0.1", 0, 0, NULL, NULL, RESTART, "Address of the scoring listener")                                        \
+  X(http, port, INT, "8080", 0, 65535, NULL, NULL, RESTART, "Port of the scoring listener; 0: any free one, told in the log")                \
+  X(http, admin_listen, ADDRESS, "127.0.0.1", 0, 0, NULL, NULL, RESTART,                                                                     \
+    "Address of the listener for metrics and health; keep it from clients")                                                                  \
+  X(http, admin_port, INT, "9090", 0, 65535, NULL, NULL, RESTART, "Port of the listener for metrics and health; 0: any free one")            \
+  X(http, threads, INT, "1", 1, 64, "threads", NULL, RESTART, "Threads that read requests and write answers")                                \
+  X(http, max_connections, INT, "10000", 1, 100000, "connections", NULL, RESTART, "Open connections; further ones are closed at once")       \
+  X(http, max_connections_per_address, INT, "0", 0, 100000, "connections", NULL, RESTART,                                                    \
+    "Open connections from one address; 0: no limit of its own")                                                                             \
+  X(http, max_body, SIZE, "64KiB", 256, TIDE_MIB(16), NULL, NULL, RESTART, "Body of one message")                                            \
+  X(http, max_batch_body, SIZE, "1MiB", 256, TIDE_MIB(64), NULL, NULL, RESTART, "Body of a batch")                                           \
+  X(http, max_batch, INT, "100", 1, 10000, "messages", NULL, RESTART, "Messages in a batch")                                                 \
+  X(http, max_header, SIZE, "8KiB", TIDE_KIB(1), TIDE_KIB(64), NULL, NULL, RESTART, "All header lines of a request together")                \
+  X(http, idle_timeout, DURATION, "1m", TIDE_SECONDS(1), TIDE_HOURS(1), NULL, NULL, RESTART,                                                 \
+    "A connection on which nothing happens is closed after this")                                                                            \
+  X(http, request_timeout, DURATION, "10s", TIDE_MS(100), TIDE_SECONDS(600), NULL, NULL, RESTART,                                            \
+    "A request must be there as a whole within this, however it trickles in")                                                                \
+  X(http, write_timeout, DURATION, "30s", TIDE_MS(100), TIDE_SECONDS(600), NULL, NULL, RESTART, "An answer must be taken within this")       \
+  X(http, default_deadline, DURATION, "100ms", TIDE_MS(1), TIDE_SECONDS(60), NULL, NULL, RESTART,                                            \
+    "Time to answer a request without Tidemark-Timeout-Ms; after it the fallback decides")                                                   \
+  X(http, batch_deadline, DURATION, "1s", TIDE_MS(1), TIDE_SECONDS(60), NULL, NULL, RESTART, "The same for a batch")                         \
+  X(http, max_deadline, DURATION, "10s", TIDE_MS(1), TIDE_SECONDS(600), NULL, NULL, RESTART,                                                 \
+    "Longest time to answer that a request may ask for")                                                                                     \
+  X(http, max_future_skew, DURATION, "30s", 0, TIDE_DAYS(1), NULL, NULL, RESTART, "A request whose own time is further ahead is refused")    \
+  X(http, drain, DURATION, "5s", 0, TIDE_SECONDS(600), NULL, NULL, RESTART, "How long a stop waits for requests under way")                  \
   X(fold, lateness, DURATION, "7d", 0, TIDE_DAYS(400), NULL, NULL, RESTART, "An event older than the watermark by more is counted nowhere") \
   X(fold, duplicates_for, DURATION, "7d", 0, TIDE_DAYS(400), NULL, NULL, RESTART, "How long an identity and its decision are remembered")   \
   X(fold, grace, DURATION, "1h", 0, TIDE_DAYS(30), NULL, NULL, RESTART, "Retention beyond the longest window")                              \

@@ -245,7 +245,7 @@ static void mistakes_are_told_with_their_place(void **state) {
       {"http:\n  port: -1\n", TIDE_E_RANGE, 2, 9, "must be 0 to 65535"},
       {"http:\n  max_body: 64\n", TIDE_E_SYNTAX, 2, 13, "KiB"},
       {"http:\n  max_body: 64 KiB\n", TIDE_E_SYNTAX, 2, 13, "KiB"},
-      {"http:\n  max_body: 9999999999GiB\n", TIDE_E_RANGE, 2, 13, "must be 1KiB to 1MiB"},
+      {"http:\n  max_body: 9999999999GiB\n", TIDE_E_RANGE, 2, 13, "must be 256B to 16MiB"},
       {"http:\n  max_body: KiB\n", TIDE_E_SYNTAX, 2, 13, "KiB"},
       {"http:\n  idle_timeout: 60\n", TIDE_E_SYNTAX, 2, 17, "as in 100ms"},
       {"http:\n  idle_timeout: 61m\n", TIDE_E_RANGE, 2, 17, "must be 1s to 1h"},
@@ -261,10 +261,12 @@ static void mistakes_are_told_with_their_place(void **state) {
       {"fold:\n  history_from: yesterday\n", TIDE_E_SYNTAX, 2, 17, "or first"},
       {"fold:\n  history_from: 2026-02-31T00:00:00Z\n", TIDE_E_RANGE, 2, 17, "or first"},
       {"http:\n  max_deadline: 50ms\n", TIDE_E_CONFIG, 2, 17, "longer than http.max_deadline"},
-      {"http:\n  default_deadline: 11s\n", TIDE_E_CONFIG, 2, 21, "longer than http.max_deadline"},
+      {"http:\n  default_deadline: 11s\n", TIDE_E_CONFIG, 2, 21, "http.default_deadline is longer than http.max_deadline"},
+      {"http:\n  batch_deadline: 11s\n", TIDE_E_CONFIG, 2, 19, "http.batch_deadline is longer than http.max_deadline"},
+      {"http:\n  max_body: 2MiB\n", TIDE_E_CONFIG, 2, 13, "above http.max_batch_body"},
       {"commit:\n  max_wait: 100ms\n", TIDE_E_CONFIG, 2, 13, "miss its deadline"},
       {"fold:\n  lateness: 8d\n", TIDE_E_CONFIG, 2, 13, "counted twice"},
-      {"http:\n  port: 8081\n", TIDE_E_CONFIG, 2, 9, "share one port"},
+      {"http:\n  port: 9090\n", TIDE_E_CONFIG, 2, 9, "share one port"},
       {"http: {listen: 1.2.3.4, admin_listen: '::', admin_port: 8080}\n", TIDE_E_CONFIG, 1, 57, "share one port"},
       {"keys: {file: k, development: true}\n", TIDE_E_CONFIG, 1, 30, "keep one of them"},
       {"keys: {file: k, file_previous: k}\n", TIDE_E_CONFIG, 1, 14, "the same file"},
@@ -349,7 +351,7 @@ static void a_reload_takes_what_is_reloadable(void **state) {
   (void)state;
   struct tide_config *a = load("", NULL, NULL, 0);
   struct tide_config *same = load("http: {port: 8080}\nkeys: {file: \"\"}\n", NULL, NULL, 0);
-  struct tide_config *soft = load("log: {level: debug}\nhttp: {max_body: 128KiB}\n", NULL, NULL, 0);
+  struct tide_config *soft = load("log: {level: debug}\nsnapshot: {every: 1h}\n", NULL, NULL, 0);
   struct tide_config *hard = load("log: {level: debug}\nhttp: {port: 9}\ncell: {name: eu}\n", NULL, NULL, 0);
   struct tide_error error = {0};
   struct tide_config_diff diff = tide_config_diff(a, same);
@@ -358,7 +360,7 @@ static void a_reload_takes_what_is_reloadable(void **state) {
   diff = tide_config_diff(a, soft);
   assert_int_equal(diff.count, 2);
   assert_int_equal(diff.fixed_count, 0);
-  assert_int_equal(diff.row[0], TIDE_OPTION_ROW_http_max_body);
+  assert_int_equal(diff.row[0], TIDE_OPTION_ROW_snapshot_every);
   assert_int_equal(diff.row[1], TIDE_OPTION_ROW_log_level);
   assert_int_equal(tide_config_diff_check(&diff, &error), TIDE_OK);
   diff = tide_config_diff(a, hard);
@@ -391,7 +393,8 @@ static void every_row_alone_makes_a_difference(void **state) {
       case TIDE_OPTION_PATH: tide_buf_str(&set, "other"); break;
       default: {
         /* The bound that contradicts no other option. */
-        bool low = i == TIDE_OPTION_ROW_commit_max_wait || i == TIDE_OPTION_ROW_http_default_deadline || i == TIDE_OPTION_ROW_fold_lateness;
+        bool low = i == TIDE_OPTION_ROW_commit_max_wait || i == TIDE_OPTION_ROW_http_default_deadline ||
+                   i == TIDE_OPTION_ROW_http_batch_deadline || i == TIDE_OPTION_ROW_http_max_body || i == TIDE_OPTION_ROW_fold_lateness;
         struct tide_option_value value = {.number = low ? o->lo : o->hi};
         if (i == TIDE_OPTION_ROW_commit_max_wait) value.number = 1;
         tide_option_format(o, value, &set);

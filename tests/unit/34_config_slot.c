@@ -23,22 +23,22 @@ static struct tide_config *load(const char *text) {
 
 static void a_reload_is_taken_or_refused_as_a_whole(void **state) {
   (void)state;
-  struct tide_config_slot *slot = tide_config_slot_new(load("http: {max_body: 1KiB}\n"));
+  struct tide_config_slot *slot = tide_config_slot_new(load("log: {limit: 1}\n"));
   const struct tide_config *first = tide_config_now(slot);
   struct tide_config_diff diff = {.count = 77};
   struct tide_error error = {0};
-  assert_int_equal(tide_config_reload(slot, load("http: {max_body: 2KiB, port: 9}\n"), &diff, &error), TIDE_E_CONFIG);
+  assert_int_equal(tide_config_reload(slot, load("{log: {limit: 2}, http: {port: 9}}\n"), &diff, &error), TIDE_E_CONFIG);
   assert_non_null(strstr(error.text, "http.port"));
   assert_int_equal(diff.count, 77);
   assert_ptr_equal(tide_config_now(slot), first);
-  assert_int_equal(tide_config_reload(slot, load("http: {max_body: 1KiB}\n"), &diff, &error), TIDE_OK);
+  assert_int_equal(tide_config_reload(slot, load("log: {limit: 1}\n"), &diff, &error), TIDE_OK);
   assert_int_equal(diff.count, 0);
   assert_ptr_equal(tide_config_now(slot), first); /* nothing changed, nothing is kept */
-  assert_int_equal(tide_config_reload(slot, load("http: {max_body: 2KiB}\n"), &diff, &error), TIDE_OK);
+  assert_int_equal(tide_config_reload(slot, load("log: {limit: 2}\n"), &diff, &error), TIDE_OK);
   assert_int_equal(diff.count, 1);
-  assert_int_equal(diff.row[0], TIDE_OPTION_ROW_http_max_body);
-  assert_int_equal(tide_config_now(slot)->http_max_body_bytes, 2048);
-  assert_int_equal(first->http_max_body_bytes, 1024); /* who holds it may go on */
+  assert_int_equal(diff.row[0], TIDE_OPTION_ROW_log_limit);
+  assert_int_equal(tide_config_now(slot)->log_limit, 2);
+  assert_int_equal(first->log_limit, 1); /* who holds it may go on */
   tide_config_slot_free(slot);
   tide_config_slot_free(NULL);
 }
@@ -64,12 +64,12 @@ struct reader {
   bool torn;
 };
 
-/* The two deadlines are always changed together. */
+/* The two are always changed together. */
 static void *look(void *arg) {
   struct reader *r = arg;
   while (r->reads < 1000 || !atomic_load(r->stop)) {
     const struct tide_config *c = tide_config_now(r->slot);
-    if (c->http_max_deadline_ms != 10 * c->http_default_deadline_ms || strcmp(c->cell_name, "local") != 0) r->torn = true;
+    if (c->snapshot_every_ms != 10 * c->log_limit || strcmp(c->cell_name, "default") != 0) r->torn = true;
     r->reads++;
   }
   return NULL;
@@ -77,7 +77,7 @@ static void *look(void *arg) {
 
 static void readers_see_one_configuration(void **state) {
   (void)state;
-  struct tide_config_slot *slot = tide_config_slot_new(load("http: {default_deadline: 1ms, max_deadline: 10ms}\n"));
+  struct tide_config_slot *slot = tide_config_slot_new(load("{log: {limit: 1}, snapshot: {every: 10ms}}\n"));
   atomic_bool stop = false;
   struct reader reader[3];
   for (int i = 0; i < 3; i++) {
@@ -86,7 +86,7 @@ static void readers_see_one_configuration(void **state) {
   }
   for (int i = 2; i < 200; i++) {
     char text[96];
-    snprintf(text, sizeof text, "http: {default_deadline: %dms, max_deadline: %dms}\n", i, 10 * i);
+    snprintf(text, sizeof text, "{log: {limit: %d}, snapshot: {every: %dms}}\n", i, 10 * i);
     struct tide_error error;
     assert_int_equal(tide_config_reload(slot, load(text), NULL, &error), TIDE_OK);
   }
