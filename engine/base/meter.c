@@ -49,6 +49,7 @@ typedef _Atomic int64_t word;
 
 struct tide_meter {
   const struct tide_meters *meters;
+  bool shared; /* several writers */
   word *words;
   word fold[TIDE_METRIC_COUNT];
 };
@@ -60,7 +61,7 @@ struct tide_meters {
   } axis[TIDE_AXIS_COUNT];
   size_t first[TIDE_METER_ROW_COUNT]; /* of a row's cells in words */
   size_t words;
-  unsigned shards;
+  unsigned shards; /* the last one is the shared one */
   struct tide_meter *shard;
 };
 
@@ -94,10 +95,11 @@ enum tide_err tide_meters_new(const struct tide_meter_values values[TIDE_AXIS_CO
                        TIDE_METER_CELLS_MAX);
     }
   }
-  meters->shards = shards;
-  meters->shard = tide_alloc(shards * sizeof *meters->shard);
-  for (unsigned i = 0; i < shards; i++) {
+  meters->shards = shards + 1;
+  meters->shard = tide_alloc(meters->shards * sizeof *meters->shard);
+  for (unsigned i = 0; i <= shards; i++) {
     meters->shard[i].meters = meters;
+    meters->shard[i].shared = i == shards;
     meters->shard[i].words = tide_alloc(meters->words * sizeof(word));
   }
   *ret = meters;
@@ -116,14 +118,23 @@ void tide_meters_free(struct tide_meters *meters) {
 }
 
 struct tide_meter *tide_meters_shard(struct tide_meters *meters, unsigned shard) {
-  TIDE_CHECK(shard < meters->shards);
+  TIDE_CHECK(shard + 1 < meters->shards);
   return &meters->shard[shard];
 }
 
-/* ---- writing: one thread per shard ---- */
+struct tide_meter *tide_meters_shared(struct tide_meters *meters) {
+  return &meters->shard[meters->shards - 1];
+}
+
+/* ---- writing: one thread per shard, but for the shared one ---- */
 
 static int64_t load(const word *at) { return atomic_load_explicit(at, memory_order_relaxed); }
 static void store(word *at, int64_t n) { atomic_store_explicit(at, n, memory_order_relaxed); }
+
+static void add(const struct tide_meter *meter, word *at, int64_t n) {
+  if (meter->shared) atomic_fetch_add_explicit(at, n, memory_order_relaxed);
+  else store(at, load(at) + n);
+}
 
 static word *cell_of(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at) {
   TIDE_CHECK((unsigned)row < TIDE_METER_ROW_COUNT);
@@ -137,7 +148,7 @@ static word *cell_of(struct tide_meter *meter, enum tide_meter_row row, struct t
 void tide_meter_add(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t n) {
   word *cell = cell_of(meter, row, at);
   TIDE_CHECK(rows[row].type == TIDE_METER_GAUGE || (rows[row].type == TIDE_METER_COUNTER && n >= 0));
-  store(cell, load(cell) + n);
+  add(meter, cell, n);
 }
 
 void tide_meter_set(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t n) {
@@ -156,9 +167,8 @@ static void observe(struct tide_meter *meter, enum tide_meter_row row, struct ti
     if (bounds.at[middle] < n) low = middle + 1;
     else high = middle;
   }
-  store(&cell[low], load(&cell[low]) + 1);
-  word *sum = &cell[bounds.count + 1];
-  store(sum, load(sum) + n);
+  add(meter, &cell[low], 1);
+  add(meter, &cell[bounds.count + 1], n);
 }
 
 void tide_meter_seconds(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t ns) {

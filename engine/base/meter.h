@@ -66,12 +66,16 @@ struct tide_meter;  /* one thread's shard */
 enum tide_err tide_meters_new(const struct tide_meter_values values[TIDE_AXIS_COUNT], unsigned shards, struct tide_meters **ret,
                               struct tide_error *error) TIDE_WARN_UNUSED;
 void tide_meters_free(struct tide_meters *meters);
-/* The shard of one thread; it lives as long as meters. Two threads must never write to one shard. */
+/* The shard of one thread; it lives as long as meters. Two threads must never write to it. */
 struct tide_meter *tide_meters_shard(struct tide_meters *meters, unsigned shard);
 
 /* Which cell: the index of the value of each of the row's labels, in the row's order. */
 struct tide_meter_at { uint32_t a, b, c; };
 #define TIDE_METER_PLAIN ((struct tide_meter_at){0, 0, 0})
+
+/* One more shard, for threads that have none of their own (those of a library): any number of them may add to it at once, at the price of a locked
+ * instruction each; tide_meter_set and tide_meter_publish still need one writer per cell. */
+struct tide_meter *tide_meters_shared(struct tide_meters *meters);
 
 /* All of these: only on the shard's thread; a row of another type or an index beyond its axis is our bug. */
 void tide_meter_add(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t n); /* COUNTER (n >= 0), GAUGE */

@@ -317,7 +317,7 @@ static void too_many_labels_are_refused(void **state) {
 enum { WRITERS = 3, ROUND = 3000, SCRAPES = 30 };
 struct writer {
   pthread_t thread;
-  struct tide_meter *meter;
+  struct tide_meter *meter, *shared;
   int64_t rounds;
 };
 static atomic_int scrapes;
@@ -330,6 +330,8 @@ static void *write_much(void *arg) {
     for (int i = 1; i <= ROUND; i++) {
       tide_meter_seconds(w->meter, R(total_seconds), TIDE_METER_PLAIN, (int64_t)i * 1000);
       tide_meter_add(w->meter, R(decisions_by_rule_total), (struct tide_meter_at){0, (uint32_t)i % 3, 0}, 1);
+      tide_meter_add(w->shared, R(queue_refused_total), TIDE_METER_PLAIN, 1);
+      tide_meter_records(w->shared, R(commit_batch_records), TIDE_METER_PLAIN, 4);
       fold.value[TIDE_M_decisions_total]++;
       tide_meter_publish(w->meter, &fold);
     }
@@ -344,7 +346,7 @@ static void reading_while_writing_never_goes_back(void **state) {
   struct writer writer[WRITERS];
   atomic_store(&scrapes, 0);
   for (unsigned i = 0; i < WRITERS; i++) {
-    writer[i] = (struct writer){.meter = tide_meters_shard(meters, i)};
+    writer[i] = (struct writer){.meter = tide_meters_shard(meters, i), .shared = tide_meters_shared(meters)};
     assert_int_equal(pthread_create(&writer[i].thread, NULL, write_much, &writer[i]), 0);
   }
   double count = 0, decided = 0, rounds = 0;
@@ -365,6 +367,10 @@ static void reading_while_writing_never_goes_back(void **state) {
   assert_true(value_of(p, "tidemark_total_seconds_count", "", "") == rounds * ROUND);
   assert_true(value_of(p, "tidemark_decisions_total", "", "") == rounds * ROUND);
   assert_true(value_of(p, "tidemark_decisions_by_rule_total", "decision=\"approve\",rule=\"M01\",cause=\"\",", "") == rounds * ROUND / 3);
+  assert_true(value_of(p, "tidemark_queue_refused_total", "", "") == rounds * ROUND);
+  assert_true(value_of(p, "tidemark_commit_batch_records_bucket", "", "2") == 0);
+  assert_true(value_of(p, "tidemark_commit_batch_records_count", "", "") == rounds * ROUND);
+  assert_true(value_of(p, "tidemark_commit_batch_records_sum", "", "") == 4 * rounds * ROUND);
   double sum = rounds * 1e-6 * ROUND * (ROUND + 1) / 2;
   assert_true(fabs(value_of(p, "tidemark_total_seconds_sum", "", "") - sum) < sum * 1e-9);
   free(p);
