@@ -377,6 +377,30 @@ static void reading_while_writing_never_goes_back(void **state) {
   tide_meters_free(meters);
 }
 
+enum { HAMMERS = 3, BLOWS = 1000000 };
+static atomic_int ready;
+
+static void *hammer(void *arg) {
+  struct tide_meters *meters = arg;
+  atomic_fetch_add(&ready, 1);
+  while (atomic_load(&ready) < HAMMERS) continue; /* all at once, or the first is done before the last begins */
+  for (int i = 0; i < BLOWS; i++) tide_meter_add(tide_meters_shared(meters), R(queue_refused_total), TIDE_METER_PLAIN, 1);
+  return NULL;
+}
+
+static void the_shared_shard_loses_nothing(void **state) {
+  (void)state;
+  struct tide_meters *meters = meters_new(1);
+  pthread_t thread[HAMMERS];
+  atomic_store(&ready, 0);
+  for (int i = 0; i < HAMMERS; i++) assert_int_equal(pthread_create(&thread[i], NULL, hammer, meters), 0);
+  for (int i = 0; i < HAMMERS; i++) assert_int_equal(pthread_join(thread[i], NULL), 0);
+  struct parsed *p = expose(meters);
+  assert_true(value_of(p, "tidemark_queue_refused_total", "", "") == (double)HAMMERS * BLOWS);
+  free(p);
+  tide_meters_free(meters);
+}
+
 static void every_row_is_documented_and_well_named(void **state) {
   (void)state;
   struct tide_buf page = TIDE_BUF_INIT;
@@ -401,6 +425,7 @@ int main(void) {
       cmocka_unit_test(every_bound_is_inclusive),
       cmocka_unit_test(too_many_labels_are_refused),
       cmocka_unit_test(reading_while_writing_never_goes_back),
+      cmocka_unit_test(the_shared_shard_loses_nothing),
       cmocka_unit_test(every_row_is_documented_and_well_named),
   };
   return cmocka_run_group_tests_name("meter", tests, NULL, NULL);
