@@ -36,8 +36,10 @@ double tide_exp(double x) {
   int k = nearest(x * LOG2_E);
   double r = x - (double)k * LN2_HI;
   r = r - (double)k * LN2_LO;
-  double sum = 1.0; /* 1 + r (1 + r/2 (1 + r/3 (...))) */
-  for (int i = 13; i >= 1; i--) sum = 1.0 + sum * r / (double)i;
+  static const double factor[] = {1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040,
+                                  1.0 / 720,        1.0 / 120,       1.0 / 24,       1.0 / 6,       0.5,          1.0,         1.0};
+  double sum = factor[0]; /* of r^13, 1 / 13!, down to 1 */
+  for (unsigned i = 1; i < sizeof factor / sizeof *factor; i++) sum = sum * r + factor[i];
   return sum * power_of_two(k);
 }
 
@@ -55,8 +57,9 @@ double tide_log1p(double x) {
     m = m * 0.5;
     k++;
   }
+  static const double factor[] = {1.0 / 23, 1.0 / 21, 1.0 / 19, 1.0 / 17, 1.0 / 15, 1.0 / 13, 1.0 / 11, 1.0 / 9, 1.0 / 7, 1.0 / 5, 1.0 / 3};
   double s = (m - 1.0) / (m + 1.0), square = s * s, sum = 0;
-  for (int power = 23; power >= 3; power -= 2) sum = (sum + 1.0 / (double)power) * square;
+  for (unsigned i = 0; i < sizeof factor / sizeof *factor; i++) sum = (sum + factor[i]) * square;
   double log_m = 2.0 * s + 2.0 * s * sum;
   return (double)k * LN2_HI + (log_m + ((double)k * LN2_LO + lost / u));
 }

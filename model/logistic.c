@@ -46,22 +46,27 @@ static void refuse(const struct tide_spec *spec, const struct tide_env *env, con
   ret->reason_count = 0;
 }
 
-/* Keeps the largest, in order; an equal one stays behind those before it. */
-static void note(struct tide_score *score, struct tide_score_reason reason) {
-  if (!(reason.contribution > 0)) return;
-  uint32_t at = score->reason_count;
-  while (at > 0 && score->reason[at - 1].contribution < reason.contribution) at--;
-  if (at == TIDE_SCORE_REASONS_MAX) return;
-  uint32_t last = score->reason_count < TIDE_SCORE_REASONS_MAX ? score->reason_count++ : TIDE_SCORE_REASONS_MAX - 1;
-  for (uint32_t i = last; i > at; i--) score->reason[i] = score->reason[i - 1];
-  score->reason[at] = reason;
+/* Keeps the largest, in order; an equal one stays behind those before it. Most inputs are none and leave with the first comparison. */
+static inline void note(struct tide_score *score, uint32_t input, double contribution) {
+  uint32_t count = score->reason_count;
+  double least = count < TIDE_SCORE_REASONS_MAX ? 0 : score->reason[TIDE_SCORE_REASONS_MAX - 1].contribution;
+  if (!(contribution > least)) return;
+  uint32_t at = count < TIDE_SCORE_REASONS_MAX ? score->reason_count++ : TIDE_SCORE_REASONS_MAX - 1;
+  for (; at > 0 && score->reason[at - 1].contribution < contribution; at--) {
+    score->reason[at].contribution = score->reason[at - 1].contribution;
+    score->reason[at].input = score->reason[at - 1].input;
+  }
+  score->reason[at].contribution = contribution;
+  score->reason[at].input = input;
 }
 
 void tide_model_score(const struct tide_model *model, const struct tide_spec *spec, const struct tide_env *given, struct tide_score *ret) {
   TIDE_CHECK(model->bound);
   struct tide_env env = *given;
   env.rule = false; /* conditions that are not there are missing, not false: they are imputed */
-  *ret = (struct tide_score){.refused_by = TIDE_NONE, .refused_slot = TIDE_NONE};
+  ret->refused_by = ret->refused_slot = TIDE_NONE;
+  ret->refused_cause = TIDE_C_none;
+  ret->reason_count = 0;
   double logit = model->intercept;
   for (uint32_t i = 0; i < model->input_count; i++) {
     const struct tide_model_input *input = &model->input[i];
@@ -75,8 +80,9 @@ void tide_model_score(const struct tide_model *model, const struct tide_spec *sp
     if (reading == TIDE_READ_MISSING) x = tide_input_impute(input, cause);
     double contribution = input->coefficient * tide_input_standardise(input, x);
     logit += contribution;
-    note(ret, (struct tide_score_reason){i, contribution, tide_expr_eval(&input->leaf, &env)});
+    note(ret, i, contribution);
   }
+  for (uint32_t r = 0; r < ret->reason_count; r++) ret->reason[r].value = tide_expr_eval(&model->input[ret->reason[r].input].leaf, &env);
   ret->logit = logit;
   ret->value = tide_num(tide_score_of_logit(logit));
 }

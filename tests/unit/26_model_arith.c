@@ -76,7 +76,7 @@ static void the_same_bits_everywhere(void **state) {
     const double result[] = {tide_exp(x), tide_log1p(x < 0 ? -x : x), tide_logistic(x), tide_softplus(x)};
     for (int k = 0; k < 4; k++) hash = (hash ^ bits(result[k])) * 1099511628211u;
   }
-  if (hash != UINT64_C(0xf47a5ab907878af8)) fail_msg("hash of the results is %016llx", (unsigned long long)hash);
+  if (hash != UINT64_C(0x1f7f21fa0de4a093)) fail_msg("hash of the results is %016llx", (unsigned long long)hash);
 }
 
 int main(void) {
