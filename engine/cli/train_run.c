@@ -89,7 +89,7 @@ static void settle(struct collect *c) {
   size_t count, to = 0;
   const struct tide_tally_row *decided = tide_tally_rows(c->tally, &count);
   int64_t from_ms = effects->first_ms == INT64_MAX ? 0 : effects->first_ms + c->options->skip_ms;
-  int64_t until_ms = c->log_end_ms - c->options->label_delay_ms;
+  int64_t until_ms = c->log_end_ms == INT64_MIN ? 0 : c->log_end_ms - c->options->label_delay_ms; /* no message: no row either */
   struct tide_rows *rows = &c->rows;
   for (size_t r = 0; r < rows->count; r++) {
     const struct tide_tally_row *row = &decided[c->decision[r]];

@@ -81,7 +81,12 @@ static void print_report(const struct tide_model *m, const struct tide_train_rep
   row("  left out", r->duplicates, "duplicates");
   row("", r->advised, "advices: decided elsewhere");
   row("", r->uncounted, "that asked without counting");
-  row("", r->unknown, "with values that are not to be trusted, or none");
+  struct tide_buf why = TIDE_BUF_INIT;
+  tide_buf_str(&why, "with values that are not to be trusted, or none (late, refused)");
+  for (int c = 0; c < TIDE_C_COUNT; c++)
+    if (r->unknown_by[c]) tide_buf_printf(&why, "; %s %s", tide_count_text(r->unknown_by[c], a), tide_cause_name((enum tide_cause)c));
+  row("", r->unknown, tide_buf_cstr(&why));
+  tide_buf_release(&why);
   row("", r->skipped, "from the first days (--skip)");
   row("", r->immature, "too young for their label at the end of the log (--label-delay)");
   row("", r->gap, "between training and test (--gap)");

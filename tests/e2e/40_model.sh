@@ -35,6 +35,9 @@ says "names the nearest" "line 1: .*did you mean card.attempts_10m"
 delay=400d
 exits 3 "labels that take longer than the log" train "$tmp/bad.json"
 says "say so" "too young for their label"
+exits 3 "an empty log" "$tide" train --features "$features" --dev-key --input /dev/null --output "$tmp/bad.json"
+says "has no rows" "no row is left to train on: of 0 decisions"
+exits 2 "no penalty" train "$tmp/bad.json" --l2 0
 check "and leave no file" test ! -e "$tmp/bad.json"
 
 # --- replay
