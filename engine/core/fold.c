@@ -136,11 +136,12 @@ static void fold_record(struct tide_fold *fold, struct tide_group_item *item, ti
   }
 }
 
+/* A log is one to three lines as a rule; the hardware follows in longer ones. More lines than are needed cost as much as those that are. */
 static void prefetch_block(const struct tide_store *store, uint32_t number) {
   uintptr_t log = tide_store_ent(store, number)->log & ~(uintptr_t)1;
   if (!log) return;
   const char *at = (const char *)log;
-  for (int line = 0; line < 6; line++) __builtin_prefetch(at + 64 * line); /* most logs are no longer; the hardware follows in long ones */
+  for (int line = 0; line < 3; line++) __builtin_prefetch(at + 64 * line);
 }
 
 static void fold_group(struct tide_fold *fold, uint32_t count, tide_emit_fn emit, void *ctx) {
@@ -159,7 +160,9 @@ static void fold_group(struct tide_fold *fold, uint32_t count, tide_emit_fn emit
     for (uint32_t e = 0; e < entities; e++) {
       if (!txn->has_key[e]) continue;
       uint32_t number = tide_store_find(&fold->state.store[e], txn->key[e]);
-      if (number != TIDE_NO_ENTITY) prefetch_block(&fold->state.store[e], number);
+      if (number == TIDE_NO_ENTITY) continue;
+      prefetch_block(&fold->state.store[e], number);
+      if (fold->plan->kind[e].has_first) __builtin_prefetch(tide_store_first(&fold->state.store[e], number), 1);
     }
   }
   for (uint32_t g = 0; g < count; g++) fold_record(fold, &fold->group[g], emit, ctx);
