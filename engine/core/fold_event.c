@@ -1,4 +1,4 @@
-/* One event: stamp, watermark, lateness, currency, identity, features, decision, counting, stubs - in that order (README.md says why).
+/* One event: stamp, watermark, identity, lateness, currency, features, decision, counting, stubs - in that order (README.md says why).
  *
  * The order matters: an event is judged before it is counted, so `with current` is the only way in which it sees itself; the watermark moves
  * first, so the same event is late or not whatever stands behind it in its entry. */
@@ -123,6 +123,31 @@ static bool unpack_answer(const struct tide_fold *fold, const struct tide_block 
   answer->advised = flags & V_ADVISED;
   answer->id_conflict = flags & V_CONFLICT;
   return flags & V_SCORED;
+}
+
+/* Does the event repeat one that is remembered at the card (ruling 23)? Then the first answer stands in `answer`, and *ret_answered says whether
+ * there was one. An identity that is remembered with another amount or merchant only is marked as a conflict. */
+static bool repeats(const struct tide_fold *fold, uint32_t number, const struct tide_memory *memory, struct tide_answer *answer,
+                    bool *ret_answered) {
+  if (number == TIDE_NO_ENTITY) return false;
+  const struct tide_kind *kind = &fold->plan->kind[0];
+  struct tide_view view;
+  tide_view_of(kind, tide_store_ent(&fold->state.store[0], number), &view);
+  struct tide_at from = tide_view_after(&view, fold->state.watermark_ms - fold->settings.duplicates_for_ms - 1);
+  for (uint32_t c = from.chunk; c < view.count; c++) {
+    const struct tide_block *block = view.chunk[c].block;
+    for (unsigned i = c == from.chunk ? from.i : 0; i < block->n; i++) {
+      if (tide_block_get(kind, block, kind->col_of[TIDE_COL_ID], i) != memory->id) continue;
+      answer->id_conflict = true;
+      if (tide_block_get(kind, block, kind->col_of[TIDE_COL_FP_AMOUNT], i) != memory->fp_amount ||
+          tide_block_get(kind, block, kind->col_of[TIDE_COL_FP_MERCHANT], i) != memory->fp_merchant)
+        continue;
+      answer->duplicate = true;
+      *ret_answered = unpack_answer(fold, block, i, answer);
+      return true;
+    }
+  }
+  return false;
 }
 
 /* ---- lists ---- */
@@ -362,6 +387,18 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
   bool scored = !fold->quiet && (!spec->score || is_true(spec->score, &env));
   answer.advised = spec->advise && is_true(spec->advise, &env);
 
+  /* Identity before lateness and currency: a repetition is answered as the first time, whatever its time says (ruling 23). */
+  tide_state_lookup(&fold->state, txn);
+  struct tide_memory memory = {.fp_amount = tide_amount_fingerprint(spec, record), .fp_merchant = merchant_fingerprint(spec, record)};
+  bool has_identity = txn->has_key[0] && tide_record_identity(spec, record, &memory.id);
+  bool answered;
+  if (has_identity && repeats(fold, txn->number[0], &memory, &answer, &answered)) {
+    fold->metrics.value[TIDE_M_events_duplicate_total]++;
+    if (answered) answer_out(fold, &answer, emit, ctx);
+    return;
+  }
+  if (answer.id_conflict) fold->metrics.value[TIDE_M_events_conflict_total]++;
+
   int64_t behind_ms = fold->state.watermark_ms - txn->time_ms;
   if (behind_ms > 0) fold->metrics.value[TIDE_M_events_reordered_total]++;
   if (behind_ms > fold->settings.lateness_ms && !answer.advised) {
@@ -374,36 +411,9 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
     if (scored) refuse(fold, &answer, &env, TIDE_C_no_rate, emit, ctx);
     return;
   }
-  tide_state_lookup(&fold->state, txn);
-
-  struct tide_memory memory = {.fp_amount = tide_amount_fingerprint(spec, record), .fp_merchant = merchant_fingerprint(spec, record)};
-  bool has_identity = txn->has_key[0] && tide_record_identity(spec, record, &memory.id);
-  if (has_identity && txn->number[0] != TIDE_NO_ENTITY) {
-    const struct tide_kind *kind = &fold->plan->kind[0];
-    struct tide_view view;
-    tide_view_of(kind, tide_store_ent(&fold->state.store[0], txn->number[0]), &view);
-    struct tide_at from = tide_view_after(&view, fold->state.watermark_ms - fold->settings.duplicates_for_ms - 1);
-    for (uint32_t c = from.chunk; c < view.count; c++) {
-      const struct tide_block *block = view.chunk[c].block;
-      for (unsigned i = c == from.chunk ? from.i : 0; i < block->n; i++) {
-        if (tide_block_get(kind, block, kind->col_of[TIDE_COL_ID], i) != memory.id) continue;
-        answer.id_conflict = true;
-        if (tide_block_get(kind, block, kind->col_of[TIDE_COL_FP_AMOUNT], i) != memory.fp_amount ||
-            tide_block_get(kind, block, kind->col_of[TIDE_COL_FP_MERCHANT], i) != memory.fp_merchant)
-          continue;
-        fold->metrics.value[TIDE_M_events_duplicate_total]++;
-        answer.duplicate = true;
-        if (unpack_answer(fold, block, i, &answer)) answer_out(fold, &answer, emit, ctx);
-        return;
-      }
-    }
-  }
-  if (answer.id_conflict) {
-    fold->metrics.value[TIDE_M_events_conflict_total]++;
-    if (spec->conflict_rejects) {
-      if (scored) refuse(fold, &answer, &env, TIDE_C_id_conflict, emit, ctx);
-      return;
-    }
+  if (answer.id_conflict && spec->conflict_rejects) {
+    if (scored) refuse(fold, &answer, &env, TIDE_C_id_conflict, emit, ctx);
+    return;
   }
   struct tide_at parent;
   int64_t parent_amount = TIDE_NULL_NUM, own = requested;

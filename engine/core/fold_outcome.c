@@ -20,6 +20,8 @@ void tide_fold_outcome(struct tide_fold *fold, struct tide_group_item *item) {
   }
   int64_t amount_now = TIDE_NULL_NUM;
   bool sets_amount = outcome_amount(fold, &record->outcome, &amount_now);
+  bool names_new_amount = record->outcome.set & (1u << TIDE_DYN_amount_now);
+  if (names_new_amount && !sets_amount) fold->metrics.value[TIDE_M_outcomes_unpriced_total]++; /* the other columns are set (ruling 26) */
   tide_state_lookup(&fold->state, txn);
   struct tide_at at;
   int64_t after_ms = fold->state.watermark_ms == INT64_MIN ? INT64_MIN : fold->state.watermark_ms - fold->plan->outcome_ms;

@@ -1,6 +1,6 @@
 /* The walk of the oracle over the stream: one record after the other, everything looked up by scanning.
  *
- * The order inside one event: time and watermark, lateness, currency, identity, features and rules, then counting: into the entities, onto a parent, waiting
+ * The order inside one event: time and watermark, identity, lateness, currency, features and rules, then counting: into the entities, onto a parent, waiting
  * outcomes, the remembered answer. */
 #include <stdio.h>
 #include <string.h>
@@ -269,8 +269,7 @@ static void walk_event(struct walk *w, int index) {
 
   int first = -1;
   bool late = e.time_ms < w->watermark_ms - c->lateness_ms && !answer->advised; /* 12 */
-  bool duplicate = !late && !no_rate && duplicate_of(w, &e, &first, &answer->id_conflict);
-  if (duplicate) {
+  if (duplicate_of(w, &e, &first, &answer->id_conflict)) { /* whatever its time says */
     if (w->event[first].answer < 0) return; /* the first asked for no decision */
     struct or_answer *told = &w->answer[w->event[first].answer];
     bool advised = told->advised;
