@@ -160,10 +160,11 @@ static bool derive_by_expr(struct tide_build *b, const struct tide_yaml_node *no
   if (!expr) return false;
   const struct tide_expr *money = reads_money(b->spec, expr);
   if (money) { /* minor units of whatever currency was sent: no rate is known yet, so a comparison would mix currencies */
-    tide_build_fail(b, money->line, money->column, field->name,
-                    "event.derive: `%s` is an amount in whatever currency was sent: a derived field is made before any rate is known; compare "
-                    "amounts under `derived:`, in `where` or in a rule",
-                    b->spec->field[money->ref].name);
+    tide_build_fail(
+        b, money->line, money->column, field->name,
+        "event.derive: `%s` is an amount in whatever currency was sent: a derived field is made before any rate is known; compare "
+        "amounts under `derived:`, in `where` or in a rule",
+        b->spec->field[money->ref].name);
     return false;
   }
   field->derive_fn = TIDE_DERIVE_EXPR;

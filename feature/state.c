@@ -19,8 +19,9 @@ void tide_state_release(struct tide_state *state) {
 
 /* ---- keys ---- */
 
-static bool part_key(const struct tide_record *record, const struct tide_txn *txn, const struct tide_key_part *part, bool previous,
-                     struct tide_u128 *ret) {
+/* `seed`: of this journal (settings.h), so that nobody outside can choose texts that fall together. */
+static bool part_key(uint64_t seed, const struct tide_record *record, const struct tide_txn *txn, const struct tide_key_part *part,
+                     bool previous, struct tide_u128 *ret) {
   if (part->is_entity) {
     if (!txn->has_key[part->ref]) return false;
     struct tide_u128 alt = txn->alt[part->ref];
@@ -30,18 +31,18 @@ static bool part_key(const struct tide_record *record, const struct tide_txn *tx
   const struct tide_datum *datum = &record->field[part->ref];
   switch ((enum tide_datum_kind)datum->kind) {
     case TIDE_D_NONE: return false;
-    case TIDE_D_TEXT: *ret = tide_hash128(datum->text.ptr, datum->text.len, 0); return true;
-    case TIDE_D_INT: *ret = tide_hash128(&datum->num, sizeof datum->num, 1); return true;
+    case TIDE_D_TEXT: *ret = tide_hash128(datum->text.ptr, datum->text.len, seed); return true;
+    case TIDE_D_INT: *ret = tide_hash128(&datum->num, sizeof datum->num, seed + 1); return true;
     case TIDE_D_KEY: *ret = previous && (datum->alt.lo || datum->alt.hi) ? datum->alt : datum->key; return true;
   }
   return false;
 }
 
-static bool entity_key(const struct tide_entity *entity, const struct tide_record *record, const struct tide_txn *txn, bool previous,
-                       struct tide_u128 *ret) {
+static bool entity_key(uint64_t seed, const struct tide_entity *entity, const struct tide_record *record, const struct tide_txn *txn,
+                       bool previous, struct tide_u128 *ret) {
   struct tide_u128 part[TIDE_TUPLE_MAX];
   for (uint32_t i = 0; i < entity->part_count; i++) {
-    bool there = part_key(record, txn, &entity->part[i], previous, &part[i]);
+    bool there = part_key(seed, record, txn, &entity->part[i], previous, &part[i]);
     if (entity->first_of && there) {
       *ret = part[i];
       return true;
@@ -49,7 +50,7 @@ static bool entity_key(const struct tide_entity *entity, const struct tide_recor
     if (!entity->first_of && !there) return false;
   }
   if (entity->first_of) return false;
-  *ret = entity->part_count == 1 ? part[0] : tide_hash128(part, entity->part_count * sizeof *part, 2);
+  *ret = entity->part_count == 1 ? part[0] : tide_hash128(part, entity->part_count * sizeof *part, seed + 2);
   return true;
 }
 
@@ -59,6 +60,7 @@ static bool on_earth(struct tide_value degrees, double limit) {
 
 void tide_txn_resolve(const struct tide_plan *plan, const struct tide_record *record, struct tide_txn *txn) {
   const struct tide_spec *spec = plan->spec;
+  uint64_t seed = (uint64_t)plan->settings.hash_seed;
   txn->record = record;
   txn->time_ms = record->time.ms;
   tide_fields_values(spec, record->field, txn->field);
@@ -67,10 +69,10 @@ void tide_txn_resolve(const struct tide_plan *plan, const struct tide_record *re
   for (uint32_t e = 0; e < spec->entity_count; e++) {
     txn->number[e] = TIDE_NO_ENTITY;
     txn->alt[e] = (struct tide_u128){0, 0};
-    txn->has_key[e] = entity_key(&spec->entity[e], record, txn, false, &txn->key[e]);
+    txn->has_key[e] = entity_key(seed, &spec->entity[e], record, txn, false, &txn->key[e]);
     if (!txn->has_key[e]) continue;
     struct tide_u128 alt;
-    if (entity_key(&spec->entity[e], record, txn, true, &alt) && !tide_u128_eq(alt, txn->key[e])) txn->alt[e] = alt;
+    if (entity_key(seed, &spec->entity[e], record, txn, true, &alt) && !tide_u128_eq(alt, txn->key[e])) txn->alt[e] = alt;
   }
 }
 

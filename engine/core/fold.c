@@ -115,7 +115,7 @@ static void list_record(struct tide_fold *fold, struct tide_group_item *item) {
   if (record->list.list >= fold->spec->list_count) return;
   const struct tide_list *list = &fold->spec->list[record->list.list];
   struct tide_u128 key;
-  if (list->ref == TIDE_NONE || !tide_list_key(fold->spec, &item->txn, list->is_entity, list->ref, false, &key)) return;
+  if (list->ref == TIDE_NONE || !tide_list_key(fold, &item->txn, list->is_entity, list->ref, false, &key)) return;
   int64_t expires_ms = record->list.remove ? TIDE_LIST_REMOVED : record->list.expires_ms ? record->list.expires_ms : TIDE_LIST_NEVER;
   if (!tide_lists_put(&fold->lists, record->list.list, key, expires_ms)) fold->metrics.value[TIDE_M_events_rejected_total]++;
 }

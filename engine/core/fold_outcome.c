@@ -10,11 +10,10 @@ static bool outcome_amount(const struct tide_fold *fold, const struct tide_outco
 }
 
 void tide_fold_outcome(struct tide_fold *fold, struct tide_group_item *item) {
-  const struct tide_spec *spec = fold->spec;
   const struct tide_record *record = &item->record;
   struct tide_txn *txn = &item->txn;
   uint64_t id;
-  if (!txn->has_key[0] || !tide_record_identity(spec, record, &id)) {
+  if (!txn->has_key[0] || !tide_record_identity(fold, record, &id)) {
     fold->metrics.value[TIDE_M_outcomes_dropped_total]++;
     return;
   }
@@ -25,7 +24,7 @@ void tide_fold_outcome(struct tide_fold *fold, struct tide_group_item *item) {
   tide_state_lookup(&fold->state, txn);
   struct tide_at at;
   int64_t after_ms = fold->state.watermark_ms == INT64_MIN ? INT64_MIN : fold->state.watermark_ms - fold->plan->outcome_ms;
-  uint64_t fp = tide_amount_fingerprint(spec, record);
+  uint64_t fp = tide_amount_fingerprint(fold, record);
   bool names_amount = fp != 1;
   uint32_t number = txn->number[0];
   if (number != TIDE_NO_ENTITY && ((names_amount && tide_find_identity(fold, number, id, after_ms, fp, false, &at)) ||

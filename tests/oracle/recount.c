@@ -269,8 +269,8 @@ static void walk_event(struct walk *w, int index) {
 
   int first = -1;
   bool late = e.time_ms < w->watermark_ms - c->lateness_ms && !answer->advised; /* 12 */
-  if (duplicate_of(w, &e, &first, &answer->id_conflict)) { /* whatever its time says */
-    if (w->event[first].answer < 0) return; /* the first asked for no decision */
+  if (duplicate_of(w, &e, &first, &answer->id_conflict)) {                      /* whatever its time says */
+    if (w->event[first].answer < 0) return;                                     /* the first asked for no decision */
     struct or_answer *told = &w->answer[w->event[first].answer];
     bool advised = told->advised;
     *answer = *told;
