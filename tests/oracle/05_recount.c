@@ -56,8 +56,8 @@ static struct or_record *event(int64_t time_ms, const char *id, int64_t cents) {
 }
 
 static int run(void) {
-  int64_t watermark_ms;
-  return or_recount(&c, answer, &watermark_ms);
+  struct or_end_state end;
+  return or_recount(&c, answer, &end);
 }
 static double number_at(int answer_index, int slot) {
   assert_int_equal(answer[answer_index].slot[slot].type, OV_NUM);

@@ -36,7 +36,7 @@ static bool in_s(const struct look *l, const struct or_event *ev) {
 
 static bool same_entity(const struct look *l, const struct or_event *ev) {
   int n = l->f->entity;
-  return ev->counts && ev->has_key[n] && strcmp(ev->key[n], l->e->key[n]) == 0;
+  return ev->counts && ev->in[n] && strcmp(ev->key[n], l->e->key[n]) == 0;
 }
 
 /* S in (left, right], sorted by (time, position): the current event, if it counts itself, stands last of its time. */
@@ -235,6 +235,11 @@ struct or_value or_slot_value(const struct or_case *c, const struct or_event *pa
                               int64_t watermark_ms, int64_t history_from_ms) {
   const struct or_feature *f = &c->feature[c->slot[slot].feature];
   if (!e->has_key[f->entity]) return or_null(TIDE_S_absent, TIDE_C_absent); /* 14 */
+  if (e->full[f->entity]) {                                                 /* 45 */
+    struct or_value v = or_null(TIDE_S_absent, TIDE_C_capacity);
+    v.unknown = true;
+    return v;
+  }
   int64_t span_ms = 0;
   for (int s = 0; s < c->slot_count; s++) /* 9 */
     if (!c->feature[c->slot[s].feature].dropped && c->feature[c->slot[s].feature].entity == f->entity &&
