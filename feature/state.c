@@ -281,8 +281,8 @@ void tide_state_insert(struct tide_state *state, struct tide_txn *txn, const str
 static void secondary_outcome(struct tide_state *state, uint32_t e, uint32_t number, int64_t time_ms, uint32_t tag, uint64_t conds,
                               int64_t amount_now) {
   const struct tide_kind *kind = &state->plan->kind[e];
-  const struct tide_table *table = &state->store[e].shard[number >> 26];
-  if ((number & ((1u << 26) - 1)) >= table->slots) return;
+  number = tide_store_follow(&state->store[e], number);
+  if (number == TIDE_NO_ENTITY) return;
   struct tide_ent *ent = tide_store_ent(&state->store[e], number);
   struct tide_view view;
   tide_view_of(kind, ent, &view);

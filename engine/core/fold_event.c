@@ -388,7 +388,7 @@ static void count_event(struct tide_fold *fold, struct tide_txn *txn, struct tid
   memory->uncounted = incremental;
   tide_state_insert(&fold->state, txn, memory);
   fold->metrics.value[incremental ? TIDE_M_events_incremental_total : TIDE_M_events_counted_total]++;
-  if (has_identity && !incremental && txn->number[0] != TIDE_NO_ENTITY) tide_fold_stubs(fold, txn->key[0], memory->id, txn->number[0]);
+  if (has_identity && !incremental && txn->number[0] != TIDE_NO_ENTITY) tide_fold_stubs(fold, txn, memory->id);
 }
 
 void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_emit_fn emit, void *ctx) {

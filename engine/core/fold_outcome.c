@@ -42,9 +42,10 @@ void tide_fold_outcome(struct tide_fold *fold, struct tide_group_item *item) {
   fold->metrics.value[tide_stubs_put(&fold->stubs, &stub) ? TIDE_M_outcomes_stubbed_total : TIDE_M_outcomes_dropped_total]++;
 }
 
-void tide_fold_stubs(struct tide_fold *fold, struct tide_u128 card, uint64_t id, uint32_t number) {
+void tide_fold_stubs(struct tide_fold *fold, const struct tide_txn *txn, uint64_t id) {
+  uint32_t number = txn->number[0];
   struct tide_stub stub;
-  while (tide_stubs_take(&fold->stubs, card, id, &stub)) {
+  while (tide_stubs_take(&fold->stubs, txn->key[0], txn->alt[0], id, &stub)) {
     struct tide_at at;
     int64_t after_ms = fold->state.watermark_ms - fold->plan->outcome_ms;
     if (!tide_find_identity(fold, number, id, after_ms, 0, true, &at)) {

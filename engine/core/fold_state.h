@@ -54,7 +54,7 @@ enum tide_err tide_fold_configure(struct tide_fold *fold, const struct tide_sett
 /* One outcome: find its event, or leave a stub. */
 void tide_fold_outcome(struct tide_fold *fold, struct tide_group_item *item);
 /* Applies waiting stubs to the event just counted. */
-void tide_fold_stubs(struct tide_fold *fold, struct tide_u128 card, uint64_t id, uint32_t number);
+void tide_fold_stubs(struct tide_fold *fold, const struct tide_txn *txn, uint64_t id);
 
 /* Hash of an identity; false when a part is missing. */
 bool tide_fold_identity(uint64_t seed, const struct tide_record *record, const uint32_t *field, uint32_t count, uint64_t *ret);
