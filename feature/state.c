@@ -63,6 +63,7 @@ void tide_txn_resolve(const struct tide_plan *plan, const struct tide_record *re
   uint64_t seed = (uint64_t)plan->settings.hash_seed;
   txn->record = record;
   txn->time_ms = record->time.ms;
+  txn->lead_ms = 0;
   tide_fields_values(spec, record->field, txn->field);
   if (spec->f_lat != TIDE_NONE && (!on_earth(txn->field[spec->f_lat], 90) || !on_earth(txn->field[spec->f_lon], 180)))
     txn->field[spec->f_lat] = txn->field[spec->f_lon] = tide_null(TIDE_S_absent, TIDE_C_absent);

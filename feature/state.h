@@ -11,6 +11,7 @@
 struct tide_txn {
   const struct tide_record *record;
   int64_t time_ms;
+  int64_t lead_ms;                            /* windows end so much later than time_ms (ruling 47) */
   int64_t requested, amount_now;              /* counting currency, minor units; TIDE_NULL_NUM when missing */
   uint64_t conds;                             /* truth of plan->cond as the event comes in */
   struct tide_value field[TIDE_FIELDS_MAX];

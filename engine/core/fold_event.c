@@ -321,7 +321,8 @@ static void trace(struct tide_fold *fold, const struct tide_txn *txn) {
           const struct tide_step *step = &kind->step[s];
           if (step->edge == 0xff || !((mask >> step->bit) & 1)) continue;
           const struct tide_edge *edge = &kind->edge[step->edge];
-          int64_t right = txn->time_ms - edge->delayed_ms, left = right - edge->window_ms - edge->inner_ms;
+          int64_t end = txn->time_ms - edge->delayed_ms, left = end - edge->window_ms - edge->inner_ms;
+          int64_t right = edge->delayed_ms ? end : end + txn->lead_ms;
           if (edge->hop_ms) left -= ((left % edge->hop_ms) + edge->hop_ms) % edge->hop_ms;
           if (event.time_ms > left && event.time_ms <= right) slots[event.slot_count++] = step->slot;
         }
@@ -393,6 +394,7 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
     if (fold->commit_ms > fold->stamp_ms) fold->stamp_ms = fold->commit_ms;
     txn->time_ms = fold->stamp_ms;
   }
+  txn->lead_ms = record->flags & TIDE_REC_STAMPED ? 0 : fold->settings.lead_ms;
   advance(fold, record, txn->time_ms);
   if (fold->state.history_from_ms == TIDE_HISTORY_FIRST) fold->state.history_from_ms = txn->time_ms;
   bool nocount = record->flags & TIDE_REC_NOCOUNT;

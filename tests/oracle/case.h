@@ -146,7 +146,7 @@ struct or_case {
   struct or_rule rule[OR_RULES_MAX], fallback[OR_FALLBACK_MAX];
   int rule_count, fallback_count;
   /* limits */
-  int64_t lateness_ms, duplicates_for_ms, grace_ms, history_from_ms; /* INT64_MIN: the first event tells */
+  int64_t lateness_ms, duplicates_for_ms, grace_ms, lead_ms, history_from_ms; /* INT64_MIN: the first event tells */
   bool replay;
   /* the stream */
   struct or_record record[OR_RECORDS_MAX];

@@ -506,4 +506,6 @@ void or_make_file(struct or_case *c, struct or_rng *rng) {
   c->duplicates_for_ms = c->lateness_ms + (or_percent(rng, 40) ? 0 : step_of(rng, 0, 7));
   c->grace_ms = or_percent(rng, 40) ? 0 : step_of(rng, 0, 6);
   c->replay = or_percent(rng, 50);
+  static const int64_t leads[] = {1, 500, 1000, 5000, 10000};
+  if (or_percent(rng, 15)) c->lead_ms = OR_PICK(rng, leads);
 }

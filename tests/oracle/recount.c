@@ -297,6 +297,7 @@ static void walk_event(struct walk *w, int index) {
   const struct or_case *c = w->c;
   const struct or_record *r = &c->record[index];
   struct or_event e = {.record = index, .time_ms = r->time_ms, .field = r->field, .answer = -1, .counts = true};
+  e.lead_ms = r->stamped ? 0 : c->lead_ms;
   if (r->stamped) e.time_ms = w->stamp_ms = w->commit_ms > w->stamp_ms ? w->commit_ms : w->stamp_ms;
   advance(w, r->partition, e.time_ms);
   if (w->history_from_ms == INT64_MIN) w->history_from_ms = e.time_ms; /* 13 */

@@ -24,7 +24,7 @@ struct or_value {
 /* One event as the oracle remembers it. Columns change as outcomes come. */
 struct or_event {
   int record;                 /* index in the case */
-  int64_t time_ms;
+  int64_t time_ms, lead_ms;   /* its own windows end so much later (47) */
   const struct or_datum *field;
   bool has_key[OR_ENTITIES_MAX];
   char key[OR_ENTITIES_MAX][96];

@@ -332,6 +332,7 @@ void or_render_stream(const struct or_case *c, struct tide_buf *out) {
   tide_buf_printf(out, "# limits: lateness %s, duplicates_for %s, grace %s, %s; times from %lld ms\n", or_duration(c->lateness_ms, ms),
                   or_duration(c->duplicates_for_ms, (char[16]){0}), or_duration(c->grace_ms, (char[16]){0}), c->replay ? "replay" : "live",
                   (long long)zero);
+  if (c->lead_ms) tide_buf_printf(out, "# lead %s\n", or_duration(c->lead_ms, ms));
   if (c->history_from_ms != INT64_MIN) tide_buf_printf(out, "# history_from %+lld\n", (long long)(c->history_from_ms - zero));
   for (int i = 0; i < c->record_count; i++) {
     const struct or_record *r = &c->record[i];
@@ -383,6 +384,7 @@ struct tide_settings or_settings(const struct or_case *c) {
   settings.lateness_ms = c->lateness_ms;
   settings.duplicates_for_ms = c->duplicates_for_ms;
   settings.grace_ms = c->grace_ms;
+  settings.lead_ms = c->lead_ms;
   settings.history_from_ms = c->history_from_ms;
   settings.replay = c->replay;
   settings.hash_seed = (int64_t)(c->seed % 3); /* nothing may depend on it */
