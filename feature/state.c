@@ -77,6 +77,16 @@ void tide_txn_resolve(const struct tide_plan *plan, const struct tide_record *re
   }
 }
 
+#define SHORT_TEXT 7 /* tide_text_code holds these exactly */
+
+uint64_t tide_txn_thing(const struct tide_plan *plan, const struct tide_txn *txn, uint32_t field) {
+  const struct tide_value *value = &txn->field[field];
+  const struct tide_datum *datum = &txn->record->field[field];
+  if (value->type != TIDE_V_TEXT) return 0;
+  if (datum->kind != TIDE_D_TEXT || datum->text.len <= SHORT_TEXT) return value->code; /* a secret one is hashed under its key already */
+  return tide_keyed_hash64(datum->text.ptr, datum->text.len, (uint64_t)plan->settings.hash_seed) | UINT64_C(1) << 63;
+}
+
 /* ---- conditions ---- */
 
 uint16_t tide_dyn_pack(uint8_t result, uint8_t reversed, uint8_t refunded, uint8_t disputed, uint8_t label) {
@@ -221,6 +231,7 @@ static int64_t column_value(const struct tide_state *state, const struct tide_ki
       const struct tide_value *value = &txn->field[column->ref];
       return value->type == TIDE_V_TEXT ? (int64_t)value->code : value->type == TIDE_V_BOOL ? 1 + value->yes : 0;
     }
+    case TIDE_COL_THING: return (int64_t)tide_txn_thing(plan, txn, column->ref);
     case TIDE_COL_ENTITY:
       if (!txn->has_key[column->ref]) return 0;
       return (int64_t)(txn->number[column->ref] == TIDE_NO_ENTITY ? tide_key_code(txn->key[column->ref])

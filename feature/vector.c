@@ -45,7 +45,8 @@ static bool current_operand(const struct tide_state *state, const struct tide_tx
       if (value->type == TIDE_V_NULL) return false;
       uint8_t type = state->plan->spec->field[step->operand_field].type;
       if (type == TIDE_F_NUMBER || type == TIDE_F_TIME) *ret = txn->record->field[step->operand_field].num;
-      else *ret = value->type == TIDE_V_TEXT ? (int64_t)value->code : 1 + value->yes;
+      else if (value->type != TIDE_V_TEXT) *ret = 1 + value->yes;
+      else *ret = (int64_t)tide_txn_thing(state->plan, txn, step->operand_field);
       return true;
     }
   }
@@ -186,7 +187,7 @@ static struct tide_value changed_value(const struct judge *judge, const struct t
   const struct tide_column *column = &judge->kind->column[step->column];
   int64_t current, old;
   if (!current_operand(judge->state, judge->txn, step, &current)) return tide_null(TIDE_S_absent, TIDE_C_absent);
-  if (column->what == TIDE_COL_CODE || column->what == TIDE_COL_ENTITY) {
+  if (column->what == TIDE_COL_CODE || column->what == TIDE_COL_THING || column->what == TIDE_COL_ENTITY) {
     old = (int64_t)tide_block_get(judge->kind, block, step->column, i);
     if (!old) return tide_null(TIDE_S_absent, TIDE_C_absent);
   } else {

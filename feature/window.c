@@ -152,8 +152,8 @@ void tide_window_values(const struct tide_view *view, const struct tide_step *st
 #define HLL_BITS 12
 #define HLL_REGISTERS (1u << HLL_BITS)
 
-static void hll_add(uint8_t *registers, uint64_t value) {
-  uint64_t hash = tide_hash64(&value, sizeof value, 0x6c6c48); /* its own seed: tables hash values with seed 0 */
+static void hll_add(uint8_t *registers, uint64_t value, uint64_t seed) {
+  uint64_t hash = tide_hash64(&value, sizeof value, seed + 0x6c6c48); /* its own seed: tables hash values with seed 0 */
   uint32_t at = (uint32_t)(hash >> (64 - HLL_BITS));
   uint64_t rest = hash << HLL_BITS | (UINT64_C(1) << (HLL_BITS - 1));
   uint8_t rank = (uint8_t)(__builtin_clzll(rest) + 1);
@@ -163,8 +163,8 @@ static void hll_add(uint8_t *registers, uint64_t value) {
 double tide_window_approx(const struct tide_view *view, const struct tide_step *step, struct tide_at from, struct tide_at to,
                           const int64_t *current) {
   uint8_t registers[HLL_REGISTERS] = {0};
-  EACH_EVENT(view, step, from, to, hll_add(registers, tide_block_get(view->kind, block, step->column, i));)
-  if (current) hll_add(registers, (uint64_t)*current);
+  EACH_EVENT(view, step, from, to, hll_add(registers, tide_block_get(view->kind, block, step->column, i), step->seed);)
+  if (current) hll_add(registers, (uint64_t)*current, step->seed);
   double sum = 0;
   unsigned zero = 0;
   for (unsigned r = 0; r < HLL_REGISTERS; r++) {
