@@ -240,7 +240,7 @@ static void add_event(struct stream *s) {
 }
 
 static void add_outcome(struct stream *s) {
-  struct or_record *event = or_percent(s->rng, 75) ? earlier_event(s) : NULL;
+  struct or_record *event = or_percent(s->rng, s->c->rotates ? 40 : 75) ? earlier_event(s) : NULL; /* more wait while keys rotate */
   struct or_record *r = add(s, OR_OUTCOME);
   if (event) {
     static const int same[] = {OF_ID1, OF_ID2, OF_PAN, OF_PAR};
@@ -315,6 +315,13 @@ static void add_storm(struct stream *s) {
   event->field[OF_PAN] = first.field[OF_PAN];
   event->field[OF_PAR] = first.field[OF_PAR];
   if (s->c->entity[0].key == OK_TUPLE) event->field[OF_COUNTRY] = first.field[OF_COUNTRY];
+  int at = s->c->record_count - 1;
+  for (int i = 0; i < 4 && s->c->record_count < OR_RECORDS_MAX - 2 && s->next_id < IDS_MAX - 1; i++) { /* the same card looks back at it */
+    if (or_percent(s->rng, 40)) step(s);
+    struct or_record *next = add(s, OR_EVENT);
+    memcpy(next->field, s->c->record[at].field, sizeof next->field);
+    set_id(s->c, next, OF_ID1, OF_ID2, s->next_id++);
+  }
 }
 
 /* From one record on both hashes of the secret field travel, and later only the new one. */
@@ -340,7 +347,7 @@ void or_make_stream(struct or_case *c, struct or_rng *rng) {
   if (or_percent(rng, 25)) want = 10 + or_below(rng, 20);
   if (c->hot) want = or_percent(rng, 80) ? 400 + or_below(rng, 700) : 1500 + or_below(rng, 1000);
   if (or_percent(rng, 60)) add_rate(&s);
-  int storm_at = !c->hot && !c->rotates && or_percent(rng, 4) ? or_below(rng, want) : -1;
+  int storm_at = !c->hot && or_percent(rng, 8) ? or_below(rng, want) : -1;
   while (c->record_count < want) {
     step(&s);
     if (storm_at >= 0 && c->record_count >= storm_at) add_storm(&s), storm_at = -1;
