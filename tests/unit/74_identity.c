@@ -29,8 +29,26 @@ static const char features[] = "tidemark: 1\n"
                                "features: {card: {n: count over 1h, spend: sum of amount over 1h}}\n"
                                "policy: {decisions: [approve, decline], rules: [else: approve], fallback: [else: decline]}\n";
 
+/* The same with a secret card number, and with values that outcomes change in an entity beside the card. */
+static const char rotating[] = "tidemark: 1\n"
+                               "name: rotating\n"
+                               "event: {id: [rrn, stan], time: time, amount: amount in EUR, key: card}\n"
+                               "inputs:\n"
+                               "  default:\n"
+                               "    rrn: rrn\n"
+                               "    stan: stan\n"
+                               "    time: {at: time, as: epoch_ms}\n"
+                               "    amount: {at: amount, currency: currency, optional: true}\n"
+                               "    card: card\n"
+                               "    merchant: {at: merchant, optional: true}\n"
+                               "entities: {account: card, pair: [account, merchant]}\n"
+                               "features:\n"
+                               "  account: {n: count over 1d}\n"
+                               "  pair: {declined: count over 1d where result = declined}\n";
+
 struct heard {
   unsigned answers;
+  double first_value, second_value; /* of the file's features, when they are known */
   bool counted, duplicate, conflict;
   enum tide_cause cause;
   uint64_t seq, first_seq;
@@ -53,7 +71,9 @@ static void hear(void *ctx, const struct tide_answer *answer) {
                           .conflict = answer->id_conflict,
                           .cause = (enum tide_cause)answer->verdict.cause,
                           .seq = answer->position.seq,
-                          .first_seq = answer->first_position.seq};
+                          .first_seq = answer->first_position.seq,
+                          .first_value = answer->features_known ? answer->slot[0].num : -1,
+                          .second_value = answer->features_known ? answer->slot[1].num : -1};
 }
 
 static void fold_it(struct bench *b, struct tide_batch *batch) {
@@ -63,11 +83,11 @@ static void fold_it(struct bench *b, struct tide_batch *batch) {
   b->at.seq++;
 }
 
-static void begin(struct bench *b, int64_t seed) {
+static void begin_with(struct bench *b, const char *file, int64_t seed) {
   struct tide_error error = {0};
   size_t errors;
   *b = (struct bench){.fold = tide_fold_new(), .at = {1, 0}};
-  if (tide_spec_parse("test", TIDE_SPAN(features), &b->spec, &error, 1, &errors)) fail_msg("line %d: %s", error.line, error.text);
+  if (tide_spec_parse("test", tide_span_of(file), &b->spec, &error, 1, &errors)) fail_msg("line %d: %s", error.line, error.text);
   struct tide_settings settings = tide_settings_default();
   settings.lateness_ms = DAY;
   settings.duplicates_for_ms = 3 * DAY;
@@ -77,9 +97,11 @@ static void begin(struct bench *b, int64_t seed) {
   struct tide_batch batch;
   tide_batch_begin(&batch, &b->entry, &(struct tide_entry_header){.fence_nonce = 7}, NULL, 0);
   assert_int_equal(tide_batch_add_fence(&batch, &fence), TIDE_OK);
-  assert_int_equal(tide_batch_add_config(&batch, &settings, TIDE_SPAN(features)), TIDE_OK);
+  assert_int_equal(tide_batch_add_config(&batch, &settings, tide_span_of(file)), TIDE_OK);
   fold_it(b, &batch);
 }
+
+static void begin(struct bench *b, int64_t seed) { begin_with(b, features, seed); }
 
 static void end(struct bench *b) {
   tide_fold_free(b->fold);
@@ -209,11 +231,59 @@ static void test_an_unpriced_amount_is_left_out_and_metered(void **state) {
   end(&b);
 }
 
+/* A card number under the key before (1), the key after (2), or under both. */
+enum hashes { BEFORE = 1, AFTER = 2, BOTH = 3 };
+static void set_card(const struct bench *b, struct tide_record *record, enum hashes hashes) {
+  struct tide_u128 before = {1, 2}, after = {UINT64_C(3) << 40, UINT64_C(4) << 60};
+  struct tide_datum *card = &record->field[tide_spec_field(b->spec, "card")];
+  *card = (struct tide_datum){.kind = TIDE_D_KEY, .key = hashes == BEFORE ? before : after};
+  if (hashes == BOTH) card->alt = before;
+  record->key_id = hashes == BEFORE ? 1 : 2;
+}
+
+static const struct heard *card_event(struct bench *b, int64_t time_ms, const char *rrn, enum hashes hashes) {
+  struct tide_record record = make(b, &(struct message){time_ms, rrn, "1", "shop", 100, "EUR"});
+  set_card(b, &record, hashes);
+  return fold_record(b, &record, time_ms);
+}
+
+static void decline(struct bench *b, const char *rrn, enum hashes hashes) {
+  struct tide_record record = make(b, &(struct message){DAY, rrn, "1", NULL, 0, NULL});
+  record.type = TIDE_REC_OUTCOME;
+  record.outcome = (struct tide_outcome){.set = 1u << TIDE_DYN_result, .result = TIDE_RESULT_declined};
+  set_card(b, &record, hashes);
+  (void)fold_record(b, &record, DAY);
+}
+
+static void test_a_rotation_in_steps_loses_nothing(void **state) {
+  (void)state;
+  for (int seed = 0; seed < 3; seed++) {
+    struct bench b;
+    begin_with(&b, rotating, seed);
+    decline(&b, "4", BEFORE); /* waits for its event */
+    (void)card_event(&b, DAY, "1", BEFORE);
+    const struct heard *h = card_event(&b, DAY, "2", BOTH); /* moves */
+    assert_true(h->first_value == 1 && h->second_value == 0);
+    h = card_event(&b, DAY, "3", BEFORE); /* from an engine that does not know of the rotation yet */
+    assert_true(h->first_value == 2);
+    h = card_event(&b, DAY, "2", BEFORE); /* a repetition under the other hash */
+    assert_true(h->duplicate);
+    (void)card_event(&b, DAY, "4", BOTH);
+    decline(&b, "1", AFTER); /* of an event from before: in its pair as well, which has moved */
+    decline(&b, "3", BOTH);
+    h = card_event(&b, DAY, "5", AFTER);
+    assert_true(h->first_value == 4);
+    assert_true(h->second_value == 3); /* 1, 3 and 4 */
+    end(&b);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_each_part_of_what_a_duplicate_is),
       cmocka_unit_test(test_a_late_repetition_is_a_duplicate),
       cmocka_unit_test(test_an_unpriced_amount_is_left_out_and_metered),
+      cmocka_unit_test(test_a_rotation_in_steps_loses_nothing),
   };
   return cmocka_run_group_tests_name("identity", tests, NULL, NULL);
 }
