@@ -50,6 +50,7 @@ struct tide_table {
   struct tide_ent **page;
   struct tide_first **first_page; /* kinds with has_first */
   uint64_t **code_page;           /* kinds with has_code */
+  struct tide_u128 **alias_page;  /* NULL, or for each slot the key that its entity was given; zero: none */
   uint32_t *free_slot, free_count, free_cap;
 };
 
@@ -75,8 +76,12 @@ void tide_store_prefetch_ent(const struct tide_store *store, struct tide_u128 ke
 uint32_t tide_store_find(const struct tide_store *store, struct tide_u128 key);
 /* Finds or makes; TIDE_NO_ENTITY when the kind is at its limit. */
 uint32_t tide_store_make(struct tide_store *store, struct tide_u128 key);
-/* Gives an entity a new key (rotation of secret keys); its number, code and events stay when the shard stays, else it moves. Returns its number. */
+/* Gives an entity a new key (rotation of secret keys), which no entity may have: events, code and first times move to another slot. The old slot becomes an
+ * alias: the old key and the old number lead to the entity as long as it lives, because other entities' events hold that number and a message that
+ * knows the old key only may still come. An alias does not count as an entity. Returns the new number. */
 uint32_t tide_store_rekey(struct tide_store *store, uint32_t number, struct tide_u128 key);
+/* Where the entity that had this number is now: the same number unless it was given another key; TIDE_NO_ENTITY when it is gone. */
+uint32_t tide_store_follow(const struct tide_store *store, uint32_t number);
 /* Looks at as many slots as entities were made since the last sweep, and one more, from where that stopped, and drops entities that hold
  * nothing any more. */
 void tide_store_sweep(struct tide_store *store, int64_t watermark_ms);

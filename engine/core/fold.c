@@ -120,9 +120,11 @@ static void list_record(struct tide_fold *fold, struct tide_group_item *item) {
   if (record->list.list >= fold->spec->list_count) return;
   const struct tide_list *list = &fold->spec->list[record->list.list];
   struct tide_u128 key;
-  if (list->ref == TIDE_NONE || !tide_list_key(fold->spec, &item->txn, list->is_entity, list->ref, false, &key)) return;
   int64_t expires_ms = record->list.remove ? TIDE_LIST_REMOVED : record->list.expires_ms ? record->list.expires_ms : TIDE_LIST_NEVER;
-  if (!tide_lists_put(&fold->lists, record->list.list, key, expires_ms)) fold->metrics.value[TIDE_M_events_rejected_total]++;
+  for (int previous = 0; previous < 2; previous++) { /* under both keys while they rotate: an entry is about the value, not about a hash */
+    if (list->ref == TIDE_NONE || !tide_list_key(fold, &item->txn, list->is_entity, list->ref, previous, &key)) return;
+    if (!tide_lists_put(&fold->lists, record->list.list, key, expires_ms)) fold->metrics.value[TIDE_M_events_rejected_total]++;
+  }
 }
 
 static void fold_record(struct tide_fold *fold, struct tide_group_item *item, tide_emit_fn emit, void *ctx) {
