@@ -10,9 +10,15 @@
 
 static uint32_t number_of(unsigned shard, uint32_t slot) { return (uint32_t)shard << SLOT_BITS | slot; }
 static uint64_t cell_of(struct tide_u128 key, uint32_t slot) { return (key.hi & UINT32_MAX) << 32 | (slot + 1); }
-static struct tide_ent *ent_of(const struct tide_table *table, uint32_t slot) { return &table->page[slot / TIDE_PAGE][slot % TIDE_PAGE]; }
+static struct tide_ent *ent_of(const struct tide_table *table, uint32_t slot) {
+  return (struct tide_ent *)(void *)(table->page[slot / TIDE_PAGE] + (size_t)(slot % TIDE_PAGE) * table->stride);
+}
 
-void tide_store_init(struct tide_store *store, const struct tide_kind *kind) { *store = (struct tide_store){.kind = kind}; }
+void tide_store_init(struct tide_store *store, const struct tide_kind *kind) {
+  *store = (struct tide_store){.kind = kind};
+  size_t stride = sizeof(struct tide_ent) + (kind->has_first ? sizeof(struct tide_first) : 0) + (kind->has_code ? sizeof(uint64_t) : 0);
+  for (unsigned s = 0; s < TIDE_STORE_SHARDS; s++) store->shard[s].stride = (uint32_t)stride;
+}
 
 void tide_store_release(struct tide_store *store) {
   for (unsigned s = 0; s < TIDE_STORE_SHARDS; s++) {
@@ -20,14 +26,10 @@ void tide_store_release(struct tide_store *store) {
     for (uint32_t slot = 0; slot < table->slots; slot++) tide_ent_release(ent_of(table, slot));
     for (uint32_t page = 0; page * TIDE_PAGE < table->slots; page++) {
       tide_free(table->page[page]);
-      if (table->first_page) tide_free(table->first_page[page]);
-      if (table->code_page) tide_free(table->code_page[page]);
       if (table->alias_page) tide_free(table->alias_page[page]);
     }
     tide_free(table->alias_page);
     tide_free(table->page);
-    tide_free(table->first_page);
-    tide_free(table->code_page);
     tide_free(table->free_slot);
     tide_free(table->cell);
   }
@@ -44,7 +46,10 @@ void tide_store_prefetch_ent(const struct tide_store *store, struct tide_u128 ke
   if (!table->cell_cap) return;
   uint32_t at = (uint32_t)(key.lo & (table->cell_cap - 1)), print = (uint32_t)(key.hi & UINT32_MAX);
   while (table->cell[at] && (uint32_t)(table->cell[at] >> 32) != print) at = (at + 1) & (table->cell_cap - 1);
-  if (table->cell[at]) __builtin_prefetch(ent_of(table, (uint32_t)table->cell[at] - 1));
+  if (!table->cell[at]) return;
+  const char *ent = (const char *)ent_of(table, (uint32_t)table->cell[at] - 1);
+  __builtin_prefetch(ent);
+  if (((uintptr_t)ent & 63) + table->stride > 64) __builtin_prefetch(ent + 64); /* it lies across two lines */
 }
 
 /* The cell that holds the key, or the empty one where it would go. */
@@ -143,28 +148,20 @@ static void index_remove(struct tide_table *table, struct tide_u128 key) {
   table->live--;
 }
 
-static void add_page(const struct tide_kind *kind, struct tide_table *table) {
+static void add_page(struct tide_table *table) {
   uint32_t page = table->slots / TIDE_PAGE;
   table->page = tide_realloc(table->page, (page + 1) * sizeof *table->page);
-  table->page[page] = tide_alloc(TIDE_PAGE * sizeof **table->page);
+  table->page[page] = tide_alloc((size_t)TIDE_PAGE * table->stride);
   if (table->alias_page) {
     table->alias_page = tide_realloc(table->alias_page, (page + 1) * sizeof *table->alias_page);
     table->alias_page[page] = NULL;
   }
-  if (kind->has_first) {
-    table->first_page = tide_realloc(table->first_page, (page + 1) * sizeof *table->first_page);
-    table->first_page[page] = tide_alloc(TIDE_PAGE * sizeof **table->first_page);
-  }
-  if (kind->has_code) {
-    table->code_page = tide_realloc(table->code_page, (page + 1) * sizeof *table->code_page);
-    table->code_page[page] = tide_alloc(TIDE_PAGE * sizeof **table->code_page);
-  }
 }
 
-static uint32_t slot_take(const struct tide_kind *kind, struct tide_table *table) {
+static uint32_t slot_take(struct tide_table *table) {
   if (table->free_count) return table->free_slot[--table->free_count];
   TIDE_CHECK(table->slots < SLOTS_MAX);
-  if (table->slots % TIDE_PAGE == 0) add_page(kind, table);
+  if (table->slots % TIDE_PAGE == 0) add_page(table);
   return table->slots++;
 }
 
@@ -181,7 +178,7 @@ static void entity_begin(struct tide_store *store, uint32_t number, struct tide_
   uint32_t slot = number & SLOTS_MAX;
   *ent_of(table, slot) = (struct tide_ent){.key = key};
   if (store->kind->has_first) *tide_store_first(store, number) = (struct tide_first){INT64_MAX, INT64_MIN};
-  if (store->kind->has_code) table->code_page[slot / TIDE_PAGE][slot % TIDE_PAGE] = tide_key_code(key);
+  if (store->kind->has_code) *tide_store_code_at(store, number) = tide_key_code(key);
 }
 
 /* A slot for a key that leads to no entity: that of an alias whose entity is gone, or a new one. */
@@ -189,7 +186,7 @@ static uint32_t entity_new(struct tide_store *store, struct tide_u128 key) {
   unsigned shard = tide_shard_of(key);
   struct tide_table *table = &store->shard[shard];
   uint64_t cell = table->cell_cap ? table->cell[probe(table, key)] : 0;
-  uint32_t slot = cell ? (uint32_t)cell - 1 : slot_take(store->kind, table);
+  uint32_t slot = cell ? (uint32_t)cell - 1 : slot_take(table);
   if (cell) alias_set(table, slot, (struct tide_u128){0, 0});
   entity_begin(store, number_of(shard, slot), key);
   if (!cell) index_put(table, key, slot);
@@ -225,10 +222,7 @@ uint32_t tide_store_rekey(struct tide_store *store, uint32_t number, struct tide
   store->live--; /* the old slot is none any more */
   tide_store_ent(store, to)->log = moved.log;
   if (store->kind->has_first) *tide_store_first(store, to) = first;
-  if (store->kind->has_code) {
-    struct tide_table *table = &store->shard[to >> SLOT_BITS];
-    table->code_page[(to & SLOTS_MAX) / TIDE_PAGE][(to & SLOTS_MAX) % TIDE_PAGE] = code;
-  }
+  if (store->kind->has_code) *tide_store_code_at(store, to) = code;
   entity_begin(store, number, moved.key);
   alias_set(&store->shard[number >> SLOT_BITS], number & SLOTS_MAX, key);
   return to;
@@ -311,7 +305,7 @@ bool tide_table_load(struct tide_store *store, unsigned shard, struct tide_reade
   if (reader->bad || slots > SLOTS_MAX || free_count > slots || slots > left) return false;
   if (!load_free(table, slots, free_count, reader)) return false;
   while (table->slots < slots) {
-    if (table->slots % TIDE_PAGE == 0) add_page(store->kind, table);
+    if (table->slots % TIDE_PAGE == 0) add_page(table);
     table->slots++;
   }
   for (uint64_t i = 0; i < slots - free_count; i++) {
@@ -337,7 +331,7 @@ bool tide_table_load(struct tide_store *store, unsigned shard, struct tide_reade
       first->first_ms = (int64_t)tide_get_u64(reader);
       first->last_ms = (int64_t)tide_get_u64(reader);
     }
-    if (store->kind->has_code) table->code_page[slot / TIDE_PAGE][slot % TIDE_PAGE] = tide_get_u64(reader);
+    if (store->kind->has_code) *tide_store_code_at(store, number) = tide_get_u64(reader);
     if (!tide_ent_load(store->kind, ent, reader)) return false;
   }
   return !reader->bad;
@@ -349,8 +343,7 @@ uint64_t tide_store_bytes(const struct tide_store *store) {
     const struct tide_table *table = &store->shard[s];
     uint64_t pages = (table->slots + TIDE_PAGE - 1) / TIDE_PAGE;
     bytes += (uint64_t)table->cell_cap * 8 + (uint64_t)table->free_cap * 4;
-    bytes += pages * TIDE_PAGE *
-             (sizeof(struct tide_ent) + (store->kind->has_first ? sizeof(struct tide_first) : 0) + (store->kind->has_code ? 8 : 0));
+    bytes += pages * TIDE_PAGE * table->stride;
     for (uint64_t page = 0; table->alias_page && page < pages; page++)
       bytes += table->alias_page[page] ? TIDE_PAGE * sizeof **table->alias_page : 0;
     for (uint32_t slot = 0; slot < table->slots; slot++) bytes += tide_ent_bytes(store->kind, ent_of(table, slot));

@@ -47,9 +47,8 @@ struct tide_table {
   uint64_t *cell;
   uint32_t cell_cap;
   uint32_t live, slots;
-  struct tide_ent **page;
-  struct tide_first **first_page; /* kinds with has_first */
-  uint64_t **code_page;           /* kinds with has_code */
+  char **page;        /* TIDE_PAGE entities of `stride` bytes each */
+  uint32_t stride;    /* an entity and behind it, where the kind has them, its first and its code: one look, one line of the cache */
   struct tide_u128 **alias_page;  /* NULL, or for each slot the key that its entity was given; zero: none */
   uint32_t *free_slot, free_count, free_cap;
 };
@@ -89,19 +88,19 @@ void tide_store_sweep(struct tide_store *store, int64_t watermark_ms);
 static inline struct tide_ent *tide_store_ent(const struct tide_store *store, uint32_t number) {
   const struct tide_table *table = &store->shard[number >> 26];
   uint32_t slot = number & ((1u << 26) - 1);
-  return &table->page[slot / TIDE_PAGE][slot % TIDE_PAGE];
+  return (struct tide_ent *)(void *)(table->page[slot / TIDE_PAGE] + (size_t)(slot % TIDE_PAGE) * table->stride);
 }
+/* Of kinds with has_first. */
 static inline struct tide_first *tide_store_first(const struct tide_store *store, uint32_t number) {
-  const struct tide_table *table = &store->shard[number >> 26];
-  uint32_t slot = number & ((1u << 26) - 1);
-  return &table->first_page[slot / TIDE_PAGE][slot % TIDE_PAGE];
+  return (struct tide_first *)(void *)(tide_store_ent(store, number) + 1);
 }
 static inline uint64_t tide_key_code(struct tide_u128 key) { return key.lo | UINT64_C(1) << 63; }
-static inline uint64_t tide_store_code(const struct tide_store *store, uint32_t number) {
-  const struct tide_table *table = &store->shard[number >> 26];
-  uint32_t slot = number & ((1u << 26) - 1);
-  return table->code_page[slot / TIDE_PAGE][slot % TIDE_PAGE];
+/* Of kinds with has_code. */
+static inline uint64_t *tide_store_code_at(const struct tide_store *store, uint32_t number) {
+  char *behind = (char *)(tide_store_ent(store, number) + 1);
+  return (uint64_t *)(void *)(behind + (store->kind->has_first ? sizeof(struct tide_first) : 0));
 }
+static inline uint64_t tide_store_code(const struct tide_store *store, uint32_t number) { return *tide_store_code_at(store, number); }
 
 /* ---- the log of one entity ---- */
 

@@ -162,9 +162,7 @@ static void fold_group(struct tide_fold *fold, uint32_t count, tide_emit_fn emit
     for (uint32_t e = 0; e < entities; e++) {
       if (!txn->has_key[e]) continue;
       uint32_t number = tide_store_find(&fold->state.store[e], txn->key[e]);
-      if (number == TIDE_NO_ENTITY) continue;
-      prefetch_block(&fold->state.store[e], number);
-      if (fold->plan->kind[e].has_first) __builtin_prefetch(tide_store_first(&fold->state.store[e], number), 1);
+      if (number != TIDE_NO_ENTITY) prefetch_block(&fold->state.store[e], number);
     }
   }
   for (uint32_t g = 0; g < count; g++) fold_record(fold, &fold->group[g], emit, ctx);
