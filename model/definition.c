@@ -47,20 +47,6 @@ static void put_num(struct writer *w, double num) {
   tide_buf_release(&text);
 }
 
-/* A value of a set. Long texts are known by their hash only, but those of an outcome column are few. */
-static void put_code(struct writer *w, const struct tide_expr *beside, uint64_t code) {
-  const char *const *word = beside->op == TIDE_X_DYN ? tide_dyn_words((enum tide_dyn)beside->ref) : NULL;
-  for (; word && *word; word++) {
-    if (tide_text_code(tide_span_of(*word)) != code) continue;
-    tide_buf_printf(w->out, "\"%s\"", *word);
-    return;
-  }
-  char text[8];
-  size_t len = tide_text_of_code(code, text);
-  if (len) tide_buf_printf(w->out, "\"%.*s\"", (int)len, text);
-  else tide_buf_printf(w->out, "#%016llx", (unsigned long long)code);
-}
-
 static const char *word_of(enum tide_op op) {
   switch (op) {
     case TIDE_X_EQ: return "=";
@@ -104,14 +90,15 @@ static void put_call(struct writer *w, const struct tide_expr *expr) {
   tide_buf_char(w->out, ')');
 }
 
+/* Texts in the order of the file: longer ones are known to the tree by their hash only, and a definition must not hang on how texts are hashed. */
 static void put_set(struct writer *w, const struct tide_expr *expr) {
   tide_buf_char(w->out, '(');
   put_expr(w, expr->a);
   tide_buf_str(w->out, " in (");
-  for (uint32_t i = 0; i < expr->set_count; i++) {
+  if (expr->a->type == TIDE_V_TEXT) tide_buf_str(w->out, expr->text);
+  for (uint32_t i = 0; expr->a->type != TIDE_V_TEXT && i < expr->set_count; i++) {
     if (i) tide_buf_str(w->out, ", ");
-    if (expr->a->type == TIDE_V_TEXT) put_code(w, expr->a, expr->set[i].code);
-    else put_num(w, expr->set[i].num);
+    put_num(w, expr->set[i].num);
   }
   tide_buf_str(w->out, "))");
 }

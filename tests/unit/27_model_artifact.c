@@ -264,7 +264,7 @@ static void definitions_say_what_counts(void **state) {
     const char *name, *is;
   } golden[] = {
       {"card.attempts_10m", "card.attempts_10m = count over 10m with current; card: [card]"},
-      {"card.spend_1h", "card.spend_1h = sum of amount over 1h where (result in (\"pending\", \"approved\")); card: [card]; in EUR"},
+      {"card.spend_1h", "card.spend_1h = sum of amount over 1h where (result in (approved, pending)); card: [card]; in EUR"},
       {"card.shops_1h", "card.shops_1h = distinct of shop over 1h cap 3; card: [card]"},
       {"over", "over = (amount / card.usual_1h); card.usual_1h = mean of amount over 1h; card: [card]; in EUR"},
       {"late", "late = (hour(time, \"Europe/Amsterdam\") >= 22)"},
