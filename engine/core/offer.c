@@ -12,6 +12,19 @@ const char *tide_offer_end_name(enum tide_offer_end end) {
   return end_name[end];
 }
 
+void tide_offer_tell(struct tide_offer *offer, const struct tide_answer *answer) {
+  tide_buf_clear(&offer->answer);
+  tide_answer_json(answer, offer->answer_flags, &offer->answer);
+  offer->told = (struct tide_told){.given = true,
+                                   .counted = answer->counted,
+                                   .duplicate = answer->duplicate,
+                                   .status = (uint8_t)answer->status,
+                                   .by = answer->verdict.by,
+                                   .cause = answer->verdict.cause,
+                                   .rule = answer->verdict.rule,
+                                   .decision = answer->verdict.decision};
+}
+
 struct tide_offer *tide_offer_new(void) {
   return tide_alloc(sizeof(struct tide_offer));
 }
