@@ -4,8 +4,8 @@
  *   on_request    first call: the headers are there; middle calls: bytes of the body; last call: the body is there, or we have been woken
  *   on_done       the answer is out, or the connection is gone
  *
- * What is wrong with the headers is only answered once the body has been read and thrown away, so that the connection can be used again; but a body that says
- * that it is too long, or that waits to be asked for, is answered at once.
+ * What is wrong with the headers is only answered once the body has been read and thrown away: a client that is still sending would see a broken pipe and no
+ * answer. But a body that waits to be asked for, or that says that it is many times too long, is answered at once.
  *
  * Suspending comes before offering, since the answer may be there before tide_engine_offer has returned. `pending` begins with one share for the thread that
  * offers: nobody wakes the connection before all items have been offered. */
@@ -20,6 +20,8 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#define BODY_FACTOR 4 /* times what is accepted: so much of a body is read to be thrown away */
 
 /* ---- limits and addresses ---- */
 
@@ -259,17 +261,17 @@ static enum MHD_Result begin_request(struct tide_http *http, struct MHD_Connecti
   if (trace && is_traceparent(trace)) memcpy(request->traceparent, trace, TIDE_TRACEPARENT);
   else if (trace) tide_http_count(&http->metrics.bad_traceparent);
   const char *length = header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
-  bool long_body = length && strtoull(length, NULL, 10) > body_max(request);
-  if (good && long_body) good = too_long(request);
-  if (!good && (long_body || header(request, MHD_HTTP_HEADER_EXPECT))) return send_reply(request);
+  unsigned long long body = length ? strtoull(length, NULL, 10) : 0;
+  if (good && body > body_max(request)) good = too_long(request);
+  if (!good && (body > BODY_FACTOR * body_max(request) || header(request, MHD_HTTP_HEADER_EXPECT))) return send_reply(request);
   return MHD_YES;
 }
 
-/* Beyond four times what is accepted nobody is listening: the connection is closed without a word. */
+/* Beyond that it is not worth reading what will not be used: the connection is closed without a word. */
 static enum MHD_Result take_body(struct tide_http_request *request, const char *data, size_t *size) {
   size_t max = body_max(request);
   request->seen += *size;
-  if (request->seen > 4 * max) {
+  if (request->seen > BODY_FACTOR * max) {
     tide_http_count(&request->http->metrics.cut[TIDE_CUT_body_too_large]);
     return MHD_NO;
   }
