@@ -16,6 +16,8 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#define INBOX_MAX 65536 /* of about 1 KiB each */
+
 static const struct tide_opt options[] = {
     {"features", "FILE", NULL, "The feature file", TIDE_OPT_TEXT, TIDE_OPT_REQUIRED, 0, 0, NULL},
     {"journal", "WHERE", NULL, "file:DIRECTORY, which is made or gone on with; or memory, which is gone when the process ends",
@@ -31,7 +33,7 @@ static const struct tide_opt options[] = {
      1000000000, NULL},
     TIDE_SETTING_OPTIONS,
     TIDE_KEY_OPTIONS,
-    {"batch", "N", "512", "Records in one journal entry, at most", TIDE_OPT_INT, 0, 1, 30000, NULL},
+    {"batch", "N", "512", "Records in one journal entry, at most", TIDE_OPT_INT, 0, 2, 30000, NULL},
     {"queue", "N", "4096", "Requests that may wait for the journal; above, the fallback answers", TIDE_OPT_INT, 0, 1, 1000000, NULL},
     {"http-threads", "N", "1", "Threads that read, decode and write", TIDE_OPT_INT, 0, 1, 64, NULL},
     {"http-connections", "N", "10000", "Open connections, at most", TIDE_OPT_INT, 0, 1, 100000, NULL},
@@ -297,6 +299,7 @@ static enum tide_err start_engine(struct serve *serve, const struct tide_setting
                                        .release = tide_http_release,
                                        .between = between,
                                        .ctx = serve,
+                                       .inbox_max = INBOX_MAX,
                                        .tick_ms = 10};
   if (getrandom(&engine.core.seed, sizeof engine.core.seed, 0) != (ssize_t)sizeof engine.core.seed)
     return tide_fail_errno(error, TIDE_E_IO, "cannot draw a random number for the entries of this start");

@@ -50,8 +50,8 @@ case("every problem type is documented and there", enum == set(types), enum ^ se
 ids = [operation["operationId"] for operation in documented.values()]
 case("operations have names of their own", len(ids) == len(set(ids)))
 case("each has a summary and responses", all(o["summary"] and o["responses"] for o in documented.values()))
-served = server.ask("GET", "/v1/openapi.yaml")
-case("the document is served as it is in the repository", served[0] == 200 and served[2] == text)
+served = (200, {}, ask("it is served", 200, "GET", "/v1/openapi.yaml"))
+case("the document is served as it is in the repository", served[2] == text)
 
 # --- score
 
@@ -242,6 +242,7 @@ case("no card number is in what it wrote", b"4000000000000002" not in written an
 
 case("every problem type was met, but for those of 41_http_abuse and 43_http_load",
      set(types) - problems == {"request-timeout", "overload", "unavailable"}, set(types) - problems)
-missing = {(path, method, status) for (path, method), operation in documented.items() for status in map(int, operation["responses"])} - seen
-case("every documented status was met, but for theirs", {status for _, _, status in missing} <= {408, 503}, sorted(missing))
+missing = sorted((path, method, status) for (path, method), operation in documented.items() for status in map(int, operation["responses"])
+                 if (path, method, status) not in seen and status not in (408, 503))
+case("every documented status was met, but for theirs", not missing, missing)
 done()
