@@ -124,7 +124,7 @@ def raw(server, data, timeout=20, half_close=False):
 def statuses(data):
     """The statuses of the responses in a stream of them."""
     found, at = [], 0
-    while match := re.compile(rb"HTTP/1\.1 (\d{3})[^\r]*\r\n(.*?)\r\n\r\n", re.S).match(data, at):
+    while match := re.compile(rb"HTTP/1\.1 (\d{3})[^\r]*\r\n((?:[^\r]+\r\n)*)\r\n").match(data, at):
         found.append(int(match[1]))
         length = re.search(rb"(?im)^content-length: (\d+)", match[2])
         at = match.end() + (int(length[1]) if length and found[-1] != 100 else 0)
