@@ -1,4 +1,6 @@
-/* Offers: made, freed, named (offer.h). */
+/* Offers: made, freed, named, and told their answer (offer.h).
+ *
+ * An answer is written in words and in numbers at the same moment and from the same source, so what is counted is what was said. */
 #include "core/offer.h"
 
 static const char *const end_name[] = {

@@ -53,6 +53,13 @@ case("each has a summary and responses", all(o["summary"] and o["responses"] for
 served = (200, {}, ask("it is served", 200, "GET", "/v1/openapi.yaml"))
 case("the document is served as it is in the repository", served[2] == text)
 
+# --- before anything has come
+
+ask("features of an empty cell are warming, not complete", 200, "POST", "/v1/features", {"card": {"number": "4000000000000002"}},
+    holds=lambda v, h: v["features"]["card.attempts_1h"] == 0 and v["states"]["card.attempts_1h"] == "warming" and v["freshness"]["card"]["state"] == "warming")
+ask("at the year 1 as well", 200, "POST", "/v1/features", {"card": {"number": "4000000000000002"}, "options": {"at": "0001-01-01T00:00:00Z"}})
+ask("at the year 9999", 200, "POST", "/v1/features", {"card": {"number": "4000000000000002"}, "options": {"at": "9999-12-31T23:59:59Z"}})
+
 # --- score
 
 first = post("a transaction is scored and counted", 200, "/v1/score", auth(1),

@@ -29,7 +29,9 @@ static void time_may_be_missing(void **state) {
   assert_string_equal(error.field, "time");
   assert_int_equal(tide_decode(stamped, tide_span_of(message), record, &count, &error), TIDE_OK);
   assert_true(record[0].flags & TIDE_REC_STAMPED);
-  assert_int_equal(tide_decode(stamped, TIDE_SPAN("{\"id\":\"a\",\"time\":5,\"amount\":\"1.00\",\"currency\":\"EUR\",\"card\":\"c\"}"), record, &count, &error), TIDE_OK);
+  assert_int_equal(tide_decode(stamped, TIDE_SPAN("{\"id\":\"a\",\"time\":5,\"amount\":\"1.00\",\"currency\":\"EUR\",\"card\":\"c\"}"),
+                               record, &count, &error),
+                   TIDE_OK);
   assert_false(record[0].flags & TIDE_REC_STAMPED);
   assert_int_equal(record[0].time.ms, 5);
   /* only the time */
@@ -65,7 +67,8 @@ static void beside_and_place(void **state) {
   struct tide_decoder *decoder = decoder_of(spec, true, true);
   assert_false(tide_decode_beside(decoder));
   assert_null(tide_decode_place(decoder, "card")); /* nothing decoded yet */
-  static const char *const with[] = {"{\"options\":{}}", "{\"options\":[1]}", "{\"options\":1}", "{\"options\":null}", "{\"o\\u0070tions\":\"x\"}"};
+  static const char *const with[] = {"{\"options\":{}}", "{\"options\":[1]}", "{\"options\":1}", "{\"options\":null}",
+                                     "{\"o\\u0070tions\":\"x\"}"};
   for (size_t i = 0; i < sizeof with / sizeof with[0]; i++) {
     assert_int_equal(tide_decode(decoder, tide_span_of(with[i]), record, &count, &error), TIDE_OK);
     assert_true(tide_decode_beside(decoder));
