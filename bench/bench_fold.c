@@ -1,6 +1,6 @@
 /* Fold, features and policy on one core, from entries in memory: transactions per second and what they cost in memory.
  *
- *   bench_fold [--quick]
+ *   bench_fold [--quick | --only reference | --only shipped]
  *
  * Entries of 512 records are encoded in slices outside of the timed part. Rows that are compared run in turn, A B A B, and the median of each is
  * printed with the ratio of the medians. --quick does the same with small numbers and prints hashes only: two runs must print the
@@ -302,6 +302,12 @@ int main(int argc, char **argv) {
   if (!shipped) {
     fprintf(stderr, "bench_fold: config/defaults/features.yaml is not here: run it from the top of the repository\n");
     return 4;
+  }
+  if (argc > 2 && strcmp(argv[1], "--only") == 0) { /* one run of one row, for a profiler */
+    if (argc > 3) load.cards = (uint32_t)atoi(argv[3]), load.merchants = load.cards / 20 + 1;
+    struct result only = run(strcmp(argv[2], "shipped") == 0 ? shipped : reference, &load);
+    row(argv[2], only.per_s, only.hash, 0, NULL);
+    return 0;
   }
   pair("reference: 4 entities, 30 values, 1M cards", reference, &load, "shipped file, 1M cards", shipped, &load, "reference");
   pair("30 values over about 1m", minutes, &load, "30 values over 1m .. 30d", reference, &load, "1m only");

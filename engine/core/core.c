@@ -213,7 +213,7 @@ static enum tide_err append(struct tide_core *core, enum fill fill, struct tide_
 
 /* Nothing is under way and everything known is folded. */
 static bool is_settled(const struct tide_core *core) {
-  return core->flight == TIDE_FLIGHT_NONE && !core->held && !core->fetching && !core->must_fetch && !core->syncing;
+  return core->flight == TIDE_FLIGHT_NONE && !core->held && !core->fetching && !core->must_fetch && !core->syncing && !core->retry_at_tick;
 }
 
 /* One commit under way: the next begins when the last own entry is durable, whether or not it is folded yet. */
@@ -345,7 +345,7 @@ static enum tide_err session_over(struct tide_core *core, struct tide_error *err
   }
   core->held = core->held_last = core->flying = NULL;
   core->flight = TIDE_FLIGHT_NONE;
-  core->appended = core->syncing = core->fetching = core->must_fetch = core->session_known = false;
+  core->retry_at_tick = core->appended = core->syncing = core->fetching = core->must_fetch = core->session_known = false;
   while (held) {
     struct tide_held *next = held->next;
     if (err == TIDE_OK) err = tide_core_refuse_all(core, &held->offers, TIDE_END_maybe, TIDE_C_quorum, error);
@@ -391,7 +391,8 @@ static enum tide_err on_appended(struct tide_core *core, const struct tide_core_
                      (unsigned long long)event->position.epoch, (unsigned long long)event->position.seq,
                      (unsigned long long)core->known.epoch, (unsigned long long)core->known.seq);
   core->flying->position = event->position;
-  if (tide_position_follows(core->known, event->position)) return land(core, error);
+  /* Inside an epoch positions are dense, so the next one is the next. A fence may follow any entry of the epoch before: only reading tells. */
+  if (core->flight == TIDE_FLIGHT_ENTRY && tide_position_follows(core->known, event->position)) return land(core, error);
   core->appended = true; /* others wrote in between: read them first, and our own entry with them */
   fetch(core);
   return TIDE_OK;
@@ -401,7 +402,6 @@ static enum tide_err on_append_failed(struct tide_core *core, const struct tide_
   if (core->flight == TIDE_FLIGHT_NONE || event->attempt != core->attempt || core->appended) return TIDE_OK;
   if (event->err != TIDE_E_STALE && event->err != TIDE_E_FULL && event->err != TIDE_E_LIMIT) return on_lost(core, error);
   struct tide_held *held = core->flying;
-  bool fence = core->flight == TIDE_FLIGHT_FENCE;
   core->flying = NULL;
   core->flight = TIDE_FLIGHT_NONE;
   enum tide_err err = TIDE_OK;
@@ -413,7 +413,8 @@ static enum tide_err on_append_failed(struct tide_core *core, const struct tide_
   } else {
     err = tide_core_refuse_all(core, &held->offers, TIDE_END_refused, event->err == TIDE_E_FULL ? TIDE_C_journal_full : TIDE_C_unavailable,
                                error);
-    if (err == TIDE_OK && (fence || core->state != TIDE_CORE_open)) err = on_lost(core, error);
+    core->retry_at_tick =
+        core->state != TIDE_CORE_open; /* a fence or a configuration: they are needed, so try again when there may be room */
   }
   if (err == TIDE_OK) held_spare(core, held);
   else held_free(held);
@@ -479,12 +480,13 @@ static enum tide_err take_event(struct tide_core *core, const struct tide_core_e
     case TIDE_CORE_FETCH_END: return on_fetch_end(core);
     case TIDE_CORE_SESSION: return on_session(core, error);
     case TIDE_CORE_TICK:
+      core->retry_at_tick = false;
       if (core->options.shared && core->state == TIDE_CORE_open && core->flight == TIDE_FLIGHT_NONE) fetch(core);
       return TIDE_OK;
     case TIDE_CORE_STOP: {
       if (core->asked_to_stop) return TIDE_OK;
       core->asked_to_stop = true;
-      core->digest_due = core->state == TIDE_CORE_open;
+      core->digest_due = core->state == TIDE_CORE_open && !core->options.shared; /* nobody may write in between */
       if (core->state == TIDE_CORE_open) set_state(core, TIDE_CORE_draining);
       enum tide_err err = tide_core_refuse_all(core, &core->waiting, TIDE_END_refused, TIDE_C_unavailable, error);
       for (int p = 0; p < TIDE_PRIORITY_COUNT && err == TIDE_OK && core->state != TIDE_CORE_draining; p++)
@@ -509,6 +511,7 @@ enum tide_err tide_core_step(struct tide_core *core, struct tide_core_now now, c
   if (err == TIDE_OK && !started && tide_core_busy(core)) err = fold_first(core, error);
   if (err == TIDE_OK) err = go_on_opening(core, error);
   if (err == TIDE_OK) err = go_on_stopping(core, error);
+  core->step_failed = err != TIDE_OK;
   if (err != TIDE_OK) return err;
   sync_when_due(core);
   *ret_actions = core->action;
@@ -526,7 +529,7 @@ static struct tide_offer *abandon_first(struct tide_offer_list *list, enum tide_
 }
 
 struct tide_offer *tide_core_abandon(struct tide_core *core) {
-  while (core->action_count > 0) { /* released by the step that failed; its caller did not see them */
+  while (core->step_failed && core->action_count > 0) { /* released by the step that failed; its caller did not see them */
     struct tide_core_action *action = &core->action[--core->action_count];
     if (action->kind == TIDE_DO_RELEASE) return action->offer;
   }

@@ -100,7 +100,7 @@ void tide_core_free(struct tide_core *core);
 enum tide_err tide_core_step(struct tide_core *core, struct tide_core_now now, const struct tide_core_event *event,
                              const struct tide_core_action **ret_actions, size_t *ret_count, struct tide_error *error) TIDE_WARN_UNUSED;
 
-/* After an error: takes one offer out, NULL when there is none left. Its end is `maybe` where the log may hold it, else `refused` with cause
+/* After an error, or instead of a stop: takes one offer out, NULL when there is none left. Its end is `maybe` where the log may hold it, else `refused` with cause
  * unavailable, without an answer. */
 struct tide_offer *tide_core_abandon(struct tide_core *core);
 

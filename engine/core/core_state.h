@@ -47,6 +47,7 @@ struct tide_core {
   uint64_t attempt;             /* of the last APPEND or OPEN */
   bool appended;                /* its position is known, but not yet what stands before it */
   bool syncing, fetching, must_fetch;
+  bool retry_at_tick;           /* the journal was full when it was needed to open or to stop */
 
   /* offers */
   struct tide_offer_list queue[TIDE_PRIORITY_COUNT];
@@ -62,6 +63,7 @@ struct tide_core {
 
   struct tide_core_action *action;
   size_t action_count, action_cap;
+  bool step_failed; /* the actions of the last step were not handed out */
   struct tide_core_stats stats;
   struct tide_held *folding;
 };

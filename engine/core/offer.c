@@ -1,6 +1,6 @@
-/* Offers: made, freed, named, and told their answer (offer.h).
- *
- * An answer is written in words and in numbers at the same moment and from the same source, so what is counted is what was said. */
+/* Offers: made, freed, their ends named, and told their answer (offer.h). Whoever holds an offer owns it and both of its buffers; handing it over hands
+ * over all of it, so there is nothing to count and nothing to lock. An answer is written in words and in numbers from the same source, so what is counted is
+ * what was said. */
 #include "core/offer.h"
 
 static const char *const end_name[] = {
