@@ -75,6 +75,9 @@ $(OBJ)/%.o: %.c | build/.gitignore
 	@echo "  cc   $<"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN_FLAGS) -MMD -MP -c -o $@ $<
 
+# The document that the server serves stands in the object byte for byte.
+$(OBJ)/engine/http/openapi.o: engine/http/openapi.yaml
+
 # `q`, because two sources of different folders may have the same name. The list of objects is a prerequisite: a source that was removed leaves the archive as well.
 $(OBJ)/library.list: FORCE | build/.gitignore
 	@mkdir -p $(@D)

@@ -198,13 +198,14 @@ enum tide_err tide_decode(struct tide_decoder *d, struct tide_span bytes, struct
                           struct tide_error *error) {
   if (d->scratch_used) tide_arena_reset(&d->scratch);
   d->scratch_used = false;
+  d->picked = NULL;
   enum tide_err err = d->csv ? tide_csv_reader_read(d->csv, bytes, d->capture, &d->scratch, &d->scratch_used, error)
                              : tide_json_reader_read(d->json, bytes, d->capture, &d->scratch, &d->scratch_used, error);
   if (err) {
     d->scratch_used = true;
     return err;
   }
-  const struct tide_bound_shape *shape = pick(d);
+  const struct tide_bound_shape *shape = d->picked = pick(d);
   if (!shape)
     return tide_fail_at(error, TIDE_E_UNKNOWN_NAME, 0, 0, "",
                         "no shape under `inputs:` has a `when` that matches this message, and there is no shape \"default\"");
@@ -221,6 +222,14 @@ enum tide_err tide_decode(struct tide_decoder *d, struct tide_span bytes, struct
     *ret_count = 2;
   }
   return TIDE_OK;
+}
+
+bool tide_decode_beside(const struct tide_decoder *d) { return d->beside != TIDE_NONE && d->capture[d->beside].kind != TIDE_CAP_NONE; }
+
+const char *tide_decode_place(const struct tide_decoder *d, const char *field) {
+  for (uint32_t i = 0; d->picked && i < d->picked->bound_count; i++)
+    if (strcmp(d->picked->bound[i].name, field) == 0) return d->picked->bound[i].in->at;
+  return NULL;
 }
 
 void tide_decode_mask(struct tide_decoder *d, struct tide_span bytes, struct tide_buf *out) {

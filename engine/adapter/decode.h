@@ -18,6 +18,9 @@ struct tide_decode_options {
   const struct tide_secret_key *key_alt; /* the previous key while keys rotate, or NULL */
   const char *shape;                     /* the shape for messages that no `when` picks; NULL: "default" */
   bool csv;                              /* else JSON */
+  bool time_optional;  /* whoever journals it stamps it: the time may be missing whatever the mapping says (a heartbeat's may not) */
+  bool all_optional;   /* a question about keys: no mapped field has to be there */
+  const char *beside;  /* a JSON pointer that no shape reads but the caller does, or NULL: tide_decode_beside */
 };
 /* CONFIG when the shape does not exist, or a secret field has no key. */
 enum tide_err tide_decoder_new(const struct tide_decode_options *options, struct tide_decoder **ret, struct tide_error *error) TIDE_WARN_UNUSED;
@@ -31,6 +34,10 @@ enum tide_err tide_decode_header(struct tide_decoder *decoder, struct tide_span 
  * set. Fields beyond spec->field_count are not written. The event time stands in `time` and in its field. */
 enum tide_err tide_decode(struct tide_decoder *decoder, struct tide_span bytes, struct tide_record ret[2], int *ret_count, struct tide_error *error)
     TIDE_WARN_UNUSED;
+/* Whether the message decoded last has anything at options.beside. */
+bool tide_decode_beside(const struct tide_decoder *decoder);
+/* Where the shape of the message decoded last keeps a field: "/billing/amount", or a column; NULL when it has no such field or no shape was found. */
+const char *tide_decode_place(const struct tide_decoder *decoder, const char *field);
 /* The message with the values of secret fields replaced by "***", as well as it can be told apart; a message that does not parse is
  * replaced by {"masked":"<n> bytes, not well-formed"}. For rejects files and dead letters. */
 void tide_decode_mask(struct tide_decoder *decoder, struct tide_span bytes, struct tide_buf *out);

@@ -71,6 +71,8 @@ static enum tide_err bind_field(struct tide_decoder *d, const struct tide_shape 
   /* A history row without a result is a pending transaction; a list record carries only the fields of its own list. */
   if (shape->type == TIDE_REC_EVENT && in->dyn != TIDE_NONE) b->optional = true;
   if (shape->type == TIDE_REC_LIST && in->field != TIDE_NONE) b->optional = true;
+  bool is_time = in->field != TIDE_NONE && in->field == spec->f_time && shape->type != TIDE_REC_HEARTBEAT;
+  if (d->options.all_optional || (d->options.time_optional && is_time)) b->optional = true;
   enum tide_err err = place_of(d, in->at, b->name, in->line, in->column, &b->at, error);
   if (!err && in->currency) err = place_of(d, in->currency, b->name, in->line, in->column, &b->currency, error);
   if (!err && in->field != TIDE_NONE && spec->field[in->field].secret) d->place[b->at].secret = true;
@@ -100,6 +102,11 @@ enum tide_err tide_decode_bind(struct tide_decoder *d, struct tide_error *error)
     }
     if (strcmp(shape->name, base) == 0) d->base = i;
     if (name_count < 64) name[name_count++] = shape->name;
+  }
+  d->beside = TIDE_NONE;
+  if (d->options.beside) {
+    enum tide_err err = place_of(d, d->options.beside, "", 0, 0, &d->beside, error);
+    if (err) return err;
   }
   for (uint32_t i = 0; i < spec->shape_count; i++)
     for (uint32_t k = 0; k < d->shape[i].bound_count; k++) d->shape[i].bound[k].secret = d->place[d->shape[i].bound[k].at].secret;

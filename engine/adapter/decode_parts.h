@@ -66,6 +66,8 @@ struct tide_decoder {
   uint32_t place_count, place_cap;
   struct tide_capture *capture;     /* by place */
   struct tide_bound_shape *shape;   /* by spec->shape index */
+  uint32_t beside;                  /* place, or TIDE_NONE */
+  const struct tide_bound_shape *picked; /* of the message decoded last; NULL: none was found */
   uint32_t base;                    /* shape for messages that no `when` picks, or TIDE_NONE */
   struct tide_json_reader *json;
   struct tide_csv_reader *csv;

@@ -191,16 +191,56 @@ static void put_cause(const struct tide_answer *answer, struct tide_buf *out) {
   tide_buf_release(&detail);
 }
 
-void tide_answer_json(const struct tide_answer *answer, unsigned flags, struct tide_buf *out) {
+/* The least trustworthy thing that the values of one entity have in common with each other: one stale window makes the group stale. */
+static enum tide_vstate group_state(const struct tide_answer *answer, uint32_t entity, bool *ret_any) {
   const struct tide_spec *spec = answer->spec;
-  const struct tide_verdict *verdict = &answer->verdict;
-  char position[TIDE_POSITION_TEXT], time[TIDE_TIME_TEXT];
-  struct tide_buf id = TIDE_BUF_INIT;
-  tide_record_id(spec, answer->record, &id);
+  bool seen[TIDE_S_COUNT] = {false}, any = false, all_absent = true;
+  for (uint32_t i = 0; i < spec->slot_count; i++) {
+    if (spec->feature[spec->slot[i].feature].entity != entity) continue;
+    const struct tide_value *value = &answer->slot[i];
+    any = true;
+    seen[value->state] = true;
+    if (value->state != TIDE_S_absent) all_absent = false;
+  }
+  *ret_any = any;
+  if (seen[TIDE_S_stale]) return TIDE_S_stale;
+  if (seen[TIDE_S_warming]) return TIDE_S_warming;
+  if (seen[TIDE_S_waived]) return TIDE_S_waived;
+  if (seen[TIDE_S_defaulted]) return TIDE_S_defaulted;
+  return all_absent ? TIDE_S_absent : TIDE_S_fresh; /* empty and saturated say something of a window, not of its freshness */
+}
+
+static void put_freshness(const struct tide_answer *answer, struct tide_buf *out) {
+  tide_json_key(out, "freshness");
   tide_json_open(out, '{');
+  for (uint32_t e = 0; answer->features_known && e < answer->spec->entity_count; e++) {
+    bool any;
+    enum tide_vstate state = group_state(answer, e, &any);
+    if (!any) continue;
+    tide_json_key(out, answer->spec->entity[e].name);
+    tide_json_open(out, '{');
+    tide_json_key(out, "state");
+    tide_json_cstr(out, tide_vstate_name(state));
+    tide_json_key(out, "age_ms");
+    /* Without a source nothing can be on its way that is not counted. With one, its delay is not judged here. */
+    if (answer->sourced) tide_json_null(out);
+    else tide_json_int(out, 0);
+    tide_json_close(out, '}');
+  }
+  tide_json_close(out, '}');
+}
+
+static void put_id(const struct tide_answer *answer, struct tide_buf *out) {
+  struct tide_buf id = TIDE_BUF_INIT;
+  tide_record_id(answer->spec, answer->record, &id);
   tide_json_key(out, "id");
   tide_json_str(out, tide_buf_span(&id));
   tide_buf_release(&id);
+}
+
+static void put_decision(const struct tide_answer *answer, unsigned flags, struct tide_buf *out) {
+  const struct tide_spec *spec = answer->spec;
+  const struct tide_verdict *verdict = &answer->verdict;
   tide_json_key(out, "status");
   tide_json_cstr(out, answer->status == TIDE_STATUS_SCORED ? "scored" : "refused");
   tide_json_key(out, "decision");
@@ -212,7 +252,11 @@ void tide_answer_json(const struct tide_answer *answer, unsigned flags, struct t
   tide_json_key(out, "score");
   put_value(out, &answer->score);
   put_cause(answer, out);
-  put_reasons(answer, out);
+  if (!(flags & TIDE_ANSWER_NO_REASONS)) put_reasons(answer, out);
+}
+
+static void put_counted(const struct tide_answer *answer, struct tide_buf *out) {
+  char position[TIDE_POSITION_TEXT];
   tide_json_key(out, "counted");
   if (answer->maybe) tide_json_cstr(out, "maybe");
   else tide_json_bool(out, answer->counted);
@@ -230,11 +274,22 @@ void tide_answer_json(const struct tide_answer *answer, unsigned flags, struct t
     tide_json_key(out, "advised");
     tide_json_bool(out, true);
   }
+}
+
+void tide_answer_json(const struct tide_answer *answer, unsigned flags, struct tide_buf *out) {
+  char position[TIDE_POSITION_TEXT], time[TIDE_TIME_TEXT];
+  tide_json_open(out, '{');
+  if (!(flags & TIDE_ANSWER_VALUES)) {
+    put_id(answer, out);
+    if (!(flags & TIDE_ANSWER_RECEIPT)) put_decision(answer, flags, out);
+    put_counted(answer, out);
+  }
   tide_json_key(out, "position");
   if (answer->unplaced) tide_json_null(out);
   else tide_json_cstr(out, tide_position_text(answer->position, answer->index, position));
   tide_json_key(out, "event_time");
   tide_json_cstr(out, tide_time_format(answer->time, time));
-  if (flags & TIDE_ANSWER_FEATURES) put_features(answer, out);
+  if (flags & (TIDE_ANSWER_FEATURES | TIDE_ANSWER_VALUES)) put_features(answer, out);
+  if (flags & TIDE_ANSWER_FRESHNESS) put_freshness(answer, out);
   tide_json_close(out, '}');
 }

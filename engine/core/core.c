@@ -329,7 +329,7 @@ static void on_answer(void *ctx, const struct tide_answer *answer) {
   const struct tide_held *held = core->folding;
   if (!held->own || answer->index >= held->records) return;
   struct tide_offer *offer = held->by_record[answer->index];
-  if (offer) tide_answer_json(answer, offer->answer_flags, &offer->answer);
+  if (offer) tide_offer_tell(offer, answer);
 }
 
 /* Back to the front of the queue, in their order: nothing of them is in the log. */

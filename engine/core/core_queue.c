@@ -41,7 +41,7 @@ static void put_answer(void *ctx, const struct tide_answer *answer) {
   struct asked *asked = ctx;
   struct tide_answer told = *answer;
   told.maybe = asked->maybe;
-  tide_answer_json(&told, asked->offer->answer_flags, &asked->offer->answer);
+  tide_offer_tell(asked->offer, &told);
   if (!told.unplaced) {
     asked->offer->position = told.position;
     asked->offer->index = told.index;

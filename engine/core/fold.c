@@ -52,6 +52,12 @@ uint64_t tide_fold_cursor(const struct tide_fold *fold, uint16_t source, uint16_
   return 0;
 }
 
+bool tide_fold_is_sourced(const struct tide_fold *fold) {
+  for (uint32_t i = 0; i < fold->partition_count; i++)
+    if (fold->partition[i].cursor > 0) return true;
+  return false;
+}
+
 /* ---- control records ---- */
 
 enum tide_err tide_fold_configure(struct tide_fold *fold, const struct tide_settings *settings, struct tide_span features,

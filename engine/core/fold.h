@@ -25,6 +25,7 @@ struct tide_answer {
   bool unplaced;                  /* never journaled: it has no position */
   bool maybe;                     /* unplaced, and it may be in the log all the same: `counted` is not known */
   bool advised;                   /* decided elsewhere: the decision is for information */
+  bool sourced;                   /* some source partition feeds this cell: how far it is behind is not part of the answer */
   bool features_known;            /* false for duplicates and late events: slot and derived are not filled */
   struct tide_verdict verdict;    /* decision, by, cause, rule states (feature/policy.h) */
   struct tide_value score;        /* the model's, NUM in [0, 1]; NULL: no model, or refused (score_detail says why) */
@@ -44,7 +45,11 @@ typedef void (*tide_emit_fn)(void *ctx, const struct tide_answer *answer);
 const char *tide_position_text(struct tide_position position, uint32_t index, char out[TIDE_POSITION_TEXT]);
 
 /* One JSON object as the HTTP answer and the replay output want it, without newline. */
-#define TIDE_ANSWER_FEATURES 1 /* with "features" {name: number|null} and "states" of those that are not fresh */
+#define TIDE_ANSWER_FEATURES 1   /* with "features" {name: number|null} and "states" of those that are not fresh */
+#define TIDE_ANSWER_NO_REASONS 2 /* without "reasons" */
+#define TIDE_ANSWER_FRESHNESS 4  /* with "freshness": {entity: {"state", "age_ms"}} of those that features read; empty where no features are known */
+#define TIDE_ANSWER_RECEIPT 8    /* no decision: what became of the message, from "counted" on, and its id */
+#define TIDE_ANSWER_VALUES 16    /* neither id nor decision: position, time, features, states, and freshness if asked for */
 void tide_answer_json(const struct tide_answer *answer, unsigned flags, struct tide_buf *out);
 
 struct tide_fold;

@@ -41,7 +41,14 @@ static bool ask_features(struct question *q) {
   look_up(q);
   q->txn->conds = 0; /* there is no current event: `with current` adds nothing */
   q->txn->requested = q->txn->amount_now = TIDE_NULL_NUM;
-  tide_vector_eval(&fold->state, q->txn, fold->slot);
+  /* Before any event there is neither a watermark nor a history: asked as if by the first one, so nothing passes as complete. */
+  struct tide_state *state = &fold->state;
+  int64_t watermark_ms = state->watermark_ms, history_from_ms = state->history_from_ms;
+  if (watermark_ms == INT64_MIN) state->watermark_ms = q->txn->time_ms;
+  if (history_from_ms == TIDE_HISTORY_FIRST) state->history_from_ms = q->txn->time_ms;
+  tide_vector_eval(state, q->txn, fold->slot);
+  state->watermark_ms = watermark_ms;
+  state->history_from_ms = history_from_ms;
   derive(q);
   q->answer.features_known = true;
   q->answer.slot = fold->slot;
@@ -127,6 +134,7 @@ enum tide_err tide_fold_ask(struct tide_fold *fold, enum tide_ask ask, struct ti
                                   .record = q.record,
                                   .time = {q.txn->time_ms},
                                   .score = tide_null(TIDE_S_absent, TIDE_C_none),
+                                  .sourced = tide_fold_is_sourced(fold),
                                   .env = &q.env};
   message_amount(&q);
   bool known = ask == TIDE_ASK_FEATURES ? ask_features(&q) : ask == TIDE_ASK_LOOKUP ? ask_lookup(&q) : ask_refuse(&q, cause);

@@ -421,6 +421,7 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
                                .record = record,
                                .time = {txn->time_ms},
                                .score = tide_null(TIDE_S_absent, TIDE_C_none),
+                               .sourced = tide_fold_is_sourced(fold),
                                .env = &env};
   int64_t requested = TIDE_NULL_NUM;
   bool no_rate = false;

@@ -60,6 +60,8 @@ void tide_fold_outcome(struct tide_fold *fold, struct tide_group_item *item);
 /* Applies waiting stubs to the event just counted. */
 void tide_fold_stubs(struct tide_fold *fold, const struct tide_txn *txn, uint64_t id);
 
+/* Some source has a cursor: messages come that are not this engine's own requests. */
+bool tide_fold_is_sourced(const struct tide_fold *fold);
 /* Hash of an identity; false when a part is missing. */
 bool tide_fold_identity(uint64_t seed, const struct tide_record *record, const uint32_t *field, uint32_t count, uint64_t *ret);
 /* The identity of a record: its alias if that is there, else its id. */

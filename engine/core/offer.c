@@ -1,5 +1,6 @@
-/* Offers: made, freed, and their ends named (offer.h). Whoever holds an offer owns it and both of its buffers; handing it over hands over all of it,
- * so there is nothing to count and nothing to lock. */
+/* Offers: made, freed, their ends named, and told their answer (offer.h). Whoever holds an offer owns it and both of its buffers; handing it over hands
+ * over all of it, so there is nothing to count and nothing to lock. An answer is written in words and in numbers from the same source, so what is counted is
+ * what was said. */
 #include "core/offer.h"
 
 static const char *const end_name[] = {
@@ -11,6 +12,19 @@ static const char *const end_name[] = {
 const char *tide_offer_end_name(enum tide_offer_end end) {
   TIDE_CHECK((size_t)end < sizeof end_name / sizeof end_name[0]);
   return end_name[end];
+}
+
+void tide_offer_tell(struct tide_offer *offer, const struct tide_answer *answer) {
+  tide_buf_clear(&offer->answer);
+  tide_answer_json(answer, offer->answer_flags, &offer->answer);
+  offer->told = (struct tide_told){.given = true,
+                                   .counted = answer->counted,
+                                   .duplicate = answer->duplicate,
+                                   .status = (uint8_t)answer->status,
+                                   .by = answer->verdict.by,
+                                   .cause = answer->verdict.cause,
+                                   .rule = answer->verdict.rule,
+                                   .decision = answer->verdict.decision};
 }
 
 struct tide_offer *tide_offer_new(void) {

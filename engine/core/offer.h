@@ -31,6 +31,15 @@ enum tide_offer_end {
 };
 const char *tide_offer_end_name(enum tide_offer_end end);
 
+/* The answer in numbers, for whoever counts decisions; what `answer` says in words. */
+struct tide_told {
+  bool given;             /* an answer is there */
+  bool counted, duplicate;
+  uint8_t status;         /* enum tide_status */
+  uint8_t by, cause;      /* enum tide_by, enum tide_cause */
+  uint16_t rule, decision;
+};
+
 #define TIDE_OFFER_RECORDS 2 /* an event and the outcome of its row */
 
 struct tide_offer {
@@ -49,6 +58,7 @@ struct tide_offer {
   uint8_t end;      /* enum tide_offer_end */
   uint8_t cause;    /* enum tide_cause: why refused or maybe */
   struct tide_buf answer;        /* one JSON object without newline; empty: no decision was asked for or none is known */
+  struct tide_told told;
   struct tide_position position; /* of the entry; {0,0}: none */
   uint32_t index;                /* of its first record there */
   struct tide_mono begun, durable, folded; /* put into an entry, entry durable, answer there; 0: never came so far */
@@ -56,6 +66,8 @@ struct tide_offer {
   struct tide_offer *next;
 };
 
+/* Writes the answer into the offer, in words and in numbers. */
+void tide_offer_tell(struct tide_offer *offer, const struct tide_answer *answer);
 /* Zeroed buffers, nothing set. Free with tide_offer_free. */
 struct tide_offer *tide_offer_new(void);
 void tide_offer_free(struct tide_offer *offer);

@@ -341,6 +341,7 @@ struct tide_engine *tide_engine_start(const struct tide_engine_options *options,
   TIDE_CHECK(options->release && options->tick_ms >= 1 && options->tick_ms <= 1000);
   struct tide_engine *engine = tide_alloc(sizeof *engine);
   engine->options = *options;
+  if (engine->options.inbox_max == 0) engine->options.inbox_max = options->core.queue_max;
   engine->core = tide_core_new(&options->core, fold);
   engine->status.state = TIDE_CORE_following;
   init_lock(&engine->inbox.mutex, &engine->inbox.filled);
@@ -355,7 +356,7 @@ struct tide_engine *tide_engine_start(const struct tide_engine_options *options,
 bool tide_engine_offer(struct tide_engine *engine, struct tide_offer *offer) {
   struct inbox *inbox = &engine->inbox;
   lock(&inbox->mutex);
-  bool room = !inbox->closed && inbox->offers < engine->options.core.queue_max;
+  bool room = !inbox->closed && inbox->offers < engine->options.inbox_max;
   if (room) {
     offer->next = NULL;
     if (inbox->offer_last) inbox->offer_last->next = offer;

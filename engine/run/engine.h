@@ -21,6 +21,8 @@ struct tide_engine_options {
    * known). For snapshots and metrics. NULL: none. */
   void (*between)(void *ctx, struct tide_fold *fold, struct tide_span entry);
   void *ctx;
+  uint32_t inbox_max;            /* offers that may wait to be looked at; above, tide_engine_offer says no. Those that do not fit into the core's queue should still
+                                  * fit here, so that the core refuses them with a decision. 0: queue_max */
   int64_t tick_ms;               /* how often time is looked at when nothing happens; 1..1000 */
 };
 

@@ -1,0 +1,100 @@
+/* The admin listener: probes and metrics, on an address of its own so that it can be kept from the clients of the other (parts.h).
+ *
+ * /livez is about the process: no only when the engine has stopped with an error, because then a restart helps. /readyz is about traffic: yes only while
+ * the engine commits. Both say why not. Nothing here touches the state: all comes from the engine's published status. */
+#include "base/json_out.h"
+#include "http/parts.h"
+
+#include <stdio.h>
+
+static bool is_live(const struct tide_engine_status *status) { return status->error.code == TIDE_OK; }
+static bool is_ready(const struct tide_http *http, const struct tide_engine_status *status) {
+  return is_live(status) && status->state == TIDE_CORE_open && !atomic_load(&http->draining);
+}
+
+static void put_why(const struct tide_http *http, const struct tide_engine_status *status, struct tide_buf *out) {
+  if (!is_live(status)) {
+    tide_json_key(out, "why");
+    tide_json_cstr(out, status->error.text);
+  } else if (!is_ready(http, status)) {
+    tide_json_key(out, "why");
+    tide_json_cstr(out, atomic_load(&http->draining) ? "it is stopping" : tide_core_state_text(status->state));
+  }
+  if (status->trouble.code != TIDE_OK) {
+    tide_json_key(out, "journal");
+    tide_json_cstr(out, status->trouble.text);
+  }
+}
+
+static void put_engine(const struct tide_http *http, const struct tide_engine_status *status, struct tide_buf *out) {
+  char text[TIDE_POSITION_TEXT], time[TIDE_TIME_TEXT];
+  snprintf(text, sizeof text, "%llu-%llu", (unsigned long long)status->folded.epoch, (unsigned long long)status->folded.seq);
+  tide_json_key(out, "state");
+  tide_json_cstr(out, tide_core_state_name(status->state));
+  tide_json_key(out, "folded");
+  tide_json_cstr(out, text);
+  tide_json_key(out, "watermark");
+  if (status->watermark_ms == INT64_MIN) tide_json_null(out);
+  else tide_json_cstr(out, tide_time_format((struct tide_etime){status->watermark_ms}, time));
+  tide_json_key(out, "queued");
+  tide_json_int(out, status->stats.queued);
+  tide_json_key(out, "in_flight");
+  tide_json_int(out, status->stats.in_flight);
+  tide_json_key(out, "provenance");
+  tide_json_raw(out, tide_buf_span(&http->provenance));
+}
+
+static void make_page(struct tide_http *http, const struct tide_route *route, struct tide_http_reply *reply) {
+  struct tide_engine_status status = tide_engine_status(http->engine);
+  if (route->id == TIDE_ROUTE_metrics) {
+    reply->status = 200;
+    reply->media_type = "text/plain; version=0.0.4; charset=utf-8";
+    tide_http_expose(&http->metrics, http->spec, &status, &reply->body);
+    return;
+  }
+  bool live = is_live(&status), ready = is_ready(http, &status);
+  reply->media_type = "application/json";
+  reply->status = (route->id == TIDE_ROUTE_livez ? live : ready) ? 200 : 503;
+  tide_json_open(&reply->body, '{');
+  if (route->id != TIDE_ROUTE_readyz) {
+    tide_json_key(&reply->body, "live");
+    tide_json_bool(&reply->body, live);
+  }
+  if (route->id != TIDE_ROUTE_livez) {
+    tide_json_key(&reply->body, "ready");
+    tide_json_bool(&reply->body, ready);
+  }
+  put_why(http, &status, &reply->body);
+  if (route->id == TIDE_ROUTE_healthz) put_engine(http, &status, &reply->body);
+  tide_json_close(&reply->body, '}');
+}
+
+/* Bodies are passed over; the answer goes out at the last call of a request. */
+enum MHD_Result tide_http_admin(void *cls, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
+                                const char *data, size_t *size, void **request) {
+  static char seen;
+  struct tide_http *http = cls;
+  (void)version, (void)data;
+  if (*request != &seen) {
+    *request = &seen;
+    tide_peer_set(tide_peer_of(connection), TIDE_PEER_reading);
+    return MHD_YES;
+  }
+  if (*size > 0) {
+    *size = 0;
+    return MHD_YES;
+  }
+  const struct tide_route *route = tide_route_find(TIDE_LISTENER_admin, url);
+  struct tide_http_reply reply = {.media_type = "application/problem+json"};
+  struct tide_trouble trouble = {0};
+  if (!route) tide_trouble_set(&trouble, TIDE_PROBLEM_not_found, "the paths here are /livez, /readyz, /healthz and /metrics");
+  else if (!tide_route_takes(route, method)) tide_trouble_set(&trouble, TIDE_PROBLEM_method, "only GET and HEAD");
+  else make_page(http, route, &reply);
+  if (trouble.problem != TIDE_PROBLEM_none) {
+    tide_http_count(&http->metrics.problem[trouble.problem]);
+    tide_trouble_json(&trouble, &reply.body);
+    reply.status = tide_problem_status(trouble.problem);
+  }
+  tide_peer_set(tide_peer_of(connection), TIDE_PEER_writing);
+  return tide_http_reply_send(http, connection, route, &reply, "", atomic_load(&http->draining));
+}

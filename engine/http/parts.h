@@ -1,0 +1,166 @@
+/* Inside of the HTTP layer: shared by its files and by nobody else.
+ *
+ *   server.c      listeners: start, drain, stop, the library's callbacks
+ *   peer.c        connections and their clocks: who is too slow is cut
+ *   request.c     one message: decoded, its options read, offered
+ *   options.c     the member "options" of a message
+ *   batch.c       an array of messages
+ *   reply.c       what came back, as the body of a response
+ *   local.c       a decision without the engine, where it takes nothing more
+ *   admin.c       the admin listener's pages
+ *
+ * A request goes through four stages and belongs to one thread at a time: the HTTP thread (reading, then writing) or, while it is suspended, the core's
+ * thread. `pending` is what passes it over: whoever takes it to zero wakes the connection, and nobody touches the request after giving up his share. */
+#ifndef TIDE_HTTP_PARTS_H
+#define TIDE_HTTP_PARTS_H
+
+#include "adapter/decode.h"
+#include "http/metrics.h"
+#include "http/server.h"
+
+#include <microhttpd.h>
+#include <pthread.h>
+
+#define TIDE_TRACEPARENT 55 /* 00-<32 hex>-<16 hex>-<2 hex> */
+
+/* ---- connections ---- */
+
+enum tide_peer_state {
+  TIDE_PEER_fresh,   /* connected, nothing read yet */
+  TIDE_PEER_reading, /* a request is coming in */
+  TIDE_PEER_waiting, /* for the engine: has no clock of its own */
+  TIDE_PEER_writing, /* the answer is going out */
+  TIDE_PEER_idle     /* between two requests */
+};
+struct tide_peer {
+  struct tide_http *http;
+  int fd;
+  uint8_t state;  /* enum tide_peer_state */
+  bool cut;       /* already shut down */
+  int64_t due_ns; /* cut when the monotonic clock passes it; INT64_MAX: never */
+  struct tide_peer *previous, *next;
+};
+
+/* ---- requests ---- */
+
+enum tide_explain { TIDE_EXPLAIN_none, TIDE_EXPLAIN_reasons, TIDE_EXPLAIN_full };
+
+/* What "options" may say; each route takes some of it. */
+struct tide_http_ask {
+  bool count;
+  uint8_t explain; /* enum tide_explain */
+  struct tide_position after;
+  bool has_at;
+  int64_t at_ms;
+  uint8_t consistency; /* enum tide_consistency */
+};
+
+/* One message of a request. */
+struct tide_http_item {
+  struct tide_http_request *request;
+  struct tide_offer *offer;     /* NULL: there is none, trouble says why */
+  struct tide_trouble trouble;
+  struct tide_http_ask ask;
+  bool scores;                  /* an event that asks for a decision */
+};
+
+enum tide_stage { TIDE_READING, TIDE_WAITING, TIDE_ANSWERED };
+struct tide_http_request {
+  struct tide_http *http;
+  struct MHD_Connection *connection;
+  struct tide_peer *peer;
+  const struct tide_route *route; /* NULL: none */
+  uint8_t stage;                  /* enum tide_stage */
+  bool head;                      /* HEAD */
+  struct tide_trouble trouble;    /* of the request as a whole */
+  struct tide_buf body;
+  size_t seen;                    /* bytes of the body, kept or not */
+  struct tide_mono begun;
+  int64_t timeout_ms;
+  struct tide_mono deadline;
+  char traceparent[TIDE_TRACEPARENT + 1]; /* "" none */
+  struct tide_http_item one, *item; /* item is &one, or an array of a batch */
+  uint32_t item_count;
+  atomic_uint pending;
+};
+
+/* ---- the server ---- */
+
+/* Decoders are not shared: whoever decodes takes one. */
+struct tide_http_decoder {
+  struct tide_decoder *message, *question; /* strict, and with every field optional */
+  struct tide_record record[2];
+  struct tide_http_decoder *next;
+};
+
+struct tide_http {
+  struct tide_http_options options;
+  struct tide_http_limits limits;
+  struct tide_engine *engine;
+  const struct tide_spec *spec;
+  struct tide_buf provenance; /* {"cell":...} */
+  struct MHD_Daemon *api, *admin;
+  uint16_t api_port, admin_port;
+  struct tide_http_metrics metrics;
+  atomic_bool draining;
+
+  pthread_mutex_t decoders_mutex;
+  struct tide_http_decoder *decoders;
+
+  pthread_mutex_t peers_mutex;
+  pthread_cond_t peers_changed;
+  struct tide_peer *peers;
+  bool quit;
+  pthread_t watch;
+};
+
+/* request.c */
+struct tide_http_decoder *tide_http_decoder_take(struct tide_http *http, struct tide_error *error);
+void tide_http_decoder_give(struct tide_http *http, struct tide_http_decoder *decoder);
+/* Decodes one message and makes its offer, with the item's options; or fills the item's trouble. `prefix`: of pointers. */
+void tide_http_take_message(struct tide_http_item *item, struct tide_http_decoder *decoder, struct tide_span message, const char *prefix);
+/* A whole body, after it has come in: fills items or the request's trouble. */
+void tide_http_take(struct tide_http_request *request);
+/* "7-48100" or "7-48213.5"; false when it is neither. */
+bool tide_http_position_parse(struct tide_span text, struct tide_position *ret);
+
+/* options.c: reads the member "options" of a message that is known to be well-formed and to have one. */
+bool tide_http_options_read(const struct tide_route *route, struct tide_span message, struct tide_http_ask *ask, struct tide_trouble *trouble,
+                            const char *prefix);
+
+/* batch.c: splits a JSON array of objects without reading what is in them. Items are spans of the body. */
+bool tide_http_split(struct tide_span body, uint32_t max, struct tide_span *ret_item, uint32_t *ret_count, struct tide_trouble *trouble);
+void tide_http_take_batch(struct tide_http_request *request, struct tide_http_decoder *decoder);
+
+/* local.c: the fallback's decision for a record that the engine did not take, into the offer. */
+void tide_http_decide_locally(struct tide_http *http, struct tide_offer *offer, enum tide_offer_end end, enum tide_cause cause);
+
+/* reply.c: the body of the response, its status, its media type, and whether it says Retry-After. */
+struct tide_http_reply {
+  struct tide_buf body;
+  const void *borrowed; /* instead of body: lives as long as the program */
+  size_t borrowed_len;
+  unsigned status;
+  const char *media_type;
+  bool retry_after;
+};
+void tide_http_reply_make(struct tide_http_request *request, struct tide_http_reply *ret);
+/* Hands it to the library, with the headers that every response has. Releases it. */
+enum MHD_Result tide_http_reply_send(struct tide_http *http, struct MHD_Connection *connection, const struct tide_route *route,
+                                     struct tide_http_reply *reply, const char *traceparent, bool close);
+
+/* peer.c */
+void tide_peers_init(struct tide_http *http);
+void tide_peers_release(struct tide_http *http);
+void tide_peer_notify(void *cls, struct MHD_Connection *connection, void **socket_context, enum MHD_ConnectionNotificationCode code);
+struct tide_peer *tide_peer_of(struct MHD_Connection *connection);
+void tide_peer_set(struct tide_peer *peer, enum tide_peer_state state);
+
+/* admin.c */
+enum MHD_Result tide_http_admin(void *cls, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
+                                const char *data, size_t *size, void **request);
+
+/* openapi.c */
+extern const char tide_openapi_begin[], tide_openapi_end[];
+
+#endif

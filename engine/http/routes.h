@@ -1,0 +1,47 @@
+/* The routes: one table from which requests are dispatched, 405 knows its Allow, metrics their labels, and `tidemark docs routes` prints the list that a test
+ * holds against openapi.yaml in both directions. */
+#ifndef TIDE_HTTP_ROUTES_H
+#define TIDE_HTTP_ROUTES_H
+
+#include "base/buf.h"
+
+enum tide_listener { TIDE_LISTENER_api, TIDE_LISTENER_admin };
+
+/* X(name, listener, method, path, what it does) */
+#define TIDE_HTTP_ROUTES(X)                                                                                         \
+  X(score, api, "POST", "/v1/score", "Count a transaction and decide it")                                           \
+  X(score_batch, api, "POST", "/v1/score/batch", "Count and decide several, answers in order")                      \
+  X(events, api, "POST", "/v1/events", "Count an event; its decision, if it has one, is not told")                  \
+  X(outcomes, api, "POST", "/v1/outcomes", "Tell what became of a transaction: result, reversal, label")            \
+  X(profiles, api, "POST", "/v1/profiles", "Tell a fact about an entity (refused: no feature reads one yet)")       \
+  X(features, api, "POST", "/v1/features", "Read the features of keys; counts nothing")                             \
+  X(lookup, api, "POST", "/v1/decisions/lookup", "Read the stored decision of a transaction; counts nothing")       \
+  X(openapi, api, "GET", "/v1/openapi.yaml", "This interface as an OpenAPI document")                               \
+  X(livez, admin, "GET", "/livez", "Whether the process should go on living")                                       \
+  X(readyz, admin, "GET", "/readyz", "Whether requests should be sent here, and why not")                           \
+  X(healthz, admin, "GET", "/healthz", "Both, with what the engine is doing")                                       \
+  X(metrics, admin, "GET", "/metrics", "Metrics as Prometheus text")
+
+enum tide_route_id {
+#define X(name, listener, method, path, text) TIDE_ROUTE_##name,
+  TIDE_HTTP_ROUTES(X)
+#undef X
+      TIDE_ROUTE_COUNT
+};
+
+struct tide_route {
+  const char *name, *method, *path, *text;
+  uint8_t id, listener;
+};
+extern const struct tide_route tide_routes[TIDE_ROUTE_COUNT];
+
+/* The route of a path on a listener, whatever its method; NULL: there is none. */
+const struct tide_route *tide_route_find(enum tide_listener listener, const char *path);
+/* HEAD is answered where GET is. */
+bool tide_route_takes(const struct tide_route *route, const char *method);
+/* The value of an Allow header. */
+const char *tide_route_allow(const struct tide_route *route);
+/* One line per route (listener, method, path, text), then one per problem type (slug, status, title), tabs between. */
+void tide_routes_document(struct tide_buf *out);
+
+#endif
