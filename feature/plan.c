@@ -429,6 +429,7 @@ enum tide_err tide_plan_new(const struct tide_spec *spec, const struct tide_sett
   }
   plan->outcome_ms += settings->grace_ms;
   plan_primary(plan);
+  for (uint32_t e = 0; e < spec->entity_count; e++) tide_plan_tiles(plan, &plan->kind[e]);
   for (uint32_t e = 0; e < spec->entity_count; e++) plan_layout(&plan->kind[e]);
   *ret = plan;
   return TIDE_OK;
