@@ -364,8 +364,8 @@ static void big_settle(const struct tide_kind *kind, struct tide_ent *ent, struc
 }
 
 /* Where the row goes in a big log: a chunk with room and the index in it. */
-static struct tide_chunk *big_place(const struct tide_kind *kind, struct tide_ent *ent, struct tide_big *big, int64_t time_ms, int64_t watermark_ms,
-                                    unsigned *ret_i) {
+static struct tide_chunk *big_place(const struct tide_kind *kind, struct tide_ent *ent, struct tide_big *big, int64_t time_ms,
+                                    int64_t watermark_ms, unsigned *ret_i) {
   struct tide_view view = {.kind = kind, .count = big->count, .chunk = big->chunk, .big = big};
   struct tide_at at = tide_view_after(&view, time_ms);
   if (at.chunk == big->count) at = (struct tide_at){big->count - 1, big->chunk[big->count - 1].block->n};
@@ -410,7 +410,7 @@ static void latest_before_insert(const struct tide_kind *kind, const struct tide
   row->value[mask_column] = (int64_t)mask;
 }
 
-void tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, const struct tide_row *given, int64_t watermark_ms) {
+bool tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, const struct tide_row *given, int64_t watermark_ms) {
   struct tide_row row = *given;
   int64_t time_ms = row.value[kind->col_of[TIDE_COL_TIME]];
   struct tide_big *big = big_of(ent);
@@ -420,7 +420,7 @@ void tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, const s
     if (tiles && time_ms <= tiles->until_ms) { /* a late one, older than any row that can be asked for */
       tide_tiles_add_row(kind, &tiles, &row);
       set_tiles(ent, tiles);
-      return;
+      return true;
     }
   }
   if (kind->distinct_count) latest_before_insert(kind, ent, &row, time_ms);
@@ -432,7 +432,7 @@ void tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, const s
     if (!block || block->n < TIDE_BLOCK_MAX) {
       tide_block_insert(kind, &block, block ? tide_block_after(kind, block, time_ms) : 0, &row);
       set_raw(ent, (uintptr_t)block);
-      return;
+      return false;
     }
     big = grow_big(kind, ent);
   }
@@ -446,6 +446,7 @@ void tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, const s
   uint64_t mask = (uint64_t)row.value[kind->col_of[TIDE_COL_MASK]];
   for (unsigned g = 0; g < kind->distinct_count; g++)
     if ((mask >> kind->distinct[g].latest) & 1) note_latest(&view, g, (uint64_t)row.value[kind->distinct[g].column], time_ms);
+  return false;
 }
 
 /* ---- outcomes ---- */

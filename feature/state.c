@@ -264,7 +264,7 @@ static void insert_one(struct tide_state *state, uint32_t e, const struct tide_t
   uint64_t mask = tide_kind_mask(kind, conds);
   struct tide_row row;
   for (unsigned c = 0; c < kind->column_count; c++) row.value[c] = column_value(state, kind, &kind->column[c], txn, memory, mask);
-  tide_ent_insert(kind, tide_store_ent(store, number), &row, state->watermark_ms);
+  state->tile_use.late += tide_ent_insert(kind, tide_store_ent(store, number), &row, state->watermark_ms);
 }
 
 void tide_state_insert(struct tide_state *state, struct tide_txn *txn, const struct tide_memory *memory) {
@@ -294,9 +294,10 @@ static void secondary_outcome(struct tide_state *state, uint32_t e, uint32_t num
   tide_view_of(kind, ent, &view);
   if (view.tiles && change->time_ms <= view.tiles->until_ms) {
     /* What is kept cannot have lost its slot to another entity: that happens after all its events are older than keep. */
-    if (change->time_ms > state->watermark_ms - kind->keep_ms)
-      tide_ent_mend_tile(kind, ent, change->time_ms, tide_kind_mask(kind, change->old_conds), change->old_amount,
-                         tide_kind_mask(kind, change->conds), change->amount);
+    if (change->time_ms <= state->watermark_ms - kind->keep_ms) return;
+    tide_ent_mend_tile(kind, ent, change->time_ms, tide_kind_mask(kind, change->old_conds), change->old_amount,
+                       tide_kind_mask(kind, change->conds), change->amount);
+    state->tile_use.mended++;
     return;
   }
   struct tide_at at;

@@ -283,6 +283,7 @@ static void eval_kind(struct tide_state *state, const struct tide_txn *txn, uint
     if (judge.view.tiles && at->left_ms < tiled_ms) {
       tide_tiles_sum(kind, judge.view.tiles, step, at->left_ms, tiled_ms, &acc);
       tiled_ms = at->left_ms;
+      state->tile_use.read++;
     }
     *value = window_value(&judge, step, at, &acc, done);
     done = at->from;

@@ -56,6 +56,8 @@ static void print_tally(const struct or_tally *t) {
           (unsigned long long)t->duplicates, (unsigned long long)t->conflicts, (unsigned long long)t->advised,
           (unsigned long long)t->uncounted, (unsigned long long)t->refused, (unsigned long long)t->unknown_truths,
           (unsigned long long)t->reloads);
+  fprintf(stdout, "# %llu values with tiles, %llu outcomes changed a tile, %llu events came late for one\n",
+          (unsigned long long)t->tiles_read, (unsigned long long)t->tiles_mended, (unsigned long long)t->tiles_late);
   for (int s = 0; s < TIDE_S_COUNT; s++)
     fprintf(stdout, "# state %s: %llu\n", tide_vstate_name((enum tide_vstate)s), (unsigned long long)t->states[s]);
   for (int s = 0; s < TIDE_C_COUNT; s++)
@@ -85,6 +87,11 @@ static void test_engine_equals_oracle(void **state) {
   }
   print_tally(&tally);
   assert_int_equal(bad, 0);
+  if (cases >= CASES_DEFAULT) { /* a generator that no longer reaches tiles would leave them untested */
+    assert_true(tally.tiles_read > cases / 10);
+    assert_true(tally.tiles_mended > cases / 50);
+    assert_true(tally.tiles_late > 0);
+  }
 }
 
 int main(void) {

@@ -152,6 +152,7 @@ struct or_case {
   int reload_at;           /* save and load before the entry in which this record stands; -1: never */
   bool config_alone;
   bool hot;                /* a long stream, most of it on one card: many blocks of events */
+  bool tiles;              /* most features are sums with a hop, limits are short: old events become tiles */
   int partitions;
   bool json;               /* the records go to the engine as JSON lines through its decoder */
   struct or_expr expr[OR_EXPRS_MAX];

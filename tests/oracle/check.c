@@ -8,6 +8,7 @@
 #include "adapter/decode.h"
 #include "core/batch.h"
 #include "core/fold.h"
+#include "core/fold_state.h"
 #include "tests/oracle/render.h"
 
 /* What the engine said; values are copied because they die with the callback. */
@@ -387,7 +388,12 @@ bool or_check(const struct or_case *c, struct tide_buf *out, struct or_tally *ta
       tide_buf_str(out, "(only in the fold that went through save and load)\n");
       good = false;
     }
-    if (good && tally) count_answers(c, want, count, tally);
+    if (good && tally) {
+      count_answers(c, want, count, tally);
+      tally->tiles_read += run.fold->state.tile_use.read;
+      tally->tiles_mended += run.fold->state.tile_use.mended;
+      tally->tiles_late += run.fold->state.tile_use.late;
+    }
   }
   tide_decoder_free(run.decoder);
   tide_fold_free(run.fold);
