@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "feature/plan.h"
 #include "feature/spec_build.h"
 
 struct telling {
@@ -192,8 +193,21 @@ static void tell_group(const struct telling *t, const struct tide_group *g) {
   tide_buf_str(out, g->source_count ? "\n" : " all that gate\n");
 }
 
+/* What becomes of old events, under the default limits. */
+static void tell_tiles(const struct telling *t, const struct tide_kind *kind) {
+  char a[TIDE_TIME_TEXT], b[TIDE_TIME_TEXT];
+  if (!kind->tile_ms) tide_buf_printf(t->out, "    no tiles, every event is a row: %s\n", kind->tile_why);
+  else
+    tide_buf_printf(t->out, "    rows for %s, older events summed in tiles of %s\n", tide_duration_format(kind->raw_ms, a),
+                    tide_duration_format(kind->tile_ms, b));
+}
+
 static void tell_entities(const struct telling *t) {
   const struct tide_spec *spec = t->spec;
+  struct tide_settings settings = tide_settings_default();
+  struct tide_plan *plan = NULL;
+  struct tide_error error = {0};
+  if (tide_plan_new(spec, &settings, &plan, &error)) plan = NULL; /* beyond a bound: whoever folds it says so */
   struct tide_buf *out = t->out;
   char a[TIDE_TIME_TEXT], c[TIDE_TIME_TEXT], d[TIDE_TIME_TEXT];
   tide_buf_str(out, "Entities\n");
@@ -220,7 +234,9 @@ static void tell_entities(const struct telling *t) {
                     tide_duration_format(e->forget_after_ms, d));
     if (e->max_entities) tide_buf_printf(out, ", max %lld", (long long)e->max_entities);
     tide_buf_char(out, '\n');
+    if (plan) tell_tiles(t, &plan->kind[i]);
   }
+  tide_plan_free(plan);
 }
 
 static void tell_rules(const struct telling *t, const char *section, const struct tide_rule *rule, uint32_t count) {

@@ -108,6 +108,7 @@ struct tide_step {
 struct tide_kind {
   uint32_t entity;
   bool primary, has_first, has_code, has_dynamic;
+  bool full;                           /* more columns or edges than there is room for: refused */
   uint8_t bit_count;                   /* conditions and latest bits */
   uint8_t cond_count;
   uint8_t cond[TIDE_CONDS_MAX];        /* local bit -> global condition */
@@ -164,7 +165,8 @@ void tide_plan_free(struct tide_plan *plan);
 /* Decides whether old events of a kind become tiles (README.md, "Tiles"): tile_ms, raw_ms, its cells and those of its steps. */
 void tide_plan_tiles(struct tide_plan *plan, struct tide_kind *kind);
 
-/* Average bytes per event in a kind when its events are spread evenly over its retention (young columns weigh less), without headers. */
+/* Average bytes per event in a kind when its events are spread evenly over its retention (young columns weigh less, events in
+ * tiles nothing), without headers and tiles. */
 double tide_plan_event_bytes(const struct tide_plan *plan, uint32_t entity);
 
 /* Local mask of a kind from the global word. */
