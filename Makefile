@@ -19,7 +19,7 @@ BIN := $(if $(wildcard engine/main.c),$(OUT)/tidemark)
 
 CPPFLAGS := -I. -Iengine -D_GNU_SOURCE
 CFLAGS := -std=c11 -O2 -g -Wall -Wextra -Werror -Wconversion -Wshadow -ffp-contract=off -fno-omit-frame-pointer $(EXTRA_CFLAGS)
-LDLIBS := -lyajl -ljansson -lyaml -lsodium -lxxhash -lzstd -lz -lpthread -lm
+LDLIBS := -lmicrohttpd -lyajl -ljansson -lyaml -lsodium -lxxhash -lzstd -lz -lpthread -lm
 FUZZ_SAN := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
 # jemalloc would hide allocations from the sanitizers.
@@ -43,10 +43,11 @@ else
 $(error SAN is address, undefined, thread, coverage, small or fuzz, not "$(SAN)")
 endif
 
-LIB_SRC := $(sort $(wildcard engine/base/*.c engine/core/*.c engine/adapter/*.c engine/http/*.c engine/cli/*.c feature/*.c model/*.c config/*.c))
+LIB_SRC := $(sort $(wildcard engine/base/*.c engine/core/*.c engine/adapter/*.c engine/run/*.c engine/http/*.c engine/cli/*.c feature/*.c model/*.c config/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(OBJ)/%.o)
 SUPPORT_SRC := $(sort $(wildcard tests/support/*.c))
 SUPPORT_OBJ := $(SUPPORT_SRC:%.c=$(OBJ)/%.o)
+SIM_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(sort $(wildcard tests/sim/[a-z]*.c)))
 ORACLE_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(sort $(wildcard tests/oracle/[a-z]*.c)))
 
 KINDS := unit contract golden oracle sim chaos e2e
@@ -93,6 +94,7 @@ $(TEST_BIN): $(OUT)/%: $(OBJ)/%.o $(SUPPORT_OBJ) $(LIB)
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) $(SAN_FLAGS) -o $@ $(filter %.o,$^) $(LIB) -lcmocka $(LDLIBS)
 $(call tests_of,oracle): $(ORACLE_OBJ)
+$(call tests_of,sim): $(SIM_OBJ)
 
 $(BENCH_BIN): $(OUT)/%: $(OBJ)/%.o $(LIB)
 	@mkdir -p $(@D)
@@ -155,8 +157,8 @@ fuzz-build: $(FUZZ_BIN)
 fuzz-run:
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(RUN_TESTS) $(FUZZ_TOTAL) --fuzz $(FUZZ_BIN)
 
-sim: test-build ## The simulator's tests; SEED=n replays one seed
-	@$(RUN_TESTS) --total $(call tests_of,sim)
+sim: all $(call tests_of,sim) ## The simulator's tests; CASES=n for a long run, CASES=1 SEED=n for one seed
+	@$(RUN_TESTS) --total --show $(call tests_of,sim)
 
 oracle: test-build ## Compare with the naive recount; CASES=n for a long run
 	@$(RUN_TESTS) --total --show $(call tests_of,oracle)

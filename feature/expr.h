@@ -55,7 +55,8 @@ enum tide_vstate {
   X(deadline, "the deadline passed")                                                                                      \
   X(quorum, "the commit did not reach its quorum")                                                                        \
   X(journal_full, "the journal is near its memory limit")                                                                 \
-  X(unavailable, "the engine cannot commit now")
+  X(unavailable, "the engine cannot commit now")                                                                              \
+  X(overload, "more is waiting than can be answered in time")
 enum tide_cause {
 #define X(name, text) TIDE_C_##name,
   TIDE_CAUSES(X)

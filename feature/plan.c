@@ -458,8 +458,7 @@ void tide_plan_free(struct tide_plan *plan) {
 
 double tide_plan_event_bytes(const struct tide_plan *plan, uint32_t entity) {
   const struct tide_kind *kind = &plan->kind[entity];
-  double young_share = kind->keep_ms ? (double)kind->young_ms / (double)kind->keep_ms : 1.0;
-  double raw_share = kind->tile_ms ? (double)kind->raw_ms / (double)kind->keep_ms : 1.0;
-  if (young_share > raw_share) young_share = raw_share;
-  return (double)kind->row[0] * raw_share + (double)kind->young_row[0] * young_share;
+  int64_t rows_ms = kind->tile_ms ? kind->raw_ms : kind->keep_ms;
+  double young_share = kind->young_ms < rows_ms ? (double)kind->young_ms / (double)rows_ms : 1.0;
+  return (double)kind->row[0] + (double)kind->young_row[0] * young_share;
 }

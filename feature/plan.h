@@ -165,8 +165,8 @@ void tide_plan_free(struct tide_plan *plan);
 /* Decides whether old events of a kind become tiles (README.md, "Tiles"): tile_ms, raw_ms, its cells and those of its steps. */
 void tide_plan_tiles(struct tide_plan *plan, struct tide_kind *kind);
 
-/* Average bytes per event in a kind when its events are spread evenly over its retention (young columns weigh less, events in
- * tiles nothing), without headers and tiles. */
+/* Average bytes of a row in a kind when its events are spread evenly over the time for which rows are kept (young columns weigh less), without
+ * headers. */
 double tide_plan_event_bytes(const struct tide_plan *plan, uint32_t entity);
 
 /* Local mask of a kind from the global word. */

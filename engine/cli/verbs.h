@@ -8,7 +8,7 @@
 #include "cli/args.h"
 
 #define TIDE_VERBS(X)                                                                                                          \
-  X(generate) X(replay) X(backfill) X(backtest) X(explain) X(audit) X(features_check) X(features_describe)                                 \
+  X(generate) X(replay) X(backfill) X(backtest) X(explain) X(audit) X(features_check) X(features_describe) X(size)                         \
   X(inspect) X(keys_generate) X(keys_check) X(keys_rotate) X(doctor) X(docs_options) X(version)
 
 #define X(name) extern const struct tide_verb tide_verb_##name;

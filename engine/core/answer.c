@@ -190,7 +190,8 @@ void tide_answer_json(const struct tide_answer *answer, unsigned flags, struct t
   put_cause(answer, out);
   put_reasons(answer, out);
   tide_json_key(out, "counted");
-  tide_json_bool(out, answer->counted);
+  if (answer->maybe) tide_json_cstr(out, "maybe");
+  else tide_json_bool(out, answer->counted);
   tide_json_key(out, "duplicate");
   tide_json_bool(out, answer->duplicate);
   if (answer->duplicate) {
@@ -206,7 +207,8 @@ void tide_answer_json(const struct tide_answer *answer, unsigned flags, struct t
     tide_json_bool(out, true);
   }
   tide_json_key(out, "position");
-  tide_json_cstr(out, tide_position_text(answer->position, answer->index, position));
+  if (answer->unplaced) tide_json_null(out);
+  else tide_json_cstr(out, tide_position_text(answer->position, answer->index, position));
   tide_json_key(out, "event_time");
   tide_json_cstr(out, tide_time_format(answer->time, time));
   if (flags & TIDE_ANSWER_FEATURES) put_features(answer, out);

@@ -178,6 +178,31 @@ enum tide_err tide_batch_add(struct tide_batch *batch, const struct tide_spec *s
   return commit_record(batch, payload, put_payload(payload, base_of(batch) + payload_end_max, spec, record));
 }
 
+enum tide_err tide_record_encode(const struct tide_spec *spec, const struct tide_record *record, struct tide_buf *out) {
+  TIDE_CHECK(tide_record_type_is_data(record->type) && (record->flags & ~TIDE_REC_FLAGS) == 0);
+  TIDE_CHECK(tide_record_misfit(spec->list_count, record) == NULL);
+  size_t texts = 0;
+  for (uint32_t i = 0; tide_record_type_has_fields(record->type) && i < spec->field_count; i++)
+    if (record->field[i].kind == TIDE_D_TEXT) texts += record->field[i].text.len;
+  tide_buf_reserve(out, RECORD_FIXED_MAX + texts);
+  uint8_t *p = (uint8_t *)out->ptr + out->len, *payload = p + RECORD_HEAD;
+  const uint8_t *end = put_payload(payload, payload + RECORD_FIXED_MAX + texts - RECORD_HEAD, spec, record);
+  if (!end || (size_t)(end - p) > payload_end_max - TIDE_ENTRY_HEADER_BYTES) return TIDE_E_LIMIT;
+  size_t len = (size_t)(end - payload);
+  *p++ = record->type;
+  *p++ = record->flags;
+  for (unsigned i = 0; i < TIDE_RECORD_LENGTH_BYTES; i++) *p++ = (uint8_t)(len >> (8 * i));
+  out->len += RECORD_HEAD + len;
+  return TIDE_OK;
+}
+
+enum tide_err tide_batch_add_encoded(struct tide_batch *batch, struct tide_span records, unsigned count) {
+  if (batch->header.record_count + count > TIDE_BATCH_RECORDS_MAX || batch->out->len + records.len > payload_end_max) return TIDE_E_LIMIT;
+  tide_buf_put(batch->out, records.ptr, records.len);
+  batch->header.record_count = (uint16_t)(batch->header.record_count + count);
+  return TIDE_OK;
+}
+
 enum tide_err tide_batch_add_config(struct tide_batch *batch, const struct tide_settings *settings, struct tide_span features) {
   struct tide_buf text = TIDE_BUF_INIT;
   tide_settings_write(settings, &text);

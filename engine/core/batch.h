@@ -70,6 +70,11 @@ void tide_batch_begin(struct tide_batch *batch, struct tide_buf *out, const stru
                       const struct tide_cursor_part *part, uint16_t part_count);
 /* LIMIT (and nothing added) when the entry would exceed TIDE_ENTRY_MAX or the record count. */
 enum tide_err tide_batch_add(struct tide_batch *batch, const struct tide_spec *spec, const struct tide_record *record) TIDE_WARN_UNUSED;
+/* Appends the record's bytes (head and payload) to `out`: what another thread may do long before the entry is built. LIMIT, and `out` as before,
+ * when it could not stand in an entry of its own. */
+enum tide_err tide_record_encode(const struct tide_spec *spec, const struct tide_record *record, struct tide_buf *out) TIDE_WARN_UNUSED;
+/* Adds `count` records that tide_record_encode made, one behind the other. LIMIT as above: all or none. */
+enum tide_err tide_batch_add_encoded(struct tide_batch *batch, struct tide_span records, unsigned count) TIDE_WARN_UNUSED;
 /* Control records. */
 enum tide_err tide_batch_add_config(struct tide_batch *batch, const struct tide_settings *settings, struct tide_span features) TIDE_WARN_UNUSED;
 struct tide_digest { uint64_t decisions; struct tide_u128 digest; uint64_t state_hash; };
@@ -94,6 +99,8 @@ enum tide_err tide_entry_open(struct tide_entry_reader *reader, struct tide_span
 /* One raw record: type, flags, payload borrowed from the entry. END after the last; CORRUPT when bytes are left or missing. */
 struct tide_raw_record { uint8_t type, flags; struct tide_span payload; };
 enum tide_err tide_entry_next(struct tide_entry_reader *reader, struct tide_raw_record *ret, struct tide_error *error) TIDE_WARN_UNUSED;
+/* Takes one record off the front of what tide_record_encode made; *bytes moves behind it. END when nothing is left; CORRUPT. */
+enum tide_err tide_raw_take(struct tide_span *bytes, struct tide_raw_record *ret, struct tide_error *error) TIDE_WARN_UNUSED;
 /* Payloads. Texts are borrowed. *ret is large and filled as it is read: on error its content is unspecified. Every declared field is
  * set (NONE when it is not
  * there); without a spec (NULL: inspecting) all 64, checked for form only. Errors: CORRUPT (does not fit the spec), VERSION (unknown

@@ -80,22 +80,36 @@ enum tide_err tide_entry_open(struct tide_entry_reader *reader, struct tide_span
   return TIDE_OK;
 }
 
-enum tide_err tide_entry_next(struct tide_entry_reader *reader, struct tide_raw_record *ret, struct tide_error *error) {
-  struct tide_reader *r = &reader->at;
-  if (reader->left == 0) {
-    return r->ptr == r->end ? TIDE_E_END : corrupt(error, "bytes are left behind its last record");
-  }
+/* One record off the reader. */
+static enum tide_err take_raw(struct tide_reader *r, struct tide_raw_record *ret, struct tide_error *error) {
   const uint8_t *head = wire_bytes(r, TIDE_RECORD_HEAD_BYTES);
   size_t len = head ? (size_t)head[2] | (size_t)head[3] << 8 | (size_t)head[4] << 16 : 0;
   const uint8_t *payload = wire_bytes(r, len);
   if (!payload) {
     return corrupt(error, "it ends inside a record");
   }
-  struct tide_raw_record raw = {.type = head[0], .flags = head[1], .payload = {(const char *)payload, len}};
+  *ret = (struct tide_raw_record){.type = head[0], .flags = head[1], .payload = {(const char *)payload, len}};
+  return TIDE_OK;
+}
+
+enum tide_err tide_entry_next(struct tide_entry_reader *reader, struct tide_raw_record *ret, struct tide_error *error) {
+  struct tide_reader *r = &reader->at;
+  if (reader->left == 0) {
+    return r->ptr == r->end ? TIDE_E_END : corrupt(error, "bytes are left behind its last record");
+  }
+  enum tide_err err = take_raw(r, ret, error);
+  if (err != TIDE_OK) return err;
   reader->index = reader->header.record_count - reader->left;
   reader->left--;
-  *ret = raw;
   return TIDE_OK;
+}
+
+enum tide_err tide_raw_take(struct tide_span *bytes, struct tide_raw_record *ret, struct tide_error *error) {
+  struct tide_reader r = tide_reader_of(*bytes);
+  if (r.ptr == r.end) return TIDE_E_END;
+  enum tide_err err = take_raw(&r, ret, error);
+  if (err == TIDE_OK) *bytes = (struct tide_span){(const char *)r.ptr, (size_t)(r.end - r.ptr)};
+  return err;
 }
 
 static void get_currency(struct tide_reader *r, char currency[4]) {

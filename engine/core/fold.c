@@ -36,6 +36,11 @@ uint64_t tide_fold_nonce(const struct tide_fold *fold) { return fold->nonce; }
 const struct tide_metrics *tide_fold_metrics(const struct tide_fold *fold) { return &fold->metrics; }
 const uint64_t *tide_fold_rule_hits(const struct tide_fold *fold) { return fold->rule_hits; }
 
+struct tide_usage tide_fold_usage(const struct tide_fold *fold, uint32_t entity) {
+  TIDE_CHECK(fold->spec && entity < fold->spec->entity_count);
+  return (struct tide_usage){fold->state.store[entity].live, tide_store_bytes(&fold->state.store[entity])};
+}
+
 void tide_fold_quiet(struct tide_fold *fold, bool on) { fold->quiet = on; }
 void tide_fold_trace(struct tide_fold *fold, tide_trace_fn fn, void *ctx) { fold->trace = (struct tide_trace_hook){fn, ctx}; }
 
@@ -132,7 +137,7 @@ static void fold_record(struct tide_fold *fold, struct tide_group_item *item, ti
 }
 
 static void prefetch_block(const struct tide_store *store, uint32_t number) {
-  uintptr_t log = tide_store_ent(store, number)->log & ~(uintptr_t)1;
+  uintptr_t log = tide_store_ent(store, number)->log & ~(uintptr_t)3;
   if (!log) return;
   const char *at = (const char *)log;
   for (int line = 0; line < 6; line++) __builtin_prefetch(at + 64 * line); /* most logs are no longer; the hardware follows in long ones */

@@ -21,6 +21,8 @@ struct tide_answer {
   struct tide_etime time;           /* its event time (stamped if it came without) */
   enum tide_status status;
   bool counted, duplicate, id_conflict;
+  bool unplaced;                  /* never journaled: it has no position */
+  bool maybe;                     /* unplaced, and it may be in the log all the same: `counted` is not known */
   bool advised;                   /* decided elsewhere: the decision is for information */
   bool features_known;            /* false for duplicates and late events: slot and derived are not filled */
   struct tide_verdict verdict;    /* decision, by, cause, rule states (feature/policy.h) */
@@ -62,8 +64,23 @@ void tide_fold_quiet(struct tide_fold *fold, bool on);
 uint64_t tide_fold_nonce(const struct tide_fold *fold);                  /* of the last fence */
 struct tide_digest tide_fold_digest(struct tide_fold *fold);             /* costs a walk over the state */
 const struct tide_metrics *tide_fold_metrics(const struct tide_fold *fold);
+/* Entities of a kind in memory and the bytes they take, as requested from the allocator; index into spec->entity. Costs a walk over them. */
+struct tide_usage { uint64_t entities, bytes; };
+struct tide_usage tide_fold_usage(const struct tide_fold *fold, uint32_t entity);
 /* Times each rule was true; by index in spec->rule. Shadow rules included. */
 const uint64_t *tide_fold_rule_hits(const struct tide_fold *fold);
+
+/* Questions to the state as it stands, which change nothing of it: no count, no digest, no metric. */
+enum tide_ask {
+  TIDE_ASK_FEATURES, /* the features of the keys in the record at its time, with no current event; by TIDE_BY_NONE */
+  TIDE_ASK_LOOKUP,   /* the stored decision of the record's identity, as a duplicate gets it */
+  TIDE_ASK_REFUSE    /* the fallback decision for `cause`, from the message and the lists alone */
+};
+/* `record` is one event as tide_record_encode made it. Emits one answer, whose position is that of the last folded entry, or none: LOOKUP of
+ * what is not remembered (or asked for no decision), REFUSE of an event that asks for no decision, anything before a feature file is known.
+ * Errors: CORRUPT, VERSION (not an event of this feature file). */
+enum tide_err tide_fold_ask(struct tide_fold *fold, enum tide_ask ask, struct tide_span record, enum tide_cause cause, tide_emit_fn emit, void *ctx,
+                            struct tide_error *error) TIDE_WARN_UNUSED;
 
 /* Snapshot: the whole state at the last folded position, in 64 shard chunks by entity key and one of globals (core/snapshot.h writes files).
  * chunk 0..63: shards, 64: globals. */

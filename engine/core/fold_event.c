@@ -100,8 +100,7 @@ static void pack_answer(const struct tide_answer *answer, bool scored, struct ti
     if (verdict->truth[r] == TIDE_TRUE) memory->truth |= UINT64_C(1) << r;
 }
 
-/* Fills the first answer of the event at `at` into a duplicate's; false when the first asked for none. */
-static bool unpack_answer(const struct tide_fold *fold, const struct tide_block *block, unsigned i, struct tide_answer *answer) {
+bool tide_fold_unpack(const struct tide_fold *fold, const struct tide_block *block, unsigned i, struct tide_answer *answer) {
   const struct tide_kind *kind = &fold->plan->kind[0];
   uint64_t packed = tide_block_get(kind, block, kind->col_of[TIDE_COL_VERDICT], i);
   uint64_t packed2 = tide_block_get(kind, block, kind->col_of[TIDE_COL_VERDICT2], i);
@@ -145,13 +144,8 @@ bool tide_list_key(const struct tide_spec *spec, const struct tide_txn *txn, boo
   return false;
 }
 
-struct list_ctx {
-  const struct tide_fold *fold;
-  const struct tide_txn *txn;
-};
-
-static bool in_list(const void *ctx, uint32_t list, const struct tide_expr *operand, bool *ret_missing) {
-  const struct list_ctx *at = ctx;
+bool tide_fold_in_list(const void *ctx, uint32_t list, const struct tide_expr *operand, bool *ret_missing) {
+  const struct tide_list_ctx *at = ctx;
   bool is_entity = operand->op == TIDE_X_ENTITY;
   struct tide_u128 key;
   *ret_missing = !tide_list_key(at->fold->spec, at->txn, is_entity, operand->ref, false, &key);
@@ -366,8 +360,8 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
   advance(fold, record, txn->time_ms);
   if (fold->state.history_from_ms == TIDE_HISTORY_FIRST) fold->state.history_from_ms = txn->time_ms;
   bool nocount = record->flags & TIDE_REC_NOCOUNT;
-  struct list_ctx lists = {fold, txn};
-  struct tide_env env = {.field = txn->field, .dyn = txn->dyn, .time = {txn->time_ms}, .in_list = in_list, .in_list_ctx = &lists};
+  struct tide_list_ctx lists = {fold, txn};
+  struct tide_env env = {.field = txn->field, .dyn = txn->dyn, .time = {txn->time_ms}, .in_list = tide_fold_in_list, .in_list_ctx = &lists};
   env.score = tide_null(TIDE_S_absent, TIDE_C_score);
   env.score.unknown = true; /* no model is loaded: a rule that reads the score is unknown */
   struct tide_answer answer = {.position = fold->position,
@@ -420,7 +414,7 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
           continue;
         fold->metrics.value[TIDE_M_events_duplicate_total]++;
         answer.duplicate = true;
-        if (unpack_answer(fold, block, i, &answer)) answer_out(fold, &answer, emit, ctx);
+        if (tide_fold_unpack(fold, block, i, &answer)) answer_out(fold, &answer, emit, ctx);
         return;
       }
     }

@@ -66,6 +66,11 @@ uint64_t tide_amount_fingerprint(const struct tide_spec *spec, const struct tide
 bool tide_fold_convert(const struct tide_fold *fold, int64_t minor, const char currency[4], int exponent, int64_t *ret);
 /* The event of the card with this identity that comes last by position among those newer than after_ms; with fp non-zero only those that bear it. */
 bool tide_find_identity(const struct tide_fold *fold, uint32_t number, uint64_t id, int64_t after_ms, uint64_t fp, bool counted_only, struct tide_at *ret);
+/* Fills the first answer of the event at row `i` of a block of the primary into a duplicate's; false when the first asked for none. */
+bool tide_fold_unpack(const struct tide_fold *fold, const struct tide_block *block, unsigned i, struct tide_answer *answer);
+/* tide_env.in_list of an event under judgement. */
+struct tide_list_ctx { const struct tide_fold *fold; const struct tide_txn *txn; };
+bool tide_fold_in_list(const void *ctx, uint32_t list, const struct tide_expr *operand, bool *ret_missing);
 /* The key of a list's operand in a resolved record; false when it is missing. previous: under the previous secret key. */
 bool tide_list_key(const struct tide_spec *spec, const struct tide_txn *txn, bool is_entity, uint32_t ref, bool previous, struct tide_u128 *ret);
 

@@ -17,7 +17,7 @@ LINES_MAX = 800
 
 # Who may include whom. A layer is the folder; engine/main.c is a layer of its own.
 BASE, CONFIG, FEATURE, MODEL = {"base"}, {"config"}, {"feature"}, {"model"}
-PORT, CORE, ADAPTER = {"port"}, {"core"}, {"adapter"}
+PORT, CORE, ADAPTER, RUN = {"port"}, {"core"}, {"adapter"}, {"run"}
 MAY_INCLUDE = {
     "base": BASE,
     "config": BASE | CONFIG,
@@ -26,9 +26,10 @@ MAY_INCLUDE = {
     "port": BASE | CONFIG | FEATURE | PORT,
     "core": BASE | CONFIG | FEATURE | MODEL | PORT | CORE,
     "adapter": BASE | CONFIG | FEATURE | PORT | ADAPTER,
-    "http": BASE | CONFIG | FEATURE | MODEL | PORT | CORE | ADAPTER | {"http"},
-    "cli": BASE | CONFIG | FEATURE | MODEL | PORT | CORE | ADAPTER | {"http", "cli"},
-    "main": BASE | CONFIG | FEATURE | MODEL | PORT | CORE | ADAPTER | {"http", "cli"},
+    "run": BASE | CONFIG | FEATURE | MODEL | PORT | CORE | RUN,
+    "http": BASE | CONFIG | FEATURE | MODEL | PORT | CORE | ADAPTER | RUN | {"http"},
+    "cli": BASE | CONFIG | FEATURE | MODEL | PORT | CORE | ADAPTER | RUN | {"http", "cli"},
+    "main": BASE | CONFIG | FEATURE | MODEL | PORT | CORE | ADAPTER | RUN | {"http", "cli"},
 }
 
 # A library's header and the only files that may include it (tests and bench may include any).

@@ -10,7 +10,7 @@ struct or_tally {
   uint64_t cases, records, answers, values, nulls, duplicates, conflicts, refused, advised, uncounted, unknown_truths, reloads;
   uint64_t tiles_read, tiles_mended, tiles_late; /* how the engine used tiles (feature/state.h) */
   uint64_t states[8];   /* by enum tide_vstate */
-  uint64_t causes[16];  /* of refusals, by enum tide_cause */
+  uint64_t causes[32];  /* of refusals, by enum tide_cause */
 };
 
 /* True when engine and oracle agree on everything. Otherwise the first difference stands in `out`, one line. tally may be NULL. */

@@ -1,0 +1,590 @@
+/* The core's protocol with the journal: follow, open an epoch, append, fetch what others wrote, fold what is durable (core.h).
+ *
+ * Order within a step: take the event in; end what is past its deadline; start the next commit if none is under way; and only if no append was
+ * started, fold - so that the disk or the network works while the processor folds the commit before. */
+#include "core/core_state.h"
+
+#include "base/hash.h"
+
+static const char *const state_name[] = {
+#define X(name, text) #name,
+    TIDE_CORE_STATES(X)
+#undef X
+};
+static const char *const state_text[] = {
+#define X(name, text) text,
+    TIDE_CORE_STATES(X)
+#undef X
+};
+
+const char *tide_core_state_name(enum tide_core_state state) {
+  TIDE_CHECK((size_t)state < sizeof state_name / sizeof state_name[0]);
+  return state_name[state];
+}
+const char *tide_core_state_text(enum tide_core_state state) {
+  TIDE_CHECK((size_t)state < sizeof state_text / sizeof state_text[0]);
+  return state_text[state];
+}
+
+/* The one setter: the trail of transitions is what a panic prints. */
+static void set_state(struct tide_core *core, enum tide_core_state state) {
+  if (core->state == state) return;
+  tide_trail("core %u: %s -> %s at %llu-%llu", core->options.engine_id, state_name[core->state], state_name[state],
+             (unsigned long long)core->known.epoch, (unsigned long long)core->known.seq);
+  core->state = state;
+}
+
+enum tide_core_state tide_core_state(const struct tide_core *core) { return core->state; }
+struct tide_fold *tide_core_fold(struct tide_core *core) {
+  return core->fold;
+}
+
+struct tide_span tide_core_entry(const struct tide_core *core) {
+  return core->last ? tide_buf_span(&core->last->bytes) : (struct tide_span){NULL, 0};
+}
+
+struct tide_core_action *tide_core_act(struct tide_core *core, enum tide_core_action_kind kind) {
+  if (core->action_count == core->action_cap) {
+    core->action_cap = core->action_cap ? core->action_cap * 2 : 64;
+    core->action = tide_realloc(core->action, core->action_cap * sizeof *core->action);
+  }
+  struct tide_core_action *action = &core->action[core->action_count++];
+  *action = (struct tide_core_action){.kind = kind};
+  return action;
+}
+
+/* A number nobody else draws: the attempt nonce of an entry must never repeat. */
+static uint64_t draw(struct tide_core *core) {
+  uint64_t word[2] = {core->drawn++, core->options.engine_id};
+  uint64_t nonce = tide_hash64(word, sizeof word, core->options.seed);
+  return nonce ? nonce : draw(core);
+}
+
+/* ---- held entries ---- */
+
+static struct tide_held *held_new(struct tide_core *core) {
+  struct tide_held *held = core->spare;
+  if (held) {
+    core->spare = held->next;
+    struct tide_held kept = {.bytes = held->bytes, .by_record = held->by_record, .records_cap = held->records_cap};
+    tide_buf_clear(&kept.bytes);
+    *held = kept;
+    return held;
+  }
+  return tide_alloc(sizeof *held);
+}
+
+static void held_spare(struct tide_core *core, struct tide_held *held) {
+  TIDE_CHECK(held->offers.count == 0);
+  held->next = core->spare;
+  core->spare = held;
+}
+
+static void held_free(struct tide_held *held) {
+  while (held) {
+    struct tide_held *next = held->next;
+    for (struct tide_offer *offer; (offer = tide_offers_pop(&held->offers));) tide_offer_free(offer);
+    tide_buf_release(&held->bytes);
+    tide_free(held->by_record);
+    tide_free(held);
+    held = next;
+  }
+}
+
+static void held_owner(struct tide_held *held, struct tide_offer *offer) {
+  if (held->records + offer->record_count > held->records_cap) {
+    held->records_cap = held->records_cap ? held->records_cap * 2 : 64;
+    held->by_record = tide_realloc(held->by_record, held->records_cap * sizeof(struct tide_offer *));
+  }
+  offer->index = held->records;
+  for (uint32_t i = 0; i < offer->record_count; i++) held->by_record[held->records++] = offer;
+  tide_offers_push(&held->offers, offer);
+}
+
+/* The next entry of the log is there. */
+static enum tide_err hold(struct tide_core *core, struct tide_held *held, struct tide_error *error) {
+  struct tide_cursor_part part[TIDE_PARTS_MAX];
+  struct tide_entry_reader reader;
+  enum tide_err err = tide_entry_open(&reader, tide_buf_span(&held->bytes), part, error);
+  if (err != TIDE_OK) return err;
+  held->nonce = reader.header.fence_nonce;
+  if (held->position.seq == 0) core->nonce = held->nonce;
+  if (reader.header.commit_ms > core->commit_ms) core->commit_ms = reader.header.commit_ms;
+  core->known = held->position;
+  held->next = NULL;
+  if (core->held_last) core->held_last->next = held;
+  else core->held = held;
+  core->held_last = held;
+  if (held->own) core->stats.entries_own++;
+  else core->stats.entries_foreign++;
+  return TIDE_OK;
+}
+
+/* ---- requests to the journal ---- */
+
+static void sync(struct tide_core *core) {
+  if (core->syncing) return;
+  core->syncing = true;
+  core->stats.syncs++;
+  tide_core_act(core, TIDE_DO_SYNC);
+}
+
+static void sync_when_due(struct tide_core *core) {
+  if (core->state != TIDE_CORE_lost && tide_position_cmp(core->known, core->durable) > 0) sync(core);
+}
+
+static void fetch(struct tide_core *core) {
+  if (core->fetching) return;
+  core->fetching = true;
+  core->must_fetch = false;
+  core->stats.fetches++;
+  tide_core_act(core, TIDE_DO_FETCH)->position = core->known;
+}
+
+static struct tide_entry_header header_of(struct tide_core *core, uint64_t nonce) {
+  if (core->now.wall.ms > core->commit_ms) core->commit_ms = core->now.wall.ms;
+  return (struct tide_entry_header){
+      .engine_id = core->options.engine_id, .fence_nonce = nonce, .attempt_nonce = draw(core), .commit_ms = core->commit_ms};
+}
+
+static void fly(struct tide_core *core, struct tide_batch *batch, struct tide_held *held, enum tide_flight_kind kind, uint64_t epoch) {
+  tide_batch_end(batch);
+  TIDE_CHECK(core->flight == TIDE_FLIGHT_NONE);
+  core->flight = kind;
+  core->flying = held;
+  core->appended = false;
+  core->attempt = batch->header.attempt_nonce;
+  core->last_entry_ns = core->now.mono.ns;
+  held->own = true;
+  struct tide_core_action *action = tide_core_act(core, kind == TIDE_FLIGHT_FENCE ? TIDE_DO_OPEN : TIDE_DO_APPEND);
+  action->epoch = epoch;
+  action->attempt = core->attempt;
+  action->bytes = tide_buf_span(&held->bytes);
+  sync(core); /* behind it on the same connection: no turn is lost between append and sync */
+}
+
+static void open_epoch(struct tide_core *core) {
+  struct tide_held *held = held_new(core);
+  struct tide_fence fence = {.nonce = draw(core), .epoch = core->known.epoch + 1, .engine_id = core->options.engine_id};
+  struct tide_entry_header header = header_of(core, fence.nonce);
+  struct tide_batch batch;
+  tide_batch_begin(&batch, &held->bytes, &header, NULL, 0);
+  enum tide_err err = tide_batch_add_fence(&batch, &fence);
+  TIDE_CHECK(err == TIDE_OK);
+  held->records = 0;
+  fly(core, &batch, held, TIDE_FLIGHT_FENCE, fence.epoch);
+}
+
+/* An entry of our own: `fill` says what stands in it besides offers. */
+enum fill { FILL_OFFERS, FILL_CONFIG, FILL_DIGEST, FILL_NOTHING };
+
+static bool take_offers(struct tide_core *core, struct tide_batch *batch, struct tide_held *held) {
+  for (int p = 0; p < TIDE_PRIORITY_COUNT; p++) {
+    struct tide_offer_list *queue = &core->queue[p];
+    while (queue->first) {
+      struct tide_offer *offer = queue->first;
+      if (held->records + offer->record_count > core->options.batch_records_max) return true;
+      if (tide_batch_add_encoded(batch, tide_buf_span(&offer->records), offer->record_count) != TIDE_OK) return true;
+      offer->begun = core->now.mono;
+      held_owner(held, tide_offers_pop(queue));
+      core->stats.records += offer->record_count;
+    }
+  }
+  return held->records > 0;
+}
+
+static enum tide_err append(struct tide_core *core, enum fill fill, struct tide_error *error) {
+  struct tide_held *held = held_new(core);
+  struct tide_entry_header header = header_of(core, core->nonce);
+  struct tide_batch batch;
+  tide_batch_begin(&batch, &held->bytes, &header, NULL, 0);
+  enum tide_err err = TIDE_OK;
+  if (fill == FILL_CONFIG) err = tide_batch_add_config(&batch, &core->options.settings, core->options.features);
+  if (fill == FILL_DIGEST) {
+    struct tide_digest digest = tide_fold_digest(core->fold);
+    err = tide_batch_add_digest(&batch, &digest);
+  }
+  if (err != TIDE_OK)
+    return tide_fail(error, TIDE_E_CONFIG, "the feature file is too long for a journal entry of %u bytes", TIDE_ENTRY_MAX);
+  if (fill == FILL_OFFERS) take_offers(core, &batch, held);
+  fly(core, &batch, held, TIDE_FLIGHT_ENTRY, core->known.epoch);
+  return TIDE_OK;
+}
+
+/* Nothing is under way and everything known is folded. */
+static bool is_settled(const struct tide_core *core) {
+  return core->flight == TIDE_FLIGHT_NONE && !core->held && !core->fetching && !core->must_fetch && !core->syncing && !core->retry_at_tick;
+}
+
+/* One commit under way: the next begins when the last own entry is durable, whether or not it is folded yet. */
+static bool may_append(const struct tide_core *core) {
+  if (core->flight != TIDE_FLIGHT_NONE || core->fetching || core->must_fetch) return false;
+  for (const struct tide_held *held = core->held; held; held = held->next)
+    if (held->own && tide_position_cmp(held->position, core->durable) > 0) return false;
+  return true;
+}
+
+static enum tide_err check_config(const struct tide_core *core, struct tide_error *error) {
+  const struct tide_spec *spec = tide_fold_spec(core->fold);
+  if (!tide_span_eq(core->options.features, (struct tide_span){spec->text, spec->text_len}))
+    return tide_fail(
+        error, TIDE_E_CONFIG,
+        "the journal was begun with another version of the feature file (\"%s\"); go on with that one, or back-fill a new journal",
+        spec->name);
+  const struct tide_settings *then = tide_fold_settings(core->fold), *now = &core->options.settings;
+#define X(name, dflt, lo, hi, help)                                                                                                        \
+  if (then->name != now->name)                                                                                                             \
+    return tide_fail_at(error, TIDE_E_CONFIG, 0, 0, #name,                                                                                 \
+                        "the journal was begun with %s %lld and this engine has %lld; go on with the same", #name, (long long)then->name,  \
+                        (long long)now->name);
+  TIDE_SETTINGS(X)
+#undef X
+  return TIDE_OK;
+}
+
+/* What stands between here and being open. */
+static enum tide_err go_on_opening(struct tide_core *core, struct tide_error *error) {
+  if (core->state == TIDE_CORE_following) {
+    if (!core->session_known || !is_settled(core)) return TIDE_OK;
+    set_state(core, TIDE_CORE_opening);
+  }
+  if (core->state != TIDE_CORE_opening || !is_settled(core)) return TIDE_OK;
+  if (core->known.epoch <= core->session_epoch) {
+    open_epoch(core);
+    return TIDE_OK;
+  }
+  if (!tide_fold_spec(core->fold)) return append(core, FILL_CONFIG, error);
+  enum tide_err err = check_config(core, error);
+  if (err == TIDE_OK) set_state(core, core->asked_to_stop ? TIDE_CORE_draining : TIDE_CORE_open);
+  return err;
+}
+
+static enum tide_err go_on_committing(struct tide_core *core, struct tide_error *error) {
+  if ((core->state != TIDE_CORE_open && core->state != TIDE_CORE_draining) || !may_append(core)) return TIDE_OK;
+  if (core->queue[TIDE_PRIORITY_HIGH].count + core->queue[TIDE_PRIORITY_LOW].count > 0) return append(core, FILL_OFFERS, error);
+  if (core->state == TIDE_CORE_draining || core->options.heartbeat_ms == 0 || core->held) return TIDE_OK;
+  if (core->now.mono.ns - core->last_entry_ns >= core->options.heartbeat_ms * 1000000) return append(core, FILL_NOTHING, error);
+  return TIDE_OK;
+}
+
+static enum tide_err go_on_stopping(struct tide_core *core, struct tide_error *error) {
+  if (!core->asked_to_stop || core->said_stopped) return TIDE_OK;
+  if (core->state == TIDE_CORE_draining) {
+    if (!is_settled(core) || tide_core_queued(core) > 0) return TIDE_OK;
+    if (core->digest_due) {
+      core->digest_due = false;
+      return append(core, FILL_DIGEST, error);
+    }
+  }
+  set_state(core, TIDE_CORE_stopped);
+  core->said_stopped = true;
+  tide_core_act(core, TIDE_DO_STOPPED);
+  return TIDE_OK;
+}
+
+/* ---- folding ---- */
+
+static void on_answer(void *ctx, const struct tide_answer *answer) {
+  struct tide_core *core = ctx;
+  const struct tide_held *held = core->folding;
+  if (!held->own || answer->index >= held->records) return;
+  struct tide_offer *offer = held->by_record[answer->index];
+  if (offer) tide_answer_json(answer, offer->answer_flags, &offer->answer);
+}
+
+/* Back to the front of the queue, in their order: nothing of them is in the log. */
+static void requeue(struct tide_core *core, struct tide_offer_list *offers) {
+  struct tide_offer_list all[TIDE_PRIORITY_COUNT] = {{0}};
+  for (struct tide_offer *offer; (offer = tide_offers_pop(offers));) {
+    core->stats.retried++;
+    offer->begun = (struct tide_mono){0};
+    offer->index = 0;
+    tide_offers_push(&all[offer->priority], offer);
+  }
+  for (int p = 0; p < TIDE_PRIORITY_COUNT; p++) {
+    for (struct tide_offer *offer; (offer = tide_offers_pop(&core->queue[p]));) tide_offers_push(&all[p], offer);
+    core->queue[p] = all[p];
+  }
+}
+
+static enum tide_err fold_first(struct tide_core *core, struct tide_error *error) {
+  struct tide_held *held = core->held;
+  bool is_void = held->position.seq != 0 && held->nonce != tide_fold_nonce(core->fold);
+  core->folding = held;
+  enum tide_err err = tide_fold_entry(core->fold, held->position, tide_buf_span(&held->bytes), on_answer, core, error);
+  core->folding = NULL;
+  if (err != TIDE_OK) return err;
+  core->held = held->next;
+  if (!core->held) core->held_last = NULL;
+  if (is_void) core->stats.voided++;
+  if (is_void && held->own) requeue(core, &held->offers);
+  for (struct tide_offer *offer; (offer = tide_offers_pop(&held->offers));) {
+    offer->position = held->position;
+    offer->folded = core->now.mono;
+    offer->end = TIDE_END_done;
+    tide_core_act(core, TIDE_DO_RELEASE)->offer = offer;
+  }
+  if (core->last) held_spare(core, core->last);
+  core->last = held;
+  return core->waiting.count ? tide_core_wake(core, error) : TIDE_OK;
+}
+
+bool tide_core_busy(const struct tide_core *core) {
+  return core->state != TIDE_CORE_stopped && core->held && tide_position_cmp(core->held->position, core->durable) <= 0;
+}
+
+/* ---- events ---- */
+
+static enum tide_err session_over(struct tide_core *core, struct tide_error *error) {
+  struct tide_held *held = core->held;
+  enum tide_err err = TIDE_OK;
+  /* What is durable stays in the log and is read again; whether the rest does is not known. */
+  if (core->flying) {
+    core->flying->next = held;
+    held = core->flying;
+  }
+  core->held = core->held_last = core->flying = NULL;
+  core->flight = TIDE_FLIGHT_NONE;
+  core->retry_at_tick = core->appended = core->syncing = core->fetching = core->must_fetch = core->session_known = false;
+  while (held) {
+    struct tide_held *next = held->next;
+    if (err == TIDE_OK) err = tide_core_refuse_all(core, &held->offers, TIDE_END_maybe, TIDE_C_quorum, error);
+    if (err == TIDE_OK) held_spare(core, held);
+    else held->next = NULL, held_free(held);
+    held = next;
+  }
+  core->known = tide_fold_position(core->fold);
+  core->nonce = tide_fold_nonce(core->fold);
+  core->durable = (struct tide_position){0, 0};
+  return err;
+}
+
+static enum tide_err on_session(struct tide_core *core, struct tide_error *error) {
+  enum tide_err err = session_over(core, error);
+  set_state(core, TIDE_CORE_following);
+  sync(core); /* what the journal holds now is asked before it is read, so that it can be folded while it is read */
+  fetch(core);
+  return err;
+}
+
+static enum tide_err on_lost(struct tide_core *core, struct tide_error *error) {
+  enum tide_err err = session_over(core, error);
+  set_state(core, TIDE_CORE_lost);
+  for (int p = 0; p < TIDE_PRIORITY_COUNT && err == TIDE_OK; p++)
+    err = tide_core_refuse_all(core, &core->queue[p], TIDE_END_refused, TIDE_C_unavailable, error);
+  return err == TIDE_OK ? tide_core_refuse_all(core, &core->waiting, TIDE_END_refused, TIDE_C_unavailable, error) : err;
+}
+
+static enum tide_err land(struct tide_core *core, struct tide_error *error) {
+  struct tide_held *held = core->flying;
+  core->flying = NULL;
+  core->flight = TIDE_FLIGHT_NONE;
+  core->appended = false;
+  return hold(core, held, error);
+}
+
+static enum tide_err on_appended(struct tide_core *core, const struct tide_core_event *event, struct tide_error *error) {
+  if (core->flight == TIDE_FLIGHT_NONE || event->attempt != core->attempt || core->appended) return TIDE_OK; /* of a session that is over */
+  if (tide_position_cmp(event->position, core->known) <= 0)
+    return tide_fail(error, TIDE_E_MISMATCH,
+                     "the journal put an entry at %llu-%llu, at or before %llu-%llu that this engine has seen: it was rolled back",
+                     (unsigned long long)event->position.epoch, (unsigned long long)event->position.seq,
+                     (unsigned long long)core->known.epoch, (unsigned long long)core->known.seq);
+  core->flying->position = event->position;
+  /* Inside an epoch positions are dense, so the next one is the next. A fence may follow any entry of the epoch before: only reading tells. */
+  if (core->flight == TIDE_FLIGHT_ENTRY && tide_position_follows(core->known, event->position)) return land(core, error);
+  core->appended = true; /* others wrote in between: read them first, and our own entry with them */
+  fetch(core);
+  return TIDE_OK;
+}
+
+static enum tide_err on_append_failed(struct tide_core *core, const struct tide_core_event *event, struct tide_error *error) {
+  if (core->flight == TIDE_FLIGHT_NONE || event->attempt != core->attempt || core->appended) return TIDE_OK;
+  if (event->err != TIDE_E_STALE && event->err != TIDE_E_FULL && event->err != TIDE_E_LIMIT) return on_lost(core, error);
+  struct tide_held *held = core->flying;
+  core->flying = NULL;
+  core->flight = TIDE_FLIGHT_NONE;
+  enum tide_err err = TIDE_OK;
+  if (event->err == TIDE_E_STALE) { /* somebody opened a newer epoch: find it, then try again */
+    core->stats.stale++;
+    core->must_fetch = true;
+    requeue(core, &held->offers);
+    fetch(core);
+  } else {
+    err = tide_core_refuse_all(core, &held->offers, TIDE_END_refused, event->err == TIDE_E_FULL ? TIDE_C_journal_full : TIDE_C_unavailable,
+                               error);
+    core->retry_at_tick =
+        core->state != TIDE_CORE_open; /* a fence or a configuration: they are needed, so try again when there may be room */
+  }
+  if (err == TIDE_OK) held_spare(core, held);
+  else held_free(held);
+  return err;
+}
+
+static enum tide_err on_entry(struct tide_core *core, const struct tide_core_event *event, struct tide_error *error) {
+  if (!core->fetching || tide_position_cmp(event->position, core->known) <= 0) return TIDE_OK; /* ours, landed meanwhile */
+  if (!tide_position_follows(core->known, event->position))
+    return tide_fail(error, TIDE_E_CORRUPT,
+                     "the journal goes from %llu-%llu to %llu-%llu: what stood between was trimmed; start from a snapshot",
+                     (unsigned long long)core->known.epoch, (unsigned long long)core->known.seq, (unsigned long long)event->position.epoch,
+                     (unsigned long long)event->position.seq);
+  if (core->appended && tide_position_cmp(event->position, core->flying->position) == 0) {
+    if (!tide_span_eq(event->bytes, tide_buf_span(&core->flying->bytes)))
+      return tide_fail(error, TIDE_E_MISMATCH, "the journal holds at %llu-%llu another entry than the one it acknowledged there",
+                       (unsigned long long)event->position.epoch, (unsigned long long)event->position.seq);
+    return land(core, error);
+  }
+  struct tide_held *held = held_new(core);
+  held->position = event->position;
+  tide_buf_put(&held->bytes, event->bytes.ptr, event->bytes.len);
+  enum tide_err err = hold(core, held, error);
+  if (err != TIDE_OK) held_free(held);
+  return err;
+}
+
+static enum tide_err on_fetch_end(struct tide_core *core) {
+  if (!core->fetching) return TIDE_OK;
+  core->fetching = false;
+  if (!core->session_known) {
+    core->session_known = true;
+    core->session_epoch = core->known.epoch;
+  }
+  if (core->appended || core->must_fetch) fetch(core); /* our entry was not among them yet */
+  return TIDE_OK;
+}
+
+static enum tide_err take_event(struct tide_core *core, const struct tide_core_event *event, struct tide_error *error) {
+  switch (event->kind) {
+    case TIDE_CORE_OFFER: {
+      enum tide_err err = TIDE_OK;
+      for (struct tide_offer *offer = event->offer, *next; offer && err == TIDE_OK; offer = next) {
+        next = offer->next;
+        offer->next = NULL;
+        err = tide_core_take(core, offer, error);
+      }
+      return err;
+    }
+    case TIDE_CORE_APPENDED: return on_appended(core, event, error);
+    case TIDE_CORE_APPEND_FAILED: return on_append_failed(core, event, error);
+    case TIDE_CORE_DURABLE:
+      if (!core->syncing) return TIDE_OK;
+      core->syncing = false;
+      if (tide_position_cmp(event->position, core->durable) > 0) core->durable = event->position;
+      for (struct tide_held *held = core->held; held; held = held->next)
+        for (struct tide_offer *offer = held->offers.first; offer && tide_position_cmp(held->position, core->durable) <= 0;
+             offer = offer->next)
+          if (!offer->durable.ns) offer->durable = core->now.mono;
+      return TIDE_OK;
+    case TIDE_CORE_SYNC_FAILED: return core->syncing ? on_lost(core, error) : TIDE_OK;
+    case TIDE_CORE_ENTRY: return on_entry(core, event, error);
+    case TIDE_CORE_FETCH_END: return on_fetch_end(core);
+    case TIDE_CORE_SESSION: return on_session(core, error);
+    case TIDE_CORE_TICK:
+      core->retry_at_tick = false;
+      if (core->options.shared && core->state == TIDE_CORE_open && core->flight == TIDE_FLIGHT_NONE) fetch(core);
+      return TIDE_OK;
+    case TIDE_CORE_STOP: {
+      if (core->asked_to_stop) return TIDE_OK;
+      core->asked_to_stop = true;
+      core->digest_due = core->state == TIDE_CORE_open && !core->options.shared; /* nobody may write in between */
+      if (core->state == TIDE_CORE_open) set_state(core, TIDE_CORE_draining);
+      enum tide_err err = tide_core_refuse_all(core, &core->waiting, TIDE_END_refused, TIDE_C_unavailable, error);
+      for (int p = 0; p < TIDE_PRIORITY_COUNT && err == TIDE_OK && core->state != TIDE_CORE_draining; p++)
+        err = tide_core_refuse_all(core, &core->queue[p], TIDE_END_refused, TIDE_C_unavailable, error);
+      return err;
+    }
+    case TIDE_CORE_GO_ON: return TIDE_OK;
+  }
+  TIDE_NEVER("every event is handled");
+}
+
+enum tide_err tide_core_step(struct tide_core *core, struct tide_core_now now, const struct tide_core_event *event,
+                             const struct tide_core_action **ret_actions, size_t *ret_count, struct tide_error *error) {
+  TIDE_CHECK(now.mono.ns >= core->now.mono.ns);
+  core->now = now;
+  core->action_count = 0;
+  enum tide_err err = take_event(core, event, error);
+  if (err == TIDE_OK) err = tide_core_expire(core, error);
+  bool idle = core->flight == TIDE_FLIGHT_NONE;
+  if (err == TIDE_OK) err = go_on_committing(core, error);
+  bool started = idle && core->flight != TIDE_FLIGHT_NONE;
+  if (err == TIDE_OK && !started && tide_core_busy(core)) err = fold_first(core, error);
+  if (err == TIDE_OK) err = go_on_opening(core, error);
+  if (err == TIDE_OK) err = go_on_stopping(core, error);
+  core->step_failed = err != TIDE_OK;
+  if (err != TIDE_OK) return err;
+  sync_when_due(core);
+  *ret_actions = core->action;
+  *ret_count = core->action_count;
+  return TIDE_OK;
+}
+
+static struct tide_offer *abandon_first(struct tide_offer_list *list, enum tide_offer_end end) {
+  struct tide_offer *offer = tide_offers_pop(list);
+  if (!offer) return NULL;
+  offer->end = (uint8_t)end;
+  offer->cause = TIDE_C_unavailable;
+  tide_buf_clear(&offer->answer);
+  return offer;
+}
+
+struct tide_offer *tide_core_abandon(struct tide_core *core) {
+  while (core->step_failed && core->action_count > 0) { /* released by the step that failed; its caller did not see them */
+    struct tide_core_action *action = &core->action[--core->action_count];
+    if (action->kind == TIDE_DO_RELEASE) return action->offer;
+  }
+  struct tide_offer *offer = abandon_first(&core->waiting, TIDE_END_refused);
+  for (int p = 0; !offer && p < TIDE_PRIORITY_COUNT; p++) offer = abandon_first(&core->queue[p], TIDE_END_refused);
+  if (!offer && core->flying) offer = abandon_first(&core->flying->offers, TIDE_END_maybe);
+  for (struct tide_held *held = core->held; !offer && held; held = held->next) offer = abandon_first(&held->offers, TIDE_END_maybe);
+  return offer;
+}
+
+struct tide_mono tide_core_due(const struct tide_core *core) {
+  int64_t due = core->next_deadline_ns;
+  if (core->state == TIDE_CORE_open && core->options.heartbeat_ms > 0) {
+    int64_t beat = core->last_entry_ns + core->options.heartbeat_ms * 1000000;
+    if (beat < due) due = beat;
+  }
+  return (struct tide_mono){due};
+}
+
+struct tide_core_stats tide_core_stats(const struct tide_core *core) {
+  struct tide_core_stats stats = core->stats;
+  stats.queued = tide_core_queued(core);
+  stats.in_flight = core->flying ? core->flying->offers.count : 0;
+  for (const struct tide_held *held = core->held; held; held = held->next) stats.in_flight += held->offers.count;
+  return stats;
+}
+
+struct tide_core *tide_core_new(const struct tide_core_options *options, struct tide_fold *fold) {
+  TIDE_CHECK(options->batch_records_max >= TIDE_OFFER_RECORDS && options->batch_records_max <= TIDE_BATCH_RECORDS_MAX / 2 &&
+             options->queue_max > 0);
+  struct tide_core *core = tide_alloc(sizeof *core);
+  core->options = *options;
+  core->fold = fold;
+  core->known = tide_fold_position(fold);
+  core->nonce = tide_fold_nonce(fold);
+  core->next_deadline_ns = INT64_MAX;
+  core->commit_ms = INT64_MIN;
+  core->state = TIDE_CORE_lost; /* until the first session */
+  return core;
+}
+
+static void free_offers(struct tide_offer_list *list) {
+  for (struct tide_offer *offer; (offer = tide_offers_pop(list));) tide_offer_free(offer);
+}
+
+void tide_core_free(struct tide_core *core) {
+  if (!core) return;
+  for (int p = 0; p < TIDE_PRIORITY_COUNT; p++) free_offers(&core->queue[p]);
+  free_offers(&core->waiting);
+  held_free(core->held);
+  held_free(core->flying);
+  held_free(core->spare);
+  if (core->last) core->last->next = NULL;
+  held_free(core->last);
+  tide_fold_free(core->fold);
+  tide_free(core->action);
+  tide_free(core);
+}

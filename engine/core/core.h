@@ -1,0 +1,122 @@
+/* The core: one engine as a deterministic machine, sans I/O. tide_core_step(now, event) -> actions.
+ *
+ * It owns the fold and everything between an offered message and its released answer: batching, one commit under way at a time, catching up
+ * with entries of others, folding in order what is durable, deadlines, refusals. It opens nothing, reads no clock, starts no thread and draws
+ * no random number: a driver (engine/cli/serve*.c, tests/sim) does what the actions say and reports what came of it. The same
+ * machine runs on the file journal, on Redis and in the simulator, in which every order of events, crash and delay is tried.
+ *
+ * What it promises (README.md has the argument, tests/sim the proof by search):
+ *   - an answer is released only when its entry is durable and every entry before it has been folded;
+ *   - entries are folded in journal order, each once, own or foreign alike, and never before they are durable: a lost tail never has to be
+ *     taken back out of the state;
+ *   - an offer ends exactly once; `refused` means that nothing of it is or will be in the log, everything else that is not `done` is `maybe`.
+ *
+ * The journal seen from here is a set of asynchronous requests. At most one APPEND (or OPEN), one SYNC and one FETCH are under way; the driver may
+ * answer them in any order, later, or never (then TIDE_CORE_SESSION ends the wait). */
+#ifndef TIDE_CORE_H
+#define TIDE_CORE_H
+
+#include "core/offer.h"
+
+/* X(name, what it does) */
+#define TIDE_CORE_STATES(X)                                                                                 \
+  X(following, "reads the journal up to its end")                                                           \
+  X(opening, "opens an epoch of its own and waits until its fence is durable")                              \
+  X(open, "commits")                                                                                        \
+  X(draining, "stops: takes nothing more and ends what is under way")                                       \
+  X(stopped, "done")                                                                                        \
+  X(lost, "the session to the journal is gone: refuses everything until there is a new one")
+enum tide_core_state {
+#define X(name, text) TIDE_CORE_##name,
+  TIDE_CORE_STATES(X)
+#undef X
+};
+const char *tide_core_state_name(enum tide_core_state state);
+const char *tide_core_state_text(enum tide_core_state state);
+
+struct tide_core_options {
+  uint32_t engine_id;
+  uint64_t seed;              /* random, of this start: attempt and fence nonces are made of it */
+  struct tide_settings settings;
+  struct tide_span features;  /* the feature file; borrowed for the core's life. What a new journal is begun with; a journal that has another is an error */
+  uint32_t batch_records_max; /* records in one entry; 1..32767 */
+  uint32_t queue_max;         /* offers that may wait; above, they are refused with cause `overload` */
+  int64_t heartbeat_ms;       /* an empty entry when none was written for so long; 0: never */
+  bool shared;                /* others may write to this journal: look for their entries at every tick */
+};
+
+struct tide_core_now {
+  struct tide_wall wall; /* commit times are made of it */
+  struct tide_mono mono; /* deadlines */
+};
+
+enum tide_core_event_kind {
+  TIDE_CORE_OFFER,         /* offer: one, or several linked by `next`, in their order */
+  TIDE_CORE_APPENDED,      /* attempt, position: the entry (or fence) of the last APPEND or OPEN stands there */
+  TIDE_CORE_APPEND_FAILED, /* attempt, err: STALE, LIMIT, FULL: it is certainly not in the log. INDETERMINATE, IO: it may be */
+  TIDE_CORE_DURABLE,       /* position: everything up to there, as of the last SYNC */
+  TIDE_CORE_SYNC_FAILED,   /* err: what was appended and not durable may be lost; the session is over */
+  TIDE_CORE_ENTRY,         /* position, bytes (borrowed): answer to FETCH, in order */
+  TIDE_CORE_FETCH_END,     /* the FETCH found no more */
+  TIDE_CORE_SESSION,       /* a new session to the journal: whatever was asked before will not be answered */
+  TIDE_CORE_GO_ON,         /* nothing happened; fold what is durable. Given as long as tide_core_busy() */
+  TIDE_CORE_TICK,          /* time passed */
+  TIDE_CORE_STOP           /* drain */
+};
+struct tide_core_event {
+  enum tide_core_event_kind kind;
+  struct tide_offer *offer;
+  uint64_t attempt;
+  struct tide_position position;
+  struct tide_span bytes;
+  enum tide_err err;
+};
+
+enum tide_core_action_kind {
+  TIDE_DO_APPEND,  /* epoch, attempt, bytes (borrowed until APPENDED or APPEND_FAILED of this attempt, or SESSION) */
+  TIDE_DO_OPEN,    /* the same as the fence of a new epoch */
+  TIDE_DO_SYNC,
+  TIDE_DO_FETCH,   /* every entry after position (exclusive) that is there, in order, then FETCH_END */
+  TIDE_DO_RELEASE, /* offer: it is the driver's again */
+  TIDE_DO_STOPPED  /* nothing is under way any more */
+};
+struct tide_core_action {
+  enum tide_core_action_kind kind;
+  uint64_t epoch, attempt;
+  struct tide_span bytes;
+  struct tide_position position;
+  struct tide_offer *offer;
+};
+
+struct tide_core;
+/* Takes the fold: an empty one, or one loaded from a snapshot that was verified against this journal. Begins in `following`: the first
+ * tide_core_step(SESSION) asks for the journal. */
+struct tide_core *tide_core_new(const struct tide_core_options *options, struct tide_fold *fold);
+/* Frees the core and its fold. Offers that are still with it are freed too. */
+void tide_core_free(struct tide_core *core);
+
+/* One step. *ret_actions is an array of *ret_count, valid until the next call; to be done in order. Errors mean that this engine must stop and
+ * say why (an entry that does not fold, another feature file, an entry that changed under us); nothing can be asked of the core after it. */
+enum tide_err tide_core_step(struct tide_core *core, struct tide_core_now now, const struct tide_core_event *event,
+                             const struct tide_core_action **ret_actions, size_t *ret_count, struct tide_error *error) TIDE_WARN_UNUSED;
+
+/* After an error, or instead of a stop: takes one offer out, NULL when there is none left. Its end is `maybe` where the log may hold it, else `refused` with cause
+ * unavailable, without an answer. */
+struct tide_offer *tide_core_abandon(struct tide_core *core);
+
+enum tide_core_state tide_core_state(const struct tide_core *core);
+/* Entries are durable and not folded yet: give GO_ON after the actions are under way. So a commit is written while the one before is folded. */
+bool tide_core_busy(const struct tide_core *core);
+/* The monotonic time at which something is due without an event (a deadline, a heartbeat); INT64_MAX: never. */
+struct tide_mono tide_core_due(const struct tide_core *core);
+struct tide_fold *tide_core_fold(struct tide_core *core); /* for snapshots and metrics, between steps */
+/* The bytes of the last folded entry, until the next step; empty before this core has folded one. */
+struct tide_span tide_core_entry(const struct tide_core *core);
+/* Counters of this core, for metrics and tests. */
+struct tide_core_stats {
+  uint64_t entries_own, entries_foreign, records, voided, stale, fetches, syncs, refused, maybe, retried;
+  uint32_t queued, in_flight;
+};
+struct tide_core_stats tide_core_stats(const struct tide_core *core);
+
+#endif

@@ -1,0 +1,158 @@
+/* Offers in the core: taken in, queued by priority, refused with the fallback, ended by their deadline (core.h).
+ *
+ * The queue is bounded, because a message that waits longer than its caller does is work for nothing; what does not fit is refused at once with
+ * the decision of the fallback. Every refusal goes through tide_core_refuse, so that `refused` and `maybe` cannot be confused: the
+ * one says that no byte of the offer was given to the journal, the other that some may be in it. */
+#include "core/core_state.h"
+
+void tide_offers_push(struct tide_offer_list *list, struct tide_offer *offer) {
+  offer->next = NULL;
+  if (list->last) list->last->next = offer;
+  else list->first = offer;
+  list->last = offer;
+  list->count++;
+}
+
+struct tide_offer *tide_offers_pop(struct tide_offer_list *list) {
+  struct tide_offer *offer = list->first;
+  if (!offer) return NULL;
+  list->first = offer->next;
+  if (!list->first) list->last = NULL;
+  list->count--;
+  offer->next = NULL;
+  return offer;
+}
+
+uint32_t tide_core_queued(const struct tide_core *core) {
+  return core->queue[TIDE_PRIORITY_HIGH].count + core->queue[TIDE_PRIORITY_LOW].count + core->waiting.count;
+}
+
+static void release(struct tide_core *core, struct tide_offer *offer, enum tide_offer_end end) {
+  offer->end = (uint8_t)end;
+  tide_core_act(core, TIDE_DO_RELEASE)->offer = offer;
+}
+
+struct asked {
+  struct tide_offer *offer;
+  bool maybe;
+};
+
+static void put_answer(void *ctx, const struct tide_answer *answer) {
+  struct asked *asked = ctx;
+  struct tide_answer told = *answer;
+  told.maybe = asked->maybe;
+  tide_answer_json(&told, asked->offer->answer_flags, &asked->offer->answer);
+  if (!told.unplaced) {
+    asked->offer->position = told.position;
+    asked->offer->index = told.index;
+  }
+}
+
+enum tide_err tide_core_refuse(struct tide_core *core, struct tide_offer *offer, enum tide_offer_end end, enum tide_cause cause,
+                               struct tide_error *error) {
+  TIDE_CHECK(end == TIDE_END_refused || end == TIDE_END_maybe);
+  struct asked asked = {offer, end == TIDE_END_maybe};
+  offer->cause = (uint8_t)cause;
+  tide_buf_clear(&offer->answer);
+  struct tide_span records = tide_buf_span(&offer->records);
+  bool event = offer->kind == TIDE_OFFER_COMMIT && records.len > 0 && (uint8_t)records.ptr[0] == TIDE_REC_EVENT;
+  enum tide_err err = event ? tide_fold_ask(core->fold, TIDE_ASK_REFUSE, records, cause, put_answer, &asked, error) : TIDE_OK;
+  if (err != TIDE_OK) return err;
+  if (end == TIDE_END_maybe) core->stats.maybe++;
+  else core->stats.refused++;
+  release(core, offer, end);
+  return TIDE_OK;
+}
+
+enum tide_err tide_core_refuse_all(struct tide_core *core, struct tide_offer_list *list, enum tide_offer_end end, enum tide_cause cause,
+                                   struct tide_error *error) {
+  enum tide_err err = TIDE_OK;
+  for (struct tide_offer *offer; err == TIDE_OK && (offer = tide_offers_pop(list));) err = tide_core_refuse(core, offer, end, cause, error);
+  return err;
+}
+
+static enum tide_err answer_now(struct tide_core *core, struct tide_offer *offer, struct tide_error *error) {
+  if (core->state != TIDE_CORE_open) return tide_core_refuse(core, offer, TIDE_END_refused, TIDE_C_unavailable, error);
+  struct asked asked = {offer, false};
+  enum tide_ask ask = offer->kind == TIDE_OFFER_JUDGE ? TIDE_ASK_FEATURES : TIDE_ASK_LOOKUP;
+  enum tide_err err = tide_fold_ask(core->fold, ask, tide_buf_span(&offer->records), TIDE_C_none, put_answer, &asked, error);
+  if (err != TIDE_OK) return err;
+  offer->folded = core->now.mono;
+  release(core, offer, TIDE_END_answered);
+  return TIDE_OK;
+}
+
+static bool is_folded(const struct tide_core *core, struct tide_position position) {
+  return tide_position_cmp(tide_fold_position(core->fold), position) >= 0;
+}
+
+/* An offer whose `after` is folded. */
+static enum tide_err admit(struct tide_core *core, struct tide_offer *offer, struct tide_error *error) {
+  if (offer->kind != TIDE_OFFER_COMMIT) return answer_now(core, offer, error);
+  tide_offers_push(&core->queue[offer->priority], offer);
+  return TIDE_OK;
+}
+
+enum tide_err tide_core_take(struct tide_core *core, struct tide_offer *offer, struct tide_error *error) {
+  TIDE_CHECK(offer->record_count >= 1 && offer->record_count <= TIDE_OFFER_RECORDS && offer->priority < TIDE_PRIORITY_COUNT);
+  if (core->asked_to_stop || core->state == TIDE_CORE_lost)
+    return tide_core_refuse(core, offer, TIDE_END_refused, TIDE_C_unavailable, error);
+  if (offer->deadline.ns && offer->deadline.ns <= core->now.mono.ns)
+    return tide_core_refuse(core, offer, TIDE_END_refused, TIDE_C_deadline, error);
+  bool low = offer->priority == TIDE_PRIORITY_LOW;
+  if (tide_core_queued(core) >= core->options.queue_max ||
+      (low && core->queue[TIDE_PRIORITY_LOW].count >= (core->options.queue_max + 3) / 4))
+    return tide_core_refuse(core, offer, TIDE_END_refused, TIDE_C_overload, error);
+  if (offer->deadline.ns && offer->deadline.ns < core->next_deadline_ns) core->next_deadline_ns = offer->deadline.ns;
+  if (is_folded(core, offer->after)) return admit(core, offer, error);
+  tide_offers_push(&core->waiting, offer);
+  return TIDE_OK;
+}
+
+enum tide_err tide_core_wake(struct tide_core *core, struct tide_error *error) {
+  struct tide_offer_list all = core->waiting;
+  core->waiting = (struct tide_offer_list){0};
+  enum tide_err err = TIDE_OK;
+  for (struct tide_offer *offer; err == TIDE_OK && (offer = tide_offers_pop(&all));) {
+    if (is_folded(core, offer->after)) err = admit(core, offer, error);
+    else tide_offers_push(&core->waiting, offer);
+  }
+  return err;
+}
+
+static bool is_past(const struct tide_core *core, const struct tide_offer *offer) {
+  return offer->deadline.ns && offer->deadline.ns <= core->now.mono.ns;
+}
+
+static void remember_deadline(struct tide_core *core, const struct tide_offer *offer) {
+  if (offer->deadline.ns && offer->deadline.ns < core->next_deadline_ns) core->next_deadline_ns = offer->deadline.ns;
+}
+
+static enum tide_err expire_list(struct tide_core *core, struct tide_offer_list *list, enum tide_offer_end end, struct tide_held *held,
+                                 struct tide_error *error) {
+  struct tide_offer_list all = *list;
+  *list = (struct tide_offer_list){0};
+  enum tide_err err = TIDE_OK;
+  for (struct tide_offer *offer; err == TIDE_OK && (offer = tide_offers_pop(&all));) {
+    if (!is_past(core, offer)) {
+      remember_deadline(core, offer);
+      tide_offers_push(list, offer);
+      continue;
+    }
+    for (uint32_t i = 0; held && i < offer->record_count; i++) held->by_record[offer->index + i] = NULL;
+    offer->index = 0;
+    err = tide_core_refuse(core, offer, end, TIDE_C_deadline, error);
+  }
+  return err;
+}
+
+enum tide_err tide_core_expire(struct tide_core *core, struct tide_error *error) {
+  if (core->now.mono.ns < core->next_deadline_ns) return TIDE_OK;
+  core->next_deadline_ns = INT64_MAX;
+  enum tide_err err = expire_list(core, &core->waiting, TIDE_END_refused, NULL, error);
+  for (int p = 0; p < TIDE_PRIORITY_COUNT && err == TIDE_OK; p++) err = expire_list(core, &core->queue[p], TIDE_END_refused, NULL, error);
+  if (core->flying && err == TIDE_OK) err = expire_list(core, &core->flying->offers, TIDE_END_maybe, core->flying, error);
+  for (struct tide_held *held = core->held; held && err == TIDE_OK; held = held->next)
+    err = expire_list(core, &held->offers, TIDE_END_maybe, held, error);
+  return err;
+}

@@ -1,0 +1,90 @@
+/* Inside of the core: shared by core.c (the protocol with the journal) and core_queue.c (offers), and by nobody else.
+ *
+ * Three places hold entries and offers, and every offer is in exactly one of them: `queue` (nothing of it is in the log), `flight` (its entry is
+ * being appended; whether it is in the log is not known), `held` (its entry stands in the log as far as we know, and waits to be durable and
+ * folded). */
+#ifndef TIDE_CORE_STATE_H
+#define TIDE_CORE_STATE_H
+
+#include "core/core.h"
+
+struct tide_offer_list {
+  struct tide_offer *first, *last;
+  uint32_t count;
+};
+
+/* An entry in the log behind the folded position. */
+struct tide_held {
+  struct tide_position position;
+  struct tide_buf bytes;
+  uint64_t nonce; /* of the fence it was written under */
+  bool own;
+  struct tide_offer_list offers;
+  struct tide_offer **by_record; /* [records]: whose it is; NULL: nobody's any more */
+  uint32_t records, records_cap;
+  struct tide_held *next;
+};
+
+enum tide_flight_kind { TIDE_FLIGHT_NONE, TIDE_FLIGHT_FENCE, TIDE_FLIGHT_ENTRY };
+
+struct tide_core {
+  struct tide_core_options options;
+  enum tide_core_state state;
+  struct tide_fold *fold;
+  struct tide_core_now now;
+
+  /* the log as far as we know it */
+  struct tide_position known;   /* the last entry that is held or folded */
+  struct tide_position durable; /* everything up to there survives */
+  uint64_t nonce;               /* of the last fence up to known */
+  uint64_t session_epoch;       /* the last epoch when this session had read to the end; a fence above it belongs to this session */
+  bool session_known;           /* the session has read to the end once */
+  struct tide_held *held, *held_last;
+
+  /* under way */
+  enum tide_flight_kind flight;
+  struct tide_held *flying;     /* what is being appended */
+  uint64_t attempt;             /* of the last APPEND or OPEN */
+  bool appended;                /* its position is known, but not yet what stands before it */
+  bool syncing, fetching, must_fetch;
+  bool retry_at_tick;           /* the journal was full when it was needed to open or to stop */
+
+  /* offers */
+  struct tide_offer_list queue[TIDE_PRIORITY_COUNT];
+  struct tide_offer_list waiting; /* for their `after` */
+  int64_t next_deadline_ns;       /* no deadline of an offer of ours is earlier */
+  bool asked_to_stop, said_stopped, digest_due;
+
+  int64_t commit_ms;    /* of the last entry we wrote or saw; never falls */
+  int64_t last_entry_ns;
+  uint64_t drawn;       /* numbers drawn from the seed */
+  struct tide_held *spare;
+  struct tide_held *last; /* the entry folded last, NULL: none yet */
+
+  struct tide_core_action *action;
+  size_t action_count, action_cap;
+  bool step_failed; /* the actions of the last step were not handed out */
+  struct tide_core_stats stats;
+  struct tide_held *folding;
+};
+
+/* core_queue.c */
+void tide_offers_push(struct tide_offer_list *list, struct tide_offer *offer);
+struct tide_offer *tide_offers_pop(struct tide_offer_list *list);
+/* Takes an offer in: answers it at once, refuses it, or puts it where it waits. */
+enum tide_err tide_core_take(struct tide_core *core, struct tide_offer *offer, struct tide_error *error);
+/* Those whose `after` is folded now go on. */
+enum tide_err tide_core_wake(struct tide_core *core, struct tide_error *error);
+/* Ends those whose deadline has passed, wherever they are. */
+enum tide_err tide_core_expire(struct tide_core *core, struct tide_error *error);
+/* Ends an offer with the fallback. It must not be in any list any more. */
+enum tide_err tide_core_refuse(struct tide_core *core, struct tide_offer *offer, enum tide_offer_end end, enum tide_cause cause,
+                               struct tide_error *error);
+enum tide_err tide_core_refuse_all(struct tide_core *core, struct tide_offer_list *list, enum tide_offer_end end, enum tide_cause cause,
+                                   struct tide_error *error);
+uint32_t tide_core_queued(const struct tide_core *core);
+
+/* core.c */
+struct tide_core_action *tide_core_act(struct tide_core *core, enum tide_core_action_kind kind);
+
+#endif

@@ -1,0 +1,135 @@
+/* Questions to the fold that change nothing: features of a key now, a stored decision, the fallback of what cannot be judged (fold.h).
+ *
+ * They use the same vector, policy and lists as the fold of an event. What an event would change is left alone: no entity is made or moved to
+ * its new key, the clock does not move, and neither the digest nor a metric sees the question, so that an engine that was asked a million
+ * questions has the same state hash as one that was asked none. */
+#include "base/num.h"
+#include "core/fold_state.h"
+
+struct question {
+  struct tide_fold *fold;
+  struct tide_record *record;
+  struct tide_txn *txn;
+  struct tide_list_ctx lists;
+  struct tide_env env;
+  struct tide_answer answer;
+};
+
+/* The entities as they are: what stands under its previous key is found there and stays there. */
+static void look_up(struct question *q) {
+  const struct tide_fold *fold = q->fold;
+  for (uint32_t e = 0; e < fold->spec->entity_count; e++) {
+    uint32_t number = TIDE_NO_ENTITY;
+    if (q->txn->has_key[e]) {
+      number = tide_store_find(&fold->state.store[e], q->txn->key[e]);
+      if (number == TIDE_NO_ENTITY && (q->txn->alt[e].lo || q->txn->alt[e].hi))
+        number = tide_store_find(&fold->state.store[e], q->txn->alt[e]);
+    }
+    q->txn->number[e] = number;
+  }
+}
+
+static void derive(struct question *q) {
+  const struct tide_spec *spec = q->fold->spec;
+  q->env.slot = q->fold->slot;
+  q->env.derived = q->fold->derived;
+  for (uint32_t d = 0; d < spec->derived_count; d++) q->fold->derived[d] = tide_expr_eval(spec->derived[d].expr, &q->env);
+}
+
+static bool ask_features(struct question *q) {
+  struct tide_fold *fold = q->fold;
+  look_up(q);
+  q->txn->conds = 0; /* there is no current event: `with current` adds nothing */
+  q->txn->requested = q->txn->amount_now = TIDE_NULL_NUM;
+  tide_vector_eval(&fold->state, q->txn, fold->slot);
+  derive(q);
+  q->answer.features_known = true;
+  q->answer.slot = fold->slot;
+  q->answer.derived = fold->derived;
+  q->answer.verdict.by = TIDE_BY_NONE;
+  q->answer.verdict.blocked_by = UINT16_MAX;
+  q->answer.verdict.cause_slot = TIDE_NONE;
+  return true;
+}
+
+static bool ask_lookup(struct question *q) {
+  const struct tide_fold *fold = q->fold;
+  uint64_t id;
+  look_up(q);
+  if (q->txn->number[0] == TIDE_NO_ENTITY || !tide_record_identity(fold->spec, q->record, &id)) return false;
+  /* The body it names where it has an amount, else the latest that bears the id. */
+  uint64_t fp = tide_amount_fingerprint(fold->spec, q->record);
+  int64_t after_ms = fold->state.watermark_ms - fold->settings.duplicates_for_ms - 1;
+  struct tide_at at;
+  if (!tide_find_identity(fold, q->txn->number[0], id, after_ms, fp == 1 ? 0 : fp, false, &at)) return false;
+  struct tide_view view;
+  tide_view_of(&fold->plan->kind[0], tide_store_ent(&fold->state.store[0], q->txn->number[0]), &view);
+  const struct tide_block *block = view.chunk[at.chunk].block;
+  q->answer.duplicate = true;
+  q->answer.time.ms = tide_block_time(&fold->plan->kind[0], block, at.i);
+  if (!tide_fold_unpack(fold, block, at.i, &q->answer)) return false;
+  q->answer.position = q->answer.first_position;
+  q->answer.index = q->answer.first_index;
+  return true;
+}
+
+static bool asks_for_decision(const struct question *q) {
+  const struct tide_expr *score = q->fold->spec->score;
+  if (!score) return true;
+  struct tide_value value = tide_expr_eval(score, &q->env);
+  return value.type == TIDE_V_BOOL && value.yes;
+}
+
+static bool ask_refuse(struct question *q, enum tide_cause cause) {
+  const struct tide_spec *spec = q->fold->spec;
+  if (!asks_for_decision(q)) return false;
+  for (uint32_t s = 0; s < spec->slot_count; s++) q->fold->slot[s] = tide_null(TIDE_S_absent, TIDE_C_absent);
+  derive(q);
+  tide_policy_fallback(spec, &q->env, cause, &q->answer.verdict);
+  q->answer.status = TIDE_STATUS_REFUSED;
+  q->answer.unplaced = true;
+  return true;
+}
+
+static void message_amount(struct question *q) {
+  const struct tide_spec *spec = q->fold->spec;
+  if (spec->f_amount == TIDE_NONE) return;
+  const struct tide_datum *datum = &q->record->field[spec->f_amount];
+  int64_t minor;
+  if (datum->kind == TIDE_D_INT) {
+    bool known = tide_fold_convert(q->fold, datum->num, datum->currency, datum->exponent, &minor);
+    q->txn->field[spec->f_amount] =
+        known ? tide_num((double)minor / (double)tide_pow10[spec->exponent]) : tide_null(TIDE_S_absent, TIDE_C_absent);
+  }
+  q->txn->dyn[TIDE_DYN_amount_now] = q->txn->field[spec->f_amount];
+}
+
+enum tide_err tide_fold_ask(struct tide_fold *fold, enum tide_ask ask, struct tide_span record, enum tide_cause cause, tide_emit_fn emit,
+                            void *ctx, struct tide_error *error) {
+  if (!fold->spec) return TIDE_OK;
+  struct tide_group_item *item = &fold->group[0]; /* scratch between entries */
+  enum tide_err err = tide_raw_take(&record, &item->raw, error);
+  if (err == TIDE_OK && item->raw.type != TIDE_REC_EVENT) err = tide_fail(error, TIDE_E_CORRUPT, "only an event can be asked about");
+  if (err == TIDE_OK) err = tide_record_decode(fold->spec, &item->raw, &item->record, error);
+  if (err != TIDE_OK) return err;
+  struct question q = {.fold = fold, .record = &item->record, .txn = &item->txn, .lists = {fold, &item->txn}};
+  tide_txn_resolve(fold->plan, q.record, q.txn);
+  if (q.record->flags & TIDE_REC_STAMPED) q.txn->time_ms = fold->commit_ms > fold->stamp_ms ? fold->commit_ms : fold->stamp_ms;
+  q.env = (struct tide_env){.field = q.txn->field,
+                            .dyn = q.txn->dyn,
+                            .time = {q.txn->time_ms},
+                            .in_list = tide_fold_in_list,
+                            .in_list_ctx = &q.lists,
+                            .score = tide_null(TIDE_S_absent, TIDE_C_score)};
+  q.env.score.unknown = true;
+  q.answer = (struct tide_answer){.position = fold->position,
+                                  .spec = fold->spec,
+                                  .record = q.record,
+                                  .time = {q.txn->time_ms},
+                                  .score = tide_null(TIDE_S_absent, TIDE_C_none),
+                                  .env = &q.env};
+  message_amount(&q);
+  bool known = ask == TIDE_ASK_FEATURES ? ask_features(&q) : ask == TIDE_ASK_LOOKUP ? ask_lookup(&q) : ask_refuse(&q, cause);
+  if (known) emit(ctx, &q.answer);
+  return TIDE_OK;
+}

@@ -1,0 +1,63 @@
+/* An offer: one message on its way through the core, from the thread that decoded it and back.
+ *
+ * Whoever makes it (an HTTP thread, the ingester, a test) fills the upper part, hands it over and does not touch it again until it comes
+ * back in a RELEASE action with the lower part filled. The records are encoded where they were decoded: the core copies bytes, and the same
+ * bytes go into the journal, so that what is judged is what is kept. */
+#ifndef TIDE_OFFER_H
+#define TIDE_OFFER_H
+
+#include "base/clock.h"
+#include "core/fold.h"
+
+enum tide_offer_kind {
+  TIDE_OFFER_COMMIT, /* its records are journaled; an event that asks for a decision gets it when the entry is durable and folded */
+  TIDE_OFFER_JUDGE,  /* an event judged as the state stands, not journaled and not counted: features of a key */
+  TIDE_OFFER_LOOKUP  /* the stored decision of an event's identity, as a retry of it would get it; not journaled */
+};
+
+/* Low priority is served only when nothing of high priority waits, and has a quarter of the queue. */
+enum tide_priority { TIDE_PRIORITY_HIGH, TIDE_PRIORITY_LOW, TIDE_PRIORITY_COUNT };
+
+/* How an offer ended. Each but the first two carries a fallback decision in `answer` if its record asks for one. */
+#define TIDE_OFFER_ENDS(X)                                                                                    \
+  X(done, "journaled, durable, folded; an event that asks for a decision has its answer")                     \
+  X(answered, "judged or looked up; nothing was journaled; no answer: the identity is not known")             \
+  X(refused, "nothing was journaled; the cause says why")                                                     \
+  X(maybe, "appended, but whether the log keeps it is not known: it counts if it does; a retry will tell")
+enum tide_offer_end {
+#define X(name, text) TIDE_END_##name,
+  TIDE_OFFER_ENDS(X)
+#undef X
+};
+const char *tide_offer_end_name(enum tide_offer_end end);
+
+#define TIDE_OFFER_RECORDS 2 /* an event and the outcome of its row */
+
+struct tide_offer {
+  /* the maker's */
+  void *ctx;
+  uint8_t kind;     /* enum tide_offer_kind */
+  uint8_t priority; /* enum tide_priority */
+  uint8_t record_count;          /* 1..TIDE_OFFER_RECORDS; JUDGE and LOOKUP: 1 */
+  unsigned answer_flags;         /* TIDE_ANSWER_* for tide_answer_json */
+  struct tide_buf records;       /* encoded one behind the other, each by tide_record_encode */
+  struct tide_mono deadline;     /* 0: none. Past it the fallback answers */
+  struct tide_position after;    /* read your writes: wait until this is folded; {0,0}: do not wait */
+  struct tide_mono offered;      /* when it was made, for the metrics */
+
+  /* the core's */
+  uint8_t end;      /* enum tide_offer_end */
+  uint8_t cause;    /* enum tide_cause: why refused or maybe */
+  struct tide_buf answer;        /* one JSON object without newline; empty: no decision was asked for or none is known */
+  struct tide_position position; /* of the entry; {0,0}: none */
+  uint32_t index;                /* of its first record there */
+  struct tide_mono begun, durable, folded; /* put into an entry, entry durable, answer there; 0: never came so far */
+  bool left;        /* already answered with `maybe` while its entry is under way */
+  struct tide_offer *next;
+};
+
+/* Zeroed buffers, nothing set. Free with tide_offer_free. */
+struct tide_offer *tide_offer_new(void);
+void tide_offer_free(struct tide_offer *offer);
+
+#endif

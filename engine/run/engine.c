@@ -1,0 +1,420 @@
+/* The running engine: threads around the core (engine.h).
+ *
+ * One mutex guards the inbox (offers and the journal's reports) and one the journal's requests; nothing else is shared. Both are held
+ * for pointer moves only. The core asks for one request of each kind at a time, so the requests are three flags and not a queue. A
+ * FETCH waits while READ_AHEAD entries are unread: a journal of any length is followed in bounded memory. */
+#include "run/engine.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define READ_AHEAD 64
+
+struct report {
+  struct tide_core_event event;
+  struct tide_buf bytes; /* of an ENTRY */
+};
+
+struct inbox {
+  pthread_mutex_t mutex;
+  pthread_cond_t filled; /* the core waits for it */
+  pthread_cond_t taken;  /* the journal thread waits for it */
+  struct tide_offer *offer, *offer_last;
+  uint32_t offers;
+  struct report *report;
+  size_t reports, reports_cap;
+  bool stop, closed; /* asked to stop; takes no more offers */
+};
+
+/* What the journal thread is to do, in this order. */
+struct requests {
+  pthread_mutex_t mutex;
+  pthread_cond_t filled;
+  struct tide_core_action append; /* kind APPEND or OPEN */
+  bool has_append, has_sync, has_fetch, quit;
+  struct tide_position fetch_from;
+};
+
+struct tide_engine {
+  struct tide_engine_options options;
+  struct tide_core *core;
+  struct inbox inbox;
+  struct requests requests;
+  pthread_t core_thread, journal_thread;
+  pthread_mutex_t status_mutex;
+  pthread_cond_t status_changed;
+  struct tide_engine_status status;
+  bool ended; /* under status_mutex */
+  /* the core thread's own */
+  struct report *taken;
+  size_t taken_cap;
+  bool stopped;
+  struct tide_mono next_tick;
+};
+
+static void lock(pthread_mutex_t *mutex) {
+  int failed = pthread_mutex_lock(mutex);
+  TIDE_CHECK(failed == 0);
+}
+static void unlock(pthread_mutex_t *mutex) {
+  int failed = pthread_mutex_unlock(mutex);
+  TIDE_CHECK(failed == 0);
+}
+
+/* Waits until `at` on the monotonic clock. */
+static void wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex, struct tide_mono at) {
+  struct timespec when = {.tv_sec = at.ns / 1000000000, .tv_nsec = at.ns % 1000000000};
+  (void)pthread_cond_timedwait(cond, mutex, &when);
+}
+
+static void init_lock(pthread_mutex_t *mutex, pthread_cond_t *cond) {
+  pthread_condattr_t attr;
+  TIDE_CHECK(pthread_mutex_init(mutex, NULL) == 0);
+  TIDE_CHECK(pthread_condattr_init(&attr) == 0);
+  TIDE_CHECK(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);
+  TIDE_CHECK(pthread_cond_init(cond, &attr) == 0);
+  (void)pthread_condattr_destroy(&attr);
+}
+
+/* ---- the journal's thread ---- */
+
+static void report(struct tide_engine *engine, const struct tide_core_event *event) {
+  struct inbox *inbox = &engine->inbox;
+  lock(&inbox->mutex);
+  while (event->kind == TIDE_CORE_ENTRY && inbox->reports >= READ_AHEAD && !inbox->closed)
+    (void)pthread_cond_wait(&inbox->taken, &inbox->mutex);
+  if (inbox->reports == inbox->reports_cap) {
+    size_t cap = inbox->reports_cap ? inbox->reports_cap * 2 : READ_AHEAD;
+    inbox->report = tide_realloc(inbox->report, cap * sizeof *inbox->report);
+    memset(inbox->report + inbox->reports_cap, 0, (cap - inbox->reports_cap) * sizeof *inbox->report);
+    inbox->reports_cap = cap;
+  }
+  struct report *to = &inbox->report[inbox->reports++];
+  to->event = *event;
+  tide_buf_clear(&to->bytes);
+  if (event->kind == TIDE_CORE_ENTRY) tide_buf_put(&to->bytes, event->bytes.ptr, event->bytes.len);
+  (void)pthread_cond_signal(&inbox->filled);
+  unlock(&inbox->mutex);
+}
+
+static void remember(struct tide_engine *engine, const struct tide_error *error) {
+  lock(&engine->status_mutex);
+  engine->status.trouble = *error;
+  unlock(&engine->status_mutex);
+}
+
+static void do_append(struct tide_engine *engine, const struct tide_core_action *action) {
+  struct tide_journal *journal = engine->options.journal;
+  struct tide_core_event event = {.kind = TIDE_CORE_APPENDED, .attempt = action->attempt};
+  struct tide_error error = {0};
+  enum tide_err err = action->kind == TIDE_DO_OPEN
+                          ? journal->ops->open_epoch(journal, action->epoch, action->bytes, &event.position, &error)
+                          : journal->ops->append(journal, action->epoch, action->bytes, &event.position, &error);
+  if (err != TIDE_OK) {
+    event.kind = TIDE_CORE_APPEND_FAILED;
+    event.err = err;
+    if (err != TIDE_E_STALE) remember(engine, &error);
+  }
+  report(engine, &event);
+}
+
+static void do_sync(struct tide_engine *engine) {
+  struct tide_journal *journal = engine->options.journal;
+  struct tide_core_event event = {.kind = TIDE_CORE_DURABLE};
+  struct tide_error error = {0};
+  enum tide_err err = journal->ops->sync(journal, &event.position, &error);
+  if (err != TIDE_OK) {
+    event.kind = TIDE_CORE_SYNC_FAILED;
+    event.err = err;
+    remember(engine, &error);
+  }
+  report(engine, &event);
+}
+
+static void do_fetch(struct tide_engine *engine, struct tide_position from) {
+  struct tide_journal *journal = engine->options.journal;
+  struct tide_buf bytes = TIDE_BUF_INIT;
+  struct tide_error error = {0};
+  enum tide_err err = TIDE_OK;
+  for (;;) {
+    struct tide_core_event event = {.kind = TIDE_CORE_ENTRY};
+    err = journal->ops->read(journal, from, false, &bytes, &event.position, &error);
+    if (err != TIDE_OK) break;
+    event.bytes = tide_buf_span(&bytes);
+    from = event.position;
+    report(engine, &event);
+  }
+  struct tide_core_event end = {.kind = TIDE_CORE_FETCH_END};
+  if (err != TIDE_E_END) {
+    remember(engine, &error);
+    end = (struct tide_core_event){.kind = TIDE_CORE_SYNC_FAILED, .err = err};
+  }
+  report(engine, &end);
+  tide_buf_release(&bytes);
+}
+
+static void *journal_main(void *arg) {
+  struct tide_engine *engine = arg;
+  struct requests *requests = &engine->requests;
+  lock(&requests->mutex);
+  for (;;) {
+    if (requests->has_append) {
+      struct tide_core_action action = requests->append;
+      requests->has_append = false;
+      unlock(&requests->mutex);
+      do_append(engine, &action);
+    } else if (requests->has_sync) {
+      requests->has_sync = false;
+      unlock(&requests->mutex);
+      do_sync(engine);
+    } else if (requests->has_fetch) {
+      struct tide_position from = requests->fetch_from;
+      requests->has_fetch = false;
+      unlock(&requests->mutex);
+      do_fetch(engine, from);
+    } else if (requests->quit) {
+      break;
+    } else {
+      (void)pthread_cond_wait(&requests->filled, &requests->mutex);
+      continue;
+    }
+    lock(&requests->mutex);
+  }
+  unlock(&requests->mutex);
+  return NULL;
+}
+
+/* ---- the core's thread ---- */
+
+static void act(struct tide_engine *engine, const struct tide_core_action *action, size_t count) {
+  struct requests *requests = &engine->requests;
+  bool asked = false;
+  for (size_t i = 0; i < count; i++) {
+    if (action[i].kind == TIDE_DO_RELEASE || action[i].kind == TIDE_DO_STOPPED) continue;
+    if (!asked) lock(&requests->mutex);
+    asked = true;
+    if (action[i].kind == TIDE_DO_SYNC) requests->has_sync = true;
+    if (action[i].kind == TIDE_DO_FETCH) requests->has_fetch = true, requests->fetch_from = action[i].position;
+    if (action[i].kind == TIDE_DO_APPEND || action[i].kind == TIDE_DO_OPEN) requests->has_append = true, requests->append = action[i];
+  }
+  if (asked) {
+    (void)pthread_cond_signal(&requests->filled);
+    unlock(&requests->mutex);
+  }
+  for (size_t i = 0; i < count; i++) { /* the disk is at work already */
+    if (action[i].kind == TIDE_DO_RELEASE) engine->options.release(engine->options.ctx, action[i].offer);
+    if (action[i].kind == TIDE_DO_STOPPED) engine->stopped = true;
+  }
+}
+
+static enum tide_err step(struct tide_engine *engine, const struct tide_core_event *event, struct tide_error *error) {
+  const struct tide_core_action *action;
+  size_t count;
+  struct tide_core_now now = {.wall = tide_wall_now(), .mono = tide_mono_now()};
+  enum tide_err err = tide_core_step(engine->core, now, event, &action, &count, error);
+  if (err == TIDE_OK) act(engine, action, count);
+  return err;
+}
+
+static void publish(struct tide_engine *engine, const struct tide_error *failed) {
+  struct tide_fold *fold = tide_core_fold(engine->core);
+  lock(&engine->status_mutex);
+  struct tide_engine_status *status = &engine->status;
+  bool changed = status->state != tide_core_state(engine->core) || failed || engine->stopped;
+  status->state = tide_core_state(engine->core);
+  status->folded = tide_fold_position(fold);
+  status->watermark_ms = tide_fold_watermark(fold);
+  status->stats = tide_core_stats(engine->core);
+  status->metrics = *tide_fold_metrics(fold);
+  if (failed) status->error = *failed;
+  if (failed || engine->stopped) engine->ended = true;
+  if (changed) (void)pthread_cond_broadcast(&engine->status_changed);
+  unlock(&engine->status_mutex);
+}
+
+/* Waits until something is there or due, and takes all of it. */
+static void take(struct tide_engine *engine, struct tide_offer **ret_offers, size_t *ret_reports, bool *ret_stop) {
+  struct inbox *inbox = &engine->inbox;
+  struct tide_mono due = tide_core_due(engine->core);
+  if (due.ns > engine->next_tick.ns) due = engine->next_tick;
+  lock(&inbox->mutex);
+  while (!inbox->offer && inbox->reports == 0 && !inbox->stop && !tide_core_busy(engine->core) && tide_mono_now().ns < due.ns)
+    wait_until(&inbox->filled, &inbox->mutex, due);
+  *ret_offers = inbox->offer;
+  inbox->offer = inbox->offer_last = NULL;
+  inbox->offers = 0;
+  struct report *reports = inbox->report;
+  size_t cap = inbox->reports_cap;
+  *ret_reports = inbox->reports;
+  inbox->report = engine->taken;
+  inbox->reports_cap = engine->taken_cap;
+  inbox->reports = 0;
+  engine->taken = reports;
+  engine->taken_cap = cap;
+  *ret_stop = inbox->stop;
+  inbox->stop = false;
+  (void)pthread_cond_signal(&inbox->taken);
+  unlock(&inbox->mutex);
+}
+
+static void close_inbox(struct tide_engine *engine, struct tide_offer **ret_left) {
+  struct inbox *inbox = &engine->inbox;
+  lock(&inbox->mutex);
+  inbox->closed = true;
+  *ret_left = inbox->offer;
+  inbox->offer = inbox->offer_last = NULL;
+  (void)pthread_cond_signal(&inbox->taken);
+  unlock(&inbox->mutex);
+}
+
+static enum tide_err turn(struct tide_engine *engine, struct tide_error *error) {
+  struct tide_offer *offers;
+  size_t reports;
+  bool stop;
+  take(engine, &offers, &reports, &stop);
+  enum tide_err err = TIDE_OK;
+  if (offers) err = step(engine, &(struct tide_core_event){.kind = TIDE_CORE_OFFER, .offer = offers}, error);
+  for (size_t i = 0; i < reports && err == TIDE_OK; i++) {
+    struct tide_core_event event = engine->taken[i].event;
+    event.bytes = tide_buf_span(&engine->taken[i].bytes);
+    err = step(engine, &event, error);
+    while (err == TIDE_OK && event.kind == TIDE_CORE_ENTRY && tide_core_busy(engine->core))
+      err = step(engine, &(struct tide_core_event){.kind = TIDE_CORE_GO_ON}, error);
+  }
+  if (err == TIDE_OK && stop) err = step(engine, &(struct tide_core_event){.kind = TIDE_CORE_STOP}, error);
+  if (err == TIDE_OK && tide_core_busy(engine->core)) err = step(engine, &(struct tide_core_event){.kind = TIDE_CORE_GO_ON}, error);
+  struct tide_mono now = tide_mono_now();
+  if (err != TIDE_OK || now.ns < engine->next_tick.ns) {
+    if (err == TIDE_OK && tide_core_due(engine->core).ns <= now.ns)
+      err = step(engine, &(struct tide_core_event){.kind = TIDE_CORE_GO_ON}, error);
+    return err;
+  }
+  engine->next_tick.ns = now.ns + engine->options.tick_ms * 1000000;
+  err = step(engine, &(struct tide_core_event){.kind = TIDE_CORE_TICK}, error);
+  if (err == TIDE_OK && engine->options.between)
+    engine->options.between(engine->options.ctx, tide_core_fold(engine->core), tide_core_entry(engine->core));
+  if (err == TIDE_OK) publish(engine, NULL);
+  return err;
+}
+
+static void *core_main(void *arg) {
+  struct tide_engine *engine = arg;
+  struct tide_error error = {0};
+  enum tide_err err = step(engine, &(struct tide_core_event){.kind = TIDE_CORE_SESSION}, &error);
+  enum tide_core_state published = TIDE_CORE_lost;
+  while (err == TIDE_OK && !engine->stopped) {
+    err = turn(engine, &error);
+    if (err == TIDE_OK && tide_core_state(engine->core) != published) {
+      publish(engine, NULL);
+      published = tide_core_state(engine->core);
+    }
+  }
+  if (err == TIDE_OK && engine->options.between)
+    engine->options.between(engine->options.ctx, tide_core_fold(engine->core), tide_core_entry(engine->core));
+  struct tide_offer *left;
+  close_inbox(engine, &left);
+  if (err == TIDE_OK && left) err = step(engine, &(struct tide_core_event){.kind = TIDE_CORE_OFFER, .offer = left}, &error);
+  else
+    for (struct tide_offer *next; left; left = next) {
+      next = left->next;
+      left->end = TIDE_END_refused;
+      left->cause = TIDE_C_unavailable;
+      engine->options.release(engine->options.ctx, left);
+    }
+  if (err != TIDE_OK) { /* the core cannot be asked any more: what it holds may or may not be in the log */
+    error.code = err;
+    struct tide_offer *offer;
+    while ((offer = tide_core_abandon(engine->core))) engine->options.release(engine->options.ctx, offer);
+  }
+  publish(engine, err == TIDE_OK ? NULL : &error);
+  lock(&engine->requests.mutex);
+  engine->requests.quit = true;
+  (void)pthread_cond_signal(&engine->requests.filled);
+  unlock(&engine->requests.mutex);
+  return NULL;
+}
+
+/* ---- outside ---- */
+
+struct tide_engine *tide_engine_start(const struct tide_engine_options *options, struct tide_fold *fold) {
+  TIDE_CHECK(options->release && options->tick_ms >= 1 && options->tick_ms <= 1000);
+  struct tide_engine *engine = tide_alloc(sizeof *engine);
+  engine->options = *options;
+  engine->core = tide_core_new(&options->core, fold);
+  engine->status.state = TIDE_CORE_following;
+  init_lock(&engine->inbox.mutex, &engine->inbox.filled);
+  TIDE_CHECK(pthread_cond_init(&engine->inbox.taken, NULL) == 0);
+  init_lock(&engine->requests.mutex, &engine->requests.filled);
+  init_lock(&engine->status_mutex, &engine->status_changed);
+  TIDE_CHECK(pthread_create(&engine->journal_thread, NULL, journal_main, engine) == 0);
+  TIDE_CHECK(pthread_create(&engine->core_thread, NULL, core_main, engine) == 0);
+  return engine;
+}
+
+bool tide_engine_offer(struct tide_engine *engine, struct tide_offer *offer) {
+  struct inbox *inbox = &engine->inbox;
+  lock(&inbox->mutex);
+  bool room = !inbox->closed && inbox->offers < engine->options.core.queue_max;
+  if (room) {
+    offer->next = NULL;
+    if (inbox->offer_last) inbox->offer_last->next = offer;
+    else inbox->offer = offer;
+    inbox->offer_last = offer;
+    inbox->offers++;
+    if (inbox->offers == 1) (void)pthread_cond_signal(&inbox->filled);
+  }
+  unlock(&inbox->mutex);
+  return room;
+}
+
+struct tide_engine_status tide_engine_status(struct tide_engine *engine) {
+  lock(&engine->status_mutex);
+  struct tide_engine_status status = engine->status;
+  unlock(&engine->status_mutex);
+  return status;
+}
+
+bool tide_engine_wait_open(struct tide_engine *engine, int64_t timeout_ms) {
+  struct tide_mono until = {tide_mono_now().ns + timeout_ms * 1000000};
+  lock(&engine->status_mutex);
+  while (engine->status.state != TIDE_CORE_open && !engine->ended && tide_mono_now().ns < until.ns)
+    wait_until(&engine->status_changed, &engine->status_mutex, until);
+  bool open = engine->status.state == TIDE_CORE_open;
+  unlock(&engine->status_mutex);
+  return open;
+}
+
+void tide_engine_stop(struct tide_engine *engine) {
+  lock(&engine->inbox.mutex);
+  engine->inbox.stop = true;
+  (void)pthread_cond_signal(&engine->inbox.filled);
+  unlock(&engine->inbox.mutex);
+}
+
+enum tide_err tide_engine_join(struct tide_engine *engine, struct tide_error *error) {
+  TIDE_CHECK(pthread_join(engine->core_thread, NULL) == 0 && pthread_join(engine->journal_thread, NULL) == 0);
+  if (error) *error = engine->status.error;
+  return engine->status.error.code;
+}
+
+struct tide_fold *tide_engine_fold(struct tide_engine *engine) {
+  return tide_core_fold(engine->core);
+}
+
+void tide_engine_free(struct tide_engine *engine) {
+  if (!engine) return;
+  tide_core_free(engine->core);
+  for (size_t i = 0; i < engine->taken_cap; i++) tide_buf_release(&engine->taken[i].bytes);
+  for (size_t i = 0; i < engine->inbox.reports_cap; i++) tide_buf_release(&engine->inbox.report[i].bytes);
+  tide_free(engine->taken);
+  tide_free(engine->inbox.report);
+  (void)pthread_mutex_destroy(&engine->inbox.mutex);
+  (void)pthread_cond_destroy(&engine->inbox.filled);
+  (void)pthread_cond_destroy(&engine->inbox.taken);
+  (void)pthread_mutex_destroy(&engine->requests.mutex);
+  (void)pthread_cond_destroy(&engine->requests.filled);
+  (void)pthread_mutex_destroy(&engine->status_mutex);
+  (void)pthread_cond_destroy(&engine->status_changed);
+  tide_free(engine);
+}

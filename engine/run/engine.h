@@ -1,0 +1,53 @@
+/* The running engine: the core on its thread, the journal on another, and a door for offers from any thread.
+ *
+ *   any thread --offer--> inbox --> core thread --requests--> journal thread
+ *                                       ^-------events-----------+
+ *        release(offer) <---------------+
+ *
+ * The core thread is the only one that touches the state (single writer). The journal thread does what blocks: append, sync, read. Both
+ * queues are bounded by the core's own limits: at most queue_max offers and one request of each kind are under way. */
+#ifndef TIDE_ENGINE_H
+#define TIDE_ENGINE_H
+
+#include "core/core.h"
+#include "port/journal.h"
+
+struct tide_engine_options {
+  struct tide_core_options core;
+  struct tide_journal *journal;  /* borrowed until tide_engine_join returned; used by the journal thread alone */
+  /* Called on the core thread with an offer that ended. It must be short and must not block: it hands the offer on. */
+  void (*release)(void *ctx, struct tide_offer *offer);
+  /* Called on the core thread between steps, at most once per tick, with the fold and the bytes of the entry at its position (NULL span: not
+   * known). For snapshots and metrics. NULL: none. */
+  void (*between)(void *ctx, struct tide_fold *fold, struct tide_span entry);
+  void *ctx;
+  int64_t tick_ms;               /* how often time is looked at when nothing happens; 1..1000 */
+};
+
+/* What anyone may know of a running engine; a copy, at most a tick old. */
+struct tide_engine_status {
+  enum tide_core_state state;
+  struct tide_position folded;
+  int64_t watermark_ms;
+  struct tide_core_stats stats;
+  struct tide_metrics metrics;
+  struct tide_error trouble; /* what the journal said last when it could not do something; code OK: nothing so far */
+  struct tide_error error;   /* code not OK: the engine ended because of this */
+};
+
+struct tide_engine;
+/* Takes the fold. Starts both threads; the engine follows the journal and opens an epoch. */
+struct tide_engine *tide_engine_start(const struct tide_engine_options *options, struct tide_fold *fold);
+/* Hands an offer over; any thread. False, and the offer is still the caller's, when the inbox is full or the engine has ended. */
+bool tide_engine_offer(struct tide_engine *engine, struct tide_offer *offer);
+struct tide_engine_status tide_engine_status(struct tide_engine *engine);
+/* Waits until the state is open, or it ended (false). */
+bool tide_engine_wait_open(struct tide_engine *engine, int64_t timeout_ms);
+/* Asks it to drain; returns at once. Every offer handed over before comes back through release. */
+void tide_engine_stop(struct tide_engine *engine);
+/* Waits for both threads; after a stop, or after an error of its own. Then the fold may be looked at until tide_engine_free. */
+enum tide_err tide_engine_join(struct tide_engine *engine, struct tide_error *error);
+struct tide_fold *tide_engine_fold(struct tide_engine *engine); /* after join only */
+void tide_engine_free(struct tide_engine *engine);              /* after join only */
+
+#endif

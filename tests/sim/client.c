@@ -1,0 +1,151 @@
+/* The clients of the simulated cell: what they send, and what they remember of what they were told (world.h).
+ *
+ * A transaction is sent anew, repeated (also when it was answered: a retry), or sent with the id of another (a conflict). Every attempt is
+ * numbered; the number travels in the record's `offset`, which decides nothing, so the log can be compared with what was said. */
+#include "tests/sim/world.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define EPOCH_MS INT64_C(1700000000000)
+
+static void text_field(const struct sim_world *world, const char *name, char *out, size_t size, const char *fmt, unsigned number) {
+  snprintf(out, size, fmt, number);
+  world->record->field[tide_spec_field(world->spec, name)] = (struct tide_datum){.kind = TIDE_D_TEXT, .text = tide_span_of(out)};
+}
+
+static void event_record(struct sim_world *world, const struct sim_txn *txn, char text[3][24]) {
+  struct tide_record *record = world->record;
+  memset(record, 0, sizeof *record);
+  record->type = TIDE_REC_EVENT;
+  record->offset = world->attempts;
+  /* A time of its own, so that a retry is the same message; the order in which they come is another. */
+  record->time.ms = EPOCH_MS + txn->id * 5000 + txn->amount;
+  text_field(world, "id", text[0], sizeof text[0], "t%u", txn->id);
+  text_field(world, "card", text[1], sizeof text[1], "c%u", txn->card);
+  text_field(world, "shop", text[2], sizeof text[2], "s%u", txn->shop);
+  struct tide_datum *amount = &record->field[world->spec->f_amount];
+  *amount = (struct tide_datum){.kind = TIDE_D_INT, .exponent = 2, .num = txn->amount};
+  memcpy(amount->currency, "EUR", 4);
+}
+
+static void outcome_of(struct sim_world *world) {
+  struct tide_record *record = world->record;
+  record->type = TIDE_REC_OUTCOME;
+  record->outcome.set = 1u << TIDE_DYN_result;
+  record->outcome.result = (uint8_t)(1 + or_below(&world->rng, 3));
+}
+
+static void encode(struct sim_world *world, struct tide_offer *offer) {
+  if (tide_record_encode(world->spec, world->record, &offer->records) != TIDE_OK) sim_fail(world, "a small record does not fit");
+  offer->record_count++;
+}
+
+static unsigned pick_txn(struct sim_world *world) {
+  bool again = world->txns > 0 && (world->txns == SIM_TXNS || or_percent(&world->rng, 45));
+  if (again) return (unsigned)or_below(&world->rng, (int)world->txns);
+  struct sim_txn txn = {.id = (uint16_t)world->txns,
+                        .card = (uint16_t)or_below(&world->rng, 5),
+                        .shop = (uint16_t)or_below(&world->rng, 3),
+                        .amount = (uint16_t)(100 + or_below(&world->rng, 900))};
+  if (world->txns > 0 && or_percent(&world->rng, 10)) { /* another body under an id that exists */
+    const struct sim_txn *other = &world->txn[or_below(&world->rng, (int)world->txns)];
+    txn.id = other->id;
+    txn.card = other->card;
+    txn.shop = other->shop;
+    txn.amount = (uint16_t)(2000 + world->txns); /* no other body has it */
+    world->counts->conflicts++;
+  }
+  world->txn[world->txns] = txn;
+  return world->txns++;
+}
+
+static struct tide_position some_position(struct sim_world *world) {
+  if (world->attempts == 0) return (struct tide_position){0, 0};
+  return world->attempt[or_below(&world->rng, (int)world->attempts)].position;
+}
+
+void sim_offer(struct sim_world *world, struct sim_node *node) {
+  if (world->attempts == SIM_ATTEMPTS) return;
+  unsigned number = pick_txn(world);
+  char text[3][24];
+  struct tide_offer *offer = tide_offer_new();
+  event_record(world, &world->txn[number], text);
+  bool judge = or_percent(&world->rng, 15), outcome = !judge && or_percent(&world->rng, 15);
+  if (!outcome) encode(world, offer);
+  if (outcome || (!judge && or_percent(&world->rng, 20))) {
+    outcome_of(world);
+    encode(world, offer);
+    world->counts->outcomes++;
+  }
+  offer->kind = (uint8_t)(!judge ? TIDE_OFFER_COMMIT : or_percent(&world->rng, 50) ? TIDE_OFFER_JUDGE : TIDE_OFFER_LOOKUP);
+  offer->priority = (uint8_t)(outcome ? TIDE_PRIORITY_LOW : TIDE_PRIORITY_HIGH);
+  offer->ctx = (void *)(uintptr_t)(judge ? UINTPTR_MAX : world->attempts);
+  if (or_percent(&world->rng, 60)) offer->deadline.ns = world->mono_ns + or_below(&world->rng, 60) * 1000000;
+  if (or_percent(&world->rng, 25)) {
+    offer->after = some_position(world);
+    world->counts->afters++;
+  }
+  if (!judge) world->attempt[world->attempts++] = (struct sim_attempt){.txn = (uint16_t)number, .outcome = outcome};
+  world->counts->offers++;
+  sim_step(world, node, &(struct tide_core_event){.kind = TIDE_CORE_OFFER, .offer = offer});
+}
+
+static void keep(struct sim_world *world, struct sim_node *node, struct sim_attempt *attempt, struct tide_offer *offer) {
+  if (attempt->status != SIM_PENDING) {
+    sim_fail(world, "node %u ended an offer twice", node->number);
+    return;
+  }
+  static const uint8_t status_of[] = {SIM_DONE, SIM_DONE, SIM_REFUSED, SIM_MAYBE};
+  attempt->status = status_of[offer->end];
+  attempt->position = offer->position;
+  attempt->index = offer->index;
+  attempt->answer = tide_strdup(tide_buf_cstr(&offer->answer));
+  if (!attempt->outcome && node->knew_spec && offer->answer.len == 0)
+    sim_fail(world, "node %u ended an event without a decision (%s)", node->number, tide_offer_end_name(offer->end));
+  if (offer->end != TIDE_END_done) return;
+  if (tide_position_cmp(offer->position, world->durable) > 0)
+    sim_fail(world, "node %u released %llu-%llu, which is not durable", node->number, (unsigned long long)offer->position.epoch,
+             (unsigned long long)offer->position.seq);
+  if (strstr(attempt->answer, "\"duplicate\":true")) world->counts->duplicates++;
+}
+
+void sim_released(struct sim_world *world, struct sim_node *node, struct tide_offer *offer) {
+  switch ((enum tide_offer_end)offer->end) {
+    case TIDE_END_done: world->counts->done++; break;
+    case TIDE_END_answered: world->counts->answered++; break;
+    case TIDE_END_refused: world->counts->refused++; break;
+    case TIDE_END_maybe: world->counts->maybe++; break;
+  }
+  world->counts->expired += offer->end >= TIDE_END_refused && offer->cause == TIDE_C_deadline;
+  world->counts->overloads += offer->end >= TIDE_END_refused && offer->cause == TIDE_C_overload;
+  bool answered = offer->end == TIDE_END_done || offer->end == TIDE_END_answered;
+  if (answered && tide_position_cmp(tide_fold_position(tide_core_fold(node->core)), offer->after) < 0)
+    sim_fail(world, "node %u answered before it had folded the position that was asked for", node->number);
+  if ((uintptr_t)offer->ctx != UINTPTR_MAX) keep(world, node, &world->attempt[(uintptr_t)offer->ctx], offer);
+  offer->index = (uint32_t)offer->answer.len; /* a mark: what it was when it was handed back */
+  offer->next = world->buried;
+  world->buried = offer;
+}
+
+void sim_dig_up(struct sim_world *world) {
+  for (struct tide_offer *offer = world->buried, *next; offer; offer = next) {
+    next = offer->next;
+    if (offer->answer.len != offer->index) sim_fail(world, "an offer was written to after it had been handed back");
+    tide_offer_free(offer);
+  }
+  world->buried = NULL;
+}
+
+/* Its offers go down with it: their clients hear nothing. They are taken out so that what is pending stays known. */
+void sim_node_gone(struct sim_world *world, struct sim_node *node) {
+  struct tide_core_stats stats = tide_core_stats(node->core);
+  world->counts->retried += stats.retried;
+  world->counts->foreign += stats.entries_foreign;
+  for (struct tide_offer *offer; (offer = tide_core_abandon(node->core)); tide_offer_free(offer)) {
+    if ((uintptr_t)offer->ctx == UINTPTR_MAX) continue;
+    struct sim_attempt *attempt = &world->attempt[(uintptr_t)offer->ctx];
+    if (attempt->status != SIM_PENDING) sim_fail(world, "node %u kept an offer that it had ended", node->number);
+    attempt->status = SIM_GONE;
+  }
+}

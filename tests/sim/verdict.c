@@ -1,0 +1,112 @@
+/* The verdict: the log as it stands at the end, folded once more from nothing, against everything that was said on the way (world.h).
+ *
+ *   - what was acknowledged is in the log, where it was said to be, with the answer that was given, bit for bit;
+ *   - what was refused is not in the log;
+ *   - no attempt is in it twice, and of each transaction exactly one record counted, however often it was sent;
+ *   - at every position every node had the state that the fold from nothing has. */
+#include "tests/sim/world.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void sim_digest(struct sim_world *world, struct tide_position position, struct tide_digest digest, const char *who) {
+  for (size_t i = world->seen_count; i-- > 0;) {
+    if (tide_position_cmp(world->seen[i].position, position) != 0) continue;
+    const struct tide_digest *other = &world->seen[i].digest;
+    if (other->decisions != digest.decisions || !tide_u128_eq(other->digest, digest.digest) || other->state_hash != digest.state_hash)
+      sim_fail(world, "two states at %llu-%llu: %llu decisions, %016llx and %s with %llu decisions, %016llx",
+               (unsigned long long)position.epoch, (unsigned long long)position.seq, (unsigned long long)other->decisions,
+               (unsigned long long)other->state_hash, who, (unsigned long long)digest.decisions, (unsigned long long)digest.state_hash);
+    return;
+  }
+  if (world->seen_count == world->seen_cap) {
+    world->seen_cap = world->seen_cap ? world->seen_cap * 2 : 256;
+    world->seen = tide_realloc(world->seen, world->seen_cap * sizeof *world->seen);
+  }
+  world->seen[world->seen_count].position = position;
+  world->seen[world->seen_count++].digest = digest;
+}
+
+struct verdict {
+  struct sim_world *world;
+  struct tide_position position;
+  const struct tide_record *record; /* of the answer under way */
+  unsigned counted[SIM_TXNS], there[SIM_TXNS];
+};
+
+static void on_answer(void *ctx, const struct tide_answer *answer) {
+  struct verdict *v = ctx;
+  struct sim_world *world = v->world;
+  if (answer->record->offset >= world->attempts) {
+    sim_fail(world, "the log holds an attempt that nobody made");
+    return;
+  }
+  struct sim_attempt *attempt = &world->attempt[answer->record->offset];
+  if (!answer->duplicate && answer->counted) v->counted[attempt->txn]++;
+  if (attempt->status != SIM_DONE) return;
+  struct tide_buf json = TIDE_BUF_INIT;
+  tide_answer_json(answer, 0, &json);
+  if (strcmp(tide_buf_cstr(&json), attempt->answer) != 0)
+    sim_fail(world, "the answer at %llu-%llu.%u was\n  %s\nand is\n  %s", (unsigned long long)v->position.epoch,
+             (unsigned long long)v->position.seq, answer->index, attempt->answer, tide_buf_cstr(&json));
+  tide_buf_release(&json);
+}
+
+static void look_for_attempts(struct verdict *v, struct tide_span entry) {
+  struct sim_world *world = v->world;
+  static struct tide_cursor_part part[TIDE_PARTS_MAX];
+  struct tide_entry_reader reader;
+  struct tide_raw_record raw;
+  struct tide_error error = {0};
+  uint64_t previous = UINT64_MAX;
+  if (tide_entry_open(&reader, entry, part, &error) != TIDE_OK) {
+    sim_fail(world, "the log holds an entry that does not open: %s", error.text);
+    return;
+  }
+  while (tide_entry_next(&reader, &raw, &error) == TIDE_OK) {
+    if (raw.type != TIDE_REC_EVENT && raw.type != TIDE_REC_OUTCOME) continue;
+    if (tide_record_decode(world->spec, &raw, world->record, &error) != TIDE_OK) {
+      sim_fail(world, "the log holds a record that does not decode: %s", error.text);
+      return;
+    }
+    uint64_t number = world->record->offset;
+    struct sim_attempt *attempt = &world->attempt[number];
+    if (number == previous) continue; /* event and outcome of one row */
+    previous = number;
+    if (attempt->records++ > 0) sim_fail(world, "attempt %llu is in the log twice", (unsigned long long)number);
+    if (attempt->status == SIM_REFUSED) sim_fail(world, "attempt %llu was refused and is in the log", (unsigned long long)number);
+    if (raw.type == TIDE_REC_EVENT) v->there[attempt->txn]++;
+    bool elsewhere = tide_position_cmp(attempt->position, v->position) != 0 || attempt->index != reader.index;
+    if (attempt->status == SIM_DONE && elsewhere)
+      sim_fail(world, "attempt %llu stands at %llu-%llu.%u, not where it was said to be", (unsigned long long)number,
+               (unsigned long long)v->position.epoch, (unsigned long long)v->position.seq, reader.index);
+  }
+}
+
+void sim_verdict(struct sim_world *world) {
+  struct verdict *v = tide_alloc(sizeof *v);
+  struct tide_fold *fold = tide_fold_new();
+  struct tide_buf bytes = TIDE_BUF_INIT;
+  struct tide_error error = {0};
+  struct tide_position at = {0, 0};
+  v->world = world;
+  while (!world->failed && world->journal->ops->read(world->journal, at, false, &bytes, &at, &error) == TIDE_OK) {
+    v->position = at;
+    look_for_attempts(v, tide_buf_span(&bytes));
+    if (world->failed) break;
+    if (tide_fold_entry(fold, at, tide_buf_span(&bytes), on_answer, v, &error) != TIDE_OK)
+      sim_fail(world, "the log does not fold: %s", error.text);
+    else sim_digest(world, at, tide_fold_digest(fold), "the fold from nothing");
+  }
+  for (unsigned a = 0; a < world->attempts && !world->failed; a++) {
+    const struct sim_attempt *attempt = &world->attempt[a];
+    if (attempt->status == SIM_PENDING) sim_fail(world, "attempt %u was never ended", a);
+    if (attempt->status == SIM_DONE && attempt->records == 0) sim_fail(world, "attempt %u was acknowledged and is not in the log", a);
+  }
+  for (unsigned t = 0; t < world->txns && !world->failed; t++)
+    if (v->counted[t] != (v->there[t] > 0))
+      sim_fail(world, "transaction %u stands %u times in the log and counted %u times", t, v->there[t], v->counted[t]);
+  tide_buf_release(&bytes);
+  tide_fold_free(fold);
+  tide_free(v);
+}

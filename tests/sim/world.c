@@ -1,0 +1,368 @@
+/* Nodes, the log, and what goes wrong (world.h).
+ *
+ * Faults: a node crashes between any two steps and comes back empty or from a snapshot; a connection drops with requests under way, which are
+ * lost, or carried out with nobody listening, then or later; the store crashes and loses what was not synced; the store is full. */
+#include "tests/sim/world.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "adapter/file.h"
+#include "tests/support/small_fold.h"
+
+#define MILLISECOND INT64_C(1000000)
+
+void sim_fail(struct sim_world *world, const char *fmt, ...) {
+  if (world->failed) return;
+  world->failed = true;
+  va_list args;
+  va_start(args, fmt);
+  vsnprintf(world->why, sizeof world->why, fmt, args);
+  va_end(args);
+}
+
+/* ---- requests and mail ---- */
+
+static void mail_put(struct sim_node *node, int channel, const struct tide_core_event *event) {
+  if (node->mail_first[channel] == node->mail_count[channel]) node->mail_first[channel] = node->mail_count[channel] = 0;
+  if (node->mail_count[channel] == node->mail_cap[channel]) {
+    size_t cap = node->mail_cap[channel] ? node->mail_cap[channel] * 2 : 8;
+    node->mail[channel] = tide_realloc(node->mail[channel], cap * sizeof **node->mail);
+    memset(node->mail[channel] + node->mail_cap[channel], 0, (cap - node->mail_cap[channel]) * sizeof **node->mail);
+    node->mail_cap[channel] = cap;
+  }
+  struct sim_mail *mail = &node->mail[channel][node->mail_count[channel]++];
+  mail->event = *event;
+  tide_buf_clear(&mail->bytes);
+  tide_buf_put(&mail->bytes, event->bytes.ptr, event->bytes.len);
+}
+
+static bool mail_waits(const struct sim_node *node, int channel) { return node->mail_first[channel] < node->mail_count[channel]; }
+
+static void mail_drop_all(struct sim_node *node) {
+  for (int c = 0; c < SIM_CHANNELS; c++) node->mail_first[c] = node->mail_count[c] = 0;
+}
+
+static void node_deliver(struct sim_world *world, struct sim_node *node, int channel) {
+  struct sim_mail *mail = &node->mail[channel][node->mail_first[channel]++];
+  struct tide_core_event event = mail->event;
+  event.bytes = tide_buf_span(&mail->bytes);
+  sim_step(world, node, &event);
+}
+
+/* ---- the store ---- */
+
+static void store_append(struct sim_world *world, struct sim_request *request, struct tide_core_event *ret) {
+  struct tide_error error = {0};
+  struct tide_span bytes = tide_buf_span(&request->bytes);
+  const struct tide_core_action *action = &request->action;
+  *ret = (struct tide_core_event){.kind = TIDE_CORE_APPENDED, .attempt = action->attempt};
+  enum tide_err err;
+  if (world->full) {
+    err = TIDE_E_FULL;
+    world->counts->full++;
+  } else if (action->kind == TIDE_DO_OPEN) {
+    err = world->journal->ops->open_epoch(world->journal, action->epoch, bytes, &ret->position, &error);
+    if (err == TIDE_OK) world->counts->epochs++;
+  } else {
+    err = world->journal->ops->append(world->journal, action->epoch, bytes, &ret->position, &error);
+  }
+  if (err == TIDE_OK) {
+    world->counts->entries++;
+    return;
+  }
+  if (err == TIDE_E_STALE) world->counts->stale++;
+  ret->kind = TIDE_CORE_APPEND_FAILED;
+  ret->err = err;
+}
+
+static void store_fetch(struct sim_world *world, struct sim_node *node) {
+  struct tide_buf bytes = TIDE_BUF_INIT;
+  struct tide_error error = {0};
+  struct tide_position from = node->request[SIM_FETCH].action.position;
+  struct tide_core_event event = {.kind = TIDE_CORE_ENTRY};
+  while (world->journal->ops->read(world->journal, from, false, &bytes, &event.position, &error) == TIDE_OK) {
+    event.bytes = tide_buf_span(&bytes);
+    mail_put(node, SIM_FETCH, &event);
+    from = event.position;
+  }
+  mail_put(node, SIM_FETCH, &(struct tide_core_event){.kind = TIDE_CORE_FETCH_END});
+  tide_buf_release(&bytes);
+}
+
+static void carry_out(struct sim_world *world, struct sim_node *node, int channel) {
+  struct sim_request *request = &node->request[channel];
+  request->on = false;
+  struct tide_core_event event = {0};
+  struct tide_error error = {0};
+  switch (channel) {
+    case SIM_APPEND:
+      store_append(world, request, &event);
+      mail_put(node, channel, &event);
+      break;
+    case SIM_SYNC:
+      event.kind = TIDE_CORE_DURABLE;
+      if (world->journal->ops->sync(world->journal, &event.position, &error) != TIDE_OK) sim_fail(world, "the log in memory cannot sync");
+      world->durable = event.position;
+      mail_put(node, channel, &event);
+      break;
+    default: store_fetch(world, node); break;
+  }
+}
+
+static void bury(struct sim_world *world, struct sim_request *request) {
+  if (!request->on) return;
+  request->on = false;
+  if (request->action.kind != TIDE_DO_APPEND && request->action.kind != TIDE_DO_OPEN) return;
+  struct sim_request *zombie = &world->zombie[or_below(&world->rng, 8)];
+  if (zombie->on || or_percent(&world->rng, 30)) return; /* never arrives */
+  zombie->on = true;
+  zombie->action = request->action;
+  tide_buf_clear(&zombie->bytes);
+  tide_buf_put(&zombie->bytes, request->bytes.ptr, request->bytes.len);
+}
+
+static void drop_session(struct sim_world *world, struct sim_node *node) {
+  for (int c = 0; c < SIM_CHANNELS; c++) bury(world, &node->request[c]);
+  mail_drop_all(node);
+  node->needs_session = true;
+}
+
+static void store_crash(struct sim_world *world) {
+  struct tide_position first, before, after;
+  world->journal->ops->range(world->journal, &first, &before);
+  tide_journal_memory_crash(world->journal);
+  world->journal->ops->range(world->journal, &first, &after);
+  world->counts->store_crashes++;
+  world->counts->lost_entries += tide_position_cmp(before, after) > 0;
+  for (unsigned n = 0; n < world->nodes; n++)
+    if (world->node[n].core) drop_session(world, &world->node[n]);
+  for (int z = 0; z < 8; z++) world->zombie[z].on = false;
+}
+
+/* ---- nodes ---- */
+
+void sim_step(struct sim_world *world, struct sim_node *node, const struct tide_core_event *event) {
+  if (world->failed) return;
+  const struct tide_core_action *action;
+  size_t count;
+  struct tide_error error = {0};
+  node->knew_spec = tide_fold_spec(tide_core_fold(node->core));
+  struct tide_core_now now = {.wall = {world->wall_ms + node->skew_ms}, .mono = {world->mono_ns}};
+  enum tide_err err = tide_core_step(node->core, now, event, &action, &count, &error);
+  if (err != TIDE_OK) {
+    sim_fail(world, "node %u ended: %s", node->number, error.text);
+    return;
+  }
+  for (size_t i = 0; i < count; i++) {
+    int channel = -1;
+    switch (action[i].kind) {
+      case TIDE_DO_APPEND:
+      case TIDE_DO_OPEN: channel = SIM_APPEND; break;
+      case TIDE_DO_SYNC: channel = SIM_SYNC; break;
+      case TIDE_DO_FETCH: channel = SIM_FETCH; break;
+      case TIDE_DO_RELEASE: sim_released(world, node, action[i].offer); break;
+      case TIDE_DO_STOPPED: break;
+    }
+    if (channel < 0) continue;
+    struct sim_request *request = &node->request[channel];
+    if (request->on || mail_waits(node, channel)) {
+      sim_fail(world, "node %u asks for two things of kind %d at a time, in state %s", node->number, channel,
+               tide_core_state_name(tide_core_state(node->core)));
+      return;
+    }
+    request->on = true;
+    request->action = action[i];
+    tide_buf_clear(&request->bytes);
+    tide_buf_put(&request->bytes, action[i].bytes.ptr, action[i].bytes.len);
+  }
+  struct tide_fold *fold = tide_core_fold(node->core);
+  struct tide_position position = tide_fold_position(fold);
+  if (tide_position_cmp(position, world->durable) > 0)
+    sim_fail(world, "node %u folded %llu-%llu, which is not durable", node->number, (unsigned long long)position.epoch,
+             (unsigned long long)position.seq);
+  if (tide_position_cmp(position, node->digested) == 0) return;
+  node->digested = position;
+  sim_digest(world, position, tide_fold_digest(fold), "a node");
+}
+
+static void node_start(struct sim_world *world, struct sim_node *node) {
+  struct tide_fold *fold = tide_fold_new();
+  if (world->snapshot.there && or_percent(&world->rng, 50)) {
+    struct tide_error error = {0};
+    enum tide_err err = tide_fold_load(fold, TIDE_SHARDS, tide_buf_span(&world->snapshot.chunk[TIDE_SHARDS]), &error);
+    for (unsigned c = 0; c < TIDE_SHARDS && err == TIDE_OK; c++)
+      err = tide_fold_load(fold, c, tide_buf_span(&world->snapshot.chunk[c]), &error);
+    if (err != TIDE_OK) sim_fail(world, "a snapshot does not load: %s", error.text);
+    world->counts->from_snapshot++;
+  }
+  struct tide_core_options options = {.engine_id = node->number + 1,
+                                      .seed = or_next(&world->rng),
+                                      .settings = tide_settings_default(),
+                                      .features = {world->spec->text, world->spec->text_len},
+                                      .batch_records_max = 2 + (uint32_t)or_below(&world->rng, 12),
+                                      .queue_max = 3 + (uint32_t)or_below(&world->rng, 20),
+                                      .heartbeat_ms = or_percent(&world->rng, 50) ? 50 : 0,
+                                      .shared = true};
+  node->core = tide_core_new(&options, fold);
+  node->skew_ms = or_below(&world->rng, 400) - 200;
+  node->needs_session = true;
+  node->digested = (struct tide_position){0, 0};
+}
+
+static void node_crash(struct sim_world *world, struct sim_node *node) {
+  drop_session(world, node);
+  sim_node_gone(world, node);
+  tide_core_free(node->core);
+  node->core = NULL;
+  world->counts->crashes++;
+}
+
+static void take_snapshot(struct sim_world *world, struct sim_node *node) {
+  struct tide_fold *fold = tide_core_fold(node->core);
+  if (!tide_fold_spec(fold)) return;
+  for (unsigned c = 0; c < TIDE_CHUNKS; c++) {
+    tide_buf_clear(&world->snapshot.chunk[c]);
+    tide_fold_save(fold, c, &world->snapshot.chunk[c]);
+  }
+  world->snapshot.position = tide_fold_position(fold);
+  world->snapshot.there = true;
+}
+
+/* ---- one turn of the world ---- */
+
+static void zombie_turn(struct sim_world *world) {
+  struct sim_request *zombie = &world->zombie[or_below(&world->rng, 8)];
+  if (!zombie->on) return;
+  zombie->on = false;
+  struct tide_core_event unheard;
+  store_append(world, zombie, &unheard);
+  world->counts->zombies++;
+}
+
+static void fault_turn(struct sim_world *world, struct sim_node *node) {
+  switch (or_below(&world->rng, 5)) {
+    case 0:
+      if (node->core) node_crash(world, node);
+      break;
+    case 1: store_crash(world); break;
+    case 2:
+    case 3:
+      if (node->core) {
+        drop_session(world, node);
+        world->counts->drops++;
+      }
+      break;
+    default: world->full = !world->full && or_percent(&world->rng, 30); break;
+  }
+}
+
+static void node_turn(struct sim_world *world, struct sim_node *node) {
+  if (!node->core) {
+    if (or_percent(&world->rng, world->faults ? 10 : 100)) {
+      node_start(world, node);
+      world->counts->restarts++;
+    }
+    return;
+  }
+  if (node->needs_session) {
+    if (world->faults && or_percent(&world->rng, 60)) return;
+    drop_session(world, node); /* what was asked for meanwhile went nowhere */
+    node->needs_session = false;
+    sim_step(world, node, &(struct tide_core_event){.kind = TIDE_CORE_SESSION});
+    return;
+  }
+  int channel = or_below(&world->rng, SIM_CHANNELS);
+  if (node->request[channel].on && or_percent(&world->rng, 50)) carry_out(world, node, channel);
+  else if (mail_waits(node, channel)) node_deliver(world, node, channel);
+  else if (tide_core_busy(node->core)) sim_step(world, node, &(struct tide_core_event){.kind = TIDE_CORE_GO_ON});
+  else if (or_percent(&world->rng, 20)) sim_step(world, node, &(struct tide_core_event){.kind = TIDE_CORE_TICK});
+}
+
+static void turn(struct sim_world *world) {
+  world->counts->steps++;
+  if (or_percent(&world->rng, 30)) {
+    int64_t ns = or_percent(&world->rng, 3) ? or_below(&world->rng, 40) * MILLISECOND : or_below(&world->rng, 400) * 1000;
+    world->mono_ns += ns;
+    world->wall_ms = 1700000000000 + world->mono_ns / MILLISECOND;
+  }
+  struct sim_node *node = &world->node[or_below(&world->rng, (int)world->nodes)];
+  if (world->faults && or_below(&world->rng, 400) == 0) fault_turn(world, node);
+  else if (world->faults && or_below(&world->rng, 100) == 0) zombie_turn(world);
+  else if (world->faults && node->core && or_percent(&world->rng, 12)) sim_offer(world, node);
+  else if (world->faults && node->core && or_below(&world->rng, 500) == 0) take_snapshot(world, node);
+  else node_turn(world, node);
+}
+
+static bool is_settled(const struct sim_world *world) {
+  struct tide_position first, last;
+  world->journal->ops->range(world->journal, &first, &last);
+  for (unsigned n = 0; n < world->nodes; n++) {
+    const struct sim_node *node = &world->node[n];
+    if (!node->core || tide_core_state(node->core) != TIDE_CORE_open) return false;
+    struct tide_core_stats stats = tide_core_stats(node->core);
+    if (stats.queued || stats.in_flight || tide_position_cmp(node->digested, last) != 0) return false;
+  }
+  return true;
+}
+
+#define SETTLE_STEPS 60000
+
+bool sim_run(struct sim_world *world, unsigned steps) {
+  world->faults = true;
+  for (unsigned i = 0; i < steps && !world->failed; i++) turn(world);
+  world->faults = world->full = false;
+  for (int z = 0; z < 8; z++) world->zombie[z].on = false;
+  unsigned left = SETTLE_STEPS;
+  while (!world->failed && !is_settled(world) && left-- > 0) turn(world);
+  if (!world->failed && !is_settled(world))
+    sim_fail(world, "faults stopped and %d steps later not every node is open and level", SETTLE_STEPS);
+  if (!world->failed) {
+    world->counts->settled++;
+    sim_verdict(world);
+  }
+  sim_dig_up(world);
+  return !world->failed;
+}
+
+struct sim_world *sim_new(uint64_t seed, struct sim_counts *counts) {
+  struct sim_world *world = tide_alloc(sizeof *world);
+  world->rng.state = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+  world->seed = seed;
+  world->counts = counts;
+  world->nodes = 2 + (unsigned)or_below(&world->rng, SIM_NODES - 1);
+  world->wall_ms = 1700000000000;
+  world->mono_ns = 1;
+  world->spec = small_spec();
+  world->record = tide_alloc(sizeof *world->record);
+  world->journal = tide_journal_memory_new();
+  for (unsigned n = 0; n < world->nodes; n++) {
+    world->node[n].number = n;
+    node_start(world, &world->node[n]);
+  }
+  return world;
+}
+
+void sim_free(struct sim_world *world) {
+  for (unsigned n = 0; n < world->nodes; n++) {
+    struct sim_node *node = &world->node[n];
+    if (node->core) {
+      sim_node_gone(world, node);
+      tide_core_free(node->core);
+    }
+    for (int c = 0; c < SIM_CHANNELS; c++) {
+      for (size_t i = 0; i < node->mail_cap[c]; i++) tide_buf_release(&node->mail[c][i].bytes);
+      tide_free(node->mail[c]);
+      tide_buf_release(&node->request[c].bytes);
+    }
+  }
+  for (int z = 0; z < 8; z++) tide_buf_release(&world->zombie[z].bytes);
+  for (unsigned c = 0; c < TIDE_CHUNKS; c++) tide_buf_release(&world->snapshot.chunk[c]);
+  for (unsigned a = 0; a < world->attempts; a++) tide_free(world->attempt[a].answer);
+  sim_dig_up(world);
+  world->journal->ops->close(world->journal);
+  tide_spec_free(world->spec);
+  tide_free(world->seen);
+  tide_free(world->record);
+  tide_free(world);
+}
