@@ -41,7 +41,8 @@ struct gen {
   struct or_case *c;
   struct or_rng *rng;
   enum scope scope;
-  int64_t hop_ms; /* of most sums in a case with tiles */
+  int64_t hop_ms;    /* of most sums in a case with tiles */
+  int64_t window_ms; /* of all of them; 0: many. With one window rows are kept for the shortest time that is right. */
 };
 
 static struct or_expr *make(const struct gen *g, enum or_op op, const struct or_expr *a, const struct or_expr *b) {
@@ -379,8 +380,8 @@ static void add_slots(struct or_case *c, struct or_feature *f) {
 static void tile_windows(const struct gen *g, struct or_feature *f, bool tiled) {
   static const int64_t windows[] = {60000, 300000, 3600000, 3600000, 3600000};
   struct or_rng *rng = g->rng;
-  int want = 1 + or_below(rng, OR_WINDOWS_MAX);
-  f->window_ms[f->window_count++] = tiled ? OR_PICK(rng, windows) : step_of(rng, 0, 3);
+  int want = g->window_ms ? 1 : 1 + or_below(rng, OR_WINDOWS_MAX);
+  f->window_ms[f->window_count++] = g->window_ms ? g->window_ms : tiled ? OR_PICK(rng, windows) : step_of(rng, 0, 3);
   for (int i = 1; i < want; i++) {
     int64_t ms = tiled ? OR_PICK(rng, windows) : step_of(rng, 0, 3);
     if (ms != f->window_ms[0] && (f->window_count < 2 || ms != f->window_ms[1])) f->window_ms[f->window_count++] = ms;
@@ -403,7 +404,7 @@ static void make_feature(struct gen *g) {
   struct or_feature *f = &c->feature[c->feature_count];
   *f = (struct or_feature){.entity = or_below(rng, c->entity_count), .agg = OR_PICK(rng, aggs), .companion = -1};
   static const enum or_agg sums[] = {OA_COUNT, OA_COUNT, OA_RATE, OA_SUM, OA_MEAN, OA_STDDEV};
-  bool shaped = c->tiles && (f->entity > 0 || or_percent(rng, 30)), tiled = shaped && or_percent(rng, 70);
+  bool shaped = c->tiles && (f->entity > 0 || or_percent(rng, 30)), tiled = shaped && or_percent(rng, g->window_ms ? 100 : 70);
   if (tiled) f->agg = OR_PICK(rng, sums);
   else if (shaped && f->agg > OA_STREAK && f->agg != OA_SINCE_FIRST) f->agg = OA_COUNT; /* the others keep every row */
   (void)snprintf(f->name, sizeof f->name, "f%d", c->feature_count);
@@ -497,7 +498,8 @@ static void make_policy(struct gen *g) {
 
 void or_make_file(struct or_case *c, struct or_rng *rng) {
   static const int64_t hops[] = {7000, 10000, 10000, 45000, 60000, 300000};
-  struct gen g = {c, rng, IN_SCORE, c->tiles ? OR_PICK(rng, hops) : 0};
+  struct gen g = {c, rng, IN_SCORE, c->tiles ? OR_PICK(rng, hops) : 0, 0};
+  if (c->tiles && or_percent(rng, 35)) g.window_ms = or_percent(rng, 50) ? 300000 : 3600000;
   (void)leaf(&g, OX_TRUE, 0); /* expr[0] */
   make_event(&g);
   make_entities(&g);

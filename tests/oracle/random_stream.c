@@ -128,8 +128,16 @@ static int64_t at_edge(struct stream *s) {
   return (or_percent(s->rng, 70) ? left_ms : right_ms) + or_below(s->rng, 3) - 1;
 }
 
+/* A time at the border of a hop shortly before now, or a millisecond beside it. */
+static int64_t at_border(struct stream *s) {
+  const struct or_feature *f = &s->c->feature[s->c->slot[or_below(s->rng, s->c->slot_count)].feature];
+  int64_t hop_ms = f->hop_ms ? f->hop_ms : 1;
+  return s->now_ms - s->now_ms % hop_ms + or_below(s->rng, 3) - 1;
+}
+
 static int64_t some_time(struct stream *s) {
   static const int64_t back[] = {1, 1000, 5000, 10000, 60000, 300000, 3600000, 86400000, 7 * 86400000};
+  if (s->c->tiles && s->c->slot_count && or_percent(s->rng, 15)) return at_border(s);
   if (or_percent(s->rng, 78)) return s->now_ms;
   if (or_percent(s->rng, 10)) return s->now_ms + 1 + or_below(s->rng, 3000);
   if (or_percent(s->rng, 20)) return s->now_ms - exact(s);
