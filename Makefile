@@ -62,7 +62,7 @@ RUN_TESTS := TIDE_BIN="$(CURDIR)/$(or $(BIN),build/tidemark)" TIDE_CASES="$(CASE
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps run test test-unit test-build test-only test-san test-san-build test-small test-small-build lint lint-run fmt coverage coverage-run fuzz fuzz-build fuzz-run sim oracle \
+.PHONY: all deps run test test-unit test-build test-only test-san test-san-build test-threads test-threads-build test-small test-small-build lint lint-run fmt coverage coverage-run fuzz fuzz-build fuzz-run sim oracle \
   chaos bench docs help clean FORCE
 
 all: $(LIB) $(BIN) ## Build the library and the program (CC=clang, SAN=address|undefined|thread choose a variant)
@@ -130,6 +130,14 @@ test-san-build: $(call tests_of,unit) $(call tests_of,contract)
 
 test-san: # one case per program; a program that does not build is a failed case, so no prerequisites
 	@$(RUN_TESTS) --whole $(call tests_of,unit) $(call tests_of,contract)
+
+# Tests that start threads. TSan's own report is a failure (exit code 66), also where every case passes.
+THREADED := $(filter $(foreach t,10_ring 11_meter 12_log 34_config_slot 75_engine,%/$(t)),$(call tests_of,unit))
+
+test-threads-build: $(THREADED)
+
+test-threads:
+	@$(RUN_TESTS) --whole $(THREADED)
 
 lint: $(LIB) ## Check layers, comments, sizes, names and format; every finding says what to do
 	@$(RUN_TESTS) --total $(sort $(wildcard tests/lint/[0-9]*))

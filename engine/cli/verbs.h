@@ -9,7 +9,7 @@
 
 #define TIDE_VERBS(X)                                                                                                          \
   X(generate) X(replay) X(backfill) X(backtest) X(explain) X(audit) X(features_check) X(features_describe) X(size)                         \
-  X(inspect) X(keys_generate) X(keys_check) X(keys_rotate) X(doctor) X(docs_options) X(version)
+  X(inspect) X(keys_generate) X(keys_check) X(keys_rotate) X(config_check) X(config_print) X(doctor) X(docs_options) X(version)
 
 #define X(name) extern const struct tide_verb tide_verb_##name;
 TIDE_VERBS(X)
