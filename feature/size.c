@@ -99,7 +99,7 @@ static double log_bytes(const struct tide_plan *plan, const struct tide_kind *ki
     for (unsigned g = 0; g < kind->distinct_count; g++) maps += mean * 48 * (kind->column[kind->distinct[g].column].young ? young : 1);
     double sums = (double)(sizeof(struct tide_sums) + kind->pair_count * sizeof(struct tide_pairsum));
     return mean * tide_plan_event_bytes(plan, entity) +
-           ceil(mean / TIDE_BLOCK_MAX) * ((double)(sizeof(struct tide_block) + sizeof(struct tide_chunk)) + sums);
+           ceil(mean / TIDE_BLOCK_MAX) * ((double)(sizeof(struct tide_block) + sizeof(struct tide_chunk)) + sums) + maps;
   }
   double expected = 0, p = exp(-mean);
   for (unsigned n = 1; n <= TIDE_BLOCK_MAX && n < mean * 4 + 40; n++) {
