@@ -232,7 +232,9 @@ static enum tide_err begin_when_needed(struct run *run, struct tide_error *error
   begin_entry(run);
   if (newest(run).seq != 0) return TIDE_OK;
   const struct tide_spec *spec = run->options->spec;
-  err = tide_batch_add_config(&run->batch, &run->options->settings, (struct tide_span){spec->text, spec->text_len});
+  struct tide_settings settings = run->options->settings; /* the seed is the back-filled state's where there is one */
+  settings.hash_seed = tide_fold_spec(run->fold) ? tide_fold_settings(run->fold)->hash_seed : tide_keys_seed(run->options->keys);
+  err = tide_batch_add_config(&run->batch, &settings, (struct tide_span){spec->text, spec->text_len});
   if (err == TIDE_E_LIMIT)
     return tide_fail(error, TIDE_E_CONFIG, "the feature file is too long for a journal entry of %u bytes", TIDE_ENTRY_MAX);
   return err;
@@ -314,7 +316,9 @@ static enum tide_err check_same(const struct run *run, const struct tide_setting
   if (!tide_span_eq(features, (struct tide_span){spec->text, spec->text_len}))
     return tide_fail(error, TIDE_E_CONFIG,
                      "the %s in %s was written with another version of the feature file; begin a new one in an empty directory", what, dir);
-  const struct tide_settings *now = &run->options->settings;
+  struct tide_settings settings = run->options->settings;
+  const struct tide_settings *now = &settings;
+  settings.hash_seed = then->hash_seed; /* the journal's own: it stays through rotations of the key */
 #define X(name, dflt, lo, hi, help)                                                                                                        \
   if (then->name != now->name)                                                                                                             \
     return tide_fail_at(error, TIDE_E_CONFIG, 0, 0, #name,                                                                                 \

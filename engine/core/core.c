@@ -232,6 +232,9 @@ static enum tide_err check_config(const struct tide_core *core, struct tide_erro
         "the journal was begun with another version of the feature file (\"%s\"); go on with that one, or back-fill a new journal",
         spec->name);
   const struct tide_settings *then = tide_fold_settings(core->fold), *now = &core->options.settings;
+  struct tide_settings own = *now;
+  own.hash_seed = then->hash_seed; /* the journal's own: it stays through rotations of the key */
+  now = &own;
 #define X(name, dflt, lo, hi, help)                                                                                                        \
   if (then->name != now->name)                                                                                                             \
     return tide_fail_at(error, TIDE_E_CONFIG, 0, 0, #name,                                                                                 \

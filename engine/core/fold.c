@@ -120,9 +120,11 @@ static void list_record(struct tide_fold *fold, struct tide_group_item *item) {
   if (record->list.list >= fold->spec->list_count) return;
   const struct tide_list *list = &fold->spec->list[record->list.list];
   struct tide_u128 key;
-  if (list->ref == TIDE_NONE || !tide_list_key(fold->spec, &item->txn, list->is_entity, list->ref, false, &key)) return;
   int64_t expires_ms = record->list.remove ? TIDE_LIST_REMOVED : record->list.expires_ms ? record->list.expires_ms : TIDE_LIST_NEVER;
-  if (!tide_lists_put(&fold->lists, record->list.list, key, expires_ms)) fold->metrics.value[TIDE_M_events_rejected_total]++;
+  for (int previous = 0; previous < 2; previous++) { /* under both keys while they rotate: an entry is about the value, not about a hash */
+    if (list->ref == TIDE_NONE || !tide_list_key(fold, &item->txn, list->is_entity, list->ref, previous, &key)) return;
+    if (!tide_lists_put(&fold->lists, record->list.list, key, expires_ms)) fold->metrics.value[TIDE_M_events_rejected_total]++;
+  }
 }
 
 static void fold_record(struct tide_fold *fold, struct tide_group_item *item, tide_emit_fn emit, void *ctx) {
@@ -136,11 +138,12 @@ static void fold_record(struct tide_fold *fold, struct tide_group_item *item, ti
   }
 }
 
+/* A log is one to three lines as a rule; the hardware follows in longer ones. More lines than are needed cost as much as those that are. */
 static void prefetch_block(const struct tide_store *store, uint32_t number) {
   uintptr_t log = tide_store_ent(store, number)->log & ~(uintptr_t)3;
   if (!log) return;
   const char *at = (const char *)log;
-  for (int line = 0; line < 6; line++) __builtin_prefetch(at + 64 * line); /* most logs are no longer; the hardware follows in long ones */
+  for (int line = 0; line < 3; line++) __builtin_prefetch(at + 64 * line);
 }
 
 static void fold_group(struct tide_fold *fold, uint32_t count, tide_emit_fn emit, void *ctx) {

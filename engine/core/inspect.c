@@ -254,6 +254,7 @@ static void put_control(struct inspect *inspect, const struct tide_raw_record *r
         key_u128(out, "features_hash", tide_hash128(features.ptr, features.len, 0));
         tide_json_key(out, "settings");
         tide_json_open(out, '{');
+        settings.hash_seed = settings.hash_seed != 0; /* not shown: who knows it can make identities that collide */
 #define X(name, dflt, lo, hi, help) key_int(out, #name, settings.name);
         TIDE_SETTINGS(X)
 #undef X

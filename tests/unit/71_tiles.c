@@ -263,7 +263,7 @@ static void run(const char *more, int64_t lateness_ms, int64_t late_ms, bool lat
   struct tide_digest a = tide_fold_digest(fold), b = tide_fold_digest(again);
   assert_true(tide_u128_eq(a.digest, b.digest) && a.state_hash == b.state_hash);
   struct tide_store *store = &fold->state.store[1];
-  uint32_t number = tide_store_find(store, tide_hash128(shop, strlen(shop), 0));
+  uint32_t number = tide_store_find(store, tide_hash128(shop, strlen(shop), (uint64_t)settings.hash_seed));
   assert_true(number != TIDE_NO_ENTITY);
   uint64_t bytes = tide_ent_bytes(&fold->plan->kind[1], tide_store_ent(store, number));
   assert_in_range(bytes, 1, bytes_max);
