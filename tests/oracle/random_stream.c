@@ -406,7 +406,7 @@ void or_case_make(uint64_t seed, struct or_case *ret) {
   ret->hot = shape < 3;
   ret->tiles = shape >= 3 && shape < 11;
   ret->calm = !ret->hot && !ret->tiles && or_percent(&rng, 15);
-  ret->rotates = ret->calm && or_percent(&rng, 50);
+  ret->rotates = (ret->calm && or_percent(&rng, 50)) || (ret->tiles && or_percent(&rng, 25));
   or_make_file(ret, &rng);
   or_make_stream(ret, &rng);
   or_case_derive(ret);
