@@ -98,8 +98,8 @@ static double log_bytes(const struct tide_plan *plan, const struct tide_kind *ki
     double maps = 0; /* of distinct values: 16 bytes a cell, two to four cells a value; at most every event has one of its own */
     for (unsigned g = 0; g < kind->distinct_count; g++) maps += mean * 48 * (kind->column[kind->distinct[g].column].young ? young : 1);
     double sums = (double)(sizeof(struct tide_sums) + kind->pair_count * sizeof(struct tide_pairsum));
-    return mean * tide_plan_event_bytes(plan, entity) +
-           ceil(mean / TIDE_BLOCK_MAX) * ((double)(sizeof(struct tide_block) + sizeof(struct tide_chunk)) + sums) + maps;
+    return maps + mean * tide_plan_event_bytes(plan, entity) +
+           ceil(mean / TIDE_BLOCK_MAX) * ((double)(sizeof(struct tide_block) + sizeof(struct tide_chunk)) + sums);
   }
   double expected = 0, p = exp(-mean);
   for (unsigned n = 1; n <= TIDE_BLOCK_MAX && n < mean * 4 + 40; n++) {
@@ -136,6 +136,7 @@ static const char *const column_words[] = {[TIDE_COL_TIME] = "time",
                                            [TIDE_COL_REQUESTED] = "requested",
                                            [TIDE_COL_NUMBER] = "number of ",
                                            [TIDE_COL_CODE] = "code of ",
+                                           [TIDE_COL_THING] = "value of ",
                                            [TIDE_COL_ENTITY] = "key of ",
                                            [TIDE_COL_LAT] = "latitude",
                                            [TIDE_COL_LON] = "longitude",
@@ -152,11 +153,14 @@ static const char *const column_words[] = {[TIDE_COL_TIME] = "time",
                                            [TIDE_COL_VERDICT] = "decision",
                                            [TIDE_COL_VERDICT2] = "score and cause",
                                            [TIDE_COL_TRUTH] = "rules"};
+_Static_assert(sizeof column_words / sizeof column_words[0] == TIDE_COL_TRUTH + 1, "words for each column");
 
 void tide_size_column(const struct tide_plan *plan, const struct tide_column *column, struct tide_buf *out) {
   const struct tide_spec *spec = plan->spec;
+  TIDE_CHECK(column_words[column->what]);
   tide_buf_str(out, column_words[column->what]);
-  if (column->what == TIDE_COL_NUMBER || column->what == TIDE_COL_CODE) tide_buf_str(out, spec->field[column->ref].name);
+  if (column->what == TIDE_COL_NUMBER || column->what == TIDE_COL_CODE || column->what == TIDE_COL_THING)
+    tide_buf_str(out, spec->field[column->ref].name);
   if (column->what == TIDE_COL_ENTITY || column->what == TIDE_COL_REF) tide_buf_str(out, spec->entity[column->ref].name);
 }
 
