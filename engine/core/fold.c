@@ -18,6 +18,7 @@ void tide_fold_free(struct tide_fold *fold) {
   tide_state_release(&fold->state);
   tide_plan_free(fold->plan);
   tide_spec_free(fold->spec);
+  tide_model_free(fold->model);
   tide_lists_release(&fold->lists);
   tide_stubs_release(&fold->stubs);
   tide_free(fold->derived);
@@ -31,6 +32,7 @@ struct tide_position tide_fold_position(const struct tide_fold *fold) {
 }
 const struct tide_spec *tide_fold_spec(const struct tide_fold *fold) { return fold->spec; }
 const struct tide_settings *tide_fold_settings(const struct tide_fold *fold) { return &fold->settings; }
+const struct tide_model *tide_fold_model(const struct tide_fold *fold) { return fold->model; }
 int64_t tide_fold_watermark(const struct tide_fold *fold) { return fold->state.watermark_ms; }
 uint64_t tide_fold_nonce(const struct tide_fold *fold) { return fold->nonce; }
 const struct tide_metrics *tide_fold_metrics(const struct tide_fold *fold) { return &fold->metrics; }
@@ -81,6 +83,22 @@ enum tide_err tide_fold_configure(struct tide_fold *fold, const struct tide_sett
   return TIDE_OK;
 }
 
+enum tide_err tide_fold_activate(struct tide_fold *fold, struct tide_span artifact, struct tide_error *error) {
+  struct tide_model *model = NULL;
+  if (!fold->spec) return tide_fail(error, TIDE_E_CORRUPT, "the journal activates a model before its feature file");
+  if (artifact.len) {
+    enum tide_err err = tide_model_parse(artifact, &model, error);
+    if (!err) err = tide_model_bind(model, fold->spec, error);
+    if (err) {
+      tide_model_free(model);
+      return err;
+    }
+  }
+  tide_model_free(fold->model);
+  fold->model = model;
+  return TIDE_OK;
+}
+
 static enum tide_err control(struct tide_fold *fold, const struct tide_raw_record *raw, struct tide_error *error) {
   enum tide_err err;
   switch (raw->type) {
@@ -108,6 +126,11 @@ static enum tide_err control(struct tide_fold *fold, const struct tide_raw_recor
       err = tide_fence_decode(raw, &fence, error);
       if (!err) fold->nonce = fence.nonce;
       return err;
+    }
+    case TIDE_REC_MODEL: {
+      struct tide_span artifact;
+      err = tide_model_decode(raw, &artifact, error);
+      return err ? err : tide_fold_activate(fold, artifact, error);
     }
     default: return tide_fail(error, TIDE_E_VERSION, "record type %u is not known to this version", raw->type);
   }

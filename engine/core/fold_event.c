@@ -270,6 +270,11 @@ static void answer_out(struct tide_fold *fold, const struct tide_answer *answer,
     digest_values(&word[10], answer->derived, fold->spec->derived_count);
   }
   word[11] = tide_hash64(answer->verdict.truth, fold->spec->rule_count, 50);
+  if (answer->model) { /* the score and whose it is; without a model the digest is what it was before there were any */
+    uint64_t score[3] = {word[10], answer->model->checksum.lo, UINT64_MAX};
+    if (answer->score.type == TIDE_V_NUM) memcpy(&score[2], &answer->score.num, sizeof score[2]);
+    word[10] = tide_hash64(score, sizeof score, 70);
+  }
   fold->digest.digest = tide_hash128(word, sizeof word, 60);
   fold->digest.decisions++;
   fold->metrics.value[TIDE_M_decisions_total]++;
@@ -299,6 +304,14 @@ static void judge(struct tide_fold *fold, struct tide_txn *txn, struct tide_env 
   answer->features_known = true;
   answer->slot = fold->slot;
   answer->derived = fold->derived;
+  if (fold->model) {
+    tide_model_score(fold->model, spec, env, &fold->score);
+    env->score = fold->score.value;
+    env->score_blame = fold->score.refused_slot == TIDE_NONE ? 0 : fold->score.refused_slot + 1;
+    if (env->score.type == TIDE_V_NUM) answer->score = env->score;
+    answer->model = fold->model;
+    answer->score_detail = &fold->score;
+  }
   tide_policy_decide(spec, env, &answer->verdict);
   env->rule = false;
   answer->status = answer->verdict.by == TIDE_BY_FALLBACK ? TIDE_STATUS_REFUSED : TIDE_STATUS_SCORED;

@@ -29,12 +29,14 @@ struct tide_fold {
   struct tide_stubs stubs;
   uint32_t tag;                /* running number of counted events, wraps */
   struct tide_digest digest;   /* of the decisions so far; state_hash unused here */
+  struct tide_model *model;    /* bound to spec; NULL: none is active */
   uint64_t rule_hits[TIDE_RULES_MAX];
   struct tide_metrics metrics;
   bool quiet;                  /* history: nothing is judged; not part of the state */
   /* scratch of one event */
   struct tide_value slot[TIDE_SLOTS_MAX];
   struct tide_value *derived;
+  struct tide_score score;
   struct tide_cursor_part *part;
   struct tide_group_item *group; /* the records being prefetched */
   struct tide_trace_hook { tide_trace_fn fn; void *ctx; } trace;
@@ -51,6 +53,8 @@ void tide_fold_heartbeat(struct tide_fold *fold, const struct tide_record *recor
 /* The feature file and limits become effective; once per journal. */
 enum tide_err tide_fold_configure(struct tide_fold *fold, const struct tide_settings *settings, struct tide_span features, struct tide_error *error)
     TIDE_WARN_UNUSED;
+/* The artifact scores from here on, in place of the one before; empty: none does. */
+enum tide_err tide_fold_activate(struct tide_fold *fold, struct tide_span artifact, struct tide_error *error) TIDE_WARN_UNUSED;
 /* One outcome: find its event, or leave a stub. */
 void tide_fold_outcome(struct tide_fold *fold, struct tide_group_item *item);
 /* Applies waiting stubs to the event just counted. */
