@@ -302,10 +302,11 @@ void tide_meters_expose(const struct tide_meters *meters, struct tide_buf *out) 
 
 void tide_meters_document(struct tide_buf *out) {
   tide_buf_str(out, "| metric | type | labels | meaning |\n|---|---|---|---|\n");
+  tide_metrics_document(out);
   for (int row = 0; row < TIDE_METER_ROW_COUNT; row++) {
-    tide_buf_printf(out, "| `%s` | %s | ", rows[row].name, type_name(rows[row].type));
+    tide_buf_printf(out, "| `%s` | %s |", rows[row].name, type_name(rows[row].type));
     for (int i = 0; i < LABELS && rows[row].axis[i] != TIDE_AXIS_none; i++)
-      tide_buf_printf(out, "%s`%s`", i ? ", " : "", axis_names[rows[row].axis[i]]);
+      tide_buf_printf(out, "%s`%s`", i ? ", " : " ", axis_names[rows[row].axis[i]]);
     tide_buf_printf(out, " | %s |\n", rows[row].help);
   }
   tide_buf_str(out, "\nBounds of the buckets of `_seconds`:");

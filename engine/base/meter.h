@@ -34,7 +34,7 @@ enum tide_meter_type { TIDE_METER_COUNTER, TIDE_METER_GAUGE, TIDE_METER_SECONDS,
 #define TIDE_METERS(X) \
   X(queue_seconds, SECONDS, none, none, none, "From a message being decoded until it is put into an entry of the journal") \
   X(commit_seconds, SECONDS, none, none, none, "From a message being put into an entry until the entry is durable") \
-  X(fold_seconds, SECONDS, none, none, none, "From an entry being durable until the answer to its message is there") \
+  X(fold_seconds, SECONDS, none, none, none, "From an entry being durable until it is folded and the answers to its messages are there") \
   X(total_seconds, SECONDS, route, none, none, "From the first look at a request until its answer is written") \
   X(commit_batch_records, RECORDS, none, none, none, "Records of messages in one entry of the journal; entries without any are left out") \
   X(engine_state, GAUGE, engine_state, none, none, "1 for the state that the engine is in") \
@@ -109,7 +109,7 @@ void tide_meter_publish(struct tide_meter *meter, const struct tide_metrics *met
  * and gauges with one label are shown for each of its values, so that a rate sees the first step too; cells with more labels, and histograms with any,
  * appear once they were written to: most of their product never happens. */
 void tide_meters_expose(const struct tide_meters *meters, struct tide_buf *out);
-/* Appends the Markdown table for the reference page. */
+/* Appends the Markdown table for the reference page, in the order of the exposition. */
 void tide_meters_document(struct tide_buf *out);
 
 #endif

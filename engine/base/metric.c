@@ -22,8 +22,5 @@ void tide_metrics_expose(const struct tide_metrics *metrics, struct tide_buf *ou
 }
 
 void tide_metrics_document(struct tide_buf *out) {
-  tide_buf_str(out, "| metric | type | meaning |\n|---|---|---|\n");
-  for (int i = 0; i < TIDE_METRIC_COUNT; i++) {
-    tide_buf_printf(out, "| `%s` | counter | %s |\n", rows[i].name, rows[i].help);
-  }
+  for (int i = 0; i < TIDE_METRIC_COUNT; i++) tide_buf_printf(out, "| `%s` | counter | | %s |\n", rows[i].name, rows[i].help);
 }

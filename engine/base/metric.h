@@ -39,7 +39,7 @@ struct tide_metrics { int64_t value[TIDE_METRIC_COUNT]; };
 
 /* Appends all of them as Prometheus text. */
 void tide_metrics_expose(const struct tide_metrics *metrics, struct tide_buf *out);
-/* Appends the Markdown table for the reference page. */
+/* Appends their rows of the table on the reference page (tide_meters_document). */
 void tide_metrics_document(struct tide_buf *out);
 
 #endif

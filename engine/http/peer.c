@@ -103,6 +103,7 @@ static void cut(struct tide_peer *peer) {
     case TIDE_PEER_fresh:
     case TIDE_PEER_reading:
       tide_http_count_cut(meters, TIDE_CUT_request_timeout);
+      tide_http_count_problem(meters, TIDE_PROBLEM_read_timeout);
       say_timeout(peer->fd);
       break;
     case TIDE_PEER_writing: tide_http_count_cut(meters, TIDE_CUT_write_timeout); break;

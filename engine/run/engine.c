@@ -222,7 +222,8 @@ static void meter_append(struct tide_engine *engine, const struct tide_core_acti
     tide_meter_records(engine->options.meter, TIDE_METER_ROW_commit_batch_records, TIDE_METER_PLAIN, action->records);
 }
 
-static void act(struct tide_engine *engine, const struct tide_core_action *action, size_t count) {
+/* `done`: when the step was over. The core's own clock stands still in a step, so for it an entry is folded the moment it is durable. */
+static void act(struct tide_engine *engine, struct tide_mono done, const struct tide_core_action *action, size_t count) {
   struct requests *requests = &engine->requests;
   bool asked = false;
   for (size_t i = 0; i < count; i++) {
@@ -238,7 +239,10 @@ static void act(struct tide_engine *engine, const struct tide_core_action *actio
     unlock(&requests->mutex);
   }
   for (size_t i = 0; i < count; i++) { /* the disk is at work already */
-    if (action[i].kind == TIDE_DO_RELEASE) engine->options.release(engine->options.ctx, action[i].offer);
+    if (action[i].kind == TIDE_DO_RELEASE) {
+      if (action[i].offer->folded.ns) action[i].offer->folded = done;
+      engine->options.release(engine->options.ctx, action[i].offer);
+    }
     if (action[i].kind == TIDE_DO_APPEND) meter_append(engine, &action[i]);
     if (action[i].kind == TIDE_DO_STOPPED) engine->stopped = true;
   }
@@ -249,7 +253,7 @@ static enum tide_err step(struct tide_engine *engine, const struct tide_core_eve
   size_t count;
   struct tide_core_now now = {.wall = tide_wall_now(), .mono = tide_mono_now()};
   enum tide_err err = tide_core_step(engine->core, now, event, &action, &count, error);
-  if (err == TIDE_OK) act(engine, action, count);
+  if (err == TIDE_OK) act(engine, tide_mono_now(), action, count);
   return err;
 }
 
