@@ -375,7 +375,6 @@ static struct MHD_Daemon *listen_on(struct tide_http *http, const struct tide_ht
       {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)((limits->idle_timeout_ms + 999) / 1000), NULL},
       {MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)memory, NULL},
       {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
-      {MHD_OPTION_LISTENING_ADDRESS_REUSE, 1, NULL},
       {MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024, NULL},
       {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)tide_peer_notify, http},
       {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)(api ? on_done : on_admin_done), http},
