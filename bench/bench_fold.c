@@ -1,6 +1,6 @@
 /* Fold, features and policy on one core, from entries in memory: transactions per second and what they cost in memory.
  *
- *   bench_fold [--quick | --only reference | --only shipped]
+ *   bench_fold [--quick | --only reference | shipped | memory]
  *
  * Entries of 512 records are encoded in slices outside of the timed part. Rows that are compared run in turn, A B A B, and the median of each is
  * printed with the ratio of the medians. --quick does the same with small numbers and prints hashes only: two runs must print the
@@ -8,11 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/num.h"
 #include "core/fold.h"
+#include "feature/size.h"
 
 enum { BATCH = 512, SLICE = 64, RUNS = 3 };
 
@@ -149,16 +149,8 @@ static void make_event(const struct tide_spec *spec, const struct load *load, ui
 struct result {
   double per_s;
   uint64_t hash;
-  long rss_kib;
+  struct tide_usage usage[TIDE_ENTITIES_MAX];
 };
-
-static long rss_kib(void) {
-  long pages = 0;
-  FILE *file = fopen("/proc/self/statm", "r");
-  if (!file || fscanf(file, "%*s %ld", &pages) != 1) pages = 0;
-  if (file) fclose(file);
-  return pages * (sysconf(_SC_PAGESIZE) / 1024);
-}
 
 /* Encodes entry after entry and folds them slice by slice; only the folding of the timed part is timed. */
 static struct result run(const char *features, const struct load *load) {
@@ -200,7 +192,8 @@ static struct result run(const char *features, const struct load *load) {
       if (tide_fold_entry(fold, (struct tide_position){1, seq++}, tide_buf_span(&entry[i]), NULL, NULL, &error)) fail("fold", &error);
     if (timed) seconds += (double)(tide_mono_now().ns - begin.ns) / 1e9;
   }
-  struct result result = {.per_s = (double)load->timed / seconds, .rss_kib = rss_kib()};
+  struct result result = {.per_s = (double)load->timed / seconds};
+  for (uint32_t e = 0; e < spec->entity_count; e++) result.usage[e] = tide_fold_usage(fold, e);
   struct tide_digest digest = tide_fold_digest(fold);
   result.hash = digest.digest.lo ^ digest.state_hash;
   tide_fold_free(fold);
@@ -288,6 +281,42 @@ static void pair(const char *name_a, const char *file_a, const struct load *a, c
   row(name_b, median_b, result_b.hash, median_b / median_a, of);
 }
 
+/* What the stores ask the allocator for, beside what `tidemark size` says for the same population. */
+static void memory(const char *features, bool quick_run) {
+  struct load load = {.cards = 100000, .merchants = 5000, .warm = 500000, .timed = 500000, .span_ms = INT64_C(30) * 86400000};
+  if (quick_run) load.cards = 1000, load.merchants = 50, load.warm = load.timed = 5000;
+  struct tide_error error = {0};
+  size_t errors;
+  struct tide_spec *spec;
+  struct tide_plan *plan;
+  struct tide_settings settings = tide_settings_default();
+  if (tide_spec_parse("bench", tide_span_of(features), &spec, &error, 1, &errors) || tide_plan_new(spec, &settings, &plan, &error))
+    fail("feature file", &error);
+  struct result result = run(features, &load);
+  double measured = 0, predicted = 0, transactions = (double)(load.warm + load.timed);
+  for (uint32_t e = 0; e < spec->entity_count; e++) {
+    struct tide_population population = tide_size_assume(plan, e, load.cards, transactions / load.cards);
+    population.entities = (double)result.usage[e].entities;
+    population.share = strcmp(spec->entity[e].name, "account") == 0    ? 1
+                       : strcmp(spec->entity[e].name, "terminal") == 0 ? 0.7
+                                                                       : population.share; /* make_event */
+    double share_kept =
+        plan->kind[e].keep_ms > load.span_ms ? (double)load.span_ms / (double)plan->kind[e].keep_ms : 1; /* no older ones yet */
+    struct tide_kind_size size = tide_size_kind(plan, e, &population, transactions * share_kept);
+    if (!quick_run)
+      printf("memory: %-14s %9llu entities %8.1f MB measured %8.1f MB by tidemark size\n", spec->entity[e].name,
+             (unsigned long long)result.usage[e].entities, (double)result.usage[e].bytes / 1e6, size.bytes / 1e6);
+    measured += (double)result.usage[e].bytes;
+    predicted += size.bytes;
+  }
+  if (quick_run) printf("%-58s %016llx\n", "memory", (unsigned long long)result.hash);
+  else
+    printf("memory: 100k cards x 10 in 30d: %.0f B a transaction, so %.2f GB per 1M cards x 10; tidemark size says %.2f times that\n",
+           measured / transactions, measured / transactions * 1e7 / 1e9, predicted / measured);
+  tide_plan_free(plan);
+  tide_spec_free(spec);
+}
+
 int main(int argc, char **argv) {
   quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
   uint32_t k = quick ? 100 : 1;
@@ -302,6 +331,10 @@ int main(int argc, char **argv) {
   if (!shipped) {
     fprintf(stderr, "bench_fold: config/defaults/features.yaml is not here: run it from the top of the repository\n");
     return 4;
+  }
+  if (argc > 2 && strcmp(argv[1], "--only") == 0 && strcmp(argv[2], "memory") == 0) {
+    memory(shipped, false);
+    return 0;
   }
   if (argc > 2 && strcmp(argv[1], "--only") == 0) { /* one run of one row, for a profiler */
     if (argc > 3) load.cards = (uint32_t)atoi(argv[3]), load.merchants = load.cards / 20 + 1;
@@ -320,17 +353,7 @@ int main(int argc, char **argv) {
   struct result fast = run(reference, &small), naive = run_naive(&small, 30);
   row("naive rescan of all events, 30 values", naive.per_s, naive.hash, fast.per_s / naive.per_s,
       "slower than the fold on the same stream");
-  if (!quick) { /* memory: 100,000 cards with 10 transactions each in 30 days, scaled */
-    struct load memory = load;
-    memory.cards = 100000;
-    memory.merchants = 5000;
-    memory.warm = 500000;
-    memory.timed = 500000;
-    long before = rss_kib();
-    struct result result = run(shipped, &memory);
-    printf("%-58s %10.0f B a transaction, so %.2f GB per 1M cards x 10\n", "shipped file: resident memory, 100k cards x 10 in 30d",
-           (double)(result.rss_kib - before) * 1024 / 1e6, (double)(result.rss_kib - before) * 1024 / 1e6 * 1e7 / 1e9);
-  }
+  memory(shipped, quick);
   tide_free(reference);
   tide_free(minutes);
   tide_free(ten_values);

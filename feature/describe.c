@@ -7,11 +7,13 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "feature/size.h"
 #include "feature/spec_build.h"
 
 struct telling {
   const struct tide_spec *spec;
   const struct tide_yaml_node *root; /* the file again, for texts as written */
+  struct tide_plan *plan;            /* for bytes; NULL: the file is beyond a bound of the plan, which is said when it is used */
   struct tide_arena arena;
   struct tide_buf *out;
 };
@@ -22,7 +24,14 @@ static struct telling telling_of(const struct tide_spec *spec, struct tide_buf *
   enum tide_err err = tide_yaml_parse((struct tide_span){spec->text, spec->text_len}, &t.arena, &root, NULL);
   TIDE_CHECK(err == TIDE_OK); /* it was parsed before */
   t.root = root;
+  struct tide_settings settings = tide_settings_default();
+  if (tide_plan_new(spec, &settings, &t.plan, NULL) != TIDE_OK) t.plan = NULL;
   return t;
+}
+
+static void telling_end(struct telling *t) {
+  tide_plan_free(t->plan);
+  tide_arena_release(&t->arena);
 }
 
 static const char *written(const struct tide_yaml_node *map, const char *key) {
@@ -174,6 +183,11 @@ static void tell_slot(const struct telling *t, uint32_t index) {
   tide_buf_char(out, '\n');
   row(t, "reach");
   tide_buf_printf(out, "%s\n", tide_duration_format(tide_slot_reach_ms(spec, slot), time));
+  if (t->plan) {
+    row(t, "bytes");
+    tide_size_tell_slot(t->plan, index, out);
+    tide_buf_char(out, '\n');
+  }
   row(t, "group");
   tide_buf_printf(out, "%s\n\n", spec->group[spec->entity[f->entity].group].name);
 }
@@ -219,6 +233,10 @@ static void tell_entities(const struct telling *t) {
                     i == 0 ? "; primary" : "", values, tide_duration_format(reach, a), tide_duration_format(e->keep_ms, c),
                     tide_duration_format(e->forget_after_ms, d));
     if (e->max_entities) tide_buf_printf(out, ", max %lld", (long long)e->max_entities);
+    if (t->plan) {
+      tide_buf_str(out, "\n    ");
+      tide_size_tell_kind(t->plan, i, out);
+    }
     tide_buf_char(out, '\n');
   }
 }
@@ -238,7 +256,7 @@ void tide_describe_slot(const struct tide_spec *spec, uint32_t slot, struct tide
   TIDE_CHECK(slot < spec->slot_count);
   struct telling t = telling_of(spec, out);
   tell_slot(&t, slot);
-  tide_arena_release(&t.arena);
+  telling_end(&t);
 }
 
 void tide_describe(const struct tide_spec *spec, struct tide_buf *out) {
@@ -259,5 +277,5 @@ void tide_describe(const struct tide_spec *spec, struct tide_buf *out) {
     tide_buf_str(out, "\nFallback\n");
     tell_rules(&t, "fallback", spec->fallback, spec->fallback_count);
   }
-  tide_arena_release(&t.arena);
+  telling_end(&t);
 }

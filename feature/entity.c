@@ -1,7 +1,8 @@
 /* Tables of entities: index, slots, sweep, shards on disk (entity.h).
  *
  * A cell of the index holds 32 bits of the key beside the slot, so a probe touches an entity only when it is almost surely the right one.
- * Removal shifts cells back instead of leaving tombstones. Slots are never moved: events of other entities refer to them. */
+ * Removal shifts cells back instead of leaving tombstones. Slots are never moved: events of other entities refer to them. An entity that is given another
+ * key leaves an alias in its old slot, which leads both its old key and its old number to where it is now. */
 #include "feature/entity.h"
 
 #define SLOT_BITS 26
@@ -9,9 +10,15 @@
 
 static uint32_t number_of(unsigned shard, uint32_t slot) { return (uint32_t)shard << SLOT_BITS | slot; }
 static uint64_t cell_of(struct tide_u128 key, uint32_t slot) { return (key.hi & UINT32_MAX) << 32 | (slot + 1); }
-static struct tide_ent *ent_of(const struct tide_table *table, uint32_t slot) { return &table->page[slot / TIDE_PAGE][slot % TIDE_PAGE]; }
+static struct tide_ent *ent_of(const struct tide_table *table, uint32_t slot) {
+  return (struct tide_ent *)(void *)(table->page[slot / TIDE_PAGE] + (size_t)(slot % TIDE_PAGE) * table->stride);
+}
 
-void tide_store_init(struct tide_store *store, const struct tide_kind *kind) { *store = (struct tide_store){.kind = kind}; }
+void tide_store_init(struct tide_store *store, const struct tide_kind *kind) {
+  *store = (struct tide_store){.kind = kind};
+  size_t stride = sizeof(struct tide_ent) + (kind->has_first ? sizeof(struct tide_first) : 0) + (kind->has_code ? sizeof(uint64_t) : 0);
+  for (unsigned s = 0; s < TIDE_STORE_SHARDS; s++) store->shard[s].stride = (uint32_t)stride;
+}
 
 void tide_store_release(struct tide_store *store) {
   for (unsigned s = 0; s < TIDE_STORE_SHARDS; s++) {
@@ -19,12 +26,10 @@ void tide_store_release(struct tide_store *store) {
     for (uint32_t slot = 0; slot < table->slots; slot++) tide_ent_release(ent_of(table, slot));
     for (uint32_t page = 0; page * TIDE_PAGE < table->slots; page++) {
       tide_free(table->page[page]);
-      if (table->first_page) tide_free(table->first_page[page]);
-      if (table->code_page) tide_free(table->code_page[page]);
+      if (table->alias_page) tide_free(table->alias_page[page]);
     }
+    tide_free(table->alias_page);
     tide_free(table->page);
-    tide_free(table->first_page);
-    tide_free(table->code_page);
     tide_free(table->free_slot);
     tide_free(table->cell);
   }
@@ -41,7 +46,10 @@ void tide_store_prefetch_ent(const struct tide_store *store, struct tide_u128 ke
   if (!table->cell_cap) return;
   uint32_t at = (uint32_t)(key.lo & (table->cell_cap - 1)), print = (uint32_t)(key.hi & UINT32_MAX);
   while (table->cell[at] && (uint32_t)(table->cell[at] >> 32) != print) at = (at + 1) & (table->cell_cap - 1);
-  if (table->cell[at]) __builtin_prefetch(ent_of(table, (uint32_t)table->cell[at] - 1));
+  if (!table->cell[at]) return;
+  const char *ent = (const char *)ent_of(table, (uint32_t)table->cell[at] - 1);
+  __builtin_prefetch(ent);
+  if (((uintptr_t)ent & 63) + table->stride > 64) __builtin_prefetch(ent + 64); /* it lies across two lines */
 }
 
 /* The cell that holds the key, or the empty one where it would go. */
@@ -55,12 +63,52 @@ static uint32_t probe(const struct tide_table *table, struct tide_u128 key) {
   return at;
 }
 
+/* ---- aliases: slots of entities that were given another key ---- */
+
+#define ALIAS_HOPS 16 /* rotations that one entity can live through and be found under its first key */
+
+static bool is_zero(struct tide_u128 key) { return !key.lo && !key.hi; }
+
+static struct tide_u128 alias_of(const struct tide_table *table, uint32_t slot) {
+  if (!table->alias_page || !table->alias_page[slot / TIDE_PAGE]) return (struct tide_u128){0, 0};
+  return table->alias_page[slot / TIDE_PAGE][slot % TIDE_PAGE];
+}
+
+static void alias_set(struct tide_table *table, uint32_t slot, struct tide_u128 to) {
+  uint32_t page = slot / TIDE_PAGE;
+  if (!table->alias_page) {
+    if (is_zero(to)) return;
+    uint32_t pages = (table->slots + TIDE_PAGE - 1) / TIDE_PAGE;
+    table->alias_page = tide_alloc(pages * sizeof *table->alias_page);
+  }
+  if (!table->alias_page[page]) {
+    if (is_zero(to)) return;
+    table->alias_page[page] = tide_alloc(TIDE_PAGE * sizeof **table->alias_page);
+  }
+  table->alias_page[page][slot % TIDE_PAGE] = to;
+}
+
 uint32_t tide_store_find(const struct tide_store *store, struct tide_u128 key) {
-  unsigned shard = tide_shard_of(key);
-  const struct tide_table *table = &store->shard[shard];
-  if (!table->cell_cap) return TIDE_NO_ENTITY;
-  uint64_t cell = table->cell[probe(table, key)];
-  return cell ? number_of(shard, (uint32_t)cell - 1) : TIDE_NO_ENTITY;
+  for (int hop = 0; hop < ALIAS_HOPS; hop++) {
+    unsigned shard = tide_shard_of(key);
+    const struct tide_table *table = &store->shard[shard];
+    if (!table->cell_cap) return TIDE_NO_ENTITY;
+    uint64_t cell = table->cell[probe(table, key)];
+    if (!cell) return TIDE_NO_ENTITY;
+    uint32_t slot = (uint32_t)cell - 1;
+    if (TIDE_LIKELY(!table->alias_page)) return number_of(shard, slot);
+    key = alias_of(table, slot);
+    if (is_zero(key)) return number_of(shard, slot);
+  }
+  return TIDE_NO_ENTITY;
+}
+
+uint32_t tide_store_follow(const struct tide_store *store, uint32_t number) {
+  const struct tide_table *table = &store->shard[number >> SLOT_BITS];
+  uint32_t slot = number & SLOTS_MAX;
+  if (slot >= table->slots) return TIDE_NO_ENTITY;
+  struct tide_u128 to = alias_of(table, slot);
+  return is_zero(to) ? number : tide_store_find(store, to);
 }
 
 static void index_grow(struct tide_table *table) {
@@ -100,24 +148,20 @@ static void index_remove(struct tide_table *table, struct tide_u128 key) {
   table->live--;
 }
 
-static void add_page(const struct tide_kind *kind, struct tide_table *table) {
+static void add_page(struct tide_table *table) {
   uint32_t page = table->slots / TIDE_PAGE;
   table->page = tide_realloc(table->page, (page + 1) * sizeof *table->page);
-  table->page[page] = tide_alloc(TIDE_PAGE * sizeof **table->page);
-  if (kind->has_first) {
-    table->first_page = tide_realloc(table->first_page, (page + 1) * sizeof *table->first_page);
-    table->first_page[page] = tide_alloc(TIDE_PAGE * sizeof **table->first_page);
-  }
-  if (kind->has_code) {
-    table->code_page = tide_realloc(table->code_page, (page + 1) * sizeof *table->code_page);
-    table->code_page[page] = tide_alloc(TIDE_PAGE * sizeof **table->code_page);
+  table->page[page] = tide_alloc((size_t)TIDE_PAGE * table->stride);
+  if (table->alias_page) {
+    table->alias_page = tide_realloc(table->alias_page, (page + 1) * sizeof *table->alias_page);
+    table->alias_page[page] = NULL;
   }
 }
 
-static uint32_t slot_take(const struct tide_kind *kind, struct tide_table *table) {
+static uint32_t slot_take(struct tide_table *table) {
   if (table->free_count) return table->free_slot[--table->free_count];
   TIDE_CHECK(table->slots < SLOTS_MAX);
-  if (table->slots % TIDE_PAGE == 0) add_page(kind, table);
+  if (table->slots % TIDE_PAGE == 0) add_page(table);
   return table->slots++;
 }
 
@@ -129,17 +173,25 @@ static void slot_give(struct tide_table *table, uint32_t slot) {
   table->free_slot[table->free_count++] = slot;
 }
 
+static void entity_begin(struct tide_store *store, uint32_t number, struct tide_u128 key) {
+  struct tide_table *table = &store->shard[number >> SLOT_BITS];
+  uint32_t slot = number & SLOTS_MAX;
+  *ent_of(table, slot) = (struct tide_ent){.key = key};
+  if (store->kind->has_first) *tide_store_first(store, number) = (struct tide_first){INT64_MAX, INT64_MIN};
+  if (store->kind->has_code) *tide_store_code_at(store, number) = tide_key_code(key);
+}
+
+/* A slot for a key that leads to no entity: that of an alias whose entity is gone, or a new one. */
 static uint32_t entity_new(struct tide_store *store, struct tide_u128 key) {
   unsigned shard = tide_shard_of(key);
   struct tide_table *table = &store->shard[shard];
-  uint32_t slot = slot_take(store->kind, table);
-  *ent_of(table, slot) = (struct tide_ent){.key = key};
-  uint32_t number = number_of(shard, slot);
-  if (store->kind->has_first) *tide_store_first(store, number) = (struct tide_first){INT64_MAX, INT64_MIN};
-  if (store->kind->has_code) table->code_page[slot / TIDE_PAGE][slot % TIDE_PAGE] = tide_key_code(key);
-  index_put(table, key, slot);
+  uint64_t cell = table->cell_cap ? table->cell[probe(table, key)] : 0;
+  uint32_t slot = cell ? (uint32_t)cell - 1 : slot_take(table);
+  if (cell) alias_set(table, slot, (struct tide_u128){0, 0});
+  entity_begin(store, number_of(shard, slot), key);
+  if (!cell) index_put(table, key, slot);
   store->live++;
-  return number;
+  return number_of(shard, slot);
 }
 
 uint32_t tide_store_make(struct tide_store *store, struct tide_u128 key) {
@@ -150,30 +202,29 @@ uint32_t tide_store_make(struct tide_store *store, struct tide_u128 key) {
   return entity_new(store, key);
 }
 
-static void drop(struct tide_store *store, uint32_t number) {
+static void slot_drop(struct tide_store *store, uint32_t number) {
   struct tide_table *table = &store->shard[number >> SLOT_BITS];
   uint32_t slot = number & SLOTS_MAX;
   struct tide_ent *ent = ent_of(table, slot);
   index_remove(table, ent->key);
   tide_ent_release(ent);
   *ent = (struct tide_ent){0};
+  alias_set(table, slot, (struct tide_u128){0, 0});
   slot_give(table, slot);
-  store->live--;
 }
 
 uint32_t tide_store_rekey(struct tide_store *store, uint32_t number, struct tide_u128 key) {
+  TIDE_CHECK(tide_store_find(store, key) == TIDE_NO_ENTITY);
   struct tide_ent moved = *tide_store_ent(store, number);
   struct tide_first first = store->kind->has_first ? *tide_store_first(store, number) : (struct tide_first){0};
   uint64_t code = store->kind->has_code ? tide_store_code(store, number) : 0;
-  tide_store_ent(store, number)->log = 0; /* the log moves, drop must not free it */
-  drop(store, number);
   uint32_t to = entity_new(store, key);
+  store->live--; /* the old slot is none any more */
   tide_store_ent(store, to)->log = moved.log;
   if (store->kind->has_first) *tide_store_first(store, to) = first;
-  if (store->kind->has_code) {
-    struct tide_table *table = &store->shard[to >> SLOT_BITS];
-    table->code_page[(to & SLOTS_MAX) / TIDE_PAGE][(to & SLOTS_MAX) % TIDE_PAGE] = code;
-  }
+  if (store->kind->has_code) *tide_store_code_at(store, to) = code;
+  entity_begin(store, number, moved.key);
+  alias_set(&store->shard[number >> SLOT_BITS], number & SLOTS_MAX, key);
   return to;
 }
 
@@ -198,9 +249,15 @@ void tide_store_sweep(struct tide_store *store, int64_t watermark_ms) {
     uint32_t slot = store->sweep_slot++;
     const struct tide_ent *ent = ent_of(table, slot);
     look--;
-    if (!ent->key.lo && !ent->key.hi) continue; /* free */
+    if (is_zero(ent->key)) continue; /* free */
     uint32_t number = number_of(store->sweep_shard, slot);
-    if (holds_nothing(store, number, watermark_ms)) drop(store, number);
+    struct tide_u128 to = alias_of(table, slot);
+    if (!is_zero(to)) { /* an alias goes when its entity has gone */
+      if (tide_store_find(store, to) == TIDE_NO_ENTITY) slot_drop(store, number);
+    } else if (holds_nothing(store, number, watermark_ms)) {
+      slot_drop(store, number);
+      store->live--;
+    }
   }
 }
 
@@ -211,10 +268,17 @@ void tide_table_save(const struct tide_store *store, unsigned shard, struct tide
   for (uint32_t i = 0; i < table->free_count; i++) tide_put_varint(out, table->free_slot[i]);
   for (uint32_t slot = 0; slot < table->slots; slot++) {
     const struct tide_ent *ent = ent_of(table, slot);
-    if (!ent->key.lo && !ent->key.hi) continue;
+    if (is_zero(ent->key)) continue;
     tide_put_varint(out, slot);
     tide_put_u64(out, ent->key.lo);
     tide_put_u64(out, ent->key.hi);
+    struct tide_u128 to = alias_of(table, slot);
+    tide_put_u8(out, !is_zero(to));
+    if (!is_zero(to)) {
+      tide_put_u64(out, to.lo);
+      tide_put_u64(out, to.hi);
+      continue;
+    }
     if (store->kind->has_first) {
       const struct tide_first *first = tide_store_first(store, number_of(shard, slot));
       tide_put_u64(out, (uint64_t)first->first_ms);
@@ -241,26 +305,33 @@ bool tide_table_load(struct tide_store *store, unsigned shard, struct tide_reade
   if (reader->bad || slots > SLOTS_MAX || free_count > slots || slots > left) return false;
   if (!load_free(table, slots, free_count, reader)) return false;
   while (table->slots < slots) {
-    if (table->slots % TIDE_PAGE == 0) add_page(store->kind, table);
+    if (table->slots % TIDE_PAGE == 0) add_page(table);
     table->slots++;
   }
   for (uint64_t i = 0; i < slots - free_count; i++) {
     uint64_t slot = tide_get_varint(reader);
     struct tide_u128 key = {.lo = tide_get_u64(reader)};
     key.hi = tide_get_u64(reader);
-    if (reader->bad || slot >= slots || (!key.lo && !key.hi) || tide_shard_of(key) != shard) return false;
+    if (reader->bad || slot >= slots || is_zero(key) || tide_shard_of(key) != shard) return false;
     struct tide_ent *ent = ent_of(table, (uint32_t)slot);
-    if (ent->key.lo || ent->key.hi || tide_store_find(store, key) != TIDE_NO_ENTITY) return false;
-    ent->key = key;
-    index_put(table, key, (uint32_t)slot);
-    store->live++;
+    if (!is_zero(ent->key) || (table->cell_cap && table->cell[probe(table, key)])) return false;
     uint32_t number = number_of(shard, (uint32_t)slot);
+    entity_begin(store, number, key);
+    index_put(table, key, (uint32_t)slot);
+    if (tide_get_u8(reader)) {
+      struct tide_u128 to = {.lo = tide_get_u64(reader)};
+      to.hi = tide_get_u64(reader);
+      if (reader->bad || is_zero(to)) return false;
+      alias_set(table, (uint32_t)slot, to);
+      continue;
+    }
+    store->live++;
     if (store->kind->has_first) {
       struct tide_first *first = tide_store_first(store, number);
       first->first_ms = (int64_t)tide_get_u64(reader);
       first->last_ms = (int64_t)tide_get_u64(reader);
     }
-    if (store->kind->has_code) table->code_page[slot / TIDE_PAGE][slot % TIDE_PAGE] = tide_get_u64(reader);
+    if (store->kind->has_code) *tide_store_code_at(store, number) = tide_get_u64(reader);
     if (!tide_ent_load(store->kind, ent, reader)) return false;
   }
   return !reader->bad;
@@ -272,8 +343,9 @@ uint64_t tide_store_bytes(const struct tide_store *store) {
     const struct tide_table *table = &store->shard[s];
     uint64_t pages = (table->slots + TIDE_PAGE - 1) / TIDE_PAGE;
     bytes += (uint64_t)table->cell_cap * 8 + (uint64_t)table->free_cap * 4;
-    bytes += pages * TIDE_PAGE *
-             (sizeof(struct tide_ent) + (store->kind->has_first ? sizeof(struct tide_first) : 0) + (store->kind->has_code ? 8 : 0));
+    bytes += pages * TIDE_PAGE * table->stride;
+    for (uint64_t page = 0; table->alias_page && page < pages; page++)
+      bytes += table->alias_page[page] ? TIDE_PAGE * sizeof **table->alias_page : 0;
     for (uint32_t slot = 0; slot < table->slots; slot++) bytes += tide_ent_bytes(store->kind, ent_of(table, slot));
   }
   return bytes;

@@ -47,9 +47,9 @@ struct tide_table {
   uint64_t *cell;
   uint32_t cell_cap;
   uint32_t live, slots;
-  struct tide_ent **page;
-  struct tide_first **first_page; /* kinds with has_first */
-  uint64_t **code_page;           /* kinds with has_code */
+  char **page;        /* TIDE_PAGE entities of `stride` bytes each */
+  uint32_t stride;    /* an entity and behind it, where the kind has them, its first and its code: one look, one line of the cache */
+  struct tide_u128 **alias_page;  /* NULL, or for each slot the key that its entity was given; zero: none */
   uint32_t *free_slot, free_count, free_cap;
 };
 
@@ -75,8 +75,12 @@ void tide_store_prefetch_ent(const struct tide_store *store, struct tide_u128 ke
 uint32_t tide_store_find(const struct tide_store *store, struct tide_u128 key);
 /* Finds or makes; TIDE_NO_ENTITY when the kind is at its limit. */
 uint32_t tide_store_make(struct tide_store *store, struct tide_u128 key);
-/* Gives an entity a new key (rotation of secret keys); its number, code and events stay when the shard stays, else it moves. Returns its number. */
+/* Gives an entity a new key (rotation of secret keys), which no entity may have: events, code and first times move to another slot. The old slot becomes an
+ * alias: the old key and the old number lead to the entity as long as it lives, because other entities' events hold that number and a message that
+ * knows the old key only may still come. An alias does not count as an entity. Returns the new number. */
 uint32_t tide_store_rekey(struct tide_store *store, uint32_t number, struct tide_u128 key);
+/* Where the entity that had this number is now: the same number unless it was given another key; TIDE_NO_ENTITY when it is gone. */
+uint32_t tide_store_follow(const struct tide_store *store, uint32_t number);
 /* Looks at as many slots as entities were made since the last sweep, and one more, from where that stopped, and drops entities that hold
  * nothing any more. */
 void tide_store_sweep(struct tide_store *store, int64_t watermark_ms);
@@ -84,19 +88,19 @@ void tide_store_sweep(struct tide_store *store, int64_t watermark_ms);
 static inline struct tide_ent *tide_store_ent(const struct tide_store *store, uint32_t number) {
   const struct tide_table *table = &store->shard[number >> 26];
   uint32_t slot = number & ((1u << 26) - 1);
-  return &table->page[slot / TIDE_PAGE][slot % TIDE_PAGE];
+  return (struct tide_ent *)(void *)(table->page[slot / TIDE_PAGE] + (size_t)(slot % TIDE_PAGE) * table->stride);
 }
+/* Of kinds with has_first. */
 static inline struct tide_first *tide_store_first(const struct tide_store *store, uint32_t number) {
-  const struct tide_table *table = &store->shard[number >> 26];
-  uint32_t slot = number & ((1u << 26) - 1);
-  return &table->first_page[slot / TIDE_PAGE][slot % TIDE_PAGE];
+  return (struct tide_first *)(void *)(tide_store_ent(store, number) + 1);
 }
 static inline uint64_t tide_key_code(struct tide_u128 key) { return key.lo | UINT64_C(1) << 63; }
-static inline uint64_t tide_store_code(const struct tide_store *store, uint32_t number) {
-  const struct tide_table *table = &store->shard[number >> 26];
-  uint32_t slot = number & ((1u << 26) - 1);
-  return table->code_page[slot / TIDE_PAGE][slot % TIDE_PAGE];
+/* Of kinds with has_code. */
+static inline uint64_t *tide_store_code_at(const struct tide_store *store, uint32_t number) {
+  char *behind = (char *)(tide_store_ent(store, number) + 1);
+  return (uint64_t *)(void *)(behind + (store->kind->has_first ? sizeof(struct tide_first) : 0));
 }
+static inline uint64_t tide_store_code(const struct tide_store *store, uint32_t number) { return *tide_store_code_at(store, number); }
 
 /* ---- the log of one entity ---- */
 

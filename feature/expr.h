@@ -128,6 +128,7 @@ struct tide_env {
   const struct tide_value *slot;     /* features, by spec->slot index */
   const struct tide_value *derived;  /* by spec->derived index */
   struct tide_value score;
+  uint32_t score_blame;              /* the feature slot that refused the score, plus 1; 0: none did, or there is no model */
   struct tide_etime time;
   bool rule;                         /* ruling 30: comparisons with a legitimately missing operand are false, not null */
   bool (*in_list)(const void *ctx, uint32_t list, const struct tide_expr *operand, bool *ret_missing); /* for IN_LIST: is the operand (field or entity) on the list now */

@@ -5,7 +5,7 @@
  * `distinct` is a count of bits, like any count. Insertions and outcomes keep the invariant; windows that end earlier recount (window.c). */
 #include "feature/entity.h"
 
-/* Open addressing map value -> time of the event that carries the latest bit; rebuilt from the blocks when it is half full. */
+/* Open addressing map value -> time of the event that carries the latest bit; rebuilt from the blocks when it is three quarters full. */
 struct tide_lastmap {
   uint32_t used, cap;
   struct {
@@ -168,7 +168,7 @@ static void map_rebuild(const struct tide_kind *kind, struct tide_big *big, unsi
     for (unsigned i = 0; i < block->n; i++) live += (uint32_t)((tide_block_mask(kind, block, i) >> distinct->latest) & 1);
   }
   uint32_t cap = 64;
-  while (cap < live * 4) cap *= 2;
+  while (cap < live * 2) cap *= 2;
   struct tide_lastmap *map = map_new(cap);
   bool young = kind->column[distinct->column].young;
   for (uint32_t c = 0; c < big->count; c++) {
@@ -224,7 +224,7 @@ static void flip(const struct tide_view *view, unsigned bit, struct tide_at at) 
 static void note_latest(const struct tide_view *view, unsigned group, uint64_t value, int64_t time_ms) {
   if (!view->big) return;
   map_put(view->big->map[group], value, time_ms);
-  if (view->big->map[group]->used * 2 > view->big->map[group]->cap) map_rebuild(view->kind, view->big, group);
+  if (view->big->map[group]->used / 3 > view->big->map[group]->cap / 4) map_rebuild(view->kind, view->big, group);
 }
 
 /* ---- insertion ---- */

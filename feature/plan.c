@@ -185,6 +185,7 @@ static uint8_t operand_column(const struct tide_plan *plan, struct tide_kind *ki
     case TIDE_OF_FIELD: {
       uint8_t type = spec->field[feature->of_ref].type;
       bool number = type == TIDE_F_NUMBER || type == TIDE_F_TIME;
+      if (type == TIDE_F_TEXT && feature->agg != TIDE_AGG_LAST) return column_add(kind, TIDE_COL_THING, feature->of_ref, 8, 8, keep_ms);
       return column_add(kind, number ? TIDE_COL_NUMBER : TIDE_COL_CODE, feature->of_ref, 8, 8, keep_ms);
     }
   }
@@ -232,6 +233,7 @@ static enum tide_err plan_feature(struct tide_plan *plan, struct tide_kind *kind
                             .cap = feature->cap,
                             .group = spec->entity[kind->entity].group,
                             .operand_field = feature->of_ref,
+                            .seed = (uint64_t)plan->settings.hash_seed,
                             .of = feature->of,
                             .scale = operand_scale(spec, feature),
                             .inner_ms = feature->inner_ms,

@@ -40,6 +40,7 @@ enum tide_column_what {
   TIDE_COL_AMOUNT, TIDE_COL_REQUESTED, /* minor units of the counting currency */
   TIDE_COL_NUMBER,                     /* ref: field; int64 */
   TIDE_COL_CODE,                       /* ref: field; text code, or 0/1 + 1 of a bool */
+  TIDE_COL_THING,                      /* ref: text field; equal exactly where the texts are, for distinct and changed; 0: missing */
   TIDE_COL_ENTITY,                     /* ref: entity; its code */
   TIDE_COL_LAT, TIDE_COL_LON,          /* scaled numbers as int64 */
   /* primary only */
@@ -92,6 +93,7 @@ struct tide_step {
   uint32_t group;
   uint32_t operand_field; /* field or entity of the operand, for the current event's value */
   uint8_t of;             /* enum tide_operand */
+  uint64_t seed;          /* of this journal: keys the hashes of estimates */
   double scale;           /* divisor to major units or field decimals */
   int64_t inner_ms;
   int64_t keep_ms;        /* its columns answer back to watermark - keep; a window that begins before is too late */

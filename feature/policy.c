@@ -23,6 +23,10 @@ static void blame(const struct tide_spec *spec, const struct tide_expr *expr, co
       blame(spec, spec->derived[expr->ref].expr, &inside, verdict);
       return;
     }
+    case TIDE_X_SCORE:
+      verdict->cause = TIDE_C_score;
+      if (env->score_blame) verdict->cause_slot = env->score_blame - 1;
+      return;
     case TIDE_X_IN_LIST: return; /* always known */
     default: break;
   }

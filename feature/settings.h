@@ -21,6 +21,7 @@
   X(lead_ms, 0, 0, 10000, "Windows of requests with their own time end this much later")                                          \
   X(history_from_ms, TIDE_HISTORY_FIRST, INT64_MIN, INT64_MAX, "Event time from which the history is complete")                  \
   X(max_entities, 20000000, 1, 60000000, "Entities per kind, unless the feature file says `max`")                                \
+  X(hash_seed, 0, 0, INT64_MAX, "Seed of the hashes of identities and keys, derived from the key for secret fields; 0 without one")    \
   X(replay, 0, 0, 1, "The log is its own clock: commit time is the largest event time so far")
 
 struct tide_settings {

@@ -4,8 +4,6 @@
  * shapes, derived fields, entities, features, derived values, freshness, policy, tests. All mistakes are collected and sorted by place. */
 #include "feature/spec.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/buf.h"
@@ -182,24 +180,10 @@ enum tide_err tide_spec_parse(const char *path, struct tide_span text, struct ti
   return TIDE_OK;
 }
 
-static enum tide_err read_file(const char *path, struct tide_buf *out, struct tide_error *error) {
-  FILE *file = fopen(path, "re");
-  if (!file) return tide_fail_errno(error, errno == ENOENT ? TIDE_E_NOT_FOUND : TIDE_E_IO, "cannot open the feature file %s", path);
-  for (;;) {
-    tide_buf_reserve(out, 65536);
-    size_t n = fread(out->ptr + out->len, 1, 65536, file);
-    out->len += n;
-    if (n == 0 || out->len > TIDE_YAML_BYTES_MAX) break;
-  }
-  enum tide_err err = ferror(file) ? tide_fail_errno(error, TIDE_E_IO, "cannot read the feature file %s", path) : TIDE_OK;
-  (void)fclose(file);
-  return err;
-}
-
 enum tide_err tide_spec_load(const char *path, struct tide_spec **ret, struct tide_error *error, size_t error_max, size_t *ret_errors) {
   struct tide_buf text = TIDE_BUF_INIT;
   struct tide_error here = {0};
-  enum tide_err err = read_file(path, &text, &here);
+  enum tide_err err = tide_yaml_read(path, "feature file", &text, &here);
   if (err) {
     if (error_max > 0) error[0] = here;
     if (ret_errors) *ret_errors = 1;

@@ -91,7 +91,8 @@ enum tide_record_type {
   TIDE_REC_EVENT = 1, TIDE_REC_OUTCOME = 2, TIDE_REC_RATE = 3, TIDE_REC_LIST = 4, TIDE_REC_HEARTBEAT = 5, TIDE_REC_PROFILE = 6,
   TIDE_REC_CONFIG = 16,  /* control: feature file text and settings become effective here */
   TIDE_REC_DIGEST = 17,  /* control: digest of decisions and state up to here, for audit */
-  TIDE_REC_FENCE = 18    /* control: opens an epoch; always x-0 */
+  TIDE_REC_FENCE = 18,   /* control: opens an epoch; always x-0 */
+  TIDE_REC_MODEL = 19    /* control: this model scores from here on */
 };
 
 struct tide_shape {

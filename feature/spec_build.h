@@ -8,7 +8,7 @@
 
 #include "feature/expr_parse.h"
 #include "feature/spec.h"
-#include "feature/yaml.h"
+#include "config/yaml.h"
 
 #define TIDE_SHAPES_MAX 32
 #define TIDE_LISTS_MAX 64

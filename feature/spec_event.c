@@ -146,9 +146,27 @@ static bool derive_by_call(struct tide_build *b, const struct tide_yaml_node *no
   return true;
 }
 
+/* The first operand that is an amount, or NULL. */
+static const struct tide_expr *reads_money(const struct tide_spec *spec, const struct tide_expr *expr) {
+  if (!expr) return NULL;
+  if (expr->op == TIDE_X_FIELD && spec->field[expr->ref].type == TIDE_F_MONEY) return expr;
+  const struct tide_expr *found = reads_money(spec, expr->a);
+  if (!found) found = reads_money(spec, expr->b);
+  return found ? found : reads_money(spec, expr->c);
+}
+
 static bool derive_by_expr(struct tide_build *b, const struct tide_yaml_node *node, struct tide_field *field) {
   const struct tide_expr *expr = tide_build_expr(b, node, node->text, TIDE_ALLOW_FIELDS, TIDE_V_NULL, "event.derive");
   if (!expr) return false;
+  const struct tide_expr *money = reads_money(b->spec, expr);
+  if (money) { /* minor units of whatever currency was sent: no rate is known yet, so a comparison would mix currencies */
+    tide_build_fail(
+        b, money->line, money->column, field->name,
+        "event.derive: `%s` is an amount in whatever currency was sent: a derived field is made before any rate is known; compare "
+        "amounts under `derived:`, in `where` or in a rule",
+        b->spec->field[money->ref].name);
+    return false;
+  }
   field->derive_fn = TIDE_DERIVE_EXPR;
   field->derive = expr;
   switch (expr->type) {

@@ -19,8 +19,9 @@ void tide_state_release(struct tide_state *state) {
 
 /* ---- keys ---- */
 
-static bool part_key(const struct tide_record *record, const struct tide_txn *txn, const struct tide_key_part *part, bool previous,
-                     struct tide_u128 *ret) {
+/* `seed`: of this journal (settings.h), so that nobody outside can choose texts that fall together. */
+static bool part_key(uint64_t seed, const struct tide_record *record, const struct tide_txn *txn, const struct tide_key_part *part,
+                     bool previous, struct tide_u128 *ret) {
   if (part->is_entity) {
     if (!txn->has_key[part->ref]) return false;
     struct tide_u128 alt = txn->alt[part->ref];
@@ -30,18 +31,18 @@ static bool part_key(const struct tide_record *record, const struct tide_txn *tx
   const struct tide_datum *datum = &record->field[part->ref];
   switch ((enum tide_datum_kind)datum->kind) {
     case TIDE_D_NONE: return false;
-    case TIDE_D_TEXT: *ret = tide_hash128(datum->text.ptr, datum->text.len, 0); return true;
-    case TIDE_D_INT: *ret = tide_hash128(&datum->num, sizeof datum->num, 1); return true;
+    case TIDE_D_TEXT: *ret = tide_hash128(datum->text.ptr, datum->text.len, seed); return true;
+    case TIDE_D_INT: *ret = tide_hash128(&datum->num, sizeof datum->num, seed + 1); return true;
     case TIDE_D_KEY: *ret = previous && (datum->alt.lo || datum->alt.hi) ? datum->alt : datum->key; return true;
   }
   return false;
 }
 
-static bool entity_key(const struct tide_entity *entity, const struct tide_record *record, const struct tide_txn *txn, bool previous,
-                       struct tide_u128 *ret) {
+static bool entity_key(uint64_t seed, const struct tide_entity *entity, const struct tide_record *record, const struct tide_txn *txn,
+                       bool previous, struct tide_u128 *ret) {
   struct tide_u128 part[TIDE_TUPLE_MAX];
   for (uint32_t i = 0; i < entity->part_count; i++) {
-    bool there = part_key(record, txn, &entity->part[i], previous, &part[i]);
+    bool there = part_key(seed, record, txn, &entity->part[i], previous, &part[i]);
     if (entity->first_of && there) {
       *ret = part[i];
       return true;
@@ -49,7 +50,7 @@ static bool entity_key(const struct tide_entity *entity, const struct tide_recor
     if (!entity->first_of && !there) return false;
   }
   if (entity->first_of) return false;
-  *ret = entity->part_count == 1 ? part[0] : tide_hash128(part, entity->part_count * sizeof *part, 2);
+  *ret = entity->part_count == 1 ? part[0] : tide_hash128(part, entity->part_count * sizeof *part, seed + 2);
   return true;
 }
 
@@ -59,19 +60,31 @@ static bool on_earth(struct tide_value degrees, double limit) {
 
 void tide_txn_resolve(const struct tide_plan *plan, const struct tide_record *record, struct tide_txn *txn) {
   const struct tide_spec *spec = plan->spec;
+  uint64_t seed = (uint64_t)plan->settings.hash_seed;
   txn->record = record;
   txn->time_ms = record->time.ms;
+  txn->lead_ms = 0;
   tide_fields_values(spec, record->field, txn->field);
   if (spec->f_lat != TIDE_NONE && (!on_earth(txn->field[spec->f_lat], 90) || !on_earth(txn->field[spec->f_lon], 180)))
     txn->field[spec->f_lat] = txn->field[spec->f_lon] = tide_null(TIDE_S_absent, TIDE_C_absent);
   for (uint32_t e = 0; e < spec->entity_count; e++) {
     txn->number[e] = TIDE_NO_ENTITY;
     txn->alt[e] = (struct tide_u128){0, 0};
-    txn->has_key[e] = entity_key(&spec->entity[e], record, txn, false, &txn->key[e]);
+    txn->has_key[e] = entity_key(seed, &spec->entity[e], record, txn, false, &txn->key[e]);
     if (!txn->has_key[e]) continue;
     struct tide_u128 alt;
-    if (entity_key(&spec->entity[e], record, txn, true, &alt) && !tide_u128_eq(alt, txn->key[e])) txn->alt[e] = alt;
+    if (entity_key(seed, &spec->entity[e], record, txn, true, &alt) && !tide_u128_eq(alt, txn->key[e])) txn->alt[e] = alt;
   }
+}
+
+#define SHORT_TEXT 7 /* tide_text_code holds these exactly */
+
+uint64_t tide_txn_thing(const struct tide_plan *plan, const struct tide_txn *txn, uint32_t field) {
+  const struct tide_value *value = &txn->field[field];
+  const struct tide_datum *datum = &txn->record->field[field];
+  if (value->type != TIDE_V_TEXT) return 0;
+  if (datum->kind != TIDE_D_TEXT || datum->text.len <= SHORT_TEXT) return value->code; /* a secret one is hashed under its key already */
+  return tide_keyed_hash64(datum->text.ptr, datum->text.len, (uint64_t)plan->settings.hash_seed) | UINT64_C(1) << 63;
 }
 
 /* ---- conditions ---- */
@@ -218,6 +231,7 @@ static int64_t column_value(const struct tide_state *state, const struct tide_ki
       const struct tide_value *value = &txn->field[column->ref];
       return value->type == TIDE_V_TEXT ? (int64_t)value->code : value->type == TIDE_V_BOOL ? 1 + value->yes : 0;
     }
+    case TIDE_COL_THING: return (int64_t)tide_txn_thing(plan, txn, column->ref);
     case TIDE_COL_ENTITY:
       if (!txn->has_key[column->ref]) return 0;
       return (int64_t)(txn->number[column->ref] == TIDE_NO_ENTITY ? tide_key_code(txn->key[column->ref])
@@ -279,8 +293,8 @@ void tide_state_insert(struct tide_state *state, struct tide_txn *txn, const str
 static void secondary_outcome(struct tide_state *state, uint32_t e, uint32_t number, int64_t time_ms, uint32_t tag, uint64_t conds,
                               int64_t amount_now) {
   const struct tide_kind *kind = &state->plan->kind[e];
-  const struct tide_table *table = &state->store[e].shard[number >> 26];
-  if ((number & ((1u << 26) - 1)) >= table->slots) return;
+  number = tide_store_follow(&state->store[e], number);
+  if (number == TIDE_NO_ENTITY) return;
   struct tide_ent *ent = tide_store_ent(&state->store[e], number);
   struct tide_view view;
   tide_view_of(kind, ent, &view);

@@ -18,10 +18,10 @@ static int64_t floor_to(int64_t ms, int64_t hop_ms) {
   return ms - (rest < 0 ? rest + hop_ms : rest);
 }
 
-static struct place find_place(const struct tide_view *view, const struct tide_edge *edge, int64_t t_ms) {
+static struct place find_place(const struct tide_view *view, const struct tide_edge *edge, int64_t t_ms, int64_t lead_ms) {
   struct place place;
-  place.right_ms = t_ms - edge->delayed_ms;
-  place.left_ms = place.right_ms - edge->window_ms - edge->inner_ms;
+  place.right_ms = edge->delayed_ms ? t_ms - edge->delayed_ms : t_ms + lead_ms;
+  place.left_ms = t_ms - edge->delayed_ms - edge->window_ms - edge->inner_ms;
   if (edge->hop_ms) place.left_ms = floor_to(place.left_ms, edge->hop_ms);
   place.from = tide_view_after(view, place.left_ms);
   place.to = tide_view_after(view, place.right_ms);
@@ -45,7 +45,8 @@ static bool current_operand(const struct tide_state *state, const struct tide_tx
       if (value->type == TIDE_V_NULL) return false;
       uint8_t type = state->plan->spec->field[step->operand_field].type;
       if (type == TIDE_F_NUMBER || type == TIDE_F_TIME) *ret = txn->record->field[step->operand_field].num;
-      else *ret = value->type == TIDE_V_TEXT ? (int64_t)value->code : 1 + value->yes;
+      else if (value->type != TIDE_V_TEXT) *ret = 1 + value->yes;
+      else *ret = (int64_t)tide_txn_thing(state->plan, txn, step->operand_field);
       return true;
     }
   }
@@ -137,9 +138,9 @@ static struct tide_value window_value(const struct judge *judge, const struct ti
       return tide_num(tide_window_approx(&judge->view, step, place->from, place->to, with ? &current : NULL));
     }
     case TIDE_AGG_MAX_COUNT:
-      return tide_num((double)tide_window_max_count(&judge->view, step, place->from, place->to, place->right_ms,
-                                                    place->right_ms - place->left_ms - step->inner_ms,
-                                                    step->with_current && current_satisfies(judge, step->bit)));
+      return tide_num((double)tide_window_max_count(
+          &judge->view, step, place->from, place->to, place->right_ms, place->right_ms - place->left_ms - step->inner_ms,
+          step->with_current && current_satisfies(judge, step->bit) ? &judge->txn->time_ms : NULL));
     case TIDE_AGG_STREAK: return tide_num((double)tide_window_streak(&judge->view, step, place->from, place->to));
     default: tide_window_add(&judge->view, step, place->from, chained_to, acc); return sum_value(judge, step, acc);
   }
@@ -186,7 +187,7 @@ static struct tide_value changed_value(const struct judge *judge, const struct t
   const struct tide_column *column = &judge->kind->column[step->column];
   int64_t current, old;
   if (!current_operand(judge->state, judge->txn, step, &current)) return tide_null(TIDE_S_absent, TIDE_C_absent);
-  if (column->what == TIDE_COL_CODE || column->what == TIDE_COL_ENTITY) {
+  if (column->what == TIDE_COL_CODE || column->what == TIDE_COL_THING || column->what == TIDE_COL_ENTITY) {
     old = (int64_t)tide_block_get(judge->kind, block, step->column, i);
     if (!old) return tide_null(TIDE_S_absent, TIDE_C_absent);
   } else {
@@ -194,6 +195,11 @@ static struct tide_value changed_value(const struct judge *judge, const struct t
     if (old == TIDE_NULL_NUM) return tide_null(TIDE_S_absent, TIDE_C_absent);
   }
   return tide_num(old != current);
+}
+
+/* Seconds; an event that the lead lets in is not in the past: 0. */
+static struct tide_value since(int64_t now_ms, int64_t then_ms) {
+  return tide_num(then_ms > now_ms ? 0.0 : (double)(now_ms - then_ms) / 1000.0);
 }
 
 static struct tide_value first_value(const struct judge *judge, const struct tide_step *step) {
@@ -204,10 +210,10 @@ static struct tide_value first_value(const struct judge *judge, const struct tid
   if (number != TIDE_NO_ENTITY) {
     const struct tide_first *first = tide_store_first(&judge->state->store[judge->kind->entity], number);
     first_ms = first->first_ms;
-    seen = first_ms <= txn->time_ms && first->last_ms > judge->state->watermark_ms - judge->kind->forget_ms;
+    seen = first_ms <= txn->time_ms + txn->lead_ms && first->last_ms > judge->state->watermark_ms - judge->kind->forget_ms;
   }
   if (step->agg == TIDE_AGG_NEW) return tide_num(!seen);
-  return seen ? tide_num((double)(txn->time_ms - first_ms) / 1000.0) : empty();
+  return seen ? since(txn->time_ms, first_ms) : empty();
 }
 
 static struct tide_value previous_value(const struct judge *judge, const struct tide_step *step) {
@@ -219,7 +225,7 @@ static struct tide_value previous_value(const struct judge *judge, const struct 
   if (!tide_window_previous(&judge->view, step, judge->horizon, judge->now, &at)) return empty();
   const struct tide_block *block = judge->view.chunk[at.chunk].block;
   switch ((enum tide_agg)step->agg) {
-    case TIDE_AGG_SINCE_PREVIOUS: return tide_num((double)(judge->txn->time_ms - tide_block_time(judge->kind, block, at.i)) / 1000.0);
+    case TIDE_AGG_SINCE_PREVIOUS: return since(judge->txn->time_ms, tide_block_time(judge->kind, block, at.i));
     case TIDE_AGG_LAST: return column_to_value(judge, step, block, at.i);
     case TIDE_AGG_CHANGED: return changed_value(judge, step, block, at.i);
     default: return place_value(judge, step, block, at.i);
@@ -254,9 +260,9 @@ static void eval_kind(struct tide_state *state, const struct tide_txn *txn, uint
   struct judge judge = {.state = state, .txn = txn, .kind = kind};
   tide_view_of(kind, txn->number[e] == TIDE_NO_ENTITY ? NULL : tide_store_ent(&state->store[e], txn->number[e]), &judge.view);
   judge.horizon = tide_view_after(&judge.view, state->watermark_ms - kind->span_ms - state->plan->settings.grace_ms);
-  judge.now = tide_view_after(&judge.view, txn->time_ms);
+  judge.now = tide_view_after(&judge.view, txn->time_ms + txn->lead_ms);
   struct place place[TIDE_EDGES_MAX];
-  for (unsigned i = 0; i < kind->edge_count; i++) place[i] = find_place(&judge.view, &kind->edge[i], txn->time_ms);
+  for (unsigned i = 0; i < kind->edge_count; i++) place[i] = find_place(&judge.view, &kind->edge[i], txn->time_ms, txn->lead_ms);
   struct tide_acc acc = TIDE_ACC_EMPTY;
   struct tide_at done = {0, 0};
   for (uint32_t s = 0; s < kind->step_count; s++) {

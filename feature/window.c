@@ -152,8 +152,8 @@ void tide_window_values(const struct tide_view *view, const struct tide_step *st
 #define HLL_BITS 12
 #define HLL_REGISTERS (1u << HLL_BITS)
 
-static void hll_add(uint8_t *registers, uint64_t value) {
-  uint64_t hash = tide_hash64(&value, sizeof value, 0x6c6c48); /* its own seed: tables hash values with seed 0 */
+static void hll_add(uint8_t *registers, uint64_t value, uint64_t seed) {
+  uint64_t hash = tide_hash64(&value, sizeof value, seed + 0x6c6c48); /* its own seed: tables hash values with seed 0 */
   uint32_t at = (uint32_t)(hash >> (64 - HLL_BITS));
   uint64_t rest = hash << HLL_BITS | (UINT64_C(1) << (HLL_BITS - 1));
   uint8_t rank = (uint8_t)(__builtin_clzll(rest) + 1);
@@ -163,8 +163,8 @@ static void hll_add(uint8_t *registers, uint64_t value) {
 double tide_window_approx(const struct tide_view *view, const struct tide_step *step, struct tide_at from, struct tide_at to,
                           const int64_t *current) {
   uint8_t registers[HLL_REGISTERS] = {0};
-  EACH_EVENT(view, step, from, to, hll_add(registers, tide_block_get(view->kind, block, step->column, i));)
-  if (current) hll_add(registers, (uint64_t)*current);
+  EACH_EVENT(view, step, from, to, hll_add(registers, tide_block_get(view->kind, block, step->column, i), step->seed);)
+  if (current) hll_add(registers, (uint64_t)*current, step->seed);
   double sum = 0;
   unsigned zero = 0;
   for (unsigned r = 0; r < HLL_REGISTERS; r++) {
@@ -177,7 +177,7 @@ double tide_window_approx(const struct tide_view *view, const struct tide_step *
 }
 
 uint64_t tide_window_max_count(const struct tide_view *view, const struct tide_step *step, struct tide_at from, struct tide_at to,
-                               int64_t t_ms, int64_t outer_ms, bool current) {
+                               int64_t t_ms, int64_t outer_ms, const int64_t *current) {
   /* Two fingers over the events: the count of (u - inner, u] can only grow where u is an event's time, or stand highest at the first u. */
   struct tide_at tail = from, head = from;
   uint64_t in = 0, best = 0;
@@ -209,12 +209,25 @@ uint64_t tide_window_max_count(const struct tide_view *view, const struct tide_s
     DROP_BEFORE(first_u)
     if (in > best) best = in;
   }
-  if (current) {
-    DROP_BEFORE(t_ms)
-    if (in + 1 > best) best = in + 1;
-  }
 #undef DROP_BEFORE
-  return best;
+  if (!current) return best;
+  /* Windows that hold the current event as well: those that end with it, and with each event behind it (there are few: a lead is seconds). */
+  for (struct tide_at last = to;;) {
+    struct tide_at before = last;
+    bool behind = tide_at_less(from, before) && tide_view_back(view, &before) &&
+                  tide_block_time(view->kind, view->chunk[before.chunk].block, before.i) > *current;
+    int64_t u = behind ? tide_block_time(view->kind, view->chunk[before.chunk].block, before.i) : *current;
+    if (u - step->inner_ms < *current) {
+      in = 1;
+      for (struct tide_at at = last; tide_at_less(from, at) && tide_view_back(view, &at);) {
+        if (tide_block_time(view->kind, view->chunk[at.chunk].block, at.i) <= u - step->inner_ms) break;
+        in += (tide_block_mask(view->kind, view->chunk[at.chunk].block, at.i) >> step->bit) & 1;
+      }
+      if (in > best) best = in;
+    }
+    if (!behind) return best;
+    last = before;
+  }
 }
 
 uint64_t tide_window_streak(const struct tide_view *view, const struct tide_step *step, struct tide_at from, struct tide_at to) {

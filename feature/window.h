@@ -30,9 +30,9 @@ void tide_valueset_release(struct tide_valueset *set);
 void tide_window_values(const struct tide_view *view, const struct tide_step *step, struct tide_at from, struct tide_at to, struct tide_valueset *set);
 /* HyperLogLog estimate (Flajolet et al. 2007, p = 12, linear counting below 2.5 m) of the values in the range; `current` is one more value, or NULL. */
 double tide_window_approx(const struct tide_view *view, const struct tide_step *step, struct tide_at from, struct tide_at to, const int64_t *current);
-/* Largest number of events in any window (u - inner, u], u in (t - outer, t]; from begins at t - outer - inner. `current` counts one at t. */
+/* Largest number of events in any window (u - inner, u], u in (t - outer, t]; from begins at t - outer - inner. `current` is the time of one more event there, or NULL. */
 uint64_t tide_window_max_count(const struct tide_view *view, const struct tide_step *step, struct tide_at from, struct tide_at to, int64_t t_ms,
-                               int64_t outer_ms, bool current);
+                               int64_t outer_ms, const int64_t *current);
 /* Consecutive events before `to` and not before `from` that satisfy bit2 and bit; stops at the first with bit2 and without bit. */
 uint64_t tide_window_streak(const struct tide_view *view, const struct tide_step *step, struct tide_at from, struct tide_at to);
 /* The latest event before `to`, not before `from`, with the step's bit; false if there is none. */

@@ -48,6 +48,28 @@ struct tide_u128 tide_secret_hash(const struct tide_secret_key *key, struct tide
   return u128_of(out);
 }
 
+uint64_t tide_secret_seed(const struct tide_secret_key *key) {
+  static const char label[] = "tidemark hash seed";
+  uint8_t out[SECRET_BYTES];
+  blake2b(out, sizeof out, label, sizeof label - 1, key->bytes);
+  uint64_t seed = u128_of(out).lo >> 1; /* settings are int64 and not negative */
+  return seed ? seed : 1;
+}
+
+uint64_t tide_keyed_hash64(const void *ptr, size_t len, uint64_t seed) {
+  static const uint64_t pi = UINT64_C(0x243f6a8885a308d3); /* the halves of the key differ */
+  uint8_t key[crypto_shorthash_KEYBYTES], out[crypto_shorthash_BYTES];
+  _Static_assert(sizeof key == 16 && sizeof out == 8, "SipHash");
+  for (unsigned i = 0; i < 8; i++) {
+    key[i] = (uint8_t)(seed >> (8 * i));
+    key[8 + i] = (uint8_t)((seed ^ pi) >> (8 * i));
+  }
+  (void)crypto_shorthash(out, ptr ? ptr : (const void *)"", len, key); /* cannot fail and needs no sodium_init */
+  uint64_t hash = 0;
+  for (unsigned i = 0; i < 8; i++) hash |= (uint64_t)out[i] << (8 * i);
+  return hash;
+}
+
 void tide_secret_key_seal(struct tide_secret_key *key) {
   static const char label[] = "tidemark key id";
   uint8_t out[32];

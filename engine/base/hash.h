@@ -10,6 +10,9 @@
 struct tide_u128 { uint64_t lo, hi; };
 static inline bool tide_u128_eq(struct tide_u128 a, struct tide_u128 b) { return a.lo == b.lo && a.hi == b.hi; }
 
+/* SipHash-2-4 (Aumasson and Bernstein 2012, libsodium) under a key made of the seed: for texts that somebody outside chooses and whose collisions
+ * would pay, so that nobody who does not know the seed can make any. */
+uint64_t tide_keyed_hash64(const void *ptr, size_t len, uint64_t seed);
 uint64_t tide_hash64(const void *ptr, size_t len, uint64_t seed);
 struct tide_u128 tide_hash128(const void *ptr, size_t len, uint64_t seed);
 uint32_t tide_crc32c(uint32_t crc, const void *ptr, size_t len); /* start with 0; chains */
@@ -19,6 +22,9 @@ uint32_t tide_crc32c_portable(uint32_t crc, const void *ptr, size_t len); /* the
 struct tide_secret_key { uint8_t bytes[TIDE_SECRET_KEY_BYTES]; uint32_t id; /* first 4 bytes of BLAKE2b("tidemark key id", key), never 0 */ };
 /* 128-bit keyed BLAKE2b of the bytes. */
 struct tide_u128 tide_secret_hash(const struct tide_secret_key *key, struct tide_span s);
+/* A seed for tide_keyed_hash64 that follows from the key and tells nothing about it: the upper 63 bits of the first 8 bytes
+ * of BLAKE2b("tidemark hash seed", key), never 0. */
+uint64_t tide_secret_seed(const struct tide_secret_key *key);
 /* Computes key->id from key->bytes. */
 void tide_secret_key_seal(struct tide_secret_key *key);
 

@@ -22,6 +22,7 @@ enum tide_metric_type { TIDE_METRIC_COUNTER, TIDE_METRIC_GAUGE };
   X(outcomes_applied_total, COUNTER, "Outcomes applied to an event")                                      \
   X(outcomes_stubbed_total, COUNTER, "Outcomes that came before their event")                             \
   X(outcomes_dropped_total, COUNTER, "Outcomes whose event never came, or is forgotten")                  \
+  X(outcomes_unpriced_total, COUNTER, "Amounts of outcomes that were left out: no rate for their currency") \
   X(decisions_total, COUNTER, "Decisions made")                                                           \
   X(decisions_refused_total, COUNTER, "Decisions by fallback")                                            \
   X(entities_dropped_total, COUNTER, "Entities not created because their kind was at its limit")          \

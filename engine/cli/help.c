@@ -4,7 +4,8 @@
  * causes, settings and metrics from their own tables. So the page cannot drift; the end-to-end tests compare it with the repository's. */
 #include "cli/args.h"
 
-#include "base/metric.h"
+#include "base/meter.h"
+#include "config/option.h"
 #include "feature/expr.h"
 #include "feature/settings.h"
 
@@ -210,6 +211,12 @@ void tide_help_document(const struct tide_verb *const *verb, size_t verb_count, 
 #define X(name, code, text) tide_buf_printf(out, "| %d | %s |\n", code, text);
   TIDE_EXITS(X)
 #undef X
+  tide_buf_str(
+      out,
+      "\n## Operator's options\n\nA section of the file per word before the dot (`http.port` is `port:` under `http:`); each over the one before: "
+      "default, file, environment, `--set`. A running engine takes over those marked reload on SIGHUP, and refuses a file that changes "
+      "another one.\n\n");
+  tide_options_document(out);
   tide_buf_str(out,
                "\n## Settings\n\nJournaled with the feature file, because they decide values. Milliseconds unless the name says else.\n\n"
                "| setting | default | least | most | meaning |\n|---|---|---|---|---|\n");
@@ -227,6 +234,8 @@ void tide_help_document(const struct tide_verb *const *verb, size_t verb_count, 
 #define X(name, text) tide_buf_printf(out, "| `%s` | %s |\n", #name, text);
   TIDE_CAUSES(X)
 #undef X
-  tide_buf_str(out, "\n## Metrics\n\n");
+  tide_buf_str(out, "\n## Metrics\n\nOf the fold:\n\n");
   tide_metrics_document(out);
+  tide_buf_str(out, "\nOf a serving engine:\n\n");
+  tide_meters_document(out);
 }

@@ -93,6 +93,8 @@ struct tide_secret_key tide_key_development(void) {
   return key;
 }
 
+int64_t tide_keys_seed(const struct tide_keys *keys) { return keys->has_now ? (int64_t)tide_secret_seed(&keys->now) : 0; }
+
 static bool needs_key(const struct tide_spec *spec) {
   for (uint32_t i = 0; i < spec->field_count; i++)
     if (spec->field[i].secret) return true;

@@ -32,6 +32,8 @@ struct tide_keys {
   struct tide_secret_key now, previous;
   bool has_now, has_previous;
 };
+/* The seed for a new journal's settings: follows from the key; 0 without one, which only a file without secret fields allows. */
+int64_t tide_keys_seed(const struct tide_keys *keys);
 /* CONFIG when a field of the spec is secret and no key is given, or when two keys are. Warns on stderr about the development key. */
 enum tide_err tide_keys_from_args(const struct tide_args *args, const struct tide_spec *spec, struct tide_keys *ret, struct tide_error *error)
     TIDE_WARN_UNUSED;

@@ -48,6 +48,7 @@ struct run {
   bool saw_event;
   /* inside a fold */
   struct tide_buf json;
+  struct tide_buf model; /* canonical bytes, empty: none */
   enum tide_err failed;
   struct tide_error failure;
 };
@@ -232,9 +233,14 @@ static enum tide_err begin_when_needed(struct run *run, struct tide_error *error
   begin_entry(run);
   if (newest(run).seq != 0) return TIDE_OK;
   const struct tide_spec *spec = run->options->spec;
-  err = tide_batch_add_config(&run->batch, &run->options->settings, (struct tide_span){spec->text, spec->text_len});
+  struct tide_settings settings = run->options->settings; /* the seed is the back-filled state's where there is one */
+  settings.hash_seed = tide_fold_spec(run->fold) ? tide_fold_settings(run->fold)->hash_seed : tide_keys_seed(run->options->keys);
+  err = tide_batch_add_config(&run->batch, &settings, (struct tide_span){spec->text, spec->text_len});
   if (err == TIDE_E_LIMIT)
     return tide_fail(error, TIDE_E_CONFIG, "the feature file is too long for a journal entry of %u bytes", TIDE_ENTRY_MAX);
+  if (err == TIDE_OK && run->model.len) err = tide_batch_add_model(&run->batch, tide_buf_span(&run->model));
+  if (err == TIDE_E_LIMIT)
+    return tide_fail(error, TIDE_E_CONFIG, "feature file and model together are too long for a journal entry of %u bytes", TIDE_ENTRY_MAX);
   return err;
 }
 
@@ -314,7 +320,9 @@ static enum tide_err check_same(const struct run *run, const struct tide_setting
   if (!tide_span_eq(features, (struct tide_span){spec->text, spec->text_len}))
     return tide_fail(error, TIDE_E_CONFIG,
                      "the %s in %s was written with another version of the feature file; begin a new one in an empty directory", what, dir);
-  const struct tide_settings *now = &run->options->settings;
+  struct tide_settings settings = run->options->settings;
+  const struct tide_settings *now = &settings;
+  settings.hash_seed = then->hash_seed; /* the journal's own: it stays through rotations of the key */
 #define X(name, dflt, lo, hi, help)                                                                                                        \
   if (then->name != now->name)                                                                                                             \
     return tide_fail_at(error, TIDE_E_CONFIG, 0, 0, #name,                                                                                 \
@@ -325,9 +333,32 @@ static enum tide_err check_same(const struct run *run, const struct tide_setting
   return TIDE_OK;
 }
 
+/* Decisions by two models in one output would be nobody's. */
+static enum tide_err check_model(const struct run *run, struct tide_span then, const char *what, const char *dir,
+                                 struct tide_error *error) {
+  if (tide_span_eq(then, tide_buf_span(&run->model))) return TIDE_OK;
+  struct tide_model *model = NULL;
+  enum tide_err err = then.len ? tide_model_parse(then, &model, error) : TIDE_OK;
+  if (err == TIDE_OK)
+    err =
+        tide_fail_at(error, TIDE_E_CONFIG, 0, 0, "model", "the %s in %s was written with %s%s and this run has %s%s; go on with the same%s",
+                     what, dir, model ? "the model " : "no model", model ? model->id : "", run->model.len ? "the model " : "none",
+                     run->model.len ? run->options->model->id : "", model ? "" : ", without --model");
+  tide_model_free(model);
+  return err;
+}
+
 static enum tide_err check_fold(const struct run *run, const char *what, const char *dir, struct tide_error *error) {
   const struct tide_spec *spec = tide_fold_spec(run->fold);
   return check_same(run, tide_fold_settings(run->fold), (struct tide_span){spec->text, spec->text_len}, what, dir, error);
+}
+
+static enum tide_err check_fold_model(const struct run *run, const char *what, const char *dir, struct tide_error *error) {
+  struct tide_buf bytes = TIDE_BUF_INIT;
+  if (tide_fold_model(run->fold)) tide_model_write(tide_fold_model(run->fold), &bytes);
+  enum tide_err err = check_model(run, tide_buf_span(&bytes), what, dir, error);
+  tide_buf_release(&bytes);
+  return err;
 }
 
 /* Before anything is folded: the journal must have been written with this feature file and these settings. */
@@ -344,7 +375,12 @@ static enum tide_err check_config(const struct run *run, struct tide_span entry,
   if (err == TIDE_OK) err = tide_config_decode(&raw, &then, &features, error);
   if (err != TIDE_OK)
     return tide_fail(error, TIDE_E_CORRUPT, "the journal in %s does not begin with its configuration; is it one of replay's?", dir);
-  return check_same(run, &then, features, "journal", dir, error);
+  err = check_same(run, &then, features, "journal", dir, error);
+  if (err != TIDE_OK) return err;
+  struct tide_span model = {NULL, 0};
+  err = tide_entry_next(&reader, &raw, error);
+  if (err == TIDE_OK && raw.type == TIDE_REC_MODEL) err = tide_model_decode(&raw, &model, error);
+  return err == TIDE_OK || err == TIDE_E_END ? check_model(run, model, "journal", dir, error) : err;
 }
 
 static enum tide_err check_key(const struct run *run, struct tide_error *error) {
@@ -373,7 +409,8 @@ static enum tide_err load_snapshot(struct run *run, struct tide_journal *log, st
   run->released = released;
   run->last = *ret_from = tide_fold_position(fold);
   run->snapshot_seq = run->last.seq;
-  return check_fold(run, "snapshot", run->snapshot_dir, error);
+  err = check_fold(run, "snapshot", run->snapshot_dir, error);
+  return err == TIDE_OK ? check_fold_model(run, "snapshot", run->snapshot_dir, error) : err;
 }
 
 /* What the driver knows of entries that a snapshot stands for: the last, and the newest that holds an event. */
@@ -542,6 +579,7 @@ static void close_all(struct run *run) {
   tide_fold_free(run->fold);
   for (unsigned i = 0; i < GROUP; i++) tide_buf_release(&run->entry[i]);
   tide_buf_release(&run->json);
+  tide_buf_release(&run->model);
   tide_free(run->snapshot_dir);
 }
 
@@ -553,6 +591,7 @@ enum tide_err tide_replay_run(const struct tide_replay_options *options, struct 
   tide_progress_begin(&run->progress, options->progress ? options->progress : "");
   if (!options->progress) run->progress.on = false;
   run->fold = tide_fold_new();
+  if (options->model) tide_model_write(options->model, &run->model);
   bool resume = false;
   enum tide_err err = open_all(run, &resume, error);
   if (err == TIDE_OK && options->start_from) err = load_base(run, error);

@@ -7,7 +7,7 @@
  *  - Nothing is released before it is durable: entries are appended in groups, synced once, and only then folded and given to the sink.
  *
  * Going on: a journal directory with history is folded first (the sink passes over what it already has), then the source is sought
- * to the journal's cursor. The feature file, the settings and the key must be those of the journal, otherwise it refuses. A valid snapshot
+ * to the journal's cursor. The feature file, the model, the settings and the key must be those of the journal, otherwise it refuses. A valid snapshot
  * stands for the entries up to its position, unless somebody wants to see their decisions: an observer, standard output, or an
  * output file that does not have them. */
 #ifndef TIDE_REPLAY_RUN_H
@@ -21,6 +21,7 @@
 struct tide_replay_options {
   const struct tide_spec *spec;  /* borrowed; its text is journaled */
   struct tide_settings settings;
+  const struct tide_model *model; /* that scores; journaled behind the feature file, and the same when going on. NULL: none */
   const struct tide_keys *keys;
   const char *const *input;
   size_t input_count;
@@ -55,7 +56,7 @@ struct tide_replay_stats {
 };
 
 /* Runs to the end of the input. Errors: of the files (IO, NOT_FOUND, FULL, LOCKED), CORRUPT, MISMATCH (another input, feature file,
- * setting or key than the journal's), CONFIG. */
+ * model, setting or key than the journal's; a model that does not fit the feature file), CONFIG. */
 enum tide_err tide_replay_run(const struct tide_replay_options *options, struct tide_replay_stats *ret, struct tide_error *error) TIDE_WARN_UNUSED;
 
 #endif

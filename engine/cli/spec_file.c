@@ -45,3 +45,17 @@ enum tide_err tide_settings_from_args(const struct tide_args *args, struct tide_
   *ret = settings;
   return TIDE_OK;
 }
+
+enum tide_err tide_model_from_args(const struct tide_args *args, const char *option, const struct tide_spec *spec, struct tide_model **ret,
+                                   struct tide_error *error) {
+  const char *path = tide_args_text(args, option);
+  struct tide_model *model = NULL;
+  enum tide_err err = path ? tide_model_load(path, &model, error) : TIDE_OK;
+  if (err == TIDE_OK && model) err = tide_model_bind(model, spec, error);
+  if (err != TIDE_OK) {
+    tide_model_free(model);
+    return err;
+  }
+  *ret = model;
+  return TIDE_OK;
+}

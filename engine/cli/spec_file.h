@@ -8,6 +8,7 @@
 #include "cli/args.h"
 #include "feature/settings.h"
 #include "feature/spec.h"
+#include "model/artifact.h"
 
 #define TIDE_SPEC_ERRORS_MAX 20
 
@@ -23,6 +24,15 @@ bool tide_spec_open_text(const char *path, struct tide_span text, struct tide_sp
   {"lateness", "DURATION", "7d", "An event older than the watermark by more is counted nowhere", TIDE_OPT_DURATION, 0, 0, 0, NULL}, \
   {"duplicates-for", "DURATION", "7d", "How long an identity and its decision are remembered", TIDE_OPT_DURATION, 0, 0, 0, NULL}, \
   {"grace", "DURATION", "1h", "Retention beyond the longest window", TIDE_OPT_DURATION, 0, 0, 0, NULL}
+
+/* The model that scores. */
+#define TIDE_MODEL_OPTION \
+  {"model", "FILE", NULL, "The model whose score the rules read, as train wrote it; left out: rules that read it are unknown", TIDE_OPT_TEXT, 0, 0, 0, NULL}
+
+/* Loads the model that the option names and binds it to the feature file. *ret is NULL when the option was not given. Errors: tide_model_load's, and MISMATCH
+ * (a feature file with other definitions). */
+enum tide_err tide_model_from_args(const struct tide_args *args, const char *option, const struct tide_spec *spec, struct tide_model **ret,
+                                   struct tide_error *error) TIDE_WARN_UNUSED;
 
 /* Settings of a replay from those options, checked. */
 enum tide_err tide_settings_from_args(const struct tide_args *args, struct tide_settings *ret, struct tide_error *error) TIDE_WARN_UNUSED;

@@ -118,6 +118,7 @@ static int backfill(const struct tide_args *args, const struct tide_spec *spec) 
   }
   if (!err) err = tide_settings_from_args(args, &b.settings, &error);
   if (!err) err = tide_keys_from_args(args, spec, &keys, &error);
+  b.settings.hash_seed = tide_keys_seed(&keys);
   struct tide_intake_options from = {.spec = spec,
                                      .key = keys.has_now ? &keys.now : NULL,
                                      .key_previous = keys.has_previous ? &keys.previous : NULL,

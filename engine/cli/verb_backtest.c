@@ -21,6 +21,8 @@ static const struct tide_opt options[] = {
     {"features", "FILE", NULL, "The current feature file, to compare with", TIDE_OPT_TEXT, 0, 0, 0, NULL},
     {"input-shape", "NAME", NULL, "The shape of messages that no `when` picks; left out: default", TIDE_OPT_TEXT, 0, 0, 0, NULL},
     {"format", "FORMAT", "auto", "Format of the log; auto looks at the first line", TIDE_OPT_CHOICE, 0, 0, 0, "auto|json|csv"},
+    TIDE_MODEL_OPTION,
+    {"current-model", "FILE", NULL, "The model beside the current feature file; left out: none", TIDE_OPT_TEXT, 0, 0, 0, NULL},
     TIDE_SETTING_OPTIONS,
     TIDE_KEY_OPTIONS,
     {"json", NULL, NULL, "The result as one JSON object", TIDE_OPT_SWITCH, 0, 0, 0, NULL},
@@ -102,6 +104,7 @@ static bool open_new(const char *path, const struct tide_spec *current, struct t
 
 struct side {
   const struct tide_spec *spec;
+  const char *model_option;
   struct tide_tally *tally;
   struct tide_replay_stats stats;
   struct tide_effects effects;
@@ -127,11 +130,15 @@ static enum tide_err run_side(const struct tide_args *args, struct side *side, c
   }
   side->tally = tide_tally_new();
   replay.ctx = side->tally;
-  enum tide_err err = tide_settings_from_args(args, &replay.settings, error);
+  struct tide_model *model = NULL;
+  enum tide_err err = tide_model_from_args(args, side->model_option, side->spec, &model, error);
+  replay.model = model;
+  if (err == TIDE_OK) err = tide_settings_from_args(args, &replay.settings, error);
   if (err == TIDE_OK) err = tide_keys_from_args(args, side->spec, &keys, error);
   if (err == TIDE_OK) err = tide_replay_run(&replay, &side->stats, error);
   if (err == TIDE_OK) tide_tally_effects(side->tally, &side->effects);
   explicit_bzero(&keys, sizeof keys);
+  tide_model_free(model);
   return err;
 }
 
@@ -258,7 +265,9 @@ static int run(const struct tide_args *args) {
   if (open_new(tide_args_text(args, "rules"), current, &fresh_spec, &exit)) {
     struct side *side = tide_alloc(2 * sizeof *side); /* [0] current, [1] new */
     side[0].spec = current;
+    side[0].model_option = "current-model";
     side[1].spec = fresh_spec;
+    side[1].model_option = "model";
     enum tide_err err = current ? run_side(args, &side[0], "current policy", &error) : TIDE_OK;
     if (err == TIDE_OK) err = run_side(args, &side[1], "new policy", &error);
     if (err == TIDE_OK) report(&side[0], &side[1], tide_args_on(args, "json"));

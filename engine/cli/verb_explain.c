@@ -285,6 +285,23 @@ static void print_head(const struct explain *explain, const struct tide_answer *
                     answer->advised ? ", decided elsewhere (for information)" : "");
 }
 
+/* What the model said and why, or which of its inputs refused. */
+static void print_score(const struct tide_answer *answer, struct tide_buf *out) {
+  const struct tide_score *score = answer->score_detail;
+  if (!score) return;
+  if (score->value.type == TIDE_V_NULL) {
+    tide_buf_printf(out, "  model %s: refused, %s cannot be trusted (%s)\n", answer->model->id,
+                    answer->model->input[score->refused_by].feature, tide_cause_name(score->refused_cause));
+    return;
+  }
+  tide_buf_printf(out, "  model %s: score %.6g\n", answer->model->id, score->value.num);
+  for (uint32_t i = 0; i < score->reason_count; i++) {
+    tide_buf_printf(out, "    %+.3f  ", score->reason[i].contribution);
+    tide_score_say(answer->model, answer->spec, &score->reason[i], out);
+    tide_buf_char(out, '\n');
+  }
+}
+
 /* The reasons as the answer's JSON has them: the texts are filled in there. */
 static void print_reasons(const struct tide_answer *answer, struct tide_buf *out) {
   const struct tide_verdict *verdict = &answer->verdict;
@@ -311,6 +328,10 @@ static void json_report(const struct explain *explain, const struct tide_answer 
   struct tide_buf inner = TIDE_BUF_INIT;
   tide_answer_json(answer, TIDE_ANSWER_FEATURES, &inner);
   tide_json_raw(out, tide_buf_span(&inner));
+  if (answer->model) {
+    tide_json_key(out, "model");
+    tide_json_cstr(out, answer->model->id);
+  }
   tide_json_key(out, "message");
   tide_json_open(out, '{');
   for (uint32_t i = 0; i < spec->field_count; i++) {
@@ -372,6 +393,7 @@ static void on_answer(void *ctx, const struct tide_answer *answer) {
     } else {
       print_head(explain, answer, &explain->out);
       print_reasons(answer, &explain->out);
+      print_score(answer, &explain->out);
       print_message(answer, &explain->out);
       print_rules(answer, &explain->out);
       print_values(answer, &explain->out);

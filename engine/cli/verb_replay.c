@@ -12,6 +12,7 @@ static const struct tide_opt options[] = {
     {"features", "FILE", NULL, "The feature file", TIDE_OPT_TEXT, TIDE_OPT_REQUIRED, 0, 0, NULL},
     {"input", "FILE", NULL, "The log: JSON lines or CSV, plain, gzip or zstd; - is standard input; several are read in order",
      TIDE_OPT_TEXT, TIDE_OPT_REQUIRED | TIDE_OPT_REPEAT, 0, 0, NULL},
+    TIDE_MODEL_OPTION,
     {"output", "FILE", NULL, "One JSON line per decision, in input order; - is standard output; left out: none are written", TIDE_OPT_TEXT,
      0, 0, 0, NULL},
     {"input-shape", "NAME", NULL, "The shape of messages that no `when` picks; left out: default", TIDE_OPT_TEXT, 0, 0, 0, NULL},
@@ -81,6 +82,9 @@ static int replay(const struct tide_args *args, const struct tide_spec *spec) {
   enum tide_err err = tide_journal_arg(tide_args_text(args, "journal"), &replay.journal_dir, &error);
   if (err == TIDE_OK && !replay.journal_dir && (replay.snapshot_every || replay.trim))
     err = tide_fail(&error, TIDE_E_USAGE, "--snapshot-every and --trim need --journal file:DIRECTORY");
+  struct tide_model *model = NULL;
+  if (err == TIDE_OK) err = tide_model_from_args(args, "model", spec, &model, &error);
+  replay.model = model;
   if (err == TIDE_OK) err = tide_settings_from_args(args, &replay.settings, &error);
   if (err == TIDE_OK) err = tide_keys_from_args(args, spec, &keys, &error);
   bool json = tide_args_on(args, "json"), wanted = json || tide_args_on(args, "summary");
@@ -102,6 +106,7 @@ static int replay(const struct tide_args *args, const struct tide_spec *spec) {
     if (tide_args_on(args, "strict")) exit = TIDE_EXIT_DIFFERENT;
   }
   explicit_bzero(&keys, sizeof keys);
+  tide_model_free(model);
   tide_tally_free(tally);
   tide_free(stats);
   return exit;

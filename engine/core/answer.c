@@ -122,6 +122,28 @@ static void put_reason(const struct tide_answer *answer, const struct tide_rule 
   tide_buf_release(&text);
 }
 
+/* What raised the score, for a rule that reads it. */
+static void put_score_reasons(const struct tide_answer *answer, struct tide_buf *out) {
+  struct tide_buf text = TIDE_BUF_INIT;
+  for (uint32_t i = 0; i < answer->score_detail->reason_count; i++) {
+    const struct tide_score_reason *reason = &answer->score_detail->reason[i];
+    const struct tide_model_input *input = &answer->model->input[reason->input];
+    tide_buf_clear(&text);
+    tide_score_say(answer->model, answer->spec, reason, &text);
+    tide_json_open(out, '{');
+    tide_json_key(out, "code");
+    tide_json_cstr(out, input->code);
+    tide_json_key(out, "text");
+    tide_json_str(out, tide_buf_span(&text));
+    tide_json_key(out, "feature");
+    tide_json_cstr(out, input->feature);
+    tide_json_key(out, "value");
+    put_value(out, &reason->value);
+    tide_json_close(out, '}');
+  }
+  tide_buf_release(&text);
+}
+
 static bool is_reason(const struct tide_rule *rule) { return !rule->shadow && (rule->when || rule->say_count > 0); }
 
 static void put_reasons(const struct tide_answer *answer, struct tide_buf *out) {
@@ -142,8 +164,10 @@ static void put_reasons(const struct tide_answer *answer, struct tide_buf *out) 
   bool full = answer->features_known;
   if (verdict->by == TIDE_BY_FALLBACK && is_reason(&spec->fallback[verdict->rule]))
     put_reason(answer, &spec->fallback[verdict->rule], env, out);
-  if (full && verdict->by == TIDE_BY_RULE && is_reason(&spec->rule[verdict->rule]))
+  if (full && verdict->by == TIDE_BY_RULE && is_reason(&spec->rule[verdict->rule])) {
     put_reason(answer, &spec->rule[verdict->rule], env, out);
+    if (answer->score_detail && tide_expr_reads(spec->rule[verdict->rule].when, TIDE_X_SCORE)) put_score_reasons(answer, out);
+  }
   for (uint32_t i = 0; full && verdict->by != TIDE_BY_NONE && i < spec->rule_count; i++) {
     if (verdict->truth[i] != TIDE_TRUE || !spec->rule[i].when || !is_reason(&spec->rule[i])) continue;
     if (verdict->by == TIDE_BY_RULE && i == verdict->rule) continue;

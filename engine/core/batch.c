@@ -230,6 +230,11 @@ enum tide_err tide_batch_add_fence(struct tide_batch *batch, const struct tide_f
   return commit_record(batch, payload, wire_put_u32(p, fence->engine_id));
 }
 
+enum tide_err tide_batch_add_model(struct tide_batch *batch, struct tide_span artifact) {
+  uint8_t *payload = start_record(batch, TIDE_REC_MODEL, 0);
+  return commit_record(batch, payload, put_text(payload, base_of(batch) + payload_end_max, artifact));
+}
+
 void tide_batch_end(struct tide_batch *batch) {
   struct tide_buf *out = batch->out;
   TIDE_CHECK(out->len >= TIDE_ENTRY_HEADER_BYTES && out->len <= payload_end_max);

@@ -29,6 +29,7 @@
  *   CONFIG: settings span, feature file span
  *   DIGEST: decisions so far varint, digest of decisions 16 bytes, state hash u64
  *   FENCE: nonce u64, epoch u64, engine id u32
+ *   MODEL: artifact span (model/artifact.h); empty: no model from here on
  *
  * The CRC stays in the last four bytes in every version, so that a damaged version number is told from a new one.
  * Decoding checks everything (an entry may come from a disk or a network); an unknown version or type stops with TIDE_E_VERSION, it is
@@ -81,6 +82,7 @@ struct tide_digest { uint64_t decisions; struct tide_u128 digest; uint64_t state
 enum tide_err tide_batch_add_digest(struct tide_batch *batch, const struct tide_digest *digest) TIDE_WARN_UNUSED;
 struct tide_fence { uint64_t nonce, epoch; uint32_t engine_id; };
 enum tide_err tide_batch_add_fence(struct tide_batch *batch, const struct tide_fence *fence) TIDE_WARN_UNUSED;
+enum tide_err tide_batch_add_model(struct tide_batch *batch, struct tide_span artifact) TIDE_WARN_UNUSED;
 /* Patches counts, writes the CRC. The entry is then batch->out. */
 void tide_batch_end(struct tide_batch *batch);
 
@@ -111,5 +113,7 @@ enum tide_err tide_config_decode(const struct tide_raw_record *raw, struct tide_
                                  struct tide_error *error) TIDE_WARN_UNUSED;
 enum tide_err tide_digest_decode(const struct tide_raw_record *raw, struct tide_digest *ret, struct tide_error *error) TIDE_WARN_UNUSED;
 enum tide_err tide_fence_decode(const struct tide_raw_record *raw, struct tide_fence *ret, struct tide_error *error) TIDE_WARN_UNUSED;
+/* The artifact's bytes, borrowed and not looked at: parsing them is the fold's. */
+enum tide_err tide_model_decode(const struct tide_raw_record *raw, struct tide_span *ret_artifact, struct tide_error *error) TIDE_WARN_UNUSED;
 
 #endif

@@ -193,6 +193,24 @@ static bool take_offers(struct tide_core *core, struct tide_batch *batch, struct
   return held->records > 0;
 }
 
+/* The wanted model's canonical bytes, checked against the feature file first: a record that no fold accepts must not get into the log. *ret_due: it is not the
+ * active one. */
+static enum tide_err wanted_model(const struct tide_core *core, struct tide_buf *out, bool *ret_due, struct tide_error *error) {
+  struct tide_model *model;
+  const struct tide_model *active = tide_fold_model(core->fold);
+  *ret_due = false;
+  if (!core->options.model.len) return TIDE_OK;
+  enum tide_err err = tide_model_parse(core->options.model, &model, error);
+  if (err != TIDE_OK) return err;
+  err = tide_model_bind(model, tide_fold_spec(core->fold), error);
+  if (err == TIDE_OK) {
+    tide_model_write(model, out);
+    *ret_due = !active || !tide_u128_eq(active->checksum, model->checksum);
+  }
+  tide_model_free(model);
+  return err;
+}
+
 static enum tide_err append(struct tide_core *core, enum fill fill, struct tide_error *error) {
   struct tide_held *held = held_new(core);
   struct tide_entry_header header = header_of(core, core->nonce);
@@ -207,6 +225,20 @@ static enum tide_err append(struct tide_core *core, enum fill fill, struct tide_
   if (err != TIDE_OK)
     return tide_fail(error, TIDE_E_CONFIG, "the feature file is too long for a journal entry of %u bytes", TIDE_ENTRY_MAX);
   if (fill == FILL_OFFERS) take_offers(core, &batch, held);
+  fly(core, &batch, held, TIDE_FLIGHT_ENTRY, core->known.epoch);
+  return TIDE_OK;
+}
+
+static enum tide_err append_model(struct tide_core *core, struct tide_span artifact, struct tide_error *error) {
+  struct tide_held *held = held_new(core);
+  struct tide_entry_header header = header_of(core, core->nonce);
+  struct tide_batch batch;
+  tide_batch_begin(&batch, &held->bytes, &header, NULL, 0);
+  if (tide_batch_add_model(&batch, artifact) != TIDE_OK) {
+    held_spare(core, held);
+    return tide_fail(error, TIDE_E_CONFIG, "the model is too long for a journal entry of %u bytes", TIDE_ENTRY_MAX);
+  }
+  held->records = 0;
   fly(core, &batch, held, TIDE_FLIGHT_ENTRY, core->known.epoch);
   return TIDE_OK;
 }
@@ -232,6 +264,9 @@ static enum tide_err check_config(const struct tide_core *core, struct tide_erro
         "the journal was begun with another version of the feature file (\"%s\"); go on with that one, or back-fill a new journal",
         spec->name);
   const struct tide_settings *then = tide_fold_settings(core->fold), *now = &core->options.settings;
+  struct tide_settings own = *now;
+  own.hash_seed = then->hash_seed; /* the journal's own: it stays through rotations of the key */
+  now = &own;
 #define X(name, dflt, lo, hi, help)                                                                                                        \
   if (then->name != now->name)                                                                                                             \
     return tide_fail_at(error, TIDE_E_CONFIG, 0, 0, #name,                                                                                 \
@@ -255,7 +290,12 @@ static enum tide_err go_on_opening(struct tide_core *core, struct tide_error *er
   }
   if (!tide_fold_spec(core->fold)) return append(core, FILL_CONFIG, error);
   enum tide_err err = check_config(core, error);
-  if (err == TIDE_OK) set_state(core, core->asked_to_stop ? TIDE_CORE_draining : TIDE_CORE_open);
+  struct tide_buf model = TIDE_BUF_INIT;
+  bool due = false;
+  if (err == TIDE_OK) err = wanted_model(core, &model, &due, error);
+  if (err == TIDE_OK && due) err = append_model(core, tide_buf_span(&model), error);
+  else if (err == TIDE_OK) set_state(core, core->asked_to_stop ? TIDE_CORE_draining : TIDE_CORE_open);
+  tide_buf_release(&model);
   return err;
 }
 

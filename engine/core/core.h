@@ -39,6 +39,8 @@ struct tide_core_options {
   uint64_t seed;              /* random, of this start: attempt and fence nonces are made of it */
   struct tide_settings settings;
   struct tide_span features;  /* the feature file; borrowed for the core's life. What a new journal is begun with; a journal that has another is an error */
+  struct tide_span model;     /* artifact that shall score, borrowed like features: opening activates it by a MODEL record unless it is the active one already. Empty:
+                               * whatever the journal says, also no model */
   uint32_t batch_records_max; /* records in one entry; 1..32767 */
   uint32_t queue_max;         /* offers that may wait; above, they are refused with cause `overload` */
   int64_t heartbeat_ms;       /* an empty entry when none was written for so long; 0: never */

@@ -18,6 +18,7 @@ void tide_fold_free(struct tide_fold *fold) {
   tide_state_release(&fold->state);
   tide_plan_free(fold->plan);
   tide_spec_free(fold->spec);
+  tide_model_free(fold->model);
   tide_lists_release(&fold->lists);
   tide_stubs_release(&fold->stubs);
   tide_free(fold->derived);
@@ -31,10 +32,16 @@ struct tide_position tide_fold_position(const struct tide_fold *fold) {
 }
 const struct tide_spec *tide_fold_spec(const struct tide_fold *fold) { return fold->spec; }
 const struct tide_settings *tide_fold_settings(const struct tide_fold *fold) { return &fold->settings; }
+const struct tide_model *tide_fold_model(const struct tide_fold *fold) { return fold->model; }
 int64_t tide_fold_watermark(const struct tide_fold *fold) { return fold->state.watermark_ms; }
 uint64_t tide_fold_nonce(const struct tide_fold *fold) { return fold->nonce; }
 const struct tide_metrics *tide_fold_metrics(const struct tide_fold *fold) { return &fold->metrics; }
 const uint64_t *tide_fold_rule_hits(const struct tide_fold *fold) { return fold->rule_hits; }
+
+struct tide_usage tide_fold_usage(const struct tide_fold *fold, uint32_t entity) {
+  TIDE_CHECK(fold->spec && entity < fold->spec->entity_count);
+  return (struct tide_usage){fold->state.store[entity].live, tide_store_bytes(&fold->state.store[entity])};
+}
 
 void tide_fold_quiet(struct tide_fold *fold, bool on) { fold->quiet = on; }
 void tide_fold_trace(struct tide_fold *fold, tide_trace_fn fn, void *ctx) { fold->trace = (struct tide_trace_hook){fn, ctx}; }
@@ -82,6 +89,22 @@ enum tide_err tide_fold_configure(struct tide_fold *fold, const struct tide_sett
   return TIDE_OK;
 }
 
+enum tide_err tide_fold_activate(struct tide_fold *fold, struct tide_span artifact, struct tide_error *error) {
+  struct tide_model *model = NULL;
+  if (!fold->spec) return tide_fail(error, TIDE_E_CORRUPT, "the journal activates a model before its feature file");
+  if (artifact.len) {
+    enum tide_err err = tide_model_parse(artifact, &model, error);
+    if (!err) err = tide_model_bind(model, fold->spec, error);
+    if (err) {
+      tide_model_free(model);
+      return err;
+    }
+  }
+  tide_model_free(fold->model);
+  fold->model = model;
+  return TIDE_OK;
+}
+
 static enum tide_err control(struct tide_fold *fold, const struct tide_raw_record *raw, struct tide_error *error) {
   enum tide_err err;
   switch (raw->type) {
@@ -110,6 +133,11 @@ static enum tide_err control(struct tide_fold *fold, const struct tide_raw_recor
       if (!err) fold->nonce = fence.nonce;
       return err;
     }
+    case TIDE_REC_MODEL: {
+      struct tide_span artifact;
+      err = tide_model_decode(raw, &artifact, error);
+      return err ? err : tide_fold_activate(fold, artifact, error);
+    }
     default: return tide_fail(error, TIDE_E_VERSION, "record type %u is not known to this version", raw->type);
   }
 }
@@ -121,9 +149,11 @@ static void list_record(struct tide_fold *fold, struct tide_group_item *item) {
   if (record->list.list >= fold->spec->list_count) return;
   const struct tide_list *list = &fold->spec->list[record->list.list];
   struct tide_u128 key;
-  if (list->ref == TIDE_NONE || !tide_list_key(fold->spec, &item->txn, list->is_entity, list->ref, false, &key)) return;
   int64_t expires_ms = record->list.remove ? TIDE_LIST_REMOVED : record->list.expires_ms ? record->list.expires_ms : TIDE_LIST_NEVER;
-  if (!tide_lists_put(&fold->lists, record->list.list, key, expires_ms)) fold->metrics.value[TIDE_M_events_rejected_total]++;
+  for (int previous = 0; previous < 2; previous++) { /* under both keys while they rotate: an entry is about the value, not about a hash */
+    if (list->ref == TIDE_NONE || !tide_list_key(fold, &item->txn, list->is_entity, list->ref, previous, &key)) return;
+    if (!tide_lists_put(&fold->lists, record->list.list, key, expires_ms)) fold->metrics.value[TIDE_M_events_rejected_total]++;
+  }
 }
 
 static void fold_record(struct tide_fold *fold, struct tide_group_item *item, tide_emit_fn emit, void *ctx) {
@@ -137,11 +167,12 @@ static void fold_record(struct tide_fold *fold, struct tide_group_item *item, ti
   }
 }
 
+/* A log is one to three lines as a rule; the hardware follows in longer ones. More lines than are needed cost as much as those that are. */
 static void prefetch_block(const struct tide_store *store, uint32_t number) {
   uintptr_t log = tide_store_ent(store, number)->log & ~(uintptr_t)1;
   if (!log) return;
   const char *at = (const char *)log;
-  for (int line = 0; line < 6; line++) __builtin_prefetch(at + 64 * line); /* most logs are no longer; the hardware follows in long ones */
+  for (int line = 0; line < 3; line++) __builtin_prefetch(at + 64 * line);
 }
 
 static void fold_group(struct tide_fold *fold, uint32_t count, tide_emit_fn emit, void *ctx) {

@@ -9,6 +9,7 @@
 #include "base/metric.h"
 #include "core/batch.h"
 #include "feature/policy.h"
+#include "model/logistic.h"
 
 enum tide_status { TIDE_STATUS_SCORED, TIDE_STATUS_REFUSED };
 
@@ -27,7 +28,9 @@ struct tide_answer {
   bool sourced;                   /* some source partition feeds this cell: how far it is behind is not part of the answer */
   bool features_known;            /* false for duplicates and late events: slot and derived are not filled */
   struct tide_verdict verdict;    /* decision, by, cause, rule states (feature/policy.h) */
-  struct tide_value score;
+  struct tide_value score;        /* the model's, NUM in [0, 1]; NULL: no model, or refused (score_detail says why) */
+  const struct tide_model *model; /* that was asked; NULL: none is active, or no features were computed */
+  const struct tide_score *score_detail; /* reasons, or what refused; NULL like model */
   const struct tide_value *slot;    /* spec->slot_count */
   const struct tide_value *derived; /* spec->derived_count */
   const struct tide_env *env;       /* what the rules read, for reason texts; NULL: the record's fields are all there is */
@@ -55,13 +58,14 @@ struct tide_fold *tide_fold_new(void);
 void tide_fold_free(struct tide_fold *fold);
 
 /* Folds one entry. Errors leave the fold unusable except for free: CORRUPT, VERSION, CONFIG (a feature file that does not parse), MISMATCH (a DIGEST
- * record that differs from this fold's: another arithmetic or a broken log). */
+ * record that differs from this fold's: another arithmetic or a broken log; a model trained on other features than the feature file's). */
 enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position position, struct tide_span entry, tide_emit_fn emit, void *ctx,
                               struct tide_error *error) TIDE_WARN_UNUSED;
 
 struct tide_position tide_fold_position(const struct tide_fold *fold);   /* of the last folded entry; {0,0} before any */
 const struct tide_spec *tide_fold_spec(const struct tide_fold *fold);    /* NULL before the first CONFIG */
 const struct tide_settings *tide_fold_settings(const struct tide_fold *fold);
+const struct tide_model *tide_fold_model(const struct tide_fold *fold);  /* that scores now; NULL: none */
 uint64_t tide_fold_cursor(const struct tide_fold *fold, uint16_t source, uint16_t partition); /* 0 when none */
 int64_t tide_fold_watermark(const struct tide_fold *fold);               /* ms; INT64_MIN before any event */
 /* While on, events are counted and remembered as always but none is judged and no answer is given: history. Their duplicates get no answer either. */
@@ -69,6 +73,9 @@ void tide_fold_quiet(struct tide_fold *fold, bool on);
 uint64_t tide_fold_nonce(const struct tide_fold *fold);                  /* of the last fence */
 struct tide_digest tide_fold_digest(struct tide_fold *fold);             /* costs a walk over the state */
 const struct tide_metrics *tide_fold_metrics(const struct tide_fold *fold);
+/* Entities of a kind in memory and the bytes they take, as requested from the allocator; index into spec->entity. Costs a walk over them. */
+struct tide_usage { uint64_t entities, bytes; };
+struct tide_usage tide_fold_usage(const struct tide_fold *fold, uint32_t entity);
 /* Times each rule was true; by index in spec->rule. Shadow rules included. */
 const uint64_t *tide_fold_rule_hits(const struct tide_fold *fold);
 

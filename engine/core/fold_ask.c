@@ -63,9 +63,9 @@ static bool ask_lookup(struct question *q) {
   const struct tide_fold *fold = q->fold;
   uint64_t id;
   look_up(q);
-  if (q->txn->number[0] == TIDE_NO_ENTITY || !tide_record_identity(fold->spec, q->record, &id)) return false;
+  if (q->txn->number[0] == TIDE_NO_ENTITY || !tide_record_identity(fold, q->record, &id)) return false;
   /* The body it names where it has an amount, else the latest that bears the id. */
-  uint64_t fp = tide_amount_fingerprint(fold->spec, q->record);
+  uint64_t fp = tide_amount_fingerprint(fold, q->record);
   int64_t after_ms = fold->state.watermark_ms - fold->settings.duplicates_for_ms - 1;
   struct tide_at at;
   if (!tide_find_identity(fold, q->txn->number[0], id, after_ms, fp == 1 ? 0 : fp, false, &at)) return false;

@@ -1,4 +1,4 @@
-/* One event: stamp, watermark, lateness, currency, identity, features, decision, counting, stubs - in that order (README.md says why).
+/* One event: stamp, watermark, identity, lateness, currency, features, decision, counting, stubs - in that order (README.md says why).
  *
  * The order matters: an event is judged before it is counted, so `with current` is the only way in which it sees itself; the watermark moves
  * first, so the same event is late or not whatever stands behind it in its entry. */
@@ -9,44 +9,80 @@
 
 /* ---- identity ---- */
 
-static uint64_t datum_hash(const struct tide_datum *datum, uint64_t seed) {
-  switch ((enum tide_datum_kind)datum->kind) {
-    case TIDE_D_NONE: return 0;
-    case TIDE_D_TEXT: return tide_hash64(datum->text.ptr, datum->text.len, seed);
-    case TIDE_D_INT: return tide_hash64(&datum->num, sizeof datum->num, seed + 1);
-    case TIDE_D_KEY: return tide_hash64(&datum->key, sizeof datum->key, seed + 2);
-  }
-  return 0;
+/* Identities and fingerprints are hashes that decide whether a transaction is a repetition, of texts that acquirers choose: two that collide would let a
+ * second purchase pass as the first. So they are keyed with the journal's seed (settings.h), or exact where 64 bits can be. */
+
+#define PART_TEXT_MAX 64 /* longer parts stand as their hash */
+struct tuple_bytes {
+  uint32_t len;
+  uint8_t byte[TIDE_TUPLE_MAX * (PART_TEXT_MAX + 2)];
+};
+
+/* Kind and length before the bytes, so that no two tuples look the same: ("ab", "c") is not ("a", "bc"). */
+static void tuple_put(struct tuple_bytes *tuple, uint8_t kind, const void *ptr, size_t len) {
+  TIDE_CHECK(len <= PART_TEXT_MAX && tuple->len + len + 2 <= sizeof tuple->byte);
+  tuple->byte[tuple->len++] = kind;
+  tuple->byte[tuple->len++] = (uint8_t)len;
+  memcpy(tuple->byte + tuple->len, ptr, len);
+  tuple->len += (uint32_t)len;
 }
 
-bool tide_fold_identity(const struct tide_record *record, const uint32_t *field, uint32_t count, uint64_t *ret) {
-  uint64_t part[TIDE_TUPLE_MAX];
+static void tuple_datum(struct tuple_bytes *tuple, uint64_t seed, const struct tide_datum *datum) {
+  switch ((enum tide_datum_kind)datum->kind) {
+    case TIDE_D_NONE: tuple_put(tuple, TIDE_D_NONE, "", 0); break;
+    case TIDE_D_INT: tuple_put(tuple, TIDE_D_INT, &datum->num, sizeof datum->num); break;
+    case TIDE_D_KEY: tuple_put(tuple, TIDE_D_KEY, &datum->key, sizeof datum->key); break;
+    case TIDE_D_TEXT:
+      if (datum->text.len <= PART_TEXT_MAX) {
+        tuple_put(tuple, TIDE_D_TEXT, datum->text.ptr, datum->text.len);
+      } else {
+        uint64_t half[2] = {tide_keyed_hash64(datum->text.ptr, datum->text.len, seed), datum->text.len};
+        tuple_put(tuple, 0xff, half, sizeof half);
+      }
+      break;
+  }
+}
+
+bool tide_fold_identity(uint64_t seed, const struct tide_record *record, const uint32_t *field, uint32_t count, uint64_t *ret) {
+  struct tuple_bytes tuple;
+  tuple.len = 0;
   if (!count) return false;
   for (uint32_t i = 0; i < count; i++) {
     if (record->field[field[i]].kind == TIDE_D_NONE) return false;
-    part[i] = datum_hash(&record->field[field[i]], 10);
+    tuple_datum(&tuple, seed, &record->field[field[i]]);
   }
-  *ret = tide_hash64(part, count * sizeof *part, 20);
+  *ret = tide_keyed_hash64(tuple.byte, tuple.len, seed);
   return true;
 }
 
-bool tide_record_identity(const struct tide_spec *spec, const struct tide_record *record, uint64_t *ret) {
-  return tide_fold_identity(record, spec->alias, spec->alias_count, ret) || tide_fold_identity(record, spec->id, spec->id_count, ret);
+bool tide_record_identity(const struct tide_fold *fold, const struct tide_record *record, uint64_t *ret) {
+  const struct tide_spec *spec = fold->spec;
+  uint64_t seed = (uint64_t)fold->settings.hash_seed;
+  return tide_fold_identity(seed, record, spec->alias, spec->alias_count, ret) ||
+         tide_fold_identity(seed, record, spec->id, spec->id_count, ret);
 }
 
-uint64_t tide_amount_fingerprint(const struct tide_spec *spec, const struct tide_record *record) {
+uint64_t tide_amount_fingerprint(const struct tide_fold *fold, const struct tide_record *record) {
+  const struct tide_spec *spec = fold->spec;
   if (spec->f_amount == TIDE_NONE || record->field[spec->f_amount].kind != TIDE_D_INT) return 1;
   const struct tide_datum *datum = &record->field[spec->f_amount];
+  uint64_t currency =
+      (uint64_t)(uint8_t)datum->currency[0] << 16 | (uint64_t)(uint8_t)datum->currency[1] << 8 | (uint8_t)datum->currency[2];
+  if (currency && datum->num >= 0 && datum->num <= TIDE_AMOUNT_MAX) return currency << 40 | (uint64_t)datum->num;
+  _Static_assert(TIDE_AMOUNT_MAX < INT64_C(1) << 40, "amounts leave 24 bits for the currency");
   struct {
     int64_t num;
-    char currency[8];
-  } sent = {.num = datum->num};
-  memcpy(sent.currency, datum->currency, 4);
-  return tide_hash64(&sent, sizeof sent, 30) | 2; /* never 1 */
+    uint64_t currency;
+  } sent = {datum->num, currency}; /* decoding admits no such amount (ruling 3), but a journal can hold anything */
+  return tide_keyed_hash64(&sent, sizeof sent, (uint64_t)fold->settings.hash_seed) | 2;
 }
 
-static uint64_t merchant_fingerprint(const struct tide_spec *spec, const struct tide_record *record) {
-  return spec->f_merchant == TIDE_NONE ? 0 : datum_hash(&record->field[spec->f_merchant], 40);
+static uint64_t merchant_fingerprint(const struct tide_fold *fold, const struct tide_record *record) {
+  struct tuple_bytes tuple;
+  tuple.len = 0;
+  if (fold->spec->f_merchant == TIDE_NONE) return 0;
+  tuple_datum(&tuple, (uint64_t)fold->settings.hash_seed, &record->field[fold->spec->f_merchant]);
+  return tide_keyed_hash64(tuple.byte, tuple.len, (uint64_t)fold->settings.hash_seed);
 }
 
 bool tide_find_identity(const struct tide_fold *fold, uint32_t number, uint64_t id, int64_t after_ms, uint64_t fp, bool counted_only,
@@ -124,11 +160,36 @@ bool tide_fold_unpack(const struct tide_fold *fold, const struct tide_block *blo
   return flags & V_SCORED;
 }
 
+/* Does the event repeat one that is remembered at the card (ruling 23)? Then the first answer stands in `answer`, and *ret_answered says whether
+ * there was one. An identity that is remembered with another amount or merchant only is marked as a conflict. */
+static bool repeats(const struct tide_fold *fold, uint32_t number, const struct tide_memory *memory, struct tide_answer *answer,
+                    bool *ret_answered) {
+  if (number == TIDE_NO_ENTITY) return false;
+  const struct tide_kind *kind = &fold->plan->kind[0];
+  struct tide_view view;
+  tide_view_of(kind, tide_store_ent(&fold->state.store[0], number), &view);
+  struct tide_at from = tide_view_after(&view, fold->state.watermark_ms - fold->settings.duplicates_for_ms - 1);
+  for (uint32_t c = from.chunk; c < view.count; c++) {
+    const struct tide_block *block = view.chunk[c].block;
+    for (unsigned i = c == from.chunk ? from.i : 0; i < block->n; i++) {
+      if (tide_block_get(kind, block, kind->col_of[TIDE_COL_ID], i) != memory->id) continue;
+      answer->id_conflict = true;
+      if (tide_block_get(kind, block, kind->col_of[TIDE_COL_FP_AMOUNT], i) != memory->fp_amount ||
+          tide_block_get(kind, block, kind->col_of[TIDE_COL_FP_MERCHANT], i) != memory->fp_merchant)
+        continue;
+      answer->duplicate = true;
+      *ret_answered = tide_fold_unpack(fold, block, i, answer);
+      return true;
+    }
+  }
+  return false;
+}
+
 /* ---- lists ---- */
 
-bool tide_list_key(const struct tide_spec *spec, const struct tide_txn *txn, bool is_entity, uint32_t ref, bool previous,
+bool tide_list_key(const struct tide_fold *fold, const struct tide_txn *txn, bool is_entity, uint32_t ref, bool previous,
                    struct tide_u128 *ret) {
-  (void)spec;
+  uint64_t seed = (uint64_t)fold->settings.hash_seed;
   if (is_entity) {
     *ret = previous ? txn->alt[ref] : txn->key[ref];
     return txn->has_key[ref] && (!previous || ret->lo || ret->hi);
@@ -136,8 +197,8 @@ bool tide_list_key(const struct tide_spec *spec, const struct tide_txn *txn, boo
   const struct tide_datum *datum = &txn->record->field[ref];
   switch ((enum tide_datum_kind)datum->kind) {
     case TIDE_D_NONE: return false;
-    case TIDE_D_TEXT: *ret = tide_hash128(datum->text.ptr, datum->text.len, 3); return !previous;
-    case TIDE_D_INT: *ret = tide_hash128(&datum->num, sizeof datum->num, 4); return !previous;
+    case TIDE_D_TEXT: *ret = tide_hash128(datum->text.ptr, datum->text.len, seed + 3); return !previous;
+    case TIDE_D_INT: *ret = tide_hash128(&datum->num, sizeof datum->num, seed + 4); return !previous;
     case TIDE_D_KEY: *ret = previous ? datum->alt : datum->key; return !previous || ret->lo || ret->hi;
   }
   return false;
@@ -147,10 +208,10 @@ bool tide_fold_in_list(const void *ctx, uint32_t list, const struct tide_expr *o
   const struct tide_list_ctx *at = ctx;
   bool is_entity = operand->op == TIDE_X_ENTITY;
   struct tide_u128 key;
-  *ret_missing = !tide_list_key(at->fold->spec, at->txn, is_entity, operand->ref, false, &key);
+  *ret_missing = !tide_list_key(at->fold, at->txn, is_entity, operand->ref, false, &key);
   if (*ret_missing) return false;
   if (tide_lists_has(&at->fold->lists, list, key, at->txn->time_ms)) return true;
-  return tide_list_key(at->fold->spec, at->txn, is_entity, operand->ref, true, &key) &&
+  return tide_list_key(at->fold, at->txn, is_entity, operand->ref, true, &key) &&
          tide_lists_has(&at->fold->lists, list, key, at->txn->time_ms);
 }
 
@@ -208,6 +269,11 @@ static void answer_out(struct tide_fold *fold, const struct tide_answer *answer,
     digest_values(&word[10], answer->derived, fold->spec->derived_count);
   }
   word[11] = tide_hash64(answer->verdict.truth, fold->spec->rule_count, 50);
+  if (answer->model) { /* the score and whose it is; without a model the digest is what it was before there were any */
+    uint64_t score[3] = {word[10], answer->model->checksum.lo, UINT64_MAX};
+    if (answer->score.type == TIDE_V_NUM) memcpy(&score[2], &answer->score.num, sizeof score[2]);
+    word[10] = tide_hash64(score, sizeof score, 70);
+  }
   fold->digest.digest = tide_hash128(word, sizeof word, 60);
   fold->digest.decisions++;
   fold->metrics.value[TIDE_M_decisions_total]++;
@@ -237,6 +303,14 @@ static void judge(struct tide_fold *fold, struct tide_txn *txn, struct tide_env 
   answer->features_known = true;
   answer->slot = fold->slot;
   answer->derived = fold->derived;
+  if (fold->model) {
+    tide_model_score(fold->model, spec, env, &fold->score);
+    env->score = fold->score.value;
+    env->score_blame = fold->score.refused_slot == TIDE_NONE ? 0 : fold->score.refused_slot + 1;
+    if (env->score.type == TIDE_V_NUM) answer->score = env->score;
+    answer->model = fold->model;
+    answer->score_detail = &fold->score;
+  }
   tide_policy_decide(spec, env, &answer->verdict);
   env->rule = false;
   answer->status = answer->verdict.by == TIDE_BY_FALLBACK ? TIDE_STATUS_REFUSED : TIDE_STATUS_SCORED;
@@ -260,7 +334,8 @@ static void trace(struct tide_fold *fold, const struct tide_txn *txn) {
           const struct tide_step *step = &kind->step[s];
           if (step->edge == 0xff || !((mask >> step->bit) & 1)) continue;
           const struct tide_edge *edge = &kind->edge[step->edge];
-          int64_t right = txn->time_ms - edge->delayed_ms, left = right - edge->window_ms - edge->inner_ms;
+          int64_t end = txn->time_ms - edge->delayed_ms, left = end - edge->window_ms - edge->inner_ms;
+          int64_t right = edge->delayed_ms ? end : end + txn->lead_ms;
           if (edge->hop_ms) left -= ((left % edge->hop_ms) + edge->hop_ms) % edge->hop_ms;
           if (event.time_ms > left && event.time_ms <= right) slots[event.slot_count++] = step->slot;
         }
@@ -302,7 +377,9 @@ void tide_fold_heartbeat(struct tide_fold *fold, const struct tide_record *recor
 /* Adds an incremental authorization to its parent; the total that it is scored on comes back through txn. */
 static bool find_parent(struct tide_fold *fold, struct tide_txn *txn, struct tide_at *ret_at, int64_t *ret_amount) {
   uint64_t id;
-  if (!tide_fold_identity(txn->record, fold->spec->parent, fold->spec->parent_count, &id) || txn->number[0] == TIDE_NO_ENTITY) return false;
+  if (!tide_fold_identity((uint64_t)fold->settings.hash_seed, txn->record, fold->spec->parent, fold->spec->parent_count, &id) ||
+      txn->number[0] == TIDE_NO_ENTITY)
+    return false;
   if (!tide_find_identity(fold, txn->number[0], id, fold->state.watermark_ms - fold->plan->outcome_ms, 0, true, ret_at)) return false;
   const struct tide_kind *kind = &fold->plan->kind[0];
   struct tide_view view;
@@ -319,7 +396,7 @@ static void count_event(struct tide_fold *fold, struct tide_txn *txn, struct tid
   memory->uncounted = incremental;
   tide_state_insert(&fold->state, txn, memory);
   fold->metrics.value[incremental ? TIDE_M_events_incremental_total : TIDE_M_events_counted_total]++;
-  if (has_identity && !incremental && txn->number[0] != TIDE_NO_ENTITY) tide_fold_stubs(fold, txn->key[0], memory->id, txn->number[0]);
+  if (has_identity && !incremental && txn->number[0] != TIDE_NO_ENTITY) tide_fold_stubs(fold, txn, memory->id);
 }
 
 void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_emit_fn emit, void *ctx) {
@@ -330,6 +407,7 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
     if (fold->commit_ms > fold->stamp_ms) fold->stamp_ms = fold->commit_ms;
     txn->time_ms = fold->stamp_ms;
   }
+  txn->lead_ms = record->flags & TIDE_REC_STAMPED ? 0 : fold->settings.lead_ms;
   advance(fold, record, txn->time_ms);
   if (fold->state.history_from_ms == TIDE_HISTORY_FIRST) fold->state.history_from_ms = txn->time_ms;
   bool nocount = record->flags & TIDE_REC_NOCOUNT;
@@ -357,6 +435,18 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
   bool scored = !fold->quiet && (!spec->score || is_true(spec->score, &env));
   answer.advised = spec->advise && is_true(spec->advise, &env);
 
+  /* Identity before lateness and currency: a repetition is answered as the first time, whatever its time says (ruling 23). */
+  tide_state_lookup(&fold->state, txn);
+  struct tide_memory memory = {.fp_amount = tide_amount_fingerprint(fold, record), .fp_merchant = merchant_fingerprint(fold, record)};
+  bool has_identity = txn->has_key[0] && tide_record_identity(fold, record, &memory.id);
+  bool answered;
+  if (has_identity && repeats(fold, txn->number[0], &memory, &answer, &answered)) {
+    fold->metrics.value[TIDE_M_events_duplicate_total]++;
+    if (answered) answer_out(fold, &answer, emit, ctx);
+    return;
+  }
+  if (answer.id_conflict) fold->metrics.value[TIDE_M_events_conflict_total]++;
+
   int64_t behind_ms = fold->state.watermark_ms - txn->time_ms;
   if (behind_ms > 0) fold->metrics.value[TIDE_M_events_reordered_total]++;
   if (behind_ms > fold->settings.lateness_ms && !answer.advised) {
@@ -369,36 +459,9 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
     if (scored) refuse(fold, &answer, &env, TIDE_C_no_rate, emit, ctx);
     return;
   }
-  tide_state_lookup(&fold->state, txn);
-
-  struct tide_memory memory = {.fp_amount = tide_amount_fingerprint(spec, record), .fp_merchant = merchant_fingerprint(spec, record)};
-  bool has_identity = txn->has_key[0] && tide_record_identity(spec, record, &memory.id);
-  if (has_identity && txn->number[0] != TIDE_NO_ENTITY) {
-    const struct tide_kind *kind = &fold->plan->kind[0];
-    struct tide_view view;
-    tide_view_of(kind, tide_store_ent(&fold->state.store[0], txn->number[0]), &view);
-    struct tide_at from = tide_view_after(&view, fold->state.watermark_ms - fold->settings.duplicates_for_ms - 1);
-    for (uint32_t c = from.chunk; c < view.count; c++) {
-      const struct tide_block *block = view.chunk[c].block;
-      for (unsigned i = c == from.chunk ? from.i : 0; i < block->n; i++) {
-        if (tide_block_get(kind, block, kind->col_of[TIDE_COL_ID], i) != memory.id) continue;
-        answer.id_conflict = true;
-        if (tide_block_get(kind, block, kind->col_of[TIDE_COL_FP_AMOUNT], i) != memory.fp_amount ||
-            tide_block_get(kind, block, kind->col_of[TIDE_COL_FP_MERCHANT], i) != memory.fp_merchant)
-          continue;
-        fold->metrics.value[TIDE_M_events_duplicate_total]++;
-        answer.duplicate = true;
-        if (tide_fold_unpack(fold, block, i, &answer)) answer_out(fold, &answer, emit, ctx);
-        return;
-      }
-    }
-  }
-  if (answer.id_conflict) {
-    fold->metrics.value[TIDE_M_events_conflict_total]++;
-    if (spec->conflict_rejects) {
-      if (scored) refuse(fold, &answer, &env, TIDE_C_id_conflict, emit, ctx);
-      return;
-    }
+  if (answer.id_conflict && spec->conflict_rejects) {
+    if (scored) refuse(fold, &answer, &env, TIDE_C_id_conflict, emit, ctx);
+    return;
   }
   struct tide_at parent;
   int64_t parent_amount = TIDE_NULL_NUM, own = requested;

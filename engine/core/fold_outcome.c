@@ -10,20 +10,21 @@ static bool outcome_amount(const struct tide_fold *fold, const struct tide_outco
 }
 
 void tide_fold_outcome(struct tide_fold *fold, struct tide_group_item *item) {
-  const struct tide_spec *spec = fold->spec;
   const struct tide_record *record = &item->record;
   struct tide_txn *txn = &item->txn;
   uint64_t id;
-  if (!txn->has_key[0] || !tide_record_identity(spec, record, &id)) {
+  if (!txn->has_key[0] || !tide_record_identity(fold, record, &id)) {
     fold->metrics.value[TIDE_M_outcomes_dropped_total]++;
     return;
   }
   int64_t amount_now = TIDE_NULL_NUM;
   bool sets_amount = outcome_amount(fold, &record->outcome, &amount_now);
+  bool names_new_amount = record->outcome.set & (1u << TIDE_DYN_amount_now);
+  if (names_new_amount && !sets_amount) fold->metrics.value[TIDE_M_outcomes_unpriced_total]++; /* the other columns are set (ruling 26) */
   tide_state_lookup(&fold->state, txn);
   struct tide_at at;
   int64_t after_ms = fold->state.watermark_ms == INT64_MIN ? INT64_MIN : fold->state.watermark_ms - fold->plan->outcome_ms;
-  uint64_t fp = tide_amount_fingerprint(spec, record);
+  uint64_t fp = tide_amount_fingerprint(fold, record);
   bool names_amount = fp != 1;
   uint32_t number = txn->number[0];
   if (number != TIDE_NO_ENTITY && ((names_amount && tide_find_identity(fold, number, id, after_ms, fp, false, &at)) ||
@@ -41,9 +42,10 @@ void tide_fold_outcome(struct tide_fold *fold, struct tide_group_item *item) {
   fold->metrics.value[tide_stubs_put(&fold->stubs, &stub) ? TIDE_M_outcomes_stubbed_total : TIDE_M_outcomes_dropped_total]++;
 }
 
-void tide_fold_stubs(struct tide_fold *fold, struct tide_u128 card, uint64_t id, uint32_t number) {
+void tide_fold_stubs(struct tide_fold *fold, const struct tide_txn *txn, uint64_t id) {
+  uint32_t number = txn->number[0];
   struct tide_stub stub;
-  while (tide_stubs_take(&fold->stubs, card, id, &stub)) {
+  while (tide_stubs_take(&fold->stubs, txn->key[0], txn->alt[0], id, &stub)) {
     struct tide_at at;
     int64_t after_ms = fold->state.watermark_ms - fold->plan->outcome_ms;
     if (!tide_find_identity(fold, number, id, after_ms, 0, true, &at)) {

@@ -4,7 +4,7 @@
  * entities as one that never stopped. That is why the hash may simply be taken over what is saved. */
 #include "core/fold_state.h"
 
-#define SAVE_VERSION 1
+#define SAVE_VERSION 2
 
 static void save_globals_hashed(const struct tide_fold *fold, struct tide_buf *out) {
   tide_put_u64(out, (uint64_t)fold->state.watermark_ms);
@@ -28,6 +28,12 @@ static void save_globals_hashed(const struct tide_fold *fold, struct tide_buf *o
   for (uint32_t e = 0; e < fold->spec->entity_count; e++) {
     tide_put_varint(out, fold->state.store[e].sweep_shard);
     tide_put_varint(out, fold->state.store[e].sweep_slot);
+  }
+  if (fold->model) { /* last, and nothing where there is none: a fold without a model has the bytes it always had */
+    struct tide_buf model = TIDE_BUF_INIT;
+    tide_model_write(fold->model, &model);
+    tide_put_span(out, tide_buf_span(&model));
+    tide_buf_release(&model);
   }
 }
 
@@ -136,8 +142,11 @@ static enum tide_err load_globals(struct tide_fold *fold, struct tide_reader *re
   for (uint32_t r = 0; r < fold->spec->rule_count; r++) fold->rule_hits[r] = tide_get_varint(reader);
   if (tide_get_varint(reader) != TIDE_METRIC_COUNT) return broken(error, "metrics");
   for (uint32_t m = 0; m < TIDE_METRIC_COUNT; m++) fold->metrics.value[m] = tide_get_zigzag(reader);
-  if (!load_hashed(fold, reader) || reader->ptr != reader->end) return broken(error, "globals");
-  return TIDE_OK;
+  if (!load_hashed(fold, reader)) return broken(error, "globals");
+  if (reader->ptr == reader->end) return TIDE_OK;
+  struct tide_span model = tide_get_span(reader);
+  if (reader->bad || reader->ptr != reader->end || !model.len) return broken(error, "globals");
+  return tide_fold_activate(fold, model, error);
 }
 
 enum tide_err tide_fold_load(struct tide_fold *fold, unsigned chunk, struct tide_span bytes, struct tide_error *error) {

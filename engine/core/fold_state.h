@@ -29,12 +29,14 @@ struct tide_fold {
   struct tide_stubs stubs;
   uint32_t tag;                /* running number of counted events, wraps */
   struct tide_digest digest;   /* of the decisions so far; state_hash unused here */
+  struct tide_model *model;    /* bound to spec; NULL: none is active */
   uint64_t rule_hits[TIDE_RULES_MAX];
   struct tide_metrics metrics;
   bool quiet;                  /* history: nothing is judged; not part of the state */
   /* scratch of one event */
   struct tide_value slot[TIDE_SLOTS_MAX];
   struct tide_value *derived;
+  struct tide_score score;
   struct tide_cursor_part *part;
   struct tide_group_item *group; /* the records being prefetched */
   struct tide_trace_hook { tide_trace_fn fn; void *ctx; } trace;
@@ -51,19 +53,21 @@ void tide_fold_heartbeat(struct tide_fold *fold, const struct tide_record *recor
 /* The feature file and limits become effective; once per journal. */
 enum tide_err tide_fold_configure(struct tide_fold *fold, const struct tide_settings *settings, struct tide_span features, struct tide_error *error)
     TIDE_WARN_UNUSED;
+/* The artifact scores from here on, in place of the one before; empty: none does. */
+enum tide_err tide_fold_activate(struct tide_fold *fold, struct tide_span artifact, struct tide_error *error) TIDE_WARN_UNUSED;
 /* One outcome: find its event, or leave a stub. */
 void tide_fold_outcome(struct tide_fold *fold, struct tide_group_item *item);
 /* Applies waiting stubs to the event just counted. */
-void tide_fold_stubs(struct tide_fold *fold, struct tide_u128 card, uint64_t id, uint32_t number);
+void tide_fold_stubs(struct tide_fold *fold, const struct tide_txn *txn, uint64_t id);
 
 /* Some source has a cursor: messages come that are not this engine's own requests. */
 bool tide_fold_is_sourced(const struct tide_fold *fold);
 /* Hash of an identity; false when a part is missing. */
-bool tide_fold_identity(const struct tide_record *record, const uint32_t *field, uint32_t count, uint64_t *ret);
+bool tide_fold_identity(uint64_t seed, const struct tide_record *record, const uint32_t *field, uint32_t count, uint64_t *ret);
 /* The identity of a record: its alias if that is there, else its id. */
-bool tide_record_identity(const struct tide_spec *spec, const struct tide_record *record, uint64_t *ret);
-/* Fingerprint of amount and currency as sent; of a missing amount: 1. */
-uint64_t tide_amount_fingerprint(const struct tide_spec *spec, const struct tide_record *record);
+bool tide_record_identity(const struct tide_fold *fold, const struct tide_record *record, uint64_t *ret);
+/* Fingerprint of amount and currency as sent, exact for every amount that decoding admits; of a missing amount: 1. Never 0. */
+uint64_t tide_amount_fingerprint(const struct tide_fold *fold, const struct tide_record *record);
 /* Converts an amount into the counting currency with the rate at this position. False when there is no rate or it does not fit. */
 bool tide_fold_convert(const struct tide_fold *fold, int64_t minor, const char currency[4], int exponent, int64_t *ret);
 /* The event of the card with this identity that comes last by position among those newer than after_ms; with fp non-zero only those that bear it. */
@@ -74,6 +78,6 @@ bool tide_fold_unpack(const struct tide_fold *fold, const struct tide_block *blo
 struct tide_list_ctx { const struct tide_fold *fold; const struct tide_txn *txn; };
 bool tide_fold_in_list(const void *ctx, uint32_t list, const struct tide_expr *operand, bool *ret_missing);
 /* The key of a list's operand in a resolved record; false when it is missing. previous: under the previous secret key. */
-bool tide_list_key(const struct tide_spec *spec, const struct tide_txn *txn, bool is_entity, uint32_t ref, bool previous, struct tide_u128 *ret);
+bool tide_list_key(const struct tide_fold *fold, const struct tide_txn *txn, bool is_entity, uint32_t ref, bool previous, struct tide_u128 *ret);
 
 #endif

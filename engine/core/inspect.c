@@ -36,6 +36,7 @@ static const char *type_name(unsigned type) {
     case TIDE_REC_CONFIG: return "config";
     case TIDE_REC_DIGEST: return "digest";
     case TIDE_REC_FENCE: return "fence";
+    case TIDE_REC_MODEL: return "model";
     default: return NULL;
   }
 }
@@ -254,6 +255,7 @@ static void put_control(struct inspect *inspect, const struct tide_raw_record *r
         key_u128(out, "features_hash", tide_hash128(features.ptr, features.len, 0));
         tide_json_key(out, "settings");
         tide_json_open(out, '{');
+        settings.hash_seed = settings.hash_seed != 0; /* not shown: who knows it can make identities that collide */
 #define X(name, dflt, lo, hi, help) key_int(out, #name, settings.name);
         TIDE_SETTINGS(X)
 #undef X
@@ -274,6 +276,19 @@ static void put_control(struct inspect *inspect, const struct tide_raw_record *r
         key_hex(out, "nonce", fence.nonce);
         key_int(out, "epoch", (int64_t)fence.epoch);
         key_int(out, "engine", fence.engine_id);
+      }
+      break;
+    case TIDE_REC_MODEL:
+      err = tide_model_decode(raw, &features, &error);
+      if (!err && features.len) {
+        struct tide_model *model;
+        err = tide_model_parse(features, &model, &error);
+        if (!err) {
+          key_cstr(out, "model", model->id);
+          key_cstr(out, "version", model->version);
+          key_int(out, "inputs", model->input_count);
+          tide_model_free(model);
+        }
       }
       break;
     default: err = tide_fail(&error, TIDE_E_VERSION, "record type %u is not known to this program", raw->type);

@@ -173,15 +173,21 @@ bool tide_stubs_put(struct tide_stubs *stubs, const struct tide_stub *stub) {
   return true;
 }
 
-bool tide_stubs_take(struct tide_stubs *stubs, struct tide_u128 card, uint64_t id, struct tide_stub *ret) {
+/* Chains stand in order of birth, so the first match is the oldest. */
+static uint32_t oldest(const struct tide_stubs *stubs, struct tide_u128 card, uint64_t id) {
+  uint32_t at = stubs->bucket[bucket_of(stubs, card, id)];
+  while (at != NIL && (stubs->stub[at].id != id || !tide_u128_eq(stubs->stub[at].card, card))) at = stubs->stub[at].next;
+  return at;
+}
+
+bool tide_stubs_take(struct tide_stubs *stubs, struct tide_u128 card, struct tide_u128 alt, uint64_t id, struct tide_stub *ret) {
   if (!stubs->used) return false;
-  for (uint32_t at = stubs->bucket[bucket_of(stubs, card, id)]; at != NIL; at = stubs->stub[at].next) {
-    if (stubs->stub[at].id != id || !tide_u128_eq(stubs->stub[at].card, card)) continue;
-    *ret = stubs->stub[at];
-    unchain(stubs, at);
-    return true;
-  }
-  return false;
+  uint32_t at = oldest(stubs, card, id), other = alt.lo || alt.hi ? oldest(stubs, alt, id) : NIL;
+  if (at == NIL || (other != NIL && stubs->stub[other].serial < stubs->stub[at].serial)) at = other;
+  if (at == NIL) return false;
+  *ret = stubs->stub[at];
+  unchain(stubs, at);
+  return true;
 }
 
 void tide_stubs_begin(struct tide_stubs *stubs, int64_t born_ms) {

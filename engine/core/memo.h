@@ -54,8 +54,8 @@ struct tide_stubs {
 };
 /* False when there are too many (for this id, or in all). `stub->next`, `used`, `serial` are set here. */
 bool tide_stubs_put(struct tide_stubs *stubs, const struct tide_stub *stub) TIDE_WARN_UNUSED;
-/* Takes the oldest stub of (card, id) out; false when there is none. */
-bool tide_stubs_take(struct tide_stubs *stubs, struct tide_u128 card, uint64_t id, struct tide_stub *ret);
+/* Takes the oldest stub of (card, id) or of (alt, id) out; false when there is none. alt: the card under its previous key; zero: it has none. */
+bool tide_stubs_take(struct tide_stubs *stubs, struct tide_u128 card, struct tide_u128 alt, uint64_t id, struct tide_stub *ret);
 /* Stubs that came before the first event are born with the first watermark. */
 void tide_stubs_begin(struct tide_stubs *stubs, int64_t born_ms);
 /* Drops stubs born before `born_before_ms`; returns how many. */

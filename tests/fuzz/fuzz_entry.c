@@ -37,6 +37,7 @@ static void once_more(const struct tide_spec *spec, struct tide_batch *batch, co
     case TIDE_REC_CONFIG: err = tide_config_decode(raw, &settings, &features, &error); break;
     case TIDE_REC_DIGEST: err = tide_digest_decode(raw, &digest, &error); break;
     case TIDE_REC_FENCE: err = tide_fence_decode(raw, &fence, &error); break;
+    case TIDE_REC_MODEL: err = tide_model_decode(raw, &features, &error); break;
     default:
       err = tide_record_decode(spec, raw, &record, &error);
       if (!err) {

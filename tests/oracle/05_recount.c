@@ -56,8 +56,8 @@ static struct or_record *event(int64_t time_ms, const char *id, int64_t cents) {
 }
 
 static int run(void) {
-  int64_t watermark_ms;
-  return or_recount(&c, answer, &watermark_ms);
+  struct or_end_state end;
+  return or_recount(&c, answer, &end);
 }
 static double number_at(int answer_index, int slot) {
   assert_int_equal(answer[answer_index].slot[slot].type, OV_NUM);
@@ -201,6 +201,77 @@ static void test_three_values(void **state) {
   assert_true(or_eval(&either, &env).yes);
 }
 
+static void test_a_late_repetition_is_answered_as_the_first(void **state) {
+  (void)state;
+  c.lateness_ms = 1000;
+  event(0, "a", 100);
+  event(5000, "b", 100);
+  event(0, "a", 100); /* five seconds late: a repetition all the same */
+  event(0, "a", 200); /* late, and the identity is remembered */
+  event(0, "c", 100);
+  assert_int_equal(run(), 5);
+  assert_true(answer[2].duplicate && answer[2].first_record == 0 && !answer[2].refused);
+  assert_true(answer[3].id_conflict && answer[3].refused && !answer[3].duplicate);
+  assert_int_equal(answer[3].cause, TIDE_C_late);
+  assert_true(!answer[4].id_conflict && answer[4].cause == TIDE_C_late);
+}
+
+static void test_a_lead_lets_in_what_is_slightly_ahead(void **state) {
+  (void)state;
+  int n = feature((struct or_feature){.agg = OA_COUNT}, 10000),
+      burst = feature((struct or_feature){.agg = OA_MAX_COUNT, .inner_ms = 100}, 10000);
+  int delayed = feature((struct or_feature){.agg = OA_COUNT, .delayed_ms = 1000}, 10000);
+  int idle = feature((struct or_feature){.agg = OA_SINCE_PREVIOUS}, 0);
+  c.lead_ms = 500;
+  event(0, "a", 100);
+  event(1600, "b", 100);
+  event(1050, "c", 100); /* until 1550: a alone */
+  event(1100, "d", 100); /* until 1600: a, c, b; (1500, 1600] holds b, (1000, 1100] c */
+  event(1900, "e", 100)->commit_ms = 1600;
+  event(0, "f", 100)->stamped = true;
+  c.record[5].commit_ms = 1600; /* stamped so: nothing is ahead of it, and e is not there */
+  assert_int_equal(run(), 6);
+  assert_is(2, n, 1);
+  assert_is(2, idle, 1.05);
+  assert_is(3, n, 3);
+  assert_is(3, burst, 1);
+  assert_is(3, idle, 0);    /* b is ahead */
+  assert_is(3, delayed, 1); /* until 100 */
+  assert_is(5, n, 4);
+  assert_is(5, idle, 0);
+}
+
+static void test_a_full_kind_takes_no_new_key(void **state) {
+  (void)state;
+  int n = feature((struct or_feature){.agg = OA_COUNT}, 10000);
+  c.entity[0].max = 1;
+  event(0, "a", 100);
+  event(1, "b", 100)->field[OF_PAN].text = "q";
+  event(2, "b", 100)->field[OF_PAN].text = "q"; /* not remembered: no repetition either */
+  event(3, "c", 100);
+  assert_int_equal(run(), 4);
+  assert_is(0, n, 0);
+  assert_int_equal(answer[1].slot[n].cause, TIDE_C_capacity);
+  assert_true(answer[1].slot[n].unknown && answer[1].counted);
+  assert_true(!answer[2].duplicate && answer[2].slot[n].cause == TIDE_C_capacity);
+  assert_is(3, n, 1);
+}
+
+static void test_an_entity_goes_on_under_its_new_key(void **state) {
+  (void)state;
+  int n = feature((struct or_feature){.agg = OA_COUNT}, 10000);
+  event(0, "a", 100);
+  struct or_record *both = event(1, "b", 100);
+  both->field[OF_PAN].text = "new";
+  both->alt_pan = "p";
+  event(2, "c", 100)->field[OF_PAN].text = "new";
+  event(3, "d", 100)->field[OF_PAN].text = "other";
+  assert_int_equal(run(), 4);
+  assert_is(1, n, 1);
+  assert_is(2, n, 2);
+  assert_is(3, n, 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup(test_window_is_open_left_closed_right, begin),
@@ -210,6 +281,10 @@ int main(void) {
       cmocka_unit_test_setup(test_states_in_their_order, begin),
       cmocka_unit_test_setup(test_outcomes_before_and_after, begin),
       cmocka_unit_test_setup(test_three_values, begin),
+      cmocka_unit_test_setup(test_a_late_repetition_is_answered_as_the_first, begin),
+      cmocka_unit_test_setup(test_a_lead_lets_in_what_is_slightly_ahead, begin),
+      cmocka_unit_test_setup(test_a_full_kind_takes_no_new_key, begin),
+      cmocka_unit_test_setup(test_an_entity_goes_on_under_its_new_key, begin),
   };
   return cmocka_run_group_tests_name("recount", tests, NULL, NULL);
 }

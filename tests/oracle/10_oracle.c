@@ -56,6 +56,10 @@ static void print_tally(const struct or_tally *t) {
           (unsigned long long)t->duplicates, (unsigned long long)t->conflicts, (unsigned long long)t->advised,
           (unsigned long long)t->uncounted, (unsigned long long)t->refused, (unsigned long long)t->unknown_truths,
           (unsigned long long)t->reloads);
+  fprintf(stdout,
+          "# %llu digests, %llu cases as CSV too, %llu values without room, %llu stubs too many, %llu entities moved, %llu listed\n",
+          (unsigned long long)t->digests, (unsigned long long)t->csv, (unsigned long long)t->full, (unsigned long long)t->crowded,
+          (unsigned long long)t->moved, (unsigned long long)t->listed);
   for (int s = 0; s < TIDE_S_COUNT; s++)
     fprintf(stdout, "# state %s: %llu\n", tide_vstate_name((enum tide_vstate)s), (unsigned long long)t->states[s]);
   for (int s = 0; s < TIDE_C_COUNT; s++)

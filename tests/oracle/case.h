@@ -60,6 +60,7 @@ struct or_entity {
   bool part_entity;
   int64_t keep_ms;         /* 0: not written, 30 days */
   int64_t forget_ms;       /* 0: not written, 400 days */
+  int max;                 /* entities of this kind; 0: not written, more than any case has */
   int warming;             /* 0 fallback, 1 mark, 2 default; -1: not written, the file's default */
   double warming_default;
 };
@@ -108,6 +109,7 @@ struct or_record {
   bool stamped, nocount, same_row;
   int partition;
   struct or_datum field[OF_COUNT];
+  const char *alt_pan;     /* keys rotate: what the secret field was under the previous key; NULL: only one key travels */
   unsigned set;            /* outcome: 1 << or_dyn */
   int result, reversed, refunded, disputed, label;
   const char *reason;
@@ -144,7 +146,7 @@ struct or_case {
   struct or_rule rule[OR_RULES_MAX], fallback[OR_FALLBACK_MAX];
   int rule_count, fallback_count;
   /* limits */
-  int64_t lateness_ms, duplicates_for_ms, grace_ms, history_from_ms; /* INT64_MIN: the first event tells */
+  int64_t lateness_ms, duplicates_for_ms, grace_ms, lead_ms, history_from_ms; /* INT64_MIN: the first event tells */
   bool replay;
   /* the stream */
   struct or_record record[OR_RECORDS_MAX];
@@ -152,8 +154,11 @@ struct or_case {
   int reload_at;           /* save and load before the entry in which this record stands; -1: never */
   bool config_alone;
   bool hot;                /* a long stream, most of it on one card: many blocks of events */
+  bool calm;               /* nothing is ever forgotten, so that the number of entities is the number of keys seen */
+  bool rotates;            /* the secret key changes on the way: first one hash travels, then both, then the new one */
+  bool digests;            /* DIGEST records stand between the entries */
   int partitions;
-  bool json;               /* the records go to the engine as JSON lines through its decoder */
+  bool json;               /* the records go to the engine as JSON lines through its decoder, and as CSV rows beside */
   struct or_expr expr[OR_EXPRS_MAX];
   int expr_count;
 };

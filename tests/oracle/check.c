@@ -28,7 +28,9 @@ struct run {
   int count, count_again;
   struct tide_position position[OR_RECORDS_MAX]; /* of each record */
   uint32_t index[OR_RECORDS_MAX];
-  struct tide_decoder *decoder; /* NULL: records are made directly */
+  struct tide_decoder *decoder, *csv; /* NULL: records are made directly */
+  int digests;
+  struct tide_position last; /* entry folded */
   struct tide_buf *out;
 };
 
@@ -102,6 +104,7 @@ static bool fold_entry(struct run *run, struct tide_position position, struct ti
     return fail(run, "the fold refuses an entry", &error);
   if (run->reloaded && tide_fold_entry(run->reloaded, position, tide_buf_span(batch->out), on_answer_again, run, &error))
     return fail(run, "the reloaded fold refuses an entry", &error);
+  run->last = position;
   return true;
 }
 
@@ -109,6 +112,59 @@ static int next_record(const struct or_case *c, int i) {
   do i++;
   while (i < c->record_count && c->record[i].dropped);
   return i;
+}
+
+static bool same_datum(const struct tide_spec *spec, uint32_t f, const struct tide_datum *a, const struct tide_datum *b) {
+  if (a->kind != b->kind) return false;
+  switch ((enum tide_datum_kind)a->kind) {
+    case TIDE_D_NONE: return true;
+    case TIDE_D_TEXT: return tide_span_eq(a->text, b->text);
+    case TIDE_D_KEY: return tide_u128_eq(a->key, b->key) && tide_u128_eq(a->alt, b->alt);
+    case TIDE_D_INT: break;
+  }
+  if (spec->field[f].type == TIDE_F_MONEY && (a->exponent != b->exponent || memcmp(a->currency, b->currency, 4) != 0)) return false;
+  return a->num == b->num;
+}
+
+/* What the fold reads of a record of its type. */
+static bool same_record(const struct tide_spec *spec, const struct tide_record *a, const struct tide_record *b) {
+  if (a->type != b->type || a->flags != b->flags || a->time.ms != b->time.ms || a->key_id != b->key_id) return false;
+  bool fields = a->type == TIDE_REC_EVENT || a->type == TIDE_REC_OUTCOME || a->type == TIDE_REC_LIST;
+  for (uint32_t f = 0; fields && f < spec->field_count; f++)
+    if (!same_datum(spec, f, &a->field[f], &b->field[f])) return false;
+  const struct tide_outcome *o = &a->outcome, *p = &b->outcome;
+  if (a->type == TIDE_REC_OUTCOME) {
+    bool same = o->set == p->set && o->result == p->result && o->reversed == p->reversed && o->refunded == p->refunded &&
+                o->disputed == p->disputed && o->label == p->label && memcmp(o->reason, p->reason, sizeof o->reason) == 0;
+    bool amount = !(o->set & 1u << TIDE_DYN_amount_now) ||
+                  (o->amount_now == p->amount_now && o->exponent == p->exponent && memcmp(o->currency, p->currency, 4) == 0);
+    return same && amount;
+  }
+  if (a->type == TIDE_REC_RATE) return a->rate.rate_e10 == b->rate.rate_e10 && memcmp(a->rate.currency, b->rate.currency, 4) == 0;
+  if (a->type == TIDE_REC_LIST)
+    return a->list.list == b->list.list && a->list.expires_ms == b->list.expires_ms && a->list.remove == b->list.remove;
+  return true;
+}
+
+/* The CSV row of record i must decode to what its JSON line did. */
+static bool same_as_csv(struct run *run, int i, const struct or_record *row, const struct tide_record *json, int json_count) {
+  static struct tide_record csv[2];
+  int count = 0;
+  struct tide_buf line = TIDE_BUF_INIT;
+  struct tide_error error = {0};
+  or_render_csv(run->c, &run->c->record[i], row, &line);
+  bool good = tide_decode(run->csv, tide_buf_span(&line), csv, &count, &error) == TIDE_OK;
+  if (!good) tide_buf_printf(run->out, "record #%d does not decode: %s: %s\n", i, error.text, tide_buf_cstr(&line));
+  if (good && count != json_count) {
+    tide_buf_printf(run->out, "record #%d decodes to %d records as CSV, %d as JSON: %s\n", i, count, json_count, tide_buf_cstr(&line));
+    good = false;
+  }
+  for (int k = 0; k < count && good; k++) {
+    good = same_record(run->spec, &json[k], &csv[k]);
+    if (!good) tide_buf_printf(run->out, "record #%d differs as CSV: %s\n", i, tide_buf_cstr(&line));
+  }
+  tide_buf_release(&line);
+  return good;
 }
 
 /* Record i, made directly or decoded from its line. An outcome in the row of its event comes with it. Returns how many; 0: failed. */
@@ -132,8 +188,38 @@ static int make_records(struct run *run, int i, struct tide_record ret[2]) {
     tide_buf_printf(run->out, "record #%d decodes to %d records: %s\n", i, count, tide_buf_cstr(&kept));
     return 0;
   }
+  if (!same_as_csv(run, i, with_row ? &c->record[row] : NULL, ret, count)) return 0;
   for (int k = 0; k < count; k++) ret[k].partition = (uint16_t)partition;
   return count;
+}
+
+/* A DIGEST of what is folded so far; both folds must find theirs equal. */
+static bool add_digest(struct run *run, struct tide_batch *batch) {
+  struct tide_digest digest = tide_fold_digest(run->fold);
+  run->digests++;
+  return tide_batch_add_digest(batch, &digest) == TIDE_OK || fail(run, "a digest does not fit an entry", NULL);
+}
+
+/* A DIGEST that is wrong in any of its parts must stop the fold. The last thing that is done with it. */
+static bool refuses_wrong_digest(struct run *run, struct tide_position position) {
+  struct tide_buf bytes = TIDE_BUF_INIT;
+  struct tide_batch batch;
+  struct tide_error error = {0};
+  struct tide_digest digest = tide_fold_digest(run->fold);
+  switch (run->c->seed % 3) {
+    case 0: digest.decisions++; break;
+    case 1: digest.digest.hi ^= 1; break;
+    default: digest.state_hash ^= 1; break;
+  }
+  struct tide_entry_header header = {
+      .format = TIDE_ENTRY_FORMAT, .fold = TIDE_FOLD_VERSION, .engine_id = 1, .fence_nonce = 77, .commit_ms = INT64_MIN};
+  tide_batch_begin(&batch, &bytes, &header, NULL, 0);
+  bool good = tide_batch_add_digest(&batch, &digest) == TIDE_OK;
+  tide_batch_end(&batch);
+  position.seq++;
+  good = good && tide_fold_entry(run->fold, position, tide_buf_span(&bytes), on_answer, run, &error) == TIDE_E_MISMATCH;
+  tide_buf_release(&bytes);
+  return good || fail(run, "a wrong digest is accepted", NULL);
 }
 
 static bool fold_all(struct run *run, struct tide_span file) {
@@ -168,6 +254,8 @@ static bool fold_all(struct run *run, struct tide_span file) {
           position.seq++;
           tide_batch_begin(&batch, &bytes, &header, NULL, 0);
         }
+      } else if (c->digests && (i + (int)(c->seed % 4)) % 3 == 0) {
+        good = good && add_digest(run, &batch);
       }
     }
     struct tide_record record[2];
@@ -350,10 +438,22 @@ static void count_answers(const struct or_case *c, const struct or_answer *answe
     for (int s = 0; a->features_known && s < c->slot_count; s++) {
       tally->values++;
       tally->nulls += a->slot[s].type == OV_NULL;
+      tally->full += a->slot[s].cause == TIDE_C_capacity;
       tally->states[a->slot[s].state]++;
     }
     for (int r = 0; a->features_known && r < c->rule_count; r++) tally->unknown_truths += a->truth[r] == OR_UNKNOWN;
   }
+}
+
+static bool csv_decoder(struct run *run, struct tide_decode_options options) {
+  struct tide_error error = {0};
+  struct tide_buf header = TIDE_BUF_INIT;
+  options.csv = true;
+  or_render_csv_header(run->c, &header);
+  bool good =
+      tide_decoder_new(&options, &run->csv, &error) == TIDE_OK && tide_decode_header(run->csv, tide_buf_span(&header), &error) == TIDE_OK;
+  tide_buf_release(&header);
+  return good || fail(run, "no decoder for CSV", &error);
 }
 
 bool or_check(const struct or_case *c, struct tide_buf *out, struct or_tally *tally) {
@@ -375,21 +475,31 @@ bool or_check(const struct or_case *c, struct tide_buf *out, struct or_tally *ta
   tide_secret_key_seal(&key);
   struct tide_decode_options options = {.spec = run.spec, .key = &key};
   if (c->json && tide_decoder_new(&options, &run.decoder, &error)) good = fail(&run, "no decoder", &error);
+  if (c->json && good) good = csv_decoder(&run, options);
   run.fold = tide_fold_new();
   good = good && fold_all(&run, tide_buf_span(&file));
   if (good) {
-    int64_t watermark_ms;
-    int count = or_recount(c, want, &watermark_ms);
-    good = same_answers(&run, want, count, run.heard, run.count, out) && same_totals(&run, run.fold, want, count, watermark_ms, out);
+    struct or_end_state end;
+    int count = or_recount(c, want, &end);
+    good = same_answers(&run, want, count, run.heard, run.count, out) && same_totals(&run, run.fold, want, count, end.watermark_ms, out);
     if (good && run.reloaded &&
         !(same_answers(&run, want, count, run.heard_again, run.count_again, out) &&
-          same_totals(&run, run.reloaded, want, count, watermark_ms, out))) {
+          same_totals(&run, run.reloaded, want, count, end.watermark_ms, out))) {
       tide_buf_str(out, "(only in the fold that went through save and load)\n");
       good = false;
     }
-    if (good && tally) count_answers(c, want, count, tally);
+    if (good && c->digests && run.last.seq) good = refuses_wrong_digest(&run, run.last);
+    if (good && tally) {
+      count_answers(c, want, count, tally);
+      tally->digests += (uint64_t)run.digests;
+      tally->csv += c->json;
+      tally->crowded += (uint64_t)end.crowded_stubs;
+      tally->moved += (uint64_t)end.moved_entities;
+      tally->listed += (uint64_t)end.listed;
+    }
   }
   tide_decoder_free(run.decoder);
+  tide_decoder_free(run.csv);
   tide_fold_free(run.fold);
   tide_fold_free(run.reloaded);
   tide_spec_free(run.spec);

@@ -3,13 +3,15 @@
 #define TIDE_ORACLE_CHECK_H
 
 #include "base/buf.h"
+#include "feature/expr.h"
 #include "tests/oracle/case.h"
 
 /* What was compared, so that a run can show that it saw something. */
 struct or_tally {
   uint64_t cases, records, answers, values, nulls, duplicates, conflicts, refused, advised, uncounted, unknown_truths, reloads;
+  uint64_t digests, csv, full, crowded, moved, listed; /* records; cases; values; stubs; entities; values */
   uint64_t states[8];   /* by enum tide_vstate */
-  uint64_t causes[16];  /* of refusals, by enum tide_cause */
+  uint64_t causes[TIDE_C_COUNT];  /* of refusals, by enum tide_cause */
 };
 
 /* True when engine and oracle agree on everything. Otherwise the first difference stands in `out`, one line. tally may be NULL. */

@@ -287,7 +287,7 @@ static void make_event(struct gen *g) {
   static const enum or_field optional[] = {OF_MERCHANT, OF_PAR, OF_DEVICE, OF_COUNTRY, OF_ITEMS, OF_WEIGHT, OF_GIFT, OF_OPENED};
   for (size_t i = 0; i < sizeof optional / sizeof *optional; i++)
     c->uses[optional[i]] = or_percent(rng, optional[i] == OF_MERCHANT ? 90 : 65);
-  c->pan_secret = or_percent(rng, 40);
+  c->pan_secret = c->rotates || or_percent(rng, 40);
   g->scope = IN_SCORE;
   if (or_percent(rng, 30)) c->cnp = gen_bool(g, 1);
   if (or_expr_reads(c->cnp, OX_AMOUNT, -1) || or_expr_reads(c->cnp, OX_REQUESTED, -1)) c->cnp = NULL; /* a decoder knows no rates */
@@ -329,6 +329,7 @@ static void make_entities(struct gen *g) {
   c->warming_default = or_below(rng, 5);
   for (int e = 0; e < c->entity_count; e++) {
     struct or_entity *entity = &c->entity[e];
+    if (c->calm && !c->rotates && or_percent(rng, 60)) entity->max = 1 + or_below(rng, 3);
     entity->keep_ms = or_percent(rng, 80) ? step_of(rng, 0, or_percent(rng, 90) ? 6 : 9) : 0;
     entity->warming = or_percent(rng, 40) ? or_below(rng, 3) : -1;
     entity->warming_default = or_below(rng, 10) - 0.5 * or_below(rng, 2);
@@ -401,18 +402,18 @@ static void make_feature(struct gen *g) {
     int64_t least = f->window_ms[0];
     for (int i = 1; i < f->window_count; i++)
       if (f->window_ms[i] < least) least = f->window_ms[i];
-    if (or_percent(rng, 25)) f->delayed_ms = step_of(rng, 0, or_percent(rng, 90) ? 5 : 8);
+    if (or_percent(rng, c->hot ? 45 : 25)) f->delayed_ms = step_of(rng, 0, or_percent(rng, 90) ? 5 : 8);
     if (f->agg <= OA_DISTINCT || f->agg == OA_RATE) {
       static const int64_t hops[] = {700, 1000, 7000, 10000, 60000, OR_DAY_MS};
       int64_t hop = OR_PICK(rng, hops);
-      if (or_percent(rng, 30) && hop <= least) f->hop_ms = hop;
+      if (or_percent(rng, c->hot ? 55 : 30) && hop <= least) f->hop_ms = hop;
     }
     if (f->agg == OA_MAX_COUNT) {
       f->inner_ms = step_of(rng, 0, 6);
       if (f->inner_ms > least) f->inner_ms = least;
     }
     f->with_current = f->agg != OA_STREAK && or_percent(rng, 40);
-    if (f->agg == OA_DISTINCT && or_percent(rng, 60)) f->cap = 1 + or_below(rng, 2);
+    if (f->agg == OA_DISTINCT && or_percent(rng, 60)) f->cap = 1 + or_below(rng, c->hot ? 40 : 2);
   }
   add_slots(c, f);
   c->feature_count++;
@@ -430,6 +431,19 @@ int64_t or_reach_ms(const struct or_case *c, const struct or_slot *slot) {
   if (f->agg == OA_SINCE_FIRST || f->agg == OA_NEW) return 0; /* survives retention */
   if (!slot->window_ms) return c->entity[f->entity].keep_ms ? c->entity[f->entity].keep_ms : OR_DAY_MS * 30;
   return slot->window_ms + f->delayed_ms + f->hop_ms + f->inner_ms;
+}
+
+/* Values that look back a month keep every event of a calm stream, and so every entity. */
+static void make_keepers(struct gen *g) {
+  struct or_case *c = g->c;
+  for (int e = 0; e < c->entity_count; e++) {
+    struct or_feature *f = &c->feature[c->feature_count];
+    *f = (struct or_feature){.entity = e, .agg = OA_SINCE_PREVIOUS, .companion = -1};
+    (void)snprintf(f->name, sizeof f->name, "f%d", c->feature_count);
+    c->entity[e].keep_ms = 0;
+    add_slots(c, f);
+    c->feature_count++;
+  }
 }
 
 static void make_derived(struct gen *g) {
@@ -476,6 +490,7 @@ void or_make_file(struct or_case *c, struct or_rng *rng) {
   make_event(&g);
   make_entities(&g);
   int want = 1 + or_below(rng, c->hot ? 4 : 9);
+  if (c->calm) make_keepers(&g);
   for (int i = 0; i < want && c->feature_count < OR_FEATURES_MAX - 1 && c->slot_count < OR_SLOTS_MAX - OR_WINDOWS_MAX - 1; i++)
     make_feature(&g);
   for (int e = 0; e < c->entity_count; e++) {
@@ -491,4 +506,6 @@ void or_make_file(struct or_case *c, struct or_rng *rng) {
   c->duplicates_for_ms = c->lateness_ms + (or_percent(rng, 40) ? 0 : step_of(rng, 0, 7));
   c->grace_ms = or_percent(rng, 40) ? 0 : step_of(rng, 0, 6);
   c->replay = or_percent(rng, 50);
+  static const int64_t leads[] = {1, 500, 1000, 5000, 10000};
+  if (or_percent(rng, 15)) c->lead_ms = OR_PICK(rng, leads);
 }

@@ -108,7 +108,17 @@ static int64_t exact(struct stream *s) {
   return ms + (or_percent(s->rng, 60) ? 0 : or_below(s->rng, 3) - 1);
 }
 
+/* In calm streams time runs in minutes, so nothing comes near the end of a month's retention. */
+static int64_t calm_step(struct stream *s) {
+  static const int64_t steps[] = {0, 0, 0, 1, 500, 1000, 4999, 5000, 5001, 10000, 30000};
+  return OR_PICK(s->rng, steps);
+}
+
 static void step(struct stream *s) {
+  if (s->c->calm) {
+    s->now_ms += calm_step(s);
+    return;
+  }
   static const int64_t steps[] = {0, 0, 0, 0, 1, 500, 1000, 1000, 4999, 5000, 5001, 10000, 30000, 60000};
   static const int64_t leaps[] = {300000, 3600000, 3600000, 86400000, 86400000 * 3, INT64_C(86400000) * 45, INT64_C(86400000) * 370};
   static const int64_t small[] = {0, 0, 0, 1, 200, 1000};
@@ -131,6 +141,7 @@ static int64_t some_time(struct stream *s) {
   static const int64_t back[] = {1, 1000, 5000, 10000, 60000, 300000, 3600000, 86400000, 7 * 86400000};
   if (or_percent(s->rng, 78)) return s->now_ms;
   if (or_percent(s->rng, 10)) return s->now_ms + 1 + or_below(s->rng, 3000);
+  if (s->c->calm) return s->now_ms - back[or_below(s->rng, 6)];
   if (or_percent(s->rng, 20)) return s->now_ms - exact(s);
   if (s->c->slot_count && or_percent(s->rng, 25)) return at_edge(s);
   int64_t by = or_percent(s->rng, 75) ? back[or_below(s->rng, 5)] : OR_PICK(s->rng, back);
@@ -229,7 +240,7 @@ static void add_event(struct stream *s) {
 }
 
 static void add_outcome(struct stream *s) {
-  struct or_record *event = or_percent(s->rng, 75) ? earlier_event(s) : NULL;
+  struct or_record *event = or_percent(s->rng, s->c->rotates ? 40 : 75) ? earlier_event(s) : NULL; /* more wait while keys rotate */
   struct or_record *r = add(s, OR_OUTCOME);
   if (event) {
     static const int same[] = {OF_ID1, OF_ID2, OF_PAN, OF_PAR};
@@ -284,6 +295,51 @@ static void cut(struct stream *s) {
   }
 }
 
+/* More outcomes for one event to come than a place may hold, and then the event. */
+static void add_storm(struct stream *s) {
+  int id = s->next_id < IDS_MAX - 1 ? s->next_id++ : IDS_MAX - 1, n = 50 + or_below(s->rng, 40);
+  struct or_record first = {0};
+  set_id(s->c, &first, OF_ID1, OF_ID2, id);
+  set_card(s, &first, id);
+  for (int i = 0; i < n && s->c->record_count < OR_RECORDS_MAX - 2; i++) {
+    struct or_record *r = add(s, OR_OUTCOME);
+    memcpy(r->field, first.field, sizeof r->field);
+    some_outcome_columns(s, r);
+    if (or_percent(s->rng, 5)) step(s);
+  }
+  struct or_record *event = add(s, OR_EVENT);
+  fill_event(s, event, id);
+  memcpy(event->field, first.field, sizeof *event->field * OF_AMOUNT); /* id columns; then the card */
+  event->field[OF_KIND].has = true;
+  event->field[OF_KIND].text = "auth";
+  event->field[OF_PAN] = first.field[OF_PAN];
+  event->field[OF_PAR] = first.field[OF_PAR];
+  if (s->c->entity[0].key == OK_TUPLE) event->field[OF_COUNTRY] = first.field[OF_COUNTRY];
+  int at = s->c->record_count - 1;
+  for (int i = 0; i < 4 && s->c->record_count < OR_RECORDS_MAX - 2 && s->next_id < IDS_MAX - 1; i++) { /* the same card looks back at it */
+    if (or_percent(s->rng, 40)) step(s);
+    struct or_record *next = add(s, OR_EVENT);
+    memcpy(next->field, s->c->record[at].field, sizeof next->field);
+    set_id(s->c, next, OF_ID1, OF_ID2, s->next_id++);
+  }
+}
+
+/* From one record on both hashes of the secret field travel, and later only the new one. */
+static void rotate(struct stream *s) {
+  struct or_case *c = s->c;
+  static const char *const new_pan[4] = {"new-4000000000000001", "new-4000000000000002", "new-p3", "new-p4"};
+  int both = 1 + or_below(s->rng, c->record_count), last = both + or_below(s->rng, c->record_count);
+  for (int i = both; i < c->record_count; i++) {
+    struct or_datum *pan = &c->record[i].field[OF_PAN];
+    for (int p = 0; p < 4 && pan->has; p++) {
+      if (strcmp(pan->text, or_pool_pan[p]) != 0) continue;
+      c->record[i].alt_pan = i < last ? pan->text : NULL;
+      pan->text = new_pan[p];
+      break;
+    }
+  }
+}
+
 void or_make_stream(struct or_case *c, struct or_rng *rng) {
   struct stream s = {c, rng, INT64_C(1774738800000) + or_below(rng, 3) * INT64_C(1800000) + or_below(rng, 1000),
                      0}; /* 2026-03-28 23:00 UTC: summer time begins in the night */
@@ -291,8 +347,10 @@ void or_make_stream(struct or_case *c, struct or_rng *rng) {
   if (or_percent(rng, 25)) want = 10 + or_below(rng, 20);
   if (c->hot) want = or_percent(rng, 80) ? 400 + or_below(rng, 700) : 1500 + or_below(rng, 1000);
   if (or_percent(rng, 60)) add_rate(&s);
+  int storm_at = !c->hot && or_percent(rng, 8) ? or_below(rng, want) : -1;
   while (c->record_count < want) {
     step(&s);
+    if (storm_at >= 0 && c->record_count >= storm_at) add_storm(&s), storm_at = -1;
     int what = or_below(rng, 100);
     if (c->hot && or_percent(rng, 60)) what = 0;
     if (what < 68) add_event(&s);
@@ -318,10 +376,12 @@ void or_make_stream(struct or_case *c, struct or_rng *rng) {
     c->partitions = or_percent(rng, 20) ? 2 : 1;
     for (int i = 0; i < c->record_count; i++) c->record[i].partition = or_below(rng, c->partitions);
   }
-  c->json = !c->hot && or_percent(rng, 20);
+  c->json = !c->hot && !c->rotates && or_percent(rng, 20);
   for (int i = 0; i < c->record_count && c->json; i++)
     c->record[i].stamped = c->record[i].nocount = false; /* said beside the message, not in it */
+  if (c->rotates) rotate(&s);
   cut(&s);
+  c->digests = or_percent(rng, 20);
   static const int64_t before[] = {0, 1000, 60000, 3600000, 86400000, INT64_C(86400000) * 400};
   c->history_from_ms = or_percent(rng, 35) ? INT64_MIN : c->record[0].time_ms + (or_percent(rng, 15) ? 30000 : -OR_PICK(rng, before));
   c->reload_at = or_percent(rng, 40) ? or_below(rng, c->record_count) : -1;
@@ -333,6 +393,8 @@ void or_case_make(uint64_t seed, struct or_case *ret) {
   ret->seed = seed;
   struct or_rng rng = {seed * UINT64_C(0xda942042e4dd58b5) + 1};
   ret->hot = or_percent(&rng, 3);
+  ret->calm = !ret->hot && or_percent(&rng, 15);
+  ret->rotates = ret->calm && or_percent(&rng, 50);
   or_make_file(ret, &rng);
   or_make_stream(ret, &rng);
   or_case_derive(ret);

@@ -1,6 +1,6 @@
 /* The walk of the oracle over the stream: one record after the other, everything looked up by scanning.
  *
- * The order inside one event: time and watermark, lateness, currency, identity, features and rules, then counting: into the entities, onto a parent, waiting
+ * The order inside one event: time and watermark, identity, lateness, currency, features and rules, then counting: into the entities, onto a parent, waiting
  * outcomes, the remembered answer. */
 #include <stdio.h>
 #include <string.h>
@@ -32,6 +32,7 @@ struct walk {
   int64_t watermark_ms, commit_ms, stamp_ms, history_from_ms;
   struct or_answer *answer;
   int answer_count;
+  struct or_end_state seen;
 };
 
 /* ---- keys and identities, as texts ---- */
@@ -70,6 +71,43 @@ static bool same_amount(const struct or_datum *a, const struct or_datum *b) { /*
 }
 static bool same_text(const struct or_datum *a, const struct or_datum *b) {
   return a->has && b->has ? strcmp(a->text, b->text) == 0 : a->has == b->has;
+}
+
+/* ---- entities: which keys are there, and under which key ---- */
+
+static bool entity_exists(const struct walk *w, int n, const char *key) {
+  for (int i = 0; i < w->count; i++)
+    if (w->event[i].in[n] && strcmp(w->event[i].key[n], key) == 0) return true;
+  return false;
+}
+static int entities(const struct walk *w, int n) {
+  int different = 0;
+  for (int i = 0; i < w->count; i++) {
+    bool seen = !w->event[i].in[n];
+    for (int k = 0; k < i && !seen; k++) seen = w->event[k].in[n] && strcmp(w->event[k].key[n], w->event[i].key[n]) == 0;
+    different += !seen;
+  }
+  return different;
+}
+
+static bool alt_key(const struct or_case *c, int n, const struct or_record *r, const char *key, char out[96]) {
+  if (!r->alt_pan || !r->field[OF_PAN].has) return false;
+  struct or_datum field[OF_COUNT];
+  memcpy(field, r->field, sizeof field);
+  field[OF_PAN].text = r->alt_pan;
+  return entity_key(c, n, field, out) && strcmp(key, out) != 0;
+}
+
+/* 46: an entity that is known under the previous key only goes on under the new one, wherever it is named. */
+static void meet(struct walk *w, const struct or_record *r) {
+  char key[96], alt[96];
+  for (int n = 0; n < w->c->entity_count; n++) {
+    if (!entity_key(w->c, n, r->field, key) || !alt_key(w->c, n, r, key, alt) || entity_exists(w, n, key) || !entity_exists(w, n, alt))
+      continue;
+    w->seen.moved_entities++;
+    for (int i = 0; i < w->count; i++)
+      if (w->event[i].has_key[n] && strcmp(w->event[i].key[n], alt) == 0) memcpy(w->event[i].key[n], key, sizeof key);
+  }
 }
 
 /* ---- money: the last rate at this position, half to even ---- */
@@ -133,6 +171,7 @@ static void walk_outcome(struct walk *w, const struct or_record *r) {
   char card[96], identity[48];
   if (!entity_key(w->c, 0, r->field, card) || !identity_of(w->c, r->field, identity)) return; /* 24 */
   int64_t amount_now = 0;
+  meet(w, r);
   bool sets_amount = (r->set & 1u << OD_AMOUNT) && convert(w, r->amount_now, r->currency, r->exponent, &amount_now);
   struct or_event *ev = r->field[OF_AMOUNT].has ? find_event(w, card, identity, &r->field[OF_AMOUNT], false) : NULL;
   if (!ev) ev = find_event(w, card, identity, NULL, false);
@@ -140,7 +179,14 @@ static void walk_outcome(struct walk *w, const struct or_record *r) {
     apply(ev, r, sets_amount, amount_now);
     return;
   }
-  struct stub *stub = &w->stub[w->stub_count++]; /* 27 */
+  int same = 0;
+  for (int i = 0; i < w->stub_count; i++)
+    same += w->stub[i].waiting && strcmp(w->stub[i].card, card) == 0 && strcmp(w->stub[i].identity, identity) == 0;
+  if (same == 64) { /* 27 */
+    w->seen.crowded_stubs++;
+    return;
+  }
+  struct stub *stub = &w->stub[w->stub_count++];
   *stub = (struct stub){.waiting = true, .born_ms = w->watermark_ms, .outcome = r, .sets_amount = sets_amount, .amount_now = amount_now};
   memcpy(stub->card, card, sizeof card);
   memcpy(stub->identity, identity, sizeof identity);
@@ -163,22 +209,29 @@ static void advance(struct walk *w, int partition, int64_t time_ms) { /* 11; in 
 
 /* ---- rules ---- */
 
-static void fill_lists(const struct walk *w, const struct or_event *e, struct or_env *env) {
+/* The value of a list's operand in a record, and what it was under the previous key: "" where there is none. */
+static bool list_keys(const struct or_case *c, const struct or_list *list, const struct or_record *r, char key[96], char alt[96]) {
+  alt[0] = 0;
+  if (!list->is_entity) return key_part(r->field, list->ref, key, 96); /* no list is about the secret field itself */
+  if (!entity_key(c, list->ref, r->field, key)) return false;
+  if (!alt_key(c, list->ref, r, key, alt)) alt[0] = 0;
+  return true;
+}
+
+static void fill_lists(struct walk *w, const struct or_event *e, struct or_env *env) {
   for (int n = 0; n < w->c->list_count; n++) {
     const struct or_list *list = &w->c->list[n];
-    char key[96], other[96];
-    env->list_missing[n] = list->is_entity ? !e->has_key[list->ref] : !e->field[list->ref].has;
+    char key[96], alt[96], other[96], other_alt[96];
     env->on_list[n] = false;
+    env->list_missing[n] = !list_keys(w->c, list, &w->c->record[e->record], key, alt);
     if (env->list_missing[n]) continue;
-    if (list->is_entity) (void)entity_key(w->c, list->ref, e->field, key);
-    else (void)key_part(e->field, list->ref, key, sizeof key);
-    for (int i = 0; i < w->list_count; i++) { /* the last record about this value counts */
+    for (int i = 0; i < w->list_count; i++) { /* the last record about this value counts (44) */
       const struct or_record *r = w->list[i];
-      if (r->list != n ||
-          !(list->is_entity ? entity_key(w->c, list->ref, r->field, other) : key_part(r->field, list->ref, other, sizeof other)))
-        continue;
-      if (strcmp(key, other) == 0) env->on_list[n] = !r->remove && (r->expires_ms == 0 || e->time_ms < r->expires_ms);
+      if (r->list != n || !list_keys(w->c, list, r, other, other_alt)) continue;
+      bool same = strcmp(key, other) == 0 || (alt[0] && strcmp(alt, other) == 0) || strcmp(key, other_alt) == 0;
+      if (same) env->on_list[n] = !r->remove && (r->expires_ms == 0 || e->time_ms < r->expires_ms);
     }
+    w->seen.listed += env->on_list[n];
   }
 }
 
@@ -244,11 +297,15 @@ static void walk_event(struct walk *w, int index) {
   const struct or_case *c = w->c;
   const struct or_record *r = &c->record[index];
   struct or_event e = {.record = index, .time_ms = r->time_ms, .field = r->field, .answer = -1, .counts = true};
+  e.lead_ms = r->stamped ? 0 : c->lead_ms;
   if (r->stamped) e.time_ms = w->stamp_ms = w->commit_ms > w->stamp_ms ? w->commit_ms : w->stamp_ms;
   advance(w, r->partition, e.time_ms);
   if (w->history_from_ms == INT64_MIN) w->history_from_ms = e.time_ms; /* 13 */
   for (int n = 0; n < c->entity_count; n++) e.has_key[n] = entity_key(c, n, r->field, e.key[n]);
   e.has_identity = e.has_key[0] && identity_of(c, r->field, e.identity); /* 24 */
+  meet(w, r);
+  for (int n = 0; n < c->entity_count; n++)
+    e.full[n] = c->entity[n].max && e.has_key[n] && !entity_exists(w, n, e.key[n]) && entities(w, n) >= c->entity[n].max;
   const struct or_datum *amount = &r->field[OF_AMOUNT];
   bool no_rate = amount->has && !convert(w, amount->num, amount->currency, amount->exponent, &e.requested);
   e.has_requested = e.has_amount = amount->has && !no_rate;
@@ -269,9 +326,8 @@ static void walk_event(struct walk *w, int index) {
 
   int first = -1;
   bool late = e.time_ms < w->watermark_ms - c->lateness_ms && !answer->advised; /* 12 */
-  bool duplicate = !late && !no_rate && duplicate_of(w, &e, &first, &answer->id_conflict);
-  if (duplicate) {
-    if (w->event[first].answer < 0) return; /* the first asked for no decision */
+  if (duplicate_of(w, &e, &first, &answer->id_conflict)) {                      /* whatever its time says */
+    if (w->event[first].answer < 0) return;                                     /* the first asked for no decision */
     struct or_answer *told = &w->answer[w->event[first].answer];
     bool advised = told->advised;
     *answer = *told;
@@ -290,7 +346,7 @@ static void walk_event(struct walk *w, int index) {
     w->answer_count++;
     return;
   }
-  char parent_identity[48];
+  char parent_identity[48], alt[96];
   struct or_event *parent = NULL; /* 25 */
   if (c->parent && !c->parent_counts && e.has_key[0] && tuple(c, r->field, OF_PA1, OF_PA2, parent_identity))
     parent = find_event(w, e.key[0], parent_identity, NULL, true);
@@ -321,17 +377,20 @@ static void walk_event(struct walk *w, int index) {
   }
   if (parent) e.has_amount = e.has_requested, e.amount_now = e.requested;
   e.watermark_ms = w->watermark_ms;
+  for (int n = 0; n < c->entity_count; n++) e.in[n] = e.has_key[n] && !e.full[n] && (e.counts || n == 0);
+  e.has_identity = e.has_identity && e.in[0]; /* who has no room is not remembered (45) */
   w->event[w->count++] = e;
   for (int i = 0; i < w->stub_count && e.has_identity && e.counts; i++) { /* 27 */
     struct stub *stub = &w->stub[i];
-    if (!stub->waiting || strcmp(stub->card, e.key[0]) != 0 || strcmp(stub->identity, e.identity) != 0) continue;
+    bool this_card = strcmp(stub->card, e.key[0]) == 0 || (alt_key(c, 0, r, e.key[0], alt) && strcmp(stub->card, alt) == 0);
+    if (!stub->waiting || !this_card || strcmp(stub->identity, e.identity) != 0) continue;
     stub->waiting = false;
     if (e.time_ms <= outcome_horizon(w)) continue; /* an advice so old that no outcome would find it (26) */
     apply(&w->event[w->count - 1], stub->outcome, stub->sets_amount, stub->amount_now);
   }
 }
 
-int or_recount(const struct or_case *c, struct or_answer *answer, int64_t *ret_watermark_ms) {
+int or_recount(const struct or_case *c, struct or_answer *answer, struct or_end_state *ret) {
   static struct walk walk;
   struct walk *w = &walk;
   memset(w, 0, sizeof *w);
@@ -353,6 +412,7 @@ int or_recount(const struct or_case *c, struct or_answer *answer, int64_t *ret_w
       case OR_HEARTBEAT: advance(w, r->partition, r->time_ms); break;
     }
   }
-  *ret_watermark_ms = w->watermark_ms;
+  *ret = w->seen;
+  ret->watermark_ms = w->watermark_ms;
   return w->answer_count;
 }

@@ -24,10 +24,12 @@ struct or_value {
 /* One event as the oracle remembers it. Columns change as outcomes come. */
 struct or_event {
   int record;                 /* index in the case */
-  int64_t time_ms;
+  int64_t time_ms, lead_ms;   /* its own windows end so much later (47) */
   const struct or_datum *field;
   bool has_key[OR_ENTITIES_MAX];
   char key[OR_ENTITIES_MAX][96];
+  bool in[OR_ENTITIES_MAX];   /* the entity took it; without: its kind was full, or the event counts nowhere */
+  bool full[OR_ENTITIES_MAX]; /* its kind is full and does not have this key */
   bool has_identity;
   char identity[48];
   bool scored;                /* its kind satisfies score: */
@@ -77,7 +79,14 @@ struct or_value or_field_value(const struct or_case *c, const struct or_datum *f
 /* One value of `e`, which stands behind the `count` events of `past` in the journal. */
 struct or_value or_slot_value(const struct or_case *c, const struct or_event *past, int count, const struct or_event *e, int slot, int64_t watermark_ms,
                               int64_t history_from_ms);
-/* Fills answers in order of the stream and returns how many; `answer` has room for OR_RECORDS_MAX. *ret_watermark_ms: at the end. */
-int or_recount(const struct or_case *c, struct or_answer *answer, int64_t *ret_watermark_ms);
+/* What a case leads to beside its answers. */
+struct or_end_state {
+  int64_t watermark_ms;
+  int crowded_stubs;  /* outcomes for which their event's place was full */
+  int moved_entities; /* under another key since the rotation */
+  int listed;         /* times that a value was found on a list */
+};
+/* Fills answers in order of the stream and returns how many; `answer` has room for OR_RECORDS_MAX. */
+int or_recount(const struct or_case *c, struct or_answer *answer, struct or_end_state *ret);
 
 #endif

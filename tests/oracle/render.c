@@ -184,6 +184,7 @@ static void entity_section(const struct or_case *c, struct tide_buf *out) {
     if (e->key == OK_FIELD) tide_buf_str(out, a);
     else if (e->key == OK_FIRST_OF) tide_buf_printf(out, "\"first_of(%s, %s)\"", a, or_field_info[e->part[1]].name);
     else tide_buf_printf(out, "[%s, %s]", a, or_field_info[e->part[1]].name);
+    if (e->max) tide_buf_printf(out, ", max: %d", e->max);
     if (e->keep_ms) tide_buf_printf(out, ", keep: %s", or_duration(e->keep_ms, ms));
     if (e->forget_ms) tide_buf_printf(out, ", forget_after: %s", or_duration(e->forget_ms, ms));
     tide_buf_str(out, "}\n");
@@ -272,7 +273,7 @@ static void line_outcome(const struct or_record *r, struct tide_buf *out) {
   if (r->set & 1u << OD_AMOUNT) tide_buf_printf(out, " amount_now:%lld%s", (long long)r->amount_now, r->currency);
 }
 
-static void json_decimal(int64_t num, int decimals, struct tide_buf *out) {
+void or_render_decimal(int64_t num, int decimals, struct tide_buf *out) {
   int64_t one = 1, part = num < 0 ? -num : num;
   for (int i = 0; i < decimals; i++) one *= 10;
   tide_buf_printf(out, "%s%lld", num < 0 ? "-" : "", (long long)(part / one));
@@ -288,7 +289,7 @@ static void json_outcome(const struct or_record *r, struct tide_buf *out) {
   if (r->set & 1u << OD_LABEL) tide_buf_printf(out, ",\"label\":\"%s\"", or_label_word[r->label]);
   if (!(r->set & 1u << OD_AMOUNT)) return;
   tide_buf_str(out, ",\"amount_now\":");
-  json_decimal(r->amount_now, r->exponent, out);
+  or_render_decimal(r->amount_now, r->exponent, out);
   tide_buf_printf(out, ",\"currency_now\":\"%s\"", r->currency);
 }
 
@@ -303,17 +304,17 @@ void or_render_json(const struct or_case *c, const struct or_record *r, const st
       case OT_TEXT: tide_buf_printf(out, "\"%s\"", datum->text); break;
       case OT_BOOL: tide_buf_str(out, datum->num ? "true" : "false"); break;
       case OT_MONEY:
-        json_decimal(datum->num, datum->exponent, out);
+        or_render_decimal(datum->num, datum->exponent, out);
         tide_buf_printf(out, ",\"currency\":\"%s\"", datum->currency);
         break;
-      default: json_decimal(datum->num, or_field_info[f].decimals, out); break;
+      default: or_render_decimal(datum->num, or_field_info[f].decimals, out); break;
     }
   }
   if (r->type == OR_OUTCOME) json_outcome(r, out);
   if (row) json_outcome(row, out);
   if (r->type == OR_RATE) {
     tide_buf_printf(out, ",\"currency\":\"%s\",\"rate\":", r->currency);
-    json_decimal(r->rate_e10, 10, out);
+    or_render_decimal(r->rate_e10, 10, out);
   }
   if (r->type == OR_LIST) {
     tide_buf_printf(out, ",\"list\":\"%s\"", c->list[r->list].name);
@@ -331,6 +332,7 @@ void or_render_stream(const struct or_case *c, struct tide_buf *out) {
   tide_buf_printf(out, "# limits: lateness %s, duplicates_for %s, grace %s, %s; times from %lld ms\n", or_duration(c->lateness_ms, ms),
                   or_duration(c->duplicates_for_ms, (char[16]){0}), or_duration(c->grace_ms, (char[16]){0}), c->replay ? "replay" : "live",
                   (long long)zero);
+  if (c->lead_ms) tide_buf_printf(out, "# lead %s\n", or_duration(c->lead_ms, ms));
   if (c->history_from_ms != INT64_MIN) tide_buf_printf(out, "# history_from %+lld\n", (long long)(c->history_from_ms - zero));
   for (int i = 0; i < c->record_count; i++) {
     const struct or_record *r = &c->record[i];
@@ -346,6 +348,7 @@ void or_render_stream(const struct or_case *c, struct tide_buf *out) {
     if (r->type == OR_LIST)
       tide_buf_printf(out, " %s %s expires %lld", r->remove ? "off" : "on", c->list[r->list].name,
                       (long long)(r->expires_ms ? r->expires_ms - zero : 0));
+    if (r->alt_pan) tide_buf_printf(out, " before: pan=%s", r->alt_pan);
     tide_buf_printf(out, "%s%s%s\n", r->stamped ? " STAMPED" : "", r->nocount ? " NOCOUNT" : "", r->same_row ? " SAME_ROW" : "");
   }
 }
@@ -381,8 +384,10 @@ struct tide_settings or_settings(const struct or_case *c) {
   settings.lateness_ms = c->lateness_ms;
   settings.duplicates_for_ms = c->duplicates_for_ms;
   settings.grace_ms = c->grace_ms;
+  settings.lead_ms = c->lead_ms;
   settings.history_from_ms = c->history_from_ms;
   settings.replay = c->replay;
+  settings.hash_seed = (int64_t)(c->seed % 3); /* nothing may depend on it */
   return settings;
 }
 
@@ -401,6 +406,7 @@ void or_render_record(const struct or_case *c, const struct tide_spec *spec, con
     if (spec->field[at].secret) {
       out->kind = TIDE_D_KEY;
       out->key = tide_hash128(datum->text, strlen(datum->text), 1234);
+      if (r->alt_pan) out->alt = tide_hash128(r->alt_pan, strlen(r->alt_pan), 1234);
       ret->key_id = 1;
     } else if (or_field_info[f].type == OT_TEXT) {
       out->kind = TIDE_D_TEXT;

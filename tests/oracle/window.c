@@ -36,7 +36,7 @@ static bool in_s(const struct look *l, const struct or_event *ev) {
 
 static bool same_entity(const struct look *l, const struct or_event *ev) {
   int n = l->f->entity;
-  return ev->counts && ev->has_key[n] && strcmp(ev->key[n], l->e->key[n]) == 0;
+  return ev->counts && ev->in[n] && strcmp(ev->key[n], l->e->key[n]) == 0;
 }
 
 /* S in (left, right], sorted by (time, position): the current event, if it counts itself, stands last of its time. */
@@ -130,7 +130,7 @@ static int max_count(const struct look *l, const struct or_event **m, int n, int
   return most;
 }
 
-static struct or_value windowed(const struct look *l, int64_t left_ms, int64_t right_ms, int64_t window_ms) {
+static struct or_value windowed(const struct look *l, int64_t left_ms, int64_t right_ms) {
   const struct or_event *m[OR_RECORDS_MAX + 1];
   int n = members(l, left_ms, right_ms, m), hits = 0;
   switch (l->f->agg) {
@@ -147,7 +147,7 @@ static struct or_value windowed(const struct look *l, int64_t left_ms, int64_t r
       if (!l->f->cap || different <= l->f->cap) return or_num(different);
       return (struct or_value){.type = OV_NUM, .num = l->f->cap, .state = TIDE_S_saturated, .cause = TIDE_C_saturated};
     }
-    case OA_MAX_COUNT: return or_num(max_count(l, m, n, right_ms - window_ms + 1));
+    case OA_MAX_COUNT: return or_num(max_count(l, m, n, left_ms + l->f->inner_ms + 1));
     case OA_STREAK:
       for (int i = n - 1; i >= 0; i--) {
         struct or_env env = env_of(l->c, m[i]);
@@ -175,12 +175,12 @@ static struct or_value of_previous(const struct look *l) {
   const struct or_event *e = l->e, *m[OR_RECORDS_MAX + 1], *previous = NULL;
   bool wants_place = l->f->agg == OA_DISTANCE || l->f->agg == OA_SPEED;
   if (wants_place && !has_place(e)) return or_null(TIDE_S_absent, TIDE_C_absent);
-  int n = members(l, INT64_MIN, e->time_ms, m);
+  int n = members(l, INT64_MIN, e->time_ms + e->lead_ms, m);
   for (int i = 0; i < n; i++)
     if (!wants_place || has_place(m[i])) previous = m[i];
   if (!previous) return empty();
-  double seconds = (double)(e->time_ms - previous->time_ms) / 1000.0, scale;
-  int64_t x, dt_ms = e->time_ms - previous->time_ms;
+  int64_t x, dt_ms = e->time_ms > previous->time_ms ? e->time_ms - previous->time_ms : 0;
+  double seconds = (double)dt_ms / 1000.0, scale;
   switch (l->f->agg) {
     case OA_SINCE_PREVIOUS: return or_num(seconds); /* 6 */
     case OA_DISTANCE: return or_num(distance_km(previous->field, e->field));
@@ -212,8 +212,9 @@ static struct or_value of_first(const struct look *l, int64_t watermark_ms) {
     seen = true;
   }
   if (alive && newest_ms <= watermark_ms - forget_ms) seen = false;
-  if (seen && first_ms > l->e->time_ms) seen = false; /* later than e: not before it */
+  if (seen && first_ms > l->e->time_ms + l->e->lead_ms) seen = false; /* later than e: not before it */
   if (l->f->agg == OA_NEW) return or_num(!seen);
+  if (seen && first_ms > l->e->time_ms) return or_num(0);
   return seen ? or_num((double)(l->e->time_ms - first_ms) / 1000.0) : empty();
 }
 
@@ -235,6 +236,11 @@ struct or_value or_slot_value(const struct or_case *c, const struct or_event *pa
                               int64_t watermark_ms, int64_t history_from_ms) {
   const struct or_feature *f = &c->feature[c->slot[slot].feature];
   if (!e->has_key[f->entity]) return or_null(TIDE_S_absent, TIDE_C_absent); /* 14 */
+  if (e->full[f->entity]) {                                                 /* 45 */
+    struct or_value v = or_null(TIDE_S_absent, TIDE_C_capacity);
+    v.unknown = true;
+    return v;
+  }
   int64_t span_ms = 0;
   for (int s = 0; s < c->slot_count; s++) /* 9 */
     if (!c->feature[c->slot[s].feature].dropped && c->feature[c->slot[s].feature].entity == f->entity &&
@@ -243,7 +249,8 @@ struct or_value or_slot_value(const struct or_case *c, const struct or_event *pa
   struct look l = {c, past, count, e, f, watermark_ms - span_ms - c->grace_ms};
   if (f->agg == OA_SINCE_FIRST || f->agg == OA_NEW) return of_first(&l, watermark_ms);
   if (f->window_count == 0) return of_previous(&l);
-  int64_t window_ms = c->slot[slot].window_ms, right_ms = e->time_ms - f->delayed_ms, left_ms = right_ms - window_ms - f->inner_ms;
+  int64_t window_ms = c->slot[slot].window_ms, right_ms = f->delayed_ms ? e->time_ms - f->delayed_ms : e->time_ms + e->lead_ms; /* 47 */
+  int64_t left_ms = e->time_ms - f->delayed_ms - window_ms - f->inner_ms;
   if (f->hop_ms) { /* 8: floor towards minus infinity */
     int64_t rest = left_ms % f->hop_ms;
     left_ms -= rest < 0 ? rest + f->hop_ms : rest;
@@ -255,6 +262,6 @@ struct or_value or_slot_value(const struct or_case *c, const struct or_event *pa
     v.unknown = true;
     return v;
   }
-  struct or_value v = windowed(&l, left_ms, right_ms, window_ms);
+  struct or_value v = windowed(&l, left_ms, right_ms);
   return left_ms < history_from_ms ? warming(c, &c->entity[f->entity], v) : v; /* 13 */
 }

@@ -46,6 +46,9 @@ $make --no-print-directory CC=clang SAN=fuzz FUZZ_SECONDS="${FUZZ_SECONDS:-3}" f
 headline "unit and contract tests under AddressSanitizer and UBSan (clang's, which also sees arithmetic on NULL)"
 step "build with sanitizers" $make --no-print-directory -k $jobs CC=clang SAN=address test-san-build
 $make --no-print-directory CC=clang SAN=address test-san
+headline "tests with threads under ThreadSanitizer"
+step "build with ThreadSanitizer" $make --no-print-directory -k $jobs CC=clang SAN=thread test-threads-build
+$make --no-print-directory CC=clang SAN=thread test-threads
 headline "clang"
 step "build with clang" $make --no-print-directory -k $jobs CC=clang SAN= all test-build
 

@@ -98,12 +98,27 @@ static void blake2b_is_keyed(void **state) {
   assert_true(key.id != 0 && other.id != 0 && key.id != other.id);
 }
 
+static void siphash_is_keyed_by_the_seed(void **state) {
+  (void)state;
+  /* SipHash-2-4 with the key (seed, seed ^ 0x243f6a8885a308d3), by an implementation of its own that gives the paper's test vector */
+  uint8_t bytes[15];
+  for (unsigned i = 0; i < sizeof bytes; i++) bytes[i] = (uint8_t)i;
+  assert_true(tide_keyed_hash64("", 0, 0) == UINT64_C(0x364f6d899cd80dda));
+  assert_true(tide_keyed_hash64(NULL, 0, 0) == UINT64_C(0x364f6d899cd80dda));
+  assert_true(tide_keyed_hash64("abc", 3, 0) == UINT64_C(0x86a6cb9ae1ad0856));
+  assert_true(tide_keyed_hash64(bytes, sizeof bytes, UINT64_C(0x0123456789abcdef)) == UINT64_C(0x169e66d59955713a));
+  struct tide_secret_key key = {0}, other = {.bytes = {1}};
+  for (unsigned i = 0; i < TIDE_SECRET_KEY_BYTES; i++) key.bytes[i] = (uint8_t)i;
+  /* Python: hashlib.blake2b(b"tidemark hash seed", digest_size=16, key=bytes(range(32))).digest()[:8], little-endian, >> 1 */
+  assert_true(tide_secret_seed(&key) == UINT64_C(0x11d97595d2310b93) >> 1);
+  assert_true(tide_secret_seed(&key) != tide_secret_seed(&other));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(crc32c_of_rfc_3720),
-      cmocka_unit_test(crc32c_ways_agree_at_every_length_and_split),
-      cmocka_unit_test(xxh3_is_the_published_one),
-      cmocka_unit_test(blake2b_is_keyed),
+      cmocka_unit_test(crc32c_of_rfc_3720),           cmocka_unit_test(crc32c_ways_agree_at_every_length_and_split),
+      cmocka_unit_test(xxh3_is_the_published_one),    cmocka_unit_test(blake2b_is_keyed),
+      cmocka_unit_test(siphash_is_keyed_by_the_seed),
   };
   return cmocka_run_group_tests_name("hash", tests, NULL, NULL);
 }

@@ -46,11 +46,12 @@ static void text_round_trips(void **state) {
                                .lead_ms = 6,
                                .history_from_ms = -7,
                                .max_entities = 8,
+                               .hash_seed = 9,
                                .replay = 1};
   }
   assert_string_equal(tide_buf_cstr(&text),
                       "lateness_ms: 1\nduplicates_for_ms: 2\ngrace_ms: 3\nout_of_orderness_ms: 4\nmax_future_skew_ms: 5\nlead_ms: 6\n"
-                      "history_from_ms: -7\nmax_entities: 8\nreplay: 1\n");
+                      "history_from_ms: -7\nmax_entities: 8\nhash_seed: 9\nreplay: 1\n");
   tide_buf_release(&text);
   tide_buf_release(&again);
 }
@@ -85,7 +86,7 @@ static void every_limit_holds(void **state) {
 }
 
 static const char whole[] = "lateness_ms: 1\nduplicates_for_ms: 2\ngrace_ms: 3\nout_of_orderness_ms: 4\nmax_future_skew_ms: 5\nlead_ms: 6\n"
-                            "history_from_ms: -7\nmax_entities: 8\nreplay: 1\n";
+                            "history_from_ms: -7\nmax_entities: 8\nhash_seed: 9\nreplay: 1\n";
 
 static void mistakes_name_line_and_setting(void **state) {
   (void)state;
@@ -95,7 +96,7 @@ static void mistakes_name_line_and_setting(void **state) {
     int line;
     const char *field;
   } cases[] = {
-      {"grace_ms: 3\n", "", TIDE_E_MISSING, 8, "grace_ms"},
+      {"grace_ms: 3\n", "", TIDE_E_MISSING, 9, "grace_ms"},
       {"grace_ms", "grcae_ms", TIDE_E_UNKNOWN_NAME, 3, ""},
       {"grace_ms: 3\n", "grace_ms: 3\ngrace_ms: 3\n", TIDE_E_DUPLICATE_KEY, 4, "grace_ms"},
       {"lead_ms: 6", "lead_ms: 6s", TIDE_E_SYNTAX, 6, "lead_ms"},

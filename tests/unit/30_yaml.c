@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
-#include "feature/yaml.h"
+#include "config/yaml.h"
 
 static void places_of_keys_and_values(void **state) {
   (void)state;

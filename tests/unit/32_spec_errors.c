@@ -139,6 +139,8 @@ static void event(void **state) {
       {"cnp: \"entry in (ecom, moto)\"", "cnp: \"@@pan = entry\"", "is secret"},
       {"derive: {bin", "derive: {@@ip: lower(email), bin", "is there already"},
       {"derive: {bin", "derive: {@@2bin: lower(email), bin", "letters, digits and _"},
+      {"cnp: \"entry in (ecom, moto)\"", "cnp: \"entry = moto and @@amount > 100\"", "before any rate is known"},
+      {"cnp: \"entry in (ecom, moto)\"", "cnp: \"abs(5 - @@requested) > 100\"", "`amount` is an amount in whatever currency"},
       {"score: kind in (auth, advice)", "score: @@kind", "event.score"},
       {"score: kind in (auth, advice)", "score: kind in (auth, advice)\n  place: [lat, @@ip]", "not a number"},
       {"score: kind in (auth, advice)", "score: kind in (auth, advice)\n  place: @@lat", "two fields"},

@@ -13,6 +13,7 @@
 #include "adapter/file.h"
 #include "run/engine.h"
 #include "tests/support/journal_dir.h"
+#include "tests/support/model_fixture.h"
 #include "tests/support/small_fold.h"
 
 #define THREADS 4
@@ -190,8 +191,85 @@ static void another_feature_file(void **state) {
   journal->ops->close(journal);
 }
 
+static void life(struct tide_journal *journal, const char *features, const struct tide_model *model, enum tide_err ends, const char *scores,
+                 uint64_t seed) {
+  struct fixture f = {0};
+  struct tide_buf bytes = TIDE_BUF_INIT;
+  struct tide_error error = {0};
+  if (model) tide_model_write_lines(model, &bytes); /* as a file has it */
+  struct tide_engine_options options = {.core = {.engine_id = 1,
+                                                 .seed = seed,
+                                                 .settings = tide_settings_default(),
+                                                 .features = tide_span_of(features),
+                                                 .model = tide_buf_span(&bytes),
+                                                 .batch_records_max = 64,
+                                                 .queue_max = 10},
+                                        .journal = journal,
+                                        .release = on_release,
+                                        .ctx = &f,
+                                        .tick_ms = 5};
+  f.engine = tide_engine_start(&options, tide_fold_new());
+  assert_int_equal(tide_engine_wait_open(f.engine, 30000), ends == TIDE_OK);
+  if (ends == TIDE_OK) tide_engine_stop(f.engine);
+  assert_int_equal(tide_engine_join(f.engine, &error), ends);
+  if (ends == TIDE_OK) {
+    const struct tide_model *active = tide_fold_model(tide_engine_fold(f.engine));
+    assert_string_equal(active ? active->id : "none", scores);
+  }
+  tide_engine_free(f.engine);
+  tide_buf_release(&bytes);
+}
+
+/* How often a model was activated, and that the journal folds from nothing. */
+static unsigned activations(struct tide_journal *journal) {
+  struct tide_fold *fold = tide_fold_new();
+  struct tide_cursor_part *part = tide_alloc(TIDE_PARTS_MAX * sizeof *part);
+  struct tide_buf bytes = TIDE_BUF_INIT;
+  struct tide_position at = {0, 0};
+  struct tide_error error = {0};
+  unsigned count = 0;
+  while (journal->ops->read(journal, at, false, &bytes, &at, &error) == TIDE_OK) {
+    struct tide_entry_reader reader;
+    struct tide_raw_record raw;
+    assert_int_equal(tide_fold_entry(fold, at, tide_buf_span(&bytes), NULL, NULL, &error), TIDE_OK);
+    assert_int_equal(tide_entry_open(&reader, tide_buf_span(&bytes), part, &error), TIDE_OK);
+    while (tide_entry_next(&reader, &raw, &error) == TIDE_OK) count += raw.type == TIDE_REC_MODEL;
+  }
+  tide_free(part);
+  tide_buf_release(&bytes);
+  tide_fold_free(fold);
+  return count;
+}
+
+/* A model becomes active by one record as the engine opens, and stays so through lives that name it again or name none. One that does not fit the feature file
+ * never gets into the journal. */
+static void a_model_is_activated_once(void **state) {
+  (void)state;
+  struct tide_journal *journal = tide_journal_memory_new();
+  struct tide_spec *spec = model_spec_of(model_features), *other = model_spec_with("cap 3", "cap 5");
+  struct tide_model *first = model_small(spec), *second = model_small(spec), *misfit = model_small(other);
+  second->intercept = -1;
+  tide_model_seal(second);
+  life(journal, model_features, NULL, TIDE_OK, "none", 1);
+  life(journal, model_features, first, TIDE_OK, first->id, 2);
+  life(journal, model_features, first, TIDE_OK, first->id, 3);
+  life(journal, model_features, NULL, TIDE_OK, first->id, 4);
+  assert_int_equal(activations(journal), 1);
+  life(journal, model_features, second, TIDE_OK, second->id, 5);
+  assert_int_equal(activations(journal), 2);
+  life(journal, model_features, misfit, TIDE_E_MISMATCH, "", 6);
+  assert_int_equal(activations(journal), 2);
+  life(journal, model_features, NULL, TIDE_OK, second->id, 7);
+  tide_model_free(first);
+  tide_model_free(second);
+  tide_model_free(misfit);
+  tide_spec_free(spec);
+  tide_spec_free(other);
+  journal->ops->close(journal);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(in_memory), cmocka_unit_test(on_disk_and_again),
-                                     cmocka_unit_test(another_feature_file)};
+                                     cmocka_unit_test(another_feature_file), cmocka_unit_test(a_model_is_activated_once)};
   return cmocka_run_group_tests_name("engine", tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #define TIDE_YAML_H
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/err.h"
 
 #define TIDE_YAML_BYTES_MAX (1u << 20)
@@ -40,6 +41,10 @@ struct tide_yaml_pair {
  * alias, tag, or a key that is not a scalar), each with line and column. */
 enum tide_err tide_yaml_parse(struct tide_span text, struct tide_arena *arena, struct tide_yaml_node **ret, struct tide_error *error)
     TIDE_WARN_UNUSED;
+
+/* Appends the bytes of a file; it stops reading behind TIDE_YAML_BYTES_MAX, which tide_yaml_parse refuses. what: "feature file", for the message.
+ * Errors: NOT_FOUND, IO. */
+enum tide_err tide_yaml_read(const char *path, const char *what, struct tide_buf *out, struct tide_error *error) TIDE_WARN_UNUSED;
 
 /* The value under key, or NULL. map may be NULL or not a mapping. */
 struct tide_yaml_node *tide_yaml_get(const struct tide_yaml_node *map, const char *key);

@@ -3,8 +3,10 @@
  * Events rather than libyaml's own documents: only events carry anchors and tags before they are resolved, and only so do keys keep
  * their place. The tree is built with an explicit stack of at most TIDE_YAML_DEPTH_MAX open nodes; children are collected in a linked list and
  * copied into an array when their parent closes, so every node is written once. */
-#include "feature/yaml.h"
+#include "config/yaml.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <yaml.h>
 
 #include "base/utf8.h"
@@ -224,6 +226,20 @@ enum tide_err tide_yaml_parse(struct tide_span text, struct tide_arena *arena, s
   }
   *ret = b.root;
   return TIDE_OK;
+}
+
+enum tide_err tide_yaml_read(const char *path, const char *what, struct tide_buf *out, struct tide_error *error) {
+  FILE *file = fopen(path, "re");
+  if (!file) return tide_fail_errno(error, errno == ENOENT ? TIDE_E_NOT_FOUND : TIDE_E_IO, "cannot open the %s %s", what, path);
+  for (;;) {
+    tide_buf_reserve(out, 65536);
+    size_t n = fread(out->ptr + out->len, 1, 65536, file);
+    out->len += n;
+    if (n == 0 || out->len > TIDE_YAML_BYTES_MAX) break;
+  }
+  enum tide_err err = ferror(file) ? tide_fail_errno(error, TIDE_E_IO, "cannot read the %s %s", what, path) : TIDE_OK;
+  (void)fclose(file);
+  return err;
 }
 
 struct tide_yaml_node *tide_yaml_get(const struct tide_yaml_node *map, const char *key) {

@@ -1,0 +1,157 @@
+/* The operator's options: one row each, and everything about an option comes from its row.
+ *
+ * A row gives section and name (`http.port` in a file is `port:` under `http:`, in the environment TIDEMARK_HTTP_PORT, in C config->http_port),
+ * type, default, bounds, what is counted, the words of a choice, whether a running engine takes a new value (RELOAD) or must be started
+ * again (RESTART), and the description. The struct of values, parser, checks, printed configuration and reference page are made of the rows, so
+ * none of them can say something else. Units: durations are milliseconds and sizes bytes, in C with `_ms` and `_bytes` at the end of the name. */
+#ifndef TIDE_OPTION_H
+#define TIDE_OPTION_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+/* X(TYPE, name for people, how a value is written) */
+#define TIDE_OPTION_TYPES(X)                                                             \
+  X(BOOL, "bool", "true or false")                                                       \
+  X(INT, "int", "a whole number")                                                        \
+  X(SIZE, "size", "a whole number and B, KiB, MiB or GiB, as in 64KiB")                  \
+  X(DURATION, "duration", "a whole number and ms, s, m, h or d, as in 100ms")            \
+  X(TIME, "time", "a time like 2026-01-31T00:00:00Z, or first (of the first event)")     \
+  X(CHOICE, "choice", "one of its words")                                                \
+  X(NAME, "name", "letters, digits, `-`, `_` and `.`, beginning with a letter or digit") \
+  X(PATH, "path", "the path of a file or directory")                                     \
+  X(ADDRESS, "address", "an IPv4 or IPv6 address, as in 127.0.0.1")
+enum tide_option_type {
+#define X(type, name, form) TIDE_OPTION_##type,
+  TIDE_OPTION_TYPES(X)
+#undef X
+      TIDE_OPTION_TYPE_COUNT
+};
+
+#define TIDE_MS(n) INT64_C(n)
+#define TIDE_SECONDS(n) (INT64_C(n) * 1000)
+#define TIDE_HOURS(n) (INT64_C(n) * 3600000)
+#define TIDE_DAYS(n) (INT64_C(n) * 86400000)
+#define TIDE_KIB(n) (INT64_C(n) << 10)
+#define TIDE_MIB(n) (INT64_C(n) << 20)
+#define TIDE_GIB(n) (INT64_C(n) << 30)
+#define TIDE_TIME_FIRST INT64_MIN /* TIME: the first event tells */
+
+/* The words of the choices; in C the index, TIDE_JOURNAL_KIND_file. */
+#define TIDE_JOURNAL_KINDS(X) X(file) X(memory)
+#define TIDE_LOG_LEVEL_WORDS(X) X(debug) X(info) X(warn) X(error)
+#define TIDE_LOG_FORMAT_WORDS(X) X(logfmt) X(json)
+enum tide_journal_kind {
+#define X(word) TIDE_JOURNAL_KIND_##word,
+  TIDE_JOURNAL_KINDS(X)
+#undef X
+};
+#define TIDE_OPTION_WORD(word) "|" #word
+
+/* X(section, name, TYPE, default, least, most, unit of an INT or NULL, words of a CHOICE or NULL, RELOAD or RESTART, description)
+ * least and most: ms, bytes, a number; of NAME and PATH the length in bytes (0: may be left empty). Unused: 0, 0. */
+#define TIDE_OPTIONS(X)                                                                                                                     \
+  X(cell, name, NAME, "default", 1, 48, NULL, NULL, RESTART, "Name of the cell: engines of one cell share one journal")                       \
+  X(engine, id, INT, "1", 1, 4294967295, NULL, NULL, RESTART, "Number of this engine, different from every other engine of the cell")            \
+  X(engine, heartbeat, DURATION, "1s", 0, TIDE_SECONDS(60), NULL, NULL, RESTART,                                                 \
+    "An entry without records is written when none was written for so long, so that a quiet night is fresh; 0s: never")                                \
+  X(features, file, PATH, "", 0, 1024, NULL, NULL, RESTART, "The feature file; serving needs one")                                          \
+  X(model, file, PATH, "", 0, 1024, NULL, NULL, RESTART, "The model that rules with `score` read; empty: none")                             \
+  X(keys, file, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                                     \
+    "File with the key for secret fields; empty: the key in the environment's TIDEMARK_HASH_KEY")                                           \
+  X(keys, file_previous, PATH, "", 0, 1024, NULL, NULL, RESTART, "The key before a rotation; both hashes travel until it is left out")       \
+  X(keys, development, BOOL, "false", 0, 0, NULL, NULL, RESTART,                                                                             \
+    "Use the published development key: for samples and tests, never for real card numbers")                                                \
+  X(journal, kind, CHOICE, "file", 0, 0, NULL, TIDE_JOURNAL_KINDS(TIDE_OPTION_WORD), RESTART,                                                \
+    "Where the journal lives; memory forgets everything at the end and is for tests")                                                       \
+  X(journal, dir, PATH, "tidemark-data/journal", 1, 1024, NULL, NULL, RESTART, "Directory of the file journal")                             \
+  X(journal, segment, SIZE, "256MiB", TIDE_KIB(16), TIDE_GIB(4), NULL, NULL, RESTART, "Size at which a new segment file is begun")            \
+  X(snapshot, dir, PATH, "tidemark-data/snapshots", 1, 1024, NULL, NULL, RESTART, "Directory of the snapshots from which a restart begins") \
+  X(snapshot, every, DURATION, "5m", 0, TIDE_DAYS(7), NULL, NULL, RELOAD, "Time between snapshots; 0s: only when the engine stops")         \
+  X(commit, max_batch, INT, "512", 1, 32767, "records", NULL, RESTART, "Records in one entry of the journal")                               \
+  X(commit, max_wait, DURATION, "0s", 0, TIDE_MS(100), NULL, NULL, RESTART,                                                                 \
+    "How long an idle engine waits for company before it commits; 0s: not at all, records gather while the commit before is under way")     \
+  X(queue, http, INT, "4096", 1, 1000000, "requests", NULL, RESTART,                                                                         \
+    "HTTP requests that may wait for the core; beyond it they get the fallback decision with status 503")                                    \
+  X(http, listen, ADDRESS, "127.0.0.1", 0, 0, NULL, NULL, RESTART, "Address of the scoring listener")                                        \
+  X(http, port, INT, "8080", 0, 65535, NULL, NULL, RESTART, "Port of the scoring listener; 0: any free one, told in the log")                \
+  X(http, admin_listen, ADDRESS, "127.0.0.1", 0, 0, NULL, NULL, RESTART,                                                                     \
+    "Address of the listener for metrics and health; keep it from clients")                                                                  \
+  X(http, admin_port, INT, "9090", 0, 65535, NULL, NULL, RESTART, "Port of the listener for metrics and health; 0: any free one")            \
+  X(http, threads, INT, "1", 1, 64, "threads", NULL, RESTART, "Threads that read requests and write answers")                                \
+  X(http, max_connections, INT, "10000", 1, 100000, "connections", NULL, RESTART, "Open connections; further ones are closed at once")       \
+  X(http, max_connections_per_address, INT, "0", 0, 100000, "connections", NULL, RESTART,                                                    \
+    "Open connections from one address; 0: no limit of its own")                                                                             \
+  X(http, max_body, SIZE, "64KiB", 256, TIDE_MIB(16), NULL, NULL, RESTART, "Body of one message")                                            \
+  X(http, max_batch_body, SIZE, "1MiB", 256, TIDE_MIB(64), NULL, NULL, RESTART, "Body of a batch")                                           \
+  X(http, max_batch, INT, "100", 1, 10000, "messages", NULL, RESTART, "Messages in a batch")                                                 \
+  X(http, max_header, SIZE, "8KiB", TIDE_KIB(1), TIDE_KIB(64), NULL, NULL, RESTART, "All header lines of a request together")                \
+  X(http, idle_timeout, DURATION, "1m", TIDE_SECONDS(1), TIDE_HOURS(1), NULL, NULL, RESTART,                                                 \
+    "A connection on which nothing happens is closed after this")                                                                            \
+  X(http, request_timeout, DURATION, "10s", TIDE_MS(100), TIDE_SECONDS(600), NULL, NULL, RESTART,                                            \
+    "A request must be there as a whole within this, however it trickles in")                                                                \
+  X(http, write_timeout, DURATION, "30s", TIDE_MS(100), TIDE_SECONDS(600), NULL, NULL, RESTART, "An answer must be taken within this")       \
+  X(http, default_deadline, DURATION, "100ms", TIDE_MS(1), TIDE_SECONDS(60), NULL, NULL, RESTART,                                            \
+    "Time to answer a request without Tidemark-Timeout-Ms; after it the fallback decides")                                                   \
+  X(http, batch_deadline, DURATION, "1s", TIDE_MS(1), TIDE_SECONDS(60), NULL, NULL, RESTART, "The same for a batch")                         \
+  X(http, max_deadline, DURATION, "10s", TIDE_MS(1), TIDE_SECONDS(600), NULL, NULL, RESTART,                                                 \
+    "Longest time to answer that a request may ask for")                                                                                     \
+  X(http, max_future_skew, DURATION, "30s", 0, TIDE_DAYS(1), NULL, NULL, RESTART, "A request whose own time is further ahead is refused")    \
+  X(http, drain, DURATION, "5s", 0, TIDE_SECONDS(600), NULL, NULL, RESTART, "How long a stop waits for requests under way")                  \
+  X(fold, lateness, DURATION, "7d", 0, TIDE_DAYS(400), NULL, NULL, RESTART, "An event older than the watermark by more is counted nowhere") \
+  X(fold, duplicates_for, DURATION, "7d", 0, TIDE_DAYS(400), NULL, NULL, RESTART, "How long an identity and its decision are remembered")   \
+  X(fold, grace, DURATION, "1h", 0, TIDE_DAYS(30), NULL, NULL, RESTART, "Retention beyond the longest window")                              \
+  X(fold, out_of_orderness, DURATION, "2s", 0, TIDE_HOURS(1), NULL, NULL, RESTART, "How far events of one source arrive out of order; freshness only") \
+  X(fold, max_future_skew, DURATION, "1m", 0, TIDE_DAYS(1), NULL, NULL, RESTART, "A message further ahead of the commit time is rejected") \
+  X(fold, lead, DURATION, "0s", 0, TIDE_SECONDS(10), NULL, NULL, RESTART, "Windows of requests with their own time end this much later")    \
+  X(fold, history_from, TIME, "first", 0, 0, NULL, NULL, RESTART, "Event time from which the history is complete")                          \
+  X(fold, max_entities, INT, "20000000", 1, 60000000, "entities", NULL, RESTART, "Entities per kind, unless the feature file says `max`")   \
+  X(log, level, CHOICE, "info", 0, 0, NULL, TIDE_LOG_LEVEL_WORDS(TIDE_OPTION_WORD), RELOAD, "Least level of log lines on stderr")           \
+  X(log, format, CHOICE, "logfmt", 0, 0, NULL, TIDE_LOG_FORMAT_WORDS(TIDE_OPTION_WORD), RELOAD, "Form of log lines")                        \
+  X(log, limit, INT, "10", 0, 100000, "lines", NULL, RELOAD, "Lines per event and second; the rest is counted and told as suppressed=; 0: no limit")
+
+/* The index of a row: TIDE_OPTION_ROW_http_port. */
+enum tide_option_row {
+#define X(section, name, ...) TIDE_OPTION_ROW_##section##_##name,
+  TIDE_OPTIONS(X)
+#undef X
+      TIDE_OPTION_COUNT
+};
+
+struct tide_option {
+  const char *section; /* "http" */
+  const char *name;    /* "http.port" */
+  const char *dflt;    /* as an operator would write it */
+  int64_t lo, hi;
+  const char *unit;    /* INT: what is counted; NULL */
+  const char *words;   /* CHOICE: "file|memory" */
+  const char *help;
+  uint8_t type;        /* enum tide_option_type */
+  bool reloadable;
+};
+extern const struct tide_option tide_options[TIDE_OPTION_COUNT];
+
+struct tide_option_value {
+  int64_t number;        /* BOOL 0 or 1, INT, SIZE in bytes, DURATION and TIME in ms, CHOICE index of the word */
+  struct tide_span text; /* NAME, PATH, ADDRESS; borrowed */
+};
+
+/* Reads a value as people write it and checks it against its row. Errors: SYNTAX, RANGE, with the row in error->field and what to write
+ * instead; values of paths and texts are not quoted, because people put secrets into wrong places. */
+enum tide_err tide_option_parse(const struct tide_option *option, struct tide_span text, struct tide_option_value *ret, struct tide_error *error)
+    TIDE_WARN_UNUSED;
+/* Appends the value with its unit, in the one form that reads back to the same: 64KiB, 100ms, first. Texts as they are. */
+void tide_option_format(const struct tide_option *option, struct tide_option_value value, struct tide_buf *out);
+/* Appends what the row admits: "1 to 64 threads", "1KiB to 1MiB", "file, memory", "0 to 1024 bytes"; nothing where the type says it all. */
+void tide_option_bounds(const struct tide_option *option, struct tide_buf *out);
+/* The row of "http.port"; -1 when there is none. */
+int tide_option_find(struct tide_span name);
+/* "http.port" -> "TIDEMARK_HTTP_PORT". */
+#define TIDE_OPTION_ENV_BYTES 64
+const char *tide_option_env_name(const struct tide_option *option, char out[TIDE_OPTION_ENV_BYTES]);
+const char *tide_option_type_name(enum tide_option_type type);
+const char *tide_option_type_form(enum tide_option_type type);
+/* Appends the Markdown table of all rows, for the reference page. */
+void tide_options_document(struct tide_buf *out);
+
+#endif

@@ -1,0 +1,317 @@
+/* Live metrics (meter.h): where each cell lies, how it is written, and the exposition.
+ *
+ * A shard is one array of 64-bit atomics. A row's cells stand together, in the order of their labels (the last turns fastest); a cell is one word, or
+ * for a histogram one word per bucket, one for what is above the last bound, and the sum (nanoseconds or records, so it is exact). */
+#include "base/meter.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+
+enum { LABELS = 3 };
+
+#define DECADE(ns) INT64_C(ns), INT64_C(ns) / 2 * 3, INT64_C(ns) * 2, INT64_C(ns) * 3, INT64_C(ns) * 5, INT64_C(ns) * 7
+static const int64_t seconds_bounds[] = {DECADE(10000),     DECADE(100000),     DECADE(1000000),     DECADE(10000000),
+                                         DECADE(100000000), DECADE(1000000000), INT64_C(10000000000)};
+static const int64_t records_bounds[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768};
+
+struct bounds {
+  const int64_t *at;
+  uint32_t count;
+};
+static struct bounds bounds_of(enum tide_meter_type type) {
+  switch (type) {
+    case TIDE_METER_SECONDS: return (struct bounds){seconds_bounds, sizeof seconds_bounds / sizeof seconds_bounds[0]};
+    case TIDE_METER_RECORDS: return (struct bounds){records_bounds, sizeof records_bounds / sizeof records_bounds[0]};
+    case TIDE_METER_COUNTER:
+    case TIDE_METER_GAUGE: break;
+  }
+  return (struct bounds){NULL, 0};
+}
+
+static const struct {
+  const char *name, *help;
+  enum tide_meter_type type;
+  uint8_t axis[LABELS];
+} rows[] = {
+#define X(name, type, a, b, c, help) {"tidemark_" #name, help, TIDE_METER_##type, {TIDE_AXIS_##a, TIDE_AXIS_##b, TIDE_AXIS_##c}},
+    TIDE_METERS(X)
+#undef X
+};
+_Static_assert(sizeof rows / sizeof rows[0] == TIDE_METER_ROW_COUNT, "one row per metric");
+
+static const char *const axis_names[] = {
+#define X(name) #name,
+    TIDE_METER_AXES(X)
+#undef X
+};
+
+typedef _Atomic int64_t word;
+
+struct tide_meter {
+  const struct tide_meters *meters;
+  bool shared; /* several writers */
+  word *words;
+  word fold[TIDE_METRIC_COUNT];
+};
+
+struct tide_meters {
+  struct {
+    char **value;
+    uint32_t count;
+  } axis[TIDE_AXIS_COUNT];
+  size_t first[TIDE_METER_ROW_COUNT]; /* of a row's cells in words */
+  size_t words;
+  unsigned shards; /* the last one is the shared one */
+  struct tide_meter *shard;
+};
+
+static size_t cell_words(int row) {
+  uint32_t buckets = bounds_of(rows[row].type).count;
+  return buckets ? buckets + 2u : 1u;
+}
+
+enum tide_err tide_meters_new(const struct tide_meter_values values[TIDE_AXIS_COUNT], unsigned shards, struct tide_meters **ret,
+                              struct tide_error *error) {
+  TIDE_CHECK(shards >= 1);
+  struct tide_meters *meters = tide_alloc(sizeof *meters);
+  for (int axis = 0; axis < TIDE_AXIS_COUNT; axis++) {
+    uint32_t count = axis == TIDE_AXIS_none ? 1 : values[axis].count;
+    meters->axis[axis].count = count;
+    meters->axis[axis].value = tide_alloc((count + 1) * sizeof(char *));
+    for (uint32_t i = 0; i < count && axis != TIDE_AXIS_none; i++) meters->axis[axis].value[i] = tide_strdup(values[axis].value[i]);
+  }
+  for (int row = 0; row < TIDE_METER_ROW_COUNT; row++) {
+    size_t words = cell_words(row);
+    for (int i = 0; i < LABELS; i++) {
+      words *= meters->axis[rows[row].axis[i]].count;
+      if (words > TIDE_METER_CELLS_MAX) break;
+    }
+    meters->first[row] = meters->words;
+    meters->words += words;
+    if (meters->words > TIDE_METER_CELLS_MAX) {
+      tide_meters_free(meters);
+      return tide_fail(error, TIDE_E_LIMIT,
+                       "the labels of the metric %s multiply to more than %u cells: the feature file has too many rules", rows[row].name,
+                       TIDE_METER_CELLS_MAX);
+    }
+  }
+  meters->shards = shards + 1;
+  meters->shard = tide_alloc(meters->shards * sizeof *meters->shard);
+  for (unsigned i = 0; i <= shards; i++) {
+    meters->shard[i].meters = meters;
+    meters->shard[i].shared = i == shards;
+    meters->shard[i].words = tide_alloc(meters->words * sizeof(word));
+  }
+  *ret = meters;
+  return TIDE_OK;
+}
+
+void tide_meters_free(struct tide_meters *meters) {
+  if (!meters) return;
+  for (unsigned i = 0; i < meters->shards; i++) tide_free(meters->shard[i].words);
+  tide_free(meters->shard);
+  for (int axis = 0; axis < TIDE_AXIS_COUNT; axis++) {
+    for (uint32_t i = 0; i < meters->axis[axis].count; i++) tide_free(meters->axis[axis].value[i]);
+    tide_free(meters->axis[axis].value);
+  }
+  tide_free(meters);
+}
+
+struct tide_meter *tide_meters_shard(struct tide_meters *meters, unsigned shard) {
+  TIDE_CHECK(shard + 1 < meters->shards);
+  return &meters->shard[shard];
+}
+
+struct tide_meter *tide_meters_shared(struct tide_meters *meters) {
+  return &meters->shard[meters->shards - 1];
+}
+
+/* ---- writing: one thread per shard, but for the shared one ---- */
+
+static int64_t load(const word *at) { return atomic_load_explicit(at, memory_order_relaxed); }
+static void store(word *at, int64_t n) { atomic_store_explicit(at, n, memory_order_relaxed); }
+
+static void add(const struct tide_meter *meter, word *at, int64_t n) {
+  if (meter->shared) atomic_fetch_add_explicit(at, n, memory_order_relaxed);
+  else store(at, load(at) + n);
+}
+
+static word *cell_of(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at) {
+  TIDE_CHECK((unsigned)row < TIDE_METER_ROW_COUNT);
+  const struct tide_meters *meters = meter->meters;
+  const uint8_t *axis = rows[row].axis;
+  uint32_t a = meters->axis[axis[0]].count, b = meters->axis[axis[1]].count, c = meters->axis[axis[2]].count;
+  TIDE_CHECK(at.a < a && at.b < b && at.c < c);
+  return meter->words + meters->first[row] + (((size_t)at.a * b + at.b) * c + at.c) * cell_words((int)row);
+}
+
+void tide_meter_add(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t n) {
+  word *cell = cell_of(meter, row, at);
+  TIDE_CHECK(rows[row].type == TIDE_METER_GAUGE || (rows[row].type == TIDE_METER_COUNTER && n >= 0));
+  add(meter, cell, n);
+}
+
+void tide_meter_set(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t n) {
+  word *cell = cell_of(meter, row, at);
+  TIDE_CHECK(rows[row].type == TIDE_METER_GAUGE);
+  store(cell, n);
+}
+
+static void observe(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t n) {
+  word *cell = cell_of(meter, row, at);
+  struct bounds bounds = bounds_of(rows[row].type);
+  if (n < 0) n = 0;
+  uint32_t low = 0, high = bounds.count; /* the first bound that is not below n */
+  while (low < high) {
+    uint32_t middle = (low + high) / 2;
+    if (bounds.at[middle] < n) low = middle + 1;
+    else high = middle;
+  }
+  add(meter, &cell[low], 1);
+  add(meter, &cell[bounds.count + 1], n);
+}
+
+void tide_meter_seconds(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t ns) {
+  TIDE_CHECK((unsigned)row < TIDE_METER_ROW_COUNT && rows[row].type == TIDE_METER_SECONDS);
+  observe(meter, row, at, ns);
+}
+
+void tide_meter_records(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t n) {
+  TIDE_CHECK((unsigned)row < TIDE_METER_ROW_COUNT && rows[row].type == TIDE_METER_RECORDS);
+  observe(meter, row, at, n);
+}
+
+void tide_meter_publish(struct tide_meter *meter, const struct tide_metrics *metrics) {
+  for (int i = 0; i < TIDE_METRIC_COUNT; i++) store(&meter->fold[i], metrics->value[i]);
+}
+
+/* ---- reading: any thread ---- */
+
+static int64_t sum_of(const struct tide_meters *meters, size_t index) {
+  int64_t sum = 0;
+  for (unsigned i = 0; i < meters->shards; i++) sum += load(&meters->shard[i].words[index]);
+  return sum;
+}
+
+/* ns as seconds, exact, without needless zeros. */
+static void put_seconds(int64_t ns, struct tide_buf *out) {
+  tide_buf_printf(out, "%" PRId64, ns / 1000000000);
+  if (ns % 1000000000 == 0) return;
+  tide_buf_printf(out, ".%09" PRId64, ns % 1000000000);
+  while (out->ptr[out->len - 1] == '0') out->len--;
+}
+
+static void put_number(int row, int64_t n, struct tide_buf *out) {
+  if (rows[row].type == TIDE_METER_SECONDS) put_seconds(n, out);
+  else tide_buf_printf(out, "%" PRId64, n);
+}
+
+/* A label's value: backslash, quote and line feed are escaped (exposition format 0.0.4). */
+static void put_escaped(const char *text, struct tide_buf *out) {
+  for (; *text; text++) {
+    if (*text == '\n') tide_buf_str(out, "\\n");
+    else if (*text == '\\' || *text == '"') tide_buf_printf(out, "\\%c", *text);
+    else tide_buf_char(out, *text);
+  }
+}
+
+/* `route="score",status="2xx"`, without braces; empty without labels. */
+static void put_labels(const struct tide_meters *meters, int row, const uint32_t at[LABELS], struct tide_buf *out) {
+  for (int i = 0; i < LABELS; i++) {
+    int axis = rows[row].axis[i];
+    if (axis == TIDE_AXIS_none) continue;
+    tide_buf_printf(out, "%s%s=\"", out->len ? "," : "", axis_names[axis]);
+    put_escaped(meters->axis[axis].value[at[i]], out);
+    tide_buf_char(out, '"');
+  }
+}
+
+static void put_sample(int row, const char *suffix, const char *labels, const char *le, struct tide_buf *out) {
+  tide_buf_printf(out, "%s%s", rows[row].name, suffix);
+  if (labels[0] || le)
+    tide_buf_printf(out, "{%s%s%s%s%s}", labels, labels[0] && le ? "," : "", le ? "le=\"" : "", le ? le : "", le ? "\"" : "");
+  tide_buf_char(out, ' ');
+}
+
+static void put_histogram(const struct tide_meters *meters, int row, size_t cell, const char *labels, struct tide_buf *out) {
+  struct bounds bounds = bounds_of(rows[row].type);
+  struct tide_buf le = TIDE_BUF_INIT;
+  int64_t count = 0, sum = sum_of(meters, cell + bounds.count + 1);
+  for (uint32_t i = 0; i <= bounds.count; i++) {
+    count += sum_of(meters, cell + i);
+    tide_buf_clear(&le);
+    if (i < bounds.count) put_number(row, bounds.at[i], &le);
+    else tide_buf_str(&le, "+Inf");
+    put_sample(row, "_bucket", labels, tide_buf_cstr(&le), out);
+    tide_buf_printf(out, "%" PRId64 "\n", count);
+  }
+  put_sample(row, "_sum", labels, NULL, out);
+  put_number(row, sum, out);
+  tide_buf_char(out, '\n');
+  put_sample(row, "_count", labels, NULL, out);
+  tide_buf_printf(out, "%" PRId64 "\n", count);
+  tide_buf_release(&le);
+}
+
+static bool is_written(const struct tide_meters *meters, size_t cell, size_t words) {
+  for (size_t i = 0; i < words; i++)
+    if (sum_of(meters, cell + i) != 0) return true;
+  return false;
+}
+
+static const char *type_name(enum tide_meter_type type) {
+  switch (type) {
+    case TIDE_METER_COUNTER: return "counter";
+    case TIDE_METER_GAUGE: return "gauge";
+    default: return "histogram";
+  }
+}
+
+static void expose_row(const struct tide_meters *meters, int row, struct tide_buf *labels, struct tide_buf *out) {
+  tide_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", rows[row].name, rows[row].help, rows[row].name, type_name(rows[row].type));
+  const uint8_t *axis = rows[row].axis;
+  bool labelled = axis[0] != TIDE_AXIS_none;
+  size_t cell = meters->first[row], words = cell_words(row);
+  uint32_t at[LABELS];
+  for (at[0] = 0; at[0] < meters->axis[axis[0]].count; at[0]++) {
+    for (at[1] = 0; at[1] < meters->axis[axis[1]].count; at[1]++) {
+      for (at[2] = 0; at[2] < meters->axis[axis[2]].count; at[2]++, cell += words) {
+        if (labelled && !is_written(meters, cell, words)) continue;
+        tide_buf_clear(labels);
+        put_labels(meters, row, at, labels);
+        if (words > 1) {
+          put_histogram(meters, row, cell, tide_buf_cstr(labels), out);
+        } else {
+          put_sample(row, "", tide_buf_cstr(labels), NULL, out);
+          tide_buf_printf(out, "%" PRId64 "\n", sum_of(meters, cell));
+        }
+      }
+    }
+  }
+}
+
+void tide_meters_expose(const struct tide_meters *meters, struct tide_buf *out) {
+  struct tide_metrics fold = {{0}};
+  for (unsigned i = 0; i < meters->shards; i++)
+    for (int k = 0; k < TIDE_METRIC_COUNT; k++) fold.value[k] += load(&meters->shard[i].fold[k]);
+  tide_metrics_expose(&fold, out);
+  struct tide_buf labels = TIDE_BUF_INIT;
+  for (int row = 0; row < TIDE_METER_ROW_COUNT; row++) expose_row(meters, row, &labels, out);
+  tide_buf_release(&labels);
+}
+
+void tide_meters_document(struct tide_buf *out) {
+  tide_buf_str(out, "| metric | type | labels | meaning |\n|---|---|---|---|\n");
+  for (int row = 0; row < TIDE_METER_ROW_COUNT; row++) {
+    tide_buf_printf(out, "| `%s` | %s | ", rows[row].name, type_name(rows[row].type));
+    for (int i = 0; i < LABELS && rows[row].axis[i] != TIDE_AXIS_none; i++)
+      tide_buf_printf(out, "%s`%s`", i ? ", " : "", axis_names[rows[row].axis[i]]);
+    tide_buf_printf(out, " | %s |\n", rows[row].help);
+  }
+  tide_buf_str(out, "\nBounds of the buckets of `_seconds`:");
+  for (size_t i = 0; i < sizeof seconds_bounds / sizeof seconds_bounds[0]; i++) {
+    tide_buf_char(out, ' ');
+    put_seconds(seconds_bounds[i], out);
+  }
+  tide_buf_str(out, ".\n");
+}

@@ -1,0 +1,46 @@
+# The operator's configuration from the outside: what is printed is a configuration again, mistakes have a place, a reload is told before it is done.
+# The checks are in tests/e2e/tap.sh, which prints TAP.
+. tests/e2e/tap.sh
+sample=$root/config/defaults/tidemark.yaml
+secret=00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff
+
+exits 0 "the sample is accepted" "$tide" config check --config "$sample"
+exits 0 "so is nothing at all" "$tide" config check
+exits 0 "print" env TIDEMARK_HTTP_PORT=9001 TIDEMARK_HASH_KEY=$secret "$tide" config print --config "$sample" --set log.level=debug --set "model.file=a b.json"
+cp "$out" "$tmp/printed.yaml"
+check "a value of the file names its line" grep -Eq '^  file: .*features.yaml +# .*tidemark.yaml:[0-9]+$' "$tmp/printed.yaml"
+check "a value of the environment names its variable" grep -Eq '^  port: 9001 +# environment TIDEMARK_HTTP_PORT$' "$tmp/printed.yaml"
+check "a value of the command line says so" grep -Eq '^  level: debug +# --set$' "$tmp/printed.yaml"
+check "the key is not printed" sh -c "! grep -q 00112233 '$tmp/printed.yaml'"
+exits 0 "what was printed is accepted" "$tide" config print --config "$tmp/printed.yaml"
+sed 's/ *#.*//' "$tmp/printed.yaml" >"$tmp/a"
+sed 's/ *#.*//' "$out" >"$tmp/b"
+same "and gives the same values" "$tmp/a" "$tmp/b"
+exits 0 "with descriptions as well" "$tide" config print --config "$tmp/printed.yaml" --describe
+cp "$out" "$tmp/described.yaml"
+check "each option is described" grep -q '# Port of the scoring listener' "$tmp/described.yaml"
+exits 0 "the described one is accepted" "$tide" config check --config "$tmp/described.yaml" --running "$tmp/printed.yaml"
+check "and differs in nothing" grep -q 'takes all 0 changes' "$out"
+
+printf 'http:\n  prot: 80\n  port: eighty\n' >"$tmp/bad.yaml"
+exits 3 "a file with mistakes" "$tide" config check --config "$tmp/bad.yaml"
+says "the first with line and column and a suggestion" 'bad.yaml:2:3: .*did you mean http.port'
+says "the second too" 'bad.yaml:3:9: http.port takes a whole number'
+exits 3 "a variable that is no option" env TIDEMARK_HTTP_PROT=1 "$tide" config check
+says "the nearest one is suggested" 'did you mean TIDEMARK_HTTP_PORT'
+exits 3 "a misspelt variable with a secret" env TIDEMARK_HASHKEY=$secret "$tide" config check
+says "its name is told" 'TIDEMARK_HASHKEY.*did you mean TIDEMARK_HASH_KEY'
+check "its value is not" sh -c "! grep -q 00112233 '$err'"
+exits 3 "--set of an unknown option" "$tide" config check --set http.prot=1
+exits 3 "--set without a value" "$tide" config check --set http.port
+exits 2 "an unknown flag" "$tide" config check --confg x
+exits 4 "a file that is not there" "$tide" config check --config "$tmp/nowhere.yaml"
+
+printf 'log: {level: debug}\n' >"$tmp/soft.yaml"
+printf 'log: {level: debug}\nhttp: {port: 9}\n' >"$tmp/hard.yaml"
+: >"$tmp/empty.yaml"
+exits 0 "a change that a reload takes" "$tide" config check --config "$tmp/soft.yaml" --running "$tmp/empty.yaml"
+check "it is named" grep -qx 'log.level: info -> debug' "$out"
+exits 1 "a change that needs a restart" "$tide" config check --config "$tmp/hard.yaml" --running "$tmp/empty.yaml"
+check "it is named as such" grep -qx 'http.port: 8080 -> 9 (needs a restart)' "$out"
+done_testing
