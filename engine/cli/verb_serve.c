@@ -31,6 +31,7 @@ static const struct tide_opt options[] = {
     {"snapshot-every", "N", "0",
      "Entries between snapshots in DIRECTORY/snapshots, which pause the engine; one is always written at the end", TIDE_OPT_INT, 0, 0,
      1000000000, NULL},
+    TIDE_MODEL_OPTION,
     TIDE_SETTING_OPTIONS,
     TIDE_KEY_OPTIONS,
     {"batch", "N", "512", "Records in one journal entry, at most", TIDE_OPT_INT, 0, 2, 30000, NULL},
@@ -49,7 +50,8 @@ struct serve {
   const struct tide_args *args;
   const struct tide_spec *spec;
   struct tide_keys keys;
-  const char *dir; /* of the journal, NULL: in memory */
+  struct tide_buf model; /* the artifact's bytes, empty: none */
+  const char *dir;       /* of the journal, NULL: in memory */
   char *snapshots;
   struct tide_journal *journal;
   struct tide_engine *engine;
@@ -293,6 +295,7 @@ static enum tide_err start_engine(struct serve *serve, const struct tide_setting
   struct tide_engine_options engine = {.core = {.engine_id = (uint32_t)tide_args_int(serve->args, "engine-id"),
                                                 .settings = *settings,
                                                 .features = {serve->spec->text, serve->spec->text_len},
+                                                .model = tide_buf_span(&serve->model),
                                                 .batch_records_max = (uint32_t)tide_args_int(serve->args, "batch"),
                                                 .queue_max = (uint32_t)tide_args_int(serve->args, "queue")},
                                        .journal = serve->journal,
@@ -308,6 +311,14 @@ static enum tide_err start_engine(struct serve *serve, const struct tide_setting
   return TIDE_OK;
 }
 
+static enum tide_err load_model(struct serve *serve, struct tide_error *error) {
+  struct tide_model *model = NULL;
+  enum tide_err err = tide_model_from_args(serve->args, "model", serve->spec, &model, error);
+  if (err == TIDE_OK && model) tide_model_write(model, &serve->model);
+  tide_model_free(model);
+  return err;
+}
+
 static int serve_spec(const struct tide_args *args, const struct tide_spec *spec) {
   struct tide_error error = {0};
   struct tide_settings settings;
@@ -318,6 +329,7 @@ static int serve_spec(const struct tide_args *args, const struct tide_spec *spec
   if (err == TIDE_OK) err = tide_settings_from_args(args, &settings, &error);
   if (err == TIDE_OK) err = tide_keys_from_args(args, spec, &serve.keys, &error);
   settings.replay = 0; /* time is the clock's here, not the log's */
+  if (err == TIDE_OK) err = load_model(&serve, &error);
   if (err == TIDE_OK) raise_files(checked.limits.connections_max);
   if (err == TIDE_OK) err = open_journal(&serve, &error);
   if (err == TIDE_OK) err = start_engine(&serve, &settings, &error);
@@ -326,6 +338,7 @@ static int serve_spec(const struct tide_args *args, const struct tide_spec *spec
   tide_engine_free(serve.engine);
   tide_fold_free(serve.fold);
   if (serve.journal) serve.journal->ops->close(serve.journal);
+  tide_buf_release(&serve.model);
   tide_free(serve.snapshots);
   explicit_bzero(&serve.keys, sizeof serve.keys);
   return err == TIDE_OK ? TIDE_EXIT_OK : tide_exit_report(&error);
