@@ -38,7 +38,7 @@ else ifeq ($(SAN),fuzz)
 SAN_FLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 else ifeq ($(SAN),small)
 # No sanitizer: blocks of 4 events and sums over 4 blocks, so that a log of a few dozen events has all that one of 100,000 has.
-SAN_FLAGS := -DTIDE_BLOCK_MAX=4 -DTIDE_SUPER=4
+SAN_FLAGS := -DTIDE_BLOCK_MAX=4 -DTIDE_SUPER=4 -DTIDE_TILE_MIN=1
 else
 $(error SAN is address, undefined, thread, coverage, small or fuzz, not "$(SAN)")
 endif

@@ -300,8 +300,8 @@ static void memory(const char *features, bool quick_run) {
     population.share = strcmp(spec->entity[e].name, "account") == 0    ? 1
                        : strcmp(spec->entity[e].name, "terminal") == 0 ? 0.7
                                                                        : population.share; /* make_event */
-    double share_kept =
-        plan->kind[e].keep_ms > load.span_ms ? (double)load.span_ms / (double)plan->kind[e].keep_ms : 1; /* no older ones yet */
+    int64_t rows_ms = plan->kind[e].tile_ms ? plan->kind[e].raw_ms : plan->kind[e].keep_ms;
+    double share_kept = rows_ms > load.span_ms ? (double)load.span_ms / (double)rows_ms : 1; /* no older ones yet */
     struct tide_kind_size size = tide_size_kind(plan, e, &population, transactions * share_kept);
     if (!quick_run)
       printf("memory: %-14s %9llu entities %8.1f MB measured %8.1f MB by tidemark size\n", spec->entity[e].name,

@@ -312,9 +312,6 @@ static void check_together(struct load *load) {
   if (c->http_max_body_bytes > c->http_max_batch_body_bytes)
     contradiction(load, ROW(http_max_body), ROW(http_max_batch_body),
                   "http.max_body is above http.max_batch_body: a batch could not hold the message that is allowed alone");
-  if (c->commit_max_wait_ms >= c->http_default_deadline_ms)
-    contradiction(load, ROW(commit_max_wait), ROW(http_default_deadline),
-                  "commit.max_wait is not below http.default_deadline: every lone request would miss its deadline");
   if (c->fold_lateness_ms > c->fold_duplicates_for_ms)
     contradiction(load, ROW(fold_lateness), ROW(fold_duplicates_for),
                   "fold.lateness is longer than fold.duplicates_for: a late event could be counted twice");

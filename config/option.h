@@ -66,11 +66,10 @@ enum tide_journal_kind {
     "Where the journal lives; memory forgets everything at the end and is for tests")                                                       \
   X(journal, dir, PATH, "tidemark-data/journal", 1, 1024, NULL, NULL, RESTART, "Directory of the file journal")                             \
   X(journal, segment, SIZE, "256MiB", TIDE_KIB(16), TIDE_GIB(4), NULL, NULL, RESTART, "Size at which a new segment file is begun")            \
-  X(snapshot, dir, PATH, "tidemark-data/snapshots", 1, 1024, NULL, NULL, RESTART, "Directory of the snapshots from which a restart begins") \
+  X(snapshot, dir, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                                   \
+    "Directory of the snapshots from which a restart begins; empty: snapshots in the journal's directory")                                  \
   X(snapshot, every, DURATION, "5m", 0, TIDE_DAYS(7), NULL, NULL, RELOAD, "Time between snapshots; 0s: only when the engine stops")         \
   X(commit, max_batch, INT, "512", 1, 32767, "records", NULL, RESTART, "Records in one entry of the journal")                               \
-  X(commit, max_wait, DURATION, "0s", 0, TIDE_MS(100), NULL, NULL, RESTART,                                                                 \
-    "How long an idle engine waits for company before it commits; 0s: not at all, records gather while the commit before is under way")     \
   X(queue, http, INT, "4096", 1, 1000000, "requests", NULL, RESTART,                                                                         \
     "HTTP requests that may wait for the core; beyond it they get the fallback decision with status 503")                                    \
   X(http, listen, ADDRESS, "127.0.0.1", 0, 0, NULL, NULL, RESTART, "Address of the scoring listener")                                        \

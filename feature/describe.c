@@ -206,6 +206,15 @@ static void tell_group(const struct telling *t, const struct tide_group *g) {
   tide_buf_str(out, g->source_count ? "\n" : " all that gate\n");
 }
 
+/* What becomes of old events, under the default limits. */
+static void tell_tiles(const struct telling *t, const struct tide_kind *kind) {
+  char a[TIDE_TIME_TEXT], b[TIDE_TIME_TEXT];
+  if (!kind->tile_ms) tide_buf_printf(t->out, "    no tiles, every event is a row: %s\n", kind->tile_why);
+  else
+    tide_buf_printf(t->out, "    rows for %s, older events summed in tiles of %s\n", tide_duration_format(kind->raw_ms, a),
+                    tide_duration_format(kind->tile_ms, b));
+}
+
 static void tell_entities(const struct telling *t) {
   const struct tide_spec *spec = t->spec;
   struct tide_buf *out = t->out;
@@ -238,6 +247,7 @@ static void tell_entities(const struct telling *t) {
       tide_size_tell_kind(t->plan, i, out);
     }
     tide_buf_char(out, '\n');
+    if (t->plan) tell_tiles(t, &t->plan->kind[i]);
   }
 }
 

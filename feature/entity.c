@@ -229,9 +229,7 @@ uint32_t tide_store_rekey(struct tide_store *store, uint32_t number, struct tide
 }
 
 static bool holds_nothing(const struct tide_store *store, uint32_t number, int64_t watermark_ms) {
-  struct tide_view view;
-  tide_view_of(store->kind, tide_store_ent(store, number), &view);
-  if (view.count && view.chunk[view.count - 1].last_ms > watermark_ms - store->kind->keep_ms) return false;
+  if (tide_ent_last_ms(store->kind, tide_store_ent(store, number)) > watermark_ms - store->kind->keep_ms) return false;
   return !store->kind->has_first || tide_store_first(store, number)->last_ms <= watermark_ms - store->kind->forget_ms;
 }
 

@@ -26,6 +26,7 @@ struct tide_chunk { struct tide_block *block; int64_t last_ms; struct tide_sums 
 #endif
 struct tide_super { struct tide_sums *sums; bool valid; };
 
+struct tide_tiles;   /* sums of the oldest events, tile.h */
 struct tide_lastmap; /* value -> time of the latest event that carries the latest bit */
 struct tide_big {
   uint32_t count, cap;
@@ -36,7 +37,7 @@ struct tide_big {
 
 struct tide_ent {
   struct tide_u128 key;
-  uintptr_t log; /* 0: empty; struct tide_block *, or struct tide_big * with bit 0 set */
+  uintptr_t log; /* 0: empty; struct tide_block *, struct tide_big * with bit 0 set, or struct tide_tiles * (holding one of these) with bit 1 set */
 };
 _Static_assert(sizeof(struct tide_ent) == 32 || sizeof(struct tide_ent) == 24, "entities are many");
 
@@ -110,6 +111,7 @@ struct tide_view {
   uint32_t count;
   struct tide_chunk *chunk;
   struct tide_big *big; /* NULL for small ones */
+  const struct tide_tiles *tiles; /* what stands before the rows; NULL: nothing */
   struct tide_chunk one;
 };
 void tide_view_of(const struct tide_kind *kind, const struct tide_ent *ent, struct tide_view *ret); /* ent NULL: empty */
@@ -131,12 +133,18 @@ const struct tide_sums *tide_super_sums(const struct tide_kind *kind, struct tid
 /* For a value of a distinct group: the event that carries its latest bit; false if none does. */
 bool tide_view_latest(const struct tide_view *view, unsigned group, uint64_t value, struct tide_at *ret);
 
-/* Inserts an event behind all with time <= its own; sets latest bits. Expires what is behind the watermark first. */
-void tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, const struct tide_row *row, int64_t watermark_ms);
+/* Inserts an event behind all with time <= its own; sets latest bits. Expires what is behind the watermark and tiles what is old enough first. True
+ * if the event itself is that old and went into a tile. */
+bool tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, const struct tide_row *row, int64_t watermark_ms);
 /* Gives the event at `at` other dynamic bits and mends the latest bits. `dynamic` holds the new values of kind->dynamic_bits. */
 void tide_ent_set_bits(const struct tide_kind *kind, struct tide_ent *ent, struct tide_at at, uint64_t dynamic);
 /* Writes a number column. */
 void tide_ent_set_num(const struct tide_kind *kind, struct tide_ent *ent, struct tide_at at, unsigned column, int64_t value);
+/* The event at time_ms stands in a tile: gives it other dynamic bits and another amount (local bits; TIDE_NULL_NUM: none). */
+void tide_ent_mend_tile(const struct tide_kind *kind, struct tide_ent *ent, int64_t time_ms, uint64_t old_bits, int64_t old_amount,
+                        uint64_t new_bits, int64_t new_amount);
+/* The newest time at which it may hold an event; INT64_MIN when it holds none. */
+int64_t tide_ent_last_ms(const struct tide_kind *kind, const struct tide_ent *ent);
 void tide_ent_release(struct tide_ent *ent);
 uint64_t tide_ent_bytes(const struct tide_kind *kind, const struct tide_ent *ent);
 

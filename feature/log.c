@@ -3,7 +3,7 @@
  * Latest bits. For a distinct group (column F, condition bit P) the event that is the last in (time, position) order among those that satisfy P and
  * have F = v carries the latest bit of v. A window that ends at the log's end contains v exactly if it contains that event: so
  * `distinct` is a count of bits, like any count. Insertions and outcomes keep the invariant; windows that end earlier recount (window.c). */
-#include "feature/entity.h"
+#include "feature/tile.h"
 
 /* Open addressing map value -> time of the event that carries the latest bit; rebuilt from the blocks when it is three quarters full. */
 struct tide_lastmap {
@@ -14,22 +14,37 @@ struct tide_lastmap {
   } cell[];
 };
 
-static struct tide_big *big_of(const struct tide_ent *ent) { return ent->log & 1 ? (struct tide_big *)(ent->log & ~(uintptr_t)1) : NULL; }
+static struct tide_tiles *tiles_of(const struct tide_ent *ent) {
+  return ent->log & 2 ? (struct tide_tiles *)(ent->log & ~(uintptr_t)2) : NULL;
+}
+static void set_tiles(struct tide_ent *ent, struct tide_tiles *tiles) { ent->log = (uintptr_t)tiles | 2; }
+/* The raw log: the entity's own, or behind its tiles. */
+static uintptr_t raw_of(const struct tide_ent *ent) { return ent->log & 2 ? tiles_of(ent)->log : ent->log; }
+static void set_raw(struct tide_ent *ent, uintptr_t log) {
+  if (ent->log & 2) tiles_of(ent)->log = log;
+  else ent->log = log;
+}
+static struct tide_big *big_of(const struct tide_ent *ent) {
+  uintptr_t log = raw_of(ent);
+  return log & 1 ? (struct tide_big *)(log & ~(uintptr_t)1) : NULL;
+}
 
 void tide_view_of(const struct tide_kind *kind, const struct tide_ent *ent, struct tide_view *ret) {
   ret->kind = kind;
   ret->big = NULL;
+  ret->tiles = NULL;
   ret->chunk = &ret->one;
   ret->count = 0;
   if (!ent || !ent->log) return;
+  ret->tiles = tiles_of(ent);
   ret->big = big_of(ent);
   if (ret->big) {
     ret->chunk = ret->big->chunk;
     ret->count = ret->big->count;
     return;
   }
-  struct tide_block *block = (struct tide_block *)ent->log;
-  if (!block->n) return;
+  struct tide_block *block = (struct tide_block *)raw_of(ent);
+  if (!block || !block->n) return;
   ret->one = (struct tide_chunk){.block = block, .last_ms = tide_block_time(kind, block, block->n - 1u)};
   ret->count = 1;
 }
@@ -250,10 +265,10 @@ static void big_insert_chunk(struct tide_big *big, uint32_t at, struct tide_chun
 
 static struct tide_big *grow_big(const struct tide_kind *kind, struct tide_ent *ent) {
   struct tide_big *big = tide_alloc(sizeof *big);
-  struct tide_chunk chunk = {.block = (struct tide_block *)ent->log};
+  struct tide_chunk chunk = {.block = (struct tide_block *)raw_of(ent)};
   chunk_note(kind, &chunk);
   big_insert_chunk(big, 0, chunk);
-  ent->log = (uintptr_t)big | 1;
+  set_raw(ent, (uintptr_t)big | 1);
   for (unsigned g = 0; g < kind->distinct_count; g++) map_rebuild(kind, big, g);
   return big;
 }
@@ -279,15 +294,85 @@ static void big_expire(const struct tide_kind *kind, struct tide_big *big, int64
   }
 }
 
+/* ---- tiles ---- */
+
+/* Tiles the events of a block with time in (dead_ms, until_ms]; older ones can no longer be asked for. */
+static void tile_block(const struct tide_kind *kind, struct tide_ent *ent, const struct tide_block *block, int64_t dead_ms,
+                       int64_t until_ms) {
+  struct tide_tiles *tiles = tiles_of(ent);
+  tide_tiles_add_block(kind, &tiles, block, tide_block_after(kind, block, dead_ms), tide_block_after(kind, block, until_ms));
+  set_tiles(ent, tiles);
+}
+
+static void tiles_begin(const struct tide_kind *kind, struct tide_ent *ent, int64_t dead_ms, int64_t until_ms) {
+  if (!tiles_of(ent)) {
+    set_tiles(ent, tide_tiles_new(kind, ent->log, until_ms));
+    return;
+  }
+  tiles_of(ent)->until_ms = until_ms;
+  tide_tiles_expire(kind, tiles_of(ent), dead_ms);
+}
+
+/* Moves old rows of a small log into tiles, at a full step of its content as expiry. */
+static void small_settle(const struct tide_kind *kind, struct tide_ent *ent, int64_t watermark_ms) {
+  struct tide_block *block = (struct tide_block *)raw_of(ent);
+  if (!block || !block->n || block->n != tide_block_capacity(block->n)) return;
+  int64_t dead_ms = watermark_ms - kind->keep_ms, young_ms = watermark_ms - kind->young_ms;
+  int64_t until_ms = tide_tile_floor(kind, watermark_ms - kind->raw_ms);
+  unsigned dead = tide_block_after(kind, block, dead_ms), gone = tide_block_after(kind, block, until_ms);
+  if (!tiles_of(ent) && gone < dead + TIDE_TILE_MIN) return; /* few rows cost less than tiles */
+  tiles_begin(kind, ent, dead_ms, until_ms);
+  tile_block(kind, ent, block, dead_ms, until_ms);
+  tide_block_expire(kind, block, until_ms, young_ms);
+  if (block->n) {
+    tide_block_fit(kind, &block);
+  } else {
+    tide_free(block);
+    block = NULL;
+  }
+  set_raw(ent, (uintptr_t)block);
+}
+
+/* The same for a big log; its last chunk stays as it is, so that there is always one. */
+static void big_settle(const struct tide_kind *kind, struct tide_ent *ent, struct tide_big *big, int64_t watermark_ms) {
+  int64_t dead_ms = watermark_ms - kind->keep_ms;
+  int64_t until_ms = tide_tile_floor(kind, watermark_ms - kind->raw_ms);
+  int64_t last_ms = tide_tile_floor(kind, tide_block_time(kind, big->chunk[big->count - 1].block, 0) - 1);
+  if (last_ms < until_ms) until_ms = last_ms;
+  bool has = tiles_of(ent) != NULL;
+  if (has ? until_ms <= tiles_of(ent)->until_ms : tide_block_time(kind, big->chunk[0].block, 0) > until_ms) return;
+  tiles_begin(kind, ent, dead_ms, until_ms);
+  uint32_t gone = 0;
+  while (big->chunk[gone].last_ms <= until_ms) {
+    tile_block(kind, ent, big->chunk[gone].block, dead_ms, until_ms);
+    tide_free(big->chunk[gone].block);
+    tide_free(big->chunk[gone].sums);
+    gone++;
+  }
+  struct tide_chunk *first = &big->chunk[gone];
+  if (tide_block_time(kind, first->block, 0) <= until_ms) {
+    tile_block(kind, ent, first->block, dead_ms, until_ms);
+    tide_block_expire(kind, first->block, until_ms, INT64_MIN);
+    tide_block_fit(kind, &first->block);
+    chunk_note(kind, first);
+  } else if (!gone) {
+    return;
+  }
+  memmove(big->chunk, big->chunk + gone, (big->count - gone) * sizeof *big->chunk);
+  big->count -= gone;
+  stale_supers(big, 0);
+}
+
 /* Where the row goes in a big log: a chunk with room and the index in it. */
-static struct tide_chunk *big_place(const struct tide_kind *kind, struct tide_big *big, int64_t time_ms, int64_t watermark_ms,
-                                    unsigned *ret_i) {
+static struct tide_chunk *big_place(const struct tide_kind *kind, struct tide_ent *ent, struct tide_big *big, int64_t time_ms,
+                                    int64_t watermark_ms, unsigned *ret_i) {
   struct tide_view view = {.kind = kind, .count = big->count, .chunk = big->chunk, .big = big};
   struct tide_at at = tide_view_after(&view, time_ms);
   if (at.chunk == big->count) at = (struct tide_at){big->count - 1, big->chunk[big->count - 1].block->n};
   if (big->chunk[at.chunk].block->n == TIDE_BLOCK_MAX) {
     struct tide_block *block = big->chunk[at.chunk].block;
     if (at.chunk + 1 == big->count && at.i == block->n) { /* the usual way to grow: a fresh block at the end */
+      if (kind->tile_ms) big_settle(kind, ent, big, watermark_ms);
       big_expire(kind, big, watermark_ms);
       big_insert_chunk(big, big->count, (struct tide_chunk){0});
       *ret_i = 0;
@@ -325,25 +410,34 @@ static void latest_before_insert(const struct tide_kind *kind, const struct tide
   row->value[mask_column] = (int64_t)mask;
 }
 
-void tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, const struct tide_row *given, int64_t watermark_ms) {
+bool tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, const struct tide_row *given, int64_t watermark_ms) {
   struct tide_row row = *given;
   int64_t time_ms = row.value[kind->col_of[TIDE_COL_TIME]];
-  if (kind->distinct_count) latest_before_insert(kind, ent, &row, time_ms);
   struct tide_big *big = big_of(ent);
+  if (kind->tile_ms) {
+    if (!big) small_settle(kind, ent, watermark_ms);
+    struct tide_tiles *tiles = tiles_of(ent);
+    if (tiles && time_ms <= tiles->until_ms) { /* a late one, older than any row that can be asked for */
+      tide_tiles_add_row(kind, &tiles, &row);
+      set_tiles(ent, tiles);
+      return true;
+    }
+  }
+  if (kind->distinct_count) latest_before_insert(kind, ent, &row, time_ms);
   if (!big) {
-    struct tide_block *block = (struct tide_block *)ent->log;
+    struct tide_block *block = (struct tide_block *)raw_of(ent);
     /* Expiry happens at a full step of the content, not of the allocation: a log that came from a snapshot behaves the same. */
     if (block && block->n && block->n == tide_block_capacity(block->n))
       tide_block_expire(kind, block, watermark_ms - kind->keep_ms, watermark_ms - kind->young_ms);
     if (!block || block->n < TIDE_BLOCK_MAX) {
       tide_block_insert(kind, &block, block ? tide_block_after(kind, block, time_ms) : 0, &row);
-      ent->log = (uintptr_t)block;
-      return;
+      set_raw(ent, (uintptr_t)block);
+      return false;
     }
     big = grow_big(kind, ent);
   }
   unsigned i;
-  struct tide_chunk *chunk = big_place(kind, big, time_ms, watermark_ms, &i);
+  struct tide_chunk *chunk = big_place(kind, ent, big, time_ms, watermark_ms, &i);
   tide_block_insert(kind, &chunk->block, i, &row);
   chunk_note(kind, chunk);
   stale_sums(big, chunk);
@@ -352,6 +446,7 @@ void tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, const s
   uint64_t mask = (uint64_t)row.value[kind->col_of[TIDE_COL_MASK]];
   for (unsigned g = 0; g < kind->distinct_count; g++)
     if ((mask >> kind->distinct[g].latest) & 1) note_latest(&view, g, (uint64_t)row.value[kind->distinct[g].column], time_ms);
+  return false;
 }
 
 /* ---- outcomes ---- */
@@ -409,15 +504,30 @@ void tide_ent_set_num(const struct tide_kind *kind, struct tide_ent *ent, struct
     stale_sums(big, &big->chunk[at.chunk]);
     return;
   }
-  struct tide_block *block = (struct tide_block *)ent->log;
+  struct tide_block *block = (struct tide_block *)raw_of(ent);
   tide_block_set_num(kind, &block, column, at.i, value);
-  ent->log = (uintptr_t)block;
+  set_raw(ent, (uintptr_t)block);
+}
+
+void tide_ent_mend_tile(const struct tide_kind *kind, struct tide_ent *ent, int64_t time_ms, uint64_t old_bits, int64_t old_amount,
+                        uint64_t new_bits, int64_t new_amount) {
+  struct tide_tiles *tiles = tiles_of(ent);
+  TIDE_CHECK(tiles && time_ms <= tiles->until_ms);
+  tide_tiles_correct(kind, &tiles, time_ms, old_bits, old_amount, new_bits, new_amount);
+  set_tiles(ent, tiles);
+}
+
+int64_t tide_ent_last_ms(const struct tide_kind *kind, const struct tide_ent *ent) {
+  struct tide_view view;
+  tide_view_of(kind, ent, &view);
+  if (view.count) return view.chunk[view.count - 1].last_ms;
+  return view.tiles && view.tiles->n ? tide_tiles_end_ms(kind, view.tiles, view.tiles->n - 1u) : INT64_MIN;
 }
 
 void tide_ent_release(struct tide_ent *ent) {
   struct tide_big *big = big_of(ent);
   if (!big) {
-    tide_free((void *)ent->log);
+    tide_free((void *)raw_of(ent));
   } else {
     for (uint32_t c = 0; c < big->count; c++) {
       tide_free(big->chunk[c].block);
@@ -429,15 +539,17 @@ void tide_ent_release(struct tide_ent *ent) {
     tide_free(big->chunk);
     tide_free(big);
   }
+  tide_free(tiles_of(ent));
   ent->log = 0;
 }
 
 uint64_t tide_ent_bytes(const struct tide_kind *kind, const struct tide_ent *ent) {
   struct tide_big *big = big_of(ent);
   if (!ent->log) return 0;
-  if (!big) return tide_block_bytes(kind, (const struct tide_block *)ent->log);
+  uint64_t tile_bytes = tiles_of(ent) ? tide_tiles_bytes(tiles_of(ent)) : 0;
+  if (!big) return tile_bytes + (raw_of(ent) ? tide_block_bytes(kind, (const struct tide_block *)raw_of(ent)) : 0);
   uint64_t sums_bytes = sizeof(struct tide_sums) + kind->pair_count * sizeof(struct tide_pairsum);
-  uint64_t bytes = sizeof *big + big->cap * sizeof *big->chunk + (big->cap / TIDE_SUPER + 1) * sizeof *big->super;
+  uint64_t bytes = tile_bytes + sizeof *big + big->cap * sizeof *big->chunk + (big->cap / TIDE_SUPER + 1) * sizeof *big->super;
   for (uint32_t i = 0; i <= big->cap / TIDE_SUPER; i++) bytes += big->super[i].sums ? sums_bytes : 0;
   for (uint32_t c = 0; c < big->count; c++) {
     bytes += tide_block_bytes(kind, big->chunk[c].block);
@@ -447,23 +559,25 @@ uint64_t tide_ent_bytes(const struct tide_kind *kind, const struct tide_ent *ent
   return bytes;
 }
 
-/* A log on disk: number of blocks * 2 + (1 if big), then the blocks. An emptied small block is saved as none. */
+/* A log on disk: in kinds with tiles 1 and the tiles, or 0; number of blocks * 2 + (1 if big), then the blocks. An emptied small block is saved
+ * as none. */
 void tide_ent_save(const struct tide_kind *kind, const struct tide_ent *ent, struct tide_buf *out) {
   struct tide_view view;
   tide_view_of(kind, ent, &view);
+  if (kind->tile_ms) tide_put_u8(out, view.tiles != NULL);
+  if (view.tiles) tide_tiles_save(kind, view.tiles, out);
   tide_put_varint(out, (uint64_t)view.count * 2 + (view.big ? 1 : 0));
   for (uint32_t c = 0; c < view.count; c++) tide_block_save(kind, view.chunk[c].block, out);
 }
 
-bool tide_ent_load(const struct tide_kind *kind, struct tide_ent *ent, struct tide_reader *reader) {
+static bool load_raw(const struct tide_kind *kind, struct tide_ent *ent, struct tide_reader *reader) {
   uint64_t head = tide_get_varint(reader);
   uint64_t count = head / 2;
   if (reader->bad || (!(head & 1) && count > 1) || ((head & 1) && !count)) return false;
-  ent->log = 0;
   if (!count) return true;
   struct tide_block *block = tide_block_load(kind, reader);
   if (!block) return false;
-  ent->log = (uintptr_t)block;
+  set_raw(ent, (uintptr_t)block);
   if (!(head & 1)) return true;
   struct tide_big *big = grow_big(kind, ent);
   while (big->count < count) {
@@ -474,10 +588,26 @@ bool tide_ent_load(const struct tide_kind *kind, struct tide_ent *ent, struct ti
     big_insert_chunk(big, big->count, chunk);
     if (reader->bad) break;
   }
-  if (big->count < count || reader->bad) {
-    tide_ent_release(ent);
-    return false;
-  }
+  if (big->count < count || reader->bad) return false;
   for (unsigned g = 0; g < kind->distinct_count; g++) map_rebuild(kind, big, g);
   return true;
+}
+
+bool tide_ent_load(const struct tide_kind *kind, struct tide_ent *ent, struct tide_reader *reader) {
+  ent->log = 0;
+  unsigned has = kind->tile_ms ? tide_get_u8(reader) : 0;
+  if (reader->bad || has > 1) return false;
+  if (has) {
+    struct tide_tiles *tiles = tide_tiles_load(kind, reader);
+    if (!tiles) return false;
+    set_tiles(ent, tiles);
+  }
+  bool good = load_raw(kind, ent, reader);
+  if (good && has) { /* rows begin where tiles end */
+    struct tide_view view;
+    tide_view_of(kind, ent, &view);
+    good = !view.count || tide_block_time(kind, view.chunk[0].block, 0) > view.tiles->until_ms;
+  }
+  if (!good) tide_ent_release(ent);
+  return good;
 }

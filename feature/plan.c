@@ -168,7 +168,10 @@ static uint8_t column_add(struct tide_kind *kind, enum tide_column_what what, ui
       return i;
     }
   }
-  TIDE_CHECK(kind->column_count < TIDE_COLUMNS_MAX);
+  if (kind->column_count == TIDE_COLUMNS_MAX) { /* the feature file is refused at the end of tide_plan_new */
+    kind->full = true;
+    return 0;
+  }
   kind->column[kind->column_count] =
       (struct tide_column){.what = (uint8_t)what, .ref = ref, .width = {narrow, wide}, .narrowable = narrow != wide, .keep_ms = keep_ms};
   if (kind->col_of[what] == 0xff) kind->col_of[what] = kind->column_count;
@@ -208,7 +211,10 @@ static uint8_t edge_add(struct tide_kind *kind, const struct tide_feature *featu
   struct tide_edge edge = {feature->delayed_ms, window_ms, feature->hop_ms, feature->inner_ms};
   for (uint8_t i = 0; i < kind->edge_count; i++)
     if (memcmp(&kind->edge[i], &edge, sizeof edge) == 0) return i;
-  TIDE_CHECK(kind->edge_count < TIDE_EDGES_MAX);
+  if (kind->edge_count == TIDE_EDGES_MAX) {
+    kind->full = true;
+    return 0;
+  }
   kind->edge[kind->edge_count] = edge;
   return kind->edge_count++;
 }
@@ -431,7 +437,17 @@ enum tide_err tide_plan_new(const struct tide_spec *spec, const struct tide_sett
   }
   plan->outcome_ms += settings->grace_ms;
   plan_primary(plan);
-  for (uint32_t e = 0; e < spec->entity_count; e++) plan_layout(&plan->kind[e]);
+  for (uint32_t e = 0; e < spec->entity_count; e++) {
+    const struct tide_entity *entity = &spec->entity[e];
+    struct tide_kind *kind = &plan->kind[e];
+    tide_plan_tiles(plan, kind);
+    plan_layout(kind);
+    if (!kind->full) continue;
+    err = tide_fail_at(error, TIDE_E_CONFIG, entity->line, entity->column, entity->name,
+                       "the features of this entity need more than %d columns or %d different windows", TIDE_COLUMNS_MAX, TIDE_EDGES_MAX);
+    tide_plan_free(plan);
+    return err;
+  }
   *ret = plan;
   return TIDE_OK;
 }
@@ -444,6 +460,7 @@ void tide_plan_free(struct tide_plan *plan) {
 
 double tide_plan_event_bytes(const struct tide_plan *plan, uint32_t entity) {
   const struct tide_kind *kind = &plan->kind[entity];
-  double young_share = kind->keep_ms ? (double)kind->young_ms / (double)kind->keep_ms : 1.0;
+  int64_t rows_ms = kind->tile_ms ? kind->raw_ms : kind->keep_ms;
+  double young_share = kind->young_ms < rows_ms ? (double)kind->young_ms / (double)rows_ms : 1.0;
   return (double)kind->row[0] + (double)kind->young_row[0] * young_share;
 }

@@ -75,6 +75,12 @@ struct tide_distinct { uint8_t column, bit, latest; };
 struct tide_pair { uint8_t bit, column; };
 #define TIDE_PAIRS_MAX 32
 
+/* A cell of a tile (tile.h): events with a bit, or the sum or sum of squares of a pair. Cell 0 is the tile's number. */
+enum tide_tile_what { TIDE_TILE_NUMBER, TIDE_TILE_COUNT, TIDE_TILE_SUM, TIDE_TILE_SQUARES };
+struct tide_tile_cell { uint8_t what, of; };
+#define TIDE_TILE_CELLS 18
+#define TIDE_TILES_MAX 1024 /* a window reads at most that many; where it would be more, rows are kept */
+
 /* How to compute one slot. */
 struct tide_step {
   uint32_t slot;
@@ -86,6 +92,8 @@ struct tide_step {
   uint8_t column2;     /* DISTANCE, SPEED: longitude */
   uint8_t pair;        /* SUM, MEAN, STDDEV, MIN, MAX: index into kind->pair */
   uint8_t edge;        /* index into kind->edge, 0xff without window */
+  uint8_t tile_count;  /* where it begins before the rows: cells of a tile, 0 none; all 0: it never does */
+  uint8_t tile_count2, tile_sum, tile_squares;
   bool with_current;
   bool chained;        /* same feature as the step before, longer window: go on from its accumulator */
   bool money;
@@ -102,6 +110,7 @@ struct tide_step {
 struct tide_kind {
   uint32_t entity;
   bool primary, has_first, has_code, has_dynamic;
+  bool full;                           /* more columns or edges than there is room for: refused */
   uint8_t bit_count;                   /* conditions and latest bits */
   uint8_t cond_count;
   uint8_t cond[TIDE_CONDS_MAX];        /* local bit -> global condition */
@@ -123,6 +132,11 @@ struct tide_kind {
   uint8_t edge_count;
   struct tide_step *step;
   uint32_t step_count;
+  int64_t tile_ms;                     /* events older than raw_ms become tiles of this length; 0: rows are kept to the end */
+  int64_t raw_ms;
+  struct tide_tile_cell tile[TIDE_TILE_CELLS];
+  uint8_t tile_cells;
+  const char *tile_why;                /* where tile_ms is 0: the reason, in words */
   uint64_t max_entities;
   int64_t forget_ms;
 };
@@ -140,6 +154,7 @@ struct tide_plan {
   uint32_t *residual;           /* fields whose value dynamic conditions read */
   uint32_t residual_count;
   bool reads_reason;
+  bool mends_tiles;              /* outcomes can change events that stand in tiles */
   int64_t outcome_ms;            /* outcomes find events newer than watermark - this (ruling 26) */
   struct tide_kind kind[TIDE_ENTITIES_MAX]; /* by spec->entity index */
 };
@@ -149,7 +164,11 @@ enum tide_err tide_plan_new(const struct tide_spec *spec, const struct tide_sett
     TIDE_WARN_UNUSED;
 void tide_plan_free(struct tide_plan *plan);
 
-/* Average bytes per event in a kind when its events are spread evenly over its retention (young columns weigh less), without headers. */
+/* Decides whether old events of a kind become tiles (README.md, "Tiles"): tile_ms, raw_ms, its cells and those of its steps. */
+void tide_plan_tiles(struct tide_plan *plan, struct tide_kind *kind);
+
+/* Average bytes of a row in a kind when its events are spread evenly over the time for which rows are kept (young columns weigh less), without
+ * headers. */
 double tide_plan_event_bytes(const struct tide_plan *plan, uint32_t entity);
 
 /* Local mask of a kind from the global word. */

@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "feature/block.h"
-#include "feature/entity.h"
+#include "feature/tile.h"
 
 #define MONTH_MS TIDE_D(30)
 #define CARDS_PER_ENTITY 20.0
@@ -74,8 +74,22 @@ static double block_bytes(const struct tide_kind *kind, unsigned n, double young
   return allocated(bytes);
 }
 
+/* How long an event is a row: until it is tiled, which happens at a border. */
+static double rows_ms(const struct tide_kind *kind) {
+  return kind->tile_ms ? (double)kind->raw_ms + (double)kind->tile_ms / 2 : (double)kind->keep_ms;
+}
+
 static double young_share(const struct tide_kind *kind) {
-  return kind->keep_ms > 0 && kind->young_ms < kind->keep_ms ? (double)kind->young_ms / (double)kind->keep_ms : 1;
+  return kind->keep_ms > 0 && (double)kind->young_ms < rows_ms(kind) ? (double)kind->young_ms / rows_ms(kind) : 1;
+}
+
+/* Tiles of one entity that had `events` in the time in which they are tiles: those that are not empty. */
+static double tile_bytes(const struct tide_kind *kind, double events) {
+  if (!kind->tile_ms || events < TIDE_TILE_MIN) return 0;
+  double tiles = ((double)kind->keep_ms - rows_ms(kind)) / (double)kind->tile_ms, row = 1;
+  for (unsigned c = 1; c < kind->tile_cells; c++)
+    row += kind->tile[c].what == TIDE_TILE_COUNT ? (events / tiles < 128 ? 1 : 2) : kind->tile[c].what == TIDE_TILE_SUM ? 4 : 8;
+  return allocated(sizeof(struct tide_tiles) + tiles * (1 - exp(-events / tiles)) * row * 17 / 16);
 }
 
 static double log_bytes(const struct tide_plan *plan, const struct tide_kind *kind, uint32_t entity, double mean) {
@@ -100,13 +114,15 @@ struct tide_kind_size tide_size_kind(const struct tide_plan *plan, uint32_t enti
   const struct tide_kind *kind = &plan->kind[entity];
   struct tide_kind_size size = {.event_bytes = tide_plan_event_bytes(plan, entity)};
   if (population->entities <= 0) return size;
-  size.events_each = per_month * population->share * (double)kind->keep_ms / (double)MONTH_MS / population->entities;
+  double each = per_month * population->share / (double)MONTH_MS / population->entities; /* events of one entity in a millisecond */
+  size.events_each = each * rows_ms(kind);
   /* Slots come in pages for each shard; an index cell at a load of 3/8 to 3/4, on average 9/16. */
   double slot_bytes = (double)(sizeof(struct tide_ent) + (kind->has_first ? sizeof(struct tide_first) : 0) + (kind->has_code ? 8u : 0u));
   double shards = TIDE_STORE_SHARDS * (1 - pow(1 - 1.0 / TIDE_STORE_SHARDS, population->entities));
   double pages = ceil(population->entities / TIDE_STORE_SHARDS / TIDE_PAGE) * shards;
   size.entity_bytes = slot_bytes * pages * TIDE_PAGE / population->entities + 8 * 16.0 / 9;
   size.log_bytes = log_bytes(plan, kind, entity, size.events_each);
+  size.log_bytes += tile_bytes(kind, each * ((double)kind->keep_ms - rows_ms(kind)));
   size.bytes = population->entities * (size.entity_bytes + size.log_bytes);
   return size;
 }

@@ -22,9 +22,9 @@ struct tide_population {
 struct tide_population tide_size_assume(const struct tide_plan *plan, uint32_t entity, double cards, double per_month);
 
 struct tide_kind_size {
-  double events_each;     /* mean events kept of one entity */
+  double events_each;     /* mean events of one entity that are rows */
   double event_bytes;     /* of one event, columns only, in the mix of young and old */
-  double log_bytes;       /* mean bytes of one entity's events, as allocated */
+  double log_bytes;       /* mean bytes of one entity's events, as allocated, with their tiles */
   double entity_bytes;    /* key, index, first seen, code: what an entity costs without events */
   double bytes;           /* all entities of the kind */
 };

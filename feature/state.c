@@ -6,6 +6,7 @@
 
 #include "base/num.h"
 #include "feature/fields.h"
+#include "feature/tile.h"
 
 void tide_state_init(struct tide_state *state, const struct tide_plan *plan) {
   *state = (struct tide_state){.plan = plan, .watermark_ms = INT64_MIN, .history_from_ms = plan->settings.history_from_ms};
@@ -277,7 +278,7 @@ static void insert_one(struct tide_state *state, uint32_t e, const struct tide_t
   uint64_t mask = tide_kind_mask(kind, conds);
   struct tide_row row;
   for (unsigned c = 0; c < kind->column_count; c++) row.value[c] = column_value(state, kind, &kind->column[c], txn, memory, mask);
-  tide_ent_insert(kind, tide_store_ent(store, number), &row, state->watermark_ms);
+  state->tile_use.late += tide_ent_insert(kind, tide_store_ent(store, number), &row, state->watermark_ms);
 }
 
 void tide_state_insert(struct tide_state *state, struct tide_txn *txn, const struct tide_memory *memory) {
@@ -290,19 +291,34 @@ void tide_state_insert(struct tide_state *state, struct tide_txn *txn, const str
 
 /* ---- outcomes ---- */
 
-static void secondary_outcome(struct tide_state *state, uint32_t e, uint32_t number, int64_t time_ms, uint32_t tag, uint64_t conds,
-                              int64_t amount_now) {
+/* What an outcome makes of an event: its dynamic conditions and its amount, before and after. */
+struct change {
+  int64_t time_ms;
+  uint32_t tag;
+  uint64_t old_conds, conds;
+  int64_t old_amount, amount;
+};
+
+static void secondary_outcome(struct tide_state *state, uint32_t e, uint32_t number, const struct change *change) {
   const struct tide_kind *kind = &state->plan->kind[e];
   number = tide_store_follow(&state->store[e], number);
   if (number == TIDE_NO_ENTITY) return;
   struct tide_ent *ent = tide_store_ent(&state->store[e], number);
   struct tide_view view;
   tide_view_of(kind, ent, &view);
+  if (view.tiles && change->time_ms <= view.tiles->until_ms) {
+    /* What is kept cannot have lost its slot to another entity: that happens after all its events are older than keep. */
+    if (change->time_ms <= state->watermark_ms - kind->keep_ms) return;
+    tide_ent_mend_tile(kind, ent, change->time_ms, tide_kind_mask(kind, change->old_conds), change->old_amount,
+                       tide_kind_mask(kind, change->conds), change->amount);
+    state->tile_use.mended++;
+    return;
+  }
   struct tide_at at;
-  if (!tide_view_find(&view, time_ms, tag, &at)) return; /* expired there, or never kept */
+  if (!tide_view_find(&view, change->time_ms, change->tag, &at)) return; /* expired there, or never kept */
   uint8_t column = kind->col_of[TIDE_COL_AMOUNT];
-  if (column != 0xff) tide_ent_set_num(kind, ent, at, column, amount_now);
-  tide_ent_set_bits(kind, ent, at, tide_kind_mask(kind, conds));
+  if (column != 0xff) tide_ent_set_num(kind, ent, at, column, change->amount);
+  tide_ent_set_bits(kind, ent, at, tide_kind_mask(kind, change->conds));
 }
 
 void tide_state_outcome(struct tide_state *state, uint32_t number, struct tide_at at, const struct tide_outcome *outcome,
@@ -322,9 +338,9 @@ void tide_state_outcome(struct tide_state *state, uint32_t number, struct tide_a
   if (SETS(disputed)) changed = (uint16_t)((changed & ~0x40u) | (unsigned)outcome->disputed << 6);
   if (SETS(label)) changed = (uint16_t)((changed & ~0x180u) | (unsigned)outcome->label << 7);
   tide_block_set(kind, block, kind->col_of[TIDE_COL_DYN], at.i, changed);
-  uint64_t reason = 0;
+  uint64_t reason = 0, old_reason = 0;
   if (kind->col_of[TIDE_COL_REASON] != 0xff) {
-    reason = tide_block_get(kind, block, kind->col_of[TIDE_COL_REASON], at.i);
+    old_reason = reason = tide_block_get(kind, block, kind->col_of[TIDE_COL_REASON], at.i);
     if (SETS(reason)) {
       size_t len = strnlen(outcome->reason, sizeof outcome->reason);
       reason = tide_text_code((struct tide_span){outcome->reason, len});
@@ -334,10 +350,10 @@ void tide_state_outcome(struct tide_state *state, uint32_t number, struct tide_a
 #undef SETS
   if (packed & TIDE_DYN_UNCOUNTED) return; /* remembered only: it has no bits and stands nowhere else */
   uint8_t amount_column = kind->col_of[TIDE_COL_AMOUNT];
-  int64_t amount = TIDE_NULL_NUM;
+  int64_t amount = TIDE_NULL_NUM, old_amount = TIDE_NULL_NUM;
   if (amount_column != 0xff) {
     bool young = kind->column[amount_column].young;
-    if (!young || tide_block_is_young(block, at.i)) amount = tide_block_num(kind, block, amount_column, at.i);
+    if (!young || tide_block_is_young(block, at.i)) old_amount = amount = tide_block_num(kind, block, amount_column, at.i);
     if (sets_amount) {
       amount = amount_now;
       tide_ent_set_num(kind, ent, at, amount_column, amount);
@@ -353,13 +369,19 @@ void tide_state_outcome(struct tide_state *state, uint32_t number, struct tide_a
     if (kind->column[c].what == TIDE_COL_RESIDUAL)
       dyn[TIDE_DYN_COUNT + TIDE_ATOMS_MAX + kind->column[c].ref] =
           residual_unpack(plan, kind->column[c].ref, tide_block_get(kind, block, c, at.i));
-  uint64_t conds = tide_txn_dynamic(plan, dyn, 0);
-  int64_t time_ms = tide_block_time(kind, block, at.i);
-  uint32_t tag = (uint32_t)tide_block_get(kind, block, kind->col_of[TIDE_COL_TAG], at.i);
+  struct change change = {.time_ms = tide_block_time(kind, block, at.i),
+                          .tag = (uint32_t)tide_block_get(kind, block, kind->col_of[TIDE_COL_TAG], at.i),
+                          .conds = tide_txn_dynamic(plan, dyn, 0),
+                          .old_amount = old_amount,
+                          .amount = amount};
+  if (plan->mends_tiles) { /* a tile does not know its events: what this one had brought is worked out again */
+    tide_dyn_values(plan, packed, old_reason, old_amount, dyn);
+    change.old_conds = tide_txn_dynamic(plan, dyn, 0);
+  }
   for (uint32_t e = 1; e < plan->spec->entity_count; e++) {
     if (kind->ref_col[e] == 0xff) continue;
     uint32_t other = (uint32_t)tide_block_get(kind, block, kind->ref_col[e], at.i);
-    if (other != TIDE_NO_ENTITY) secondary_outcome(state, e, other, time_ms, tag, conds, amount);
+    if (other != TIDE_NO_ENTITY) secondary_outcome(state, e, other, &change);
   }
-  tide_ent_set_bits(kind, ent, at, tide_kind_mask(kind, conds));
+  tide_ent_set_bits(kind, ent, at, tide_kind_mask(kind, change.conds));
 }

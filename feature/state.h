@@ -21,12 +21,16 @@ struct tide_txn {
   uint32_t number[TIDE_ENTITIES_MAX];         /* entity, or TIDE_NO_ENTITY */
 };
 
+/* How often tiles were taken for a value, were changed by an outcome, took an event that came late. */
+struct tide_tile_use { uint64_t read, mended, late; };
+
 struct tide_state {
   const struct tide_plan *plan;  /* borrowed */
   struct tide_store store[TIDE_ENTITIES_MAX];
   int64_t watermark_ms;          /* INT64_MIN before any event */
   int64_t history_from_ms;       /* TIDE_HISTORY_FIRST until known */
   struct tide_valueset scratch;
+  struct tide_tile_use tile_use; /* for tests and people: not part of the state, not saved */
 };
 
 void tide_state_init(struct tide_state *state, const struct tide_plan *plan);

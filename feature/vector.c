@@ -7,6 +7,7 @@
 
 #include "base/num.h"
 #include "feature/state.h"
+#include "feature/tile.h"
 
 struct place {
   struct tide_at from, to;
@@ -265,6 +266,7 @@ static void eval_kind(struct tide_state *state, const struct tide_txn *txn, uint
   for (unsigned i = 0; i < kind->edge_count; i++) place[i] = find_place(&judge.view, &kind->edge[i], txn->time_ms, txn->lead_ms);
   struct tide_acc acc = TIDE_ACC_EMPTY;
   struct tide_at done = {0, 0};
+  int64_t tiled_ms = 0; /* tiles from here on are in acc already */
   for (uint32_t s = 0; s < kind->step_count; s++) {
     const struct tide_step *step = &kind->step[s];
     struct tide_value *value = &ret[step->slot];
@@ -277,11 +279,17 @@ static void eval_kind(struct tide_state *state, const struct tide_txn *txn, uint
     if (!step->chained) {
       acc = TIDE_ACC_EMPTY;
       done = at->to;
+      if (judge.view.tiles) tiled_ms = judge.view.tiles->until_ms;
     }
     if (at->left_ms < state->watermark_ms - step->keep_ms) {
       *value = tide_null(TIDE_S_stale, TIDE_C_too_late);
       value->unknown = true;
       continue; /* longer windows of the feature are too late as well */
+    }
+    if (judge.view.tiles && at->left_ms < tiled_ms) {
+      tide_tiles_sum(kind, judge.view.tiles, step, at->left_ms, tiled_ms, &acc);
+      tiled_ms = at->left_ms;
+      state->tile_use.read++;
     }
     *value = window_value(&judge, step, at, &acc, done);
     done = at->from;

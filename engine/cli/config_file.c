@@ -26,9 +26,16 @@ static bool open_input(const struct tide_config_input *input, struct tide_config
 }
 
 bool tide_config_open(const struct tide_args *args, struct tide_config **ret, int *ret_exit) {
+  return tide_config_open_with(args, NULL, 0, ret, ret_exit);
+}
+
+bool tide_config_open_with(const struct tide_args *args, const char *const *more, size_t more_count, struct tide_config **ret,
+                           int *ret_exit) {
   const char *set[SET_MAX];
   size_t count = 0;
-  for (const char *text; (text = tide_args_nth(args, "set", count)) != NULL;) {
+  TIDE_CHECK(more_count < SET_MAX / 2);
+  while (count < more_count) set[count] = more[count], count++;
+  for (const char *text; (text = tide_args_nth(args, "set", count - more_count)) != NULL;) {
     if (count == SET_MAX) {
       fprintf(stderr, "tidemark: more than %d --set: write a file\n", SET_MAX);
       *ret_exit = TIDE_EXIT_USAGE;

@@ -16,6 +16,8 @@
 /* Loads what --config, the environment and --set say. On failure prints every mistake to stderr, those of the file as path:line:column, and
  * returns the exit code in *ret_exit. Free with tide_config_free. Calling it again reads everything again: that is a reload. */
 bool tide_config_open(const struct tide_args *args, struct tide_config **ret, int *ret_exit);
+/* The same with `count` more settings ("http.port=8081") before those of --set: a verb's own options that stand for rows. */
+bool tide_config_open_with(const struct tide_args *args, const char *const *more, size_t count, struct tide_config **ret, int *ret_exit);
 /* The same for another file, without environment and --set. */
 bool tide_config_open_file(const char *path, struct tide_config **ret, int *ret_exit);
 /* What cannot be told from the options alone but serving needs: CONFIG when there is no feature file. */

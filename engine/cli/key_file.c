@@ -101,11 +101,21 @@ static bool needs_key(const struct tide_spec *spec) {
   return false;
 }
 
+static const char *path_or_null(const char *path) { return path && *path ? path : NULL; }
+
 enum tide_err tide_keys_from_args(const struct tide_args *args, const struct tide_spec *spec, struct tide_keys *ret,
                                   struct tide_error *error) {
-  const char *path = tide_args_text(args, "key-file"), *path_previous = tide_args_text(args, "key-file-previous");
+  struct tide_key_places places = {.file = tide_args_text(args, "key-file"),
+                                   .file_previous = tide_args_text(args, "key-file-previous"),
+                                   .development = tide_args_on(args, "dev-key")};
+  return tide_keys_load(&places, spec, ret, error);
+}
+
+enum tide_err tide_keys_load(const struct tide_key_places *places, const struct tide_spec *spec, struct tide_keys *ret,
+                             struct tide_error *error) {
+  const char *path = path_or_null(places->file), *path_previous = path_or_null(places->file_previous);
   const char *env = getenv(TIDE_KEY_ENV);
-  bool dev = tide_args_on(args, "dev-key");
+  bool dev = places->development;
   struct tide_keys keys = {0};
   enum tide_err err = TIDE_OK;
   if (dev && path) return tide_fail(error, TIDE_E_USAGE, "give --key-file or --dev-key, not both");

@@ -34,7 +34,13 @@ struct tide_keys {
 };
 /* The seed for a new journal's settings: follows from the key; 0 without one, which only a file without secret fields allows. */
 int64_t tide_keys_seed(const struct tide_keys *keys);
-/* CONFIG when a field of the spec is secret and no key is given, or when two keys are. Warns on stderr about the development key. */
+/* Where the keys come from: paths may be NULL or empty. */
+struct tide_key_places { const char *file, *file_previous; bool development; };
+/* CONFIG when a field of the spec is secret and no key is there, or when two keys are. Without a file the environment's key is taken. Warns about the
+ * development key. */
+enum tide_err tide_keys_load(const struct tide_key_places *places, const struct tide_spec *spec, struct tide_keys *ret, struct tide_error *error)
+    TIDE_WARN_UNUSED;
+/* The same from a verb's options. CONFIG when a field of the spec is secret and no key is given, or when two keys are. Warns on stderr about the development key. */
 enum tide_err tide_keys_from_args(const struct tide_args *args, const struct tide_spec *spec, struct tide_keys *ret, struct tide_error *error)
     TIDE_WARN_UNUSED;
 

@@ -51,6 +51,7 @@ struct explain {
     char entity[64];
     int64_t time_ms, amount_minor;
     bool has_amount;
+    uint64_t summed; /* so many events in a tile that ends at time_ms; 0: one event */
     uint32_t slot_first, slot_count;
   } * past;
   size_t past_count, past_cap;
@@ -161,6 +162,7 @@ static void on_trace(void *ctx, const struct tide_trace_event *event) {
   past->time_ms = event->time_ms;
   past->has_amount = event->has_amount;
   past->amount_minor = event->amount_minor;
+  past->summed = event->summed;
   past->slot_first = (uint32_t)explain->slot_count;
   past->slot_count = event->slot_count;
   if (event->slot_count) memcpy(explain->slot + explain->slot_count, event->slot, event->slot_count * sizeof *event->slot);
@@ -257,8 +259,12 @@ static void print_past(const struct explain *explain, const struct tide_spec *sp
     tide_buf_char(out, '\n');
     for (size_t i = first; i < end; i++) {
       const struct past *past = &explain->past[i];
+      char summed[48];
+      snprintf(summed, sizeof summed, "%" PRIu64 " event%s in a tile", past->summed, past->summed == 1 ? "" : "s");
       tide_buf_printf(out, "  %s %14s  in ", tide_time_format((struct tide_etime){past->time_ms}, time),
-                      past->has_amount ? tide_money_text(past->amount_minor, spec->exponent, money) : "-");
+                      past->summed       ? summed
+                      : past->has_amount ? tide_money_text(past->amount_minor, spec->exponent, money)
+                                         : "-");
       for (uint32_t k = 0; k < past->slot_count && k < 6; k++)
         tide_buf_printf(out, "%s%s", k ? ", " : "", spec->slot[explain->slot[past->slot_first + k]].name);
       if (past->slot_count > 6) tide_buf_printf(out, " and %u more", past->slot_count - 6);
@@ -370,6 +376,10 @@ static void json_report(const struct explain *explain, const struct tide_answer 
       if (past->has_amount) {
         tide_json_key(out, "amount");
         tide_json_money(out, past->amount_minor, spec->exponent);
+      }
+      if (past->summed) {
+        tide_json_key(out, "summed");
+        tide_json_int(out, (int64_t)past->summed);
       }
       tide_json_key(out, "in");
       tide_json_open(out, '[');

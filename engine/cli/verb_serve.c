@@ -6,10 +6,10 @@
 
 #include "adapter/file.h"
 #include "base/log.h"
-#include "cli/key_file.h"
-#include "cli/snapshot.h"
+#include "cli/serve_config.h"
+#include "cli/serve_snapshot.h"
 #include "cli/spec_file.h"
-#include "http/server.h"
+#include "model/artifact.h"
 
 #include <signal.h>
 #include <sys/random.h>
@@ -19,36 +19,17 @@
 #define INBOX_MAX 65536 /* of about 1 KiB each */
 
 static const struct tide_opt options[] = {
-    {"features", "FILE", NULL, "The feature file", TIDE_OPT_TEXT, TIDE_OPT_REQUIRED, 0, 0, NULL},
-    {"journal", "WHERE", NULL, "file:DIRECTORY, which is made or gone on with; or memory, which is gone when the process ends",
-     TIDE_OPT_TEXT, TIDE_OPT_REQUIRED, 0, 0, NULL},
-    {"listen", "HOST:PORT", "127.0.0.1:8080", "Where requests are taken; port 0 takes a free one and prints it", TIDE_OPT_TEXT, 0, 0, 0,
-     NULL},
-    {"admin", "HOST:PORT", "127.0.0.1:9090", "Where probes and metrics are taken; keep it from clients", TIDE_OPT_TEXT, 0, 0, 0, NULL},
-    {"cell", "NAME", "default", "Name of the cell, in every answer", TIDE_OPT_TEXT, 0, 0, 0, NULL},
-    {"engine-id", "N", "1", "Number of this engine in its journal entries", TIDE_OPT_INT, 0, 1, 4294967295, NULL},
-    {"journal-segment-kib", "N", "262144", "Size of the journal's files", TIDE_OPT_INT, 0, 16, 4194304, NULL},
-    {"snapshot-every", "N", "0",
-     "Entries between snapshots in DIRECTORY/snapshots, which pause the engine; one is always written at the end", TIDE_OPT_INT, 0, 0,
-     1000000000, NULL},
-    TIDE_MODEL_OPTION,
-    TIDE_SETTING_OPTIONS,
+    TIDE_CONFIG_OPTIONS,
+    TIDE_SERVE_SHORTCUTS,
     TIDE_KEY_OPTIONS,
-    {"batch", "N", "512", "Records in one journal entry, at most", TIDE_OPT_INT, 0, 2, 30000, NULL},
-    {"queue", "N", "4096", "Requests that may wait for the journal; above, the fallback answers", TIDE_OPT_INT, 0, 1, 1000000, NULL},
-    {"http-threads", "N", "1", "Threads that read, decode and write", TIDE_OPT_INT, 0, 1, 64, NULL},
-    {"http-connections", "N", "10000", "Open connections, at most", TIDE_OPT_INT, 0, 1, 100000, NULL},
-    {"http-connections-per-ip", "N", "0", "Of one address, at most; 0: no limit of its own", TIDE_OPT_INT, 0, 0, 100000, NULL},
-    {"http-body-bytes", "N", "65536", "Body of one message, at most", TIDE_OPT_INT, 0, 256, 16777216, NULL},
-    {"http-batch-items", "N", "100", "Messages in a batch, at most", TIDE_OPT_INT, 0, 1, 10000, NULL},
-    {"http-read-timeout", "DURATION", "10s", "Within which a whole request must have come in", TIDE_OPT_DURATION, 0, 0, 0, NULL},
-    {"http-idle-timeout", "DURATION", "60s", "After which a connection without traffic is closed", TIDE_OPT_DURATION, 0, 0, 0, NULL},
-    {"http-deadline", "DURATION", "100ms", "Deadline of requests that name none", TIDE_OPT_DURATION, 0, 0, 0, NULL},
+    {"print-config", NULL, NULL, "Print every setting, its value and where it came from, and end", TIDE_OPT_SWITCH, 0, 0, 0, NULL},
 };
 
 struct serve {
   const struct tide_args *args;
-  const struct tide_spec *spec;
+  struct tide_config *config;   /* what this run was started with; lent to all parts */
+  struct tide_config *reloaded; /* what the last reload gave, NULL: there was none. It differs in what is reloadable only */
+  struct tide_spec *spec;
   struct tide_keys keys;
   struct tide_buf model; /* the artifact's bytes, empty: none */
   const char *dir;       /* of the journal, NULL: in memory */
@@ -57,10 +38,9 @@ struct serve {
   struct tide_engine *engine;
   struct tide_http *http;
   struct tide_fold *fold;
-  /* the core thread's, while it runs */
-  uint64_t snapshot_every;
-  struct tide_position snapshot_at;
-  bool snapshot_failing;
+  struct tide_snapshotter *snapshotter; /* the core thread's, while it runs */
+  _Atomic int64_t snapshot_every_ms;    /* a reload sets it */
+  struct tide_position snapshot_at;     /* that the fold began with */
 };
 
 /* ---- the journal at start ---- */
@@ -137,12 +117,11 @@ static enum tide_err open_journal(struct serve *serve, struct tide_error *error)
     return TIDE_OK;
   }
   struct tide_journal_file_options file = {
-      .dir = serve->dir, .create = true, .segment_bytes = (uint64_t)tide_args_int(serve->args, "journal-segment-kib") * 1024};
+      .dir = serve->dir, .create = true, .segment_bytes = (uint64_t)serve->config->journal_segment_bytes};
   enum tide_err err = tide_journal_file_open(&file, &serve->journal, error);
   if (err != TIDE_OK) return err;
-  struct tide_buf dir = TIDE_BUF_INIT;
-  tide_buf_printf(&dir, "%s/snapshots", serve->dir);
-  serve->snapshots = tide_buf_take(&dir);
+  serve->snapshots = tide_serve_snapshot_dir(serve->config);
+  serve->snapshotter = tide_snapshotter_new(serve->snapshots);
   err = check_key(serve, error);
   struct tide_released released;
   if (err == TIDE_OK) err = tide_snapshot_load(serve->snapshots, serve->journal, NULL, &serve->fold, &released, error);
@@ -154,27 +133,9 @@ static enum tide_err open_journal(struct serve *serve, struct tide_error *error)
 
 /* ---- snapshots ---- */
 
-static void save(struct serve *serve, struct tide_fold *fold, struct tide_span entry) {
-  struct tide_error error = {0};
-  struct tide_released released = {.position = tide_fold_position(fold)};
-  enum tide_err err = tide_snapshot_save(serve->snapshots, fold, entry, released, &error);
-  if (err == TIDE_OK) serve->snapshot_at = released.position;
-  else if (!serve->snapshot_failing)
-    tide_log(TIDE_LOG_ERROR, "snapshot_failed", "why=%s next=%s", error.text, "the journal is whole; tried again at the next");
-  serve->snapshot_failing = err != TIDE_OK;
-}
-
-/* Positions of two epochs lie any distance apart, so a new epoch counts as due once it has an entry beyond its fence. */
-static bool is_due(const struct serve *serve, struct tide_position now) {
-  if (now.epoch != serve->snapshot_at.epoch) return now.seq >= serve->snapshot_every;
-  return now.seq - serve->snapshot_at.seq >= serve->snapshot_every;
-}
-
 static void between(void *ctx, struct tide_fold *fold, struct tide_span entry) {
   struct serve *serve = ctx;
-  if (serve->snapshot_every == 0 || !serve->snapshots || !entry.ptr || !tide_fold_spec(fold) || !is_due(serve, tide_fold_position(fold)))
-    return;
-  save(serve, fold, entry);
+  if (serve->snapshotter) tide_snapshotter_turn(serve->snapshotter, fold, entry, serve->snapshot_every_ms);
 }
 
 /* After the engine has ended. */
@@ -184,11 +145,14 @@ static void save_last(struct serve *serve) {
   struct tide_buf entry = TIDE_BUF_INIT;
   struct tide_error error = {0};
   if (!serve->snapshots || at.epoch == 0 || !tide_fold_spec(fold) || tide_position_cmp(at, serve->snapshot_at) == 0) return;
+  tide_snapshotter_end(serve->snapshotter);
   enum tide_err err = serve->journal->ops->read(serve->journal, at, true, &entry, &found, &error);
-  if (err == TIDE_OK && tide_position_cmp(at, found) == 0) save(serve, fold, tide_buf_span(&entry));
-  else
-    tide_log(TIDE_LOG_WARN, "snapshot_passed_over", "why=%s",
-             err == TIDE_OK ? "the entry at the folded position is not in the journal" : error.text);
+  if (err == TIDE_OK && tide_position_cmp(at, found) != 0)
+    err = tide_fail(&error, TIDE_E_MISMATCH, "the entry at the folded position is not in the journal");
+  if (err == TIDE_OK)
+    err = tide_snapshot_save(serve->snapshots, fold, tide_buf_span(&entry), (struct tide_released){.position = at}, &error);
+  if (err != TIDE_OK)
+    tide_log(TIDE_LOG_WARN, "snapshot_failed", "why=%s note=%s", error.text, "the journal is whole; the next start folds more of it");
   tide_buf_release(&entry);
 }
 
@@ -201,14 +165,35 @@ static void signals_of(sigset_t *set) {
   sigaddset(set, SIGHUP);
 }
 
+/* Everything is read again; what a running engine can take is put into effect, and a change that it cannot take is refused whole. */
+static void reload(struct serve *serve) {
+  struct tide_config *config;
+  struct tide_error error = {0};
+  int exit;
+  if (!tide_serve_config(serve->args, &config, &exit)) {
+    tide_log(TIDE_LOG_ERROR, "reload_refused", "why=%s", "the configuration has mistakes; the running one stays");
+    return;
+  }
+  struct tide_config_diff diff = tide_config_diff(serve->reloaded ? serve->reloaded : serve->config, config);
+  if (tide_config_diff_check(&diff, &error) != TIDE_OK) {
+    tide_log(TIDE_LOG_ERROR, "reload_refused", "why=%s", error.text);
+    tide_config_free(config);
+    return;
+  }
+  tide_config_free(serve->reloaded); /* read by this thread alone: what others need they have as values */
+  serve->reloaded = config;
+  serve->snapshot_every_ms = config->snapshot_every_ms;
+  tide_config_apply_log(config, serve->args);
+  tide_log(TIDE_LOG_INFO, "reloaded", "changed=%zu", diff.count);
+}
+
 /* One of the signals, or 0 after timeout_ms. */
-static int wait_signal(int timeout_ms) {
+static int wait_signal(struct serve *serve, int timeout_ms) {
   sigset_t set;
   signals_of(&set);
   struct timespec timeout = {.tv_sec = timeout_ms / 1000, .tv_nsec = (timeout_ms % 1000) * 1000000L};
   int signal = sigtimedwait(&set, NULL, &timeout);
-  if (signal == SIGHUP)
-    tide_log(TIDE_LOG_INFO, "reload", "what=%s", "nothing: everything was given on the command line, and stays until a restart");
+  if (signal == SIGHUP) reload(serve);
   return signal == SIGHUP || signal < 0 ? 0 : signal;
 }
 
@@ -225,38 +210,34 @@ static void raise_files(int64_t connections) {
   (void)setrlimit(RLIMIT_NOFILE, &limit);
   if (limit.rlim_cur != RLIM_INFINITY && (int64_t)limit.rlim_cur < connections + 64)
     tide_log(TIDE_LOG_WARN, "few_files", "limit=%llu note=%s", (unsigned long long)limit.rlim_cur,
-             "fewer descriptors than connections are allowed: raise `ulimit -n`, or lower --http-connections");
+             "fewer descriptors than connections are allowed: raise `ulimit -n`, or lower http.max_connections");
 }
 
 static bool is_loopback(const struct tide_http_address *address) {
   return strncmp(address->host, "127.", 4) == 0 || strcmp(address->host, "::1") == 0;
 }
 
+static struct tide_http_address address_of(const char *host, int64_t port) {
+  struct tide_http_address address = {.port = (uint16_t)port};
+  snprintf(address.host, sizeof address.host, "%s", host);
+  return address;
+}
+
 static enum tide_err http_options(const struct serve *serve, struct tide_http_options *ret, struct tide_error *error) {
-  const struct tide_args *args = serve->args;
-  *ret = (struct tide_http_options){.engine = serve->engine,
+  const struct tide_config *config = serve->config;
+  *ret = (struct tide_http_options){.listen = address_of(config->http_listen, config->http_port),
+                                    .admin = address_of(config->http_admin_listen, config->http_admin_port),
+                                    .engine = serve->engine,
                                     .spec = serve->spec,
                                     .key = serve->keys.has_now ? &serve->keys.now : NULL,
                                     .key_previous = serve->keys.has_previous ? &serve->keys.previous : NULL,
-                                    .cell = tide_args_text(args, "cell"),
+                                    .cell = config->cell_name,
                                     .durability = serve->dir ? "file" : "memory",
-                                    .limits = tide_http_limits_default()};
-  struct tide_http_limits *limits = &ret->limits;
-  limits->threads = tide_args_int(args, "http-threads");
-  limits->connections_max = tide_args_int(args, "http-connections");
-  limits->connections_per_ip_max = tide_args_int(args, "http-connections-per-ip");
-  limits->body_bytes_max = tide_args_int(args, "http-body-bytes");
-  limits->batch_items_max = tide_args_int(args, "http-batch-items");
-  limits->read_timeout_ms = tide_args_duration_ms(args, "http-read-timeout");
-  limits->idle_timeout_ms = tide_args_duration_ms(args, "http-idle-timeout");
-  limits->deadline_ms = tide_args_duration_ms(args, "http-deadline");
-  enum tide_err err = tide_http_limits_check(limits, error);
-  if (err == TIDE_OK) err = tide_http_address_parse(tide_args_text(args, "listen"), &ret->listen, error);
-  if (err == TIDE_OK) err = tide_http_address_parse(tide_args_text(args, "admin"), &ret->admin, error);
-  if (err == TIDE_OK && !serve->engine && (!is_loopback(&ret->listen) || !is_loopback(&ret->admin))) /* once, at the first look */
+                                    .limits = tide_serve_limits(config)};
+  if (!serve->engine && (!is_loopback(&ret->listen) || !is_loopback(&ret->admin))) /* once, at the first look */
     tide_log(TIDE_LOG_WARN, "plain_http", "note=%s",
              "listening beyond this machine without TLS: card numbers travel in clear; put a proxy before it");
-  return err;
+  return tide_http_limits_check(&ret->limits, error);
 }
 
 static void print_ready(const struct serve *serve, const struct tide_http_options *http) {
@@ -273,12 +254,12 @@ static void print_ready(const struct serve *serve, const struct tide_http_option
 static enum tide_err run_engine(struct serve *serve, struct tide_error *error) {
   struct tide_http_options http;
   int signal = 0;
-  while (!signal && !has_ended(serve) && !tide_engine_wait_open(serve->engine, 100)) signal = wait_signal(0);
+  while (!signal && !has_ended(serve) && !tide_engine_wait_open(serve->engine, 100)) signal = wait_signal(serve, 0);
   enum tide_err err = signal || has_ended(serve) ? TIDE_OK : http_options(serve, &http, error);
   if (err == TIDE_OK && !signal && !has_ended(serve)) {
     err = tide_http_start(&http, &serve->http, error);
     if (err == TIDE_OK) print_ready(serve, &http);
-    while (err == TIDE_OK && !signal && !has_ended(serve)) signal = wait_signal(200);
+    while (err == TIDE_OK && !signal && !has_ended(serve)) signal = wait_signal(serve, 200);
     if (signal) tide_log(TIDE_LOG_INFO, "stopping", "signal=%s", signal == SIGTERM ? "SIGTERM" : "SIGINT");
     if (serve->http) tide_http_drain(serve->http);
   }
@@ -291,13 +272,17 @@ static enum tide_err run_engine(struct serve *serve, struct tide_error *error) {
   return engine_err != TIDE_OK ? engine_err : err;
 }
 
-static enum tide_err start_engine(struct serve *serve, const struct tide_settings *settings, struct tide_error *error) {
-  struct tide_engine_options engine = {.core = {.engine_id = (uint32_t)tide_args_int(serve->args, "engine-id"),
-                                                .settings = *settings,
+static enum tide_err start_engine(struct serve *serve, struct tide_error *error) {
+  const struct tide_config *config = serve->config;
+  struct tide_settings settings = tide_settings_from_config(config);
+  settings.hash_seed = tide_keys_seed(&serve->keys);
+  struct tide_engine_options engine = {.core = {.engine_id = (uint32_t)config->engine_id,
+                                                .settings = settings,
                                                 .features = {serve->spec->text, serve->spec->text_len},
                                                 .model = tide_buf_span(&serve->model),
-                                                .batch_records_max = (uint32_t)tide_args_int(serve->args, "batch"),
-                                                .queue_max = (uint32_t)tide_args_int(serve->args, "queue")},
+                                                .batch_records_max = (uint32_t)config->commit_max_batch,
+                                                .queue_max = (uint32_t)config->queue_http,
+                                                .heartbeat_ms = config->engine_heartbeat_ms},
                                        .journal = serve->journal,
                                        .release = tide_http_release,
                                        .between = between,
@@ -312,48 +297,64 @@ static enum tide_err start_engine(struct serve *serve, const struct tide_setting
 }
 
 static enum tide_err load_model(struct serve *serve, struct tide_error *error) {
+  if (!serve->config->model_file[0]) return TIDE_OK;
   struct tide_model *model = NULL;
-  enum tide_err err = tide_model_from_args(serve->args, "model", serve->spec, &model, error);
-  if (err == TIDE_OK && model) tide_model_write(model, &serve->model);
+  enum tide_err err = tide_model_load(serve->config->model_file, &model, error);
+  if (err == TIDE_OK) err = tide_model_bind(model, serve->spec, error);
+  if (err == TIDE_OK) tide_model_write(model, &serve->model);
   tide_model_free(model);
   return err;
 }
 
-static int serve_spec(const struct tide_args *args, const struct tide_spec *spec) {
-  struct tide_error error = {0};
-  struct tide_settings settings;
-  struct serve serve = {.args = args, .spec = spec, .snapshot_every = (uint64_t)tide_args_int(args, "snapshot-every")};
+static enum tide_err serve_all(struct serve *serve, struct tide_error *error) {
   struct tide_http_options checked;
-  enum tide_err err = tide_journal_arg(tide_args_text(args, "journal"), &serve.dir, &error);
-  if (err == TIDE_OK) err = http_options(&serve, &checked, &error); /* mistakes are told before anything is folded */
-  if (err == TIDE_OK) err = tide_settings_from_args(args, &settings, &error);
-  if (err == TIDE_OK) err = tide_keys_from_args(args, spec, &serve.keys, &error);
-  settings.replay = 0; /* time is the clock's here, not the log's */
-  if (err == TIDE_OK) err = load_model(&serve, &error);
+  struct tide_key_places places = tide_serve_keys(serve->config);
+  enum tide_err err = http_options(serve, &checked, error); /* mistakes are told before anything is folded */
+  if (err == TIDE_OK) err = tide_keys_load(&places, serve->spec, &serve->keys, error);
+  if (err == TIDE_OK) err = load_model(serve, error);
   if (err == TIDE_OK) raise_files(checked.limits.connections_max);
-  if (err == TIDE_OK) err = open_journal(&serve, &error);
-  if (err == TIDE_OK) err = start_engine(&serve, &settings, &error);
-  if (err == TIDE_OK) err = run_engine(&serve, &error);
+  if (err == TIDE_OK) err = open_journal(serve, error);
+  if (err == TIDE_OK) err = start_engine(serve, error);
+  return err == TIDE_OK ? run_engine(serve, error) : err;
+}
+
+static int serve_config(struct serve *serve) {
+  struct tide_error error = {0};
+  int exit;
+  enum tide_err err = tide_config_ready(serve->config, &error);
+  if (err != TIDE_OK) return tide_exit_report(&error);
+  if (!tide_spec_open(serve->config->features_file, &serve->spec, &exit)) return exit;
+  serve->dir = tide_serve_journal_dir(serve->config);
+  serve->snapshot_every_ms = serve->config->snapshot_every_ms;
+  err = serve_all(serve, &error);
   if (err != TIDE_OK) error.code = err;
-  tide_engine_free(serve.engine);
-  tide_fold_free(serve.fold);
-  if (serve.journal) serve.journal->ops->close(serve.journal);
-  tide_buf_release(&serve.model);
-  tide_free(serve.snapshots);
-  explicit_bzero(&serve.keys, sizeof serve.keys);
+  tide_engine_free(serve->engine);
+  tide_fold_free(serve->fold);
+  tide_snapshotter_free(serve->snapshotter);
+  if (serve->journal) serve->journal->ops->close(serve->journal);
+  tide_buf_release(&serve->model);
+  tide_free(serve->snapshots);
+  tide_spec_free(serve->spec);
+  explicit_bzero(&serve->keys, sizeof serve->keys);
   return err == TIDE_OK ? TIDE_EXIT_OK : tide_exit_report(&error);
 }
 
 static int run(const struct tide_args *args) {
-  struct tide_spec *spec;
+  struct serve serve = {.args = args};
   sigset_t set;
   int exit;
-  signals_of(&set); /* before any thread: they inherit it, and only this one waits for signals */
-  TIDE_CHECK(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
-  (void)signal(SIGPIPE, SIG_IGN);
-  if (!tide_spec_open(tide_args_text(args, "features"), &spec, &exit)) return exit;
-  exit = serve_spec(args, spec);
-  tide_spec_free(spec);
+  if (!tide_serve_config(args, &serve.config, &exit)) return exit;
+  if (tide_args_on(args, "print-config")) {
+    exit = tide_config_show(serve.config, false);
+  } else {
+    tide_config_apply_log(serve.config, args);
+    signals_of(&set); /* before any thread: they inherit it, and only this one waits for signals */
+    TIDE_CHECK(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
+    (void)signal(SIGPIPE, SIG_IGN);
+    exit = serve_config(&serve);
+  }
+  tide_config_free(serve.reloaded);
+  tide_config_free(serve.config);
   return exit;
 }
 
@@ -363,10 +364,12 @@ const struct tide_verb tide_verb_serve = {
     .about =
         "Every transaction is committed to the journal before it is answered; a retry gets the first answer. POST /v1/score with a message as the feature file's "
         "`inputs:` describe it; /v1/openapi.yaml describes the rest. One line on standard output says when it is ready, and on which ports. SIGTERM and "
-        "SIGINT end it cleanly with a snapshot; kill -9 loses nothing that was answered. SIGHUP reloads nothing and says so. The journal is one of its own: one that "
+        "SIGINT end it cleanly with a snapshot; kill -9 loses nothing that was answered. SIGHUP reads file and environment again and takes what is "
+        "reloadable. The journal is one of its own: one that "
         "replay wrote has the log for a clock and is refused. audit, explain and inspect read it.",
     .example = "tidemark serve --features config/defaults/features.yaml --journal file:journal --key-file card.key\n"
-               "tidemark serve --features my.yaml --journal memory --dev-key --listen 127.0.0.1:0 --admin 127.0.0.1:0",
+               "tidemark serve --features my.yaml --journal memory --dev-key --listen 127.0.0.1:0 --admin 127.0.0.1:0\n"
+               "tidemark serve --config tidemark.yaml --set http.threads=2 --print-config",
     .opt = options,
     .opt_count = sizeof options / sizeof options[0],
     .run = run};

@@ -64,8 +64,9 @@ static void print_table(const struct rows *rows) {
   for (uint32_t e = 0; e < spec->entity_count; e++) {
     const struct tide_kind_size *size = &rows->size[e];
     printf("%-16s %12.0f %6.0f%% %8s %9.1f %9.1f %10.0f %10.1f  %s\n", spec->entity[e].name, rows->population[e].entities,
-           rows->population[e].share * 100, tide_duration_format(rows->plan->kind[e].keep_ms, keep), size->events_each, size->event_bytes,
-           size->entity_bytes + size->log_bytes, size->bytes / 1e6,
+           rows->population[e].share * 100,
+           tide_duration_format(rows->plan->kind[e].tile_ms ? rows->plan->kind[e].raw_ms : rows->plan->kind[e].keep_ms, keep),
+           size->events_each, size->event_bytes, size->entity_bytes + size->log_bytes, size->bytes / 1e6,
            e == 0           ? "one a card"
            : rows->given[e] ? "given"
                             : "assumed");

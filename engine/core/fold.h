@@ -101,12 +101,14 @@ enum tide_err tide_fold_load(struct tide_fold *fold, unsigned chunk, struct tide
 
 
 /* For explain: called while features of an event are judged, once per event of the past that an entity of it still holds, oldest first. Strings and
- * arrays are borrowed. `slots` names the feature slots whose window and condition hold that event. */
+ * arrays are borrowed. `slots` names the feature slots whose window and condition hold that event. Old events of
+ * entities with tiles are no longer known one by one: `summed` of them stand in a tile that ends at time_ms. */
 struct tide_trace_event {
   const char *entity;
   int64_t time_ms;
   bool has_amount;
   int64_t amount_minor;
+  uint64_t summed; /* 0: one event */
   const uint32_t *slot;
   uint32_t slot_count;
 };

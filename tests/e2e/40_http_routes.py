@@ -12,7 +12,7 @@ from http_server import JSON, Document, Server, auth, case, done, login, outcome
 with open("engine/http/openapi.yaml", encoding="utf-8") as file:
     text = file.read()
 document = Document(text)
-server = Server("--http-body-bytes", "4096", "--http-batch-items", "5")
+server = Server("--set", "http.max_body=4096B", "--set", "http.max_batch=5")
 seen = set()  # (path, method, status)
 problems = set()
 

@@ -16,7 +16,7 @@ from http_server import Document, Server, auth, case, done, raw, statuses  # noq
 
 with open("engine/http/openapi.yaml", encoding="utf-8") as file:
     document = Document(file.read())
-server = Server("--http-read-timeout", "1s", "--http-idle-timeout", "1s", "--http-body-bytes", "4096", "--http-connections", "600", level="info")
+server = Server("--set", "http.request_timeout=1s", "--set", "http.idle_timeout=1s", "--set", "http.max_body=4096B", "--set", "http.max_connections=600", level="info")
 LIBRARY = {400, 414, 431, 500, 501, 505}  # what the HTTP library says by itself
 
 
@@ -200,7 +200,7 @@ case("and stops cleanly", server.stop() == 0)
 
 # --- a limit per address
 
-server = Server("--http-connections-per-ip", "3", level="info")
+server = Server("--set", "http.max_connections_per_address=3", level="info")
 socks = [server.socket(3) for _ in range(6)]
 served = 0
 for n, sock in enumerate(socks):

@@ -51,7 +51,7 @@ def burst(server, path, bodies):
 
 # --- a queue of four, two records to an entry
 
-server = Server("--queue", "4", "--batch", "2")
+server = Server("--set", "queue.http=4", "--set", "commit.max_batch=2")
 answers = burst(server, "/v1/score", [auth(n) for n in range(300)])
 full = [a for a in answers if a[0] == 503]
 case("all are answered", len(answers) == 300 and {a[0] for a in answers} <= {200, 503}, {a[0] for a in answers})

@@ -113,7 +113,7 @@ def headers():
     return chosen
 
 
-server = Server("--http-body-bytes", "8192", "--http-batch-items", "5", level="warn")
+server = Server("--set", "http.max_body=8192B", "--set", "http.max_batch=5", level="warn")
 routes = [(path, method, operation) for path, method, operation in document.operations() if "servers" not in document.root["paths"][path]]
 wrong, met = [], {}
 connection = server.connect()

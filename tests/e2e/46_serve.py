@@ -44,7 +44,7 @@ declined = server.post("/v1/score", auth(3), explain="full")[1]
 case("the outcome is seen by the next", declined["features"]["card.declines_1h"] == 1)
 server.process.send_signal(signal.SIGHUP)
 time.sleep(0.5)
-case("SIGHUP says that there is nothing to reload, and changes nothing", "event=reload" in server.log() and server.post("/v1/score", auth(4))[0] == 200)
+case("SIGHUP reads the configuration again, and goes on", "event=reloaded" in server.log() and server.post("/v1/score", auth(4))[0] == 200)
 taken = server.port
 refuses("a port that is taken", 4, f"cannot listen on 127.0.0.1 port {taken}", "--features", SHIPPED, "--journal", "memory", "--dev-key", "--listen",
         f"127.0.0.1:{taken}")
@@ -82,17 +82,17 @@ refuses("another key than the journal's", 3, "was written under key", "--feature
 refuses("no key", 3, "a key is needed", "--features", SHIPPED, "--journal", "memory")
 other = write("other.yaml", shipped + "\n# a comment\n")
 refuses("another feature file than the journal's", 3, "another version of the feature file", "--features", other, "--journal", journal, "--dev-key")
-refuses("another limit than the journal's", 3, "lateness", "--features", SHIPPED, "--journal", journal, "--dev-key", "--lateness", "1d")
+refuses("another limit than the journal's", 3, "lateness", "--features", SHIPPED, "--journal", journal, "--dev-key", "--set", "fold.lateness=1d")
 log = os.path.join(TMP, "log.jsonl")
 tide("generate", "--seed", "1", "--transactions", "50", "--output", log)
 tide("replay", "--features", SHIPPED, "--dev-key", "--input", log, "--journal", f"file:{TMP}/replayed", "--log-level", "error")
 refuses("a journal of replay", 3, "replay", "--features", SHIPPED, "--journal", f"file:{TMP}/replayed", "--dev-key")
 reserved = write("reserved.yaml", shipped.replace("device: {at: /device, optional: true}", "device: {at: /options/device, optional: true}"))
 refuses("a feature file that reads /options", 3, "options", "--features", reserved, "--journal", "memory", "--dev-key")
-refuses("no feature file", 2, "features", "--journal", "memory")
-refuses("no journal", 2, "journal", "--features", SHIPPED)
+refuses("no feature file", 3, "features.file", "--journal", "memory")
 refuses("an address that is none", 2, "is not an address", "--features", SHIPPED, "--journal", "memory", "--dev-key", "--admin", "nowhere")
-refuses("a limit out of range", 3, "read_timeout_ms", "--features", SHIPPED, "--journal", "memory", "--dev-key", "--http-read-timeout", "1ms")
+refuses("a limit out of range", 3, "http.request_timeout", "--features", SHIPPED, "--journal", "memory", "--dev-key", "--set",
+        "http.request_timeout=1ms")
 refuses("a journal where none can be", 4, "/proc|cannot", "--features", SHIPPED, "--journal", "file:/proc/tidemark", "--dev-key")
 with open(os.path.join(journal[5:], sorted(n for n in os.listdir(journal[5:]) if os.path.isfile(os.path.join(journal[5:], n)) and not n.startswith("LOCK"))[0]), "r+b") as file:
     file.seek(400)
@@ -103,7 +103,8 @@ refuses("a journal with a flipped bit", 5, "corrupt|broken|CRC|damaged", "--feat
 
 # --- in memory, with several threads
 
-server = Server("--http-threads", "4", "--cell", "eu", "--history-from", "2020-01-01T00:00:00Z", "--http-deadline", "5s", journal="memory", level="warn")
+server = Server("--set", "http.threads=4", "--cell", "eu", "--set", "fold.history_from=2020-01-01T00:00:00Z", "--set", "http.default_deadline=5s",
+                journal="memory", level="warn")
 answer = server.post("/v1/score", auth(1))[1]
 case("in memory the answer says so", answer["provenance"]["durability"] == "memory" and answer["provenance"]["cell"] == "eu")
 case("with history, nothing is warming", answer["freshness"]["card"] == {"state": "fresh", "age_ms": 0})

@@ -56,6 +56,8 @@ static void print_tally(const struct or_tally *t) {
           (unsigned long long)t->duplicates, (unsigned long long)t->conflicts, (unsigned long long)t->advised,
           (unsigned long long)t->uncounted, (unsigned long long)t->refused, (unsigned long long)t->unknown_truths,
           (unsigned long long)t->reloads);
+  fprintf(stdout, "# %llu values with tiles, %llu outcomes changed a tile, %llu events came late for one\n",
+          (unsigned long long)t->tiles_read, (unsigned long long)t->tiles_mended, (unsigned long long)t->tiles_late);
   fprintf(stdout,
           "# %llu digests, %llu cases as CSV too, %llu values without room, %llu stubs too many, %llu entities moved, %llu listed\n",
           (unsigned long long)t->digests, (unsigned long long)t->csv, (unsigned long long)t->full, (unsigned long long)t->crowded,
@@ -89,6 +91,11 @@ static void test_engine_equals_oracle(void **state) {
   }
   print_tally(&tally);
   assert_int_equal(bad, 0);
+  if (cases >= CASES_DEFAULT) { /* a generator that no longer reaches tiles would leave them untested */
+    assert_true(tally.tiles_read > cases / 10);
+    assert_true(tally.tiles_mended > cases / 50);
+    assert_true(tally.tiles_late > 0);
+  }
 }
 
 int main(void) {

@@ -154,6 +154,7 @@ struct or_case {
   int reload_at;           /* save and load before the entry in which this record stands; -1: never */
   bool config_alone;
   bool hot;                /* a long stream, most of it on one card: many blocks of events */
+  bool tiles;              /* most features are sums with a hop, limits are short: old events become tiles */
   bool calm;               /* nothing is ever forgotten, so that the number of entities is the number of keys seen */
   bool rotates;            /* the secret key changes on the way: first one hash travels, then both, then the new one */
   bool digests;            /* DIGEST records stand between the entries */

@@ -8,6 +8,7 @@
 #include "adapter/decode.h"
 #include "core/batch.h"
 #include "core/fold.h"
+#include "core/fold_state.h"
 #include "tests/oracle/render.h"
 
 /* What the engine said; values are copied because they die with the callback. */
@@ -496,6 +497,9 @@ bool or_check(const struct or_case *c, struct tide_buf *out, struct or_tally *ta
       tally->crowded += (uint64_t)end.crowded_stubs;
       tally->moved += (uint64_t)end.moved_entities;
       tally->listed += (uint64_t)end.listed;
+      tally->tiles_read += run.fold->state.tile_use.read;
+      tally->tiles_mended += run.fold->state.tile_use.mended;
+      tally->tiles_late += run.fold->state.tile_use.late;
     }
   }
   tide_decoder_free(run.decoder);

@@ -41,6 +41,8 @@ struct gen {
   struct or_case *c;
   struct or_rng *rng;
   enum scope scope;
+  int64_t hop_ms;    /* of most sums in a case with tiles */
+  int64_t window_ms; /* of all of them; 0: many. With one window rows are kept for the shortest time that is right. */
 };
 
 static struct or_expr *make(const struct gen *g, enum or_op op, const struct or_expr *a, const struct or_expr *b) {
@@ -286,7 +288,7 @@ static void make_event(struct gen *g) {
   c->place = c->uses[OF_LAT] = c->uses[OF_LON] = or_percent(rng, 30);
   static const enum or_field optional[] = {OF_MERCHANT, OF_PAR, OF_DEVICE, OF_COUNTRY, OF_ITEMS, OF_WEIGHT, OF_GIFT, OF_OPENED};
   for (size_t i = 0; i < sizeof optional / sizeof *optional; i++)
-    c->uses[optional[i]] = or_percent(rng, optional[i] == OF_MERCHANT ? 90 : 65);
+    c->uses[optional[i]] = or_percent(rng, optional[i] == OF_MERCHANT ? (c->tiles ? 100 : 90) : 65);
   c->pan_secret = c->rotates || or_percent(rng, 40);
   g->scope = IN_SCORE;
   if (or_percent(rng, 30)) c->cnp = gen_bool(g, 1);
@@ -319,11 +321,11 @@ static void make_entities(struct gen *g) {
       {.name = "box", .key = OK_TUPLE, .part = {OF_COUNTRY, OF_ITEMS}, .part_count = 2},
       {.name = "near", .key = OK_FIRST_OF, .part = {OF_DEVICE, OF_COUNTRY}, .part_count = 2},
   };
-  int want = 1 + or_below(rng, OR_ENTITIES_MAX);
+  int want = (c->tiles ? 2 : 1) + or_below(rng, OR_ENTITIES_MAX - c->tiles);
   for (size_t i = 0; i < sizeof more / sizeof *more && c->entity_count < want; i++) {
     bool there = true;
     for (int p = 0; p < more[i].part_count; p++) there = there && ((more[i].part_entity && p == 0) || c->uses[more[i].part[p]]);
-    if (there && or_percent(rng, 60)) c->entity[c->entity_count++] = more[i];
+    if (there && or_percent(rng, c->tiles && i == 0 ? 100 : 60)) c->entity[c->entity_count++] = more[i];
   }
   c->warming = or_below(rng, 3);
   c->warming_default = or_below(rng, 5);
@@ -374,6 +376,25 @@ static void add_slots(struct or_case *c, struct or_feature *f) {
   }
 }
 
+/* Windows of a case with tiles: hops where sums are tiled, and beside them what needs rows for a short while only. Most hops of a case are the
+ * same, or their common border would leave more tiles than an entity may have. */
+static void tile_windows(const struct gen *g, struct or_feature *f, bool tiled) {
+  static const int64_t windows[] = {60000, 300000, 3600000, 3600000, 3600000};
+  struct or_rng *rng = g->rng;
+  int want = g->window_ms ? 1 : 1 + or_below(rng, OR_WINDOWS_MAX);
+  f->window_ms[f->window_count++] = g->window_ms ? g->window_ms : tiled ? OR_PICK(rng, windows) : step_of(rng, 0, 3);
+  for (int i = 1; i < want; i++) {
+    int64_t ms = tiled ? OR_PICK(rng, windows) : step_of(rng, 0, 3);
+    if (ms != f->window_ms[0] && (f->window_count < 2 || ms != f->window_ms[1])) f->window_ms[f->window_count++] = ms;
+  }
+  int64_t least = f->window_ms[0];
+  for (int i = 1; i < f->window_count; i++)
+    if (f->window_ms[i] < least) least = f->window_ms[i];
+  if (or_percent(rng, 30)) f->delayed_ms = step_of(rng, 0, 4);
+  if (tiled && g->hop_ms <= least) f->hop_ms = g->hop_ms * (or_percent(rng, 20) && g->hop_ms * 2 <= least ? 2 : 1);
+  if (f->agg == OA_MAX_COUNT) f->inner_ms = 1000;
+}
+
 static void make_feature(struct gen *g) {
   static const enum or_agg aggs[] = {OA_COUNT,  OA_COUNT, OA_COUNT,    OA_SUM,       OA_SUM,      OA_MEAN,           OA_STDDEV,
                                      OA_MIN,    OA_MAX,   OA_DISTINCT, OA_DISTINCT,  OA_DISTINCT, OA_DISTINCT,       OA_DISTINCT,
@@ -383,6 +404,10 @@ static void make_feature(struct gen *g) {
   struct or_rng *rng = g->rng;
   struct or_feature *f = &c->feature[c->feature_count];
   *f = (struct or_feature){.entity = or_below(rng, c->entity_count), .agg = OR_PICK(rng, aggs), .companion = -1};
+  static const enum or_agg sums[] = {OA_COUNT, OA_COUNT, OA_RATE, OA_SUM, OA_MEAN, OA_STDDEV};
+  bool shaped = c->tiles && (f->entity > 0 || or_percent(rng, 30)), tiled = shaped && or_percent(rng, g->window_ms ? 100 : 70);
+  if (tiled) f->agg = OR_PICK(rng, sums);
+  else if (shaped && f->agg > OA_STREAK && f->agg != OA_SINCE_FIRST) f->agg = OA_COUNT; /* the others keep every row */
   (void)snprintf(f->name, sizeof f->name, "f%d", c->feature_count);
   bool operand = (f->agg >= OA_SUM && f->agg <= OA_APPROX) || f->agg == OA_LAST || f->agg == OA_CHANGED;
   if (operand && !pick_operand(g, f)) return;
@@ -391,9 +416,10 @@ static void make_feature(struct gen *g) {
   g->scope = IN_WHERE;
   if (f->agg == OA_RATE) f->rate_of = gen_bool(g, 2);
   if (f->agg == OA_STREAK || (f->agg != OA_SINCE_FIRST && or_percent(rng, 55))) f->where = gen_bool(g, 2);
+  if (windowed && shaped) tile_windows(g, f, tiled);
   if (windowed) {
     int want = 1 + or_below(rng, OR_WINDOWS_MAX);
-    for (int i = 0; i < want; i++) {
+    for (int i = 0; i < want && !shaped; i++) {
       int64_t ms = step_of(rng, 0, or_percent(rng, 85) ? 7 : 9);
       bool twice = false;
       for (int k = 0; k < f->window_count; k++) twice = twice || f->window_ms[k] == ms;
@@ -402,13 +428,13 @@ static void make_feature(struct gen *g) {
     int64_t least = f->window_ms[0];
     for (int i = 1; i < f->window_count; i++)
       if (f->window_ms[i] < least) least = f->window_ms[i];
-    if (or_percent(rng, c->hot ? 45 : 25)) f->delayed_ms = step_of(rng, 0, or_percent(rng, 90) ? 5 : 8);
-    if (f->agg <= OA_DISTINCT || f->agg == OA_RATE) {
+    if (!shaped && or_percent(rng, c->hot ? 45 : 25)) f->delayed_ms = step_of(rng, 0, or_percent(rng, 90) ? 5 : 8);
+    if (!shaped && (f->agg <= OA_DISTINCT || f->agg == OA_RATE)) {
       static const int64_t hops[] = {700, 1000, 7000, 10000, 60000, OR_DAY_MS};
       int64_t hop = OR_PICK(rng, hops);
       if (or_percent(rng, c->hot ? 55 : 30) && hop <= least) f->hop_ms = hop;
     }
-    if (f->agg == OA_MAX_COUNT) {
+    if (f->agg == OA_MAX_COUNT && !shaped) {
       f->inner_ms = step_of(rng, 0, 6);
       if (f->inner_ms > least) f->inner_ms = least;
     }
@@ -485,11 +511,13 @@ static void make_policy(struct gen *g) {
 }
 
 void or_make_file(struct or_case *c, struct or_rng *rng) {
-  struct gen g = {c, rng, IN_SCORE};
+  static const int64_t hops[] = {7000, 10000, 10000, 45000, 60000, 300000};
+  struct gen g = {c, rng, IN_SCORE, c->tiles ? OR_PICK(rng, hops) : 0, 0};
+  if (c->tiles && or_percent(rng, 35)) g.window_ms = or_percent(rng, 50) ? 300000 : 3600000;
   (void)leaf(&g, OX_TRUE, 0); /* expr[0] */
   make_event(&g);
   make_entities(&g);
-  int want = 1 + or_below(rng, c->hot ? 4 : 9);
+  int want = 1 + or_below(rng, c->hot ? 4 : 9) + (c->tiles ? 3 : 0);
   if (c->calm) make_keepers(&g);
   for (int i = 0; i < want && c->feature_count < OR_FEATURES_MAX - 1 && c->slot_count < OR_SLOTS_MAX - OR_WINDOWS_MAX - 1; i++)
     make_feature(&g);
@@ -505,6 +533,11 @@ void or_make_file(struct or_case *c, struct or_rng *rng) {
   c->lateness_ms = or_percent(rng, 10) ? 0 : step_of(rng, 1, or_percent(rng, 90) ? 7 : 8);
   c->duplicates_for_ms = c->lateness_ms + (or_percent(rng, 40) ? 0 : step_of(rng, 0, 7));
   c->grace_ms = or_percent(rng, 40) ? 0 : step_of(rng, 0, 6);
+  if (c->tiles) {
+    c->lateness_ms = or_percent(rng, 10) ? 0 : step_of(rng, 0, 4);
+    c->duplicates_for_ms = c->lateness_ms + (or_percent(rng, 40) ? 0 : step_of(rng, 0, 7));
+    c->grace_ms = or_percent(rng, 40) ? 0 : step_of(rng, 0, 3);
+  }
   c->replay = or_percent(rng, 50);
   static const int64_t leads[] = {1, 500, 1000, 5000, 10000};
   if (or_percent(rng, 15)) c->lead_ms = OR_PICK(rng, leads);

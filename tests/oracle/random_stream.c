@@ -87,7 +87,7 @@ static struct or_record *add(struct stream *s, enum or_record_type type) {
 /* An earlier event of the stream, or NULL. */
 static struct or_record *earlier_event(struct stream *s) {
   for (int tries = 0; tries < 8 && s->c->record_count; tries++) {
-    int back = or_percent(s->rng, 60) ? 8 : s->c->record_count;
+    int back = or_percent(s->rng, s->c->tiles ? 30 : 60) ? 8 : s->c->record_count;
     int at = s->c->record_count - 1 - or_below(s->rng, back < s->c->record_count ? back : s->c->record_count);
     if (s->c->record[at].type == OR_EVENT) return &s->c->record[at];
   }
@@ -125,6 +125,7 @@ static void step(struct stream *s) {
   int what = or_below(s->rng, 100);
   int64_t by = what < 5 ? exact(s) : what < 94 ? OR_PICK(s->rng, steps) : what < 98 ? leaps[or_below(s->rng, 4)] : OR_PICK(s->rng, leaps);
   if (s->c->hot && what > 1) by = OR_PICK(s->rng, small);
+  if (s->c->tiles && what > 1 && what < 98) by = OR_PICK(s->rng, steps); /* long enough without a gap that would empty every log */
   if (by > 0) s->now_ms += by;
 }
 
@@ -137,8 +138,16 @@ static int64_t at_edge(struct stream *s) {
   return (or_percent(s->rng, 70) ? left_ms : right_ms) + or_below(s->rng, 3) - 1;
 }
 
+/* A time at the border of a hop shortly before now, or a millisecond beside it. */
+static int64_t at_border(struct stream *s) {
+  const struct or_feature *f = &s->c->feature[s->c->slot[or_below(s->rng, s->c->slot_count)].feature];
+  int64_t hop_ms = f->hop_ms ? f->hop_ms : 1;
+  return s->now_ms - s->now_ms % hop_ms + or_below(s->rng, 3) - 1;
+}
+
 static int64_t some_time(struct stream *s) {
   static const int64_t back[] = {1, 1000, 5000, 10000, 60000, 300000, 3600000, 86400000, 7 * 86400000};
+  if (s->c->tiles && s->c->slot_count && or_percent(s->rng, 15)) return at_border(s);
   if (or_percent(s->rng, 78)) return s->now_ms;
   if (or_percent(s->rng, 10)) return s->now_ms + 1 + or_below(s->rng, 3000);
   if (s->c->calm) return s->now_ms - back[or_below(s->rng, 6)];
@@ -346,6 +355,7 @@ void or_make_stream(struct or_case *c, struct or_rng *rng) {
   int want = 20 + or_below(rng, 101);
   if (or_percent(rng, 25)) want = 10 + or_below(rng, 20);
   if (c->hot) want = or_percent(rng, 80) ? 400 + or_below(rng, 700) : 1500 + or_below(rng, 1000);
+  if (c->tiles) want = 150 + or_below(rng, 250);
   if (or_percent(rng, 60)) add_rate(&s);
   int storm_at = !c->hot && or_percent(rng, 8) ? or_below(rng, want) : -1;
   while (c->record_count < want) {
@@ -392,9 +402,11 @@ void or_case_make(uint64_t seed, struct or_case *ret) {
   memset(ret, 0, sizeof *ret);
   ret->seed = seed;
   struct or_rng rng = {seed * UINT64_C(0xda942042e4dd58b5) + 1};
-  ret->hot = or_percent(&rng, 3);
-  ret->calm = !ret->hot && or_percent(&rng, 15);
-  ret->rotates = ret->calm && or_percent(&rng, 50);
+  int shape = or_below(&rng, 100);
+  ret->hot = shape < 3;
+  ret->tiles = shape >= 3 && shape < 11;
+  ret->calm = !ret->hot && !ret->tiles && or_percent(&rng, 15);
+  ret->rotates = (ret->calm && or_percent(&rng, 50)) || (ret->tiles && or_percent(&rng, 25));
   or_make_file(ret, &rng);
   or_make_stream(ret, &rng);
   or_case_derive(ret);

@@ -264,7 +264,6 @@ static void mistakes_are_told_with_their_place(void **state) {
       {"http:\n  default_deadline: 11s\n", TIDE_E_CONFIG, 2, 21, "http.default_deadline is longer than http.max_deadline"},
       {"http:\n  batch_deadline: 11s\n", TIDE_E_CONFIG, 2, 19, "http.batch_deadline is longer than http.max_deadline"},
       {"http:\n  max_body: 2MiB\n", TIDE_E_CONFIG, 2, 13, "above http.max_batch_body"},
-      {"commit:\n  max_wait: 100ms\n", TIDE_E_CONFIG, 2, 13, "miss its deadline"},
       {"fold:\n  lateness: 8d\n", TIDE_E_CONFIG, 2, 13, "counted twice"},
       {"http:\n  port: 9090\n", TIDE_E_CONFIG, 2, 9, "share one port"},
       {"http: {listen: 1.2.3.4, admin_listen: '::', admin_port: 8080}\n", TIDE_E_CONFIG, 1, 57, "share one port"},
@@ -393,10 +392,9 @@ static void every_row_alone_makes_a_difference(void **state) {
       case TIDE_OPTION_PATH: tide_buf_str(&set, "other"); break;
       default: {
         /* The bound that contradicts no other option. */
-        bool low = i == TIDE_OPTION_ROW_commit_max_wait || i == TIDE_OPTION_ROW_http_default_deadline ||
-                   i == TIDE_OPTION_ROW_http_batch_deadline || i == TIDE_OPTION_ROW_http_max_body || i == TIDE_OPTION_ROW_fold_lateness;
+        bool low = i == TIDE_OPTION_ROW_http_default_deadline || i == TIDE_OPTION_ROW_http_batch_deadline ||
+                   i == TIDE_OPTION_ROW_http_max_body || i == TIDE_OPTION_ROW_fold_lateness;
         struct tide_option_value value = {.number = low ? o->lo : o->hi};
-        if (i == TIDE_OPTION_ROW_commit_max_wait) value.number = 1;
         tide_option_format(o, value, &set);
       }
     }
