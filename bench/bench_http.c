@@ -75,7 +75,7 @@ struct connection {
 
 struct result {
   uint64_t sent, scored, refused, other, errors, unsent;
-  double p50_ms, p99_ms, p999_ms, max_ms, seconds;
+  double p50_ms, p95_ms, p99_ms, p999_ms, max_ms, seconds;
 };
 
 struct run {
@@ -251,6 +251,7 @@ static struct result measure(int port, unsigned connections, double rate, double
   run.result.seconds = seconds;
   qsort(run.latency_ms, run.latencies, sizeof *run.latency_ms, by_size);
   run.result.p50_ms = quantile(&run, 0.5);
+  run.result.p95_ms = quantile(&run, 0.95);
   run.result.p99_ms = quantile(&run, 0.99);
   run.result.p999_ms = quantile(&run, 0.999);
   run.result.max_ms = quantile(&run, 1);
@@ -332,8 +333,9 @@ static int by_p99(const void *a, const void *b) {
 }
 
 static void row(const char *name, const struct result *r) {
-  printf("%-34s %9.0f %9.0f %8.0f %7.0f %8.2f %8.2f %8.2f %9.2f\n", name, (double)r->sent / r->seconds, (double)r->scored / r->seconds,
-         (double)r->refused / r->seconds, (double)(r->other + r->errors + r->unsent), r->p50_ms, r->p99_ms, r->p999_ms, r->max_ms);
+  printf("%-34s %9.0f %9.0f %8.0f %7.0f %8.2f %8.2f %8.2f %8.2f %9.2f\n", name, (double)r->sent / r->seconds,
+         (double)r->scored / r->seconds, (double)r->refused / r->seconds, (double)(r->other + r->errors + r->unsent), r->p50_ms, r->p95_ms,
+         r->p99_ms, r->p999_ms, r->max_ms);
   fflush(stdout);
 }
 

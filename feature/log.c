@@ -233,7 +233,12 @@ static void flip(const struct tide_view *view, unsigned bit, struct tide_at at) 
   unsigned column = view->kind->col_of[TIDE_COL_MASK];
   uint64_t mask = tide_block_get(view->kind, chunk->block, column, at.i);
   tide_block_set(view->kind, chunk->block, column, at.i, mask ^ (UINT64_C(1) << bit));
-  stale_sums(view->big, chunk);
+  /* A latest bit is counted and nothing is summed under it: what was counted is put right, not thrown away. */
+  int change = (mask >> bit) & 1 ? -1 : 1;
+  if (chunk->sums_valid) chunk->sums->count[bit] = (uint16_t)(chunk->sums->count[bit] + change);
+  if (!view->big) return;
+  struct tide_super *super = &view->big->super[at.chunk / TIDE_SUPER];
+  if (super->valid) super->sums->count[bit] = (uint16_t)(super->sums->count[bit] + change);
 }
 
 static void note_latest(const struct tide_view *view, unsigned group, uint64_t value, int64_t time_ms) {

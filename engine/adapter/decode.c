@@ -224,6 +224,25 @@ enum tide_err tide_decode(struct tide_decoder *d, struct tide_span bytes, struct
   return TIDE_OK;
 }
 
+enum tide_err tide_decode_known_at(const struct tide_decoder *d, struct tide_etime *ret, struct tide_error *error) {
+  const struct tide_bound_shape *s = d->picked;
+  TIDE_CHECK(d->options.known_at && s);
+  if (s->known_at == TIDE_NONE)
+    return tide_fail_at(
+        error, TIDE_E_CONFIG, s->shape->line, s->shape->column, "known_at",
+        "shape \"%s\" does not say when a message became known: write known_at: under it, the pointer or column of that time",
+        s->shape->name);
+  const struct tide_capture *capture = &d->capture[s->known_at];
+  if (capture->kind != TIDE_CAP_TEXT && capture->kind != TIDE_CAP_NUMBER)
+    return tide_fail_at(error, TIDE_E_MISSING, 0, 0, "known_at", "known_at is missing: %s is not there",
+                        d->options.known_at_place ? d->options.known_at_place : s->shape->known_at);
+  enum tide_err err = tide_time_parse(capture->text, (enum tide_time_form)s->known_at_form, ret);
+  if (err == TIDE_OK) return TIDE_OK;
+  struct tide_span shown = tide_clip(capture->text);
+  return tide_fail_at(error, err, 0, 0, "known_at", "known_at: \"%.*s\" is not a time as the feature file says it is written",
+                      d->place[s->known_at].secret ? 0 : (int)shown.len, shown.ptr);
+}
+
 bool tide_decode_beside(const struct tide_decoder *d) { return d->beside != TIDE_NONE && d->capture[d->beside].kind != TIDE_CAP_NONE; }
 
 const char *tide_decode_place(const struct tide_decoder *d, const char *field) {

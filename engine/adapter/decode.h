@@ -20,6 +20,8 @@ struct tide_decode_options {
   bool csv;                              /* else JSON */
   bool time_optional;  /* whoever journals it stamps it: the time may be missing whatever the mapping says (a heartbeat's may not) */
   bool all_optional;   /* a question about keys: no mapped field has to be there */
+  bool known_at;       /* read `known_at` where a shape declares it: tide_decode_known_at */
+  const char *known_at_place; /* for all shapes instead of their own; written as the shape's known_at, else as its event time. NULL: their own */
   const char *beside;  /* a JSON pointer that no shape reads but the caller does, or NULL: tide_decode_beside */
 };
 /* CONFIG when the shape does not exist, or a secret field has no key. */
@@ -34,6 +36,9 @@ enum tide_err tide_decode_header(struct tide_decoder *decoder, struct tide_span 
  * set. Fields beyond spec->field_count are not written. The event time stands in `time` and in its field. */
 enum tide_err tide_decode(struct tide_decoder *decoder, struct tide_span bytes, struct tide_record ret[2], int *ret_count, struct tide_error *error)
     TIDE_WARN_UNUSED;
+/* When the message decoded last became known: `known_at` of its shape, for histories. Errors: CONFIG (its shape declares none), MISSING, SYNTAX, RANGE.
+ * Only with options.known_at, which makes the column of a CSV header required. */
+enum tide_err tide_decode_known_at(const struct tide_decoder *decoder, struct tide_etime *ret, struct tide_error *error) TIDE_WARN_UNUSED;
 /* Whether the message decoded last has anything at options.beside. */
 bool tide_decode_beside(const struct tide_decoder *decoder);
 /* Where the shape of the message decoded last keeps a field: "/billing/amount", or a column; NULL when it has no such field or no shape was found. */

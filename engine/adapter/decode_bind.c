@@ -79,6 +79,13 @@ static enum tide_err bind_field(struct tide_decoder *d, const struct tide_shape 
   return err;
 }
 
+/* How a shape writes its event time. */
+static uint8_t time_form_of(const struct tide_spec *spec, const struct tide_shape *shape) {
+  for (uint32_t k = 0; k < shape->field_count; k++)
+    if (shape->field[k].field == spec->f_time) return shape->field[k].time_form;
+  return TIDE_TIME_RFC3339;
+}
+
 enum tide_err tide_decode_bind(struct tide_decoder *d, struct tide_error *error) {
   const struct tide_spec *spec = d->spec;
   d->shape = tide_arena_alloc(&d->arena, (spec->shape_count + 1) * sizeof *d->shape);
@@ -89,11 +96,17 @@ enum tide_err tide_decode_bind(struct tide_decoder *d, struct tide_error *error)
   for (uint32_t i = 0; i < spec->shape_count; i++) {
     const struct tide_shape *shape = &spec->shape[i];
     struct tide_bound_shape *s = &d->shape[i];
-    *s = (struct tide_bound_shape){.shape = shape, .when = TIDE_NONE, .bound_count = shape->field_count};
+    *s = (struct tide_bound_shape){.shape = shape, .when = TIDE_NONE, .known_at = TIDE_NONE, .bound_count = shape->field_count};
     s->bound = tide_arena_alloc(&d->arena, (shape->field_count + 1) * sizeof *s->bound);
     for (uint32_t k = 0; k < shape->field_count; k++) {
       enum tide_err err = bind_field(d, shape, &shape->field[k], &s->bound[k], error);
       if (err) return err;
+    }
+    const char *known_at = !d->options.known_at ? NULL : d->options.known_at_place ? d->options.known_at_place : shape->known_at;
+    if (known_at) {
+      enum tide_err err = place_of(d, known_at, "known_at", shape->line, shape->column, &s->known_at, error);
+      if (err) return err;
+      s->known_at_form = shape->known_at ? shape->known_at_form : time_form_of(spec, shape);
     }
     if (shape->when_at) {
       enum tide_err err = place_of(d, shape->when_at, shape->name, shape->line, shape->column, &s->when, error);

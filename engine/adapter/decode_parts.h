@@ -49,6 +49,8 @@ struct tide_bound {
 struct tide_bound_shape {
   const struct tide_shape *shape;
   uint32_t when;          /* place, or TIDE_NONE */
+  uint32_t known_at;      /* place, or TIDE_NONE: not asked for */
+  uint8_t known_at_form;  /* enum tide_time_form */
   struct tide_bound *bound;
   uint32_t bound_count;
 };

@@ -26,6 +26,8 @@ static enum tide_err make_decoder(struct tide_intake *intake, struct tide_error 
                                         .key = intake->options.key,
                                         .key_alt = intake->options.key_previous,
                                         .shape = intake->options.shape,
+                                        .known_at = intake->options.known_at,
+                                        .known_at_place = intake->options.known_at_place,
                                         .csv = intake->csv};
   return tide_decoder_new(&options, &intake->decoder, error);
 }
@@ -105,6 +107,7 @@ enum tide_err tide_intake_next(struct tide_intake *intake, struct tide_taken *re
     if (err != TIDE_OK) return err;
     if (header) continue;
     err = tide_decode(intake->decoder, message.bytes, ret->record, &ret->count, error);
+    if (err == TIDE_OK && intake->options.known_at) err = tide_decode_known_at(intake->decoder, &ret->known_at, error);
     if (err != TIDE_OK) return err;
     for (int i = 0; i < ret->count; i++) {
       ret->record[i].source = message.source;

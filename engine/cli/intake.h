@@ -14,12 +14,15 @@ struct tide_intake_options {
   const struct tide_secret_key *key, *key_previous;
   const char *shape;                       /* NULL: default */
   const char *format;                      /* "auto", "json", "csv" */
+  bool known_at;                           /* fill taken.known_at; a message without it is bad */
+  const char *known_at_place;              /* as in decode.h */
   const char *const *input;
   size_t input_count;
 };
 struct tide_taken {
   struct tide_record record[2];
   int count;
+  struct tide_etime known_at; /* when it became known, if that was asked for */
   uint64_t line, next;      /* line number over all files; cursor behind the message */
   const char *file;         /* borrowed; the file it stands in and */
   uint64_t file_line;       /* the line there */

@@ -476,10 +476,8 @@ static enum tide_err go_on(struct run *run, struct tide_position first, struct t
 static enum tide_err load_base(struct run *run, struct tide_error *error) {
   const char *dir = run->options->start_from;
   struct tide_fold *fold;
-  struct tide_released released;
-  enum tide_err err = tide_snapshot_load(dir, NULL, NULL, &fold, &released, error);
+  enum tide_err err = tide_base_load(dir, &fold, error);
   if (err != TIDE_OK) return err;
-  if (!fold) return tide_fail(error, TIDE_E_CORRUPT, "there is no usable snapshot of a back-fill in %s; make it again with backfill", dir);
   tide_fold_free(run->fold);
   run->fold = fold;
   return check_fold(run, "back-fill", dir, error);

@@ -108,3 +108,14 @@ enum tide_err tide_snapshot_load(const char *dir, struct tide_journal *journal, 
   *ret_released = released;
   return TIDE_OK;
 }
+
+enum tide_err tide_base_load(const char *start_from, struct tide_fold **ret_fold, struct tide_error *error) {
+  struct tide_fold *fold = NULL;
+  struct tide_released released;
+  enum tide_err err = start_from ? tide_snapshot_load(start_from, NULL, NULL, &fold, &released, error) : TIDE_OK;
+  if (err != TIDE_OK) return err;
+  if (start_from && !fold)
+    return tide_fail(error, TIDE_E_CORRUPT, "there is no usable snapshot of a back-fill in %s; make it again with backfill", start_from);
+  *ret_fold = fold ? fold : tide_fold_new();
+  return TIDE_OK;
+}

@@ -6,6 +6,7 @@
 
 #include "base/json_out.h"
 #include "cli/scan.h"
+#include "cli/snapshot.h"
 #include "cli/summary.h"
 #include "core/fold.h"
 
@@ -14,6 +15,7 @@
 static const struct tide_opt options[] = {
     {"journal", "WHERE", NULL, "The journal: file:DIRECTORY", TIDE_OPT_TEXT, TIDE_OPT_REQUIRED, 0, 0, NULL},
     {"decisions", "FILE", NULL, "The output of the replay that wrote the journal; compared byte for byte", TIDE_OPT_TEXT, 0, 0, 0, NULL},
+    {"start-from", "DIR", NULL, "The result of backfill that the journal began with", TIDE_OPT_TEXT, 0, 0, 0, NULL},
     {"json", NULL, NULL, "The result as one JSON object", TIDE_OPT_SWITCH, 0, 0, 0, NULL},
 };
 
@@ -116,7 +118,7 @@ static int run(const struct tide_args *args) {
   if (err == TIDE_OK && !dir) err = tide_fail(&error, TIDE_E_USAGE, "audit needs --journal file:DIRECTORY: a journal in memory is gone");
   if (err == TIDE_OK && audit.path && !(audit.file = fopen(audit.path, "re")))
     err = tide_fail_errno(&error, TIDE_E_IO, "cannot read the decisions in %s", audit.path);
-  audit.fold = tide_fold_new();
+  if (err == TIDE_OK) err = tide_base_load(tide_args_text(args, "start-from"), &audit.fold, &error);
   if (err == TIDE_OK) err = tide_scan(dir, "audit", on_entry, &audit, &scan, &error);
   if (err == TIDE_OK && audit.different) error = audit.difference, err = error.code;
   if (err == TIDE_OK && audit.file && getline(&audit.line, &audit.line_room, audit.file) > 0)

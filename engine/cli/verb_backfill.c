@@ -2,7 +2,8 @@
  *
  * The history is folded without judging (tide_fold_quiet): counted and remembered, never answered. It stands at positions 0-N, epoch 0, which no
  * journal has; the first fence, 1-0, follows any of them. Source cursors stay at 0, so the log that follows may overlap with the history:
- * what was counted here is a duplicate there. Rows are taken in the order given, which must be that in which they became known. */
+ * what was counted here is a duplicate there. Where the shape says when a row became known, rows are sorted by that; else they are taken in the order given. */
+#include "cli/history_sort.h"
 #include "cli/intake.h"
 #include "cli/progress.h"
 #include "cli/snapshot.h"
@@ -10,13 +11,25 @@
 #include "cli/key_file.h"
 #include "cli/verbs.h"
 
+#include <errno.h>
+#include <sys/stat.h>
+
 #define BATCH 512
 #define INPUTS_MAX 256
 
 static const struct tide_opt options[] = {
     {"features", "FILE", NULL, "The feature file", TIDE_OPT_TEXT, TIDE_OPT_REQUIRED, 0, 0, NULL},
-    {"input", "FILE", NULL, "The history, in the order in which it became known; several are read in order", TIDE_OPT_TEXT,
-     TIDE_OPT_REQUIRED | TIDE_OPT_REPEAT, 0, 0, NULL},
+    {"input", "FILE", NULL, "The history; several files are one", TIDE_OPT_TEXT, TIDE_OPT_REQUIRED | TIDE_OPT_REPEAT, 0, 0, NULL},
+    {"known-at", "FIELD", NULL,
+     "Pointer or column with the time at which a row became known, instead of the shape's known_at; rows are folded in that order",
+     TIDE_OPT_TEXT, 0, 0, 0, NULL},
+    {"in-order", NULL, NULL, "The history is in the order in which it became known: do not sort", TIDE_OPT_SWITCH, 0, 0, 0, NULL},
+    {"until", "TIME|CURSORS", NULL,
+     "Where the history ends: a time (rows that became known then or later are left out), or what the live sources begin with, as "
+     "SOURCE/PARTITION:OFFSET,... (kept in the snapshot: the cell starts there)",
+     TIDE_OPT_TEXT, 0, 0, 0, NULL},
+    {"memory-mib", "N", "512", "Memory for sorting; what does not fit goes to files in the output directory", TIDE_OPT_INT, 0, 1, 1048576,
+     NULL},
     {"output", "DIR", NULL, "Directory for the snapshot, for replay --start-from", TIDE_OPT_TEXT, TIDE_OPT_REQUIRED, 0, 0, NULL},
     {"input-shape", "NAME", NULL, "The shape of messages that no `when` picks; left out: default", TIDE_OPT_TEXT, 0, 0, 0, NULL},
     {"format", "FORMAT", "auto", "Format of the history; auto looks at the first line", TIDE_OPT_CHOICE, 0, 0, 0, "auto|json|csv"},
@@ -34,12 +47,17 @@ struct backfill {
   struct tide_position position; /* of the entry being built */
   int64_t commit_ms;
   uint32_t records;
-  uint64_t messages, rejected;
+  uint64_t messages, rejected, left_out;
+  struct tide_history_sort *sort; /* NULL: folded as it comes */
+  int64_t until_ms;               /* INT64_MAX: no end */
+  struct tide_cursor_part *cursor;
+  uint16_t cursors;
 };
 
 static enum tide_err begin_entry(struct backfill *b, struct tide_error *error) {
   struct tide_entry_header header = {.commit_ms = b->commit_ms};
-  tide_batch_begin(&b->batch, &b->entry, &header, NULL, 0);
+  bool first = b->position.seq == 0; /* where the live sources begin is known before anything else */
+  tide_batch_begin(&b->batch, &b->entry, &header, b->cursor, first ? b->cursors : 0);
   b->records = 0;
   b->position.seq++;
   if (b->position.seq != 1) return TIDE_OK;
@@ -54,28 +72,50 @@ static enum tide_err fold_entry(struct backfill *b, struct tide_error *error) {
   return err ? err : begin_entry(b, error);
 }
 
-static enum tide_err add(struct backfill *b, const struct tide_taken *taken, struct tide_error *error) {
-  for (int attempt = 0;; attempt++) {
-    struct tide_batch before = b->batch;
-    size_t len = b->entry.len;
-    enum tide_err err = TIDE_OK;
-    for (int i = 0; i < taken->count && !err; i++) err = tide_batch_add(&b->batch, b->spec, &taken->record[i]);
-    if (!err) break;
-    b->batch = before; /* an event and the outcome of its row stay together */
-    b->entry.len = len;
-    if (err != TIDE_E_LIMIT || attempt)
-      return tide_fail(error, err, "line %llu does not fit into an entry", (unsigned long long)taken->line);
+/* Adds the records of one message; they stay together. */
+static enum tide_err add(struct backfill *b, struct tide_span records, unsigned count, int64_t event_ms, struct tide_error *error) {
+  enum tide_err err = tide_batch_add_encoded(&b->batch, records, count);
+  if (err == TIDE_E_LIMIT) {
     err = fold_entry(b, error);
     if (err) return err;
+    err = tide_batch_add_encoded(&b->batch, records, count);
+    if (err) return tide_fail(error, err, "a message of %zu bytes does not fit into an entry", records.len);
   }
-  for (int i = 0; i < taken->count; i++)
-    if (taken->record[i].type == TIDE_REC_EVENT && taken->record[i].time.ms > b->commit_ms) b->commit_ms = taken->record[i].time.ms;
-  b->records += (uint32_t)taken->count;
+  if (event_ms > b->commit_ms) b->commit_ms = event_ms;
+  b->records += count;
   return b->records >= BATCH ? fold_entry(b, error) : TIDE_OK;
+}
+
+static enum tide_err take(struct backfill *b, const struct tide_taken *taken, struct tide_buf *bytes, struct tide_error *error) {
+  int64_t event_ms = INT64_MIN;
+  tide_buf_clear(bytes);
+  for (int i = 0; i < taken->count; i++) {
+    enum tide_err err = tide_record_encode(b->spec, &taken->record[i], bytes);
+    if (err) return tide_fail(error, err, "line %llu does not fit into an entry", (unsigned long long)taken->line);
+    if (taken->record[i].type == TIDE_REC_EVENT && taken->record[i].time.ms > event_ms) event_ms = taken->record[i].time.ms;
+  }
+  int64_t when_ms = b->sort ? taken->known_at.ms : taken->record[0].time.ms;
+  if (when_ms >= b->until_ms) {
+    b->left_out++;
+    return TIDE_OK;
+  }
+  if (!b->sort) return add(b, tide_buf_span(bytes), (unsigned)taken->count, event_ms, error);
+  struct tide_history_item item = {
+      .known_at = taken->known_at, .event_ms = event_ms, .count = (uint8_t)taken->count, .records = tide_buf_span(bytes)};
+  return tide_history_sort_put(b->sort, &item, error);
+}
+
+static enum tide_err fold_sorted(struct backfill *b, struct tide_error *error) {
+  struct tide_history_item item;
+  enum tide_err err = TIDE_OK;
+  while (!err && (err = tide_history_sort_next(b->sort, &item, error)) == TIDE_OK)
+    err = add(b, item.records, item.count, item.event_ms, error);
+  return err == TIDE_E_END ? TIDE_OK : err;
 }
 
 static enum tide_err fold_history(struct backfill *b, struct tide_intake *intake, struct tide_error *error) {
   struct tide_taken *taken = tide_alloc(sizeof *taken);
+  struct tide_buf bytes = TIDE_BUF_INIT;
   struct tide_progress progress;
   tide_progress_begin(&progress, "backfill");
   enum tide_err err = begin_entry(b, error);
@@ -85,7 +125,7 @@ static enum tide_err fold_history(struct backfill *b, struct tide_intake *intake
     if (got == TIDE_E_END) break;
     b->messages++;
     if (!got) {
-      err = add(b, taken, error);
+      err = take(b, taken, &bytes, error);
     } else if (tide_err_class(got) == TIDE_CLASS_INPUT || got == TIDE_E_LIMIT) {
       b->rejected++;
     } else {
@@ -99,9 +139,47 @@ static enum tide_err fold_history(struct backfill *b, struct tide_intake *intake
     }
   }
   tide_progress_end(&progress);
+  if (!err && b->sort) err = fold_sorted(b, error);
   if (!err) err = fold_entry(b, error);
+  tide_buf_release(&bytes);
   tide_free(taken);
   return err;
+}
+
+/* "2026-01-01T00:00:00Z", or "0/0:1234,0/1:99". */
+static enum tide_err parse_until(struct backfill *b, const char *text, struct tide_error *error) {
+  b->until_ms = INT64_MAX;
+  if (!text || tide_args_time_parse(text, &b->until_ms) == TIDE_OK) return TIDE_OK;
+  const char *p = text;
+  b->cursor = tide_alloc(TIDE_PARTS_MAX * sizeof *b->cursor);
+  while (b->cursors < TIDE_PARTS_MAX) {
+    unsigned source, partition;
+    unsigned long long offset;
+    int used = 0;
+    if (*p < '0' || *p > '9' || sscanf(p, "%5u/%5u:%19llu%n", &source, &partition, &offset, &used) != 3 || source > 65535 ||
+        partition > 65535)
+      break;
+    for (uint16_t i = 0; i < b->cursors; i++)
+      if (b->cursor[i].source == source && b->cursor[i].partition == partition)
+        return tide_fail_at(error, TIDE_E_USAGE, 0, 0, "--until", "--until names %u/%u twice", source, partition);
+    b->cursor[b->cursors++] = (struct tide_cursor_part){.source = (uint16_t)source, .partition = (uint16_t)partition, .next = offset};
+    p += used;
+    if (!*p) return TIDE_OK;
+    if (*p++ != ',') break;
+  }
+  return tide_fail_at(error, TIDE_E_USAGE, 0, 0, "--until",
+                      "--until is a time like 2026-01-31T00:00:00Z, or cursors like 0/0:1234,0/1:99 (SOURCE/PARTITION:OFFSET), not \"%s\"",
+                      text);
+}
+
+/* Sorted when a time is named, or the shape that the rows have says so itself. */
+static bool wants_sort(const struct tide_args *args, const struct tide_spec *spec) {
+  const char *shape = tide_args_text(args, "input-shape");
+  if (tide_args_on(args, "in-order")) return false;
+  if (tide_args_on(args, "known-at")) return true;
+  for (uint32_t i = 0; i < spec->shape_count; i++)
+    if (strcmp(spec->shape[i].name, shape ? shape : "default") == 0) return spec->shape[i].known_at != NULL;
+  return false;
 }
 
 static int backfill(const struct tide_args *args, const struct tide_spec *spec) {
@@ -124,8 +202,18 @@ static int backfill(const struct tide_args *args, const struct tide_spec *spec) 
                                      .key_previous = keys.has_previous ? &keys.previous : NULL,
                                      .shape = tide_args_text(args, "input-shape"),
                                      .format = tide_args_text(args, "format"),
+                                     .known_at = wants_sort(args, spec),
+                                     .known_at_place = tide_args_text(args, "known-at"),
                                      .input = input,
                                      .input_count = count};
+  if (!err && tide_args_on(args, "in-order") && tide_args_on(args, "known-at"))
+    err = tide_fail(&error, TIDE_E_USAGE, "give --known-at or --in-order, not both");
+  if (!err) err = parse_until(&b, tide_args_text(args, "until"), &error);
+  if (!err && mkdir(tide_args_text(args, "output"), 0777) != 0 && errno != EEXIST)
+    err = tide_fail_errno(&error, TIDE_E_IO, "cannot make the directory %s", tide_args_text(args, "output"));
+  if (!err && from.known_at)
+    b.sort = tide_history_sort_new(tide_args_text(args, "output"), (size_t)tide_args_int(args, "memory-mib") << 20);
+  struct tide_mono start = tide_mono_now();
   if (!err) err = tide_intake_open(&from, &intake, &error);
   tide_fold_quiet(b.fold, true);
   if (!err) err = fold_history(&b, intake, &error);
@@ -133,13 +221,18 @@ static int backfill(const struct tide_args *args, const struct tide_spec *spec) 
     err = tide_snapshot_save(tide_args_text(args, "output"), b.fold, (struct tide_span){NULL, 0}, (struct tide_released){0}, &error);
   int exit = err ? tide_exit_report(&error) : TIDE_EXIT_OK;
   if (!err) {
-    fprintf(stderr, "tidemark: %llu messages folded, %llu rejected\n", (unsigned long long)(b.messages - b.rejected),
-            (unsigned long long)b.rejected);
+    double seconds = (double)(tide_mono_now().ns - start.ns) / 1e9;
+    unsigned long long folded = (unsigned long long)(b.messages - b.rejected - b.left_out);
+    fprintf(stderr, "tidemark: %llu messages folded%s, %llu left out, %llu rejected, in %.1f s (%.0f messages/s)\n", folded,
+            b.sort ? " in the order in which they became known" : "", (unsigned long long)b.left_out, (unsigned long long)b.rejected,
+            seconds, seconds > 0 ? (double)folded / seconds : 0.0);
     if (b.rejected && tide_args_on(args, "strict")) exit = TIDE_EXIT_DIFFERENT;
   }
   tide_intake_close(intake);
   tide_fold_free(b.fold);
   tide_buf_release(&b.entry);
+  tide_history_sort_free(b.sort);
+  tide_free(b.cursor);
   explicit_bzero(&keys, sizeof keys);
   return exit;
 }
@@ -158,7 +251,9 @@ const struct tide_verb tide_verb_backfill = {
     .summary = "Fold history without deciding, for a journal to begin from",
     .about =
         "Counts and remembers every event of the history as replay would, gives no decisions, and saves the state. The log that follows may overlap with "
-        "the history: what was counted already is a duplicate, and gets no second decision. The history must be in the order in which it became known.",
+        "the history: what was counted already is a duplicate, and gets no second decision. Rows whose shape has known_at: "
+        "are folded in the order in which they became known, whatever order the files have (an outcome in the row of its event is known when the row is); "
+        "others must be in that order.",
     .example =
         "tidemark backfill --features my.yaml --input history.jsonl.zst --output history.snapshot --key-file card.key\n"
         "tidemark replay --features my.yaml --input log.jsonl --output out.jsonl --journal file:journal --start-from history.snapshot --key-file card.key",

@@ -7,6 +7,7 @@
 #include "base/json_out.h"
 #include "cli/key_file.h"
 #include "cli/scan.h"
+#include "cli/snapshot.h"
 #include "cli/summary.h"
 #include "core/answer.h"
 
@@ -19,6 +20,7 @@ static const struct tide_opt options[] = {
      TIDE_OPT_TEXT, 0, 0, 0, NULL},
     {"events", "N", "20", "At most so many past events are listed per entity, the newest", TIDE_OPT_INT, 0, 0, 100000, NULL},
     TIDE_KEY_OPTIONS,
+    {"start-from", "DIR", NULL, "The result of backfill that the journal began with", TIDE_OPT_TEXT, 0, 0, 0, NULL},
     {"json", NULL, NULL, "Everything as one JSON object", TIDE_OPT_SWITCH, 0, 0, 0, NULL},
 };
 static const struct tide_positional positional[] = {
@@ -443,7 +445,7 @@ static int run(const struct tide_args *args) {
   if (err == TIDE_OK) err = read_keys(args, &keys, &error);
   if (err == TIDE_OK) err = tide_scan(dir, "find", look_for, &explain, &scan, &error);
   if (err == TIDE_OK) err = choose(&explain, &error);
-  explain.fold = tide_fold_new();
+  if (err == TIDE_OK) err = tide_base_load(tide_args_text(args, "start-from"), &explain.fold, &error);
   if (err == TIDE_OK) err = tide_scan(dir, "fold", fold_to, &explain, &scan, &error);
   if (err == TIDE_OK && !explain.found)
     err = tide_fail(&error, TIDE_E_NOT_FOUND,

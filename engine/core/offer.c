@@ -3,6 +3,8 @@
  * what was said. */
 #include "core/offer.h"
 
+#include <stdio.h>
+
 static const char *const end_name[] = {
 #define X(name, text) #name,
     TIDE_OFFER_ENDS(X)
@@ -25,6 +27,7 @@ void tide_offer_tell(struct tide_offer *offer, const struct tide_answer *answer)
                                    .cause = answer->verdict.cause,
                                    .rule = answer->verdict.rule,
                                    .decision = answer->verdict.decision};
+  if (answer->model) snprintf(offer->told.model, sizeof offer->told.model, "%s", answer->model->id);
 }
 
 struct tide_offer *tide_offer_new(void) {

@@ -38,6 +38,7 @@ struct tide_told {
   uint8_t status;         /* enum tide_status */
   uint8_t by, cause;      /* enum tide_by, enum tide_cause */
   uint16_t rule, decision;
+  char model[TIDE_MODEL_ID]; /* the model that scored it, "" none */
 };
 
 #define TIDE_OFFER_RECORDS 2 /* an event and the outcome of its row */

@@ -9,7 +9,14 @@
 #include "base/json_out.h"
 #include "http/parts.h"
 
-static void put_tail(const struct tide_http_request *request, bool took, struct tide_buf *out) {
+void tide_http_put_provenance(const struct tide_http *http, const char *model, struct tide_buf *out) {
+  tide_buf_put(out, http->cell.ptr, http->cell.len);
+  if (model[0]) tide_json_cstr(out, model);
+  else tide_json_null(out);
+  tide_buf_put(out, http->versions.ptr, http->versions.len);
+}
+
+static void put_tail(const struct tide_http_request *request, bool took, const char *model, struct tide_buf *out) {
   TIDE_CHECK(out->len > 0 && out->ptr[out->len - 1] == '}');
   out->len--;
   if (took) {
@@ -18,7 +25,7 @@ static void put_tail(const struct tide_http_request *request, bool took, struct 
     tide_json_double(out, (double)(us > 0 ? us : 0) / 1000.0);
   }
   tide_json_key(out, "provenance");
-  tide_json_raw(out, tide_buf_span(&request->http->provenance));
+  tide_http_put_provenance(request->http, model, out);
   tide_buf_char(out, '}');
 }
 
@@ -80,12 +87,12 @@ static unsigned put_item(struct tide_http_item *item, bool took, struct tide_buf
     tide_http_count_answer(request->http->meters, request->http->spec, &offer->told);
     if (receipt && is_there(offer)) {
       put_receipt(offer, out);
-      put_tail(request, took, out);
+      put_tail(request, took, offer->told.model, out);
       return 200;
     }
     if (!receipt && offer->answer.len > 0) {
       put_answer(item, out);
-      put_tail(request, took, out);
+      put_tail(request, took, offer->told.model, out);
       return offer->cause == TIDE_C_overload ? 503 : 200;
     }
     if (route == TIDE_ROUTE_lookup && is_there(offer))
@@ -114,7 +121,7 @@ static void make_batch(struct tide_http_request *request, struct tide_http_reply
   }
   tide_json_close(&ret->body, ']');
   tide_json_close(&ret->body, '}');
-  put_tail(request, true, &ret->body);
+  put_tail(request, true, "", &ret->body);
   if (all_overload) ret->status = 503, ret->retry_after = true;
 }
 

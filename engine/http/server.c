@@ -370,7 +370,6 @@ static struct MHD_Daemon *listen_on(struct tide_http *http, const struct tide_ht
       {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)((limits->idle_timeout_ms + 999) / 1000), NULL},
       {MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)memory, NULL},
       {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
-      {MHD_OPTION_LISTENING_ADDRESS_REUSE, 1, NULL},
       {MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024, NULL},
       {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)tide_peer_notify, http},
       {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)(api ? on_done : on_admin_done), http},
@@ -396,15 +395,17 @@ static enum tide_err check_spec(const struct tide_spec *spec, struct tide_error 
   return TIDE_OK;
 }
 
+/* {"cell":C,"model":  and  ,"policy":P,"features":F,"durability":D} */
 static void make_provenance(struct tide_http *http) {
   const struct tide_spec *spec = http->spec;
-  struct tide_buf *out = &http->provenance, version = TIDE_BUF_INIT;
+  struct tide_buf *out = &http->cell, version = TIDE_BUF_INIT;
   tide_buf_printf(&version, "%s@%08llx", spec->name, (unsigned long long)(spec->hash.hi >> 32));
   tide_json_open(out, '{');
   tide_json_key(out, "cell");
   tide_json_cstr(out, http->options.cell);
   tide_json_key(out, "model");
-  tide_json_null(out);          /* none is loaded */
+  out = &http->versions;
+  tide_buf_char(out, ',');
   tide_json_key(out, "policy"); /* it is part of the feature file */
   tide_json_str(out, tide_buf_span(&version));
   tide_json_key(out, "features");
@@ -423,7 +424,8 @@ static void free_http(struct tide_http *http) {
     tide_free(decoder);
   }
   (void)pthread_mutex_destroy(&http->decoders_mutex);
-  tide_buf_release(&http->provenance);
+  tide_buf_release(&http->cell);
+  tide_buf_release(&http->versions);
   tide_free(http);
 }
 

@@ -23,6 +23,44 @@ check "there are decisions to compare" test "$(wc -l <"$tmp/want")" -ge 500
 same "decisions from the cut on are those of the run that saw everything" "$tmp/want" "$tmp/got"
 check "without the history they would differ" sh -c "'$tide' replay --features '$features' --dev-key --log-level error --emit-features \
   --input '$tmp/live.jsonl' --output '$tmp/alone' 2>/dev/null; ! cmp -s '$tmp/rest' '$tmp/alone'"
+exits 0 "audit proves it, with the history" "$tide" audit --journal "file:$tmp/journal" --decisions "$tmp/rest" --start-from "$tmp/snap"
+exits 5 "and not without" "$tide" audit --journal "file:$tmp/journal" --decisions "$tmp/rest"
+id=$(sed -n 's/^{"id":"\([^"]*\)".*/\1/p' "$tmp/rest" | tail -n 1)
+exits 0 "explain knows the history" "$tide" explain "$id" --journal "file:$tmp/journal" --start-from "$tmp/snap" --dev-key --json
+exits 5 "and does not go on without it" "$tide" explain "$id" --journal "file:$tmp/journal" --dev-key
+
+# The same history in any order, with the time at which each row became known.
+python3 - "$tmp/history.jsonl" "$tmp/known.jsonl" "$tmp/shuffled.jsonl" <<'P'
+import json, random, sys
+rows = [json.loads(line) for line in open(sys.argv[1], encoding="utf-8")]
+for i, row in enumerate(rows):
+    row["known"] = f"2026-06-01T{i // 7200 % 24:02}:{i // 120 % 60:02}:{i // 2 % 60:02}Z"  # two rows a second: ties
+out = [json.dumps(row, separators=(",", ":")) for row in rows]
+open(sys.argv[2], "w", encoding="utf-8").write("\n".join(out) + "\n")
+pairs = [out[i : i + 2] for i in range(0, len(out), 2)]  # rows of one second keep their order
+random.Random(7).shuffle(pairs)
+open(sys.argv[3], "w", encoding="utf-8").write("\n".join(line for pair in pairs for line in pair) + "\n")
+P
+chunks() { (cd "$1" && cat $(find . -name 'chunk-*' -o -name '*.zst' | sort) | cksum); }
+for way in "a --in-order known" "b --known-at=/known shuffled" "c --known-at=/known known"; do
+  set -- $way
+  exits 0 "back-fill $2 of $3" "$tide" backfill --features "$features" --dev-key --log-level error --input "$tmp/$3.jsonl" --memory-mib 1 --output "$tmp/snap.$1" "$2"
+done
+check "sorting has no trace left" test -z "$(find "$tmp/snap.b" -name '.history*')"
+check "there is something to compare" test -n "$(find "$tmp/snap.a" -name '*.zst' -o -name 'chunk-*')"
+check "a shuffled history gives the same state" test "$(chunks "$tmp/snap.a")" = "$(chunks "$tmp/snap.b")"
+check "however it was sorted before" test "$(chunks "$tmp/snap.a")" = "$(chunks "$tmp/snap.c")"
+exits 1 "a time that the messages do not have" "$tide" backfill --features "$features" --dev-key --input "$tmp/known.jsonl" --output "$tmp/snap.d" --known-at /when --strict
+says "rejects them" '0 messages folded'
+exits 0 "an end" "$tide" backfill --features "$features" --dev-key --input "$tmp/shuffled.jsonl" --output "$tmp/snap.e" --known-at /known --until 2026-06-01T00:05:00Z
+says "leaves out what became known later" '600 messages folded in the order in which they became known, [1-9][0-9]* left out'
+exits 0 "cursors" "$tide" backfill --features "$features" --dev-key --input "$tmp/history.jsonl" --output "$tmp/snap.f" --until "0/0:$(wc -c <"$tmp/history.jsonl")"
+check "a journal begins where the history ended" replay "$tmp/log.jsonl" "$tmp/from.cut" --journal "file:$tmp/j5" --start-from "$tmp/snap.f"
+plain "$tmp/from.cut" >"$tmp/got"
+same "with the same decisions" "$tmp/want" "$tmp/got"
+exits 2 "an end that is neither" "$tide" backfill --features "$features" --dev-key --input "$tmp/history.jsonl" --output "$tmp/snap.g" --until tomorrow
+exits 2 "a cursor twice" "$tide" backfill --features "$features" --dev-key --input "$tmp/history.jsonl" --output "$tmp/snap.g" --until 0/0:1,0/0:2
+
 cp "$tmp/rest" "$tmp/again"
 check "going on" replay "$tmp/live.jsonl" "$tmp/again" --journal "file:$tmp/journal" --start-from "$tmp/snap"
 same "changes nothing" "$tmp/rest" "$tmp/again"

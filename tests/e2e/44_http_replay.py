@@ -9,13 +9,14 @@ import sys
 sys.path.insert(0, "tests/support")
 from http_server import SHIPPED, TMP, Server, case, done, tide  # noqa: E402
 
+MODEL = "config/defaults/model.json"
 SAME = ("id", "status", "decision", "by", "score", "cause", "detail", "reasons", "counted", "duplicate", "id_conflict", "event_time", "features", "states")
 ROUTE = {"auth": "/v1/score", "advice": "/v1/score", "login": "/v1/events", "card_add": "/v1/events", "refund": "/v1/events", "outcome": "/v1/outcomes",
          "label": "/v1/outcomes"}
 log, out = os.path.join(TMP, "log.jsonl"), os.path.join(TMP, "decisions.jsonl")
 tide("generate", "--seed", "44", "--transactions", "3000", "--days", "40", "--duplicates", "3", "--reused-ids", "3", "--out-of-order", "3", "--late", "0.5",
      "--output", log)
-tide("replay", "--features", SHIPPED, "--dev-key", "--input", log, "--output", out, "--emit-features", "--log-level", "error")
+tide("replay", "--features", SHIPPED, "--dev-key", "--input", log, "--output", out, "--emit-features", "--model", MODEL, "--log-level", "error")
 with open(log, encoding="utf-8") as file:
     lines = [line.strip() for line in file]
 with open(out, encoding="utf-8") as file:
@@ -34,7 +35,7 @@ def slice_of(text, name, following):
     return text[begin:text.index(following, begin)]
 
 
-server = Server(level="info")
+server = Server("--model", MODEL, level="info")
 connection = server.connect()
 kinds, differences, answers, bad = {}, [], [], 0
 for line in lines:
@@ -63,6 +64,10 @@ seen = [json.loads(answer) for answer in answers]
 case("among them duplicates, conflicts, late ones and refusals",
      all(any(test(a) for a in seen) for test in (lambda a: a["duplicate"], lambda a: "id_conflict" in a, lambda a: a.get("cause") == "late",
                                                 lambda a: a["status"] == "refused", lambda a: a["decision"] == "decline")))
+scores = [a["score"] for a in seen if a["score"] is not None]
+case("the model scored", len(scores) > 1000 and len(set(scores)) > 100, len(scores))
+models = {a["provenance"]["model"] for a in seen if a["score"] is not None and not a["duplicate"]}
+case("and is named in the answers", len(models) == 1 and "@" in str(models), models)
 connection.close()
 case("the server stops", server.stop() == 0)
 case("audit folds what it wrote to the same state", "digests that agree: 1" in tide("audit", "--journal", server.journal))

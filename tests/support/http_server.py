@@ -109,9 +109,12 @@ class Server:
 def raw(server, data, timeout=20, half_close=False):
     """Sends bytes and reads until the other side closes."""
     with server.socket(timeout) as sock:
-        sock.sendall(data)
-        if half_close:
-            sock.shutdown(socket.SHUT_WR)
+        try:
+            sock.sendall(data)
+            if half_close:
+                sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # it was closed before everything was out; what it said may still be there
         out = b""
         try:
             while chunk := sock.recv(65536):
