@@ -35,6 +35,7 @@ struct serve {
   const char *dir;       /* of the journal, NULL: in memory */
   char *snapshots;
   struct tide_journal *journal;
+  struct tide_meters *meters; /* written by the engine's threads and http's, so freed behind both */
   struct tide_engine *engine;
   struct tide_http *http;
   struct tide_fold *fold;
@@ -229,6 +230,7 @@ static enum tide_err http_options(const struct serve *serve, struct tide_http_op
                                     .admin = address_of(config->http_admin_listen, config->http_admin_port),
                                     .engine = serve->engine,
                                     .spec = serve->spec,
+                                    .meters = serve->meters,
                                     .key = serve->keys.has_now ? &serve->keys.now : NULL,
                                     .key_previous = serve->keys.has_previous ? &serve->keys.previous : NULL,
                                     .cell = config->cell_name,
@@ -286,6 +288,7 @@ static enum tide_err start_engine(struct serve *serve, struct tide_error *error)
                                        .journal = serve->journal,
                                        .release = tide_http_release,
                                        .between = between,
+                                       .meter = tide_http_core_meter(serve->meters),
                                        .ctx = serve,
                                        .inbox_max = INBOX_MAX,
                                        .tick_ms = 10};
@@ -314,6 +317,7 @@ static enum tide_err serve_all(struct serve *serve, struct tide_error *error) {
   if (err == TIDE_OK) err = load_model(serve, error);
   if (err == TIDE_OK) raise_files(checked.limits.connections_max);
   if (err == TIDE_OK) err = open_journal(serve, error);
+  if (err == TIDE_OK) err = tide_http_meters_new(serve->spec, &serve->meters, error);
   if (err == TIDE_OK) err = start_engine(serve, error);
   return err == TIDE_OK ? run_engine(serve, error) : err;
 }
@@ -329,6 +333,7 @@ static int serve_config(struct serve *serve) {
   err = serve_all(serve, &error);
   if (err != TIDE_OK) error.code = err;
   tide_engine_free(serve->engine);
+  tide_meters_free(serve->meters);
   tide_fold_free(serve->fold);
   tide_snapshotter_free(serve->snapshotter);
   if (serve->journal) serve->journal->ops->close(serve->journal);

@@ -160,6 +160,7 @@ static void fly(struct tide_core *core, struct tide_batch *batch, struct tide_he
   action->epoch = epoch;
   action->attempt = core->attempt;
   action->bytes = tide_buf_span(&held->bytes);
+  action->records = held->records;
   sync(core); /* behind it on the same connection: no turn is lost between append and sync */
 }
 
@@ -330,6 +331,7 @@ static void on_answer(void *ctx, const struct tide_answer *answer) {
   if (!held->own || answer->index >= held->records) return;
   struct tide_offer *offer = held->by_record[answer->index];
   if (offer) tide_offer_tell(offer, answer);
+  tide_core_note(core, answer);
 }
 
 /* Back to the front of the queue, in their order: nothing of them is in the log. */
@@ -596,6 +598,8 @@ struct tide_core_stats tide_core_stats(const struct tide_core *core) {
   for (const struct tide_held *held = core->held; held; held = held->next) stats.in_flight += held->offers.count;
   return stats;
 }
+
+const struct tide_core_reads *tide_core_reads(const struct tide_core *core) { return &core->reads; }
 
 struct tide_core *tide_core_new(const struct tide_core_options *options, struct tide_fold *fold) {
   TIDE_CHECK(options->batch_records_max >= TIDE_OFFER_RECORDS && options->batch_records_max <= TIDE_BATCH_RECORDS_MAX / 2 &&

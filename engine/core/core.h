@@ -30,6 +30,7 @@ enum tide_core_state {
 #define X(name, text) TIDE_CORE_##name,
   TIDE_CORE_STATES(X)
 #undef X
+      TIDE_CORE_STATE_COUNT
 };
 const char *tide_core_state_name(enum tide_core_state state);
 const char *tide_core_state_text(enum tide_core_state state);
@@ -87,6 +88,7 @@ struct tide_core_action {
   uint64_t epoch, attempt;
   struct tide_span bytes;
   struct tide_position position;
+  uint32_t records; /* APPEND: those of offers in it */
   struct tide_offer *offer;
 };
 
@@ -120,5 +122,11 @@ struct tide_core_stats {
   uint32_t queued, in_flight;
 };
 struct tide_core_stats tide_core_stats(const struct tide_core *core);
+/* Feature values that decisions of this engine read, by entity (index into spec->entity) and enum tide_vstate. What was not judged (a duplicate, a
+ * refusal, a question) read none. */
+struct tide_core_reads {
+  uint64_t count[TIDE_ENTITIES_MAX][TIDE_S_COUNT];
+};
+const struct tide_core_reads *tide_core_reads(const struct tide_core *core);
 
 #endif

@@ -32,6 +32,12 @@ static void release(struct tide_core *core, struct tide_offer *offer, enum tide_
   tide_core_act(core, TIDE_DO_RELEASE)->offer = offer;
 }
 
+void tide_core_note(struct tide_core *core, const struct tide_answer *answer) {
+  if (!answer->features_known || answer->verdict.by == TIDE_BY_NONE) return;
+  const struct tide_spec *spec = answer->spec;
+  for (uint32_t i = 0; i < spec->slot_count; i++) core->reads.count[spec->feature[spec->slot[i].feature].entity][answer->slot[i].state]++;
+}
+
 struct asked {
   struct tide_offer *offer;
   bool maybe;

@@ -65,6 +65,7 @@ struct tide_core {
   size_t action_count, action_cap;
   bool step_failed; /* the actions of the last step were not handed out */
   struct tide_core_stats stats;
+  struct tide_core_reads reads;
   struct tide_held *folding;
 };
 
@@ -83,6 +84,8 @@ enum tide_err tide_core_refuse(struct tide_core *core, struct tide_offer *offer,
 enum tide_err tide_core_refuse_all(struct tide_core *core, struct tide_offer_list *list, enum tide_offer_end end, enum tide_cause cause,
                                    struct tide_error *error);
 uint32_t tide_core_queued(const struct tide_core *core);
+/* The states of what the decision read. */
+void tide_core_note(struct tide_core *core, const struct tide_answer *answer);
 
 /* core.c */
 struct tide_core_action *tide_core_act(struct tide_core *core, enum tide_core_action_kind kind);

@@ -38,6 +38,11 @@ uint64_t tide_fold_nonce(const struct tide_fold *fold) { return fold->nonce; }
 const struct tide_metrics *tide_fold_metrics(const struct tide_fold *fold) { return &fold->metrics; }
 const uint64_t *tide_fold_rule_hits(const struct tide_fold *fold) { return fold->rule_hits; }
 
+uint64_t tide_fold_entities(const struct tide_fold *fold, uint32_t entity) {
+  TIDE_CHECK(fold->spec && entity < fold->spec->entity_count);
+  return fold->state.store[entity].live;
+}
+
 struct tide_usage tide_fold_usage(const struct tide_fold *fold, uint32_t entity) {
   TIDE_CHECK(fold->spec && entity < fold->spec->entity_count);
   return (struct tide_usage){fold->state.store[entity].live, tide_store_bytes(&fold->state.store[entity])};

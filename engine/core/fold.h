@@ -76,6 +76,8 @@ const struct tide_metrics *tide_fold_metrics(const struct tide_fold *fold);
 /* Entities of a kind in memory and the bytes they take, as requested from the allocator; index into spec->entity. Costs a walk over them. */
 struct tide_usage { uint64_t entities, bytes; };
 struct tide_usage tide_fold_usage(const struct tide_fold *fold, uint32_t entity);
+/* How many of that kind there are; costs nothing. */
+uint64_t tide_fold_entities(const struct tide_fold *fold, uint32_t entity);
 /* Times each rule was true; by index in spec->rule. Shadow rules included. */
 const uint64_t *tide_fold_rule_hits(const struct tide_fold *fold);
 

@@ -187,7 +187,43 @@ static void *journal_main(void *arg) {
 
 /* ---- the core's thread ---- */
 
-static void act(struct tide_engine *engine, const struct tide_core_action *action, size_t count) {
+#define SET(name, value) tide_meter_set(meter, TIDE_METER_ROW_##name, TIDE_METER_PLAIN, (int64_t)(value))
+
+/* What the core and the fold count as plain integers, copied into the rows that the page of metrics shows. */
+static void meter_publish(struct tide_engine *engine, struct tide_fold *fold) {
+  struct tide_meter *meter = engine->options.meter;
+  if (!meter) return;
+  struct tide_core_stats stats = tide_core_stats(engine->core);
+  tide_meter_publish(meter, tide_fold_metrics(fold));
+  SET(engine_entries_own_total, stats.entries_own);
+  SET(engine_entries_foreign_total, stats.entries_foreign);
+  SET(engine_records_total, stats.records);
+  SET(engine_syncs_total, stats.syncs);
+  SET(engine_refused_total, stats.refused);
+  SET(engine_maybe_total, stats.maybe);
+  SET(engine_retried_total, stats.retried);
+  SET(engine_queued, stats.queued);
+  SET(engine_in_flight, stats.in_flight);
+  uint32_t now = (uint32_t)tide_core_state(engine->core);
+  for (uint32_t s = 0; s < TIDE_CORE_STATE_COUNT; s++)
+    tide_meter_set(meter, TIDE_METER_ROW_engine_state, (struct tide_meter_at){.a = s}, s == now);
+  if (now != TIDE_CORE_open) return; /* before that, the journal's feature file may be another than ours */
+  const struct tide_spec *spec = tide_fold_spec(fold);
+  const struct tide_core_reads *reads = tide_core_reads(engine->core);
+  for (uint32_t e = 0; e < spec->entity_count; e++) {
+    tide_meter_set(meter, TIDE_METER_ROW_entities, (struct tide_meter_at){.a = e}, (int64_t)tide_fold_entities(fold, e));
+    for (uint32_t s = 0; s < TIDE_S_COUNT; s++)
+      tide_meter_set(meter, TIDE_METER_ROW_feature_values_total, (struct tide_meter_at){.a = e, .b = s}, (int64_t)reads->count[e][s]);
+  }
+}
+
+static void meter_append(struct tide_engine *engine, const struct tide_core_action *action) {
+  if (engine->options.meter && action->records > 0)
+    tide_meter_records(engine->options.meter, TIDE_METER_ROW_commit_batch_records, TIDE_METER_PLAIN, action->records);
+}
+
+/* `done`: when the step was over. The core's own clock stands still in a step, so for it an entry is folded the moment it is durable. */
+static void act(struct tide_engine *engine, struct tide_mono done, const struct tide_core_action *action, size_t count) {
   struct requests *requests = &engine->requests;
   bool asked = false;
   for (size_t i = 0; i < count; i++) {
@@ -203,7 +239,11 @@ static void act(struct tide_engine *engine, const struct tide_core_action *actio
     unlock(&requests->mutex);
   }
   for (size_t i = 0; i < count; i++) { /* the disk is at work already */
-    if (action[i].kind == TIDE_DO_RELEASE) engine->options.release(engine->options.ctx, action[i].offer);
+    if (action[i].kind == TIDE_DO_RELEASE) {
+      if (action[i].offer->folded.ns) action[i].offer->folded = done;
+      engine->options.release(engine->options.ctx, action[i].offer);
+    }
+    if (action[i].kind == TIDE_DO_APPEND) meter_append(engine, &action[i]);
     if (action[i].kind == TIDE_DO_STOPPED) engine->stopped = true;
   }
 }
@@ -213,12 +253,13 @@ static enum tide_err step(struct tide_engine *engine, const struct tide_core_eve
   size_t count;
   struct tide_core_now now = {.wall = tide_wall_now(), .mono = tide_mono_now()};
   enum tide_err err = tide_core_step(engine->core, now, event, &action, &count, error);
-  if (err == TIDE_OK) act(engine, action, count);
+  if (err == TIDE_OK) act(engine, tide_mono_now(), action, count);
   return err;
 }
 
 static void publish(struct tide_engine *engine, const struct tide_error *failed) {
   struct tide_fold *fold = tide_core_fold(engine->core);
+  meter_publish(engine, fold);
   lock(&engine->status_mutex);
   struct tide_engine_status *status = &engine->status;
   bool changed = status->state != tide_core_state(engine->core) || failed || engine->stopped;
@@ -226,7 +267,6 @@ static void publish(struct tide_engine *engine, const struct tide_error *failed)
   status->folded = tide_fold_position(fold);
   status->watermark_ms = tide_fold_watermark(fold);
   status->stats = tide_core_stats(engine->core);
-  status->metrics = *tide_fold_metrics(fold);
   if (failed) status->error = *failed;
   if (failed || engine->stopped) engine->ended = true;
   if (changed) (void)pthread_cond_broadcast(&engine->status_changed);

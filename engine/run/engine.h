@@ -9,6 +9,7 @@
 #ifndef TIDE_ENGINE_H
 #define TIDE_ENGINE_H
 
+#include "base/meter.h"
 #include "core/core.h"
 #include "port/journal.h"
 
@@ -21,6 +22,7 @@ struct tide_engine_options {
    * known). For snapshots and metrics. NULL: none. */
   void (*between)(void *ctx, struct tide_fold *fold, struct tide_span entry);
   void *ctx;
+  struct tide_meter *meter;      /* the core thread's shard, borrowed until tide_engine_join returned; its axes are those of the feature file. NULL: none */
   uint32_t inbox_max;            /* offers that may wait to be looked at; above, tide_engine_offer says no. Those that do not fit into the core's queue should still
                                   * fit here, so that the core refuses them with a decision. 0: queue_max */
   int64_t tick_ms;               /* how often time is looked at when nothing happens; 1..1000 */
@@ -32,7 +34,6 @@ struct tide_engine_status {
   struct tide_position folded;
   int64_t watermark_ms;
   struct tide_core_stats stats;
-  struct tide_metrics metrics;
   struct tide_error trouble; /* what the journal said last when it could not do something; code OK: nothing so far */
   struct tide_error error;   /* code not OK: the engine ended because of this */
 };
