@@ -247,8 +247,10 @@ static enum tide_err flush(struct file_journal *self, struct tide_error *error) 
 
 /* A session is one opening of the directory: what happened to it in between nobody knows. */
 static enum tide_err file_begin(struct tide_journal *journal, struct tide_session *ret, struct tide_error *error) {
-  const struct file_journal *self = self_of(journal);
+  struct file_journal *self = self_of(journal);
   if (self->dead) return dead_error(self, error);
+  enum tide_err err = self->read_only ? TIDE_OK : flush(self, error); /* what a full disk had no room for must go in first */
+  if (err) return err;
   *ret = (struct tide_session){.id = self->session, .epoch_min = self->last.epoch};
   return TIDE_OK;
 }

@@ -257,7 +257,7 @@ enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position posit
   enum tide_err err = tide_entry_open(&reader, entry, fold->part, error);
   if (err) return err;
   fold->position = position;
-  fold->mark = tide_entry_mark_of(entry, &reader.header);
+  if (position.epoch > 0) fold->mark = tide_entry_mark_of(entry, &reader.header); /* epoch 0 is history: it stands in no log */
   fold->metrics.value[TIDE_M_journal_entries_total]++;
   fold->metrics.value[TIDE_M_journal_bytes_total] += (int64_t)entry.len;
   if (position.seq != 0 && reader.header.fence_nonce != fold->nonce) { /* written under another fence: void */

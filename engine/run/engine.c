@@ -48,6 +48,9 @@ struct tide_engine {
   pthread_cond_t status_changed;
   struct tide_engine_status status;
   bool ended; /* under status_mutex */
+  /* the journal thread's own */
+  struct tide_mono session_at; /* the last session began */
+  int64_t session_wait_ms;     /* before the next attempt */
   /* the core thread's own */
   struct report *taken;
   size_t taken_cap;
@@ -159,25 +162,29 @@ static void do_fetch(struct tide_engine *engine, struct tide_position from, bool
 #define RETRY_FIRST_MS 20
 #define RETRY_LAST_MS 1000
 
-/* Until there is a session, or nobody needs one any more. */
+/* Until there is a session, or nobody needs one any more. Sessions that end as soon as they have begun are waited for ever longer. */
 static void do_session(struct tide_engine *engine) {
   struct tide_journal *journal = engine->options.journal;
   struct requests *requests = &engine->requests;
-  int64_t wait_ms = RETRY_FIRST_MS;
-  for (bool quit = false; !quit;) {
+  if (tide_mono_now().ns - engine->session_at.ns > INT64_C(1000000) * RETRY_LAST_MS)
+    engine->session_wait_ms = 0; /* the last one was worth it */
+  for (;;) {
+    struct tide_mono until = {tide_mono_now().ns + engine->session_wait_ms * 1000000};
+    engine->session_wait_ms = engine->session_wait_ms ? engine->session_wait_ms * 2 : RETRY_FIRST_MS;
+    if (engine->session_wait_ms > RETRY_LAST_MS) engine->session_wait_ms = RETRY_LAST_MS;
+    lock(&requests->mutex);
+    while (!requests->quit && tide_mono_now().ns < until.ns) wait_until(&requests->filled, &requests->mutex, until);
+    bool quit = requests->quit;
+    unlock(&requests->mutex);
+    if (quit) return;
     struct tide_core_event event = {.kind = TIDE_CORE_SESSION};
     struct tide_error error = {0};
     if (journal->ops->begin(journal, &event.session, &error) == TIDE_OK) {
+      engine->session_at = tide_mono_now();
       report(engine, &event);
       return;
     }
     remember(engine, &error);
-    struct tide_mono until = {tide_mono_now().ns + wait_ms * 1000000};
-    wait_ms = wait_ms * 2 < RETRY_LAST_MS ? wait_ms * 2 : RETRY_LAST_MS;
-    lock(&requests->mutex);
-    while (!requests->quit && tide_mono_now().ns < until.ns) wait_until(&requests->filled, &requests->mutex, until);
-    quit = requests->quit;
-    unlock(&requests->mutex);
   }
 }
 
