@@ -255,19 +255,20 @@ static enum tide_err receive_time(struct redis_journal *self, struct tide_redis_
 static bool stream_ids(const redisReply *reply, struct tide_position *ret_generated, struct tide_position *ret_first,
                        struct tide_position *ret_last) {
   struct tide_position generated = {0}, first = {0}, last = {0};
-  bool known = false;
+  bool known = false, ends[2] = {false, false}; /* a reply without them must not pass for that of an empty stream */
   for (size_t i = 0; i + 1 < reply->elements; i += 2) {
     const redisReply *name = reply->element[i], *value = reply->element[i + 1];
     if (name->type != REDIS_REPLY_STRING) return false;
     bool is_first = strcmp(name->str, "first-entry") == 0, is_last = strcmp(name->str, "last-entry") == 0;
     if (strcmp(name->str, "last-generated-id") == 0)
       known = value->type == REDIS_REPLY_STRING && parse_id(value->str, (size_t)value->len, &generated);
+    if (is_first || is_last) ends[is_last] = true;
     if ((!is_first && !is_last) || value->type == REDIS_REPLY_NIL) continue;
     if (value->type != REDIS_REPLY_ARRAY || value->elements != 2 || value->element[0]->type != REDIS_REPLY_STRING ||
         !parse_id(value->element[0]->str, (size_t)value->element[0]->len, is_first ? &first : &last))
       return false;
   }
-  if (!known) return false;
+  if (!known || !ends[0] || !ends[1]) return false;
   *ret_generated = generated;
   *ret_first = first;
   *ret_last = last;
