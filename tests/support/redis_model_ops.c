@@ -26,3 +26,19 @@ static struct tide_wall model_wall_now(void *ctx) {
 
 const struct tide_redis_link_ops redis_model_ops = {
     .connect = model_connect, .send = model_send, .receive = model_receive, .close = model_close, .wall_now = model_wall_now};
+
+struct tide_redis_options redis_model_options(struct redis_client *client, uint32_t replicas, uint32_t quorum, uint32_t engine_id) {
+  return (struct tide_redis_options){
+      .target = {.address = {{.host = "127.0.0.1", .port = REDIS_PORT}}, .address_count = 1},
+      .cell = "eu",
+      .engine_id = engine_id,
+      .replicas = replicas,
+      .quorum = quorum,
+      .wait_ms = 50,
+      .timeout_ms = 500,
+      .clock_skew_max_ms = 500,
+      .memory_percent = 60,
+      .link = &redis_model_ops,
+      .link_ctx = client,
+  };
+}
