@@ -9,21 +9,28 @@
 #include <stdio.h>
 #include <string.h>
 
-void sim_digest(struct sim_world *world, struct tide_position position, struct tide_digest digest, const char *who) {
+/* Where history was destroyed, a node that had not folded what is gone cannot know of it and goes on; but no node ever has two histories of its own. */
+void sim_digest(struct sim_world *world, struct tide_position position, struct tide_digest digest, unsigned nodes, const char *who) {
   for (size_t i = world->seen_count; i-- > 0;) {
     if (tide_position_cmp(world->seen[i].position, position) != 0) continue;
     const struct tide_digest *other = &world->seen[i].digest;
-    if (other->decisions != digest.decisions || !tide_u128_eq(other->digest, digest.digest) || other->state_hash != digest.state_hash)
+    bool same = other->decisions == digest.decisions && tide_u128_eq(other->digest, digest.digest) && other->state_hash == digest.state_hash;
+    if (same) {
+      world->seen[i].nodes |= nodes;
+      return;
+    }
+    if (!world->ruined || (world->seen[i].nodes & nodes))
       sim_fail(world, "two states at %llu-%llu: %llu decisions, %016llx and %s with %llu decisions, %016llx",
                (unsigned long long)position.epoch, (unsigned long long)position.seq, (unsigned long long)other->decisions,
                (unsigned long long)other->state_hash, who, (unsigned long long)digest.decisions, (unsigned long long)digest.state_hash);
-    return;
+    if (world->failed) return;
   }
   if (world->seen_count == world->seen_cap) {
     world->seen_cap = world->seen_cap ? world->seen_cap * 2 : 256;
     world->seen = tide_realloc(world->seen, world->seen_cap * sizeof *world->seen);
   }
   world->seen[world->seen_count].position = position;
+  world->seen[world->seen_count].nodes = nodes;
   world->seen[world->seen_count++].digest = digest;
 }
 
@@ -96,7 +103,7 @@ void sim_verdict(struct sim_world *world) {
     if (world->failed) break;
     if (tide_fold_entry(fold, at, tide_buf_span(&bytes), on_answer, v, &error) != TIDE_OK)
       sim_fail(world, "the log does not fold: %s", error.text);
-    else sim_digest(world, at, tide_fold_digest(fold), "the fold from nothing");
+    else sim_digest(world, at, tide_fold_digest(fold), 0, "the fold from nothing");
   }
   for (unsigned a = 0; a < world->attempts && !world->failed; a++) {
     const struct sim_attempt *attempt = &world->attempt[a];
