@@ -104,6 +104,10 @@ static void keep(struct sim_world *world, struct sim_node *node, struct sim_atte
   if (!attempt->outcome && node->knew_spec && offer->answer.len == 0)
     sim_fail(world, "node %u ended an event without a decision (%s)", node->number, tide_offer_end_name(offer->end));
   if (offer->end != TIDE_END_done) return;
+  if (tide_position_cmp(offer->position, tide_fold_position(tide_core_fold(node->core))) == 0)
+    sim_acked(world, offer->position, tide_fold_mark(tide_core_fold(node->core)));
+  if (world->model && (node->client.skew_ms > 600 || node->client.skew_ms < -600))
+    sim_fail(world, "node %u, whose clock is off by %lld ms, acknowledged", node->number, (long long)node->client.skew_ms);
   if (!world->model && tide_position_cmp(offer->position, world->durable) > 0)
     sim_fail(world, "node %u released %llu-%llu, which is not durable", node->number, (unsigned long long)offer->position.epoch,
              (unsigned long long)offer->position.seq);

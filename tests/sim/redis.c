@@ -37,12 +37,27 @@ static void promote(struct sim_world *world) {
   if (!world->model->node[n].primary) redis_model_promote(world->model, n);
   world->model->announced = n;
   world->counts->promotions++;
+  if (world->split && or_percent(&world->rng, 50)) world->torn = 300 + ANY(world, 600);
+}
+
+/* Two primaries, each announced to some, and a replica that follows now the one and now the other: what a partition and its end can make of a group. */
+static void tear(struct sim_world *world) {
+  struct redis_model *model = world->model;
+  uint32_t replica = ANY(world, model->nodes), to = ANY(world, model->nodes);
+  model->announced = ANY(world, model->nodes);
+  if (!model->node[model->announced].primary) model->announced = to;
+  if (model->node[replica].primary || !model->node[to].primary || !is_up(world, replica) || !is_up(world, to)) return;
+  redis_model_follow(model, replica, to);
+  (void)redis_model_attach(model, replica);
+  world->counts->refills += redis_model_fill(model, replica);
+  world->counts->flaps++;
 }
 
 /* What Sentinel does sooner or later: everybody who runs follows whom it announces. */
 static void reconfigure(struct sim_world *world) {
   struct redis_model *model = world->model;
   uint32_t n = ANY(world, model->nodes);
+  if (world->torn > 0) return;
   if (model->announced == REDIS_NOBODY || !is_up(world, model->announced)) {
     promote(world);
     return;
@@ -72,9 +87,11 @@ void sim_redis_move(struct sim_world *world) {
       if (or_percent(&world->rng, 10)) redis_model_deliver(model);
       break;
   }
+  if (world->torn > 0 && --world->torn > 0 && or_below(&world->rng, 25) == 0) tear(world);
   if (or_percent(&world->rng, 95)) return; /* what is broken is mended, in time */
   uint32_t m = ANY(world, model->nodes);
   model->node[n].memory_used = MEMORY / 10;
+  model->node[n].out_of_memory = false;
   model->cut[n][m] = model->cut[m][n] = world->node[ANY(world, world->nodes)].client.cut[n] = false;
   if (model->node[n].frozen) redis_model_thaw(model, n);
   if (!is_up(world, n)) restart(world, n);
@@ -85,7 +102,7 @@ void sim_redis_fault(struct sim_world *world) {
   struct redis_model *model = world->model;
   uint32_t n = ANY(world, model->nodes), m = ANY(world, model->nodes);
   struct sim_node *node = &world->node[ANY(world, world->nodes)];
-  switch (or_below(&world->rng, 9)) {
+  switch (or_below(&world->rng, 11)) {
     case 0:
     case 1:
       if (!is_up(world, n)) break;
@@ -112,6 +129,12 @@ void sim_redis_fault(struct sim_world *world) {
       world->counts->conn_faults++;
       break;
     }
+    case 8:
+      if (!is_up(world, n) || n == m || model->node[n].primary) break;
+      redis_model_follow(model, n, m); /* a replica that is sent back and forth between two */
+      world->counts->flaps++;
+      break;
+    case 9: model->node[n].out_of_memory = true; break;
     case 7:
       model->announced = n; /* an old view of things, or an early one */
       break;
@@ -141,9 +164,11 @@ static void on_block(void *ctx) {
 
 void sim_redis_heal(struct sim_world *world) {
   struct redis_model *model = world->model;
+  world->torn = 0;
   redis_model_deliver(model);
   for (uint32_t n = 0; n < model->nodes; n++) {
     model->node[n].memory_used = MEMORY / 10;
+    model->node[n].out_of_memory = false;
     if (model->node[n].frozen) redis_model_thaw(model, n);
     for (uint32_t m = 0; m < model->nodes; m++) model->cut[n][m] = false;
     if (!is_up(world, n)) restart(world, n);
@@ -166,7 +191,7 @@ void sim_redis_heal(struct sim_world *world) {
 static struct tide_journal *open_journal(struct sim_world *world, struct redis_client *client, uint32_t engine) {
   struct tide_redis_options options = {.cell = "sim",
                                        .engine_id = engine,
-                                       .replicas = world->quorum,
+                                       .replicas = world->replicas,
                                        .quorum = world->quorum,
                                        .wait_ms = 5,
                                        .timeout_ms = 20,
@@ -184,14 +209,15 @@ static struct tide_journal *open_journal(struct sim_world *world, struct redis_c
 }
 
 void sim_redis_new(struct sim_world *world) {
-  world->quorum = or_percent(&world->rng, 75) ? 2 : 1;
-  struct redis_model *model = redis_model_new(world->quorum + 1, "sim", world->seed);
+  world->quorum = world->replicas = or_percent(&world->rng, 75) ? 2 : 1;
+  if (world->split) world->quorum = 1, world->replicas = 2;
+  struct redis_model *model = redis_model_new(world->replicas + 1, "sim", world->seed);
   world->model = model;
   model->announced = 0;
   for (uint32_t n = 0; n < model->nodes; n++) model->node[n].memory_max = MEMORY;
   struct redis_client client = {.model = model};
   struct tide_redis_options options = {.cell = "sim",
-                                       .replicas = world->quorum,
+                                       .replicas = world->replicas,
                                        .quorum = world->quorum,
                                        .wait_ms = 5,
                                        .timeout_ms = 20,
@@ -241,6 +267,7 @@ void sim_redis_carry_out(struct sim_world *world, struct sim_node *node, int cha
   enum tide_err err;
   request->on = false;
   if (channel == SIM_APPEND) {
+    if (request->action.kind == TIDE_DO_OPEN && request->action.epoch > world->registry) world->registry = request->action.epoch;
     struct tide_span bytes = tide_buf_span(&request->bytes);
     err = request->action.kind == TIDE_DO_OPEN ? ops->open_epoch(node->journal, request->action.epoch, bytes, &event.position, &error)
                                                : ops->append(node->journal, request->action.epoch, bytes, &event.position, &error);
@@ -248,6 +275,7 @@ void sim_redis_carry_out(struct sim_world *world, struct sim_node *node, int cha
     event.err = err;
     world->counts->entries += err == TIDE_OK;
     world->counts->stale += err == TIDE_E_STALE;
+    world->counts->full += err == TIDE_E_FULL;
     world->counts->epochs += err == TIDE_OK && request->action.kind == TIDE_DO_OPEN;
     sim_mail(node, channel, &event);
   } else if (channel == SIM_SYNC) {
@@ -290,8 +318,7 @@ bool sim_redis_remembers(struct sim_world *world, struct sim_node *node) {
   tide_buf_release(&bytes);
   catch_up(world);
   if (known && !there) {
-    node->ended = true;
-    world->counts->history_lost++;
+    sim_lost_history(world, node);
     if (!world->ruined) sim_fail(world, "node %u finds its history gone, and nothing has destroyed it", node->number);
   }
   return known && there;
@@ -303,6 +330,7 @@ bool sim_redis_begin(struct sim_world *world, struct sim_node *node) {
   bool begun = node->journal->ops->begin(node->journal, &session.session, &error) == TIDE_OK;
   catch_up(world);
   world->counts->no_session += !begun;
+  if (world->registry > session.session.epoch_min) session.session.epoch_min = world->registry;
   if (begun && !sim_redis_remembers(world, node)) begun = false;
   if (begun) sim_step(world, node, &session);
   return begun;

@@ -14,7 +14,8 @@ void sim_digest(struct sim_world *world, struct tide_position position, struct t
   for (size_t i = world->seen_count; i-- > 0;) {
     if (tide_position_cmp(world->seen[i].position, position) != 0) continue;
     const struct tide_digest *other = &world->seen[i].digest;
-    bool same = other->decisions == digest.decisions && tide_u128_eq(other->digest, digest.digest) && other->state_hash == digest.state_hash;
+    bool same =
+        other->decisions == digest.decisions && tide_u128_eq(other->digest, digest.digest) && other->state_hash == digest.state_hash;
     if (same) {
       world->seen[i].nodes |= nodes;
       return;
@@ -32,6 +33,32 @@ void sim_digest(struct sim_world *world, struct tide_position position, struct t
   world->seen[world->seen_count].position = position;
   world->seen[world->seen_count].nodes = nodes;
   world->seen[world->seen_count++].digest = digest;
+}
+
+void sim_fenced(struct sim_world *world, struct tide_position fence, struct tide_position behind) {
+  if (world->fences == sizeof world->fence / sizeof world->fence[0]) return;
+  world->fence[world->fences].epoch = fence.epoch;
+  world->fence[world->fences++].behind = behind;
+}
+
+void sim_acked(struct sim_world *world, struct tide_position position, struct tide_entry_mark mark) {
+  for (unsigned i = 0; i < world->fences; i++)
+    if (world->fence[i].epoch > position.epoch && tide_position_cmp(world->fence[i].behind, position) < 0)
+      sim_fail(world, "%llu-%llu was acknowledged after epoch %llu had been opened behind %llu-%llu", (unsigned long long)position.epoch,
+               (unsigned long long)position.seq, (unsigned long long)world->fence[i].epoch,
+               (unsigned long long)world->fence[i].behind.epoch, (unsigned long long)world->fence[i].behind.seq);
+  for (size_t i = world->acked_count; i-- > 0;) {
+    if (tide_position_cmp(world->acked[i].position, position) != 0) continue;
+    if (!tide_entry_mark_eq(world->acked[i].mark, mark))
+      sim_fail(world, "two entries were acknowledged at %llu-%llu", (unsigned long long)position.epoch, (unsigned long long)position.seq);
+    return;
+  }
+  if (world->acked_count == world->acked_cap) {
+    world->acked_cap = world->acked_cap ? world->acked_cap * 2 : 256;
+    world->acked = tide_realloc(world->acked, world->acked_cap * sizeof *world->acked);
+  }
+  world->acked[world->acked_count].position = position;
+  world->acked[world->acked_count++].mark = mark;
 }
 
 struct verdict {

@@ -159,10 +159,8 @@ void sim_step(struct sim_world *world, struct sim_node *node, const struct tide_
   node->knew_spec = tide_fold_spec(tide_core_fold(node->core));
   struct tide_core_now now = {.wall = {world->wall_ms + node->skew_ms}, .mono = {world->mono_ns}};
   enum tide_err err = tide_core_step(node->core, now, event, &action, &count, &error);
-  if (err == TIDE_E_HISTORY && world->ruined) { /* as it must: it decides nothing more */
-    node->ended = true;
-    world->counts->history_lost++;
-    node_crash(world, node);
+  if (err == TIDE_E_HISTORY && world->ruined) {
+    sim_lost_history(world, node);
     return;
   }
   if (err != TIDE_OK) {
@@ -202,8 +200,20 @@ void sim_step(struct sim_world *world, struct sim_node *node, const struct tide_
     sim_fail(world, "node %u folded %llu-%llu, which is not durable", node->number, (unsigned long long)position.epoch,
              (unsigned long long)position.seq);
   if (tide_position_cmp(position, node->digested) == 0) return;
+  if (position.seq == 0 && tide_position_cmp(position, node->digested) > 0) sim_fenced(world, position, node->digested);
   node->digested = position;
-  sim_digest(world, position, tide_fold_digest(fold), 1u << node->number, "a node");
+  sim_digest(world, position, tide_fold_digest(fold), node->bit, "a node");
+}
+
+void sim_lost_history(struct sim_world *world, struct sim_node *node) {
+  world->counts->history_lost++;
+  if (node->core) node_crash(world, node);
+  if (world->split) { /* an operator takes note of the loss; a new engine with no memory */
+    node->disk.position = (struct tide_position){0, 0};
+    world->snapshot.there = false;
+  } else {
+    node->ended = true; /* as it must: it decides nothing more */
+  }
 }
 
 static void node_start(struct sim_world *world, struct sim_node *node) {
@@ -231,6 +241,8 @@ static void node_start(struct sim_world *world, struct sim_node *node) {
     world->counts->skewed++;
   }
   node->client.skew_ms = node->skew_ms;
+  node->bit = world->split ? 1u << (world->starts % 32) : 1u << node->number;
+  world->starts++;
   node->needs_session = true;
   node->digested = (struct tide_position){0, 0};
 }
@@ -314,8 +326,7 @@ static void node_turn(struct sim_world *world, struct sim_node *node) {
     drop_session(world, node); /* what was asked for meanwhile went nowhere */
     node->needs_session = false;
     if (world->model) {
-      if (!sim_redis_begin(world, node) && node->core) node->needs_session = true;
-      if (node->ended && node->core) node_crash(world, node);
+      if (!sim_redis_begin(world, node)) node->needs_session = true;
       return;
     }
     struct tide_core_event session = {.kind = TIDE_CORE_SESSION};
@@ -383,7 +394,7 @@ bool sim_run(struct sim_world *world, unsigned steps) {
   bool dead = world->ruined && !is_settled(world); /* nothing goes on where history was destroyed; that is the promise */
   if (!world->failed && !dead && !is_settled(world))
     sim_fail(world, "faults stopped and %d steps later not every node is open and level", SETTLE_STEPS);
-  bool ended = dead;
+  bool ended = dead || world->split; /* what a lossy promotion loses has no verdict */
   for (unsigned n = 0; n < world->nodes; n++) ended = ended || world->node[n].ended;
   if (!world->failed && !ended) {
     world->counts->settled++;
@@ -405,6 +416,7 @@ struct sim_world *sim_new(enum sim_kind kind, uint64_t seed, struct sim_counts *
   world->spec = small_spec();
   world->record = tide_alloc(sizeof *world->record);
   world->ruinous = kind == SIM_RUIN;
+  world->split = world->ruined = kind == SIM_SPLIT;
   if (kind == SIM_MEMORY) world->journal = tide_journal_memory_new();
   else sim_redis_new(world);
   for (unsigned n = 0; n < world->nodes; n++) {
@@ -435,6 +447,7 @@ void sim_free(struct sim_world *world) {
   else world->journal->ops->close(world->journal);
   tide_spec_free(world->spec);
   tide_free(world->seen);
+  tide_free(world->acked);
   tide_free(world->record);
   tide_free(world);
 }

@@ -21,7 +21,7 @@
 #define SIM_COUNTS(X)                                                                                              \
   X(steps) X(offers) X(done) X(refused) X(maybe) X(answered) X(duplicates) X(conflicts) X(outcomes) X(afters)      \
   X(crashes) X(sessions) X(verified) X(store_crashes) X(lost_entries) X(drops) X(zombies) X(restarts) X(from_snapshot) X(full)             \
-  X(server_crashes) X(server_restarts) X(promotions) X(freezes) X(cuts) X(conn_faults) X(wipes) X(refills)       \
+  X(server_crashes) X(server_restarts) X(promotions) X(freezes) X(cuts) X(conn_faults) X(wipes) X(refills) X(flaps)       \
   X(sessions_lost) X(no_session) X(history_lost) X(skewed) X(pressed) X(shorts)                                    \
   X(stale) X(foreign) X(epochs) X(entries) X(retried) X(expired) X(overloads) X(settled)
 struct sim_counts {
@@ -62,6 +62,7 @@ struct sim_node {
   struct tide_core *core; /* NULL: crashed */
   struct tide_journal *journal; /* its handle; borrowed from the world where that is in memory */
   struct redis_client client;
+  unsigned bit;                 /* of this memory in sim_world.seen */
   bool ended;                   /* it has lost its history and decides nothing more */
   struct { struct tide_position position; struct tide_entry_mark mark; } disk; /* what the node's disk remembers having folded */
   unsigned number;
@@ -84,7 +85,11 @@ struct sim_world {
   struct tide_record *record; /* scratch */
   struct tide_journal *journal;  /* in memory; in Redis: a reader, at the end */
   struct redis_model *model;     /* NULL: the log is in memory */
-  uint32_t quorum;
+  uint32_t replicas, quorum;
+  bool split;
+  unsigned starts;
+  unsigned torn;                 /* steps for which two primaries stay, and a replica goes back and forth between them */
+  uint64_t registry;             /* the highest epoch that anyone has tried to open: what etcd or an engine's disk remembers where the servers forget */
   bool ruinous;                  /* data that was acknowledged may be destroyed: then nobody may go on as if nothing had happened */
   bool ruined;                   /* and it was */
   struct tide_position durable; /* of the log, as its last sync left it */
@@ -97,6 +102,10 @@ struct sim_world {
   unsigned attempts;
   struct { struct tide_position position; struct tide_digest digest; unsigned nodes; /* that were in this state: bits */ } *seen;
   size_t seen_count, seen_cap;
+  struct { struct tide_position position; struct tide_entry_mark mark; } *acked; /* entries of which an answer was released */
+  size_t acked_count, acked_cap;
+  struct { uint64_t epoch; struct tide_position behind; } fence[64]; /* epochs that were opened and folded, with the entry before the fence */
+  unsigned fences;
   struct tide_offer *buried; /* offers that were ended, kept: nobody may write to them any more */
   struct { struct tide_buf chunk[TIDE_CHUNKS]; struct tide_position position; bool there; } snapshot;
   struct sim_counts *counts;
@@ -106,7 +115,9 @@ struct sim_world {
 
 /* Runs one seed for `steps` steps with faults and then without them until everything has settled. False, and world->why, at the first
  * violation. Free with sim_free in either case. */
-enum sim_kind { SIM_MEMORY, SIM_REDIS, SIM_RUIN };
+/* SPLIT: a quorum below the number of replicas. A promotion may lose what was acknowledged, as documented: nodes that had folded it begin anew. What must never be is that
+ * two servers acknowledge two entries at one position, or one of an epoch that was fenced off. */
+enum sim_kind { SIM_MEMORY, SIM_REDIS, SIM_RUIN, SIM_SPLIT };
 struct sim_world *sim_new(enum sim_kind kind, uint64_t seed, struct sim_counts *counts);
 bool sim_run(struct sim_world *world, unsigned steps);
 void sim_free(struct sim_world *world);
@@ -128,6 +139,9 @@ void sim_offer(struct sim_world *world, struct sim_node *node);            /* cl
 void sim_released(struct sim_world *world, struct sim_node *node, struct tide_offer *offer); /* client.c */
 void sim_node_gone(struct sim_world *world, struct sim_node *node);        /* client.c: its offers will not come back */
 void sim_dig_up(struct sim_world *world);                                  /* client.c: looks at the buried offers and frees them */
+void sim_lost_history(struct sim_world *world, struct sim_node *node);     /* world.c: it finds that what it folded is gone */
+void sim_fenced(struct sim_world *world, struct tide_position fence, struct tide_position behind);     /* verdict.c */
+void sim_acked(struct sim_world *world, struct tide_position position, struct tide_entry_mark mark); /* verdict.c */
 void sim_verdict(struct sim_world *world);                                 /* verdict.c: the log against what was said */
 void sim_digest(struct sim_world *world, struct tide_position position, struct tide_digest digest, unsigned nodes, const char *who); /* verdict.c */
 
