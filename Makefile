@@ -63,7 +63,7 @@ RUN_TESTS := TIDE_BIN="$(CURDIR)/$(or $(BIN),build/tidemark)" TIDE_CASES="$(CASE
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all deps run test test-unit test-build test-only test-san test-san-build test-threads test-threads-build test-small test-small-build lint lint-run fmt coverage coverage-run fuzz fuzz-build fuzz-run sim oracle \
-  chaos bench docs default-model help clean FORCE
+  chaos bench stack stack-stop stack-status docs default-model help clean FORCE
 
 all: $(LIB) $(BIN) ## Build the library and the program (CC=clang, SAN=address|undefined|thread choose a variant)
 
@@ -105,6 +105,8 @@ $(call tests_of,sim): $(SIM_OBJ)
 $(BENCH_BIN): $(OUT)/%: $(OBJ)/%.o $(LIB)
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) $(SAN_FLAGS) -o $@ $< $(LIB) $(LDLIBS)
+
+$(OUT)/bench/bench_redis: LDLIBS += -lhiredis
 
 $(FUZZ_BIN): $(OUT)/%: $(OBJ)/%.o $(LIB)
 	@mkdir -p $(@D)
@@ -182,6 +184,16 @@ chaos: test-build ## Kill, tear and fill the disk under a running engine
 
 bench: all $(BENCH_BIN) ## Print the table of measurements
 	@for b in $(BENCH_BIN); do echo "== $$b"; TIDE_BIN="$(CURDIR)/$(BIN)" $$b || exit 1; done
+
+STACK ?= redis
+stack: | build/.gitignore ## Start real servers on free loopback ports (STACK="redis etcd kafka", default redis); URLs in build/stack/env
+	@python3 tests/stack/stack.py start build/stack $(STACK)
+
+stack-stop: ## End exactly the servers that make stack started
+	@python3 tests/stack/stack.py stop build/stack
+
+stack-status: ## What of the stack runs, and where
+	@python3 tests/stack/stack.py status build/stack
 
 default-model: all ## Train config/defaults/model.json again, after a change of its inputs or of the feature file
 	@sh config/model.sh build config/defaults/model.json
