@@ -12,8 +12,9 @@
  *   append   24 bytes appended to a log key per entity, nothing read
  *   journal  one stream entry per batch, encoded from decoded records, then WAIT, INFO and TIME as the engine asks (journal_redis)
  *
- * Rows run in turn, A B C A B C, on an emptied server; the median of each is printed with its ratio to
- * the better row of the tuned sorted sets. The latency of a transaction is that of its batch. --quick does a little of each and prints hashes of what the server answered and kept: two runs must print the same. */
+ * Rows run in turn, A B C A B C, on an emptied server; the median of each is printed with its ratio to the better row of the tuned sorted
+ * sets. The latency of a transaction is that of its batch. --quick does a little of each and prints hashes of what the server answered and
+ * kept: two runs must print the same. */
 #include <hiredis/hiredis.h>
 #include <math.h>
 #include <stdio.h>
