@@ -68,14 +68,22 @@ sentinel parallel-syncs {name} 1
 """
 
 
+class Place:
+    """Where a server runs: the address for its peers, the one by which this program reaches it, and the network namespace (netns.Host)."""
+
+    def __init__(self, host="127.0.0.1", reach=None, namespace=None):
+        self.host, self.reach, self.namespace = host, reach or host, namespace
+
+
 class Server:
     """One process of the group: its place, its files, its accidents."""
 
     program = "redis-server"
 
-    def __init__(self, group, name, host, port, namespace=None, bind=None):
-        self.group, self.name, self.host, self.port = group, name, host, port
-        self.namespace, self.bind = namespace, bind or host
+    def __init__(self, group, name, place):
+        self.group, self.name, self.port = group, name, free_port()
+        self.host, self.reach, self.namespace = place.host, place.reach, place.namespace
+        self.bind = self.host if self.host == self.reach else f"{self.host} {self.reach}"
         self.dir = os.path.join(group.dir, name)
         self.conf = os.path.join(self.dir, "redis.conf")
         self.log = os.path.join(self.dir, "log")
@@ -89,14 +97,14 @@ class Server:
             raise RuntimeError(f"{self.name} runs already")
         self.process = processes.start([self.program, self.conf, *extra], self.log, self.dir, stay=self.group.stay, namespace=self.namespace)
         try:
-            wait_for(f"{self.name} listens on {self.host}:{self.port}", self.listening, 15)
+            wait_for(f"{self.name} listens on {self.reach}:{self.port}", self.listening, 15)
         except TimeoutError as error:
             raise RuntimeError(f"{error}; see {self.log}:\n{processes.tail(self.log)}") from None
 
     def listening(self):
         if not self.alive():
             raise RuntimeError(f"{self.name} ended; see {self.log}:\n{processes.tail(self.log)}")
-        with socket.create_connection((self.host, self.port), timeout=1):
+        with socket.create_connection((self.reach, self.port), timeout=1):
             return True
 
     def kill(self):
@@ -130,7 +138,7 @@ class Node(Server):
         write(self.conf, text)
 
     def admin(self, timeout=5.0):
-        return Redis(self.host, self.port, "admin", self.group.passwords["admin"], timeout)
+        return Redis(self.reach, self.port, "admin", self.group.passwords["admin"], timeout)
 
     def ask(self, *words, timeout=5.0):
         with self.admin(timeout) as redis:
@@ -197,7 +205,7 @@ class Sentinel(Server):
                                          down_after_ms=self.group.down_after_ms, failover_timeout_ms=self.group.failover_timeout_ms))
 
     def ask(self, *words, timeout=2.0):
-        with Redis(self.host, self.port, timeout=timeout) as redis:
+        with Redis(self.reach, self.port, timeout=timeout) as redis:
             return redis(*words)
 
     def primary(self):
@@ -213,7 +221,7 @@ class Group:
     """A primary with replicas, and sentinels that watch them.
 
     replicas: N of the deployment. min_replicas: below so many connected ones the primary refuses writes. stay: the servers outlive this
-    program (`make stack`). places: (host, namespace, bind) of each node and sentinel in order; by default all on 127.0.0.1.
+    program (`make stack`). places: a Place for each node and then each sentinel; by default all on 127.0.0.1.
     """
 
     def __init__(self, directory, replicas=2, sentinels=3, min_replicas=1, stay=False, down_after_ms=1500, failover_timeout_ms=5000, maxmemory="512mb",
@@ -223,14 +231,9 @@ class Group:
         self.down_after_ms, self.failover_timeout_ms = down_after_ms, failover_timeout_ms
         self.sentinel_quorum = sentinels // 2 + 1
         self.passwords = {user: secrets.token_hex(16) for user in ("admin", "replica", "sentinel", "tidemark")}
-        places = iter(places or [("127.0.0.1", None, None)] * (1 + replicas + sentinels))
-        self.nodes, self.sentinels = [], []
-        for n in range(1 + replicas):
-            host, namespace, bind = next(places)
-            self.nodes.append(Node(self, f"redis{n + 1}", host, free_port(), namespace, bind))
-        for n in range(sentinels):
-            host, namespace, bind = next(places)
-            self.sentinels.append(Sentinel(self, f"sentinel{n + 1}", host, free_port(), namespace, bind))
+        places = places or [Place()] * (1 + replicas + sentinels)
+        self.nodes = [Node(self, f"redis{n + 1}", places[n]) for n in range(1 + replicas)]
+        self.sentinels = [Sentinel(self, f"sentinel{n + 1}", places[1 + replicas + n]) for n in range(sentinels)]
 
     @property
     def servers(self):
@@ -319,7 +322,7 @@ class Group:
             raise RuntimeError(f"{self.dir} holds a group of another shape: make stack-stop, then remove it")
         self.passwords = record["passwords"]
         for server, row in zip(self.servers, record["servers"]):
-            server.host, server.port = row["host"], row["port"]
+            server.host, server.reach, server.port = row["host"], row["host"], row["port"]
             server.process = Process(row["process"]) if row["process"] else None
             if isinstance(server, Sentinel):
                 server.conf = os.path.join(server.dir, "sentinel.conf")
