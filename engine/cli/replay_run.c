@@ -462,7 +462,7 @@ static enum tide_err go_on(struct run *run, struct tide_position first, struct t
     struct tide_journal_file_options file = {.dir = run->options->journal_dir, .read_only = true};
     struct tide_position last;
     err = tide_journal_chain_open(&file, &chain, error);
-    if (err == TIDE_OK) chain->ops->range(chain, &first, &last);
+    if (err == TIDE_OK) err = chain->ops->range(chain, &first, &last, error);
   }
   if (err == TIDE_OK) err = fold_log(run, chain ? chain : run->journal, first, error);
   if (chain) chain->ops->close(chain);
@@ -514,7 +514,8 @@ static enum tide_err open_all(struct run *run, bool *ret_resume, struct tide_err
     err = tide_journal_file_open(&file, &run->journal, error);
     if (err != TIDE_OK) return err;
     struct tide_position first, last;
-    run->journal->ops->range(run->journal, &first, &last);
+    err = run->journal->ops->range(run->journal, &first, &last, error);
+    if (err != TIDE_OK) return err;
     *ret_resume = last.epoch != 0;
     struct tide_buf dir = TIDE_BUF_INIT;
     tide_buf_printf(&dir, "%s/snapshots", o->journal_dir);
@@ -595,8 +596,8 @@ enum tide_err tide_replay_run(const struct tide_replay_options *options, struct 
   if (err == TIDE_OK && options->start_from) err = load_base(run, error);
   if (err == TIDE_OK) {
     struct tide_position first, last;
-    run->journal->ops->range(run->journal, &first, &last);
-    err = resume ? go_on(run, first, error) : open_fence(run, error);
+    err = run->journal->ops->range(run->journal, &first, &last, error);
+    if (err == TIDE_OK) err = resume ? go_on(run, first, error) : open_fence(run, error);
   }
   if (err == TIDE_OK && options->start_from && run->last.seq < 2) err = begin_after_base(run, error);
   if (err == TIDE_OK) err = pump(run, resume, error);

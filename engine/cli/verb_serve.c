@@ -53,12 +53,13 @@ static enum tide_err step_back(struct tide_journal *journal, struct tide_positio
     return TIDE_OK;
   }
   struct tide_position first, last, found;
-  journal->ops->range(journal, &first, &last);
+  enum tide_err err = journal->ops->range(journal, &first, &last, error);
+  if (err != TIDE_OK) return err;
   for (uint64_t epoch = at->epoch; epoch-- > first.epoch;) {
     uint64_t lo = 0, hi = UINT64_C(1) << 40, best = UINT64_MAX;
     while (lo < hi) {
       uint64_t mid = lo + (hi - lo) / 2;
-      enum tide_err err = journal->ops->read(journal, (struct tide_position){epoch, mid}, true, bytes, &found, error);
+      err = journal->ops->read(journal, (struct tide_position){epoch, mid}, true, bytes, &found, error);
       if (err != TIDE_OK && err != TIDE_E_END) return err;
       if (err == TIDE_OK && found.epoch == epoch) best = found.seq, lo = found.seq + 1;
       else hi = mid;
@@ -94,8 +95,7 @@ static enum tide_err check_key(const struct serve *serve, struct tide_error *err
   struct tide_position first, at, found;
   struct tide_buf bytes = TIDE_BUF_INIT;
   uint32_t key_id = 0;
-  enum tide_err err = TIDE_OK;
-  serve->journal->ops->range(serve->journal, &first, &at);
+  enum tide_err err = serve->journal->ops->range(serve->journal, &first, &at, error);
   while (err == TIDE_OK && key_id == 0 && at.epoch > 0 && tide_position_cmp(at, first) >= 0) {
     err = serve->journal->ops->read(serve->journal, at, true, &bytes, &found, error);
     if (err == TIDE_OK && key_of(serve->spec, tide_buf_span(&bytes), &key_id, NULL) != TIDE_OK) break;

@@ -101,8 +101,7 @@ static enum tide_err admit(struct tide_core *core, struct tide_offer *offer, str
 
 enum tide_err tide_core_take(struct tide_core *core, struct tide_offer *offer, struct tide_error *error) {
   TIDE_CHECK(offer->record_count >= 1 && offer->record_count <= TIDE_OFFER_RECORDS && offer->priority < TIDE_PRIORITY_COUNT);
-  if (core->asked_to_stop || core->state == TIDE_CORE_lost)
-    return tide_core_refuse(core, offer, TIDE_END_refused, TIDE_C_unavailable, error);
+  if (core->asked_to_stop || tide_core_is_gone(core)) return tide_core_refuse(core, offer, TIDE_END_refused, TIDE_C_unavailable, error);
   if (offer->deadline.ns && offer->deadline.ns <= core->now.mono.ns)
     return tide_core_refuse(core, offer, TIDE_END_refused, TIDE_C_deadline, error);
   bool low = offer->priority == TIDE_PRIORITY_LOW;

@@ -32,8 +32,10 @@ struct requests {
   pthread_mutex_t mutex;
   pthread_cond_t filled;
   struct tide_core_action append; /* kind APPEND or OPEN */
-  bool has_append, has_sync, has_fetch, quit;
+  struct tide_buf append_bytes;   /* a copy: a lost session takes the core's away from under a thread that still appends it */
+  bool has_append, has_sync, has_fetch, has_session, quit;
   struct tide_position fetch_from;
+  bool fetch_inclusive;
 };
 
 struct tide_engine {
@@ -46,6 +48,9 @@ struct tide_engine {
   pthread_cond_t status_changed;
   struct tide_engine_status status;
   bool ended; /* under status_mutex */
+  /* the journal thread's own */
+  struct tide_mono session_at; /* the last session began */
+  int64_t session_wait_ms;     /* before the next attempt */
   /* the core thread's own */
   struct report *taken;
   size_t taken_cap;
@@ -104,13 +109,12 @@ static void remember(struct tide_engine *engine, const struct tide_error *error)
   unlock(&engine->status_mutex);
 }
 
-static void do_append(struct tide_engine *engine, const struct tide_core_action *action) {
+static void do_append(struct tide_engine *engine, const struct tide_core_action *action, struct tide_span bytes) {
   struct tide_journal *journal = engine->options.journal;
   struct tide_core_event event = {.kind = TIDE_CORE_APPENDED, .attempt = action->attempt};
   struct tide_error error = {0};
-  enum tide_err err = action->kind == TIDE_DO_OPEN
-                          ? journal->ops->open_epoch(journal, action->epoch, action->bytes, &event.position, &error)
-                          : journal->ops->append(journal, action->epoch, action->bytes, &event.position, &error);
+  enum tide_err err = action->kind == TIDE_DO_OPEN ? journal->ops->open_epoch(journal, action->epoch, bytes, &event.position, &error)
+                                                   : journal->ops->append(journal, action->epoch, bytes, &event.position, &error);
   if (err != TIDE_OK) {
     event.kind = TIDE_CORE_APPEND_FAILED;
     event.err = err;
@@ -125,22 +129,23 @@ static void do_sync(struct tide_engine *engine) {
   struct tide_error error = {0};
   enum tide_err err = journal->ops->sync(journal, &event.position, &error);
   if (err != TIDE_OK) {
-    event.kind = TIDE_CORE_SYNC_FAILED;
+    event.kind = TIDE_CORE_SESSION_OVER;
     event.err = err;
     remember(engine, &error);
   }
   report(engine, &event);
 }
 
-static void do_fetch(struct tide_engine *engine, struct tide_position from) {
+static void do_fetch(struct tide_engine *engine, struct tide_position from, bool inclusive) {
   struct tide_journal *journal = engine->options.journal;
   struct tide_buf bytes = TIDE_BUF_INIT;
   struct tide_error error = {0};
   enum tide_err err = TIDE_OK;
   for (;;) {
     struct tide_core_event event = {.kind = TIDE_CORE_ENTRY};
-    err = journal->ops->read(journal, from, false, &bytes, &event.position, &error);
+    err = journal->ops->read(journal, from, inclusive, &bytes, &event.position, &error);
     if (err != TIDE_OK) break;
+    inclusive = false;
     event.bytes = tide_buf_span(&bytes);
     from = event.position;
     report(engine, &event);
@@ -148,31 +153,69 @@ static void do_fetch(struct tide_engine *engine, struct tide_position from) {
   struct tide_core_event end = {.kind = TIDE_CORE_FETCH_END};
   if (err != TIDE_E_END) {
     remember(engine, &error);
-    end = (struct tide_core_event){.kind = TIDE_CORE_SYNC_FAILED, .err = err};
+    end = (struct tide_core_event){.kind = TIDE_CORE_SESSION_OVER, .err = err};
   }
   report(engine, &end);
   tide_buf_release(&bytes);
 }
 
+#define RETRY_FIRST_MS 20
+#define RETRY_LAST_MS 1000
+
+/* Until there is a session, or nobody needs one any more. Sessions that end as soon as they have begun are waited for ever longer. */
+static void do_session(struct tide_engine *engine) {
+  struct tide_journal *journal = engine->options.journal;
+  struct requests *requests = &engine->requests;
+  if (tide_mono_now().ns - engine->session_at.ns > INT64_C(1000000) * RETRY_LAST_MS)
+    engine->session_wait_ms = 0; /* the last one was worth it */
+  for (;;) {
+    struct tide_mono until = {tide_mono_now().ns + engine->session_wait_ms * 1000000};
+    engine->session_wait_ms = engine->session_wait_ms ? engine->session_wait_ms * 2 : RETRY_FIRST_MS;
+    if (engine->session_wait_ms > RETRY_LAST_MS) engine->session_wait_ms = RETRY_LAST_MS;
+    lock(&requests->mutex);
+    while (!requests->quit && tide_mono_now().ns < until.ns) wait_until(&requests->filled, &requests->mutex, until);
+    bool quit = requests->quit;
+    unlock(&requests->mutex);
+    if (quit) return;
+    struct tide_core_event event = {.kind = TIDE_CORE_SESSION};
+    struct tide_error error = {0};
+    if (journal->ops->begin(journal, &event.session, &error) == TIDE_OK) {
+      engine->session_at = tide_mono_now();
+      report(engine, &event);
+      return;
+    }
+    remember(engine, &error);
+  }
+}
+
 static void *journal_main(void *arg) {
   struct tide_engine *engine = arg;
   struct requests *requests = &engine->requests;
+  struct tide_buf bytes = TIDE_BUF_INIT;
   lock(&requests->mutex);
   for (;;) {
     if (requests->has_append) {
       struct tide_core_action action = requests->append;
+      struct tide_buf spare = bytes;
+      bytes = requests->append_bytes;
+      requests->append_bytes = spare;
       requests->has_append = false;
       unlock(&requests->mutex);
-      do_append(engine, &action);
+      do_append(engine, &action, tide_buf_span(&bytes));
     } else if (requests->has_sync) {
       requests->has_sync = false;
       unlock(&requests->mutex);
       do_sync(engine);
     } else if (requests->has_fetch) {
       struct tide_position from = requests->fetch_from;
+      bool inclusive = requests->fetch_inclusive;
       requests->has_fetch = false;
       unlock(&requests->mutex);
-      do_fetch(engine, from);
+      do_fetch(engine, from, inclusive);
+    } else if (requests->has_session) {
+      requests->has_session = false;
+      unlock(&requests->mutex);
+      do_session(engine);
     } else if (requests->quit) {
       break;
     } else {
@@ -182,6 +225,7 @@ static void *journal_main(void *arg) {
     lock(&requests->mutex);
   }
   unlock(&requests->mutex);
+  tide_buf_release(&bytes);
   return NULL;
 }
 
@@ -222,6 +266,30 @@ static void meter_append(struct tide_engine *engine, const struct tide_core_acti
     tide_meter_records(engine->options.meter, TIDE_METER_ROW_commit_batch_records, TIDE_METER_PLAIN, action->records);
 }
 
+static void ask(struct requests *requests, const struct tide_core_action *action) {
+  switch (action->kind) {
+    case TIDE_DO_APPEND:
+    case TIDE_DO_OPEN:
+      requests->has_append = true;
+      requests->append = *action;
+      tide_buf_clear(&requests->append_bytes);
+      tide_buf_put(&requests->append_bytes, action->bytes.ptr, action->bytes.len);
+      break;
+    case TIDE_DO_SYNC: requests->has_sync = true; break;
+    case TIDE_DO_FETCH:
+      requests->has_fetch = true;
+      requests->fetch_from = action->position;
+      requests->fetch_inclusive = action->inclusive;
+      break;
+    case TIDE_DO_SESSION:
+      requests->has_append = requests->has_sync = requests->has_fetch = false;
+      requests->has_session = true;
+      break;
+    case TIDE_DO_RELEASE:
+    case TIDE_DO_STOPPED: break;
+  }
+}
+
 /* `done`: when the step was over. The core's own clock stands still in a step, so for it an entry is folded the moment it is durable. */
 static void act(struct tide_engine *engine, struct tide_mono done, const struct tide_core_action *action, size_t count) {
   struct requests *requests = &engine->requests;
@@ -230,9 +298,7 @@ static void act(struct tide_engine *engine, struct tide_mono done, const struct 
     if (action[i].kind == TIDE_DO_RELEASE || action[i].kind == TIDE_DO_STOPPED) continue;
     if (!asked) lock(&requests->mutex);
     asked = true;
-    if (action[i].kind == TIDE_DO_SYNC) requests->has_sync = true;
-    if (action[i].kind == TIDE_DO_FETCH) requests->has_fetch = true, requests->fetch_from = action[i].position;
-    if (action[i].kind == TIDE_DO_APPEND || action[i].kind == TIDE_DO_OPEN) requests->has_append = true, requests->append = action[i];
+    ask(requests, &action[i]);
   }
   if (asked) {
     (void)pthread_cond_signal(&requests->filled);
@@ -341,7 +407,7 @@ static enum tide_err turn(struct tide_engine *engine, struct tide_error *error) 
 static void *core_main(void *arg) {
   struct tide_engine *engine = arg;
   struct tide_error error = {0};
-  enum tide_err err = step(engine, &(struct tide_core_event){.kind = TIDE_CORE_SESSION}, &error);
+  enum tide_err err = step(engine, &(struct tide_core_event){.kind = TIDE_CORE_GO_ON}, &error); /* asks for a session */
   enum tide_core_state published = TIDE_CORE_lost;
   while (err == TIDE_OK && !engine->stopped) {
     err = turn(engine, &error);
@@ -448,6 +514,7 @@ void tide_engine_free(struct tide_engine *engine) {
   tide_core_free(engine->core);
   for (size_t i = 0; i < engine->taken_cap; i++) tide_buf_release(&engine->taken[i].bytes);
   for (size_t i = 0; i < engine->inbox.reports_cap; i++) tide_buf_release(&engine->inbox.report[i].bytes);
+  tide_buf_release(&engine->requests.append_bytes);
   tide_free(engine->taken);
   tide_free(engine->inbox.report);
   (void)pthread_mutex_destroy(&engine->inbox.mutex);

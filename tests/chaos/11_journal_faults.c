@@ -37,7 +37,7 @@ static struct tide_journal *open_writer(const char *dir, uint64_t segment_bytes)
 /* The entry that comes next, of `len` bytes; opens epoch 1 first. */
 static enum tide_err add(struct tide_journal *journal, size_t len) {
   struct tide_position first, last, at;
-  journal->ops->range(journal, &first, &last);
+  journal->ops->range(journal, &first, &last, NULL);
   struct tide_position next = last.epoch ? (struct tide_position){last.epoch, last.seq + 1} : (struct tide_position){1, 0};
   test_entry(test_number(next), len, &entry);
   return last.epoch ? journal->ops->append(journal, next.epoch, tide_buf_span(&entry), &at, &error)
@@ -373,9 +373,9 @@ static struct tide_position live(const char *dir, struct tide_position acked) {
   }
   for (int i = 0; i < 14; i++) {
     struct tide_position first, before, after, durable = {0, 0};
-    journal->ops->range(journal, &first, &before);
+    journal->ops->range(journal, &first, &before, NULL);
     err = add(journal, 10 + (size_t)(i * 53 % 130)); /* a small one may fit where a large one did not */
-    journal->ops->range(journal, &first, &after);
+    journal->ops->range(journal, &first, &after, NULL);
     if (err) {
       assert_said(err);
       assert_int_equal(tide_position_cmp(before, after), 0);

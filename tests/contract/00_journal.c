@@ -124,7 +124,7 @@ static void assert_end(struct fixture *f, struct tide_journal *journal, struct t
 }
 static void assert_range(struct tide_journal *journal, struct tide_position first, struct tide_position last) {
   struct tide_position a, b;
-  journal->ops->range(journal, &a, &b);
+  journal->ops->range(journal, &a, &b, NULL);
   assert_position(a, first.epoch, first.seq);
   assert_position(b, last.epoch, last.seq);
 }
@@ -241,7 +241,7 @@ static void sync_is_what_survives(void **state) {
   assert_range(f->journal, at(1, 0), at(2, 0));
   f->backend->crash(f);
   struct tide_position first, last;
-  f->journal->ops->range(f->journal, &first, &last);
+  f->journal->ops->range(f->journal, &first, &last, NULL);
   /* A store may keep more than it promised, but only a prefix. */
   assert_true(tide_position_cmp(last, at(1, 10)) >= 0);
   if (last.epoch == 1 && last.seq == 10) {
@@ -284,7 +284,7 @@ static void trim_keeps_what_it_must(void **state) {
   (void)sync_all(f);
   for (int twice = 0; twice < 2; twice++) {
     assert_int_equal(f->journal->ops->trim(f->journal, at(1, 30), &f->error), TIDE_OK);
-    f->journal->ops->range(f->journal, &first, &last);
+    f->journal->ops->range(f->journal, &first, &last, NULL);
     assert_true(tide_position_cmp(first, at(1, 30)) <= 0);
     assert_position(last, 1, 50);
     for (uint64_t i = 30; i <= 50; i++) {
@@ -300,7 +300,7 @@ static void trim_keeps_what_it_must(void **state) {
   assert_read(f, f->journal, at(1, 50), false, at(1, 51), 51);
   f->backend->crash(f);
   assert_read(f, f->journal, at(1, 50), true, at(1, 50), 50);
-  f->journal->ops->range(f->journal, &first, &last);
+  f->journal->ops->range(f->journal, &first, &last, NULL);
   assert_int_equal(append(f, 1, last.seq + 1, 60, &p), TIDE_OK);
   assert_position(p, 1, last.seq + 1);
 }
@@ -316,7 +316,7 @@ struct model {
 
 static void check_model(struct fixture *f, const struct model *m, uint64_t *seed) {
   struct tide_position first, last, p;
-  f->journal->ops->range(f->journal, &first, &last);
+  f->journal->ops->range(f->journal, &first, &last, NULL);
   if (m->count == 0) {
     assert_position(last, 0, 0);
     return;
@@ -357,7 +357,7 @@ static void random_histories_agree_with_the_model(void **state) {
     } else if (dice < 80) {
       f->backend->crash(f);
       struct tide_position first;
-      f->journal->ops->range(f->journal, &first, &last);
+      f->journal->ops->range(f->journal, &first, &last, NULL);
       /* Anything from the durable prefix up to everything. */
       while (m->count > m->durable && tide_position_cmp(m->entry[m->count - 1].at, last) > 0) {
         m->count--;

@@ -54,7 +54,7 @@ static struct tide_journal *open_writer(const char *dir) {
 static struct tide_position grow(struct fixture *f, struct tide_journal *journal, int n) {
   struct tide_position first, last, at = {0, 0}, durable;
   for (int i = 0; i < n; i++) {
-    journal->ops->range(journal, &first, &last);
+    journal->ops->range(journal, &first, &last, NULL);
     bool fence = last.epoch == 0 || last.seq == 37;
     struct tide_position next = fence ? (struct tide_position){last.epoch + 1, 0} : (struct tide_position){last.epoch, last.seq + 1};
     test_entry(test_number(next), 20 + (size_t)(i * 31 % 300), &f->entry);
@@ -136,7 +136,7 @@ static void archive_and_journal_are_one_log(void **state) {
     }
   }
   assert_int_equal(count, 501);
-  chain->ops->range(chain, &first, &last);
+  chain->ops->range(chain, &first, &last, NULL);
   assert_true(first.epoch == 1 && first.seq == 0);
   /* Random places, from a fresh reader and from one that has been everywhere. */
   struct tide_journal *fresh = open_chain(f->dir);
@@ -285,7 +285,7 @@ static void anything_can_be_opened_by_its_path(void **state) {
   struct tide_position first, last;
   assert_int_equal(journal->ops->trim(journal, grow(f, journal, 200), &error), TIDE_OK);
   (void)grow(f, journal, 5);
-  journal->ops->range(journal, &first, &last);
+  journal->ops->range(journal, &first, &last, NULL);
   journal->ops->close(journal);
   uint64_t *number;
   size_t count;
@@ -299,7 +299,7 @@ static void anything_can_be_opened_by_its_path(void **state) {
     }
     struct tide_position a, b, c, d;
     assert_null(test_journal_walk(any, &a, &b, &error));
-    any->ops->range(any, &c, &d);
+    any->ops->range(any, &c, &d, NULL);
     assert_true(a.epoch != 0 && tide_position_cmp(a, c) == 0 && tide_position_cmp(b, d) == 0);
     any->ops->close(any);
     tide_free(paths[i]);
