@@ -5,9 +5,11 @@ Everything runs either on the loopback or on hosts of its own (netns.py): three 
 
 import http.client
 import os
+import subprocess
 import time
 
 import processes
+from chaos_load import FEATURES
 from processes import free_port, wait_for, write
 from redis_stack import Group, Place
 from resp import RedisError
@@ -202,17 +204,37 @@ def state_of(pid):
         return None
 
 
-def tidemark_command(program, features, journal):
-    """journal(engine) -> the words that name its journal."""
-    def command(engine):
-        listen = "0.0.0.0" if engine.place.namespace else "127.0.0.1"
-        return [program, "serve", "--features", features, *journal(engine), "--listen", f"{listen}:{engine.port}", "--admin", f"{listen}:{engine.admin}",
-                "--log-level", "info", "--set", "log.limit=0"]
-    return command
+TIDE = os.environ.get("TIDE_BIN", "build/tidemark")
 
 
-def write_features(directory, text):
-    path = os.path.join(directory, "features.yaml")
-    os.makedirs(directory, exist_ok=True)
-    write(path, text)
-    return os.path.abspath(path)
+def redis_words(cluster):
+    """How a verb of the program names the cell's journal."""
+    return ["--journal", cluster.group.sentinel_url()]
+
+
+def redis_engine(engine):
+    """The command line of `tidemark serve` on the cluster's Redis."""
+    features = os.path.join(engine.cluster.dir, "features.yaml")
+    if not os.path.exists(features):
+        write(features, FEATURES)
+    return [TIDE, "serve", "--features", features, *redis_words(engine.cluster), *listen(engine), "--log-level", "info", "--set", "log.limit=0"]
+
+
+def file_engine(engine):
+    """The same on a file journal of its own."""
+    features = os.path.join(engine.cluster.dir, "features.yaml")
+    if not os.path.exists(features):
+        write(features, FEATURES)
+    return [TIDE, "serve", "--features", features, "--journal", f"file:{engine.dir}/journal", *listen(engine), "--log-level", "info", "--set", "log.limit=0"]
+
+
+def listen(engine):
+    host = "0.0.0.0" if engine.place.namespace else "127.0.0.1"
+    return ["--listen", f"{host}:{engine.port}", "--admin", f"{host}:{engine.admin}"]
+
+
+def init(cluster):
+    """Makes the cell's journal; nothing else may."""
+    result = subprocess.run([TIDE, "init", *redis_words(cluster)], capture_output=True, text=True, timeout=30)
+    if result.returncode != 0:
+        raise RuntimeError(f"tidemark init: {result.returncode}: {result.stderr}")
