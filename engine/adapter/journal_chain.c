@@ -114,8 +114,8 @@ static enum tide_err chain_sync(struct tide_journal *journal, struct tide_positi
   (void)ret_durable;
   return refuse(journal, error);
 }
-static enum tide_err chain_trim(struct tide_journal *journal, struct tide_position keep, struct tide_error *error) {
-  (void)keep;
+static enum tide_err chain_trim(struct tide_journal *journal, struct tide_position keep, struct tide_span entry, struct tide_error *error) {
+  (void)keep, (void)entry;
   return refuse(journal, error);
 }
 

@@ -410,7 +410,8 @@ static enum tide_err retire_first(struct file_journal *self, struct tide_error *
   return err;
 }
 
-static enum tide_err file_trim(struct tide_journal *journal, struct tide_position keep, struct tide_error *error) {
+static enum tide_err file_trim(struct tide_journal *journal, struct tide_position keep, struct tide_span entry, struct tide_error *error) {
+  (void)entry; /* nobody else writes to it */
   struct file_journal *self = self_of(journal);
   enum tide_err err = writable(self, error);
   if (tide_position_cmp(keep, self->durable) > 0) {

@@ -130,8 +130,9 @@ static enum tide_err memory_range(struct tide_journal *journal, struct tide_posi
   return TIDE_OK;
 }
 
-static enum tide_err memory_trim(struct tide_journal *journal, struct tide_position keep, struct tide_error *error) {
-  (void)error;
+static enum tide_err memory_trim(struct tide_journal *journal, struct tide_position keep, struct tide_span entry,
+                                 struct tide_error *error) {
+  (void)error, (void)entry;
   struct log *log = log_of(journal);
   while (log->durable > 1 && tide_position_cmp(log->entry[log->first].at, keep) < 0) {
     tide_free(log->entry[log->first].ptr);

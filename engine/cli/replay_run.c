@@ -128,7 +128,8 @@ static enum tide_err trim(struct run *run, struct tide_error *error) {
   size_t count;
   enum tide_err err = tide_snapshot_list(run->snapshot_dir, &position, &count, error);
   if (err != TIDE_OK) return err;
-  if (count >= TIDE_SNAPSHOT_GENERATIONS) err = run->journal->ops->trim(run->journal, position[TIDE_SNAPSHOT_GENERATIONS - 1], error);
+  if (count >= TIDE_SNAPSHOT_GENERATIONS)
+    err = run->journal->ops->trim(run->journal, position[TIDE_SNAPSHOT_GENERATIONS - 1], (struct tide_span){NULL, 0}, error);
   tide_free(position);
   return err;
 }
@@ -152,7 +153,8 @@ static enum tide_err release(struct run *run, struct tide_error *error) {
   if (err == TIDE_OK) err = snapshot_when_due(run, tide_buf_span(&run->entry[run->pending - 1]), error);
   run->pending = 0;
   /* Nobody will read a journal in memory again: keep its last entry only. */
-  if (err == TIDE_OK && !run->options->journal_dir) err = run->journal->ops->trim(run->journal, run->last, error);
+  if (err == TIDE_OK && !run->options->journal_dir)
+    err = run->journal->ops->trim(run->journal, run->last, (struct tide_span){NULL, 0}, error);
   return err;
 }
 

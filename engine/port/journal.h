@@ -49,10 +49,10 @@ struct tide_journal_ops {
   enum tide_err (*read)(struct tide_journal *, struct tide_position from, bool inclusive, struct tide_buf *out, struct tide_position *ret, struct tide_error *);
   /* First and last position; both {0,0} when empty. Errors: IO (a store on this machine knows it and never fails). */
   enum tide_err (*range)(struct tide_journal *, struct tide_position *ret_first, struct tide_position *ret_last, struct tide_error *);
-  /* Removes entries before `keep` (keep itself, and always the last durable entry, stays) once the archive holds them. Backends may
-   * keep more
-   * (whole segments). Safe to repeat after a crash or an error. */
-  enum tide_err (*trim)(struct tide_journal *, struct tide_position keep, struct tide_error *);
+  /* Removes entries before `keep` (keep itself, and always the last durable entry, stays) once the archive holds them. `entry`: what the caller
+   * believes stands at keep; MISMATCH, and nothing removed, when a store that others write to holds something else there. Empty: do not look. Backends may
+   * keep more (whole segments). Safe to repeat after a crash or an error. */
+  enum tide_err (*trim)(struct tide_journal *, struct tide_position keep, struct tide_span entry, struct tide_error *);
   void (*close)(struct tide_journal *);
 };
 /* Every backend's struct begins with this. */

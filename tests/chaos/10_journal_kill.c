@@ -59,7 +59,7 @@ static _Noreturn void write_for_ever(const char *dir, int report, uint64_t seed)
     if (write(report, &durable, sizeof durable) != (ssize_t)sizeof durable) {
       _exit(13);
     }
-    if (test_random(&seed) % 40 == 0 && journal->ops->trim(journal, durable, &error) != TIDE_OK) {
+    if (test_random(&seed) % 40 == 0 && journal->ops->trim(journal, durable, (struct tide_span){NULL, 0}, &error) != TIDE_OK) {
       fprintf(stderr, "# child: %s\n", error.text);
       _exit(14);
     }

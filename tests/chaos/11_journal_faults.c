@@ -383,7 +383,7 @@ static struct tide_position live(const char *dir, struct tide_position acked) {
     if (fault.sync_failed) {
       assert_int_equal(add(journal, 20), TIDE_E_IO);
       assert_int_equal(journal->ops->sync(journal, &durable, &error), TIDE_E_IO);
-      assert_int_equal(journal->ops->trim(journal, acked, &error), TIDE_E_IO);
+      assert_int_equal(journal->ops->trim(journal, acked, (struct tide_span){NULL, 0}, &error), TIDE_E_IO);
       assert_int_equal(journal->ops->read(journal, acked, true, &entry, &durable, &error), TIDE_E_IO);
       assert_non_null(strstr(error.text, "again"));
       break;
@@ -398,7 +398,7 @@ static struct tide_position live(const char *dir, struct tide_position acked) {
       }
     }
     if (i == 7 || i == 13) {
-      err = journal->ops->trim(journal, acked, &error);
+      err = journal->ops->trim(journal, acked, (struct tide_span){NULL, 0}, &error);
       if (err) {
         assert_said(err);
       }
@@ -430,7 +430,7 @@ static void every_call_may_fail(void **state) {
       }
       assert_int_equal(add(journal, 50), TIDE_OK);
       acked = sync_all(journal);
-      assert_int_equal(journal->ops->trim(journal, acked, &error), TIDE_OK);
+      assert_int_equal(journal->ops->trim(journal, acked, (struct tide_span){NULL, 0}, &error), TIDE_OK);
       wrong = test_journal_whole(dir, acked, &last, &error);
       if (wrong) {
         fail_msg("mode %d, call %d, afterwards: %s (%s)", (int)mode, at, wrong, error.text);
@@ -661,7 +661,7 @@ static void what_is_not_there_is_not_made(void **state) {
   for (int i = 0; i < 20; i++) {
     assert_int_equal(add(journal, 60), TIDE_OK);
   }
-  assert_int_equal(journal->ops->trim(journal, sync_all(journal), &error), TIDE_OK);
+  assert_int_equal(journal->ops->trim(journal, sync_all(journal), (struct tide_span){NULL, 0}, &error), TIDE_OK);
   journal->ops->close(journal);
   uint64_t *number;
   size_t count;

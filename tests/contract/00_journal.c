@@ -150,7 +150,7 @@ static void empty_has_nothing(void **state) {
   assert_int_equal(append(f, 0, 1, 20, &p), TIDE_E_STALE);
   assert_int_equal(append(f, 1, 1, 20, &p), TIDE_E_STALE);
   assert_position(p, 7, 7);
-  assert_int_equal(f->journal->ops->trim(f->journal, at(3, 3), &f->error), TIDE_OK);
+  assert_int_equal(f->journal->ops->trim(f->journal, at(3, 3), (struct tide_span){NULL, 0}, &f->error), TIDE_OK);
   f->backend->crash(f);
   assert_range(f->journal, at(0, 0), at(0, 0));
 }
@@ -283,7 +283,7 @@ static void trim_keeps_what_it_must(void **state) {
   fill(f, 50);
   (void)sync_all(f);
   for (int twice = 0; twice < 2; twice++) {
-    assert_int_equal(f->journal->ops->trim(f->journal, at(1, 30), &f->error), TIDE_OK);
+    assert_int_equal(f->journal->ops->trim(f->journal, at(1, 30), (struct tide_span){NULL, 0}, &f->error), TIDE_OK);
     f->journal->ops->range(f->journal, &first, &last, NULL);
     assert_true(tide_position_cmp(first, at(1, 30)) <= 0);
     assert_position(last, 1, 50);
@@ -295,7 +295,7 @@ static void trim_keeps_what_it_must(void **state) {
   }
   /* Not durable, so not to be trimmed; and the last durable one stays in any case. */
   assert_int_equal(append(f, 1, 51, 60, &p), TIDE_OK);
-  assert_int_equal(f->journal->ops->trim(f->journal, at(9, 9), &f->error), TIDE_OK);
+  assert_int_equal(f->journal->ops->trim(f->journal, at(9, 9), (struct tide_span){NULL, 0}, &f->error), TIDE_OK);
   assert_read(f, f->journal, at(1, 50), true, at(1, 50), 50);
   assert_read(f, f->journal, at(1, 50), false, at(1, 51), 51);
   f->backend->crash(f);
@@ -352,7 +352,7 @@ static void random_histories_agree_with_the_model(void **state) {
       m->durable = m->count;
     } else if (dice < 78 && m->durable > 0) {
       size_t keep = test_random(&seed) % m->durable;
-      assert_int_equal(f->journal->ops->trim(f->journal, m->entry[keep].at, &f->error), TIDE_OK);
+      assert_int_equal(f->journal->ops->trim(f->journal, m->entry[keep].at, (struct tide_span){NULL, 0}, &f->error), TIDE_OK);
       m->trimmed = keep > m->trimmed ? keep : m->trimmed;
     } else if (dice < 80) {
       f->backend->crash(f);
