@@ -106,8 +106,6 @@ $(BENCH_BIN): $(OUT)/%: $(OBJ)/%.o $(LIB)
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) $(SAN_FLAGS) -o $@ $< $(LIB) $(LDLIBS)
 
-$(OUT)/bench/bench_redis: LDLIBS += -lhiredis
-
 $(FUZZ_BIN): $(OUT)/%: $(OBJ)/%.o $(LIB)
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) $(FUZZ_SAN) -o $@ $< $(LIB) $(LDLIBS)

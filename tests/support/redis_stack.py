@@ -23,7 +23,7 @@ user replica on >{replica} resetchannels -@all +psync +replconf +ping
 user sentinel on >{sentinel} allchannels -@all +multi +exec +slaveof +replicaof +ping +subscribe +publish +info +role +config|rewrite +client|setname +client|kill +script|kill
 user tidemark on >{tidemark} ~tidemark:* resetchannels {rights}
 """
-RIGHTS = ("-@all +ping +auth +hello +role +info +time +wait +xadd +xrange +xrevrange +xlen +xtrim +xinfo|stream +xgroup|create +xgroup|destroy +set +get +eval +evalsha "
+RIGHTS = ("-@all +ping +auth +hello +role +info +time +wait +exists +xadd +xrange +xrevrange +xlen +xtrim +xinfo|stream +xgroup|create +xgroup|destroy +set +get +eval +evalsha "
           "+script|load +client|setname +config|get")
 
 NODE = """# Written by tests/support/redis_stack.py; Sentinel may rewrite it.
