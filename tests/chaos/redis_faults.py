@@ -8,7 +8,6 @@ in the log and, for a campaign, in build/chaos-SEED.txt.
 """
 
 import os
-import subprocess
 import sys
 
 sys.path.insert(0, "tests/support")
@@ -20,7 +19,7 @@ if lacking is None:
 
 import chaos_faults  # noqa: E402
 import chaos_run  # noqa: E402
-from chaos_cluster import TIDE, Cluster, init, redis_engine, redis_words  # noqa: E402
+from chaos_cluster import Cluster, init, redis_engine, verb  # noqa: E402
 from tap import TMP, case, done, skip  # noqa: E402
 
 SEED = int(os.environ.get("TIDE_SEED") or 1)
@@ -51,7 +50,7 @@ try:
     case("no engine ended by itself", not report.exits, report.exits)
     codes = [engine.stop() for engine in cluster.engines]
     case("engines stop cleanly", codes == [0] * len(codes), codes)
-    audit = subprocess.run([TIDE, "audit", *redis_words(cluster)], capture_output=True, text=True, timeout=120)
+    audit = verb(cluster, "audit")
     case("audit folds the journal to the same decisions", audit.returncode == 0, audit.stdout[-200:] + audit.stderr[-300:])
 finally:
     cluster.stop()

@@ -235,6 +235,13 @@ def listen(engine):
 
 def init(cluster):
     """Makes the cell's journal; nothing else may."""
-    result = subprocess.run([TIDE, "init", *redis_words(cluster)], capture_output=True, text=True, timeout=30)
+    result = verb(cluster, "init")
     if result.returncode != 0:
         raise RuntimeError(f"tidemark init: {result.returncode}: {result.stderr}")
+
+
+def verb(cluster, name, *words):
+    """Runs a verb of the program on the cell's journal, on the first engine's host."""
+    host = cluster.engines[0].place.namespace
+    command = [TIDE, name, *redis_words(cluster), *words]
+    return subprocess.run(host.inside(*command) if host else command, capture_output=True, text=True, timeout=120)

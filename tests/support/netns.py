@@ -61,13 +61,17 @@ class Host:
         self.address, self.outside = f"10.77.0.{number}", f"10.78.0.{number}"
         self.holder = processes.start(["sleep", "infinity"], os.devnull, namespace=Fresh)
         self.fd = os.open(f"/proc/{self.holder.pid}/ns/net", os.O_RDONLY)
-        inside = ["nsenter", "-t", str(self.holder.pid), "-n", "ip"]
+        inside = self.inside("ip")
         for name, bridge, address in (("p", "A", self.address), ("o", "C", self.outside)):
             run("ip", "link", "add", "name", f"{name}{number}", "type", "veth", "peer", "name", f"eth{name}", "netns", str(self.holder.pid))
             run("ip", "link", "set", f"{name}{number}", "master", bridge, "up")
             run(*inside, "addr", "add", f"{address}/24", "dev", f"eth{name}")
             run(*inside, "link", "set", f"eth{name}", "up")
         run(*inside, "link", "set", "lo", "up")
+
+    def inside(self, *words):
+        """The words of a command that runs here."""
+        return ["nsenter", "-t", str(self.holder.pid), "-n", *words]
 
     def enter(self, libc):
         """In the child, before exec."""
