@@ -34,7 +34,7 @@
 #define PAGE_FIRST 16
 #define PAGE_MAX 256
 #define PAGE_BYTES (4u << 20)
-#define MEMORY_EVERY 64 /* commits */
+#define MEMORY_EVERY_MS 200
 #define COVER_MS "60000"
 
 struct page_entry {
@@ -56,10 +56,11 @@ struct redis_journal {
   struct tide_position durable;
   bool outstanding; /* WAIT, INFO and TIME have been sent and not been read */
   bool unproven;    /* a write of ours stands behind `sent` on the write connection, and its WAIT came back short */
-  unsigned shorts, commits;
+  unsigned shorts;
   uint64_t covers;
   struct tide_wall asked_at;
-  bool pressed;
+  bool pressed; /* memory above the share, when it was last looked at: */
+  struct tide_wall pressed_at;
   /* pages of the reader */
   struct page_entry page[PAGE_MAX];
   struct tide_buf page_bytes;
@@ -357,7 +358,8 @@ static enum tide_err redis_begin(struct tide_journal *journal, struct tide_sessi
   uint64_t epoch = 0;
   end_session(self);
   self->durable = (struct tide_position){0, 0};
-  self->shorts = self->commits = 0;
+  self->shorts = 0;
+  self->pressed_at.ms = 0;
   self->pressed = false;
   enum tide_err err = find_primary(self, error);
   if (err == TIDE_OK) err = connect_to(self, &self->write, error);
@@ -381,7 +383,9 @@ static void send_proof(struct redis_journal *self) {
   snprintf(quorum, sizeof quorum, "%u", self->options.quorum);
   snprintf(wait, sizeof wait, "%" PRId64, self->options.wait_ms);
   if (self->options.quorum) SEND(self->write, "WAIT", quorum, wait);
-  if (self->commits++ % MEMORY_EVERY == 0) SEND(self->write, "INFO", "replication", "stats", "memory");
+  bool memory = self->asked_at.ms >= self->pressed_at.ms + MEMORY_EVERY_MS || self->asked_at.ms < self->pressed_at.ms;
+  if (memory) self->pressed_at = self->asked_at;
+  if (memory) SEND(self->write, "INFO", "replication", "stats", "memory");
   else SEND(self->write, "INFO", "replication", "stats");
   SEND(self->write, "TIME");
   self->outstanding = true;

@@ -41,6 +41,9 @@ enum tide_meter_type { TIDE_METER_COUNTER, TIDE_METER_GAUGE, TIDE_METER_SECONDS,
   X(engine_entries_own_total, COUNTER, none, none, none, "Entries of this engine") \
   X(engine_entries_foreign_total, COUNTER, none, none, none, "Entries read that others wrote, or this engine before it started") \
   X(engine_records_total, COUNTER, none, none, none, "Records of messages put into entries") \
+  X(engine_sessions_total, COUNTER, none, none, none, "Sessions to the journal begun") \
+  X(engine_verified_total, COUNTER, none, none, none, "Times that a session was seen to hold the entry folded last") \
+  X(engine_rolled_back_total, COUNTER, none, none, none, "Times that the journal had lost entries that were not yet acknowledged") \
   X(engine_syncs_total, COUNTER, none, none, none, "Group commits asked for") \
   X(engine_refused_total, COUNTER, none, none, none, "Messages refused by the core: nothing of them was journaled") \
   X(engine_maybe_total, COUNTER, none, none, none, "Messages that ended before their entry was known to be durable") \

@@ -417,7 +417,7 @@ static enum tide_err session_over(struct tide_core *core, struct tide_error *err
   core->held = core->held_last = core->flying = NULL;
   core->flight = TIDE_FLIGHT_NONE;
   core->retry_at_tick = core->appended = core->syncing = core->fetching = core->must_fetch = core->at_end = false;
-  core->verify = core->verifying = false;
+  core->verify = core->verifying = core->pressed = false;
   while (held) {
     struct tide_held *next = held->next;
     if (err == TIDE_OK) err = tide_core_refuse_all(core, &held->offers, TIDE_END_maybe, TIDE_C_quorum, error);
@@ -436,6 +436,7 @@ static enum tide_err on_session(struct tide_core *core, struct tide_session sess
   set_state(core, TIDE_CORE_following);
   core->session = session;
   core->session_asked = false;
+  core->stats.sessions++;
   core->verify = true;
   sync(core); /* what the journal holds now is asked before it is read, so that it can be folded while it is read */
   fetch(core);
@@ -452,6 +453,9 @@ static enum tide_err on_lost(struct tide_core *core, struct tide_error *error) {
 /* A session that is lost is mostly found again at once, within what an offer can wait. After that nothing is kept waiting. */
 static enum tide_err give_up(struct tide_core *core, struct tide_error *error) {
   enum tide_err err = TIDE_OK;
+  for (int p = 0; p < TIDE_PRIORITY_COUNT && core->pressed && err == TIDE_OK; p++)
+    err = tide_core_refuse_all(core, &core->queue[p], TIDE_END_refused, TIDE_C_journal_full, error);
+  if (err != TIDE_OK) return err;
   if (core->state != TIDE_CORE_lost || (!tide_core_is_gone(core) && !core->asked_to_stop)) return TIDE_OK;
   for (int p = 0; p < TIDE_PRIORITY_COUNT && err == TIDE_OK; p++)
     err = tide_core_refuse_all(core, &core->queue[p], TIDE_END_refused, TIDE_C_unavailable, error);
@@ -585,6 +589,7 @@ static enum tide_err take_event(struct tide_core *core, const struct tide_core_e
     case TIDE_CORE_DURABLE:
       if (!core->syncing) return TIDE_OK;
       core->syncing = false;
+      core->pressed = event->pressed;
       if (tide_position_cmp(event->position, core->durable) > 0) core->durable = event->position;
       for (struct tide_held *held = core->held; held; held = held->next)
         for (struct tide_offer *offer = held->offers.first; offer && tide_position_cmp(held->position, core->durable) <= 0;

@@ -9,6 +9,7 @@
  *   - an answer is released only when its entry is durable and every entry before it has been folded;
  *   - entries are folded in journal order, each once, own or foreign alike, and never before they are durable: a lost tail never has to be
  *     taken back out of the state;
+ *   - a store that is nearly full gets fences and heartbeats and no offers: these end refused, cause journal_full;
  *   - an offer ends exactly once; `refused` means that nothing of it is or will be in the log, everything else that is not `done` is `maybe`.
  *
  * The journal seen from here is a set of asynchronous requests. At most one APPEND (or OPEN), one SYNC and one FETCH are under way; the driver may
@@ -61,7 +62,7 @@ enum tide_core_event_kind {
   TIDE_CORE_OFFER,         /* offer: one, or several linked by `next`, in their order */
   TIDE_CORE_APPENDED,      /* attempt, position: the entry (or fence) of the last APPEND or OPEN stands there */
   TIDE_CORE_APPEND_FAILED, /* attempt, err: STALE, LIMIT, FULL: it is certainly not in the log. INDETERMINATE, IO: it may be */
-  TIDE_CORE_DURABLE,       /* position: everything up to there, as of the last SYNC */
+  TIDE_CORE_DURABLE,       /* position: everything up to there, as of the last SYNC; pressed: the store is nearly full */
   TIDE_CORE_SESSION_OVER,  /* err: nothing can be asked of this session any more; what was appended and is not durable may be lost */
   TIDE_CORE_ENTRY,         /* position, bytes (borrowed): answer to FETCH, in order */
   TIDE_CORE_FETCH_END,     /* the FETCH found no more */
@@ -77,6 +78,7 @@ struct tide_core_event {
   struct tide_position position;
   struct tide_span bytes;
   struct tide_session session;
+  bool pressed;
   enum tide_err err;
 };
 
@@ -124,7 +126,8 @@ struct tide_fold *tide_core_fold(struct tide_core *core); /* for snapshots and m
 struct tide_span tide_core_entry(const struct tide_core *core);
 /* Counters of this core, for metrics and tests. */
 struct tide_core_stats {
-  uint64_t verified, rolled_back; /* sessions that had the folded entry; entries that stand no more, or landed where one had stood */
+  uint64_t sessions, verified; /* begun; that had the entry known last */
+  uint64_t rolled_back;        /* entries, not acknowledged, that stand no more, or landed where one had stood */
   uint64_t entries_own, entries_foreign, records, voided, stale, fetches, syncs, refused, maybe, retried;
   uint32_t queued, in_flight;
 };

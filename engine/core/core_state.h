@@ -54,6 +54,7 @@ struct tide_core {
   bool syncing, fetching, must_fetch;
   bool verify;                  /* the next FETCH begins at known, to see that it is still there */
   bool verifying;               /* this one did */
+  bool pressed;                 /* the store is nearly full */
   bool retry_at_tick;           /* the journal was full when it was needed to open or to stop */
 
   /* offers */

@@ -132,31 +132,38 @@ static void do_sync(struct tide_engine *engine) {
     event.kind = TIDE_CORE_SESSION_OVER;
     event.err = err;
     remember(engine, &error);
+  } else if (engine->options.pressed) {
+    event.pressed = engine->options.pressed(journal);
   }
   report(engine, &event);
 }
 
-static void do_fetch(struct tide_engine *engine, struct tide_position from, bool inclusive) {
+/* A FETCH under way. It is carried out a few entries at a time: commits go in between, and so does the proof that what was read is durable, without which the
+ * core could not fold and would have to hold the whole log. */
+struct fetch {
+  bool on, inclusive;
+  struct tide_position from;
+};
+#define FETCH_TURN 16
+
+static void go_on_fetching(struct tide_engine *engine, struct fetch *fetch, struct tide_buf *bytes) {
   struct tide_journal *journal = engine->options.journal;
-  struct tide_buf bytes = TIDE_BUF_INIT;
   struct tide_error error = {0};
-  enum tide_err err = TIDE_OK;
-  for (;;) {
+  for (int i = 0; i < FETCH_TURN; i++) {
     struct tide_core_event event = {.kind = TIDE_CORE_ENTRY};
-    err = journal->ops->read(journal, from, inclusive, &bytes, &event.position, &error);
-    if (err != TIDE_OK) break;
-    inclusive = false;
-    event.bytes = tide_buf_span(&bytes);
-    from = event.position;
+    enum tide_err err = journal->ops->read(journal, fetch->from, fetch->inclusive, bytes, &event.position, &error);
+    if (err != TIDE_OK) {
+      struct tide_core_event end = {.kind = err == TIDE_E_END ? TIDE_CORE_FETCH_END : TIDE_CORE_SESSION_OVER, .err = err};
+      if (err != TIDE_E_END) remember(engine, &error);
+      fetch->on = false;
+      report(engine, &end);
+      return;
+    }
+    event.bytes = tide_buf_span(bytes);
+    fetch->from = event.position;
+    fetch->inclusive = false;
     report(engine, &event);
   }
-  struct tide_core_event end = {.kind = TIDE_CORE_FETCH_END};
-  if (err != TIDE_E_END) {
-    remember(engine, &error);
-    end = (struct tide_core_event){.kind = TIDE_CORE_SESSION_OVER, .err = err};
-  }
-  report(engine, &end);
-  tide_buf_release(&bytes);
 }
 
 #define RETRY_FIRST_MS 20
@@ -181,6 +188,7 @@ static void do_session(struct tide_engine *engine) {
     struct tide_error error = {0};
     if (journal->ops->begin(journal, &event.session, &error) == TIDE_OK) {
       engine->session_at = tide_mono_now();
+      remember(engine, &error); /* nothing is the matter now */
       report(engine, &event);
       return;
     }
@@ -191,10 +199,15 @@ static void do_session(struct tide_engine *engine) {
 static void *journal_main(void *arg) {
   struct tide_engine *engine = arg;
   struct requests *requests = &engine->requests;
-  struct tide_buf bytes = TIDE_BUF_INIT;
+  struct tide_buf bytes = TIDE_BUF_INIT, read = TIDE_BUF_INIT;
+  struct fetch fetch = {0};
   lock(&requests->mutex);
   for (;;) {
-    if (requests->has_append) {
+    if (requests->has_session) {
+      requests->has_session = fetch.on = false;
+      unlock(&requests->mutex);
+      do_session(engine);
+    } else if (requests->has_append) {
       struct tide_core_action action = requests->append;
       struct tide_buf spare = bytes;
       bytes = requests->append_bytes;
@@ -206,16 +219,11 @@ static void *journal_main(void *arg) {
       requests->has_sync = false;
       unlock(&requests->mutex);
       do_sync(engine);
-    } else if (requests->has_fetch) {
-      struct tide_position from = requests->fetch_from;
-      bool inclusive = requests->fetch_inclusive;
+    } else if (requests->has_fetch || fetch.on) {
+      if (requests->has_fetch) fetch = (struct fetch){true, requests->fetch_inclusive, requests->fetch_from};
       requests->has_fetch = false;
       unlock(&requests->mutex);
-      do_fetch(engine, from, inclusive);
-    } else if (requests->has_session) {
-      requests->has_session = false;
-      unlock(&requests->mutex);
-      do_session(engine);
+      go_on_fetching(engine, &fetch, &read);
     } else if (requests->quit) {
       break;
     } else {
@@ -226,6 +234,7 @@ static void *journal_main(void *arg) {
   }
   unlock(&requests->mutex);
   tide_buf_release(&bytes);
+  tide_buf_release(&read);
   return NULL;
 }
 
@@ -242,6 +251,9 @@ static void meter_publish(struct tide_engine *engine, struct tide_fold *fold) {
   SET(engine_entries_own_total, stats.entries_own);
   SET(engine_entries_foreign_total, stats.entries_foreign);
   SET(engine_records_total, stats.records);
+  SET(engine_sessions_total, stats.sessions);
+  SET(engine_verified_total, stats.verified);
+  SET(engine_rolled_back_total, stats.rolled_back);
   SET(engine_syncs_total, stats.syncs);
   SET(engine_refused_total, stats.refused);
   SET(engine_maybe_total, stats.maybe);

@@ -16,6 +16,8 @@
 struct tide_engine_options {
   struct tide_core_options core;
   struct tide_journal *journal;  /* borrowed until tide_engine_join returned; used by the journal thread alone */
+  /* Called on the journal's thread behind every sync: the journal's store is nearly full. NULL: it cannot tell. */
+  bool (*pressed)(const struct tide_journal *journal);
   /* Called on the core thread with an offer that ended. It must be short and must not block: it hands the offer on. */
   void (*release)(void *ctx, struct tide_offer *offer);
   /* Called on the core thread between steps, at most once per tick, with the fold and the bytes of the entry at its position (NULL span: not
@@ -34,7 +36,7 @@ struct tide_engine_status {
   struct tide_position folded;
   int64_t watermark_ms;
   struct tide_core_stats stats;
-  struct tide_error trouble; /* what the journal said last when it could not do something; code OK: nothing so far */
+  struct tide_error trouble; /* what the journal said last when it could not do something; code OK: nothing in this session */
   struct tide_error error;   /* code not OK: the engine ended because of this */
 };
 
