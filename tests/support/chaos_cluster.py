@@ -209,7 +209,8 @@ TIDE = os.environ.get("TIDE_BIN", "build/tidemark")
 
 def redis_words(cluster):
     """How a verb of the program names the cell's journal."""
-    return ["--journal", cluster.group.sentinel_url()]
+    return ["--journal", cluster.group.sentinel_url(), "--set", f"journal.password_file={cluster.group.password_file()}",
+            "--set", f"journal.quorum={cluster.needed}"]
 
 
 def redis_engine(engine):
@@ -217,7 +218,8 @@ def redis_engine(engine):
     features = os.path.join(engine.cluster.dir, "features.yaml")
     if not os.path.exists(features):
         write(features, FEATURES)
-    return [TIDE, "serve", "--features", features, *redis_words(engine.cluster), *listen(engine), "--log-level", "info", "--set", "log.limit=0"]
+    return [TIDE, "serve", "--features", features, *redis_words(engine.cluster), *listen(engine), "--set", f"engine.id={engine.name[-1]}",
+            "--set", f"snapshot.dir={engine.dir}/snapshots", "--set", "snapshot.every=500ms", "--log-level", "info", "--set", "log.limit=0"]
 
 
 def file_engine(engine):

@@ -310,8 +310,15 @@ class Group:
         return f"redis://{user}:{self.passwords[user]}@{node.host}:{node.port}"
 
     def sentinel_url(self, user="tidemark"):
+        """Without the password, which the program reads from a file."""
         places = ",".join(f"{sentinel.host}:{sentinel.port}" for sentinel in self.sentinels)
-        return f"redis+sentinel://{user}:{self.passwords[user]}@{places}/{NAME}"
+        return f"redis+sentinel://{user}@{places}/{NAME}"
+
+    def password_file(self, user="tidemark"):
+        path = os.path.join(self.dir, f"{user}.password")
+        if not os.path.exists(path):
+            write(path, self.passwords[user] + "\n")
+        return path
 
     def record(self):
         return {"passwords": self.passwords, "servers": [server.record() for server in self.servers]}
