@@ -54,17 +54,20 @@ class Engine:
         self.process.stop(60)
         return self.process.child.returncode
 
-    def ready(self):
+    def readiness(self):
+        """(status, text) of /readyz; (0, why) when it does not answer."""
         connection = http.client.HTTPConnection(self.place.reach, self.admin, timeout=1)
         try:
             connection.request("GET", "/readyz")
             response = connection.getresponse()
-            response.read()
-            return response.status == 200
-        except (OSError, http.client.HTTPException):
-            return False
+            return response.status, response.read().decode()
+        except (OSError, http.client.HTTPException) as error:
+            return 0, repr(error)
         finally:
             connection.close()
+
+    def ready(self):
+        return self.readiness()[0] == 200
 
 
 class Cluster:

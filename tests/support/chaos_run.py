@@ -23,6 +23,7 @@ class Report:
         self.failovers = 0
         self.epochs = 0
         self.unprobed = []
+        self.cards = 0           # used
         self.blackouts = 0
         self.undecided = 0
         self.seconds = 0.0
@@ -76,7 +77,7 @@ def run(cluster, seed, faults=None, count=0, seconds=0.0, clients=6, until=None,
     report.seconds = time.monotonic() - begin
     report.rows, report.blackouts, report.failovers = harm.rows, len(harm.blackouts), cluster.failovers
     report.undecided = harm.undecided
-    report.trouble = load.trouble
+    report.trouble, report.cards = load.trouble, len(load.cards)
     report.exits = [(engine.name, code) for engine in cluster.engines for code in engine.exits]
     report.counts = chaos_history.summary(load.attempts)
     report.epochs = len({a.position[0] for a in load.attempts if a.first and a.position})
