@@ -214,7 +214,8 @@ static void xinfo(const struct redis_model *model, uint32_t number, struct tide_
   else put_nil(out);
 }
 
-/* The trim script: KEYS[1], position, bytes of the entry there ("": any). -1: nothing stands there, -2: something else, else how many were removed. */
+/* The trim script: KEYS[1], position, bytes of the entry there ("": any). -1: nothing stands there, -2: something else, else how many were removed;
+ * 0 also where nothing stands up to there. */
 static bool eval(struct redis_model *model, uint32_t number, const struct redis_words *words, struct tide_buf *out) {
   struct tide_span script = word(words, 1), bytes = word(words, 5);
   struct tide_position keep;
@@ -224,12 +225,16 @@ static bool eval(struct redis_model *model, uint32_t number, const struct redis_
     put_error(out, "ERR the model knows no other script than the one that trims");
     return false;
   }
+  struct redis_data *data = &model->node[number].data;
   const struct redis_op *entry = redis_model_entry(model, number, keep);
+  if (data->first == data->entries || tide_position_cmp(data->entry[data->first]->at, keep) > 0) {
+    put_integer(out, 0);
+    return false;
+  }
   if (!entry || (bytes.len > 0 && !tide_span_eq((struct tide_span){entry->bytes, entry->len}, bytes))) {
     put_integer(out, entry ? -2 : -1);
     return false;
   }
-  struct redis_data *data = &model->node[number].data;
   size_t before = data->first;
   if (tide_position_cmp(data->entry[data->first]->at, keep) < 0)
     redis_model_write(model, number, REDIS_OP_TRIM, keep, (struct tide_span){0});
