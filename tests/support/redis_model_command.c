@@ -161,6 +161,7 @@ static void put_entry(struct tide_buf *out, const struct redis_op *entry) {
 static void xrange(const struct redis_model *model, uint32_t number, const struct redis_words *words, struct tide_buf *out) {
   const struct redis_data *data = &model->node[number].data;
   struct tide_span from = word(words, 2), to = word(words, 3), limit = word(words, 5);
+  char count[12] = "";
   struct tide_position low = {0, 0}, high = {UINT64_MAX, UINT64_MAX};
   bool exclusive = from.len > 0 && from.ptr[0] == '(', automatic = false;
   if (exclusive) from = (struct tide_span){from.ptr + 1, from.len - 1};
@@ -171,7 +172,8 @@ static void xrange(const struct redis_model *model, uint32_t number, const struc
     put_error(out, "ERR Invalid stream ID specified as stream command argument");
     return;
   }
-  size_t max = words->count == 6 && limit.len < 10 ? (size_t)strtoul(limit.ptr, NULL, 10) : SIZE_MAX, found = 0, begin = data->entries;
+  if (limit.len < sizeof count && limit.len > 0) memcpy(count, limit.ptr, limit.len); /* words have no zero byte behind them */
+  size_t max = words->count == 6 ? (size_t)strtoul(count, NULL, 10) : SIZE_MAX, found = 0, begin = data->entries;
   for (size_t i = data->first; data->exists && i < data->entries && found < max; i++) {
     int order = tide_position_cmp(data->entry[i]->at, low);
     if (order < 0 || (order == 0 && exclusive)) continue;
