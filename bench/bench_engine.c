@@ -224,7 +224,7 @@ static void on_file(bool quick, double seconds) {
 
 /* With both replicas (q = N = 2), the form in which nothing acknowledged is lost by any failover. */
 static void on_redis(bool quick, double seconds) {
-  struct tide_redis_options options = {.cell = "bench",
+  struct tide_redis_options options = {.cell = "default",
                                        .engine_id = 1,
                                        .replicas = 2,
                                        .quorum = 2,
@@ -234,8 +234,10 @@ static void on_redis(bool quick, double seconds) {
                                        .memory_percent = 90};
   struct tide_error error = {0};
   struct tide_journal *journal;
-  if (tide_redis_target_parse(getenv("TIDE_REDIS_URL"), &options.target, &error) != TIDE_OK) die("TIDE_REDIS_URL", error.text);
+  if (tide_redis_target_parse(getenv("TIDE_REDIS_RESTORE_URL"), &options.target, &error) != TIDE_OK)
+    die("TIDE_REDIS_RESTORE_URL", error.text);
   if (tide_journal_redis_init(&options, &error) != TIDE_OK) die("making the journal", error.text);
+  if (tide_redis_target_parse(getenv("TIDE_REDIS_URL"), &options.target, &error) != TIDE_OK) die("TIDE_REDIS_URL", error.text);
   if (tide_journal_redis_open(&options, &journal, &error) != TIDE_OK) die("opening the journal", error.text);
   on_journal("redis", journal, quick, seconds);
 }
@@ -251,7 +253,7 @@ int main(int argc, char **argv) {
       return 2;
     }
   }
-  if (!getenv("TIDE_REDIS_URL")) {
+  if (!getenv("TIDE_REDIS_URL") || !getenv("TIDE_REDIS_RESTORE_URL")) {
     const char *tmp = getenv("TIDE_TMP");
     char *words[16] = {"python3", "tests/support/with_redis.py", tide_strdup(tmp && tmp[0] ? tmp : "/tmp"), "2", argv[0]};
     for (int i = 1; i < argc && i < 8; i++) words[4 + i] = argv[i];

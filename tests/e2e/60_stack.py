@@ -64,10 +64,10 @@ try:
     case("the URLs can be read by their owner alone", os.stat(os.path.join(DIR, "env")).st_mode & 0o777 == 0o600)
 
     with connect(urls()["TIDE_REDIS_DIRECT_URL"]) as redis:
-        case("the program's user may write its stream", redis("XADD", "tidemark:x:journal", "1-*", "b", "entry") == b"1-0")
+        case("the program's user may write its stream", redis("XADD", "tidemark:{default}:journal", "1-*", "b", "entry") == b"1-0")
         case("and both replicas get it", redis("WAIT", 2, 5000) == 2)
-        refused = redis.pipeline([["XADD", "other", "1-*", "b", "x"], ["XDEL", "tidemark:x:journal", "1-0"], ["XSETID", "tidemark:x:journal", "9-0"],
-                                  ["DEL", "tidemark:x:journal"], ["RENAME", "tidemark:x:journal", "tidemark:y"], ["CONFIG", "SET", "maxmemory", "1"], ["FLUSHALL"]])
+        refused = redis.pipeline([["XADD", "other", "1-*", "b", "x"], ["XDEL", "tidemark:{default}:journal", "1-0"], ["XSETID", "tidemark:{default}:journal", "9-0"],
+                                  ["DEL", "tidemark:{default}:journal"], ["RENAME", "tidemark:{default}:journal", "tidemark:{default}:y"], ["CONFIG", "SET", "maxmemory", "1"], ["FLUSHALL"]])
         case("nothing else", all(isinstance(reply, RedisError) and "NOPERM" in str(reply) for reply in refused), refused)
     place = first[0]
     with Redis(place["host"], place["port"]) as redis:
@@ -88,7 +88,7 @@ try:
     case("and leaves the others alone", second[1:] == first[1:] and second[0]["process"]["pid"] != first[0]["process"]["pid"])
     group.recall(json.load(open(RECORD, encoding="utf-8")))
     processes.wait_for("the old primary follows", lambda: group.nodes[0].role() == "replica", 30)
-    case("as a replica, with the data", group.nodes[0].ask("XLEN", "tidemark:x:journal") == 1)
+    case("as a replica, with the data", group.nodes[0].ask("XLEN", "tidemark:{default}:journal") == 1)
     with connect(urls()["TIDE_REDIS_DIRECT_URL"]) as redis:
         case("the URL names the new primary", redis("ROLE")[0] == b"master")
 

@@ -50,7 +50,9 @@ class Redis:
             yield server.name, f"{server.host}:{server.port}", server.process, role
 
     def env(self):
-        return {"TIDE_REDIS_URL": self.group.sentinel_url(), "TIDE_REDIS_PASSWORD_FILE": self.group.password_file(), "TIDE_REDIS_DIRECT_URL": self.group.url(self.group.primary()),
+        return {"TIDE_REDIS_URL": self.group.sentinel_url(), "TIDE_REDIS_PASSWORD_FILE": self.group.password_file(),
+                "TIDE_REDIS_RESTORE_URL": self.group.sentinel_url("tidemark-restore"), "TIDE_REDIS_RESTORE_PASSWORD_FILE": self.group.password_file("tidemark-restore"),
+                "TIDE_REDIS_DIRECT_URL": self.group.url(self.group.primary()),
                 "TIDE_REDIS_ADMIN_URL": self.group.url(self.group.primary(), "admin")}
 
 

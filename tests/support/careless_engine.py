@@ -13,7 +13,7 @@ import threading
 
 from resp import Redis, RedisError
 
-KEY = "tidemark:careless:journal"
+KEY = "tidemark:{default}:journal"
 
 
 class State:

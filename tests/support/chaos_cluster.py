@@ -73,7 +73,7 @@ class Engine:
 class Cluster:
     """command(engine): see Engine. needed: how many replicas an acknowledgement needs (q). network: netns.Network or None."""
 
-    def __init__(self, directory, command, engines=2, needed=2, network=None, down_after_ms=700, failover_timeout_ms=1500, rights=None):
+    def __init__(self, directory, command, engines=2, needed=2, network=None, down_after_ms=700, failover_timeout_ms=1500):
         self.dir, self.network, self.needed = os.path.abspath(directory), network, needed
         os.makedirs(self.dir, exist_ok=True)
         self.redis_hosts = [network.host() for _ in range(3)] if network else []
@@ -82,9 +82,8 @@ class Cluster:
         def place(host):
             return Place(host.address, host.outside, host)
         redis_places = [place(host) for host in self.redis_hosts] * 2 or None
-        more = {} if rights is None else {"rights": rights}
         self.group = Group(os.path.join(self.dir, "redis"), replicas=2, sentinels=3, min_replicas=1, down_after_ms=down_after_ms,
-                           failover_timeout_ms=failover_timeout_ms, places=redis_places, **more)
+                           failover_timeout_ms=failover_timeout_ms, places=redis_places)
         self.engines = [Engine(self, f"engine{n + 1}", place(self.engine_hosts[n]) if network else Place(), command) for n in range(engines)]
         self.paused = []
         self.failovers = 0
@@ -210,9 +209,9 @@ def state_of(pid):
 TIDE = os.environ.get("TIDE_BIN", "build/tidemark")
 
 
-def redis_words(cluster):
+def redis_words(cluster, user="tidemark"):
     """How a verb of the program names the cell's journal."""
-    return ["--journal", cluster.group.sentinel_url(), "--set", f"journal.password_file={cluster.group.password_file()}",
+    return ["--journal", cluster.group.sentinel_url(user), "--set", f"journal.password_file={cluster.group.password_file(user)}",
             "--set", f"journal.quorum={cluster.needed}"]
 
 
@@ -240,13 +239,13 @@ def listen(engine):
 
 def init(cluster):
     """Makes the cell's journal; nothing else may."""
-    result = verb(cluster, "init")
+    result = verb(cluster, "init", user="tidemark-restore")
     if result.returncode != 0:
         raise RuntimeError(f"tidemark init: {result.returncode}: {result.stderr}")
 
 
-def verb(cluster, name, *words):
+def verb(cluster, name, *words, user="tidemark"):
     """Runs a verb of the program on the cell's journal, on the first engine's host."""
     host = cluster.engines[0].place.namespace
-    command = [TIDE, name, *redis_words(cluster), *words]
+    command = [TIDE, name, *redis_words(cluster, user), *words]
     return subprocess.run(host.inside(*command) if host else command, capture_output=True, text=True, timeout=120)

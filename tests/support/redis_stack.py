@@ -1,10 +1,11 @@
 """Real Redis servers for the local stack, the chaos runs and the benchmarks: a primary, replicas and sentinels, and everything that can happen to them.
 
 Every server has a directory of its own (configuration, data, log) and is an object with the verbs of an accident: kill, pause, resume, wipe,
-copy_rdb, start_from_rdb. Users and their rights come from an ACL file per node, because Redis does not replicate them. Four users:
-`tidemark` (the program), `replica`, `sentinel`, and `admin` for the harness. Passwords are random per stack.
+copy_rdb, start_from_rdb. Users and their rights are those of config/redis/users.acl on each node, because Redis does not replicate them, and `admin` for the harness.
+Passwords are random per stack.
 """
 
+import hashlib
 import os
 import secrets
 import shutil
@@ -16,15 +17,19 @@ from resp import Redis, RedisError
 
 NAME = "tidemark"  # what the sentinels call the group
 
-# What Sentinel needs is its documentation's list; what replication needs as well.
-ACL = """user default off
-user admin on >{admin} ~* &* +@all
-user replica on >{replica} resetchannels -@all +psync +replconf +ping
-user sentinel on >{sentinel} allchannels -@all +multi +exec +slaveof +replicaof +ping +subscribe +publish +info +role +config|rewrite +client|setname +client|kill +script|kill
-user tidemark on >{tidemark} ~tidemark:* resetchannels {rights}
-"""
-RIGHTS = ("-@all +ping +auth +hello +role +info +time +wait +exists +xadd +xrange +xrevrange +xlen +xtrim +xinfo|stream +xgroup|create +xgroup|destroy +set +get +eval +evalsha "
-          "+script|load +client|setname +config|get")
+ACL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "config", "redis", "users.acl")
+
+
+def acl(cell, passwords):
+    """The users file that ships with Tidemark, filled in as its README says, and `admin` for the harness."""
+    with open(ACL, encoding="ascii") as file:
+        text = file.read().replace("{CELL}", "{" + cell + "}")
+    for user, password in passwords.items():
+        text = text.replace(f"#SHA256_OF_THE_PASSWORD_OF_{user} ", f"#{hashlib.sha256(password.encode()).hexdigest()} ")
+    if "SHA256_OF" in text:
+        raise RuntimeError(f"{ACL} has a user that nobody has a password for")
+    return text + f"user admin reset on #{hashlib.sha256(passwords['admin'].encode()).hexdigest()} ~* &* +@all\n"
+
 
 NODE = """# Written by tests/support/redis_stack.py; Sentinel may rewrite it.
 port {port}
@@ -130,7 +135,7 @@ class Node(Server):
 
     def configure(self, primary=None):
         os.makedirs(self.dir, exist_ok=True)
-        write(os.path.join(self.dir, "users.acl"), ACL.format(rights=self.group.rights, **self.group.passwords))
+        write(os.path.join(self.dir, "users.acl"), acl(self.group.cell, self.group.passwords))
         text = NODE.format(port=self.port, bind=self.bind, dir=self.dir, replica=self.group.passwords["replica"], min_replicas=self.group.min_replicas,
                            maxmemory=self.group.maxmemory)
         if primary is not None:
@@ -225,12 +230,12 @@ class Group:
     """
 
     def __init__(self, directory, replicas=2, sentinels=3, min_replicas=1, stay=False, down_after_ms=1500, failover_timeout_ms=5000, maxmemory="512mb",
-                 rights=RIGHTS, places=None):
+                 cell="default", places=None):
         self.dir = os.path.abspath(directory)
-        self.stay, self.min_replicas, self.maxmemory, self.rights = stay, min_replicas, maxmemory, rights
+        self.stay, self.min_replicas, self.maxmemory, self.cell = stay, min_replicas, maxmemory, cell
         self.down_after_ms, self.failover_timeout_ms = down_after_ms, failover_timeout_ms
         self.sentinel_quorum = sentinels // 2 + 1
-        self.passwords = {user: secrets.token_hex(16) for user in ("admin", "replica", "sentinel", "tidemark")}
+        self.passwords = {user: secrets.token_hex(16) for user in ("admin", "replica", "sentinel", "tidemark", "tidemark-restore")}
         places = places or [Place()] * (1 + replicas + sentinels)
         self.nodes = [Node(self, f"redis{n + 1}", places[n]) for n in range(1 + replicas)]
         self.sentinels = [Sentinel(self, f"sentinel{n + 1}", places[1 + replicas + n]) for n in range(sentinels)]

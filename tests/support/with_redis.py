@@ -2,7 +2,7 @@
 
   python3 tests/support/with_redis.py DIR REPLICAS COMMAND...
 
-The command gets TIDE_REDIS_URL (the program's user), TIDE_REDIS_ADMIN_URL and TIDE_REDIS_NODES ("host:port ..." of all, the primary first). Its exit
+The command gets TIDE_REDIS_URL (the program's user, for the cell `default`), TIDE_REDIS_RESTORE_URL (who may make a journal), TIDE_REDIS_ADMIN_URL and TIDE_REDIS_NODES ("host:port ..." of all, the primary first). Its exit
 code is the command's. DIR/redis holds the servers' files and is removed at the end unless the command failed.
 """
 
@@ -22,7 +22,8 @@ def main(words):
     directory, replicas = os.path.join(words[0], f"redis-{os.getpid()}"), int(words[1])
     group = Group(directory, replicas=replicas, sentinels=0, min_replicas=min(1, replicas), maxmemory="2gb").start()
     try:
-        environment = {**os.environ, "TIDE_REDIS_URL": group.url(), "TIDE_REDIS_ADMIN_URL": group.url(user="admin"),
+        environment = {**os.environ, "TIDE_REDIS_URL": group.url(), "TIDE_REDIS_RESTORE_URL": group.url(user="tidemark-restore"),
+                       "TIDE_REDIS_ADMIN_URL": group.url(user="admin"),
                        "TIDE_REDIS_NODES": " ".join(f"{node.host}:{node.port}" for node in group.nodes)}
         code = subprocess.run(words[2:], env=environment).returncode
     finally:
