@@ -67,7 +67,7 @@ class Process:
 
     def alive(self):
         if self.child is not None:
-            self.child.poll()  # collects it when it has ended
+            return self.child.poll() is None  # ended means collected: before that some thread of it may still hold a port
         return started_at(self.pid) == self.record["start"] and command_of(self.pid) == self.record["command"]
 
     def signal(self, number):
