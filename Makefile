@@ -63,7 +63,7 @@ RUN_TESTS := TIDE_BIN="$(CURDIR)/$(or $(BIN),build/tidemark)" TIDE_CASES="$(CASE
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all deps run test test-unit test-build test-only test-san test-san-build test-threads test-threads-build test-small test-small-build lint lint-run fmt coverage coverage-run fuzz fuzz-build fuzz-run sim oracle \
-  chaos bench docs default-model help clean FORCE
+  chaos chaos-campaign bench stack stack-stop stack-status docs default-model help clean FORCE
 
 all: $(LIB) $(BIN) ## Build the library and the program (CC=clang, SAN=address|undefined|thread choose a variant)
 
@@ -180,8 +180,22 @@ oracle: test-build ## Compare with the naive recount; CASES=n for a long run
 chaos: test-build ## Kill, tear and fill the disk under a running engine
 	@$(RUN_TESTS) --total $(call tests_of,chaos)
 
+chaos-campaign: CASES := $(or $(CASES),300)
+chaos-campaign: all ## Faults on real Redis servers until CASES=n failovers (300); SEED=n; the report is build/chaos-SEED.txt
+	@TIDE_LIMIT_S=14400 $(RUN_TESTS) --total --show tests/chaos/42_redis_faults.py
+
 bench: all $(BENCH_BIN) ## Print the table of measurements
 	@for b in $(BENCH_BIN); do echo "== $$b"; TIDE_BIN="$(CURDIR)/$(BIN)" $$b || exit 1; done
+
+STACK ?= redis
+stack: | build/.gitignore ## Start real servers on free loopback ports (STACK="redis etcd kafka", default redis); URLs in build/stack/env
+	@python3 tests/stack/stack.py start build/stack $(STACK)
+
+stack-stop: ## End exactly the servers that make stack started
+	@python3 tests/stack/stack.py stop build/stack
+
+stack-status: ## What of the stack runs, and where
+	@python3 tests/stack/stack.py status build/stack
 
 default-model: all ## Train config/defaults/model.json again, after a change of its inputs or of the feature file
 	@sh config/model.sh build config/defaults/model.json

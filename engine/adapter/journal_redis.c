@@ -470,6 +470,10 @@ static enum tide_err put(struct redis_journal *self, uint64_t epoch, bool fence,
     return tide_fail(error, TIDE_E_LIMIT, "journal in redis: an entry of %zu bytes is above the limit of %u; split the batch", entry.len,
                      TIDE_ENTRY_MAX);
   if (!self->write) return no_session(self, error);
+  /* The server would take it and begin that epoch without a fence; whoever has read or opened a fence has seen it here. */
+  if (!fence && (epoch == 0 || epoch > self->seen.epoch))
+    return tide_fail(error, TIDE_E_STALE, "redis: epoch %" PRIu64 " has not been opened, the last one seen is %" PRIu64, epoch,
+                     self->seen.epoch);
   if (self->outstanding) {
     enum tide_err err = settle(self, error);
     if (err != TIDE_OK) return over(self, err);
@@ -608,8 +612,9 @@ static enum tide_err redis_range(struct tide_journal *journal, struct tide_posit
   return err == TIDE_OK ? TIDE_OK : over(self, err);
 }
 
-/* Removes what stands before KEYS[1]'s entry ARGV[1], if that entry is the one that the caller means. */
+/* Removes what stands before KEYS[1]'s entry ARGV[1], if that entry is the one that the caller means. Where nothing stands up to it, that was done before. */
 static const char trim_script[] = "local e = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])\n"
+                                  "if #e == 0 and #redis.call('XRANGE', KEYS[1], '-', ARGV[1], 'COUNT', 1) == 0 then return 0 end\n"
                                   "if #e == 0 then return -1 end\n"
                                   "if ARGV[2] ~= '' and e[1][2][2] ~= ARGV[2] then return -2 end\n"
                                   "return redis.call('XTRIM', KEYS[1], 'MINID', ARGV[1])";
@@ -619,8 +624,7 @@ static enum tide_err redis_trim(struct tide_journal *journal, struct tide_positi
   char id[48];
   redisReply *reply;
   if (!self->read) return no_session(self, error);
-  if (tide_position_cmp(keep, self->durable) > 0)
-    return tide_fail(error, TIDE_E_USAGE, "journal in redis: what is not durable is not trimmed");
+  if (tide_position_cmp(keep, self->durable) > 0) return TIDE_OK; /* not known to be durable in this session: everything stays for now */
   snprintf(id, sizeof id, "%" PRIu64 "-%" PRIu64, keep.epoch, keep.seq);
   const char *argv[] = {"EVAL", trim_script, "1", self->key, id, entry.len ? entry.ptr : ""};
   const size_t len[] = {4, sizeof trim_script - 1, 1, strlen(self->key), strlen(id), entry.len};

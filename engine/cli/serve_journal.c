@@ -17,6 +17,7 @@
 
 #define MARKER "HISTORY-LOST"
 #define WAIT_MS 500
+#define BROKEN_MAX 20
 
 /* ---- the key ---- */
 
@@ -70,6 +71,9 @@ static enum tide_err check_key(struct tide_journal *journal, const struct tide_s
   struct tide_position first, at, found;
   struct tide_buf bytes = TIDE_BUF_INIT;
   uint32_t key_id = 0;
+  bool secret = false;
+  for (uint32_t f = 0; f < spec->field_count && !secret; f++) secret = spec->field[f].secret;
+  if (!secret) return TIDE_OK; /* no event has a key: none would be found, and the whole journal read for it */
   enum tide_err err = journal->ops->range(journal, &first, &at, error);
   while (err == TIDE_OK && key_id == 0 && at.epoch > 0 && tide_position_cmp(at, first) >= 0) {
     err = journal->ops->read(journal, at, true, &bytes, &found, error);
@@ -222,17 +226,6 @@ enum tide_err tide_serve_redis(const struct tide_config *config, struct tide_red
   return err;
 }
 
-/* Waits for the first session; what a node's operator must change ends it at once. */
-static enum tide_err first_session(struct tide_journal *journal, tide_serve_wait_fn wait, void *ctx, struct tide_error *error) {
-  struct tide_session session;
-  for (bool said = false;; said = true) {
-    enum tide_err err = journal->ops->begin(journal, &session, error);
-    if (err != TIDE_E_AGAIN) return err;
-    if (!said) tide_log(TIDE_LOG_WARN, "journal_wait", "why=%s", error->text);
-    if (!wait(ctx, WAIT_MS)) return err;
-  }
-}
-
 static enum tide_err open_store(const struct tide_config *config, struct tide_serve_journal *serve, struct tide_error *error) {
   struct tide_redis_options redis;
   struct tide_journal_file_options file = {
@@ -259,20 +252,42 @@ static enum tide_err open_store(const struct tide_config *config, struct tide_se
   return err;
 }
 
+/* What has to be read before the engine starts. */
+static enum tide_err look(const struct tide_spec *spec, const struct tide_keys *keys, bool accept_loss, struct tide_serve_journal *serve,
+                          struct tide_error *error) {
+  if (!serve->snapshots) {
+    serve->fold = tide_fold_new();
+    return TIDE_OK;
+  }
+  enum tide_err err = check_marker(serve, accept_loss, error);
+  if (err == TIDE_OK) err = check_key(serve->journal, spec, keys, error);
+  return err == TIDE_OK ? load_snapshot(serve, accept_loss, error) : err;
+}
+
+/* Waits for a session and reads in it. What a node's operator must change ends it at once. A store of others may also fail over between two questions; a disk
+ * of ours that cannot be read gives the same code, so that is not tried for ever. */
+static enum tide_err wait_and_look(const struct tide_spec *spec, const struct tide_keys *keys, bool accept_loss, tide_serve_wait_fn wait,
+                                   void *ctx, struct tide_serve_journal *serve, struct tide_error *error) {
+  unsigned broken = 0;
+  for (bool said = false;; said = true) {
+    struct tide_session session;
+    enum tide_err err = serve->journal->ops->begin(serve->journal, &session, error);
+    bool away = err == TIDE_E_AGAIN;
+    if (err == TIDE_OK) err = look(spec, keys, accept_loss, serve, error);
+    if (!away && (err == TIDE_E_IO || err == TIDE_E_AGAIN) && serve->shared) away = ++broken < BROKEN_MAX;
+    if (!away) return err;
+    if (!said) tide_log(TIDE_LOG_WARN, "journal_wait", "why=%s", error->text);
+    if (!wait(ctx, WAIT_MS)) return err;
+  }
+}
+
 enum tide_err tide_serve_journal_open(const struct tide_config *config, const struct tide_spec *spec, const struct tide_keys *keys,
                                       bool accept_loss, tide_serve_wait_fn wait, void *ctx, struct tide_serve_journal *ret,
                                       struct tide_error *error) {
   enum tide_err err = open_store(config, ret, error);
-  if (err == TIDE_OK) err = first_session(ret->journal, wait, ctx, error);
   if (err != TIDE_OK) return err;
   ret->snapshots = tide_serve_snapshot_dir(config);
-  if (!ret->snapshots) {
-    ret->fold = tide_fold_new();
-    return TIDE_OK;
-  }
-  err = check_marker(ret, accept_loss, error);
-  if (err == TIDE_OK) err = check_key(ret->journal, spec, keys, error);
-  return err == TIDE_OK ? load_snapshot(ret, accept_loss, error) : err;
+  return wait_and_look(spec, keys, accept_loss, wait, ctx, ret, error);
 }
 
 void tide_serve_journal_close(struct tide_serve_journal *serve) {

@@ -1,6 +1,7 @@
 /* The journal port's contract, one suite for every backend: a backend is one row in `backends`.
  *
- * What a row must offer: a fresh log, another handle on it, and a crash after which only what was synced is there. */
+ * What a row must offer: a fresh log, another handle on it, and a crash after which at least what was synced is there. Redis is the real server, started here: one
+ * alone, and one with two replicas that must both acknowledge; every case has a cell of its own there. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,12 +12,15 @@
 #include <cmocka.h>
 
 #include "adapter/file.h"
+#include "adapter/journal_redis.h"
 #include "../support/journal_dir.h"
+#include "../support/redis_server.h"
 
 struct fixture;
 struct backend {
   const char *name;
   uint64_t segment_bytes;
+  uint32_t replicas; /* of Redis */
   struct tide_journal *(*open)(struct fixture *fixture);
   /* Another handle that only reads. */
   struct tide_journal *(*second)(struct fixture *fixture);
@@ -28,6 +32,7 @@ struct fixture {
   const struct backend *backend;
   struct tide_journal *journal;
   char *dir;
+  unsigned cell; /* in Redis */
   struct tide_buf out, entry;
   struct tide_error error;
 };
@@ -61,10 +66,69 @@ static void file_crash(struct fixture *fixture) {
   fixture->journal = file_open(fixture);
 }
 
+/* The first alone, the second with the others behind it. Started by the first case that needs them. */
+enum { ALONE, PRIMARY, REPLICAS, SERVERS = REPLICAS + 2 };
+static struct test_redis servers[SERVERS];
+
+static const struct test_redis *server_for(uint32_t replicas) {
+  struct test_redis *server = &servers[replicas ? PRIMARY : ALONE];
+  static const char *const option[] = {"--repl-backlog-ttl", "0", NULL};
+  if (!server->pid) {
+    test_redis_start(server, option);
+    for (uint32_t i = 0; i < replicas; i++) {
+      test_redis_start(&servers[REPLICAS + i], option);
+      test_redis_follow(&servers[REPLICAS + i], server, i + 1);
+    }
+  }
+  return server;
+}
+static int stop_servers(void **state) {
+  (void)state;
+  for (size_t i = 0; i < SERVERS; i++) test_redis_stop(&servers[i]);
+  return 0;
+}
+
+static struct tide_journal *redis_handle(struct fixture *fixture, bool create) {
+  char cell[16];
+  struct tide_journal *journal = NULL;
+  struct tide_session session;
+  uint32_t replicas = fixture->backend->replicas;
+  snprintf(cell, sizeof cell, "t%u", fixture->cell);
+  struct tide_redis_options options = {
+      .target = {.address = {{.host = "127.0.0.1", .port = server_for(replicas)->port}}, .address_count = 1},
+      .cell = cell,
+      .engine_id = 1,
+      .replicas = replicas,
+      .quorum = replicas,
+      .wait_ms = 5000,
+      .timeout_ms = 20000,
+      .clock_skew_max_ms = 60000,
+      .memory_percent = 60,
+  };
+  enum tide_err err = create ? tide_journal_redis_init(&options, &fixture->error) : TIDE_OK;
+  if (err == TIDE_OK) err = tide_journal_redis_open(&options, &journal, &fixture->error);
+  if (err == TIDE_OK) err = journal->ops->begin(journal, &session, &fixture->error);
+  if (err) fail_msg("%s", fixture->error.text);
+  return journal;
+}
+static struct tide_journal *redis_open(struct fixture *fixture) {
+  static unsigned cells;
+  fixture->cell = ++cells;
+  return redis_handle(fixture, true);
+}
+static struct tide_journal *redis_second(struct fixture *fixture) { return redis_handle(fixture, false); }
+/* The engine crashes: the server keeps what has arrived. What its own crashes lose is told in 01_journal_redis.c. */
+static void redis_crash(struct fixture *fixture) {
+  fixture->journal->ops->close(fixture->journal);
+  fixture->journal = redis_handle(fixture, false);
+}
+
 static const struct backend backends[] = {
-    {"memory", 0, memory_open, memory_second, memory_crash},
-    {"file", 0, file_open, file_second, file_crash},
-    {"file, small segments", 700, file_open, file_second, file_crash},
+    {"memory", 0, 0, memory_open, memory_second, memory_crash},
+    {"file", 0, 0, file_open, file_second, file_crash},
+    {"file, small segments", 700, 0, file_open, file_second, file_crash},
+    {"redis, alone", 0, 0, redis_open, redis_second, redis_crash},
+    {"redis, quorum 2 of 2", 0, 2, redis_open, redis_second, redis_crash},
 };
 
 static int setup(void **state) {
@@ -104,9 +168,14 @@ static enum tide_err open_epoch(struct fixture *f, uint64_t epoch, uint64_t numb
   test_entry(number, 40, &f->entry);
   return f->journal->ops->open_epoch(f->journal, epoch, tide_buf_span(&f->entry), ret, &f->error);
 }
+/* "Not yet" is an answer of sync: then it is asked again. */
 static struct tide_position sync_all(struct fixture *f) {
-  struct tide_position durable = {9, 9};
-  assert_int_equal(f->journal->ops->sync(f->journal, &durable, &f->error), TIDE_OK);
+  struct tide_position durable = {9, 9}, first, last;
+  for (int tries = 0; tries < 3; tries++) {
+    assert_int_equal(f->journal->ops->sync(f->journal, &durable, &f->error), TIDE_OK);
+    assert_int_equal(f->journal->ops->range(f->journal, &first, &last, &f->error), TIDE_OK);
+    if (tide_position_cmp(durable, last) == 0) break;
+  }
   return durable;
 }
 /* Reads through `journal` and checks that it is entry `number` at this position. */
@@ -153,6 +222,24 @@ static void empty_has_nothing(void **state) {
   assert_int_equal(f->journal->ops->trim(f->journal, at(3, 3), (struct tide_span){NULL, 0}, &f->error), TIDE_OK);
   f->backend->crash(f);
   assert_range(f->journal, at(0, 0), at(0, 0));
+}
+
+static void a_session_has_a_name(void **state) {
+  struct fixture *f = *state;
+  struct tide_session one, two;
+  struct tide_position p;
+  assert_int_equal(f->journal->ops->begin(f->journal, &one, &f->error), TIDE_OK);
+  assert_true(one.id.lo != 0 || one.id.hi != 0);
+  assert_int_equal(one.epoch_min, 0);
+  assert_int_equal(open_epoch(f, 4, 0, &p), TIDE_OK);
+  assert_int_equal(append(f, 4, 1, 40, &p), TIDE_OK);
+  (void)sync_all(f);
+  assert_int_equal(f->journal->ops->begin(f->journal, &two, &f->error), TIDE_OK);
+  assert_true(one.id.lo == two.id.lo && one.id.hi == two.id.hi);
+  assert_true(two.epoch_min == 4 || two.epoch_min == 0);
+  assert_int_equal(append(f, 4, 2, 40, &p), TIDE_OK);
+  assert_position(p, 4, 2);
+  assert_position(sync_all(f), 4, 2);
 }
 
 static void epochs_are_compare_and_set(void **state) {
@@ -381,6 +468,7 @@ int main(void) {
     CMUnitTestFunction run;
   } cases[] = {
       {"empty_has_nothing", empty_has_nothing},
+      {"a_session_has_a_name", a_session_has_a_name},
       {"epochs_are_compare_and_set", epochs_are_compare_and_set},
       {"reads_find_every_position", reads_find_every_position},
       {"entries_have_a_limit", entries_have_a_limit},
@@ -399,5 +487,5 @@ int main(void) {
       tests[i] = (struct CMUnitTest){name[i], cases[c].run, setup, teardown, (void *)(uintptr_t)&backends[b]};
     }
   }
-  return cmocka_run_group_tests_name("journal", tests, NULL, NULL);
+  return cmocka_run_group_tests_name("journal", tests, NULL, stop_servers);
 }

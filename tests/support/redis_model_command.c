@@ -161,6 +161,7 @@ static void put_entry(struct tide_buf *out, const struct redis_op *entry) {
 static void xrange(const struct redis_model *model, uint32_t number, const struct redis_words *words, struct tide_buf *out) {
   const struct redis_data *data = &model->node[number].data;
   struct tide_span from = word(words, 2), to = word(words, 3), limit = word(words, 5);
+  char count[12] = "";
   struct tide_position low = {0, 0}, high = {UINT64_MAX, UINT64_MAX};
   bool exclusive = from.len > 0 && from.ptr[0] == '(', automatic = false;
   if (exclusive) from = (struct tide_span){from.ptr + 1, from.len - 1};
@@ -171,7 +172,8 @@ static void xrange(const struct redis_model *model, uint32_t number, const struc
     put_error(out, "ERR Invalid stream ID specified as stream command argument");
     return;
   }
-  size_t max = words->count == 6 && limit.len < 10 ? (size_t)strtoul(limit.ptr, NULL, 10) : SIZE_MAX, found = 0, begin = data->entries;
+  if (limit.len < sizeof count && limit.len > 0) memcpy(count, limit.ptr, limit.len); /* words have no zero byte behind them */
+  size_t max = words->count == 6 ? (size_t)strtoul(count, NULL, 10) : SIZE_MAX, found = 0, begin = data->entries;
   for (size_t i = data->first; data->exists && i < data->entries && found < max; i++) {
     int order = tide_position_cmp(data->entry[i]->at, low);
     if (order < 0 || (order == 0 && exclusive)) continue;
@@ -214,7 +216,8 @@ static void xinfo(const struct redis_model *model, uint32_t number, struct tide_
   else put_nil(out);
 }
 
-/* The trim script: KEYS[1], position, bytes of the entry there ("": any). -1: nothing stands there, -2: something else, else how many were removed. */
+/* The trim script: KEYS[1], position, bytes of the entry there ("": any). -1: nothing stands there, -2: something else, else how many were removed;
+ * 0 also where nothing stands up to there. */
 static bool eval(struct redis_model *model, uint32_t number, const struct redis_words *words, struct tide_buf *out) {
   struct tide_span script = word(words, 1), bytes = word(words, 5);
   struct tide_position keep;
@@ -224,12 +227,16 @@ static bool eval(struct redis_model *model, uint32_t number, const struct redis_
     put_error(out, "ERR the model knows no other script than the one that trims");
     return false;
   }
+  struct redis_data *data = &model->node[number].data;
   const struct redis_op *entry = redis_model_entry(model, number, keep);
+  if (data->first == data->entries || tide_position_cmp(data->entry[data->first]->at, keep) > 0) {
+    put_integer(out, 0);
+    return false;
+  }
   if (!entry || (bytes.len > 0 && !tide_span_eq((struct tide_span){entry->bytes, entry->len}, bytes))) {
     put_integer(out, entry ? -2 : -1);
     return false;
   }
-  struct redis_data *data = &model->node[number].data;
   size_t before = data->first;
   if (tide_position_cmp(data->entry[data->first]->at, keep) < 0)
     redis_model_write(model, number, REDIS_OP_TRIM, keep, (struct tide_span){0});

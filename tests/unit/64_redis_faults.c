@@ -86,11 +86,26 @@ static void begin(struct run *run) {
   }
 }
 
+/* After an error that ends a session nothing works without a new one. */
+static void session_over(struct run *run) {
+  struct tide_position p = {7, 7}, q = {7, 7};
+  struct tide_error error;
+  uint64_t receives = run->client.receives;
+  run->session = false;
+  assert_int_equal(run->journal->ops->append(run->journal, run->epoch, (struct tide_span){"x", 1}, &p, &error), TIDE_E_IO);
+  assert_int_equal(run->journal->ops->open_epoch(run->journal, run->epoch + 9, (struct tide_span){"x", 1}, &p, &error), TIDE_E_IO);
+  assert_int_equal(run->journal->ops->sync(run->journal, &p, &error), TIDE_E_IO);
+  assert_int_equal(run->journal->ops->read(run->journal, run->read_at, false, &run->out, &p, &error), TIDE_E_IO);
+  assert_int_equal(run->journal->ops->range(run->journal, &p, &q, &error), TIDE_E_IO);
+  assert_int_equal(run->journal->ops->trim(run->journal, run->read_at, (struct tide_span){0}, &error), TIDE_E_IO);
+  CHECK(run, p.epoch == 7 && q.epoch == 7 && run->client.receives == receives);
+}
+
 /* What an error of append or open_epoch means. True: the session goes on. */
 static bool after_put(struct run *run, enum tide_err err) {
   CHECK(run, err != TIDE_E_LIMIT && err != TIDE_E_FULL && err != TIDE_E_AGAIN && err != TIDE_E_CONFIG);
   if (err != TIDE_E_STALE) {
-    run->session = false;
+    session_over(run);
     return false;
   }
   CHECK(run, run->refused_count < NUMBERS_MAX);
@@ -143,7 +158,7 @@ static bool sync_once(struct run *run) {
     return true;
   }
   CHECK(run, durable.epoch == 7 && durable.seq == 7);
-  run->session = false;
+  session_over(run);
   return false;
 }
 
@@ -160,7 +175,7 @@ static void sync_all(struct run *run) {
     while (run->session) {
       enum tide_err err = run->journal->ops->read(run->journal, run->read_at, false, &run->out, &found, &run->error);
       if (err == TIDE_E_END) break;
-      if (err) run->session = false;
+      if (err) session_over(run);
       else run->read_at = found;
     }
   }
@@ -181,7 +196,7 @@ static void read_everything(struct run *run) {
     }
     if (err) {
       CHECK(run, err == TIDE_E_IO || err == TIDE_E_CORRUPT || err == TIDE_E_AGAIN);
-      run->session = false;
+      session_over(run);
       tries++;
       continue;
     }
@@ -201,7 +216,7 @@ static void check_range(struct run *run) {
     begin(run);
     enum tide_err err = run->journal->ops->range(run->journal, &first, &last, &run->error);
     if (err == TIDE_OK) break;
-    run->session = false;
+    session_over(run);
   }
   CHECK(run, tide_position_cmp(first, data->entry[data->first]->at) == 0);
   CHECK(run, tide_position_cmp(last, data->entry[data->entries - 1]->at) == 0);
@@ -219,7 +234,7 @@ static void trim(struct run *run) {
     CHECK(run, err != TIDE_OK || run->client.fault == REDIS_FAULT_SHORT || run->client.fault == REDIS_FAULT_WRONG_TYPE);
     CHECK(run, data->first == before); /* whatever was answered */
     if (err != TIDE_OK && err != TIDE_E_MISMATCH) {
-      run->session = false;
+      session_over(run);
       continue;
     }
     err = run->journal->ops->trim(run->journal, keep->at, bytes, &run->error);
@@ -228,14 +243,14 @@ static void trim(struct run *run) {
       CHECK(run, data->entry[data->first] == keep);
       return;
     }
-    run->session = false;
+    session_over(run);
   }
 }
 
 /* Another engine, to which nothing bad happens: it appends behind what is there. */
 static void somebody_else(struct run *run, unsigned entries) {
   struct tide_session session;
-  struct tide_position at, durable;
+  struct tide_position at;
   if (!run->other_session) assert_int_equal(run->other->ops->begin(run->other, &session, &run->error), TIDE_OK);
   run->other_session = true;
   uint64_t epoch = run->model->node[0].data.generated.epoch;
@@ -245,18 +260,25 @@ static void somebody_else(struct run *run, unsigned entries) {
     assert_int_equal(run->other->ops->read(run->other, seen, true, &run->out, &found, &run->error), TIDE_OK);
     assert_int_equal(run->other->ops->append(run->other, epoch, tide_buf_span(&run->entry), &at, &run->error), TIDE_OK);
   }
-  (void)durable; /* left to the one under test */
 }
 
 static void cut_replicas(struct run *run, bool cut) {
   for (uint32_t i = 1; i < run->model->nodes; i++) run->model->cut[0][i] = cut;
 }
 
+/* One commit: without a fault it is durable after one sync. */
+static void commit(struct run *run) {
+  append(run);
+  struct tide_position last = run->model->node[0].data.generated;
+  (void)sync_once(run);
+  CHECK(run, run->client.fault_at || run->client.connect_fault_at || tide_position_cmp(run->durable, last) == 0);
+}
+
 static void work(struct run *run) {
   open_epoch(run);
   (void)sync_once(run);
-  append(run);
-  (void)sync_once(run);
+  commit(run);
+  commit(run);
   append(run);
   append(run);
   sync_all(run);

@@ -1,0 +1,69 @@
+"""A single etcd as a member of the local stack: one process on two free loopback ports, its data beside it.
+
+One node, because what is tried by hand is the registry's protocol; three nodes and what happens when one dies belong to the registry's tests.
+"""
+
+import os
+import urllib.error
+import urllib.request
+
+import processes
+
+
+class Etcd:
+    needs = {"etcd": "etcd-server"}
+
+    def __init__(self, directory):
+        self.dir = os.path.abspath(directory)
+        self.port, self.peer_port = processes.free_port(), processes.free_port()
+        self.process = None
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def launch(self):
+        os.makedirs(self.dir, mode=0o700, exist_ok=True)
+        peer = f"http://127.0.0.1:{self.peer_port}"
+        log = os.path.join(self.dir, "log")
+        command = ["etcd", "--name", "tidemark", "--data-dir", os.path.join(self.dir, "data"), "--listen-client-urls", self.url, "--advertise-client-urls",
+                   self.url, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", f"tidemark={peer}"]
+        self.process = processes.start(command, log, self.dir, stay=True)
+        try:
+            processes.wait_for(f"etcd answers on {self.url}", self.healthy, 20)
+        except BaseException as error:
+            self.stop()
+            raise RuntimeError(f"{error}; see {log}:\n{processes.tail(log)}") from error
+
+    def healthy(self):
+        if not self.process.alive():
+            raise RuntimeError("etcd ended")
+        try:
+            with urllib.request.urlopen(f"{self.url}/health", timeout=1) as response:
+                return b'"health":"true"' in response.read()
+        except urllib.error.HTTPError:
+            return False  # it listens and has no leader yet
+
+    def start(self):
+        self.launch()
+
+    def restart(self):
+        if not self.process.alive():
+            self.launch()
+
+    def stop(self):
+        if self.process is not None:
+            self.process.stop()
+
+    def record(self):
+        return {"port": self.port, "peer_port": self.peer_port, "process": self.process.record}
+
+    def recall(self, record):
+        self.port, self.peer_port = record["port"], record["peer_port"]
+        self.process = processes.Process(record["process"])
+
+    def rows(self):
+        yield "etcd", f"127.0.0.1:{self.port}", self.process, "one node"
+
+    def env(self):
+        return {"TIDE_ETCD_URL": self.url}
