@@ -140,6 +140,8 @@ struct redis_client {
   uint64_t receives, connects;      /* so far */
   uint64_t fault_at, connect_fault_at; /* the one of them, from 1, that goes wrong; 0: none */
   enum redis_fault fault;
+  uint64_t divert_at;               /* the connect, from 1, that another node takes; 0: none */
+  uint32_t divert_to;
   void (*before)(void *ctx, uint64_t receive); /* called before each receive, with its number; NULL: not */
   void *before_ctx;
 };

@@ -172,8 +172,9 @@ enum tide_err redis_conn_open(struct redis_client *client, uint16_t port, int64_
   struct redis_model *model = client->model;
   bool sentinel = port == REDIS_SENTINEL_PORT;
   uint32_t node = sentinel ? REDIS_NOBODY : (uint32_t)port - REDIS_PORT;
-  TIDE_CHECK(sentinel || node < model->nodes);
   client->connects++;
+  if (client->connects == client->divert_at) node = client->divert_to;
+  TIDE_CHECK(sentinel || node < model->nodes);
   bool silent = !sentinel && model->node[node].up && (client->cut[node] || model->node[node].frozen);
   if (silent) redis_model_advance(model, timeout_ms);
   if (client->connects == client->connect_fault_at || silent || (!sentinel && !model->node[node].up))

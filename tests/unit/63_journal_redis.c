@@ -194,6 +194,18 @@ static void replicas_beyond_the_configured_prove_nothing(void **state) {
   cell_free(cell);
 }
 
+/* An address behind which there are two. */
+static void both_connections_lead_to_one_process(void **state) {
+  (void)state;
+  struct cell *cell = cell_new(1);
+  cell->client[0].divert_at = 2;
+  cell->client[0].divert_to = 1;
+  assert_err(cell, begin(cell), TIDE_E_AGAIN);
+  assert_non_null(strstr(cell->error.text, "two servers"));
+  assert_err(cell, begin(cell), TIDE_OK);
+  cell_free(cell);
+}
+
 static void init_creates_once(void **state) {
   (void)state;
   struct cell *cell = cell_new(1);
@@ -370,6 +382,19 @@ static void a_demotion_under_the_wait_ends_it(void **state) {
   assert_err(cell, sync_to(cell, &durable), TIDE_E_IO);
   assert_at(durable, 7, 7);
   assert_over(cell);
+  cell_free(cell);
+}
+
+static void a_demoted_node_is_not_read(void **state) {
+  (void)state;
+  struct cell *cell = cell_new(1);
+  struct tide_position p = at(7, 7);
+  working(cell, 2);
+  redis_model_promote(cell->model, 1);
+  redis_model_follow(cell->model, 0, 1); /* its data and its history's name are as before, until it reaches the new primary */
+  assert_err(cell, read_at(cell, at(1, 0), &p), TIDE_E_IO);
+  assert_non_null(strstr(cell->error.text, "not the primary"));
+  assert_at(p, 7, 7);
   cell_free(cell);
 }
 
@@ -580,6 +605,7 @@ int main(void) {
       T(options_that_prove_nothing_are_refused),
       T(what_a_session_cannot_begin_with),
       T(replicas_beyond_the_configured_prove_nothing),
+      T(both_connections_lead_to_one_process),
       T(init_creates_once),
       T(the_sentinels_say_where),
       T(a_short_wait_is_asked_again),
@@ -589,6 +615,7 @@ int main(void) {
       T(what_others_wrote_is_covered_by_a_write_of_ours),
       T(a_replica_that_was_with_another_primary_ends_it),
       T(a_demotion_under_the_wait_ends_it),
+      T(a_demoted_node_is_not_read),
       T(another_history_under_the_same_connection_ends_it),
       T(a_wiped_server_has_no_history),
       T(a_deleted_stream_is_not_begun_again),
