@@ -78,9 +78,10 @@ static int64_t number_at(const struct call *call, int index) {
 
 static void answer_sentinel(struct redis_conn *conn, const struct call *call, struct tide_buf *out) {
   const struct redis_model *model = conn->model;
+  uint32_t announced = conn->client && conn->client->misled ? conn->client->announced : model->announced;
   if (!word_is(call, 0, "SENTINEL")) tide_buf_str(out, "-ERR unknown command\r\n");
-  else if (model->announced == REDIS_NOBODY) tide_buf_str(out, "*-1\r\n");
-  else tide_buf_printf(out, "*2\r\n$9\r\n127.0.0.1\r\n$4\r\n%u\r\n", REDIS_PORT + model->announced);
+  else if (announced == REDIS_NOBODY) tide_buf_str(out, "*-1\r\n");
+  else tide_buf_printf(out, "*2\r\n$9\r\n127.0.0.1\r\n$4\r\n%u\r\n", REDIS_PORT + announced);
 }
 
 /* False: it blocks. */
@@ -130,6 +131,12 @@ void redis_model_wake(struct redis_model *model, uint32_t node, bool kicked) {
     }
     serve(conn);
   }
+}
+
+bool redis_model_blocked(const struct redis_model *model) {
+  for (const struct redis_conn *conn = model->conns; conn; conn = conn->next)
+    if (conn->client && conn->blocked) return true;
+  return false;
 }
 
 void redis_model_advance(struct redis_model *model, int64_t ms) {
