@@ -279,6 +279,37 @@ static void a_replica_that_was_with_another_primary_ends_the_session(void **stat
   cell_free(cell);
 }
 
+/* The same, but the replica comes back from an RDB file of the time before: by a partial resync, which sync_full does not count. */
+static void a_replica_that_came_back_old_ends_the_session(void **state) {
+  (void)state;
+  struct cell *cell = cell_new(2, 1);
+  struct tide_position p, durable = at(7, 7);
+  char primary[16];
+  working(cell, 2);
+  for (int i = 0;
+       i < TRIES && test_redis_info(&cell->node[2], "master_repl_offset") < test_redis_info(&cell->node[0], "master_repl_offset"); i++)
+    nap_ms(5);
+  test_redis_run(&cell->node[2], "SAVE");
+  struct tide_u128 before = cell->session.id;
+  long long full = test_redis_info(&cell->node[0], "sync_full");
+  test_redis_run(&cell->node[1], "REPLICAOF NO ONE");
+  test_redis_follow(&cell->node[2], &cell->node[1], 1);
+  test_redis_run(&cell->node[1], "XADD tidemark:{eu}:journal NOMKSTREAM 2-0 b fence");
+  test_redis_kill(&cell->node[2]);
+  snprintf(primary, sizeof primary, "%u", (unsigned)cell->node[0].port);
+  const char *option[] = {"--repl-backlog-ttl", "0", "--replicaof", "127.0.0.1", primary, NULL};
+  test_redis_restart(&cell->node[2], option);
+  test_redis_follow(&cell->node[2], &cell->node[0], 1);
+  assert_int_equal(test_redis_info(&cell->node[0], "sync_full"), full);
+  assert_err(cell, append(cell, 1, 3, &p), TIDE_OK);
+  assert_err(cell, sync_to(cell, &durable), TIDE_E_IO);
+  assert_non_null(strstr(cell->error.text, "sync_partial_ok"));
+  assert_at(durable, 7, 7);
+  begin_again(cell);
+  assert_false(tide_u128_eq(before, cell->session.id));
+  cell_free(cell);
+}
+
 static void a_demoted_primary_ends_the_session(void **state) {
   (void)state;
   for (int what = 0; what < 3; what++) {
@@ -395,6 +426,7 @@ int main(void) {
       cmocka_unit_test(a_wiped_primary_is_not_begun_again),
       cmocka_unit_test(an_old_rdb_is_another_session),
       cmocka_unit_test(a_replica_that_was_with_another_primary_ends_the_session),
+      cmocka_unit_test(a_replica_that_came_back_old_ends_the_session),
       cmocka_unit_test(a_demoted_primary_ends_the_session),
       cmocka_unit_test(trimming_compares_on_the_server),
       cmocka_unit_test(a_foreign_entry_is_no_entry),

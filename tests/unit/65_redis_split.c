@@ -76,9 +76,10 @@ static void node_step(struct world *world) {
   uint64_t what = dice(world, 1000);
   if (!node->up) {
     if (what < 700) return;
-    bool replica = dice(world, 4) > 0, from_rdb = world->rdb && dice(world, 2) == 0;
+    bool replica = dice(world, 4) > 0, from_rdb = world->rdb && dice(world, 4) > 0;
     redis_model_restart(model, n, SIZE_MAX, from_rdb, replica ? REDIS_AS_REPLICA : REDIS_AS_PRIMARY);
     if (replica) node->follows = other;
+    (void)redis_model_attach(model, n);
   } else if (node->frozen && what < 500) {
     redis_model_thaw(model, n);
   } else if (what < 200) {
@@ -89,6 +90,8 @@ static void node_step(struct world *world) {
     (void)redis_model_replicate(model, n, 1 + dice(world, 3));
   } else if (what < 800) {
     (void)redis_model_ack(model, n);
+  } else if (what < 803 && world->rdb) {
+    redis_model_save(model, n);
   } else if (what < 850) {
     redis_model_settle(model);
   } else if (what < 900) {
@@ -105,9 +108,12 @@ static void node_step(struct world *world) {
     redis_model_follow(model, n, model->node[other].primary ? other : n == 0 ? 1 : 0);
   } else if (what < 985) {
     reconfigure(world, n);
-  } else if (what < 993) {
-    if (world->rdb) redis_model_save(model, n);
-  } else {
+  } else if (world->rdb && !node->primary && node->saved_replid[0] && what < 998) {
+    redis_model_crash(model, n); /* it comes back old, with the name of a history that somebody may still go on with */
+    redis_model_restart(model, n, SIZE_MAX, true, REDIS_AS_REPLICA);
+    node->follows = other;
+    (void)redis_model_attach(model, n);
+  } else if (what >= 993) {
     redis_model_crash(model, n);
     totals.crashes++;
   }
