@@ -436,15 +436,15 @@ static int by_good(const void *a, const void *b) {
 }
 
 static void heading(const char *text) {
-  printf("%-38s %7s %7s %7s %6s %7s %6s %7s %6s %7s %7s %8s %8s %5s\n", text, "offer/s", "sent/s", "good/s", "late", "refused", "503", "gave up",
-         "errors", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "own");
+  printf("%-38s %7s %7s %7s %6s %7s %6s %7s %6s %7s %7s %8s %8s %5s\n", text, "offer/s", "sent/s", "good/s", "late", "refused", "503",
+         "gave up", "errors", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "own");
 }
 
 static void row(const char *name, const struct result *r) {
   double s = r->seconds;
   printf("%-38s %7.0f %7.0f %7.0f %6.0f %7.0f %6.0f %7.0f %6.0f %7.2f %7.2f %8.2f %8.2f %4.0f%%\n", name, (double)r->offered / s,
-         (double)r->sent / s, (double)r->good / s, (double)r->late / s, (double)r->refused / s, (double)r->full / s, (double)r->given_up / s,
-         (double)(r->other + r->errors), r->p50_ms, r->p99_ms, r->p999_ms, r->max_ms, 100 * r->own_cpu);
+         (double)r->sent / s, (double)r->good / s, (double)r->late / s, (double)r->refused / s, (double)r->full / s,
+         (double)r->given_up / s, (double)(r->other + r->errors), r->p50_ms, r->p99_ms, r->p999_ms, r->max_ms, 100 * r->own_cpu);
   fflush(stdout);
 }
 
@@ -513,8 +513,9 @@ int main(int argc, char **argv) {
   char path[128], log[128];
   snprintf(path, sizeof path, "%s/log.jsonl", server.dir);
   snprintf(log, sizeof log, "%s/generate.log", server.dir);
-  const char *const generate[] = {"tidemark", "generate", "--seed", "5", "--transactions", quick ? "20000" : "600000", "--start",
-                                  "2020-01-05T00:00:00Z", "--output", path, NULL};
+  const char *const generate[] = {
+      "tidemark", "generate", "--seed", "5", "--transactions", quick ? "20000" : "600000", "--start", "2020-01-05T00:00:00Z",
+      "--output", path,       NULL};
   int status = 0;
   if (waitpid(spawn(log, generate), &status, 0) < 0 || status != 0) die("generate");
   load_messages(path);

@@ -29,7 +29,7 @@ enum tide_http_stage {
 };
 
 /* Why a connection was cut. */
-#define TIDE_HTTP_CUTS(X) X(request_timeout) X(idle_timeout) X(write_timeout) X(body_too_large)
+#define TIDE_HTTP_CUTS(X) X(request_timeout) X(idle_timeout) X(write_timeout) X(body_too_large) X(gave_up)
 enum tide_http_cut {
 #define X(name) TIDE_CUT_##name,
   TIDE_HTTP_CUTS(X)
