@@ -12,7 +12,7 @@ enum {
   LIMIT_MIN = 64,        /* so many make a batch, and the delay of fewer tells nothing */
   FINISHED_MIN = 16,     /* an interval ends with so many at least, or its mean is noise */
   CREDIT_PER_ANSWER = 1, /* in halves of a refusal */
-  CREDIT_PER_REFUSAL = 4,
+  CREDIT_PER_REFUSAL = 2,
   CREDIT_PER_SIFT = 16,
   CREDIT_MAX = 1024
 };
