@@ -405,10 +405,12 @@ static struct MHD_Daemon *listen_on(struct tide_http *http, const struct tide_ht
                    (api ? MHD_ALLOW_SUSPEND_RESUME : 0);
   /* Headers above our own limit must still fit, so that they can be answered by us. */
   size_t memory = (size_t)limits->header_bytes_max * 3 + 8192;
+  /* The library closes a silent connection without a word: peer.c, which has one, must come first. */
+  int64_t silence_ms = (limits->idle_timeout_ms > limits->read_timeout_ms ? limits->idle_timeout_ms : limits->read_timeout_ms) + 1000;
   struct MHD_OptionItem option[] = {
       {MHD_OPTION_CONNECTION_LIMIT, api ? (intptr_t)limits->connections_max : 64, NULL},
       {MHD_OPTION_PER_IP_CONNECTION_LIMIT, api ? (intptr_t)limits->connections_per_ip_max : 0, NULL},
-      {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)((limits->idle_timeout_ms + 999) / 1000), NULL},
+      {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)((silence_ms + 999) / 1000), NULL},
       {MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)memory, NULL},
       {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
       {MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024, NULL},

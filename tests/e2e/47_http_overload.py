@@ -78,7 +78,7 @@ def flood(server, timeout_ms, seconds):
 
 
 # Few may be worked on and few may wait, and the commits are small: so that it is too much on any machine.
-server = Server("--set", "queue.http=32", "--set", "commit.max_batch=8", level="error")
+server = Server("--set", "queue.http=32", "--set", "commit.max_batch=8", level="error", deadline=None)
 begin = time.monotonic()
 answers, missing, left = flood(server, 100, SECONDS)
 bodies = [json.loads(body) for _, _, _, _, body in answers]
@@ -107,7 +107,7 @@ case("nothing is left under way", "tidemark_http_in_flight 0\n" in server.ask("G
 case("it stops cleanly", server.stop() == 0)
 
 # A stop in the middle of it: whoever waits is let in or told.
-server = Server("--set", "queue.http=32", "--set", "commit.max_batch=8", level="error")
+server = Server("--set", "queue.http=32", "--set", "commit.max_batch=8", level="error", deadline=None)
 sockets = [server.socket() for _ in range(200)]
 for n, sock in enumerate(sockets):
     sock.sendall(request(n, 5000))
