@@ -13,7 +13,7 @@
  *            at most one for every two of them; the rest wait, and their connections with them: the pace of clients that do not wait is set here. Nobody
  *            waits longer than TIDE_ADMIT_HOLD_NS beyond the deadline. Where nothing is answered there is nothing to protect, and no limit.
  *
- * Times are monotonic nanoseconds and never fall from call to call. */
+ * So an answer to a refused request may come after its deadline, where more comes in than even refusals could keep up with. Times are monotonic nanoseconds. */
 #ifndef TIDE_ADMIT_H
 #define TIDE_ADMIT_H
 
@@ -22,7 +22,7 @@
 
 #include "core/offer.h"
 
-#define TIDE_ADMIT_HOLD_NS INT64_C(400000000)
+#define TIDE_ADMIT_HOLD_NS INT64_C(400000000) /* longer holds more connections of clients that are gone, shorter brings them back sooner */
 
 enum tide_admit_state {
   TIDE_ADMIT_OUT,     /* not entered, left, or to be refused */
@@ -62,7 +62,8 @@ struct tide_admit {
   uint32_t credit;       /* in halves of a refusal */
 };
 
-/* target_ms of queueing delay (an eighth of the default deadline is a good one); queue_max: how many may be worked on, and how many may wait. */
+/* target_ns of queueing delay: a third of the default deadline leaves one for the line and one for the way out. queue_max: how many may be worked on, and how many
+ * may wait with hope; the hopeless are bounded by the number of connections. */
 struct tide_admit tide_admit_new(int64_t target_ns, uint32_t queue_max, int64_t now_ns);
 /* A request has come in. State afterwards: WORKING or WAITING. Where too many wait, the oldest of the least priority is crowded out and will be refused. */
 enum tide_admit_state tide_admit_enter(struct tide_admit *admit, struct tide_ticket *ticket, int64_t now_ns);

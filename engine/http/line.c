@@ -21,7 +21,11 @@ static void lock(struct tide_line *line) {
   int failed = pthread_mutex_lock(&line->mutex);
   TIDE_CHECK(failed == 0);
 }
+/* Whatever was changed is shown. */
 static void unlock(struct tide_line *line) {
+  atomic_store_explicit(&line->metrics->line_waiting, tide_admit_waiting(&line->admit), memory_order_relaxed);
+  atomic_store_explicit(&line->metrics->line_working, line->admit.working, memory_order_relaxed);
+  atomic_store_explicit(&line->metrics->line_limit, line->admit.limit, memory_order_relaxed);
   int failed = pthread_mutex_unlock(&line->mutex);
   TIDE_CHECK(failed == 0);
 }
@@ -145,6 +149,7 @@ void tide_line_init(struct tide_http *http) {
   pthread_condattr_t attr;
   TIDE_CHECK(clock_getres(CLOCK_MONOTONIC_COARSE, &tick) == 0);
   line->tick_ns = tick.tv_nsec;
+  line->metrics = &http->metrics;
   line->admit = tide_admit_new(INT64_C(10000) * http->limits.deadline_ms * TIDE_ADMIT_TARGET_PERCENT, (uint32_t)http->limits.queue_max,
                                tide_mono_now().ns);
   TIDE_CHECK(pthread_mutex_init(&line->mutex, NULL) == 0);

@@ -77,6 +77,14 @@ static void expose_connections(const struct tide_http_metrics *metrics, struct t
     tide_buf_printf(out, "tidemark_http_connections_cut_total{limit=\"%s\"} %" PRIu64 "\n", cut[c], get(&metrics->cut[c]));
   family(out, "http_in_flight", "gauge", "Requests that wait for the engine");
   tide_buf_printf(out, "tidemark_http_in_flight %" PRIdFAST64 "\n", atomic_load_explicit(&metrics->in_flight, memory_order_relaxed));
+  static const char *const gauge[][2] = {{"http_line_waiting", "Requests that wait until fewer are worked on"},
+                                         {"http_line_working", "Requests that are worked on"},
+                                         {"http_line_limit", "Requests that may be worked on at once, as the queueing delay allows"}};
+  const atomic_int_fast64_t *value[] = {&metrics->line_waiting, &metrics->line_working, &metrics->line_limit};
+  for (int g = 0; g < 3; g++) {
+    family(out, gauge[g][0], "gauge", gauge[g][1]);
+    tide_buf_printf(out, "tidemark_%s %" PRIdFAST64 "\n", gauge[g][0], atomic_load_explicit(value[g], memory_order_relaxed));
+  }
   family(out, "http_traceparent_invalid_total", "counter", "traceparent headers that were not understood and left out");
   tide_buf_printf(out, "tidemark_http_traceparent_invalid_total %" PRIu64 "\n", get(&metrics->bad_traceparent));
   family(out, "http_protocol_errors_total", "counter", "Things the HTTP library complained of: broken requests, peers that went away");

@@ -52,6 +52,7 @@ struct tide_http_metrics {
   atomic_uint_fast64_t duplicates, bad_traceparent, complaints;
   atomic_uint_fast64_t accepted, cut[TIDE_CUT_COUNT];
   atomic_int_fast64_t connections, in_flight;
+  atomic_int_fast64_t line_waiting, line_working, line_limit; /* admission, as of its last change */
   struct tide_histogram stage[TIDE_STAGE_COUNT];
 };
 

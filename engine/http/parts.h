@@ -103,6 +103,7 @@ struct tide_line {
   pthread_cond_t filled; /* the first one waits */
   struct tide_admit admit;
   int64_t tick_ns; /* in which the kernel counts */
+  struct tide_http_metrics *metrics;
   pthread_t thread;
   bool quit;
 };
@@ -169,7 +170,7 @@ enum MHD_Result tide_http_reply_send(struct tide_http *http, struct MHD_Connecti
                                      struct tide_http_reply *reply, const char *traceparent, bool close);
 
 /* line.c */
-#define TIDE_ADMIT_TARGET_PERCENT 35 /* of the default deadline is what may be spent in queues */
+#define TIDE_ADMIT_TARGET_PERCENT 30 /* of the default deadline is what may be spent in queues */
 void tide_line_init(struct tide_http *http);
 /* Nobody waits any more, and nobody is worked on. */
 void tide_line_release(struct tide_http *http);
