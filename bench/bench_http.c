@@ -472,7 +472,7 @@ static void latency(int port, bool quick, double seconds, int runs) {
 
 /* What the server does when it is asked for more than it can: as much as it can, in time. */
 static void overload(int port, double seconds, int runs) {
-  static const unsigned connections[] = {512, 1024, 4096, CONNECTIONS_MAX};
+  static const unsigned connections[] = {512, 1024, 2048, 4096, CONNECTIONS_MAX};
   enum { ROWS = sizeof connections / sizeof connections[0] };
   static struct result results[ROWS][RUNS_MAX];
   double peak = 0;
