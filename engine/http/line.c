@@ -21,11 +21,7 @@ static void lock(struct tide_line *line) {
   int failed = pthread_mutex_lock(&line->mutex);
   TIDE_CHECK(failed == 0);
 }
-/* Whatever was changed is shown. */
 static void unlock(struct tide_line *line) {
-  atomic_store_explicit(&line->metrics->line_waiting, tide_admit_waiting(&line->admit), memory_order_relaxed);
-  atomic_store_explicit(&line->metrics->line_working, line->admit.working, memory_order_relaxed);
-  atomic_store_explicit(&line->metrics->line_limit, line->admit.limit, memory_order_relaxed);
   int failed = pthread_mutex_unlock(&line->mutex);
   TIDE_CHECK(failed == 0);
 }
@@ -73,7 +69,7 @@ enum tide_admit_state tide_line_enter(struct tide_http_request *request) {
   if (state == TIDE_ADMIT_WAITING) {
     request->stage = TIDE_IN_LINE;
     tide_peer_set(request->peer, TIDE_PEER_waiting);
-    atomic_fetch_add(&http->metrics.in_flight, 1);
+    atomic_fetch_add(&http->waiting, 1);
     MHD_suspend_connection(request->connection);
     if (tide_admit_waiting(&line->admit) == 1) (void)pthread_cond_signal(&line->filled);
   }
@@ -90,6 +86,16 @@ void tide_line_leave(struct tide_http_request *request, int64_t delay_ns) {
   struct tide_ticket *first = take_next(line, now_ns);
   unlock(line);
   wake(first);
+}
+
+void tide_line_show(struct tide_http *http, struct tide_meter *meter) {
+  struct tide_line *line = &http->line;
+  lock(line);
+  struct tide_admit admit = line->admit;
+  unlock(line);
+  tide_meter_set(meter, TIDE_METER_ROW_http_line_waiting, TIDE_METER_PLAIN, tide_admit_waiting(&admit));
+  tide_meter_set(meter, TIDE_METER_ROW_http_line_working, TIDE_METER_PLAIN, admit.working);
+  tide_meter_set(meter, TIDE_METER_ROW_http_line_limit, TIDE_METER_PLAIN, admit.limit);
 }
 
 void tide_line_open(struct tide_http *http) {
@@ -149,7 +155,6 @@ void tide_line_init(struct tide_http *http) {
   pthread_condattr_t attr;
   TIDE_CHECK(clock_getres(CLOCK_MONOTONIC_COARSE, &tick) == 0);
   line->tick_ns = tick.tv_nsec;
-  line->metrics = &http->metrics;
   line->admit = tide_admit_new(INT64_C(10000) * http->limits.deadline_ms * TIDE_ADMIT_TARGET_PERCENT, (uint32_t)http->limits.queue_max,
                                tide_mono_now().ns);
   TIDE_CHECK(pthread_mutex_init(&line->mutex, NULL) == 0);

@@ -23,6 +23,7 @@
 
 #include <microhttpd.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define TIDE_TRACEPARENT 55 /* 00-<32 hex>-<16 hex>-<2 hex> */
 
@@ -103,7 +104,6 @@ struct tide_line {
   pthread_cond_t filled; /* the first one waits */
   struct tide_admit admit;
   int64_t tick_ns; /* in which the kernel counts */
-  struct tide_http_metrics *metrics;
   pthread_t thread;
   bool quit;
 };
@@ -116,7 +116,8 @@ struct tide_http {
   struct tide_buf cell, versions; /* of "provenance": what stands before and behind the model */
   struct MHD_Daemon *api, *admin;
   uint16_t api_port, admin_port;
-  struct tide_http_metrics metrics;
+  struct tide_meters *meters;
+  atomic_int waiting;         /* requests suspended for the engine */
   atomic_bool draining;
   struct tide_line line;
 
@@ -183,6 +184,8 @@ enum tide_admit_state tide_line_enter(struct tide_http_request *request);
 bool tide_line_is_gone(int fd);
 /* The request has its answer; without effect for one that is not worked on. delay_ns: what of its time was queueing. */
 void tide_line_leave(struct tide_http_request *request, int64_t delay_ns);
+/* Sets the gauges of the line. */
+void tide_line_show(struct tide_http *http, struct tide_meter *meter);
 /* The listener stops: nobody waits from here on. */
 void tide_line_open(struct tide_http *http);
 
