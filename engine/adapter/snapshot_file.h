@@ -38,8 +38,8 @@ struct tide_snapshot_manifest {
 
 /* Puts chunk `index` into out (cleared before). Called from `threads` threads at once. */
 typedef void (*tide_snapshot_chunk_fn)(void *ctx, unsigned index, struct tide_buf *out);
-/* Writes one, chunks on `threads` threads (1 to TIDE_THREADS_MAX), and, when it is durable, removes all but the newest generations. One at the same position is replaced. Errors: IO, FULL; then the older ones
- * stand as they were. */
+/* Writes one and, when it is durable, removes all but the newest generations. One at the same position is replaced. Chunks are written on `threads` threads (1 to
+ * TIDE_THREADS_MAX), with the same bytes. Errors: IO, FULL; then the older ones stand as they were. */
 enum tide_err tide_snapshot_write(const char *dir, unsigned threads, struct tide_snapshot_manifest *manifest, tide_snapshot_chunk_fn chunk,
                                   void *ctx, struct tide_error *error) TIDE_WARN_UNUSED;
 
