@@ -37,9 +37,11 @@ struct tide_big {
 
 struct tide_ent {
   struct tide_u128 key;
-  uintptr_t log; /* 0: empty; struct tide_block *, struct tide_big * with bit 0 set, or struct tide_tiles * (holding one of these) with bit 1 set */
+  /* 0: empty; struct tide_block *, struct tide_big * with bit 0 set, or struct tide_tiles * (holding one of these) with bit 1 set; both bits set: no
+   * pointer but the one event itself, in kinds that keep nothing but its time and conditions (kind->single). */
+  uintptr_t log;
 };
-_Static_assert(sizeof(struct tide_ent) == 32 || sizeof(struct tide_ent) == 24, "entities are many");
+_Static_assert(sizeof(struct tide_ent) == 24, "entities are many");
 
 /* Survives retention: first and last event time. first INT64_MAX: none counted yet. */
 struct tide_first { int64_t first_ms, last_ms; };
@@ -105,7 +107,13 @@ static inline uint64_t tide_store_code(const struct tide_store *store, uint32_t 
 
 /* ---- the log of one entity ---- */
 
-/* A uniform view: a small log is one chunk. Valid until the log changes. */
+/* The block of an event that stands in its entity, made for those who look at it. */
+union tide_single {
+  struct tide_block block;
+  char byte[sizeof(struct tide_block) + 16]; /* with time and conditions */
+};
+
+/* A uniform view: a small log is one chunk. Valid until the log changes, and where it is. */
 struct tide_view {
   const struct tide_kind *kind;
   uint32_t count;
@@ -113,6 +121,7 @@ struct tide_view {
   struct tide_big *big; /* NULL for small ones */
   const struct tide_tiles *tiles; /* what stands before the rows; NULL: nothing */
   struct tide_chunk one;
+  union tide_single single;
 };
 void tide_view_of(const struct tide_kind *kind, const struct tide_ent *ent, struct tide_view *ret); /* ent NULL: empty */
 

@@ -389,6 +389,8 @@ static void plan_layout(struct tide_kind *kind) {
     column->young = column->keep_ms <= kind->keep_ms / 2;
     if (column->young && column->keep_ms > kind->young_ms) kind->young_ms = column->keep_ms;
   }
+  kind->single =
+      !kind->primary && !kind->tile_ms && !kind->has_dynamic && kind->column_count == 2 && !kind->column[0].young && kind->bit_count <= 16;
   for (int variant = 0; variant < 2; variant++) {
     for (uint8_t width = 8; width; width = (uint8_t)(width / 2)) {
       for (uint8_t i = 0; i < kind->column_count; i++) {

@@ -67,7 +67,7 @@ static double allocated(double bytes) {
 }
 
 static double block_bytes(const struct tide_kind *kind, unsigned n, double young_share) {
-  if (n == 0) return 0;
+  if (n == 0 || (n == 1 && kind->single)) return 0;
   unsigned young = (unsigned)ceil((double)n * young_share);
   double bytes = sizeof(struct tide_block) + ceil((double)tide_block_capacity(n) * kind->row[0] / 8) * 8;
   if (kind->young_row[0] && young) bytes += ceil((double)tide_block_capacity(young) * kind->young_row[0] / 8) * 8;
