@@ -133,8 +133,8 @@ static inline struct tide_at tide_view_end(const struct tide_view *view) { retur
 struct tide_at tide_view_after(const struct tide_view *view, int64_t ms);
 /* Steps back by one; false at the beginning. */
 bool tide_view_back(const struct tide_view *view, struct tide_at *at);
-/* The event with this time and tag; false if it is not there. */
-bool tide_view_find(const struct tide_view *view, int64_t time_ms, uint32_t tag, struct tide_at *ret);
+/* The event with this time that has `rank` others of it before it; false if there is none. */
+bool tide_view_find(const struct tide_view *view, int64_t time_ms, uint32_t rank, struct tide_at *ret);
 /* The sums of a whole chunk of a big log, computed when needed. */
 const struct tide_sums *tide_chunk_sums(const struct tide_kind *kind, struct tide_chunk *chunk);
 /* The sums of the chunks [first, first + TIDE_SUPER), first a multiple of TIDE_SUPER, all of them there. */
@@ -147,6 +147,8 @@ bool tide_view_latest(const struct tide_view *view, unsigned group, uint64_t val
 bool tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, const struct tide_row *row, int64_t watermark_ms);
 /* Gives the event at `at` other dynamic bits and mends the latest bits. `dynamic` holds the new values of kind->dynamic_bits. */
 void tide_ent_set_bits(const struct tide_kind *kind, struct tide_ent *ent, struct tide_at at, uint64_t dynamic);
+/* Writes a cell of any column but time, conditions and numbers. */
+void tide_ent_set(const struct tide_kind *kind, struct tide_ent *ent, struct tide_at at, unsigned column, uint64_t value);
 /* Writes a number column. */
 void tide_ent_set_num(const struct tide_kind *kind, struct tide_ent *ent, struct tide_at at, unsigned column, int64_t value);
 /* The event at time_ms stands in a tile: gives it other dynamic bits and another amount (local bits; TIDE_NULL_NUM: none). */

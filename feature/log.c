@@ -107,17 +107,18 @@ bool tide_view_back(const struct tide_view *view, struct tide_at *at) {
   return true;
 }
 
-bool tide_view_find(const struct tide_view *view, int64_t time_ms, uint32_t tag, struct tide_at *ret) {
-  uint8_t column = view->kind->col_of[TIDE_COL_TAG];
-  TIDE_CHECK(column != 0xff);
-  struct tide_at at = tide_view_after(view, time_ms);
-  while (tide_view_back(view, &at)) {
+bool tide_view_find(const struct tide_view *view, int64_t time_ms, uint32_t rank, struct tide_at *ret) {
+  struct tide_at at = tide_view_after(view, time_ms - 1);
+  while (at.chunk < view->count) { /* events of one time may fill several chunks */
     const struct tide_block *block = view->chunk[at.chunk].block;
-    if (tide_block_time(view->kind, block, at.i) != time_ms) return false;
-    if ((uint32_t)tide_block_get(view->kind, block, column, at.i) == tag) {
+    unsigned left = block->n - at.i;
+    if (rank < left) {
+      at.i += rank;
       *ret = at;
-      return true;
+      return tide_block_time(view->kind, block, at.i) == time_ms;
     }
+    rank -= left;
+    at = (struct tide_at){at.chunk + 1, 0};
   }
   return false;
 }
@@ -551,6 +552,17 @@ void tide_ent_set_num(const struct tide_kind *kind, struct tide_ent *ent, struct
   }
   struct tide_block *block = (struct tide_block *)raw_of(ent);
   tide_block_set_num(kind, &block, column, at.i, value);
+  set_raw(ent, (uintptr_t)block);
+}
+
+void tide_ent_set(const struct tide_kind *kind, struct tide_ent *ent, struct tide_at at, unsigned column, uint64_t value) {
+  struct tide_big *big = big_of(ent);
+  if (big) { /* nothing is summed up of such a column */
+    tide_block_put(kind, &big->chunk[at.chunk].block, column, at.i, value);
+    return;
+  }
+  struct tide_block *block = (struct tide_block *)raw_of(ent);
+  tide_block_put(kind, &block, column, at.i, value);
   set_raw(ent, (uintptr_t)block);
 }
 

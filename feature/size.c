@@ -146,12 +146,16 @@ static const char *const column_words[] = {[TIDE_COL_TIME] = "time",
                                            [TIDE_COL_ATOMS] = "conditions beside outcomes",
                                            [TIDE_COL_RESIDUAL] = "value beside outcomes",
                                            [TIDE_COL_REF] = "place in ",
-                                           [TIDE_COL_FP_AMOUNT] = "print of the amount",
+                                           [TIDE_COL_RANK] = "rank in ",
+                                           [TIDE_COL_FP_LOW] = "print of the amount",
+                                           [TIDE_COL_FP_HIGH] = "print of the currency",
                                            [TIDE_COL_FP_MERCHANT] = "print of the merchant",
                                            [TIDE_COL_EPOCH] = "epoch",
                                            [TIDE_COL_SEQ] = "position",
                                            [TIDE_COL_VERDICT] = "decision",
-                                           [TIDE_COL_VERDICT2] = "score and cause",
+                                           [TIDE_COL_INDEX] = "place in the entry",
+                                           [TIDE_COL_VERDICT2] = "cause",
+                                           [TIDE_COL_SCORE] = "score",
                                            [TIDE_COL_TRUTH] = "rules"};
 _Static_assert(sizeof column_words / sizeof column_words[0] == TIDE_COL_TRUTH + 1, "words for each column");
 
@@ -161,7 +165,7 @@ void tide_size_column(const struct tide_plan *plan, const struct tide_column *co
   tide_buf_str(out, column_words[column->what]);
   if (column->what == TIDE_COL_NUMBER || column->what == TIDE_COL_CODE || column->what == TIDE_COL_THING)
     tide_buf_str(out, spec->field[column->ref].name);
-  if (column->what == TIDE_COL_ENTITY || column->what == TIDE_COL_REF) tide_buf_str(out, spec->entity[column->ref].name);
+  if (column->what == TIDE_COL_ENTITY || column->what == TIDE_COL_REF || column->what == TIDE_COL_RANK) tide_buf_str(out, spec->entity[column->ref].name);
 }
 
 void tide_size_tell_kind(const struct tide_plan *plan, uint32_t entity, struct tide_buf *out) {

@@ -4,7 +4,7 @@
  * entities as one that never stopped. That is why the hash may simply be taken over what is saved. */
 #include "core/fold_state.h"
 
-#define SAVE_VERSION 3 /* 3: logs with tiles */
+#define SAVE_VERSION 4 /* 4: rank instead of tag; 3: logs with tiles */
 
 static void save_globals_hashed(const struct tide_fold *fold, struct tide_buf *out) {
   tide_put_u64(out, (uint64_t)fold->state.watermark_ms);
