@@ -5,7 +5,7 @@
  * of an entity is insert-at-end with room, which touches one cell per column. */
 #include "feature/block.h"
 
-static const uint16_t capacities[] = {1,  2,  3,  4,  6,  8,  10, 12, 14,  16,  20,  24,  28,
+static const uint16_t capacities[] = {1,  2,  3,  4,  6,  8,  10, 12,  14,  16,  20,  24,  28,
                                       32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256};
 
 unsigned tide_block_capacity(unsigned n) {
@@ -43,7 +43,7 @@ static int64_t value_of(const struct tide_column *column, int wide, uint64_t raw
 struct dict {
   struct tide_dict_head *head;
   char *entry;
-  uint8_t *index; /* NULL: plain, or one for all */
+  uint8_t *index;           /* NULL: plain, or one for all */
   unsigned row, count, cap; /* count, cap: of the strip */
 };
 
@@ -78,8 +78,8 @@ static unsigned find_entry(const char *entry, unsigned n, unsigned row, const ch
   return at;
 }
 
-/* How a dictionary is built anew from the events [first, first + count) of the strip that it had: which entry each gets, and from which event an entry is
- * copied. */
+/* How a dictionary is built anew from the events [first, first + count) of the strip that it had: which entry each gets, and from which
+ * event an entry is copied. */
 struct rebuild {
   bool plain;
   unsigned used;
@@ -161,7 +161,8 @@ static void copy_column(const struct tide_kind *kind, const struct tide_block *o
   for (unsigned i = 0; i < count; i++) {
     uint64_t raw;
     if (is_time) raw = (uint64_t)tide_block_time(kind, old, first + i) - (wide ? 0 : (uint64_t)tide_block_base_ms(block));
-    else raw = raw_of(column, wide, value_of(column, old_wide, tide_load(src + (size_t)i * column->width[old_wide], column->width[old_wide])));
+    else
+      raw = raw_of(column, wide, value_of(column, old_wide, tide_load(src + (size_t)i * column->width[old_wide], column->width[old_wide])));
     tide_store_cell(dst + (size_t)i * column->width[wide], column->width[wide], raw);
   }
 }
@@ -171,8 +172,7 @@ static void fill_dict(const struct tide_kind *kind, const struct tide_block *old
   struct dict from = dict_of(kind, old, d), to = dict_of(kind, block, d);
   int old_wide = tide_block_wide(old), wide = tide_block_wide(block);
   if (is_plain(&to)) {
-    for (unsigned j = 0; j < count; j++)
-      copy_entry(kind, d, entry_of(&from, first + j), old_wide, to.entry + (size_t)j * to.row, wide);
+    for (unsigned j = 0; j < count; j++) copy_entry(kind, d, entry_of(&from, first + j), old_wide, to.entry + (size_t)j * to.row, wide);
     return;
   }
   to.head->n = (uint8_t)rebuild->used;
@@ -306,8 +306,8 @@ static void make_room(const struct tide_kind *kind, struct tide_block **ref, boo
     return;
   }
   struct shape shape = shape_for(kind, block, young, row);
-  bool room =
-      shape.cap == block->cap && shape.ycap == block->ycap && shape.wide == tide_block_wide(block) && shape.base_ms == tide_block_base_ms(block);
+  bool room = shape.cap == block->cap && shape.ycap == block->ycap && shape.wide == tide_block_wide(block) &&
+              shape.base_ms == tide_block_base_ms(block);
   char wanted[ENTRY_MAX];
   for (unsigned d = 0; d < kind->dict_count && room; d++) {
     const struct tide_dict_head *head = tide_block_head(kind, block, d);
@@ -509,7 +509,8 @@ struct tide_block *tide_block_load(const struct tide_kind *kind, struct tide_rea
     struct tide_cells cells = tide_block_cells(kind, block, c);
     if (column->dict == TIDE_NO_DICT) memcpy((char *)(uintptr_t)cells.cell, span.ptr, (size_t)count * width);
     else
-      for (unsigned j = 0; j < count; j++) memcpy((char *)(uintptr_t)cells.cell + (size_t)j * cells.stride, span.ptr + (size_t)j * width, width);
+      for (unsigned j = 0; j < count; j++)
+        memcpy((char *)(uintptr_t)cells.cell + (size_t)j * cells.stride, span.ptr + (size_t)j * width, width);
   }
   for (unsigned i = 1; i < n && !reader->bad; i++)
     if (tide_block_time(kind, block, i) < tide_block_time(kind, block, i - 1)) reader->bad = true;

@@ -197,10 +197,6 @@ void tide_plan_layout(struct tide_plan *plan, struct tide_kind *kind);
 /* Decides whether old events of a kind become tiles (README.md, "Tiles"): tile_ms, raw_ms, its cells and those of its steps. */
 void tide_plan_tiles(struct tide_plan *plan, struct tide_kind *kind);
 
-/* Average bytes of a row in a kind when its events are spread evenly over the time for which rows are kept (young columns weigh less), without
- * headers. */
-double tide_plan_event_bytes(const struct tide_plan *plan, uint32_t entity);
-
 /* Local mask of a kind from the global word. */
 static inline uint64_t tide_kind_mask(const struct tide_kind *kind, uint64_t conds) {
   uint64_t mask = 0;

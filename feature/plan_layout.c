@@ -67,7 +67,8 @@ static uint8_t dict_for(const struct tide_spec *spec, struct tide_kind *kind, ui
          (kind->dict[d].family != family || kind->dict[d].family_ref != ref || kind->dict[d].young != column->young))
     d++;
   if (d == TIDE_DICTS_MAX) return TIDE_NO_DICT;
-  if (d == kind->dict_count) kind->dict[kind->dict_count++] = (struct tide_dict){.young = column->young, .family = (uint8_t)family, .family_ref = ref};
+  if (d == kind->dict_count)
+    kind->dict[kind->dict_count++] = (struct tide_dict){.young = column->young, .family = (uint8_t)family, .family_ref = ref};
   struct tide_dict *dict = &kind->dict[d];
   if (dict->column_count == TIDE_DICT_COLUMNS_MAX) return TIDE_NO_DICT;
   dict->column[dict->column_count++] = c;
@@ -82,7 +83,8 @@ void tide_plan_layout(struct tide_plan *plan, struct tide_kind *kind) {
     kind->has_young |= column->young;
     column->dict = TIDE_NO_DICT;
   }
-  kind->single = !kind->primary && !kind->tile_ms && !kind->has_dynamic && kind->column_count == 2 && !kind->has_young && kind->bit_count <= 16;
+  kind->single =
+      !kind->primary && !kind->tile_ms && !kind->has_dynamic && kind->column_count == 2 && !kind->has_young && kind->bit_count <= 16;
   for (uint8_t i = 0; i < kind->column_count; i++) kind->column[i].dict = dict_for(plan->spec, kind, i);
   for (int variant = 0; variant < 2; variant++) {
     for (uint8_t width = 8; width; width = (uint8_t)(width / 2)) {
@@ -97,11 +99,4 @@ void tide_plan_layout(struct tide_plan *plan, struct tide_kind *kind) {
       }
     }
   }
-}
-
-double tide_plan_event_bytes(const struct tide_plan *plan, uint32_t entity) {
-  const struct tide_kind *kind = &plan->kind[entity];
-  int64_t rows_ms = kind->tile_ms ? kind->raw_ms : kind->keep_ms;
-  double young_share = kind->young_ms < rows_ms ? (double)kind->young_ms / (double)rows_ms : 1.0;
-  return (double)kind->row[0] + (double)kind->young_row[0] * young_share;
 }

@@ -391,10 +391,8 @@ void tide_state_outcome(struct tide_state *state, uint32_t number, struct tide_a
     if (kind->column[c].what == TIDE_COL_RESIDUAL)
       dyn[TIDE_DYN_COUNT + TIDE_ATOMS_MAX + kind->column[c].ref] =
           residual_unpack(plan, kind->column[c].ref, tide_block_get(kind, block, c, at.i));
-  struct change change = {.time_ms = tide_block_time(kind, block, at.i),
-                          .conds = tide_txn_dynamic(plan, dyn, 0),
-                          .old_amount = old_amount,
-                          .amount = amount};
+  struct change change = {
+      .time_ms = tide_block_time(kind, block, at.i), .conds = tide_txn_dynamic(plan, dyn, 0), .old_amount = old_amount, .amount = amount};
   if (plan->mends_tiles) { /* a tile does not know its events: what this one had brought is worked out again */
     tide_dyn_values(plan, packed, old_reason, old_amount, dyn);
     change.old_conds = tide_txn_dynamic(plan, dyn, 0);
