@@ -182,7 +182,7 @@ int main(int argc, char **argv) {
   }
   bench_read("journal", journal);
   struct tide_mono begin = tide_mono_now();
-  if (journal->ops->sync(journal, &durable, &error) || journal->ops->trim(journal, durable, &error)) {
+  if (journal->ops->sync(journal, &durable, &error) || journal->ops->trim(journal, durable, (struct tide_span){NULL, 0}, &error)) {
     fail("archiving", &error);
   }
   printf("archive %.2f s (pack, sync, read back)\n", since(begin));

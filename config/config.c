@@ -323,6 +323,16 @@ static void check_together(struct load *load) {
     contradiction(load, ROW(keys_development), ROW(keys_file), "keys.file and keys.development are both set: keep one of them");
   if (c->keys_file_previous[0] && strcmp(c->keys_file_previous, c->keys_file) == 0)
     contradiction(load, ROW(keys_file), ROW(keys_file_previous), "keys.file and keys.file_previous are the same file");
+  bool redis = c->journal_kind == TIDE_JOURNAL_KIND_redis;
+  if (redis && c->journal_timeout_ms <= c->journal_wait_ms)
+    contradiction(load, ROW(journal_timeout), ROW(journal_wait),
+                  "journal.timeout is not above journal.wait: every wait that is used up would look like a dead node");
+  if (redis && c->journal_quorum > c->journal_replicas)
+    contradiction(load, ROW(journal_quorum), ROW(journal_replicas),
+                  "journal.quorum is above journal.replicas: no commit could ever be acknowledged");
+  if (redis && c->engine_heartbeat_ms == 0)
+    contradiction(load, ROW(engine_heartbeat), ROW(journal_kind),
+                  "engine.heartbeat is 0s: an engine on a shared journal must tell that it is there");
   if (strcmp(c->journal_dir, c->snapshot_dir) == 0)
     contradiction(load, ROW(journal_dir), ROW(snapshot_dir), "journal.dir and snapshot.dir are the same: give each a directory of its own");
 }

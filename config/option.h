@@ -38,7 +38,7 @@ enum tide_option_type {
 #define TIDE_TIME_FIRST INT64_MIN /* TIME: the first event tells */
 
 /* The words of the choices; in C the index, TIDE_JOURNAL_KIND_file. */
-#define TIDE_JOURNAL_KINDS(X) X(file) X(memory)
+#define TIDE_JOURNAL_KINDS(X) X(file) X(memory) X(redis)
 #define TIDE_LOG_LEVEL_WORDS(X) X(debug) X(info) X(warn) X(error)
 #define TIDE_LOG_FORMAT_WORDS(X) X(logfmt) X(json)
 enum tide_journal_kind {
@@ -63,8 +63,23 @@ enum tide_journal_kind {
   X(keys, development, BOOL, "false", 0, 0, NULL, NULL, RESTART,                                                                             \
     "Use the published development key: for samples and tests, never for real card numbers")                                                \
   X(journal, kind, CHOICE, "file", 0, 0, NULL, TIDE_JOURNAL_KINDS(TIDE_OPTION_WORD), RESTART,                                                \
-    "Where the journal lives; memory forgets everything at the end and is for tests")                                                       \
-  X(journal, dir, PATH, "tidemark-data/journal", 1, 1024, NULL, NULL, RESTART, "Directory of the file journal")                             \
+    "Where the journal lives: a directory of this machine; a Redis stream with replicas; or memory, which forgets everything and is for tests") \
+  X(journal, dir, PATH, "tidemark-data/journal", 1, 1024, NULL, NULL, RESTART, "Directory of the file journal; with Redis, of this engine's snapshots") \
+  X(journal, url, PATH, "redis://127.0.0.1:6379", 1, 1024, NULL, NULL, RESTART,                                                             \
+    "Where the Redis journal is: redis://[USER@]HOST:PORT, redis+sentinel://[USER@]HOST:PORT,.../NAME, or unix:/SOCKET")                     \
+  X(journal, password_file, PATH, "", 0, 1024, NULL, NULL, RESTART, "File with the password for Redis; empty: none is asked for")           \
+  X(journal, replicas, INT, "2", 0, 8, "replicas", NULL, RESTART,                                                                            \
+    "Replicas of the Redis primary, at most; 0: none, for development, and every answer says so")                                            \
+  X(journal, quorum, INT, "2", 0, 8, "replicas", NULL, RESTART, "Replicas that must have a commit before anything of it is acknowledged")     \
+  X(journal, nodes, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                                  \
+    "HOST:PORT,... at which replicas may be; one elsewhere ends the session; empty: anywhere")                                               \
+  X(journal, wait, DURATION, "100ms", 1, TIDE_SECONDS(10), NULL, NULL, RESTART,                                                              \
+    "How long replicas may take to acknowledge; after three times the session is over and the primary is looked for again")                  \
+  X(journal, timeout, DURATION, "1s", 2, TIDE_SECONDS(60), NULL, NULL, RESTART, "How long a Redis node may take to answer; above journal.wait") \
+  X(journal, max_clock_skew, DURATION, "500ms", 1, TIDE_SECONDS(60), NULL, NULL, RESTART,                                                    \
+    "Difference between this machine's clock and that of Redis beyond which nothing is committed")                                           \
+  X(journal, memory_share, INT, "60", 1, 95, "percent", NULL, RESTART,                                                                       \
+    "Share of Redis' maxmemory above which new transactions get the fallback, cause journal_full")                                           \
   X(journal, segment, SIZE, "256MiB", TIDE_KIB(16), TIDE_GIB(4), NULL, NULL, RESTART, "Size at which a new segment file is begun")            \
   X(snapshot, dir, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                                   \
     "Directory of the snapshots from which a restart begins; empty: snapshots in the journal's directory")                                  \

@@ -133,15 +133,22 @@ static enum tide_err archive_read(struct tide_journal *journal, struct tide_posi
   return TIDE_OK;
 }
 
-static void archive_range(struct tide_journal *journal, struct tide_position *ret_first, struct tide_position *ret_last) {
+static enum tide_err archive_range(struct tide_journal *journal, struct tide_position *ret_first, struct tide_position *ret_last,
+                                   struct tide_error *error) {
+  (void)error;
   const struct archive_journal *self = self_of(journal);
   *ret_first = self->first;
   *ret_last = self->newest;
+  return TIDE_OK;
 }
 
 static enum tide_err refuse(const struct tide_journal *journal, struct tide_error *error) {
   const struct archive_journal *self = (const struct archive_journal *)(const void *)journal;
   return tide_fail(error, TIDE_E_USAGE, "%s is an archive and only read", self->single ? self->single : self->dir);
+}
+static enum tide_err archive_begin(struct tide_journal *journal, struct tide_session *ret, struct tide_error *error) {
+  (void)ret;
+  return refuse(journal, error);
 }
 static enum tide_err archive_append(struct tide_journal *journal, uint64_t epoch, struct tide_span entry, struct tide_position *ret,
                                     struct tide_error *error) {
@@ -152,8 +159,9 @@ static enum tide_err archive_sync(struct tide_journal *journal, struct tide_posi
   (void)ret_durable;
   return refuse(journal, error);
 }
-static enum tide_err archive_trim(struct tide_journal *journal, struct tide_position keep, struct tide_error *error) {
-  (void)keep;
+static enum tide_err archive_trim(struct tide_journal *journal, struct tide_position keep, struct tide_span entry,
+                                  struct tide_error *error) {
+  (void)keep, (void)entry;
   return refuse(journal, error);
 }
 
@@ -170,6 +178,7 @@ static void archive_close(struct tide_journal *journal) {
 
 static const struct tide_journal_ops archive_ops = {
     .name = "archive",
+    .begin = archive_begin,
     .append = archive_append,
     .open_epoch = archive_append,
     .sync = archive_sync,
@@ -256,7 +265,7 @@ enum tide_err tide_archive_last(const char *dir, struct tide_position *ret, stru
   *ret = (struct tide_position){0, 0};
   enum tide_err err = tide_archive_open(dir, &archive, error);
   if (!err) {
-    archive->ops->range(archive, &first, ret);
+    err = archive->ops->range(archive, &first, ret, error);
     archive->ops->close(archive);
   }
   return err == TIDE_E_NOT_FOUND ? TIDE_OK : err;

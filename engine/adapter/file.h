@@ -14,6 +14,8 @@ struct tide_journal *tide_journal_memory_new(void);
 struct tide_journal *tide_journal_memory_attach(struct tide_journal *journal);
 /* What a crash of the store leaves: entries after the last sync vanish. */
 void tide_journal_memory_crash(struct tide_journal *journal);
+/* Begins another session without losing anything: whoever is in the one before is outdated. */
+void tide_journal_memory_new_session(struct tide_journal *journal);
 
 struct tide_journal_file_options {
   const char *dir;

@@ -39,7 +39,8 @@ static enum tide_err open_archive(struct chain_journal *self, struct tide_error 
 static struct tide_position archived_to(const struct chain_journal *self) {
   struct tide_position first, last = {0, 0};
   if (self->archive) {
-    self->archive->ops->range(self->archive, &first, &last);
+    enum tide_err err = self->archive->ops->range(self->archive, &first, &last, NULL);
+    TIDE_CHECK(err == TIDE_OK); /* files know their range since they were opened */
   }
   return last;
 }
@@ -85,18 +86,24 @@ static enum tide_err chain_read(struct tide_journal *journal, struct tide_positi
   }
 }
 
-static void chain_range(struct tide_journal *journal, struct tide_position *ret_first, struct tide_position *ret_last) {
+static enum tide_err chain_range(struct tide_journal *journal, struct tide_position *ret_first, struct tide_position *ret_last,
+                                 struct tide_error *error) {
   struct chain_journal *self = self_of(journal);
   struct tide_position ignored;
-  self->journal->ops->range(self->journal, ret_first, ret_last);
-  if (archived_to(self).epoch != 0) {
-    self->archive->ops->range(self->archive, ret_first, &ignored);
+  enum tide_err err = self->journal->ops->range(self->journal, ret_first, ret_last, error);
+  if (err == TIDE_OK && archived_to(self).epoch != 0) {
+    err = self->archive->ops->range(self->archive, ret_first, &ignored, error);
   }
+  return err;
 }
 
 static enum tide_err refuse(const struct tide_journal *journal, struct tide_error *error) {
   const struct chain_journal *self = (const struct chain_journal *)(const void *)journal;
   return tide_fail(error, TIDE_E_USAGE, "journal %s is open for reading only", self->dir);
+}
+static enum tide_err chain_begin(struct tide_journal *journal, struct tide_session *ret, struct tide_error *error) {
+  (void)ret;
+  return refuse(journal, error);
 }
 static enum tide_err chain_append(struct tide_journal *journal, uint64_t epoch, struct tide_span entry, struct tide_position *ret,
                                   struct tide_error *error) {
@@ -107,8 +114,8 @@ static enum tide_err chain_sync(struct tide_journal *journal, struct tide_positi
   (void)ret_durable;
   return refuse(journal, error);
 }
-static enum tide_err chain_trim(struct tide_journal *journal, struct tide_position keep, struct tide_error *error) {
-  (void)keep;
+static enum tide_err chain_trim(struct tide_journal *journal, struct tide_position keep, struct tide_span entry, struct tide_error *error) {
+  (void)keep, (void)entry;
   return refuse(journal, error);
 }
 
@@ -127,6 +134,7 @@ static void chain_close(struct tide_journal *journal) {
 
 static const struct tide_journal_ops chain_ops = {
     .name = "chain",
+    .begin = chain_begin,
     .append = chain_append,
     .open_epoch = chain_append,
     .sync = chain_sync,

@@ -19,6 +19,7 @@
 
 #include "adapter/archive.h"
 #include "adapter/log_reader.h"
+#include "base/clock.h"
 
 enum { PENDING_MAX = 4 << 20, LOAD_TRIES = 20 };
 #define SEGMENT_BYTES_DEFAULT (UINT64_C(256) << 20)
@@ -28,7 +29,8 @@ struct file_journal {
   const struct tide_sys *sys;
   char *dir, *archive_dir;
   bool read_only;
-  bool dead;        /* an fdatasync failed */
+  bool dead; /* an fdatasync failed */
+  struct tide_u128 session;
   bool must_rotate; /* a next segment may have been published: nothing more goes into this one */
   uint64_t segment_bytes;
   int lock_fd;
@@ -220,10 +222,13 @@ static enum tide_err file_read(struct tide_journal *journal, struct tide_positio
   return TIDE_OK;
 }
 
-static void file_range(struct tide_journal *journal, struct tide_position *ret_first, struct tide_position *ret_last) {
+static enum tide_err file_range(struct tide_journal *journal, struct tide_position *ret_first, struct tide_position *ret_last,
+                                struct tide_error *error) {
+  (void)error;
   const struct file_journal *self = self_of(journal);
   *ret_first = self->first;
   *ret_last = self->last;
+  return TIDE_OK;
 }
 
 /* Writing */
@@ -238,6 +243,16 @@ static enum tide_err flush(struct file_journal *self, struct tide_error *error) 
     tide_buf_clear(&self->pending);
   }
   return err;
+}
+
+/* A session is one opening of the directory: what happened to it in between nobody knows. */
+static enum tide_err file_begin(struct tide_journal *journal, struct tide_session *ret, struct tide_error *error) {
+  struct file_journal *self = self_of(journal);
+  if (self->dead) return dead_error(self, error);
+  enum tide_err err = self->read_only ? TIDE_OK : flush(self, error); /* what a full disk had no room for must go in first */
+  if (err) return err;
+  *ret = (struct tide_session){.id = self->session, .epoch_min = self->last.epoch};
+  return TIDE_OK;
 }
 
 static enum tide_err make_durable(struct file_journal *self, struct tide_error *error) {
@@ -395,7 +410,8 @@ static enum tide_err retire_first(struct file_journal *self, struct tide_error *
   return err;
 }
 
-static enum tide_err file_trim(struct tide_journal *journal, struct tide_position keep, struct tide_error *error) {
+static enum tide_err file_trim(struct tide_journal *journal, struct tide_position keep, struct tide_span entry, struct tide_error *error) {
+  (void)entry; /* nobody else writes to it */
   struct file_journal *self = self_of(journal);
   enum tide_err err = writable(self, error);
   if (tide_position_cmp(keep, self->durable) > 0) {
@@ -431,6 +447,7 @@ static void file_close(struct tide_journal *journal) {
 
 static const struct tide_journal_ops file_ops = {
     .name = "file",
+    .begin = file_begin,
     .append = file_append,
     .open_epoch = file_open_epoch,
     .sync = file_sync,
@@ -576,6 +593,8 @@ enum tide_err tide_journal_file_open_sys(const struct tide_journal_file_options 
   self->read_only = options->read_only;
   self->segment_bytes = options->segment_bytes ? options->segment_bytes : SEGMENT_BYTES_DEFAULT;
   self->lock_fd = self->fd = self->read_fd = -1;
+  int64_t opening[3] = {tide_wall_now().ms, tide_mono_now().ns, getpid()};
+  self->session = tide_hash128(opening, sizeof opening, 0);
   struct tide_buf archive = TIDE_BUF_INIT;
   tide_buf_printf(&archive, "%s/archive", options->dir);
   self->archive_dir = options->archive_dir ? tide_strdup(options->archive_dir) : tide_strdup(tide_buf_cstr(&archive));

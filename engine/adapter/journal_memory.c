@@ -16,6 +16,7 @@ struct stored {
 /* entry[first .. first+count) are there; `durable` of them have survived a sync. */
 struct log {
   unsigned handles;
+  uint64_t life; /* how often the store has crashed */
   struct stored *entry;
   size_t first, count, cap;
   size_t durable;
@@ -57,6 +58,13 @@ static enum tide_err put(struct log *log, struct tide_position at, struct tide_s
   log->entry[log->first + log->count] = (struct stored){at, tide_strndup(entry.ptr, entry.len), entry.len};
   log->count++;
   *ret = at;
+  return TIDE_OK;
+}
+
+static enum tide_err memory_begin(struct tide_journal *journal, struct tide_session *ret, struct tide_error *error) {
+  (void)error;
+  const struct log *log = log_of(journal);
+  *ret = (struct tide_session){.id = {log->life + 1, 0}, .epoch_min = last_of(log).epoch};
   return TIDE_OK;
 }
 
@@ -113,14 +121,18 @@ static enum tide_err memory_read(struct tide_journal *journal, struct tide_posit
   return TIDE_OK;
 }
 
-static void memory_range(struct tide_journal *journal, struct tide_position *ret_first, struct tide_position *ret_last) {
+static enum tide_err memory_range(struct tide_journal *journal, struct tide_position *ret_first, struct tide_position *ret_last,
+                                  struct tide_error *error) {
+  (void)error;
   struct log *log = log_of(journal);
   *ret_first = log->count ? log->entry[log->first].at : (struct tide_position){0, 0};
   *ret_last = last_of(log);
+  return TIDE_OK;
 }
 
-static enum tide_err memory_trim(struct tide_journal *journal, struct tide_position keep, struct tide_error *error) {
-  (void)error;
+static enum tide_err memory_trim(struct tide_journal *journal, struct tide_position keep, struct tide_span entry,
+                                 struct tide_error *error) {
+  (void)error, (void)entry;
   struct log *log = log_of(journal);
   while (log->durable > 1 && tide_position_cmp(log->entry[log->first].at, keep) < 0) {
     tide_free(log->entry[log->first].ptr);
@@ -145,6 +157,7 @@ static void memory_close(struct tide_journal *journal) {
 
 static const struct tide_journal_ops memory_ops = {
     .name = "memory",
+    .begin = memory_begin,
     .append = memory_append,
     .open_epoch = memory_open_epoch,
     .sync = memory_sync,
@@ -171,9 +184,15 @@ struct tide_journal *tide_journal_memory_attach(struct tide_journal *journal) {
   return handle_on(log_of(journal));
 }
 
+void tide_journal_memory_new_session(struct tide_journal *journal) {
+  TIDE_CHECK(journal->ops == &memory_ops);
+  log_of(journal)->life++;
+}
+
 void tide_journal_memory_crash(struct tide_journal *journal) {
   TIDE_CHECK(journal->ops == &memory_ops);
   struct log *log = log_of(journal);
+  log->life++;
   while (log->count > log->durable) {
     log->count--;
     tide_free(log->entry[log->first + log->count].ptr);

@@ -38,6 +38,7 @@
   X(E_STALE, RETRY, "stale epoch or session")                                              \
   X(E_INDETERMINATE, INDETERMINATE, "outcome unknown")                                     \
   X(E_MISMATCH, IO, "does not match")                                                      \
+  X(E_HISTORY, IO, "the log no longer holds what was answered from it")                    \
   X(E_END, NONE, "end of input")
 
 enum tide_err_class {

@@ -40,7 +40,7 @@ static const struct {
 _Static_assert(sizeof rows / sizeof rows[0] == TIDE_METER_ROW_COUNT, "one row per metric");
 
 static const char *const axis_names[] = {
-#define X(name) #name,
+#define X(name, label) label,
     TIDE_METER_AXES(X)
 #undef X
 };
@@ -153,7 +153,7 @@ void tide_meter_add(struct tide_meter *meter, enum tide_meter_row row, struct ti
 
 void tide_meter_set(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t n) {
   word *cell = cell_of(meter, row, at);
-  TIDE_CHECK(rows[row].type == TIDE_METER_GAUGE);
+  TIDE_CHECK(rows[row].type == TIDE_METER_GAUGE || (rows[row].type == TIDE_METER_COUNTER && n >= load(cell)));
   store(cell, n);
 }
 
@@ -270,13 +270,13 @@ static const char *type_name(enum tide_meter_type type) {
 static void expose_row(const struct tide_meters *meters, int row, struct tide_buf *labels, struct tide_buf *out) {
   tide_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", rows[row].name, rows[row].help, rows[row].name, type_name(rows[row].type));
   const uint8_t *axis = rows[row].axis;
-  bool labelled = axis[0] != TIDE_AXIS_none;
+  bool sparse = axis[1] != TIDE_AXIS_none || (axis[0] != TIDE_AXIS_none && cell_words(row) > 1);
   size_t cell = meters->first[row], words = cell_words(row);
   uint32_t at[LABELS];
   for (at[0] = 0; at[0] < meters->axis[axis[0]].count; at[0]++) {
     for (at[1] = 0; at[1] < meters->axis[axis[1]].count; at[1]++) {
       for (at[2] = 0; at[2] < meters->axis[axis[2]].count; at[2]++, cell += words) {
-        if (labelled && !is_written(meters, cell, words)) continue;
+        if (sparse && !is_written(meters, cell, words)) continue;
         tide_buf_clear(labels);
         put_labels(meters, row, at, labels);
         if (words > 1) {
@@ -302,10 +302,11 @@ void tide_meters_expose(const struct tide_meters *meters, struct tide_buf *out) 
 
 void tide_meters_document(struct tide_buf *out) {
   tide_buf_str(out, "| metric | type | labels | meaning |\n|---|---|---|---|\n");
+  tide_metrics_document(out);
   for (int row = 0; row < TIDE_METER_ROW_COUNT; row++) {
-    tide_buf_printf(out, "| `%s` | %s | ", rows[row].name, type_name(rows[row].type));
+    tide_buf_printf(out, "| `%s` | %s |", rows[row].name, type_name(rows[row].type));
     for (int i = 0; i < LABELS && rows[row].axis[i] != TIDE_AXIS_none; i++)
-      tide_buf_printf(out, "%s`%s`", i ? ", " : "", axis_names[rows[row].axis[i]]);
+      tide_buf_printf(out, "%s`%s`", i ? ", " : " ", axis_names[rows[row].axis[i]]);
     tide_buf_printf(out, " | %s |\n", rows[row].help);
   }
   tide_buf_str(out, "\nBounds of the buckets of `_seconds`:");
@@ -313,5 +314,7 @@ void tide_meters_document(struct tide_buf *out) {
     tide_buf_char(out, ' ');
     put_seconds(seconds_bounds[i], out);
   }
+  tide_buf_str(out, "; of `_records`:");
+  for (size_t i = 0; i < sizeof records_bounds / sizeof records_bounds[0]; i++) tide_buf_printf(out, " %" PRId64, records_bounds[i]);
   tide_buf_str(out, ".\n");
 }

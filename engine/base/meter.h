@@ -17,10 +17,12 @@
 #include "base/err.h"
 #include "base/metric.h"
 
-/* The names of labels. */
-#define TIDE_METER_AXES(X) X(none) X(route) X(status) X(decision) X(rule) X(cause) X(entity) X(state)
+/* X(axis, name of the label). Two axes may share a name: no metric has both. */
+#define TIDE_METER_AXES(X)                                                                                                             \
+  X(none, "") X(route, "route") X(code, "code") X(problem, "type") X(limit, "limit") X(status, "status") X(decision, "decision")        \
+  X(rule, "rule") X(cause, "cause") X(entity, "entity") X(state, "state") X(engine_state, "state")
 enum tide_meter_axis {
-#define X(name) TIDE_AXIS_##name,
+#define X(name, label) TIDE_AXIS_##name,
   TIDE_METER_AXES(X)
 #undef X
       TIDE_AXIS_COUNT
@@ -29,18 +31,39 @@ enum tide_meter_axis {
 enum tide_meter_type { TIDE_METER_COUNTER, TIDE_METER_GAUGE, TIDE_METER_SECONDS, TIDE_METER_RECORDS }; /* the latter two: histograms */
 
 /* X(name without tidemark_, type, up to three labels, help) */
-#define TIDE_METERS(X)                                                                                                                             \
-  X(queue_seconds, SECONDS, none, none, none, "From the arrival of a request until the core takes it")                                             \
-  X(commit_seconds, SECONDS, none, none, none, "From the append of an entry until it is durable")                                                  \
-  X(fold_seconds, SECONDS, none, none, none, "Folding one entry and deciding its requests")                                                        \
-  X(total_seconds, SECONDS, none, none, none, "From the arrival of a scoring request to its answer")                                               \
-  X(commit_batch_records, RECORDS, none, none, none, "Records in an entry of the journal")                                                         \
-  X(http_request_seconds, SECONDS, route, status, none, "From the first byte of a request to the last of its answer, by route and class of status") \
-  X(http_connections, GAUGE, none, none, none, "Open connections")                                                                                 \
-  X(queue_requests, GAUGE, none, none, none, "Requests that wait for the core")                                                                    \
-  X(queue_refused_total, COUNTER, none, none, none, "Requests that found the queue full")                                                          \
-  X(decisions_by_rule_total, COUNTER, decision, rule, cause, "Decisions by what decided; cause: why the fallback did")                             \
-  X(feature_values_total, COUNTER, entity, state, none, "Feature values read for decisions, by their state")                                       \
+#define TIDE_METERS(X) \
+  X(queue_seconds, SECONDS, none, none, none, "From a message being decoded until it is put into an entry of the journal") \
+  X(commit_seconds, SECONDS, none, none, none, "From a message being put into an entry until the entry is durable") \
+  X(fold_seconds, SECONDS, none, none, none, "From an entry being durable until it is folded and the answers to its messages are there") \
+  X(total_seconds, SECONDS, route, none, none, "From the first look at a request until its answer is written") \
+  X(commit_batch_records, RECORDS, none, none, none, "Records of messages in one entry of the journal; entries without any are left out") \
+  X(engine_state, GAUGE, engine_state, none, none, "1 for the state that the engine is in") \
+  X(engine_entries_own_total, COUNTER, none, none, none, "Entries of this engine") \
+  X(engine_entries_foreign_total, COUNTER, none, none, none, "Entries read that others wrote, or this engine before it started") \
+  X(engine_records_total, COUNTER, none, none, none, "Records of messages put into entries") \
+  X(engine_sessions_total, COUNTER, none, none, none, "Sessions to the journal begun") \
+  X(engine_verified_total, COUNTER, none, none, none, "Times that a session was seen to hold the entry folded last") \
+  X(engine_rolled_back_total, COUNTER, none, none, none, "Times that the journal had lost entries that were not yet acknowledged") \
+  X(engine_syncs_total, COUNTER, none, none, none, "Group commits asked for") \
+  X(engine_refused_total, COUNTER, none, none, none, "Messages refused by the core: nothing of them was journaled") \
+  X(engine_maybe_total, COUNTER, none, none, none, "Messages that ended before their entry was known to be durable") \
+  X(engine_retried_total, COUNTER, none, none, none, "Messages put into a second entry because the first was void") \
+  X(engine_queued, GAUGE, none, none, none, "Messages that wait for an entry") \
+  X(engine_in_flight, GAUGE, none, none, none, "Messages whose entry is under way") \
+  X(inbox_refused_total, COUNTER, none, none, none, "Messages that the engine did not take, because its inbox was full or it had ended") \
+  X(entities, GAUGE, entity, none, none, "Entities in memory, by kind") \
+  X(feature_values_total, COUNTER, entity, state, none, "Feature values read for decisions, by the kind of entity and their state") \
+  X(answers_total, COUNTER, status, decision, none, "Decisions given over HTTP, retries included") \
+  X(answers_by_rule_total, COUNTER, decision, rule, cause, "The same by what decided; cause: why the fallback did, or none") \
+  X(answers_duplicate_total, COUNTER, none, none, none, "Answers to a transaction that was known") \
+  X(http_requests_total, COUNTER, route, code, none, "Requests answered, by route and status") \
+  X(http_problems_total, COUNTER, problem, none, none, "Problem documents given, by type; those of the messages of a batch as well") \
+  X(http_connections, GAUGE, none, none, none, "Open connections, both listeners") \
+  X(http_connections_total, COUNTER, none, none, none, "Connections accepted") \
+  X(http_connections_cut_total, COUNTER, limit, none, none, "Connections closed by this side because of a limit") \
+  X(http_in_flight, GAUGE, none, none, none, "Requests that wait for the engine") \
+  X(http_traceparent_invalid_total, COUNTER, none, none, none, "traceparent headers that were not understood and left out") \
+  X(http_protocol_errors_total, COUNTER, none, none, none, "Complaints of the HTTP library: broken requests, peers that went away") \
   X(log_suppressed_total, COUNTER, none, none, none, "Log lines left out because their event came too often")
 
 enum tide_meter_row {
@@ -79,15 +102,17 @@ struct tide_meter *tide_meters_shared(struct tide_meters *meters);
 
 /* All of these: only on the shard's thread; a row of another type or an index beyond its axis is our bug. */
 void tide_meter_add(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t n); /* COUNTER (n >= 0), GAUGE */
-void tide_meter_set(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t n); /* GAUGE; the shards are added up */
+/* GAUGE, or a COUNTER that is kept elsewhere and copied here; the shards are added up. */
+void tide_meter_set(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t n);
 void tide_meter_seconds(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t ns); /* below 0 counts as 0 */
 void tide_meter_records(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t n);
 void tide_meter_publish(struct tide_meter *meter, const struct tide_metrics *metrics);
 
-/* Any thread. Appends everything, the fold's metrics first, in the Prometheus text format 0.0.4 (Content-Type: text/plain; version=0.0.4). Cells with
- * labels appear once they were written to. */
+/* Any thread. Appends everything, the fold's metrics first, in the Prometheus text format 0.0.4 (Content-Type: text/plain; version=0.0.4). Counters
+ * and gauges with one label are shown for each of its values, so that a rate sees the first step too; cells with more labels, and histograms with any,
+ * appear once they were written to: most of their product never happens. */
 void tide_meters_expose(const struct tide_meters *meters, struct tide_buf *out);
-/* Appends the Markdown table for the reference page. */
+/* Appends the Markdown table for the reference page, in the order of the exposition. */
 void tide_meters_document(struct tide_buf *out);
 
 #endif

@@ -7,26 +7,20 @@
 
 static const struct {
   const char *name, *help;
-  enum tide_metric_type type;
 } rows[] = {
-#define X(name, type, help) {"tidemark_" #name, help, TIDE_METRIC_##type},
+#define X(name, help) {"tidemark_" #name, help},
     TIDE_METRICS(X)
 #undef X
 };
 _Static_assert(sizeof rows / sizeof rows[0] == TIDE_METRIC_COUNT, "one row per metric");
 
-static const char *type_name(enum tide_metric_type type) { return type == TIDE_METRIC_COUNTER ? "counter" : "gauge"; }
-
 void tide_metrics_expose(const struct tide_metrics *metrics, struct tide_buf *out) {
   for (int i = 0; i < TIDE_METRIC_COUNT; i++) {
-    tide_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %" PRId64 "\n", rows[i].name, rows[i].help, rows[i].name, type_name(rows[i].type),
-                    rows[i].name, metrics->value[i]);
+    tide_buf_printf(out, "# HELP %s %s\n# TYPE %s counter\n%s %" PRId64 "\n", rows[i].name, rows[i].help, rows[i].name, rows[i].name,
+                    metrics->value[i]);
   }
 }
 
 void tide_metrics_document(struct tide_buf *out) {
-  tide_buf_str(out, "| metric | type | meaning |\n|---|---|---|\n");
-  for (int i = 0; i < TIDE_METRIC_COUNT; i++) {
-    tide_buf_printf(out, "| `%s` | %s | %s |\n", rows[i].name, type_name(rows[i].type), rows[i].help);
-  }
+  for (int i = 0; i < TIDE_METRIC_COUNT; i++) tide_buf_printf(out, "| `%s` | counter | | %s |\n", rows[i].name, rows[i].help);
 }

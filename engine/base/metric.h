@@ -1,40 +1,35 @@
-/* Metrics: each module owns an X-macro table of rows (name, type, unit, help); the registry composes them.
+/* What the fold counts: plain integers of its thread, because it runs a million times a second. Replay prints them at its end; a serving engine copies
+ * them into its live metrics once a tick (meter.h), which also shows them.
  *
- * A metric is a row in TIDE_METRICS below plus an index into a plain array of counters, so the hot path adds to an int. Labelled
- * families (rule, cause) are arrays sized at start. Exposition is the Prometheus text format 0.0.4. */
+ * One row per counter in TIDE_METRICS; the exposition (Prometheus text 0.0.4), the report of replay and the reference page are made of the rows. */
 #ifndef TIDE_METRIC_H
 #define TIDE_METRIC_H
 
 #include "base/buf.h"
 
-enum tide_metric_type { TIDE_METRIC_COUNTER, TIDE_METRIC_GAUGE };
-
-/* name (without the tidemark_ prefix), type, help */
+/* X(name without tidemark_, help) */
 #define TIDE_METRICS(X)                                                                                   \
-  X(events_counted_total, COUNTER, "Events counted in at least the primary entity")                       \
-  X(events_uncounted_total, COUNTER, "Events scored without counting (count: false)")                     \
-  X(events_duplicate_total, COUNTER, "Events recognised as duplicates")                                   \
-  X(events_conflict_total, COUNTER, "Events whose id is remembered with another amount or merchant")      \
-  X(events_late_total, COUNTER, "Events behind the watermark by more than lateness")                      \
-  X(events_reordered_total, COUNTER, "Events behind the watermark but within lateness")                   \
-  X(events_rejected_total, COUNTER, "Messages that could not be decoded or converted")                    \
-  X(events_incremental_total, COUNTER, "Incremental authorizations added to their parent")                \
-  X(outcomes_applied_total, COUNTER, "Outcomes applied to an event")                                      \
-  X(outcomes_stubbed_total, COUNTER, "Outcomes that came before their event")                             \
-  X(outcomes_dropped_total, COUNTER, "Outcomes whose event never came, or is forgotten")                  \
-  X(outcomes_unpriced_total, COUNTER, "Amounts of outcomes that were left out: no rate for their currency") \
-  X(decisions_total, COUNTER, "Decisions made")                                                           \
-  X(decisions_refused_total, COUNTER, "Decisions by fallback")                                            \
-  X(entities_dropped_total, COUNTER, "Entities not created because their kind was at its limit")          \
-  X(entities, GAUGE, "Entities in memory")                                                                \
-  X(state_bytes, GAUGE, "Bytes of entity state")                                                          \
-  X(journal_entries_total, COUNTER, "Entries folded")                                                     \
-  X(journal_bytes_total, COUNTER, "Bytes of entries folded")                                              \
-  X(journal_syncs_total, COUNTER, "Group commits made durable")                                           \
-  X(journal_void_total, COUNTER, "Entries that changed nothing (another fence, cursor gap)")
+  X(events_counted_total, "Events counted in at least the primary entity") \
+  X(events_uncounted_total, "Events scored without counting (count: false)") \
+  X(events_duplicate_total, "Events recognised as duplicates") \
+  X(events_conflict_total, "Events whose id is remembered with another amount or merchant") \
+  X(events_late_total, "Events behind the watermark by more than lateness") \
+  X(events_reordered_total, "Events behind the watermark but within lateness") \
+  X(events_rejected_total, "Messages that could not be decoded or converted") \
+  X(events_incremental_total, "Incremental authorizations added to their parent") \
+  X(outcomes_applied_total, "Outcomes applied to an event") \
+  X(outcomes_stubbed_total, "Outcomes that came before their event") \
+  X(outcomes_dropped_total, "Outcomes whose event never came, or is forgotten") \
+  X(outcomes_unpriced_total, "Amounts of outcomes that were left out: no rate for their currency") \
+  X(decisions_total, "Decisions made") \
+  X(decisions_refused_total, "Decisions by fallback") \
+  X(entities_dropped_total, "Entities not created because their kind was at its limit") \
+  X(journal_entries_total, "Entries folded") \
+  X(journal_bytes_total, "Bytes of entries folded") \
+  X(journal_void_total, "Entries that changed nothing (another fence, cursor gap)")
 
 enum tide_metric {
-#define X(name, type, help) TIDE_M_##name,
+#define X(name, help) TIDE_M_##name,
   TIDE_METRICS(X)
 #undef X
       TIDE_METRIC_COUNT
@@ -42,9 +37,9 @@ enum tide_metric {
 
 struct tide_metrics { int64_t value[TIDE_METRIC_COUNT]; };
 
-/* Appends all metrics as Prometheus text. */
+/* Appends all of them as Prometheus text. */
 void tide_metrics_expose(const struct tide_metrics *metrics, struct tide_buf *out);
-/* Appends the Markdown table for the reference page. */
+/* Appends their rows of the table on the reference page (tide_meters_document). */
 void tide_metrics_document(struct tide_buf *out);
 
 #endif

@@ -234,8 +234,6 @@ void tide_help_document(const struct tide_verb *const *verb, size_t verb_count, 
 #define X(name, text) tide_buf_printf(out, "| `%s` | %s |\n", #name, text);
   TIDE_CAUSES(X)
 #undef X
-  tide_buf_str(out, "\n## Metrics\n\nOf the fold:\n\n");
-  tide_metrics_document(out);
-  tide_buf_str(out, "\nOf a serving engine:\n\n");
+  tide_buf_str(out, "\n## Metrics\n\n");
   tide_meters_document(out);
 }

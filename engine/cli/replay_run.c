@@ -128,7 +128,8 @@ static enum tide_err trim(struct run *run, struct tide_error *error) {
   size_t count;
   enum tide_err err = tide_snapshot_list(run->snapshot_dir, &position, &count, error);
   if (err != TIDE_OK) return err;
-  if (count >= TIDE_SNAPSHOT_GENERATIONS) err = run->journal->ops->trim(run->journal, position[TIDE_SNAPSHOT_GENERATIONS - 1], error);
+  if (count >= TIDE_SNAPSHOT_GENERATIONS)
+    err = run->journal->ops->trim(run->journal, position[TIDE_SNAPSHOT_GENERATIONS - 1], (struct tide_span){NULL, 0}, error);
   tide_free(position);
   return err;
 }
@@ -152,7 +153,8 @@ static enum tide_err release(struct run *run, struct tide_error *error) {
   if (err == TIDE_OK) err = snapshot_when_due(run, tide_buf_span(&run->entry[run->pending - 1]), error);
   run->pending = 0;
   /* Nobody will read a journal in memory again: keep its last entry only. */
-  if (err == TIDE_OK && !run->options->journal_dir) err = run->journal->ops->trim(run->journal, run->last, error);
+  if (err == TIDE_OK && !run->options->journal_dir)
+    err = run->journal->ops->trim(run->journal, run->last, (struct tide_span){NULL, 0}, error);
   return err;
 }
 
@@ -462,7 +464,7 @@ static enum tide_err go_on(struct run *run, struct tide_position first, struct t
     struct tide_journal_file_options file = {.dir = run->options->journal_dir, .read_only = true};
     struct tide_position last;
     err = tide_journal_chain_open(&file, &chain, error);
-    if (err == TIDE_OK) chain->ops->range(chain, &first, &last);
+    if (err == TIDE_OK) err = chain->ops->range(chain, &first, &last, error);
   }
   if (err == TIDE_OK) err = fold_log(run, chain ? chain : run->journal, first, error);
   if (chain) chain->ops->close(chain);
@@ -514,7 +516,8 @@ static enum tide_err open_all(struct run *run, bool *ret_resume, struct tide_err
     err = tide_journal_file_open(&file, &run->journal, error);
     if (err != TIDE_OK) return err;
     struct tide_position first, last;
-    run->journal->ops->range(run->journal, &first, &last);
+    err = run->journal->ops->range(run->journal, &first, &last, error);
+    if (err != TIDE_OK) return err;
     *ret_resume = last.epoch != 0;
     struct tide_buf dir = TIDE_BUF_INIT;
     tide_buf_printf(&dir, "%s/snapshots", o->journal_dir);
@@ -595,8 +598,8 @@ enum tide_err tide_replay_run(const struct tide_replay_options *options, struct 
   if (err == TIDE_OK && options->start_from) err = load_base(run, error);
   if (err == TIDE_OK) {
     struct tide_position first, last;
-    run->journal->ops->range(run->journal, &first, &last);
-    err = resume ? go_on(run, first, error) : open_fence(run, error);
+    err = run->journal->ops->range(run->journal, &first, &last, error);
+    if (err == TIDE_OK) err = resume ? go_on(run, first, error) : open_fence(run, error);
   }
   if (err == TIDE_OK && options->start_from && run->last.seq < 2) err = begin_after_base(run, error);
   if (err == TIDE_OK) err = pump(run, resume, error);

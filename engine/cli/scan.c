@@ -17,11 +17,11 @@ enum tide_err tide_scan(const char *dir, const char *what, tide_scan_fn fn, void
   struct tide_position at, last;
   struct tide_progress progress;
   struct tide_buf entry = TIDE_BUF_INIT;
-  journal->ops->range(journal, &at, &last);
+  err = journal->ops->range(journal, &at, &last, error);
   result.first = at;
   tide_progress_begin(&progress, what ? what : "");
   if (!what) progress.on = false;
-  for (bool inclusive = true; last.epoch != 0; inclusive = false) {
+  for (bool inclusive = true; err == TIDE_OK && last.epoch != 0; inclusive = false) {
     err = journal->ops->read(journal, at, inclusive, &entry, &at, error);
     if (err != TIDE_OK) break;
     err = fn(ctx, at, tide_buf_span(&entry), error);

@@ -46,6 +46,8 @@ static bool put_address(struct sets *sets, const struct tide_args *args, const c
 static bool put_journal(struct sets *sets, const struct tide_args *args, struct tide_error *error) {
   const char *value = tide_args_text(args, "journal"), *dir;
   if (!value) return true;
+  if (strncmp(value, "redis", 5) == 0 || strncmp(value, "unix:", 5) == 0)
+    return put(sets, "journal.kind", "redis") && put(sets, "journal.url", value);
   if (tide_journal_arg(value, &dir, error) != TIDE_OK) return false;
   return put(sets, "journal.kind", dir ? "file" : "memory") && (!dir || put(sets, "journal.dir", dir));
 }
@@ -91,12 +93,8 @@ struct tide_key_places tide_serve_keys(const struct tide_config *config) {
       .file = config->keys_file, .file_previous = config->keys_file_previous, .development = config->keys_development};
 }
 
-const char *tide_serve_journal_dir(const struct tide_config *config) {
-  return config->journal_kind == TIDE_JOURNAL_KIND_file ? config->journal_dir : NULL;
-}
-
 char *tide_serve_snapshot_dir(const struct tide_config *config) {
-  if (config->journal_kind != TIDE_JOURNAL_KIND_file) return NULL;
+  if (config->journal_kind == TIDE_JOURNAL_KIND_memory) return NULL;
   struct tide_buf dir = TIDE_BUF_INIT;
   if (config->snapshot_dir[0]) tide_buf_str(&dir, config->snapshot_dir);
   else tide_buf_printf(&dir, "%s/snapshots", config->journal_dir);

@@ -13,7 +13,9 @@
 #define TIDE_SERVE_SHORTCUTS                                                                                                        \
   {"features", "FILE", NULL, "The feature file (features.file)", TIDE_OPT_TEXT, 0, 0, 0, NULL},                                   \
   {"model", "FILE", NULL, "The model that rules with `score` read (model.file)", TIDE_OPT_TEXT, 0, 0, 0, NULL},                   \
-  {"journal", "WHERE", NULL, "file:DIRECTORY, which is made or gone on with; or memory, which is gone when the process ends (journal.kind, journal.dir)", \
+  {"journal", "WHERE", NULL,                                                                                                      \
+   "file:DIRECTORY, which is made or gone on with; redis://... or redis+sentinel://...; or memory, which is gone when the process " \
+   "ends (journal.kind, journal.dir, journal.url)",                                                                                \
    TIDE_OPT_TEXT, 0, 0, 0, NULL},                                                                                                  \
   {"listen", "HOST:PORT", NULL, "Where requests are taken; port 0 takes a free one and prints it (http.listen, http.port)", TIDE_OPT_TEXT, 0, 0, 0, NULL}, \
   {"admin", "HOST:PORT", NULL, "Where probes and metrics are taken; keep it from clients (http.admin_listen, http.admin_port)",   \
@@ -27,8 +29,6 @@ bool tide_serve_config(const struct tide_args *args, struct tide_config **ret, i
 /* The limits of the listener; every limit has a row, a test compares the tables. */
 struct tide_http_limits tide_serve_limits(const struct tide_config *config);
 struct tide_key_places tide_serve_keys(const struct tide_config *config);
-/* NULL: in memory. */
-const char *tide_serve_journal_dir(const struct tide_config *config);
 /* Where snapshots go; NULL for a journal in memory. Free with tide_free. */
 char *tide_serve_snapshot_dir(const struct tide_config *config);
 

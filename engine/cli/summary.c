@@ -250,7 +250,7 @@ void tide_summary_json(const struct tide_spec *spec, const struct tide_replay_st
   put_rules(spec, spec->fallback, spec->fallback_count, effects->fallback, NULL, out);
   tide_json_key(out, "metrics");
   tide_json_open(out, '{');
-#define X(name, type, help) put_int(out, #name, (uint64_t)stats->metrics.value[TIDE_M_##name]);
+#define X(name, help) put_int(out, #name, (uint64_t)stats->metrics.value[TIDE_M_##name]);
   TIDE_METRICS(X)
 #undef X
   tide_json_close(out, '}');

@@ -4,9 +4,9 @@
  * under way, write the digest and a snapshot, exit 0. Whatever happens in between, kill -9 included, the journal is what holds: the next start folds it. */
 #include "cli/verbs.h"
 
-#include "adapter/file.h"
 #include "base/log.h"
 #include "cli/serve_config.h"
+#include "cli/serve_journal.h"
 #include "cli/serve_snapshot.h"
 #include "cli/spec_file.h"
 #include "model/artifact.h"
@@ -22,6 +22,8 @@ static const struct tide_opt options[] = {
     TIDE_CONFIG_OPTIONS,
     TIDE_SERVE_SHORTCUTS,
     TIDE_KEY_OPTIONS,
+    {"accept-loss", NULL, NULL, "Go on although the journal lacks what was answered from it: acknowledged transactions stay lost",
+     TIDE_OPT_SWITCH, 0, 0, 0, NULL},
     {"print-config", NULL, NULL, "Print every setting, its value and where it came from, and end", TIDE_OPT_SWITCH, 0, 0, 0, NULL},
 };
 
@@ -32,104 +34,14 @@ struct serve {
   struct tide_spec *spec;
   struct tide_keys keys;
   struct tide_buf model; /* the artifact's bytes, empty: none */
-  const char *dir;       /* of the journal, NULL: in memory */
-  char *snapshots;
-  struct tide_journal *journal;
+  struct tide_serve_journal log;
+  struct tide_meters *meters; /* written by the engine's threads and http's, so freed behind both */
   struct tide_engine *engine;
   struct tide_http *http;
-  struct tide_fold *fold;
   struct tide_snapshotter *snapshotter; /* the core thread's, while it runs */
   _Atomic int64_t snapshot_every_ms;    /* a reload sets it */
   struct tide_position snapshot_at;     /* that the fold began with */
 };
-
-/* ---- the journal at start ---- */
-
-/* The position before `at`, or {0,0}. Entries of an epoch are dense, so its last one is found by halving. */
-static enum tide_err step_back(struct tide_journal *journal, struct tide_position *at, struct tide_buf *bytes, struct tide_error *error) {
-  if (at->seq > 0) {
-    at->seq--;
-    return TIDE_OK;
-  }
-  struct tide_position first, last, found;
-  journal->ops->range(journal, &first, &last);
-  for (uint64_t epoch = at->epoch; epoch-- > first.epoch;) {
-    uint64_t lo = 0, hi = UINT64_C(1) << 40, best = UINT64_MAX;
-    while (lo < hi) {
-      uint64_t mid = lo + (hi - lo) / 2;
-      enum tide_err err = journal->ops->read(journal, (struct tide_position){epoch, mid}, true, bytes, &found, error);
-      if (err != TIDE_OK && err != TIDE_E_END) return err;
-      if (err == TIDE_OK && found.epoch == epoch) best = found.seq, lo = found.seq + 1;
-      else hi = mid;
-    }
-    if (best == UINT64_MAX) continue; /* epochs may be skipped */
-    *at = (struct tide_position){epoch, best};
-    return TIDE_OK;
-  }
-  *at = (struct tide_position){0, 0};
-  return TIDE_OK;
-}
-
-/* The key of the newest event in an entry, 0: none. */
-static enum tide_err key_of(const struct tide_spec *spec, struct tide_span entry, uint32_t *ret, struct tide_error *error) {
-  struct tide_cursor_part *part = tide_alloc(TIDE_PARTS_MAX * sizeof *part);
-  struct tide_record *record = tide_alloc(sizeof *record);
-  struct tide_entry_reader reader;
-  struct tide_raw_record raw;
-  *ret = 0;
-  enum tide_err err = tide_entry_open(&reader, entry, part, error);
-  while (err == TIDE_OK && (err = tide_entry_next(&reader, &raw, error)) == TIDE_OK) {
-    if (raw.type != TIDE_REC_EVENT) continue;
-    err = tide_record_decode(spec, &raw, record, error);
-    if (err == TIDE_OK && record->key_id) *ret = record->key_id;
-  }
-  tide_free(record);
-  tide_free(part);
-  return err == TIDE_E_END ? TIDE_OK : err;
-}
-
-/* A journal that begins with another feature file is the core's to refuse, and says more: records that do not fit are passed over here. */
-static enum tide_err check_key(const struct serve *serve, struct tide_error *error) {
-  struct tide_position first, at, found;
-  struct tide_buf bytes = TIDE_BUF_INIT;
-  uint32_t key_id = 0;
-  enum tide_err err = TIDE_OK;
-  serve->journal->ops->range(serve->journal, &first, &at);
-  while (err == TIDE_OK && key_id == 0 && at.epoch > 0 && tide_position_cmp(at, first) >= 0) {
-    err = serve->journal->ops->read(serve->journal, at, true, &bytes, &found, error);
-    if (err == TIDE_OK && key_of(serve->spec, tide_buf_span(&bytes), &key_id, NULL) != TIDE_OK) break;
-    if (err == TIDE_OK && key_id == 0) err = step_back(serve->journal, &at, &bytes, error);
-  }
-  tide_buf_release(&bytes);
-  if (err != TIDE_OK || key_id == 0) return err;
-  const struct tide_keys *keys = &serve->keys;
-  if ((keys->has_now && keys->now.id == key_id) || (keys->has_previous && keys->previous.id == key_id)) return TIDE_OK;
-  return tide_fail(error, TIDE_E_CONFIG,
-                   "the journal in %s was written under key %08x, which was not given; without it cards would not be recognised",
-                   serve->dir, key_id);
-}
-
-static enum tide_err open_journal(struct serve *serve, struct tide_error *error) {
-  serve->fold = NULL;
-  if (!serve->dir) {
-    serve->journal = tide_journal_memory_new();
-    serve->fold = tide_fold_new();
-    return TIDE_OK;
-  }
-  struct tide_journal_file_options file = {
-      .dir = serve->dir, .create = true, .segment_bytes = (uint64_t)serve->config->journal_segment_bytes};
-  enum tide_err err = tide_journal_file_open(&file, &serve->journal, error);
-  if (err != TIDE_OK) return err;
-  serve->snapshots = tide_serve_snapshot_dir(serve->config);
-  serve->snapshotter = tide_snapshotter_new(serve->snapshots);
-  err = check_key(serve, error);
-  struct tide_released released;
-  if (err == TIDE_OK) err = tide_snapshot_load(serve->snapshots, serve->journal, NULL, &serve->fold, &released, error);
-  if (err != TIDE_OK) return err;
-  if (!serve->fold) serve->fold = tide_fold_new();
-  serve->snapshot_at = tide_fold_position(serve->fold);
-  return TIDE_OK;
-}
 
 /* ---- snapshots ---- */
 
@@ -144,13 +56,13 @@ static void save_last(struct serve *serve) {
   struct tide_position at = tide_fold_position(fold), found;
   struct tide_buf entry = TIDE_BUF_INIT;
   struct tide_error error = {0};
-  if (!serve->snapshots || at.epoch == 0 || !tide_fold_spec(fold) || tide_position_cmp(at, serve->snapshot_at) == 0) return;
+  if (!serve->log.snapshots || at.epoch == 0 || !tide_fold_spec(fold) || tide_position_cmp(at, serve->snapshot_at) == 0) return;
   tide_snapshotter_end(serve->snapshotter);
-  enum tide_err err = serve->journal->ops->read(serve->journal, at, true, &entry, &found, &error);
+  enum tide_err err = serve->log.journal->ops->read(serve->log.journal, at, true, &entry, &found, &error);
   if (err == TIDE_OK && tide_position_cmp(at, found) != 0)
     err = tide_fail(&error, TIDE_E_MISMATCH, "the entry at the folded position is not in the journal");
   if (err == TIDE_OK)
-    err = tide_snapshot_save(serve->snapshots, fold, tide_buf_span(&entry), (struct tide_released){.position = at}, &error);
+    err = tide_snapshot_save(serve->log.snapshots, fold, tide_buf_span(&entry), (struct tide_released){.position = at}, &error);
   if (err != TIDE_OK)
     tide_log(TIDE_LOG_WARN, "snapshot_failed", "why=%s note=%s", error.text, "the journal is whole; the next start folds more of it");
   tide_buf_release(&entry);
@@ -229,10 +141,11 @@ static enum tide_err http_options(const struct serve *serve, struct tide_http_op
                                     .admin = address_of(config->http_admin_listen, config->http_admin_port),
                                     .engine = serve->engine,
                                     .spec = serve->spec,
+                                    .meters = serve->meters,
                                     .key = serve->keys.has_now ? &serve->keys.now : NULL,
                                     .key_previous = serve->keys.has_previous ? &serve->keys.previous : NULL,
                                     .cell = config->cell_name,
-                                    .durability = serve->dir ? "file" : "memory",
+                                    .durability = serve->log.durability,
                                     .limits = tide_serve_limits(config)};
   if (!serve->engine && (!is_loopback(&ret->listen) || !is_loopback(&ret->admin))) /* once, at the first look */
     tide_log(TIDE_LOG_WARN, "plain_http", "note=%s",
@@ -251,6 +164,19 @@ static void print_ready(const struct serve *serve, const struct tide_http_option
   fflush(stdout);
 }
 
+/* Tells the log when the journal goes away and when it is back; `lost` is whether it was away. */
+static bool tell_journal(const struct serve *serve, bool lost) {
+  struct tide_engine_status status = tide_engine_status(serve->engine);
+  if (!lost && status.state == TIDE_CORE_lost && status.trouble.code != TIDE_OK) {
+    tide_log(TIDE_LOG_WARN, "journal_lost", "why=%s note=%s", status.trouble.text, "transactions get the fallback until it is back");
+    return true;
+  }
+  if (!lost || status.state != TIDE_CORE_open) return lost;
+  tide_log(TIDE_LOG_INFO, "journal_back", "position=%llu-%llu", (unsigned long long)status.folded.epoch,
+           (unsigned long long)status.folded.seq);
+  return false;
+}
+
 static enum tide_err run_engine(struct serve *serve, struct tide_error *error) {
   struct tide_http_options http;
   int signal = 0;
@@ -259,7 +185,8 @@ static enum tide_err run_engine(struct serve *serve, struct tide_error *error) {
   if (err == TIDE_OK && !signal && !has_ended(serve)) {
     err = tide_http_start(&http, &serve->http, error);
     if (err == TIDE_OK) print_ready(serve, &http);
-    while (err == TIDE_OK && !signal && !has_ended(serve)) signal = wait_signal(serve, 200);
+    for (bool lost = false; err == TIDE_OK && !signal && !has_ended(serve); lost = tell_journal(serve, lost))
+      signal = wait_signal(serve, 200);
     if (signal) tide_log(TIDE_LOG_INFO, "stopping", "signal=%s", signal == SIGTERM ? "SIGTERM" : "SIGINT");
     if (serve->http) tide_http_drain(serve->http);
   }
@@ -269,6 +196,7 @@ static enum tide_err run_engine(struct serve *serve, struct tide_error *error) {
   tide_http_stop(serve->http);
   if (engine_err == TIDE_OK) save_last(serve);
   else *error = ended;
+  if (engine_err == TIDE_E_HISTORY) tide_serve_history_lost(&serve->log, tide_engine_fold(serve->engine));
   return engine_err != TIDE_OK ? engine_err : err;
 }
 
@@ -282,17 +210,21 @@ static enum tide_err start_engine(struct serve *serve, struct tide_error *error)
                                                 .model = tide_buf_span(&serve->model),
                                                 .batch_records_max = (uint32_t)config->commit_max_batch,
                                                 .queue_max = (uint32_t)config->queue_http,
-                                                .heartbeat_ms = config->engine_heartbeat_ms},
-                                       .journal = serve->journal,
+                                                .heartbeat_ms = config->engine_heartbeat_ms,
+                                                .shared = serve->log.shared},
+                                       .journal = serve->log.journal,
+                                       .pressed = serve->log.pressed,
                                        .release = tide_http_release,
                                        .between = between,
+                                       .meter = tide_http_core_meter(serve->meters),
                                        .ctx = serve,
                                        .inbox_max = INBOX_MAX,
                                        .tick_ms = 10};
   if (getrandom(&engine.core.seed, sizeof engine.core.seed, 0) != (ssize_t)sizeof engine.core.seed)
     return tide_fail_errno(error, TIDE_E_IO, "cannot draw a random number for the entries of this start");
-  serve->engine = tide_engine_start(&engine, serve->fold);
-  serve->fold = NULL;
+  serve->snapshot_at = tide_fold_position(serve->log.fold);
+  serve->engine = tide_engine_start(&engine, serve->log.fold);
+  serve->log.fold = NULL;
   return TIDE_OK;
 }
 
@@ -306,6 +238,16 @@ static enum tide_err load_model(struct serve *serve, struct tide_error *error) {
   return err;
 }
 
+/* False when a signal asks to stop. */
+static bool wait_for_store(void *ctx, int64_t ms) { return wait_signal(ctx, (int)ms) == 0; }
+
+static enum tide_err open_journal(struct serve *serve, struct tide_error *error) {
+  bool accept = tide_args_on(serve->args, "accept-loss");
+  enum tide_err err = tide_serve_journal_open(serve->config, serve->spec, &serve->keys, accept, wait_for_store, serve, &serve->log, error);
+  if (err == TIDE_OK && serve->log.snapshots) serve->snapshotter = tide_snapshotter_new(serve->log.snapshots);
+  return err;
+}
+
 static enum tide_err serve_all(struct serve *serve, struct tide_error *error) {
   struct tide_http_options checked;
   struct tide_key_places places = tide_serve_keys(serve->config);
@@ -314,6 +256,7 @@ static enum tide_err serve_all(struct serve *serve, struct tide_error *error) {
   if (err == TIDE_OK) err = load_model(serve, error);
   if (err == TIDE_OK) raise_files(checked.limits.connections_max);
   if (err == TIDE_OK) err = open_journal(serve, error);
+  if (err == TIDE_OK) err = tide_http_meters_new(serve->spec, &serve->meters, error);
   if (err == TIDE_OK) err = start_engine(serve, error);
   return err == TIDE_OK ? run_engine(serve, error) : err;
 }
@@ -324,16 +267,14 @@ static int serve_config(struct serve *serve) {
   enum tide_err err = tide_config_ready(serve->config, &error);
   if (err != TIDE_OK) return tide_exit_report(&error);
   if (!tide_spec_open(serve->config->features_file, &serve->spec, &exit)) return exit;
-  serve->dir = tide_serve_journal_dir(serve->config);
   serve->snapshot_every_ms = serve->config->snapshot_every_ms;
   err = serve_all(serve, &error);
   if (err != TIDE_OK) error.code = err;
   tide_engine_free(serve->engine);
-  tide_fold_free(serve->fold);
+  tide_meters_free(serve->meters);
   tide_snapshotter_free(serve->snapshotter);
-  if (serve->journal) serve->journal->ops->close(serve->journal);
+  tide_serve_journal_close(&serve->log);
   tide_buf_release(&serve->model);
-  tide_free(serve->snapshots);
   tide_spec_free(serve->spec);
   explicit_bzero(&serve->keys, sizeof serve->keys);
   return err == TIDE_OK ? TIDE_EXIT_OK : tide_exit_report(&error);

@@ -227,7 +227,8 @@ enum tide_err tide_batch_add_fence(struct tide_batch *batch, const struct tide_f
   uint8_t *payload = start_record(batch, TIDE_REC_FENCE, 0);
   uint8_t *p = wire_put_u64(payload, fence->nonce);
   p = wire_put_u64(p, fence->epoch);
-  return commit_record(batch, payload, wire_put_u32(p, fence->engine_id));
+  p = wire_put_u32(p, fence->engine_id);
+  return commit_record(batch, payload, put_key(p, fence->session));
 }
 
 enum tide_err tide_batch_add_model(struct tide_batch *batch, struct tide_span artifact) {

@@ -28,7 +28,7 @@
  *   LIST: list varint, expires zigzag, remove u8
  *   CONFIG: settings span, feature file span
  *   DIGEST: decisions so far varint, digest of decisions 16 bytes, state hash u64
- *   FENCE: nonce u64, epoch u64, engine id u32
+ *   FENCE: nonce u64, epoch u64, engine id u32, session 16 bytes
  *   MODEL: artifact span (model/artifact.h); empty: no model from here on
  *
  * The CRC stays in the last four bytes in every version, so that a damaged version number is told from a new one.
@@ -62,6 +62,17 @@ struct tide_entry_header {
   uint16_t cursor_count, record_count;
 };
 
+/* What tells an entry from any other that could stand at its position in another history: no two attempts share a nonce. */
+struct tide_entry_mark { uint64_t attempt_nonce; uint32_t crc; };
+static inline bool tide_entry_mark_eq(struct tide_entry_mark a, struct tide_entry_mark b) {
+  return a.attempt_nonce == b.attempt_nonce && a.crc == b.crc;
+}
+/* Of an entry that tide_entry_open has read. */
+static inline struct tide_entry_mark tide_entry_mark_of(struct tide_span entry, const struct tide_entry_header *header) {
+  struct tide_reader tail = tide_reader_of((struct tide_span){entry.ptr + entry.len - 4, 4});
+  return (struct tide_entry_mark){header->attempt_nonce, tide_get_u32(&tail)};
+}
+
 /* Building an entry: begin, add parts and records, end. The buffer is the caller's; `begin` clears it. */
 struct tide_batch {
   struct tide_buf *out;
@@ -80,7 +91,7 @@ enum tide_err tide_batch_add_encoded(struct tide_batch *batch, struct tide_span 
 enum tide_err tide_batch_add_config(struct tide_batch *batch, const struct tide_settings *settings, struct tide_span features) TIDE_WARN_UNUSED;
 struct tide_digest { uint64_t decisions; struct tide_u128 digest; uint64_t state_hash; };
 enum tide_err tide_batch_add_digest(struct tide_batch *batch, const struct tide_digest *digest) TIDE_WARN_UNUSED;
-struct tide_fence { uint64_t nonce, epoch; uint32_t engine_id; };
+struct tide_fence { uint64_t nonce, epoch; uint32_t engine_id; struct tide_u128 session; /* it was written in */ };
 enum tide_err tide_batch_add_fence(struct tide_batch *batch, const struct tide_fence *fence) TIDE_WARN_UNUSED;
 enum tide_err tide_batch_add_model(struct tide_batch *batch, struct tide_span artifact) TIDE_WARN_UNUSED;
 /* Patches counts, writes the CRC. The entry is then batch->out. */

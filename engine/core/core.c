@@ -101,6 +101,15 @@ static void held_owner(struct tide_held *held, struct tide_offer *offer) {
   tide_offers_push(&held->offers, offer);
 }
 
+/* The record of a fence entry. */
+static enum tide_err fence_of(struct tide_entry_reader *reader, struct tide_fence *ret, struct tide_error *error) {
+  struct tide_raw_record raw;
+  enum tide_err err = tide_entry_next(reader, &raw, error);
+  if (err == TIDE_E_END || (err == TIDE_OK && raw.type != TIDE_REC_FENCE))
+    return tide_fail(error, TIDE_E_CORRUPT, "an epoch of the journal does not begin with a fence");
+  return err == TIDE_OK ? tide_fence_decode(&raw, ret, error) : err;
+}
+
 /* The next entry of the log is there. */
 static enum tide_err hold(struct tide_core *core, struct tide_held *held, struct tide_error *error) {
   struct tide_cursor_part part[TIDE_PARTS_MAX];
@@ -108,7 +117,14 @@ static enum tide_err hold(struct tide_core *core, struct tide_held *held, struct
   enum tide_err err = tide_entry_open(&reader, tide_buf_span(&held->bytes), part, error);
   if (err != TIDE_OK) return err;
   held->nonce = reader.header.fence_nonce;
-  if (held->position.seq == 0) core->nonce = held->nonce;
+  core->mark = tide_entry_mark_of(tide_buf_span(&held->bytes), &reader.header);
+  if (held->position.seq == 0) {
+    struct tide_fence fence;
+    err = fence_of(&reader, &fence, error);
+    if (err != TIDE_OK) return err;
+    core->nonce = held->nonce;
+    core->fenced = fence.session;
+  }
   if (reader.header.commit_ms > core->commit_ms) core->commit_ms = reader.header.commit_ms;
   core->known = held->position;
   held->next = NULL;
@@ -137,8 +153,12 @@ static void fetch(struct tide_core *core) {
   if (core->fetching) return;
   core->fetching = true;
   core->must_fetch = false;
+  core->verifying = core->verify && core->known.epoch > 0;
+  core->verify = false;
   core->stats.fetches++;
-  tide_core_act(core, TIDE_DO_FETCH)->position = core->known;
+  struct tide_core_action *action = tide_core_act(core, TIDE_DO_FETCH);
+  action->position = core->known;
+  action->inclusive = core->verifying;
 }
 
 static struct tide_entry_header header_of(struct tide_core *core, uint64_t nonce) {
@@ -154,18 +174,21 @@ static void fly(struct tide_core *core, struct tide_batch *batch, struct tide_he
   core->flying = held;
   core->appended = false;
   core->attempt = batch->header.attempt_nonce;
+  core->flight_epoch = epoch;
   core->last_entry_ns = core->now.mono.ns;
   held->own = true;
   struct tide_core_action *action = tide_core_act(core, kind == TIDE_FLIGHT_FENCE ? TIDE_DO_OPEN : TIDE_DO_APPEND);
   action->epoch = epoch;
   action->attempt = core->attempt;
   action->bytes = tide_buf_span(&held->bytes);
+  action->records = held->records;
   sync(core); /* behind it on the same connection: no turn is lost between append and sync */
 }
 
 static void open_epoch(struct tide_core *core) {
   struct tide_held *held = held_new(core);
-  struct tide_fence fence = {.nonce = draw(core), .epoch = core->known.epoch + 1, .engine_id = core->options.engine_id};
+  uint64_t above = core->session.epoch_min > core->known.epoch ? core->session.epoch_min : core->known.epoch;
+  struct tide_fence fence = {.nonce = draw(core), .epoch = above + 1, .engine_id = core->options.engine_id, .session = core->session.id};
   struct tide_entry_header header = header_of(core, fence.nonce);
   struct tide_batch batch;
   tide_batch_begin(&batch, &held->bytes, &header, NULL, 0);
@@ -280,11 +303,11 @@ static enum tide_err check_config(const struct tide_core *core, struct tide_erro
 /* What stands between here and being open. */
 static enum tide_err go_on_opening(struct tide_core *core, struct tide_error *error) {
   if (core->state == TIDE_CORE_following) {
-    if (!core->session_known || !is_settled(core)) return TIDE_OK;
+    if (!core->at_end || !is_settled(core)) return TIDE_OK;
     set_state(core, TIDE_CORE_opening);
   }
   if (core->state != TIDE_CORE_opening || !is_settled(core)) return TIDE_OK;
-  if (core->known.epoch <= core->session_epoch) {
+  if (!tide_u128_eq(core->fenced, core->session.id)) {
     open_epoch(core);
     return TIDE_OK;
   }
@@ -330,6 +353,7 @@ static void on_answer(void *ctx, const struct tide_answer *answer) {
   if (!held->own || answer->index >= held->records) return;
   struct tide_offer *offer = held->by_record[answer->index];
   if (offer) tide_offer_tell(offer, answer);
+  tide_core_note(core, answer);
 }
 
 /* Back to the front of the queue, in their order: nothing of them is in the log. */
@@ -375,6 +399,13 @@ bool tide_core_busy(const struct tide_core *core) {
 
 /* ---- events ---- */
 
+static void stand_at_fold(struct tide_core *core) {
+  core->known = tide_fold_position(core->fold);
+  core->mark = tide_fold_mark(core->fold);
+  core->nonce = tide_fold_nonce(core->fold);
+  core->fenced = tide_fold_session(core->fold);
+}
+
 static enum tide_err session_over(struct tide_core *core, struct tide_error *error) {
   struct tide_held *held = core->held;
   enum tide_err err = TIDE_OK;
@@ -385,7 +416,8 @@ static enum tide_err session_over(struct tide_core *core, struct tide_error *err
   }
   core->held = core->held_last = core->flying = NULL;
   core->flight = TIDE_FLIGHT_NONE;
-  core->retry_at_tick = core->appended = core->syncing = core->fetching = core->must_fetch = core->session_known = false;
+  core->retry_at_tick = core->appended = core->syncing = core->fetching = core->must_fetch = core->at_end = false;
+  core->verify = core->verifying = core->pressed = false;
   while (held) {
     struct tide_held *next = held->next;
     if (err == TIDE_OK) err = tide_core_refuse_all(core, &held->offers, TIDE_END_maybe, TIDE_C_quorum, error);
@@ -393,15 +425,19 @@ static enum tide_err session_over(struct tide_core *core, struct tide_error *err
     else held->next = NULL, held_free(held);
     held = next;
   }
-  core->known = tide_fold_position(core->fold);
-  core->nonce = tide_fold_nonce(core->fold);
+  stand_at_fold(core);
   core->durable = (struct tide_position){0, 0};
   return err;
 }
 
-static enum tide_err on_session(struct tide_core *core, struct tide_error *error) {
+static enum tide_err on_session(struct tide_core *core, struct tide_session session, struct tide_error *error) {
   enum tide_err err = session_over(core, error);
+  TIDE_CHECK(session.id.lo || session.id.hi);
   set_state(core, TIDE_CORE_following);
+  core->session = session;
+  core->session_asked = false;
+  core->stats.sessions++;
+  core->verify = true;
   sync(core); /* what the journal holds now is asked before it is read, so that it can be folded while it is read */
   fetch(core);
   return err;
@@ -410,6 +446,17 @@ static enum tide_err on_session(struct tide_core *core, struct tide_error *error
 static enum tide_err on_lost(struct tide_core *core, struct tide_error *error) {
   enum tide_err err = session_over(core, error);
   set_state(core, TIDE_CORE_lost);
+  core->lost_ns = core->now.mono.ns;
+  return err;
+}
+
+/* A session that is lost is mostly found again at once, within what an offer can wait. After that nothing is kept waiting. */
+static enum tide_err give_up(struct tide_core *core, struct tide_error *error) {
+  enum tide_err err = TIDE_OK;
+  for (int p = 0; p < TIDE_PRIORITY_COUNT && core->pressed && err == TIDE_OK; p++)
+    err = tide_core_refuse_all(core, &core->queue[p], TIDE_END_refused, TIDE_C_journal_full, error);
+  if (err != TIDE_OK) return err;
+  if (core->state != TIDE_CORE_lost || (!tide_core_is_gone(core) && !core->asked_to_stop)) return TIDE_OK;
   for (int p = 0; p < TIDE_PRIORITY_COUNT && err == TIDE_OK; p++)
     err = tide_core_refuse_all(core, &core->queue[p], TIDE_END_refused, TIDE_C_unavailable, error);
   return err == TIDE_OK ? tide_core_refuse_all(core, &core->waiting, TIDE_END_refused, TIDE_C_unavailable, error) : err;
@@ -425,11 +472,13 @@ static enum tide_err land(struct tide_core *core, struct tide_error *error) {
 
 static enum tide_err on_appended(struct tide_core *core, const struct tide_core_event *event, struct tide_error *error) {
   if (core->flight == TIDE_FLIGHT_NONE || event->attempt != core->attempt || core->appended) return TIDE_OK; /* of a session that is over */
-  if (tide_position_cmp(event->position, core->known) <= 0)
-    return tide_fail(error, TIDE_E_MISMATCH,
-                     "the journal put an entry at %llu-%llu, at or before %llu-%llu that this engine has seen: it was rolled back",
-                     (unsigned long long)event->position.epoch, (unsigned long long)event->position.seq,
-                     (unsigned long long)core->known.epoch, (unsigned long long)core->known.seq);
+  bool fence = core->flight == TIDE_FLIGHT_FENCE;
+  if (event->position.epoch != core->flight_epoch || (event->position.seq == 0) != fence ||
+      tide_position_cmp(event->position, core->known) <= 0) {
+    /* At or before what this engine has seen there: the log was rolled back. The next session will tell what is left of it. */
+    core->stats.rolled_back++;
+    return on_lost(core, error);
+  }
   core->flying->position = event->position;
   /* Inside an epoch positions are dense, so the next one is the next. A fence may follow any entry of the epoch before: only reading tells. */
   if (core->flight == TIDE_FLIGHT_ENTRY && tide_position_follows(core->known, event->position)) return land(core, error);
@@ -447,7 +496,7 @@ static enum tide_err on_append_failed(struct tide_core *core, const struct tide_
   enum tide_err err = TIDE_OK;
   if (event->err == TIDE_E_STALE) { /* somebody opened a newer epoch: find it, then try again */
     core->stats.stale++;
-    core->must_fetch = true;
+    core->must_fetch = core->verify = true;
     requeue(core, &held->offers);
     fetch(core);
   } else {
@@ -461,8 +510,36 @@ static enum tide_err on_append_failed(struct tide_core *core, const struct tide_
   return err;
 }
 
+/* The entry at `known` is not what it was. If it was folded, answers were given from it; if not, nothing was. */
+static enum tide_err history_lost(struct tide_core *core, const char *what, struct tide_error *error) {
+  if (tide_position_cmp(core->known, tide_fold_position(core->fold)) > 0) {
+    core->stats.rolled_back++;
+    return on_lost(core, error);
+  }
+  return tide_fail(
+      error, TIDE_E_HISTORY,
+      "the journal holds %s at %llu-%llu, up to where this engine has folded it and answered from it: acknowledged transactions are gone. "
+      "Restore the journal, or accept the loss",
+      what, (unsigned long long)core->known.epoch, (unsigned long long)core->known.seq);
+}
+
+/* The first entry of a FETCH that begins at `known`. */
+static enum tide_err on_verify(struct tide_core *core, const struct tide_core_event *event, struct tide_error *error) {
+  struct tide_cursor_part part[TIDE_PARTS_MAX];
+  struct tide_entry_reader reader;
+  if (tide_position_cmp(event->position, core->known) != 0) return history_lost(core, "nothing", error);
+  enum tide_err err = tide_entry_open(&reader, event->bytes, part, error);
+  if (err != TIDE_OK) return err;
+  if (!tide_entry_mark_eq(tide_entry_mark_of(event->bytes, &reader.header), core->mark)) return history_lost(core, "another entry", error);
+  core->verifying = false;
+  core->stats.verified++;
+  return TIDE_OK;
+}
+
 static enum tide_err on_entry(struct tide_core *core, const struct tide_core_event *event, struct tide_error *error) {
-  if (!core->fetching || tide_position_cmp(event->position, core->known) <= 0) return TIDE_OK; /* ours, landed meanwhile */
+  if (!core->fetching) return TIDE_OK; /* of a session that is over */
+  if (core->verifying) return on_verify(core, event, error);
+  if (tide_position_cmp(event->position, core->known) <= 0) return TIDE_OK; /* ours, landed meanwhile */
   if (!tide_position_follows(core->known, event->position))
     return tide_fail(error, TIDE_E_CORRUPT,
                      "the journal goes from %llu-%llu to %llu-%llu: what stood between was trimmed; start from a snapshot",
@@ -478,17 +555,20 @@ static enum tide_err on_entry(struct tide_core *core, const struct tide_core_eve
   held->position = event->position;
   tide_buf_put(&held->bytes, event->bytes.ptr, event->bytes.len);
   enum tide_err err = hold(core, held, error);
-  if (err != TIDE_OK) held_free(held);
-  return err;
+  if (err != TIDE_OK) {
+    held_free(held);
+    return err;
+  }
+  /* Somebody has opened an epoch in another session than ours, after we had read to the end: one of the two is over, and to ask tells which. */
+  bool outdated = core->at_end && held->position.seq == 0 && !tide_u128_eq(core->fenced, core->session.id);
+  return outdated ? on_lost(core, error) : TIDE_OK;
 }
 
-static enum tide_err on_fetch_end(struct tide_core *core) {
+static enum tide_err on_fetch_end(struct tide_core *core, struct tide_error *error) {
   if (!core->fetching) return TIDE_OK;
+  if (core->verifying) return history_lost(core, "nothing", error);
   core->fetching = false;
-  if (!core->session_known) {
-    core->session_known = true;
-    core->session_epoch = core->known.epoch;
-  }
+  core->at_end = true;
   if (core->appended || core->must_fetch) fetch(core); /* our entry was not among them yet */
   return TIDE_OK;
 }
@@ -509,16 +589,17 @@ static enum tide_err take_event(struct tide_core *core, const struct tide_core_e
     case TIDE_CORE_DURABLE:
       if (!core->syncing) return TIDE_OK;
       core->syncing = false;
+      core->pressed = event->pressed;
       if (tide_position_cmp(event->position, core->durable) > 0) core->durable = event->position;
       for (struct tide_held *held = core->held; held; held = held->next)
         for (struct tide_offer *offer = held->offers.first; offer && tide_position_cmp(held->position, core->durable) <= 0;
              offer = offer->next)
           if (!offer->durable.ns) offer->durable = core->now.mono;
       return TIDE_OK;
-    case TIDE_CORE_SYNC_FAILED: return core->syncing ? on_lost(core, error) : TIDE_OK;
+    case TIDE_CORE_SESSION_OVER: return core->state == TIDE_CORE_lost || core->state == TIDE_CORE_stopped ? TIDE_OK : on_lost(core, error);
     case TIDE_CORE_ENTRY: return on_entry(core, event, error);
-    case TIDE_CORE_FETCH_END: return on_fetch_end(core);
-    case TIDE_CORE_SESSION: return on_session(core, error);
+    case TIDE_CORE_FETCH_END: return on_fetch_end(core, error);
+    case TIDE_CORE_SESSION: return on_session(core, event->session, error);
     case TIDE_CORE_TICK:
       core->retry_at_tick = false;
       if (core->options.shared && core->state == TIDE_CORE_open && core->flight == TIDE_FLIGHT_NONE) fetch(core);
@@ -541,9 +622,11 @@ static enum tide_err take_event(struct tide_core *core, const struct tide_core_e
 enum tide_err tide_core_step(struct tide_core *core, struct tide_core_now now, const struct tide_core_event *event,
                              const struct tide_core_action **ret_actions, size_t *ret_count, struct tide_error *error) {
   TIDE_CHECK(now.mono.ns >= core->now.mono.ns);
+  if (core->now.mono.ns == 0) core->lost_ns = now.mono.ns; /* the first step */
   core->now = now;
   core->action_count = 0;
   enum tide_err err = take_event(core, event, error);
+  if (err == TIDE_OK) err = give_up(core, error);
   if (err == TIDE_OK) err = tide_core_expire(core, error);
   bool idle = core->flight == TIDE_FLIGHT_NONE;
   if (err == TIDE_OK) err = go_on_committing(core, error);
@@ -554,6 +637,10 @@ enum tide_err tide_core_step(struct tide_core *core, struct tide_core_now now, c
   core->step_failed = err != TIDE_OK;
   if (err != TIDE_OK) return err;
   sync_when_due(core);
+  if (core->state == TIDE_CORE_lost && !core->session_asked) {
+    core->session_asked = true;
+    tide_core_act(core, TIDE_DO_SESSION);
+  }
   *ret_actions = core->action;
   *ret_count = core->action_count;
   return TIDE_OK;
@@ -586,6 +673,8 @@ struct tide_mono tide_core_due(const struct tide_core *core) {
     int64_t beat = core->last_entry_ns + core->options.heartbeat_ms * 1000000;
     if (beat < due) due = beat;
   }
+  if (core->state == TIDE_CORE_lost && tide_core_queued(core) > 0 && core->lost_ns + TIDE_CORE_GRACE_NS < due)
+    due = core->lost_ns + TIDE_CORE_GRACE_NS;
   return (struct tide_mono){due};
 }
 
@@ -597,14 +686,15 @@ struct tide_core_stats tide_core_stats(const struct tide_core *core) {
   return stats;
 }
 
+const struct tide_core_reads *tide_core_reads(const struct tide_core *core) { return &core->reads; }
+
 struct tide_core *tide_core_new(const struct tide_core_options *options, struct tide_fold *fold) {
   TIDE_CHECK(options->batch_records_max >= TIDE_OFFER_RECORDS && options->batch_records_max <= TIDE_BATCH_RECORDS_MAX / 2 &&
              options->queue_max > 0);
   struct tide_core *core = tide_alloc(sizeof *core);
   core->options = *options;
   core->fold = fold;
-  core->known = tide_fold_position(fold);
-  core->nonce = tide_fold_nonce(fold);
+  stand_at_fold(core);
   core->next_deadline_ns = INT64_MAX;
   core->commit_ms = INT64_MIN;
   core->state = TIDE_CORE_lost; /* until the first session */

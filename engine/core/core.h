@@ -9,10 +9,15 @@
  *   - an answer is released only when its entry is durable and every entry before it has been folded;
  *   - entries are folded in journal order, each once, own or foreign alike, and never before they are durable: a lost tail never has to be
  *     taken back out of the state;
+ *   - a store that is nearly full gets fences and heartbeats and no offers: these end refused, cause journal_full;
  *   - an offer ends exactly once; `refused` means that nothing of it is or will be in the log, everything else that is not `done` is `maybe`.
  *
  * The journal seen from here is a set of asynchronous requests. At most one APPEND (or OPEN), one SYNC and one FETCH are under way; the driver may
- * answer them in any order, later, or never (then TIDE_CORE_SESSION ends the wait). */
+ * answer them in any order, later, or never (then TIDE_CORE_SESSION_OVER or TIDE_CORE_SESSION ends the wait).
+ *
+ * A session (port/journal.h) is one life of the server that keeps the log. In a new one nothing is taken for granted: the entry at the folded position is
+ * read again and must be the one that was folded (VERIFY), and an epoch is opened unless the last fence names this very session (OPEN). An
+ * engine whose folded entry is missing has given answers that the log has forgotten: it ends with TIDE_E_HISTORY and decides nothing more. */
 #ifndef TIDE_CORE_H
 #define TIDE_CORE_H
 
@@ -30,6 +35,7 @@ enum tide_core_state {
 #define X(name, text) TIDE_CORE_##name,
   TIDE_CORE_STATES(X)
 #undef X
+      TIDE_CORE_STATE_COUNT
 };
 const char *tide_core_state_name(enum tide_core_state state);
 const char *tide_core_state_text(enum tide_core_state state);
@@ -56,11 +62,11 @@ enum tide_core_event_kind {
   TIDE_CORE_OFFER,         /* offer: one, or several linked by `next`, in their order */
   TIDE_CORE_APPENDED,      /* attempt, position: the entry (or fence) of the last APPEND or OPEN stands there */
   TIDE_CORE_APPEND_FAILED, /* attempt, err: STALE, LIMIT, FULL: it is certainly not in the log. INDETERMINATE, IO: it may be */
-  TIDE_CORE_DURABLE,       /* position: everything up to there, as of the last SYNC */
-  TIDE_CORE_SYNC_FAILED,   /* err: what was appended and not durable may be lost; the session is over */
+  TIDE_CORE_DURABLE,       /* position: everything up to there, as of the last SYNC; pressed: the store is nearly full */
+  TIDE_CORE_SESSION_OVER,  /* err: nothing can be asked of this session any more; what was appended and is not durable may be lost */
   TIDE_CORE_ENTRY,         /* position, bytes (borrowed): answer to FETCH, in order */
   TIDE_CORE_FETCH_END,     /* the FETCH found no more */
-  TIDE_CORE_SESSION,       /* a new session to the journal: whatever was asked before will not be answered */
+  TIDE_CORE_SESSION,       /* session: a new connection to the journal, to a new session or the same; whatever was asked before will not be answered */
   TIDE_CORE_GO_ON,         /* nothing happened; fold what is durable. Given as long as tide_core_busy() */
   TIDE_CORE_TICK,          /* time passed */
   TIDE_CORE_STOP           /* drain */
@@ -71,6 +77,8 @@ struct tide_core_event {
   uint64_t attempt;
   struct tide_position position;
   struct tide_span bytes;
+  struct tide_session session;
+  bool pressed;
   enum tide_err err;
 };
 
@@ -78,21 +86,23 @@ enum tide_core_action_kind {
   TIDE_DO_APPEND,  /* epoch, attempt, bytes (borrowed until APPENDED or APPEND_FAILED of this attempt, or SESSION) */
   TIDE_DO_OPEN,    /* the same as the fence of a new epoch */
   TIDE_DO_SYNC,
-  TIDE_DO_FETCH,   /* every entry after position (exclusive) that is there, in order, then FETCH_END */
+  TIDE_DO_FETCH,   /* every entry after position (`inclusive`: at or after it) that is there, in order, then FETCH_END */
+  TIDE_DO_SESSION, /* begin a session, now and again until there is one, then SESSION. What else was asked for and is not answered is void */
   TIDE_DO_RELEASE, /* offer: it is the driver's again */
   TIDE_DO_STOPPED  /* nothing is under way any more */
 };
 struct tide_core_action {
   enum tide_core_action_kind kind;
+  bool inclusive; /* FETCH */
   uint64_t epoch, attempt;
   struct tide_span bytes;
   struct tide_position position;
+  uint32_t records; /* APPEND: those of offers in it */
   struct tide_offer *offer;
 };
 
 struct tide_core;
-/* Takes the fold: an empty one, or one loaded from a snapshot that was verified against this journal. Begins in `following`: the first
- * tide_core_step(SESSION) asks for the journal. */
+/* Takes the fold: an empty one, or one loaded from a snapshot. Begins in `lost`: the first step asks for a session. */
 struct tide_core *tide_core_new(const struct tide_core_options *options, struct tide_fold *fold);
 /* Frees the core and its fold. Offers that are still with it are freed too. */
 void tide_core_free(struct tide_core *core);
@@ -116,9 +126,17 @@ struct tide_fold *tide_core_fold(struct tide_core *core); /* for snapshots and m
 struct tide_span tide_core_entry(const struct tide_core *core);
 /* Counters of this core, for metrics and tests. */
 struct tide_core_stats {
+  uint64_t sessions, verified; /* begun; that had the entry known last */
+  uint64_t rolled_back;        /* entries, not acknowledged, that stand no more, or landed where one had stood */
   uint64_t entries_own, entries_foreign, records, voided, stale, fetches, syncs, refused, maybe, retried;
   uint32_t queued, in_flight;
 };
 struct tide_core_stats tide_core_stats(const struct tide_core *core);
+/* Feature values that decisions of this engine read, by entity (index into spec->entity) and enum tide_vstate. What was not judged (a duplicate, a
+ * refusal, a question) read none. */
+struct tide_core_reads {
+  uint64_t count[TIDE_ENTITIES_MAX][TIDE_S_COUNT];
+};
+const struct tide_core_reads *tide_core_reads(const struct tide_core *core);
 
 #endif

@@ -32,6 +32,12 @@ static void release(struct tide_core *core, struct tide_offer *offer, enum tide_
   tide_core_act(core, TIDE_DO_RELEASE)->offer = offer;
 }
 
+void tide_core_note(struct tide_core *core, const struct tide_answer *answer) {
+  if (!answer->features_known || answer->verdict.by == TIDE_BY_NONE) return;
+  const struct tide_spec *spec = answer->spec;
+  for (uint32_t i = 0; i < spec->slot_count; i++) core->reads.count[spec->feature[spec->slot[i].feature].entity][answer->slot[i].state]++;
+}
+
 struct asked {
   struct tide_offer *offer;
   bool maybe;
@@ -95,10 +101,10 @@ static enum tide_err admit(struct tide_core *core, struct tide_offer *offer, str
 
 enum tide_err tide_core_take(struct tide_core *core, struct tide_offer *offer, struct tide_error *error) {
   TIDE_CHECK(offer->record_count >= 1 && offer->record_count <= TIDE_OFFER_RECORDS && offer->priority < TIDE_PRIORITY_COUNT);
-  if (core->asked_to_stop || core->state == TIDE_CORE_lost)
-    return tide_core_refuse(core, offer, TIDE_END_refused, TIDE_C_unavailable, error);
+  if (core->asked_to_stop || tide_core_is_gone(core)) return tide_core_refuse(core, offer, TIDE_END_refused, TIDE_C_unavailable, error);
   if (offer->deadline.ns && offer->deadline.ns <= core->now.mono.ns)
     return tide_core_refuse(core, offer, TIDE_END_refused, TIDE_C_deadline, error);
+  if (core->pressed && offer->kind == TIDE_OFFER_COMMIT) return tide_core_refuse(core, offer, TIDE_END_refused, TIDE_C_journal_full, error);
   bool low = offer->priority == TIDE_PRIORITY_LOW;
   if (tide_core_queued(core) >= core->options.queue_max ||
       (low && core->queue[TIDE_PRIORITY_LOW].count >= (core->options.queue_max + 3) / 4))

@@ -37,8 +37,12 @@ struct tide_core {
   struct tide_position known;   /* the last entry that is held or folded */
   struct tide_position durable; /* everything up to there survives */
   uint64_t nonce;               /* of the last fence up to known */
-  uint64_t session_epoch;       /* the last epoch when this session had read to the end; a fence above it belongs to this session */
-  bool session_known;           /* the session has read to the end once */
+  struct tide_entry_mark mark;    /* of the entry at known */
+  struct tide_u128 fenced;        /* the session that the last fence names */
+  struct tide_session session;    /* the one that we are in */
+  bool session_asked;             /* for a new one */
+  int64_t lost_ns;                /* when the last one was lost */
+  bool at_end;                    /* the session has read to the end once */
   struct tide_held *held, *held_last;
 
   /* under way */
@@ -46,7 +50,11 @@ struct tide_core {
   struct tide_held *flying;     /* what is being appended */
   uint64_t attempt;             /* of the last APPEND or OPEN */
   bool appended;                /* its position is known, but not yet what stands before it */
+  uint64_t flight_epoch;        /* that it is to stand in */
   bool syncing, fetching, must_fetch;
+  bool verify;                  /* the next FETCH begins at known, to see that it is still there */
+  bool verifying;               /* this one did */
+  bool pressed;                 /* the store is nearly full */
   bool retry_at_tick;           /* the journal was full when it was needed to open or to stop */
 
   /* offers */
@@ -65,6 +73,7 @@ struct tide_core {
   size_t action_count, action_cap;
   bool step_failed; /* the actions of the last step were not handed out */
   struct tide_core_stats stats;
+  struct tide_core_reads reads;
   struct tide_held *folding;
 };
 
@@ -82,7 +91,14 @@ enum tide_err tide_core_refuse(struct tide_core *core, struct tide_offer *offer,
                                struct tide_error *error);
 enum tide_err tide_core_refuse_all(struct tide_core *core, struct tide_offer_list *list, enum tide_offer_end end, enum tide_cause cause,
                                    struct tide_error *error);
+/* No session for longer than an offer should wait for one. */
+#define TIDE_CORE_GRACE_NS (INT64_C(250) * 1000000)
+static inline bool tide_core_is_gone(const struct tide_core *core) {
+  return core->state == TIDE_CORE_lost && core->now.mono.ns - core->lost_ns >= TIDE_CORE_GRACE_NS;
+}
 uint32_t tide_core_queued(const struct tide_core *core);
+/* The states of what the decision read. */
+void tide_core_note(struct tide_core *core, const struct tide_answer *answer);
 
 /* core.c */
 struct tide_core_action *tide_core_act(struct tide_core *core, enum tide_core_action_kind kind);

@@ -311,6 +311,7 @@ enum tide_err tide_fence_decode(const struct tide_raw_record *raw, struct tide_f
   struct tide_fence fence = {.nonce = wire_u64(&r)};
   fence.epoch = wire_u64(&r);
   fence.engine_id = wire_u32(&r);
+  fence.session = get_key(&r);
   if (r.bad || r.ptr != r.end) {
     return corrupt(error, "a fence record's length and its content disagree");
   }

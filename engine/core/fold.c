@@ -35,8 +35,19 @@ const struct tide_settings *tide_fold_settings(const struct tide_fold *fold) { r
 const struct tide_model *tide_fold_model(const struct tide_fold *fold) { return fold->model; }
 int64_t tide_fold_watermark(const struct tide_fold *fold) { return fold->state.watermark_ms; }
 uint64_t tide_fold_nonce(const struct tide_fold *fold) { return fold->nonce; }
+struct tide_u128 tide_fold_session(const struct tide_fold *fold) {
+  return fold->session;
+}
+struct tide_entry_mark tide_fold_mark(const struct tide_fold *fold) {
+  return fold->mark;
+}
 const struct tide_metrics *tide_fold_metrics(const struct tide_fold *fold) { return &fold->metrics; }
 const uint64_t *tide_fold_rule_hits(const struct tide_fold *fold) { return fold->rule_hits; }
+
+uint64_t tide_fold_entities(const struct tide_fold *fold, uint32_t entity) {
+  TIDE_CHECK(fold->spec && entity < fold->spec->entity_count);
+  return fold->state.store[entity].live;
+}
 
 struct tide_usage tide_fold_usage(const struct tide_fold *fold, uint32_t entity) {
   TIDE_CHECK(fold->spec && entity < fold->spec->entity_count);
@@ -130,7 +141,7 @@ static enum tide_err control(struct tide_fold *fold, const struct tide_raw_recor
     case TIDE_REC_FENCE: {
       struct tide_fence fence;
       err = tide_fence_decode(raw, &fence, error);
-      if (!err) fold->nonce = fence.nonce;
+      if (!err) fold->nonce = fence.nonce, fold->session = fence.session;
       return err;
     }
     case TIDE_REC_MODEL: {
@@ -247,6 +258,7 @@ enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position posit
   enum tide_err err = tide_entry_open(&reader, entry, fold->part, error);
   if (err) return err;
   fold->position = position;
+  if (position.epoch > 0) fold->mark = tide_entry_mark_of(entry, &reader.header); /* epoch 0 is history: it stands in no log */
   fold->metrics.value[TIDE_M_journal_entries_total]++;
   fold->metrics.value[TIDE_M_journal_bytes_total] += (int64_t)entry.len;
   if (position.seq != 0 && reader.header.fence_nonce != fold->nonce) { /* written under another fence: void */

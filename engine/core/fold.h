@@ -71,11 +71,15 @@ int64_t tide_fold_watermark(const struct tide_fold *fold);               /* ms; 
 /* While on, events are counted and remembered as always but none is judged and no answer is given: history. Their duplicates get no answer either. */
 void tide_fold_quiet(struct tide_fold *fold, bool on);
 uint64_t tide_fold_nonce(const struct tide_fold *fold);                  /* of the last fence */
+struct tide_u128 tide_fold_session(const struct tide_fold *fold);        /* that the last fence names; zero before any */
+struct tide_entry_mark tide_fold_mark(const struct tide_fold *fold);     /* of the last folded entry; zero before any */
 struct tide_digest tide_fold_digest(struct tide_fold *fold);             /* costs a walk over the state */
 const struct tide_metrics *tide_fold_metrics(const struct tide_fold *fold);
 /* Entities of a kind in memory and the bytes they take, as requested from the allocator; index into spec->entity. Costs a walk over them. */
 struct tide_usage { uint64_t entities, bytes; };
 struct tide_usage tide_fold_usage(const struct tide_fold *fold, uint32_t entity);
+/* How many of that kind there are; costs nothing. */
+uint64_t tide_fold_entities(const struct tide_fold *fold, uint32_t entity);
 /* Times each rule was true; by index in spec->rule. Shadow rules included. */
 const uint64_t *tide_fold_rule_hits(const struct tide_fold *fold);
 

@@ -4,7 +4,7 @@
  * entities as one that never stopped. That is why the hash may simply be taken over what is saved. */
 #include "core/fold_state.h"
 
-#define SAVE_VERSION 4 /* 4: rank instead of tag; 3: logs with tiles */
+#define SAVE_VERSION 5 /* 3: logs with tiles; 4: the session of the fence and the mark of the last entry; 5: ranks instead of tags */
 
 static void save_globals_hashed(const struct tide_fold *fold, struct tide_buf *out) {
   tide_put_u64(out, (uint64_t)fold->state.watermark_ms);
@@ -48,6 +48,10 @@ static void save_globals(const struct tide_fold *fold, struct tide_buf *out) {
   tide_put_u64(out, fold->position.epoch);
   tide_put_u64(out, fold->position.seq);
   tide_put_u64(out, fold->nonce);
+  tide_put_u64(out, fold->session.lo);
+  tide_put_u64(out, fold->session.hi);
+  tide_put_u64(out, fold->mark.attempt_nonce);
+  tide_put_u32(out, fold->mark.crc);
   tide_put_u64(out, (uint64_t)fold->commit_ms);
   tide_put_varint(out, fold->digest.decisions);
   tide_put_u64(out, fold->digest.digest.lo);
@@ -135,6 +139,10 @@ static enum tide_err load_globals(struct tide_fold *fold, struct tide_reader *re
   fold->position.epoch = tide_get_u64(reader);
   fold->position.seq = tide_get_u64(reader);
   fold->nonce = tide_get_u64(reader);
+  fold->session.lo = tide_get_u64(reader);
+  fold->session.hi = tide_get_u64(reader);
+  fold->mark.attempt_nonce = tide_get_u64(reader);
+  fold->mark.crc = tide_get_u32(reader);
   fold->commit_ms = (int64_t)tide_get_u64(reader);
   fold->digest.decisions = tide_get_varint(reader);
   fold->digest.digest.lo = tide_get_u64(reader);

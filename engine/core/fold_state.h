@@ -20,6 +20,8 @@ struct tide_fold {
   struct tide_state state;
   struct tide_position position;
   uint64_t nonce;              /* of the last fence */
+  struct tide_u128 session;    /* that it names */
+  struct tide_entry_mark mark; /* of the entry at position */
   int64_t commit_ms;           /* non-decreasing commit time */
   int64_t stamp_ms;            /* last stamp given */
   struct tide_partition partition[TIDE_PARTITIONS_MAX];

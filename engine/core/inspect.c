@@ -276,6 +276,7 @@ static void put_control(struct inspect *inspect, const struct tide_raw_record *r
         key_hex(out, "nonce", fence.nonce);
         key_int(out, "epoch", (int64_t)fence.epoch);
         key_int(out, "engine", fence.engine_id);
+        key_u128(out, "session", fence.session);
       }
       break;
     case TIDE_REC_MODEL:

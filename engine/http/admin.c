@@ -3,6 +3,7 @@
  * /livez is about the process: no only when the engine has stopped with an error, because then a restart helps. /readyz is about traffic: yes only while
  * the engine commits. Both say why not. Nothing here touches the state: all comes from the engine's published status. */
 #include "base/json_out.h"
+#include "base/log.h"
 #include "http/parts.h"
 
 #include <stdio.h>
@@ -44,14 +45,22 @@ static void put_engine(const struct tide_http *http, const struct tide_engine_st
   tide_http_put_provenance(http, "", out);
 }
 
+/* The engine, its releases and the requests write their own rows; these two are kept elsewhere, and only this listener's one thread writes them. */
+static void put_metrics(struct tide_http *http, struct tide_buf *out) {
+  struct tide_meter *meter = tide_meters_shared(http->meters);
+  tide_meter_set(meter, TIDE_METER_ROW_http_in_flight, TIDE_METER_PLAIN, atomic_load(&http->waiting));
+  tide_meter_set(meter, TIDE_METER_ROW_log_suppressed_total, TIDE_METER_PLAIN, (int64_t)tide_log_suppressed());
+  tide_meters_expose(http->meters, out);
+}
+
 static void make_page(struct tide_http *http, const struct tide_route *route, struct tide_http_reply *reply) {
-  struct tide_engine_status status = tide_engine_status(http->engine);
   if (route->id == TIDE_ROUTE_metrics) {
     reply->status = 200;
     reply->media_type = "text/plain; version=0.0.4; charset=utf-8";
-    tide_http_expose(&http->metrics, http->spec, &status, &reply->body);
+    put_metrics(http, &reply->body);
     return;
   }
+  struct tide_engine_status status = tide_engine_status(http->engine);
   bool live = is_live(&status), ready = is_ready(http, &status);
   reply->media_type = "application/json";
   reply->status = (route->id == TIDE_ROUTE_livez ? live : ready) ? 200 : 503;
@@ -91,7 +100,7 @@ enum MHD_Result tide_http_admin(void *cls, struct MHD_Connection *connection, co
   else if (!tide_route_takes(route, method)) tide_trouble_set(&trouble, TIDE_PROBLEM_method, "only GET and HEAD");
   else make_page(http, route, &reply);
   if (trouble.problem != TIDE_PROBLEM_none) {
-    tide_http_count(&http->metrics.problem[trouble.problem]);
+    tide_http_count_problem(http->meters, trouble.problem);
     tide_trouble_json(&trouble, &reply.body);
     reply.status = tide_problem_status(trouble.problem);
   }

@@ -1,173 +1,129 @@
-/* The page at /metrics, Prometheus text 0.0.4 (metrics.h).
+/* HTTP things as rows and labels of the live metrics (metrics.h).
  *
- * A family is written even where all its counters are zero, except that of (route, code) and (decision, rule, cause), whose rows appear when they are first
- * counted: their product is large and mostly impossible. */
+ * The place of a value on an axis is its place in the table that it comes from; where a table has no row for something (a path that is none of ours, a
+ * status that we do not give), the axis has one value more at its end. Rules and fallback rules share an axis, the fallback's behind the others. */
 #include "http/metrics.h"
 
-#include <inttypes.h>
+#include "core/core.h"
 
-static const int64_t bucket_us[TIDE_BUCKETS] = {100,   250,   500,    1000,   2500,    5000,    10000,
-                                                25000, 50000, 100000, 250000, 1000000, 5000000, 10000000};
-static const unsigned code_of[TIDE_HTTP_CODE_ROWS] = {
+#define STRING(text) #text
+
+static const char *const code_names[] = {
+#define X(code) STRING(code),
+    TIDE_HTTP_CODES(X)
+#undef X
+        "other"};
+static const unsigned codes[] = {
 #define X(code) code,
     TIDE_HTTP_CODES(X)
 #undef X
-        0};
-
-static uint64_t get(const atomic_uint_fast64_t *counter) { return atomic_load_explicit(counter, memory_order_relaxed); }
-
-void tide_http_count_request(struct tide_http_metrics *metrics, const struct tide_route *route, unsigned status) {
-  size_t code = 0;
-  while (code < TIDE_HTTP_CODE_ROWS - 1 && code_of[code] != status) code++;
-  tide_http_count(&metrics->request[route ? route->id : TIDE_ROUTE_COUNT][code]);
-}
-
-void tide_http_count_answer(struct tide_http_metrics *metrics, const struct tide_told *told) {
-  if (!told->given) return;
-  if (told->duplicate) tide_http_count(&metrics->duplicates);
-  if (told->by == TIDE_BY_NONE) return;
-  tide_http_count(&metrics->answer[told->status == TIDE_STATUS_SCORED ? 0 : 1][told->decision & 0xff]);
-  TIDE_CHECK(told->rule < TIDE_RULES_MAX);
-  tide_http_count(told->by == TIDE_BY_RULE ? &metrics->rule[told->rule] : &metrics->fallback[told->rule]);
-  if (told->by == TIDE_BY_FALLBACK) tide_http_count(&metrics->cause[told->cause < TIDE_C_COUNT ? told->cause : 0]);
-}
-
-void tide_http_measure(struct tide_http_metrics *metrics, enum tide_http_stage stage, int64_t ns) {
-  struct tide_histogram *histogram = &metrics->stage[stage];
-  int64_t us = ns > 0 ? ns / 1000 : 0;
-  size_t b = 0;
-  while (b < TIDE_BUCKETS && us > bucket_us[b]) b++;
-  tide_http_count(&histogram->bucket[b]);
-  atomic_fetch_add_explicit(&histogram->sum_us, (uint64_t)us, memory_order_relaxed);
-}
-
-static void family(struct tide_buf *out, const char *name, const char *type, const char *help) {
-  tide_buf_printf(out, "# HELP tidemark_%s %s\n# TYPE tidemark_%s %s\n", name, help, name, type);
-}
-
-static void expose_requests(const struct tide_http_metrics *metrics, struct tide_buf *out) {
-  family(out, "http_requests_total", "counter", "Requests answered, by route and status");
-  for (size_t r = 0; r <= TIDE_ROUTE_COUNT; r++)
-    for (size_t c = 0; c < TIDE_HTTP_CODE_ROWS; c++) {
-      uint64_t n = get(&metrics->request[r][c]);
-      if (n == 0) continue;
-      tide_buf_printf(out, "tidemark_http_requests_total{route=\"%s\",code=\"", r < TIDE_ROUTE_COUNT ? tide_routes[r].name : "none");
-      if (code_of[c]) tide_buf_printf(out, "%u", code_of[c]);
-      else tide_buf_str(out, "other");
-      tide_buf_printf(out, "\"} %" PRIu64 "\n", n);
-    }
-  family(out, "http_problems_total", "counter", "Problem documents given, by type; those of a batch's items as well");
-  for (int p = 1; p < TIDE_PROBLEM_COUNT; p++)
-    tide_buf_printf(out, "tidemark_http_problems_total{type=\"%s\"} %" PRIu64 "\n", tide_problem_type((enum tide_problem)p),
-                    get(&metrics->problem[p]));
-}
-
-static void expose_connections(const struct tide_http_metrics *metrics, struct tide_buf *out) {
-  static const char *const cut[] = {
+};
+static const char *const cut_names[] = {
 #define X(name) #name,
-      TIDE_HTTP_CUTS(X)
+    TIDE_HTTP_CUTS(X)
 #undef X
-  };
-  family(out, "http_connections", "gauge", "Open connections, both listeners");
-  tide_buf_printf(out, "tidemark_http_connections %" PRIdFAST64 "\n", atomic_load_explicit(&metrics->connections, memory_order_relaxed));
-  family(out, "http_connections_total", "counter", "Connections accepted");
-  tide_buf_printf(out, "tidemark_http_connections_total %" PRIu64 "\n", get(&metrics->accepted));
-  family(out, "http_connections_cut_total", "counter", "Connections closed by this side because of a limit");
-  for (int c = 0; c < TIDE_CUT_COUNT; c++)
-    tide_buf_printf(out, "tidemark_http_connections_cut_total{limit=\"%s\"} %" PRIu64 "\n", cut[c], get(&metrics->cut[c]));
-  family(out, "http_in_flight", "gauge", "Requests that wait for the engine");
-  tide_buf_printf(out, "tidemark_http_in_flight %" PRIdFAST64 "\n", atomic_load_explicit(&metrics->in_flight, memory_order_relaxed));
-  family(out, "http_traceparent_invalid_total", "counter", "traceparent headers that were not understood and left out");
-  tide_buf_printf(out, "tidemark_http_traceparent_invalid_total %" PRIu64 "\n", get(&metrics->bad_traceparent));
-  family(out, "http_protocol_errors_total", "counter", "Things the HTTP library complained of: broken requests, peers that went away");
-  tide_buf_printf(out, "tidemark_http_protocol_errors_total %" PRIu64 "\n", get(&metrics->complaints));
-}
-
-static void expose_answers(const struct tide_http_metrics *metrics, const struct tide_spec *spec, struct tide_buf *out) {
-  static const char *const status[] = {"scored", "refused"};
-  family(out, "answers_total", "counter", "Decisions given over HTTP, retries included");
-  for (int s = 0; s < 2; s++)
-    for (uint32_t d = 0; d < spec->decision_count && d < 256; d++)
-      if (get(&metrics->answer[s][d]))
-        tide_buf_printf(out, "tidemark_answers_total{status=\"%s\",decision=\"%s\"} %" PRIu64 "\n", status[s], spec->decision[d],
-                        get(&metrics->answer[s][d]));
-  family(out, "answers_by_total", "counter", "Decisions given over HTTP, by the rule that decided");
-  for (uint32_t r = 0; r < spec->rule_count; r++)
-    if (get(&metrics->rule[r]))
-      tide_buf_printf(out, "tidemark_answers_by_total{by=\"%s\"} %" PRIu64 "\n", spec->rule[r].code, get(&metrics->rule[r]));
-  for (uint32_t r = 0; r < spec->fallback_count; r++)
-    if (get(&metrics->fallback[r]))
-      tide_buf_printf(out, "tidemark_answers_by_total{by=\"%s\"} %" PRIu64 "\n",
-                      spec->fallback[r].when ? spec->fallback[r].code : "fallback.else", get(&metrics->fallback[r]));
-  family(out, "answers_fallback_total", "counter", "Decisions given over HTTP by fallback, by cause");
-  for (int c = 0; c < TIDE_C_COUNT; c++)
-    if (get(&metrics->cause[c]))
-      tide_buf_printf(out, "tidemark_answers_fallback_total{cause=\"%s\"} %" PRIu64 "\n", tide_cause_name((enum tide_cause)c),
-                      get(&metrics->cause[c]));
-  family(out, "answers_duplicate_total", "counter", "Answers to a transaction that was known");
-  tide_buf_printf(out, "tidemark_answers_duplicate_total %" PRIu64 "\n", get(&metrics->duplicates));
-}
-
-static void expose_latency(const struct tide_http_metrics *metrics, struct tide_buf *out) {
-  static const char *const name[] = {
+};
+static const char *const route_names[] = {
+#define X(name, listener, method, path, text) #name,
+    TIDE_HTTP_ROUTES(X)
+#undef X
+        "none"};
+static const char *const problem_names[] = {
+#define X(name, slug, status, title) slug,
+    TIDE_PROBLEMS(X)
+#undef X
+};
+static const char *const status_names[] = {[TIDE_STATUS_SCORED] = "scored", [TIDE_STATUS_REFUSED] = "refused"};
+static const char *const cause_names[] = {
 #define X(name, text) #name,
-      TIDE_HTTP_STAGES(X)
+    TIDE_CAUSES(X)
 #undef X
-  };
-  family(out, "http_stage_seconds", "histogram",
-         "Where the time of a request goes: queue (decoded, until in an entry), commit (until durable), fold (until answered), total");
-  for (int s = 0; s < TIDE_STAGE_COUNT; s++) {
-    const struct tide_histogram *histogram = &metrics->stage[s];
-    uint64_t sum = 0;
-    for (int b = 0; b < TIDE_BUCKETS; b++) {
-      sum += get(&histogram->bucket[b]);
-      tide_buf_printf(out, "tidemark_http_stage_seconds_bucket{stage=\"%s\",le=\"%g\"} %" PRIu64 "\n", name[s], (double)bucket_us[b] / 1e6,
-                      sum);
-    }
-    sum += get(&histogram->bucket[TIDE_BUCKETS]);
-    tide_buf_printf(out,
-                    "tidemark_http_stage_seconds_bucket{stage=\"%s\",le=\"+Inf\"} %" PRIu64 "\n"
-                    "tidemark_http_stage_seconds_sum{stage=\"%s\"} %.6f\ntidemark_http_stage_seconds_count{stage=\"%s\"} %" PRIu64 "\n",
-                    name[s], sum, name[s], (double)get(&histogram->sum_us) / 1e6, name[s], sum);
-  }
-}
-
-static void expose_engine(const struct tide_engine_status *status, struct tide_buf *out) {
-  static const char *const state[] = {
+};
+static const char *const value_state_names[] = {
+#define X(name) #name,
+    TIDE_VSTATES(X)
+#undef X
+};
+static const char *const engine_state_names[] = {
 #define X(name, text) #name,
-      TIDE_CORE_STATES(X)
+    TIDE_CORE_STATES(X)
 #undef X
-  };
-  family(out, "engine_state", "gauge", "1 for the state that the engine is in");
-  for (size_t s = 0; s < sizeof state / sizeof state[0]; s++)
-    tide_buf_printf(out, "tidemark_engine_state{state=\"%s\"} %d\n", state[s], (size_t)status->state == s);
-  const struct {
-    const char *name, *type, *help;
-    uint64_t value;
-  } row[] = {
-      {"engine_entries_own_total", "counter", "Entries of this engine", status->stats.entries_own},
-      {"engine_entries_foreign_total", "counter", "Entries read that others wrote, or this engine before it started",
-       status->stats.entries_foreign},
-      {"engine_records_total", "counter", "Records of offers put into entries", status->stats.records},
-      {"engine_syncs_total", "counter", "Group commits asked for", status->stats.syncs},
-      {"engine_refused_total", "counter", "Offers refused: nothing of them was journaled", status->stats.refused},
-      {"engine_maybe_total", "counter", "Offers that ended before their entry was known to be durable", status->stats.maybe},
-      {"engine_retried_total", "counter", "Offers put into a second entry because the first was void", status->stats.retried},
-      {"engine_queued", "gauge", "Offers that wait for an entry", status->stats.queued},
-      {"engine_in_flight", "gauge", "Offers whose entry is under way", status->stats.in_flight},
-  };
-  for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
-    family(out, row[i].name, row[i].type, row[i].help);
-    tide_buf_printf(out, "tidemark_%s %" PRIu64 "\n", row[i].name, row[i].value);
+};
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+#define VALUES(array)                                                                                                                      \
+  { array, COUNT(array) }
+
+enum tide_err tide_http_meters_new(const struct tide_spec *spec, struct tide_meters **ret, struct tide_error *error) {
+  const char *rule[TIDE_RULES_MAX * 2 + 1], *entity[TIDE_ENTITIES_MAX];
+  uint32_t rules = 0;
+  TIDE_CHECK(spec->rule_count + spec->fallback_count <= COUNT(rule) && spec->entity_count <= COUNT(entity));
+  for (uint32_t i = 0; i < spec->rule_count; i++) rule[rules++] = spec->rule[i].code;
+  for (uint32_t i = 0; i < spec->fallback_count; i++) {
+    struct tide_verdict verdict = {.by = TIDE_BY_FALLBACK, .rule = (uint16_t)i};
+    rule[rules++] = tide_verdict_by(spec, &verdict);
   }
+  for (uint32_t i = 0; i < spec->entity_count; i++) entity[i] = spec->entity[i].name;
+  const struct tide_meter_values values[TIDE_AXIS_COUNT] = {
+      [TIDE_AXIS_route] = VALUES(route_names),
+      [TIDE_AXIS_code] = VALUES(code_names),
+      [TIDE_AXIS_problem] = {problem_names + 1, COUNT(problem_names) - 1}, /* without none */
+      [TIDE_AXIS_limit] = VALUES(cut_names),
+      [TIDE_AXIS_status] = VALUES(status_names),
+      [TIDE_AXIS_decision] = {spec->decision, spec->decision_count},
+      [TIDE_AXIS_rule] = {rule, rules},
+      [TIDE_AXIS_cause] = VALUES(cause_names),
+      [TIDE_AXIS_entity] = {entity, spec->entity_count},
+      [TIDE_AXIS_state] = VALUES(value_state_names),
+      [TIDE_AXIS_engine_state] = VALUES(engine_state_names),
+  };
+  return tide_meters_new(values, 1, ret, error);
 }
 
-void tide_http_expose(const struct tide_http_metrics *metrics, const struct tide_spec *spec, const struct tide_engine_status *status,
-                      struct tide_buf *out) {
-  tide_metrics_expose(&status->metrics, out);
-  expose_engine(status, out);
-  expose_requests(metrics, out);
-  expose_connections(metrics, out);
-  expose_answers(metrics, spec, out);
-  expose_latency(metrics, out);
+struct tide_meter *tide_http_core_meter(struct tide_meters *meters) {
+  return tide_meters_shard(meters, 0);
+}
+
+static void count_at(struct tide_meters *meters, enum tide_meter_row row, size_t a, size_t b, size_t c) {
+  tide_meter_add(tide_meters_shared(meters), row, (struct tide_meter_at){(uint32_t)a, (uint32_t)b, (uint32_t)c}, 1);
+}
+
+void tide_http_count(struct tide_meters *meters, enum tide_meter_row row) { count_at(meters, row, 0, 0, 0); }
+
+void tide_http_count_cut(struct tide_meters *meters, enum tide_http_cut cut) {
+  count_at(meters, TIDE_METER_ROW_http_connections_cut_total, cut, 0, 0);
+}
+
+void tide_http_count_problem(struct tide_meters *meters, enum tide_problem problem) {
+  TIDE_CHECK(problem != TIDE_PROBLEM_none);
+  count_at(meters, TIDE_METER_ROW_http_problems_total, (size_t)problem - 1, 0, 0);
+}
+
+static size_t route_at(const struct tide_route *route) { return route ? route->id : TIDE_ROUTE_COUNT; }
+
+void tide_http_count_request(struct tide_meters *meters, const struct tide_route *route, unsigned status) {
+  size_t code = 0;
+  while (code < COUNT(codes) && codes[code] != status) code++;
+  count_at(meters, TIDE_METER_ROW_http_requests_total, route_at(route), code, 0);
+}
+
+void tide_http_measure_total(struct tide_meters *meters, const struct tide_route *route, int64_t ns) {
+  struct tide_meter_at at = {.a = (uint32_t)route_at(route)};
+  tide_meter_seconds(tide_meters_shared(meters), TIDE_METER_ROW_total_seconds, at, ns);
+}
+
+void tide_http_count_answer(struct tide_meters *meters, const struct tide_spec *spec, const struct tide_told *told) {
+  if (!told->given) return;
+  if (told->duplicate) tide_http_count(meters, TIDE_METER_ROW_answers_duplicate_total);
+  if (told->by == TIDE_BY_NONE) return;
+  size_t rule = told->rule + (told->by == TIDE_BY_FALLBACK ? spec->rule_count : 0u);
+  count_at(meters, TIDE_METER_ROW_answers_total, told->status, told->decision, 0);
+  count_at(meters, TIDE_METER_ROW_answers_by_rule_total, told->decision, rule, told->by == TIDE_BY_FALLBACK ? told->cause : TIDE_C_none);
+}
+
+void tide_http_measure_offer(struct tide_meters *meters, const struct tide_offer *offer) {
+  struct tide_meter *meter = tide_http_core_meter(meters);
+  int64_t begun = offer->begun.ns, durable = offer->durable.ns, folded = offer->folded.ns;
+  if (begun) tide_meter_seconds(meter, TIDE_METER_ROW_queue_seconds, TIDE_METER_PLAIN, begun - offer->offered.ns);
+  if (begun && durable) tide_meter_seconds(meter, TIDE_METER_ROW_commit_seconds, TIDE_METER_PLAIN, durable - begun);
+  if (durable && folded) tide_meter_seconds(meter, TIDE_METER_ROW_fold_seconds, TIDE_METER_PLAIN, folded - durable);
 }

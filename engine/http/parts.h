@@ -20,6 +20,7 @@
 
 #include <microhttpd.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define TIDE_TRACEPARENT 55 /* 00-<32 hex>-<16 hex>-<2 hex> */
 
@@ -101,7 +102,8 @@ struct tide_http {
   struct tide_buf cell, versions; /* of "provenance": what stands before and behind the model */
   struct MHD_Daemon *api, *admin;
   uint16_t api_port, admin_port;
-  struct tide_http_metrics metrics;
+  struct tide_meters *meters;
+  atomic_int waiting;         /* requests suspended for the engine */
   atomic_bool draining;
 
   pthread_mutex_t decoders_mutex;

@@ -64,8 +64,8 @@ void tide_peer_notify(void *cls, struct MHD_Connection *connection, void **socke
     http->peers = peer;
     unlock(http);
     *socket_context = peer;
-    tide_http_count(&http->metrics.accepted);
-    atomic_fetch_add_explicit(&http->metrics.connections, 1, memory_order_relaxed);
+    tide_http_count(http->meters, TIDE_METER_ROW_http_connections_total);
+    tide_http_count(http->meters, TIDE_METER_ROW_http_connections);
     return;
   }
   struct tide_peer *peer = *socket_context;
@@ -76,7 +76,7 @@ void tide_peer_notify(void *cls, struct MHD_Connection *connection, void **socke
   unlock(http);
   tide_free(peer);
   *socket_context = NULL;
-  atomic_fetch_sub_explicit(&http->metrics.connections, 1, memory_order_relaxed);
+  tide_meter_add(tide_meters_shared(http->meters), TIDE_METER_ROW_http_connections, TIDE_METER_PLAIN, -1);
 }
 
 /* What a client that is cut while it sends gets to read, if it reads. The library sends nothing in these states, so the bytes stand alone. */
@@ -97,16 +97,17 @@ static void say_timeout(int fd) {
 }
 
 static void cut(struct tide_peer *peer) {
-  struct tide_http_metrics *metrics = &peer->http->metrics;
+  struct tide_meters *meters = peer->http->meters;
   peer->cut = true;
   switch ((enum tide_peer_state)peer->state) {
     case TIDE_PEER_fresh:
     case TIDE_PEER_reading:
-      tide_http_count(&metrics->cut[TIDE_CUT_request_timeout]);
+      tide_http_count_cut(meters, TIDE_CUT_request_timeout);
+      tide_http_count_problem(meters, TIDE_PROBLEM_read_timeout);
       say_timeout(peer->fd);
       break;
-    case TIDE_PEER_writing: tide_http_count(&metrics->cut[TIDE_CUT_write_timeout]); break;
-    case TIDE_PEER_idle: tide_http_count(&metrics->cut[TIDE_CUT_idle_timeout]); break;
+    case TIDE_PEER_writing: tide_http_count_cut(meters, TIDE_CUT_write_timeout); break;
+    case TIDE_PEER_idle: tide_http_count_cut(meters, TIDE_CUT_idle_timeout); break;
     case TIDE_PEER_waiting: TIDE_NEVER("it has no clock");
   }
   (void)shutdown(peer->fd, SHUT_RDWR);

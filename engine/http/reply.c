@@ -30,7 +30,7 @@ static void put_tail(const struct tide_http_request *request, bool took, const c
 }
 
 static void put_trouble(struct tide_http *http, const struct tide_trouble *trouble, struct tide_buf *out) {
-  tide_http_count(&http->metrics.problem[trouble->problem]);
+  tide_http_count_problem(http->meters, trouble->problem);
   tide_trouble_json(trouble, out);
 }
 
@@ -84,7 +84,7 @@ static unsigned put_item(struct tide_http_item *item, bool took, struct tide_buf
   enum tide_route_id route = request->route->id;
   if (offer) {
     bool receipt = route == TIDE_ROUTE_events || route == TIDE_ROUTE_outcomes;
-    tide_http_count_answer(&request->http->metrics, &offer->told);
+    tide_http_count_answer(request->http->meters, request->http->spec, &offer->told);
     if (receipt && is_there(offer)) {
       put_receipt(offer, out);
       put_tail(request, took, offer->told.model, out);
@@ -170,6 +170,6 @@ enum MHD_Result tide_http_reply_send(struct tide_http *http, struct MHD_Connecti
   if (good && close) good = MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close") == MHD_YES;
   enum MHD_Result result = good ? MHD_queue_response(connection, reply->status, response) : MHD_NO;
   MHD_destroy_response(response);
-  tide_http_count_request(&http->metrics, route, reply->status);
+  tide_http_count_request(http->meters, route, reply->status);
   return result;
 }

@@ -176,7 +176,7 @@ static enum MHD_Result send_reply(struct tide_http_request *request) {
   tide_http_reply_make(request, &reply);
   request->stage = TIDE_ANSWERED;
   int64_t ns = tide_mono_now().ns - request->begun.ns;
-  tide_http_measure(&http->metrics, TIDE_STAGE_total, ns);
+  tide_http_measure_total(http->meters, request->route, ns);
   tide_log(TIDE_LOG_DEBUG, "http_request", "route=%s status=%u took_us=%lld trace=%s", request->route ? request->route->name : "none",
            reply.status, (long long)(ns / 1000), request->traceparent[0] ? request->traceparent : "none");
   tide_peer_set(request->peer, TIDE_PEER_writing);
@@ -186,24 +186,18 @@ static enum MHD_Result send_reply(struct tide_http_request *request) {
   return result;
 }
 
-static void measure_offer(struct tide_http_metrics *metrics, const struct tide_offer *offer) {
-  if (offer->begun.ns) tide_http_measure(metrics, TIDE_STAGE_queue, offer->begun.ns - offer->offered.ns);
-  if (offer->begun.ns && offer->durable.ns) tide_http_measure(metrics, TIDE_STAGE_commit, offer->durable.ns - offer->begun.ns);
-  if (offer->durable.ns && offer->folded.ns) tide_http_measure(metrics, TIDE_STAGE_fold, offer->folded.ns - offer->durable.ns);
-}
-
 static void give_up_share(struct tide_http_request *request) {
   struct tide_http *http = request->http;
   struct MHD_Connection *connection = request->connection;
   if (atomic_fetch_sub(&request->pending, 1) != 1) return;
   MHD_resume_connection(connection); /* from here on the request may be gone */
-  atomic_fetch_sub(&http->metrics.in_flight, 1);
+  atomic_fetch_sub(&http->waiting, 1);
 }
 
 void tide_http_release(void *ctx, struct tide_offer *offer) {
   (void)ctx;
   struct tide_http_item *item = offer->ctx;
-  measure_offer(&item->request->http->metrics, offer);
+  tide_http_measure_offer(item->request->http->meters, offer);
   give_up_share(item->request);
 }
 
@@ -223,6 +217,7 @@ static void offer_one(struct tide_http_request *request, struct tide_http_item *
   if (tide_engine_offer(engine, item->offer)) return;
   struct tide_engine_status status = tide_engine_status(engine);
   bool ended = status.error.code != TIDE_OK || status.state == TIDE_CORE_stopped || status.state == TIDE_CORE_draining;
+  tide_http_count(request->http->meters, TIDE_METER_ROW_inbox_refused_total);
   item->offer->end = TIDE_END_refused;
   item->offer->cause = (uint8_t)(ended ? TIDE_C_unavailable : TIDE_C_overload);
   give_up_share(request);
@@ -235,7 +230,7 @@ static enum MHD_Result ask_engine(struct tide_http_request *request) {
   if (request->trouble.problem != TIDE_PROBLEM_none || offers == 0) return send_reply(request);
   request->stage = TIDE_WAITING;
   tide_peer_set(request->peer, TIDE_PEER_waiting);
-  atomic_fetch_add(&request->http->metrics.in_flight, 1);
+  atomic_fetch_add(&request->http->waiting, 1);
   atomic_store(&request->pending, offers + 1);
   MHD_suspend_connection(request->connection);
   uint32_t count = request->item_count;
@@ -259,7 +254,7 @@ static enum MHD_Result begin_request(struct tide_http *http, struct MHD_Connecti
   request->deadline.ns = request->begun.ns + request->timeout_ms * 1000000;
   const char *trace = header(request, "traceparent");
   if (trace && is_traceparent(trace)) memcpy(request->traceparent, trace, TIDE_TRACEPARENT);
-  else if (trace) tide_http_count(&http->metrics.bad_traceparent);
+  else if (trace) tide_http_count(http->meters, TIDE_METER_ROW_http_traceparent_invalid_total);
   const char *length = header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
   unsigned long long body = length ? strtoull(length, NULL, 10) : 0;
   if (good && body > body_max(request)) good = too_long(request);
@@ -272,7 +267,7 @@ static enum MHD_Result take_body(struct tide_http_request *request, const char *
   size_t max = body_max(request);
   request->seen += *size;
   if (request->seen > BODY_FACTOR * max) {
-    tide_http_count(&request->http->metrics.cut[TIDE_CUT_body_too_large]);
+    tide_http_count_cut(request->http->meters, TIDE_CUT_body_too_large);
     return MHD_NO;
   }
   if (request->seen > max && request->trouble.problem == TIDE_PROBLEM_none) {
@@ -320,7 +315,7 @@ static void on_done(void *cls, struct MHD_Connection *connection, void **context
 static void on_complaint(void *cls, const char *fmt, va_list args) {
   struct tide_http *http = cls;
   (void)args;
-  tide_http_count(&http->metrics.complaints);
+  tide_http_count(http->meters, TIDE_METER_ROW_http_protocol_errors_total);
   tide_log(TIDE_LOG_DEBUG, "http_protocol", "what=%.*s", (int)strcspn(fmt, "\n"), fmt);
 }
 
@@ -443,6 +438,7 @@ enum tide_err tide_http_start(const struct tide_http_options *options, struct ti
   http->limits = options->limits;
   http->engine = options->engine;
   http->spec = options->spec;
+  http->meters = options->meters;
   TIDE_CHECK(pthread_mutex_init(&http->decoders_mutex, NULL) == 0);
   struct tide_http_decoder *decoder = tide_http_decoder_take(http, error);
   if (!decoder) {
@@ -479,7 +475,7 @@ void tide_http_drain(struct tide_http *http) {
   int fd = MHD_quiesce_daemon(http->api);
   if (fd >= 0) (void)close(fd);
   struct tide_mono until = {tide_mono_now().ns + http->limits.drain_ms * 1000000};
-  while (atomic_load(&http->metrics.in_flight) > 0 && tide_mono_now().ns < until.ns) {
+  while (atomic_load(&http->waiting) > 0 && tide_mono_now().ns < until.ns) {
     struct timespec pause = {.tv_nsec = 5000000};
     (void)nanosleep(&pause, NULL);
   }
@@ -488,7 +484,7 @@ void tide_http_drain(struct tide_http *http) {
 void tide_http_stop(struct tide_http *http) {
   if (!http) return;
   /* A request that came in after the engine had ended is answered on its own thread: that takes no time, but it takes some. */
-  while (atomic_load(&http->metrics.in_flight) > 0) {
+  while (atomic_load(&http->waiting) > 0) {
     struct timespec pause = {.tv_nsec = 1000000};
     (void)nanosleep(&pause, NULL);
   }

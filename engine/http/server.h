@@ -7,6 +7,7 @@
 #define TIDE_HTTP_SERVER_H
 
 #include "base/hash.h"
+#include "http/metrics.h"
 #include "run/engine.h"
 
 /* X(name, default, min, max, help). Everything a client can make this listener hold or wait for has a bound here. */
@@ -47,6 +48,7 @@ struct tide_http_options {
   struct tide_http_address listen, admin;
   struct tide_engine *engine;                        /* borrowed until tide_http_stop */
   const struct tide_spec *spec;                      /* the same feature file as the engine's; borrowed */
+  struct tide_meters *meters;                        /* of tide_http_meters_new with this spec; borrowed until tide_http_stop */
   const struct tide_secret_key *key, *key_previous;  /* borrowed; NULL: none */
   const char *cell;                                  /* named in every answer */
   const char *durability;                            /* "file", "memory": what an acknowledgement stands on */

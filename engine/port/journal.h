@@ -1,17 +1,16 @@
 /* The journal port: one totally ordered, append-only log of entries per cell.
  *
- * Backends (adapter/journal_*.c): memory, file, later redis. One contract suite runs on all of them. Positions are (epoch, seq), dense
+ * Backends (adapter/journal_*.c): memory, file, redis. One contract suite runs on all of them. Positions are (epoch, seq), dense
  * inside an epoch; x-0 is always a fence. An entry is opaque bytes here (core/batch.h), at most TIDE_ENTRY_MAX.
  *
- * The port is asynchronous so that a network backend fits: append and sync only start work, poll reports completions. What poll
- * reports as DURABLE has reached the backend's promised durability, and only that may be acknowledged. The file backend does its work
- * inside
- * sync/poll on the caller's thread. */
+ * Calls block; one thread uses a journal (run/engine.c gives it one of its own). Durable is what sync reported: it has reached the backend's
+ * promised durability, and only that may be folded and acknowledged. */
 #ifndef TIDE_PORT_JOURNAL_H
 #define TIDE_PORT_JOURNAL_H
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/hash.h"
 
 #define TIDE_ENTRY_MAX (1u << 20)
 
@@ -21,28 +20,39 @@ static inline int tide_position_cmp(struct tide_position a, struct tide_position
   return a.seq == b.seq ? 0 : a.seq < b.seq ? -1 : 1;
 }
 
+/* One life of the server that keeps the log, as far as its promises carry: what was appended and made durable in one session stays in the log as long as the
+ * session lasts. A fence names the session that it was written in. */
+struct tide_session {
+  struct tide_u128 id;   /* equal: the same session, for every engine of the cell; never zero */
+  uint64_t epoch_min;    /* no epoch at or below it can be opened any more; 0: unknown */
+};
+
 struct tide_journal;
 struct tide_journal_ops {
   const char *name;
+  /* Begins a session, or finds that the one before still holds. Everything below works in the session begun last; after an error that ends it
+   * only this helps. Errors: AGAIN (not now: try later), CONFIG (this store cannot be used as it is set up: says what to do), IO. */
+  enum tide_err (*begin)(struct tide_journal *, struct tide_session *ret, struct tide_error *);
   /* Appends one entry to the epoch; its position is known at once. Errors: STALE (`epoch` is not the last one), LIMIT (too long),
-   * FULL, IO. After an error nothing is appended. */
+   * FULL: nothing is appended. INDETERMINATE, IO: it may be, and the session is over. */
   enum tide_err (*append)(struct tide_journal *, uint64_t epoch, struct tide_span entry, struct tide_position *ret, struct tide_error *);
   /* Opens `epoch`, which must be above every epoch that exists (numbers may be skipped), with a fence entry at epoch-0:
    * compare-and-set, exactly one
    * opener wins. Errors: STALE when this epoch or a newer one exists; LIMIT, FULL, IO. Like an append it is durable after sync. */
   enum tide_err (*open_epoch)(struct tide_journal *, uint64_t epoch, struct tide_span fence, struct tide_position *ret, struct tide_error *);
-  /* Makes everything appended so far durable (fdatasync, WAIT); *ret_durable is the last durable position. */
+  /* Makes everything appended so far durable (fdatasync, WAIT), by whichever engine; *ret_durable is the last durable position. It may stay where it
+   * was: not yet, ask again. After an error the session is over. */
   enum tide_err (*sync)(struct tide_journal *, struct tide_position *ret_durable, struct tide_error *);
   /* Reads the first entry after `from` (exclusive), or at or after it (inclusive). The bytes are put into out (cleared first). What
    * was trimmed is passed over: a caller
    * that needs a gapless log compares *ret with where it stood. Errors: END when there is none, CORRUPT, IO. */
   enum tide_err (*read)(struct tide_journal *, struct tide_position from, bool inclusive, struct tide_buf *out, struct tide_position *ret, struct tide_error *);
-  /* First and last position; both {0,0} when empty. */
-  void (*range)(struct tide_journal *, struct tide_position *ret_first, struct tide_position *ret_last);
-  /* Removes entries before `keep` (keep itself, and always the last durable entry, stays) once the archive holds them. Backends may
-   * keep more
-   * (whole segments). Safe to repeat after a crash or an error. */
-  enum tide_err (*trim)(struct tide_journal *, struct tide_position keep, struct tide_error *);
+  /* First and last position; both {0,0} when empty. Errors: IO (a store on this machine knows it and never fails). */
+  enum tide_err (*range)(struct tide_journal *, struct tide_position *ret_first, struct tide_position *ret_last, struct tide_error *);
+  /* Removes entries before `keep` (keep itself, and always the last durable entry, stays) once the archive holds them. `entry`: what the caller
+   * believes stands at keep; MISMATCH, and nothing removed, when a store that others write to holds something else there. Empty: do not look. Backends may
+   * keep more (whole segments). Safe to repeat after a crash or an error. */
+  enum tide_err (*trim)(struct tide_journal *, struct tide_position keep, struct tide_span entry, struct tide_error *);
   void (*close)(struct tide_journal *);
 };
 /* Every backend's struct begins with this. */

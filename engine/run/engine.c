@@ -32,8 +32,10 @@ struct requests {
   pthread_mutex_t mutex;
   pthread_cond_t filled;
   struct tide_core_action append; /* kind APPEND or OPEN */
-  bool has_append, has_sync, has_fetch, quit;
+  struct tide_buf append_bytes;   /* a copy: a lost session takes the core's away from under a thread that still appends it */
+  bool has_append, has_sync, has_fetch, has_session, quit;
   struct tide_position fetch_from;
+  bool fetch_inclusive;
 };
 
 struct tide_engine {
@@ -46,6 +48,9 @@ struct tide_engine {
   pthread_cond_t status_changed;
   struct tide_engine_status status;
   bool ended; /* under status_mutex */
+  /* the journal thread's own */
+  struct tide_mono session_at; /* the last session began */
+  int64_t session_wait_ms;     /* before the next attempt */
   /* the core thread's own */
   struct report *taken;
   size_t taken_cap;
@@ -104,13 +109,12 @@ static void remember(struct tide_engine *engine, const struct tide_error *error)
   unlock(&engine->status_mutex);
 }
 
-static void do_append(struct tide_engine *engine, const struct tide_core_action *action) {
+static void do_append(struct tide_engine *engine, const struct tide_core_action *action, struct tide_span bytes) {
   struct tide_journal *journal = engine->options.journal;
   struct tide_core_event event = {.kind = TIDE_CORE_APPENDED, .attempt = action->attempt};
   struct tide_error error = {0};
-  enum tide_err err = action->kind == TIDE_DO_OPEN
-                          ? journal->ops->open_epoch(journal, action->epoch, action->bytes, &event.position, &error)
-                          : journal->ops->append(journal, action->epoch, action->bytes, &event.position, &error);
+  enum tide_err err = action->kind == TIDE_DO_OPEN ? journal->ops->open_epoch(journal, action->epoch, bytes, &event.position, &error)
+                                                   : journal->ops->append(journal, action->epoch, bytes, &event.position, &error);
   if (err != TIDE_OK) {
     event.kind = TIDE_CORE_APPEND_FAILED;
     event.err = err;
@@ -125,54 +129,101 @@ static void do_sync(struct tide_engine *engine) {
   struct tide_error error = {0};
   enum tide_err err = journal->ops->sync(journal, &event.position, &error);
   if (err != TIDE_OK) {
-    event.kind = TIDE_CORE_SYNC_FAILED;
+    event.kind = TIDE_CORE_SESSION_OVER;
     event.err = err;
     remember(engine, &error);
+  } else if (engine->options.pressed) {
+    event.pressed = engine->options.pressed(journal);
   }
   report(engine, &event);
 }
 
-static void do_fetch(struct tide_engine *engine, struct tide_position from) {
+/* A FETCH under way. It is carried out a few entries at a time: commits go in between, and so does the proof that what was read is durable, without which the
+ * core could not fold and would have to hold the whole log. */
+struct fetch {
+  bool on, inclusive;
+  struct tide_position from;
+};
+#define FETCH_TURN 16
+
+static void go_on_fetching(struct tide_engine *engine, struct fetch *fetch, struct tide_buf *bytes) {
   struct tide_journal *journal = engine->options.journal;
-  struct tide_buf bytes = TIDE_BUF_INIT;
   struct tide_error error = {0};
-  enum tide_err err = TIDE_OK;
-  for (;;) {
+  for (int i = 0; i < FETCH_TURN; i++) {
     struct tide_core_event event = {.kind = TIDE_CORE_ENTRY};
-    err = journal->ops->read(journal, from, false, &bytes, &event.position, &error);
-    if (err != TIDE_OK) break;
-    event.bytes = tide_buf_span(&bytes);
-    from = event.position;
+    enum tide_err err = journal->ops->read(journal, fetch->from, fetch->inclusive, bytes, &event.position, &error);
+    if (err != TIDE_OK) {
+      struct tide_core_event end = {.kind = err == TIDE_E_END ? TIDE_CORE_FETCH_END : TIDE_CORE_SESSION_OVER, .err = err};
+      if (err != TIDE_E_END) remember(engine, &error);
+      fetch->on = false;
+      report(engine, &end);
+      return;
+    }
+    event.bytes = tide_buf_span(bytes);
+    fetch->from = event.position;
+    fetch->inclusive = false;
     report(engine, &event);
   }
-  struct tide_core_event end = {.kind = TIDE_CORE_FETCH_END};
-  if (err != TIDE_E_END) {
+}
+
+#define RETRY_FIRST_MS 20
+#define RETRY_LAST_MS 1000
+
+/* Until there is a session, or nobody needs one any more. Sessions that end as soon as they have begun are waited for ever longer. */
+static void do_session(struct tide_engine *engine) {
+  struct tide_journal *journal = engine->options.journal;
+  struct requests *requests = &engine->requests;
+  if (tide_mono_now().ns - engine->session_at.ns > INT64_C(1000000) * RETRY_LAST_MS)
+    engine->session_wait_ms = 0; /* the last one was worth it */
+  for (;;) {
+    struct tide_mono until = {tide_mono_now().ns + engine->session_wait_ms * 1000000};
+    engine->session_wait_ms = engine->session_wait_ms ? engine->session_wait_ms * 2 : RETRY_FIRST_MS;
+    if (engine->session_wait_ms > RETRY_LAST_MS) engine->session_wait_ms = RETRY_LAST_MS;
+    lock(&requests->mutex);
+    while (!requests->quit && tide_mono_now().ns < until.ns) wait_until(&requests->filled, &requests->mutex, until);
+    bool quit = requests->quit;
+    unlock(&requests->mutex);
+    if (quit) return;
+    struct tide_core_event event = {.kind = TIDE_CORE_SESSION};
+    struct tide_error error = {0};
+    if (journal->ops->begin(journal, &event.session, &error) == TIDE_OK) {
+      engine->session_at = tide_mono_now();
+      remember(engine, &error); /* nothing is the matter now */
+      report(engine, &event);
+      return;
+    }
     remember(engine, &error);
-    end = (struct tide_core_event){.kind = TIDE_CORE_SYNC_FAILED, .err = err};
   }
-  report(engine, &end);
-  tide_buf_release(&bytes);
 }
 
 static void *journal_main(void *arg) {
   struct tide_engine *engine = arg;
   struct requests *requests = &engine->requests;
+  struct tide_buf bytes = TIDE_BUF_INIT, read = TIDE_BUF_INIT;
+  struct fetch fetch = {0};
   lock(&requests->mutex);
   for (;;) {
-    if (requests->has_append) {
+    if (requests->has_session) {
+      requests->has_session = fetch.on = false;
+      unlock(&requests->mutex);
+      do_session(engine);
+    } else if (requests->has_append) {
       struct tide_core_action action = requests->append;
+      struct tide_buf spare = bytes;
+      bytes = requests->append_bytes;
+      requests->append_bytes = spare;
       requests->has_append = false;
       unlock(&requests->mutex);
-      do_append(engine, &action);
+      do_append(engine, &action, tide_buf_span(&bytes));
     } else if (requests->has_sync) {
       requests->has_sync = false;
       unlock(&requests->mutex);
       do_sync(engine);
-    } else if (requests->has_fetch) {
-      struct tide_position from = requests->fetch_from;
+    } else if (requests->has_fetch || fetch.on) {
+      if (requests->has_fetch) fetch = (struct fetch){true, requests->fetch_inclusive, requests->fetch_from};
       requests->has_fetch = false;
       unlock(&requests->mutex);
-      do_fetch(engine, from);
+      go_on_fetching(engine, &fetch, &read);
     } else if (requests->quit) {
       break;
     } else {
@@ -182,28 +233,95 @@ static void *journal_main(void *arg) {
     lock(&requests->mutex);
   }
   unlock(&requests->mutex);
+  tide_buf_release(&bytes);
+  tide_buf_release(&read);
   return NULL;
 }
 
 /* ---- the core's thread ---- */
 
-static void act(struct tide_engine *engine, const struct tide_core_action *action, size_t count) {
+#define SET(name, value) tide_meter_set(meter, TIDE_METER_ROW_##name, TIDE_METER_PLAIN, (int64_t)(value))
+
+/* What the core and the fold count as plain integers, copied into the rows that the page of metrics shows. */
+static void meter_publish(struct tide_engine *engine, struct tide_fold *fold) {
+  struct tide_meter *meter = engine->options.meter;
+  if (!meter) return;
+  struct tide_core_stats stats = tide_core_stats(engine->core);
+  tide_meter_publish(meter, tide_fold_metrics(fold));
+  SET(engine_entries_own_total, stats.entries_own);
+  SET(engine_entries_foreign_total, stats.entries_foreign);
+  SET(engine_records_total, stats.records);
+  SET(engine_sessions_total, stats.sessions);
+  SET(engine_verified_total, stats.verified);
+  SET(engine_rolled_back_total, stats.rolled_back);
+  SET(engine_syncs_total, stats.syncs);
+  SET(engine_refused_total, stats.refused);
+  SET(engine_maybe_total, stats.maybe);
+  SET(engine_retried_total, stats.retried);
+  SET(engine_queued, stats.queued);
+  SET(engine_in_flight, stats.in_flight);
+  uint32_t now = (uint32_t)tide_core_state(engine->core);
+  for (uint32_t s = 0; s < TIDE_CORE_STATE_COUNT; s++)
+    tide_meter_set(meter, TIDE_METER_ROW_engine_state, (struct tide_meter_at){.a = s}, s == now);
+  if (now != TIDE_CORE_open) return; /* before that, the journal's feature file may be another than ours */
+  const struct tide_spec *spec = tide_fold_spec(fold);
+  const struct tide_core_reads *reads = tide_core_reads(engine->core);
+  for (uint32_t e = 0; e < spec->entity_count; e++) {
+    tide_meter_set(meter, TIDE_METER_ROW_entities, (struct tide_meter_at){.a = e}, (int64_t)tide_fold_entities(fold, e));
+    for (uint32_t s = 0; s < TIDE_S_COUNT; s++)
+      tide_meter_set(meter, TIDE_METER_ROW_feature_values_total, (struct tide_meter_at){.a = e, .b = s}, (int64_t)reads->count[e][s]);
+  }
+}
+
+static void meter_append(struct tide_engine *engine, const struct tide_core_action *action) {
+  if (engine->options.meter && action->records > 0)
+    tide_meter_records(engine->options.meter, TIDE_METER_ROW_commit_batch_records, TIDE_METER_PLAIN, action->records);
+}
+
+static void ask(struct requests *requests, const struct tide_core_action *action) {
+  switch (action->kind) {
+    case TIDE_DO_APPEND:
+    case TIDE_DO_OPEN:
+      requests->has_append = true;
+      requests->append = *action;
+      tide_buf_clear(&requests->append_bytes);
+      tide_buf_put(&requests->append_bytes, action->bytes.ptr, action->bytes.len);
+      break;
+    case TIDE_DO_SYNC: requests->has_sync = true; break;
+    case TIDE_DO_FETCH:
+      requests->has_fetch = true;
+      requests->fetch_from = action->position;
+      requests->fetch_inclusive = action->inclusive;
+      break;
+    case TIDE_DO_SESSION:
+      requests->has_append = requests->has_sync = requests->has_fetch = false;
+      requests->has_session = true;
+      break;
+    case TIDE_DO_RELEASE:
+    case TIDE_DO_STOPPED: break;
+  }
+}
+
+/* `done`: when the step was over. The core's own clock stands still in a step, so for it an entry is folded the moment it is durable. */
+static void act(struct tide_engine *engine, struct tide_mono done, const struct tide_core_action *action, size_t count) {
   struct requests *requests = &engine->requests;
   bool asked = false;
   for (size_t i = 0; i < count; i++) {
     if (action[i].kind == TIDE_DO_RELEASE || action[i].kind == TIDE_DO_STOPPED) continue;
     if (!asked) lock(&requests->mutex);
     asked = true;
-    if (action[i].kind == TIDE_DO_SYNC) requests->has_sync = true;
-    if (action[i].kind == TIDE_DO_FETCH) requests->has_fetch = true, requests->fetch_from = action[i].position;
-    if (action[i].kind == TIDE_DO_APPEND || action[i].kind == TIDE_DO_OPEN) requests->has_append = true, requests->append = action[i];
+    ask(requests, &action[i]);
   }
   if (asked) {
     (void)pthread_cond_signal(&requests->filled);
     unlock(&requests->mutex);
   }
   for (size_t i = 0; i < count; i++) { /* the disk is at work already */
-    if (action[i].kind == TIDE_DO_RELEASE) engine->options.release(engine->options.ctx, action[i].offer);
+    if (action[i].kind == TIDE_DO_RELEASE) {
+      if (action[i].offer->folded.ns) action[i].offer->folded = done;
+      engine->options.release(engine->options.ctx, action[i].offer);
+    }
+    if (action[i].kind == TIDE_DO_APPEND) meter_append(engine, &action[i]);
     if (action[i].kind == TIDE_DO_STOPPED) engine->stopped = true;
   }
 }
@@ -213,12 +331,13 @@ static enum tide_err step(struct tide_engine *engine, const struct tide_core_eve
   size_t count;
   struct tide_core_now now = {.wall = tide_wall_now(), .mono = tide_mono_now()};
   enum tide_err err = tide_core_step(engine->core, now, event, &action, &count, error);
-  if (err == TIDE_OK) act(engine, action, count);
+  if (err == TIDE_OK) act(engine, tide_mono_now(), action, count);
   return err;
 }
 
 static void publish(struct tide_engine *engine, const struct tide_error *failed) {
   struct tide_fold *fold = tide_core_fold(engine->core);
+  meter_publish(engine, fold);
   lock(&engine->status_mutex);
   struct tide_engine_status *status = &engine->status;
   bool changed = status->state != tide_core_state(engine->core) || failed || engine->stopped;
@@ -226,7 +345,6 @@ static void publish(struct tide_engine *engine, const struct tide_error *failed)
   status->folded = tide_fold_position(fold);
   status->watermark_ms = tide_fold_watermark(fold);
   status->stats = tide_core_stats(engine->core);
-  status->metrics = *tide_fold_metrics(fold);
   if (failed) status->error = *failed;
   if (failed || engine->stopped) engine->ended = true;
   if (changed) (void)pthread_cond_broadcast(&engine->status_changed);
@@ -301,7 +419,7 @@ static enum tide_err turn(struct tide_engine *engine, struct tide_error *error) 
 static void *core_main(void *arg) {
   struct tide_engine *engine = arg;
   struct tide_error error = {0};
-  enum tide_err err = step(engine, &(struct tide_core_event){.kind = TIDE_CORE_SESSION}, &error);
+  enum tide_err err = step(engine, &(struct tide_core_event){.kind = TIDE_CORE_GO_ON}, &error); /* asks for a session */
   enum tide_core_state published = TIDE_CORE_lost;
   while (err == TIDE_OK && !engine->stopped) {
     err = turn(engine, &error);
@@ -408,6 +526,7 @@ void tide_engine_free(struct tide_engine *engine) {
   tide_core_free(engine->core);
   for (size_t i = 0; i < engine->taken_cap; i++) tide_buf_release(&engine->taken[i].bytes);
   for (size_t i = 0; i < engine->inbox.reports_cap; i++) tide_buf_release(&engine->inbox.report[i].bytes);
+  tide_buf_release(&engine->requests.append_bytes);
   tide_free(engine->taken);
   tide_free(engine->inbox.report);
   (void)pthread_mutex_destroy(&engine->inbox.mutex);

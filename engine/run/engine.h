@@ -9,18 +9,22 @@
 #ifndef TIDE_ENGINE_H
 #define TIDE_ENGINE_H
 
+#include "base/meter.h"
 #include "core/core.h"
 #include "port/journal.h"
 
 struct tide_engine_options {
   struct tide_core_options core;
   struct tide_journal *journal;  /* borrowed until tide_engine_join returned; used by the journal thread alone */
+  /* Called on the journal's thread behind every sync: the journal's store is nearly full. NULL: it cannot tell. */
+  bool (*pressed)(const struct tide_journal *journal);
   /* Called on the core thread with an offer that ended. It must be short and must not block: it hands the offer on. */
   void (*release)(void *ctx, struct tide_offer *offer);
   /* Called on the core thread between steps, at most once per tick, with the fold and the bytes of the entry at its position (NULL span: not
    * known). For snapshots and metrics. NULL: none. */
   void (*between)(void *ctx, struct tide_fold *fold, struct tide_span entry);
   void *ctx;
+  struct tide_meter *meter;      /* the core thread's shard, borrowed until tide_engine_join returned; its axes are those of the feature file. NULL: none */
   uint32_t inbox_max;            /* offers that may wait to be looked at; above, tide_engine_offer says no. Those that do not fit into the core's queue should still
                                   * fit here, so that the core refuses them with a decision. 0: queue_max */
   int64_t tick_ms;               /* how often time is looked at when nothing happens; 1..1000 */
@@ -32,8 +36,7 @@ struct tide_engine_status {
   struct tide_position folded;
   int64_t watermark_ms;
   struct tide_core_stats stats;
-  struct tide_metrics metrics;
-  struct tide_error trouble; /* what the journal said last when it could not do something; code OK: nothing so far */
+  struct tide_error trouble; /* what the journal said last when it could not do something; code OK: nothing in this session */
   struct tide_error error;   /* code not OK: the engine ended because of this */
 };
 

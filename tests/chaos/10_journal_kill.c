@@ -43,7 +43,7 @@ static _Noreturn void write_for_ever(const char *dir, int report, uint64_t seed)
   for (;;) {
     unsigned batch = 1 + (unsigned)(test_random(&seed) % 30);
     for (unsigned i = 0; i < batch; i++) {
-      journal->ops->range(journal, &first, &last);
+      journal->ops->range(journal, &first, &last, NULL);
       bool fence = last.epoch == 0 || test_random(&seed) % 300 == 0;
       struct tide_position next = fence ? (struct tide_position){last.epoch + 1, 0} : (struct tide_position){last.epoch, last.seq + 1};
       test_entry(test_number(next), 8 + test_random(&seed) % 700, &entry);
@@ -59,7 +59,7 @@ static _Noreturn void write_for_ever(const char *dir, int report, uint64_t seed)
     if (write(report, &durable, sizeof durable) != (ssize_t)sizeof durable) {
       _exit(13);
     }
-    if (test_random(&seed) % 40 == 0 && journal->ops->trim(journal, durable, &error) != TIDE_OK) {
+    if (test_random(&seed) % 40 == 0 && journal->ops->trim(journal, durable, (struct tide_span){NULL, 0}, &error) != TIDE_OK) {
       fprintf(stderr, "# child: %s\n", error.text);
       _exit(14);
     }
@@ -237,7 +237,7 @@ static void nothing_acknowledged_is_lost_by_power(void **state) {
     if (err) {
       fail_msg("after cut %d: %s", cut, error.text);
     }
-    journal->ops->range(journal, &first, &last);
+    journal->ops->range(journal, &first, &last, NULL);
     assert_true(tide_position_cmp(last, acked) >= 0);
     const char *wrong = test_journal_walk(journal, &first, &last, &error);
     if (wrong) {
@@ -245,7 +245,7 @@ static void nothing_acknowledged_is_lost_by_power(void **state) {
     }
     for (unsigned batches = 1 + (unsigned)(test_random(&seed) % 4); batches > 0; batches--) {
       for (unsigned i = 1 + (unsigned)(test_random(&seed) % 12); i > 0; i--) {
-        journal->ops->range(journal, &first, &last);
+        journal->ops->range(journal, &first, &last, NULL);
         struct tide_position next = last.epoch == 0 ? (struct tide_position){1, 0} : (struct tide_position){last.epoch, last.seq + 1};
         test_entry(test_number(next), 8 + test_random(&seed) % 900, &entry);
         err = last.epoch == 0 ? journal->ops->open_epoch(journal, 1, tide_buf_span(&entry), &at, &error)

@@ -37,7 +37,7 @@ static struct tide_journal *open_writer(const char *dir, uint64_t segment_bytes)
 /* The entry that comes next, of `len` bytes; opens epoch 1 first. */
 static enum tide_err add(struct tide_journal *journal, size_t len) {
   struct tide_position first, last, at;
-  journal->ops->range(journal, &first, &last);
+  journal->ops->range(journal, &first, &last, NULL);
   struct tide_position next = last.epoch ? (struct tide_position){last.epoch, last.seq + 1} : (struct tide_position){1, 0};
   test_entry(test_number(next), len, &entry);
   return last.epoch ? journal->ops->append(journal, next.epoch, tide_buf_span(&entry), &at, &error)
@@ -373,9 +373,9 @@ static struct tide_position live(const char *dir, struct tide_position acked) {
   }
   for (int i = 0; i < 14; i++) {
     struct tide_position first, before, after, durable = {0, 0};
-    journal->ops->range(journal, &first, &before);
+    journal->ops->range(journal, &first, &before, NULL);
     err = add(journal, 10 + (size_t)(i * 53 % 130)); /* a small one may fit where a large one did not */
-    journal->ops->range(journal, &first, &after);
+    journal->ops->range(journal, &first, &after, NULL);
     if (err) {
       assert_said(err);
       assert_int_equal(tide_position_cmp(before, after), 0);
@@ -383,7 +383,7 @@ static struct tide_position live(const char *dir, struct tide_position acked) {
     if (fault.sync_failed) {
       assert_int_equal(add(journal, 20), TIDE_E_IO);
       assert_int_equal(journal->ops->sync(journal, &durable, &error), TIDE_E_IO);
-      assert_int_equal(journal->ops->trim(journal, acked, &error), TIDE_E_IO);
+      assert_int_equal(journal->ops->trim(journal, acked, (struct tide_span){NULL, 0}, &error), TIDE_E_IO);
       assert_int_equal(journal->ops->read(journal, acked, true, &entry, &durable, &error), TIDE_E_IO);
       assert_non_null(strstr(error.text, "again"));
       break;
@@ -398,7 +398,7 @@ static struct tide_position live(const char *dir, struct tide_position acked) {
       }
     }
     if (i == 7 || i == 13) {
-      err = journal->ops->trim(journal, acked, &error);
+      err = journal->ops->trim(journal, acked, (struct tide_span){NULL, 0}, &error);
       if (err) {
         assert_said(err);
       }
@@ -430,7 +430,7 @@ static void every_call_may_fail(void **state) {
       }
       assert_int_equal(add(journal, 50), TIDE_OK);
       acked = sync_all(journal);
-      assert_int_equal(journal->ops->trim(journal, acked, &error), TIDE_OK);
+      assert_int_equal(journal->ops->trim(journal, acked, (struct tide_span){NULL, 0}, &error), TIDE_OK);
       wrong = test_journal_whole(dir, acked, &last, &error);
       if (wrong) {
         fail_msg("mode %d, call %d, afterwards: %s (%s)", (int)mode, at, wrong, error.text);
@@ -661,7 +661,7 @@ static void what_is_not_there_is_not_made(void **state) {
   for (int i = 0; i < 20; i++) {
     assert_int_equal(add(journal, 60), TIDE_OK);
   }
-  assert_int_equal(journal->ops->trim(journal, sync_all(journal), &error), TIDE_OK);
+  assert_int_equal(journal->ops->trim(journal, sync_all(journal), (struct tide_span){NULL, 0}, &error), TIDE_OK);
   journal->ops->close(journal);
   uint64_t *number;
   size_t count;

@@ -124,7 +124,7 @@ static void assert_end(struct fixture *f, struct tide_journal *journal, struct t
 }
 static void assert_range(struct tide_journal *journal, struct tide_position first, struct tide_position last) {
   struct tide_position a, b;
-  journal->ops->range(journal, &a, &b);
+  journal->ops->range(journal, &a, &b, NULL);
   assert_position(a, first.epoch, first.seq);
   assert_position(b, last.epoch, last.seq);
 }
@@ -150,7 +150,7 @@ static void empty_has_nothing(void **state) {
   assert_int_equal(append(f, 0, 1, 20, &p), TIDE_E_STALE);
   assert_int_equal(append(f, 1, 1, 20, &p), TIDE_E_STALE);
   assert_position(p, 7, 7);
-  assert_int_equal(f->journal->ops->trim(f->journal, at(3, 3), &f->error), TIDE_OK);
+  assert_int_equal(f->journal->ops->trim(f->journal, at(3, 3), (struct tide_span){NULL, 0}, &f->error), TIDE_OK);
   f->backend->crash(f);
   assert_range(f->journal, at(0, 0), at(0, 0));
 }
@@ -241,7 +241,7 @@ static void sync_is_what_survives(void **state) {
   assert_range(f->journal, at(1, 0), at(2, 0));
   f->backend->crash(f);
   struct tide_position first, last;
-  f->journal->ops->range(f->journal, &first, &last);
+  f->journal->ops->range(f->journal, &first, &last, NULL);
   /* A store may keep more than it promised, but only a prefix. */
   assert_true(tide_position_cmp(last, at(1, 10)) >= 0);
   if (last.epoch == 1 && last.seq == 10) {
@@ -283,8 +283,8 @@ static void trim_keeps_what_it_must(void **state) {
   fill(f, 50);
   (void)sync_all(f);
   for (int twice = 0; twice < 2; twice++) {
-    assert_int_equal(f->journal->ops->trim(f->journal, at(1, 30), &f->error), TIDE_OK);
-    f->journal->ops->range(f->journal, &first, &last);
+    assert_int_equal(f->journal->ops->trim(f->journal, at(1, 30), (struct tide_span){NULL, 0}, &f->error), TIDE_OK);
+    f->journal->ops->range(f->journal, &first, &last, NULL);
     assert_true(tide_position_cmp(first, at(1, 30)) <= 0);
     assert_position(last, 1, 50);
     for (uint64_t i = 30; i <= 50; i++) {
@@ -295,12 +295,12 @@ static void trim_keeps_what_it_must(void **state) {
   }
   /* Not durable, so not to be trimmed; and the last durable one stays in any case. */
   assert_int_equal(append(f, 1, 51, 60, &p), TIDE_OK);
-  assert_int_equal(f->journal->ops->trim(f->journal, at(9, 9), &f->error), TIDE_OK);
+  assert_int_equal(f->journal->ops->trim(f->journal, at(9, 9), (struct tide_span){NULL, 0}, &f->error), TIDE_OK);
   assert_read(f, f->journal, at(1, 50), true, at(1, 50), 50);
   assert_read(f, f->journal, at(1, 50), false, at(1, 51), 51);
   f->backend->crash(f);
   assert_read(f, f->journal, at(1, 50), true, at(1, 50), 50);
-  f->journal->ops->range(f->journal, &first, &last);
+  f->journal->ops->range(f->journal, &first, &last, NULL);
   assert_int_equal(append(f, 1, last.seq + 1, 60, &p), TIDE_OK);
   assert_position(p, 1, last.seq + 1);
 }
@@ -316,7 +316,7 @@ struct model {
 
 static void check_model(struct fixture *f, const struct model *m, uint64_t *seed) {
   struct tide_position first, last, p;
-  f->journal->ops->range(f->journal, &first, &last);
+  f->journal->ops->range(f->journal, &first, &last, NULL);
   if (m->count == 0) {
     assert_position(last, 0, 0);
     return;
@@ -352,12 +352,12 @@ static void random_histories_agree_with_the_model(void **state) {
       m->durable = m->count;
     } else if (dice < 78 && m->durable > 0) {
       size_t keep = test_random(&seed) % m->durable;
-      assert_int_equal(f->journal->ops->trim(f->journal, m->entry[keep].at, &f->error), TIDE_OK);
+      assert_int_equal(f->journal->ops->trim(f->journal, m->entry[keep].at, (struct tide_span){NULL, 0}, &f->error), TIDE_OK);
       m->trimmed = keep > m->trimmed ? keep : m->trimmed;
     } else if (dice < 80) {
       f->backend->crash(f);
       struct tide_position first;
-      f->journal->ops->range(f->journal, &first, &last);
+      f->journal->ops->range(f->journal, &first, &last, NULL);
       /* Anything from the durable prefix up to everything. */
       while (m->count > m->durable && tide_position_cmp(m->entry[m->count - 1].at, last) > 0) {
         m->count--;

@@ -225,9 +225,9 @@ for path in ("/livez", "/readyz", "/healthz"):
     ask(path, 200, "GET", path, admin=True)
 page = ask("/metrics", 200, "GET", "/metrics", admin=True)
 lines = [line for line in page.splitlines() if not line.startswith("#")]
-case("metrics have names, values and helps", all(line.startswith("tidemark_") for line in lines) and "# HELP tidemark_http_stage_seconds" in page)
+case("metrics have names, values and helps", all(line.startswith("tidemark_") for line in lines) and "# HELP tidemark_commit_seconds" in page)
 case("requests are counted", server.metric('tidemark_http_requests_total{route="score",code="200"}') > 10)
-case("commits are measured", server.metric('tidemark_http_stage_seconds_count{stage="commit"}') > 10)
+case("commits are measured", server.metric("tidemark_commit_seconds_count") > 10)
 case("answers are counted by decision", server.metric("tidemark_answers_total") > 10)
 ask("an unknown page", 404, "GET", "/nothing", admin=True, problem="not-found")
 case("requests are not answered on the admin listener", server.ask("POST", "/v1/score", auth(60), admin=True)[0] == 404)

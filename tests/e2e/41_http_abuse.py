@@ -81,7 +81,7 @@ trickle("header lines byte by byte", b"POST /v1/score HTTP/1.1\r\n" + b"".join(b
 trickle("a body byte by byte", message(2), len(message(2)) // 60, [408])
 trickle("a chunked body byte by byte", chunked(3, [bytes([c]) for c in json.dumps(auth(3)).encode()]), 30, [408])
 begin = time.monotonic()
-sends("a connection on which nothing comes", b"", [408])
+sends("a connection on which nothing comes", b"", {408})
 case("is cut at the read time-out", 0.8 < time.monotonic() - begin < 4)
 begin = time.monotonic()
 sends("one that stays open after its answer", message(4), [200])

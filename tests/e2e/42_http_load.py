@@ -76,7 +76,8 @@ case("and is as documented", not wrong, wrong[:1])
 status, _, text = server.ask("POST", "/v1/score/batch", [auth(2000 + n) for n in range(50)])
 causes = [a.get("cause") for a in json.loads(text)["answers"]]
 case("a batch beyond the queue has both", status == 200 and "overload" in causes and None in causes, causes)
-case("refusals are counted by cause", server.metric('tidemark_answers_fallback_total{cause="overload"}') >= len(full))
+case("refusals are counted by cause", server.metric("tidemark_answers_by_rule_total", 'cause="overload"') >= len(full))
+case("so are messages that the inbox had no room for, or the core", server.metric("tidemark_inbox_refused_total") + server.metric("tidemark_engine_refused_total") >= len(full))
 case("it is ready all the time", server.ask("GET", "/readyz", admin=True)[0] == 200)
 case("it stops cleanly", server.stop() == 0)
 

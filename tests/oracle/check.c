@@ -231,7 +231,7 @@ static bool fold_all(struct run *run, struct tide_span file) {
   struct tide_entry_header header = {
       .format = TIDE_ENTRY_FORMAT, .fold = TIDE_FOLD_VERSION, .engine_id = 1, .fence_nonce = 77, .commit_ms = INT64_MIN};
   struct tide_position position = {1, 0};
-  struct tide_fence fence = {77, 1, 1};
+  struct tide_fence fence = {.nonce = 77, .epoch = 1, .engine_id = 1};
   tide_batch_begin(&batch, &bytes, &header, NULL, 0);
   bool good = tide_batch_add_fence(&batch, &fence) == TIDE_OK && fold_entry(run, position, &batch), open = false;
   for (int i = 0; i <= c->record_count && good; i++) {

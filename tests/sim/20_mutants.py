@@ -39,7 +39,7 @@ MUTANTS = [
      "struct tide_offer *offer = held->by_record[answer->index];",
      "struct tide_offer *offer = held->by_record[answer->index ? answer->index - 1 : 0];"),
     ("tries again without reading after a stale epoch", CORE,
-     "    core->must_fetch = true;\n    requeue(core, &held->offers);\n    fetch(core);", "    requeue(core, &held->offers);"),
+     "    core->must_fetch = core->verify = true;\n    requeue(core, &held->offers);\n    fetch(core);", "    requeue(core, &held->offers);"),
 ]
 
 

@@ -139,6 +139,7 @@ void sim_dig_up(struct sim_world *world) {
 
 /* Its offers go down with it: their clients hear nothing. They are taken out so that what is pending stays known. */
 void sim_node_gone(struct sim_world *world, struct sim_node *node) {
+  world->counts->verified += tide_core_stats(node->core).verified;
   struct tide_core_stats stats = tide_core_stats(node->core);
   world->counts->retried += stats.retried;
   world->counts->foreign += stats.entries_foreign;

@@ -81,10 +81,12 @@ static void store_fetch(struct sim_world *world, struct sim_node *node) {
   struct tide_error error = {0};
   struct tide_position from = node->request[SIM_FETCH].action.position;
   struct tide_core_event event = {.kind = TIDE_CORE_ENTRY};
-  while (world->journal->ops->read(world->journal, from, false, &bytes, &event.position, &error) == TIDE_OK) {
+  bool inclusive = node->request[SIM_FETCH].action.inclusive;
+  while (world->journal->ops->read(world->journal, from, inclusive, &bytes, &event.position, &error) == TIDE_OK) {
     event.bytes = tide_buf_span(&bytes);
     mail_put(node, SIM_FETCH, &event);
     from = event.position;
+    inclusive = false;
   }
   mail_put(node, SIM_FETCH, &(struct tide_core_event){.kind = TIDE_CORE_FETCH_END});
   tide_buf_release(&bytes);
@@ -130,9 +132,9 @@ static void drop_session(struct sim_world *world, struct sim_node *node) {
 
 static void store_crash(struct sim_world *world) {
   struct tide_position first, before, after;
-  world->journal->ops->range(world->journal, &first, &before);
+  world->journal->ops->range(world->journal, &first, &before, NULL);
   tide_journal_memory_crash(world->journal);
-  world->journal->ops->range(world->journal, &first, &after);
+  world->journal->ops->range(world->journal, &first, &after, NULL);
   world->counts->store_crashes++;
   world->counts->lost_entries += tide_position_cmp(before, after) > 0;
   for (unsigned n = 0; n < world->nodes; n++)
@@ -162,6 +164,7 @@ void sim_step(struct sim_world *world, struct sim_node *node, const struct tide_
       case TIDE_DO_SYNC: channel = SIM_SYNC; break;
       case TIDE_DO_FETCH: channel = SIM_FETCH; break;
       case TIDE_DO_RELEASE: sim_released(world, node, action[i].offer); break;
+      case TIDE_DO_SESSION: node->needs_session = true; break;
       case TIDE_DO_STOPPED: break;
     }
     if (channel < 0) continue;
@@ -241,11 +244,15 @@ static void zombie_turn(struct sim_world *world) {
 }
 
 static void fault_turn(struct sim_world *world, struct sim_node *node) {
-  switch (or_below(&world->rng, 5)) {
+  switch (or_below(&world->rng, 6)) {
     case 0:
       if (node->core) node_crash(world, node);
       break;
     case 1: store_crash(world); break;
+    case 4:
+      tide_journal_memory_new_session(world->journal); /* nobody is told */
+      world->counts->sessions++;
+      break;
     case 2:
     case 3:
       if (node->core) {
@@ -269,7 +276,11 @@ static void node_turn(struct sim_world *world, struct sim_node *node) {
     if (world->faults && or_percent(&world->rng, 60)) return;
     drop_session(world, node); /* what was asked for meanwhile went nowhere */
     node->needs_session = false;
-    sim_step(world, node, &(struct tide_core_event){.kind = TIDE_CORE_SESSION});
+    struct tide_core_event session = {.kind = TIDE_CORE_SESSION};
+    struct tide_error error = {0};
+    if (world->journal->ops->begin(world->journal, &session.session, &error) != TIDE_OK)
+      sim_fail(world, "the log in memory gives no session");
+    sim_step(world, node, &session);
     return;
   }
   int channel = or_below(&world->rng, SIM_CHANNELS);
@@ -296,7 +307,7 @@ static void turn(struct sim_world *world) {
 
 static bool is_settled(const struct sim_world *world) {
   struct tide_position first, last;
-  world->journal->ops->range(world->journal, &first, &last);
+  world->journal->ops->range(world->journal, &first, &last, NULL);
   for (unsigned n = 0; n < world->nodes; n++) {
     const struct sim_node *node = &world->node[n];
     if (!node->core || tide_core_state(node->core) != TIDE_CORE_open) return false;

@@ -16,7 +16,7 @@
 /* What happened, over all runs: a rule that never fired in a clean campaign was not tested. */
 #define SIM_COUNTS(X)                                                                                              \
   X(steps) X(offers) X(done) X(refused) X(maybe) X(answered) X(duplicates) X(conflicts) X(outcomes) X(afters)      \
-  X(crashes) X(store_crashes) X(lost_entries) X(drops) X(zombies) X(restarts) X(from_snapshot) X(full)             \
+  X(crashes) X(sessions) X(verified) X(store_crashes) X(lost_entries) X(drops) X(zombies) X(restarts) X(from_snapshot) X(full)             \
   X(stale) X(foreign) X(epochs) X(entries) X(retried) X(expired) X(overloads) X(settled)
 struct sim_counts {
 #define X(name) uint64_t name;

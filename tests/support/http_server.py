@@ -99,11 +99,11 @@ class Server:
         status, _, text = self.ask("POST", path, body, connection=connection)
         return status, json.loads(text)
 
-    def metric(self, name):
-        """The sum of a family's rows, or the value of one row with its labels."""
+    def metric(self, name, label=""):
+        """The sum of a family's rows that have the label, or the value of one row with its labels."""
         text = self.ask("GET", "/metrics", admin=True)[2]
         rows = [line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#")]
-        return sum(float(value) for key, value in rows if key == name or key.split("{")[0] == name)
+        return sum(float(value) for key, value in rows if key == name or (key.split("{")[0] == name and label in key))
 
 
 def raw(server, data, timeout=20, half_close=False):

@@ -20,16 +20,18 @@
 #define R(name) TIDE_METER_ROW_##name
 
 static const char *const routes[] = {"score", "odd \"quoted\" back\\slash\nline"};
-static const char *const statuses[] = {"2xx", "4xx", "5xx"};
+static const char *const codes[] = {"200", "400", "503"};
+static const char *const one[] = {"one"};
 static const char *const decisions[] = {"approve", "decline"};
 static const char *const rules[] = {"V01", "M01", "else"};
 static const char *const causes[] = {"", "stale"};
 static const char *const entities[] = {"card"};
 static const char *const states[] = {"fresh", "stale"};
 static const struct tide_meter_values axes[TIDE_AXIS_COUNT] = {
-    [TIDE_AXIS_route] = {routes, 2}, [TIDE_AXIS_status] = {statuses, 3}, [TIDE_AXIS_decision] = {decisions, 2},
-    [TIDE_AXIS_rule] = {rules, 3},   [TIDE_AXIS_cause] = {causes, 2},    [TIDE_AXIS_entity] = {entities, 1},
-    [TIDE_AXIS_state] = {states, 2},
+    [TIDE_AXIS_route] = {routes, 2},        [TIDE_AXIS_code] = {codes, 3},   [TIDE_AXIS_decision] = {decisions, 2},
+    [TIDE_AXIS_problem] = {one, 1},         [TIDE_AXIS_limit] = {one, 1},    [TIDE_AXIS_status] = {one, 1},
+    [TIDE_AXIS_engine_state] = {states, 2}, [TIDE_AXIS_rule] = {rules, 3},   [TIDE_AXIS_cause] = {causes, 2},
+    [TIDE_AXIS_entity] = {entities, 1},     [TIDE_AXIS_state] = {states, 2},
 };
 
 static struct tide_meters *meters_new(unsigned shards) {
@@ -199,7 +201,10 @@ static void an_untouched_engine_has_all_families(void **state) {
   assert_int_equal(p->families, TIDE_METRIC_COUNT + TIDE_METER_ROW_COUNT);
   assert_true(value_of(p, "tidemark_queue_seconds_count", "", "") == 0);
   assert_true(value_of(p, "tidemark_http_connections", "", "") == 0);
-  assert_true(value_of(p, "tidemark_decisions_by_rule_total", "decision=\"approve\",rule=\"V01\",cause=\"\",", "") == ABSENT);
+  assert_true(value_of(p, "tidemark_answers_by_rule_total", "decision=\"approve\",rule=\"V01\",cause=\"\",", "") == ABSENT);
+  assert_true(value_of(p, "tidemark_total_seconds_count", "route=\"score\",", "") == ABSENT);
+  assert_true(value_of(p, "tidemark_http_problems_total", "type=\"one\",", "") == 0); /* one label: there from the start */
+  assert_true(value_of(p, "tidemark_engine_state", "state=\"stale\",", "") == 0);
   free(p);
   tide_meters_free(meters);
   tide_meters_free(NULL);
@@ -209,40 +214,43 @@ static void what_is_written_comes_out(void **state) {
   (void)state;
   struct tide_meters *meters = meters_new(3);
   struct tide_meter *a = tide_meters_shard(meters, 0), *b = tide_meters_shard(meters, 2);
-  tide_meter_add(a, R(decisions_by_rule_total), (struct tide_meter_at){1, 2, 1}, 5);
-  tide_meter_add(b, R(decisions_by_rule_total), (struct tide_meter_at){1, 2, 1}, 2);
-  tide_meter_add(b, R(decisions_by_rule_total), (struct tide_meter_at){0, 0, 0}, 1);
+  tide_meter_add(a, R(answers_by_rule_total), (struct tide_meter_at){1, 2, 1}, 5);
+  tide_meter_add(b, R(answers_by_rule_total), (struct tide_meter_at){1, 2, 1}, 2);
+  tide_meter_add(b, R(answers_by_rule_total), (struct tide_meter_at){0, 0, 0}, 1);
   tide_meter_add(a, R(http_connections), TIDE_METER_PLAIN, 7);
   tide_meter_add(b, R(http_connections), TIDE_METER_PLAIN, -3);
-  tide_meter_set(a, R(queue_requests), TIDE_METER_PLAIN, 12);
-  tide_meter_set(a, R(queue_requests), TIDE_METER_PLAIN, 11);
-  tide_meter_seconds(a, R(http_request_seconds), (struct tide_meter_at){1, 2, 0}, 1500000);
-  tide_meter_seconds(b, R(http_request_seconds), (struct tide_meter_at){1, 2, 0}, 20000000001);
+  tide_meter_set(a, R(engine_queued), TIDE_METER_PLAIN, 12);
+  tide_meter_set(a, R(engine_queued), TIDE_METER_PLAIN, 11);
+  tide_meter_set(b, R(engine_syncs_total), TIDE_METER_PLAIN, 5); /* a counter that is kept elsewhere */
+  tide_meter_set(b, R(engine_syncs_total), TIDE_METER_PLAIN, 8);
+  tide_meter_seconds(a, R(total_seconds), (struct tide_meter_at){1, 0, 0}, 1500000);
+  tide_meter_seconds(b, R(total_seconds), (struct tide_meter_at){1, 0, 0}, 20000000001);
   tide_meter_records(a, R(commit_batch_records), TIDE_METER_PLAIN, 512);
   struct tide_metrics fold = {{0}};
-  fold.value[TIDE_M_entities] = 3;
+  fold.value[TIDE_M_journal_void_total] = 3;
   fold.value[TIDE_M_decisions_total] = 9;
   tide_meter_publish(a, &fold);
   fold.value[TIDE_M_decisions_total] = 10;
   tide_meter_publish(a, &fold); /* replaces */
   struct parsed *p = expose(meters);
-  static const char label[] = "route=\"odd \\\"quoted\\\" back\\\\slash\\nline\",status=\"5xx\",";
-  assert_true(value_of(p, "tidemark_decisions_by_rule_total", "decision=\"decline\",rule=\"else\",cause=\"stale\",", "") == 7);
-  assert_true(value_of(p, "tidemark_decisions_by_rule_total", "decision=\"approve\",rule=\"V01\",cause=\"\",", "") == 1);
-  assert_true(value_of(p, "tidemark_decisions_by_rule_total", "decision=\"decline\",rule=\"V01\",cause=\"\",", "") == ABSENT);
+  static const char label[] = "route=\"odd \\\"quoted\\\" back\\\\slash\\nline\",";
+  assert_true(value_of(p, "tidemark_answers_by_rule_total", "decision=\"decline\",rule=\"else\",cause=\"stale\",", "") == 7);
+  assert_true(value_of(p, "tidemark_answers_by_rule_total", "decision=\"approve\",rule=\"V01\",cause=\"\",", "") == 1);
+  assert_true(value_of(p, "tidemark_answers_by_rule_total", "decision=\"decline\",rule=\"V01\",cause=\"\",", "") == ABSENT);
   assert_true(value_of(p, "tidemark_http_connections", "", "") == 4);
-  assert_true(value_of(p, "tidemark_queue_requests", "", "") == 11);
-  assert_true(value_of(p, "tidemark_http_request_seconds_bucket", label, "0.001") == 0);
-  assert_true(value_of(p, "tidemark_http_request_seconds_bucket", label, "0.0015") == 1);
-  assert_true(value_of(p, "tidemark_http_request_seconds_bucket", label, "10") == 1);
-  assert_true(value_of(p, "tidemark_http_request_seconds_bucket", label, "+Inf") == 2);
-  assert_true(value_of(p, "tidemark_http_request_seconds_count", label, "") == 2);
-  assert_true(fabs(value_of(p, "tidemark_http_request_seconds_sum", label, "") - 20.001500001) < 1e-12);
-  assert_true(value_of(p, "tidemark_http_request_seconds_count", "route=\"score\",status=\"2xx\",", "") == ABSENT);
+  assert_true(value_of(p, "tidemark_engine_queued", "", "") == 11);
+  assert_true(value_of(p, "tidemark_engine_syncs_total", "", "") == 8);
+  assert_true(value_of(p, "tidemark_total_seconds_bucket", label, "0.001") == 0);
+  assert_true(value_of(p, "tidemark_total_seconds_bucket", label, "0.0015") == 1);
+  assert_true(value_of(p, "tidemark_total_seconds_bucket", label, "10") == 1);
+  assert_true(value_of(p, "tidemark_total_seconds_bucket", label, "+Inf") == 2);
+  assert_true(value_of(p, "tidemark_total_seconds_count", label, "") == 2);
+  assert_true(fabs(value_of(p, "tidemark_total_seconds_sum", label, "") - 20.001500001) < 1e-12);
+  assert_true(value_of(p, "tidemark_total_seconds_count", "route=\"score\",", "") == ABSENT);
   assert_true(value_of(p, "tidemark_commit_batch_records_bucket", "", "256") == 0);
   assert_true(value_of(p, "tidemark_commit_batch_records_bucket", "", "512") == 1);
   assert_true(value_of(p, "tidemark_commit_batch_records_sum", "", "") == 512);
-  assert_true(value_of(p, "tidemark_entities", "", "") == 3);
+  assert_true(value_of(p, "tidemark_journal_void_total", "", "") == 3);
   assert_true(value_of(p, "tidemark_decisions_total", "", "") == 10);
   free(p);
   tide_meters_free(meters);
@@ -304,7 +312,7 @@ static void too_many_labels_are_refused(void **state) {
   struct tide_error error = {0};
   assert_int_equal(tide_meters_new(big, 1, &meters, &error), TIDE_E_LIMIT);
   assert_null(meters);
-  assert_non_null(strstr(error.text, "tidemark_decisions_by_rule_total"));
+  assert_non_null(strstr(error.text, "tidemark_answers_by_rule_total"));
   big[TIDE_AXIS_rule] = big[TIDE_AXIS_cause] = (struct tide_meter_values){NULL, 0}; /* no rules: the metric is empty */
   assert_int_equal(tide_meters_new(big, 1, &meters, &error), TIDE_OK);
   struct parsed *p = expose(meters);
@@ -328,9 +336,9 @@ static void *write_much(void *arg) {
   struct tide_metrics fold = {{0}};
   while (w->rounds == 0 || atomic_load(&scrapes) < SCRAPES) {
     for (int i = 1; i <= ROUND; i++) {
-      tide_meter_seconds(w->meter, R(total_seconds), TIDE_METER_PLAIN, (int64_t)i * 1000);
-      tide_meter_add(w->meter, R(decisions_by_rule_total), (struct tide_meter_at){0, (uint32_t)i % 3, 0}, 1);
-      tide_meter_add(w->shared, R(queue_refused_total), TIDE_METER_PLAIN, 1);
+      tide_meter_seconds(w->meter, R(fold_seconds), TIDE_METER_PLAIN, (int64_t)i * 1000);
+      tide_meter_add(w->meter, R(answers_by_rule_total), (struct tide_meter_at){0, (uint32_t)i % 3, 0}, 1);
+      tide_meter_add(w->shared, R(inbox_refused_total), TIDE_METER_PLAIN, 1);
       tide_meter_records(w->shared, R(commit_batch_records), TIDE_METER_PLAIN, 4);
       fold.value[TIDE_M_decisions_total]++;
       tide_meter_publish(w->meter, &fold);
@@ -352,7 +360,7 @@ static void reading_while_writing_never_goes_back(void **state) {
   double count = 0, decided = 0, rounds = 0;
   for (int i = 0; i < SCRAPES; i++) {
     struct parsed *p = expose(meters); /* checks that the buckets and the count agree, every time */
-    double now = value_of(p, "tidemark_total_seconds_count", "", ""), made = value_of(p, "tidemark_decisions_total", "", "");
+    double now = value_of(p, "tidemark_fold_seconds_count", "", ""), made = value_of(p, "tidemark_decisions_total", "", "");
     assert_true(now >= count && made >= decided);
     count = now;
     decided = made;
@@ -364,15 +372,15 @@ static void reading_while_writing_never_goes_back(void **state) {
     rounds += (double)writer[i].rounds;
   }
   struct parsed *p = expose(meters);
-  assert_true(value_of(p, "tidemark_total_seconds_count", "", "") == rounds * ROUND);
+  assert_true(value_of(p, "tidemark_fold_seconds_count", "", "") == rounds * ROUND);
   assert_true(value_of(p, "tidemark_decisions_total", "", "") == rounds * ROUND);
-  assert_true(value_of(p, "tidemark_decisions_by_rule_total", "decision=\"approve\",rule=\"M01\",cause=\"\",", "") == rounds * ROUND / 3);
-  assert_true(value_of(p, "tidemark_queue_refused_total", "", "") == rounds * ROUND);
+  assert_true(value_of(p, "tidemark_answers_by_rule_total", "decision=\"approve\",rule=\"M01\",cause=\"\",", "") == rounds * ROUND / 3);
+  assert_true(value_of(p, "tidemark_inbox_refused_total", "", "") == rounds * ROUND);
   assert_true(value_of(p, "tidemark_commit_batch_records_bucket", "", "2") == 0);
   assert_true(value_of(p, "tidemark_commit_batch_records_count", "", "") == rounds * ROUND);
   assert_true(value_of(p, "tidemark_commit_batch_records_sum", "", "") == 4 * rounds * ROUND);
   double sum = rounds * 1e-6 * ROUND * (ROUND + 1) / 2;
-  assert_true(fabs(value_of(p, "tidemark_total_seconds_sum", "", "") - sum) < sum * 1e-9);
+  assert_true(fabs(value_of(p, "tidemark_fold_seconds_sum", "", "") - sum) < sum * 1e-9);
   free(p);
   tide_meters_free(meters);
 }
@@ -384,7 +392,7 @@ static void *hammer(void *arg) {
   struct tide_meters *meters = arg;
   atomic_fetch_add(&ready, 1);
   while (atomic_load(&ready) < HAMMERS) continue; /* all at once, or the first is done before the last begins */
-  for (int i = 0; i < BLOWS; i++) tide_meter_add(tide_meters_shared(meters), R(queue_refused_total), TIDE_METER_PLAIN, 1);
+  for (int i = 0; i < BLOWS; i++) tide_meter_add(tide_meters_shared(meters), R(inbox_refused_total), TIDE_METER_PLAIN, 1);
   return NULL;
 }
 
@@ -396,7 +404,7 @@ static void the_shared_shard_loses_nothing(void **state) {
   for (int i = 0; i < HAMMERS; i++) assert_int_equal(pthread_create(&thread[i], NULL, hammer, meters), 0);
   for (int i = 0; i < HAMMERS; i++) assert_int_equal(pthread_join(thread[i], NULL), 0);
   struct parsed *p = expose(meters);
-  assert_true(value_of(p, "tidemark_queue_refused_total", "", "") == (double)HAMMERS * BLOWS);
+  assert_true(value_of(p, "tidemark_inbox_refused_total", "", "") == (double)HAMMERS * BLOWS);
   free(p);
   tide_meters_free(meters);
 }
@@ -414,7 +422,7 @@ static void every_row_is_documented_and_well_named(void **state) {
   assert_int_equal(TIDE_METER_##type == TIDE_METER_COUNTER, has_ending(#name, "_total"));
   TIDE_METERS(X)
 #undef X
-  assert_non_null(strstr(page.ptr, "| `route`, `status` |"));
+  assert_non_null(strstr(page.ptr, "| `route`, `code` |"));
   tide_buf_release(&page);
 }
 

@@ -248,7 +248,7 @@ static void the_bytes_are_those_of_the_drawing(void **state) {
   record->field[3] = (struct tide_datum){.kind = TIDE_D_INT, .num = 5000, .exponent = 2, .currency = "EUR"};
   tide_batch_begin(&f->batch, &f->out, &header, &part, 1);
   assert_int_equal(tide_batch_add(&f->batch, f->spec, record), TIDE_OK);
-  assert_int_equal(tide_batch_add_fence(&f->batch, &(struct tide_fence){1, 2, 3}), TIDE_OK);
+  assert_int_equal(tide_batch_add_fence(&f->batch, &(struct tide_fence){1, 2, 3, {4, 5}}), TIDE_OK);
   tide_batch_end(&f->batch);
   static const uint8_t want[] = {
       'T', 'D', 'E',  '1', 1,    0,    1,    0,   4,   3,   2,   1, 0, 0, 0, 0, /* magic, versions, engine, flags */
@@ -269,7 +269,8 @@ static void the_bytes_are_those_of_the_drawing(void **state) {
   memcpy(fixed, want, sizeof want);
   fixed[48 + 56 + 2] = 28;
   assert_memory_equal(f->out.ptr, fixed, text_end);
-  static const uint8_t fence[] = {18, 0, 20, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0};
+  static const uint8_t fence[] = {18, 0, 36, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0,
+                                  3,  0, 0,  0, 4, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0};
   assert_memory_equal(f->out.ptr + text_end, fence, sizeof fence);
   assert_int_equal(f->out.len, text_end + sizeof fence + 4);
   uint32_t crc = tide_crc32c(0, f->out.ptr, f->out.len - 4);
@@ -285,7 +286,7 @@ static void control_records_come_back(void **state) {
   settings.lateness_ms = 5;
   settings.replay = 1;
   struct tide_digest digest = {12345678901, {1, UINT64_MAX}, 99}, digest_back;
-  struct tide_fence fence = {UINT64_MAX, 7, 8}, fence_back;
+  struct tide_fence fence = {UINT64_MAX, 7, 8, {9, 10}}, fence_back;
   struct tide_span features;
   struct tide_entry_reader reader;
   struct tide_raw_record raw;
@@ -299,6 +300,7 @@ static void control_records_come_back(void **state) {
   assert_int_equal(raw.type, TIDE_REC_FENCE);
   assert_int_equal(tide_fence_decode(&raw, &fence_back, &f->error), TIDE_OK);
   assert_memory_equal(&fence, &fence_back, sizeof fence.nonce + sizeof fence.epoch + sizeof fence.engine_id);
+  assert_true(tide_u128_eq(fence.session, fence_back.session));
   for (size_t len = 0; len < raw.payload.len; len++) {
     struct tide_raw_record cut = {raw.type, 0, {raw.payload.ptr, len}};
     assert_int_equal(tide_fence_decode(&cut, &fence_back, &f->error), TIDE_E_CORRUPT);

@@ -54,7 +54,7 @@ static struct tide_journal *open_writer(const char *dir) {
 static struct tide_position grow(struct fixture *f, struct tide_journal *journal, int n) {
   struct tide_position first, last, at = {0, 0}, durable;
   for (int i = 0; i < n; i++) {
-    journal->ops->range(journal, &first, &last);
+    journal->ops->range(journal, &first, &last, NULL);
     bool fence = last.epoch == 0 || last.seq == 37;
     struct tide_position next = fence ? (struct tide_position){last.epoch + 1, 0} : (struct tide_position){last.epoch, last.seq + 1};
     test_entry(test_number(next), 20 + (size_t)(i * 31 % 300), &f->entry);
@@ -99,7 +99,7 @@ static void zstd_gives_the_segment_back(void **state) {
   char *segment = tide_segment_path(f->dir, 1, TIDE_SEGMENT_SUFFIX), *archived = tide_segment_path(f->archive, 1, TIDE_ARCHIVE_SUFFIX);
   struct tide_buf was = TIDE_BUF_INIT, packed = TIDE_BUF_INIT;
   read_file(segment, &was);
-  assert_int_equal(journal->ops->trim(journal, last, &error), TIDE_OK);
+  assert_int_equal(journal->ops->trim(journal, last, (struct tide_span){NULL, 0}, &error), TIDE_OK);
   assert_int_equal(access(segment, F_OK), -1);
   read_file(archived, &packed);
   char *plain = tide_alloc(was.len + 1);
@@ -128,7 +128,7 @@ static void archive_and_journal_are_one_log(void **state) {
       all[count++] = at = found;
       /* Trimmed under the reader's feet. */
       if (count % 33 == 0) {
-        assert_int_equal(journal->ops->trim(journal, end, &error), TIDE_OK);
+        assert_int_equal(journal->ops->trim(journal, end, (struct tide_span){NULL, 0}, &error), TIDE_OK);
       }
     }
     if (tide_position_cmp(at, end) != 0) {
@@ -136,7 +136,7 @@ static void archive_and_journal_are_one_log(void **state) {
     }
   }
   assert_int_equal(count, 501);
-  chain->ops->range(chain, &first, &last);
+  chain->ops->range(chain, &first, &last, NULL);
   assert_true(first.epoch == 1 && first.seq == 0);
   /* Random places, from a fresh reader and from one that has been everywhere. */
   struct tide_journal *fresh = open_chain(f->dir);
@@ -155,7 +155,7 @@ static void archive_and_journal_are_one_log(void **state) {
   assert_null(test_journal_walk(archive, &first, &last, &error));
   assert_true(first.epoch == 1 && first.seq == 0 && tide_position_cmp(last, all[count - 1]) < 0 && last.epoch > 5);
   assert_int_equal(archive->ops->append(archive, 1, TIDE_SPAN("x"), &found, &error), TIDE_E_USAGE);
-  assert_int_equal(chain->ops->trim(chain, last, &error), TIDE_E_USAGE);
+  assert_int_equal(chain->ops->trim(chain, last, (struct tide_span){NULL, 0}, &error), TIDE_E_USAGE);
   archive->ops->close(archive);
   fresh->ops->close(fresh);
   chain->ops->close(chain);
@@ -166,7 +166,7 @@ static void gaps_and_strangers_are_said(void **state) {
   struct fixture *f = *state;
   struct tide_journal *journal = open_writer(f->dir), *chain;
   struct tide_position first, last;
-  assert_int_equal(journal->ops->trim(journal, grow(f, journal, 300), &error), TIDE_OK);
+  assert_int_equal(journal->ops->trim(journal, grow(f, journal, 300), (struct tide_span){NULL, 0}, &error), TIDE_OK);
   journal->ops->close(journal);
   uint64_t *number;
   size_t count;
@@ -229,7 +229,7 @@ static void gaps_and_strangers_are_said(void **state) {
   journal->ops->close(journal);
   mixed.segment_bytes = 3000;
   assert_int_equal(tide_journal_file_open(&mixed, &journal, &error), TIDE_OK);
-  assert_int_equal(journal->ops->trim(journal, end, &error), TIDE_E_EXISTS);
+  assert_int_equal(journal->ops->trim(journal, end, (struct tide_span){NULL, 0}, &error), TIDE_E_EXISTS);
   assert_null(test_journal_walk(journal, &first, &last, &error));
   assert_true(first.epoch == 1 && first.seq == 0); /* nothing was removed */
   journal->ops->close(journal);
@@ -254,7 +254,7 @@ static void trim_repairs_what_a_crash_left(void **state) {
   assert_int_equal(tide_segment_header_get(tide_buf_span(&packed), second, &header, &error), TIDE_OK);
   struct tide_position keep = {header.prev.epoch, header.prev.seq + 1}; /* only the first segment goes */
   read_file(segment, &plain);
-  assert_int_equal(journal->ops->trim(journal, keep, &error), TIDE_OK);
+  assert_int_equal(journal->ops->trim(journal, keep, (struct tide_span){NULL, 0}, &error), TIDE_OK);
   assert_int_equal(access(second, F_OK), 0);
   journal->ops->close(journal);
   read_file(archived, &packed);
@@ -263,7 +263,7 @@ static void trim_repairs_what_a_crash_left(void **state) {
     write_file(archived, packed.ptr, len);
     write_file(temp, packed.ptr, len / 2);
     journal = open_writer(f->dir);
-    assert_int_equal(journal->ops->trim(journal, keep, &error), TIDE_OK);
+    assert_int_equal(journal->ops->trim(journal, keep, (struct tide_span){NULL, 0}, &error), TIDE_OK);
     journal->ops->close(journal);
     assert_int_equal(access(segment, F_OK), -1);
     const char *wrong = test_journal_whole(f->dir, end, &last, &error);
@@ -283,9 +283,9 @@ static void anything_can_be_opened_by_its_path(void **state) {
   struct fixture *f = *state;
   struct tide_journal *journal = open_writer(f->dir), *any;
   struct tide_position first, last;
-  assert_int_equal(journal->ops->trim(journal, grow(f, journal, 200), &error), TIDE_OK);
+  assert_int_equal(journal->ops->trim(journal, grow(f, journal, 200), (struct tide_span){NULL, 0}, &error), TIDE_OK);
   (void)grow(f, journal, 5);
-  journal->ops->range(journal, &first, &last);
+  journal->ops->range(journal, &first, &last, NULL);
   journal->ops->close(journal);
   uint64_t *number;
   size_t count;
@@ -299,7 +299,7 @@ static void anything_can_be_opened_by_its_path(void **state) {
     }
     struct tide_position a, b, c, d;
     assert_null(test_journal_walk(any, &a, &b, &error));
-    any->ops->range(any, &c, &d);
+    any->ops->range(any, &c, &d, NULL);
     assert_true(a.epoch != 0 && tide_position_cmp(a, c) == 0 && tide_position_cmp(b, d) == 0);
     any->ops->close(any);
     tide_free(paths[i]);

@@ -69,7 +69,7 @@ static struct tide_journal *make_journal(struct tide_spec *spec) {
   struct tide_entry_header header = {.engine_id = 7, .fence_nonce = 0xabcd, .commit_ms = INT64_C(1795255200123)};
   struct tide_settings settings = tide_settings_default();
   tide_batch_begin(&batch, &out, &header, NULL, 0);
-  assert_int_equal(tide_batch_add_fence(&batch, &(struct tide_fence){0xabcd, 1, 7}), TIDE_OK);
+  assert_int_equal(tide_batch_add_fence(&batch, &(struct tide_fence){0xabcd, 1, 7, {0, 0}}), TIDE_OK);
   tide_batch_end(&batch);
   assert_int_equal(journal->ops->open_epoch(journal, 1, tide_buf_span(&out), &at, &error), TIDE_OK);
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "adapter/file.h"
+#include "http/metrics.h"
 #include "run/engine.h"
 #include "tests/support/journal_dir.h"
 #include "tests/support/model_fixture.h"
@@ -78,6 +79,8 @@ static void run(struct tide_journal *journal) {
   struct fixture f = {0};
   struct tide_spec *spec = small_spec();
   f.spec = spec;
+  struct tide_meters *meters;
+  assert_int_equal(tide_http_meters_new(spec, &meters, NULL), TIDE_OK);
   struct tide_engine_options options = {.core = {.engine_id = 1,
                                                  .seed = 42,
                                                  .settings = tide_settings_default(),
@@ -87,6 +90,7 @@ static void run(struct tide_journal *journal) {
                                         .journal = journal,
                                         .release = on_release,
                                         .ctx = &f,
+                                        .meter = tide_http_core_meter(meters),
                                         .tick_ms = 5};
   f.engine = tide_engine_start(&options, tide_fold_new());
   assert_true(tide_engine_wait_open(f.engine, 30000));
@@ -96,6 +100,11 @@ static void run(struct tide_journal *journal) {
     sender[t] = (struct sender){&f, t * EACH};
     assert_int_equal(pthread_create(&thread[t], NULL, send_all, &sender[t]), 0);
   }
+  struct tide_buf page = TIDE_BUF_INIT;
+  while (atomic_load(&f.back) < THREADS * EACH) { /* reading while the engine writes */
+    tide_buf_clear(&page);
+    tide_meters_expose(meters, &page);
+  }
   for (unsigned t = 0; t < THREADS; t++) pthread_join(thread[t], NULL);
   tide_engine_stop(f.engine);
   struct tide_error error = {0};
@@ -103,6 +112,17 @@ static void run(struct tide_journal *journal) {
   assert_int_equal(f.back, THREADS * EACH);
   assert_int_equal(f.done, THREADS * EACH);
   assert_int_equal(f.duplicates, EACH / 10);
+
+  /* Every record is in an entry, by the metrics too. */
+  char wanted[100];
+  snprintf(wanted, sizeof wanted, "\ntidemark_commit_batch_records_sum %d\n", THREADS * EACH);
+  tide_buf_clear(&page);
+  tide_meters_expose(meters, &page);
+  assert_non_null(strstr(tide_buf_cstr(&page), wanted));
+  snprintf(wanted, sizeof wanted, "\ntidemark_engine_records_total %d\n", THREADS * EACH);
+  assert_non_null(strstr(page.ptr, wanted));
+  assert_non_null(strstr(page.ptr, "\ntidemark_engine_state{state=\"stopped\"} 1\n"));
+  tide_buf_release(&page);
 
   /* The journal says the same when it is folded from nothing. */
   struct tide_fold *again = tide_fold_new();
@@ -117,6 +137,7 @@ static void run(struct tide_journal *journal) {
   tide_buf_release(&bytes);
   tide_fold_free(again);
   tide_engine_free(f.engine);
+  tide_meters_free(meters);
   tide_spec_free(spec);
 }
 

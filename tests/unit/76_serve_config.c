@@ -72,7 +72,8 @@ static void short_options_are_rows(void **state) {
   const char *words[] = {"--journal", "file:here", "--listen", "[::1]:0", "--admin", "localhost:9", "--cell", "eu", "--dev-key"};
   struct tide_config *config = load(words, 9);
   assert_non_null(config);
-  assert_string_equal(tide_serve_journal_dir(config), "here");
+  assert_int_equal(config->journal_kind, TIDE_JOURNAL_KIND_file);
+  assert_string_equal(config->journal_dir, "here");
   char *snapshots = tide_serve_snapshot_dir(config);
   assert_string_equal(snapshots, "here/snapshots");
   tide_free(snapshots);
@@ -86,9 +87,15 @@ static void short_options_are_rows(void **state) {
   const char *memory[] = {"--journal", "memory", "--set", "cell.name=b", "--set", "snapshot.dir=there"};
   config = load(memory, 6);
   assert_non_null(config);
-  assert_null(tide_serve_journal_dir(config));
+  assert_int_equal(config->journal_kind, TIDE_JOURNAL_KIND_memory);
   assert_null(tide_serve_snapshot_dir(config));
   assert_string_equal(config->cell_name, "b");
+  tide_config_free(config);
+  const char *redis[] = {"--journal", "redis+sentinel://one:1,two:2/main"};
+  config = load(redis, 2);
+  assert_non_null(config);
+  assert_int_equal(config->journal_kind, TIDE_JOURNAL_KIND_redis);
+  assert_string_equal(config->journal_url, "redis+sentinel://one:1,two:2/main");
   tide_config_free(config);
   const char *twice[] = {"--cell", "a", "--set", "cell.name=b"};
   assert_null(load(twice, 4)); /* which of the two was meant? */

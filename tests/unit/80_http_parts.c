@@ -291,38 +291,55 @@ static void metrics_page(void **state) {
   struct tide_spec *spec = NULL;
   size_t errors;
   assert_int_equal(tide_spec_parse("listed", (struct tide_span){listed, sizeof listed - 1}, &spec, &error, 1, &errors), TIDE_OK);
-  struct tide_http_metrics *metrics = tide_alloc(sizeof *metrics);
-  struct tide_engine_status status = {.state = TIDE_CORE_open};
-  tide_http_count_request(metrics, &tide_routes[TIDE_ROUTE_score], 200);
-  tide_http_count_request(metrics, NULL, 404);
-  tide_http_count_request(metrics, NULL, 418);
-  tide_http_measure(metrics, TIDE_STAGE_total, 250000);
-  tide_http_measure(metrics, TIDE_STAGE_total, INT64_C(20000000000));
-  tide_http_measure(metrics, TIDE_STAGE_total, -5);
+  struct tide_meters *meters;
+  assert_int_equal(tide_http_meters_new(spec, &meters, &error), TIDE_OK);
+  tide_http_count_request(meters, &tide_routes[TIDE_ROUTE_score], 200);
+  tide_http_count_request(meters, NULL, 404);
+  tide_http_count_request(meters, NULL, 418);
+  tide_http_measure_total(meters, &tide_routes[TIDE_ROUTE_lookup], 250000);
+  tide_http_measure_total(meters, NULL, 1);
   tide_http_count_answer(
-      metrics, &(struct tide_told){
-                   .given = true, .by = TIDE_BY_FALLBACK, .rule = 3, .decision = 2, .cause = TIDE_C_late, .status = TIDE_STATUS_REFUSED});
-  tide_http_count_answer(metrics, &(struct tide_told){.by = TIDE_BY_RULE});
+      meters, spec,
+      &(struct tide_told){
+          .given = true, .by = TIDE_BY_FALLBACK, .rule = 3, .decision = 2, .cause = TIDE_C_late, .status = TIDE_STATUS_REFUSED});
+  tide_http_count_answer(
+      meters, spec,
+      &(struct tide_told){.given = true, .duplicate = true, .by = TIDE_BY_RULE, .cause = TIDE_C_late}); /* a rule has no cause */
+  tide_http_count_answer(meters, spec, &(struct tide_told){.by = TIDE_BY_RULE});                        /* no answer */
+  tide_http_count_answer(meters, spec, &(struct tide_told){.given = true, .by = TIDE_BY_NONE});         /* no decision */
+  tide_http_count_problem(meters, TIDE_PROBLEM_deadline);
+  tide_http_count_cut(meters, TIDE_CUT_idle_timeout);
+  tide_http_measure_offer(meters, &(struct tide_offer){.offered = {10}, .begun = {1010}, .durable = {3010}, .folded = {6010}});
+  tide_http_measure_offer(meters, &(struct tide_offer){.offered = {10}, .begun = {1010}});
+  tide_http_measure_offer(meters, &(struct tide_offer){.offered = {10}});
   struct tide_buf page = TIDE_BUF_INIT;
-  tide_http_expose(metrics, spec, &status, &page);
-  static const char *const lines[] = {"tidemark_http_requests_total{route=\"score\",code=\"200\"} 1\n",
-                                      "tidemark_http_requests_total{route=\"none\",code=\"404\"} 1\n",
-                                      "tidemark_http_requests_total{route=\"none\",code=\"other\"} 1\n",
-                                      "tidemark_http_stage_seconds_bucket{stage=\"total\",le=\"0.0001\"} 1\n",
-                                      "tidemark_http_stage_seconds_bucket{stage=\"total\",le=\"0.00025\"} 2\n",
-                                      "tidemark_http_stage_seconds_bucket{stage=\"total\",le=\"10\"} 2\n",
-                                      "tidemark_http_stage_seconds_bucket{stage=\"total\",le=\"+Inf\"} 3\n",
-                                      "tidemark_http_stage_seconds_count{stage=\"total\"} 3\n",
-                                      "tidemark_answers_total{status=\"refused\",decision=\"decline\"} 1\n",
-                                      "tidemark_answers_by_total{by=\"fallback.else\"} 1\n",
-                                      "tidemark_answers_fallback_total{cause=\"late\"} 1\n",
-                                      "tidemark_engine_state{state=\"open\"} 1\n",
-                                      "tidemark_engine_state{state=\"lost\"} 0\n"};
+  tide_meters_expose(meters, &page);
+  char rule[200];
+  snprintf(rule, sizeof rule, "tidemark_answers_by_rule_total{decision=\"%s\",rule=\"%s\",cause=\"none\"} 1\n", spec->decision[0],
+           spec->rule[0].code);
+  const char *const lines[] = {"tidemark_http_requests_total{route=\"score\",code=\"200\"} 1\n",
+                               "tidemark_http_requests_total{route=\"none\",code=\"404\"} 1\n",
+                               "tidemark_http_requests_total{route=\"none\",code=\"other\"} 1\n",
+                               "tidemark_total_seconds_bucket{route=\"lookup\",le=\"0.0002\"} 0\n",
+                               "tidemark_total_seconds_bucket{route=\"lookup\",le=\"0.0003\"} 1\n",
+                               "tidemark_total_seconds_count{route=\"none\"} 1\n",
+                               "tidemark_queue_seconds_sum 0.000002\ntidemark_queue_seconds_count 2\n",
+                               "tidemark_commit_seconds_sum 0.000002\ntidemark_commit_seconds_count 1\n",
+                               "tidemark_fold_seconds_sum 0.000003\ntidemark_fold_seconds_count 1\n",
+                               "tidemark_answers_total{status=\"scored\",decision=\"approve\"} 1\n",
+                               "tidemark_answers_total{status=\"refused\",decision=\"decline\"} 1\n",
+                               "tidemark_answers_by_rule_total{decision=\"decline\",rule=\"fallback.else\",cause=\"late\"} 1\n",
+                               "tidemark_answers_duplicate_total 1\n",
+                               "tidemark_http_problems_total{type=\"deadline\"} 1\n",
+                               "tidemark_http_problems_total{type=\"malformed\"} 0\n",
+                               "tidemark_http_connections_cut_total{limit=\"idle_timeout\"} 1\n",
+                               "tidemark_engine_state{state=\"lost\"} 0\n",
+                               rule};
   const char *text = tide_buf_cstr(&page);
   for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
     if (!strstr(text, lines[i])) fail_msg("the page lacks %s", lines[i]);
   tide_buf_release(&page);
-  tide_free(metrics);
+  tide_meters_free(meters);
   tide_spec_free(spec);
 }
 
