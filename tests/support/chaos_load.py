@@ -160,7 +160,7 @@ class Load:
             if response.status == 200:
                 features = json.loads(text)["features"]
                 read.attempts, read.total = features["card.attempts_24h"], round(features["card.total_24h"] * 100)
-            elif response.status not in (429, 503):
+            elif response.status not in (429, 503, 504):  # overload, no journal, the deadline
                 self.trouble.append(f"features: {response.status} {text[:200]!r}")
         except (OSError, http.client.HTTPException):
             if connection is not None:
