@@ -63,7 +63,7 @@ RUN_TESTS := TIDE_BIN="$(CURDIR)/$(or $(BIN),build/tidemark)" TIDE_CASES="$(CASE
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all deps run test test-unit test-build test-only test-san test-san-build test-threads test-threads-build test-small test-small-build lint lint-run fmt coverage coverage-run fuzz fuzz-build fuzz-run sim oracle \
-  chaos chaos-campaign bench stack stack-stop stack-status docs default-model help clean FORCE
+  chaos chaos-campaign bench stack stack-stop stack-status run-stack docs default-model help clean FORCE
 
 all: $(LIB) $(BIN) ## Build the library and the program (CC=clang, SAN=address|undefined|thread choose a variant)
 
@@ -198,6 +198,9 @@ stack-stop: ## End exactly the servers that make stack started
 
 stack-status: ## What of the stack runs, and where
 	@python3 tests/stack/stack.py status build/stack
+
+run-stack: deps all stack ## The sample on the stack: two engines on Redis, and the primary is killed meanwhile
+	@TIDE_BIN="$(CURDIR)/$(BIN)" python3 tests/stack/sample.py
 
 default-model: all ## Train config/defaults/model.json again, after a change of its inputs or of the feature file
 	@sh config/model.sh build config/defaults/model.json

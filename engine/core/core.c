@@ -92,12 +92,12 @@ static void held_free(struct tide_held *held) {
 }
 
 static void held_owner(struct tide_held *held, struct tide_offer *offer) {
-  if (held->records + offer->record_count > held->records_cap) {
+  if (held->records + tide_offer_journaled(offer) > held->records_cap) {
     held->records_cap = held->records_cap ? held->records_cap * 2 : 64;
     held->by_record = tide_realloc(held->by_record, held->records_cap * sizeof(struct tide_offer *));
   }
   offer->index = held->records;
-  for (uint32_t i = 0; i < offer->record_count; i++) held->by_record[held->records++] = offer;
+  for (uint32_t i = 0; i < tide_offer_journaled(offer); i++) held->by_record[held->records++] = offer;
   tide_offers_push(&held->offers, offer);
 }
 
@@ -206,11 +206,12 @@ static bool take_offers(struct tide_core *core, struct tide_batch *batch, struct
     struct tide_offer_list *queue = &core->queue[p];
     while (queue->first) {
       struct tide_offer *offer = queue->first;
-      if (held->records + offer->record_count > core->options.batch_records_max) return true;
-      if (tide_batch_add_encoded(batch, tide_buf_span(&offer->records), offer->record_count) != TIDE_OK) return true;
+      uint32_t count = tide_offer_journaled(offer); /* 0: it waits for the entry, and nothing of it stands there */
+      if (held->records + count > core->options.batch_records_max) return true;
+      if (count && tide_batch_add_encoded(batch, tide_buf_span(&offer->records), count) != TIDE_OK) return true;
       offer->begun = core->now.mono;
       held_owner(held, tide_offers_pop(queue));
-      core->stats.records += offer->record_count;
+      core->stats.records += count;
     }
   }
   return held->records > 0;
@@ -382,7 +383,11 @@ static enum tide_err fold_first(struct tide_core *core, struct tide_error *error
   if (!core->held) core->held_last = NULL;
   if (is_void) core->stats.voided++;
   if (is_void && held->own) requeue(core, &held->offers);
-  for (struct tide_offer *offer; (offer = tide_offers_pop(&held->offers));) {
+  for (struct tide_offer *offer; err == TIDE_OK && (offer = tide_offers_pop(&held->offers));) {
+    if (offer->kind != TIDE_OFFER_COMMIT) {
+      err = tide_core_answer(core, offer, error);
+      continue;
+    }
     offer->position = held->position;
     offer->folded = core->now.mono;
     offer->end = TIDE_END_done;
@@ -390,6 +395,7 @@ static enum tide_err fold_first(struct tide_core *core, struct tide_error *error
   }
   if (core->last) held_spare(core, core->last);
   core->last = held;
+  if (err != TIDE_OK) return err;
   return core->waiting.count ? tide_core_wake(core, error) : TIDE_OK;
 }
 

@@ -57,6 +57,7 @@ static void put_answer(void *ctx, const struct tide_answer *answer) {
 enum tide_err tide_core_refuse(struct tide_core *core, struct tide_offer *offer, enum tide_offer_end end, enum tide_cause cause,
                                struct tide_error *error) {
   TIDE_CHECK(end == TIDE_END_refused || end == TIDE_END_maybe);
+  if (offer->kind != TIDE_OFFER_COMMIT) end = TIDE_END_refused; /* whatever becomes of the entry that it waited for */
   struct asked asked = {offer, end == TIDE_END_maybe};
   offer->cause = (uint8_t)cause;
   tide_buf_clear(&offer->answer);
@@ -77,7 +78,7 @@ enum tide_err tide_core_refuse_all(struct tide_core *core, struct tide_offer_lis
   return err;
 }
 
-static enum tide_err answer_now(struct tide_core *core, struct tide_offer *offer, struct tide_error *error) {
+enum tide_err tide_core_answer(struct tide_core *core, struct tide_offer *offer, struct tide_error *error) {
   if (core->state != TIDE_CORE_open) return tide_core_refuse(core, offer, TIDE_END_refused, TIDE_C_unavailable, error);
   struct asked asked = {offer, false};
   enum tide_ask ask = offer->kind == TIDE_OFFER_JUDGE ? TIDE_ASK_FEATURES : TIDE_ASK_LOOKUP;
@@ -94,7 +95,7 @@ static bool is_folded(const struct tide_core *core, struct tide_position positio
 
 /* An offer whose `after` is folded. */
 static enum tide_err admit(struct tide_core *core, struct tide_offer *offer, struct tide_error *error) {
-  if (offer->kind != TIDE_OFFER_COMMIT) return answer_now(core, offer, error);
+  if (offer->kind != TIDE_OFFER_COMMIT && !(offer->barrier && core->options.shared)) return tide_core_answer(core, offer, error);
   tide_offers_push(&core->queue[offer->priority], offer);
   return TIDE_OK;
 }
@@ -146,7 +147,7 @@ static enum tide_err expire_list(struct tide_core *core, struct tide_offer_list 
       tide_offers_push(list, offer);
       continue;
     }
-    for (uint32_t i = 0; held && i < offer->record_count; i++) held->by_record[offer->index + i] = NULL;
+    for (uint32_t i = 0; held && i < tide_offer_journaled(offer); i++) held->by_record[offer->index + i] = NULL;
     offer->index = 0;
     err = tide_core_refuse(core, offer, end, TIDE_C_deadline, error);
   }

@@ -82,6 +82,8 @@ void tide_offers_push(struct tide_offer_list *list, struct tide_offer *offer);
 struct tide_offer *tide_offers_pop(struct tide_offer_list *list);
 /* Takes an offer in: answers it at once, refuses it, or puts it where it waits. */
 enum tide_err tide_core_take(struct tide_core *core, struct tide_offer *offer, struct tide_error *error);
+/* Answers a question from the state as it stands; refuses it where the core is not open. */
+enum tide_err tide_core_answer(struct tide_core *core, struct tide_offer *offer, struct tide_error *error);
 /* Those whose `after` is folded now go on. */
 enum tide_err tide_core_wake(struct tide_core *core, struct tide_error *error);
 /* Ends those whose deadline has passed, wherever they are. */

@@ -49,6 +49,9 @@ struct tide_offer {
   uint8_t kind;     /* enum tide_offer_kind */
   uint8_t priority; /* enum tide_priority */
   uint8_t record_count;          /* 1..TIDE_OFFER_RECORDS; JUDGE and LOOKUP: 1 */
+  bool barrier; /* JUDGE, LOOKUP: not answered before an entry of this engine that was begun after the offer came is durable and folded. What anyone had
+                 * acknowledged before stands before that entry, so the answer counts it. Without: as this engine's state stands, which may be behind others.
+                 * Where nobody else writes to the journal the state is never behind, and it is not waited for */
   unsigned answer_flags;         /* TIDE_ANSWER_* for tide_answer_json */
   struct tide_buf records;       /* encoded one behind the other, each by tide_record_encode */
   struct tide_mono deadline;     /* 0: none. Past it the fallback answers */
@@ -67,6 +70,11 @@ struct tide_offer {
   bool left;        /* already answered with `maybe` while its entry is under way */
   struct tide_offer *next;
 };
+
+/* How many of its records go into the journal. */
+static inline uint32_t tide_offer_journaled(const struct tide_offer *offer) {
+  return offer->kind == TIDE_OFFER_COMMIT ? offer->record_count : 0;
+}
 
 /* Writes the answer into the offer, in words and in numbers. */
 void tide_offer_tell(struct tide_offer *offer, const struct tide_answer *answer);

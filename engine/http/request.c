@@ -174,6 +174,7 @@ static bool make_offer(struct tide_http_item *item, struct tide_record *record, 
   offer->answer_flags = answer_flags(item);
   offer->deadline = request->deadline;
   offer->after = item->ask.after;
+  offer->barrier = item->ask.consistency != TIDE_CONSISTENCY_EVENTUAL;
   offer->offered = tide_mono_now();
   item->offer = offer;
   return true;

@@ -9,7 +9,7 @@ import random
 import sys
 
 sys.path.insert(0, "tests/support")
-from chaos_history import BITS, Attempt, Blackout, check  # noqa: E402
+from chaos_history import BITS, Attempt, Blackout, Read, check  # noqa: E402
 from tap import case, done  # noqa: E402
 
 
@@ -234,10 +234,47 @@ PLANTS = [lose, lose_for_ever, twice, twice_count_only, not_itself, stranger, to
           refused_and_counted, without_quorum, duplicate_without_quorum, shop_short, shop_many]
 SEEDS = 60
 
+
+
+def questions(attempts):
+    """What a correct engine tells at moments between requests: all that has taken effect. Known from the answers: after the last one of a card."""
+    reads = []
+    for card in {a.card for a in attempts}:
+        firsts = [a for a in attempts if a.card == card and a.first]
+        last = max(firsts, key=lambda a: a.position)
+        if all(a.ended <= last.sent for a in attempts if a.card == card and a is not last):
+            continue
+        read = Read(card, "e1", last.sent)
+        read.ended, read.total, read.attempts = last.ended, last.total, last.attempts
+        reads.append(read)
+    return reads
+
+
+def read_lost(read, attempts):
+    known = [a for a in attempts if a.acknowledged and a.card == read.card and a.ended < read.sent]
+    if not known:
+        return None
+    read.total &= ~(1 << known[0].bit)
+    read.attempts -= 1
+    return "lost"
+
+
+def read_twice(read, attempts):
+    read.attempts += 1
+    return "twice"
+
+
+def read_stranger(read, attempts):
+    read.total |= 1 << BITS
+    read.attempts += 1
+    return "stranger"
+
+
+READ_PLANTS = [read_lost, read_twice, read_stranger]
 wrong = []
 for seed in range(SEEDS):
     attempts, blackouts = history(seed)
-    wrong += [f"seed {seed}: {violation}" for violation in check(attempts, blackouts)]
+    wrong += [f"seed {seed}: {violation}" for violation in check(attempts, blackouts, questions(attempts))]
 case(f"{SEEDS} correct histories have no violation", not wrong, wrong[0] if wrong else "")
 attempts, _ = history(1)
 case("and are not empty", sum(a.first for a in attempts) > 30 and any(a.duplicate for a in attempts) and any(a.counted == "maybe" for a in attempts)
@@ -257,4 +294,18 @@ for plant in PLANTS:
         else:
             missed = f"seed {seed}: {rule} not among {rules}"
     case(f"{plant.__name__}: every one of those planted is found", planted >= 10 and caught == planted, f"{caught} of {planted}; {missed}")
+for plant in READ_PLANTS + [None]:
+    planted = caught = 0
+    for seed in range(SEEDS):
+        attempts, blackouts = history(seed)
+        reads = questions(attempts)
+        if not reads:
+            continue
+        rule = plant(reads[0], attempts) if plant else "quorum"
+        if plant is None:
+            blackouts.append(Blackout(reads[0].sent - 0.001, reads[0].ended + 0.001, "both replicas are stopped"))
+        if rule is not None:
+            planted += 1
+            caught += rule in {violation.rule for violation in check([a for a in attempts if plant or not a.acknowledged], blackouts, reads)}
+    case(f"a question, {plant.__name__ if plant else 'answered without quorum'}: every one is found", planted >= 10 and caught == planted, f"{caught} of {planted}")
 done()

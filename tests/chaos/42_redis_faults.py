@@ -68,6 +68,7 @@ try:
     case("after every fault transactions are acknowledged again", report.stuck is None, report.stuck)
     case("every fault struck", {row[0] for row in report.rows} == {fault.__name__ for fault in faults} or CASES, [row[0] for row in report.rows])
     case("many were acknowledged", report.counts["acknowledged"] > 20 * report.faults, report.counts)
+    case("and many questions about cards answered", report.counts["questions answered"] > 5 * report.faults, report.counts)
     case("over several epochs", report.epochs > 5, report.epochs)
     for rule in ("own", "twice", "stranger", "lost", "order", "position", "answer", "refused", "quorum", "shop"):
         found = [violation for violation in report.violations if violation.rule == rule]

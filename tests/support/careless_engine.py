@@ -76,6 +76,12 @@ class State:
             return answer
 
 
+    def features(self, message):
+        with self.lock:
+            count, total = self.cards.get(message["card"], (0, 0))
+            return {"features": {"card.attempts_24h": count, "card.total_24h": total / 100}}
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -83,7 +89,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         message.pop("options", None)
-        body = json.dumps(self.server.state.score(message)).encode()
+        answer = self.server.state.features if self.path == "/v1/features" else self.server.state.score
+        body = json.dumps(answer(message)).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -171,7 +171,9 @@ class Cluster:
                         if role[0] != b"slave" or (role[1].decode(), role[2]) != (primary.host, primary.port):
                             node.follow(primary)
                 self.group.wait_replicas(primary, len(self.group.nodes) - 1, 8)
-                break
+                if self.find_primary(end) is primary:
+                    break
+                primary = self.find_primary(end)  # the sentinels have moved it meanwhile
             except (OSError, RedisError):
                 if time.monotonic() > end:
                     raise

@@ -14,6 +14,8 @@ than attempts were counted). Forty fit below the largest amount; then a card is 
   refused  what every attempt said was not counted is never counted
   quorum   nothing is acknowledged while the replicas that it needs are known to be away
   shop     the merchant's count lies between what must and what can be counted
+
+A question about a card (POST /v1/features) shows a set as well: `twice`, `stranger`, `refused`, `lost` and `quorum` hold for it as for a decision.
 """
 
 import re
@@ -57,6 +59,19 @@ class Attempt:
         if features.get("card.total_24h") is not None and features.get("card.attempts_24h") is not None:
             self.attempts, self.total = features["card.attempts_24h"], round(features["card.total_24h"] * 100)
         self.shop_attempts = features.get("merchant.attempts_24h")
+
+
+class Read:
+    """A question about a card and what was told; total None: it was not answered."""
+
+    __slots__ = ("card", "engine", "sent", "ended", "attempts", "total")
+
+    def __init__(self, card, engine, sent):
+        self.card, self.engine, self.sent = card, engine, sent
+        self.ended = self.attempts = self.total = None
+
+    def __str__(self):
+        return f"card {self.card} at {self.engine} sent {self.sent:.3f} ended {self.ended:.3f} shows {self.total:x}/{self.attempts}"
 
 
 class Blackout:
@@ -120,6 +135,27 @@ def check_card(attempts, found):
             found.append(Violation("order", f"positions say {before:x} of the acknowledged, it shows {a.total & own:x}", [a]))
 
 
+def check_reads(reads, cards, found):
+    """cards: the attempts of each card."""
+    for read in reads:
+        if read.total is None:
+            continue
+        fates = {}
+        for a in cards.get(read.card, ()):
+            fates.setdefault(a.bit, []).append(a)
+        if bin(read.total).count("1") != read.attempts:
+            found.append(Violation("twice", f"{read} counts one twice"))
+        for bit in range(BITS + 1):
+            fate = fates.get(bit, ())
+            if read.total >> bit & 1:
+                if not any(a.sent < read.ended for a in fate):
+                    found.append(Violation("stranger", f"{read} counts bit {bit}, which nobody had sent"))
+                elif all(a.ended is not None and a.counted is False and not a.duplicate for a in fate):
+                    found.append(Violation("refused", f"{read} counts bit {bit}, of which every attempt said that it was not counted"))
+            elif any(a.acknowledged and a.ended < read.sent for a in fate):
+                found.append(Violation("lost", f"{read} does not count bit {bit}, acknowledged before"))
+
+
 def check_identity(attempts, found):
     place, answer, holder = {}, {}, {}
     for a in attempts:
@@ -166,7 +202,7 @@ def count_le(values, limit):
     return low
 
 
-def check(attempts, blackouts=()):
+def check(attempts, blackouts=(), reads=()):
     """All violations. Attempts without an end are taken as never answered."""
     found = []
     attempts = sorted(attempts, key=lambda a: a.sent)
@@ -175,12 +211,16 @@ def check(attempts, blackouts=()):
         cards.setdefault(a.card, []).append(a)
     for mine in cards.values():
         check_card(mine, found)
+    check_reads(reads, cards, found)
     check_identity(attempts, found)
     check_shops(attempts, found)
     for blackout in blackouts:
         for a in attempts:
             if a.acknowledged and a.sent >= blackout.begin and a.ended <= blackout.end:
                 found.append(Violation("quorum", f"acknowledged while {blackout.why}", [a]))
+        for read in reads:
+            if read.total is not None and read.sent >= blackout.begin and read.ended <= blackout.end:
+                found.append(Violation("quorum", f"{read}, answered while {blackout.why}"))
     return found
 
 

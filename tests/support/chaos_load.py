@@ -10,7 +10,7 @@ import random
 import threading
 import time
 
-from chaos_history import BITS, Attempt
+from chaos_history import BITS, Attempt, Read
 
 FEATURES = """tidemark: 1
 name: chaos
@@ -54,7 +54,7 @@ class Load:
 
     def __init__(self, targets, clients=6, seed=1, deadline_ms=1500, pause_s=0.02, hot=3, cold=120):
         self.targets, self.deadline_ms, self.pause_s = targets, deadline_ms, pause_s
-        self.attempts = []
+        self.attempts, self.reads = [], []
         self.lock = threading.Lock()
         self.stopping = threading.Event()
         self.rng = random.Random(seed)
@@ -102,6 +102,8 @@ class Load:
                     if attempt.acknowledged or self.stopping.is_set():
                         break
                     time.sleep(rng.uniform(0.01, 0.2))
+                if rng.random() < 0.3:
+                    self.read(connections, rng.choice(sorted(self.targets)), card)
                 time.sleep(rng.uniform(0, 2 * self.pause_s))
         except Exception as error:  # a thread that dies quietly would look like a calm run
             self.trouble.append(f"client {number}: {error!r}")
@@ -139,6 +141,31 @@ class Load:
                 connection.close()
             connections.pop(engine, None)
         return attempt
+
+    def read(self, connections, engine, card):
+        """What a card's window holds, asked by its key alone."""
+        host, port = self.targets[engine]
+        read = Read(card, engine, time.monotonic())
+        with self.lock:
+            self.reads.append(read)
+        connection = connections.get(engine)
+        try:
+            if connection is None:
+                connection = connections[engine] = http.client.HTTPConnection(host, port, timeout=self.deadline_ms / 1000 + 2)
+            connection.request("POST", "/v1/features", json.dumps({"card": f"card{card}"}),
+                               {"Content-Type": "application/json", "Tidemark-Timeout-Ms": str(self.deadline_ms)})
+            response = connection.getresponse()
+            text = response.read()
+            read.ended = time.monotonic()
+            if response.status == 200:
+                features = json.loads(text)["features"]
+                read.attempts, read.total = features["card.attempts_24h"], round(features["card.total_24h"] * 100)
+            elif response.status not in (429, 503, 504):  # overload, no journal, the deadline
+                self.trouble.append(f"features: {response.status} {text[:200]!r}")
+        except (OSError, http.client.HTTPException):
+            if connection is not None:
+                connection.close()
+            connections.pop(engine, None)
 
     def probe(self, seconds=120):
         """When all is calm again: one more transaction of every card, until it is acknowledged. Shows what each card's window holds in the end. Returns the cards that

@@ -81,5 +81,6 @@ def run(cluster, seed, faults=None, count=0, seconds=0.0, clients=6, until=None,
     report.exits = [(engine.name, code) for engine in cluster.engines for code in engine.exits]
     report.counts = chaos_history.summary(load.attempts)
     report.epochs = len({a.position[0] for a in load.attempts if a.first and a.position})
-    report.violations = chaos_history.check(load.attempts, harm.blackouts)
+    report.counts["questions answered"] = sum(read.total is not None for read in load.reads)
+    report.violations = chaos_history.check(load.attempts, harm.blackouts, load.reads)
     return report
