@@ -42,6 +42,7 @@ void sim_fenced(struct sim_world *world, struct tide_position fence, struct tide
 }
 
 void sim_acked(struct sim_world *world, struct tide_position position, struct tide_entry_mark mark) {
+  if (tide_position_cmp(position, world->acked_last) > 0) world->acked_last = position;
   for (unsigned i = 0; i < world->fences; i++)
     if (world->fence[i].epoch > position.epoch && tide_position_cmp(world->fence[i].behind, position) < 0)
       sim_fail(world, "%llu-%llu was acknowledged after epoch %llu had been opened behind %llu-%llu", (unsigned long long)position.epoch,

@@ -19,7 +19,7 @@
 
 /* What happened, over all runs: a rule that never fired in a clean campaign was not tested. */
 #define SIM_COUNTS(X)                                                                                              \
-  X(steps) X(offers) X(done) X(refused) X(maybe) X(answered) X(duplicates) X(conflicts) X(outcomes) X(afters)      \
+  X(steps) X(offers) X(done) X(refused) X(maybe) X(answered) X(duplicates) X(conflicts) X(outcomes) X(afters) X(questions) \
   X(crashes) X(sessions) X(verified) X(store_crashes) X(lost_entries) X(drops) X(zombies) X(restarts) X(from_snapshot) X(full)             \
   X(server_crashes) X(server_restarts) X(promotions) X(freezes) X(cuts) X(conn_faults) X(wipes) X(refills) X(flaps)       \
   X(sessions_lost) X(no_session) X(history_lost) X(skewed) X(pressed) X(shorts)                                    \
@@ -104,6 +104,8 @@ struct sim_world {
   size_t seen_count, seen_cap;
   struct { struct tide_position position; struct tide_entry_mark mark; } *acked; /* entries of which an answer was released */
   size_t acked_count, acked_cap;
+  struct { const struct tide_offer *offer; struct tide_position acked; } question[64]; /* under way, and what had been acknowledged when they were asked */
+  struct tide_position acked_last; /* the furthest entry of which an answer was released */
   struct { uint64_t epoch; struct tide_position behind; } fence[64]; /* epochs that were opened and folded, with the entry before the fence */
   unsigned fences;
   struct tide_offer *buried; /* offers that were ended, kept: nobody may write to them any more */
