@@ -148,6 +148,17 @@ static void refused(void **state) {
   }
 }
 
+/* An empty cell is a value that is missing, not a text that is no time (ruling 1); so is a cell with nothing between its quotes. */
+static void an_empty_cell_is_missing(void **state) {
+  (void)state;
+  static const char *const rows[] = {"a,5000,c,,", "a,5000,c,\"\","};
+  for (size_t i = 0; i < 2; i++) {
+    int64_t ms;
+    assert_int_equal(known("known_at: {at: seen, as: epoch_ms}", NULL, "id,time,card,seen,sort", rows[i], &ms), TIDE_E_MISSING);
+    assert_string_equal(error.field, "known_at");
+  }
+}
+
 static void not_declared(void **state) {
   (void)state;
   int64_t ms;
@@ -173,8 +184,12 @@ static void the_column_is_required(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(every_form),    cmocka_unit_test(named_shortly_and_inherited),
-                                     cmocka_unit_test(another_place), cmocka_unit_test(refused),
-                                     cmocka_unit_test(not_declared),  cmocka_unit_test(the_column_is_required)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(every_form),
+                                     cmocka_unit_test(named_shortly_and_inherited),
+                                     cmocka_unit_test(another_place),
+                                     cmocka_unit_test(refused),
+                                     cmocka_unit_test(an_empty_cell_is_missing),
+                                     cmocka_unit_test(not_declared),
+                                     cmocka_unit_test(the_column_is_required)};
   return cmocka_run_group_tests_name("decode_known_at", tests, NULL, NULL);
 }
