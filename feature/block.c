@@ -47,15 +47,29 @@ struct dict {
   unsigned row, count, cap; /* count, cap: of the strip */
 };
 
-static struct dict dict_of(const struct tide_kind *kind, const struct tide_block *block, unsigned d) {
+static struct dict dict_at(const struct tide_kind *kind, const struct tide_block *block, unsigned d, char *at) {
   bool young = kind->dict[d].young;
   struct dict dict = {.head = tide_block_head(kind, block, d),
-                      .entry = (char *)(uintptr_t)block + tide_block_dict_at(kind, block, d),
+                      .entry = at,
                       .row = kind->dict[d].row[tide_block_wide(block)],
                       .count = young ? block->yn : block->n,
                       .cap = young ? block->ycap : block->cap};
-  if (dict.head->cap > 1) dict.index = (uint8_t *)dict.entry + (size_t)dict.head->cap * dict.row;
+  if (dict.head->cap > 1) dict.index = (uint8_t *)at + (size_t)dict.head->cap * dict.row;
   return dict;
+}
+
+static struct dict dict_of(const struct tide_kind *kind, const struct tide_block *block, unsigned d) {
+  return dict_at(kind, block, d, (char *)(uintptr_t)block + tide_block_dict_at(kind, block, d));
+}
+
+/* All of them, each behind the one before. */
+static void dicts_of(const struct tide_kind *kind, const struct tide_block *block, struct dict *ret) {
+  if (!kind->dict_count) return;
+  char *at = (char *)(uintptr_t)block + tide_block_dict_at(kind, block, 0);
+  for (unsigned d = 0; d < kind->dict_count; d++) {
+    ret[d] = dict_at(kind, block, d, at);
+    at += tide_dict_bytes(ret[d].row, ret[d].head->cap, ret[d].cap);
+  }
 }
 
 static bool is_plain(const struct dict *dict) { return !dict->head->cap; }
@@ -277,20 +291,17 @@ static struct shape shape_for(const struct tide_kind *kind, const struct tide_bl
 }
 
 /* Where the row's part of a dictionary stands among the entries; head->n if it is not there. Of a plain one an event that has it, or count. */
-static unsigned look_up(const struct tide_kind *kind, const struct tide_block *block, unsigned d, const struct tide_row *row,
-                        char wanted[ENTRY_MAX]) {
-  struct dict dict = dict_of(kind, block, d);
-  encode(kind, d, tide_block_wide(block), row, wanted);
-  return find_entry(dict.entry, is_plain(&dict) ? dict.count : dict.head->n, dict.row, wanted);
+static unsigned look_up(const struct tide_kind *kind, unsigned d, const struct dict *dict, int wide, const struct tide_row *row) {
+  char wanted[ENTRY_MAX];
+  encode(kind, d, wide, row, wanted);
+  return find_entry(dict->entry, is_plain(dict) ? dict->count : dict->head->n, dict->row, wanted);
 }
 
 /* Does some event have the row's part of a dictionary? Entries that nobody has are gone when the block is built anew. */
-static bool some_event_has(const struct tide_kind *kind, const struct tide_block *block, unsigned d, const struct tide_row *row) {
-  char wanted[ENTRY_MAX];
-  struct dict dict = dict_of(kind, block, d);
-  unsigned at = look_up(kind, block, d, row, wanted);
-  if (is_plain(&dict)) return at < dict.count;
-  return at < dict.head->n && (dict.index ? memchr(dict.index, (int)at, dict.count) != NULL : dict.count > 0);
+static bool some_event_has(const struct tide_kind *kind, unsigned d, const struct dict *dict, int wide, const struct tide_row *row) {
+  unsigned at = look_up(kind, d, dict, wide, row);
+  if (is_plain(dict)) return at < dict->count;
+  return at < dict->head->n && (dict->index ? memchr(dict->index, (int)at, dict->count) != NULL : dict->count > 0);
 }
 
 /* Makes room for one more event with this time and these values. */
@@ -308,45 +319,42 @@ static void make_room(const struct tide_kind *kind, struct tide_block **ref, boo
   struct shape shape = shape_for(kind, block, young, row);
   bool room = shape.cap == block->cap && shape.ycap == block->ycap && shape.wide == tide_block_wide(block) &&
               shape.base_ms == tide_block_base_ms(block);
-  char wanted[ENTRY_MAX];
+  struct dict dict[TIDE_DICTS_MAX];
+  dicts_of(kind, block, dict);
+  int wide = tide_block_wide(block);
   for (unsigned d = 0; d < kind->dict_count && room; d++) {
-    const struct tide_dict_head *head = tide_block_head(kind, block, d);
+    const struct tide_dict_head *head = dict[d].head;
     if (!head->cap || head->n < head->cap || (kind->dict[d].young && !young)) continue;
-    room = look_up(kind, block, d, row, wanted) < head->n;
+    room = look_up(kind, d, &dict[d], wide, row) < head->n;
   }
   if (room) return;
-  uint8_t spare[TIDE_DICTS_MAX] = {0};
-  if (row_fits(kind, row) || tide_block_wide(block)) { /* else nothing that is there can be equal where a cell grows */
-    for (unsigned d = 0; d < kind->dict_count; d++) {
-      if (kind->dict[d].young && !young) continue;
-      spare[d] = !some_event_has(kind, block, d, row);
-    }
-  } else {
-    memset(spare, 1, sizeof spare);
-  }
+  uint8_t spare[TIDE_DICTS_MAX];
+  memset(spare, shape.wide != wide, sizeof spare); /* what makes it wide is in no narrow cell */
+  for (unsigned d = 0; d < kind->dict_count && shape.wide == wide; d++)
+    if (young || !kind->dict[d].young) spare[d] = !some_event_has(kind, d, &dict[d], wide, row);
   replace(ref, reshape(kind, block, 0, block->n, block->yn, shape, spare));
 }
 
 /* Puts the row's part of a dictionary at index j of its strip; make_room was here. */
-static void dict_insert(const struct tide_kind *kind, struct tide_block *block, unsigned d, unsigned j, const struct tide_row *row) {
-  struct dict dict = dict_of(kind, block, d);
-  char wanted[ENTRY_MAX];
-  encode(kind, d, tide_block_wide(block), row, wanted);
-  if (is_plain(&dict)) {
-    char *at = dict.entry + (size_t)j * dict.row;
-    if (j < dict.count) memmove(at + dict.row, at, (size_t)(dict.count - j) * dict.row);
-    memcpy(at, wanted, dict.row);
+static void dict_insert(const struct tide_kind *kind, unsigned d, const struct dict *dict, int wide, unsigned j,
+                        const struct tide_row *row) {
+  if (is_plain(dict)) {
+    char *at = dict->entry + (size_t)j * dict->row;
+    if (j < dict->count) memmove(at + dict->row, at, (size_t)(dict->count - j) * dict->row);
+    encode(kind, d, wide, row, at);
     return;
   }
-  unsigned at = find_entry(dict.entry, dict.head->n, dict.row, wanted);
-  if (at == dict.head->n) {
-    TIDE_CHECK(at < dict.head->cap);
-    memcpy(dict.entry + (size_t)at * dict.row, wanted, dict.row);
-    dict.head->n++;
+  char wanted[ENTRY_MAX];
+  encode(kind, d, wide, row, wanted);
+  unsigned at = find_entry(dict->entry, dict->head->n, dict->row, wanted);
+  if (at == dict->head->n) {
+    TIDE_CHECK(at < dict->head->cap);
+    memcpy(dict->entry + (size_t)at * dict->row, wanted, dict->row);
+    dict->head->n++;
   }
-  if (!dict.index) return;
-  if (j < dict.count) memmove(dict.index + j + 1, dict.index + j, dict.count - j);
-  dict.index[j] = (uint8_t)at;
+  if (!dict->index) return;
+  if (j < dict->count) memmove(dict->index + j + 1, dict->index + j, dict->count - j);
+  dict->index[j] = (uint8_t)at;
 }
 
 void tide_block_insert(const struct tide_kind *kind, struct tide_block **ref, unsigned i, const struct tide_row *row) {
@@ -367,8 +375,10 @@ void tide_block_insert(const struct tide_kind *kind, struct tide_block **ref, un
     if (column->what == TIDE_COL_TIME && !wide) raw -= (uint64_t)tide_block_base_ms(block);
     tide_store_cell(base + at * width, (unsigned)width, raw);
   }
+  struct dict dict[TIDE_DICTS_MAX];
+  dicts_of(kind, block, dict);
   for (unsigned d = 0; d < kind->dict_count; d++)
-    if (young || !kind->dict[d].young) dict_insert(kind, block, d, kind->dict[d].young ? i - old_young : i, row);
+    if (young || !kind->dict[d].young) dict_insert(kind, d, &dict[d], wide, kind->dict[d].young ? i - old_young : i, row);
   block->n++;
   if (young) block->yn++;
 }

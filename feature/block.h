@@ -150,6 +150,10 @@ static inline uint64_t tide_cells_get(const struct tide_cells *cells, unsigned i
   return tide_load(cells->cell + (size_t)j * cells->stride, cells->width);
 }
 static inline uint64_t tide_block_get(const struct tide_kind *kind, const struct tide_block *block, unsigned column, unsigned i) {
+  if (TIDE_LIKELY(kind->column[column].dict == TIDE_NO_DICT && !kind->column[column].young)) {
+    unsigned width = kind->column[column].width[tide_block_wide(block)];
+    return tide_load((const char *)tide_block_column(kind, block, column) + (size_t)i * width, width);
+  }
   struct tide_cells cells = tide_block_cells(kind, block, column);
   return tide_cells_get(&cells, i);
 }

@@ -254,12 +254,13 @@ bool tide_view_latest(const struct tide_view *view, unsigned group, uint64_t val
     }
     return false; /* expired, or no longer the latest */
   }
-  struct tide_at at = tide_view_end(view);
-  while (tide_view_back(view, &at)) {
-    if (is_latest(view, distinct, value, at)) {
-      *ret = at;
-      return true;
-    }
+  if (!view->count) return false;
+  const struct tide_block *block = view->chunk[0].block; /* a small log is one */
+  struct tide_cells values = tide_block_cells(view->kind, block, distinct->column);
+  for (unsigned i = block->n; i > values.first; i--) {
+    if (!((tide_block_mask(view->kind, block, i - 1) >> distinct->latest) & 1) || tide_cells_get(&values, i - 1) != value) continue;
+    *ret = (struct tide_at){0, i - 1};
+    return true;
   }
   return false;
 }

@@ -106,9 +106,10 @@ bool tide_find_identity(const struct tide_fold *fold, uint32_t number, uint64_t 
     const struct tide_block *block = view.chunk[c].block;
     unsigned i = c == from.chunk ? from.i : 0;
     unsigned id_column = kind->col_of[TIDE_COL_ID];
-    if (kind->column[id_column].young && i < (unsigned)block->n - block->yn) i = (unsigned)block->n - block->yn;
+    struct tide_cells ids = tide_block_cells(kind, block, id_column);
+    if (i < ids.first) i = ids.first;
     for (; i < block->n; i++) {
-      if (tide_block_get(kind, block, id_column, i) != id) continue;
+      if (tide_cells_get(&ids, i) != id) continue;
       if (fp && amount_print_at(kind, block, i) != fp) continue;
       if (counted_only && (tide_block_get(kind, block, kind->col_of[TIDE_COL_DYN], i) & TIDE_DYN_UNCOUNTED)) continue;
       uint32_t tag = (uint32_t)tide_block_get(kind, block, kind->col_of[TIDE_COL_TAG], i);
@@ -181,8 +182,9 @@ static bool repeats(const struct tide_fold *fold, uint32_t number, const struct 
   struct tide_at from = tide_view_after(&view, fold->state.watermark_ms - fold->settings.duplicates_for_ms - 1);
   for (uint32_t c = from.chunk; c < view.count; c++) {
     const struct tide_block *block = view.chunk[c].block;
+    struct tide_cells ids = tide_block_cells(kind, block, kind->col_of[TIDE_COL_ID]);
     for (unsigned i = c == from.chunk ? from.i : 0; i < block->n; i++) {
-      if (tide_block_get(kind, block, kind->col_of[TIDE_COL_ID], i) != memory->id) continue;
+      if (tide_cells_get(&ids, i) != memory->id) continue;
       answer->id_conflict = true;
       if (amount_print_at(kind, block, i) != memory->fp_amount ||
           tide_block_get(kind, block, kind->fp_merchant_col, i) != memory->fp_merchant)
