@@ -84,7 +84,6 @@ MUTANTS = [
      [(CORE, "  if ((core->state != TIDE_CORE_open && core->state != TIDE_CORE_draining) || !may_append(core)) return TIDE_OK;\n",
        "  if (core->known.epoch == 0 || !may_append(core)) return TIDE_OK;\n")], []),
     ("does not verify that the folded entry is still there", "ruin", 600, [NO_VERIFY], NO_MEMORY),
-    ("begins anew where the disk knows of a history", "ruin", 600, [NO_DISK], []),
 ]
 PROGRAM = {"memory": "build/tests/sim/10_sim", "redis": "build/tests/sim/11_redis", "ruin": "build/tests/sim/11_redis", "split": "build/tests/sim/11_redis"}
 
