@@ -68,7 +68,7 @@ class Process:
     def alive(self):
         if self.child is not None:
             return self.child.poll() is None  # ended means collected: before that some thread of it may still hold a port
-        return started_at(self.pid) == self.record["start"] and command_of(self.pid) == self.record["command"]
+        return self.record["start"] is not None and started_at(self.pid) == self.record["start"] and command_of(self.pid) == self.record["command"]
 
     def signal(self, number):
         """False, and nothing is sent, when it is not running any more."""
