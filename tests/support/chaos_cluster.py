@@ -71,9 +71,12 @@ class Engine:
 
 
 class Cluster:
-    """command(engine): see Engine. needed: how many replicas an acknowledgement needs (q). network: netns.Network or None."""
+    """command(engine): see Engine. needed: how many replicas an acknowledgement needs (q). network: netns.Network or None.
 
-    def __init__(self, directory, command, engines=2, needed=2, network=None, down_after_ms=700, failover_timeout_ms=1500):
+    appendfsync: `always`, because some faults start a node that was killed as a primary again. With `everysec` Redis puts off writing to its AOF for up to two
+    seconds while the disk is busy with the last fsync, and has answered all the same: a primary that is killed and comes back as one may lack what all had."""
+
+    def __init__(self, directory, command, engines=2, needed=2, network=None, down_after_ms=700, failover_timeout_ms=1500, appendfsync="always"):
         self.dir, self.network, self.needed = os.path.abspath(directory), network, needed
         os.makedirs(self.dir, exist_ok=True)
         self.redis_hosts = [network.host() for _ in range(3)] if network else []
@@ -83,7 +86,7 @@ class Cluster:
             return Place(host.address, host.outside, host)
         redis_places = [place(host) for host in self.redis_hosts] * 2 or None
         self.group = Group(os.path.join(self.dir, "redis"), replicas=2, sentinels=3, min_replicas=1, down_after_ms=down_after_ms,
-                           failover_timeout_ms=failover_timeout_ms, places=redis_places)
+                           failover_timeout_ms=failover_timeout_ms, places=redis_places, appendfsync=appendfsync)
         self.engines = [Engine(self, f"engine{n + 1}", place(self.engine_hosts[n]) if network else Place(), command) for n in range(engines)]
         self.paused = []
         self.failovers = 0

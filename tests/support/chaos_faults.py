@@ -124,7 +124,7 @@ def kill_replicas(run):
 
 
 def kill_all_redis(run):
-    """As when a supervisor restarts everything. The log is in the page cache, so nothing may be lost."""
+    """As when a supervisor restarts everything. What was acknowledged stands in every AOF, so nothing may be lost."""
     primary = run.primary()
     for node in [primary, *run.replicas()]:
         node.kill()

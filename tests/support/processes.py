@@ -68,7 +68,7 @@ class Process:
     def alive(self):
         if self.child is not None:
             return self.child.poll() is None  # ended means collected: before that some thread of it may still hold a port
-        return started_at(self.pid) == self.record["start"] and command_of(self.pid) == self.record["command"]
+        return self.record["start"] is not None and started_at(self.pid) == self.record["start"] and command_of(self.pid) == self.record["command"]
 
     def signal(self, number):
         """False, and nothing is sent, when it is not running any more."""
@@ -126,10 +126,7 @@ def start(command, log, directory=None, stay=False, environment=None, namespace=
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=directory, start_new_session=True, env=environment,
                                  preexec_fn=in_child)
     # Popen returns after exec succeeded, so the command line is the server's.
-    tick = started_at(child.pid)
-    if tick is None:
-        raise RuntimeError(f"{' '.join(command)} ended at once; see {log}:\n{tail(log)}")
-    process = Process({"pid": child.pid, "start": tick, "command": command_of(child.pid)})
+    process = Process({"pid": child.pid, "start": started_at(child.pid), "command": command_of(child.pid)})
     process.child = child
     return process
 

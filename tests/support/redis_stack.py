@@ -40,7 +40,7 @@ aclfile "{dir}/users.acl"
 masteruser replica
 masterauth {replica}
 appendonly yes
-appendfsync everysec
+appendfsync {appendfsync}
 save ""
 dbfilename dump.rdb
 maxmemory {maxmemory}
@@ -137,7 +137,7 @@ class Node(Server):
         os.makedirs(self.dir, exist_ok=True)
         write(os.path.join(self.dir, "users.acl"), acl(self.group.cell, self.group.passwords))
         text = NODE.format(port=self.port, bind=self.bind, dir=self.dir, replica=self.group.passwords["replica"], min_replicas=self.group.min_replicas,
-                           maxmemory=self.group.maxmemory)
+                           maxmemory=self.group.maxmemory, appendfsync=self.group.appendfsync)
         if primary is not None:
             text += f"replicaof {primary.host} {primary.port}\n"
         write(self.conf, text)
@@ -230,9 +230,9 @@ class Group:
     """
 
     def __init__(self, directory, replicas=2, sentinels=3, min_replicas=1, stay=False, down_after_ms=1500, failover_timeout_ms=5000, maxmemory="512mb",
-                 cell="default", places=None):
+                 cell="default", appendfsync="everysec", places=None):
         self.dir = os.path.abspath(directory)
-        self.stay, self.min_replicas, self.maxmemory, self.cell = stay, min_replicas, maxmemory, cell
+        self.stay, self.min_replicas, self.maxmemory, self.cell, self.appendfsync = stay, min_replicas, maxmemory, cell, appendfsync
         self.down_after_ms, self.failover_timeout_ms = down_after_ms, failover_timeout_ms
         self.sentinel_quorum = sentinels // 2 + 1
         self.passwords = {user: secrets.token_hex(16) for user in ("admin", "replica", "sentinel", "tidemark", "tidemark-restore")}
