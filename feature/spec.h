@@ -92,7 +92,8 @@ enum tide_record_type {
   TIDE_REC_CONFIG = 16,  /* control: feature file text and settings become effective here */
   TIDE_REC_DIGEST = 17,  /* control: digest of decisions and state up to here, for audit */
   TIDE_REC_FENCE = 18,   /* control: opens an epoch; always x-0 */
-  TIDE_REC_MODEL = 19    /* control: this model scores from here on */
+  TIDE_REC_MODEL = 19,   /* control: this model scores from here on */
+  TIDE_REC_CHECK = 20    /* control: what its writer had decided up to a position; changes nothing */
 };
 
 struct tide_shape {

@@ -26,7 +26,9 @@
   X(entities_dropped_total, "Entities not created because their kind was at its limit") \
   X(journal_entries_total, "Entries folded") \
   X(journal_bytes_total, "Bytes of entries folded") \
-  X(journal_void_total, "Entries that changed nothing (another fence, cursor gap)")
+  X(journal_void_total, "Entries that changed nothing (another fence, cursor gap)") \
+  X(journal_checked_total, "Positions at which an engine said what it had decided, and this one had decided the same") \
+  X(journal_diverged_total, "The same, and this one had decided otherwise: one of the two is wrong")
 
 enum tide_metric {
 #define X(name, help) TIDE_M_##name,

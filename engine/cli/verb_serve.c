@@ -164,17 +164,27 @@ static void print_ready(const struct serve *serve, const struct tide_http_option
   fflush(stdout);
 }
 
-/* Tells the log when the journal goes away and when it is back; `lost` is whether it was away. */
-static bool tell_journal(const struct serve *serve, bool lost) {
+/* What the log has been told. */
+struct told {
+  bool lost;
+  uint64_t diverged;
+};
+
+/* Tells the log when the journal goes away and when it is back, and when another engine has decided otherwise. */
+static void tell(const struct serve *serve, struct told *told) {
   struct tide_engine_status status = tide_engine_status(serve->engine);
-  if (!lost && status.state == TIDE_CORE_lost && status.trouble.code != TIDE_OK) {
+  if (status.diverged > told->diverged)
+    tide_log(TIDE_LOG_ERROR, "diverged", "positions=%llu note=%s", (unsigned long long)status.diverged,
+             "this engine and another have decided differently at one position: stop one, and compare both by audit");
+  told->diverged = status.diverged;
+  if (!told->lost && status.state == TIDE_CORE_lost && status.trouble.code != TIDE_OK) {
     tide_log(TIDE_LOG_WARN, "journal_lost", "why=%s note=%s", status.trouble.text, "transactions get the fallback until it is back");
-    return true;
+    told->lost = true;
   }
-  if (!lost || status.state != TIDE_CORE_open) return lost;
+  if (!told->lost || status.state != TIDE_CORE_open) return;
   tide_log(TIDE_LOG_INFO, "journal_back", "position=%llu-%llu", (unsigned long long)status.folded.epoch,
            (unsigned long long)status.folded.seq);
-  return false;
+  told->lost = false;
 }
 
 static enum tide_err run_engine(struct serve *serve, struct tide_error *error) {
@@ -185,8 +195,7 @@ static enum tide_err run_engine(struct serve *serve, struct tide_error *error) {
   if (err == TIDE_OK && !signal && !has_ended(serve)) {
     err = tide_http_start(&http, &serve->http, error);
     if (err == TIDE_OK) print_ready(serve, &http);
-    for (bool lost = false; err == TIDE_OK && !signal && !has_ended(serve); lost = tell_journal(serve, lost))
-      signal = wait_signal(serve, 200);
+    for (struct told told = {0}; err == TIDE_OK && !signal && !has_ended(serve); tell(serve, &told)) signal = wait_signal(serve, 200);
     if (signal) tide_log(TIDE_LOG_INFO, "stopping", "signal=%s", signal == SIGTERM ? "SIGTERM" : "SIGINT");
     if (serve->http) tide_http_drain(serve->http);
   }

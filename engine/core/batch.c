@@ -223,6 +223,14 @@ enum tide_err tide_batch_add_digest(struct tide_batch *batch, const struct tide_
   return commit_record(batch, payload, wire_put_u64(p, digest->state_hash));
 }
 
+enum tide_err tide_batch_add_check(struct tide_batch *batch, const struct tide_check_point *point) {
+  uint8_t *payload = start_record(batch, TIDE_REC_CHECK, 0);
+  uint8_t *p = wire_put_varint(payload, point->position.epoch);
+  p = wire_put_varint(p, point->position.seq);
+  p = wire_put_varint(p, point->decisions);
+  return commit_record(batch, payload, put_key(p, point->digest));
+}
+
 enum tide_err tide_batch_add_fence(struct tide_batch *batch, const struct tide_fence *fence) {
   uint8_t *payload = start_record(batch, TIDE_REC_FENCE, 0);
   uint8_t *p = wire_put_u64(payload, fence->nonce);

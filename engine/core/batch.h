@@ -29,6 +29,7 @@
  *   CONFIG: settings span, feature file span
  *   DIGEST: decisions so far varint, digest of decisions 16 bytes, state hash u64
  *   FENCE: nonce u64, epoch u64, engine id u32, session 16 bytes
+ *   CHECK: epoch varint, seq varint of a position, decisions up to there varint, digest of them 16 bytes
  *   MODEL: artifact span (model/artifact.h); empty: no model from here on
  *
  * The CRC stays in the last four bytes in every version, so that a damaged version number is told from a new one.
@@ -62,6 +63,9 @@ struct tide_entry_header {
   uint16_t cursor_count, record_count;
 };
 
+/* What an engine had decided when it had folded the entry at `position`: any other engine has decided the same there, or one of the two is wrong. */
+struct tide_check_point { struct tide_position position; uint64_t decisions; struct tide_u128 digest; };
+
 /* What tells an entry from any other that could stand at its position in another history: no two attempts share a nonce. */
 struct tide_entry_mark { uint64_t attempt_nonce; uint32_t crc; };
 static inline bool tide_entry_mark_eq(struct tide_entry_mark a, struct tide_entry_mark b) {
@@ -92,6 +96,7 @@ enum tide_err tide_batch_add_config(struct tide_batch *batch, const struct tide_
 struct tide_digest { uint64_t decisions; struct tide_u128 digest; uint64_t state_hash; };
 enum tide_err tide_batch_add_digest(struct tide_batch *batch, const struct tide_digest *digest) TIDE_WARN_UNUSED;
 struct tide_fence { uint64_t nonce, epoch; uint32_t engine_id; struct tide_u128 session; /* it was written in */ };
+enum tide_err tide_batch_add_check(struct tide_batch *batch, const struct tide_check_point *point) TIDE_WARN_UNUSED;
 enum tide_err tide_batch_add_fence(struct tide_batch *batch, const struct tide_fence *fence) TIDE_WARN_UNUSED;
 enum tide_err tide_batch_add_model(struct tide_batch *batch, struct tide_span artifact) TIDE_WARN_UNUSED;
 /* Patches counts, writes the CRC. The entry is then batch->out. */
@@ -123,6 +128,7 @@ enum tide_err tide_record_decode(const struct tide_spec *spec, const struct tide
 enum tide_err tide_config_decode(const struct tide_raw_record *raw, struct tide_settings *ret_settings, struct tide_span *ret_features,
                                  struct tide_error *error) TIDE_WARN_UNUSED;
 enum tide_err tide_digest_decode(const struct tide_raw_record *raw, struct tide_digest *ret, struct tide_error *error) TIDE_WARN_UNUSED;
+enum tide_err tide_check_decode(const struct tide_raw_record *raw, struct tide_check_point *ret, struct tide_error *error) TIDE_WARN_UNUSED;
 enum tide_err tide_fence_decode(const struct tide_raw_record *raw, struct tide_fence *ret, struct tide_error *error) TIDE_WARN_UNUSED;
 /* The artifact's bytes, borrowed and not looked at: parsing them is the fold's. */
 enum tide_err tide_model_decode(const struct tide_raw_record *raw, struct tide_span *ret_artifact, struct tide_error *error) TIDE_WARN_UNUSED;

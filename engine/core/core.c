@@ -199,7 +199,7 @@ static void open_epoch(struct tide_core *core) {
 }
 
 /* An entry of our own: `fill` says what stands in it besides offers. */
-enum fill { FILL_OFFERS, FILL_CONFIG, FILL_DIGEST, FILL_NOTHING };
+enum fill { FILL_OFFERS, FILL_CONFIG, FILL_DIGEST, FILL_CHECK };
 
 static bool take_offers(struct tide_core *core, struct tide_batch *batch, struct tide_held *held) {
   for (int p = 0; p < TIDE_PRIORITY_COUNT; p++) {
@@ -245,6 +245,10 @@ static enum tide_err append(struct tide_core *core, enum fill fill, struct tide_
   if (fill == FILL_DIGEST) {
     struct tide_digest digest = tide_fold_digest(core->fold);
     err = tide_batch_add_digest(&batch, &digest);
+  }
+  if (fill == FILL_CHECK && core->options.shared) { /* a heartbeat: others compare */
+    struct tide_check_point point = tide_fold_point(core->fold);
+    err = tide_batch_add_check(&batch, &point);
   }
   if (err != TIDE_OK)
     return tide_fail(error, TIDE_E_CONFIG, "the feature file is too long for a journal entry of %u bytes", TIDE_ENTRY_MAX);
@@ -327,7 +331,7 @@ static enum tide_err go_on_committing(struct tide_core *core, struct tide_error 
   if ((core->state != TIDE_CORE_open && core->state != TIDE_CORE_draining) || !may_append(core)) return TIDE_OK;
   if (core->queue[TIDE_PRIORITY_HIGH].count + core->queue[TIDE_PRIORITY_LOW].count > 0) return append(core, FILL_OFFERS, error);
   if (core->state == TIDE_CORE_draining || core->options.heartbeat_ms == 0 || core->held) return TIDE_OK;
-  if (core->now.mono.ns - core->last_entry_ns >= core->options.heartbeat_ms * 1000000) return append(core, FILL_NOTHING, error);
+  if (core->now.mono.ns - core->last_entry_ns >= core->options.heartbeat_ms * 1000000) return append(core, FILL_CHECK, error);
   return TIDE_OK;
 }
 

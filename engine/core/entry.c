@@ -302,6 +302,23 @@ enum tide_err tide_digest_decode(const struct tide_raw_record *raw, struct tide_
   return TIDE_OK;
 }
 
+enum tide_err tide_check_decode(const struct tide_raw_record *raw, struct tide_check_point *ret, struct tide_error *error) {
+  enum tide_err err = control_check(raw, TIDE_REC_CHECK, error);
+  if (err) {
+    return err;
+  }
+  struct tide_reader r = tide_reader_of(raw->payload);
+  struct tide_check_point point = {.position = {.epoch = wire_varint(&r)}};
+  point.position.seq = wire_varint(&r);
+  point.decisions = wire_varint(&r);
+  point.digest = get_key(&r);
+  if (r.bad || r.ptr != r.end) {
+    return corrupt(error, "a check record's length and its content disagree");
+  }
+  *ret = point;
+  return TIDE_OK;
+}
+
 enum tide_err tide_fence_decode(const struct tide_raw_record *raw, struct tide_fence *ret, struct tide_error *error) {
   enum tide_err err = control_check(raw, TIDE_REC_FENCE, error);
   if (err) {

@@ -8,6 +8,7 @@ struct tide_fold *tide_fold_new(void) {
   struct tide_fold *fold = tide_alloc(sizeof *fold);
   fold->part = tide_alloc(TIDE_PARTS_MAX * sizeof *fold->part);
   fold->group = tide_alloc(TIDE_GROUP * sizeof *fold->group);
+  fold->point = tide_alloc(TIDE_POINTS * sizeof *fold->point);
   fold->commit_ms = fold->stamp_ms = INT64_MIN;
   fold->state.watermark_ms = INT64_MIN;
   return fold;
@@ -24,6 +25,7 @@ void tide_fold_free(struct tide_fold *fold) {
   tide_free(fold->derived);
   tide_free(fold->part);
   tide_free(fold->group);
+  tide_free(fold->point);
   tide_free(fold);
 }
 
@@ -35,6 +37,9 @@ const struct tide_settings *tide_fold_settings(const struct tide_fold *fold) { r
 const struct tide_model *tide_fold_model(const struct tide_fold *fold) { return fold->model; }
 int64_t tide_fold_watermark(const struct tide_fold *fold) { return fold->state.watermark_ms; }
 uint64_t tide_fold_nonce(const struct tide_fold *fold) { return fold->nonce; }
+struct tide_check_point tide_fold_point(const struct tide_fold *fold) {
+  return (struct tide_check_point){fold->position, fold->digest.decisions, fold->digest.digest};
+}
 struct tide_u128 tide_fold_session(const struct tide_fold *fold) {
   return fold->session;
 }
@@ -143,6 +148,16 @@ static enum tide_err control(struct tide_fold *fold, const struct tide_raw_recor
       err = tide_fence_decode(raw, &fence, error);
       if (!err) fold->nonce = fence.nonce, fold->session = fence.session;
       return err;
+    }
+    case TIDE_REC_CHECK: {
+      struct tide_check_point theirs;
+      err = tide_check_decode(raw, &theirs, error);
+      if (err) return err;
+      const struct tide_check_point *ours = &fold->point[theirs.position.seq % TIDE_POINTS];
+      if (tide_position_cmp(ours->position, theirs.position) != 0) return TIDE_OK; /* too long ago, or before this fold's snapshot */
+      bool same = ours->decisions == theirs.decisions && tide_u128_eq(ours->digest, theirs.digest);
+      fold->metrics.value[same ? TIDE_M_journal_checked_total : TIDE_M_journal_diverged_total]++;
+      return TIDE_OK;
     }
     case TIDE_REC_MODEL: {
       struct tide_span artifact;
@@ -298,6 +313,7 @@ enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position posit
     }
   }
   if (err != TIDE_E_END) return err;
+  fold->point[position.seq % TIDE_POINTS] = tide_fold_point(fold);
   for (uint32_t e = 0; fold->spec && e < fold->spec->entity_count; e++) tide_store_sweep(&fold->state.store[e], fold->state.watermark_ms);
   return TIDE_OK;
 }

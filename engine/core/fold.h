@@ -74,6 +74,7 @@ uint64_t tide_fold_nonce(const struct tide_fold *fold);                  /* of t
 struct tide_u128 tide_fold_session(const struct tide_fold *fold);        /* that the last fence names; zero before any */
 struct tide_entry_mark tide_fold_mark(const struct tide_fold *fold);     /* of the last folded entry; zero before any */
 struct tide_digest tide_fold_digest(struct tide_fold *fold);             /* costs a walk over the state */
+struct tide_check_point tide_fold_point(const struct tide_fold *fold);   /* what was decided up to the last folded entry; costs nothing */
 const struct tide_metrics *tide_fold_metrics(const struct tide_fold *fold);
 /* Entities of a kind in memory and the bytes they take, as requested from the allocator; index into spec->entity. Costs a walk over them. */
 struct tide_usage { uint64_t entities, bytes; };

@@ -13,6 +13,9 @@
 
 struct tide_partition { uint16_t source, partition; uint64_t cursor; int64_t watermark_ms; };
 
+/* Positions whose decisions are remembered, for CHECK records: more than an engine can be behind another and still be heard of. */
+#define TIDE_POINTS 1024
+
 struct tide_fold {
   struct tide_spec *spec;
   struct tide_plan *plan;
@@ -34,6 +37,7 @@ struct tide_fold {
   struct tide_model *model;    /* bound to spec; NULL: none is active */
   uint64_t rule_hits[TIDE_RULES_MAX];
   struct tide_metrics metrics;
+  struct tide_check_point *point; /* [TIDE_POINTS] of the last entries, by seq; not part of the state */
   bool quiet;                  /* history: nothing is judged; not part of the state */
   /* scratch of one event */
   struct tide_value slot[TIDE_SLOTS_MAX];

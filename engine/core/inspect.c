@@ -37,6 +37,7 @@ static const char *type_name(unsigned type) {
     case TIDE_REC_DIGEST: return "digest";
     case TIDE_REC_FENCE: return "fence";
     case TIDE_REC_MODEL: return "model";
+    case TIDE_REC_CHECK: return "check";
     default: return NULL;
   }
 }
@@ -244,6 +245,7 @@ static void put_control(struct inspect *inspect, const struct tide_raw_record *r
   struct tide_span features;
   struct tide_digest digest;
   struct tide_fence fence;
+  struct tide_check_point point;
   enum tide_err err;
   switch (raw->type) {
     case TIDE_REC_CONFIG:
@@ -277,6 +279,16 @@ static void put_control(struct inspect *inspect, const struct tide_raw_record *r
         key_int(out, "epoch", (int64_t)fence.epoch);
         key_int(out, "engine", fence.engine_id);
         key_u128(out, "session", fence.session);
+      }
+      break;
+    case TIDE_REC_CHECK:
+      err = tide_check_decode(raw, &point, &error);
+      if (!err) {
+        char position[TIDE_POSITION_TEXT];
+        snprintf(position, sizeof position, "%llu-%llu", (unsigned long long)point.position.epoch, (unsigned long long)point.position.seq);
+        key_cstr(out, "position", position);
+        key_int(out, "decisions", (int64_t)point.decisions);
+        key_u128(out, "digest", point.digest);
       }
       break;
     case TIDE_REC_MODEL:

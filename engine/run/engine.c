@@ -345,6 +345,7 @@ static void publish(struct tide_engine *engine, const struct tide_error *failed)
   status->folded = tide_fold_position(fold);
   status->watermark_ms = tide_fold_watermark(fold);
   status->stats = tide_core_stats(engine->core);
+  status->diverged = (uint64_t)tide_fold_metrics(fold)->value[TIDE_M_journal_diverged_total];
   if (failed) status->error = *failed;
   if (failed || engine->stopped) engine->ended = true;
   if (changed) (void)pthread_cond_broadcast(&engine->status_changed);

@@ -36,6 +36,7 @@ struct tide_engine_status {
   struct tide_position folded;
   int64_t watermark_ms;
   struct tide_core_stats stats;
+  uint64_t diverged;         /* positions at which another engine has decided otherwise */
   struct tide_error trouble; /* what the journal said last when it could not do something; code OK: nothing in this session */
   struct tide_error error;   /* code not OK: the engine ended because of this */
 };

@@ -32,10 +32,12 @@ static void once_more(const struct tide_spec *spec, struct tide_batch *batch, co
   struct tide_span features;
   struct tide_digest digest;
   struct tide_fence fence;
+  struct tide_check_point point;
   enum tide_err err;
   switch (raw->type) {
     case TIDE_REC_CONFIG: err = tide_config_decode(raw, &settings, &features, &error); break;
     case TIDE_REC_DIGEST: err = tide_digest_decode(raw, &digest, &error); break;
+    case TIDE_REC_CHECK: err = tide_check_decode(raw, &point, &error); break;
     case TIDE_REC_FENCE: err = tide_fence_decode(raw, &fence, &error); break;
     case TIDE_REC_MODEL: err = tide_model_decode(raw, &features, &error); break;
     default:

@@ -41,7 +41,7 @@ MUTANTS = [
      [(QUEUE, "err = expire_list(core, &held->offers, TIDE_END_maybe, held, error);",
        "err = expire_list(core, &held->offers, TIDE_END_refused, held, error);")], []),
     ("forgets to take an expired offer out of its entry", "memory", 600,
-     [(QUEUE, "for (uint32_t i = 0; held && i < offer->record_count; i++) held->by_record[offer->index + i] = NULL;", "")], []),
+     [(QUEUE, "for (uint32_t i = 0; held && i < tide_offer_journaled(offer); i++) held->by_record[offer->index + i] = NULL;", "")], []),
     ("does not wait for the position that was asked for", "memory", 600,
      [(QUEUE, "  if (is_folded(core, offer->after)) return admit(core, offer, error);\n", "  return admit(core, offer, error);\n")], []),
     ("gives answers to the wrong offers", "memory", 600,

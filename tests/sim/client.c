@@ -176,6 +176,10 @@ void sim_dig_up(struct sim_world *world) {
 
 /* Its offers go down with it: their clients hear nothing. They are taken out so that what is pending stays known. */
 void sim_node_gone(struct sim_world *world, struct sim_node *node) {
+  const struct tide_metrics *metrics = tide_fold_metrics(tide_core_fold(node->core));
+  world->counts->checked += (uint64_t)metrics->value[TIDE_M_journal_checked_total];
+  if (metrics->value[TIDE_M_journal_diverged_total])
+    sim_fail(world, "node %u hears that it has decided otherwise than another", node->number);
   world->counts->verified += tide_core_stats(node->core).verified;
   struct tide_core_stats stats = tide_core_stats(node->core);
   world->counts->retried += stats.retried;

@@ -19,7 +19,7 @@
 
 /* What happened, over all runs: a rule that never fired in a clean campaign was not tested. */
 #define SIM_COUNTS(X)                                                                                              \
-  X(steps) X(offers) X(done) X(refused) X(maybe) X(answered) X(duplicates) X(conflicts) X(outcomes) X(afters) X(questions) \
+  X(steps) X(offers) X(done) X(refused) X(maybe) X(answered) X(duplicates) X(conflicts) X(outcomes) X(afters) X(questions) X(checked) \
   X(crashes) X(sessions) X(verified) X(store_crashes) X(lost_entries) X(drops) X(zombies) X(restarts) X(from_snapshot) X(full)             \
   X(server_crashes) X(server_restarts) X(promotions) X(freezes) X(cuts) X(conn_faults) X(wipes) X(refills) X(flaps)       \
   X(sessions_lost) X(no_session) X(history_lost) X(skewed) X(pressed) X(shorts)                                    \
