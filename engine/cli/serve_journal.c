@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -259,6 +260,42 @@ static enum tide_err open_store(const struct tide_config *config, struct tide_se
   return err;
 }
 
+/* A directory and those above it. */
+static enum tide_err make_dirs(const char *dir, struct tide_error *error) {
+  char *path = tide_strdup(dir);
+  enum tide_err err = TIDE_OK;
+  for (char *slash = path; slash && err == TIDE_OK;) {
+    slash = strchr(slash + 1, '/');
+    if (slash) *slash = 0;
+    if (mkdir(path, 0750) != 0 && errno != EEXIST) err = tide_fail_errno(error, TIDE_E_IO, "cannot create %s", path);
+    if (slash) *slash = '/';
+  }
+  tide_free(path);
+  return err;
+}
+
+/* The mirror of a shared journal, over a second handle on it. */
+static enum tide_err open_mirror(const struct tide_config *config, bool accept_loss, struct tide_serve_journal *serve,
+                                 struct tide_error *error) {
+  struct tide_redis_options redis;
+  struct tide_mirror_options mirror = {.snapshots = serve->snapshots,
+                                       .trim = config->journal_trim,
+                                       .keep_ms = config->journal_keep_ms,
+                                       .segment_bytes = (uint64_t)config->journal_segment_bytes};
+  struct tide_buf dir = TIDE_BUF_INIT;
+  if (!serve->shared) return TIDE_OK;
+  enum tide_err err = make_dirs(config->journal_dir, error);
+  if (err == TIDE_OK) err = tide_serve_redis(config, &redis, error);
+  if (err == TIDE_OK) err = tide_journal_redis_open(&redis, &mirror.source, error);
+  explicit_bzero(&redis.target, sizeof redis.target);
+  if (err != TIDE_OK) return err;
+  tide_buf_printf(&dir, "%s/mirror", config->journal_dir);
+  mirror.dir = tide_buf_cstr(&dir);
+  err = tide_mirror_open(&mirror, serve->journal, accept_loss, &serve->mirror, error);
+  tide_buf_release(&dir);
+  return err;
+}
+
 enum tide_err tide_serve_journal_open(const struct tide_config *config, const struct tide_spec *spec, const struct tide_keys *keys,
                                       bool accept_loss, tide_serve_wait_fn wait, void *ctx, struct tide_serve_journal *ret,
                                       struct tide_error *error) {
@@ -272,11 +309,13 @@ enum tide_err tide_serve_journal_open(const struct tide_config *config, const st
   }
   err = check_marker(ret, accept_loss, error);
   if (err == TIDE_OK) err = check_key(ret->journal, spec, keys, error);
-  return err == TIDE_OK ? load_snapshot(ret, accept_loss, error) : err;
+  if (err == TIDE_OK) err = load_snapshot(ret, accept_loss, error);
+  return err == TIDE_OK ? open_mirror(config, accept_loss, ret, error) : err;
 }
 
 void tide_serve_journal_close(struct tide_serve_journal *serve) {
   tide_fold_free(serve->fold);
+  tide_mirror_close(serve->mirror);
   if (serve->journal) serve->journal->ops->close(serve->journal);
   tide_free(serve->snapshots);
   *serve = (struct tide_serve_journal){0};
