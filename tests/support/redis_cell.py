@@ -44,13 +44,14 @@ class Cell:
     def url(self):
         return f"redis://tidemark@{self.primary.host}:{self.primary.port}"
 
-    def words(self):
-        return ["--journal", self.url, "--set", f"journal.password_file={self.group.password_file()}", "--set", f"journal.replicas={self.replicas}",
-                "--set", f"journal.quorum={self.replicas}"]
+    def words(self, url=None, replicas=None):
+        replicas = self.replicas if replicas is None else replicas
+        return ["--journal", url or self.url, "--set", f"journal.password_file={self.group.password_file()}", "--set", f"journal.replicas={replicas}",
+                "--set", f"journal.quorum={replicas}"]
 
-    def verb(self, name, *words, code=0):
+    def verb(self, name, *words, code=0, url=None, replicas=None):
         """Runs a verb on the cell's journal; its output, or with code=None the result."""
-        return tide(name, *self.words(), *words, code=code)
+        return tide(name, *self.words(url, replicas), *words, code=code)
 
     def engine_dir(self, number):
         return os.path.join(self.dir, f"engine{number}")
