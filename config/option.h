@@ -88,6 +88,10 @@ enum tide_journal_kind {
   X(snapshot, dir, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                                   \
     "Directory of the snapshots from which a restart begins; empty: snapshots in the journal's directory")                                  \
   X(snapshot, every, DURATION, "5m", 0, TIDE_DAYS(7), NULL, NULL, RELOAD, "Time between snapshots; 0s: only when the engine stops")         \
+  X(snapshot, peers, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                                 \
+    "HOST:PORT,... of the admin listeners of the cell's engines. An engine without a snapshot takes the newest from them, and gives its own: keep that listener from all others") \
+  X(snapshot, shared_dir, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                            \
+    "Directory with snapshots of another engine (a mount); an engine without one begins with the newest there")                             \
   X(commit, max_batch, INT, "512", 1, 32767, "records", NULL, RESTART, "Records in one entry of the journal")                               \
   X(queue, http, INT, "4096", 1, 1000000, "requests", NULL, RESTART,                                                                         \
     "HTTP requests that may wait for the core; beyond it they get the fallback decision with status 503")                                    \

@@ -292,11 +292,11 @@ static enum tide_err older_snapshot(const struct tide_mirror *m, struct tide_pos
 
 static enum tide_err trim_to(struct tide_mirror *m, struct tide_position to, struct tide_error *error) {
   struct tide_position found, durable;
-  enum tide_err err = m->copy->ops->read(m->copy, to, true, &m->expected, &found, error);
+  enum tide_err err = ensure_session(m, error); /* first: it uses the same buffers, and may begin another mirror */
+  if (err == TIDE_OK) err = m->copy->ops->read(m->copy, to, true, &m->expected, &found, error);
   if (err != TIDE_OK) return err == TIDE_E_END ? TIDE_OK : err;
   if (tide_position_cmp(found, to) != 0) return TIDE_OK; /* the mirror begins later */
-  err = ensure_session(m, error);
-  if (err == TIDE_OK) err = m->source->ops->read(m->source, to, true, &m->bytes, &found, error);
+  err = m->source->ops->read(m->source, to, true, &m->bytes, &found, error);
   if (err == TIDE_OK && tide_position_cmp(found, to) == 0) {
     err = m->source->ops->sync(m->source, &durable, error);                   /* durable also as this handle knows it */
     if (err == TIDE_OK && tide_position_cmp(durable, to) < 0) return TIDE_OK; /* replicas are slow: next time */

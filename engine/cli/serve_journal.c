@@ -15,9 +15,24 @@
 #include "adapter/journal_redis.h"
 #include "base/log.h"
 #include "cli/serve_config.h"
+#include "cli/serve_peer.h"
 
 #define MARKER "HISTORY-LOST"
 #define WAIT_MS 500
+
+/* A directory and those above it. */
+static enum tide_err make_dirs(const char *dir, struct tide_error *error) {
+  char *path = tide_strdup(dir);
+  enum tide_err err = TIDE_OK;
+  for (char *slash = path; slash && err == TIDE_OK;) {
+    slash = strchr(slash + 1, '/');
+    if (slash) *slash = 0;
+    if (mkdir(path, 0750) != 0 && errno != EEXIST) err = tide_fail_errno(error, TIDE_E_IO, "cannot create %s", path);
+    if (slash) *slash = '/';
+  }
+  tide_free(path);
+  return err;
+}
 
 /* ---- the key ---- */
 
@@ -150,19 +165,46 @@ static enum tide_err check_marker(const struct tide_serve_journal *serve, bool a
   return err;
 }
 
-static enum tide_err load_snapshot(struct tide_serve_journal *serve, bool accept_loss, struct tide_error *error) {
+/* What an engine does whose own snapshots, if any, do not fit: where that is because the journal was trimmed beyond them, or there are none, a peer's will do. */
+static enum tide_err begin_elsewhere(const struct tide_config *config, struct tide_serve_journal *serve, bool has_own,
+                                     struct tide_position newest, bool accept_loss, struct tide_error *error) {
+  struct tide_position first, last;
   struct tide_released released;
-  struct tide_position *position = NULL;
-  size_t count = 0;
-  enum tide_err err = tide_snapshot_list(serve->snapshots, &position, &count, error);
-  if (err == TIDE_OK) err = tide_snapshot_load(serve->snapshots, serve->journal, NULL, &serve->fold, &released, error);
-  if (err == TIDE_OK && !serve->fold && count > 0 && serve->shared && !accept_loss)
-    err = tide_fail(
+  bool got = false;
+  enum tide_err err = serve->journal->ops->range(serve->journal, &first, &last, error);
+  if (err != TIDE_OK) return err;
+  bool trimmed = first.seq > 0; /* nobody trims to a fence */
+  if (has_own && !accept_loss && !(trimmed && tide_position_cmp(newest, first) < 0))
+    return tide_fail(
         error, TIDE_E_HISTORY,
         "there are snapshots in %s, the newest of %llu-%llu, and the journal holds none of their entries: it was emptied, rolled back, or is another cell's. "
         "Restore it, or start with --accept-loss",
-        serve->snapshots, (unsigned long long)position[0].epoch, (unsigned long long)position[0].seq);
+        serve->snapshots, (unsigned long long)newest.epoch, (unsigned long long)newest.seq);
+  if (first.epoch == 0) return TIDE_OK;
+  if (config->snapshot_peers[0] || config->snapshot_shared_dir[0]) {
+    err = make_dirs(serve->snapshots, error);
+    if (err == TIDE_OK) err = tide_serve_fetch(config, serve->journal, serve->snapshots, &got, error);
+    if (err == TIDE_OK && got) err = tide_snapshot_load(serve->snapshots, serve->journal, NULL, &serve->fold, &released, error);
+  }
+  if (err == TIDE_OK && !serve->fold && trimmed)
+    err = tide_fail(
+        error, TIDE_E_AGAIN,
+        "the journal begins at %llu-%llu: what stood before was trimmed, and this engine has no snapshot from behind there. Name its peers in "
+        "snapshot.peers, or a directory with their snapshots in snapshot.shared_dir",
+        (unsigned long long)first.epoch, (unsigned long long)first.seq);
+  return err;
+}
+
+static enum tide_err load_snapshot(const struct tide_config *config, struct tide_serve_journal *serve, bool accept_loss,
+                                   struct tide_error *error) {
+  struct tide_released released;
+  struct tide_position *position = NULL, newest = {0, 0};
+  size_t count = 0;
+  enum tide_err err = tide_snapshot_list(serve->snapshots, &position, &count, error);
+  if (count) newest = position[0];
   tide_free(position);
+  if (err == TIDE_OK) err = tide_snapshot_load(serve->snapshots, serve->journal, NULL, &serve->fold, &released, error);
+  if (err == TIDE_OK && !serve->fold && serve->shared) err = begin_elsewhere(config, serve, count > 0, newest, accept_loss, error);
   if (err == TIDE_OK && !serve->fold) serve->fold = tide_fold_new();
   return err;
 }
@@ -260,20 +302,6 @@ static enum tide_err open_store(const struct tide_config *config, struct tide_se
   return err;
 }
 
-/* A directory and those above it. */
-static enum tide_err make_dirs(const char *dir, struct tide_error *error) {
-  char *path = tide_strdup(dir);
-  enum tide_err err = TIDE_OK;
-  for (char *slash = path; slash && err == TIDE_OK;) {
-    slash = strchr(slash + 1, '/');
-    if (slash) *slash = 0;
-    if (mkdir(path, 0750) != 0 && errno != EEXIST) err = tide_fail_errno(error, TIDE_E_IO, "cannot create %s", path);
-    if (slash) *slash = '/';
-  }
-  tide_free(path);
-  return err;
-}
-
 /* The mirror of a shared journal, over a second handle on it. */
 static enum tide_err open_mirror(const struct tide_config *config, bool accept_loss, struct tide_serve_journal *serve,
                                  struct tide_error *error) {
@@ -309,7 +337,7 @@ enum tide_err tide_serve_journal_open(const struct tide_config *config, const st
   }
   err = check_marker(ret, accept_loss, error);
   if (err == TIDE_OK) err = check_key(ret->journal, spec, keys, error);
-  if (err == TIDE_OK) err = load_snapshot(ret, accept_loss, error);
+  if (err == TIDE_OK) err = load_snapshot(config, ret, accept_loss, error);
   return err == TIDE_OK ? open_mirror(config, accept_loss, ret, error) : err;
 }
 

@@ -151,6 +151,7 @@ static enum tide_err http_options(const struct serve *serve, struct tide_http_op
                                     .key_previous = serve->keys.has_previous ? &serve->keys.previous : NULL,
                                     .cell = config->cell_name,
                                     .durability = serve->log.durability,
+                                    .snapshots = config->snapshot_peers[0] ? serve->log.snapshots : NULL,
                                     .limits = tide_serve_limits(config)};
   if (!serve->engine && (!is_loopback(&ret->listen) || !is_loopback(&ret->admin))) /* once, at the first look */
     tide_log(TIDE_LOG_WARN, "plain_http", "note=%s",

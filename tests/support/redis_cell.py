@@ -59,9 +59,9 @@ class Cell:
     def mirror(self, number):
         return os.path.join(self.engine_dir(number), "mirror")
 
-    def engine(self, number, *words):
+    def engine(self, number, *words, admin="127.0.0.1:0"):
         return Server(*self.words()[2:], "--set", f"engine.id={number}", "--set", f"journal.dir={self.engine_dir(number)}", *words, journal=self.url,
-                      features=self.features, dev_key=False)
+                      features=self.features, dev_key=False, admin=admin)
 
     def refuses(self, number, *words):
         """Starts an engine that must not start; (exit code, what it said)."""
@@ -90,11 +90,17 @@ class Cell:
             parts = list(pool.map(some, range(clients)))
         return [answer for _, answer in sorted((n, a) for part in parts for n, a in part.items())]
 
-    def features_of(self, server, card):
-        """What an engine says of a card now."""
-        body = {"id": "look", "amount": 1.0, "currency": "EUR", "card": card, "options": {"count": False, "explain": "full"}}
-        status, _, text = server.ask("POST", "/v1/score", json.dumps(body), {**JSON, "Tidemark-Timeout-Ms": "5000"})
-        return status, json.loads(text)
+    def counts(self, server, cards):
+        """What an engine says of each card now; counts nothing and writes nothing."""
+        found = []
+        for card in cards:
+            status, _, text = server.ask("POST", "/v1/features", json.dumps({"card": card}), JSON)
+            value = json.loads(text)
+            found.append((status, value.get("features", value)))
+        return found
+
+    def healthz(self, server):
+        return json.loads(server.ask("GET", "/healthz", admin=True)[2])
 
     def stop(self):
         self.group.stop()
