@@ -1,4 +1,5 @@
-/* Writing a journal back into Redis from a mirror of it (journal_redis_restore.c). */
+/* Writing a journal back into Redis from a mirror of it, at its own positions: for a cell whose every node has lost it, or came back with an old copy
+ * (journal_redis_restore.c). */
 #ifndef TIDE_JOURNAL_REDIS_RESTORE_H
 #define TIDE_JOURNAL_REDIS_RESTORE_H
 
