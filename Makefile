@@ -138,7 +138,7 @@ test-san: # one case per program; a program that does not build is a failed case
 	@$(RUN_TESTS) --whole $(call tests_of,unit) $(call tests_of,contract)
 
 # Tests that start threads. TSan's own report is a failure (exit code 66), also where every case passes.
-THREADED := $(filter $(foreach t,11_meter 12_log 75_engine,%/$(t)),$(call tests_of,unit))
+THREADED := $(filter $(foreach t,11_meter 12_log 53_mirror 75_engine,%/$(t)),$(call tests_of,unit))
 
 test-threads-build: $(THREADED)
 

@@ -6,6 +6,7 @@
 
 #include "adapter/segment.h"
 #include "base/hash.h"
+#include "base/log.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -401,6 +402,7 @@ struct tide_snapshot_import {
   void *ctx;
   struct tide_snapshot_manifest manifest;
   bool known;            /* the manifest is there */
+  bool ended;            /* it has its name */
   unsigned index;        /* of the chunk under way */
   struct tide_buf piece; /* of the MANIFEST or the chunk under way */
   struct tide_buf scratch;
@@ -484,11 +486,16 @@ enum tide_err tide_snapshot_import_end(struct tide_snapshot_import *import, stru
   tide_snapshot_manifest_encode(&import->manifest, &import->scratch);
   if (!err) err = put_file(path, tide_buf_span(&import->scratch), error);
   if (!err) err = sync_file(path, error);
-  return err ? err : publish(import->dir, position, error);
+  if (!err) err = publish(import->dir, position, error);
+  import->ended = !err;
+  return err;
 }
 
 void tide_snapshot_import_free(struct tide_snapshot_import *import) {
   if (!import) return;
+  struct tide_error why = {0};
+  if (import->known && !import->ended && remove_one(import->dir, "tmp", import->manifest.position, &why) != TIDE_OK)
+    tide_log(TIDE_LOG_WARN, "snapshot_rest_left", "dir=%s why=%s", import->dir, why.text);
   tide_buf_release(&import->piece);
   tide_buf_release(&import->scratch);
   tide_free(import->dir);
