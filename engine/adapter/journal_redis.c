@@ -536,6 +536,8 @@ enum tide_err tide_journal_redis_command(struct tide_journal *journal, int argc,
   if (err != TIDE_OK) return err;
   *ret = reply->integer;
   freeReplyObject(reply);
+  self->unproven = true;                        /* if it wrote, the next sync is for that, */
+  self->durable = (struct tide_position){0, 0}; /* and nothing counts as durable before */
   return TIDE_OK;
 }
 

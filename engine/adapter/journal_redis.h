@@ -47,7 +47,7 @@ enum tide_err tide_journal_redis_init(const struct tide_redis_options *options, 
 struct tide_redis_entry { struct tide_position at; struct tide_span bytes; };
 enum tide_err tide_journal_redis_put(struct tide_journal *journal, const struct tide_redis_entry *entry, size_t count, struct tide_error *error)
     TIDE_WARN_UNUSED;
-/* One command whose reply is a number, on the connection that writes. */
+/* One command whose reply is a number, on the connection that writes. A sync behind one that writes waits for the quorum to have it. */
 enum tide_err tide_journal_redis_command(struct tide_journal *journal, int argc, const char *const *argv, long long *ret, struct tide_error *error)
     TIDE_WARN_UNUSED;
 

@@ -232,25 +232,36 @@ static void check_node(const struct exam *exam, struct patient *patient, const c
   check_min_replicas(exam, patient);
 }
 
+/* A value of a reply of name, value, name, value... as a number; -1 when it is not there. */
+static long long row_number(const redisReply *reply, const char *name) {
+  char key[64], value[64];
+  for (size_t i = 0; i + 1 < reply->elements; i += 2) {
+    if (!text_of(reply->element[i], key, sizeof key) || strcmp(key, name) != 0) continue;
+    if (reply->element[i + 1]->type == REDIS_REPLY_INTEGER) return reply->element[i + 1]->integer;
+    if (text_of(reply->element[i + 1], value, sizeof value)) return strtoll(value, NULL, 10);
+  }
+  return -1;
+}
+
 /* ---- primary and replicas ---- */
 
 static void check_stream(const struct exam *exam, struct patient *patient) {
   struct tide_buf key = TIDE_BUF_INIT;
   tide_buf_printf(&key, "tidemark:{%s}:journal", exam->options->cell);
-  redisReply *reply = ASK(patient, "XLEN", tide_buf_cstr(&key)), *there = reply ? ASK(patient, "EXISTS", tide_buf_cstr(&key)) : NULL;
-  if (there && there->type == REDIS_REPLY_INTEGER && there->integer == 0)
+  redisReply *reply = ASK(patient, "XINFO", "STREAM", tide_buf_cstr(&key)); /* what an engine's user may ask */
+  bool refused = reply && reply->type == REDIS_REPLY_ERROR;
+  if (refused && strncmp(reply->str, "ERR no such key", 15) == 0)
     tell(
         exam, TIDE_REDIS_NOTE, patient,
         "there is no journal of cell %s: a new cell begins with `tidemark init`; one with a history has lost it here, see to the other nodes or `tidemark "
         "restore`",
         exam->options->cell);
-  else if (reply && reply->type == REDIS_REPLY_INTEGER)
-    tell(exam, TIDE_REDIS_GOOD, patient, "the journal of cell %s has %lld entries here", exam->options->cell, reply->integer);
+  else if (reply && reply->type == REDIS_REPLY_ARRAY)
+    tell(exam, TIDE_REDIS_GOOD, patient, "the journal of cell %s has %lld entries here", exam->options->cell, row_number(reply, "length"));
   else if (reply)
     tell(exam, TIDE_REDIS_FIX, patient, "the journal of cell %s cannot be looked at: %.200s", exam->options->cell,
-         reply->type == REDIS_REPLY_ERROR ? reply->str : "no number");
+         refused ? reply->str : "no table");
   if (reply) freeReplyObject(reply);
-  if (there) freeReplyObject(there);
   tide_buf_release(&key);
 }
 
@@ -325,15 +336,6 @@ static void examine_primary(const struct exam *exam, const struct tide_redis_add
 }
 
 /* ---- sentinels ---- */
-
-/* A value of a reply of name, value, name, value... as a number; -1 when it is not there. */
-static long long row_number(const redisReply *reply, const char *name) {
-  char key[64], value[64];
-  for (size_t i = 0; i + 1 < reply->elements; i += 2)
-    if (text_of(reply->element[i], key, sizeof key) && strcmp(key, name) == 0 && text_of(reply->element[i + 1], value, sizeof value))
-      return strtoll(value, NULL, 10);
-  return -1;
-}
 
 static void check_sentinel_row(const struct exam *exam, const struct patient *patient, const redisReply *row) {
   long long quorum = row_number(row, "quorum"), others = row_number(row, "num-other-sentinels"),

@@ -2,7 +2,8 @@
  *
  * Engines may be waiting for the journal, and one that has no memory of the cell would begin a history of its own on half of it. So nothing is put into the journal
  * itself: the entries are written to a stream beside it, tidemark:{CELL}:journal:restore, read back and compared, and only then does that stream take the
- * journal's name, in one step that first looks whether the journal is still as it was found. What was acknowledged by then is durable on the quorum:
+ * journal's name. A journal that was there is given another name before that, so that nobody writes to it any more, is looked at once more, and goes when the
+ * other stands in its place. Renames are all it takes: the user of restore needs no scripts. What was acknowledged by then is durable on the quorum:
  * the last write is followed by WAIT like any commit. A run that is stopped leaves the stream beside, and the next one goes on behind what it holds.
  *
  * The ids are the positions themselves, so snapshots, mirrors and HISTORY-LOST markers find their entries where they were. */
@@ -15,6 +16,7 @@
 #include "base/buf.h"
 
 #define PART "restore"
+#define PART_AWAY "before-restore"
 #define BATCH 128
 #define BATCH_BYTES (4u << 20)
 
@@ -23,7 +25,7 @@ struct restore {
   struct tide_journal *from;
   struct tide_journal *beside;
   struct tide_position begin, last; /* of what is to be there */
-  char live_key[128], beside_key[128];
+  char live_key[128], beside_key[128], away_key[128];
   struct tide_buf ours, theirs;
   tide_redis_progress_fn progress;
   void *ctx;
@@ -123,25 +125,50 @@ static enum tide_err write_rest(struct restore *r, struct tide_position at, uint
   return err;
 }
 
-/* The stream beside takes the journal's name, if the journal is as it was found: ARGV[1] its last id, empty: not there. */
-static const char swap_script[] = "local last = ''\n"
-                                  "if redis.call('EXISTS', KEYS[1]) == 1 then\n"
-                                  "  local info = redis.call('XINFO', 'STREAM', KEYS[1])\n"
-                                  "  for i = 1, #info, 2 do if info[i] == 'last-generated-id' then last = info[i + 1] end end\n"
-                                  "end\n"
-                                  "if last ~= ARGV[1] then return 0 end\n"
-                                  "redis.call('RENAME', KEYS[2], KEYS[1])\n"
-                                  "return 1";
-
-static enum tide_err swap(struct restore *r, bool there, struct tide_position last, struct tide_error *error) {
-  char id[48] = "";
+static enum tide_err rename_key(struct restore *r, const char *from, const char *to, bool *ret_done, struct tide_error *error) {
   long long done = 0;
-  if (there) snprintf(id, sizeof id, "%" PRIu64 "-%" PRIu64, last.epoch, last.seq);
-  enum tide_err err = tide_journal_redis_command(
-      r->beside, 6, (const char *const[]){"EVAL", swap_script, "2", r->live_key, r->beside_key, id}, &done, error);
+  enum tide_err err = tide_journal_redis_command(r->beside, 3, (const char *const[]){"RENAMENX", from, to}, &done, error);
+  *ret_done = done != 0;
+  return err;
+}
+
+/* A journal that was there is taken away first: from then on nobody can write to it. Then it is looked at again. */
+static enum tide_err take_away(struct restore *r, struct tide_position last, struct tide_error *error) {
+  struct tide_redis_options options = *r->options;
+  struct tide_journal *away = NULL;
+  struct tide_session session;
+  struct tide_position first, end = {0, 0};
+  bool done = false;
+  options.part = PART_AWAY;
+  enum tide_err err = rename_key(r, r->live_key, r->away_key, &done, error);
+  if (err == TIDE_OK && !done)
+    err = tide_fail(error, TIDE_E_EXISTS,
+                    "there is a stream %s, which a restore before this one left: see what it is, then take it away by hand (DEL)",
+                    r->away_key);
+  if (err == TIDE_OK) err = tide_journal_redis_open(&options, &away, error);
+  if (err == TIDE_OK) err = away->ops->begin(away, &session, error);
+  if (err == TIDE_OK) err = away->ops->range(away, &first, &end, error);
+  if (away) away->ops->close(away);
+  explicit_bzero(&options.target, sizeof options.target);
+  if (err != TIDE_OK || tide_position_cmp(end, last) == 0) return err;
+  err = rename_key(r, r->away_key, r->live_key, &done, error);
+  return err != TIDE_OK ? err
+                        : tide_fail(error, TIDE_E_STALE,
+                                    "somebody wrote to the journal %s while it was restored: stop all engines of the cell and begin again",
+                                    r->live_key);
+}
+
+/* The stream beside takes the journal's name. */
+static enum tide_err swap(struct restore *r, bool there, struct tide_position last, struct tide_error *error) {
+  bool done = false;
+  long long removed;
+  enum tide_err err = there ? take_away(r, last, error) : TIDE_OK;
+  if (err == TIDE_OK) err = rename_key(r, r->beside_key, r->live_key, &done, error);
   if (err == TIDE_OK && !done)
     err = tide_fail(error, TIDE_E_STALE,
-                    "somebody wrote to the journal %s while it was restored: stop all engines of the cell and begin again", r->live_key);
+                    "somebody made a journal %s while it was restored: stop all engines of the cell, take it away, and begin again",
+                    r->live_key);
+  if (err == TIDE_OK && there) err = tide_journal_redis_command(r->beside, 2, (const char *const[]){"DEL", r->away_key}, &removed, error);
   return err == TIDE_OK ? settle(r, r->last, error) : err;
 }
 
@@ -192,6 +219,7 @@ enum tide_err tide_journal_redis_restore(const struct tide_redis_options *option
       .options = options, .from = from, .begin = begin, .progress = progress, .ctx = ctx, .ours = TIDE_BUF_INIT, .theirs = TIDE_BUF_INIT};
   struct tide_redis_restored restored = {0};
   snprintf(r.live_key, sizeof r.live_key, "tidemark:{%s}:journal", options->cell);
+  snprintf(r.away_key, sizeof r.away_key, "tidemark:{%s}:journal:" PART_AWAY, options->cell);
   snprintf(r.beside_key, sizeof r.beside_key, "tidemark:{%s}:journal:" PART, options->cell);
   enum tide_err err = restore(&r, &restored, error);
   if (err == TIDE_OK && restored.was_whole) { /* what this run made beside it, empty or not, is of no use */

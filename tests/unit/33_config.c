@@ -251,7 +251,7 @@ static void mistakes_are_told_with_their_place(void **state) {
       {"http:\n  idle_timeout: 61m\n", TIDE_E_RANGE, 2, 17, "must be 1s to 1h"},
       {"http:\n  listen: localhost\n", TIDE_E_SYNTAX, 2, 11, "127.0.0.1"},
       {"http:\n  listen: 1.2.3\n", TIDE_E_SYNTAX, 2, 11, "IPv4"},
-      {"journal:\n  kind: redis\n", TIDE_E_SYNTAX, 2, 9, "one of file, memory"},
+      {"journal:\n  kind: postgres\n", TIDE_E_SYNTAX, 2, 9, "one of file, memory"},
       {"journal:\n  kind: fil\n", TIDE_E_SYNTAX, 2, 9, "one of file, memory"},
       {"journal:\n  dir: ''\n", TIDE_E_RANGE, 2, 9, "0 bytes"},
       {"keys:\n  development: yes\n", TIDE_E_SYNTAX, 2, 16, "true or false"},
@@ -269,6 +269,9 @@ static void mistakes_are_told_with_their_place(void **state) {
       {"http: {listen: 1.2.3.4, admin_listen: '::', admin_port: 8080}\n", TIDE_E_CONFIG, 1, 57, "share one port"},
       {"keys: {file: k, development: true}\n", TIDE_E_CONFIG, 1, 30, "keep one of them"},
       {"keys: {file: k, file_previous: k}\n", TIDE_E_CONFIG, 1, 14, "the same file"},
+      {"journal: {kind: redis, timeout: 100ms}\n", TIDE_E_CONFIG, 1, 33, "not above journal.wait"},
+      {"journal: {kind: redis, quorum: 3}\n", TIDE_E_CONFIG, 1, 32, "above journal.replicas"},
+      {"{journal: {kind: redis}, engine: {heartbeat: 0s}}\n", TIDE_E_CONFIG, 1, 46, "must tell that it is there"},
       {"snapshot: {dir: tidemark-data/journal}\n", TIDE_E_CONFIG, 1, 17, "a directory of its own"},
       {"http: [\n", TIDE_E_SYNTAX, 2, 1, "YAML"},
       {"---\na: 1\n---\nb: 1\n", TIDE_E_TRAILING, 3, 1, "second document"},
@@ -384,7 +387,7 @@ static void every_row_alone_makes_a_difference(void **state) {
     struct tide_buf set = TIDE_BUF_INIT;
     tide_buf_printf(&set, "%s=", o->name);
     switch ((enum tide_option_type)o->type) {
-      case TIDE_OPTION_BOOL: tide_buf_str(&set, "true"); break;
+      case TIDE_OPTION_BOOL: tide_buf_str(&set, strcmp(o->dflt, "true") == 0 ? "false" : "true"); break;
       case TIDE_OPTION_CHOICE: tide_buf_str(&set, strrchr(o->words, '|') + 1); break;
       case TIDE_OPTION_ADDRESS: tide_buf_str(&set, "10.1.2.3"); break;
       case TIDE_OPTION_TIME: tide_buf_str(&set, "2026-01-01T00:00:00Z"); break;
