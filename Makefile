@@ -19,7 +19,7 @@ BIN := $(if $(wildcard engine/main.c),$(OUT)/tidemark)
 
 CPPFLAGS := -I. -Iengine -D_GNU_SOURCE
 CFLAGS := -std=c11 -O2 -g -Wall -Wextra -Werror -Wconversion -Wshadow -ffp-contract=off -fno-omit-frame-pointer $(EXTRA_CFLAGS)
-LDLIBS := -lhiredis -lmicrohttpd -lyajl -ljansson -llbfgs -lyaml -lsodium -lxxhash -lzstd -lz -lpthread -lm
+LDLIBS := -lhiredis -lcurl -lmicrohttpd -lyajl -ljansson -llbfgs -lyaml -lsodium -lxxhash -lzstd -lz -lpthread -lm
 FUZZ_SAN := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
 # jemalloc would hide allocations from the sanitizers.
@@ -139,7 +139,7 @@ test-san: # one case per program; a program that does not build is a failed case
 
 # Tests that start threads. TSan's own report is a failure (exit code 66), also where every case passes.
 # The serving process and a back-fill run under it as well: the first report ends them, and their tests miss them.
-THREADED := $(filter $(foreach t,11_meter 12_log 13_parallel 75_engine 78_intake_ahead,%/$(t)),$(call tests_of,unit))
+THREADED := $(filter $(foreach t,11_meter 12_log 13_parallel 53_mirror 75_engine 78_intake_ahead,%/$(t)),$(call tests_of,unit))
 THREADED_E2E := $(filter $(foreach t,45_http_property.py 46_serve.py 48_threads.sh,%/$(t)),$(call tests_of,e2e))
 
 test-threads-build: $(THREADED) all

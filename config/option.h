@@ -64,7 +64,7 @@ enum tide_journal_kind {
     "Use the published development key: for samples and tests, never for real card numbers")                                                \
   X(journal, kind, CHOICE, "file", 0, 0, NULL, TIDE_JOURNAL_KINDS(TIDE_OPTION_WORD), RESTART,                                                \
     "Where the journal lives: a directory of this machine; a Redis stream with replicas; or memory, which forgets everything and is for tests") \
-  X(journal, dir, PATH, "tidemark-data/journal", 1, 1024, NULL, NULL, RESTART, "Directory of the file journal; with Redis, of this engine's snapshots") \
+  X(journal, dir, PATH, "tidemark-data/journal", 1, 1024, NULL, NULL, RESTART, "Directory of the file journal; with Redis, of this engine's mirror and snapshots") \
   X(journal, url, PATH, "redis://127.0.0.1:6379", 1, 1024, NULL, NULL, RESTART,                                                             \
     "Where the Redis journal is: redis://[USER@]HOST:PORT, redis+sentinel://[USER@]HOST:PORT,.../NAME, or unix:/SOCKET")                     \
   X(journal, password_file, PATH, "", 0, 1024, NULL, NULL, RESTART, "File with the password for Redis; empty: none is asked for")           \
@@ -81,9 +81,17 @@ enum tide_journal_kind {
   X(journal, memory_share, INT, "60", 1, 95, "percent", NULL, RESTART,                                                                       \
     "Share of Redis' maxmemory above which new transactions get the fallback, cause journal_full")                                           \
   X(journal, segment, SIZE, "256MiB", TIDE_KIB(16), TIDE_GIB(4), NULL, NULL, RESTART, "Size at which a new segment file is begun")            \
+  X(journal, trim, BOOL, "true", 0, 0, NULL, NULL, RESTART,                                                                                  \
+    "Remove from Redis what the older snapshot and this engine's mirror (journal.dir/mirror) hold; false: another engine does it, or nobody")  \
+  X(journal, keep, DURATION, "10m", 0, TIDE_DAYS(7), NULL, NULL, RESTART,                                                                    \
+    "What was folded within this stays in Redis in any case; above snapshot.every, so that an engine that was away for less can start again") \
   X(snapshot, dir, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                                   \
     "Directory of the snapshots from which a restart begins; empty: snapshots in the journal's directory")                                  \
   X(snapshot, every, DURATION, "5m", 0, TIDE_DAYS(7), NULL, NULL, RELOAD, "Time between snapshots; 0s: only when the engine stops")         \
+  X(snapshot, peers, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                                 \
+    "HOST:PORT,... of the admin listeners of the cell's engines. An engine without a snapshot takes the newest from them, and gives its own: keep that listener from all others") \
+  X(snapshot, shared_dir, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                            \
+    "Directory with snapshots of another engine (a mount); an engine without one begins with the newest there")                             \
   X(commit, max_batch, INT, "512", 1, 32767, "records", NULL, RESTART, "Records in one entry of the journal")                               \
   X(queue, http, INT, "4096", 1, 1000000, "requests", NULL, RESTART,                                                                         \
     "HTTP requests that may wait for the core; beyond it they get the fallback decision with status 503")                                    \

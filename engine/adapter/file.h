@@ -29,6 +29,11 @@ struct tide_journal_file_options {
 enum tide_err tide_journal_file_open(const struct tide_journal_file_options *options, struct tide_journal **ret, struct tide_error *error)
     TIDE_WARN_UNUSED;
 
+/* Appends an entry at the position that another log has given it: for a copy of a log. In an empty journal it may be any position, behind that only what may
+ * follow. Errors: as append's; MISMATCH: it cannot stand there. */
+enum tide_err tide_journal_file_put(struct tide_journal *journal, struct tide_position at, struct tide_span entry, struct tide_error *error)
+    TIDE_WARN_UNUSED;
+
 /* Lines of a file, "-" for standard input; plain, gzip or zstd by content (several files in order). CSV header handling is the caller's. */
 enum tide_err tide_source_file_open(const char *const *path, size_t path_count, uint16_t source, struct tide_source **ret, struct tide_error *error)
     TIDE_WARN_UNUSED;

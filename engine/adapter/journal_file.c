@@ -45,6 +45,7 @@ struct file_journal {
   char *read_path;
 };
 
+static const struct tide_journal_ops file_ops;
 static struct file_journal *self_of(struct tide_journal *journal) { return (struct file_journal *)(void *)journal; }
 
 static struct tide_segment_header *active_of(struct file_journal *self) {
@@ -227,7 +228,7 @@ static enum tide_err file_range(struct tide_journal *journal, struct tide_positi
   (void)error;
   const struct file_journal *self = self_of(journal);
   *ret_first = self->first;
-  *ret_last = self->last;
+  *ret_last = self->first.epoch ? self->last : (struct tide_position){0, 0};
   return TIDE_OK;
 }
 
@@ -366,6 +367,39 @@ static enum tide_err file_open_epoch(struct tide_journal *journal, uint64_t epoc
                      self->last.epoch);
   }
   return put(self, (struct tide_position){epoch, 0}, fence, ret, error);
+}
+
+/* An empty log that is to begin in the middle of another: its one segment gets a header that says behind what. */
+static enum tide_err begin_behind(struct file_journal *self, struct tide_position prev, struct tide_error *error) {
+  TIDE_CHECK(self->reader.count == 1 && self->written == TIDE_SEGMENT_HEADER_BYTES && self->pending.len == 0);
+  struct tide_segment_header header = {.log_id = active_of(self)->log_id, .number = active_of(self)->number, .prev = prev};
+  tide_log_reader_clear(&self->reader);
+  enum tide_err err = start_segment(self, &header, error);
+  if (err) {
+    self->dead = true; /* the list of segments is gone with it: only opening again tells */
+    return err;
+  }
+  self->last = self->durable = prev;
+  return TIDE_OK;
+}
+
+enum tide_err tide_journal_file_put(struct tide_journal *journal, struct tide_position at, struct tide_span entry,
+                                    struct tide_error *error) {
+  TIDE_CHECK(journal->ops == &file_ops);
+  struct file_journal *self = self_of(journal);
+  struct tide_position ignored;
+  enum tide_err err = writable(self, error);
+  if (!err && at.epoch == 0) {
+    err = tide_fail(error, TIDE_E_MISMATCH, "journal %s: epoch 0 is before every journal", self->dir);
+  }
+  if (!err && self->first.epoch == 0 && !tide_position_follows(self->last, at)) {
+    err = begin_behind(self, at.seq > 0 ? (struct tide_position){at.epoch, at.seq - 1} : (struct tide_position){0, 0}, error);
+  }
+  if (!err && !tide_position_follows(self->last, at)) {
+    err = tide_fail(error, TIDE_E_MISMATCH, "journal %s ends at %" PRIu64 "-%" PRIu64 ", behind which %" PRIu64 "-%" PRIu64 " cannot stand",
+                    self->dir, self->last.epoch, self->last.seq, at.epoch, at.seq);
+  }
+  return err ? err : put(self, at, entry, &ignored, error);
 }
 
 static enum tide_err file_sync(struct tide_journal *journal, struct tide_position *ret_durable, struct tide_error *error) {

@@ -114,6 +114,7 @@ static enum tide_err refused(const struct redis_journal *self, const char *what,
       {"NOAUTH", "the node asks for a password: journal.password_file", TIDE_E_CONFIG},
       {"WRONGPASS", "the node does not know this user with this password", TIDE_E_CONFIG},
       {"NOPERM", "the user may not do this: see the ACL example", TIDE_E_CONFIG},
+      {"ERR The user executing the script", "the user may not do this from a script: see the ACL example", TIDE_E_CONFIG},
       {"WRONGTYPE", "the key is something other than a stream", TIDE_E_CONFIG},
   };
   const char *said = reply->type == REDIS_REPLY_ERROR ? reply->str : "";
@@ -503,6 +504,48 @@ static enum tide_err put(struct redis_journal *self, uint64_t epoch, bool fence,
   return err;
 }
 
+enum tide_err tide_journal_redis_put(struct tide_journal *journal, const struct tide_redis_entry *entry, size_t count,
+                                     struct tide_error *error) {
+  struct redis_journal *self = self_of(journal);
+  if (!self->write) return no_session(self, error);
+  TIDE_CHECK(!self->outstanding);
+  for (size_t i = 0; i < count; i++) {
+    char id[48];
+    snprintf(id, sizeof id, "%" PRIu64 "-%" PRIu64, entry[i].at.epoch, entry[i].at.seq);
+    const char *argv[] = {"XADD", self->key, "NOMKSTREAM", id, "b", entry[i].bytes.ptr};
+    const size_t len[] = {4, strlen(self->key), 10, strlen(id), 1, entry[i].bytes.len};
+    self->ops->send(self->write, 6, argv, len);
+  }
+  enum tide_err failed = TIDE_OK;
+  for (size_t i = 0; i < count; i++) { /* all replies are taken; the first that is wrong is told */
+    redisReply *reply;
+    struct tide_position at = {0};
+    enum tide_err err = self->ops->receive(self->write, &reply, failed == TIDE_OK ? error : NULL);
+    if (err != TIDE_OK) return over(self, err);
+    if (failed == TIDE_OK) failed = judge(self, reply, entry[i].at.epoch, entry[i].at.seq == 0, &at, error);
+    freeReplyObject(reply);
+    if (failed == TIDE_OK) self->seen = self->sent = at;
+  }
+  self->unproven = true;
+  return failed;
+}
+
+enum tide_err tide_journal_redis_command(struct tide_journal *journal, int argc, const char *const *argv, long long *ret,
+                                         struct tide_error *error) {
+  struct redis_journal *self = self_of(journal);
+  redisReply *reply;
+  if (!self->write) return no_session(self, error);
+  TIDE_CHECK(!self->outstanding);
+  send_words(self, self->write, argc, argv);
+  enum tide_err err = receive(self, self->write, REDIS_REPLY_INTEGER, argv[0], &reply, error);
+  if (err != TIDE_OK) return err;
+  *ret = reply->integer;
+  freeReplyObject(reply);
+  self->unproven = true;                        /* if it wrote, the next sync is for that, */
+  self->durable = (struct tide_position){0, 0}; /* and nothing counts as durable before */
+  return TIDE_OK;
+}
+
 static enum tide_err redis_append(struct tide_journal *journal, uint64_t epoch, struct tide_span entry, struct tide_position *ret,
                                   struct tide_error *error) {
   return put(self_of(journal), epoch, false, entry, ret, error);
@@ -692,9 +735,12 @@ enum tide_err tide_journal_redis_open(const struct tide_redis_options *options, 
   self->base.ops = &redis_ops;
   self->options = *options;
   self->ops = options->link ? options->link : &tide_redis_link_hiredis;
-  self->key = key_of(options->cell, "journal", 0, false);
+  struct tide_buf name = TIDE_BUF_INIT;
+  tide_buf_printf(&name, "journal%s%s", options->part ? ":" : "", options->part ? options->part : "");
+  self->key = key_of(options->cell, tide_buf_cstr(&name), 0, false);
+  tide_buf_release(&name);
   self->cover = key_of(options->cell, "cover", options->engine_id, true);
-  self->options.cell = NULL; /* the caller's */
+  self->options.cell = self->options.part = NULL; /* the caller's */
   self->page_size = PAGE_FIRST;
   *ret = &self->base;
   return TIDE_OK;

@@ -24,6 +24,7 @@ enum tide_err tide_redis_target_parse(const char *url, struct tide_redis_target 
 struct tide_redis_options {
   struct tide_redis_target target;
   const char *cell;          /* the stream is tidemark:{CELL}:journal */
+  const char *part;          /* NULL: the journal; else the stream is tidemark:{CELL}:journal:PART, for restore */
   uint32_t engine_id;
   uint32_t replicas, quorum; /* N and q: at most N replicas may follow the primary, q of them have a commit before it is acknowledged; 0 and 0: development */
   struct tide_redis_address node[TIDE_REDIS_ADDRESSES_MAX]; /* the only addresses at which replicas may be */
@@ -40,6 +41,15 @@ enum tide_err tide_journal_redis_open(const struct tide_redis_options *options, 
 
 /* Creates the empty stream of a new cell. Errors: EXISTS when there is one (it is left as it is), CONFIG, AGAIN, IO as begin(). */
 enum tide_err tide_journal_redis_init(const struct tide_redis_options *options, struct tide_error *error) TIDE_WARN_UNUSED;
+
+/* For restore, in a session. Appends entries at positions that they have already, in one write; durable after sync. STALE: the stream has something at or behind one
+ * of them. FULL; other errors as append's. */
+struct tide_redis_entry { struct tide_position at; struct tide_span bytes; };
+enum tide_err tide_journal_redis_put(struct tide_journal *journal, const struct tide_redis_entry *entry, size_t count, struct tide_error *error)
+    TIDE_WARN_UNUSED;
+/* One command whose reply is a number, on the connection that writes. A sync behind one that writes waits for the quorum to have it. */
+enum tide_err tide_journal_redis_command(struct tide_journal *journal, int argc, const char *const *argv, long long *ret, struct tide_error *error)
+    TIDE_WARN_UNUSED;
 
 /* The node's memory was above the share when last looked at. */
 bool tide_journal_redis_pressed(const struct tide_journal *journal);

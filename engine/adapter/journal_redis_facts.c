@@ -68,6 +68,27 @@ static bool part_of(struct tide_span line, const char *name, char *out, size_t s
   return false;
 }
 
+bool tide_redis_info_text(struct tide_span info, const char *name, char *out, size_t size) {
+  struct tide_span value;
+  if (!find(info, name, &value) || value.len >= size) return false;
+  memcpy(out, value.ptr, value.len);
+  out[value.len] = 0;
+  return true;
+}
+
+bool tide_redis_info_replica(struct tide_span info, uint32_t index, struct tide_redis_address *ret, char *state, size_t state_size) {
+  char name[24], port[8];
+  struct tide_span line;
+  struct tide_redis_address address;
+  snprintf(name, sizeof name, "slave%u", index);
+  if (!find(info, name, &line) || !part_of(line, "ip", address.host, sizeof address.host) || !part_of(line, "port", port, sizeof port) ||
+      !part_of(line, "state", state, state_size))
+    return false;
+  address.port = (uint16_t)strtoul(port, NULL, 10);
+  *ret = address;
+  return true;
+}
+
 static bool is_configured(const struct tide_redis_options *options, const char *host, const char *port) {
   for (uint32_t i = 0; i < options->node_count; i++)
     if (strcmp(options->node[i].host, host) == 0 && options->node[i].port == strtoul(port, NULL, 10)) return true;

@@ -28,6 +28,11 @@ enum tide_err tide_redis_node_parse(struct tide_span info, struct tide_redis_nod
 /* Of the section memory alone. */
 enum tide_err tide_redis_memory_parse(struct tide_span info, uint64_t *ret_used, uint64_t *ret_max, struct tide_error *error) TIDE_WARN_UNUSED;
 
+/* One line of INFO, for whoever looks at more of it; false when it is not there or too long. */
+bool tide_redis_info_text(struct tide_span info, const char *name, char *out, size_t size);
+/* The replica of the line slave<index>; false when there is none, or it is not understood. */
+bool tide_redis_info_replica(struct tide_span info, uint32_t index, struct tide_redis_address *ret, char *state, size_t state_size);
+
 /* May a session begin here? CONFIG: not as it is set up, with what to change; AGAIN: not now. */
 enum tide_err tide_redis_admit(const struct tide_redis_options *options, const struct tide_redis_node *node, const struct tide_redis_facts *facts,
                                struct tide_error *error) TIDE_WARN_UNUSED;

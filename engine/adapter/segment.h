@@ -8,8 +8,9 @@
  *     6   2  flags (0)
  *     8   8  log id: random, the same in all segments of one log
  *     16  8  number of this segment, as in its name
- *     24  16 epoch and seq of the last entry before this segment; 0, 0 when it begins the log
- *     40  4  CRC of that entry's frame; 0 when it begins the log
+ *     24  16 epoch and seq of the last entry before this segment; 0, 0 when it begins the log. The first segment of a copy that begins in the middle of
+ *            another log names the position before its first entry
+ *     40  4  CRC of that entry's frame; 0 in the first segment
  *     44  4  CRC32C of all before; every frame's checksum starts from it
  *   frames
  *     0   4  length of the entry

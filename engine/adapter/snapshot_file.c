@@ -6,6 +6,7 @@
 
 #include "adapter/segment.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/parallel.h"
 
 #include <dirent.h>
@@ -243,12 +244,22 @@ static enum tide_err put_all(struct writing *w, unsigned threads, struct tide_er
   return err;
 }
 
+/* All files stand synced under the temporary name: the snapshot gets its own. */
+static enum tide_err publish(const char *dir, struct tide_position position, struct tide_error *error) {
+  char tmp[PATH_BYTES], path[PATH_BYTES];
+  enum tide_err err = join(tmp, dir, "tmp", position, "", error);
+  if (!err) err = join(path, dir, "snap", position, "", error);
+  if (!err) err = tide_sys_sync_dir(&tide_sys_real, tmp, error);
+  if (!err) err = remove_one(dir, "snap", position, error);
+  if (!err && rename(tmp, path) != 0) err = tide_sys_fail(error, "renaming", tmp);
+  return err ? err : tide_sys_sync_dir(&tide_sys_real, dir, error);
+}
+
 enum tide_err tide_snapshot_write(const char *dir, unsigned threads, struct tide_snapshot_manifest *manifest, tide_snapshot_chunk_fn chunk,
                                   void *ctx, struct tide_error *error) {
   TIDE_CHECK(manifest->chunk_count > 0 && manifest->chunk_count <= TIDE_SNAPSHOT_CHUNKS_MAX);
-  char tmp[PATH_BYTES], path[PATH_BYTES];
+  char tmp[PATH_BYTES];
   enum tide_err err = join(tmp, dir, "tmp", manifest->position, "", error);
-  if (!err) err = join(path, dir, "snap", manifest->position, "", error);
   if (err) return err;
   if (mkdir(dir, 0750) != 0 && errno != EEXIST) return tide_sys_fail(error, "creating", dir);
   err = remove_all(dir, "tmp", 0, manifest->position, error); /* of a run that was stopped here */
@@ -256,10 +267,7 @@ enum tide_err tide_snapshot_write(const char *dir, unsigned threads, struct tide
   if (mkdir(tmp, 0750) != 0) return tide_sys_fail(error, "creating", tmp);
   struct writing writing = {dir, manifest, chunk, ctx};
   err = put_all(&writing, threads, error);
-  if (!err) err = tide_sys_sync_dir(&tide_sys_real, tmp, error);
-  if (!err) err = remove_one(dir, "snap", manifest->position, error);
-  if (!err && rename(tmp, path) != 0) err = tide_sys_fail(error, "renaming", tmp);
-  if (!err) err = tide_sys_sync_dir(&tide_sys_real, dir, error);
+  if (!err) err = publish(dir, manifest->position, error);
   return err ? err : remove_all(dir, "snap", TIDE_SNAPSHOT_GENERATIONS, manifest->position, error);
 }
 
@@ -297,27 +305,212 @@ enum tide_err tide_snapshot_manifest_read(const char *dir, struct tide_position 
   return err;
 }
 
+/* A chunk's file as the manifest describes it, unpacked into out. */
+static enum tide_err unpack(const struct tide_snapshot_manifest *manifest, unsigned index, struct tide_span packed, struct tide_buf *out,
+                            struct tide_error *error) {
+  const struct tide_snapshot_chunk *chunk = &manifest->chunk[index];
+  char name[24];
+  chunk_name(index, manifest->chunk_count, name);
+  if (packed.len != chunk->packed) return tide_fail(error, TIDE_E_CORRUPT, "%s is cut short", name);
+  /* The frame's own claim first: nothing is reserved on the word of a damaged file. */
+  if (ZSTD_getFrameContentSize(packed.ptr, packed.len) != chunk->bytes) return tide_fail(error, TIDE_E_CORRUPT, "%s is damaged", name);
+  tide_buf_clear(out);
+  tide_buf_reserve(out, (size_t)chunk->bytes + 1);
+  size_t n = ZSTD_decompress(out->ptr, (size_t)chunk->bytes, packed.ptr, packed.len);
+  out->len = ZSTD_isError(n) ? 0 : n;
+  if (ZSTD_isError(n) || n != chunk->bytes || tide_crc32c(0, out->ptr, out->len) != chunk->crc)
+    return tide_fail(error, TIDE_E_CORRUPT, "%s is damaged", name);
+  return TIDE_OK;
+}
+
 enum tide_err tide_snapshot_chunk_read(const char *dir, const struct tide_snapshot_manifest *manifest, unsigned index, struct tide_buf *out,
                                        struct tide_error *error) {
   TIDE_CHECK(index < manifest->chunk_count);
-  const struct tide_snapshot_chunk *chunk = &manifest->chunk[index];
   char path[PATH_BYTES], name[24];
   struct tide_buf packed = TIDE_BUF_INIT;
   chunk_name(index, manifest->chunk_count, name);
   enum tide_err err = join(path, dir, "snap", manifest->position, name, error);
-  if (!err) err = get_file(path, chunk->packed, &packed, error);
-  if (!err && packed.len != chunk->packed) err = tide_fail(error, TIDE_E_CORRUPT, "%s is cut short", name);
-  /* The frame's own claim first: nothing is reserved on the word of a damaged file. */
-  if (!err && ZSTD_getFrameContentSize(packed.ptr, packed.len) != chunk->bytes)
-    err = tide_fail(error, TIDE_E_CORRUPT, "%s is damaged", name);
-  if (!err) {
-    tide_buf_clear(out);
-    tide_buf_reserve(out, (size_t)chunk->bytes + 1);
-    size_t n = ZSTD_decompress(out->ptr, (size_t)chunk->bytes, packed.ptr, packed.len);
-    out->len = ZSTD_isError(n) ? 0 : n;
-    if (ZSTD_isError(n) || n != chunk->bytes || tide_crc32c(0, out->ptr, out->len) != chunk->crc)
-      err = tide_fail(error, TIDE_E_CORRUPT, "%s is damaged", name);
-  }
+  if (!err) err = get_file(path, manifest->chunk[index].packed, &packed, error);
+  if (!err) err = unpack(manifest, index, tide_buf_span(&packed), out, error);
   tide_buf_release(&packed);
   return err;
+}
+
+/* --- as one stream */
+
+struct tide_snapshot_stream {
+  struct tide_snapshot_manifest manifest;
+  struct tide_buf head; /* the MANIFEST */
+  int fd[TIDE_SNAPSHOT_CHUNKS_MAX];
+  unsigned index; /* of the chunk under way; head.len bytes come before chunk 0 */
+  bool in_chunks;
+  uint64_t off; /* in the MANIFEST or the chunk */
+};
+
+enum tide_err tide_snapshot_stream_open(const char *dir, struct tide_position position, struct tide_snapshot_stream **ret,
+                                        struct tide_error *error) {
+  struct tide_snapshot_stream *stream = tide_alloc(sizeof *stream);
+  char path[PATH_BYTES], name[24];
+  for (unsigned i = 0; i < TIDE_SNAPSHOT_CHUNKS_MAX; i++) stream->fd[i] = -1;
+  enum tide_err err = tide_snapshot_manifest_read(dir, position, &stream->manifest, error);
+  for (unsigned i = 0; !err && i < stream->manifest.chunk_count; i++) {
+    chunk_name(i, stream->manifest.chunk_count, name);
+    err = join(path, dir, "snap", position, name, error);
+    if (!err && (stream->fd[i] = open(path, O_RDONLY | O_CLOEXEC)) < 0)
+      err = errno == ENOENT ? tide_fail(error, TIDE_E_NOT_FOUND, "%s is missing", path) : tide_sys_fail(error, "opening", path);
+  }
+  if (err) {
+    tide_snapshot_stream_close(stream);
+    return err;
+  }
+  tide_snapshot_manifest_encode(&stream->manifest, &stream->head);
+  *ret = stream;
+  return TIDE_OK;
+}
+
+uint64_t tide_snapshot_stream_bytes(const struct tide_snapshot_stream *stream) {
+  uint64_t bytes = stream->head.len;
+  for (unsigned i = 0; i < stream->manifest.chunk_count; i++) bytes += stream->manifest.chunk[i].packed;
+  return bytes;
+}
+
+enum tide_err tide_snapshot_stream_read(struct tide_snapshot_stream *stream, void *out, size_t len, size_t *ret_len,
+                                        struct tide_error *error) {
+  *ret_len = 0;
+  if (!stream->in_chunks) {
+    size_t left = stream->head.len - (size_t)stream->off, n = left < len ? left : len;
+    memcpy(out, stream->head.ptr + stream->off, n);
+    stream->off += n;
+    *ret_len = n;
+    stream->in_chunks = stream->off == stream->head.len;
+    if (stream->in_chunks) stream->off = 0;
+    return TIDE_OK;
+  }
+  while (stream->index < stream->manifest.chunk_count && stream->off == stream->manifest.chunk[stream->index].packed) {
+    stream->index++;
+    stream->off = 0;
+  }
+  if (stream->index == stream->manifest.chunk_count) return TIDE_OK;
+  uint64_t left = stream->manifest.chunk[stream->index].packed - stream->off;
+  size_t want = left < len ? (size_t)left : len, got = 0;
+  enum tide_err err = tide_sys_read(stream->fd[stream->index], out, want, stream->off, &got, "a snapshot's chunk", error);
+  if (!err && got < want) err = tide_fail(error, TIDE_E_IO, "a chunk of the snapshot is shorter than its MANIFEST says");
+  if (err) return err;
+  stream->off += got;
+  *ret_len = got;
+  return TIDE_OK;
+}
+
+void tide_snapshot_stream_close(struct tide_snapshot_stream *stream) {
+  if (!stream) return;
+  for (unsigned i = 0; i < TIDE_SNAPSHOT_CHUNKS_MAX; i++)
+    if (stream->fd[i] >= 0) close(stream->fd[i]);
+  tide_buf_release(&stream->head);
+  tide_free(stream);
+}
+
+struct tide_snapshot_import {
+  char *dir;
+  tide_snapshot_wanted_fn wanted;
+  void *ctx;
+  struct tide_snapshot_manifest manifest;
+  bool known;            /* the manifest is there */
+  bool ended;            /* it has its name */
+  unsigned index;        /* of the chunk under way */
+  struct tide_buf piece; /* of the MANIFEST or the chunk under way */
+  struct tide_buf scratch;
+};
+
+struct tide_snapshot_import *tide_snapshot_import_new(const char *dir, tide_snapshot_wanted_fn wanted, void *ctx) {
+  struct tide_snapshot_import *import = tide_alloc(sizeof *import);
+  import->dir = tide_strdup(dir);
+  import->wanted = wanted;
+  import->ctx = ctx;
+  return import;
+}
+
+static enum tide_err import_manifest(struct tide_snapshot_import *import, struct tide_error *error) {
+  char tmp[PATH_BYTES];
+  enum tide_err err = tide_snapshot_manifest_decode(tide_buf_span(&import->piece), &import->manifest, error);
+  if (!err) err = import->wanted(import->ctx, &import->manifest, error);
+  if (!err) err = join(tmp, import->dir, "tmp", import->manifest.position, "", error);
+  if (err) return err;
+  if (mkdir(import->dir, 0750) != 0 && errno != EEXIST) return tide_sys_fail(error, "creating", import->dir);
+  err = remove_all(import->dir, "tmp", 0, import->manifest.position, error);
+  if (!err && mkdir(tmp, 0750) != 0) err = tide_sys_fail(error, "creating", tmp);
+  import->known = !err;
+  return err;
+}
+
+static enum tide_err import_chunk(struct tide_snapshot_import *import, struct tide_error *error) {
+  char path[PATH_BYTES], name[24];
+  struct tide_span packed = tide_buf_span(&import->piece);
+  chunk_name(import->index, import->manifest.chunk_count, name);
+  enum tide_err err = unpack(&import->manifest, import->index, packed, &import->scratch, error);
+  if (!err) err = join(path, import->dir, "tmp", import->manifest.position, name, error);
+  if (!err) err = put_file(path, packed, error);
+  if (!err) err = sync_file(path, error);
+  import->index++;
+  return err;
+}
+
+/* How long the piece under way is; 0: not known yet. CORRUPT: no manifest is so long. */
+static enum tide_err piece_bytes(const struct tide_snapshot_import *import, uint64_t *ret, struct tide_error *error) {
+  *ret = 0;
+  if (import->known) {
+    *ret = import->manifest.chunk[import->index].packed;
+    return TIDE_OK;
+  }
+  if (import->piece.len < 12) return TIDE_OK;
+  struct tide_reader r = tide_reader_of((struct tide_span){import->piece.ptr + 8, 4});
+  uint32_t count = tide_get_u32(&r);
+  if (memcmp(import->piece.ptr, "TDS1", 4) != 0 || count == 0 || count > TIDE_SNAPSHOT_CHUNKS_MAX)
+    return tide_fail(error, TIDE_E_CORRUPT, "what was sent is no snapshot");
+  *ret = HEAD_BYTES + (uint64_t)count * CHUNK_BYTES + 4;
+  return TIDE_OK;
+}
+
+enum tide_err tide_snapshot_import_take(struct tide_snapshot_import *import, struct tide_span bytes, struct tide_error *error) {
+  while (bytes.len > 0) {
+    uint64_t whole;
+    if (import->known && import->index == import->manifest.chunk_count)
+      return tide_fail(error, TIDE_E_CORRUPT, "there is more behind the snapshot's last chunk");
+    enum tide_err err = piece_bytes(import, &whole, error);
+    if (err) return err;
+    uint64_t want = whole ? whole - import->piece.len : 12 - import->piece.len;
+    size_t n = want < bytes.len ? (size_t)want : bytes.len;
+    tide_buf_put(&import->piece, bytes.ptr, n);
+    bytes.ptr += n;
+    bytes.len -= n;
+    if (!whole || import->piece.len < whole) continue;
+    err = import->known ? import_chunk(import, error) : import_manifest(import, error);
+    if (err) return err;
+    tide_buf_clear(&import->piece);
+  }
+  return TIDE_OK;
+}
+
+enum tide_err tide_snapshot_import_end(struct tide_snapshot_import *import, struct tide_error *error) {
+  char path[PATH_BYTES];
+  struct tide_position position = import->manifest.position;
+  if (!import->known || import->index < import->manifest.chunk_count)
+    return tide_fail(error, TIDE_E_CORRUPT, "the snapshot ended early: %u of its chunks came", import->index);
+  enum tide_err err = join(path, import->dir, "tmp", position, "MANIFEST", error);
+  tide_snapshot_manifest_encode(&import->manifest, &import->scratch);
+  if (!err) err = put_file(path, tide_buf_span(&import->scratch), error);
+  if (!err) err = sync_file(path, error);
+  if (!err) err = publish(import->dir, position, error);
+  import->ended = !err;
+  return err;
+}
+
+void tide_snapshot_import_free(struct tide_snapshot_import *import) {
+  if (!import) return;
+  struct tide_error why = {0};
+  if (import->known && !import->ended && remove_one(import->dir, "tmp", import->manifest.position, &why) != TIDE_OK)
+    tide_log(TIDE_LOG_WARN, "snapshot_rest_left", "dir=%s why=%s", import->dir, why.text);
+  tide_buf_release(&import->piece);
+  tide_buf_release(&import->scratch);
+  tide_free(import->dir);
+  tide_free(import);
 }

@@ -52,6 +52,28 @@ enum tide_err tide_snapshot_manifest_read(const char *dir, struct tide_position 
 enum tide_err tide_snapshot_chunk_read(const char *dir, const struct tide_snapshot_manifest *manifest, unsigned index, struct tide_buf *out,
                                        struct tide_error *error) TIDE_WARN_UNUSED;
 
+/* A snapshot as one stream, for whoever fetches it: the MANIFEST's bytes, then each chunk as its file has it. The files are opened at once, so that the
+ * stream stays whole when its generation is removed meanwhile. Errors: NOT_FOUND (no snapshot, or it went away just now), CORRUPT, IO. */
+struct tide_snapshot_stream;
+enum tide_err tide_snapshot_stream_open(const char *dir, struct tide_position position, struct tide_snapshot_stream **ret, struct tide_error *error)
+    TIDE_WARN_UNUSED;
+uint64_t tide_snapshot_stream_bytes(const struct tide_snapshot_stream *stream);
+/* Up to len bytes, in order; 0 at the end. IO: a file is shorter than it was. */
+enum tide_err tide_snapshot_stream_read(struct tide_snapshot_stream *stream, void *out, size_t len, size_t *ret_len, struct tide_error *error)
+    TIDE_WARN_UNUSED;
+void tide_snapshot_stream_close(struct tide_snapshot_stream *stream);
+
+/* Takes such a stream in, piece by piece as it comes. Each chunk is checked before it is written; the snapshot gets its name when all is there and durable. */
+struct tide_snapshot_import;
+/* Asked once, with the manifest, before anything is written: any error ends the import with it. */
+typedef enum tide_err (*tide_snapshot_wanted_fn)(void *ctx, const struct tide_snapshot_manifest *manifest, struct tide_error *error);
+struct tide_snapshot_import *tide_snapshot_import_new(const char *dir, tide_snapshot_wanted_fn wanted, void *ctx);
+/* Errors: CORRUPT, VERSION, FULL, IO, or wanted's; then it can only be freed. */
+enum tide_err tide_snapshot_import_take(struct tide_snapshot_import *import, struct tide_span bytes, struct tide_error *error) TIDE_WARN_UNUSED;
+/* CORRUPT: the stream ended early. */
+enum tide_err tide_snapshot_import_end(struct tide_snapshot_import *import, struct tide_error *error) TIDE_WARN_UNUSED;
+void tide_snapshot_import_free(struct tide_snapshot_import *import);
+
 /* The MANIFEST's bytes, for tests and the fuzzer. decode errors: CORRUPT, VERSION. */
 void tide_snapshot_manifest_encode(const struct tide_snapshot_manifest *manifest, struct tide_buf *out);
 enum tide_err tide_snapshot_manifest_decode(struct tide_span bytes, struct tide_snapshot_manifest *ret, struct tide_error *error) TIDE_WARN_UNUSED;

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,10 +15,25 @@
 #include "adapter/journal_redis.h"
 #include "base/log.h"
 #include "cli/serve_config.h"
+#include "cli/serve_peer.h"
 
 #define MARKER "HISTORY-LOST"
 #define WAIT_MS 500
 #define BROKEN_MAX 20
+
+/* A directory and those above it. */
+static enum tide_err make_dirs(const char *dir, struct tide_error *error) {
+  char *path = tide_strdup(dir);
+  enum tide_err err = TIDE_OK;
+  for (char *slash = path; slash && err == TIDE_OK;) {
+    slash = strchr(slash + 1, '/');
+    if (slash) *slash = 0;
+    if (mkdir(path, 0750) != 0 && errno != EEXIST) err = tide_fail_errno(error, TIDE_E_IO, "cannot create %s", path);
+    if (slash) *slash = '/';
+  }
+  tide_free(path);
+  return err;
+}
 
 /* ---- the key ---- */
 
@@ -153,19 +169,46 @@ static enum tide_err check_marker(const struct tide_serve_journal *serve, bool a
   return err;
 }
 
-static enum tide_err load_snapshot(struct tide_serve_journal *serve, bool accept_loss, struct tide_error *error) {
+/* What an engine does whose own snapshots, if any, do not fit: where that is because the journal was trimmed beyond them, or there are none, a peer's will do. */
+static enum tide_err begin_elsewhere(const struct tide_config *config, struct tide_serve_journal *serve, bool has_own,
+                                     struct tide_position newest, bool accept_loss, struct tide_error *error) {
+  struct tide_position first, last;
   struct tide_released released;
-  struct tide_position *position = NULL;
-  size_t count = 0;
-  enum tide_err err = tide_snapshot_list(serve->snapshots, &position, &count, error);
-  if (err == TIDE_OK) err = tide_snapshot_load(serve->snapshots, serve->journal, NULL, &serve->fold, &released, error);
-  if (err == TIDE_OK && !serve->fold && count > 0 && serve->shared && !accept_loss)
-    err = tide_fail(
+  bool got = false;
+  enum tide_err err = serve->journal->ops->range(serve->journal, &first, &last, error);
+  if (err != TIDE_OK) return err;
+  bool trimmed = first.seq > 0; /* nobody trims to a fence */
+  if (has_own && !accept_loss && !(trimmed && tide_position_cmp(newest, first) < 0))
+    return tide_fail(
         error, TIDE_E_HISTORY,
         "there are snapshots in %s, the newest of %llu-%llu, and the journal holds none of their entries: it was emptied, rolled back, or is another cell's. "
         "Restore it, or start with --accept-loss",
-        serve->snapshots, (unsigned long long)position[0].epoch, (unsigned long long)position[0].seq);
+        serve->snapshots, (unsigned long long)newest.epoch, (unsigned long long)newest.seq);
+  if (first.epoch == 0) return TIDE_OK;
+  if (config->snapshot_peers[0] || config->snapshot_shared_dir[0]) {
+    err = make_dirs(serve->snapshots, error);
+    if (err == TIDE_OK) err = tide_serve_fetch(config, serve->journal, serve->snapshots, &got, error);
+    if (err == TIDE_OK && got) err = tide_snapshot_load(serve->snapshots, serve->journal, NULL, &serve->fold, &released, error);
+  }
+  if (err == TIDE_OK && !serve->fold && trimmed)
+    err = tide_fail(
+        error, TIDE_E_AGAIN,
+        "the journal begins at %llu-%llu: what stood before was trimmed, and this engine has no snapshot from behind there. Name its peers in "
+        "snapshot.peers, or a directory with their snapshots in snapshot.shared_dir",
+        (unsigned long long)first.epoch, (unsigned long long)first.seq);
+  return err;
+}
+
+static enum tide_err load_snapshot(const struct tide_config *config, struct tide_serve_journal *serve, bool accept_loss,
+                                   struct tide_error *error) {
+  struct tide_released released;
+  struct tide_position *position = NULL, newest = {0, 0};
+  size_t count = 0;
+  enum tide_err err = tide_snapshot_list(serve->snapshots, &position, &count, error);
+  if (count) newest = position[0];
   tide_free(position);
+  if (err == TIDE_OK) err = tide_snapshot_load(serve->snapshots, serve->journal, NULL, &serve->fold, &released, error);
+  if (err == TIDE_OK && !serve->fold && serve->shared) err = begin_elsewhere(config, serve, count > 0, newest, accept_loss, error);
   if (err == TIDE_OK && !serve->fold) serve->fold = tide_fold_new();
   return err;
 }
@@ -252,28 +295,57 @@ static enum tide_err open_store(const struct tide_config *config, struct tide_se
   return err;
 }
 
+/* The mirror of a shared journal, over a second handle on it. */
+static enum tide_err open_mirror(const struct tide_config *config, bool accept_loss, struct tide_serve_journal *serve,
+                                 struct tide_error *error) {
+  struct tide_redis_options redis;
+  struct tide_mirror_options mirror = {.snapshots = serve->snapshots,
+                                       .trim = config->journal_trim,
+                                       .keep_ms = config->journal_keep_ms,
+                                       .segment_bytes = (uint64_t)config->journal_segment_bytes};
+  struct tide_buf dir = TIDE_BUF_INIT;
+  if (!serve->shared) return TIDE_OK;
+  enum tide_err err = make_dirs(config->journal_dir, error);
+  if (err == TIDE_OK) err = tide_serve_redis(config, &redis, error);
+  if (err == TIDE_OK) err = tide_journal_redis_open(&redis, &mirror.source, error);
+  explicit_bzero(&redis.target, sizeof redis.target);
+  if (err != TIDE_OK) return err;
+  tide_buf_printf(&dir, "%s/mirror", config->journal_dir);
+  mirror.dir = tide_buf_cstr(&dir);
+  err = tide_mirror_open(&mirror, serve->journal, accept_loss, &serve->mirror, error);
+  tide_buf_release(&dir);
+  return err;
+}
+
 /* What has to be read before the engine starts. */
-static enum tide_err look(const struct tide_spec *spec, const struct tide_keys *keys, bool accept_loss, struct tide_serve_journal *serve,
-                          struct tide_error *error) {
+static enum tide_err look(const struct tide_config *config, const struct tide_spec *spec, const struct tide_keys *keys, bool accept_loss,
+                          struct tide_serve_journal *serve, struct tide_error *error) {
   if (!serve->snapshots) {
     serve->fold = tide_fold_new();
     return TIDE_OK;
   }
   enum tide_err err = check_marker(serve, accept_loss, error);
   if (err == TIDE_OK) err = check_key(serve->journal, spec, keys, error);
-  return err == TIDE_OK ? load_snapshot(serve, accept_loss, error) : err;
+  if (err == TIDE_OK) err = load_snapshot(config, serve, accept_loss, error);
+  if (err == TIDE_OK) err = open_mirror(config, accept_loss, serve, error);
+  if (err != TIDE_OK) { /* it may be tried again */
+    tide_fold_free(serve->fold);
+    serve->fold = NULL;
+  }
+  return err;
 }
 
 /* Waits for a session and reads in it. What a node's operator must change ends it at once. A store of others may also fail over between two questions; a disk
  * of ours that cannot be read gives the same code, so that is not tried for ever. */
-static enum tide_err wait_and_look(const struct tide_spec *spec, const struct tide_keys *keys, bool accept_loss, tide_serve_wait_fn wait,
-                                   void *ctx, struct tide_serve_journal *serve, struct tide_error *error) {
+static enum tide_err wait_and_look(const struct tide_config *config, const struct tide_spec *spec, const struct tide_keys *keys,
+                                   bool accept_loss, tide_serve_wait_fn wait, void *ctx, struct tide_serve_journal *serve,
+                                   struct tide_error *error) {
   unsigned broken = 0;
   for (bool said = false;; said = true) {
     struct tide_session session;
     enum tide_err err = serve->journal->ops->begin(serve->journal, &session, error);
     bool away = err == TIDE_E_AGAIN;
-    if (err == TIDE_OK) err = look(spec, keys, accept_loss, serve, error);
+    if (err == TIDE_OK) err = look(config, spec, keys, accept_loss, serve, error);
     if (!away && (err == TIDE_E_IO || err == TIDE_E_AGAIN) && serve->shared) away = ++broken < BROKEN_MAX;
     if (!away) return err;
     if (!said) tide_log(TIDE_LOG_WARN, "journal_wait", "why=%s", error->text);
@@ -287,11 +359,12 @@ enum tide_err tide_serve_journal_open(const struct tide_config *config, const st
   enum tide_err err = open_store(config, ret, error);
   if (err != TIDE_OK) return err;
   ret->snapshots = tide_serve_snapshot_dir(config);
-  return wait_and_look(spec, keys, accept_loss, wait, ctx, ret, error);
+  return wait_and_look(config, spec, keys, accept_loss, wait, ctx, ret, error);
 }
 
 void tide_serve_journal_close(struct tide_serve_journal *serve) {
   tide_fold_free(serve->fold);
+  tide_mirror_close(serve->mirror);
   if (serve->journal) serve->journal->ops->close(serve->journal);
   tide_free(serve->snapshots);
   *serve = (struct tide_serve_journal){0};

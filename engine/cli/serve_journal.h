@@ -4,11 +4,13 @@
 
 #include "cli/key_file.h"
 #include "cli/snapshot.h"
+#include "adapter/mirror.h"
 #include "config/config.h"
 
 struct tide_serve_journal {
   struct tide_journal *journal;
   struct tide_fold *fold;      /* empty, or of a snapshot */
+  struct tide_mirror *mirror;  /* of a shared journal; started by the caller; NULL: the journal is on disk itself */
   char *snapshots;             /* where snapshots go; NULL: nowhere, for a journal in memory */
   const char *durability;      /* of what is acknowledged, as answers say it */
   bool shared;                 /* other engines write to it */

@@ -37,7 +37,7 @@ static int released_cmp(struct tide_released a, struct tide_released b) {
 }
 
 /* The entry that the snapshot was taken after must be the one that stands at its position now. */
-static enum tide_err check_entry(const struct tide_snapshot_manifest *manifest, struct tide_journal *journal, struct tide_error *error) {
+enum tide_err tide_snapshot_fits(const struct tide_snapshot_manifest *manifest, struct tide_journal *journal, struct tide_error *error) {
   if (manifest->position.epoch == 0) return TIDE_OK;
   if (!journal) return tide_fail(error, TIDE_E_MISMATCH, "it was taken of a journal, not of history");
   struct tide_buf entry = TIDE_BUF_INIT;
@@ -76,7 +76,7 @@ static enum tide_err load_one(const char *dir, struct tide_position position, st
   if (!err && manifest->chunk_count != TIDE_CHUNKS) err = tide_fail(error, TIDE_E_VERSION, "it has %u chunks", manifest->chunk_count);
   if (!err && have && released_cmp(*have, released) < 0)
     err = tide_fail(error, TIDE_E_MISMATCH, "the output lacks decisions from before its position");
-  if (!err) err = check_entry(manifest, journal, error);
+  if (!err) err = tide_snapshot_fits(manifest, journal, error);
   if (!err) {
     fold = tide_fold_new();
     err = load_chunks(dir, manifest, fold, error);

@@ -4,11 +4,14 @@
  * script can ask it. */
 #include "cli/verbs.h"
 
+#include "adapter/journal_redis_doctor.h"
 #include "base/clock.h"
 #include "base/json_out.h"
 #include "cli/key_file.h"
 #include "cli/scan.h"
 #include "cli/selftest.h"
+#include "cli/serve_config.h"
+#include "cli/serve_journal.h"
 #include "cli/spec_file.h"
 
 #include <errno.h>
@@ -20,9 +23,8 @@
 #include <unistd.h>
 
 static const struct tide_opt options[] = {
-    {"features", "FILE", NULL, "Check this feature file and run its tests", TIDE_OPT_TEXT, 0, 0, 0, NULL},
-    {"journal", "WHERE", NULL, "Read this journal (file:DIRECTORY) from end to end and check every entry's checksum", TIDE_OPT_TEXT, 0, 0,
-     0, NULL},
+    TIDE_CONFIG_OPTIONS,
+    TIDE_SERVE_SHORTCUTS,
     TIDE_KEY_OPTIONS,
     {"json", NULL, NULL, "The findings as one JSON object", TIDE_OPT_SWITCH, 0, 0, 0, NULL},
 };
@@ -152,11 +154,11 @@ static void check_key_file(struct doctor *doctor, const char *path) {
   else if (!open) find(doctor, GOOD, "key", "%s, key id %08x, only its owner can read it", path, id);
 }
 
-static void check_key(struct doctor *doctor, const struct tide_args *args) {
-  const char *path = tide_args_text(args, "key-file"), *previous = tide_args_text(args, "key-file-previous"), *env = getenv(TIDE_KEY_ENV);
+static void check_key(struct doctor *doctor, const char *path, const char *previous, bool development) {
+  const char *env = getenv(TIDE_KEY_ENV);
   if (path) check_key_file(doctor, path);
   if (previous) check_key_file(doctor, previous);
-  if (tide_args_on(args, "dev-key")) find(doctor, NOTE, "key", "the development key is for samples and tests only");
+  if (development) find(doctor, NOTE, "key", "the development key is for samples and tests only");
   if (!path && env && *env) {
     struct tide_secret_key key;
     struct tide_error error = {0};
@@ -164,7 +166,7 @@ static void check_key(struct doctor *doctor, const struct tide_args *args) {
       find(doctor, FIX, "key", "%s", error.text);
     else find(doctor, GOOD, "key", "key id %08x from the environment", key.id);
     explicit_bzero(&key, sizeof key);
-  } else if (!path && !tide_args_on(args, "dev-key")) {
+  } else if (!path && !development) {
     find(doctor, NOTE, "key", "no key given; feature files with secret fields need one: tidemark keys generate FILE");
   }
 }
@@ -188,11 +190,53 @@ static void check_features(struct doctor *doctor, const char *path) {
   tide_spec_free(spec);
 }
 
+static void on_finding(void *ctx, enum tide_redis_finding level, const char *what, const char *text) {
+  static const enum level of[] = {[TIDE_REDIS_GOOD] = GOOD, [TIDE_REDIS_NOTE] = NOTE, [TIDE_REDIS_FIX] = FIX};
+  find(ctx, of[level], what, "%s", text);
+}
+
+static void check_redis(struct doctor *doctor, const struct tide_config *config) {
+  struct tide_redis_options redis;
+  struct tide_error error = {0};
+  if (tide_serve_redis(config, &redis, &error) != TIDE_OK) {
+    find(doctor, FIX, "redis", "%s", error.text);
+    return;
+  }
+  tide_journal_redis_examine(&redis, on_finding, doctor);
+  explicit_bzero(&redis.target, sizeof redis.target);
+}
+
+/* The nearest directory that is there already: what is to be made will stand on its disk. */
+static void check_future_space(struct doctor *doctor, const char *dir) {
+  char *path = tide_strdup(dir), *slash;
+  while (access(path, F_OK) != 0 && (slash = strrchr(path, '/')) != NULL && slash != path) *slash = 0;
+  check_space(doctor, access(path, F_OK) == 0 ? path : ".");
+  tide_free(path);
+}
+
+static const char *or_null(const char *text) { return text[0] ? text : NULL; }
+
+/* What the configuration says an engine would be started with. */
+static void check_config(struct doctor *doctor, const struct tide_config *config) {
+  check_key(doctor, or_null(config->keys_file), or_null(config->keys_file_previous), config->keys_development);
+  if (config->features_file[0]) check_features(doctor, config->features_file);
+  if (config->journal_kind == TIDE_JOURNAL_KIND_file && access(config->journal_dir, F_OK) == 0) check_journal(doctor, config->journal_dir);
+  else if (config->journal_kind == TIDE_JOURNAL_KIND_memory) find(doctor, NOTE, "journal", "in memory: everything is forgotten at the end");
+  else check_future_space(doctor, config->journal_dir);
+  if (config->journal_kind == TIDE_JOURNAL_KIND_redis) check_redis(doctor, config);
+}
+
+static bool is_redis(const char *journal) { return journal && (strncmp(journal, "redis", 5) == 0 || strncmp(journal, "unix:", 5) == 0); }
+
 static int run(const struct tide_args *args) {
   struct doctor doctor = {.json = tide_args_on(args, "json")};
   struct tide_error error = {0};
+  struct tide_config *config = NULL;
   const char *journal = tide_args_text(args, "journal"), *features = tide_args_text(args, "features"), *dir = NULL;
-  if (journal && tide_journal_arg(journal, &dir, &error) != TIDE_OK) return tide_exit_report(&error);
+  bool deployed = tide_args_text(args, "config") || is_redis(journal);
+  int exit;
+  if (deployed && !tide_serve_config(args, &config, &exit)) return exit;
+  if (!deployed && journal && tide_journal_arg(journal, &dir, &error) != TIDE_OK) return tide_exit_report(&error);
   if (doctor.json) {
     tide_json_open(&doctor.out, '{');
     tide_json_key(&doctor.out, "findings");
@@ -202,10 +246,15 @@ static int run(const struct tide_args *args) {
   check_clock(&doctor);
   check_zones(&doctor);
   check_memory(&doctor);
-  check_key(&doctor, args);
-  if (features) check_features(&doctor, features);
-  if (dir) check_journal(&doctor, dir);
-  else check_space(&doctor, ".");
+  if (config) {
+    check_config(&doctor, config);
+  } else {
+    check_key(&doctor, tide_args_text(args, "key-file"), tide_args_text(args, "key-file-previous"), tide_args_on(args, "dev-key"));
+    if (features) check_features(&doctor, features);
+    if (dir) check_journal(&doctor, dir);
+    else check_space(&doctor, ".");
+  }
+  tide_config_free(config);
   if (doctor.json) {
     tide_json_close(&doctor.out, ']');
     tide_json_key(&doctor.out, "fixes");
@@ -221,9 +270,12 @@ static int run(const struct tide_args *args) {
 
 const struct tide_verb tide_verb_doctor = {
     .name = "doctor",
-    .summary = "Check libraries, clock, time zones, disk, key, journal and feature file, and say what to fix",
-    .about = "Changes nothing. Exit code 1 when something must be fixed.",
-    .example = "tidemark doctor --features config/defaults/features.yaml --journal file:build/run/journal --key-file card.key",
+    .summary = "Check libraries, clock, time zones, disk, key, journal, Redis and feature file, and say what to fix",
+    .about =
+        "Changes nothing. With --config, or a Redis journal, it looks at the whole deployment: every node and sentinel that it can reach, their roles, versions, "
+        "memory, persistence, clocks and what the sentinels agree on. Exit code 1 when something must be fixed.",
+    .example = "tidemark doctor --features config/defaults/features.yaml --journal file:build/run/journal --key-file card.key\n"
+               "tidemark doctor --config tidemark.yaml --json",
     .opt = options,
     .opt_count = sizeof options / sizeof options[0],
     .run = run};

@@ -50,6 +50,11 @@ static void between(void *ctx, struct tide_fold *fold, struct tide_span entry) {
   if (serve->snapshotter) tide_snapshotter_turn(serve->snapshotter, fold, entry, serve->snapshot_every_ms);
 }
 
+static void on_folded(void *ctx, struct tide_position at, struct tide_span entry) {
+  struct serve *serve = ctx;
+  tide_mirror_note(serve->log.mirror, tide_mono_now(), at, tide_entry_engine(entry), entry);
+}
+
 /* After the engine has ended. */
 static void save_last(struct serve *serve) {
   struct tide_fold *fold = tide_engine_fold(serve->engine);
@@ -146,6 +151,7 @@ static enum tide_err http_options(const struct serve *serve, struct tide_http_op
                                     .key_previous = serve->keys.has_previous ? &serve->keys.previous : NULL,
                                     .cell = config->cell_name,
                                     .durability = serve->log.durability,
+                                    .snapshots = config->snapshot_peers[0] ? serve->log.snapshots : NULL,
                                     .limits = tide_serve_limits(config)};
   if (!serve->engine && (!is_loopback(&ret->listen) || !is_loopback(&ret->admin))) /* once, at the first look */
     tide_log(TIDE_LOG_WARN, "plain_http", "note=%s",
@@ -225,6 +231,7 @@ static enum tide_err start_engine(struct serve *serve, struct tide_error *error)
                                        .pressed = serve->log.pressed,
                                        .release = tide_http_release,
                                        .between = between,
+                                       .folded = serve->log.mirror ? on_folded : NULL,
                                        .meter = tide_http_core_meter(serve->meters),
                                        .ctx = serve,
                                        .inbox_max = INBOX_MAX,
@@ -232,6 +239,7 @@ static enum tide_err start_engine(struct serve *serve, struct tide_error *error)
   if (getrandom(&engine.core.seed, sizeof engine.core.seed, 0) != (ssize_t)sizeof engine.core.seed)
     return tide_fail_errno(error, TIDE_E_IO, "cannot draw a random number for the entries of this start");
   serve->snapshot_at = tide_fold_position(serve->log.fold);
+  if (serve->log.mirror) tide_mirror_start(serve->log.mirror);
   serve->engine = tide_engine_start(&engine, serve->log.fold);
   serve->log.fold = NULL;
   return TIDE_OK;

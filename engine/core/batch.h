@@ -77,6 +77,12 @@ static inline struct tide_entry_mark tide_entry_mark_of(struct tide_span entry, 
   return (struct tide_entry_mark){header->attempt_nonce, tide_get_u32(&tail)};
 }
 
+/* Which engine wrote it; of an entry that tide_entry_open has read. */
+static inline uint32_t tide_entry_engine(struct tide_span entry) {
+  struct tide_reader head = tide_reader_of((struct tide_span){entry.ptr + 8, 4});
+  return tide_get_u32(&head);
+}
+
 /* Building an entry: begin, add parts and records, end. The buffer is the caller's; `begin` clears it. */
 struct tide_batch {
   struct tide_buf *out;

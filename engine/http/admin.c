@@ -97,8 +97,13 @@ enum MHD_Result tide_http_admin(void *cls, struct MHD_Connection *connection, co
   const struct tide_route *route = tide_route_find(TIDE_LISTENER_admin, url);
   struct tide_http_reply reply = {.media_type = "application/problem+json"};
   struct tide_trouble trouble = {0};
-  if (!route) tide_trouble_set(&trouble, TIDE_PROBLEM_not_found, "the paths here are /livez, /readyz, /healthz and /metrics");
+  enum MHD_Result sent;
+  if (!route) tide_trouble_set(&trouble, TIDE_PROBLEM_not_found, "the paths here are /livez, /readyz, /healthz, /metrics and /snapshot");
   else if (!tide_route_takes(route, method)) tide_trouble_set(&trouble, TIDE_PROBLEM_method, "only GET and HEAD");
+  else if (route->id == TIDE_ROUTE_snapshot && tide_http_snapshot(http, connection, route, &sent)) return sent;
+  else if (route->id == TIDE_ROUTE_snapshot)
+    tide_trouble_set(&trouble, TIDE_PROBLEM_not_found,
+                     "there is no snapshot to give: none was written yet, or snapshot.peers is not set here");
   else make_page(http, route, &reply);
   if (trouble.problem != TIDE_PROBLEM_none) {
     tide_http_count_problem(http->meters, trouble.problem);

@@ -200,6 +200,9 @@ void tide_peer_set(struct tide_peer *peer, enum tide_peer_state state);
 enum MHD_Result tide_http_admin(void *cls, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
                                 const char *data, size_t *size, void **request);
 
+/* snapshot.c: answers with the newest snapshot; false, and nothing is answered, when there is none to give. */
+bool tide_http_snapshot(struct tide_http *http, struct MHD_Connection *connection, const struct tide_route *route, enum MHD_Result *ret);
+
 /* openapi.c */
 extern const char tide_openapi_begin[], tide_openapi_end[];
 

@@ -20,7 +20,8 @@ enum tide_listener { TIDE_LISTENER_api, TIDE_LISTENER_admin };
   X(livez, admin, "GET", "/livez", "Whether the process should go on living")                                       \
   X(readyz, admin, "GET", "/readyz", "Whether requests should be sent here, and why not")                           \
   X(healthz, admin, "GET", "/healthz", "Both, with what the engine is doing")                                       \
-  X(metrics, admin, "GET", "/metrics", "Metrics as Prometheus text")
+  X(metrics, admin, "GET", "/metrics", "Metrics as Prometheus text")                                               \
+  X(snapshot, admin, "GET", "/snapshot", "The newest snapshot, for a peer; only where snapshot.peers is set")
 
 enum tide_route_id {
 #define X(name, listener, method, path, text) TIDE_ROUTE_##name,

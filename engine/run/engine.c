@@ -56,6 +56,7 @@ struct tide_engine {
   size_t taken_cap;
   bool stopped;
   struct tide_mono next_tick;
+  struct tide_position folded; /* that was told */
 };
 
 static void lock(pthread_mutex_t *mutex) {
@@ -326,12 +327,21 @@ static void act(struct tide_engine *engine, struct tide_mono done, const struct 
   }
 }
 
+/* A step folds one entry at most. */
+static void tell_folded(struct tide_engine *engine) {
+  struct tide_position at = tide_fold_position(tide_core_fold(engine->core));
+  if (!engine->options.folded || tide_position_cmp(at, engine->folded) == 0) return;
+  engine->folded = at;
+  engine->options.folded(engine->options.ctx, at, tide_core_entry(engine->core));
+}
+
 static enum tide_err step(struct tide_engine *engine, const struct tide_core_event *event, struct tide_error *error) {
   const struct tide_core_action *action;
   size_t count;
   struct tide_core_now now = {.wall = tide_wall_now(), .mono = tide_mono_now()};
   enum tide_err err = tide_core_step(engine->core, now, event, &action, &count, error);
   if (err == TIDE_OK) act(engine, tide_mono_now(), action, count);
+  if (err == TIDE_OK) tell_folded(engine);
   return err;
 }
 
@@ -463,6 +473,7 @@ struct tide_engine *tide_engine_start(const struct tide_engine_options *options,
   if (engine->options.inbox_max == 0) engine->options.inbox_max = options->core.queue_max;
   engine->core = tide_core_new(&options->core, fold);
   engine->status.state = TIDE_CORE_following;
+  engine->folded = tide_fold_position(fold);
   init_lock(&engine->inbox.mutex, &engine->inbox.filled);
   TIDE_CHECK(pthread_cond_init(&engine->inbox.taken, NULL) == 0);
   init_lock(&engine->requests.mutex, &engine->requests.filled);

@@ -23,6 +23,8 @@ struct tide_engine_options {
   /* Called on the core thread between steps, at most once per tick, with the fold and the bytes of the entry at its position (NULL span: not
    * known). For snapshots and metrics. NULL: none. */
   void (*between)(void *ctx, struct tide_fold *fold, struct tide_span entry);
+  /* Called on the core thread with every entry that was folded, own and foreign, in order. It must be short. NULL: none. */
+  void (*folded)(void *ctx, struct tide_position at, struct tide_span entry);
   void *ctx;
   struct tide_meter *meter;      /* the core thread's shard, borrowed until tide_engine_join returned; its axes are those of the feature file. NULL: none */
   uint32_t inbox_max;            /* offers that may wait to be looked at; above, tide_engine_offer says no. Those that do not fit into the core's queue should still

@@ -44,7 +44,7 @@ CONFINED = [
     (r"lbfgs\.h", r"model/.*"),
     (r"librdkafka/.*", r".*_kafka\.c"),
     (r"hiredis/.*", r"engine/adapter/journal_redis\w*\.[ch]"),
-    (r"curl/.*", r"engine/adapter/registry_etcd\w*\.[ch]"),
+    (r"curl/.*", r"engine/adapter/(registry_etcd\w*|snapshot_peer)\.[ch]"),
     (r"microhttpd\.h", r"engine/http/.*"),
     (r"cmocka\.h", r"tests/.*"),
 ]

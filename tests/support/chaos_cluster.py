@@ -226,7 +226,7 @@ def redis_engine(engine):
     if not os.path.exists(features):
         write(features, FEATURES)
     return [TIDE, "serve", "--features", features, *redis_words(engine.cluster), *listen(engine), "--set", f"engine.id={engine.name[-1]}",
-            "--set", f"snapshot.dir={engine.dir}/snapshots", "--set", "snapshot.every=500ms", "--log-level", "info", "--set", "log.limit=0"]
+            "--set", f"journal.dir={engine.dir}/journal", "--set", "snapshot.every=500ms", "--log-level", "info", "--set", "log.limit=0"]
 
 
 def file_engine(engine):

@@ -36,12 +36,12 @@ class Server:
 
     count = 0
 
-    def __init__(self, *words, journal=None, features=SHIPPED, dev_key=True, level="debug", deadline="5s"):
+    def __init__(self, *words, journal=None, features=SHIPPED, dev_key=True, level="debug", deadline="5s", admin="127.0.0.1:0"):
         Server.count += 1
         self.dir = os.path.join(TMP, f"server{Server.count}")
         os.makedirs(self.dir, exist_ok=True)
         self.journal = journal or f"file:{self.dir}/journal"
-        self.command = [TIDE, "serve", "--features", features, "--journal", self.journal, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--set", "log.limit=0",
+        self.command = [TIDE, "serve", "--features", features, "--journal", self.journal, "--listen", "127.0.0.1:0", "--admin", admin, "--set", "log.limit=0",
                         "--log-level", level, *(["--dev-key"] if dev_key else []), *(["--set", f"http.default_deadline={deadline}"] if deadline else []), *words]
         self.err = open(os.path.join(self.dir, "log"), "ab")
         self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=self.err, text=True)

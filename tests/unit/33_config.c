@@ -387,7 +387,7 @@ static void every_row_alone_makes_a_difference(void **state) {
     struct tide_buf set = TIDE_BUF_INIT;
     tide_buf_printf(&set, "%s=", o->name);
     switch ((enum tide_option_type)o->type) {
-      case TIDE_OPTION_BOOL: tide_buf_str(&set, "true"); break;
+      case TIDE_OPTION_BOOL: tide_buf_str(&set, strcmp(o->dflt, "true") == 0 ? "false" : "true"); break;
       case TIDE_OPTION_CHOICE: tide_buf_str(&set, strrchr(o->words, '|') + 1); break;
       case TIDE_OPTION_ADDRESS: tide_buf_str(&set, "10.1.2.3"); break;
       case TIDE_OPTION_TIME: tide_buf_str(&set, "2026-01-01T00:00:00Z"); break;

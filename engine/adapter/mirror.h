@@ -1,0 +1,43 @@
+/* The mirror of a shared journal: every folded entry, at its own position, in a file journal on this engine's disk.
+ *
+ * A store in memory (Redis) can keep only the end of a journal. The mirror keeps all of it, in the format of the file journal, so that inspect, audit and explain
+ * read it as they are; and with what is durable there this engine trims the store. It runs behind the engine on a thread of its own and never holds
+ * the fold up: where its queue is full, it drops what it was given and reads it later from the journal, over a handle of its own.
+ *
+ * What may be trimmed (mirror.c says why): nothing behind the older snapshot of this engine, nothing that is not durable in this mirror, and
+ * nothing that was folded less than keep_ms ago, or less than keep_ms before the last entry of any engine that wrote one within keep_ms. */
+#ifndef TIDE_ADAPTER_MIRROR_H
+#define TIDE_ADAPTER_MIRROR_H
+
+#include "base/clock.h"
+#include "port/journal.h"
+
+struct tide_mirror_options {
+  const char *dir;             /* of the mirror; its archive is DIR/archive */
+  uint64_t segment_bytes;      /* 0: 256 MiB */
+  struct tide_journal *source; /* a handle of its own on the journal, taken and closed with the mirror; in a session of its own */
+  const char *snapshots;       /* where this engine's snapshots are; NULL: nothing is trimmed */
+  bool trim;
+  int64_t keep_ms;
+  size_t queue_bytes;          /* entries that wait for the disk; 0: 16 MiB */
+};
+
+struct tide_mirror;
+/* Opens or creates the mirror and compares its end with `journal`, which has a session. Where the store holds another entry there, or nothing: HISTORY, as for
+ * snapshots; with accept_loss the mirror is moved aside (DIR.lost-EPOCH-SEQ, never deleted) and a new one begun. Where the store was trimmed beyond the mirror's
+ * end, it is moved aside too (DIR.until-EPOCH-SEQ), since a log with a hole is none. Errors: HISTORY, LOCKED, CORRUPT, IO. The source is taken in any case. */
+enum tide_err tide_mirror_open(const struct tide_mirror_options *options, struct tide_journal *journal, bool accept_loss, struct tide_mirror **ret,
+                               struct tide_error *error) TIDE_WARN_UNUSED;
+/* An entry was folded, by whoever wrote it. Any one thread, in order of positions; copies the bytes, never blocks. */
+void tide_mirror_note(struct tide_mirror *mirror, struct tide_mono now, struct tide_position at, uint32_t engine_id, struct tide_span entry);
+/* Does what there is to do: writes, catches up, syncs at least once a second, trims. False when everything noted is durable. For the thread, and for
+ * tests without one. */
+bool tide_mirror_turn(struct tide_mirror *mirror, struct tide_mono now);
+/* The thread that takes turns. */
+void tide_mirror_start(struct tide_mirror *mirror);
+/* The last position that is durable in the mirror; any thread. */
+struct tide_position tide_mirror_durable(struct tide_mirror *mirror);
+/* Ends the thread when everything noted is durable, or after five seconds, and frees. */
+void tide_mirror_close(struct tide_mirror *mirror);
+
+#endif

@@ -1,0 +1,67 @@
+"""Two engines on one Redis journal: memory there stays bounded, and each engine's mirror holds every decision ever made. Prints TAP."""
+
+import os
+import sys
+import threading
+import time
+
+sys.path.insert(0, "tests/support")
+from redis_cell import Cell, audit  # noqa: E402
+from tap import case, done  # noqa: E402
+
+SNAP = ["--set", "snapshot.every=300ms", "--set", "journal.keep=1s"]
+SEND = 6000
+
+cell = Cell("mirror")
+try:
+    cell.verb("init")
+    one, two = cell.engine(1, *SNAP), cell.engine(2, *SNAP)
+    lengths, stop = [], threading.Event()
+
+    def watch():
+        while not stop.wait(0.05):
+            lengths.append(cell.length())
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    answers = []
+    for _ in range(6):
+        answers += cell.send([one, two], SEND // 6)
+        time.sleep(1)
+    time.sleep(3)
+    stop.set()
+    watcher.join()
+    case("all are scored", all(a["status"] == "scored" and a["counted"] is True for a in answers), [a for a in answers if a["status"] != "scored"][:1])
+    case("the two stop cleanly", (one.stop(), two.stop()) == (0, 0), one.log()[-300:])
+    audits = [audit(cell.mirror(n)) for n in (1, 2)]
+    entries = audits[0]["entries"]
+    print(f"# {entries} entries, at most {max(lengths)} of them in Redis, at the end {lengths[-1]}")
+    case("the mirrors hold every decision", [a["decisions"] for a in audits] == [SEND, SEND], audits)
+    case("and no fewer entries than the journal ever had", all(a["entries"] > lengths[-1] for a in audits), audits)
+    case("what is in Redis is bounded", max(lengths) < entries * 3 / 4 and lengths[-1] < entries / 4, (max(lengths), lengths[-1], entries))
+
+    # Again: the mirror goes on where it ended, over a stop of both.
+    one = cell.engine(1, *SNAP)
+    again = cell.send([one], 200)
+    look = cell.counts(one, ["c1"])[0][1]
+    case("counts go on", look["card.attempts_24h"] == (SEND + 200) / 50, look)
+    case("it stops cleanly", one.stop() == 0)
+    first = audit(cell.mirror(1))
+    case("its mirror went on", first["decisions"] == SEND + 200, first)
+    # Engine 2 was away for that; it fills its mirror from the journal.
+    two = cell.engine(2, *SNAP)
+    two.stop()
+    second = audit(cell.mirror(2)) if not [n for n in os.listdir(cell.engine_dir(2)) if n.startswith("mirror.")] else None
+    case("that of the other was filled", second is None or second["decisions"] == SEND + 200, second)
+    if second is None:
+        print("# engine 2 was away for longer than journal.keep: its mirror begins anew behind the trim")
+
+    # A journal that lost the mirror's end is refused.
+    cell.primary.ask("FLUSHALL")
+    code, said = cell.refuses(1)
+    case("a journal that is gone is refused", code != 0 and "no journal" in said, said)
+    cell.verb("init")
+    code, said = cell.refuses(1)
+    case("and a new one in its place", code == 4 and "--accept-loss" in said, (code, said))
+finally:
+    cell.stop()
+done()

@@ -1,0 +1,104 @@
+"""An engine that begins where the journal was trimmed: it takes a snapshot from a peer or a shared directory, and then says exactly what the others say. Prints TAP."""
+
+import os
+import sys
+import time
+
+sys.path.insert(0, "tests/support")
+from processes import free_port, wait_for  # noqa: E402
+from redis_cell import Cell, audit  # noqa: E402
+from tap import case, done  # noqa: E402
+
+CARDS = [f"c{n}" for n in range(50)]
+cell = Cell("peer")
+ports = [free_port() for _ in range(3)]
+PEERS = ["--set", "snapshot.peers=" + ",".join(f"127.0.0.1:{port}" for port in ports)]
+SNAP = ["--set", "snapshot.every=300ms", "--set", "journal.keep=1s"]
+running = []
+
+
+def engine(number, *words, admin="127.0.0.1:0"):
+    running.append(cell.engine(number, *SNAP, *words, admin=admin))
+    return running[-1]
+
+
+def first_entry():
+    return cell.primary.ask("XRANGE", "tidemark:{default}:journal", "-", "+", "COUNT", 1)[0][0].decode()
+
+
+try:
+    cell.verb("init")
+    one = engine(1, *PEERS, admin=f"127.0.0.1:{ports[0]}")
+    two = engine(2, admin=f"127.0.0.1:{ports[1]}")
+    status, got, _ = two.ask("GET", "/snapshot", admin=True)
+    case("an engine without peers gives its state to nobody", status == 404 and "json" in got["content-type"], status)
+    for _ in range(4):
+        answers = cell.send([one, two], 500)
+        time.sleep(0.7)
+    wait_for("the journal is trimmed", lambda: not first_entry().startswith("1-0"), 20)
+    case("all were scored", all(a["status"] == "scored" for a in answers))
+    print(f"# the journal begins at {first_entry()}")
+
+    code, said = cell.refuses(3)
+    case("without peers a new engine says what it lacks", code != 0 and "was trimmed" in said and "snapshot.peers" in said, said[-400:])
+    code, said = cell.refuses(3, "--set", f"snapshot.peers=127.0.0.1:{free_port()}")
+    case("with peers that are away, why", code != 0 and "peer_snapshot_passed_over" in said and "was trimmed" in said, said[-400:])
+    code, said = cell.refuses(3, "--set", "snapshot.peers=http://x/")
+    case("and what a list of peers looks like", code != 0 and "HOST:PORT" in said, said[-400:])
+
+    three = engine(3, *PEERS, admin=f"127.0.0.1:{ports[2]}")
+    case("the third takes it from the peer", "event=peer_snapshot from=127.0.0.1:" in three.log(), three.log()[-500:])
+    case("the one that gives nothing was passed over", "status 404" in three.log(), three.log()[-500:])
+    answers += cell.send([one, two, three], 600)
+    position = max((tuple(int(n) for n in a["position"].partition(".")[0].split("-")) for a in answers))
+    for server in running:
+        wait_for("all have folded it", lambda s=server: tuple(int(n) for n in cell.healthz(s)["folded"].split("-")) >= position, 10)
+    told = [cell.counts(server, CARDS) for server in running]
+    case("it says of every card what the others say", told[0] == told[1] == told[2], [a for a in zip(*told) if len({str(x) for x in a}) > 1][:1])
+    case("and that is what was sent", all(status == 200 and f["card.attempts_24h"] == 2600 / 50 for status, f in told[2]), told[2][:1])
+
+    four = engine(4, "--set", f"snapshot.shared_dir={cell.engine_dir(1)}/snapshots")
+    case("the fourth takes it from the shared directory", f"event=peer_snapshot from={cell.engine_dir(1)}" in four.log(), four.log()[-500:])
+    wait_for("it has folded all", lambda: tuple(int(n) for n in cell.healthz(four)["folded"].split("-")) >= position, 10)
+    case("and says the same", cell.counts(four, CARDS) == told[0])
+
+    # A peer of another history: its snapshot is of an entry that this journal does not hold.
+    other = Cell("stranger")
+    running_other = None
+    try:
+        other.verb("init")
+        port = free_port()
+        running_other = other.engine(1, "--set", f"snapshot.peers=127.0.0.1:{port}", "--set", "snapshot.every=200ms", admin=f"127.0.0.1:{port}")
+        other.send([running_other], 50)
+        snapshots = f"{other.engine_dir(1)}/snapshots"
+        wait_for("its snapshot", lambda: os.path.isdir(snapshots) and any(n.startswith("snap-") for n in os.listdir(snapshots)), 10)
+        code, said = cell.refuses(5, "--set", f"snapshot.peers=127.0.0.1:{port}")
+        case("the snapshot of another cell is refused", code != 0 and "does not hold the entry" in said or "another entry" in said, said[-400:])
+    finally:
+        if running_other:
+            running_other.stop()
+        other.stop()
+
+    codes = [server.stop() for server in running]
+    case("all stop cleanly", codes == [0] * 4, codes)
+    whole = audit(cell.mirror(1))
+    case("the first engine's mirror is whole", whole["same"] and whole["decisions"] == 2600, whole)
+    # Away for longer than journal.keep: its own snapshots are behind the trim.
+    one = engine(1, *PEERS, admin=f"127.0.0.1:{ports[0]}")
+    for _ in range(5):
+        cell.send([one], 200)
+        time.sleep(0.8)
+    newest = max(tuple(int(n) for n in name.split("-")[1:]) for name in os.listdir(f"{cell.engine_dir(2)}/snapshots") if name.startswith("snap-"))
+    wait_for("a trim beyond what it has", lambda: tuple(int(n) for n in first_entry().split("-")) > newest, 20)
+    two = engine(2, *PEERS, admin=f"127.0.0.1:{ports[1]}")
+    case("an engine that was away too long takes one too", "event=peer_snapshot" in two.log(), two.log()[-600:])
+    case("its mirror was moved aside, not deleted", any(n.startswith("mirror.until-") for n in os.listdir(cell.engine_dir(2))), os.listdir(cell.engine_dir(2)))
+    case("and it says the same", cell.counts(one, CARDS) == cell.counts(two, CARDS))
+    case("both stop cleanly", (one.stop(), two.stop()) == (0, 0))
+    running.clear()
+finally:
+    for server in running:
+        if server.process.poll() is None:
+            server.process.terminate()
+    cell.stop()
+done()
