@@ -138,12 +138,14 @@ test-san: # one case per program; a program that does not build is a failed case
 	@$(RUN_TESTS) --whole $(call tests_of,unit) $(call tests_of,contract)
 
 # Tests that start threads. TSan's own report is a failure (exit code 66), also where every case passes.
-THREADED := $(filter $(foreach t,11_meter 12_log 75_engine,%/$(t)),$(call tests_of,unit))
+# The serving process and a back-fill run under it as well: the first report ends them, and their tests miss them.
+THREADED := $(filter $(foreach t,11_meter 12_log 13_parallel 75_engine 78_intake_ahead,%/$(t)),$(call tests_of,unit))
+THREADED_E2E := $(filter $(foreach t,45_http_property.py 46_serve.py 48_threads.sh,%/$(t)),$(call tests_of,e2e))
 
-test-threads-build: $(THREADED)
+test-threads-build: $(THREADED) all
 
 test-threads:
-	@$(RUN_TESTS) --whole $(THREADED)
+	@TSAN_OPTIONS="halt_on_error=1:exitcode=66" $(RUN_TESTS) --whole $(THREADED) $(THREADED_E2E)
 
 lint: $(LIB) ## Check layers, comments, sizes, names and format; every finding says what to do
 	@$(RUN_TESTS) --total $(sort $(wildcard tests/lint/[0-9]*))

@@ -3,7 +3,7 @@
  *   bench_backfill [TRANSACTIONS]   (default 20000; TIDE_BIN is the program, default build/tidemark)
  *
  * A log is generated, as JSON and as the warehouse's CSV, folded with `backfill` (as given, sorted by known_at in memory, sorted through a temporary
- * file), decided with `replay` and folded again with `audit`. Rates are messages per second of the whole process, start included, on
+ * file; each on one thread and on two), decided with `replay` and folded again with `audit`. Rates are messages per second of the whole process, start included, on
  * however many threads it takes. The hash is over all files of the snapshot, or over the decisions: all rows of one input that fold the same rows in
  * the same order must show the same. Run from the repository's root: the shipped feature file is used. */
 #include <dirent.h>
@@ -85,7 +85,10 @@ int main(int argc, char **argv) {
   } fills[] = {{"backfill json", "log.jsonl", ""},
                {"backfill csv", "log.csv", "--input-shape history --in-order"},
                {"backfill csv, known-at", "log.csv", "--input-shape history"},
-               {"backfill csv, known-at, disk", "log.csv", "--input-shape history --memory-mib 1"}};
+               {"backfill csv, known-at, disk", "log.csv", "--input-shape history --memory-mib 1"},
+               {"backfill csv, 2 threads", "log.csv", "--threads 2 --input-shape history --in-order"},
+               {"  known-at, 2 threads", "log.csv", "--threads 2 --input-shape history"},
+               {"  known-at, disk, 2 threads", "log.csv", "--threads 2 --input-shape history --memory-mib 1"}};
   const char *root = getenv("TIDE_TMP");
   char dir[512], path[1024];
   long transactions = argc > 1 ? atol(argv[1]) : 20000;

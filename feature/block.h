@@ -1,13 +1,20 @@
 /* A block: up to 256 events of one entity, structure of arrays, sorted by (event time, journal position).
  *
- *   header 16 B | long strip: each column cap entries, widest first | young strip: each column ycap entries, widest first
+ *   header 16 B | long strip: each column cap entries, widest first | young strip: the same with ycap | a head per dictionary | dictionaries
  *
  * The young strip holds the newest yn of the n events: columns that nothing can ask for any more once an event has some age (plan.h). Event i
- * stands at young index i - (n - yn). Capacities grow in fine steps (1 2 3 4 6 8 12 16 ...), because most devices, addresses and pairs are
+ * stands at young index i - (n - yn). Capacities grow in fine steps (1 2 3 4 6 8 10 12 ...), because most devices, addresses and pairs are
  * seen once or twice.
  *
- * Times and amounts take 4 bytes in a narrow block (times as offset from the block's base) and 8 in a wide one; a block turns wide when a
- * value does not fit, and stays so. Both variants are laid out by the plan. */
+ * A dictionary holds columns whose values repeat together (plan.h): the different combinations, one after the other, and for each event of its
+ * strip which of them it has. It has one of three forms, whichever is smallest when the block is built anew:
+ *
+ *   cap == 0   plain: one entry per event, no index
+ *   cap == 1   one entry for all events, no index
+ *   cap >= 2   cap entries, then one byte per event of the strip
+ *
+ * Times, amounts and some more take fewer bytes in a narrow block (times as offset from the block's base) than in a wide one; a block turns
+ * wide when a value does not fit, and stays so. Both variants are laid out by the plan. What is saved are the values, not these forms. */
 #ifndef TIDE_BLOCK_H
 #define TIDE_BLOCK_H
 
@@ -26,18 +33,46 @@ _Static_assert(sizeof(struct tide_block) == 16, "header of every block");
 static inline int tide_block_wide(const struct tide_block *block) { return (int)(block->base_ms2 & 1); }
 static inline int64_t tide_block_base_ms(const struct tide_block *block) { return block->base_ms2 >> 1; }
 
+/* What stands behind the header, one for each dictionary of the kind. */
+struct tide_dict_head { uint8_t n, cap; };
+#define TIDE_DICT_ENTRIES_MAX 32 /* beyond that, searching costs more than the bytes are worth: plain */
+
+static inline size_t tide_round8(size_t bytes) { return (bytes + 7) & ~(size_t)7; }
 static inline size_t tide_block_young_at(const struct tide_kind *kind, int wide, unsigned cap) {
   return sizeof(struct tide_block) + (((size_t)cap * kind->row[wide] + 7) & ~(size_t)7);
 }
-static inline size_t tide_block_bytes(const struct tide_kind *kind, const struct tide_block *block) {
+/* Bytes of a block without its dictionaries and their heads. */
+static inline size_t tide_strips_bytes(const struct tide_kind *kind, int wide, unsigned cap, unsigned ycap) {
+  if (!kind->young_row[wide]) return sizeof(struct tide_block) + (size_t)cap * kind->row[wide];
+  return tide_block_young_at(kind, wide, cap) + (size_t)ycap * kind->young_row[wide];
+}
+static inline struct tide_dict_head *tide_block_head(const struct tide_kind *kind, const struct tide_block *block, unsigned dict) {
+  char *at = (char *)(uintptr_t)block + tide_strips_bytes(kind, tide_block_wide(block), block->cap, block->ycap);
+  return (struct tide_dict_head *)(void *)at + dict;
+}
+/* Bytes of a dictionary of this form over a strip of so many events. */
+static inline size_t tide_dict_bytes(size_t row, unsigned dict_cap, unsigned strip_cap) {
+  return dict_cap ? dict_cap * row + (dict_cap > 1 ? strip_cap : 0) : strip_cap * row;
+}
+/* Where dictionary `dict` begins; dict_count: where the block ends. */
+static inline size_t tide_block_dict_at(const struct tide_kind *kind, const struct tide_block *block, unsigned dict) {
   int wide = tide_block_wide(block);
-  return tide_block_young_at(kind, wide, block->cap) + (((size_t)block->ycap * kind->young_row[wide] + 7) & ~(size_t)7);
+  size_t at = tide_strips_bytes(kind, wide, block->cap, block->ycap);
+  const struct tide_dict_head *head = (const struct tide_dict_head *)(const void *)((const char *)block + at);
+  at += kind->dict_count * sizeof *head;
+  for (unsigned d = 0; d < dict; d++)
+    at += tide_dict_bytes(kind->dict[d].row[wide], head[d].cap, kind->dict[d].young ? block->ycap : block->cap);
+  return at;
+}
+static inline size_t tide_block_bytes(const struct tide_kind *kind, const struct tide_block *block) {
+  return tide_block_dict_at(kind, block, kind->dict_count);
 }
 
-/* Start of a column; for a young column index 0 is event n - yn. */
+/* Start of a column outside of dictionaries; for a young column index 0 is event n - yn. */
 static inline void *tide_block_column(const struct tide_kind *kind, const struct tide_block *block, unsigned column) {
   int wide = tide_block_wide(block);
   const struct tide_column *c = &kind->column[column];
+  TIDE_CHECK(c->dict == TIDE_NO_DICT);
   size_t at = c->young ? tide_block_young_at(kind, wide, block->cap) + (size_t)block->ycap * c->before[wide]
                        : sizeof *block + (size_t)block->cap * c->before[wide];
   return (char *)(uintptr_t)block + at;
@@ -46,35 +81,92 @@ static inline void *tide_block_column(const struct tide_kind *kind, const struct
 /* True if event i still has its young columns. */
 static inline bool tide_block_is_young(const struct tide_block *block, unsigned i) { return i >= (unsigned)block->n - block->yn; }
 
-/* Raw value of a column, zero-extended. A young column of an event that is no longer young is a bug of the caller. */
-static inline uint64_t tide_block_get(const struct tide_kind *kind, const struct tide_block *block, unsigned column, unsigned i) {
-  const struct tide_column *c = &kind->column[column];
-  if (c->young) {
-    TIDE_CHECK(tide_block_is_young(block, i));
-    i -= (unsigned)block->n - block->yn;
+/* The cells of one column, for those who read many. */
+struct tide_cells {
+  const char *cell;     /* of entry 0 */
+  const uint8_t *entry; /* of each event of the strip; NULL: entry j is event j, or all are entry 0 where stride is 0 */
+  uint32_t stride, first; /* first: events before the strip */
+  uint8_t width;
+};
+
+static inline uint64_t tide_load(const char *at, unsigned width) {
+  switch (width) {
+    case 1: return *(const uint8_t *)at;
+    case 2: {
+      uint16_t x;
+      memcpy(&x, at, sizeof x);
+      return x;
+    }
+    case 4: {
+      uint32_t x;
+      memcpy(&x, at, sizeof x);
+      return x;
+    }
+    default: {
+      uint64_t x;
+      memcpy(&x, at, sizeof x);
+      return x;
+    }
   }
-  const char *at = tide_block_column(kind, block, column);
-  switch (c->width[tide_block_wide(block)]) {
-    case 1: return ((const uint8_t *)at)[i];
-    case 2: return ((const uint16_t *)(const void *)at)[i];
-    case 4: return ((const uint32_t *)(const void *)at)[i];
-    default: return ((const uint64_t *)(const void *)at)[i];
+}
+static inline void tide_store_cell(char *at, unsigned width, uint64_t value) {
+  switch (width) {
+    case 1: *(uint8_t *)at = (uint8_t)value; break;
+    case 2: {
+      uint16_t x = (uint16_t)value;
+      memcpy(at, &x, sizeof x);
+      break;
+    }
+    case 4: {
+      uint32_t x = (uint32_t)value;
+      memcpy(at, &x, sizeof x);
+      break;
+    }
+    default: memcpy(at, &value, sizeof value); break;
   }
 }
 
+static inline struct tide_cells tide_block_cells(const struct tide_kind *kind, const struct tide_block *block, unsigned column) {
+  int wide = tide_block_wide(block);
+  const struct tide_column *c = &kind->column[column];
+  struct tide_cells cells = {.width = c->width[wide], .first = c->young ? (uint32_t)block->n - block->yn : 0};
+  if (c->dict == TIDE_NO_DICT) {
+    cells.cell = tide_block_column(kind, block, column);
+    cells.stride = cells.width;
+    return cells;
+  }
+  const char *at = (const char *)block + tide_block_dict_at(kind, block, c->dict);
+  unsigned cap = tide_block_head(kind, block, c->dict)->cap, row = kind->dict[c->dict].row[wide];
+  cells.cell = at + c->before[wide];
+  cells.stride = cap == 1 ? 0 : row;
+  if (cap > 1) cells.entry = (const uint8_t *)at + (size_t)cap * row;
+  return cells;
+}
+/* Raw value of event i, zero-extended. A young column of an event that is no longer young is a bug of the caller. */
+static inline uint64_t tide_cells_get(const struct tide_cells *cells, unsigned i) {
+  TIDE_CHECK(i >= cells->first);
+  unsigned j = i - cells->first;
+  if (cells->entry) j = cells->entry[j];
+  return tide_load(cells->cell + (size_t)j * cells->stride, cells->width);
+}
+static inline uint64_t tide_block_get(const struct tide_kind *kind, const struct tide_block *block, unsigned column, unsigned i) {
+  if (TIDE_LIKELY(kind->column[column].dict == TIDE_NO_DICT && !kind->column[column].young)) {
+    unsigned width = kind->column[column].width[tide_block_wide(block)];
+    return tide_load((const char *)tide_block_column(kind, block, column) + (size_t)i * width, width);
+  }
+  struct tide_cells cells = tide_block_cells(kind, block, column);
+  return tide_cells_get(&cells, i);
+}
+
+/* Writes a cell outside of dictionaries that is as wide as the value. */
 static inline void tide_block_set(const struct tide_kind *kind, struct tide_block *block, unsigned column, unsigned i, uint64_t value) {
   const struct tide_column *c = &kind->column[column];
   if (c->young) {
     TIDE_CHECK(tide_block_is_young(block, i));
     i -= (unsigned)block->n - block->yn;
   }
-  char *at = tide_block_column(kind, block, column);
-  switch (c->width[tide_block_wide(block)]) {
-    case 1: ((uint8_t *)at)[i] = (uint8_t)value; break;
-    case 2: ((uint16_t *)(void *)at)[i] = (uint16_t)value; break;
-    case 4: ((uint32_t *)(void *)at)[i] = (uint32_t)value; break;
-    default: ((uint64_t *)(void *)at)[i] = value; break;
-  }
+  unsigned width = c->width[tide_block_wide(block)];
+  tide_store_cell((char *)tide_block_column(kind, block, column) + (size_t)i * width, width, value);
 }
 
 static inline int64_t tide_block_time(const struct tide_kind *kind, const struct tide_block *block, unsigned i) {
@@ -87,7 +179,7 @@ static inline uint64_t tide_block_mask(const struct tide_kind *kind, const struc
   return tide_block_get(kind, block, kind->col_of[TIDE_COL_MASK], i);
 }
 
-/* A number column (amount, requested, number) as int64, TIDE_NULL_NUM when missing. */
+/* A number column (amount, requested, number) as int64, TIDE_NULL_NUM when missing; never in a dictionary. */
 static inline int64_t tide_block_num(const struct tide_kind *kind, const struct tide_block *block, unsigned column, unsigned i) {
   uint64_t raw = tide_block_get(kind, block, column, i);
   if (kind->column[column].width[tide_block_wide(block)] == 4) return raw == UINT32_MAX ? TIDE_NULL_NUM : (int64_t)raw;
@@ -108,12 +200,14 @@ void tide_block_insert(const struct tide_kind *kind, struct tide_block **block, 
 void tide_block_expire(const struct tide_kind *kind, struct tide_block *block, int64_t keep_after_ms, int64_t young_after_ms);
 /* Writes a number that may not fit a narrow block. May move *block. */
 void tide_block_set_num(const struct tide_kind *kind, struct tide_block **block, unsigned column, unsigned i, int64_t value);
+/* Writes a cell of any column but the time and numbers; dictionaries may need room. May move *block. */
+void tide_block_put(const struct tide_kind *kind, struct tide_block **block, unsigned column, unsigned i, uint64_t value);
 /* Splits off the events from index i on into a new block (i between 1 and n - 1). */
 struct tide_block *tide_block_split(const struct tide_kind *kind, struct tide_block *block, unsigned i);
 /* Reallocates to exactly what is used. May move *block. */
 void tide_block_fit(const struct tide_kind *kind, struct tide_block **block);
 
-/* Logical content: n, yn, wide, base, then each column's used entries. */
+/* Logical content: n, yn, wide, base, then each column's value for each event; the same whatever form its dictionaries have. */
 void tide_block_save(const struct tide_kind *kind, const struct tide_block *block, struct tide_buf *out);
 /* NULL with reader->bad set when the bytes cannot be a block of this kind. */
 struct tide_block *tide_block_load(const struct tide_kind *kind, struct tide_reader *reader);

@@ -37,9 +37,11 @@ struct tide_big {
 
 struct tide_ent {
   struct tide_u128 key;
-  uintptr_t log; /* 0: empty; struct tide_block *, struct tide_big * with bit 0 set, or struct tide_tiles * (holding one of these) with bit 1 set */
+  /* 0: empty; struct tide_block *, struct tide_big * with bit 0 set, or struct tide_tiles * (holding one of these) with bit 1 set; both bits set: no
+   * pointer but the one event itself, in kinds that keep nothing but its time and conditions (kind->single). */
+  uintptr_t log;
 };
-_Static_assert(sizeof(struct tide_ent) == 32 || sizeof(struct tide_ent) == 24, "entities are many");
+_Static_assert(sizeof(struct tide_ent) == 24, "entities are many");
 
 /* Survives retention: first and last event time. first INT64_MAX: none counted yet. */
 struct tide_first { int64_t first_ms, last_ms; };
@@ -105,7 +107,13 @@ static inline uint64_t tide_store_code(const struct tide_store *store, uint32_t 
 
 /* ---- the log of one entity ---- */
 
-/* A uniform view: a small log is one chunk. Valid until the log changes. */
+/* The block of an event that stands in its entity, made for those who look at it. */
+union tide_single {
+  struct tide_block block;
+  char byte[sizeof(struct tide_block) + 16]; /* with time and conditions */
+};
+
+/* A uniform view: a small log is one chunk. Valid until the log changes, and where it is. */
 struct tide_view {
   const struct tide_kind *kind;
   uint32_t count;
@@ -113,6 +121,7 @@ struct tide_view {
   struct tide_big *big; /* NULL for small ones */
   const struct tide_tiles *tiles; /* what stands before the rows; NULL: nothing */
   struct tide_chunk one;
+  union tide_single single;
 };
 void tide_view_of(const struct tide_kind *kind, const struct tide_ent *ent, struct tide_view *ret); /* ent NULL: empty */
 
@@ -124,8 +133,8 @@ static inline struct tide_at tide_view_end(const struct tide_view *view) { retur
 struct tide_at tide_view_after(const struct tide_view *view, int64_t ms);
 /* Steps back by one; false at the beginning. */
 bool tide_view_back(const struct tide_view *view, struct tide_at *at);
-/* The event with this time and tag; false if it is not there. */
-bool tide_view_find(const struct tide_view *view, int64_t time_ms, uint32_t tag, struct tide_at *ret);
+/* The event with this time that has `rank` others of it before it; false if there is none. */
+bool tide_view_find(const struct tide_view *view, int64_t time_ms, uint32_t rank, struct tide_at *ret);
 /* The sums of a whole chunk of a big log, computed when needed. */
 const struct tide_sums *tide_chunk_sums(const struct tide_kind *kind, struct tide_chunk *chunk);
 /* The sums of the chunks [first, first + TIDE_SUPER), first a multiple of TIDE_SUPER, all of them there. */
@@ -138,6 +147,8 @@ bool tide_view_latest(const struct tide_view *view, unsigned group, uint64_t val
 bool tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, const struct tide_row *row, int64_t watermark_ms);
 /* Gives the event at `at` other dynamic bits and mends the latest bits. `dynamic` holds the new values of kind->dynamic_bits. */
 void tide_ent_set_bits(const struct tide_kind *kind, struct tide_ent *ent, struct tide_at at, uint64_t dynamic);
+/* Writes a cell of any column but time, conditions and numbers. */
+void tide_ent_set(const struct tide_kind *kind, struct tide_ent *ent, struct tide_at at, unsigned column, uint64_t value);
 /* Writes a number column. */
 void tide_ent_set_num(const struct tide_kind *kind, struct tide_ent *ent, struct tide_at at, unsigned column, int64_t value);
 /* The event at time_ms stands in a tile: gives it other dynamic bits and another amount (local bits; TIDE_NULL_NUM: none). */

@@ -14,19 +14,48 @@ struct tide_lastmap {
   } cell[];
 };
 
+/* ---- one event without a block ---- */
+
+#define INLINE_TIME_BITS 44 /* five centuries from 1970 on */
+
+static bool is_inline(const struct tide_ent *ent) { return (ent->log & 3) == 3; }
+
+/* An event of a kind that keeps nothing but time and conditions, as ent->log; 0 where it does not fit. */
+static uintptr_t inline_of(const struct tide_kind *kind, int64_t time_ms, uint64_t mask) {
+  if (!kind->single || time_ms < 0 || time_ms >> INLINE_TIME_BITS) return 0;
+  return (uintptr_t)(mask << (INLINE_TIME_BITS + 2) | (uint64_t)time_ms << 2 | 3);
+}
+
+/* The block that it stands for. */
+static void inline_block(const struct tide_kind *kind, const struct tide_ent *ent, union tide_single *ret) {
+  int64_t time_ms = (int64_t)(ent->log >> 2 & ((UINT64_C(1) << INLINE_TIME_BITS) - 1));
+  struct tide_block *block = (struct tide_block *)(void *)ret->byte;
+  *block = (struct tide_block){.n = 1, .cap = 1, .base_ms2 = time_ms * 2};
+  tide_block_set(kind, block, kind->col_of[TIDE_COL_TIME], 0, 0);
+  tide_block_set(kind, block, kind->col_of[TIDE_COL_MASK], 0, ent->log >> (INLINE_TIME_BITS + 2));
+}
+
+static struct tide_block *inline_take(const struct tide_kind *kind, const struct tide_ent *ent) {
+  union tide_single single;
+  inline_block(kind, ent, &single);
+  struct tide_block *block = tide_alloc(tide_block_bytes(kind, &single.block));
+  memcpy(block, &single, tide_block_bytes(kind, &single.block));
+  return block;
+}
+
 static struct tide_tiles *tiles_of(const struct tide_ent *ent) {
-  return ent->log & 2 ? (struct tide_tiles *)(ent->log & ~(uintptr_t)2) : NULL;
+  return (ent->log & 3) == 2 ? (struct tide_tiles *)(ent->log & ~(uintptr_t)2) : NULL;
 }
 static void set_tiles(struct tide_ent *ent, struct tide_tiles *tiles) { ent->log = (uintptr_t)tiles | 2; }
 /* The raw log: the entity's own, or behind its tiles. */
-static uintptr_t raw_of(const struct tide_ent *ent) { return ent->log & 2 ? tiles_of(ent)->log : ent->log; }
+static uintptr_t raw_of(const struct tide_ent *ent) { return tiles_of(ent) ? tiles_of(ent)->log : ent->log; }
 static void set_raw(struct tide_ent *ent, uintptr_t log) {
-  if (ent->log & 2) tiles_of(ent)->log = log;
+  if (tiles_of(ent)) tiles_of(ent)->log = log;
   else ent->log = log;
 }
 static struct tide_big *big_of(const struct tide_ent *ent) {
   uintptr_t log = raw_of(ent);
-  return log & 1 ? (struct tide_big *)(log & ~(uintptr_t)1) : NULL;
+  return (log & 3) == 1 ? (struct tide_big *)(log & ~(uintptr_t)1) : NULL;
 }
 
 void tide_view_of(const struct tide_kind *kind, const struct tide_ent *ent, struct tide_view *ret) {
@@ -36,6 +65,12 @@ void tide_view_of(const struct tide_kind *kind, const struct tide_ent *ent, stru
   ret->chunk = &ret->one;
   ret->count = 0;
   if (!ent || !ent->log) return;
+  if (is_inline(ent)) {
+    inline_block(kind, ent, &ret->single);
+    ret->one = (struct tide_chunk){.block = &ret->single.block, .last_ms = tide_block_base_ms(&ret->single.block)};
+    ret->count = 1;
+    return;
+  }
   ret->tiles = tiles_of(ent);
   ret->big = big_of(ent);
   if (ret->big) {
@@ -72,17 +107,18 @@ bool tide_view_back(const struct tide_view *view, struct tide_at *at) {
   return true;
 }
 
-bool tide_view_find(const struct tide_view *view, int64_t time_ms, uint32_t tag, struct tide_at *ret) {
-  uint8_t column = view->kind->col_of[TIDE_COL_TAG];
-  TIDE_CHECK(column != 0xff);
-  struct tide_at at = tide_view_after(view, time_ms);
-  while (tide_view_back(view, &at)) {
+bool tide_view_find(const struct tide_view *view, int64_t time_ms, uint32_t rank, struct tide_at *ret) {
+  struct tide_at at = tide_view_after(view, time_ms - 1);
+  while (at.chunk < view->count) { /* events of one time may fill several chunks */
     const struct tide_block *block = view->chunk[at.chunk].block;
-    if (tide_block_time(view->kind, block, at.i) != time_ms) return false;
-    if ((uint32_t)tide_block_get(view->kind, block, column, at.i) == tag) {
+    unsigned left = block->n - at.i;
+    if (rank < left) {
+      at.i += rank;
       *ret = at;
-      return true;
+      return tide_block_time(view->kind, block, at.i) == time_ms;
     }
+    rank -= left;
+    at = (struct tide_at){at.chunk + 1, 0};
   }
   return false;
 }
@@ -218,12 +254,13 @@ bool tide_view_latest(const struct tide_view *view, unsigned group, uint64_t val
     }
     return false; /* expired, or no longer the latest */
   }
-  struct tide_at at = tide_view_end(view);
-  while (tide_view_back(view, &at)) {
-    if (is_latest(view, distinct, value, at)) {
-      *ret = at;
-      return true;
-    }
+  if (!view->count) return false;
+  const struct tide_block *block = view->chunk[0].block; /* a small log is one */
+  struct tide_cells values = tide_block_cells(view->kind, block, distinct->column);
+  for (unsigned i = block->n; i > values.first; i--) {
+    if (!((tide_block_mask(view->kind, block, i - 1) >> distinct->latest) & 1) || tide_cells_get(&values, i - 1) != value) continue;
+    *ret = (struct tide_at){0, i - 1};
+    return true;
   }
   return false;
 }
@@ -418,6 +455,11 @@ static void latest_before_insert(const struct tide_kind *kind, const struct tide
 bool tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, const struct tide_row *given, int64_t watermark_ms) {
   struct tide_row row = *given;
   int64_t time_ms = row.value[kind->col_of[TIDE_COL_TIME]];
+  if (kind->single) {
+    if (!ent->log) ent->log = inline_of(kind, time_ms, (uint64_t)row.value[kind->col_of[TIDE_COL_MASK]]);
+    else if (is_inline(ent)) ent->log = (uintptr_t)inline_take(kind, ent);
+    if (is_inline(ent)) return false;
+  }
   struct tide_big *big = big_of(ent);
   if (kind->tile_ms) {
     if (!big) small_settle(kind, ent, watermark_ms);
@@ -514,6 +556,17 @@ void tide_ent_set_num(const struct tide_kind *kind, struct tide_ent *ent, struct
   set_raw(ent, (uintptr_t)block);
 }
 
+void tide_ent_set(const struct tide_kind *kind, struct tide_ent *ent, struct tide_at at, unsigned column, uint64_t value) {
+  struct tide_big *big = big_of(ent);
+  if (big) { /* nothing is summed up of such a column */
+    tide_block_put(kind, &big->chunk[at.chunk].block, column, at.i, value);
+    return;
+  }
+  struct tide_block *block = (struct tide_block *)raw_of(ent);
+  tide_block_put(kind, &block, column, at.i, value);
+  set_raw(ent, (uintptr_t)block);
+}
+
 void tide_ent_mend_tile(const struct tide_kind *kind, struct tide_ent *ent, int64_t time_ms, uint64_t old_bits, int64_t old_amount,
                         uint64_t new_bits, int64_t new_amount) {
   struct tide_tiles *tiles = tiles_of(ent);
@@ -530,6 +583,7 @@ int64_t tide_ent_last_ms(const struct tide_kind *kind, const struct tide_ent *en
 }
 
 void tide_ent_release(struct tide_ent *ent) {
+  if (is_inline(ent)) ent->log = 0;
   struct tide_big *big = big_of(ent);
   if (!big) {
     tide_free((void *)raw_of(ent));
@@ -550,7 +604,7 @@ void tide_ent_release(struct tide_ent *ent) {
 
 uint64_t tide_ent_bytes(const struct tide_kind *kind, const struct tide_ent *ent) {
   struct tide_big *big = big_of(ent);
-  if (!ent->log) return 0;
+  if (!ent->log || is_inline(ent)) return 0;
   uint64_t tile_bytes = tiles_of(ent) ? tide_tiles_bytes(tiles_of(ent)) : 0;
   if (!big) return tile_bytes + (raw_of(ent) ? tide_block_bytes(kind, (const struct tide_block *)raw_of(ent)) : 0);
   uint64_t sums_bytes = sizeof(struct tide_sums) + kind->pair_count * sizeof(struct tide_pairsum);
@@ -583,7 +637,16 @@ static bool load_raw(const struct tide_kind *kind, struct tide_ent *ent, struct 
   struct tide_block *block = tide_block_load(kind, reader);
   if (!block) return false;
   set_raw(ent, (uintptr_t)block);
-  if (!(head & 1)) return true;
+  if (!(head & 1)) {
+    if (kind->single && block->n == 1 && !tide_block_wide(block) && tide_block_time(kind, block, 0) == tide_block_base_ms(block)) {
+      uintptr_t log = inline_of(kind, tide_block_base_ms(block), tide_block_mask(kind, block, 0));
+      if (log) { /* saved again it has the same bytes */
+        tide_free(block);
+        set_raw(ent, log);
+      }
+    }
+    return true;
+  }
   struct tide_big *big = grow_big(kind, ent);
   while (big->count < count) {
     struct tide_chunk chunk = {.block = tide_block_load(kind, reader)};

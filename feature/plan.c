@@ -174,6 +174,7 @@ static uint8_t column_add(struct tide_kind *kind, enum tide_column_what what, ui
   }
   kind->column[kind->column_count] =
       (struct tide_column){.what = (uint8_t)what, .ref = ref, .width = {narrow, wide}, .narrowable = narrow != wide, .keep_ms = keep_ms};
+  kind->column[kind->column_count].number = what == TIDE_COL_AMOUNT || what == TIDE_COL_REQUESTED || what == TIDE_COL_NUMBER;
   if (kind->col_of[what] == 0xff) kind->col_of[what] = kind->column_count;
   return kind->column_count++;
 }
@@ -317,6 +318,7 @@ static enum tide_err plan_kind(struct tide_plan *plan, uint32_t entity, struct t
   struct tide_kind *kind = &plan->kind[entity];
   memset(kind->col_of, 0xff, sizeof kind->col_of);
   memset(kind->ref_col, 0xff, sizeof kind->ref_col);
+  memset(kind->rank_col, 0xff, sizeof kind->rank_col);
   kind->entity = entity;
   kind->primary = entity == 0;
   kind->forget_ms = spec->entity[entity].forget_after_ms;
@@ -371,35 +373,31 @@ static void plan_primary(struct tide_plan *plan) {
     column_add(kind, TIDE_COL_ATOMS, TIDE_NONE, width, width, id_ms);
   }
   for (uint32_t i = 0; i < plan->residual_count; i++) column_add(kind, TIDE_COL_RESIDUAL, i, 8, 8, id_ms);
-  for (uint32_t e = 1; e < spec->entity_count; e++)
-    if (plan->kind[e].has_dynamic) kind->ref_col[e] = column_add(kind, TIDE_COL_REF, e, 4, 4, id_ms);
-  column_add(kind, TIDE_COL_FP_AMOUNT, TIDE_NONE, 8, 8, id_ms); /* outcomes may name the amount */
-  static const enum tide_column_what answer[] = {TIDE_COL_FP_MERCHANT, TIDE_COL_EPOCH,    TIDE_COL_SEQ,
-                                                 TIDE_COL_VERDICT,     TIDE_COL_VERDICT2, TIDE_COL_TRUTH};
-  for (size_t i = 0; i < sizeof answer / sizeof *answer; i++) column_add(kind, answer[i], TIDE_NONE, 8, 8, remember_ms);
+  for (uint32_t e = 1; e < spec->entity_count; e++) {
+    if (!plan->kind[e].has_dynamic) continue;
+    kind->ref_col[e] = column_add(kind, TIDE_COL_REF, e, 4, 4, id_ms);
+    kind->rank_col[e] = column_add(kind, TIDE_COL_RANK, e, 1, 4, id_ms);
+  }
+  column_add(kind, TIDE_COL_FP_LOW, TIDE_NONE, 4, 4, id_ms); /* outcomes may name the amount */
+  column_add(kind, TIDE_COL_FP_HIGH, TIDE_NONE, 4, 4, id_ms);
+  bool text = spec->f_merchant != TIDE_NONE && spec->field[spec->f_merchant].type == TIDE_F_TEXT && !spec->field[spec->f_merchant].secret;
+  kind->fp_merchant_col = text ? column_add(kind, TIDE_COL_THING, spec->f_merchant, 8, 8, remember_ms)
+                               : column_add(kind, TIDE_COL_FP_MERCHANT, TIDE_NONE, 8, 8, remember_ms);
+  column_add(kind, TIDE_COL_EPOCH, TIDE_NONE, 8, 8, remember_ms);
+  column_add(kind, TIDE_COL_SEQ, TIDE_NONE, 4, 8, remember_ms);
+  column_add(kind, TIDE_COL_INDEX, TIDE_NONE, 2, 2, remember_ms);
+  column_add(kind, TIDE_COL_VERDICT, TIDE_NONE, 8, 8, remember_ms);
+  column_add(kind, TIDE_COL_VERDICT2, TIDE_NONE, 4, 4, remember_ms);
+  column_add(kind, TIDE_COL_SCORE, TIDE_NONE, 4, 4, remember_ms);
+  column_add(kind, TIDE_COL_TRUTH, TIDE_NONE, 8, 8, remember_ms);
 }
 
-static void plan_layout(struct tide_kind *kind) {
+/* What every kind keeps. */
+static void plan_common(struct tide_kind *kind) {
   column_add(kind, TIDE_COL_TIME, TIDE_NONE, 4, 8, kind->keep_ms);
   uint8_t mask = kind->bit_count <= 8 ? 1 : kind->bit_count <= 16 ? 2 : kind->bit_count <= 32 ? 4 : 8;
   column_add(kind, TIDE_COL_MASK, TIDE_NONE, mask, mask, kind->keep_ms);
-  if (kind->has_dynamic || kind->primary) column_add(kind, TIDE_COL_TAG, TIDE_NONE, 4, 4, kind->keep_ms);
-  for (uint8_t i = 0; i < kind->column_count; i++) {
-    struct tide_column *column = &kind->column[i];
-    column->young = column->keep_ms <= kind->keep_ms / 2;
-    if (column->young && column->keep_ms > kind->young_ms) kind->young_ms = column->keep_ms;
-  }
-  for (int variant = 0; variant < 2; variant++) {
-    for (uint8_t width = 8; width; width = (uint8_t)(width / 2)) {
-      for (uint8_t i = 0; i < kind->column_count; i++) {
-        struct tide_column *column = &kind->column[i];
-        if (column->width[variant] != width) continue;
-        uint16_t *row = column->young ? &kind->young_row[variant] : &kind->row[variant];
-        column->before[variant] = *row;
-        *row = (uint16_t)(*row + width);
-      }
-    }
-  }
+  if (kind->primary) column_add(kind, TIDE_COL_TAG, TIDE_NONE, 4, 4, kind->keep_ms);
 }
 
 static bool reads_outcome(const struct tide_plan *plan, const struct tide_feature *feature) {
@@ -441,7 +439,8 @@ enum tide_err tide_plan_new(const struct tide_spec *spec, const struct tide_sett
     const struct tide_entity *entity = &spec->entity[e];
     struct tide_kind *kind = &plan->kind[e];
     tide_plan_tiles(plan, kind);
-    plan_layout(kind);
+    plan_common(kind);
+    tide_plan_layout(plan, kind);
     if (!kind->full) continue;
     err = tide_fail_at(error, TIDE_E_CONFIG, entity->line, entity->column, entity->name,
                        "the features of this entity need more than %d columns or %d different windows", TIDE_COLUMNS_MAX, TIDE_EDGES_MAX);
@@ -456,11 +455,4 @@ void tide_plan_free(struct tide_plan *plan) {
   if (!plan) return;
   tide_arena_release(&plan->arena);
   tide_free(plan);
-}
-
-double tide_plan_event_bytes(const struct tide_plan *plan, uint32_t entity) {
-  const struct tide_kind *kind = &plan->kind[entity];
-  int64_t rows_ms = kind->tile_ms ? kind->raw_ms : kind->keep_ms;
-  double young_share = kind->young_ms < rows_ms ? (double)kind->young_ms / (double)rows_ms : 1.0;
-  return (double)kind->row[0] + (double)kind->young_row[0] * young_share;
 }

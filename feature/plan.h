@@ -9,7 +9,8 @@
  * condition from what the primary keeps, and hands the new bits to the other entities of the event.
  *
  * Columns. What an entity kind must keep of an event is derived from its features, each column with the time it can still be asked for.
- * Columns that die much earlier than their event live in a second, shorter strip of the block (block.h). */
+ * Columns that die much earlier than their event live in a second, shorter strip of the block (block.h), and columns whose values repeat together in
+ * dictionaries. */
 #ifndef TIDE_PLAN_H
 #define TIDE_PLAN_H
 
@@ -50,19 +51,39 @@ enum tide_column_what {
   TIDE_COL_ATOMS,                      /* two bits per atom */
   TIDE_COL_RESIDUAL,                   /* ref: index into plan->residual; 64 bits of the value */
   TIDE_COL_REF,                        /* ref: entity; where else the event is counted */
-  TIDE_COL_FP_AMOUNT, TIDE_COL_FP_MERCHANT, /* duplicates: amount and currency as sent; merchant */
-  TIDE_COL_EPOCH, TIDE_COL_SEQ,        /* position of the first answer */
-  TIDE_COL_VERDICT, TIDE_COL_VERDICT2, TIDE_COL_TRUTH /* the first answer */
+  TIDE_COL_RANK,                       /* ref: entity; how many events of the same time stand before it there */
+  TIDE_COL_FP_LOW, TIDE_COL_FP_HIGH,   /* duplicates: amount and currency as sent, two halves: amounts differ, currencies do not */
+  TIDE_COL_FP_MERCHANT,                /* duplicates: merchant, where TIDE_COL_THING of it cannot serve */
+  TIDE_COL_EPOCH, TIDE_COL_SEQ, TIDE_COL_INDEX, /* position of the first answer */
+  TIDE_COL_VERDICT, TIDE_COL_VERDICT2, TIDE_COL_SCORE, TIDE_COL_TRUTH /* the first answer */
 };
 
 struct tide_column {
   uint8_t what;       /* enum tide_column_what */
   bool young;         /* lives in the shorter strip */
-  bool narrowable;    /* 4 bytes in a narrow block, 8 in a wide one */
+  bool narrowable;    /* fewer bytes in a narrow block than in a wide one */
+  bool number;        /* signed and may be missing (TIDE_NULL_NUM); in a narrow block all ones are the missing */
+  uint8_t dict;       /* index into kind->dict, TIDE_NO_DICT: a column by itself */
   uint8_t width[2];   /* bytes in a narrow [0] and a wide [1] block: 1, 2, 4 or 8 */
-  uint16_t before[2]; /* bytes of the columns before it, per event of its strip */
+  uint16_t before[2]; /* bytes of the columns before it, per event of its strip; in a dictionary: in its entry */
   uint32_t ref;
   int64_t keep_ms;    /* how far behind the watermark it can be asked for */
+};
+
+/* Columns that take few different values together, such as all that hangs on the device: a dictionary of the block (block.h). */
+#define TIDE_DICTS_MAX 24
+#define TIDE_DICT_COLUMNS_MAX 24
+#define TIDE_NO_DICT 0xff
+enum tide_family {
+  TIDE_FAM_NONE, TIDE_FAM_SELF, TIDE_FAM_FIELD, TIDE_FAM_ENTITY, TIDE_FAM_PLACE, TIDE_FAM_OUTCOME, TIDE_FAM_RANK, TIDE_FAM_ANSWER, TIDE_FAM_SCORE
+};
+struct tide_dict {
+  bool young;                            /* over the events of the shorter strip */
+  uint8_t column_count;
+  uint8_t column[TIDE_DICT_COLUMNS_MAX]; /* indexes into kind->column, all of the same strip */
+  uint16_t row[2];                       /* bytes of an entry in a narrow and a wide block */
+  uint8_t family;                        /* enum tide_family */
+  uint32_t family_ref;                   /* the field or entity on which its columns hang */
 };
 
 /* One distinct pair of window edges of a kind. */
@@ -110,6 +131,7 @@ struct tide_step {
 struct tide_kind {
   uint32_t entity;
   bool primary, has_first, has_code, has_dynamic;
+  bool single;                         /* keeps nothing but time and conditions that do not change: a single event needs no block */
   bool full;                           /* more columns or edges than there is room for: refused */
   uint8_t bit_count;                   /* conditions and latest bits */
   uint8_t cond_count;
@@ -124,7 +146,12 @@ struct tide_kind {
   uint8_t column_count;
   uint8_t col_of[32];                  /* column index by enum tide_column_what for those that occur once; 0xff none */
   uint8_t ref_col[TIDE_ENTITIES_MAX];  /* primary: column of the reference to an entity */
-  uint16_t row[2], young_row[2];       /* bytes per event in each strip, narrow and wide */
+  uint8_t rank_col[TIDE_ENTITIES_MAX]; /* and of the event's rank there */
+  uint8_t fp_merchant_col;             /* and of what tells merchants apart in duplicates */
+  struct tide_dict dict[TIDE_DICTS_MAX];
+  uint8_t dict_count;
+  bool has_young;
+  uint16_t row[2], young_row[2];       /* bytes per event in each strip, narrow and wide, without dictionaries */
   int64_t span_ms;                     /* longest reach: values are defined back to watermark - span - grace */
   int64_t keep_ms;                     /* events are kept back to watermark - keep (>= span + grace) */
   int64_t young_ms;                    /* the young strip back to watermark - young */
@@ -164,12 +191,11 @@ enum tide_err tide_plan_new(const struct tide_spec *spec, const struct tide_sett
     TIDE_WARN_UNUSED;
 void tide_plan_free(struct tide_plan *plan);
 
+/* Orders the columns of a kind: strips by age, dictionaries, widths, offsets. */
+void tide_plan_layout(struct tide_plan *plan, struct tide_kind *kind);
+
 /* Decides whether old events of a kind become tiles (README.md, "Tiles"): tile_ms, raw_ms, its cells and those of its steps. */
 void tide_plan_tiles(struct tide_plan *plan, struct tide_kind *kind);
-
-/* Average bytes of a row in a kind when its events are spread evenly over the time for which rows are kept (young columns weigh less), without
- * headers. */
-double tide_plan_event_bytes(const struct tide_plan *plan, uint32_t entity);
 
 /* Local mask of a kind from the global word. */
 static inline uint64_t tide_kind_mask(const struct tide_kind *kind, uint64_t conds) {

@@ -12,7 +12,7 @@ static bool additive(uint8_t agg) {
 static bool has_sum(const struct tide_step *step) { return step->agg != TIDE_AGG_COUNT && step->agg != TIDE_AGG_RATE; }
 
 /* Does the key hold a secret field? Its entity may move to another number when the secret key is rotated, and an outcome that goes by number must not
- * mend the tiles of whoever got the old one (rows are found by time and tag and cannot be mistaken). */
+ * mend the tiles of whoever got the old one (rows are found by time and rank, and whoever got the number has none so old). */
 static bool key_moves(const struct tide_spec *spec, uint32_t entity) {
   const struct tide_entity *ent = &spec->entity[entity];
   for (uint32_t i = 0; i < ent->part_count; i++) /* entities refer to earlier ones only */

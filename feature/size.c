@@ -1,8 +1,9 @@
 /* The arithmetic of size.h: the layout of block.h and entity.h as expectations.
  *
- * A block of n events, y of them young, takes header + capacity(n) rows + capacity(y) young rows, rounded up as the allocator rounds (jemalloc:
- * four sizes in each doubling). The expectation is taken over n ~ Poisson(mean) up to 256 events; above, an entity is a row of full blocks with its
- * sums, and its cost is linear. tests/unit/74_size.c folds a population and holds the prediction against what it really took. */
+ * A block of n events, y of them young, takes header + capacity(n) rows + capacity(y) young rows + its dictionaries, rounded up as the
+ * allocator rounds (jemalloc: four sizes in each doubling); how often values repeat in a dictionary is assumed (`entries`). The expectation is
+ * taken over n ~ Poisson(mean) up to 256 events; above, an entity is a row of full blocks with its sums, and its cost is linear.
+ * tests/unit/74_size.c folds a population and holds the prediction against what it really took. */
 #include "feature/size.h"
 
 #include <math.h>
@@ -66,12 +67,49 @@ static double allocated(double bytes) {
   return ceil(bytes / step) * step;
 }
 
-static double block_bytes(const struct tide_kind *kind, unsigned n, double young_share) {
-  if (n == 0) return 0;
-  unsigned young = (unsigned)ceil((double)n * young_share);
+/* How many different entries a dictionary of n events is taken to have. What hangs on the key of the entity is the same for all of its
+ * events; of what is optional an entity has one, or none in this event; outcomes and answers are few; places and keys that are always
+ * there differ each time. */
+static double entries(const struct tide_plan *plan, const struct tide_kind *kind, const struct tide_dict *dict, double n) {
+  const struct tide_spec *spec = plan->spec;
+  const struct tide_column *column = &kind->column[dict->column[0]];
+  bool is_key = column->what == TIDE_COL_REF || column->what == TIDE_COL_ENTITY;
+  double few = n;
+  switch ((enum tide_family)dict->family) {
+    case TIDE_FAM_SELF:
+    case TIDE_FAM_RANK:
+    case TIDE_FAM_SCORE: few = 1; break;
+    case TIDE_FAM_ANSWER:
+    case TIDE_FAM_OUTCOME: few = 2; break;
+    case TIDE_FAM_FIELD:
+    case TIDE_FAM_ENTITY:
+      if (is_key && column->ref == 0) few = key_optional(spec, kind->entity) ? 1 : CARDS_PER_ENTITY;
+      else if (is_key ? key_optional(spec, column->ref) : field_optional(spec, column->ref)) few = 2;
+      break;
+    case TIDE_FAM_PLACE:
+    case TIDE_FAM_NONE: break;
+  }
+  return fmin(few, n);
+}
+
+static double dicts_bytes(const struct tide_plan *plan, const struct tide_kind *kind, unsigned n, unsigned young) {
+  double bytes = kind->dict_count * (double)sizeof(struct tide_dict_head);
+  for (unsigned d = 0; d < kind->dict_count; d++) {
+    unsigned count = kind->dict[d].young ? young : n;
+    if (!count) continue;
+    unsigned strip = tide_block_capacity(count);
+    double few = entries(plan, kind, &kind->dict[d], count), plain = (double)strip * kind->dict[d].row[0];
+    bytes += few > TIDE_DICT_ENTRIES_MAX ? plain : fmin(plain, few * kind->dict[d].row[0] + (few > 1 ? strip : 0));
+  }
+  return bytes;
+}
+
+static double block_bytes(const struct tide_plan *plan, const struct tide_kind *kind, unsigned n, double young_share) {
+  if (n == 0 || (n == 1 && kind->single)) return 0;
+  unsigned young = kind->has_young ? (unsigned)ceil((double)n * young_share) : 0;
   double bytes = sizeof(struct tide_block) + ceil((double)tide_block_capacity(n) * kind->row[0] / 8) * 8;
-  if (kind->young_row[0] && young) bytes += ceil((double)tide_block_capacity(young) * kind->young_row[0] / 8) * 8;
-  return allocated(bytes);
+  if (young) bytes += (double)tide_block_capacity(young) * kind->young_row[0];
+  return allocated(bytes + dicts_bytes(plan, kind, n, young));
 }
 
 /* How long an event is a row: until it is tiled, which happens at a border. */
@@ -92,19 +130,19 @@ static double tile_bytes(const struct tide_kind *kind, double events) {
   return allocated(sizeof(struct tide_tiles) + tiles * (1 - exp(-events / tiles)) * row * 17 / 16);
 }
 
-static double log_bytes(const struct tide_plan *plan, const struct tide_kind *kind, uint32_t entity, double mean) {
+static double log_bytes(const struct tide_plan *plan, const struct tide_kind *kind, double mean) {
   double young = young_share(kind);
   if (mean > 200) {  /* a row of full blocks, each with its place, and sums once somebody asks */
     double maps = 0; /* of distinct values: 16 bytes a cell, two to four cells a value; at most every event has one of its own */
     for (unsigned g = 0; g < kind->distinct_count; g++) maps += mean * 48 * (kind->column[kind->distinct[g].column].young ? young : 1);
     double sums = (double)(sizeof(struct tide_sums) + kind->pair_count * sizeof(struct tide_pairsum));
-    return maps + mean * tide_plan_event_bytes(plan, entity) +
-           ceil(mean / TIDE_BLOCK_MAX) * ((double)(sizeof(struct tide_block) + sizeof(struct tide_chunk)) + sums);
+    double full = block_bytes(plan, kind, TIDE_BLOCK_MAX, young);
+    return maps + mean / TIDE_BLOCK_MAX * full + ceil(mean / TIDE_BLOCK_MAX) * ((double)sizeof(struct tide_chunk) + sums);
   }
   double expected = 0, p = exp(-mean);
   for (unsigned n = 1; n <= TIDE_BLOCK_MAX && n < mean * 4 + 40; n++) {
     p *= mean / n;
-    expected += p * block_bytes(kind, n, young);
+    expected += p * block_bytes(plan, kind, n, young);
   }
   return expected;
 }
@@ -112,7 +150,7 @@ static double log_bytes(const struct tide_plan *plan, const struct tide_kind *ki
 struct tide_kind_size tide_size_kind(const struct tide_plan *plan, uint32_t entity, const struct tide_population *population,
                                      double per_month) {
   const struct tide_kind *kind = &plan->kind[entity];
-  struct tide_kind_size size = {.event_bytes = tide_plan_event_bytes(plan, entity)};
+  struct tide_kind_size size = {0};
   if (population->entities <= 0) return size;
   double each = per_month * population->share / (double)MONTH_MS / population->entities; /* events of one entity in a millisecond */
   size.events_each = each * rows_ms(kind);
@@ -121,7 +159,10 @@ struct tide_kind_size tide_size_kind(const struct tide_plan *plan, uint32_t enti
   double shards = TIDE_STORE_SHARDS * (1 - pow(1 - 1.0 / TIDE_STORE_SHARDS, population->entities));
   double pages = ceil(population->entities / TIDE_STORE_SHARDS / TIDE_PAGE) * shards;
   size.entity_bytes = slot_bytes * pages * TIDE_PAGE / population->entities + 8 * 16.0 / 9;
-  size.log_bytes = log_bytes(plan, kind, entity, size.events_each);
+  double typical = fmax(1, fmin(round(size.events_each), TIDE_BLOCK_MAX));
+  unsigned young = kind->has_young ? (unsigned)ceil(typical * young_share(kind)) : 0;
+  size.event_bytes = kind->row[0] + kind->young_row[0] * young_share(kind) + dicts_bytes(plan, kind, (unsigned)typical, young) / typical;
+  size.log_bytes = log_bytes(plan, kind, size.events_each);
   size.log_bytes += tile_bytes(kind, each * ((double)kind->keep_ms - rows_ms(kind)));
   size.bytes = population->entities * (size.entity_bytes + size.log_bytes);
   return size;
@@ -146,12 +187,16 @@ static const char *const column_words[] = {[TIDE_COL_TIME] = "time",
                                            [TIDE_COL_ATOMS] = "conditions beside outcomes",
                                            [TIDE_COL_RESIDUAL] = "value beside outcomes",
                                            [TIDE_COL_REF] = "place in ",
-                                           [TIDE_COL_FP_AMOUNT] = "print of the amount",
+                                           [TIDE_COL_RANK] = "rank in ",
+                                           [TIDE_COL_FP_LOW] = "print of the amount",
+                                           [TIDE_COL_FP_HIGH] = "print of the currency",
                                            [TIDE_COL_FP_MERCHANT] = "print of the merchant",
                                            [TIDE_COL_EPOCH] = "epoch",
                                            [TIDE_COL_SEQ] = "position",
                                            [TIDE_COL_VERDICT] = "decision",
-                                           [TIDE_COL_VERDICT2] = "score and cause",
+                                           [TIDE_COL_INDEX] = "place in the entry",
+                                           [TIDE_COL_VERDICT2] = "cause",
+                                           [TIDE_COL_SCORE] = "score",
                                            [TIDE_COL_TRUTH] = "rules"};
 _Static_assert(sizeof column_words / sizeof column_words[0] == TIDE_COL_TRUTH + 1, "words for each column");
 
@@ -161,18 +206,21 @@ void tide_size_column(const struct tide_plan *plan, const struct tide_column *co
   tide_buf_str(out, column_words[column->what]);
   if (column->what == TIDE_COL_NUMBER || column->what == TIDE_COL_CODE || column->what == TIDE_COL_THING)
     tide_buf_str(out, spec->field[column->ref].name);
-  if (column->what == TIDE_COL_ENTITY || column->what == TIDE_COL_REF) tide_buf_str(out, spec->entity[column->ref].name);
+  if (column->what == TIDE_COL_ENTITY || column->what == TIDE_COL_REF || column->what == TIDE_COL_RANK)
+    tide_buf_str(out, spec->entity[column->ref].name);
 }
 
 void tide_size_tell_kind(const struct tide_plan *plan, uint32_t entity, struct tide_buf *out) {
   const struct tide_kind *kind = &plan->kind[entity];
   char keep[TIDE_TIME_TEXT];
-  tide_buf_printf(out, "%u B an event", (unsigned)kind->row[0] + kind->young_row[0]);
+  unsigned most = (unsigned)kind->row[0] + kind->young_row[0];
+  for (unsigned d = 0; d < kind->dict_count; d++) most += kind->dict[d].row[0];
+  tide_buf_printf(out, kind->dict_count ? "at most %u B an event, (*) once where values repeat" : "%u B an event", most);
   for (unsigned c = 0; c < kind->column_count; c++) {
     const struct tide_column *column = &kind->column[c];
     tide_buf_str(out, c ? ", " : ": ");
     tide_size_column(plan, column, out);
-    tide_buf_printf(out, " %u", column->width[0]);
+    tide_buf_printf(out, " %u%s", column->width[0], column->dict == TIDE_NO_DICT ? "" : "*");
     if (column->young) tide_buf_printf(out, " (for %s)", tide_duration_format(kind->young_ms, keep));
   }
 }

@@ -1,8 +1,9 @@
 /* How much memory a feature file takes, before it runs: per event, per entity, per kind, for so many cards with so many transactions.
  *
- * What an event costs is exact: it is the layout that the plan compiled. How many entities there are and how events spread over them is a matter
- * of the business, so it is assumed, said with the result, and can be given. Events of an entity are taken as Poisson around their mean, which is
- * what makes small logs small: most devices and pairs are seen once or twice. */
+ * What an event costs at most is exact: it is the layout that the plan compiled. How many entities there are, how events spread over them and
+ * how often their values repeat is a matter of the business, so it is assumed; the numbers are said with the result and can be given.
+ * Events of an entity are taken as Poisson around their mean, which is what makes small logs small: most devices and pairs are seen once or
+ * twice. */
 #ifndef TIDE_SIZE_H
 #define TIDE_SIZE_H
 
@@ -23,7 +24,7 @@ struct tide_population tide_size_assume(const struct tide_plan *plan, uint32_t e
 
 struct tide_kind_size {
   double events_each;     /* mean events of one entity that are rows */
-  double event_bytes;     /* of one event, columns only, in the mix of young and old */
+  double event_bytes;     /* of one event, columns only, in the mix of young and old, what repeats shared */
   double log_bytes;       /* mean bytes of one entity's events, as allocated, with their tiles */
   double entity_bytes;    /* key, index, first seen, code: what an entity costs without events */
   double bytes;           /* all entities of the kind */
@@ -33,7 +34,7 @@ struct tide_kind_size tide_size_kind(const struct tide_plan *plan, uint32_t enti
 
 /* Name of a column, for people: "amount", "code of country". Appended to out. */
 void tide_size_column(const struct tide_plan *plan, const struct tide_column *column, struct tide_buf *out);
-/* Appends "30 B an event: time 4, ..." of a kind, and "amount 4 B an event for 30d, one bit" of a slot; without newline. */
+/* Appends "at most 30 B an event: time 4, ..." of a kind, and "amount 4 B an event for 30d, one bit" of a slot; without newline. */
 void tide_size_tell_kind(const struct tide_plan *plan, uint32_t entity, struct tide_buf *out);
 void tide_size_tell_slot(const struct tide_plan *plan, uint32_t slot, struct tide_buf *out);
 

@@ -194,7 +194,15 @@ struct tide_say { const char *literal; const struct tide_expr *value; }; /* exac
 
 /* `tests:`: kept as parsed; feature/selftest runs them. Values are texts by field or outcome name. */
 struct tide_test_pair { const char *name; const char *value; int line, column; };
-struct tide_test_event { int64_t at_ms; int64_t every_ms; uint32_t repeat; struct tide_test_pair *set; uint32_t set_count; int line; };
+struct tide_test_event {
+  int64_t at_ms, every_ms;
+  uint32_t repeat;
+  const char *list;                /* a list record about the fields set: the name of the list; NULL: an event */
+  bool remove;                     /* list: the entry is taken off */
+  const int64_t *expires_ms;       /* list: from the beginning of the test; NULL: never */
+  struct tide_test_pair *set; uint32_t set_count;
+  int line;
+};
 struct tide_test { const char *name; struct tide_test_event *event; uint32_t event_count; struct tide_test_pair *expect; uint32_t expect_count; int line; };
 
 struct tide_spec {

@@ -46,15 +46,38 @@ static bool settable(struct tide_build *b, const struct tide_yaml_pair *pair) {
   if (is_broken(b, pair->key)) return false;
   size_t count;
   const char *const *fields = tide_build_field_names(b, false, &count);
-  const char **names = tide_arena_alloc(&b->scratch, (count + TIDE_DYN_COUNT + 3) * sizeof *names);
+  const char **names = tide_arena_alloc(&b->scratch, (count + TIDE_DYN_COUNT + 6) * sizeof *names);
   memcpy(names, fields, count * sizeof *names);
   for (int i = 0; i < TIDE_DYN_COUNT; i++) names[count++] = tide_dyn_name((enum tide_dyn)i);
   names[count++] = "at";
   names[count++] = "repeat";
   names[count++] = "every";
+  names[count++] = "list";
+  names[count++] = "expires";
+  names[count++] = "remove";
   tide_build_fail(b, pair->line, pair->column, pair->key, "tests: no field or outcome column is named `%.64s`%s", pair->key,
                   tide_build_suggest(b, pair->key, names, count));
   return false;
+}
+
+/* `list:` makes the event a list record, `expires:` and `remove:` belong to it. A field of that name is the field. True when the key was one of them. */
+static bool read_list_key(struct tide_build *b, const struct tide_yaml_pair *pair, struct tide_test_event *event) {
+  const struct tide_spec *spec = b->spec;
+  if (tide_spec_field(spec, pair->key) != TIDE_NONE) return false;
+  if (strcmp(pair->key, "list") == 0) {
+    const char **names = tide_arena_alloc(&b->scratch, (spec->list_count + 1) * sizeof *names);
+    for (uint32_t i = 0; i < spec->list_count; i++) names[i] = spec->list[i].name;
+    int index = tide_build_word(b, pair->value, "list", names, spec->list_count);
+    if (index >= 0) event->list = spec->list[index].name;
+  } else if (strcmp(pair->key, "expires") == 0) {
+    int64_t *expires_ms = tide_arena_alloc(&b->spec->arena, sizeof *expires_ms);
+    if (tide_build_duration(b, pair->value, "expires", expires_ms)) event->expires_ms = expires_ms;
+  } else if (strcmp(pair->key, "remove") == 0) {
+    (void)tide_build_bool(b, pair->value, "remove", &event->remove);
+  } else {
+    return false;
+  }
+  return true;
 }
 
 static void read_event(struct tide_build *b, const struct tide_yaml_node *map, struct tide_test_event *event) {
@@ -75,12 +98,15 @@ static void read_event(struct tide_build *b, const struct tide_yaml_node *map, s
       (void)tide_build_duration(b, pair->value, "every", &event->every_ms);
     } else if (strcmp(pair->key, "repeat") == 0) {
       if (tide_build_int(b, pair->value, "repeat", 1, 100000, &n)) event->repeat = (uint32_t)n;
-    } else {
+    } else if (!read_list_key(b, pair, event)) {
       const char *value;
       if (!settable(b, pair) || !value_of(b, pair, &value)) continue;
       event->set[event->set_count++] = (struct tide_test_pair){tide_build_dup(b, tide_span_of(pair->key)), value, pair->line, pair->column};
     }
   }
+  if ((event->remove || event->expires_ms) && !tide_yaml_get(map, "list"))
+    tide_build_fail_node(b, map, "list",
+                         "tests: `expires:` and `remove:` belong to a list record: write `list:` with the name of the list");
   if (!at)
     tide_build_fail_node(b, map, "at",
                          "tests: `at:` is missing: when the event happens, counted from the beginning of the test, like `at: 90s`");

@@ -1,7 +1,7 @@
 /* Resolving events, inserting them, applying outcomes (state.h).
  *
  * One event stands in several entities; the primary's copy knows where the others are (slot numbers) and how to find the event there
- * (time and tag). A slot that was given to another entity meanwhile does not hold that event, so a stale reference finds nothing. */
+ * (time, and its rank among those of that time). A slot that was given to another entity meanwhile does not hold that event, so a stale reference finds nothing. */
 #include "feature/state.h"
 
 #include "base/num.h"
@@ -249,12 +249,16 @@ static int64_t column_value(const struct tide_state *state, const struct tide_ki
     case TIDE_COL_ATOMS: return (int64_t)atoms_pack(plan, txn->dyn + TIDE_DYN_COUNT);
     case TIDE_COL_RESIDUAL: return (int64_t)residual_pack(&txn->dyn[TIDE_DYN_COUNT + TIDE_ATOMS_MAX + column->ref]);
     case TIDE_COL_REF: return memory->uncounted ? TIDE_NO_ENTITY : txn->number[column->ref];
-    case TIDE_COL_FP_AMOUNT: return (int64_t)memory->fp_amount;
+    case TIDE_COL_RANK: return memory->uncounted ? 0 : (int64_t)txn->rank[column->ref];
+    case TIDE_COL_FP_LOW: return (int64_t)(memory->fp_amount & UINT32_MAX);
+    case TIDE_COL_FP_HIGH: return (int64_t)(memory->fp_amount >> 32);
     case TIDE_COL_FP_MERCHANT: return (int64_t)memory->fp_merchant;
     case TIDE_COL_EPOCH: return (int64_t)memory->epoch;
     case TIDE_COL_SEQ: return (int64_t)memory->seq;
+    case TIDE_COL_INDEX: return memory->index;
     case TIDE_COL_VERDICT: return (int64_t)memory->verdict;
-    case TIDE_COL_VERDICT2: return (int64_t)memory->verdict2;
+    case TIDE_COL_VERDICT2: return memory->verdict2;
+    case TIDE_COL_SCORE: return memory->score;
     case TIDE_COL_TRUTH: return (int64_t)memory->truth;
   }
   (void)kind;
@@ -281,10 +285,24 @@ static void insert_one(struct tide_state *state, uint32_t e, const struct tide_t
   state->tile_use.late += tide_ent_insert(kind, tide_store_ent(store, number), &row, state->watermark_ms);
 }
 
+/* How many events of the same time the entity holds: they all stand before this one. Events of one time are dropped together, so the rank stays true
+ * as long as an outcome finds anything there. */
+static uint32_t rank_in(const struct tide_state *state, uint32_t e, const struct tide_txn *txn) {
+  const struct tide_kind *kind = &state->plan->kind[e];
+  if (txn->number[e] == TIDE_NO_ENTITY) return 0;
+  struct tide_view view;
+  tide_view_of(kind, tide_store_ent(&state->store[e], txn->number[e]), &view);
+  struct tide_at at = tide_view_after(&view, txn->time_ms);
+  uint32_t rank = 0;
+  while (tide_view_back(&view, &at) && tide_block_time(kind, view.chunk[at.chunk].block, at.i) == txn->time_ms) rank++;
+  return rank;
+}
+
 void tide_state_insert(struct tide_state *state, struct tide_txn *txn, const struct tide_memory *memory) {
   uint32_t entities = memory->uncounted ? 1 : state->plan->spec->entity_count;
   for (uint32_t e = 0; e < entities; e++) /* all numbers first: rows refer to other entities */
     if (txn->has_key[e] && txn->number[e] == TIDE_NO_ENTITY) txn->number[e] = tide_store_make(&state->store[e], txn->key[e]);
+  for (uint32_t e = 1; e < entities; e++) txn->rank[e] = state->plan->kind[0].rank_col[e] == 0xff ? 0 : rank_in(state, e, txn);
   for (uint32_t e = 0; e < entities; e++)
     if (txn->number[e] != TIDE_NO_ENTITY) insert_one(state, e, txn, memory);
 }
@@ -294,28 +312,28 @@ void tide_state_insert(struct tide_state *state, struct tide_txn *txn, const str
 /* What an outcome makes of an event: its dynamic conditions and its amount, before and after. */
 struct change {
   int64_t time_ms;
-  uint32_t tag;
   uint64_t old_conds, conds;
   int64_t old_amount, amount;
 };
 
-static void secondary_outcome(struct tide_state *state, uint32_t e, uint32_t number, const struct change *change) {
+static void secondary_outcome(struct tide_state *state, uint32_t e, uint32_t number, uint32_t rank, const struct change *change) {
   const struct tide_kind *kind = &state->plan->kind[e];
   number = tide_store_follow(&state->store[e], number);
   if (number == TIDE_NO_ENTITY) return;
   struct tide_ent *ent = tide_store_ent(&state->store[e], number);
+  /* What is kept cannot have lost its slot to another entity: that happens after all its events are older than keep, and whoever has the slot then
+   * takes only newer ones. What is older than keep nobody can ask for. */
+  if (change->time_ms <= state->watermark_ms - kind->keep_ms) return;
   struct tide_view view;
   tide_view_of(kind, ent, &view);
   if (view.tiles && change->time_ms <= view.tiles->until_ms) {
-    /* What is kept cannot have lost its slot to another entity: that happens after all its events are older than keep. */
-    if (change->time_ms <= state->watermark_ms - kind->keep_ms) return;
     tide_ent_mend_tile(kind, ent, change->time_ms, tide_kind_mask(kind, change->old_conds), change->old_amount,
                        tide_kind_mask(kind, change->conds), change->amount);
     state->tile_use.mended++;
     return;
   }
   struct tide_at at;
-  if (!tide_view_find(&view, change->time_ms, change->tag, &at)) return; /* expired there, or never kept */
+  if (!tide_view_find(&view, change->time_ms, rank, &at)) return; /* never kept: it was older than that when it came */
   uint8_t column = kind->col_of[TIDE_COL_AMOUNT];
   if (column != 0xff) tide_ent_set_num(kind, ent, at, column, change->amount);
   tide_ent_set_bits(kind, ent, at, tide_kind_mask(kind, change->conds));
@@ -337,16 +355,20 @@ void tide_state_outcome(struct tide_state *state, uint32_t number, struct tide_a
   if (SETS(refunded)) changed = (uint16_t)((changed & ~0x30u) | (unsigned)outcome->refunded << 4);
   if (SETS(disputed)) changed = (uint16_t)((changed & ~0x40u) | (unsigned)outcome->disputed << 6);
   if (SETS(label)) changed = (uint16_t)((changed & ~0x180u) | (unsigned)outcome->label << 7);
-  tide_block_set(kind, block, kind->col_of[TIDE_COL_DYN], at.i, changed);
+  tide_ent_set(kind, ent, at, kind->col_of[TIDE_COL_DYN], changed);
   uint64_t reason = 0, old_reason = 0;
   if (kind->col_of[TIDE_COL_REASON] != 0xff) {
+    tide_view_of(kind, ent, &view); /* setting may move the block */
+    block = view.chunk[at.chunk].block;
     old_reason = reason = tide_block_get(kind, block, kind->col_of[TIDE_COL_REASON], at.i);
     if (SETS(reason)) {
       size_t len = strnlen(outcome->reason, sizeof outcome->reason);
       reason = tide_text_code((struct tide_span){outcome->reason, len});
-      tide_block_set(kind, block, kind->col_of[TIDE_COL_REASON], at.i, reason);
+      tide_ent_set(kind, ent, at, kind->col_of[TIDE_COL_REASON], reason);
     }
   }
+  tide_view_of(kind, ent, &view);
+  block = view.chunk[at.chunk].block;
 #undef SETS
   if (packed & TIDE_DYN_UNCOUNTED) return; /* remembered only: it has no bits and stands nowhere else */
   uint8_t amount_column = kind->col_of[TIDE_COL_AMOUNT];
@@ -369,11 +391,8 @@ void tide_state_outcome(struct tide_state *state, uint32_t number, struct tide_a
     if (kind->column[c].what == TIDE_COL_RESIDUAL)
       dyn[TIDE_DYN_COUNT + TIDE_ATOMS_MAX + kind->column[c].ref] =
           residual_unpack(plan, kind->column[c].ref, tide_block_get(kind, block, c, at.i));
-  struct change change = {.time_ms = tide_block_time(kind, block, at.i),
-                          .tag = (uint32_t)tide_block_get(kind, block, kind->col_of[TIDE_COL_TAG], at.i),
-                          .conds = tide_txn_dynamic(plan, dyn, 0),
-                          .old_amount = old_amount,
-                          .amount = amount};
+  struct change change = {
+      .time_ms = tide_block_time(kind, block, at.i), .conds = tide_txn_dynamic(plan, dyn, 0), .old_amount = old_amount, .amount = amount};
   if (plan->mends_tiles) { /* a tile does not know its events: what this one had brought is worked out again */
     tide_dyn_values(plan, packed, old_reason, old_amount, dyn);
     change.old_conds = tide_txn_dynamic(plan, dyn, 0);
@@ -381,7 +400,8 @@ void tide_state_outcome(struct tide_state *state, uint32_t number, struct tide_a
   for (uint32_t e = 1; e < plan->spec->entity_count; e++) {
     if (kind->ref_col[e] == 0xff) continue;
     uint32_t other = (uint32_t)tide_block_get(kind, block, kind->ref_col[e], at.i);
-    if (other != TIDE_NO_ENTITY) secondary_outcome(state, e, other, &change);
+    uint32_t rank = (uint32_t)tide_block_get(kind, block, kind->rank_col[e], at.i);
+    if (other != TIDE_NO_ENTITY) secondary_outcome(state, e, other, rank, &change);
   }
   tide_ent_set_bits(kind, ent, at, tide_kind_mask(kind, change.conds));
 }

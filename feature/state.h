@@ -19,6 +19,7 @@ struct tide_txn {
   struct tide_u128 key[TIDE_ENTITIES_MAX], alt[TIDE_ENTITIES_MAX]; /* alt: under the previous secret key; zero if none */
   bool has_key[TIDE_ENTITIES_MAX];
   uint32_t number[TIDE_ENTITIES_MAX];         /* entity, or TIDE_NO_ENTITY */
+  uint32_t rank[TIDE_ENTITIES_MAX];           /* how many events of the same time stand before it there; set when it is inserted */
 };
 
 /* How often tiles were taken for a value, were changed by an outcome, took an event that came late. */
@@ -59,8 +60,10 @@ struct tide_memory {
   uint64_t id;           /* hash of the identity */
   uint64_t fp_amount, fp_merchant;
   uint64_t epoch, seq;   /* of the first answer */
-  uint64_t verdict, verdict2, truth;
-  uint32_t tag;          /* running number of the event, unique among those that share a time and an entity */
+  uint64_t verdict, truth;
+  uint32_t verdict2, score;
+  uint16_t index;
+  uint32_t tag;          /* running number of the event: the order of position among those that bear one id */
   bool uncounted;        /* an incremental authorization: remembered, counted nowhere */
 };
 /* Inserts the event in all its entities (makes them where there is room). An uncounted one only in the primary, with no bits. */

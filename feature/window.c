@@ -64,7 +64,7 @@ static void add_numbers(const struct tide_kind *kind, const struct tide_block *b
                         unsigned to, struct tide_acc *acc) {
   bool sums_only = step->agg == TIDE_AGG_SUM || step->agg == TIDE_AGG_MEAN; /* nobody reads the squares, min and max of their accumulator */
   const struct tide_column *column = &kind->column[step->column];
-  if (sums_only && !tide_block_wide(block) && !column->young && column->narrowable && column->width[0] == 4) {
+  if (sums_only && !tide_block_wide(block) && !column->young && column->number && column->width[0] == 4) {
     sum_narrow(kind, block, step, from, to, acc);
     return;
   }

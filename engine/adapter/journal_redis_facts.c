@@ -1,10 +1,12 @@
 /* Facts of a Redis node (journal_redis_facts.h).
  *
- * A session is (run_id, replid, sync_full). run_id is one life of the process, and belongs to the connection: when the process ends, so does the connection.
+ * A session is (run_id, replid, sync_full, sync_partial_ok). run_id is one life of the process, and belongs to the connection: when the process ends, so does the connection.
  * replid is one history: it changes when a replica is promoted and when a primary takes over another's data. sync_full counts the full
- * resyncs that the node has given: a replica that acknowledged another primary can come back to this one only by such a resync, and nothing
- * else of this one changes by it. So equal facts before and after mean that everything acknowledged in between was acknowledged to this
- * history. */
+ * resyncs that the node has given: a replica that acknowledged another primary can come back to this one by such a resync, and nothing
+ * else of this one changes by it. It can also come back by a partial one: restarted from an RDB file of the time before, which names this history
+ * (seen on 7.0.15: both primaries acknowledged). So whoever comes back in whatever way ends the session; a replica whose connection broke for a moment
+ * does too, and costs one fence. Equal facts before and after mean that everything acknowledged in between was acknowledged to this
+ * history by replicas that had been with nobody else. */
 #include "adapter/journal_redis_facts.h"
 
 #include <stdlib.h>
@@ -80,6 +82,7 @@ enum tide_err tide_redis_facts_parse(struct tide_span info, const struct tide_re
   enum tide_err err = text_of(info, "role", role, sizeof role, error);
   if (err == TIDE_OK) err = text_of(info, "master_replid", facts.replid, sizeof facts.replid, error);
   if (err == TIDE_OK) err = number_of(info, "sync_full", &facts.sync_full, error);
+  if (err == TIDE_OK) err = number_of(info, "sync_partial_ok", &facts.sync_partial, error);
   if (err == TIDE_OK) err = number_of(info, "connected_slaves", &replicas, error);
   if (err != TIDE_OK) return err;
   facts.primary = strcmp(role, "master") == 0;
@@ -164,11 +167,16 @@ enum tide_err tide_redis_holds(const struct tide_redis_options *options, const s
     return tide_fail(error, TIDE_E_IO,
                      "redis: a replica was filled anew (sync_full %llu, was %llu): it may have acknowledged another primary",
                      (unsigned long long)now->sync_full, (unsigned long long)begun->sync_full);
+  if (begun->sync_partial != now->sync_partial)
+    return tide_fail(error, TIDE_E_IO,
+                     "redis: a replica came back (sync_partial_ok %llu, was %llu): it may have acknowledged another primary",
+                     (unsigned long long)now->sync_partial, (unsigned long long)begun->sync_partial);
   return check_replicas(options, now, TIDE_E_IO, error);
 }
 
 struct tide_u128 tide_redis_session_id(const struct tide_redis_node *node, const struct tide_redis_facts *facts) {
   char text[160];
-  int len = snprintf(text, sizeof text, "%s %s %llu", node->run_id, facts->replid, (unsigned long long)facts->sync_full);
+  int len = snprintf(text, sizeof text, "%s %s %llu %llu", node->run_id, facts->replid, (unsigned long long)facts->sync_full,
+                     (unsigned long long)facts->sync_partial);
   return tide_hash128(text, (size_t)len, 0);
 }

@@ -8,7 +8,7 @@
 struct tide_redis_facts {
   bool primary;
   char replid[48];
-  uint64_t sync_full;
+  uint64_t sync_full, sync_partial; /* resyncs that the node has given */
   uint32_t replicas;        /* connected, in whatever state */
   uint32_t online;          /* of them, up to date enough to acknowledge */
   bool strangers;           /* a replica at an address that is not configured */

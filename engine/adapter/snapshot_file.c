@@ -6,6 +6,7 @@
 
 #include "adapter/segment.h"
 #include "base/hash.h"
+#include "base/parallel.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -189,50 +190,61 @@ static enum tide_err sync_file(const char *path, struct tide_error *error) {
   return err;
 }
 
-static enum tide_err put_chunk(const char *dir, struct tide_snapshot_manifest *manifest, unsigned index, struct tide_span bytes,
-                               struct tide_buf *packed, struct tide_error *error) {
-  tide_buf_clear(packed);
-  size_t room = ZSTD_compressBound(bytes.len);
-  tide_buf_reserve(packed, room);
-  size_t n = ZSTD_compress(packed->ptr, room, bytes.ptr, bytes.len, LEVEL);
-  if (ZSTD_isError(n)) return tide_fail(error, TIDE_E_IO, "compressing a snapshot failed: %s", ZSTD_getErrorName(n));
-  packed->len = n;
-  manifest->chunk[index] = (struct tide_snapshot_chunk){bytes.len, n, tide_crc32c(0, bytes.ptr, bytes.len)};
-  char path[PATH_BYTES], name[24];
-  chunk_name(index, manifest->chunk_count, name);
-  enum tide_err err = join(path, dir, "tmp", manifest->position, name, error);
-  return err ? err : put_file(path, tide_buf_span(packed), error);
+struct writing {
+  const char *dir;
+  struct tide_snapshot_manifest *manifest; /* each job fills its own chunk */
+  tide_snapshot_chunk_fn chunk;
+  void *ctx;
+};
+
+static enum tide_err chunk_path(const struct writing *w, size_t index, char path[PATH_BYTES], struct tide_error *error) {
+  char name[24];
+  chunk_name((unsigned)index, w->manifest->chunk_count, name);
+  return join(path, w->dir, "tmp", w->manifest->position, name, error);
 }
 
-static enum tide_err put_all(const char *dir, struct tide_snapshot_manifest *manifest, tide_snapshot_chunk_fn chunk, void *ctx,
-                             struct tide_error *error) {
+static enum tide_err put_chunk(void *ctx, size_t index, struct tide_error *error) {
+  const struct writing *w = ctx;
   struct tide_buf bytes = TIDE_BUF_INIT, packed = TIDE_BUF_INIT;
   char path[PATH_BYTES];
   enum tide_err err = TIDE_OK;
-  for (unsigned i = 0; i < manifest->chunk_count && !err; i++) {
-    tide_buf_clear(&bytes);
-    chunk(ctx, i, &bytes);
-    err = put_chunk(dir, manifest, i, tide_buf_span(&bytes), &packed, error);
-  }
-  for (unsigned i = 0; i < manifest->chunk_count && !err; i++) {
-    char name[24];
-    chunk_name(i, manifest->chunk_count, name);
-    err = join(path, dir, "tmp", manifest->position, name, error);
-    if (!err) err = sync_file(path, error);
-  }
-  if (!err) err = join(path, dir, "tmp", manifest->position, "MANIFEST", error);
-  if (!err) {
-    tide_snapshot_manifest_encode(manifest, &bytes);
-    err = put_file(path, tide_buf_span(&bytes), error);
-  }
-  if (!err) err = sync_file(path, error);
+  w->chunk(w->ctx, (unsigned)index, &bytes);
+  size_t room = ZSTD_compressBound(bytes.len);
+  tide_buf_reserve(&packed, room);
+  size_t n = ZSTD_compress(packed.ptr, room, bytes.ptr, bytes.len, LEVEL);
+  if (ZSTD_isError(n)) err = tide_fail(error, TIDE_E_IO, "compressing a snapshot failed: %s", ZSTD_getErrorName(n));
+  else packed.len = n;
+  w->manifest->chunk[index] = (struct tide_snapshot_chunk){bytes.len, packed.len, tide_crc32c(0, bytes.ptr, bytes.len)};
+  if (!err) err = chunk_path(w, index, path, error);
+  if (!err) err = put_file(path, tide_buf_span(&packed), error);
   tide_buf_release(&bytes);
   tide_buf_release(&packed);
   return err;
 }
 
-enum tide_err tide_snapshot_write(const char *dir, struct tide_snapshot_manifest *manifest, tide_snapshot_chunk_fn chunk, void *ctx,
-                                  struct tide_error *error) {
+static enum tide_err sync_chunk(void *ctx, size_t index, struct tide_error *error) {
+  char path[PATH_BYTES];
+  enum tide_err err = chunk_path(ctx, index, path, error);
+  return err ? err : sync_file(path, error);
+}
+
+static enum tide_err put_all(struct writing *w, unsigned threads, struct tide_error *error) {
+  struct tide_buf bytes = TIDE_BUF_INIT;
+  char path[PATH_BYTES];
+  enum tide_err err = tide_parallel(threads, w->manifest->chunk_count, put_chunk, w, error);
+  if (!err) err = tide_parallel(threads, w->manifest->chunk_count, sync_chunk, w, error);
+  if (!err) err = join(path, w->dir, "tmp", w->manifest->position, "MANIFEST", error);
+  if (!err) {
+    tide_snapshot_manifest_encode(w->manifest, &bytes);
+    err = put_file(path, tide_buf_span(&bytes), error);
+  }
+  if (!err) err = sync_file(path, error);
+  tide_buf_release(&bytes);
+  return err;
+}
+
+enum tide_err tide_snapshot_write(const char *dir, unsigned threads, struct tide_snapshot_manifest *manifest, tide_snapshot_chunk_fn chunk,
+                                  void *ctx, struct tide_error *error) {
   TIDE_CHECK(manifest->chunk_count > 0 && manifest->chunk_count <= TIDE_SNAPSHOT_CHUNKS_MAX);
   char tmp[PATH_BYTES], path[PATH_BYTES];
   enum tide_err err = join(tmp, dir, "tmp", manifest->position, "", error);
@@ -242,7 +254,8 @@ enum tide_err tide_snapshot_write(const char *dir, struct tide_snapshot_manifest
   err = remove_all(dir, "tmp", 0, manifest->position, error); /* of a run that was stopped here */
   if (err) return err;
   if (mkdir(tmp, 0750) != 0) return tide_sys_fail(error, "creating", tmp);
-  err = put_all(dir, manifest, chunk, ctx, error);
+  struct writing writing = {dir, manifest, chunk, ctx};
+  err = put_all(&writing, threads, error);
   if (!err) err = tide_sys_sync_dir(&tide_sys_real, tmp, error);
   if (!err) err = remove_one(dir, "snap", manifest->position, error);
   if (!err && rename(tmp, path) != 0) err = tide_sys_fail(error, "renaming", tmp);

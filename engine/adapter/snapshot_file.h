@@ -36,12 +36,12 @@ struct tide_snapshot_manifest {
   struct tide_snapshot_chunk chunk[TIDE_SNAPSHOT_CHUNKS_MAX]; /* filled by write */
 };
 
-/* Puts chunk `index` into out (cleared before). */
+/* Puts chunk `index` into out (cleared before). Called from `threads` threads at once. */
 typedef void (*tide_snapshot_chunk_fn)(void *ctx, unsigned index, struct tide_buf *out);
-/* Writes one and, when it is durable, removes all but the newest generations. One at the same position is replaced. Errors: IO, FULL; then the older ones
- * stand as they were. */
-enum tide_err tide_snapshot_write(const char *dir, struct tide_snapshot_manifest *manifest, tide_snapshot_chunk_fn chunk, void *ctx,
-                                  struct tide_error *error) TIDE_WARN_UNUSED;
+/* Writes one and, when it is durable, removes all but the newest generations. One at the same position is replaced. Chunks are written on `threads` threads (1 to
+ * TIDE_THREADS_MAX), with the same bytes. Errors: IO, FULL; then the older ones stand as they were. */
+enum tide_err tide_snapshot_write(const char *dir, unsigned threads, struct tide_snapshot_manifest *manifest, tide_snapshot_chunk_fn chunk,
+                                  void *ctx, struct tide_error *error) TIDE_WARN_UNUSED;
 
 /* Positions of what is called a snapshot, newest first; *ret_count is 0 when there is no such directory. Free with tide_free. */
 enum tide_err tide_snapshot_list(const char *dir, struct tide_position **ret, size_t *ret_count, struct tide_error *error) TIDE_WARN_UNUSED;

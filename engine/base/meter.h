@@ -62,6 +62,9 @@ enum tide_meter_type { TIDE_METER_COUNTER, TIDE_METER_GAUGE, TIDE_METER_SECONDS,
   X(http_connections_total, COUNTER, none, none, none, "Connections accepted") \
   X(http_connections_cut_total, COUNTER, limit, none, none, "Connections closed by this side because of a limit") \
   X(http_in_flight, GAUGE, none, none, none, "Requests that wait for the engine") \
+  X(http_line_waiting, GAUGE, none, none, none, "Requests that wait until fewer are worked on") \
+  X(http_line_working, GAUGE, none, none, none, "Requests that are worked on") \
+  X(http_line_limit, GAUGE, none, none, none, "Requests that may be worked on at once, as the queueing delay allows") \
   X(http_traceparent_invalid_total, COUNTER, none, none, none, "traceparent headers that were not understood and left out") \
   X(http_protocol_errors_total, COUNTER, none, none, none, "Complaints of the HTTP library: broken requests, peers that went away") \
   X(log_suppressed_total, COUNTER, none, none, none, "Log lines left out because their event came too often")

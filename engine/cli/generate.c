@@ -54,6 +54,7 @@ static void count(struct gen *g, const struct tide_gen_record *r) {
   if (r->type == GEN_OUTCOME) g->counts.outcomes++;
   else if (r->type == GEN_LABEL) g->counts.labels++;
   else if (r->type == GEN_RATE) g->counts.rates++;
+  else if (r->type == GEN_LIST) g->counts.lists++;
   else if (r->type != GEN_AUTH) g->counts.others++;
 }
 
@@ -76,7 +77,7 @@ static void put_twice(struct gen *g, const struct tide_gen_record *r) {
 }
 
 static int64_t delay_of(struct gen *g, const struct tide_gen_record *r) {
-  if (r->type == GEN_RATE) return 0;
+  if (r->type == GEN_RATE || r->type == GEN_LIST) return 0;
   bool late = tide_gen_chance(&g->noise, r->type == GEN_AUTH ? g->share_ppm_late : 0);
   bool disorder = tide_gen_chance(&g->noise, g->share_ppm_out_of_order);
   if (late) {
@@ -134,7 +135,9 @@ static void run_node(struct gen *g, int64_t time, struct tide_gen_node *node, bo
       if (!closing) tide_gen_fraud_step(g, time, node->ref);
       break;
     case GEN_REPLACE_CARD:
-      if (g->card[node->ref].generation == node->plan.generation) tide_gen_replace_card(g, node->ref);
+      if (g->card[node->ref].generation != node->plan.generation) break;
+      if (!closing) tide_gen_lists_lost(g, time, node->ref);
+      tide_gen_replace_card(g, node->ref);
       break;
   }
 }
@@ -165,6 +168,7 @@ static void simulate(struct gen *g) {
   uint64_t total = (uint64_t)g->opt.transactions, visits = 0;
   int64_t visit = g->opt.start_ms;
   __int128 left = weight_between(visit, visit + g->opt.days * GEN_DAY), least = left / (__int128)total / 4 + 1;
+  tide_gen_lists_begin(g);
   g->next_rates = g->opt.currencies > 1 ? visit : INT64_MAX;
   while (g->counts.auths < total && !g->err) {
     /* Per visit there are some more authorizations than one; what was seen so far tells how many. */
@@ -237,6 +241,7 @@ enum tide_err tide_generate(const struct tide_generate_options *options, struct 
   tide_gen_seed(&g->world, (uint64_t)options->seed, 1);
   tide_gen_seed(&g->life, (uint64_t)options->seed, 2);
   tide_gen_seed(&g->noise, (uint64_t)options->seed, 3);
+  tide_gen_seed(&g->lists, (uint64_t)options->seed, 4);
   tide_gen_world_build(g);
   if (options->csv) {
     tide_gen_write_header(&g->line);

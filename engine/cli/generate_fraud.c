@@ -297,6 +297,7 @@ void tide_gen_fraud_after(struct gen *g, const struct tide_gen_record *auth, uin
   bool approved = auth->response[0] == '0' && auth->response[1] == '0';
   bool ours = auth->par || auth->account; /* a number that some customer has */
   bool bust = ours && g->card[card].busting;
+  tide_gen_lists_attack(g, auth);
   int64_t roll = between(g, 0, 99), u = between(g, 0, 1000);
   /* Chargebacks come after 3 to 30 days, most within two weeks; what was declined is confirmed by the customer, or by an analyst. */
   int64_t wait = approved ? 3 * GEN_DAY + 27 * GEN_DAY * u / 1000 * u / 1000 : GEN_DAY + GEN_DAY * u / 1000;

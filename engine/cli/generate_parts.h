@@ -4,11 +4,12 @@
  *   generate_queue.c   what is pending, by time
  *   generate_life.c    what customers do: purchases, answers, reversals, refunds, increments, trips
  *   generate_fraud.c   what thieves do: five kinds of campaign
+ *   generate_lists.c   what analysts write on lists
  *   generate_write.c   a record as a JSON line or CSV row, or as one of the malformed sorts
  *   generate.c         options, the clock, what goes wrong on the way (duplicates, disorder), output
  *
- * The invariant: all decisions come from three random streams in order of simulated time: `world` before the first event, `life` for
- * what happens, `noise` for what goes wrong on the way. So options of the third kind change no purchase. */
+ * The invariant: all decisions come from four random streams in order of simulated time: `world` before the first event, `life` for
+ * what happens, `noise` for what goes wrong on the way, `lists` for what analysts block. So options of the third kind and lists change no purchase. */
 #ifndef TIDE_GENERATE_PARTS_H
 #define TIDE_GENERATE_PARTS_H
 
@@ -61,13 +62,16 @@ struct tide_gen_card {
   uint32_t last_merchant;
 };
 
-enum tide_gen_type { GEN_AUTH, GEN_ADVICE, GEN_REFUND, GEN_LOGIN, GEN_CARD_ADD, GEN_OUTCOME, GEN_LABEL, GEN_RATE };
+enum tide_gen_type { GEN_AUTH, GEN_ADVICE, GEN_REFUND, GEN_LOGIN, GEN_CARD_ADD, GEN_OUTCOME, GEN_LABEL, GEN_RATE, GEN_LIST };
+enum tide_gen_list { GEN_LIST_BLOCKED_CARDS, GEN_LIST_BLOCKED_IPS, GEN_LIST_TRUSTED_MERCHANTS };
 enum tide_gen_entry { GEN_CHIP, GEN_CONTACTLESS, GEN_SWIPE, GEN_ECOM, GEN_MOTO };
 enum tide_gen_extent { GEN_NO_EXTENT, GEN_PARTIAL, GEN_FULL };
 
 struct tide_gen_record {
   uint8_t type, entry, currency, terminal;
   uint8_t reversed, refunded; /* enum tide_gen_extent */
+  uint8_t list;               /* LIST: enum tide_gen_list */
+  bool remove;                /* LIST: the entry is taken off */
   bool label_fraud, disputed, has_amount_now, fraud;
   char response[3];           /* "" when there is none */
   int64_t time;
@@ -77,6 +81,7 @@ struct tide_gen_record {
   uint32_t merchant;          /* GEN_NONE: none */
   uint64_t ip, email;         /* 0: none */
   int64_t amount, amount_now, rate_e6;
+  int64_t expires;            /* LIST: 0: never */
 };
 
 /* Sorts of malformed lines. JSON and CSV know most of them; see generate_write.c. */
@@ -134,7 +139,7 @@ struct tide_gen_campaign {
 
 struct gen {
   struct tide_generate_options opt;
-  struct tide_gen_rng world, life, noise;
+  struct tide_gen_rng world, life, noise, lists;
   struct tide_gen_merchant *merchant;
   uint32_t merchant_count, online_count; /* online ones first */
   uint32_t city_count, home_count, *city_first; /* city c: merchants [city_first[c], city_first[c + 1]) */
@@ -187,6 +192,11 @@ void tide_gen_fraud_start(struct gen *g, int64_t time);    /* keeps the share of
 void tide_gen_fraud_step(struct gen *g, int64_t time, uint32_t campaign);
 void tide_gen_fraud_skim(struct gen *g, int64_t time, uint32_t campaign, uint32_t card);
 void tide_gen_fraud_after(struct gen *g, const struct tide_gen_record *auth, uint32_t card); /* the label, the new card */
+
+/* generate_lists.c */
+void tide_gen_lists_begin(struct gen *g);                              /* merchants that are trusted from the start */
+void tide_gen_lists_lost(struct gen *g, int64_t time, uint32_t card);  /* the card is about to be replaced */
+void tide_gen_lists_attack(struct gen *g, const struct tide_gen_record *auth); /* a thief's authorization was made */
 
 /* generate_write.c */
 void tide_gen_write_header(struct tide_buf *out);          /* CSV */

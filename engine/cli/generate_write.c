@@ -16,7 +16,8 @@
 
 static const char *const entry_name[] = {"chip", "contactless", "swipe", "ecom", "moto"};
 static const char *const extent_name[] = {"none", "partial", "full"};
-static const char *const type_name[] = {"auth", "advice", "refund", "login", "card_add", "outcome", "label", "rate"};
+static const char *const type_name[] = {"auth", "advice", "refund", "login", "card_add", "outcome", "label", "rate", "list"};
+static const char *const list_name[] = {"blocked_cards", "blocked_ips", "trusted_merchants"}; /* enum tide_gen_list */
 
 /* --- pieces */
 
@@ -168,6 +169,31 @@ static char *json_changes(char *p, const struct tide_gen_record *r) {
   return p;
 }
 
+static char *json_card(char *p, const struct tide_gen_record *r) {
+  p = digits(text(p, ",\"card\":{\"number\":\""), r->pan, 16);
+  *p++ = '"';
+  if (r->par) {
+    p = digits(text(p, ",\"par\":\"Q1TM"), r->par, 25); /* 29 characters, as EMVCo has it */
+    *p++ = '"';
+  }
+  *p++ = '}';
+  return p;
+}
+
+static char *json_list(char *p, const struct tide_gen_record *r) {
+  p = json_text(p, ",\"list\":", list_name[r->list]);
+  if (r->pan) p = json_card(p, r);
+  if (r->merchant != GEN_NONE) p = text(merchant_text(text(p, ",\"merchant\":{\"id\":\""), r->merchant), "\"}");
+  p = json_person(p, r);
+  if (r->remove) p = text(p, ",\"remove\":true");
+  if (r->expires) {
+    p = time_text(text(p, ",\"expires\":\""), r->expires);
+    *p++ = '"';
+  }
+  *p++ = '}';
+  return p;
+}
+
 static char *json(char *p, const struct gen *g, const struct tide_gen_record *r, uint32_t flaw) {
   p = json_text(p, "{\"type\":", type_name[r->type]);
   p = text(p, ",\"at\":\"");
@@ -178,20 +204,13 @@ static char *json(char *p, const struct gen *g, const struct tide_gen_record *r,
     p = scaled(text(p, ",\"rate\":\""), r->rate_e6, 6);
     return text(p, "\"}");
   }
+  if (r->type == GEN_LIST) return json_list(p, r);
   if (flaw != 14) {
     *p++ = ',';
     p = json_id(p, r->id);
   }
   if (flaw == 3) p = text(p, ",\"type\":\"auth\"");
-  if (flaw != 6) {
-    p = digits(text(p, ",\"card\":{\"number\":\""), r->pan, 16);
-    *p++ = '"';
-    if (r->par) {
-      p = digits(text(p, ",\"par\":\"Q1TM"), r->par, 25); /* 29 characters, as EMVCo has it */
-      *p++ = '"';
-    }
-    *p++ = '}';
-  }
+  if (flaw != 6) p = json_card(p, r);
   if (r->account && r->type <= GEN_CARD_ADD) {
     p = digits(text(p, ",\"account\":\"A"), r->account, 8);
     *p++ = '"';
@@ -221,7 +240,7 @@ static char *json(char *p, const struct gen *g, const struct tide_gen_record *r,
 static const char header[] =
     "record,kind,auth_ts,ingested_ts,rrn,stan,acquirer,pan,par,account,amount,currency,direction,merchant,mcc,country,terminal,lat,lon,entry,"
     "device,ip,email,original_rrn,original_stan,original_acquirer,advice_rrn,advice_stan,advice_acquirer,response_code,amount_now,reversed,"
-    "refunded,label,disputed,rate";
+    "refunded,label,disputed,rate,list,expires,remove";
 
 void tide_gen_write_header(struct tide_buf *out) { tide_buf_str(out, header); }
 
@@ -245,7 +264,7 @@ static char *csv_card(char *p, const struct tide_gen_record *r, uint32_t flaw) {
 }
 
 static char *csv_amount(char *p, const struct tide_gen_record *r, uint32_t flaw) {
-  bool none = r->type == GEN_LOGIN || r->type == GEN_CARD_ADD || r->type == GEN_RATE;
+  bool none = r->type == GEN_LOGIN || r->type == GEN_CARD_ADD || r->type == GEN_RATE || r->type == GEN_LIST;
   *p++ = ',';
   switch (flaw) {
     case 7: p = text(p, "NaN"); break;
@@ -260,6 +279,7 @@ static char *csv_amount(char *p, const struct tide_gen_record *r, uint32_t flaw)
 }
 
 static char *csv_place(char *p, const struct gen *g, const struct tide_gen_record *r) {
+  if (r->type == GEN_LIST && r->merchant != GEN_NONE) return text(merchant_text(text(p, ",,"), r->merchant), ",,,,,,");
   if (r->type > GEN_REFUND) return text(p, ",,,,,,,,");
   const struct tide_gen_merchant *m = &g->merchant[r->merchant];
   p = text(p, r->type == GEN_REFUND ? ",credit," : ",debit,");
@@ -287,7 +307,7 @@ static char *csv_person(char *p, const struct tide_gen_record *r) {
   *p++ = ',';
   if (event && r->device) p = hex(p, r->device, 16);
   *p++ = ',';
-  if (event && r->ip) p = ip_text(p, r->ip);
+  if (r->ip && (event || r->type == GEN_LIST)) p = ip_text(p, r->ip);
   *p++ = ',';
   return event && r->email ? email_text(p, r->email) : p;
 }
@@ -306,7 +326,13 @@ static char *csv_changes(char *p, const struct tide_gen_record *r) {
   *p++ = ',';
   if (r->disputed) p = text(p, "true");
   *p++ = ',';
-  return r->type == GEN_RATE ? scaled(p, r->rate_e6, 6) : p;
+  if (r->type == GEN_RATE) p = scaled(p, r->rate_e6, 6);
+  *p++ = ',';
+  if (r->type == GEN_LIST) p = text(p, list_name[r->list]);
+  *p++ = ',';
+  if (r->expires) p = digits(p, (uint64_t)r->expires, 1);
+  *p++ = ',';
+  return r->remove ? text(p, "true") : p;
 }
 
 static char *csv(char *p, const struct gen *g, const struct tide_gen_record *r, int64_t known_ms, uint32_t flaw) {
@@ -317,7 +343,7 @@ static char *csv(char *p, const struct gen *g, const struct tide_gen_record *r, 
   p = flaw == 5 ? text(p, "1767x") : digits(p, (uint64_t)r->time, 1);
   *p++ = ',';
   p = digits(p, (uint64_t)known_ms, 1);
-  p = csv_id(p, r->type == GEN_RATE || flaw == 14 ? (struct tide_gen_id){0} : r->id);
+  p = csv_id(p, r->type == GEN_RATE || r->type == GEN_LIST || flaw == 14 ? (struct tide_gen_id){0} : r->id);
   p = csv_card(p, r, flaw);
   p = csv_amount(p, r, flaw);
   p = csv_place(p, g, r);

@@ -21,7 +21,7 @@ static bool looks_like_json(struct tide_span line) {
   return i < line.len && line.ptr[i] == '{';
 }
 
-static enum tide_err make_decoder(struct tide_intake *intake, struct tide_error *error) {
+enum tide_err tide_intake_decoder(const struct tide_intake *intake, struct tide_decoder **ret, struct tide_error *error) {
   struct tide_decode_options options = {.spec = intake->options.spec,
                                         .key = intake->options.key,
                                         .key_alt = intake->options.key_previous,
@@ -29,7 +29,17 @@ static enum tide_err make_decoder(struct tide_intake *intake, struct tide_error 
                                         .known_at = intake->options.known_at,
                                         .known_at_place = intake->options.known_at_place,
                                         .csv = intake->csv};
-  return tide_decoder_new(&options, &intake->decoder, error);
+  struct tide_decoder *decoder;
+  enum tide_err err = tide_decoder_new(&options, &decoder, error);
+  if (err != TIDE_OK) return err;
+  struct tide_error detail;
+  err = intake->header.len > 0 ? tide_decode_header(decoder, tide_buf_span(&intake->header), &detail) : TIDE_OK;
+  if (err != TIDE_OK) {
+    tide_decoder_free(decoder);
+    return tide_fail(error, TIDE_E_CONFIG, "the first line is not a header row that fits the feature file: %.280s", detail.text);
+  }
+  *ret = decoder;
+  return TIDE_OK;
 }
 
 /* Reads the first line: decides the format, takes a CSV header. */
@@ -46,19 +56,13 @@ static enum tide_err begin(struct tide_intake *intake, struct tide_error *error)
   }
   bool empty = err == TIDE_E_END;
   intake->csv = strcmp(format, "csv") == 0 || (strcmp(format, "auto") == 0 && !empty && !looks_like_json(message.bytes));
-  err = make_decoder(intake, error);
-  if (err != TIDE_OK || empty) return err;
-  if (!intake->csv) {
+  if (intake->csv && !empty) {
+    tide_buf_put(&intake->header, message.bytes.ptr, message.bytes.len);
+  } else if (!empty) {
     intake->pending = true;
     intake->first = message;
-    return TIDE_OK;
   }
-  tide_buf_put(&intake->header, message.bytes.ptr, message.bytes.len);
-  struct tide_error detail;
-  err = tide_decode_header(intake->decoder, message.bytes, &detail);
-  if (err != TIDE_OK)
-    return tide_fail(error, TIDE_E_CONFIG, "the first line is not a header row that fits the feature file: %.280s", detail.text);
-  return TIDE_OK;
+  return tide_intake_decoder(intake, &intake->decoder, error);
 }
 
 enum tide_err tide_intake_open(const struct tide_intake_options *options, struct tide_intake **ret, struct tide_error *error) {
@@ -88,7 +92,7 @@ static enum tide_err check_header(struct tide_intake *intake, const struct tide_
   return TIDE_OK;
 }
 
-enum tide_err tide_intake_next(struct tide_intake *intake, struct tide_taken *ret, struct tide_error *error) {
+enum tide_err tide_intake_read(struct tide_intake *intake, struct tide_taken *ret, struct tide_error *error) {
   for (;;) {
     struct tide_message message;
     enum tide_err err = TIDE_OK;
@@ -96,6 +100,8 @@ enum tide_err tide_intake_next(struct tide_intake *intake, struct tide_taken *re
     else err = intake->source->ops->next(intake->source, &message, error);
     intake->pending = false;
     if (err != TIDE_OK && err != TIDE_E_LIMIT) return err;
+    ret->source = message.source;
+    ret->partition = message.partition;
     ret->line = message.offset;
     ret->next = message.next;
     ret->message = message.bytes;
@@ -105,17 +111,26 @@ enum tide_err tide_intake_next(struct tide_intake *intake, struct tide_taken *re
     bool header;
     err = check_header(intake, ret, file, &header, error);
     if (err != TIDE_OK) return err;
-    if (header) continue;
-    err = tide_decode(intake->decoder, message.bytes, ret->record, &ret->count, error);
-    if (err == TIDE_OK && intake->options.known_at) err = tide_decode_known_at(intake->decoder, &ret->known_at, error);
-    if (err != TIDE_OK) return err;
-    for (int i = 0; i < ret->count; i++) {
-      ret->record[i].source = message.source;
-      ret->record[i].partition = message.partition;
-      ret->record[i].offset = message.offset;
-    }
-    return TIDE_OK;
+    if (!header) return TIDE_OK;
   }
+}
+
+enum tide_err tide_intake_decode(const struct tide_intake *intake, struct tide_decoder *decoder, struct tide_taken *taken,
+                                 struct tide_error *error) {
+  enum tide_err err = tide_decode(decoder, taken->message, taken->record, &taken->count, error);
+  if (err == TIDE_OK && intake->options.known_at) err = tide_decode_known_at(decoder, &taken->known_at, error);
+  if (err != TIDE_OK) return err;
+  for (int i = 0; i < taken->count; i++) {
+    taken->record[i].source = taken->source;
+    taken->record[i].partition = taken->partition;
+    taken->record[i].offset = taken->line;
+  }
+  return TIDE_OK;
+}
+
+enum tide_err tide_intake_next(struct tide_intake *intake, struct tide_taken *ret, struct tide_error *error) {
+  enum tide_err err = tide_intake_read(intake, ret, error);
+  return err ? err : tide_intake_decode(intake, intake->decoder, ret, error);
 }
 
 enum tide_err tide_intake_seek(struct tide_intake *intake, uint64_t cursor, struct tide_error *error) {

@@ -1,7 +1,8 @@
 /* See selftest.h.
  *
  * Events of a test become CSV rows of a shape made for the purpose, in which every field and outcome column is a column of its own name; so
- * values are parsed, hashed and derived by the decoder like those of any message. */
+ * values are parsed, hashed and derived by the decoder like those of any message. List records have a shape with the same columns; what makes them such
+ * stands in columns whose names no field can have. */
 #include "cli/selftest.h"
 
 #include "adapter/decode.h"
@@ -30,6 +31,28 @@ struct selftest {
 
 static bool dyn_is_money(uint32_t dyn) { return dyn == TIDE_DYN_amount_now; }
 
+static const char *const list_column[] = {"#record", "#list", "#expires", "#remove"};
+#define LIST_COLUMNS (sizeof list_column / sizeof list_column[0])
+
+/* Fields as optional columns, behind them what a list record is. */
+static void make_list_shape(struct selftest *t, struct tide_shape *shape) {
+  const struct tide_shape *events = &t->columns.shape[0];
+  struct tide_input_field *in = tide_arena_alloc(&t->arena, (events->field_count + LIST_COLUMNS) * sizeof *in);
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < events->field_count; i++)
+    if (events->field[i].field != TIDE_NONE) in[count++] = events->field[i];
+  static const uint32_t extra[] = {TIDE_XTRA_LIST, TIDE_XTRA_EXPIRES, TIDE_XTRA_REMOVE};
+  for (uint32_t i = 0; i < 3; i++)
+    in[count++] = (struct tide_input_field){.field = TIDE_NONE,
+                                            .dyn = TIDE_NONE,
+                                            .extra = extra[i],
+                                            .at = list_column[i + 1],
+                                            .optional = i > 0,
+                                            .time_form = TIDE_TIME_RFC3339};
+  *shape = (struct tide_shape){
+      .name = "lists", .type = TIDE_REC_LIST, .when_at = list_column[0], .when_value = "list", .field = in, .field_count = count};
+}
+
 static void make_shape(struct selftest *t) {
   const struct tide_spec *spec = t->spec;
   struct tide_input_field *in = tide_arena_alloc(&t->arena, (spec->field_count + TIDE_DYN_COUNT) * sizeof *in);
@@ -45,17 +68,21 @@ static void make_shape(struct selftest *t) {
     in[count++] = (struct tide_input_field){
         .field = TIDE_NONE, .dyn = dyn, .extra = TIDE_NONE, .at = tide_dyn_name((enum tide_dyn)dyn), .optional = true};
   }
-  struct tide_shape *shape = tide_arena_alloc(&t->arena, sizeof *shape);
-  *shape = (struct tide_shape){.name = "default", .type = TIDE_REC_EVENT, .field = in, .field_count = count};
+  struct tide_shape *shape = tide_arena_alloc(&t->arena, 2 * sizeof *shape);
+  shape[0] = (struct tide_shape){.name = "default", .type = TIDE_REC_EVENT, .field = in, .field_count = count};
   t->columns = *spec;
   t->columns.shape = shape;
   t->columns.shape_count = 1;
+  if (spec->list_count == 0) return;
+  make_list_shape(t, &shape[1]);
+  t->columns.shape_count = 2;
 }
 
 static enum tide_err header(struct selftest *t, struct tide_error *error) {
   struct tide_buf line = TIDE_BUF_INIT;
   for (uint32_t i = 0; i < t->columns.shape[0].field_count; i++)
     tide_buf_printf(&line, "%s%s", i ? "," : "", t->columns.shape[0].field[i].at);
+  for (uint32_t i = 0; t->spec->list_count && i < LIST_COLUMNS; i++) tide_buf_printf(&line, ",%s", list_column[i]);
   enum tide_err err = tide_decode_header(t->decoder, tide_buf_span(&line), error);
   tide_buf_release(&line);
   return err;
@@ -127,6 +154,7 @@ static void put_row(struct selftest *t, const struct tide_test_event *event, int
       put_cell(row, value);
     } else if (in->field == spec->f_time) {
       put_cell(row, tide_time_format((struct tide_etime){time_ms}, text));
+    } else if (event->list) { /* only what it says */
     } else if (in->field != TIDE_NONE && is_id(spec, in->field)) {
       snprintf(text, sizeof text, "%u", number);
       put_cell(row, text);
@@ -135,6 +163,10 @@ static void put_row(struct selftest *t, const struct tide_test_event *event, int
       if (value) put_cell(row, value);
     }
   }
+  if (!spec->list_count) return;
+  tide_buf_printf(row, ",%s,%s,", event->list ? "list" : "", event->list ? event->list : "");
+  if (event->expires_ms) put_cell(row, tide_time_format((struct tide_etime){BASE_MS + *event->expires_ms}, text));
+  tide_buf_printf(row, ",%s", event->remove ? "true" : "");
 }
 
 static enum tide_err check_names(const struct selftest *t, const struct tide_test_event *event, struct tide_error *error) {

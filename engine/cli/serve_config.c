@@ -76,6 +76,7 @@ struct tide_http_limits tide_serve_limits(const struct tide_config *config) {
                                    .batch_bytes_max = config->http_max_batch_body_bytes,
                                    .batch_items_max = config->http_max_batch,
                                    .header_bytes_max = config->http_max_header_bytes,
+                                   .queue_max = config->queue_http,
                                    .connections_max = config->http_max_connections,
                                    .connections_per_ip_max = config->http_max_connections_per_address,
                                    .idle_timeout_ms = config->http_idle_timeout_ms,

@@ -11,6 +11,11 @@ static void put_chunk(void *ctx, unsigned index, struct tide_buf *out) { tide_fo
 
 enum tide_err tide_snapshot_save(const char *dir, struct tide_fold *fold, struct tide_span entry, struct tide_released released,
                                  struct tide_error *error) {
+  return tide_snapshot_save_on(1, dir, fold, entry, released, error);
+}
+
+enum tide_err tide_snapshot_save_on(unsigned threads, const char *dir, struct tide_fold *fold, struct tide_span entry,
+                                    struct tide_released released, struct tide_error *error) {
   struct tide_snapshot_manifest *manifest = tide_alloc(sizeof *manifest);
   manifest->position = tide_fold_position(fold);
   manifest->nonce = tide_fold_nonce(fold);
@@ -18,7 +23,7 @@ enum tide_err tide_snapshot_save(const char *dir, struct tide_fold *fold, struct
   manifest->released = released.position;
   manifest->released_index = released.index;
   manifest->chunk_count = TIDE_CHUNKS;
-  enum tide_err err = tide_snapshot_write(dir, manifest, put_chunk, fold, error);
+  enum tide_err err = tide_snapshot_write(dir, threads, manifest, put_chunk, fold, error);
   if (!err)
     tide_log(TIDE_LOG_INFO, "snapshot_written", "dir=%s position=%llu-%llu", dir, (unsigned long long)manifest->position.epoch,
              (unsigned long long)manifest->position.seq);

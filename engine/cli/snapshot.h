@@ -15,6 +15,9 @@ struct tide_released { struct tide_position position; uint32_t index; };
 /* Saves the fold at its position. `entry` is the journal entry there (empty in epoch 0); `released` is with the sink already. Errors: IO, FULL. */
 enum tide_err tide_snapshot_save(const char *dir, struct tide_fold *fold, struct tide_span entry, struct tide_released released,
                                  struct tide_error *error) TIDE_WARN_UNUSED;
+/* The same on several threads (1 to TIDE_THREADS_MAX), with the same bytes; the fold must stand still meanwhile. */
+enum tide_err tide_snapshot_save_on(unsigned threads, const char *dir, struct tide_fold *fold, struct tide_span entry, struct tide_released released,
+                                    struct tide_error *error) TIDE_WARN_UNUSED;
 
 /* The newest valid one, else NULL in *ret_fold: begin with the beginning. What is passed over is logged with its reason. `journal` may be NULL for a
  * snapshot of history (epoch 0). `have` is what the output holds, NULL: there is no output. Error: IO (the directory cannot be listed). */

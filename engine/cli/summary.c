@@ -117,7 +117,7 @@ static void print_rules(const struct tide_spec *spec, const struct tide_effects 
 static void print_top_reasons(const struct tide_spec *spec, const struct tide_effects *effects, FILE *out) {
   bool shown[TIDE_RULES_MAX] = {false};
   char a[TIDE_AMOUNT_TEXT];
-  fprintf(out, "\nTop reasons\n");
+  fprintf(out, "\nTop reasons, each as it was first given\n");
   for (int n = 0; n < 5; n++) {
     uint32_t best = TIDE_NONE;
     for (uint32_t i = 0; i < spec->rule_count; i++) {
@@ -127,7 +127,8 @@ static void print_top_reasons(const struct tide_spec *spec, const struct tide_ef
     }
     if (best == TIDE_NONE) break;
     shown[best] = true;
-    fprintf(out, "  %9s  %s  %s\n", tide_count_text(effects->decided[best], a), spec->rule[best].code, spec->rule[best].say);
+    fprintf(out, "  %9s  %s  %s\n", tide_count_text(effects->decided[best], a), spec->rule[best].code,
+            effects->example[best] ? effects->example[best] : "");
   }
 }
 

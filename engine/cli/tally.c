@@ -25,6 +25,7 @@ struct tide_tally {
   size_t slot_count;   /* a power of two, at least twice count */
   struct label *label; /* in order of the log */
   size_t label_count, label_cap;
+  char *example[TIDE_RULES_MAX]; /* the reason of a rule as its first decision gave it */
   uint64_t duplicates, late, conflicts, advised, unmatched;
   int64_t first_ms, last_ms;
 };
@@ -43,6 +44,7 @@ void tide_tally_free(struct tide_tally *tally) {
   tide_free(tally->row);
   tide_free(tally->slot);
   tide_free(tally->label);
+  for (size_t i = 0; i < TIDE_RULES_MAX; i++) tide_free(tally->example[i]);
   tide_free(tally);
 }
 
@@ -112,6 +114,17 @@ static int64_t amount_of(const struct tide_answer *answer) {
   return datum->kind == TIDE_D_INT && strcmp(datum->currency, spec->currency) == 0 ? datum->num : 0;
 }
 
+/* The values are at hand only now. */
+static void keep_example(struct tide_tally *tally, const struct tide_answer *answer) {
+  uint32_t rule = answer->verdict.rule;
+  if (answer->verdict.by != TIDE_BY_RULE || rule >= TIDE_RULES_MAX || !answer->env || tally->example[rule]) return;
+  if (!*answer->spec->rule[rule].say) return;
+  struct tide_buf text = TIDE_BUF_INIT;
+  tide_policy_say(answer->spec, &answer->spec->rule[rule], answer->env, &text);
+  tally->example[rule] = tide_strndup(text.ptr, text.len);
+  tide_buf_release(&text);
+}
+
 void tide_tally_answer(void *ctx, const struct tide_answer *answer) {
   struct tide_tally *tally = ctx;
   if (answer->duplicate) {
@@ -123,6 +136,7 @@ void tide_tally_answer(void *ctx, const struct tide_answer *answer) {
   tally->late += answer->verdict.by == TIDE_BY_FALLBACK && answer->verdict.cause == TIDE_C_late;
   tally->conflicts += answer->id_conflict;
   tally->advised += answer->advised;
+  keep_example(tally, answer);
   struct tide_tally_row row = {.line = answer->record->offset,
                                .amount_minor = amount_of(answer),
                                .rule = answer->verdict.rule,
@@ -259,6 +273,7 @@ void tide_tally_effects(struct tide_tally *tally, struct tide_effects *ret) {
                                .labels_unmatched = tally->unmatched,
                                .first_ms = tally->first_ms,
                                .last_ms = tally->last_ms};
+  for (size_t i = 0; i < TIDE_RULES_MAX; i++) ret->example[i] = tally->example[i];
   for (size_t i = 0; i < tally->count; i++) {
     const struct tide_tally_row *row = &tally->row[i];
     bool disturbs = row->by != TIDE_BY_NONE && row->decision != 0;

@@ -42,6 +42,7 @@ struct tide_effect {
 struct tide_effects {
   struct tide_effect rule[TIDE_RULES_MAX];     /* where the rule was true, shadow rules too */
   uint64_t decided[TIDE_RULES_MAX];            /* how often the rule decided */
+  const char *example[TIDE_RULES_MAX];         /* its reason with the values of the first transaction it decided; NULL: none. Borrowed from the tally */
   struct tide_effect fallback[TIDE_RULES_MAX]; /* where the fallback rule decided */
   struct tide_effect decision[256];            /* by index into spec->decision */
   uint64_t cause[TIDE_C_COUNT];                /* why the fallback decided */

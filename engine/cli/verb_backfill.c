@@ -4,7 +4,7 @@
  * journal has; the first fence, 1-0, follows any of them. Source cursors stay at 0, so the log that follows may overlap with the history:
  * what was counted here is a duplicate there. Where the shape says when a row became known, rows are sorted by that; else they are taken in the order given. */
 #include "cli/history_sort.h"
-#include "cli/intake.h"
+#include "cli/intake_ahead.h"
 #include "cli/progress.h"
 #include "cli/snapshot.h"
 #include "cli/spec_file.h"
@@ -30,6 +30,8 @@ static const struct tide_opt options[] = {
      TIDE_OPT_TEXT, 0, 0, 0, NULL},
     {"memory-mib", "N", "512", "Memory for sorting; what does not fit goes to files in the output directory", TIDE_OPT_INT, 0, 1, 1048576,
      NULL},
+    {"threads", "N", "1", "Threads that decode ahead of the fold and write the snapshot; the result is the same with any number",
+     TIDE_OPT_INT, 0, 1, TIDE_THREADS_MAX, NULL},
     {"output", "DIR", NULL, "Directory for the snapshot, for replay --start-from", TIDE_OPT_TEXT, TIDE_OPT_REQUIRED, 0, 0, NULL},
     {"input-shape", "NAME", NULL, "The shape of messages that no `when` picks; left out: default", TIDE_OPT_TEXT, 0, 0, 0, NULL},
     {"format", "FORMAT", "auto", "Format of the history; auto looks at the first line", TIDE_OPT_CHOICE, 0, 0, 0, "auto|json|csv"},
@@ -86,23 +88,16 @@ static enum tide_err add(struct backfill *b, struct tide_span records, unsigned 
   return b->records >= BATCH ? fold_entry(b, error) : TIDE_OK;
 }
 
-static enum tide_err take(struct backfill *b, const struct tide_taken *taken, struct tide_buf *bytes, struct tide_error *error) {
-  int64_t event_ms = INT64_MIN;
-  tide_buf_clear(bytes);
-  for (int i = 0; i < taken->count; i++) {
-    enum tide_err err = tide_record_encode(b->spec, &taken->record[i], bytes);
-    if (err) return tide_fail(error, err, "line %llu does not fit into an entry", (unsigned long long)taken->line);
-    if (taken->record[i].type == TIDE_REC_EVENT && taken->record[i].time.ms > event_ms) event_ms = taken->record[i].time.ms;
-  }
-  int64_t when_ms = b->sort ? taken->known_at.ms : taken->record[0].time.ms;
+static enum tide_err take(struct backfill *b, const struct tide_ahead_item *item, struct tide_error *error) {
+  int64_t when_ms = b->sort ? item->known_at.ms : item->first.ms;
   if (when_ms >= b->until_ms) {
     b->left_out++;
     return TIDE_OK;
   }
-  if (!b->sort) return add(b, tide_buf_span(bytes), (unsigned)taken->count, event_ms, error);
-  struct tide_history_item item = {
-      .known_at = taken->known_at, .event_ms = event_ms, .count = (uint8_t)taken->count, .records = tide_buf_span(bytes)};
-  return tide_history_sort_put(b->sort, &item, error);
+  if (!b->sort) return add(b, item->records, item->count, item->event_ms, error);
+  struct tide_history_item sorted = {
+      .known_at = item->known_at, .event_ms = item->event_ms, .count = item->count, .records = item->records};
+  return tide_history_sort_put(b->sort, &sorted, error);
 }
 
 static enum tide_err fold_sorted(struct backfill *b, struct tide_error *error) {
@@ -113,37 +108,21 @@ static enum tide_err fold_sorted(struct backfill *b, struct tide_error *error) {
   return err == TIDE_E_END ? TIDE_OK : err;
 }
 
-static enum tide_err fold_history(struct backfill *b, struct tide_intake *intake, struct tide_error *error) {
-  struct tide_taken *taken = tide_alloc(sizeof *taken);
-  struct tide_buf bytes = TIDE_BUF_INIT;
+static enum tide_err fold_history(struct backfill *b, struct tide_ahead *ahead, struct tide_error *error) {
+  const struct tide_ahead_chunk *chunk;
   struct tide_progress progress;
   tide_progress_begin(&progress, "backfill");
   enum tide_err err = begin_entry(b, error);
-  while (!err) {
-    struct tide_error why = {0};
-    enum tide_err got = tide_intake_next(intake, taken, &why);
-    if (got == TIDE_E_END) break;
-    b->messages++;
-    if (!got) {
-      err = take(b, taken, &bytes, error);
-    } else if (tide_err_class(got) == TIDE_CLASS_INPUT || got == TIDE_E_LIMIT) {
-      b->rejected++;
-    } else {
-      *error = why;
-      err = got;
-    }
-    if ((b->messages & 1023) == 0) {
-      uint64_t done, total;
-      tide_intake_progress(intake, &done, &total);
-      tide_progress_step(&progress, done, total, b->messages, "messages");
-    }
+  while (!err && (err = tide_ahead_next(ahead, &chunk, error)) == TIDE_OK) {
+    b->messages += chunk->count + chunk->rejected;
+    b->rejected += chunk->rejected;
+    for (size_t i = 0; !err && i < chunk->count; i++) err = take(b, &chunk->item[i], error);
+    tide_progress_step(&progress, chunk->done, chunk->total, b->messages, "messages");
   }
+  if (err == TIDE_E_END) err = TIDE_OK;
   tide_progress_end(&progress);
   if (!err && b->sort) err = fold_sorted(b, error);
-  if (!err) err = fold_entry(b, error);
-  tide_buf_release(&bytes);
-  tide_free(taken);
-  return err;
+  return err ? err : fold_entry(b, error);
 }
 
 /* "2026-01-01T00:00:00Z", or "0/0:1234,0/1:99". */
@@ -187,6 +166,8 @@ static int backfill(const struct tide_args *args, const struct tide_spec *spec) 
   struct tide_error error = {0};
   struct tide_keys keys = {0};
   struct tide_intake *intake = NULL;
+  struct tide_ahead *ahead = NULL;
+  unsigned threads = (unsigned)tide_args_int(args, "threads");
   const char *input[INPUTS_MAX], *path;
   size_t count = 0;
   enum tide_err err = TIDE_OK;
@@ -216,9 +197,12 @@ static int backfill(const struct tide_args *args, const struct tide_spec *spec) 
   struct tide_mono start = tide_mono_now();
   if (!err) err = tide_intake_open(&from, &intake, &error);
   tide_fold_quiet(b.fold, true);
-  if (!err) err = fold_history(&b, intake, &error);
+  if (!err) err = tide_ahead_open(intake, spec, threads, &ahead, &error);
+  if (!err) err = fold_history(&b, ahead, &error);
+  tide_ahead_close(ahead);
   if (!err)
-    err = tide_snapshot_save(tide_args_text(args, "output"), b.fold, (struct tide_span){NULL, 0}, (struct tide_released){0}, &error);
+    err = tide_snapshot_save_on(threads, tide_args_text(args, "output"), b.fold, (struct tide_span){NULL, 0}, (struct tide_released){0},
+                                &error);
   int exit = err ? tide_exit_report(&error) : TIDE_EXIT_OK;
   if (!err) {
     double seconds = (double)(tide_mono_now().ns - start.ns) / 1e9;

@@ -35,9 +35,10 @@ static const struct tide_opt options[] = {
 static void step(void *ctx, uint64_t done, uint64_t total) { tide_progress_step(ctx, done, total, done, "transactions"); }
 
 static void report(const struct tide_generate_counts *counts, double seconds) {
-  char a[TIDE_AMOUNT_TEXT], b[TIDE_AMOUNT_TEXT], c[TIDE_AMOUNT_TEXT], d[TIDE_AMOUNT_TEXT];
-  fprintf(stderr, "%s lines: %s transactions (%s of them fraud), %s labels, in %.1f s\n", tide_count_text(counts->lines, a),
-          tide_count_text(counts->auths, b), tide_count_text(counts->fraud, c), tide_count_text(counts->labels, d), seconds);
+  char a[TIDE_AMOUNT_TEXT], b[TIDE_AMOUNT_TEXT], c[TIDE_AMOUNT_TEXT], d[TIDE_AMOUNT_TEXT], e[TIDE_AMOUNT_TEXT];
+  fprintf(stderr, "%s lines: %s transactions (%s of them fraud), %s labels, %s list entries, in %.1f s\n",
+          tide_count_text(counts->lines, a), tide_count_text(counts->auths, b), tide_count_text(counts->fraud, c),
+          tide_count_text(counts->labels, d), tide_count_text(counts->lists, e), seconds);
 }
 
 static int run(const struct tide_args *args) {

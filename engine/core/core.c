@@ -552,9 +552,11 @@ static enum tide_err on_entry(struct tide_core *core, const struct tide_core_eve
                      (unsigned long long)core->known.epoch, (unsigned long long)core->known.seq, (unsigned long long)event->position.epoch,
                      (unsigned long long)event->position.seq);
   if (core->appended && tide_position_cmp(event->position, core->flying->position) == 0) {
-    if (!tide_span_eq(event->bytes, tide_buf_span(&core->flying->bytes)))
-      return tide_fail(error, TIDE_E_MISMATCH, "the journal holds at %llu-%llu another entry than the one it acknowledged there",
-                       (unsigned long long)event->position.epoch, (unsigned long long)event->position.seq);
+    if (!tide_span_eq(event->bytes,
+                      tide_buf_span(&core->flying->bytes))) { /* it was rolled back, and another entry has taken the place of ours */
+      core->stats.rolled_back++;
+      return on_lost(core, error);
+    }
     return land(core, error);
   }
   struct tide_held *held = held_new(core);

@@ -105,6 +105,7 @@ enum tide_err tide_core_take(struct tide_core *core, struct tide_offer *offer, s
   if (core->asked_to_stop || tide_core_is_gone(core)) return tide_core_refuse(core, offer, TIDE_END_refused, TIDE_C_unavailable, error);
   if (offer->deadline.ns && offer->deadline.ns <= core->now.mono.ns)
     return tide_core_refuse(core, offer, TIDE_END_refused, TIDE_C_deadline, error);
+  if (offer->refuse != TIDE_C_none) return tide_core_refuse(core, offer, TIDE_END_refused, (enum tide_cause)offer->refuse, error);
   if (core->pressed && offer->kind == TIDE_OFFER_COMMIT) return tide_core_refuse(core, offer, TIDE_END_refused, TIDE_C_journal_full, error);
   bool low = offer->priority == TIDE_PRIORITY_LOW;
   if (tide_core_queued(core) >= core->options.queue_max ||

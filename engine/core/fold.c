@@ -180,8 +180,9 @@ static void fold_record(struct tide_fold *fold, struct tide_group_item *item, ti
 
 /* A log is one to three lines as a rule; the hardware follows in longer ones. More lines than are needed cost as much as those that are. */
 static void prefetch_block(const struct tide_store *store, uint32_t number) {
-  uintptr_t log = tide_store_ent(store, number)->log & ~(uintptr_t)3;
-  if (!log) return;
+  uintptr_t log = tide_store_ent(store, number)->log;
+  if (!log || (log & 3) == 3) return; /* nothing, or an event that stands in the entity itself */
+  log &= ~(uintptr_t)3;
   const char *at = (const char *)log;
   for (int line = 0; line < 3; line++) __builtin_prefetch(at + 64 * line);
 }

@@ -78,12 +78,20 @@ uint64_t tide_amount_fingerprint(const struct tide_fold *fold, const struct tide
   return tide_keyed_hash64(&sent, sizeof sent, (uint64_t)fold->settings.hash_seed) | 2;
 }
 
-static uint64_t merchant_fingerprint(const struct tide_fold *fold, const struct tide_record *record) {
+static uint64_t merchant_fingerprint(const struct tide_fold *fold, const struct tide_txn *txn) {
+  const struct tide_record *record = txn->record;
+  const struct tide_kind *kind = &fold->plan->kind[0];
   struct tuple_bytes tuple;
   tuple.len = 0;
   if (fold->spec->f_merchant == TIDE_NONE) return 0;
+  if (kind->column[kind->fp_merchant_col].what == TIDE_COL_THING) return tide_txn_thing(fold->plan, txn, fold->spec->f_merchant);
   tuple_datum(&tuple, (uint64_t)fold->settings.hash_seed, &record->field[fold->spec->f_merchant]);
   return tide_keyed_hash64(tuple.byte, tuple.len, (uint64_t)fold->settings.hash_seed);
+}
+
+static uint64_t amount_print_at(const struct tide_kind *kind, const struct tide_block *block, unsigned i) {
+  return tide_block_get(kind, block, kind->col_of[TIDE_COL_FP_HIGH], i) << 32 |
+         tide_block_get(kind, block, kind->col_of[TIDE_COL_FP_LOW], i);
 }
 
 bool tide_find_identity(const struct tide_fold *fold, uint32_t number, uint64_t id, int64_t after_ms, uint64_t fp, bool counted_only,
@@ -98,10 +106,11 @@ bool tide_find_identity(const struct tide_fold *fold, uint32_t number, uint64_t 
     const struct tide_block *block = view.chunk[c].block;
     unsigned i = c == from.chunk ? from.i : 0;
     unsigned id_column = kind->col_of[TIDE_COL_ID];
-    if (kind->column[id_column].young && i < (unsigned)block->n - block->yn) i = (unsigned)block->n - block->yn;
+    struct tide_cells ids = tide_block_cells(kind, block, id_column);
+    if (i < ids.first) i = ids.first;
     for (; i < block->n; i++) {
-      if (tide_block_get(kind, block, id_column, i) != id) continue;
-      if (fp && tide_block_get(kind, block, kind->col_of[TIDE_COL_FP_AMOUNT], i) != fp) continue;
+      if (tide_cells_get(&ids, i) != id) continue;
+      if (fp && amount_print_at(kind, block, i) != fp) continue;
       if (counted_only && (tide_block_get(kind, block, kind->col_of[TIDE_COL_DYN], i) & TIDE_DYN_UNCOUNTED)) continue;
       uint32_t tag = (uint32_t)tide_block_get(kind, block, kind->col_of[TIDE_COL_TAG], i);
       if (found && (int32_t)(tag - best) <= 0) continue;
@@ -127,10 +136,11 @@ static void pack_answer(const struct tide_answer *answer, bool scored, struct ti
   uint32_t score = answer->score.type == TIDE_V_NUM ? (uint32_t)lround(answer->score.num * 1e6) : UINT32_MAX;
   memory->epoch = answer->position.epoch;
   memory->seq = answer->position.seq;
-  memory->verdict = (uint64_t)answer->index | (uint64_t)verdict->rule << 16 | (uint64_t)(verdict->decision & 0xff) << 32 |
-                    (uint64_t)verdict->cause << 40 | (uint64_t)verdict->by << 48 | (uint64_t)flags << 56;
-  memory->verdict2 = (uint64_t)score << 32 | (uint64_t)verdict->blocked_by << 16 |
-                     (verdict->cause_slot == TIDE_NONE ? 0xffff : verdict->cause_slot & 0xffff);
+  memory->index = (uint16_t)answer->index;
+  memory->verdict = (uint64_t)verdict->rule | (uint64_t)(verdict->decision & 0xff) << 16 | (uint64_t)verdict->cause << 24 |
+                    (uint64_t)verdict->by << 32 | (uint64_t)flags << 40;
+  memory->verdict2 = (uint32_t)verdict->blocked_by << 16 | (verdict->cause_slot == TIDE_NONE ? 0xffff : verdict->cause_slot & 0xffff);
+  memory->score = score;
   memory->truth = 0;
   for (uint32_t r = 0; scored && r < answer->spec->rule_count; r++)
     if (verdict->truth[r] == TIDE_TRUE) memory->truth |= UINT64_C(1) << r;
@@ -139,21 +149,21 @@ static void pack_answer(const struct tide_answer *answer, bool scored, struct ti
 bool tide_fold_unpack(const struct tide_fold *fold, const struct tide_block *block, unsigned i, struct tide_answer *answer) {
   const struct tide_kind *kind = &fold->plan->kind[0];
   uint64_t packed = tide_block_get(kind, block, kind->col_of[TIDE_COL_VERDICT], i);
-  uint64_t packed2 = tide_block_get(kind, block, kind->col_of[TIDE_COL_VERDICT2], i);
+  uint32_t packed2 = (uint32_t)tide_block_get(kind, block, kind->col_of[TIDE_COL_VERDICT2], i);
   uint64_t truth = tide_block_get(kind, block, kind->col_of[TIDE_COL_TRUTH], i);
-  unsigned flags = (unsigned)(packed >> 56);
+  unsigned flags = (unsigned)(packed >> 40);
   struct tide_verdict *verdict = &answer->verdict;
-  answer->first_index = (uint32_t)(packed & 0xffff);
+  answer->first_index = (uint32_t)tide_block_get(kind, block, kind->col_of[TIDE_COL_INDEX], i);
   answer->first_position = (struct tide_position){tide_block_get(kind, block, kind->col_of[TIDE_COL_EPOCH], i),
                                                   tide_block_get(kind, block, kind->col_of[TIDE_COL_SEQ], i)};
-  verdict->rule = (uint16_t)(packed >> 16);
-  verdict->decision = (uint16_t)(packed >> 32 & 0xff);
-  verdict->cause = (uint8_t)(packed >> 40);
-  verdict->by = (uint8_t)(packed >> 48);
+  verdict->rule = (uint16_t)packed;
+  verdict->decision = (uint16_t)(packed >> 16 & 0xff);
+  verdict->cause = (uint8_t)(packed >> 24);
+  verdict->by = (uint8_t)(packed >> 32);
   verdict->blocked_by = (uint16_t)(packed2 >> 16);
   verdict->cause_slot = (packed2 & 0xffff) == 0xffff ? TIDE_NONE : (uint32_t)(packed2 & 0xffff);
   for (uint32_t r = 0; r < fold->spec->rule_count; r++) verdict->truth[r] = (truth >> r) & 1 ? TIDE_TRUE : TIDE_FALSE;
-  uint32_t score = (uint32_t)(packed2 >> 32);
+  uint32_t score = (uint32_t)tide_block_get(kind, block, kind->col_of[TIDE_COL_SCORE], i);
   answer->score = score == UINT32_MAX ? tide_null(TIDE_S_absent, TIDE_C_none) : tide_num((double)score / 1e6);
   answer->status = flags & V_REFUSED ? TIDE_STATUS_REFUSED : TIDE_STATUS_SCORED;
   answer->advised = flags & V_ADVISED;
@@ -172,11 +182,12 @@ static bool repeats(const struct tide_fold *fold, uint32_t number, const struct 
   struct tide_at from = tide_view_after(&view, fold->state.watermark_ms - fold->settings.duplicates_for_ms - 1);
   for (uint32_t c = from.chunk; c < view.count; c++) {
     const struct tide_block *block = view.chunk[c].block;
+    struct tide_cells ids = tide_block_cells(kind, block, kind->col_of[TIDE_COL_ID]);
     for (unsigned i = c == from.chunk ? from.i : 0; i < block->n; i++) {
-      if (tide_block_get(kind, block, kind->col_of[TIDE_COL_ID], i) != memory->id) continue;
+      if (tide_cells_get(&ids, i) != memory->id) continue;
       answer->id_conflict = true;
-      if (tide_block_get(kind, block, kind->col_of[TIDE_COL_FP_AMOUNT], i) != memory->fp_amount ||
-          tide_block_get(kind, block, kind->col_of[TIDE_COL_FP_MERCHANT], i) != memory->fp_merchant)
+      if (amount_print_at(kind, block, i) != memory->fp_amount ||
+          tide_block_get(kind, block, kind->fp_merchant_col, i) != memory->fp_merchant)
         continue;
       answer->duplicate = true;
       *ret_answered = tide_fold_unpack(fold, block, i, answer);
@@ -463,7 +474,7 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
 
   /* Identity before lateness and currency: a repetition is answered as the first time, whatever its time says (ruling 23). */
   tide_state_lookup(&fold->state, txn);
-  struct tide_memory memory = {.fp_amount = tide_amount_fingerprint(fold, record), .fp_merchant = merchant_fingerprint(fold, record)};
+  struct tide_memory memory = {.fp_amount = tide_amount_fingerprint(fold, record), .fp_merchant = merchant_fingerprint(fold, txn)};
   bool has_identity = txn->has_key[0] && tide_record_identity(fold, record, &memory.id);
   bool answered;
   if (has_identity && repeats(fold, txn->number[0], &memory, &answer, &answered)) {

@@ -4,7 +4,7 @@
  * entities as one that never stopped. That is why the hash may simply be taken over what is saved. */
 #include "core/fold_state.h"
 
-#define SAVE_VERSION 4 /* 3: logs with tiles; 4: the session of the fence and the mark of the last entry */
+#define SAVE_VERSION 5 /* 3: logs with tiles; 4: the session of the fence and the mark of the last entry; 5: ranks instead of tags */
 
 static void save_globals_hashed(const struct tide_fold *fold, struct tide_buf *out) {
   tide_put_u64(out, (uint64_t)fold->state.watermark_ms);

@@ -56,6 +56,7 @@ struct tide_offer {
   struct tide_buf records;       /* encoded one behind the other, each by tide_record_encode */
   struct tide_mono deadline;     /* 0: none. Past it the fallback answers */
   struct tide_position after;    /* read your writes: wait until this is folded; {0,0}: do not wait */
+  uint8_t refuse;   /* enum tide_cause: other than none, it is refused for that, with the fallback, as one of the queue would be */
   struct tide_mono offered;      /* when it was made, for the metrics */
 
   /* the core's */

@@ -49,6 +49,7 @@ static void put_engine(const struct tide_http *http, const struct tide_engine_st
 static void put_metrics(struct tide_http *http, struct tide_buf *out) {
   struct tide_meter *meter = tide_meters_shared(http->meters);
   tide_meter_set(meter, TIDE_METER_ROW_http_in_flight, TIDE_METER_PLAIN, atomic_load(&http->waiting));
+  tide_line_show(http, meter);
   tide_meter_set(meter, TIDE_METER_ROW_log_suppressed_total, TIDE_METER_PLAIN, (int64_t)tide_log_suppressed());
   tide_meters_expose(http->meters, out);
 }

@@ -14,7 +14,7 @@
 #define TIDE_HTTP_CODES(X) X(200) X(400) X(404) X(405) X(413) X(415) X(422) X(431) X(501) X(503) X(504)
 
 /* Why a connection was cut. */
-#define TIDE_HTTP_CUTS(X) X(request_timeout) X(idle_timeout) X(write_timeout) X(body_too_large)
+#define TIDE_HTTP_CUTS(X) X(request_timeout) X(idle_timeout) X(write_timeout) X(body_too_large) X(gave_up)
 enum tide_http_cut {
 #define X(name) TIDE_CUT_##name,
   TIDE_HTTP_CUTS(X)

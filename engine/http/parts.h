@@ -2,6 +2,8 @@
  *
  *   server.c      listeners: start, drain, stop, the library's callbacks
  *   peer.c        connections and their clocks: who is too slow is cut
+ *   admit.c       who is worked on, who waits, who is refused: a policy without clock or lock
+ *   line.c        those who wait, and how long a request lay unread
  *   request.c     one message: decoded, its options read, offered
  *   options.c     the member "options" of a message
  *   batch.c       an array of messages
@@ -15,6 +17,7 @@
 #define TIDE_HTTP_PARTS_H
 
 #include "adapter/decode.h"
+#include "http/admit.h"
 #include "http/metrics.h"
 #include "http/server.h"
 
@@ -65,7 +68,7 @@ struct tide_http_item {
   bool scores;                  /* an event that asks for a decision */
 };
 
-enum tide_stage { TIDE_READING, TIDE_WAITING, TIDE_ANSWERED };
+enum tide_stage { TIDE_READING, TIDE_IN_LINE, TIDE_WAITING, TIDE_ANSWERED };
 struct tide_http_request {
   struct tide_http *http;
   struct MHD_Connection *connection;
@@ -83,6 +86,7 @@ struct tide_http_request {
   struct tide_http_item one, *item; /* item is &one, or an array of a batch */
   uint32_t item_count;
   atomic_uint pending;
+  struct tide_ticket ticket;
 };
 
 /* ---- the server ---- */
@@ -92,6 +96,16 @@ struct tide_http_decoder {
   struct tide_decoder *message, *question; /* strict, and with every field optional */
   struct tide_record record[2];
   struct tide_http_decoder *next;
+};
+
+/* Admission to one listener. */
+struct tide_line {
+  pthread_mutex_t mutex; /* over admit, and every ticket that waits */
+  pthread_cond_t filled; /* the first one waits */
+  struct tide_admit admit;
+  int64_t tick_ns; /* in which the kernel counts */
+  pthread_t thread;
+  bool quit;
 };
 
 struct tide_http {
@@ -105,6 +119,7 @@ struct tide_http {
   struct tide_meters *meters;
   atomic_int waiting;         /* requests suspended for the engine */
   atomic_bool draining;
+  struct tide_line line;
 
   pthread_mutex_t decoders_mutex;
   struct tide_http_decoder *decoders;
@@ -121,6 +136,8 @@ struct tide_http_decoder *tide_http_decoder_take(struct tide_http *http, struct 
 void tide_http_decoder_give(struct tide_http *http, struct tide_http_decoder *decoder);
 /* Decodes one message and makes its offer, with the item's options; or fills the item's trouble. `prefix`: of pointers. */
 void tide_http_take_message(struct tide_http_item *item, struct tide_http_decoder *decoder, struct tide_span message, const char *prefix);
+/* Of a route's messages: decisions and questions before what only counts. */
+uint8_t tide_http_priority(enum tide_route_id route);
 /* A whole body, after it has come in: fills items or the request's trouble. */
 void tide_http_take(struct tide_http_request *request);
 /* "7-48100" or "7-48213.5"; false when it is neither. */
@@ -152,6 +169,25 @@ void tide_http_reply_make(struct tide_http_request *request, struct tide_http_re
 /* Hands it to the library, with the headers that every response has. Releases it. */
 enum MHD_Result tide_http_reply_send(struct tide_http *http, struct MHD_Connection *connection, const struct tide_route *route,
                                      struct tide_http_reply *reply, const char *traceparent, bool close);
+
+/* line.c */
+#define TIDE_ADMIT_TARGET_PERCENT 30 /* of the default deadline is what may be spent in queues */
+void tide_line_init(struct tide_http *http);
+/* Nobody waits any more, and nobody is worked on. */
+void tide_line_release(struct tide_http *http);
+/* How long the last bytes that came on a connection have been there; 0 where the system does not say. */
+int64_t tide_line_unread_ns(const struct tide_http *http, int fd);
+/* WORKING: go on. WAITING: the connection is suspended, and the request belongs to nobody until its handler is called again: then its ticket is WORKING, or OUT and it
+ * is to be refused for its deadline, or because it was crowded out. */
+enum tide_admit_state tide_line_enter(struct tide_http_request *request);
+/* The client has closed its side, or the connection is broken. */
+bool tide_line_is_gone(int fd);
+/* The request has its answer; without effect for one that is not worked on. delay_ns: what of its time was queueing. */
+void tide_line_leave(struct tide_http_request *request, int64_t delay_ns);
+/* Sets the gauges of the line. */
+void tide_line_show(struct tide_http *http, struct tide_meter *meter);
+/* The listener stops: nobody waits from here on. */
+void tide_line_open(struct tide_http *http);
 
 /* peer.c */
 void tide_peers_init(struct tide_http *http);

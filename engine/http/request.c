@@ -151,6 +151,11 @@ static void set_question_time(const struct tide_http_item *item, struct tide_rec
   record->field[spec->f_time] = (struct tide_datum){.kind = TIDE_D_INT, .num = record->time.ms};
 }
 
+uint8_t tide_http_priority(enum tide_route_id route) {
+  bool low = route == TIDE_ROUTE_events || route == TIDE_ROUTE_outcomes || route == TIDE_ROUTE_score_batch;
+  return low ? TIDE_PRIORITY_LOW : TIDE_PRIORITY_HIGH;
+}
+
 static bool make_offer(struct tide_http_item *item, struct tide_record *record, int count, const char *prefix) {
   const struct tide_http_request *request = item->request;
   const struct tide_spec *spec = request->http->spec;
@@ -164,8 +169,7 @@ static bool make_offer(struct tide_http_item *item, struct tide_record *record, 
   enum tide_route_id route = request->route->id;
   offer->ctx = item;
   offer->kind = route == TIDE_ROUTE_features ? TIDE_OFFER_JUDGE : route == TIDE_ROUTE_lookup ? TIDE_OFFER_LOOKUP : TIDE_OFFER_COMMIT;
-  offer->priority = route == TIDE_ROUTE_events || route == TIDE_ROUTE_outcomes || route == TIDE_ROUTE_score_batch ? TIDE_PRIORITY_LOW
-                                                                                                                  : TIDE_PRIORITY_HIGH;
+  offer->priority = tide_http_priority(route);
   offer->record_count = (uint8_t)count;
   offer->answer_flags = answer_flags(item);
   offer->deadline = request->deadline;

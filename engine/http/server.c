@@ -170,8 +170,18 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connectio
 
 static bool is_marker(const void *context) { return !context || context == &query_marker || context == &plain_marker; }
 
+/* What of its time a request spent in queues that are the longer, the more is worked on at once: not the wait for the commit before, nor its own. */
+static int64_t queueing_ns(const struct tide_http_request *request, int64_t now_ns) {
+  const struct tide_offer *offer = request->item_count > 0 ? request->item[0].offer : NULL;
+  if (!offer || (offer->end == TIDE_END_refused && offer->cause != TIDE_C_deadline)) return 0;
+  if (!offer->durable.ns) return now_ns - offer->offered.ns;
+  int64_t before_ns = (offer->begun.ns - offer->offered.ns) - (offer->durable.ns - offer->begun.ns);
+  return (before_ns > 0 ? before_ns : 0) + now_ns - offer->durable.ns;
+}
+
 static enum MHD_Result send_reply(struct tide_http_request *request) {
   struct tide_http *http = request->http;
+  tide_line_leave(request, queueing_ns(request, tide_mono_now().ns));
   struct tide_http_reply reply;
   tide_http_reply_make(request, &reply);
   request->stage = TIDE_ANSWERED;
@@ -223,10 +233,16 @@ static void offer_one(struct tide_http_request *request, struct tide_http_item *
   give_up_share(request);
 }
 
-static enum MHD_Result ask_engine(struct tide_http_request *request) {
+/* `refuse` other than none: nothing is journaled; the engine only gives the fallback, which may ask lists that it alone knows. */
+static enum MHD_Result ask_engine(struct tide_http_request *request, enum tide_cause refuse) {
   unsigned offers = 0;
   tide_http_take(request);
-  for (uint32_t i = 0; i < request->item_count; i++) offers += request->item[i].offer != NULL;
+  for (uint32_t i = 0; i < request->item_count; i++) {
+    struct tide_offer *offer = request->item[i].offer;
+    if (!offer) continue;
+    offer->refuse = (uint8_t)refuse;
+    offers++;
+  }
   if (request->trouble.problem != TIDE_PROBLEM_none || offers == 0) return send_reply(request);
   request->stage = TIDE_WAITING;
   tide_peer_set(request->peer, TIDE_PEER_waiting);
@@ -240,13 +256,31 @@ static enum MHD_Result ask_engine(struct tide_http_request *request) {
   return MHD_YES;
 }
 
+static enum MHD_Result enter(struct tide_http_request *request) {
+  enum tide_route_id route = request->route->id;
+  request->ticket.owner = request;
+  request->ticket.deadline_ns = request->deadline.ns;
+  request->ticket.priority = tide_http_priority(route);
+  return tide_line_enter(request) == TIDE_ADMIT_WORKING ? ask_engine(request, TIDE_C_none) : MHD_YES;
+}
+
+static enum MHD_Result leave_line(struct tide_http_request *request) {
+  atomic_fetch_sub(&request->http->waiting, 1);
+  if (request->ticket.state == TIDE_ADMIT_WORKING) return ask_engine(request, TIDE_C_none);
+  if (request->deadline.ns < tide_mono_now().ns && request->peer && tide_line_is_gone(request->peer->fd)) {
+    tide_http_count_cut(request->http->meters, TIDE_CUT_gave_up);
+    return MHD_NO;
+  }
+  return ask_engine(request, request->ticket.crowded_out ? TIDE_C_overload : TIDE_C_deadline);
+}
+
 static enum MHD_Result begin_request(struct tide_http *http, struct MHD_Connection *connection, const char *url, const char *method,
                                      bool query, void **context) {
   struct tide_http_request *request = tide_alloc(sizeof *request);
   request->http = http;
   request->connection = connection;
   request->peer = tide_peer_of(connection);
-  request->begun = tide_mono_now();
+  request->begun.ns = tide_mono_now().ns - (request->peer ? tide_line_unread_ns(http, request->peer->fd) : 0);
   request->route = tide_route_find(TIDE_LISTENER_api, url);
   *context = request;
   tide_peer_set(request->peer, TIDE_PEER_reading);
@@ -284,6 +318,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
   (void)version;
   if (is_marker(*context)) return begin_request(cls, connection, url, method, *context == &query_marker, context);
   struct tide_http_request *request = *context;
+  if (request->stage == TIDE_IN_LINE) return leave_line(request);
   if (request->stage == TIDE_WAITING) {
     decide_what_is_left(request);
     return send_reply(request);
@@ -294,7 +329,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
   }
   if (*size > 0) return take_body(request, data, size);
   if (request->trouble.problem != TIDE_PROBLEM_none || request->route->id == TIDE_ROUTE_openapi) return send_reply(request);
-  return ask_engine(request);
+  return enter(request);
 }
 
 static void on_done(void *cls, struct MHD_Connection *connection, void **context, enum MHD_RequestTerminationCode code) {
@@ -304,6 +339,7 @@ static void on_done(void *cls, struct MHD_Connection *connection, void **context
   struct tide_http_request *request = *context;
   *context = NULL;
   TIDE_CHECK(atomic_load(&request->pending) == 0);
+  tide_line_leave(request, 0); /* the connection broke before its answer was made */
   for (uint32_t i = 0; i < request->item_count; i++) tide_offer_free(request->item[i].offer);
   if (request->item != &request->one) tide_free(request->item);
   if (request->body.len) explicit_bzero(request->body.ptr, request->body.len); /* card numbers */
@@ -364,10 +400,12 @@ static struct MHD_Daemon *listen_on(struct tide_http *http, const struct tide_ht
                    (api ? MHD_ALLOW_SUSPEND_RESUME : 0);
   /* Headers above our own limit must still fit, so that they can be answered by us. */
   size_t memory = (size_t)limits->header_bytes_max * 3 + 8192;
+  /* The library closes a silent connection without a word: peer.c, which has one, must come first. */
+  int64_t silence_ms = (limits->idle_timeout_ms > limits->read_timeout_ms ? limits->idle_timeout_ms : limits->read_timeout_ms) + 1000;
   struct MHD_OptionItem option[] = {
       {MHD_OPTION_CONNECTION_LIMIT, api ? (intptr_t)limits->connections_max : 64, NULL},
       {MHD_OPTION_PER_IP_CONNECTION_LIMIT, api ? (intptr_t)limits->connections_per_ip_max : 0, NULL},
-      {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)((limits->idle_timeout_ms + 999) / 1000), NULL},
+      {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)((silence_ms + 999) / 1000), NULL},
       {MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)memory, NULL},
       {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
       {MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024, NULL},
@@ -447,6 +485,7 @@ enum tide_err tide_http_start(const struct tide_http_options *options, struct ti
   }
   tide_http_decoder_give(http, decoder);
   make_provenance(http);
+  tide_line_init(http);
   tide_peers_init(http);
   const struct tide_http_address *failed = NULL;
   if (!(http->api = listen_on(http, &options->listen, true))) failed = &options->listen;
@@ -456,6 +495,7 @@ enum tide_err tide_http_start(const struct tide_http_options *options, struct ti
                           failed->port);
     if (http->api) MHD_stop_daemon(http->api);
     tide_peers_release(http);
+    tide_line_release(http);
     free_http(http);
     return err;
   }
@@ -472,6 +512,7 @@ void tide_http_ports(const struct tide_http *http, uint16_t *ret_listen, uint16_
 
 void tide_http_drain(struct tide_http *http) {
   atomic_store(&http->draining, true);
+  tide_line_open(http);
   int fd = MHD_quiesce_daemon(http->api);
   if (fd >= 0) (void)close(fd);
   struct tide_mono until = {tide_mono_now().ns + http->limits.drain_ms * 1000000};
@@ -483,6 +524,7 @@ void tide_http_drain(struct tide_http *http) {
 
 void tide_http_stop(struct tide_http *http) {
   if (!http) return;
+  tide_line_open(http); /* also where there was no drain */
   /* A request that came in after the engine had ended is answered on its own thread: that takes no time, but it takes some. */
   while (atomic_load(&http->waiting) > 0) {
     struct timespec pause = {.tv_nsec = 1000000};
@@ -491,5 +533,6 @@ void tide_http_stop(struct tide_http *http) {
   MHD_stop_daemon(http->api);
   MHD_stop_daemon(http->admin);
   tide_peers_release(http);
+  tide_line_release(http);
   free_http(http);
 }

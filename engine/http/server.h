@@ -17,6 +17,7 @@
   X(batch_bytes_max, 1048576, 256, 67108864, "Body of a batch")                                                                   \
   X(batch_items_max, 100, 1, 10000, "Messages in a batch")                                                                        \
   X(header_bytes_max, 8192, 1024, 65536, "All header lines of a request together")                                                \
+  X(queue_max, 4096, 1, 1000000, "Requests that may wait to be worked on; further ones get the fallback with 503")                \
   X(connections_max, 10000, 1, 100000, "Open connections; further ones are closed at once")                                       \
   X(connections_per_ip_max, 0, 0, 100000, "Open connections from one address; 0: no limit of its own")                            \
   X(idle_timeout_ms, 60000, 1000, 3600000, "A connection on which nothing happens is closed after this")                          \

@@ -14,6 +14,7 @@
 
 #include "../support/journal_dir.h"
 #include "../support/redis_server.h"
+#include "adapter/journal_redis.h"
 
 #define JOURNAL "tidemark:{eu}:journal"
 #define COVER "tidemark:{eu}:cover:"
@@ -213,6 +214,62 @@ static void an_engine_does_its_work(void **state) {
   redisFree(restore);
 }
 
+static struct tide_redis_options options_of(const struct fixture *f, const char *user) {
+  struct tide_redis_options options = {
+      .target = {.address = {{.host = "127.0.0.1", .port = f->redis.port}}, .address_count = 1, .password = "secret"},
+      .cell = "eu",
+      .engine_id = 7,
+      .wait_ms = 100,
+      .timeout_ms = 10000,
+      .clock_skew_max_ms = 60000,
+      .memory_percent = 60,
+  };
+  snprintf(options.target.user, sizeof options.target.user, "%s", user);
+  return options;
+}
+
+/* The adapter itself, with a user of its own for each of its two tasks. */
+static void the_journal_works_with_these_rights(void **state) {
+  struct fixture *f = *state;
+  struct tide_redis_options engine = options_of(f, "tidemark"), restore = options_of(f, "tidemark-restore");
+  struct tide_journal *journal;
+  struct tide_session session;
+  struct tide_position at, first, last, durable;
+  struct tide_buf out = TIDE_BUF_INIT;
+  struct tide_error error;
+  assert_int_equal(tide_journal_redis_init(&engine, &error), TIDE_E_CONFIG);
+  assert_non_null(strstr(error.text, "NOPERM"));
+  assert_int_equal(tide_journal_redis_open(&engine, &journal, &error), TIDE_OK);
+  assert_int_equal(journal->ops->begin(journal, &session, &error), TIDE_E_CONFIG);
+  enum tide_err err = tide_journal_redis_init(&restore, &error);
+  if (err == TIDE_OK) err = journal->ops->begin(journal, &session, &error);
+  if (err == TIDE_OK) err = journal->ops->open_epoch(journal, 1, (struct tide_span){"fence", 5}, &at, &error);
+  if (err == TIDE_OK) err = journal->ops->append(journal, 1, (struct tide_span){"entry", 5}, &at, &error);
+  if (err == TIDE_OK) err = journal->ops->sync(journal, &durable, &error);
+  if (err == TIDE_OK) err = journal->ops->sync(journal, &durable, &error); /* nothing of its own: covers by a key */
+  if (err == TIDE_OK) err = journal->ops->read(journal, (struct tide_position){1, 0}, false, &out, &at, &error);
+  if (err == TIDE_OK) err = journal->ops->trim(journal, at, (struct tide_span){"entry", 5}, &error);
+  if (err == TIDE_OK) err = journal->ops->range(journal, &first, &last, &error);
+  if (err) fail_msg("%s", error.text);
+  assert_int_equal(durable.seq, 1);
+  assert_int_equal(first.seq, 1);
+  assert_int_equal(out.len, 5);
+  journal->ops->close(journal);
+  /* A wrong password and a user that is not known say so, and never the password. */
+  snprintf(engine.target.password, sizeof engine.target.password, "not-the-secret");
+  assert_int_equal(tide_journal_redis_open(&engine, &journal, &error), TIDE_OK);
+  assert_int_equal(journal->ops->begin(journal, &session, &error), TIDE_E_CONFIG);
+  assert_non_null(strstr(error.text, "WRONGPASS"));
+  assert_null(strstr(error.text, "not-the-secret"));
+  journal->ops->close(journal);
+  engine.target.password[0] = 0;
+  assert_int_equal(tide_journal_redis_open(&engine, &journal, &error), TIDE_OK);
+  assert_int_equal(journal->ops->begin(journal, &session, &error), TIDE_E_CONFIG);
+  assert_non_null(strstr(error.text, "NOAUTH"));
+  journal->ops->close(journal);
+  tide_buf_release(&out);
+}
+
 static void an_engine_cannot_rewrite_history(void **state) {
   struct fixture *f = *state;
   redisContext *restore = login(&f->redis, "tidemark-restore"), *engine = login(&f->redis, "tidemark");
@@ -328,6 +385,7 @@ int main(void) {
       T(restoring_may_run_what_is_listed_and_nothing_else),
       T(servers_may_run_what_is_listed_and_nothing_else),
       T(an_engine_does_its_work),
+      T(the_journal_works_with_these_rights),
       T(an_engine_cannot_rewrite_history),
       T(nobody_else_comes_in),
       T(a_replica_follows_as_its_user),

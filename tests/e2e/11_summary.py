@@ -96,5 +96,14 @@ for rule in summary["rules"]:
     if rule["code"] != "else" and not rule["shadow"]:  # shadow rules are no reasons
         agrees(f"rule {rule['code']}", rule, [row for row in rows if any(reason["code"] == rule["code"] for reason in row["answer"]["reasons"]
                                                                            if row["answer"]["status"] == "scored")])
+# Top reasons: the texts as they were first given, not the templates with their braces.
+report = tide("replay", "--features", FEATURES, "--dev-key", "--input", log, "--output", os.devnull, "--summary", "--log-level", "error")
+top = [line.split(None, 2) for line in report.split("\nTop reasons")[1].splitlines()[1:6]]
+case("there are five top reasons, most frequent first", len(top) == 5 and all(int(a[0].replace(",", "")) >= int(b[0].replace(",", "")) for a, b in zip(top, top[1:])),
+     str(top))
+for count, code, text in top:
+    given = next(reason["text"] for row in rows if row["answer"]["by"] == code and row["answer"]["status"] == "scored"
+                 for reason in row["answer"]["reasons"] if reason["code"] == code)
+    case(f"the reason of {code} is its first one, filled in", text == given and "{" not in text, f"said {text}, given {given}")
 print(f"1..{len(cases)}")
 sys.exit(not all(cases))

@@ -46,6 +46,16 @@ for way in "a --in-order known" "b --known-at=/known shuffled" "c --known-at=/kn
   set -- $way
   exits 0 "back-fill $2 of $3" "$tide" backfill --features "$features" --dev-key --log-level error --input "$tmp/$3.jsonl" --memory-mib 1 --output "$tmp/snap.$1" "$2"
 done
+# Any number of threads, sorted or not, in memory or through files: every file of the snapshot has the same bytes.
+whole() { (cd "$1" && find . -type f | sort | xargs cat | cksum); }
+for threads in 1 2 4; do
+  exits 0 "back-fill on $threads threads" "$tide" backfill --threads $threads --features "$features" --dev-key --log-level error --input "$tmp/history.jsonl" --output "$tmp/snap.t$threads"
+  exits 0 "sorted on $threads threads" "$tide" backfill --threads $threads --features "$features" --dev-key --log-level error --input "$tmp/shuffled.jsonl" --known-at /known \
+    --memory-mib 1 --output "$tmp/snap.s$threads"
+  check "threads do not show ($threads)" test "$(whole "$tmp/snap.t$threads")" = "$(whole "$tmp/snap")"
+  check "nor when sorting ($threads)" test "$(whole "$tmp/snap.s$threads")" = "$(whole "$tmp/snap.b")"
+done
+exits 2 "no threads" "$tide" backfill --threads 0 --features "$features" --dev-key --input "$tmp/history.jsonl" --output "$tmp/snap.t0"
 check "sorting has no trace left" test -z "$(find "$tmp/snap.b" -name '.history*')"
 check "there is something to compare" test -n "$(find "$tmp/snap.a" -name '*.zst' -o -name 'chunk-*')"
 check "a shuffled history gives the same state" test "$(chunks "$tmp/snap.a")" = "$(chunks "$tmp/snap.b")"

@@ -50,7 +50,7 @@ def count_up():
 numbers = count_up()
 restarts = []
 for round_ in range(ROUNDS):
-    server = Server("--set", "snapshot.every=50ms", "--set", "http.default_deadline=5s", journal=journal, level="info")
+    server = Server("--set", "snapshot.every=50ms", journal=journal, level="info")
     restarts.append(server.at)
     stop = threading.Event()
     threads = [threading.Thread(target=client, args=(server, numbers, stop)) for _ in range(CLIENTS)]
@@ -66,7 +66,7 @@ for round_ in range(ROUNDS):
 case("many were acknowledged before a kill", len(acknowledged) > 200, len(acknowledged))
 case("and some were not", len(sent) > len(acknowledged), (len(sent), len(acknowledged)))
 case("each start opened an epoch of its own", restarts == [f"{e}-{1 if e == 1 else 0}" for e in range(1, ROUNDS + 1)], restarts)
-server = Server("--set", "http.default_deadline=5s", journal=journal, level="info")
+server = Server(journal=journal, level="info")
 connection = server.connect()
 lost, other = [], []
 for n, first in acknowledged.items():

@@ -103,7 +103,7 @@ refuses("a journal with a flipped bit", 5, "corrupt|broken|CRC|damaged", "--feat
 
 # --- in memory, with several threads
 
-server = Server("--set", "http.threads=4", "--cell", "eu", "--set", "fold.history_from=2020-01-01T00:00:00Z", "--set", "http.default_deadline=5s",
+server = Server("--set", "http.threads=4", "--cell", "eu", "--set", "fold.history_from=2020-01-01T00:00:00Z",
                 journal="memory", level="warn")
 answer = server.post("/v1/score", auth(1))[1]
 case("in memory the answer says so", answer["provenance"]["durability"] == "memory" and answer["provenance"]["cell"] == "eu")

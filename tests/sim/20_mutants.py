@@ -1,95 +1,163 @@
-"""Planted mistakes: each is put into a copy of the core, built into the simulator, and must be found within a bounded number of seeds.
+"""Planted mistakes: each is put into a copy of the code, built into the simulator, and must be found within a bounded number of seeds.
 
-A rule whose removal no run notices is either not needed or not tested. A mutant is a replacement of exact text in engine/core; if the text is
-no longer there the test fails, so that the list follows the code. Prints TAP; the table says which seed found which mistake.
+A rule whose removal no run notices is either not needed or not tested. Where two rules overlap, the neighbour is switched off in both: the neighbour alone (the
+control) must be harmless, and with the mistake beside it a seed must fail. A mutant is a replacement of exact text; if the text is no longer there
+the test fails, so that the list follows the code. Prints TAP; the table says which seed found which mistake.
 """
 
 import os
 import re
 import shlex
 import subprocess
+import sys
 
 TMP = os.environ.get("TIDE_TMP", "/tmp")
-SEEDS = 600
 CORE, QUEUE = "engine/core/core.c", "engine/core/core_queue.c"
+REDIS, FACTS, SIM = "engine/adapter/journal_redis.c", "engine/adapter/journal_redis_facts.c", "tests/sim/redis.c"
 
-# name, file, text as it is, text as it would be wrong
+NO_DISK = (SIM, "  if (node->disk.position.epoch == 0) return true;\n", "  return true;\n")
+NO_VERIFY = (CORE, "  core->stats.sessions++;\n  core->verify = true;\n", "  core->stats.sessions++;\n")
+WORLD = "tests/sim/world.c"
+NO_MEMORY = [NO_DISK, (WORLD, "  node->bit = world->split ? 1u << (world->starts % 32) : 1u << node->number;\n", "  node->bit = 1u << (world->starts % 32);\n")]
+NO_SYNC_FULL = (FACTS, "  if (begun->sync_full != now->sync_full)\n", "  if (false)\n")
+NO_REPLID = (FACTS, "  if (strcmp(begun->replid, now->replid) != 0)\n", "  if (false)\n")
+
+# name, campaign, seeds at most, replacements (file, text as it is, text as it would be wrong), neighbours switched off
 MUTANTS = [
-    ("folds and releases before the entry is durable", CORE,
-     "core->held && tide_position_cmp(core->held->position, core->durable) <= 0;", "core->held;"),
-    ("does not read what others wrote before its own entry", CORE,
-     "if (core->flight == TIDE_FLIGHT_ENTRY && tide_position_follows(core->known, event->position)) return land(core, error);",
-     "return land(core, error);"),
-    ("takes a fence for the next entry without reading", CORE,
-     "if (core->flight == TIDE_FLIGHT_ENTRY && tide_position_follows", "if (tide_position_follows"),
-    ("sends offers of a lost session once more", CORE,
-     "if (err == TIDE_OK) err = tide_core_refuse_all(core, &held->offers, TIDE_END_maybe, TIDE_C_quorum, error);",
-     "requeue(core, &held->offers);"),
-    ("says refused of what is under way", QUEUE,
-     "err = expire_list(core, &core->flying->offers, TIDE_END_maybe, core->flying, error);",
-     "err = expire_list(core, &core->flying->offers, TIDE_END_refused, core->flying, error);"),
-    ("says refused of what is appended", QUEUE,
-     "err = expire_list(core, &held->offers, TIDE_END_maybe, held, error);",
-     "err = expire_list(core, &held->offers, TIDE_END_refused, held, error);"),
-    ("forgets to take an expired offer out of its entry", QUEUE,
-     "for (uint32_t i = 0; held && i < offer->record_count; i++) held->by_record[offer->index + i] = NULL;", ""),
-    ("does not wait for the position that was asked for", QUEUE,
-     "  if (is_folded(core, offer->after)) return admit(core, offer, error);\n", "  return admit(core, offer, error);\n"),
-    ("gives answers to the wrong offers", CORE,
-     "struct tide_offer *offer = held->by_record[answer->index];",
-     "struct tide_offer *offer = held->by_record[answer->index ? answer->index - 1 : 0];"),
-    ("tries again without reading after a stale epoch", CORE,
-     "    core->must_fetch = core->verify = true;\n    requeue(core, &held->offers);\n    fetch(core);", "    requeue(core, &held->offers);"),
+    ("folds and releases before the entry is durable", "memory", 600,
+     [(CORE, "core->held && tide_position_cmp(core->held->position, core->durable) <= 0;", "core->held;")], []),
+    ("does not read what others wrote before its own entry", "memory", 600,
+     [(CORE, "if (core->flight == TIDE_FLIGHT_ENTRY && tide_position_follows(core->known, event->position)) return land(core, error);",
+       "return land(core, error);")], []),
+    ("takes a fence for the next entry without reading", "memory", 600,
+     [(CORE, "if (core->flight == TIDE_FLIGHT_ENTRY && tide_position_follows", "if (tide_position_follows")], []),
+    ("sends offers of a lost session once more", "memory", 600,
+     [(CORE, "if (err == TIDE_OK) err = tide_core_refuse_all(core, &held->offers, TIDE_END_maybe, TIDE_C_quorum, error);",
+       "requeue(core, &held->offers);")], []),
+    ("says refused of what is under way", "memory", 600,
+     [(QUEUE, "err = expire_list(core, &core->flying->offers, TIDE_END_maybe, core->flying, error);",
+       "err = expire_list(core, &core->flying->offers, TIDE_END_refused, core->flying, error);")], []),
+    ("says refused of what is appended", "memory", 600,
+     [(QUEUE, "err = expire_list(core, &held->offers, TIDE_END_maybe, held, error);",
+       "err = expire_list(core, &held->offers, TIDE_END_refused, held, error);")], []),
+    ("forgets to take an expired offer out of its entry", "memory", 600,
+     [(QUEUE, "for (uint32_t i = 0; held && i < offer->record_count; i++) held->by_record[offer->index + i] = NULL;", "")], []),
+    ("does not wait for the position that was asked for", "memory", 600,
+     [(QUEUE, "  if (is_folded(core, offer->after)) return admit(core, offer, error);\n", "  return admit(core, offer, error);\n")], []),
+    ("gives answers to the wrong offers", "memory", 600,
+     [(CORE, "struct tide_offer *offer = held->by_record[answer->index];",
+       "struct tide_offer *offer = held->by_record[answer->index ? answer->index - 1 : 0];")], []),
+    ("tries again without reading after a stale epoch", "memory", 600,
+     [(CORE, "    core->must_fetch = core->verify = true;\n    requeue(core, &held->offers);\n    fetch(core);", "    requeue(core, &held->offers);")], []),
+    ("goes on under a fence of another session", "split", 2000,
+     [(CORE, "  if (!tide_u128_eq(core->fenced, core->session.id)) {\n", "  if (core->fenced.lo == 0) {\n")], []),
+    ("acknowledges without looking at WAIT's count", "redis", 600,
+     [(REDIS, "*ret_enough = acknowledged >= (long long)self->options.quorum;", "*ret_enough = true;")], []),
+    ("takes one replica less than the quorum", "redis", 600,
+     [(REDIS, "*ret_enough = acknowledged >= (long long)self->options.quorum;", "*ret_enough = acknowledged + 1 >= (long long)self->options.quorum;")], []),
+    ("waits on another connection than it wrote on", "redis", 600,
+     [(REDIS, 'if (self->options.quorum) SEND(self->write, "WAIT", quorum, wait);', 'if (self->options.quorum) SEND(self->read, "WAIT", quorum, wait);'),
+      (REDIS, 'receive(self, self->write, REDIS_REPLY_INTEGER, "WAIT"', 'receive(self, self->read, REDIS_REPLY_INTEGER, "WAIT"')], []),
+    ("takes what it has read for durable", "redis", 600,
+     [(REDIS, "    else err = send_cover(self, error);\n", "    else return *ret_durable = self->durable = self->seen, TIDE_OK;\n")], []),
+    ("covers what others wrote by a bare WAIT", "redis", 600,
+     [(REDIS, "  if (err == TIDE_OK) freeReplyObject(reply);\n  return err;\n}\n\nstatic enum tide_err redis_sync",
+       "  if (err == TIDE_OK) freeReplyObject(reply);\n  return err;\n}\n\nstatic enum tide_err redis_sync"),
+      (REDIS, '  SEND(self->write, "SET", self->cover, value, "PX", COVER_MS);\n  send_proof(self);\n'
+       '  enum tide_err err = receive(self, self->write, REDIS_REPLY_STATUS, "SET", &reply, error);\n  if (err == TIDE_OK) freeReplyObject(reply);\n  return err;',
+       "  send_proof(self);\n  (void)reply, (void)value, (void)error;\n  return TIDE_OK;")], []),
+    ("does not see that the node has another history", "split", 2000, [NO_REPLID], [NO_SYNC_FULL]),
+    ("does not see that a replica was filled anew", "split", 2000, [NO_SYNC_FULL], []),
+    ("opens an epoch without waiting for its fence", "redis", 2000,
+     [(CORE, "  return hold(core, held, error);\n}\n\nstatic enum tide_err on_appended",
+       "  enum tide_err err = hold(core, held, error);\n  if (held->position.seq == 0) core->durable = held->position;\n  return err;\n}\n\n"
+       "static enum tide_err on_appended")], []),
+    ("opens the epoch behind the one it has folded, whatever was opened before", "split", 3000,
+     [(CORE, "  uint64_t above = core->session.epoch_min > core->known.epoch ? core->session.epoch_min : core->known.epoch;\n",
+       "  uint64_t above = core->known.epoch;\n")], []),
+    ("answers a question from its state as it stands", "redis", 600,
+     [(QUEUE, "  if (offer->kind != TIDE_OFFER_COMMIT && !(offer->barrier && core->options.shared)) return tide_core_answer(core, offer, error);\n",
+       "  if (offer->kind != TIDE_OFFER_COMMIT) return tide_core_answer(core, offer, error);\n")], []),
+    ("takes the clock as it is", "redis", 600,
+     [(REDIS, "    if (ahead > max || behind > max)\n", "    if (false && (ahead > max || behind > max))\n")], []),
+    ("commits before it is open", "redis", 600,
+     [(CORE, "  if ((core->state != TIDE_CORE_open && core->state != TIDE_CORE_draining) || !may_append(core)) return TIDE_OK;\n",
+       "  if (core->known.epoch == 0 || !may_append(core)) return TIDE_OK;\n")], []),
+    ("does not verify that the folded entry is still there", "ruin", 600, [NO_VERIFY], NO_MEMORY),
 ]
+PROGRAM = {"memory": "build/tests/sim/10_sim", "redis": "build/tests/sim/11_redis", "ruin": "build/tests/sim/11_redis", "split": "build/tests/sim/11_redis"}
 
 
-def flags():
-    """Compiler, flags and objects as make uses them."""
-    text = subprocess.run(["make", "-n", "-B", "build/tests/sim/10_sim"], capture_output=True, text=True, check=True).stdout
-    compile_line = next(line for line in text.splitlines() if line.strip().endswith("engine/core/core.c"))
-    link_line = next(line for line in text.splitlines() if "-o build/tests/sim/10_sim" in line)
+def flags(path, program):
+    """Compiler and flags for one source, and the link line, as make uses them."""
+    text = subprocess.run(["make", "-n", "-B", program], capture_output=True, text=True, check=True).stdout
+    compile_line = next(line for line in text.splitlines() if line.strip().endswith(path))
+    link_line = next(line for line in text.splitlines() if "-o " + program in line)
     return shlex.split(compile_line), shlex.split(link_line)
 
 
-def build(source_path, mutated, name, compile_words, link_words):
-    source, target = os.path.join(TMP, f"{name}.c"), os.path.join(TMP, f"{name}.o")
-    with open(source, "w", encoding="utf-8") as out:
-        out.write(mutated)
-    words = [w for w in compile_words if w not in ("-MMD", "-MP", "-Werror")]
-    words[words.index("-o") + 1] = target
-    words[-1] = source
-    subprocess.run(words + ["-w"], check=True)
-    program = os.path.join(TMP, name)
-    link = list(link_words)
-    link[link.index("-o") + 1] = program
-    library = next(i for i, w in enumerate(link) if w.endswith("libtidemark.a"))
-    link.insert(library, target)  # found before the library's
+def build(replacements, name, program):
+    """The path of the simulator with the replacements in it; a text is what is wrong with them."""
+    texts = {}
+    for path, right, wrong in replacements:
+        text = texts.get(path) or open(path, encoding="utf-8").read()
+        if text.count(right) != 1:
+            return None, f"the text stands {text.count(right)} times in {path}: bring this list up to date: {right.strip()[:80]}"
+        texts[path] = text.replace(right, wrong)
+    objects = []
+    for path, text in texts.items():
+        compile_words, link = flags(path, program)
+        source, target = os.path.join(TMP, f"{name}_{os.path.basename(path)}"), os.path.join(TMP, f"{name}_{os.path.basename(path)}.o")
+        with open(source, "w", encoding="utf-8") as out:
+            out.write(text)
+        words = [w for w in compile_words if w not in ("-MMD", "-MP", "-Werror")]
+        words[words.index("-o") + 1] = target
+        words[-1] = source
+        subprocess.run(words + ["-w"], check=True)
+        objects.append((path, target))
+    result = os.path.join(TMP, name)
+    link[link.index("-o") + 1] = result
+    for path, target in objects:  # before the library's, in place of the program's own
+        own = [i for i, w in enumerate(link) if w.endswith(path.replace(".c", ".o"))]
+        if own:
+            link[own[0]] = target
+        else:
+            link.insert(next(i for i, w in enumerate(link) if w.endswith("libtidemark.a")), target)
     subprocess.run(link + ["-Wl,--allow-multiple-definition"], check=True)
-    return program
+    return result, ""
+
+
+def run(program, campaign, seeds):
+    """What was found, "" for nothing."""
+    result = subprocess.run([program], capture_output=True, text=True, timeout=900, check=False, errors="replace",
+                            env={**os.environ, "TIDE_CASES": str(seeds), "TIDE_SEED": "1", "TIDE_FAILURES": "1", "TIDE_ONLY": campaign})
+    found = re.search(r"seed (\d+): (.*)", result.stderr)
+    if found:
+        return f"seed {found[1]}: {found[2]}"
+    if result.returncode < 0 or "panic" in result.stderr:
+        return "the engine stopped itself: " + (re.search(r"panic at .*", result.stderr) or ["a signal"])[0]
+    return ""
 
 
 def main():
-    compile_words, link_words = flags()
-    survivors = 0
-    for number, (name, path, right, wrong) in enumerate(MUTANTS, 1):
-        text = open(path, encoding="utf-8").read()
-        if text.count(right) != 1:
-            print(f"not ok {number} - {name} # the text stands {text.count(right)} times in {path}: bring this list up to date")
+    only = sys.argv[1] if len(sys.argv) > 1 else ""
+    controls = {}
+    for number, (name, campaign, seeds, replacements, neighbours) in enumerate(MUTANTS, 1):
+        if only and only not in name:
             continue
-        program = build(path, text.replace(right, wrong), f"mutant{number}", compile_words, link_words)
-        run = subprocess.run([program], capture_output=True, text=True, timeout=300, check=False,
-                             env={**os.environ, "TIDE_CASES": str(SEEDS), "TIDE_SEED": "1", "CMOCKA_TEST_FILTER": "*"})
-        found = re.search(r"seed (\d+): (.*)", run.stderr)
-        died = run.returncode < 0 or "panic" in run.stderr
-        if found:
-            how = f"seed {found[1]}: {found[2]}"
-        elif died:
-            how = "the engine stopped itself: " + (re.search(r"panic at .*", run.stderr) or ["a signal"])[0]
-        else:
-            how = ""
-        survivors += not how
-        print(f"{'ok' if how else 'not ok'} {number} - {name}")
-        print(f"#   {how or f'not found in {SEEDS} seeds'}")
+        how, wrong = "", ""
+        key = (campaign, tuple(neighbours))
+        if neighbours and key not in controls:
+            program, wrong = build(neighbours, f"control{number}", PROGRAM[campaign])
+            controls[key] = wrong or run(program, campaign, 60)
+        if not wrong:
+            program, wrong = build(replacements + [n for n in neighbours if n not in replacements], f"mutant{number}", PROGRAM[campaign])
+            how = "" if wrong else run(program, campaign, seeds)
+        good = how and not controls.get(key)
+        print(f"{'ok' if good else 'not ok'} {number} - {name}", flush=True)
+        print(f"#   {wrong or how or f'not found in {seeds} seeds'}", flush=True)
+        if controls.get(key):
+            print(f"#   the neighbours alone are not harmless: {controls[key]}", flush=True)
     print(f"1..{len(MUTANTS)}")
 
 

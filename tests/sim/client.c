@@ -65,6 +65,37 @@ static struct tide_position some_position(struct sim_world *world) {
   return world->attempt[or_below(&world->rng, (int)world->attempts)].position;
 }
 
+/* A question whose answer must cover everything that anyone was told before. */
+static void ask_behind(struct sim_world *world, struct tide_offer *offer) {
+  for (size_t i = 0; i < sizeof world->question / sizeof world->question[0]; i++) {
+    if (world->question[i].offer) continue;
+    offer->barrier = true;
+    world->question[i].offer = offer;
+    world->question[i].acked = world->acked_last;
+    return;
+  }
+}
+
+static void check_answered(struct sim_world *world, struct sim_node *node, const struct tide_offer *offer) {
+  for (size_t i = 0; i < sizeof world->question / sizeof world->question[0]; i++) {
+    if (world->question[i].offer != offer) continue;
+    world->question[i].offer = NULL;
+    if (offer->end != TIDE_END_answered || world->ruined) return; /* what is gone cannot be covered */
+    world->counts->questions++;
+    if (tide_position_cmp(tide_fold_position(tide_core_fold(node->core)), world->question[i].acked) < 0)
+      sim_fail(world, "node %u answered from %llu-%llu what was asked after %llu-%llu had been acknowledged", node->number,
+               (unsigned long long)tide_fold_position(tide_core_fold(node->core)).epoch,
+               (unsigned long long)tide_fold_position(tide_core_fold(node->core)).seq, (unsigned long long)world->question[i].acked.epoch,
+               (unsigned long long)world->question[i].acked.seq);
+    return;
+  }
+}
+
+static void forget(struct sim_world *world, const struct tide_offer *offer) {
+  for (size_t i = 0; i < sizeof world->question / sizeof world->question[0]; i++)
+    if (world->question[i].offer == offer) world->question[i].offer = NULL;
+}
+
 void sim_offer(struct sim_world *world, struct sim_node *node) {
   if (world->attempts == SIM_ATTEMPTS) return;
   unsigned number = pick_txn(world);
@@ -81,6 +112,7 @@ void sim_offer(struct sim_world *world, struct sim_node *node) {
   offer->kind = (uint8_t)(!judge ? TIDE_OFFER_COMMIT : or_percent(&world->rng, 50) ? TIDE_OFFER_JUDGE : TIDE_OFFER_LOOKUP);
   offer->priority = (uint8_t)(outcome ? TIDE_PRIORITY_LOW : TIDE_PRIORITY_HIGH);
   offer->ctx = (void *)(uintptr_t)(judge ? UINTPTR_MAX : world->attempts);
+  if (judge && or_percent(&world->rng, 70)) ask_behind(world, offer);
   if (or_percent(&world->rng, 60)) offer->deadline.ns = world->mono_ns + or_below(&world->rng, 60) * 1000000;
   if (or_percent(&world->rng, 25)) {
     offer->after = some_position(world);
@@ -104,7 +136,11 @@ static void keep(struct sim_world *world, struct sim_node *node, struct sim_atte
   if (!attempt->outcome && node->knew_spec && offer->answer.len == 0)
     sim_fail(world, "node %u ended an event without a decision (%s)", node->number, tide_offer_end_name(offer->end));
   if (offer->end != TIDE_END_done) return;
-  if (tide_position_cmp(offer->position, world->durable) > 0)
+  if (tide_position_cmp(offer->position, tide_fold_position(tide_core_fold(node->core))) == 0)
+    sim_acked(world, offer->position, tide_fold_mark(tide_core_fold(node->core)));
+  if (world->model && (node->client.skew_ms > 600 || node->client.skew_ms < -600))
+    sim_fail(world, "node %u, whose clock is off by %lld ms, acknowledged", node->number, (long long)node->client.skew_ms);
+  if (!world->model && tide_position_cmp(offer->position, world->durable) > 0)
     sim_fail(world, "node %u released %llu-%llu, which is not durable", node->number, (unsigned long long)offer->position.epoch,
              (unsigned long long)offer->position.seq);
   if (strstr(attempt->answer, "\"duplicate\":true")) world->counts->duplicates++;
@@ -122,6 +158,7 @@ void sim_released(struct sim_world *world, struct sim_node *node, struct tide_of
   bool answered = offer->end == TIDE_END_done || offer->end == TIDE_END_answered;
   if (answered && tide_position_cmp(tide_fold_position(tide_core_fold(node->core)), offer->after) < 0)
     sim_fail(world, "node %u answered before it had folded the position that was asked for", node->number);
+  check_answered(world, node, offer);
   if ((uintptr_t)offer->ctx != UINTPTR_MAX) keep(world, node, &world->attempt[(uintptr_t)offer->ctx], offer);
   offer->index = (uint32_t)offer->answer.len; /* a mark: what it was when it was handed back */
   offer->next = world->buried;
@@ -144,6 +181,7 @@ void sim_node_gone(struct sim_world *world, struct sim_node *node) {
   world->counts->retried += stats.retried;
   world->counts->foreign += stats.entries_foreign;
   for (struct tide_offer *offer; (offer = tide_core_abandon(node->core)); tide_offer_free(offer)) {
+    forget(world, offer);
     if ((uintptr_t)offer->ctx == UINTPTR_MAX) continue;
     struct sim_attempt *attempt = &world->attempt[(uintptr_t)offer->ctx];
     if (attempt->status != SIM_PENDING) sim_fail(world, "node %u kept an offer that it had ended", node->number);

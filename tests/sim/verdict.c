@@ -9,22 +9,57 @@
 #include <stdio.h>
 #include <string.h>
 
-void sim_digest(struct sim_world *world, struct tide_position position, struct tide_digest digest, const char *who) {
+/* Where history was destroyed, a node that had not folded what is gone cannot know of it and goes on; but no node ever has two histories of its own. */
+void sim_digest(struct sim_world *world, struct tide_position position, struct tide_digest digest, unsigned nodes, const char *who) {
   for (size_t i = world->seen_count; i-- > 0;) {
     if (tide_position_cmp(world->seen[i].position, position) != 0) continue;
     const struct tide_digest *other = &world->seen[i].digest;
-    if (other->decisions != digest.decisions || !tide_u128_eq(other->digest, digest.digest) || other->state_hash != digest.state_hash)
+    bool same =
+        other->decisions == digest.decisions && tide_u128_eq(other->digest, digest.digest) && other->state_hash == digest.state_hash;
+    if (same) {
+      world->seen[i].nodes |= nodes;
+      return;
+    }
+    if (!world->ruined || (world->seen[i].nodes & nodes))
       sim_fail(world, "two states at %llu-%llu: %llu decisions, %016llx and %s with %llu decisions, %016llx",
                (unsigned long long)position.epoch, (unsigned long long)position.seq, (unsigned long long)other->decisions,
                (unsigned long long)other->state_hash, who, (unsigned long long)digest.decisions, (unsigned long long)digest.state_hash);
-    return;
+    if (world->failed) return;
   }
   if (world->seen_count == world->seen_cap) {
     world->seen_cap = world->seen_cap ? world->seen_cap * 2 : 256;
     world->seen = tide_realloc(world->seen, world->seen_cap * sizeof *world->seen);
   }
   world->seen[world->seen_count].position = position;
+  world->seen[world->seen_count].nodes = nodes;
   world->seen[world->seen_count++].digest = digest;
+}
+
+void sim_fenced(struct sim_world *world, struct tide_position fence, struct tide_position behind) {
+  if (world->fences == sizeof world->fence / sizeof world->fence[0]) return;
+  world->fence[world->fences].epoch = fence.epoch;
+  world->fence[world->fences++].behind = behind;
+}
+
+void sim_acked(struct sim_world *world, struct tide_position position, struct tide_entry_mark mark) {
+  if (tide_position_cmp(position, world->acked_last) > 0) world->acked_last = position;
+  for (unsigned i = 0; i < world->fences; i++)
+    if (world->fence[i].epoch > position.epoch && tide_position_cmp(world->fence[i].behind, position) < 0)
+      sim_fail(world, "%llu-%llu was acknowledged after epoch %llu had been opened behind %llu-%llu", (unsigned long long)position.epoch,
+               (unsigned long long)position.seq, (unsigned long long)world->fence[i].epoch,
+               (unsigned long long)world->fence[i].behind.epoch, (unsigned long long)world->fence[i].behind.seq);
+  for (size_t i = world->acked_count; i-- > 0;) {
+    if (tide_position_cmp(world->acked[i].position, position) != 0) continue;
+    if (!tide_entry_mark_eq(world->acked[i].mark, mark))
+      sim_fail(world, "two entries were acknowledged at %llu-%llu", (unsigned long long)position.epoch, (unsigned long long)position.seq);
+    return;
+  }
+  if (world->acked_count == world->acked_cap) {
+    world->acked_cap = world->acked_cap ? world->acked_cap * 2 : 256;
+    world->acked = tide_realloc(world->acked, world->acked_cap * sizeof *world->acked);
+  }
+  world->acked[world->acked_count].position = position;
+  world->acked[world->acked_count++].mark = mark;
 }
 
 struct verdict {
@@ -96,7 +131,7 @@ void sim_verdict(struct sim_world *world) {
     if (world->failed) break;
     if (tide_fold_entry(fold, at, tide_buf_span(&bytes), on_answer, v, &error) != TIDE_OK)
       sim_fail(world, "the log does not fold: %s", error.text);
-    else sim_digest(world, at, tide_fold_digest(fold), "the fold from nothing");
+    else sim_digest(world, at, tide_fold_digest(fold), 0, "the fold from nothing");
   }
   for (unsigned a = 0; a < world->attempts && !world->failed; a++) {
     const struct sim_attempt *attempt = &world->attempt[a];

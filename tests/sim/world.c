@@ -23,7 +23,7 @@ void sim_fail(struct sim_world *world, const char *fmt, ...) {
 
 /* ---- requests and mail ---- */
 
-static void mail_put(struct sim_node *node, int channel, const struct tide_core_event *event) {
+void sim_mail(struct sim_node *node, int channel, const struct tide_core_event *event) {
   if (node->mail_first[channel] == node->mail_count[channel]) node->mail_first[channel] = node->mail_count[channel] = 0;
   if (node->mail_count[channel] == node->mail_cap[channel]) {
     size_t cap = node->mail_cap[channel] ? node->mail_cap[channel] * 2 : 8;
@@ -84,15 +84,19 @@ static void store_fetch(struct sim_world *world, struct sim_node *node) {
   bool inclusive = node->request[SIM_FETCH].action.inclusive;
   while (world->journal->ops->read(world->journal, from, inclusive, &bytes, &event.position, &error) == TIDE_OK) {
     event.bytes = tide_buf_span(&bytes);
-    mail_put(node, SIM_FETCH, &event);
+    sim_mail(node, SIM_FETCH, &event);
     from = event.position;
     inclusive = false;
   }
-  mail_put(node, SIM_FETCH, &(struct tide_core_event){.kind = TIDE_CORE_FETCH_END});
+  sim_mail(node, SIM_FETCH, &(struct tide_core_event){.kind = TIDE_CORE_FETCH_END});
   tide_buf_release(&bytes);
 }
 
 static void carry_out(struct sim_world *world, struct sim_node *node, int channel) {
+  if (world->model) {
+    sim_redis_carry_out(world, node, channel);
+    return;
+  }
   struct sim_request *request = &node->request[channel];
   request->on = false;
   struct tide_core_event event = {0};
@@ -100,13 +104,13 @@ static void carry_out(struct sim_world *world, struct sim_node *node, int channe
   switch (channel) {
     case SIM_APPEND:
       store_append(world, request, &event);
-      mail_put(node, channel, &event);
+      sim_mail(node, channel, &event);
       break;
     case SIM_SYNC:
       event.kind = TIDE_CORE_DURABLE;
       if (world->journal->ops->sync(world->journal, &event.position, &error) != TIDE_OK) sim_fail(world, "the log in memory cannot sync");
       world->durable = event.position;
-      mail_put(node, channel, &event);
+      sim_mail(node, channel, &event);
       break;
     default: store_fetch(world, node); break;
   }
@@ -115,6 +119,7 @@ static void carry_out(struct sim_world *world, struct sim_node *node, int channe
 static void bury(struct sim_world *world, struct sim_request *request) {
   if (!request->on) return;
   request->on = false;
+  if (world->model) return; /* it was not sent; what was sent and not heard is the model's */
   if (request->action.kind != TIDE_DO_APPEND && request->action.kind != TIDE_DO_OPEN) return;
   struct sim_request *zombie = &world->zombie[or_below(&world->rng, 8)];
   if (zombie->on || or_percent(&world->rng, 30)) return; /* never arrives */
@@ -144,6 +149,8 @@ static void store_crash(struct sim_world *world) {
 
 /* ---- nodes ---- */
 
+static void node_crash(struct sim_world *world, struct sim_node *node);
+
 void sim_step(struct sim_world *world, struct sim_node *node, const struct tide_core_event *event) {
   if (world->failed) return;
   const struct tide_core_action *action;
@@ -152,6 +159,10 @@ void sim_step(struct sim_world *world, struct sim_node *node, const struct tide_
   node->knew_spec = tide_fold_spec(tide_core_fold(node->core));
   struct tide_core_now now = {.wall = {world->wall_ms + node->skew_ms}, .mono = {world->mono_ns}};
   enum tide_err err = tide_core_step(node->core, now, event, &action, &count, &error);
+  if (err == TIDE_E_HISTORY && world->ruined) {
+    sim_lost_history(world, node);
+    return;
+  }
   if (err != TIDE_OK) {
     sim_fail(world, "node %u ended: %s", node->number, error.text);
     return;
@@ -181,12 +192,28 @@ void sim_step(struct sim_world *world, struct sim_node *node, const struct tide_
   }
   struct tide_fold *fold = tide_core_fold(node->core);
   struct tide_position position = tide_fold_position(fold);
-  if (tide_position_cmp(position, world->durable) > 0)
+  if (tide_position_cmp(position, node->disk.position) > 0) { /* a node that begins anew folds what it has folded before */
+    node->disk.position = position;
+    node->disk.mark = tide_fold_mark(fold);
+  }
+  if (!world->model && tide_position_cmp(position, world->durable) > 0)
     sim_fail(world, "node %u folded %llu-%llu, which is not durable", node->number, (unsigned long long)position.epoch,
              (unsigned long long)position.seq);
   if (tide_position_cmp(position, node->digested) == 0) return;
+  if (position.seq == 0 && tide_position_cmp(position, node->digested) > 0) sim_fenced(world, position, node->digested);
   node->digested = position;
-  sim_digest(world, position, tide_fold_digest(fold), "a node");
+  sim_digest(world, position, tide_fold_digest(fold), node->bit, "a node");
+}
+
+void sim_lost_history(struct sim_world *world, struct sim_node *node) {
+  world->counts->history_lost++;
+  if (node->core) node_crash(world, node);
+  if (world->split) { /* an operator takes note of the loss; a new engine with no memory */
+    node->disk.position = (struct tide_position){0, 0};
+    world->snapshot.there = false;
+  } else {
+    node->ended = true; /* as it must: it decides nothing more */
+  }
 }
 
 static void node_start(struct sim_world *world, struct sim_node *node) {
@@ -209,6 +236,13 @@ static void node_start(struct sim_world *world, struct sim_node *node) {
                                       .shared = true};
   node->core = tide_core_new(&options, fold);
   node->skew_ms = or_below(&world->rng, 400) - 200;
+  if (world->model && world->faults && or_percent(&world->rng, 5)) { /* nothing may come of what it says */
+    node->skew_ms = or_percent(&world->rng, 50) ? 2000 : -2000;
+    world->counts->skewed++;
+  }
+  node->client.skew_ms = node->skew_ms;
+  node->bit = world->split ? 1u << (world->starts % 32) : 1u << node->number;
+  world->starts++;
   node->needs_session = true;
   node->digested = (struct tide_position){0, 0};
 }
@@ -235,6 +269,10 @@ static void take_snapshot(struct sim_world *world, struct sim_node *node) {
 /* ---- one turn of the world ---- */
 
 static void zombie_turn(struct sim_world *world) {
+  if (world->model) {
+    if (or_percent(&world->rng, 15)) sim_redis_fault(world);
+    return;
+  }
   struct sim_request *zombie = &world->zombie[or_below(&world->rng, 8)];
   if (!zombie->on) return;
   zombie->on = false;
@@ -248,8 +286,15 @@ static void fault_turn(struct sim_world *world, struct sim_node *node) {
     case 0:
       if (node->core) node_crash(world, node);
       break;
-    case 1: store_crash(world); break;
+    case 1:
+      if (world->model) sim_redis_fault(world);
+      else store_crash(world);
+      break;
     case 4:
+      if (world->model) {
+        sim_redis_fault(world);
+        break;
+      }
       tide_journal_memory_new_session(world->journal); /* nobody is told */
       world->counts->sessions++;
       break;
@@ -260,11 +305,15 @@ static void fault_turn(struct sim_world *world, struct sim_node *node) {
         world->counts->drops++;
       }
       break;
-    default: world->full = !world->full && or_percent(&world->rng, 30); break;
+    default:
+      if (world->model) sim_redis_fault(world);
+      else world->full = !world->full && or_percent(&world->rng, 30);
+      break;
   }
 }
 
 static void node_turn(struct sim_world *world, struct sim_node *node) {
+  if (node->ended) return;
   if (!node->core) {
     if (or_percent(&world->rng, world->faults ? 10 : 100)) {
       node_start(world, node);
@@ -276,6 +325,10 @@ static void node_turn(struct sim_world *world, struct sim_node *node) {
     if (world->faults && or_percent(&world->rng, 60)) return;
     drop_session(world, node); /* what was asked for meanwhile went nowhere */
     node->needs_session = false;
+    if (world->model) {
+      if (!sim_redis_begin(world, node)) node->needs_session = true;
+      return;
+    }
     struct tide_core_event session = {.kind = TIDE_CORE_SESSION};
     struct tide_error error = {0};
     if (world->journal->ops->begin(world->journal, &session.session, &error) != TIDE_OK)
@@ -292,10 +345,14 @@ static void node_turn(struct sim_world *world, struct sim_node *node) {
 
 static void turn(struct sim_world *world) {
   world->counts->steps++;
+  if (world->model && or_percent(&world->rng, 40)) sim_redis_move(world);
   if (or_percent(&world->rng, 30)) {
     int64_t ns = or_percent(&world->rng, 3) ? or_below(&world->rng, 40) * MILLISECOND : or_below(&world->rng, 400) * 1000;
+    int64_t before = world->mono_ns / MILLISECOND;
     world->mono_ns += ns;
-    world->wall_ms = 1700000000000 + world->mono_ns / MILLISECOND;
+    int64_t passed = world->mono_ns / MILLISECOND - before;
+    world->wall_ms += passed;
+    if (world->model) redis_model_advance(world->model, passed);
   }
   struct sim_node *node = &world->node[or_below(&world->rng, (int)world->nodes)];
   if (world->faults && or_below(&world->rng, 400) == 0) fault_turn(world, node);
@@ -306,10 +363,15 @@ static void turn(struct sim_world *world) {
 }
 
 static bool is_settled(const struct sim_world *world) {
-  struct tide_position first, last;
-  world->journal->ops->range(world->journal, &first, &last, NULL);
+  struct tide_position first, last = {0, 0};
+  if (world->journal) world->journal->ops->range(world->journal, &first, &last, NULL);
+  else if (world->model->announced != REDIS_NOBODY && world->model->node[world->model->announced].data.entries > 0) {
+    const struct redis_data *data = &world->model->node[world->model->announced].data;
+    last = data->entry[data->entries - 1]->at;
+  }
   for (unsigned n = 0; n < world->nodes; n++) {
     const struct sim_node *node = &world->node[n];
+    if (node->ended) continue;
     if (!node->core || tide_core_state(node->core) != TIDE_CORE_open) return false;
     struct tide_core_stats stats = tide_core_stats(node->core);
     if (stats.queued || stats.in_flight || tide_position_cmp(node->digested, last) != 0) return false;
@@ -323,20 +385,27 @@ bool sim_run(struct sim_world *world, unsigned steps) {
   world->faults = true;
   for (unsigned i = 0; i < steps && !world->failed; i++) turn(world);
   world->faults = world->full = false;
+  if (world->model) sim_redis_heal(world);
+  for (unsigned n = 0; n < world->nodes; n++)
+    if (world->node[n].skew_ms > 500 || world->node[n].skew_ms < -500) world->node[n].client.skew_ms = world->node[n].skew_ms = 0;
   for (int z = 0; z < 8; z++) world->zombie[z].on = false;
-  unsigned left = SETTLE_STEPS;
+  unsigned left = world->ruined ? SETTLE_STEPS / 6 : SETTLE_STEPS;
   while (!world->failed && !is_settled(world) && left-- > 0) turn(world);
-  if (!world->failed && !is_settled(world))
+  bool dead = world->ruined && !is_settled(world); /* nothing goes on where history was destroyed; that is the promise */
+  if (!world->failed && !dead && !is_settled(world))
     sim_fail(world, "faults stopped and %d steps later not every node is open and level", SETTLE_STEPS);
-  if (!world->failed) {
+  bool ended = dead || world->split; /* what a lossy promotion loses has no verdict */
+  for (unsigned n = 0; n < world->nodes; n++) ended = ended || world->node[n].ended;
+  if (!world->failed && !ended) {
     world->counts->settled++;
-    sim_verdict(world);
+    if (world->model && !sim_redis_reader(world)) sim_fail(world, "faults stopped and no session can be had");
+    if (!world->failed) sim_verdict(world);
   }
   sim_dig_up(world);
   return !world->failed;
 }
 
-struct sim_world *sim_new(uint64_t seed, struct sim_counts *counts) {
+struct sim_world *sim_new(enum sim_kind kind, uint64_t seed, struct sim_counts *counts) {
   struct sim_world *world = tide_alloc(sizeof *world);
   world->rng.state = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
   world->seed = seed;
@@ -346,7 +415,10 @@ struct sim_world *sim_new(uint64_t seed, struct sim_counts *counts) {
   world->mono_ns = 1;
   world->spec = small_spec();
   world->record = tide_alloc(sizeof *world->record);
-  world->journal = tide_journal_memory_new();
+  world->ruinous = kind == SIM_RUIN;
+  world->split = world->ruined = kind == SIM_SPLIT;
+  if (kind == SIM_MEMORY) world->journal = tide_journal_memory_new();
+  else sim_redis_new(world);
   for (unsigned n = 0; n < world->nodes; n++) {
     world->node[n].number = n;
     node_start(world, &world->node[n]);
@@ -371,9 +443,11 @@ void sim_free(struct sim_world *world) {
   for (unsigned c = 0; c < TIDE_CHUNKS; c++) tide_buf_release(&world->snapshot.chunk[c]);
   for (unsigned a = 0; a < world->attempts; a++) tide_free(world->attempt[a].answer);
   sim_dig_up(world);
-  world->journal->ops->close(world->journal);
+  if (world->model) sim_redis_free(world);
+  else world->journal->ops->close(world->journal);
   tide_spec_free(world->spec);
   tide_free(world->seen);
+  tide_free(world->acked);
   tide_free(world->record);
   tide_free(world);
 }

@@ -1,5 +1,8 @@
 /* The simulated world: several cores over one log, one seed, and everything that can go wrong between two steps.
  *
+ * The log is one in memory (world.c), or a Redis group (redis.c): the journal's own protocol code over a model of servers that replicate late, are cut apart,
+ * frozen, killed, promoted, emptied and rolled back between any two replies.
+ *
  * Nothing here runs by itself. Each request of a core waits in the world until the world carries it out, each result until the world
  * delivers it, and the world decides by its random numbers alone; so a seed is a run, and a failing one is reproduced by its number. */
 #ifndef TIDE_SIM_WORLD_H
@@ -8,6 +11,7 @@
 #include "core/core.h"
 #include "port/journal.h"
 #include "tests/oracle/rng.h"
+#include "tests/support/redis_model.h"
 
 #define SIM_NODES 4
 #define SIM_TXNS 400
@@ -15,8 +19,10 @@
 
 /* What happened, over all runs: a rule that never fired in a clean campaign was not tested. */
 #define SIM_COUNTS(X)                                                                                              \
-  X(steps) X(offers) X(done) X(refused) X(maybe) X(answered) X(duplicates) X(conflicts) X(outcomes) X(afters)      \
+  X(steps) X(offers) X(done) X(refused) X(maybe) X(answered) X(duplicates) X(conflicts) X(outcomes) X(afters) X(questions) \
   X(crashes) X(sessions) X(verified) X(store_crashes) X(lost_entries) X(drops) X(zombies) X(restarts) X(from_snapshot) X(full)             \
+  X(server_crashes) X(server_restarts) X(promotions) X(freezes) X(cuts) X(conn_faults) X(wipes) X(refills) X(flaps)       \
+  X(sessions_lost) X(no_session) X(history_lost) X(skewed) X(pressed) X(shorts)                                    \
   X(stale) X(foreign) X(epochs) X(entries) X(retried) X(expired) X(overloads) X(settled)
 struct sim_counts {
 #define X(name) uint64_t name;
@@ -54,6 +60,11 @@ enum { SIM_APPEND, SIM_SYNC, SIM_FETCH, SIM_CHANNELS };
 
 struct sim_node {
   struct tide_core *core; /* NULL: crashed */
+  struct tide_journal *journal; /* its handle; borrowed from the world where that is in memory */
+  struct redis_client client;
+  unsigned bit;                 /* of this memory in sim_world.seen */
+  bool ended;                   /* it has lost its history and decides nothing more */
+  struct { struct tide_position position; struct tide_entry_mark mark; } disk; /* what the node's disk remembers having folded */
   unsigned number;
   int64_t skew_ms;
   bool needs_session;
@@ -72,7 +83,15 @@ struct sim_world {
   int64_t mono_ns, wall_ms;
   struct tide_spec *spec;
   struct tide_record *record; /* scratch */
-  struct tide_journal *journal;
+  struct tide_journal *journal;  /* in memory; in Redis: a reader, at the end */
+  struct redis_model *model;     /* NULL: the log is in memory */
+  uint32_t replicas, quorum;
+  bool split;
+  unsigned starts;
+  unsigned torn;                 /* steps for which two primaries stay, and a replica goes back and forth between them */
+  uint64_t registry;             /* the highest epoch that anyone has tried to open: what etcd or an engine's disk remembers where the servers forget */
+  bool ruinous;                  /* data that was acknowledged may be destroyed: then nobody may go on as if nothing had happened */
+  bool ruined;                   /* and it was */
   struct tide_position durable; /* of the log, as its last sync left it */
   bool full;
   struct sim_node node[SIM_NODES];
@@ -81,8 +100,14 @@ struct sim_world {
   unsigned txns;
   struct sim_attempt attempt[SIM_ATTEMPTS];
   unsigned attempts;
-  struct { struct tide_position position; struct tide_digest digest; } *seen;
+  struct { struct tide_position position; struct tide_digest digest; unsigned nodes; /* that were in this state: bits */ } *seen;
   size_t seen_count, seen_cap;
+  struct { struct tide_position position; struct tide_entry_mark mark; } *acked; /* entries of which an answer was released */
+  size_t acked_count, acked_cap;
+  struct { const struct tide_offer *offer; struct tide_position acked; } question[64]; /* under way, and what had been acknowledged when they were asked */
+  struct tide_position acked_last; /* the furthest entry of which an answer was released */
+  struct { uint64_t epoch; struct tide_position behind; } fence[64]; /* epochs that were opened and folded, with the entry before the fence */
+  unsigned fences;
   struct tide_offer *buried; /* offers that were ended, kept: nobody may write to them any more */
   struct { struct tide_buf chunk[TIDE_CHUNKS]; struct tide_position position; bool there; } snapshot;
   struct sim_counts *counts;
@@ -92,18 +117,34 @@ struct sim_world {
 
 /* Runs one seed for `steps` steps with faults and then without them until everything has settled. False, and world->why, at the first
  * violation. Free with sim_free in either case. */
-struct sim_world *sim_new(uint64_t seed, struct sim_counts *counts);
+/* SPLIT: a quorum below the number of replicas. A promotion may lose what was acknowledged, as documented: nodes that had folded it begin anew. What must never be is that
+ * two servers acknowledge two entries at one position, or one of an epoch that was fenced off. */
+enum sim_kind { SIM_MEMORY, SIM_REDIS, SIM_RUIN, SIM_SPLIT };
+struct sim_world *sim_new(enum sim_kind kind, uint64_t seed, struct sim_counts *counts);
 bool sim_run(struct sim_world *world, unsigned steps);
 void sim_free(struct sim_world *world);
 
 /* Inside: the pieces. */
+void sim_mail(struct sim_node *node, int channel, const struct tide_core_event *event);  /* world.c */
+void sim_redis_new(struct sim_world *world);                                             /* redis.c: servers, and a journal for each node */
+void sim_redis_carry_out(struct sim_world *world, struct sim_node *node, int channel);
+bool sim_redis_begin(struct sim_world *world, struct sim_node *node);                    /* a session: false, and later again */
+void sim_redis_fault(struct sim_world *world);
+void sim_redis_move(struct sim_world *world);                                            /* one step of the servers */
+void sim_redis_heal(struct sim_world *world);                                            /* faults are over */
+bool sim_redis_reader(struct sim_world *world);                                          /* world->journal, on what is left */
+bool sim_redis_remembers(struct sim_world *world, struct sim_node *node);                /* does the journal hold what the node's disk remembers? */
+void sim_redis_free(struct sim_world *world);
 void sim_fail(struct sim_world *world, const char *fmt, ...) TIDE_PRINTF(2, 3);
 void sim_step(struct sim_world *world, struct sim_node *node, const struct tide_core_event *event);
 void sim_offer(struct sim_world *world, struct sim_node *node);            /* client.c: something random */
 void sim_released(struct sim_world *world, struct sim_node *node, struct tide_offer *offer); /* client.c */
 void sim_node_gone(struct sim_world *world, struct sim_node *node);        /* client.c: its offers will not come back */
 void sim_dig_up(struct sim_world *world);                                  /* client.c: looks at the buried offers and frees them */
+void sim_lost_history(struct sim_world *world, struct sim_node *node);     /* world.c: it finds that what it folded is gone */
+void sim_fenced(struct sim_world *world, struct tide_position fence, struct tide_position behind);     /* verdict.c */
+void sim_acked(struct sim_world *world, struct tide_position position, struct tide_entry_mark mark); /* verdict.c */
 void sim_verdict(struct sim_world *world);                                 /* verdict.c: the log against what was said */
-void sim_digest(struct sim_world *world, struct tide_position position, struct tide_digest digest, const char *who); /* verdict.c */
+void sim_digest(struct sim_world *world, struct tide_position position, struct tide_digest digest, unsigned nodes, const char *who); /* verdict.c */
 
 #endif

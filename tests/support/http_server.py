@@ -29,17 +29,20 @@ def tide(*words, code=0):
 
 
 class Server:
-    """Starts at once and waits until it is ready. Everything it writes goes into `dir`."""
+    """Starts at once and waits until it is ready. Everything it writes goes into `dir`.
+
+    The default deadline is long, because a busy machine may take 100 ms for anything; what is about deadlines names its own, or says deadline=None.
+    """
 
     count = 0
 
-    def __init__(self, *words, journal=None, features=SHIPPED, dev_key=True, level="debug"):
+    def __init__(self, *words, journal=None, features=SHIPPED, dev_key=True, level="debug", deadline="5s"):
         Server.count += 1
         self.dir = os.path.join(TMP, f"server{Server.count}")
         os.makedirs(self.dir, exist_ok=True)
         self.journal = journal or f"file:{self.dir}/journal"
         self.command = [TIDE, "serve", "--features", features, "--journal", self.journal, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--set", "log.limit=0",
-                        "--log-level", level, *(["--dev-key"] if dev_key else []), *words]
+                        "--log-level", level, *(["--dev-key"] if dev_key else []), *(["--set", f"http.default_deadline={deadline}"] if deadline else []), *words]
         self.err = open(os.path.join(self.dir, "log"), "ab")
         self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=self.err, text=True)
         line = self.process.stdout.readline()

@@ -212,6 +212,7 @@ bool redis_model_fill(struct redis_model *model, uint32_t replica) {
   node->filling = (struct redis_data){0};
   memcpy(node->replid, primary->replid, sizeof node->replid);
   forget_second(node);
+  if (node->saved_replid[0]) redis_model_save(model, replica); /* what arrived is its RDB file now */
   node->link = REDIS_LINK_ONLINE;
   return true;
 }
@@ -281,11 +282,20 @@ void redis_model_crash(struct redis_model *model, uint32_t number) {
   node->life++;
 }
 
+void redis_model_save(struct redis_model *model, uint32_t number) {
+  struct redis_node *node = &model->node[number];
+  TIDE_CHECK(node->up);
+  node->saved_ops = node->data.count;
+  memcpy(node->saved_replid, node->replid, sizeof node->saved_replid);
+}
+
 void redis_model_restart(struct redis_model *model, uint32_t number, size_t ops, bool from_rdb, enum redis_restart as) {
   struct redis_node *node = &model->node[number];
   TIDE_CHECK(!node->up);
   char history[41];
-  memcpy(history, node->replid, sizeof history);
+  bool saved = from_rdb && node->saved_replid[0];
+  memcpy(history, saved ? node->saved_replid : node->replid, sizeof history);
+  if (saved && ops > node->saved_ops) ops = node->saved_ops;
   struct redis_data kept = {0};
   data_copy(&kept, &node->data, ops);
   data_release(&node->data);

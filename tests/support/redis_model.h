@@ -56,6 +56,9 @@ struct redis_node {
   size_t second_offset; /* replid2 is good below it */
   uint64_t sync_full, sync_partial;
   struct redis_data data;
+  /* Its RDB file, where redis_model_save wrote one. */
+  size_t saved_ops;
+  char saved_replid[41];
   /* As a replica. */
   uint32_t follows;
   enum redis_link_state link;
@@ -96,14 +99,17 @@ bool redis_model_attach(struct redis_model *model, uint32_t replica);           
 bool redis_model_fill(struct redis_model *model, uint32_t replica);                  /* the full resync arrives */
 bool redis_model_replicate(struct redis_model *model, uint32_t replica, size_t max); /* up to max writes */
 bool redis_model_ack(struct redis_model *model, uint32_t replica);
+bool redis_model_blocked(const struct redis_model *model); /* a client waits in WAIT */
 void redis_model_settle(struct redis_model *model); /* all of these for all replicas, until nothing moves */
 
 /* Operators and failures. */
 void redis_model_promote(struct redis_model *model, uint32_t node);                 /* REPLICAOF NO ONE; the sentinels announce it by `announced` */
 void redis_model_follow(struct redis_model *model, uint32_t node, uint32_t primary); /* REPLICAOF primary; attach is a step of its own */
 void redis_model_crash(struct redis_model *model, uint32_t node);
+void redis_model_save(struct redis_model *model, uint32_t node); /* SAVE: an RDB file for redis_model_restart */
 enum redis_restart { REDIS_AS_PRIMARY, REDIS_AS_REPLICA };
-/* The process again with the first `ops` of its writes (0: empty, SIZE_MAX: all). from_rdb: an RDB file, which remembers its history's name, otherwise an AOF, which does not. */
+/* The process again with the first `ops` of its writes (0: empty, SIZE_MAX: all). from_rdb: from an RDB file, which remembers its history's name (the one of
+ * redis_model_save, otherwise one of the moment of the crash); else from an AOF, which does not. */
 void redis_model_restart(struct redis_model *model, uint32_t node, size_t ops, bool from_rdb, enum redis_restart as);
 void redis_model_freeze(struct redis_model *model, uint32_t node);
 void redis_model_thaw(struct redis_model *model, uint32_t node); /* runs what had arrived meanwhile, also of clients that have gone */
@@ -140,6 +146,10 @@ struct redis_client {
   uint64_t receives, connects;      /* so far */
   uint64_t fault_at, connect_fault_at; /* the one of them, from 1, that goes wrong; 0: none */
   enum redis_fault fault;
+  bool misled;                      /* its sentinels say `announced` of its own, not the model's */
+  uint32_t announced;
+  uint64_t divert_at;               /* the connect, from 1, that another node takes; 0: none */
+  uint32_t divert_to;
   void (*before)(void *ctx, uint64_t receive); /* called before each receive, with its number; NULL: not */
   void *before_ctx;
 };

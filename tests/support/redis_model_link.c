@@ -78,9 +78,10 @@ static int64_t number_at(const struct call *call, int index) {
 
 static void answer_sentinel(struct redis_conn *conn, const struct call *call, struct tide_buf *out) {
   const struct redis_model *model = conn->model;
+  uint32_t announced = conn->client && conn->client->misled ? conn->client->announced : model->announced;
   if (!word_is(call, 0, "SENTINEL")) tide_buf_str(out, "-ERR unknown command\r\n");
-  else if (model->announced == REDIS_NOBODY) tide_buf_str(out, "*-1\r\n");
-  else tide_buf_printf(out, "*2\r\n$9\r\n127.0.0.1\r\n$4\r\n%u\r\n", REDIS_PORT + model->announced);
+  else if (announced == REDIS_NOBODY) tide_buf_str(out, "*-1\r\n");
+  else tide_buf_printf(out, "*2\r\n$9\r\n127.0.0.1\r\n$4\r\n%u\r\n", REDIS_PORT + announced);
 }
 
 /* False: it blocks. */
@@ -132,6 +133,12 @@ void redis_model_wake(struct redis_model *model, uint32_t node, bool kicked) {
   }
 }
 
+bool redis_model_blocked(const struct redis_model *model) {
+  for (const struct redis_conn *conn = model->conns; conn; conn = conn->next)
+    if (conn->client && conn->blocked) return true;
+  return false;
+}
+
 void redis_model_advance(struct redis_model *model, int64_t ms) {
   model->now_ms += ms;
   for (uint32_t i = 0; i < model->nodes; i++) redis_model_wake(model, i, false);
@@ -172,8 +179,9 @@ enum tide_err redis_conn_open(struct redis_client *client, uint16_t port, int64_
   struct redis_model *model = client->model;
   bool sentinel = port == REDIS_SENTINEL_PORT;
   uint32_t node = sentinel ? REDIS_NOBODY : (uint32_t)port - REDIS_PORT;
-  TIDE_CHECK(sentinel || node < model->nodes);
   client->connects++;
+  if (client->connects == client->divert_at) node = client->divert_to;
+  TIDE_CHECK(sentinel || node < model->nodes);
   bool silent = !sentinel && model->node[node].up && (client->cut[node] || model->node[node].frozen);
   if (silent) redis_model_advance(model, timeout_ms);
   if (client->connects == client->connect_fault_at || silent || (!sentinel && !model->node[node].up))

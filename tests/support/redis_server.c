@@ -40,23 +40,24 @@ static uint16_t free_port(void) {
 static _Noreturn void become_server(const struct test_redis *redis, const char *const *option, pid_t parent) {
   char port[8];
   snprintf(port, sizeof port, "%u", redis->port);
-  const char *argv[ARGS_MAX] = {"redis-server",
-                                "--port",
-                                port,
-                                "--bind",
-                                "127.0.0.1",
-                                "--dir",
-                                redis->dir,
-                                "--save",
-                                "",
-                                "--repl-diskless-sync",
-                                "yes",
-                                "--repl-diskless-sync-delay",
-                                "0",
-                                "--repl-ping-replica-period",
-                                "1"};
-  size_t count = 0;
-  while (argv[count]) count++;
+  const char *common[] = {"--port",
+                          port,
+                          "--bind",
+                          "127.0.0.1",
+                          "--dir",
+                          redis->dir,
+                          "--save",
+                          "",
+                          "--repl-diskless-sync",
+                          "yes",
+                          "--repl-diskless-sync-delay",
+                          "0",
+                          "--repl-ping-replica-period",
+                          "1"};
+  const char *argv[ARGS_MAX] = {"redis-server"};
+  size_t count = 1;
+  if (option && option[0] && option[0][0] != '-') argv[count++] = *option++; /* a file of configuration stands in front */
+  for (size_t i = 0; i < sizeof common / sizeof common[0]; i++) argv[count++] = common[i];
   for (size_t i = 0; option && option[i] && count + 1 < ARGS_MAX; i++) argv[count++] = option[i];
   char *path = test_path(redis->dir, "log");
   int log = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);

@@ -16,8 +16,8 @@ struct test_redis {
   char *dir;
 };
 
-/* Starts one in a new directory; `option` is a list of arguments ("--appendonly", "yes", ...) that ends with NULL, or NULL. No RDB file is
- * written unless it says so, replication starts without delay. It answers when this returns. */
+/* Starts one in a new directory; `option` is a list of arguments ("--appendonly", "yes", ...) that ends with NULL, or NULL; its first may be
+ * the path of a configuration file (a sentinel needs one). No RDB file is written unless it says so, replication starts without delay. It answers when this returns. */
 void test_redis_start(struct test_redis *redis, const char *const *option);
 /* The same server again after test_redis_kill: port and directory as before. */
 void test_redis_restart(struct test_redis *redis, const char *const *option);

@@ -16,8 +16,9 @@
 #include "base/hash.h"
 #include "cli/generate.h"
 
-#define GOLDEN_JSON UINT64_C(0x90fa3ee69ab32083)
-#define GOLDEN_CSV UINT64_C(0x28edc6730dea0fd0)
+#define GOLDEN_JSON UINT64_C(0x7b234fa096531221)
+#define GOLDEN_WITHOUT_LISTS UINT64_C(0x90fa3ee69ab32083)
+#define GOLDEN_CSV UINT64_C(0x05509bd1911984db)
 #define FEATURES "config/defaults/features.yaml"
 
 static char dir[] = "/tmp/tidemark-generate-XXXXXX";
@@ -144,6 +145,53 @@ static void test_same_bytes_everywhere(void **state) {
   release(&b);
 }
 
+/* Lists have a stream of chance of their own: without their lines the log is what it was before there were any. */
+static void test_lists_change_no_purchase(void **state) {
+  (void)state;
+  struct log log;
+  struct tide_buf rest = TIDE_BUF_INIT;
+  run(everything(), "a.jsonl", &log);
+  for (size_t i = 0; i < log.count; i++)
+    if (!has(log.line[i], "\"type\":\"list\"")) tide_buf_put(&rest, log.line[i].ptr, log.line[i].len + 1);
+  uint64_t hash = tide_hash64(rest.ptr, rest.len, 0);
+  if (hash != GOLDEN_WITHOUT_LISTS) fail_msg("0x%016llx", (unsigned long long)hash);
+  tide_buf_release(&rest);
+  release(&log);
+}
+
+/* What an entry says is never taken back by one that was not there: each removal follows its entry, each expiry lies ahead. */
+static void test_lists(void **state) {
+  (void)state;
+  struct log log;
+  run(small(), "n.jsonl", &log);
+  size_t cards = 0, ips = 0, merchants = 0, expiring = 0, removals = 0;
+  for (size_t i = 0; i < log.count; i++) {
+    struct tide_span line = log.line[i];
+    if (!has(line, "\"type\":\"list\"")) continue;
+    cards += has(line, "\"list\":\"blocked_cards\",\"card\":{\"number\":");
+    ips += has(line, "\"list\":\"blocked_ips\",\"ip\":\"");
+    merchants += has(line, "\"list\":\"trusted_merchants\",\"merchant\":{\"id\":");
+    if (has(line, "\"expires\"")) {
+      struct tide_etime t;
+      assert_int_equal(tide_time_parse(after(line, "\"expires\":\""), TIDE_TIME_RFC3339, &t), TIDE_OK);
+      assert_true(t.ms > time_of(line));
+      expiring++;
+    }
+    if (!has(line, "\"remove\":true")) continue;
+    removals++;
+    const char *what = memmem(line.ptr, line.len, "\"list\"", 6);
+    what = memmem(what + 6, (size_t)(line.ptr + line.len - what) - 6, "\"list\"", 6);
+    size_t len = (size_t)((const char *)memmem(line.ptr, line.len, ",\"remove\"", 9) - what);
+    bool entered = false;
+    for (size_t k = 0; k < i && !entered; k++)
+      entered = memmem(log.line[k].ptr, log.line[k].len, what, len) && !has(log.line[k], "\"remove\"");
+    assert_true(entered);
+  }
+  assert_int_equal(cards + ips + merchants, log.counts.lists);
+  assert_true(cards >= 10 && ips >= 1 && merchants == 5 && expiring >= 5 && removals >= 2);
+  release(&log);
+}
+
 static void test_exactly_as_many_transactions_as_asked(void **state) {
   (void)state;
   const int64_t wanted[] = {1, 2, 17, 500, 20000};
@@ -200,6 +248,7 @@ static void decode_all(struct tide_generate_options o, const char *shape) {
   assert_int_equal(rejected, log.counts.bad);
   assert_int_equal(kinds[TIDE_REC_OUTCOME], log.counts.outcomes + log.counts.labels);
   assert_int_equal(kinds[TIDE_REC_RATE], log.counts.rates);
+  assert_int_equal(kinds[TIDE_REC_LIST], log.counts.lists);
   assert_int_equal(kinds[TIDE_REC_EVENT], log.counts.auths + log.counts.duplicates + log.counts.others);
   assert_int_equal(same_row, o.outcomes == TIDE_GENERATE_ROW ? log.counts.auths + log.counts.duplicates : 0);
   tide_decoder_free(decoder);
@@ -512,6 +561,8 @@ static int teardown(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_same_bytes_everywhere),
+      cmocka_unit_test(test_lists_change_no_purchase),
+      cmocka_unit_test(test_lists),
       cmocka_unit_test(test_exactly_as_many_transactions_as_asked),
       cmocka_unit_test(test_span_and_order),
       cmocka_unit_test(test_every_line_decodes),

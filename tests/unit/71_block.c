@@ -13,18 +13,22 @@
 #include "feature/block.h"
 #include "tests/oracle/rng.h"
 
-static const char features[] =
-    "tidemark: 1\n"
-    "name: blocks\n"
-    "event: {id: id, time: time, amount: amount in EUR}\n"
-    "inputs: {default: {id: id, time: {at: time, as: epoch_ms}, amount: {at: amount}, card: card, items: {at: items, as: int}}}\n"
-    "entities: {card: card}\n"
-    "features:\n"
-    "  card:\n"
-    "    n: count over 1h, 365d where result = declined\n"
-    "    spend: sum of amount over 1h where result != declined\n"
-    "    asked: sum of requested over 1d\n"
-    "    items: max of items over 10d\n";
+static const char features[] = "tidemark: 1\n"
+                               "name: blocks\n"
+                               "event: {id: id, time: time, amount: amount in EUR}\n"
+                               "inputs: {default: {id: id, time: {at: time, as: epoch_ms}, amount: {at: amount}, card: card, shop: shop,\n"
+                               "                   device: device, items: {at: items, as: int}}}\n"
+                               "entities: {card: card, shop: shop, device: device}\n"
+                               "features:\n"
+                               "  shop: {n: count over 1h where result = declined}\n"
+                               "  device: {n: count over 1h where result = declined}\n"
+                               "  card:\n"
+                               "    devices: distinct of device over 200d\n"
+                               "    shops: distinct of shop over 1h where reason = \"51\"\n"
+                               "    n: count over 1h, 365d where result = declined\n"
+                               "    spend: sum of amount over 1h where result != declined\n"
+                               "    asked: sum of requested over 1d\n"
+                               "    items: max of items over 10d\n";
 
 static struct tide_spec *spec;
 static struct tide_plan *plan;
@@ -51,7 +55,7 @@ struct model {
   unsigned n, yn;
 };
 
-static bool is_num(unsigned c) { return kind->column[c].narrowable && kind->column[c].what != TIDE_COL_TIME; }
+static bool is_num(unsigned c) { return kind->column[c].number; }
 static int64_t model_time(const struct model *m, unsigned i) { return m->row[i].value[kind->col_of[TIDE_COL_TIME]]; }
 
 static void assert_same(const struct model *m, const struct tide_block *block, uint64_t seed, int step) {
@@ -79,18 +83,28 @@ static int64_t some_num(struct or_rng *rng) {
   switch (or_below(rng, 24)) {
     case 0: return TIDE_NULL_NUM;
     case 1: return INT64_C(4294967294);
-    case 2: return or_percent(rng, 10) ? INT64_C(4294967295) + or_below(rng, 2) : 7;
-    case 3: return or_percent(rng, 10) ? -1 - or_below(rng, 5) : 0;
+    case 2: return or_percent(rng, 2) ? INT64_C(4294967295) + or_below(rng, 2) : 7;
+    case 3: return or_percent(rng, 2) ? -1 - or_below(rng, 5) : 0;
     default: return or_below(rng, 100000);
   }
 }
 
+/* What one row brings to a dictionary: one of a few combinations as a rule, so that entries are shared, run out and are given up. */
+static int64_t some_raw(struct or_rng *rng, unsigned c, uint64_t combination) {
+  unsigned width = kind->column[c].width[kind->column[c].narrowable && or_below(rng, 3000) ? 0 : 1];
+  uint64_t raw = combination ? combination * UINT64_C(0x9e3779b97f4a7c15) + c : or_next(rng);
+  return (int64_t)(width == 8 ? raw : raw & ((UINT64_C(1) << 8 * width) - 1));
+}
+
+static unsigned variety; /* of combinations: how many there are about */
+
 static struct tide_row some_row(struct or_rng *rng, int64_t time_ms) {
   struct tide_row row = {0};
+  uint64_t combination[TIDE_DICTS_MAX + 1] = {0};
+  for (unsigned d = 0; d < kind->dict_count; d++) combination[d] = or_percent(rng, 95) ? 1 + (uint64_t)or_below(rng, (int)variety) : 0;
   for (unsigned c = 0; c < kind->column_count; c++) {
-    unsigned bits = 8u * kind->column[c].width[1];
-    uint64_t raw = or_next(rng);
-    row.value[c] = is_num(c) ? some_num(rng) : (int64_t)(bits == 64 ? raw : raw & ((UINT64_C(1) << bits) - 1));
+    uint8_t dict = kind->column[c].dict;
+    row.value[c] = is_num(c) ? some_num(rng) : some_raw(rng, c, dict == TIDE_NO_DICT ? 0 : combination[dict]);
   }
   row.value[kind->col_of[TIDE_COL_TIME]] = time_ms;
   return row;
@@ -169,9 +183,9 @@ static void set_one(struct or_rng *rng, struct model *m, struct tide_block **blo
     int64_t value = some_num(rng);
     tide_block_set_num(kind, block, c, i, value); /* of an event that is not young any more: ignored */
     m->row[i].value[c] = value;
-  } else if (!kind->column[c].young || tide_block_is_young(*block, i)) {
-    m->row[i].value[c] ^= 1;
-    tide_block_set(kind, *block, c, i, (uint64_t)m->row[i].value[c]);
+  } else {
+    m->row[i].value[c] ^= or_below(rng, 4);
+    tide_block_put(kind, block, c, i, (uint64_t)m->row[i].value[c]); /* likewise */
   }
 }
 
@@ -183,13 +197,21 @@ static void search(struct or_rng *rng, const struct model *m, const struct tide_
   assert_int_equal(tide_block_after(kind, block, ms), want);
 }
 
-static unsigned wides, youngs;
+static unsigned wides, youngs, forms[3]; /* dictionaries seen: plain, one for all, shared */
+
+static void note_forms(const struct tide_block *block) {
+  for (unsigned d = 0; block && block->n > 3 && d < kind->dict_count; d++) {
+    unsigned cap = tide_block_head(kind, block, d)->cap;
+    forms[cap > 1 ? 2 : cap]++;
+  }
+}
 
 static void run(uint64_t seed) {
   static struct model m;
   struct or_rng rng = {seed};
   struct tide_block *block = NULL;
   m.n = m.yn = 0;
+  variety = (unsigned[]){1, 3, 12, 40}[seed % 4];
   for (int step = 0; step < 900; step++) {
     int what = or_below(&rng, 100);
     if (m.n < TIDE_BLOCK_MAX && (what < 70 || !m.n)) insert(&rng, &m, &block);
@@ -202,6 +224,7 @@ static void run(uint64_t seed) {
     assert_same(&m, block, seed, step);
     wides += block && tide_block_wide(block);
     youngs += m.yn && m.yn < m.n;
+    note_forms(block);
   }
   tide_free(block);
 }
@@ -214,6 +237,8 @@ static void test_random_blocks_equal_an_array(void **state) {
   for (uint64_t seed = 1; seed <= 60; seed++) run(seed);
   assert_in_range(wides, 1000, 60 * 900 - 1000);
   assert_in_range(youngs, 1000, 60 * 900);
+  print_message("# dictionaries: %u plain, %u of one entry, %u shared; %u wide blocks\n", forms[0], forms[1], forms[2], wides);
+  for (unsigned f = 0; f < 3; f++) assert_true(forms[f] > 5000);
 }
 
 static void test_capacities_grow_in_steps(void **state) {
@@ -231,6 +256,7 @@ static void test_bytes_that_are_no_block(void **state) {
   (void)state;
   struct or_rng rng = {7};
   struct tide_block *block = NULL;
+  variety = 3;
   for (unsigned i = 0; i < 3; i++) {
     struct tide_row row = some_row(&rng, 1700000000000 + i);
     tide_block_insert(kind, &block, i, &row);

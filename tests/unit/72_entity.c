@@ -334,8 +334,89 @@ static void test_bytes_that_are_no_table(void **state) {
   tide_store_release(&w->store);
 }
 
+static void put(struct tide_ent *ent, int64_t time_ms, uint64_t mask) {
+  struct tide_row row = {0};
+  row.value[kind->col_of[TIDE_COL_TIME]] = time_ms;
+  row.value[kind->col_of[TIDE_COL_MASK]] = (int64_t)mask;
+  assert_false(tide_ent_insert(kind, ent, &row, time_ms));
+}
+
+static void assert_holds(const struct tide_ent *ent, int64_t time_ms, uint64_t mask) {
+  struct tide_view view;
+  tide_view_of(kind, ent, &view);
+  assert_int_equal(view.count, 1);
+  assert_int_equal(tide_block_time(kind, view.chunk[0].block, 0), time_ms);
+  assert_int_equal(tide_block_mask(kind, view.chunk[0].block, 0), mask);
+  assert_int_equal(view.chunk[0].last_ms, time_ms);
+}
+
+/* A kind that keeps nothing but time and conditions has its single event without a block; times that do not fit take one. */
+static void test_a_single_event_stands_in_its_entity(void **state) {
+  (void)state;
+  assert_true(kind->single);
+  static const struct {
+    int64_t time_ms;
+    bool fits;
+  } at[] = {{0, true}, {1700000000000, true}, {(INT64_C(1) << 44) - 1, true}, {INT64_C(1) << 44, false}, {-1, false}};
+  uint64_t mask = (UINT64_C(1) << kind->bit_count) - 1;
+  for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
+    struct tide_ent ent = {{1, 1}, 0}, loaded = {{1, 1}, 0};
+    put(&ent, at[i].time_ms, mask);
+    assert_holds(&ent, at[i].time_ms, mask);
+    assert_int_equal(tide_ent_bytes(kind, &ent) == 0, at[i].fits);
+    struct tide_buf bytes = TIDE_BUF_INIT, again = TIDE_BUF_INIT;
+    tide_ent_save(kind, &ent, &bytes);
+    struct tide_reader reader = tide_reader_of(tide_buf_span(&bytes));
+    assert_true(tide_ent_load(kind, &loaded, &reader));
+    assert_holds(&loaded, at[i].time_ms, mask);
+    assert_int_equal(tide_ent_bytes(kind, &loaded) == 0, at[i].fits);
+    tide_ent_save(kind, &loaded, &again);
+    assert_true(tide_span_eq(tide_buf_span(&bytes), tide_buf_span(&again)));
+    put(&loaded, at[i].time_ms, 0); /* the second needs a block, and stands behind the first */
+    struct tide_view view;
+    tide_view_of(kind, &loaded, &view);
+    assert_int_equal(view.chunk[0].block->n, 2);
+    assert_int_equal(tide_block_mask(kind, view.chunk[0].block, 0), mask);
+    assert_int_equal(tide_block_mask(kind, view.chunk[0].block, 1), 0);
+    assert_true(tide_ent_bytes(kind, &loaded) > 0);
+    tide_ent_release(&ent);
+    tide_ent_release(&loaded);
+    assert_int_equal(ent.log, 0);
+    tide_buf_release(&bytes);
+    tide_buf_release(&again);
+  }
+}
+
+/* Events of one time in several blocks: an outcome goes to the one that has so many before it. */
+static void test_events_of_one_time_are_found_by_rank(void **state) {
+  (void)state;
+  struct tide_ent ent = {{1, 1}, 0};
+  uint64_t mask = 1;
+  put(&ent, 999, mask);
+  for (int i = 0; i < 3 * TIDE_BLOCK_MAX; i++) put(&ent, 1000, i == 2 * TIDE_BLOCK_MAX + 1 ? mask : 0);
+  put(&ent, 1001, mask);
+  struct tide_view view;
+  struct tide_at at;
+  tide_view_of(kind, &ent, &view);
+  assert_in_range(view.count, 3, 10);
+  for (uint32_t rank = 0; rank < 3 * TIDE_BLOCK_MAX; rank++) {
+    assert_true(tide_view_find(&view, 1000, rank, &at));
+    const struct tide_block *block = view.chunk[at.chunk].block;
+    assert_int_equal(tide_block_time(kind, block, at.i), 1000);
+    assert_int_equal(tide_block_mask(kind, block, at.i), rank == 2 * TIDE_BLOCK_MAX + 1 ? mask : 0);
+  }
+  assert_false(tide_view_find(&view, 1000, 3 * TIDE_BLOCK_MAX, &at)); /* that is the one of 1001 */
+  assert_false(tide_view_find(&view, 1000, 3 * TIDE_BLOCK_MAX + 1, &at));
+  assert_false(tide_view_find(&view, 998, 0, &at));
+  assert_true(tide_view_find(&view, 1001, 0, &at));
+  assert_false(tide_view_find(&view, 1002, 0, &at));
+  tide_ent_release(&ent);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_a_single_event_stands_in_its_entity),
+      cmocka_unit_test(test_events_of_one_time_are_found_by_rank),
       cmocka_unit_test(test_random_tables_equal_a_list),
       cmocka_unit_test(test_sweeps_drop_all_that_is_empty),
       cmocka_unit_test(test_an_old_key_begins_anew_when_its_entity_is_gone),

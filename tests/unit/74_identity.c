@@ -184,6 +184,18 @@ static void test_each_part_of_what_a_duplicate_is(void **state) {
   }
 }
 
+/* A part may hold the very byte that tells the kind of the next one: only lengths keep ("a", "b.c") and ("a.b", "c") apart. */
+static void test_parts_are_told_apart_by_their_lengths(void **state) {
+  (void)state;
+  struct bench b;
+  const char left[] = {'a', TIDE_D_TEXT, 'b', 0}, right[] = {'b', TIDE_D_TEXT, 'c', 0};
+  EACH_SEED(&b) {
+    assert_true(event(&b, (struct message){DAY, "a", right, "m", 100, "EUR"})->counted);
+    const struct heard *h = event(&b, (struct message){DAY, left, "c", "m", 100, "EUR"});
+    assert_true(h->counted && !h->duplicate && !h->conflict);
+  }
+}
+
 static void test_a_late_repetition_is_a_duplicate(void **state) {
   (void)state;
   struct bench b;
@@ -280,9 +292,8 @@ static void test_a_rotation_in_steps_loses_nothing(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_each_part_of_what_a_duplicate_is),
-      cmocka_unit_test(test_a_late_repetition_is_a_duplicate),
-      cmocka_unit_test(test_an_unpriced_amount_is_left_out_and_metered),
+      cmocka_unit_test(test_each_part_of_what_a_duplicate_is),  cmocka_unit_test(test_parts_are_told_apart_by_their_lengths),
+      cmocka_unit_test(test_a_late_repetition_is_a_duplicate),  cmocka_unit_test(test_an_unpriced_amount_is_left_out_and_metered),
       cmocka_unit_test(test_a_rotation_in_steps_loses_nothing),
   };
   return cmocka_run_group_tests_name("identity", tests, NULL, NULL);

@@ -1,0 +1,102 @@
+/* Where the columns of a kind stand: in which strip, in which dictionary, at which offset (block.h draws it).
+ *
+ * Strips go by age: a column that can be asked for less than half as long as its event is young. Dictionaries go by what a column hangs on: the
+ * device's number in its own table and the device as a counted value repeat together, and so do an address and its network, which is derived of
+ * it. That is known from the feature file alone; how often values do repeat is not, and each block decides for itself. Times, conditions, numbers and
+ * identities differ from event to event and stand by themselves. */
+#include "feature/plan.h"
+
+static uint32_t root_field(const struct tide_spec *spec, uint32_t field) {
+  while (spec->field[field].derived && spec->field[field].derive_fn != TIDE_DERIVE_EXPR) field = spec->field[field].derive_of;
+  return field;
+}
+
+/* The field that decides an entity's key; TIDE_NONE where there are several. */
+static uint32_t entity_root(const struct tide_spec *spec, uint32_t entity) {
+  while (spec->entity[entity].part_count == 1 && spec->entity[entity].part[0].is_entity) entity = spec->entity[entity].part[0].ref;
+  return spec->entity[entity].part_count == 1 ? root_field(spec, spec->entity[entity].part[0].ref) : TIDE_NONE;
+}
+
+/* Is the field one of those that make the key of this entity? */
+static bool of_key(const struct tide_spec *spec, uint32_t entity, uint32_t field) {
+  for (uint32_t p = 0; p < spec->entity[entity].part_count; p++)
+    if (!spec->entity[entity].part[p].is_entity && root_field(spec, spec->entity[entity].part[p].ref) == field) return true;
+  return false;
+}
+
+static enum tide_family family_of(const struct tide_spec *spec, const struct tide_kind *kind, const struct tide_column *column,
+                                  uint32_t *ret_ref) {
+  uint32_t field = TIDE_NONE;
+  *ret_ref = TIDE_NONE;
+  switch ((enum tide_column_what)column->what) {
+    case TIDE_COL_CODE:
+    case TIDE_COL_THING: field = root_field(spec, column->ref); break;
+    case TIDE_COL_ENTITY:
+    case TIDE_COL_REF:
+      field = entity_root(spec, column->ref);
+      if (field != TIDE_NONE) break;
+      *ret_ref = column->ref;
+      return TIDE_FAM_ENTITY;
+    case TIDE_COL_LAT:
+    case TIDE_COL_LON: return TIDE_FAM_PLACE;
+    case TIDE_COL_DYN:
+    case TIDE_COL_REASON:
+    case TIDE_COL_ATOMS:
+    case TIDE_COL_FP_HIGH: return TIDE_FAM_OUTCOME;
+    case TIDE_COL_RANK: return TIDE_FAM_RANK;
+    case TIDE_COL_EPOCH:
+    case TIDE_COL_VERDICT:
+    case TIDE_COL_VERDICT2:
+    case TIDE_COL_TRUTH: return TIDE_FAM_ANSWER;
+    case TIDE_COL_SCORE: return TIDE_FAM_SCORE;
+    default: return TIDE_FAM_NONE;
+  }
+  if (of_key(spec, kind->entity, field)) return TIDE_FAM_SELF; /* the same for all events, or nearly */
+  *ret_ref = field;
+  return TIDE_FAM_FIELD;
+}
+
+/* The dictionary for a column: the one of its family and strip, or a new one; none where there is no room. */
+static uint8_t dict_for(const struct tide_spec *spec, struct tide_kind *kind, uint8_t c) {
+  struct tide_column *column = &kind->column[c];
+  uint32_t ref;
+  enum tide_family family = family_of(spec, kind, column, &ref);
+  if (family == TIDE_FAM_NONE) return TIDE_NO_DICT;
+  uint8_t d = 0;
+  while (d < kind->dict_count &&
+         (kind->dict[d].family != family || kind->dict[d].family_ref != ref || kind->dict[d].young != column->young))
+    d++;
+  if (d == TIDE_DICTS_MAX) return TIDE_NO_DICT;
+  if (d == kind->dict_count)
+    kind->dict[kind->dict_count++] = (struct tide_dict){.young = column->young, .family = (uint8_t)family, .family_ref = ref};
+  struct tide_dict *dict = &kind->dict[d];
+  if (dict->column_count == TIDE_DICT_COLUMNS_MAX) return TIDE_NO_DICT;
+  dict->column[dict->column_count++] = c;
+  return d;
+}
+
+void tide_plan_layout(struct tide_plan *plan, struct tide_kind *kind) {
+  for (uint8_t i = 0; i < kind->column_count; i++) {
+    struct tide_column *column = &kind->column[i];
+    column->young = column->keep_ms <= kind->keep_ms / 2;
+    if (column->young && column->keep_ms > kind->young_ms) kind->young_ms = column->keep_ms;
+    kind->has_young |= column->young;
+    column->dict = TIDE_NO_DICT;
+  }
+  kind->single =
+      !kind->primary && !kind->tile_ms && !kind->has_dynamic && kind->column_count == 2 && !kind->has_young && kind->bit_count <= 16;
+  for (uint8_t i = 0; i < kind->column_count; i++) kind->column[i].dict = dict_for(plan->spec, kind, i);
+  for (int variant = 0; variant < 2; variant++) {
+    for (uint8_t width = 8; width; width = (uint8_t)(width / 2)) {
+      for (uint8_t i = 0; i < kind->column_count; i++) {
+        struct tide_column *column = &kind->column[i];
+        if (column->width[variant] != width) continue;
+        uint16_t *row = column->dict != TIDE_NO_DICT ? &kind->dict[column->dict].row[variant]
+                        : column->young              ? &kind->young_row[variant]
+                                                     : &kind->row[variant];
+        column->before[variant] = *row;
+        *row = (uint16_t)(*row + width);
+      }
+    }
+  }
+}
