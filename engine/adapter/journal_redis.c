@@ -49,6 +49,8 @@ struct redis_journal {
   char *key, *cover;
   struct tide_redis_link *write, *read; /* NULL: no session */
   struct tide_redis_address where;
+  uint32_t
+      sentinel; /* that is asked first. Two failovers at once may leave one that names a replica for ever: after a failure another is asked */
   struct tide_redis_node node;
   struct tide_redis_facts facts;
   struct tide_position seen; /* the last entry that is known to stand in this session: read, or appended by us */
@@ -207,7 +209,8 @@ static enum tide_err find_primary(struct redis_journal *self, struct tide_error 
     return TIDE_OK;
   }
   enum tide_err err = TIDE_E_AGAIN;
-  for (uint32_t i = 0; i < target->address_count && err != TIDE_OK; i++) err = ask_sentinel(self, &target->address[i], error);
+  for (uint32_t i = 0; i < target->address_count && err != TIDE_OK; i++)
+    err = ask_sentinel(self, &target->address[(self->sentinel + i) % target->address_count], error);
   return err;
 }
 
@@ -368,7 +371,10 @@ static enum tide_err redis_begin(struct tide_journal *journal, struct tide_sessi
   if (err == TIDE_OK) err = connect_to(self, &self->read, error);
   if (err == TIDE_OK) err = look(self, &epoch, error);
   if (err == TIDE_OK) err = check_reader(self, error);
-  if (err != TIDE_OK) return over(self, err == TIDE_E_IO ? TIDE_E_AGAIN : err);
+  if (err != TIDE_OK) {
+    self->sentinel++;
+    return over(self, err == TIDE_E_IO ? TIDE_E_AGAIN : err);
+  }
   *ret = (struct tide_session){.id = tide_redis_session_id(&self->node, &self->facts), .epoch_min = epoch};
   return TIDE_OK;
 }

@@ -10,9 +10,10 @@ import time
 
 sys.path.insert(0, "tests/support")
 import chaos_history  # noqa: E402
-from chaos_cluster import Cluster, init, redis_engine, verb  # noqa: E402
+from chaos_cluster import Cluster, Engine, init, redis_engine, verb  # noqa: E402
 from chaos_load import Load  # noqa: E402
 from processes import wait_for  # noqa: E402
+from redis_stack import Place, Sentinel  # noqa: E402
 from tap import TMP, case, done  # noqa: E402
 
 
@@ -59,6 +60,20 @@ try:
     case("read your writes at another engine with `after`", wrong == 0, wrong)
     for client in clients:
         client.close()
+
+    # One sentinel that names a replica for ever, and is asked first: seen after two failovers at once.
+    group = cluster.group
+    odd, group.sentinel_quorum = Sentinel(group, "sentinel9", Place()), 9
+    odd.configure(group.nodes[1])
+    odd.launch()
+    group.sentinels.insert(0, odd)
+    more = Engine(cluster, "engine9", Place(), redis_engine)
+    more.launch()
+    wait_for("an engine that asks a sentinel with another opinion first", more.ready, 30)
+    case("a sentinel that names the wrong node keeps no engine from starting", odd.primary() == (group.nodes[1].host, group.nodes[1].port) and more.ready())
+    codes = more.stop()
+    odd.kill()
+    group.sentinels.remove(odd)
 
     load = Retrying(cluster.targets(), clients=6, seed=61, deadline_ms=5000).start()
     codes = []
