@@ -13,7 +13,7 @@ import sys
 
 TMP = os.environ.get("TIDE_TMP", "/tmp")
 CORE, QUEUE = "engine/core/core.c", "engine/core/core_queue.c"
-REDIS, FACTS, SIM = "engine/adapter/journal_redis.c", "engine/adapter/journal_redis_facts.c", "tests/sim/redis.c"
+REDIS, SESSION, FACTS, SIM = "engine/adapter/journal_redis.c", "engine/adapter/journal_redis_session.c", "engine/adapter/journal_redis_facts.c", "tests/sim/redis.c"
 
 NO_DISK = (SIM, "  if (node->disk.position.epoch == 0) return true;\n", "  return true;\n")
 NO_VERIFY = (CORE, "  core->stats.sessions++;\n  core->verify = true;\n", "  core->stats.sessions++;\n")
@@ -57,14 +57,14 @@ MUTANTS = [
      [(REDIS, "*ret_enough = acknowledged >= (long long)self->options.quorum;", "*ret_enough = acknowledged + 1 >= (long long)self->options.quorum;")], []),
     ("waits on another connection than it wrote on", "redis", 600,
      [(REDIS, 'if (self->options.quorum) SEND(self->write, "WAIT", quorum, wait);', 'if (self->options.quorum) SEND(self->read, "WAIT", quorum, wait);'),
-      (REDIS, 'receive(self, self->write, REDIS_REPLY_INTEGER, "WAIT"', 'receive(self, self->read, REDIS_REPLY_INTEGER, "WAIT"')], []),
+      (REDIS, 'tide_redis_receive(self, self->write, REDIS_REPLY_INTEGER, "WAIT"', 'tide_redis_receive(self, self->read, REDIS_REPLY_INTEGER, "WAIT"')], []),
     ("takes what it has read for durable", "redis", 600,
      [(REDIS, "    else err = send_cover(self, error);\n", "    else return *ret_durable = self->durable = self->seen, TIDE_OK;\n")], []),
     ("covers what others wrote by a bare WAIT", "redis", 600,
      [(REDIS, "  if (err == TIDE_OK) freeReplyObject(reply);\n  return err;\n}\n\nstatic enum tide_err redis_sync",
        "  if (err == TIDE_OK) freeReplyObject(reply);\n  return err;\n}\n\nstatic enum tide_err redis_sync"),
       (REDIS, '  SEND(self->write, "SET", self->cover, value, "PX", COVER_MS);\n  send_proof(self);\n'
-       '  enum tide_err err = receive(self, self->write, REDIS_REPLY_STATUS, "SET", &reply, error);\n  if (err == TIDE_OK) freeReplyObject(reply);\n  return err;',
+       '  enum tide_err err = tide_redis_receive(self, self->write, REDIS_REPLY_STATUS, "SET", &reply, error);\n  if (err == TIDE_OK) freeReplyObject(reply);\n  return err;',
        "  send_proof(self);\n  (void)reply, (void)value, (void)error;\n  return TIDE_OK;")], []),
     ("does not see that the node has another history", "split", 2000, [NO_REPLID], [NO_SYNC_FULL]),
     ("does not see that a replica was filled anew", "split", 2000, [NO_SYNC_FULL], []),
@@ -79,7 +79,7 @@ MUTANTS = [
      [(QUEUE, "  if (offer->kind != TIDE_OFFER_COMMIT && !(offer->barrier && core->options.shared)) return tide_core_answer(core, offer, error);\n",
        "  if (offer->kind != TIDE_OFFER_COMMIT) return tide_core_answer(core, offer, error);\n")], []),
     ("takes the clock as it is", "redis", 600,
-     [(REDIS, "    if (ahead > max || behind > max)\n", "    if (false && (ahead > max || behind > max))\n")], []),
+     [(SESSION, "    if (ahead > max || behind > max)\n", "    if (false && (ahead > max || behind > max))\n")], []),
     ("commits before it is open", "redis", 600,
      [(CORE, "  if ((core->state != TIDE_CORE_open && core->state != TIDE_CORE_draining) || !may_append(core)) return TIDE_OK;\n",
        "  if (core->known.epoch == 0 || !may_append(core)) return TIDE_OK;\n")], []),
