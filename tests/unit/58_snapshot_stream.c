@@ -34,7 +34,7 @@ static int setup(void **state) {
   f->from = test_dir_fast("stream-from");
   f->to = test_dir_fast("stream-to");
   *manifest = (struct tide_snapshot_manifest){.position = at, .nonce = 9, .entry_hash = 11, .chunk_count = CHUNKS};
-  assert_int_equal(tide_snapshot_write(f->from, manifest, put_chunk, NULL, &f->error), TIDE_OK);
+  assert_int_equal(tide_snapshot_write(f->from, 1, manifest, put_chunk, NULL, &f->error), TIDE_OK);
   assert_int_equal(tide_snapshot_stream_open(f->from, at, &stream, &f->error), TIDE_OK);
   for (size_t got = 1; got > 0;) {
     assert_int_equal(tide_snapshot_stream_read(stream, piece, sizeof piece, &got, &f->error), TIDE_OK);
