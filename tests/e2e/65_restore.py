@@ -7,7 +7,6 @@ import time
 
 sys.path.insert(0, "tests/support")
 from processes import wait_for  # noqa: E402
-from http_server import tide  # noqa: E402
 from redis_cell import Cell, audit  # noqa: E402
 from tap import case, done  # noqa: E402
 
@@ -25,9 +24,7 @@ RIGHTS = ("reset on >{} ~tidemark:{{default}}:* +ping +role +info +time +wait +e
 
 def restore(*words, code=0, mirror=1, user="restorer"):
     """As a user who may rename."""
-    url = cell.url.replace("tidemark@", f"{user}@")
-    words = ["restore", "--from", cell.mirror(mirror), "--journal", url, *[w.replace(cell.group.password_file(), cell.group.password_file(user)) for w in cell.words()[2:]], *words]
-    return tide(*words, code=code)
+    return cell.verb("restore", "--from", cell.mirror(mirror), *words, code=code, user=user)
 
 
 def start():
