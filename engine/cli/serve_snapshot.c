@@ -57,6 +57,9 @@ static void reap(struct tide_snapshotter *s, int flags) {
 static _Noreturn void child_main(struct tide_snapshotter *s, struct tide_fold *fold, struct tide_span entry) {
   struct tide_error error = {0};
   struct tide_released released = {.position = tide_fold_position(fold)};
+  (void)close_range(
+      3, ~0u,
+      0); /* locks and ports are not this process's: whoever takes its parent's place must get them, also while this one still writes */
   tide_log_level_set((enum tide_log_level)(TIDE_LOG_ERROR + 1)); /* a line would take the lock that another thread may have held */
   enum tide_err err = tide_snapshot_save(s->dir, fold, entry, released, &error);
   error.code = err;

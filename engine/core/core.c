@@ -533,10 +533,24 @@ static enum tide_err history_lost(struct tide_core *core, const char *what, stru
       what, (unsigned long long)core->known.epoch, (unsigned long long)core->known.seq);
 }
 
+/* Entries of an epoch are dense: where one with a number stands, and neither `known` nor anything between, they were trimmed while this engine was away. Whether
+ * its own entries were among them cannot be told any more; that it must not go on from here is certain. */
+static enum tide_err left_behind(struct tide_core *core, struct tide_position first, struct tide_error *error) {
+  if (tide_position_cmp(core->known, tide_fold_position(core->fold)) > 0)
+    return on_lost(core, error); /* the next session asks for what was folded */
+  return tide_fail(
+      error, TIDE_E_AGAIN,
+      "the journal was trimmed up to %llu-%llu while this engine stood at %llu-%llu: start it again, and it takes a snapshot from a peer "
+      "(snapshot.peers); a longer journal.keep would have spared it that",
+      (unsigned long long)first.epoch, (unsigned long long)first.seq, (unsigned long long)core->known.epoch,
+      (unsigned long long)core->known.seq);
+}
+
 /* The first entry of a FETCH that begins at `known`. */
 static enum tide_err on_verify(struct tide_core *core, const struct tide_core_event *event, struct tide_error *error) {
   struct tide_cursor_part part[TIDE_PARTS_MAX];
   struct tide_entry_reader reader;
+  if (tide_position_cmp(event->position, core->known) > 0 && event->position.seq > 0) return left_behind(core, event->position, error);
   if (tide_position_cmp(event->position, core->known) != 0) return history_lost(core, "nothing", error);
   enum tide_err err = tide_entry_open(&reader, event->bytes, part, error);
   if (err != TIDE_OK) return err;

@@ -80,8 +80,10 @@ try:
         secret = file.read().strip()
     case("the password is never shown", secret not in json.dumps(doctor()), "shown")
     replica.ask("ACL", "SETUSER", "tidemark", "resetpass", ">something-else")
-    wrong("a replica with another password", "users stand in each node's own ACL file")
+    wrong("a replica with another password", "users stand in each node's own ACL file", user="tidemark")
     replica.ask("ACL", "SETUSER", "tidemark", "resetpass", f">{secret}")
+    found = doctor(user="tidemark")
+    case("an engine's own user sees enough to find nothing wrong", found[0] == 0 and not fixes(found), fixes(found))
     wrong("a primary that does not answer", "cannot be reached", url="redis://tidemark@127.0.0.1:1")
 
     MONITOR.ask("SENTINEL", "SET", "tidemark", "quorum", "4")

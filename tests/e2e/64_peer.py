@@ -1,6 +1,7 @@
 """An engine that begins where the journal was trimmed: it takes a snapshot from a peer or a shared directory, and then says exactly what the others say. Prints TAP."""
 
 import os
+import signal
 import sys
 import time
 
@@ -94,6 +95,26 @@ try:
     case("an engine that was away too long takes one too", "event=peer_snapshot" in two.log(), two.log()[-600:])
     case("its mirror was moved aside, not deleted", any(n.startswith("mirror.until-") for n in os.listdir(cell.engine_dir(2))), os.listdir(cell.engine_dir(2)))
     case("and it says the same", cell.counts(one, CARDS) == cell.counts(two, CARDS))
+
+    # One that stood still while the others trimmed beyond it, with and without its connections: it has lost nothing, but cannot go on from where it is.
+    for cut in (False, True):
+        two.process.send_signal(signal.SIGSTOP)
+        stood = tuple(int(n) for n in cell.healthz(one)["folded"].split("-"))
+        for _ in range(5):
+            cell.send([one], 100)
+            time.sleep(0.8)
+        wait_for("a trim beyond it", lambda: tuple(int(n) for n in first_entry().split("-")) > stood, 20)
+        if cut:
+            cell.primary.ask("CLIENT", "KILL", "TYPE", "normal")
+        two.process.send_signal(signal.SIGCONT)
+        code = two.process.wait(20)
+        how = "whose connections were cut" if cut else "that was stopped"
+        case(f"an engine {how} ends and says why", code not in (0, -6) and "was trimmed" in two.log(), (code, two.log()[-300:]))
+        case("and does not take it for a loss", not os.path.exists(f"{cell.engine_dir(2)}/snapshots/HISTORY-LOST"))
+        two = engine(2, *PEERS, admin=f"127.0.0.1:{ports[1]}")
+        position = tuple(int(n) for n in cell.healthz(one)["folded"].split("-"))
+        wait_for("it has folded all", lambda: tuple(int(n) for n in cell.healthz(two)["folded"].split("-")) >= position, 10)
+        case("started again it says what the other says", cell.counts(one, CARDS) == cell.counts(two, CARDS))
     case("both stop cleanly", (one.stop(), two.stop()) == (0, 0))
     running.clear()
 finally:

@@ -44,14 +44,15 @@ class Cell:
     def url(self):
         return f"redis://tidemark@{self.primary.host}:{self.primary.port}"
 
-    def words(self, url=None, replicas=None):
+    def words(self, url=None, replicas=None, user="tidemark"):
         replicas = self.replicas if replicas is None else replicas
-        return ["--journal", url or self.url, "--set", f"journal.password_file={self.group.password_file()}", "--set", f"journal.replicas={replicas}",
+        url = (url or self.url).replace("//tidemark@", f"//{user}@")
+        return ["--journal", url, "--set", f"journal.password_file={self.group.password_file(user)}", "--set", f"journal.replicas={replicas}",
                 "--set", f"journal.quorum={replicas}"]
 
-    def verb(self, name, *words, code=0, url=None, replicas=None):
-        """Runs a verb on the cell's journal; its output, or with code=None the result."""
-        return tide(name, *self.words(url, replicas), *words, code=code)
+    def verb(self, name, *words, code=0, url=None, replicas=None, user="admin"):
+        """Runs a verb on the cell's journal, as people do it; its output, or with code=None the result."""
+        return tide(name, *self.words(url, replicas, user), *words, code=code)
 
     def engine_dir(self, number):
         return os.path.join(self.dir, f"engine{number}")
