@@ -30,7 +30,8 @@ static int run(const struct tide_args *args) {
   if (err == TIDE_OK) err = tide_journal_redis_init(&redis, &error);
   explicit_bzero(&redis.target, sizeof redis.target);
   if (err == TIDE_OK)
-    printf("the journal of cell %s is there, empty; its engines can start: tidemark serve, with the rights of an engine\n", config->cell_name);
+    printf("the journal of cell %s is there, empty; its engines can start: tidemark serve, with the rights of an engine\n",
+           config->cell_name);
   tide_config_free(config);
   return err == TIDE_OK ? TIDE_EXIT_OK : tide_exit_report(&error);
 }
