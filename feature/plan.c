@@ -408,6 +408,29 @@ static bool reads_outcome(const struct tide_plan *plan, const struct tide_featur
   return false;
 }
 
+/* Does its key change when the secret key does? Entities are made of fields and of entities declared before them. */
+static bool rotates(const struct tide_spec *spec, uint32_t entity) {
+  bool found[TIDE_ENTITIES_MAX] = {false};
+  for (uint32_t e = 0; e <= entity; e++)
+    for (uint32_t p = 0; p < spec->entity[e].part_count; p++) {
+      const struct tide_key_part *part = &spec->entity[e].part[p];
+      if (part->is_entity ? part->ref < e && found[part->ref] : spec->field[part->ref].secret) found[e] = true;
+    }
+  return found[entity];
+}
+
+/* An entity that another one counts as a value lives as long as that count can show it, for only while it lives is it known to be the same under a new secret key
+ * (ruling 46). */
+static void keep_counted(struct tide_plan *plan, const struct tide_spec *spec) {
+  for (uint32_t i = 0; i < spec->feature_count; i++) {
+    const struct tide_feature *feature = &spec->feature[i];
+    if (feature->of != TIDE_OF_ENTITY || !rotates(spec, feature->of_ref)) continue;
+    const struct tide_kind *reader = &plan->kind[feature->entity];
+    int64_t keep_ms = reader->span_ms + plan->settings.grace_ms;
+    if (keep_ms > plan->kind[feature->of_ref].keep_ms) plan->kind[feature->of_ref].keep_ms = keep_ms;
+  }
+}
+
 enum tide_err tide_plan_new(const struct tide_spec *spec, const struct tide_settings *settings, struct tide_plan **ret,
                             struct tide_error *error) {
   struct tide_plan *plan = tide_alloc(sizeof *plan);
@@ -423,6 +446,7 @@ enum tide_err tide_plan_new(const struct tide_spec *spec, const struct tide_sett
     tide_plan_free(plan);
     return err;
   }
+  keep_counted(plan, spec);
   plan->outcome_ms = settings->duplicates_for_ms;
   for (uint32_t i = 0; i < spec->feature_count; i++) {
     const struct tide_feature *feature = &spec->feature[i];
