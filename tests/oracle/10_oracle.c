@@ -98,8 +98,26 @@ static void test_engine_equals_oracle(void **state) {
   }
 }
 
+/* Cases that were found by long runs, too rare for a short one. A change of the generator makes others of them: then they test nothing in particular any more. */
+static void a_rotated_key_makes_no_second_value_of_a_pair(void **state) {
+  (void)state;
+  static const uint64_t seed[] = {
+      5006856, 7004784}; /* the second with SAN=small; the pair held nothing of its own, and was forgotten while the card counted it */
+  static struct or_case c;
+  struct or_tally ignored = {0};
+  for (size_t i = 0; i < sizeof seed / sizeof seed[0]; i++) {
+    struct tide_buf out = TIDE_BUF_INIT;
+    or_case_make(seed[i], &c);
+    bool equal = or_check(&c, &out, &ignored);
+    if (!equal) report(&c);
+    tide_buf_release(&out);
+    assert_true(equal);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_rotated_key_makes_no_second_value_of_a_pair),
       cmocka_unit_test(test_engine_equals_oracle),
   };
   return cmocka_run_group_tests_name("oracle", tests, NULL, NULL);
