@@ -1,28 +1,68 @@
-/* The source port: where messages come from.
+/* The source port: where messages come from, and how far they go.
  *
- * A message is bytes with a place; decoding is adapter/decode_*. */
+ * A source is a set of partitions, each a log of messages with a place (its cursor) that one can return to. A file is one partition; Kafka gives those of all
+ * configured topics through one client. A message is bytes with a place; decoding is adapter/decode_*. Nothing is remembered here between two
+ * runs: the cursors are in the journal, and a source begins where it is told to.
+ *
+ * `next`, `seek` and `stop` belong to one thread. `places` and `ends` may be called by another one at the same time. */
 #ifndef TIDE_PORT_SOURCE_H
 #define TIDE_PORT_SOURCE_H
 
 #include "base/buf.h"
 #include "base/err.h"
 
+enum tide_message_kind {
+  TIDE_MESSAGE_DATA,
+  TIDE_MESSAGE_END,    /* everything before `next` was given, and there is no more now. Also moves over what is no message (markers of transactions) */
+  TIDE_MESSAGE_TROUBLE /* `trouble` says what. If `stopped`, the partition gives nothing more until it is sought; else it goes on by itself */
+};
+
 struct tide_message {
-  struct tide_span bytes;      /* borrowed until the next call */
-  uint16_t source, partition;
+  uint8_t kind;                /* enum tide_message_kind */
+  bool stopped;                /* TROUBLE */
+  uint16_t source, partition;  /* source: its number (tide_source_number); a file: what it was opened as */
+  struct tide_span bytes;      /* DATA: borrowed until the next call */
   uint64_t offset;             /* file: line number from 1; Kafka: offset */
   uint64_t next;               /* cursor after this message; file: uncompressed byte offset behind it; Kafka: offset + 1 */
+  int64_t append_ms;           /* when the log took it, by the log's clock; INT64_MIN: it does not say */
+  struct tide_span trace;      /* traceparent that came with it; may be empty. Borrowed like bytes */
+  bool copy;                   /* of an HTTP request that an engine answers itself (outlet.h) */
+  const struct tide_error *trouble; /* TROUBLE: NOT_FOUND: unknown topic or partition; MISMATCH: a gap, the cursor is not in the log any more or not yet;
+                                     * CONFIG: not authorized; IO: out of reach. Borrowed like bytes */
 };
+
+/* A partition and one cursor in it. */
+struct tide_place { uint16_t source, partition; uint64_t cursor; };
 
 struct tide_source;
 struct tide_source_ops {
   const char *name;
-  /* Next message. Errors: END (file: finished; Kafka: nothing now), IO, CORRUPT (broken compression), LIMIT (line above 1 MiB: the message's place is set, the line is skipped). */
+  /* Next message of any partition that was sought, those of one partition in their order. A live source waits up to its poll time for one. Errors: END (file: finished; live:
+   * nothing now), IO, CORRUPT (broken compression), LIMIT (line above 1 MiB: the message's place is set, the line is skipped). */
   enum tide_err (*next)(struct tide_source *, struct tide_message *ret, struct tide_error *);
-  /* Continues at a cursor (a message's `next`, or 0). */
-  enum tide_err (*seek)(struct tide_source *, uint16_t partition, uint64_t cursor, struct tide_error *);
+  /* The partition gives messages from this cursor on (a message's `next`, or the log's beginning or end as `ends` tells). Messages of the partition that were read
+   * ahead before are not given any more. Errors: NOT_FOUND (no such partition), MISMATCH (file: not a place between two messages), IO. */
+  enum tide_err (*seek)(struct tide_source *, uint16_t source, uint16_t partition, uint64_t cursor, struct tide_error *);
+  /* The partition gives nothing more until it is sought again. */
+  void (*stop)(struct tide_source *, uint16_t source, uint16_t partition);
+  /* Every partition of every configured topic that exists now, cursor = where its log begins. *ret is the caller's to tide_free. Errors: IO (not all could be asked), NOT_FOUND
+   * (names the topic). */
+  enum tide_err (*places)(struct tide_source *, struct tide_place **ret, size_t *ret_count, struct tide_error *);
+  /* Sets each cursor to the end of its log, as it was at some moment after the call. Errors: IO (then none is set), NOT_FOUND. */
+  enum tide_err (*ends)(struct tide_source *, struct tide_place *place, size_t count, struct tide_error *);
+  /* The bytes of the message directly before `cursor`, whatever is being read: the check that a log is still the one that was read. Errors: END (there is none: the log begins
+   * at the cursor), MISMATCH (the log ends before it), IO. */
+  enum tide_err (*before)(struct tide_source *, struct tide_place place, struct tide_buf *out, struct tide_error *);
   void (*close)(struct tide_source *);
 };
 struct tide_source { const struct tide_source_ops *ops; };
+
+/* A source's number is made of its name, so that engines agree on it without asking each other; configuration refuses two names with one number. 1..65535: 0 is what came
+ * without a source (HTTP, replay). */
+static inline uint16_t tide_source_number(struct tide_span name) {
+  uint32_t hash = 2166136261u; /* FNV-1a */
+  for (size_t i = 0; i < name.len; i++) hash = (hash ^ (uint8_t)name.ptr[i]) * 16777619u;
+  return (uint16_t)(1 + hash % 65535u);
+}
 
 #endif
