@@ -13,7 +13,8 @@
 
 enum tide_message_kind {
   TIDE_MESSAGE_DATA,
-  TIDE_MESSAGE_END,    /* everything before `next` was given, and there is no more now. Once after each seek, and again after each message that came later. Also moves over what is no message (markers of transactions) */
+  TIDE_MESSAGE_END,    /* everything before `next` was given, and there is no more now: once after a seek, and again after messages that came later. Also
+                        * moves over what is no message (markers of transactions) */
   TIDE_MESSAGE_TROUBLE /* `trouble` says what. If `stopped`, the partition gives nothing more until it is sought; else it goes on by itself */
 };
 
