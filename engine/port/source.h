@@ -14,7 +14,8 @@
 
 enum tide_message_kind {
   TIDE_MESSAGE_DATA,
-  TIDE_MESSAGE_END,    /* everything before `next` was given, and there is no more now. Also moves over what is no message (markers of transactions) */
+  TIDE_MESSAGE_END,    /* everything before `next` was given, and there is no more now: once after a seek, and again after messages that came later. Also
+                        * moves over what is no message (markers of transactions) */
   TIDE_MESSAGE_TROUBLE /* `trouble` says what. If `stopped`, the partition gives nothing more until it is sought; else it goes on by itself */
 };
 
@@ -52,7 +53,7 @@ struct tide_source_ops {
   /* Sets each cursor to the end of its log, as it was at some moment after the call. Errors: IO (then none is set), NOT_FOUND. */
   enum tide_err (*ends)(struct tide_source *, struct tide_place *place, size_t count, struct tide_error *);
   /* The bytes of the message directly before `cursor`, whatever is being read: the check that a log is still the one that was read. Errors: END (there is none: the log begins
-   * at the cursor), MISMATCH (the log ends before it), IO. */
+   * at the cursor), MISMATCH (the log ends before it), NOT_FOUND, IO. */
   enum tide_err (*before)(struct tide_source *, struct tide_place place, struct tide_buf *out, struct tide_error *);
   void (*close)(struct tide_source *);
 };
