@@ -147,9 +147,6 @@ static void check_http_log(struct tide_load *load) {
         load, ROW(journal_quorum), ROW(journal_replicas),
         "journal.quorum is below journal.replicas: a replica that lacks the end of the journal may become primary, and what came by HTTP would be "
         "nowhere else. Raise journal.quorum to journal.replicas, with AOF on every node; or set http.log to kafka");
-  if (!copies && c->http_log_source[0])
-    contradiction(load, ROW(http_log), ROW(http_log_source),
-                  "http.log_source is set and http.log is none: set it to kafka, or leave both out");
   if (copies && !c->http_log_source[0])
     at_row(load, ROW(http_log), "http.log kafka needs http.log_source, the source to whose topic transactions are copied");
   if (!copies || !c->http_log_source[0]) return;
@@ -179,14 +176,14 @@ static void check_bootstrap(struct tide_load *load) {
     tide_load_mistake(load, TIDE_E_CONFIG, alias->origin.line, alias->origin.column, "kafka",
                       "kafka.metadata.broker.list is an old name: write bootstrap.servers");
   if (alias || setting(c, "bootstrap.servers")) return;
-  const char *who = c->source_count            ? "sources"
-                    : c->scores_topic[0]       ? "scores.topic"
-                    : c->dead_letters_topic[0] ? "dead_letters.topic"
-                                               : NULL;
+  struct tide_config_origin at = {.line = 0};
+  const char *who = NULL;
+  if (c->source_count) who = "sources need", at.line = c->source[0].line, at.column = c->source[0].column;
+  else if (c->scores_topic[0]) who = "scores.topic needs", at = c->origin[ROW(scores_topic)];
+  else if (c->dead_letters_topic[0]) who = "dead_letters.topic needs", at = c->origin[ROW(dead_letters_topic)];
   if (who)
-    tide_load_mistake(load, TIDE_E_CONFIG, c->source_count ? c->source[0].line : 0, c->source_count ? c->source[0].column : 0, "kafka",
-                      "kafka.bootstrap.servers is not set, and %s need%s it: the brokers, as in bootstrap.servers: k1:9092,k2:9092", who,
-                      c->source_count ? "" : "s");
+    tide_load_mistake(load, TIDE_E_CONFIG, at.line, at.column, "kafka",
+                      "kafka.bootstrap.servers is not set, and %s it: the brokers, as in bootstrap.servers: k1:9092,k2:9092", who);
 }
 
 void tide_load_check(struct tide_load *load) {

@@ -40,8 +40,7 @@ enum tide_source_keying {
   X(silence, DURATION, "30s", TIDE_SECONDS(1), TIDE_DAYS(1), NULL,                                                                         \
     "Without a message or heartbeat record for so long the source counts as broken and grows stale")                                       \
   X(start, START, "first", 0, 0, NULL,                                                                                                     \
-    "Where a partition that was never read begins: first or last in its log, or the first message that the log took at this time or later") \
-  X(scores, BOOL, "true", 0, 0, NULL, "Its events are decided where the feature file's `score` asks for it; false: they are only counted")
+    "Where a partition that was never read begins: first or last in its log, or the first message that the log took at this time or later")
 
 enum tide_source_key {
 #define X(name, ...) TIDE_SOURCE_ROW_##name,
@@ -53,7 +52,7 @@ enum tide_source_key {
 extern const struct tide_option tide_source_keys[TIDE_SOURCE_KEY_COUNT];
 
 /* name, number, topic, input, format (enum tide_source_format), schemas, gates, key (enum tide_source_keying), out_of_orderness_ms, silence_ms,
- * start_ms (TIDE_START_FIRST, TIDE_START_LAST or a time of the log), scores. */
+ * start_ms (TIDE_START_FIRST, TIDE_START_LAST or a time of the log). */
 struct tide_config_source {
   const char *name;
   uint16_t number; /* tide_source_number(name) */

@@ -95,8 +95,8 @@ enum tide_err tide_ledger_declare(struct tide_ledger *ledger, const struct tide_
     const struct tide_source_info *info = &sources->source[i];
     struct tide_ledger_source *source = tide_ledger_source(ledger, info->number);
     if (source && strcmp(source->info.name, info->name) != 0)
-      return tide_fail(error, TIDE_E_MISMATCH, "the sources \"%s\" and \"%s\" have the same number, %u: give the new one another name", source->info.name,
-                       info->name, info->number);
+      return tide_fail(error, TIDE_E_MISMATCH, "the sources \"%s\" and \"%s\" have the same number, %u: give the new one another name",
+                       source->info.name, info->name, info->number);
     if (!source && ledger->source_count == sizeof ledger->source / sizeof ledger->source[0])
       return tide_fail(error, TIDE_E_LIMIT, "this journal has seen %u sources, and no more can be kept apart: back-fill a new journal",
                        ledger->source_count);
@@ -110,8 +110,7 @@ enum tide_err tide_ledger_declare(struct tide_ledger *ledger, const struct tide_
   ledger->features = sources->features;
   for (uint32_t k = 0; k < ledger->source_count; k++) {
     ledger->source[k].declared = false;
-    for (uint32_t i = 0; i < sources->count; i++)
-      ledger->source[k].declared |= sources->source[i].number == ledger->source[k].info.number;
+    for (uint32_t i = 0; i < sources->count; i++) ledger->source[k].declared |= sources->source[i].number == ledger->source[k].info.number;
   }
   return TIDE_OK;
 }
@@ -187,7 +186,8 @@ void tide_ledger_save(const struct tide_ledger *ledger, struct tide_buf *out) {
   }
   tide_put_varint(out, ledger->source_count);
   for (uint32_t i = 0; i < ledger->source_count; i++) save_source(&ledger->source[i], out);
-  tide_put_varint(out, (ledger->scores ? 1u : 0) | (ledger->features ? 2u : 0) | (ledger->opening ? 4u : 0) | (ledger->has_targets ? 8u : 0));
+  tide_put_varint(out,
+                  (ledger->scores ? 1u : 0) | (ledger->features ? 2u : 0) | (ledger->opening ? 4u : 0) | (ledger->has_targets ? 8u : 0));
   tide_put_u32(out, ledger->claimant);
   tide_put_varint(out, ledger->claims);
   tide_put_u64(out, (uint64_t)ledger->claim_alive_ms);
