@@ -108,6 +108,16 @@ static void check_source(struct tide_load *load, const struct tide_config_source
   check_leaving(load, source);
 }
 
+/* Where the file begins to speak of sources; they are sorted by name. */
+static struct tide_config_origin first_source(const struct tide_config *config) {
+  struct tide_config_origin at = {.line = 0};
+  for (size_t i = 0; i < config->source_count; i++) {
+    const struct tide_config_source *source = &config->source[i];
+    if (source->line > 0 && (at.line == 0 || source->line < at.line)) at.line = source->line, at.column = source->column;
+  }
+  return at;
+}
+
 static void check_sources(struct tide_load *load) {
   const struct tide_config *c = load->config;
   for (size_t i = 0; i < c->source_count; i++) {
@@ -115,8 +125,9 @@ static void check_sources(struct tide_load *load) {
     for (size_t k = 0; k < i; k++) check_pair(load, &c->source[k], &c->source[i]);
   }
   if (c->source_count == 0) return;
+  struct tide_config_origin at = first_source(c);
   if (!c->dead_letters_topic[0] && !c->dead_letters_file[0])
-    tide_load_mistake(load, TIDE_E_CONFIG, 0, 0, "dead_letters.topic",
+    tide_load_mistake(load, TIDE_E_CONFIG, at.line, at.column, "dead_letters.topic",
                       "sources need dead_letters.topic or dead_letters.file: a message that cannot be used must go somewhere");
   if (c->engine_heartbeat_ms == 0)
     at_row(load, ROW(engine_heartbeat), "engine.heartbeat is 0s: the engine that reads the sources must tell that it is there");
@@ -178,7 +189,7 @@ static void check_bootstrap(struct tide_load *load) {
   if (alias || setting(c, "bootstrap.servers")) return;
   struct tide_config_origin at = {.line = 0};
   const char *who = NULL;
-  if (c->source_count) who = "sources need", at.line = c->source[0].line, at.column = c->source[0].column;
+  if (c->source_count) who = "sources need", at = first_source(c);
   else if (c->scores_topic[0]) who = "scores.topic needs", at = c->origin[ROW(scores_topic)];
   else if (c->dead_letters_topic[0]) who = "dead_letters.topic needs", at = c->origin[ROW(dead_letters_topic)];
   if (who)
