@@ -285,7 +285,7 @@ static void mistakes_are_told_with_their_place(void **state) {
       {BASE "sources:\n  b: {topic: t}\n  a: {topic: t}\n", TIDE_E_CONFIG, 5, 14, "sources.a and sources.b read the same topic"},
       {BASE "sources:\n  a: {topic: t, format: avro}\n", TIDE_E_CONFIG, 4, 25, "needs `schemas:`"},
       {BASE "sources:\n  a: {topic: t, schemas: /s}\n", TIDE_E_CONFIG, 4, 26, "for format avro only"},
-      {BASE "sources:\n  a: {topic: t, format: avro, schemas: 'http://u:p@h/'}\n", TIDE_E_CONFIG, 4, 41,
+      {BASE "sources:\n  a: {topic: t, format: avro, schemas: 'http://u:p@h/'}\n", TIDE_E_CONFIG, 4, 40,
        "must not hold a user or password"},
       {BASE "sources:\n  a: {topic: t}\nscores: {topic: t}\n", TIDE_E_CONFIG, 4, 14, "reads scores.topic"},
       {"{kafka: {bootstrap.servers: k}, sources: {a: {topic: t}}, dead_letters: {topic: t}}\n", TIDE_E_CONFIG, 1, 54,
