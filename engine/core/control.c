@@ -64,7 +64,8 @@ static void get_source(struct tide_reader *r, struct tide_source_info *source) {
   uint8_t flags = get_flags(r, 3);
   source->out_of_orderness_ms = tide_get_zigzag(r);
   source->silence_ms = tide_get_zigzag(r);
-  if (r->bad || name.len < 1 || name.len >= TIDE_SOURCE_NAME || !source->number || source->out_of_orderness_ms < 0 || source->silence_ms < 0) {
+  if (r->bad || name.len < 1 || name.len >= TIDE_SOURCE_NAME || !source->number || source->out_of_orderness_ms < 0 ||
+      source->silence_ms < 0) {
     r->bad = true;
     return;
   }
@@ -149,7 +150,8 @@ enum tide_err tide_batch_add_targets(struct tide_batch *batch, const struct tide
   return add(batch, TIDE_REC_TARGETS, &payload);
 }
 
-enum tide_err tide_targets_decode(const struct tide_raw_record *raw, struct tide_target *ret, uint32_t *ret_count, struct tide_error *error) {
+enum tide_err tide_targets_decode(const struct tide_raw_record *raw, struct tide_target *ret, uint32_t *ret_count,
+                                  struct tide_error *error) {
   struct tide_reader r;
   enum tide_err err = begin(raw, TIDE_REC_TARGETS, &r, error);
   if (err) return err;

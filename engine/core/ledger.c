@@ -95,8 +95,8 @@ enum tide_err tide_ledger_declare(struct tide_ledger *ledger, const struct tide_
     const struct tide_source_info *info = &sources->source[i];
     struct tide_ledger_source *source = tide_ledger_source(ledger, info->number);
     if (source && strcmp(source->info.name, info->name) != 0)
-      return tide_fail(error, TIDE_E_MISMATCH, "the sources \"%s\" and \"%s\" have the same number, %u: give the new one another name", source->info.name,
-                       info->name, info->number);
+      return tide_fail(error, TIDE_E_MISMATCH, "the sources \"%s\" and \"%s\" have the same number, %u: give the new one another name",
+                       source->info.name, info->name, info->number);
     if (!source && ledger->source_count == sizeof ledger->source / sizeof ledger->source[0])
       return tide_fail(error, TIDE_E_LIMIT, "this journal has seen %u sources, and no more can be kept apart: back-fill a new journal",
                        ledger->source_count);
@@ -110,10 +110,24 @@ enum tide_err tide_ledger_declare(struct tide_ledger *ledger, const struct tide_
   ledger->features = sources->features;
   for (uint32_t k = 0; k < ledger->source_count; k++) {
     ledger->source[k].declared = false;
-    for (uint32_t i = 0; i < sources->count; i++)
-      ledger->source[k].declared |= sources->source[i].number == ledger->source[k].info.number;
+    for (uint32_t i = 0; i < sources->count; i++) ledger->source[k].declared |= sources->source[i].number == ledger->source[k].info.number;
   }
   return TIDE_OK;
+}
+
+bool tide_ledger_declares(const struct tide_ledger *ledger, const struct tide_sources *sources) {
+  uint32_t declared = 0;
+  for (uint32_t i = 0; i < ledger->source_count; i++) declared += ledger->source[i].declared;
+  if (declared != sources->count || ledger->scores != sources->scores || ledger->features != sources->features) return false;
+  for (uint32_t i = 0; i < sources->count; i++) {
+    const struct tide_source_info *want = &sources->source[i];
+    const struct tide_ledger_source *have = tide_ledger_source((struct tide_ledger *)ledger, want->number);
+    if (!have || !have->declared || strcmp(have->info.name, want->name) != 0 || have->info.gates != want->gates ||
+        have->info.keyed != want->keyed || have->info.out_of_orderness_ms != want->out_of_orderness_ms ||
+        have->info.silence_ms != want->silence_ms)
+      return false;
+  }
+  return true;
 }
 
 bool tide_ledger_start(struct tide_ledger *ledger, const struct tide_start *start) {
@@ -187,7 +201,8 @@ void tide_ledger_save(const struct tide_ledger *ledger, struct tide_buf *out) {
   }
   tide_put_varint(out, ledger->source_count);
   for (uint32_t i = 0; i < ledger->source_count; i++) save_source(&ledger->source[i], out);
-  tide_put_varint(out, (ledger->scores ? 1u : 0) | (ledger->features ? 2u : 0) | (ledger->opening ? 4u : 0) | (ledger->has_targets ? 8u : 0));
+  tide_put_varint(out,
+                  (ledger->scores ? 1u : 0) | (ledger->features ? 2u : 0) | (ledger->opening ? 4u : 0) | (ledger->has_targets ? 8u : 0));
   tide_put_u32(out, ledger->claimant);
   tide_put_varint(out, ledger->claims);
   tide_put_u64(out, (uint64_t)ledger->claim_alive_ms);
