@@ -115,6 +115,21 @@ enum tide_err tide_ledger_declare(struct tide_ledger *ledger, const struct tide_
   return TIDE_OK;
 }
 
+bool tide_ledger_declares(const struct tide_ledger *ledger, const struct tide_sources *sources) {
+  uint32_t declared = 0;
+  for (uint32_t i = 0; i < ledger->source_count; i++) declared += ledger->source[i].declared;
+  if (declared != sources->count || ledger->scores != sources->scores || ledger->features != sources->features) return false;
+  for (uint32_t i = 0; i < sources->count; i++) {
+    const struct tide_source_info *want = &sources->source[i];
+    const struct tide_ledger_source *have = tide_ledger_source((struct tide_ledger *)ledger, want->number);
+    if (!have || !have->declared || strcmp(have->info.name, want->name) != 0 || have->info.gates != want->gates ||
+        have->info.keyed != want->keyed || have->info.out_of_orderness_ms != want->out_of_orderness_ms ||
+        have->info.silence_ms != want->silence_ms)
+      return false;
+  }
+  return true;
+}
+
 bool tide_ledger_start(struct tide_ledger *ledger, const struct tide_start *start) {
   struct tide_partition *partition = tide_ledger_partition(ledger, start->source, start->partition);
   if (!partition || (partition->started && !start->jump)) return false;

@@ -63,6 +63,8 @@ void tide_ledger_settle(struct tide_ledger *ledger);
 void tide_ledger_fence(struct tide_ledger *ledger);
 /* LIMIT: more sources over time than can be kept. MISMATCH: two names with one number. */
 enum tide_err tide_ledger_declare(struct tide_ledger *ledger, const struct tide_sources *sources, struct tide_error *error) TIDE_WARN_UNUSED;
+/* Exactly these are declared. */
+bool tide_ledger_declares(const struct tide_ledger *ledger, const struct tide_sources *sources);
 /* False: it changes nothing (has a cursor already, and is no jump; LIMIT of partitions). */
 bool tide_ledger_start(struct tide_ledger *ledger, const struct tide_start *start);
 /* True: it is the claimant now (or has given up). False: another one lives. */
