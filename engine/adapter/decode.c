@@ -77,7 +77,7 @@ static const struct tide_bound_shape *pick(const struct tide_decoder *d) {
     const struct tide_bound_shape *s = &d->shape[i];
     if (s->when == TIDE_NONE) continue;
     const struct tide_capture *cap = &d->capture[s->when];
-    bool text = cap->kind == TIDE_CAP_TEXT || cap->kind == TIDE_CAP_NUMBER;
+    bool text = cap->kind == TIDE_CAP_TEXT || cap->kind == TIDE_CAP_NUMBER || cap->kind == TIDE_CAP_BYTES;
     if ((text && tide_span_is(cap->text, s->shape->when_value)) ||
         (cap->kind == TIDE_CAP_TRUE && strcmp(s->shape->when_value, "true") == 0) ||
         (cap->kind == TIDE_CAP_FALSE && strcmp(s->shape->when_value, "false") == 0))
@@ -116,7 +116,7 @@ static enum tide_err extra(struct tide_decoder *d, const struct tide_bound *b, s
     case TIDE_XTRA_LIST: return list_of(d, b, text, &record->list.list, error);
     case TIDE_XTRA_EXPIRES: {
       struct tide_etime t;
-      enum tide_err err = tide_decode_time(b, text, &t, error);
+      enum tide_err err = tide_decode_time(d, b, text, &t, error);
       if (!err) record->list.expires_ms = t.ms;
       return err;
     }
@@ -256,7 +256,8 @@ enum tide_err tide_decode_known_at(const struct tide_decoder *d, struct tide_eti
   if (capture->kind != TIDE_CAP_TEXT && capture->kind != TIDE_CAP_NUMBER)
     return tide_fail_at(error, TIDE_E_MISSING, 0, 0, "known_at", "known_at is missing: %s is not there",
                         d->options.known_at_place ? d->options.known_at_place : s->shape->known_at);
-  enum tide_err err = tide_time_parse(capture->text, (enum tide_time_form)s->known_at_form, ret);
+  bool says = capture->kind == TIDE_CAP_NUMBER && capture->time_form;
+  enum tide_err err = tide_time_parse(capture->text, (enum tide_time_form)(says ? capture->time_form : s->known_at_form), ret);
   if (err == TIDE_OK) return TIDE_OK;
   struct tide_span shown = tide_clip(capture->text);
   return tide_fail_at(error, err, 0, 0, "known_at", "known_at: \"%.*s\" is not a time as the feature file says it is written",

@@ -6,6 +6,7 @@
  *   decode_derive.c  the fields of `derive:`
  *   decode_json.c    one pass of yajl over a line: captures the values at the places (a trie of pointers)
  *   decode_csv.c     the header and the cells of a row: the same captures
+ *   decode_avro.c    a binary message along its schema: the same captures
  *
  * A format is one file with a `const struct tide_format_ops tide_format_NAME`, and a row of TIDE_FORMATS; everything else is the same for
  * all formats, so the same content gives the same records in each.
@@ -34,12 +35,15 @@ enum tide_capture_kind {
   TIDE_CAP_NUMBER,   /* as written */
   TIDE_CAP_TRUE,
   TIDE_CAP_FALSE,
-  TIDE_CAP_COMPOUND  /* object or array */
+  TIDE_CAP_COMPOUND, /* object or array */
+  TIDE_CAP_BYTES     /* bytes that need not be text (Avro): for fields of texts only, and checked there */
 };
 struct tide_capture {
   enum tide_capture_kind kind;
-  struct tide_span text; /* TEXT, NUMBER: in the message or in the scratch arena */
+  uint8_t time_form;     /* NUMBER: the enum tide_time_form that the message itself says it has (Avro); 0: it says nothing */
+  struct tide_span text; /* TEXT, NUMBER, BYTES: in the message or in the scratch arena */
 };
+_Static_assert(TIDE_TIME_RFC3339 == 0, "no number is a time of RFC 3339");
 
 /* Something of the spec bound to where it stands. */
 struct tide_bound {
@@ -110,8 +114,8 @@ enum tide_err tide_decode_bind_header(struct tide_decoder *decoder, struct tide_
 /* The text of a bound value after trimming (secrets), map and default; an empty span when it is missing. */
 enum tide_err tide_decode_text(struct tide_decoder *decoder, const struct tide_bound *bound, struct tide_span *ret,
                                struct tide_error *error) TIDE_WARN_UNUSED;
-enum tide_err tide_decode_time(const struct tide_bound *bound, struct tide_span text, struct tide_etime *ret,
-                               struct tide_error *error) TIDE_WARN_UNUSED;
+enum tide_err tide_decode_time(const struct tide_decoder *decoder, const struct tide_bound *bound, struct tide_span text,
+                               struct tide_etime *ret, struct tide_error *error) TIDE_WARN_UNUSED;
 enum tide_err tide_decode_bool(const struct tide_bound *bound, struct tide_span text, bool *ret,
                                struct tide_error *error) TIDE_WARN_UNUSED;
 struct tide_money { int64_t minor; char currency[4]; uint8_t exponent; };
