@@ -155,7 +155,6 @@ enum tide_dead_form {
     "Another engine reads the sources when the one that does has written nothing for so long; above engine.heartbeat")                       \
   X(ingest, max_held, INT, "200000", 1000, 10000000, "messages", NULL, RESTART,                                                              \
     "Messages of all partitions in memory; beyond it reading waits")                                                                         \
-  X(ingest, decode_threads, INT, "1", 1, 64, "threads", NULL, RESTART, "Threads that decode messages of the sources")                        \
   X(scores, topic, TOPIC, "", 0, 249, NULL, NULL, RESTART, "Topic that decisions are sent to, keyed by the transaction; empty: none")      \
   X(scores, file, PATH, "", 0, 1024, NULL, NULL, RESTART, "File that decisions are appended to as JSON lines, instead of a topic; empty: none") \
   X(scores, features, CHOICE, "none", 0, 0, NULL, TIDE_SCORE_FEATURES(TIDE_OPTION_WORD), RESTART,                                            \
