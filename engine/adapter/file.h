@@ -34,7 +34,9 @@ enum tide_err tide_journal_file_open(const struct tide_journal_file_options *opt
 enum tide_err tide_journal_file_put(struct tide_journal *journal, struct tide_position at, struct tide_span entry, struct tide_error *error)
     TIDE_WARN_UNUSED;
 
-/* Lines of a file, "-" for standard input; plain, gzip or zstd by content (several files in order). CSV header handling is the caller's. */
+/* Lines of a file, "-" for standard input; plain, gzip or zstd by content (several files in order). CSV header handling is the caller's.
+ * All of them are partition 0 of `source`; nothing is given before it is sought. A line that is too long counts as a message without bytes for `before`. `ends`
+ * reads everything (compression does not tell); it and `before` fail with IO for standard input. */
 enum tide_err tide_source_file_open(const char *const *path, size_t path_count, uint16_t source, struct tide_source **ret, struct tide_error *error)
     TIDE_WARN_UNUSED;
 /* Bytes read from the (compressed) files so far and in all (0 if unknown), for progress. */

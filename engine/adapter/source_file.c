@@ -7,6 +7,9 @@
  * depend on compression, and a file may be compressed between two runs. Seeking reads up to the cursor and counts lines on the
  * way: a line number in a rejects file must be right after a restart too, and compressed input cannot be jumped into anyway.
  *
+ * The input is taken as finished: what is appended after its end was met is seen only by a later seek. `ends` and `before` read the files through handles of
+ * their own, so they neither disturb the reading nor depend on it.
+ *
  * Invariant: `cursor` is the concatenated offset of buf[scan]; a line never crosses a file's end. */
 #include "adapter/file.h"
 #include "adapter/source_inflate.h"
@@ -14,7 +17,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-#define LINE_MAX_BYTES (1u << 20)
+#define LINE_MAX_BYTES TIDE_MESSAGE_BYTES_MAX
 #define CHUNK (256u * 1024)
 #define BUF_BYTES (LINE_MAX_BYTES + 2 * CHUNK)
 
@@ -24,7 +27,7 @@ struct source_file {
   size_t path_count;
   size_t file; /* the file being read; path_count: all are done */
   struct tide_inflate *in;
-  uint16_t source;
+  uint16_t source; /* the files are its partition 0 */
   char *buf;
   size_t scan, len;
   bool file_end; /* the current file has nothing behind buf[len] */
@@ -33,6 +36,8 @@ struct source_file {
   uint64_t file_line;   /* the same in the current file */
   uint64_t done, total; /* bytes of files finished; of all files, 0 unknown */
   bool stdin_read;      /* standard input cannot be read twice */
+  bool sought;          /* gives messages */
+  bool end_told;        /* END was given since the last seek */
   enum tide_err failed; /* CORRUPT and IO stay */
   struct tide_error failure;
   size_t place_file;
@@ -116,6 +121,7 @@ static enum tide_err next_line(struct source_file *s, struct tide_span *ret, boo
 static enum tide_err source_next(struct tide_source *source, struct tide_message *ret, struct tide_error *error) {
   struct source_file *s = self(source);
   for (;;) {
+    if (!s->sought || s->end_told) return TIDE_E_END;
     if (s->failed) {
       if (error) *error = s->failure;
       return s->failed;
@@ -123,14 +129,18 @@ static enum tide_err source_next(struct tide_source *source, struct tide_message
     struct tide_span line;
     bool too_long;
     enum tide_err err = next_line(s, &line, &too_long, &s->failure);
-    if (err == TIDE_E_END) return err;
-    if (err) {
+    if (err && err != TIDE_E_END) {
       s->failed = err;
       continue;
     }
-    if (line.len == 0 && !too_long) continue;
-    *ret = (struct tide_message){
-        .bytes = too_long ? (struct tide_span){"", 0} : line, .source = s->source, .offset = s->line, .next = s->cursor};
+    if (err == TIDE_OK && line.len == 0 && !too_long) continue;
+    *ret = (struct tide_message){.source = s->source, .offset = s->line, .next = s->cursor, .append_ms = INT64_MIN, .bytes = {"", 0}};
+    if (err == TIDE_E_END) {
+      ret->kind = TIDE_MESSAGE_END;
+      s->end_told = true;
+      return TIDE_OK;
+    }
+    if (!too_long) ret->bytes = line;
     if (!too_long) return TIDE_OK;
     return tide_fail(error, TIDE_E_LIMIT, "line %llu of %s is longer than %u bytes and was skipped", (unsigned long long)s->file_line,
                      s->path[s->place_file], LINE_MAX_BYTES);
@@ -146,15 +156,8 @@ static void rewind_all(struct source_file *s) {
   s->failed = TIDE_OK;
 }
 
-static enum tide_err source_seek(struct tide_source *source, uint16_t partition, uint64_t cursor, struct tide_error *error) {
-  struct source_file *s = self(source);
-  TIDE_CHECK(partition == 0);
-  if (cursor < s->cursor || s->failed) {
-    if (s->stdin_read)
-      return tide_fail(error, TIDE_E_IO, "cannot go back to byte %llu: standard input can be read only once; give a file",
-                       (unsigned long long)cursor);
-    rewind_all(s);
-  }
+/* Reads on until `cursor`, which must be a place between two lines. */
+static enum tide_err skip_to(struct source_file *s, uint64_t cursor, struct tide_error *error) {
   while (s->cursor < cursor) {
     struct tide_span line;
     bool too_long;
@@ -171,6 +174,119 @@ static enum tide_err source_seek(struct tide_source *source, uint16_t partition,
   return TIDE_OK;
 }
 
+static bool is_mine(const struct source_file *s, uint16_t source, uint16_t partition) { return source == s->source && partition == 0; }
+
+static enum tide_err not_mine(const struct source_file *s, uint16_t source, uint16_t partition, struct tide_error *error) {
+  return tide_fail(error, TIDE_E_NOT_FOUND, "there is no partition %u of source %u: the files are partition 0 of source %u", partition,
+                   source, s->source);
+}
+
+static enum tide_err source_seek(struct tide_source *source, uint16_t number, uint16_t partition, uint64_t cursor,
+                                 struct tide_error *error) {
+  struct source_file *s = self(source);
+  if (!is_mine(s, number, partition)) return not_mine(s, number, partition, error);
+  s->sought = s->end_told = false;
+  if (cursor < s->cursor || s->failed) {
+    if (s->stdin_read)
+      return tide_fail(error, TIDE_E_IO, "cannot go back to byte %llu: standard input can be read only once; give a file",
+                       (unsigned long long)cursor);
+    rewind_all(s);
+  } else if (cursor > s->cursor && s->file >= s->path_count && !s->stdin_read) {
+    rewind_all(s); /* the input may have grown since its end was met */
+  }
+  enum tide_err err = skip_to(s, cursor, error);
+  if (err) return err;
+  s->sought = true;
+  return TIDE_OK;
+}
+
+static void source_stop(struct tide_source *source, uint16_t number, uint16_t partition) {
+  struct source_file *s = self(source);
+  if (is_mine(s, number, partition)) s->sought = false;
+}
+
+static enum tide_err source_places(struct tide_source *source, struct tide_place **ret, size_t *ret_count, struct tide_error *error) {
+  (void)error;
+  const struct source_file *s = self(source);
+  struct tide_place *place = tide_alloc(sizeof *place);
+  *place = (struct tide_place){.source = s->source, .cursor = 0};
+  *ret = place;
+  *ret_count = 1;
+  return TIDE_OK;
+}
+
+static enum tide_err no_stdin(const struct source_file *s, const char *what, struct tide_error *error) {
+  for (size_t i = 0; i < s->path_count; i++)
+    if (strcmp(s->path[i], "-") == 0)
+      return tide_fail(error, TIDE_E_IO, "cannot tell %s of standard input: it can be read only once; give a file", what);
+  return TIDE_OK;
+}
+
+/* Counts the plain bytes of all files: compression does not tell their number. */
+static enum tide_err count_bytes(const struct source_file *s, uint64_t *ret, struct tide_error *error) {
+  enum tide_err err = no_stdin(s, "the end", error);
+  if (err) return err;
+  char *buf = tide_alloc(CHUNK);
+  uint64_t sum = 0;
+  for (size_t i = 0; i < s->path_count && err == TIDE_OK; i++) {
+    struct tide_inflate *in;
+    err = tide_inflate_open(s->path[i], &in, error);
+    if (err) break;
+    for (size_t n = 1; n && err == TIDE_OK;) {
+      err = tide_inflate_read(in, buf, CHUNK, &n, error);
+      if (err == TIDE_OK) sum += n;
+    }
+    tide_inflate_close(in);
+  }
+  tide_free(buf);
+  if (err) return err;
+  *ret = sum;
+  return TIDE_OK;
+}
+
+static enum tide_err source_ends(struct tide_source *source, struct tide_place *place, size_t count, struct tide_error *error) {
+  const struct source_file *s = self(source);
+  for (size_t i = 0; i < count; i++)
+    if (!is_mine(s, place[i].source, place[i].partition)) return not_mine(s, place[i].source, place[i].partition, error);
+  uint64_t end;
+  enum tide_err err = count ? count_bytes(s, &end, error) : TIDE_OK;
+  if (err) return err;
+  for (size_t i = 0; i < count; i++) place[i].cursor = end;
+  return TIDE_OK;
+}
+
+static enum tide_err source_before(struct tide_source *source, struct tide_place place, struct tide_buf *out, struct tide_error *error) {
+  const struct source_file *s = self(source);
+  if (!is_mine(s, place.source, place.partition)) return not_mine(s, place.source, place.partition, error);
+  enum tide_err err = no_stdin(s, "what stands before a place", error);
+  if (err) return err;
+  struct tide_source *again;
+  err = tide_source_file_open((const char *const *)s->path, s->path_count, s->source, &again, error);
+  if (err) return err;
+  struct source_file *r = self(again);
+  struct tide_buf last = TIDE_BUF_INIT;
+  bool found = false;
+  while (err == TIDE_OK && r->cursor < place.cursor) {
+    struct tide_span line;
+    bool too_long;
+    err = next_line(r, &line, &too_long, error);
+    if (err || (line.len == 0 && !too_long)) continue;
+    tide_buf_clear(&last);
+    if (!too_long) tide_buf_put(&last, line.ptr, line.len);
+    found = true;
+  }
+  if (err == TIDE_E_END || (err == TIDE_OK && r->cursor > place.cursor))
+    err =
+        tide_fail(error, TIDE_E_MISMATCH, "byte %llu is no place between two lines of the input, which is not the one that was read before",
+                  (unsigned long long)place.cursor);
+  else if (err == TIDE_OK && !found)
+    err = tide_fail(error, TIDE_E_END, "no message stands before byte %llu", (unsigned long long)place.cursor);
+  if (err == TIDE_OK) tide_buf_put(out, last.ptr, last.len);
+  tide_buf_release(&last);
+  again->ops->close(again);
+  return err;
+}
+
 static void source_close(struct tide_source *source) {
   struct source_file *s = self(source);
   tide_inflate_close(s->in);
@@ -180,7 +296,8 @@ static void source_close(struct tide_source *source) {
   tide_free(s);
 }
 
-static const struct tide_source_ops ops = {"file", source_next, source_seek, source_close};
+static const struct tide_source_ops ops = {"file",        source_next, source_seek,   source_stop,
+                                           source_places, source_ends, source_before, source_close};
 
 /* A missing file must be told before hours of reading the ones before it. */
 static enum tide_err check_path(const char *path, bool *ret_regular, uint64_t *ret_bytes, struct tide_error *error) {

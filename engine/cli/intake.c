@@ -28,7 +28,7 @@ enum tide_err tide_intake_decoder(const struct tide_intake *intake, struct tide_
                                         .shape = intake->options.shape,
                                         .known_at = intake->options.known_at,
                                         .known_at_place = intake->options.known_at_place,
-                                        .csv = intake->csv};
+                                        .format = intake->csv ? TIDE_FORMAT_CSV : TIDE_FORMAT_JSON};
   struct tide_decoder *decoder;
   enum tide_err err = tide_decoder_new(&options, &decoder, error);
   if (err != TIDE_OK) return err;
@@ -42,11 +42,19 @@ enum tide_err tide_intake_decoder(const struct tide_intake *intake, struct tide_
   return TIDE_OK;
 }
 
+/* END has no line: it is the end of the input, and `next` says so again. */
+static enum tide_err next_line(struct tide_intake *intake, struct tide_message *ret, struct tide_error *error) {
+  enum tide_err err = intake->source->ops->next(intake->source, ret, error);
+  if (err == TIDE_OK && ret->kind == TIDE_MESSAGE_END) return TIDE_E_END;
+  TIDE_CHECK(err != TIDE_OK || ret->kind == TIDE_MESSAGE_DATA); /* a file has no other trouble than its errors */
+  return err;
+}
+
 /* Reads the first line: decides the format, takes a CSV header. */
 static enum tide_err begin(struct tide_intake *intake, struct tide_error *error) {
   const char *format = intake->options.format;
   struct tide_message message;
-  enum tide_err err = intake->source->ops->next(intake->source, &message, error);
+  enum tide_err err = next_line(intake, &message, error);
   if (err == TIDE_E_LIMIT) { /* too long for any header: a bad JSON line, or a file of something else */
     if (strcmp(format, "json") != 0)
       return tide_fail(error, TIDE_E_CONFIG, "the first line is longer than 1 MiB: neither a JSON line nor a CSV header");
@@ -69,6 +77,7 @@ enum tide_err tide_intake_open(const struct tide_intake_options *options, struct
   struct tide_intake *intake = tide_alloc(sizeof *intake);
   intake->options = *options;
   enum tide_err err = tide_source_file_open(options->input, options->input_count, 0, &intake->source, error);
+  if (err == TIDE_OK) err = intake->source->ops->seek(intake->source, 0, 0, 0, error);
   if (err == TIDE_OK) err = begin(intake, error);
   if (err != TIDE_OK) {
     tide_intake_close(intake);
@@ -97,7 +106,7 @@ enum tide_err tide_intake_read(struct tide_intake *intake, struct tide_taken *re
     struct tide_message message;
     enum tide_err err = TIDE_OK;
     if (intake->pending) message = intake->first;
-    else err = intake->source->ops->next(intake->source, &message, error);
+    else err = next_line(intake, &message, error);
     intake->pending = false;
     if (err != TIDE_OK && err != TIDE_E_LIMIT) return err;
     ret->source = message.source;
@@ -136,7 +145,7 @@ enum tide_err tide_intake_next(struct tide_intake *intake, struct tide_taken *re
 enum tide_err tide_intake_seek(struct tide_intake *intake, uint64_t cursor, struct tide_error *error) {
   if (cursor == 0) return TIDE_OK; /* nothing was journaled: begin() has read what is needed */
   intake->pending = false;
-  enum tide_err err = intake->source->ops->seek(intake->source, 0, cursor, error);
+  enum tide_err err = intake->source->ops->seek(intake->source, 0, 0, cursor, error);
   if (err != TIDE_OK) return err;
   const char *path;
   uint64_t line;

@@ -67,6 +67,13 @@ const struct tide_spec *tide_fold_spec(const struct tide_fold *fold);    /* NULL
 const struct tide_settings *tide_fold_settings(const struct tide_fold *fold);
 const struct tide_model *tide_fold_model(const struct tide_fold *fold);  /* that scores now; NULL: none */
 uint64_t tide_fold_cursor(const struct tide_fold *fold, uint16_t source, uint16_t partition); /* 0 when none */
+/* The cell's sources as they stand (core/ledger.h), and the answers to messages that have not left (core/outbox.h). */
+struct tide_ledger;
+struct tide_outbox;
+const struct tide_ledger *tide_fold_ledger(const struct tide_fold *fold);
+const struct tide_outbox *tide_fold_outbox(const struct tide_fold *fold);
+/* The epoch is open: the sources have been read as far as they went when it began, or there are none. */
+bool tide_fold_is_open(const struct tide_fold *fold);
 int64_t tide_fold_watermark(const struct tide_fold *fold);               /* ms; INT64_MIN before any event */
 /* While on, events are counted and remembered as always but none is judged and no answer is given: history. Their duplicates get no answer either. */
 void tide_fold_quiet(struct tide_fold *fold, bool on);

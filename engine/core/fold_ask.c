@@ -134,7 +134,7 @@ enum tide_err tide_fold_ask(struct tide_fold *fold, enum tide_ask ask, struct ti
                                   .record = q.record,
                                   .time = {q.txn->time_ms},
                                   .score = tide_null(TIDE_S_absent, TIDE_C_none),
-                                  .sourced = tide_fold_is_sourced(fold),
+                                  .sourced = tide_ledger_is_sourced(&fold->ledger),
                                   .env = &q.env};
   message_amount(&q);
   bool known = ask == TIDE_ASK_FEATURES ? ask_features(&q) : ask == TIDE_ASK_LOOKUP ? ask_lookup(&q) : ask_refuse(&q, cause);

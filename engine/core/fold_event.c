@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "base/num.h"
+#include "core/answer.h"
 #include "core/fold_state.h"
 #include "feature/tile.h"
 
@@ -260,6 +261,28 @@ static void digest_values(uint64_t *hash, const struct tide_value *value, uint32
   }
 }
 
+/* The answer to a message is kept until it has left. */
+static void put_outgoing(struct tide_fold *fold, const struct tide_answer *answer) {
+  const struct tide_record *record = answer->record;
+  const struct tide_partition *partition = tide_ledger_find(&fold->ledger, record->source, record->partition);
+  tide_buf_clear(&fold->id);
+  tide_buf_clear(&fold->json);
+  tide_record_id(answer->spec, record, &fold->id);
+  tide_answer_json(answer, TIDE_ANSWER_FRESHNESS | (fold->ledger.features ? TIDE_ANSWER_FEATURES : 0), &fold->json);
+  struct tide_outgoing out = {.number = ++fold->ledger.answers,
+                              .source = record->source,
+                              .partition = record->partition,
+                              .offset = record->offset,
+                              .position = answer->position,
+                              .index = answer->index,
+                              .superseded = partition && record->offset < partition->superseded,
+                              .late = answer->verdict.by == TIDE_BY_FALLBACK && answer->verdict.cause == TIDE_C_late,
+                              .id = tide_buf_span(&fold->id),
+                              .model = {fold->model ? fold->model->id : "", fold->model ? strlen(fold->model->id) : 0},
+                              .json = tide_buf_span(&fold->json)};
+  tide_outbox_put(&fold->outbox, &out);
+}
+
 /* Every bit of an answer goes into the digest that DIGEST records prove: features with states, verdict, flags, place. */
 static void answer_out(struct tide_fold *fold, const struct tide_answer *answer, tide_emit_fn emit, void *ctx) {
   uint64_t word[12] = {fold->digest.digest.lo,
@@ -290,6 +313,7 @@ static void answer_out(struct tide_fold *fold, const struct tide_answer *answer,
   fold->digest.decisions++;
   fold->metrics.value[TIDE_M_decisions_total]++;
   if (answer->status == TIDE_STATUS_REFUSED) fold->metrics.value[TIDE_M_decisions_refused_total]++;
+  if (answer->record->source && fold->ledger.scores) put_outgoing(fold, answer);
   if (emit) emit(ctx, answer);
 }
 
@@ -390,18 +414,14 @@ static void trace(struct tide_fold *fold, const struct tide_txn *txn) {
 /* ---- the event ---- */
 
 static void advance(struct tide_fold *fold, const struct tide_record *record, int64_t time_ms) {
-  struct tide_partition *partition = NULL;
+  struct tide_ledger *ledger = &fold->ledger;
+  struct tide_partition *partition = tide_ledger_partition(ledger, record->source, record->partition);
   int64_t least = INT64_MAX, seen = time_ms < fold->commit_ms ? time_ms : fold->commit_ms;
-  for (uint32_t i = 0; i < fold->partition_count && !partition; i++)
-    if (fold->partition[i].source == record->source && fold->partition[i].partition == record->partition) partition = &fold->partition[i];
-  if (!partition) {
-    TIDE_CHECK(fold->partition_count < TIDE_PARTITIONS_MAX); /* decoding refuses more parts than that in an entry */
-    partition = &fold->partition[fold->partition_count++];
-    *partition = (struct tide_partition){.source = record->source, .partition = record->partition, .watermark_ms = INT64_MIN};
-  }
+  TIDE_CHECK(partition); /* parts of more partitions were refused */
   if (seen > partition->watermark_ms) partition->watermark_ms = seen;
-  for (uint32_t i = 0; i < fold->partition_count; i++)
-    if (fold->partition[i].watermark_ms < least && fold->partition[i].watermark_ms != INT64_MIN) least = fold->partition[i].watermark_ms;
+  for (uint32_t i = 0; i < ledger->partition_count; i++)
+    if (ledger->partition[i].watermark_ms < least && ledger->partition[i].watermark_ms != INT64_MIN)
+      least = ledger->partition[i].watermark_ms;
   if (least != INT64_MAX && least > fold->state.watermark_ms) {
     if (fold->state.watermark_ms == INT64_MIN) tide_stubs_begin(&fold->stubs, least); /* born before there was time */
     fold->state.watermark_ms = least;
@@ -458,7 +478,7 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
                                .record = record,
                                .time = {txn->time_ms},
                                .score = tide_null(TIDE_S_absent, TIDE_C_none),
-                               .sourced = tide_fold_is_sourced(fold),
+                               .sourced = tide_ledger_is_sourced(&fold->ledger),
                                .env = &env};
   int64_t requested = TIDE_NULL_NUM;
   bool no_rate = false;

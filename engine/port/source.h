@@ -10,17 +10,21 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/source_number.h"
+
+#define TIDE_MESSAGE_BYTES_MAX (1u << 20) /* a longer one is not given: LIMIT */
 
 enum tide_message_kind {
   TIDE_MESSAGE_DATA,
-  TIDE_MESSAGE_END,    /* everything before `next` was given, and there is no more now. Also moves over what is no message (markers of transactions) */
+  TIDE_MESSAGE_END,    /* everything before `next` was given, and there is no more now: once after a seek, and again after messages that came later. Also
+                        * moves over what is no message (markers of transactions) */
   TIDE_MESSAGE_TROUBLE /* `trouble` says what. If `stopped`, the partition gives nothing more until it is sought; else it goes on by itself */
 };
 
 struct tide_message {
   uint8_t kind;                /* enum tide_message_kind */
   bool stopped;                /* TROUBLE */
-  uint16_t source, partition;  /* source: its number (tide_source_number); a file: what it was opened as */
+  uint16_t source, partition;  /* source: its number (tide_source_number); a file: what it was opened as. TROUBLE: 0 if it concerns all */
   struct tide_span bytes;      /* DATA: borrowed until the next call */
   uint64_t offset;             /* file: line number from 1; Kafka: offset */
   uint64_t next;               /* cursor after this message; file: uncompressed byte offset behind it; Kafka: offset + 1 */
@@ -51,18 +55,10 @@ struct tide_source_ops {
   /* Sets each cursor to the end of its log, as it was at some moment after the call. Errors: IO (then none is set), NOT_FOUND. */
   enum tide_err (*ends)(struct tide_source *, struct tide_place *place, size_t count, struct tide_error *);
   /* The bytes of the message directly before `cursor`, whatever is being read: the check that a log is still the one that was read. Errors: END (there is none: the log begins
-   * at the cursor), MISMATCH (the log ends before it), IO. */
+   * at the cursor), MISMATCH (the log ends before it), NOT_FOUND, IO. */
   enum tide_err (*before)(struct tide_source *, struct tide_place place, struct tide_buf *out, struct tide_error *);
   void (*close)(struct tide_source *);
 };
 struct tide_source { const struct tide_source_ops *ops; };
-
-/* A source's number is made of its name, so that engines agree on it without asking each other; configuration refuses two names with one number. 1..65535: 0 is what came
- * without a source (HTTP, replay). */
-static inline uint16_t tide_source_number(struct tide_span name) {
-  uint32_t hash = 2166136261u; /* FNV-1a */
-  for (size_t i = 0; i < name.len; i++) hash = (hash ^ (uint8_t)name.ptr[i]) * 16777619u;
-  return (uint16_t)(1 + hash % 65535u);
-}
 
 #endif

@@ -100,6 +100,7 @@ static void report(struct tide_engine *engine, const struct tide_core_event *eve
   to->event = *event;
   tide_buf_clear(&to->bytes);
   if (event->kind == TIDE_CORE_ENTRY) tide_buf_put(&to->bytes, event->bytes.ptr, event->bytes.len);
+  if (event->kind == TIDE_CORE_ENDS) tide_buf_put(&to->bytes, event->target, event->target_count * sizeof *event->target);
   (void)pthread_cond_signal(&inbox->filled);
   unlock(&inbox->mutex);
 }
@@ -299,8 +300,18 @@ static void ask(struct requests *requests, const struct tide_core_action *action
       requests->has_session = true;
       break;
     case TIDE_DO_RELEASE:
+    case TIDE_DO_INGEST:
+    case TIDE_DO_INGEST_STOP:
+    case TIDE_DO_ENDS:
+    case TIDE_DO_EMIT:
+    case TIDE_DO_LOG:
     case TIDE_DO_STOPPED: break;
   }
+}
+
+static bool is_of_journal(const struct tide_core_action *action) {
+  return action->kind == TIDE_DO_APPEND || action->kind == TIDE_DO_OPEN || action->kind == TIDE_DO_SYNC || action->kind == TIDE_DO_FETCH ||
+         action->kind == TIDE_DO_SESSION;
 }
 
 /* `done`: when the step was over. The core's own clock stands still in a step, so for it an entry is folded the moment it is durable. */
@@ -308,7 +319,7 @@ static void act(struct tide_engine *engine, struct tide_mono done, const struct 
   struct requests *requests = &engine->requests;
   bool asked = false;
   for (size_t i = 0; i < count; i++) {
-    if (action[i].kind == TIDE_DO_RELEASE || action[i].kind == TIDE_DO_STOPPED) continue;
+    if (!is_of_journal(&action[i])) continue;
     if (!asked) lock(&requests->mutex);
     asked = true;
     ask(requests, &action[i]);
@@ -321,9 +332,9 @@ static void act(struct tide_engine *engine, struct tide_mono done, const struct 
     if (action[i].kind == TIDE_DO_RELEASE) {
       if (action[i].offer->folded.ns) action[i].offer->folded = done;
       engine->options.release(engine->options.ctx, action[i].offer);
-    }
-    if (action[i].kind == TIDE_DO_APPEND) meter_append(engine, &action[i]);
-    if (action[i].kind == TIDE_DO_STOPPED) engine->stopped = true;
+    } else if (action[i].kind == TIDE_DO_APPEND) meter_append(engine, &action[i]);
+    else if (action[i].kind == TIDE_DO_STOPPED) engine->stopped = true;
+    else if (!is_of_journal(&action[i])) engine->options.sources(engine->options.ctx, &action[i]);
   }
 }
 
@@ -345,6 +356,21 @@ static enum tide_err step(struct tide_engine *engine, const struct tide_core_eve
   return err;
 }
 
+static struct tide_engine_barrier barrier_of(const struct tide_ledger *ledger) {
+  struct tide_engine_barrier barrier = {.targets = ledger->has_targets};
+  for (uint32_t i = 0; ledger->opening && i < ledger->partition_count; i++) {
+    const struct tide_partition *partition = &ledger->partition[i];
+    if (partition->cursor >= partition->target) continue;
+    if (!barrier.behind++) {
+      barrier.source = partition->source;
+      barrier.partition = partition->partition;
+      barrier.cursor = partition->cursor;
+      barrier.target = partition->target;
+    }
+  }
+  return barrier;
+}
+
 static void publish(struct tide_engine *engine, const struct tide_error *failed) {
   struct tide_fold *fold = tide_core_fold(engine->core);
   meter_publish(engine, fold);
@@ -355,6 +381,8 @@ static void publish(struct tide_engine *engine, const struct tide_error *failed)
   status->folded = tide_fold_position(fold);
   status->watermark_ms = tide_fold_watermark(fold);
   status->stats = tide_core_stats(engine->core);
+  status->ingests = tide_core_ingests(engine->core);
+  status->barrier = barrier_of(tide_fold_ledger(fold));
   status->diverged = (uint64_t)tide_fold_metrics(fold)->value[TIDE_M_journal_diverged_total];
   if (failed) status->error = *failed;
   if (failed || engine->stopped) engine->ended = true;
@@ -407,6 +435,7 @@ static enum tide_err turn(struct tide_engine *engine, struct tide_error *error) 
   for (size_t i = 0; i < reports && err == TIDE_OK; i++) {
     struct tide_core_event event = engine->taken[i].event;
     event.bytes = tide_buf_span(&engine->taken[i].bytes);
+    if (event.kind == TIDE_CORE_ENDS) event.target = (const struct tide_target *)(const void *)engine->taken[i].bytes.ptr;
     err = step(engine, &event, error);
     while (err == TIDE_OK && event.kind == TIDE_CORE_ENTRY && tide_core_busy(engine->core))
       err = step(engine, &(struct tide_core_event){.kind = TIDE_CORE_GO_ON}, error);
@@ -467,6 +496,7 @@ static void *core_main(void *arg) {
 /* ---- outside ---- */
 
 struct tide_engine *tide_engine_start(const struct tide_engine_options *options, struct tide_fold *fold) {
+  TIDE_CHECK(options->sources || (!options->core.ingests && !options->core.sources.count));
   TIDE_CHECK(options->release && options->tick_ms >= 1 && options->tick_ms <= 1000);
   struct tide_engine *engine = tide_alloc(sizeof *engine);
   engine->options = *options;
@@ -497,6 +527,12 @@ bool tide_engine_offer(struct tide_engine *engine, struct tide_offer *offer) {
   }
   unlock(&inbox->mutex);
   return room;
+}
+
+void tide_engine_tell(struct tide_engine *engine, const struct tide_core_event *event) {
+  TIDE_CHECK(event->kind == TIDE_CORE_ENDS || event->kind == TIDE_CORE_LEFT || event->kind == TIDE_CORE_LOGGED ||
+             event->kind == TIDE_CORE_REREAD);
+  report(engine, event);
 }
 
 struct tide_engine_status tide_engine_status(struct tide_engine *engine) {

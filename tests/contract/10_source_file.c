@@ -69,6 +69,9 @@ static void zstd(struct tide_buf *out, struct tide_span s) {
 static struct tide_source *open_files(const char *const *path, size_t count) {
   struct tide_source *s;
   if (tide_source_file_open(path, count, 3, &s, &error)) fail_msg("%s", error.text);
+  struct tide_message m;
+  assert_int_equal(s->ops->next(s, &m, &error), TIDE_E_END); /* nothing was sought */
+  if (s->ops->seek(s, 3, 0, 0, &error)) fail_msg("%s", error.text);
   return s;
 }
 static struct tide_source *open_one(const char *path) { return open_files(&path, 1); }
@@ -78,13 +81,22 @@ static void expect(struct tide_source *s, const char *text, uint64_t offset, uin
   enum tide_err err = s->ops->next(s, &m, &error);
   if (err) fail_msg("want %s, got %d %s", text, (int)err, error.text);
   if (!tide_span_is(m.bytes, text)) fail_msg("want %s, got %.*s", text, TIDE_SPAN_FMT(m.bytes));
+  assert_int_equal(m.kind, TIDE_MESSAGE_DATA);
   assert_int_equal(m.source, 3);
   assert_int_equal(m.partition, 0);
+  assert_true(m.append_ms == INT64_MIN);
+  assert_int_equal(m.trace.len, 0);
+  assert_false(m.copy);
   assert_true(m.offset == offset);
   assert_true(m.next == next);
 }
-static void expect_end(struct tide_source *s) {
+static void expect_end(struct tide_source *s, uint64_t next) {
   struct tide_message m;
+  assert_int_equal(s->ops->next(s, &m, &error), TIDE_OK);
+  assert_int_equal(m.kind, TIDE_MESSAGE_END);
+  assert_int_equal(m.source, 3);
+  assert_int_equal(m.partition, 0);
+  assert_true(m.next == next);
   assert_int_equal(s->ops->next(s, &m, &error), TIDE_E_END);
   assert_int_equal(s->ops->next(s, &m, &error), TIDE_E_END);
 }
@@ -96,13 +108,13 @@ static void test_lines(void **state) {
   expect(s, "two", 2, 9);
   expect(s, " ", 5, 14);
   expect(s, "last", 6, 18);
-  expect_end(s);
+  expect_end(s, 18);
   s->ops->close(s);
   s = open_one(put_text("empty", ""));
-  expect_end(s);
+  expect_end(s, 0);
   s->ops->close(s);
   s = open_one(put_text("blank", "\n\n"));
-  expect_end(s);
+  expect_end(s, 2); /* moves over what is no message */
   s->ops->close(s);
 }
 
@@ -129,22 +141,22 @@ static void test_several_files(void **state) {
   assert_int_equal(tide_source_file_place(s, &in, &line), 3);
   assert_string_equal(in, path[3]);
   assert_true(line == 2);
-  expect_end(s);
+  expect_end(s, 12);
   uint64_t done, total;
   tide_source_file_progress(s, &done, &total);
   assert_true(done == total && total > 0);
   /* every cursor, forwards and backwards, in every order */
   for (int from = 5; from >= 0; from--) {
-    assert_int_equal(s->ops->seek(s, 0, want[from].next, &error), TIDE_OK);
+    assert_int_equal(s->ops->seek(s, 3, 0, want[from].next, &error), TIDE_OK);
     for (int i = from + 1; i < 6; i++) expect(s, want[i].text, want[i].offset, want[i].next);
-    expect_end(s);
+    expect_end(s, 12);
   }
-  assert_int_equal(s->ops->seek(s, 0, 0, &error), TIDE_OK);
+  assert_int_equal(s->ops->seek(s, 3, 0, 0, &error), TIDE_OK);
   expect(s, "a", 1, 2);
-  assert_int_equal(s->ops->seek(s, 0, 8, &error), TIDE_OK);
+  assert_int_equal(s->ops->seek(s, 3, 0, 8, &error), TIDE_OK);
   expect(s, "f", 5, 10);
-  assert_int_equal(s->ops->seek(s, 0, 4, &error), TIDE_E_MISMATCH);
-  assert_int_equal(s->ops->seek(s, 0, 13, &error), TIDE_E_MISMATCH);
+  assert_int_equal(s->ops->seek(s, 3, 0, 4, &error), TIDE_E_MISMATCH);
+  assert_int_equal(s->ops->seek(s, 3, 0, 13, &error), TIDE_E_MISMATCH);
   s->ops->close(s);
 }
 
@@ -169,7 +181,7 @@ static void test_many_lines(void **state) {
       assert_true(m.offset == (uint64_t)i + 1);
     }
     assert_true(at == text.len);
-    expect_end(s);
+    expect_end(s, text.len);
     s->ops->close(s);
   }
   tide_buf_release(&text);
@@ -199,7 +211,7 @@ static void test_long_lines(void **state) {
         assert_true(m.next == 2 + len + (size_t)cr + (size_t)newline);
         assert_int_equal(m.bytes.len, err ? 0 : len);
         if (newline) expect(s, "b", 3, m.next + 2);
-        expect_end(s);
+        expect_end(s, text.len);
         s->ops->close(s);
         tide_buf_release(&text);
       }
@@ -255,6 +267,82 @@ static void test_cut_streams(void **state) {
   tide_buf_release(&text);
 }
 
+static void expect_before(struct tide_source *s, uint64_t cursor, const char *want) {
+  struct tide_buf out = TIDE_BUF_INIT;
+  enum tide_err err = s->ops->before(s, (struct tide_place){3, 0, cursor}, &out, &error);
+  if (err) fail_msg("before %llu: %s", (unsigned long long)cursor, error.text);
+  if (!tide_span_is(tide_buf_span(&out), want)) fail_msg("want %s, got %.*s", want, TIDE_SPAN_FMT(tide_buf_span(&out)));
+  tide_buf_release(&out);
+}
+
+/* What is asked beside the reading: partitions, the end, the message before a place. None of it moves the reading. */
+static void test_beside(void **state) {
+  (void)state;
+  struct tide_buf gz = TIDE_BUF_INIT;
+  gzip(&gz, TIDE_SPAN("c\n\nd\n"));
+  const char *path[] = {put_text("b1", "a\nb"), put("b2", gz.ptr, gz.len)};
+  tide_buf_release(&gz);
+  struct tide_source *s = open_files(path, 2);
+  expect(s, "a", 1, 2);
+  struct tide_place *place;
+  size_t count;
+  assert_int_equal(s->ops->places(s, &place, &count, &error), TIDE_OK);
+  assert_int_equal(count, 1);
+  assert_int_equal(place->source, 3);
+  assert_int_equal(place->partition, 0);
+  assert_true(place->cursor == 0);
+  assert_int_equal(s->ops->ends(s, place, 1, &error), TIDE_OK);
+  assert_true(place->cursor == 8);
+  expect_before(s, 2, "a");
+  expect_before(s, 3, "b");
+  expect_before(s, 5, "c");
+  expect_before(s, 6, "c"); /* a blank line stands between */
+  expect_before(s, 8, "d");
+  struct tide_buf out = TIDE_BUF_INIT;
+  assert_int_equal(s->ops->before(s, (struct tide_place){3, 0, 0}, &out, &error), TIDE_E_END);
+  assert_int_equal(s->ops->before(s, (struct tide_place){3, 0, 1}, &out, &error), TIDE_E_MISMATCH);
+  assert_int_equal(s->ops->before(s, (struct tide_place){3, 0, 9}, &out, &error), TIDE_E_MISMATCH);
+  assert_int_equal(out.len, 0);
+  expect(s, "b", 2, 3);
+  s->ops->stop(s, 3, 0);
+  struct tide_message m;
+  assert_int_equal(s->ops->next(s, &m, &error), TIDE_E_END);
+  s->ops->stop(s, 3, 0); /* again changes nothing */
+  assert_int_equal(s->ops->seek(s, 3, 0, 3, &error), TIDE_OK);
+  expect(s, "c", 3, 5);
+  expect(s, "d", 5, 8);
+  expect_end(s, 8);
+  /* another partition, another source */
+  assert_int_equal(s->ops->seek(s, 3, 1, 0, &error), TIDE_E_NOT_FOUND);
+  assert_int_equal(s->ops->seek(s, 4, 0, 0, &error), TIDE_E_NOT_FOUND);
+  struct tide_place other[] = {{3, 0, 77}, {4, 0, 78}};
+  assert_int_equal(s->ops->ends(s, other, 2, &error), TIDE_E_NOT_FOUND);
+  assert_true(other[0].cursor == 77 && other[1].cursor == 78);
+  assert_int_equal(s->ops->before(s, other[1], &out, &error), TIDE_E_NOT_FOUND);
+  s->ops->stop(s, 4, 0);
+  tide_free(place);
+  s->ops->close(s);
+}
+
+/* A file that grew after its end was met: the growth begins at the old end. */
+static void test_growth(void **state) {
+  (void)state;
+  const char *path = put_text("grow", "a\n");
+  struct tide_source *s = open_one(path);
+  expect(s, "a", 1, 2);
+  expect_end(s, 2);
+  put_text("grow", "a\nb\nc\n");
+  struct tide_place end = {3, 0, 0};
+  assert_int_equal(s->ops->ends(s, &end, 1, &error), TIDE_OK);
+  assert_true(end.cursor == 6);
+  assert_int_equal(s->ops->seek(s, 3, 0, 4, &error), TIDE_OK);
+  expect(s, "c", 3, 6);
+  expect_end(s, 6);
+  assert_int_equal(s->ops->seek(s, 3, 0, 6, &error), TIDE_OK);
+  expect_end(s, 6);
+  s->ops->close(s);
+}
+
 static void test_errors(void **state) {
   (void)state;
   struct tide_source *s;
@@ -279,11 +367,16 @@ static void test_standard_input(void **state) {
   close(pipes[0]);
   struct tide_source *s = open_one("-");
   expect(s, "a", 1, 2);
-  assert_int_equal(s->ops->seek(s, 0, 4, &error), TIDE_OK); /* forwards, by reading */
+  struct tide_place end = {3, 0, 0};
+  struct tide_buf out = TIDE_BUF_INIT;
+  assert_int_equal(s->ops->ends(s, &end, 1, &error), TIDE_E_IO);
+  assert_int_equal(s->ops->before(s, (struct tide_place){3, 0, 2}, &out, &error), TIDE_E_IO);
+  assert_int_equal(s->ops->seek(s, 3, 0, 4, &error), TIDE_OK); /* forwards, by reading */
   expect(s, "c", 3, 6);
-  assert_int_equal(s->ops->seek(s, 0, 0, &error), TIDE_E_IO);
+  assert_int_equal(s->ops->seek(s, 3, 0, 0, &error), TIDE_E_IO);
+  assert_int_equal(s->ops->seek(s, 3, 0, 6, &error), TIDE_OK); /* nothing was read meanwhile */
   expect(s, "d", 4, 7);
-  expect_end(s);
+  expect_end(s, 7);
   uint64_t done, total;
   tide_source_file_progress(s, &done, &total);
   assert_true(done == 7 && total == 0);
@@ -296,7 +389,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_lines),          cmocka_unit_test(test_several_files), cmocka_unit_test(test_many_lines),
       cmocka_unit_test(test_long_lines),     cmocka_unit_test(test_cut_streams),   cmocka_unit_test(test_errors),
-      cmocka_unit_test(test_standard_input),
+      cmocka_unit_test(test_standard_input), cmocka_unit_test(test_beside),        cmocka_unit_test(test_growth),
   };
   return cmocka_run_group_tests_name("source_file", tests, make_dir, drop_dir);
 }

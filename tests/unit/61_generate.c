@@ -48,15 +48,17 @@ static void run(struct tide_generate_options options, const char *name, struct l
   const char *path = options.output;
   struct tide_source *source;
   assert_int_equal(tide_source_file_open(&path, 1, 0, &source, &error), TIDE_OK);
+  assert_int_equal(source->ops->seek(source, 0, 0, 0, &error), TIDE_OK);
   struct tide_message message;
   size_t cap = 0;
-  while ((err = source->ops->next(source, &message, &error)) == TIDE_OK) {
+  while ((err = source->ops->next(source, &message, &error)) == TIDE_OK && message.kind == TIDE_MESSAGE_DATA) {
     tide_buf_put(&log->text, message.bytes.ptr, message.bytes.len);
     tide_buf_char(&log->text, '\n');
     if (log->count == cap) log->line = tide_realloc(log->line, (cap = cap ? cap * 2 : 1024) * sizeof *log->line);
     log->line[log->count++].len = message.bytes.len;
   }
-  assert_int_equal(err, TIDE_E_END);
+  assert_int_equal(err, TIDE_OK);
+  assert_int_equal(message.kind, TIDE_MESSAGE_END);
   source->ops->close(source);
   const char *p = log->text.ptr;
   for (size_t i = 0; i < log->count; i++) {
@@ -230,7 +232,7 @@ static void decode_all(struct tide_generate_options o, const char *shape) {
   run(o, o.csv ? "d.csv" : "d.jsonl", &log);
   struct tide_secret_key key = {.bytes = {1}};
   tide_secret_key_seal(&key);
-  struct tide_decode_options options = {.spec = spec, .key = &key, .shape = shape, .csv = o.csv};
+  struct tide_decode_options options = {.spec = spec, .key = &key, .shape = shape, .format = o.csv ? TIDE_FORMAT_CSV : TIDE_FORMAT_JSON};
   struct tide_decoder *decoder;
   struct tide_error error = {0};
   assert_int_equal(tide_decoder_new(&options, &decoder, &error), TIDE_OK);
