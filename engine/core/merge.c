@@ -247,7 +247,8 @@ void tide_merge_put(struct tide_merge *merge, const struct tide_merge_item *item
   TIDE_CHECK(item->time_ms == TIDE_UNKNOWN_MS || (item->time_ms >= TIDE_TIME_MIN_MS && item->time_ms <= TIDE_TIME_MAX_MS));
   struct tide_merge_queued *queued = push(p);
   *queued = (struct tide_merge_queued){*item, ++merge->arrivals, now.ns, tide_merge_attended(merge, now)};
-  if (item->append_ms < TIDE_TIME_MIN_MS || item->append_ms > TIDE_TIME_MAX_MS) queued->item.append_ms = TIDE_UNKNOWN_MS; /* a log may say anything */
+  if (item->append_ms < TIDE_TIME_MIN_MS || item->append_ms > TIDE_TIME_MAX_MS)
+    queued->item.append_ms = TIDE_UNKNOWN_MS; /* a log may say anything */
   bool first = p->head == p->tail, timed = item->time_ms != TIDE_UNKNOWN_MS || merge->options.by_arrival, headless = p->timed == p->tail;
   bool waits_for_hold = !first && tide_merge_holds(merge, tide_merge_at(p, p->head)->item.hold);
   if (item->hold) hold_add(merge, item->hold, index);
@@ -257,7 +258,10 @@ void tide_merge_put(struct tide_merge *merge, const struct tide_merge_item *item
   p->reached = item->next;
   if (queued->item.append_ms != TIDE_UNKNOWN_MS) {
     p->append_ms = queued->item.append_ms;
-    if (p->paid_ms == TIDE_UNKNOWN_MS) p->paid_ms = p->append_ms;
+    if (p->paid_ms == TIDE_UNKNOWN_MS) { /* what it took to come to its first message says nothing of its pace */
+      p->paid_ms = p->append_ms;
+      p->waited_ns = 0;
+    }
   }
   tide_merge_ends_reached(p);
   if (!waits_for_hold) tide_merge_progress(merge, index, now);
@@ -271,7 +275,8 @@ void tide_merge_at_end(struct tide_merge *merge, uint16_t source, uint16_t parti
   struct tide_merge_partition *p = &merge->partition[tide_merge_index(merge, source, partition)];
   TIDE_CHECK(next >= p->reached);
   if (next == p->reached) return;
-  struct tide_merge_item move = {.source = source, .partition = partition, .next = next, .time_ms = TIDE_UNKNOWN_MS, .append_ms = TIDE_UNKNOWN_MS};
+  struct tide_merge_item move = {
+      .source = source, .partition = partition, .next = next, .time_ms = TIDE_UNKNOWN_MS, .append_ms = TIDE_UNKNOWN_MS};
   tide_merge_put(merge, &move, now);
 }
 
@@ -315,7 +320,8 @@ static void end_told(struct tide_merge *merge, uint32_t index, const struct tide
   tide_merge_facts_line(merge, index);
 }
 
-void tide_merge_ends(struct tide_merge *merge, const struct tide_merge_ask *ask, const struct tide_place *end, size_t count, struct tide_mono now) {
+void tide_merge_ends(struct tide_merge *merge, const struct tide_merge_ask *ask, const struct tide_place *end, size_t count,
+                     struct tide_mono now) {
   if (ask->claim != merge->claim) return;
   TIDE_CHECK(merge->asking);
   merge->asking = false;
@@ -338,7 +344,8 @@ static void give(struct tide_merge *merge, uint32_t index, struct tide_wall wall
   bool was_head = p->timed == p->head;
   p->head++;
   if (was_head) p->timed++;
-  while (was_head && p->timed < p->tail && !merge->options.by_arrival && tide_merge_at(p, p->timed)->item.time_ms == TIDE_UNKNOWN_MS) p->timed++;
+  while (was_head && p->timed < p->tail && !merge->options.by_arrival && tide_merge_at(p, p->timed)->item.time_ms == TIDE_UNKNOWN_MS)
+    p->timed++;
   p->given = ret->next;
   merge->held--;
   if (p->head == p->tail && p->room > ROOM_KEPT) {
@@ -388,7 +395,8 @@ static bool take(struct tide_merge *merge, struct tide_wall wall, struct tide_mo
   return true;
 }
 
-bool tide_merge_take(struct tide_merge *merge, struct tide_wall wall, struct tide_mono now, struct tide_merge_item *ret, struct tide_cursor_part *ret_part) {
+bool tide_merge_take(struct tide_merge *merge, struct tide_wall wall, struct tide_mono now, struct tide_merge_item *ret,
+                     struct tide_cursor_part *ret_part) {
   bool given = take(merge, wall, now, ret, ret_part);
   merge->attended_ns = tide_merge_attended(merge, now);
   if (now.ns > merge->taken_ns) merge->taken_ns = now.ns;
@@ -421,7 +429,8 @@ size_t tide_merge_held_of(const struct tide_merge *merge, uint16_t source, uint1
 size_t tide_merge_look(const struct tide_merge *merge, struct tide_merge_view *ret, size_t cap) {
   for (uint32_t i = 0; i < merge->count && i < cap; i++) {
     const struct tide_merge_partition *p = &merge->partition[i];
-    ret[i] = (struct tide_merge_view){.source = p->source, .partition = p->partition, .cursor = p->given, .reached = p->reached, .end = p->end};
+    ret[i] =
+        (struct tide_merge_view){.source = p->source, .partition = p->partition, .cursor = p->given, .reached = p->reached, .end = p->end};
     ret[i].gates = p->gates;
     ret[i].stopped = p->stopped;
     ret[i].drained = p->observed && p->end <= p->given;

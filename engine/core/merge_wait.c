@@ -86,7 +86,11 @@ void tide_merge_settle(struct tide_merge *merge, uint32_t index) {
 void tide_merge_progress(struct tide_merge *merge, uint32_t index, struct tide_mono now) {
   struct tide_merge_partition *p = &merge->partition[index];
   p->progress_ns = tide_merge_attended(merge, now);
-  if (!tide_merge_owes(p)) p->slow = false;
+  if (!tide_merge_owes(p)) {
+    p->slow = false;
+    p->waited_ns = 0;
+    p->paid_ms = p->append_ms;
+  }
   p->lost = p->slow;
 }
 
@@ -153,7 +157,8 @@ static bool held_blocks(struct look *look) {
     give_up(look, index);
   }
   int64_t until_ns = look->oldest->from_ns + look->wait_ns;
-  return passed->count > 0 && comes_first(passed->at[0], look->least) && until_ns > look->now_ns && waits(look, passed->at[0].index, until_ns);
+  return passed->count > 0 && comes_first(passed->at[0], look->least) && until_ns > look->now_ns &&
+         waits(look, passed->at[0].index, until_ns);
 }
 
 static bool live_blocks(struct look *look) {
@@ -161,7 +166,8 @@ static bool live_blocks(struct look *look) {
   if (live->count == 0 || live->at[0].key >= (int64_t)look->x->arrival) return false;
   int64_t x_until_ns = look->x->from_ns + look->wait_ns, oldest_until_ns = look->oldest->from_ns + look->wait_ns;
   bool blocks_oldest = live->at[0].key < (int64_t)look->oldest->arrival;
-  int64_t until_ns = blocks_oldest ? oldest_until_ns : x_until_ns; /* what is before the oldest waits no longer than it for the same partition */
+  int64_t until_ns =
+      blocks_oldest ? oldest_until_ns : x_until_ns; /* what is before the oldest waits no longer than it for the same partition */
   if (until_ns <= look->now_ns) return false;
   look->merge->wants_end = !look->merge->partition[live->at[0].index].lost && look->merge->asked_arrivals < look->x->arrival;
   return waits(look, live->at[0].index, until_ns);
@@ -198,7 +204,8 @@ uint32_t tide_merge_choose(struct tide_merge *merge, struct tide_wall wall, stru
   look.wait_ns = merge->options.merge_wait_ms * NS_PER_MS;
   look.catch_ns = merge->options.catch_wait_ms * NS_PER_MS;
   const struct tide_merge_item *item = &look.oldest->item;
-  look.age_ms = wall.ms - (item->append_ms != TIDE_UNKNOWN_MS ? item->append_ms : item->time_ms) - (now.ns - look.oldest->put_ns) / NS_PER_MS;
+  look.age_ms =
+      wall.ms - (item->append_ms != TIDE_UNKNOWN_MS ? item->append_ms : item->time_ms) - (now.ns - look.oldest->put_ns) / NS_PER_MS;
   merge->waits_for = waited_for; /* for `pays` */
   if (owing_blocks(&look) || held_blocks(&look)) return NOBODY;
   merge->waits_for = NOBODY;
