@@ -294,6 +294,7 @@ static void mistakes_are_told_with_their_place(void **state) {
       {BASE "sources:\n  a: {topic: t}\ningest: {claim_timeout: 1s}\n", TIDE_E_CONFIG, 5, 25, "not above engine.heartbeat"},
       {BASE "sources:\n  a: {topic: t}\nengine: {heartbeat: 3s}\n", TIDE_E_CONFIG, 5, 21, "not above engine.heartbeat"},
       {BASE "sources:\n  auths: {topic: t}\nhttp: {log: kafka, log_source: auth}\n", TIDE_E_CONFIG, 5, 32, "did you mean auths?"},
+      {BASE "sources:\n  a: {topic: t, input: x}\nhttp: {log: kafka, log_source: a}\n", TIDE_E_CONFIG, 5, 32, "by the shape `default`"},
       {BASE "sources:\n  a: {topic: t, format: avro, schemas: s}\nhttp: {log: kafka, log_source: a}\n", TIDE_E_CONFIG, 5, 32,
        "is not JSON"},
   };
