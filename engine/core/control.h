@@ -12,9 +12,9 @@
 #ifndef TIDE_CONTROL_H
 #define TIDE_CONTROL_H
 
+#include "config/source.h"
 #include "core/batch.h"
 
-#define TIDE_SOURCES_MAX 32
 #define TIDE_SOURCE_NAME 49 /* with the zero byte */
 #define TIDE_PARTITIONS_MAX 1024
 #define TIDE_PARTITION_ALL 65535

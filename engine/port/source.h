@@ -12,6 +12,8 @@
 #include "base/err.h"
 #include "base/source_number.h"
 
+#define TIDE_MESSAGE_BYTES_MAX (1u << 20) /* a longer one is not given: LIMIT */
+
 enum tide_message_kind {
   TIDE_MESSAGE_DATA,
   TIDE_MESSAGE_END,    /* everything before `next` was given, and there is no more now: once after a seek, and again after messages that came later. Also
@@ -22,7 +24,7 @@ enum tide_message_kind {
 struct tide_message {
   uint8_t kind;                /* enum tide_message_kind */
   bool stopped;                /* TROUBLE */
-  uint16_t source, partition;  /* source: its number (tide_source_number); a file: what it was opened as */
+  uint16_t source, partition;  /* source: its number (tide_source_number); a file: what it was opened as. TROUBLE: 0 if it concerns all */
   struct tide_span bytes;      /* DATA: borrowed until the next call */
   uint64_t offset;             /* file: line number from 1; Kafka: offset */
   uint64_t next;               /* cursor after this message; file: uncompressed byte offset behind it; Kafka: offset + 1 */
