@@ -8,8 +8,7 @@
 
 #include "base/err.h"
 #include "base/span.h"
-
-struct tide_kafka_setting { const char *name, *value; };
+#include "config/kafka.h"
 
 /* Lines of librdkafka's own log, from any of its threads at any time. level: 3 error, 4 warning, 5 notice, 6 information, 7 debug (as syslog). Secrets are not in it. */
 struct tide_kafka_log {

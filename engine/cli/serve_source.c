@@ -43,14 +43,16 @@ static enum tide_err check_gate(const struct tide_config *config, const struct t
     names[i] = source->name;
     if (strcmp(source->name, name) != 0) continue;
     if (source->gates) return TIDE_OK;
-    return tide_fail(error, TIDE_E_CONFIG,
-                     "the feature file's freshness of %s depends on the source %s, which the operator's file says does not gate: set sources.%s.gates to true, "
-                     "or take it out of freshness.%s.sources",
-                     group->name, name, name, group->name);
+    return tide_fail(
+        error, TIDE_E_CONFIG,
+        "the feature file's freshness of %s depends on the source %s, which the operator's file says does not gate: set sources.%s.gates to true, "
+        "or take it out of freshness.%s.sources",
+        group->name, name, name, group->name);
   }
   struct tide_buf text = TIDE_BUF_INIT;
   put_names(&text, name, names, config->source_count);
-  enum tide_err err = tide_fail(error, TIDE_E_CONFIG, "the feature file's freshness.%s.sources names %s, and `sources:` of the operator's file does not: %s",
+  enum tide_err err = tide_fail(error, TIDE_E_CONFIG,
+                                "the feature file's freshness.%s.sources names %s, and `sources:` of the operator's file does not: %s",
                                 group->name, name, tide_buf_cstr(&text));
   tide_buf_release(&text);
   return err;

@@ -14,6 +14,7 @@
 #include "base/source_number.h"
 #include "base/utf8.h"
 #include "config/config.h"
+#include "tests/support/journal_dir.h"
 
 enum { ERRORS = 40 };
 #define BASE "kafka: {bootstrap.servers: k}\ndead_letters: {file: d}\n"
@@ -499,8 +500,7 @@ static void write_file(const char *path, struct tide_span bytes) {
 
 static void values_are_read_from_files(void **state) {
   (void)state;
-  char dir[] = "/tmp/tidemark-kafka-XXXXXX", path[64], set[128];
-  assert_non_null(mkdtemp(dir));
+  char *dir = test_dir("kafka"), path[512], set[600];
   snprintf(path, sizeof path, "%s/password", dir);
   snprintf(set, sizeof set, "kafka.sasl.password_file=%s", path);
   const char *sets[] = {set, "kafka.bootstrap.servers=k"};
@@ -546,7 +546,8 @@ static void values_are_read_from_files(void **state) {
   tide_free(long_one);
   tide_config_free(c);
   assert_int_equal(unlink(path), 0);
-  assert_int_equal(rmdir(dir), 0);
+  test_dir_remove(dir);
+  tide_free(dir);
 }
 
 static void every_key_is_documented(void **state) {

@@ -7,6 +7,9 @@
 
 #include <string.h>
 
+#include <librdkafka/rdkafka.h>
+
+#include "adapter/client_kafka.h"
 #include "base/source_number.h"
 #include "cli/serve_source.h"
 
@@ -80,9 +83,11 @@ static void names_that_do_not_fit_are_refused(void **state) {
   static const struct {
     const char *sources, *freshness, *says;
   } cases[] = {
-      {"auths: {topic: a, input: label}", "{}", "sources.auths.input: the feature file has no shape label under `inputs`: did you mean labels?"},
+      {"auths: {topic: a, input: label}", "{}",
+       "sources.auths.input: the feature file has no shape label under `inputs`: did you mean labels?"},
       {"auths: {topic: a, input: authorizations}", "{}", "there are: default, labels"},
-      {"auth: {topic: a}", "{card: {sources: [auths]}}", "freshness.card.sources names auths, and `sources:` of the operator's file does not: did you mean auth?"},
+      {"auth: {topic: a}", "{card: {sources: [auths]}}",
+       "freshness.card.sources names auths, and `sources:` of the operator's file does not: did you mean auth?"},
       {"x: {topic: a}", "{card: {sources: [x, auths]}}", "there are: x"},
       {"x: {topic: a, gates: false}", "{card: {sources: [x]}}", "does not gate: set sources.x.gates to true"},
   };
@@ -114,6 +119,14 @@ static void the_example_fits_the_shipped_feature_file(void **state) {
   if (tide_serve_sources(config, spec, &sources, &error) != TIDE_OK) fail_msg("%s", error.text);
   assert_int_equal(sources.count, 4);
   tide_spec_free(spec);
+  /* Its settings are settings of the client. */
+  struct tide_kafka_setting setting[TIDE_KAFKA_SETTINGS_MAX];
+  for (size_t i = 0; i < config->kafka_count; i++)
+    setting[i] = (struct tide_kafka_setting){config->kafka[i].name, config->kafka[i].file ? "of the file" : config->kafka[i].value};
+  struct rd_kafka_conf_s *client;
+  if (tide_kafka_configure("consumer", NULL, 0, NULL, 0, setting, config->kafka_count, &client, &error) != TIDE_OK)
+    fail_msg("%s", error.text);
+  rd_kafka_conf_destroy(client);
   tide_config_free(config);
 }
 
