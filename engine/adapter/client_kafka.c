@@ -59,6 +59,13 @@ enum tide_err tide_kafka_configure(const char *what, const struct tide_kafka_own
   return TIDE_OK;
 }
 
+enum tide_err tide_kafka_check(const char *name, const char *value, struct tide_error *error) {
+  rd_kafka_conf_t *conf = rd_kafka_conf_new();
+  enum tide_err err = set("client", conf, name, value, error); /* NULL: back to its default, if it exists */
+  rd_kafka_conf_destroy(conf);
+  return err;
+}
+
 enum tide_err tide_kafka_err(int resp_err) {
   switch ((rd_kafka_resp_err_t)resp_err) {
     case RD_KAFKA_RESP_ERR_NO_ERROR: return TIDE_OK;

@@ -60,6 +60,15 @@ check "in nothing else but the password" grep -qx 'a reload is refused: 3 of 3 c
 exits 3 "a secret on the command line" "$tide" config check --config "$kafka" --set kafka.sasl.password=hunter2
 says "where it belongs is told" 'kafka.sasl.password is a secret.*kafka.sasl.password_file'
 check "it is not repeated" sh -c "! grep -q hunter2 '$err'"
+printf 'kafka:\n  lingre.ms: 5\n  acks: seven\n  security.protocol: SASL_SSL\n' >"$tmp/bad-kafka.yaml"
+exits 3 "settings that the client does not take" env TIDEMARK_KAFKA_ENABLE_IDEMPOTENCE=hunter2 "$tide" config check --config "$tmp/bad-kafka.yaml"
+says "one that it does not know" 'bad-kafka.yaml:2:14: kafka.lingre.ms of the client: librdkafka has no such setting'
+says "one whose value it does not take" 'bad-kafka.yaml:3:9: kafka.acks of the client: librdkafka does not take the value'
+says "one of the environment by its variable" 'environment TIDEMARK_KAFKA_ENABLE_IDEMPOTENCE: librdkafka does not take kafka.enable.idempotence'
+check "without its value" sh -c "! grep -q hunter2 '$err'"
+check "what it takes is not told" sh -c "! grep -q security '$err'"
+exits 3 "one that is to come from a file is known by name" "$tide" config check --set kafka.sasl.pasword_file=/nowhere
+says "it is told without reading the file" 'kafka.sasl.pasword of the client: librdkafka has no such setting'
 exits 3 "a quorum below all replicas without a copy in Kafka" "$tide" config check --config "$kafka" --set http.log=none
 says "what to do is told" 'kafka.yaml:[0-9]+:[0-9]+: journal.quorum is below journal.replicas.*set http.log to kafka'
 done_testing
