@@ -26,6 +26,10 @@ enum tide_err tide_kafka_configure(const char *what, const struct tide_kafka_own
                                    size_t standard_count, const struct tide_kafka_setting *setting, size_t setting_count, struct rd_kafka_conf_s **ret,
                                    struct tide_error *error) TIDE_WARN_UNUSED;
 
+/* One setting by itself, for who looks at a configuration without starting a client: does librdkafka know it, and does it take the value? value NULL: only the first.
+ * Errors: CONFIG, with the setting in error->field; the message may quote the value. */
+enum tide_err tide_kafka_check(const char *name, const char *value, struct tide_error *error) TIDE_WARN_UNUSED;
+
 /* librdkafka's error (rd_kafka_resp_err_t) as ours: NOT_FOUND unknown topic or partition; CONFIG not authorized, not authenticated; MISMATCH the offset is not in the log;
  * LIMIT too long; CORRUPT a bad checksum; AGAIN a full queue; else IO. */
 enum tide_err tide_kafka_err(int resp_err);
