@@ -183,7 +183,7 @@ static void show(struct avro_reader *r, const struct tide_avro_step *s, enum tid
     case TIDE_CAP_NUMBER: tide_json_raw(r->out, text); break;
     case TIDE_CAP_TEXT: tide_json_str(r->out, text); break;
     case TIDE_CAP_BYTES:
-      if (tide_utf8_valid(text)) {
+      if (tide_utf8_valid(text) && !(text.len && memchr(text.ptr, 0, text.len))) {
         tide_json_str(r->out, text);
         break;
       }

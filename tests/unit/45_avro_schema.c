@@ -68,7 +68,8 @@ static void test_logical_types(void **state) {
   (void)state;
   logical_is("{\"type\":\"bytes\",\"logicalType\":\"decimal\",\"precision\":9,\"scale\":2}", TIDE_AVRO_DECIMAL, 2);
   logical_is("{\"type\":\"bytes\",\"logicalType\":\"decimal\",\"precision\":9}", TIDE_AVRO_DECIMAL, 0);
-  logical_is("{\"type\":\"fixed\",\"name\":\"F\",\"size\":4,\"logicalType\":\"decimal\",\"precision\":9,\"scale\":9}", TIDE_AVRO_DECIMAL, 9);
+  logical_is("{\"type\":\"fixed\",\"name\":\"F\",\"size\":4,\"logicalType\":\"decimal\",\"precision\":9,\"scale\":9}", TIDE_AVRO_DECIMAL,
+             9);
   logical_is("{\"type\":\"fixed\",\"name\":\"F\",\"size\":4,\"logicalType\":\"decimal\",\"precision\":10,\"scale\":9}", TIDE_AVRO_PLAIN, 0);
   logical_is("{\"type\":\"bytes\",\"logicalType\":\"decimal\",\"precision\":2,\"scale\":3}", TIDE_AVRO_PLAIN, 0);
   logical_is("{\"type\":\"bytes\",\"logicalType\":\"decimal\",\"precision\":2,\"scale\":-1}", TIDE_AVRO_PLAIN, 0);
@@ -133,22 +134,22 @@ static void get_is(struct tide_schemas *schemas, uint32_t id, enum tide_err want
 static void test_directory(void **state) {
   (void)state;
   char *dir = test_dir("schemas");
-  avro_store(dir, 7, RECORD(""));
+  wire_store(dir, 7, RECORD(""));
   char *path = test_path(dir, "README.avsc");
   FILE *other = fopen(path, "w"); /* not a number: nobody's business */
   assert_non_null(other);
   fclose(other);
-  struct tide_schemas *schemas = avro_open(dir);
+  struct tide_schemas *schemas = wire_open(dir);
   get_is(schemas, 7, TIDE_OK, "");
   get_is(schemas, 8, TIDE_E_UNKNOWN_NAME, "no schema 8");
-  avro_store(dir, 8, "{\"type\":\"rec"); /* being written */
+  wire_store(dir, 8, "{\"type\":\"rec"); /* being written */
   get_is(schemas, 8, TIDE_E_AGAIN, "8.avsc");
-  avro_store(dir, 8, RECORD(FIELD("x", "\"int\"")));
+  wire_store(dir, 8, RECORD(FIELD("x", "\"int\"")));
   get_is(schemas, 8, TIDE_OK, "");
-  avro_store(dir, UINT32_MAX, RECORD(""));
+  wire_store(dir, UINT32_MAX, RECORD(""));
   get_is(schemas, UINT32_MAX, TIDE_OK, "");
   test_dir_remove(dir);
-  get_is(schemas, 7, TIDE_OK, ""); /* for ever */
+  get_is(schemas, 7, TIDE_OK, "");            /* for ever */
   get_is(schemas, 9, TIDE_E_AGAIN, "9.avsc"); /* a mount that went away says nothing about its schemas */
   tide_schemas_close(schemas);
   tide_free(path);
@@ -166,7 +167,7 @@ static void open_refused(const char *from, const char *why) {
 static void test_open(void **state) {
   (void)state;
   char *dir = test_dir("schemas");
-  avro_store(dir, 3, "{}");
+  wire_store(dir, 3, "{}");
   open_refused(dir, "3.avsc");
   test_dir_remove(dir);
   open_refused(dir, "No such file");
@@ -178,12 +179,8 @@ static void test_open(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_types),
-      cmocka_unit_test(test_logical_types),
-      cmocka_unit_test(test_a_named_type_keeps_its_logical_type),
-      cmocka_unit_test(test_refused),
-      cmocka_unit_test(test_directory),
-      cmocka_unit_test(test_open),
+      cmocka_unit_test(test_types),   cmocka_unit_test(test_logical_types), cmocka_unit_test(test_a_named_type_keeps_its_logical_type),
+      cmocka_unit_test(test_refused), cmocka_unit_test(test_directory),     cmocka_unit_test(test_open),
   };
   return cmocka_run_group_tests_name("avro_schema", tests, NULL, NULL);
 }
