@@ -70,6 +70,6 @@ check "what it takes is not told" sh -c "! grep -q security '$err'"
 exits 3 "one that is to come from a file is known by name" "$tide" config check --set kafka.sasl.pasword_file=/nowhere
 says "it is told without reading the file" 'kafka.sasl.pasword of the client: librdkafka has no such setting'
 exits 0 "values of files are not read, whatever their type" "$tide" config check --set kafka.linger.ms_file=/nowhere --set kafka.partitioner_file=/nowhere --set kafka.sasl.password_file=/nowhere
-exits 3 "a quorum below all replicas without a copy in Kafka" "$tide" config check --config "$kafka" --set http.log=none
-says "what to do is told" 'kafka.yaml:[0-9]+:[0-9]+: journal.quorum is below journal.replicas.*set http.log to kafka'
+exits 3 "a quorum below all replicas" "$tide" config check --config "$kafka" --set journal.quorum=1
+says "what to do is told" 'journal.quorum is below journal.replicas.*Raise journal.quorum'
 done_testing

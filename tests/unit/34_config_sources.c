@@ -298,6 +298,8 @@ static void mistakes_are_told_with_their_place(void **state) {
       {BASE "sources:\n  a: {topic: t, input: x}\nhttp: {log: kafka, log_source: a}\n", TIDE_E_CONFIG, 5, 32, "by the shape `default`"},
       {BASE "sources:\n  a: {topic: t, format: avro, schemas: s}\nhttp: {log: kafka, log_source: a}\n", TIDE_E_CONFIG, 5, 32,
        "is not JSON"},
+      {BASE "sources:\n  a: {topic: t, key: card}\nhttp: {log: kafka, log_source: a}\n", TIDE_E_CONFIG, 5, 32,
+       "do not bear the producers' keys"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     struct tide_error error[ERRORS];
@@ -308,7 +310,7 @@ static void mistakes_are_told_with_their_place(void **state) {
   }
   /* What agrees is not refused. */
   tide_config_free(
-      load(BASE "sources: {a: {topic: t}}\nhttp: {log: kafka, log_source: a}\njournal: {kind: redis, quorum: 1}\n", NULL, NULL, 0));
+      load(BASE "sources: {a: {topic: t}}\nhttp: {log: kafka, log_source: a}\njournal: {kind: redis}\n", NULL, NULL, 0));
   tide_config_free(load(BASE "sources: {a: {topic: t, format: avro, schemas: 'http://h/p@q'}}\n", NULL, NULL, 0));
   tide_config_free(load("scores: {file: s}\ndead_letters: {file: d}\n", NULL, NULL, 0));
 }
