@@ -16,15 +16,18 @@
 #include "base/clock.h"
 
 #include <librdkafka/rdkafka.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 
-enum { BATCH = 1024, TIMEOUT_MS = 10000, GAP_TIMEOUT_MS = 2000, AGAIN_MS = 100, CLOSE_MS = 1000, GLOBALS = 4 };
+enum { BATCH = 1024, TIMEOUT_MS = 10000, ASK_MS = 2000, AGAIN_MS = 100, CLOSE_MS = 1000, WATCH_MS = 10000, SILENT_MS = 3000, GLOBALS = 4 };
 #define TOLD_EVERY_NS (INT64_C(30) * 1000000000) /* a trouble that goes on is said again */
 #define LOOKS_BACK_MAX (UINT64_C(1) << 22)       /* offsets in which `before` looks for a message */
 
 struct part {
   bool on;
+  bool silent;     /* started, and nothing came yet: perhaps there is no such partition */
+  int lost;        /* rd_kafka_resp_err_t that stops it and is to be told */
   int64_t cursor;  /* nothing below it is given */
   int64_t told_ns; /* when a passing trouble was last told */
 };
@@ -35,6 +38,8 @@ struct topic {
   rd_kafka_topic_t *reader, *side;
   struct part *part; /* by number; grows with what is sought */
   size_t part_count;
+  bool lost;              /* it did not exist or could not be read when last looked at */
+  _Atomic uint32_t known; /* partitions that it had at least when last looked at; 0: never seen. `places` may run in another thread */
 };
 
 /* Troubles of the whole client: from the error callback until `next` gives them. */
@@ -52,12 +57,15 @@ struct source_kafka {
   struct topic *topic;
   size_t topic_count;
   bool group;
-  int poll_ms, timeout_ms;
+  int poll_ms, timeout_ms, watch_ms;
   struct tide_kafka_log log;
   rd_kafka_message_t *batch[BATCH];
   size_t at, count;
   rd_kafka_message_t *current; /* what the last call gave */
   struct global global[GLOBALS];
+  bool look;     /* librdkafka has said that some topic or partition does not exist, or is not allowed; not which */
+  size_t silent; /* partitions that are */
+  int64_t looked_ns;
   struct tide_error trouble;
   struct tide_source_kafka_stats stats;
   uint64_t commits_open;
@@ -95,6 +103,11 @@ static void on_log(const rd_kafka_t *rk, int level, const char *what, const char
 static void on_error(rd_kafka_t *rk, int resp_err, const char *text, void *opaque) {
   (void)rk;
   struct source_kafka *s = opaque;
+  enum tide_err code = tide_kafka_err(resp_err);
+  if (code == TIDE_E_NOT_FOUND || resp_err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
+    s->look = true;
+    return;
+  }
   struct global *g = NULL;
   for (size_t i = 0; i < GLOBALS && !g; i++)
     if (s->global[i].resp_err == resp_err) g = &s->global[i];
@@ -132,7 +145,8 @@ static void drop_read_ahead(struct source_kafka *s, const struct topic *topic, u
 
 static void stop_part(struct source_kafka *s, struct topic *topic, uint16_t partition) {
   if (partition >= topic->part_count || !topic->part[partition].on) return;
-  topic->part[partition].on = false;
+  s->silent -= topic->part[partition].silent;
+  topic->part[partition] = (struct part){.cursor = topic->part[partition].cursor};
   /* Waits for librdkafka's own thread, never for a broker. It fails for a partition that librdkafka does not know (any more), and so does not read. */
   (void)rd_kafka_consume_stop(topic->reader, partition);
   drop_read_ahead(s, topic, partition);
@@ -143,23 +157,48 @@ static void source_stop(struct tide_source *source, uint16_t number, uint16_t pa
   if (topic) stop_part(self(source), topic, partition);
 }
 
-static enum tide_err source_seek(struct tide_source *source, uint16_t number, uint16_t partition, uint64_t cursor, struct tide_error *error) {
+/* librdkafka tells that a partition does not exist when it first sees the topic, and later not at all: then the brokers are asked here. If they do not answer it is
+ * started nevertheless. */
+static enum tide_err look_for(const struct source_kafka *s, struct topic *topic, uint16_t partition, struct tide_error *error) {
+  uint32_t known = atomic_load(&topic->known);
+  if (!topic->lost && (known == 0 || partition < known)) return TIDE_OK;
+  topic->lost = false; /* if it is back, the reader learns of it by this question */
+  const struct rd_kafka_metadata *metadata;
+  if (rd_kafka_metadata(s->reader, 0, topic->reader, &metadata, ASK_MS)) return TIDE_OK;
+  if (metadata->topic_cnt == 1 && !metadata->topics[0].err) atomic_store(&topic->known, (uint32_t)metadata->topics[0].partition_cnt);
+  rd_kafka_metadata_destroy(metadata);
+  known = atomic_load(&topic->known);
+  if (known == 0 || partition < known) return TIDE_OK;
+  return tide_fail(error, TIDE_E_NOT_FOUND, "there is no partition %u in topic %.100s: it has %u", partition, topic->name, known);
+}
+
+static enum tide_err source_seek(struct tide_source *source, uint16_t number, uint16_t partition, uint64_t cursor,
+                                 struct tide_error *error) {
   struct source_kafka *s = self(source);
   struct topic *topic = topic_of(s, number);
   if (!topic) return no_source(number, error);
   if (cursor > INT64_MAX)
     return tide_fail(error, TIDE_E_MISMATCH, "%llu is no offset of topic %.100s", (unsigned long long)cursor, topic->name);
   stop_part(s, topic, partition);
+  enum tide_err err = look_for(s, topic, partition, error);
+  if (err) return err;
   if (rd_kafka_consume_start_queue(topic->reader, partition, (int64_t)cursor, s->queue) != 0)
     return tide_fail(error, TIDE_E_IO, "cannot begin to read partition %u of topic %.100s at offset %llu: %s", partition, topic->name,
                      (unsigned long long)cursor, rd_kafka_err2str(rd_kafka_last_error()));
-  *part_of(topic, partition) = (struct part){.on = true, .cursor = (int64_t)cursor, .told_ns = INT64_MIN / 2};
+  if (s->silent++ == 0) s->looked_ns = tide_mono_now().ns;
+  *part_of(topic, partition) = (struct part){.on = true, .silent = true, .cursor = (int64_t)cursor, .told_ns = INT64_MIN / 2};
   return TIDE_OK;
 }
 
-static void place_of(struct tide_message *ret, enum tide_message_kind kind, uint16_t source, uint16_t partition, uint64_t offset, uint64_t next) {
-  *ret = (struct tide_message){
-      .kind = (uint8_t)kind, .source = source, .partition = partition, .offset = offset, .next = next, .append_ms = INT64_MIN, .bytes = {"", 0}};
+static void place_of(struct tide_message *ret, enum tide_message_kind kind, uint16_t source, uint16_t partition, uint64_t offset,
+                     uint64_t next) {
+  *ret = (struct tide_message){.kind = (uint8_t)kind,
+                               .source = source,
+                               .partition = partition,
+                               .offset = offset,
+                               .next = next,
+                               .append_ms = INT64_MIN,
+                               .bytes = {"", 0}};
 }
 
 static void headers_of(const rd_kafka_message_t *m, struct tide_message *ret) {
@@ -167,7 +206,8 @@ static void headers_of(const rd_kafka_message_t *m, struct tide_message *ret) {
   if (rd_kafka_message_headers(m, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) return; /* none */
   const void *value;
   size_t len;
-  if (rd_kafka_header_get_last(headers, "traceparent", &value, &len) == RD_KAFKA_RESP_ERR_NO_ERROR && value) ret->trace = (struct tide_span){value, len};
+  if (rd_kafka_header_get_last(headers, "traceparent", &value, &len) == RD_KAFKA_RESP_ERR_NO_ERROR && value)
+    ret->trace = (struct tide_span){value, len};
   ret->copy = rd_kafka_header_get_last(headers, "tidemark-copy", &value, &len) == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
@@ -181,7 +221,8 @@ static enum tide_err give_data(struct source_kafka *s, const struct topic *topic
   s->stats.messages++;
   s->stats.bytes += m->len;
   if (m->len > TIDE_MESSAGE_BYTES_MAX)
-    return tide_fail(error, TIDE_E_LIMIT, "the message at offset %lld of partition %d of topic %.100s is longer than %u bytes and was skipped",
+    return tide_fail(error, TIDE_E_LIMIT,
+                     "the message at offset %lld of partition %d of topic %.100s is longer than %u bytes and was skipped",
                      (long long)m->offset, (int)m->partition, topic->name, TIDE_MESSAGE_BYTES_MAX);
   if (m->payload) ret->bytes = (struct tide_span){m->payload, m->len};
   return TIDE_OK;
@@ -190,47 +231,96 @@ static enum tide_err give_data(struct source_kafka *s, const struct topic *topic
 /* The cursor is not in the log: says what is, because that decides what an operator does. */
 static void describe_gap(struct source_kafka *s, const struct topic *topic, uint16_t partition, int64_t cursor) {
   int64_t low, high;
-  rd_kafka_resp_err_t err = rd_kafka_query_watermark_offsets(s->reader, topic->name, partition, &low, &high, GAP_TIMEOUT_MS);
+  rd_kafka_resp_err_t err = rd_kafka_query_watermark_offsets(s->reader, topic->name, partition, &low, &high, ASK_MS);
   if (err)
-    tide_fail(&s->trouble, TIDE_E_MISMATCH, "partition %u of topic %.100s: offset %lld is not in the log, whose begin and end cannot be asked now (%s)",
-              partition, topic->name, (long long)cursor, rd_kafka_err2str(err));
+    tide_fail(&s->trouble, TIDE_E_MISMATCH,
+              "partition %u of topic %.100s: offset %lld is not in the log, whose begin and end cannot be asked now (%s)", partition,
+              topic->name, (long long)cursor, rd_kafka_err2str(err));
   else if (cursor < low)
-    tide_fail(&s->trouble, TIDE_E_MISMATCH,
-              "partition %u of topic %.100s: a gap of %lld offsets: the cursor is %lld, the log begins at %lld (end %lld); retention was faster. An operator goes on at %lld "
-              "by accepting the gap",
-              partition, topic->name, (long long)(low - cursor), (long long)cursor, (long long)low, (long long)high, (long long)low);
+    tide_fail(
+        &s->trouble, TIDE_E_MISMATCH,
+        "partition %u of topic %.100s: a gap of %lld offsets: the cursor is %lld, the log begins at %lld (end %lld); retention was faster. An operator goes on at %lld "
+        "by accepting the gap",
+        partition, topic->name, (long long)(low - cursor), (long long)cursor, (long long)low, (long long)high, (long long)low);
   else
-    tide_fail(&s->trouble, TIDE_E_MISMATCH,
-              "partition %u of topic %.100s: the cursor is %lld and the log ends at %lld (begin %lld): it was cut or made anew. An operator goes on at a chosen offset by accepting "
-              "the gap",
-              partition, topic->name, (long long)cursor, (long long)high, (long long)low);
+    tide_fail(
+        &s->trouble, TIDE_E_MISMATCH,
+        "partition %u of topic %.100s: the cursor is %lld and the log ends at %lld (begin %lld): it was cut or made anew. An operator goes on at a chosen offset by accepting "
+        "the gap",
+        partition, topic->name, (long long)cursor, (long long)high, (long long)low);
 }
 
-/* An error in place of a message. False: it was said before, or concerns what is not read any more. */
-static bool give_trouble(struct source_kafka *s, struct topic *topic, const rd_kafka_message_t *m, struct tide_message *ret) {
-  struct part *part = part_of(topic, (uint16_t)m->partition);
-  enum tide_err code = tide_kafka_err(m->err);
-  bool passes = tide_kafka_passes(m->err);
-  int64_t now = tide_mono_now().ns;
-  if (passes && now - part->told_ns < TOLD_EVERY_NS) return false;
-  part->told_ns = now;
-  place_of(ret, TIDE_MESSAGE_TROUBLE, topic->source, (uint16_t)m->partition, (uint64_t)part->cursor, (uint64_t)part->cursor);
+static void fill_trouble(struct source_kafka *s, struct topic *topic, uint16_t partition, int resp_err, const char *text,
+                         struct tide_message *ret) {
+  const struct part *part = part_of(topic, partition);
+  int64_t cursor = part->cursor;
+  enum tide_err code = tide_kafka_err(resp_err);
+  bool passes = tide_kafka_passes(resp_err);
+  place_of(ret, TIDE_MESSAGE_TROUBLE, topic->source, partition, (uint64_t)cursor, (uint64_t)cursor);
   ret->stopped = !passes;
   ret->trouble = &s->trouble;
   s->stats.troubles++;
-  if (!passes) stop_part(s, topic, (uint16_t)m->partition);
+  if (!passes) stop_part(s, topic, partition);
   if (code == TIDE_E_MISMATCH) {
-    describe_gap(s, topic, (uint16_t)m->partition, part->cursor);
-    return true;
+    describe_gap(s, topic, partition, cursor);
+    return;
   }
   const char *todo = code == TIDE_E_NOT_FOUND ? "; check the topic's name and its number of partitions"
                      : code == TIDE_E_CONFIG  ? "; allow the user to read and describe the topic"
                      : code == TIDE_E_CORRUPT ? "; the log is damaged there"
                      : passes                 ? "; it is tried again"
                                               : "";
-  tide_fail(&s->trouble, code, "partition %d of topic %.100s at offset %lld: %.140s%s", (int)m->partition, topic->name, (long long)part->cursor,
-            rd_kafka_message_errstr(m), todo);
+  tide_fail(&s->trouble, code, "partition %u of topic %.100s at offset %lld: %.140s%s", partition, topic->name, (long long)cursor, text,
+            todo);
+}
+
+/* An error in place of a message. False: it was said a short time ago. */
+static bool give_trouble(struct source_kafka *s, struct topic *topic, const rd_kafka_message_t *m, struct tide_message *ret) {
+  struct part *part = part_of(topic, (uint16_t)m->partition);
+  int64_t now = tide_mono_now().ns;
+  if (tide_kafka_passes(m->err) && now - part->told_ns < TOLD_EVERY_NS) return false;
+  part->told_ns = now;
+  fill_trouble(s, topic, (uint16_t)m->partition, m->err, rd_kafka_message_errstr(m), ret);
   return true;
+}
+
+/* librdkafka may say of a topic only once that it is gone or forbidden, without a partition, or nothing at all (seen: it asked for the leader for ever). So the brokers
+ * are asked: now and then, and sooner where something was started and nothing came.
+ * Asks which of the started partitions do not exist or may not be read, and notes it with them. */
+static void look_at_topics(struct source_kafka *s) {
+  s->look = false;
+  s->looked_ns = tide_mono_now().ns;
+  for (size_t i = 0; i < s->topic_count; i++) {
+    struct topic *topic = &s->topic[i];
+    const struct rd_kafka_metadata *metadata;
+    bool any = false;
+    for (size_t k = 0; k < topic->part_count; k++) any = any || topic->part[k].on;
+    if (!any) continue;
+    if (rd_kafka_metadata(s->reader, 0, topic->reader, &metadata, ASK_MS)) return; /* no answer: another time */
+    const rd_kafka_metadata_topic_t *found = metadata->topic_cnt == 1 ? &metadata->topics[0] : NULL;
+    int err = found ? (int)found->err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    size_t count = found ? (size_t)found->partition_cnt : 0;
+    rd_kafka_metadata_destroy(metadata);
+    if (tide_kafka_passes(err)) continue;
+    topic->lost = err != RD_KAFKA_RESP_ERR_NO_ERROR;
+    for (size_t k = err ? 0 : count; k < topic->part_count; k++)
+      if (topic->part[k].on) topic->part[k].lost = err ? err : RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+  }
+}
+
+static bool give_lost(struct source_kafka *s, struct tide_message *ret) {
+  int64_t every_ms = s->silent && s->watch_ms > SILENT_MS ? SILENT_MS : s->watch_ms;
+  if (!s->look && tide_mono_now().ns - s->looked_ns < every_ms * 1000000) return false;
+  look_at_topics(s);
+  for (size_t i = 0; i < s->topic_count; i++)
+    for (size_t k = 0; k < s->topic[i].part_count; k++) {
+      int lost = s->topic[i].part[k].lost;
+      if (!lost) continue;
+      fill_trouble(s, &s->topic[i], (uint16_t)k, lost, rd_kafka_err2str((rd_kafka_resp_err_t)lost), ret);
+      s->look = true; /* until all are told */
+      return true;
+    }
+  return false;
 }
 
 static bool give_global(struct source_kafka *s, struct tide_message *ret) {
@@ -256,7 +346,8 @@ static void well_again(struct source_kafka *s) {
 }
 
 /* True: *ret and *ret_err are what `next` returns. */
-static bool give(struct source_kafka *s, const rd_kafka_message_t *m, struct tide_message *ret, enum tide_err *ret_err, struct tide_error *error) {
+static bool give(struct source_kafka *s, const rd_kafka_message_t *m, struct tide_message *ret, enum tide_err *ret_err,
+                 struct tide_error *error) {
   *ret_err = TIDE_OK;
   struct topic *topic = m->rkt ? rd_kafka_topic_opaque(m->rkt) : NULL;
   if (!topic) { /* an error of no partition */
@@ -274,7 +365,10 @@ static bool give(struct source_kafka *s, const rd_kafka_message_t *m, struct tid
     return false;
   }
   part->told_ns = INT64_MIN / 2;
+  s->silent -= part->silent;
+  part->silent = false;
   well_again(s);
+  if (atomic_load_explicit(&topic->known, memory_order_relaxed) == 0) atomic_store(&topic->known, 1); /* the topic is there */
   if (m->err) {
     part->cursor = m->offset;
     place_of(ret, TIDE_MESSAGE_END, topic->source, (uint16_t)m->partition, (uint64_t)m->offset, (uint64_t)m->offset);
@@ -307,6 +401,7 @@ static enum tide_err source_next(struct tide_source *source, struct tide_message
       enum tide_err err;
       if (s->current && give(s, s->current, ret, &err, error)) return err;
     }
+    if (give_lost(s, ret)) return TIDE_OK;
     fill(s);
     if (s->count > 0) continue;
     rd_kafka_poll(s->reader, 0); /* what went wrong while nothing came */
@@ -326,8 +421,21 @@ static bool again(int resp_err, int64_t until_ns) {
   return true;
 }
 
+static void refresh(const struct source_kafka *s, const rd_kafka_topic_partition_list_t *list, int64_t until_ns) {
+  for (size_t i = 0; i < s->topic_count; i++)
+    for (int k = 0; k < list->cnt; k++) {
+      if (strcmp(list->elems[k].topic, s->topic[i].name) != 0) continue;
+      const struct rd_kafka_metadata *metadata;
+      if (rd_kafka_metadata(s->side, 0, s->topic[i].side, &metadata, left_ms(until_ns)) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        rd_kafka_metadata_destroy(metadata);
+      break;
+    }
+}
+
 /* The brokers' answers to "at what offset does the log begin / end", one request per leader. `which`: RD_KAFKA_OFFSET_BEGINNING or _END. Sets the list's offsets. */
-static enum tide_err list_offsets(const struct source_kafka *s, rd_kafka_topic_partition_list_t *list, int64_t which, int64_t until_ns, struct tide_error *error) {
+static enum tide_err list_offsets(const struct source_kafka *s, rd_kafka_topic_partition_list_t *list, int64_t which, int64_t until_ns,
+                                  struct tide_error *error) {
+  bool refreshed = false;
   for (;;) {
     for (int i = 0; i < list->cnt; i++) {
       list->elems[i].offset = which;
@@ -341,14 +449,19 @@ static enum tide_err list_offsets(const struct source_kafka *s, rd_kafka_topic_p
     if (bad && bad->err) err = bad->err;
     if (!err) err = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE; /* not answered for a partition */
     if (again(err, until_ns)) continue;
+    if (!refreshed && tide_kafka_err(err) == TIDE_E_NOT_FOUND) { /* it may be newer than what this client knows of the cluster */
+      refresh(s, list, until_ns);
+      refreshed = true;
+      continue;
+    }
     if (!bad) bad = &list->elems[0];
-    return tide_fail(error, tide_kafka_err(err), "cannot ask where the log of partition %d of topic %.100s %s: %s", (int)bad->partition, bad->topic,
-                     which == RD_KAFKA_OFFSET_END ? "ends" : "begins", rd_kafka_err2str(err));
+    return tide_fail(error, tide_kafka_err(err), "cannot ask where the log of partition %d of topic %.100s %s: %s", (int)bad->partition,
+                     bad->topic, which == RD_KAFKA_OFFSET_END ? "ends" : "begins", rd_kafka_err2str(err));
   }
 }
 
-static enum tide_err list_partitions(const struct source_kafka *s, const struct topic *topic, rd_kafka_topic_partition_list_t *list, int64_t until_ns,
-                                     struct tide_error *error) {
+static enum tide_err list_partitions(const struct source_kafka *s, struct topic *topic, rd_kafka_topic_partition_list_t *list,
+                                     int64_t until_ns, struct tide_error *error) {
   for (;;) {
     const struct rd_kafka_metadata *metadata;
     /* By the reader: so it learns of new partitions too. */
@@ -359,6 +472,7 @@ static enum tide_err list_partitions(const struct source_kafka *s, const struct 
       if (!err && found->partition_cnt == 0) err = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
       for (int i = 0; !err && i < found->partition_cnt; i++)
         if (found->partitions[i].id > UINT16_MAX) err = RD_KAFKA_RESP_ERR_INVALID_PARTITIONS;
+      if (!err) atomic_store(&topic->known, (uint32_t)found->partition_cnt);
       for (int i = 0; !err && i < found->partition_cnt; i++) rd_kafka_topic_partition_list_add(list, topic->name, found->partitions[i].id);
       rd_kafka_metadata_destroy(metadata);
       if (!err) return TIDE_OK;
@@ -395,7 +509,8 @@ static enum tide_err source_places(struct tide_source *source, struct tide_place
 }
 
 /* The places as a list of librdkafka's, without those of unknown sources: *ret_unknown is one of them, else 0. */
-static rd_kafka_topic_partition_list_t *list_of(const struct source_kafka *s, const struct tide_place *place, size_t count, uint16_t *ret_unknown) {
+static rd_kafka_topic_partition_list_t *list_of(const struct source_kafka *s, const struct tide_place *place, size_t count,
+                                                uint16_t *ret_unknown) {
   rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
   *ret_unknown = 0;
   for (size_t i = 0; i < count; i++) {
@@ -418,23 +533,24 @@ static enum tide_err source_ends(struct tide_source *source, struct tide_place *
 }
 
 /* Reads from `from` on and keeps the last message below `cursor` in out. Errors: END: none there. */
-static enum tide_err last_below(struct source_kafka *s, const struct topic *topic, uint16_t partition, int64_t from, int64_t cursor, int64_t until_ns,
-                                struct tide_buf *out, struct tide_error *error) {
+static enum tide_err last_below(struct source_kafka *s, const struct topic *topic, uint16_t partition, int64_t from, int64_t cursor,
+                                int64_t until_ns, struct tide_buf *out, struct tide_error *error) {
   if (rd_kafka_consume_start_queue(topic->side, partition, from, s->before_queue) != 0)
-    return tide_fail(error, TIDE_E_IO, "cannot read partition %u of topic %.100s: %s", partition, topic->name, rd_kafka_err2str(rd_kafka_last_error()));
+    return tide_fail(error, TIDE_E_IO, "cannot read partition %u of topic %.100s: %s", partition, topic->name,
+                     rd_kafka_err2str(rd_kafka_last_error()));
   bool found = false, done = false;
   enum tide_err err = TIDE_OK;
   while (!done && !err) {
     rd_kafka_message_t *m = rd_kafka_consume_queue(s->before_queue, left_ms(until_ns));
     if (!m) {
-      err = tide_fail(error, TIDE_E_IO, "no answer in %d ms to what stands before offset %lld of partition %u of topic %.100s", s->timeout_ms,
-                      (long long)cursor, partition, topic->name);
+      err = tide_fail(error, TIDE_E_IO, "no answer in %d ms to what stands before offset %lld of partition %u of topic %.100s",
+                      s->timeout_ms, (long long)cursor, partition, topic->name);
       break;
     }
     if (m->err && m->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
       if (!tide_kafka_passes(m->err))
-        err = tide_fail(error, tide_kafka_err(m->err), "cannot read what stands before offset %lld of partition %u of topic %.100s: %.150s", (long long)cursor,
-                        partition, topic->name, rd_kafka_message_errstr(m));
+        err = tide_fail(error, tide_kafka_err(m->err), "cannot read what stands before offset %lld of partition %u of topic %.100s: %.150s",
+                        (long long)cursor, partition, topic->name, rd_kafka_message_errstr(m));
     } else if (m->err || m->offset >= cursor) {
       done = true;
     } else {
@@ -464,8 +580,8 @@ static enum tide_err source_before(struct tide_source *source, struct tide_place
     if (err) return err;
   }
   if (place.cursor > (uint64_t)edge[1] || cursor < edge[0])
-    return tide_fail(error, TIDE_E_MISMATCH, "the log of partition %u of topic %.100s goes from %lld to %lld: offset %llu is not in it", place.partition,
-                     topic->name, (long long)edge[0], (long long)edge[1], (unsigned long long)place.cursor);
+    return tide_fail(error, TIDE_E_MISMATCH, "the log of partition %u of topic %.100s goes from %lld to %lld: offset %llu is not in it",
+                     place.partition, topic->name, (long long)edge[0], (long long)edge[1], (unsigned long long)place.cursor);
   /* What stands directly before may be no message (a marker, or removed by compaction): look further and further back. */
   struct tide_buf last = TIDE_BUF_INIT;
   enum tide_err err = TIDE_E_END;
@@ -476,8 +592,8 @@ static enum tide_err source_before(struct tide_source *source, struct tide_place
   }
   if (err == TIDE_OK) tide_buf_put(out, last.ptr, last.len);
   if (err == TIDE_E_END)
-    tide_fail(error, TIDE_E_END, "no message stands before offset %llu of partition %u of topic %.100s", (unsigned long long)place.cursor, place.partition,
-              topic->name);
+    tide_fail(error, TIDE_E_END, "no message stands before offset %llu of partition %u of topic %.100s", (unsigned long long)place.cursor,
+              place.partition, topic->name);
   tide_buf_release(&last);
   return err;
 }
@@ -569,7 +685,8 @@ static const struct tide_kafka_owned owned[] = {
 };
 /* Broken messages must be seen; creating a topic by reading it would hide a wrong name. */
 static const struct tide_kafka_setting standard[] = {
-    {"check.crcs", "true"}, {"allow.auto.create.topics", "false"}, {"client.id", "tidemark"}, {"fetch.wait.max.ms", "100"}, {"fetch.error.backoff.ms", "200"},
+    {"check.crcs", "true"},       {"allow.auto.create.topics", "false"}, {"client.id", "tidemark"},
+    {"fetch.wait.max.ms", "100"}, {"fetch.error.backoff.ms", "200"},
 };
 
 /* One client with our callbacks. Takes the configuration. */
@@ -597,10 +714,12 @@ static enum tide_err check(const struct tide_source_kafka_options *o, struct tid
     size_t len = strlen(o->topic[i].topic);
     if (len == 0 || len > 249)
       return tide_fail(error, TIDE_E_CONFIG, "\"%.60s\" is no name of a topic: 1 to 249 characters", o->topic[i].topic);
-    if (o->topic[i].source == 0) return tide_fail(error, TIDE_E_CONFIG, "topic %.100s has source number 0, which is kept for what has no source", o->topic[i].topic);
+    if (o->topic[i].source == 0)
+      return tide_fail(error, TIDE_E_CONFIG, "topic %.100s has source number 0, which is kept for what has no source", o->topic[i].topic);
     for (size_t k = 0; k < i; k++)
       if (o->topic[i].source == o->topic[k].source || strcmp(o->topic[i].topic, o->topic[k].topic) == 0)
-        return tide_fail(error, TIDE_E_CONFIG, "topics %.100s and %.100s are of one source, or are one topic: a source has one topic of its own",
+        return tide_fail(error, TIDE_E_CONFIG,
+                         "topics %.100s and %.100s are of one source, or are one topic: a source has one topic of its own",
                          o->topic[k].topic, o->topic[i].topic);
   }
   return TIDE_OK;
@@ -610,13 +729,15 @@ enum tide_err tide_source_kafka_open(const struct tide_source_kafka_options *opt
   enum tide_err err = check(options, error);
   if (err) return err;
   rd_kafka_conf_t *conf;
-  err = tide_kafka_configure("consumer", owned, sizeof owned / sizeof owned[0], standard, sizeof standard / sizeof standard[0], options->setting,
-                             options->setting_count, &conf, error);
+  err = tide_kafka_configure("consumer", owned, sizeof owned / sizeof owned[0], standard, sizeof standard / sizeof standard[0],
+                             options->setting, options->setting_count, &conf, error);
   if (err) return err;
   struct source_kafka *s = tide_alloc(sizeof *s);
   s->base.ops = &ops;
   s->poll_ms = options->poll_ms;
   s->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : TIMEOUT_MS;
+  s->watch_ms = options->watch_ms > 0 ? options->watch_ms : WATCH_MS;
+  s->looked_ns = tide_mono_now().ns;
   s->log = options->log;
   for (size_t i = 0; i < options->setting_count; i++)
     if (strcmp(options->setting[i].name, "group.id") == 0 && options->setting[i].value[0]) s->group = true;

@@ -18,6 +18,7 @@ struct tide_source_kafka_options {
   size_t setting_count;
   int poll_ms;     /* how long `next` waits */
   int timeout_ms;  /* of places, ends and before; 0: 10 s */
+  int watch_ms;    /* how often `next` asks whether what it reads still exists and may be read; 0: 10 s. With no broker in reach that takes up to 2 s */
   struct tide_kafka_log log;
 };
 
