@@ -58,7 +58,7 @@ static int run(const char *name, const struct tide_spec *spec, const char *shape
   struct tide_secret_key key = mini_key(9);
   struct tide_error error;
   struct tide_decoder *decoder;
-  struct tide_decode_options options = {.spec = spec, .key = &key, .shape = shape, .csv = csv};
+  struct tide_decode_options options = {.spec = spec, .key = &key, .shape = shape, .format = csv ? TIDE_FORMAT_CSV : TIDE_FORMAT_JSON};
   struct tide_buf text = TIDE_BUF_INIT;
   size_t begin[DISTINCT + 1];
   for (unsigned i = 0; i < DISTINCT; i++) {

@@ -244,6 +244,13 @@ enum tide_err tide_batch_add_model(struct tide_batch *batch, struct tide_span ar
   return commit_record(batch, payload, put_text(payload, base_of(batch) + payload_end_max, artifact));
 }
 
+enum tide_err tide_batch_add_control(struct tide_batch *batch, uint8_t type, struct tide_span bytes) {
+  uint8_t *payload = start_record(batch, type, 0);
+  if (bytes.len > payload_end_max - batch->out->len - RECORD_HEAD) return TIDE_E_LIMIT;
+  memcpy(payload, bytes.ptr, bytes.len);
+  return commit_record(batch, payload, payload + bytes.len);
+}
+
 void tide_batch_end(struct tide_batch *batch) {
   struct tide_buf *out = batch->out;
   TIDE_CHECK(out->len >= TIDE_ENTRY_HEADER_BYTES && out->len <= payload_end_max);

@@ -31,6 +31,7 @@
  *   FENCE: nonce u64, epoch u64, engine id u32, session 16 bytes
  *   CHECK: epoch varint, seq varint of a position, decisions up to there varint, digest of them 16 bytes
  *   MODEL: artifact span (model/artifact.h); empty: no model from here on
+ *   SOURCES START CLAIM TARGETS EMITTED WAIVE: control.h
  *
  * The CRC stays in the last four bytes in every version, so that a damaged version number is told from a new one.
  * Decoding checks everything (an entry may come from a disk or a network); an unknown version or type stops with TIDE_E_VERSION, it is
@@ -105,6 +106,8 @@ struct tide_fence { uint64_t nonce, epoch; uint32_t engine_id; struct tide_u128 
 enum tide_err tide_batch_add_check(struct tide_batch *batch, const struct tide_check_point *point) TIDE_WARN_UNUSED;
 enum tide_err tide_batch_add_fence(struct tide_batch *batch, const struct tide_fence *fence) TIDE_WARN_UNUSED;
 enum tide_err tide_batch_add_model(struct tide_batch *batch, struct tide_span artifact) TIDE_WARN_UNUSED;
+/* One with its payload as it stands (control.h). */
+enum tide_err tide_batch_add_control(struct tide_batch *batch, uint8_t type, struct tide_span payload) TIDE_WARN_UNUSED;
 /* Patches counts, writes the CRC. The entry is then batch->out. */
 void tide_batch_end(struct tide_batch *batch);
 

@@ -11,6 +11,7 @@ struct tide_fold *tide_fold_new(void) {
   fold->point = tide_alloc(TIDE_POINTS * sizeof *fold->point);
   fold->commit_ms = fold->stamp_ms = INT64_MIN;
   fold->state.watermark_ms = INT64_MIN;
+  tide_ledger_init(&fold->ledger);
   return fold;
 }
 
@@ -26,6 +27,9 @@ void tide_fold_free(struct tide_fold *fold) {
   tide_free(fold->part);
   tide_free(fold->group);
   tide_free(fold->point);
+  tide_outbox_release(&fold->outbox);
+  tide_buf_release(&fold->id);
+  tide_buf_release(&fold->json);
   tide_free(fold);
 }
 
@@ -63,16 +67,20 @@ void tide_fold_quiet(struct tide_fold *fold, bool on) { fold->quiet = on; }
 void tide_fold_trace(struct tide_fold *fold, tide_trace_fn fn, void *ctx) { fold->trace = (struct tide_trace_hook){fn, ctx}; }
 
 uint64_t tide_fold_cursor(const struct tide_fold *fold, uint16_t source, uint16_t partition) {
-  for (uint32_t i = 0; i < fold->partition_count; i++)
-    if (fold->partition[i].source == source && fold->partition[i].partition == partition) return fold->partition[i].cursor;
-  return 0;
+  const struct tide_partition *found = tide_ledger_find((struct tide_ledger *)&fold->ledger, source, partition);
+  return found ? found->cursor : 0;
 }
 
-bool tide_fold_is_sourced(const struct tide_fold *fold) {
-  for (uint32_t i = 0; i < fold->partition_count; i++)
-    if (fold->partition[i].cursor > 0) return true;
-  return false;
+const struct tide_ledger *tide_fold_ledger(const struct tide_fold *fold) { return &fold->ledger; }
+bool tide_fold_is_open(const struct tide_fold *fold) { return !fold->ledger.opening; }
+int64_t tide_fold_commit_ms(const struct tide_fold *fold) { return fold->commit_ms; }
+
+void tide_fold_standings(struct tide_fold *fold, int64_t time_ms, struct tide_standing *ret) {
+  TIDE_CHECK(fold->spec);
+  tide_gate_judge(&fold->gate, &fold->ledger, fold->spec, fold->commit_ms, time_ms, TIDE_NONE, ret);
 }
+
+const struct tide_outbox *tide_fold_outbox(const struct tide_fold *fold) { return &fold->outbox; }
 
 /* ---- control records ---- */
 
@@ -121,6 +129,50 @@ enum tide_err tide_fold_activate(struct tide_fold *fold, struct tide_span artifa
   return TIDE_OK;
 }
 
+/* Records about the sources. Those that come too late to change anything (a second claim, targets after the first) are passed over: whoever wrote them sees it. */
+static enum tide_err ledger_record(struct tide_fold *fold, const struct tide_raw_record *raw, struct tide_error *error) {
+  struct tide_sources sources;
+  struct tide_start start;
+  struct tide_claim claim;
+  struct tide_waive waive;
+  uint64_t number;
+  enum tide_err err;
+  switch (raw->type) {
+    case TIDE_REC_SOURCES:
+      err = tide_sources_decode(raw, &sources, error);
+      if (!err) err = tide_ledger_declare(&fold->ledger, &sources, error);
+      if (!err) tide_ledger_wake(&fold->ledger, fold->commit_ms);
+      return err;
+    case TIDE_REC_START:
+      err = tide_start_decode(raw, &start, error);
+      if (!err) tide_ledger_start(&fold->ledger, &start);
+      return err;
+    case TIDE_REC_CLAIM:
+      err = tide_claim_decode(raw, &claim, error);
+      if (!err) tide_ledger_claim(&fold->ledger, &claim, fold->commit_ms);
+      return err;
+    case TIDE_REC_TARGETS: {
+      struct tide_target *target = tide_alloc(TIDE_PARTITIONS_MAX * sizeof *target);
+      uint32_t count = 0;
+      err = tide_targets_decode(raw, target, &count, error);
+      if (!err) tide_ledger_targets(&fold->ledger, target, count);
+      tide_free(target);
+      return err;
+    }
+    case TIDE_REC_EMITTED:
+      err = tide_emitted_decode(raw, &number, error);
+      if (err || number <= fold->ledger.emitted) return err;
+      fold->ledger.emitted = number < fold->ledger.answers ? number : fold->ledger.answers;
+      tide_outbox_drop(&fold->outbox, fold->ledger.emitted);
+      return TIDE_OK;
+    case TIDE_REC_WAIVE:
+      err = tide_waive_decode(raw, &waive, error);
+      if (!err) tide_ledger_waive(&fold->ledger, &waive, fold->commit_ms);
+      return err;
+    default: return tide_fail(error, TIDE_E_VERSION, "record type %u is not known to this version", raw->type);
+  }
+}
+
 static enum tide_err control(struct tide_fold *fold, const struct tide_raw_record *raw, struct tide_error *error) {
   enum tide_err err;
   switch (raw->type) {
@@ -146,8 +198,11 @@ static enum tide_err control(struct tide_fold *fold, const struct tide_raw_recor
     case TIDE_REC_FENCE: {
       struct tide_fence fence;
       err = tide_fence_decode(raw, &fence, error);
-      if (!err) fold->nonce = fence.nonce, fold->session = fence.session;
-      return err;
+      if (err) return err;
+      fold->nonce = fence.nonce;
+      fold->session = fence.session;
+      tide_ledger_fence(&fold->ledger);
+      return TIDE_OK;
     }
     case TIDE_REC_CHECK: {
       struct tide_check_point theirs;
@@ -164,7 +219,7 @@ static enum tide_err control(struct tide_fold *fold, const struct tide_raw_recor
       err = tide_model_decode(raw, &artifact, error);
       return err ? err : tide_fold_activate(fold, artifact, error);
     }
-    default: return tide_fail(error, TIDE_E_VERSION, "record type %u is not known to this version", raw->type);
+    default: return ledger_record(fold, raw, error);
   }
 }
 
@@ -226,36 +281,19 @@ static void fold_group(struct tide_fold *fold, uint32_t count, tide_emit_fn emit
 
 /* ---- cursors ---- */
 
-static struct tide_partition *partition_of(struct tide_fold *fold, uint16_t source, uint16_t partition) {
-  for (uint32_t i = 0; i < fold->partition_count; i++)
-    if (fold->partition[i].source == source && fold->partition[i].partition == partition) return &fold->partition[i];
-  if (fold->partition_count == TIDE_PARTITIONS_MAX) return NULL;
-  struct tide_partition *added = &fold->partition[fold->partition_count++];
-  *added = (struct tide_partition){.source = source, .partition = partition, .watermark_ms = INT64_MIN};
-  return added;
-}
-
-/* A part counts only where it connects. Returns how many of the parts do; refused ones get `from` > `next`. */
 static enum tide_err accept_parts(struct tide_fold *fold, uint16_t count, struct tide_error *error) {
-  for (uint16_t i = 0; i < count; i++) {
-    struct tide_cursor_part *part = &fold->part[i];
-    struct tide_partition *partition = partition_of(fold, part->source, part->partition);
-    if (!partition) return tide_fail(error, TIDE_E_LIMIT, "more than %d partitions feed this cell", TIDE_PARTITIONS_MAX);
-    if (part->from == partition->cursor && part->next >= part->from) {
-      partition->cursor = part->next;
-    } else { /* a gap, or already counted: nothing of it counts, the writer sees the cursor and seeks */
-      part->from = 1;
-      part->next = 0;
-      fold->metrics.value[TIDE_M_journal_void_total]++;
-    }
-  }
+  int refused = tide_ledger_parts(&fold->ledger, fold->part, count, fold->commit_ms);
+  if (refused < 0) return tide_fail(error, TIDE_E_LIMIT, "more than %d partitions feed this cell", TIDE_PARTITIONS_MAX);
+  fold->metrics.value[TIDE_M_journal_void_total] += refused;
+  tide_gate_change(&fold->gate);
+  tide_fold_facts(fold);
   return TIDE_OK;
 }
 
-static bool part_refused(const struct tide_fold *fold, uint16_t count, const struct tide_record *record) {
+/* It was counted before, or its part does not connect. */
+static bool is_passed(const struct tide_fold *fold, uint16_t count, const struct tide_record *record) {
   for (uint16_t i = 0; i < count; i++)
-    if (fold->part[i].source == record->source && fold->part[i].partition == record->partition)
-      return fold->part[i].from > fold->part[i].next;
+    if (fold->part[i].source == record->source && fold->part[i].partition == record->partition) return record->offset < fold->part[i].from;
   return false;
 }
 
@@ -281,6 +319,7 @@ enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position posit
     return TIDE_OK;
   }
   if (reader.header.commit_ms > fold->commit_ms) fold->commit_ms = reader.header.commit_ms;
+  tide_ledger_entry(&fold->ledger, reader.header.engine_id, fold->commit_ms);
   err = accept_parts(fold, reader.header.cursor_count, error);
   if (err) return err;
   uint32_t count = 0;
@@ -299,13 +338,14 @@ enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position posit
     if (is_control) {
       err = control(fold, &item->raw, error);
       if (err) return err;
+      tide_gate_change(&fold->gate);
       continue;
     }
     if (!fold->spec) return tide_fail(error, TIDE_E_CORRUPT, "the journal does not begin with its configuration");
     err = tide_record_decode(fold->spec, &item->raw, &item->record, error);
     if (err) return err;
     item->index = reader.index;
-    if (part_refused(fold, reader.header.cursor_count, &item->record)) continue;
+    if (is_passed(fold, reader.header.cursor_count, &item->record)) continue;
     count++;
     if (count == TIDE_GROUP) {
       fold_group(fold, count, emit, ctx);
@@ -313,6 +353,7 @@ enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position posit
     }
   }
   if (err != TIDE_E_END) return err;
+  tide_ledger_settle(&fold->ledger);
   fold->point[position.seq % TIDE_POINTS] = tide_fold_point(fold);
   for (uint32_t e = 0; fold->spec && e < fold->spec->entity_count; e++) tide_store_sweep(&fold->state.store[e], fold->state.watermark_ms);
   return TIDE_OK;

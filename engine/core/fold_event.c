@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "base/num.h"
+#include "core/answer.h"
 #include "core/fold_state.h"
 #include "feature/tile.h"
 
@@ -260,6 +261,28 @@ static void digest_values(uint64_t *hash, const struct tide_value *value, uint32
   }
 }
 
+/* The answer to a message is kept until it has left. */
+static void put_outgoing(struct tide_fold *fold, const struct tide_answer *answer) {
+  const struct tide_record *record = answer->record;
+  const struct tide_partition *partition = tide_ledger_find(&fold->ledger, record->source, record->partition);
+  tide_buf_clear(&fold->id);
+  tide_buf_clear(&fold->json);
+  tide_record_id(answer->spec, record, &fold->id);
+  tide_answer_json(answer, TIDE_ANSWER_FRESHNESS | (fold->ledger.features ? TIDE_ANSWER_FEATURES : 0), &fold->json);
+  struct tide_outgoing out = {.number = ++fold->ledger.answers,
+                              .source = record->source,
+                              .partition = record->partition,
+                              .offset = record->offset,
+                              .position = answer->position,
+                              .index = answer->index,
+                              .superseded = partition && record->offset < partition->superseded,
+                              .late = answer->verdict.by == TIDE_BY_FALLBACK && answer->verdict.cause == TIDE_C_late,
+                              .id = tide_buf_span(&fold->id),
+                              .model = {fold->model ? fold->model->id : "", fold->model ? strlen(fold->model->id) : 0},
+                              .json = tide_buf_span(&fold->json)};
+  tide_outbox_put(&fold->outbox, &out);
+}
+
 /* Every bit of an answer goes into the digest that DIGEST records prove: features with states, verdict, flags, place. */
 static void answer_out(struct tide_fold *fold, const struct tide_answer *answer, tide_emit_fn emit, void *ctx) {
   uint64_t word[12] = {fold->digest.digest.lo,
@@ -290,6 +313,7 @@ static void answer_out(struct tide_fold *fold, const struct tide_answer *answer,
   fold->digest.decisions++;
   fold->metrics.value[TIDE_M_decisions_total]++;
   if (answer->status == TIDE_STATUS_REFUSED) fold->metrics.value[TIDE_M_decisions_refused_total]++;
+  if (answer->record->source && fold->ledger.scores) put_outgoing(fold, answer);
   if (emit) emit(ctx, answer);
 }
 
@@ -306,9 +330,12 @@ static void refuse(struct tide_fold *fold, struct tide_answer *answer, struct ti
   answer_out(fold, answer, emit, ctx);
 }
 
-static void judge(struct tide_fold *fold, struct tide_txn *txn, struct tide_env *env, struct tide_answer *answer) {
+static void judge(struct tide_fold *fold, struct tide_txn *txn, uint32_t home, struct tide_env *env, struct tide_answer *answer) {
   const struct tide_spec *spec = fold->spec;
   tide_vector_eval(&fold->state, txn, fold->slot);
+  tide_gate_judge(&fold->gate, &fold->ledger, spec, fold->commit_ms, txn->time_ms, home, fold->standing);
+  tide_freshness_apply(spec, fold->standing, txn->has_key, fold->slot);
+  answer->standing = fold->standing;
   env->slot = fold->slot;
   env->derived = fold->derived;
   for (uint32_t d = 0; d < spec->derived_count; d++) fold->derived[d] = tide_expr_eval(spec->derived[d].expr, env);
@@ -326,6 +353,8 @@ static void judge(struct tide_fold *fold, struct tide_txn *txn, struct tide_env 
   tide_policy_decide(spec, env, &answer->verdict);
   env->rule = false;
   answer->status = answer->verdict.by == TIDE_BY_FALLBACK ? TIDE_STATUS_REFUSED : TIDE_STATUS_SCORED;
+  for (uint32_t e = 0; e < spec->entity_count && answer->status == TIDE_STATUS_REFUSED; e++)
+    answer->recompute |= fold->standing[e].state == TIDE_S_stale && spec->group[spec->entity[e].group].stale == TIDE_STALE_RECOMPUTE;
   for (uint32_t r = 0; r < spec->rule_count; r++) fold->rule_hits[r] += answer->verdict.truth[r] == TIDE_TRUE;
 }
 
@@ -389,27 +418,18 @@ static void trace(struct tide_fold *fold, const struct tide_txn *txn) {
 
 /* ---- the event ---- */
 
-static void advance(struct tide_fold *fold, const struct tide_record *record, int64_t time_ms) {
-  struct tide_partition *partition = NULL;
-  int64_t least = INT64_MAX, seen = time_ms < fold->commit_ms ? time_ms : fold->commit_ms;
-  for (uint32_t i = 0; i < fold->partition_count && !partition; i++)
-    if (fold->partition[i].source == record->source && fold->partition[i].partition == record->partition) partition = &fold->partition[i];
-  if (!partition) {
-    TIDE_CHECK(fold->partition_count < TIDE_PARTITIONS_MAX); /* decoding refuses more parts than that in an entry */
-    partition = &fold->partition[fold->partition_count++];
-    *partition = (struct tide_partition){.source = record->source, .partition = record->partition, .watermark_ms = INT64_MIN};
-  }
-  if (seen > partition->watermark_ms) partition->watermark_ms = seen;
-  for (uint32_t i = 0; i < fold->partition_count; i++)
-    if (fold->partition[i].watermark_ms < least && fold->partition[i].watermark_ms != INT64_MIN) least = fold->partition[i].watermark_ms;
-  if (least != INT64_MAX && least > fold->state.watermark_ms) {
-    if (fold->state.watermark_ms == INT64_MIN) tide_stubs_begin(&fold->stubs, least); /* born before there was time */
-    fold->state.watermark_ms = least;
-    fold->metrics.value[TIDE_M_outcomes_dropped_total] += (int64_t)tide_stubs_expire(&fold->stubs, least - fold->settings.lateness_ms);
-  }
+/* Where the events of the event's card come: its own partition, if that tells, or what earlier ones told. TIDE_NONE: not known. */
+static uint32_t home_of(const struct tide_fold *fold, const struct tide_txn *txn, uint32_t partition) {
+  if (!fold->ledger.gating) return TIDE_NONE;
+  if (tide_home_pack(&fold->ledger, partition)) return partition;
+  if (txn->number[0] == TIDE_NO_ENTITY) return TIDE_NONE;
+  return tide_home_unpack(&fold->ledger, tide_store_home(&fold->state.store[0], txn->number[0]));
 }
 
-void tide_fold_heartbeat(struct tide_fold *fold, const struct tide_record *record) { advance(fold, record, record->time.ms); }
+static void note_home(struct tide_fold *fold, const struct tide_txn *txn, uint32_t partition) {
+  uint32_t home = fold->ledger.declared ? tide_home_pack(&fold->ledger, partition) : 0;
+  if (home && txn->number[0] != TIDE_NO_ENTITY) tide_store_set_home(&fold->state.store[0], txn->number[0], home);
+}
 
 /* Adds an incremental authorization to its parent; the total that it is scored on comes back through txn. */
 static bool find_parent(struct tide_fold *fold, struct tide_txn *txn, struct tide_at *ret_at, int64_t *ret_amount) {
@@ -445,7 +465,7 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
     txn->time_ms = fold->stamp_ms;
   }
   txn->lead_ms = record->flags & TIDE_REC_STAMPED ? 0 : fold->settings.lead_ms;
-  advance(fold, record, txn->time_ms);
+  uint32_t partition = tide_fold_pass(fold, record, txn->time_ms);
   if (fold->state.history_from_ms == TIDE_HISTORY_FIRST) fold->state.history_from_ms = txn->time_ms;
   bool nocount = record->flags & TIDE_REC_NOCOUNT;
   struct tide_list_ctx lists = {fold, txn};
@@ -458,7 +478,6 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
                                .record = record,
                                .time = {txn->time_ms},
                                .score = tide_null(TIDE_S_absent, TIDE_C_none),
-                               .sourced = tide_fold_is_sourced(fold),
                                .env = &env};
   int64_t requested = TIDE_NULL_NUM;
   bool no_rate = false;
@@ -474,6 +493,8 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
 
   /* Identity before lateness and currency: a repetition is answered as the first time, whatever its time says (ruling 23). */
   tide_state_lookup(&fold->state, txn);
+  bool is_new = txn->number[0] == TIDE_NO_ENTITY;
+  note_home(fold, txn, partition);
   struct tide_memory memory = {.fp_amount = tide_amount_fingerprint(fold, record), .fp_merchant = merchant_fingerprint(fold, txn)};
   bool has_identity = txn->has_key[0] && tide_record_identity(fold, record, &memory.id);
   bool answered;
@@ -509,7 +530,7 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
   if (incremental) txn->conds = 0; /* no attempt of its own, not even with current */
   answer.counted = !nocount;
   if (scored) {
-    judge(fold, txn, &env, &answer);
+    judge(fold, txn, home_of(fold, txn, partition), &env, &answer);
     if (fold->trace.fn) trace(fold, txn);
   }
   pack_answer(&answer, scored, &memory);
@@ -524,4 +545,5 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
     tide_state_outcome(&fold->state, card, parent, &none, total, true);
   }
   count_event(fold, txn, &memory, has_identity, incremental);
+  if (is_new) note_home(fold, txn, partition);
 }

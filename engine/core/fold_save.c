@@ -4,20 +4,15 @@
  * entities as one that never stopped. That is why the hash may simply be taken over what is saved. */
 #include "core/fold_state.h"
 
-#define SAVE_VERSION 5 /* 3: logs with tiles; 4: the session of the fence and the mark of the last entry; 5: ranks instead of tags */
+#define SAVE_VERSION                                                                                                                       \
+  6 /* 3: logs with tiles; 4: the session of the fence and the mark of the last entry; 5: ranks instead of tags; 6: the ledger and the outbox */
 
 static void save_globals_hashed(const struct tide_fold *fold, struct tide_buf *out) {
   tide_put_u64(out, (uint64_t)fold->state.watermark_ms);
   tide_put_u64(out, (uint64_t)fold->state.history_from_ms);
   tide_put_u64(out, (uint64_t)fold->stamp_ms);
   tide_put_u32(out, fold->tag);
-  tide_put_varint(out, fold->partition_count);
-  for (uint32_t i = 0; i < fold->partition_count; i++) {
-    tide_put_u16(out, fold->partition[i].source);
-    tide_put_u16(out, fold->partition[i].partition);
-    tide_put_u64(out, fold->partition[i].cursor);
-    tide_put_u64(out, (uint64_t)fold->partition[i].watermark_ms);
-  }
+  tide_ledger_save(&fold->ledger, out);
   tide_put_varint(out, fold->rates.count);
   for (uint32_t i = 0; i < fold->rates.count; i++) {
     tide_buf_put(out, fold->rates.row[i].currency, 4);
@@ -59,6 +54,7 @@ static void save_globals(const struct tide_fold *fold, struct tide_buf *out) {
   for (uint32_t r = 0; r < fold->spec->rule_count; r++) tide_put_varint(out, fold->rule_hits[r]);
   tide_put_varint(out, TIDE_METRIC_COUNT);
   for (uint32_t m = 0; m < TIDE_METRIC_COUNT; m++) tide_put_zigzag(out, fold->metrics.value[m]);
+  tide_outbox_save(&fold->outbox, out);
   save_globals_hashed(fold, out);
 }
 
@@ -97,16 +93,8 @@ static bool load_hashed(struct tide_fold *fold, struct tide_reader *reader) {
   fold->state.history_from_ms = (int64_t)tide_get_u64(reader);
   fold->stamp_ms = (int64_t)tide_get_u64(reader);
   fold->tag = tide_get_u32(reader);
+  if (!tide_ledger_load(&fold->ledger, reader)) return false;
   uint64_t count = tide_get_varint(reader);
-  if (reader->bad || count > TIDE_PARTITIONS_MAX) return false;
-  fold->partition_count = (uint32_t)count;
-  for (uint32_t i = 0; i < count; i++) {
-    fold->partition[i].source = tide_get_u16(reader);
-    fold->partition[i].partition = tide_get_u16(reader);
-    fold->partition[i].cursor = tide_get_u64(reader);
-    fold->partition[i].watermark_ms = (int64_t)tide_get_u64(reader);
-  }
-  count = tide_get_varint(reader);
   if (reader->bad || count > TIDE_RATES_MAX) return false;
   fold->rates.count = (uint32_t)count;
   for (uint32_t i = 0; i < count; i++) {
@@ -150,6 +138,7 @@ static enum tide_err load_globals(struct tide_fold *fold, struct tide_reader *re
   for (uint32_t r = 0; r < fold->spec->rule_count; r++) fold->rule_hits[r] = tide_get_varint(reader);
   if (tide_get_varint(reader) != TIDE_METRIC_COUNT) return broken(error, "metrics");
   for (uint32_t m = 0; m < TIDE_METRIC_COUNT; m++) fold->metrics.value[m] = tide_get_zigzag(reader);
+  if (!tide_outbox_load(&fold->outbox, reader)) return broken(error, "answers");
   if (!load_hashed(fold, reader)) return broken(error, "globals");
   if (reader->ptr == reader->end) return TIDE_OK;
   struct tide_span model = tide_get_span(reader);

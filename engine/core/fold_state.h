@@ -6,12 +6,10 @@
 #define TIDE_FOLD_STATE_H
 
 #include "core/fold.h"
+#include "core/gate.h"
 #include "core/memo.h"
+#include "core/outbox.h"
 #include "feature/state.h"
-
-#define TIDE_PARTITIONS_MAX 1024
-
-struct tide_partition { uint16_t source, partition; uint64_t cursor; int64_t watermark_ms; };
 
 /* Positions whose decisions are remembered, for CHECK records: more than an engine can be behind another and still be heard of. */
 #define TIDE_POINTS 1024
@@ -27,8 +25,7 @@ struct tide_fold {
   struct tide_entry_mark mark; /* of the entry at position */
   int64_t commit_ms;           /* non-decreasing commit time */
   int64_t stamp_ms;            /* last stamp given */
-  struct tide_partition partition[TIDE_PARTITIONS_MAX];
-  uint32_t partition_count;
+  struct tide_ledger ledger;
   struct tide_lists lists;
   struct tide_rates rates;
   struct tide_stubs stubs;
@@ -39,10 +36,14 @@ struct tide_fold {
   struct tide_metrics metrics;
   struct tide_check_point *point; /* [TIDE_POINTS] of the last entries, by seq; not part of the state */
   bool quiet;                  /* history: nothing is judged; not part of the state */
+  struct tide_outbox outbox;   /* saved, not hashed: the decisions' digest says it all */
+  struct tide_buf id, json;    /* scratch of an answer that goes there */
   /* scratch of one event */
   struct tide_value slot[TIDE_SLOTS_MAX];
   struct tide_value *derived;
   struct tide_score score;
+  struct tide_gate gate;
+  struct tide_standing standing[TIDE_ENTITIES_MAX];
   struct tide_cursor_part *part;
   struct tide_group_item *group; /* the records being prefetched */
   struct tide_trace_hook { tide_trace_fn fn; void *ctx; } trace;
@@ -54,7 +55,11 @@ struct tide_group_item { struct tide_raw_record raw; struct tide_record record; 
 
 /* One event: judge, count, emit. */
 void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_emit_fn emit, void *ctx);
-/* A heartbeat moves its partition's watermark. */
+/* A record at time_ms came from its partition: the watermark may move. Returns the partition's index in the ledger. */
+uint32_t tide_fold_pass(struct tide_fold *fold, const struct tide_record *record, int64_t time_ms);
+/* Facts of partitions changed: the watermark may move. */
+void tide_fold_facts(struct tide_fold *fold);
+/* A heartbeat moves its partition's watermark, and its source lives. */
 void tide_fold_heartbeat(struct tide_fold *fold, const struct tide_record *record);
 /* The feature file and limits become effective; once per journal. */
 enum tide_err tide_fold_configure(struct tide_fold *fold, const struct tide_settings *settings, struct tide_span features, struct tide_error *error)
@@ -66,8 +71,6 @@ void tide_fold_outcome(struct tide_fold *fold, struct tide_group_item *item);
 /* Applies waiting stubs to the event just counted. */
 void tide_fold_stubs(struct tide_fold *fold, const struct tide_txn *txn, uint64_t id);
 
-/* Some source has a cursor: messages come that are not this engine's own requests. */
-bool tide_fold_is_sourced(const struct tide_fold *fold);
 /* Hash of an identity; false when a part is missing. */
 bool tide_fold_identity(uint64_t seed, const struct tide_record *record, const uint32_t *field, uint32_t count, uint64_t *ret);
 /* The identity of a record: its alias if that is there, else its id. */

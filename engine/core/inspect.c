@@ -4,6 +4,8 @@
  * fits its feature file. */
 #include "core/inspect.h"
 
+#include "core/inspect_ledger.h"
+
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -38,6 +40,12 @@ static const char *type_name(unsigned type) {
     case TIDE_REC_FENCE: return "fence";
     case TIDE_REC_MODEL: return "model";
     case TIDE_REC_CHECK: return "check";
+    case TIDE_REC_SOURCES: return "sources";
+    case TIDE_REC_START: return "start";
+    case TIDE_REC_CLAIM: return "claim";
+    case TIDE_REC_TARGETS: return "targets";
+    case TIDE_REC_EMITTED: return "emitted";
+    case TIDE_REC_WAIVE: return "waive";
     default: return NULL;
   }
 }
@@ -304,7 +312,7 @@ static void put_control(struct inspect *inspect, const struct tide_raw_record *r
         }
       }
       break;
-    default: err = tide_fail(&error, TIDE_E_VERSION, "record type %u is not known to this program", raw->type);
+    default: err = tide_inspect_ledger(raw, out, &error);
   }
   if (err) {
     fail(inspect, err, &error);

@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/source_number.h"
 
 #define TIDE_MESSAGE_BYTES_MAX (1u << 20) /* a longer one is not given: LIMIT */
 
@@ -59,13 +60,5 @@ struct tide_source_ops {
   void (*close)(struct tide_source *);
 };
 struct tide_source { const struct tide_source_ops *ops; };
-
-/* A source's number is made of its name, so that engines agree on it without asking each other; configuration refuses two names with one number. 1..65535: 0 is what came
- * without a source (HTTP, replay). */
-static inline uint16_t tide_source_number(struct tide_span name) {
-  uint32_t hash = 2166136261u; /* FNV-1a */
-  for (size_t i = 0; i < name.len; i++) hash = (hash ^ (uint8_t)name.ptr[i]) * 16777619u;
-  return (uint16_t)(1 + hash % 65535u);
-}
 
 #endif
