@@ -122,6 +122,14 @@ static void on_error(rd_kafka_t *rk, int resp_err, const char *text, void *opaqu
   snprintf(g->text, sizeof g->text, "%s", text);
 }
 
+/* What is asked through `side` has an answer of its own, and its connections fail as the reader's do. This may run in the thread that asks. */
+static void on_side_error(rd_kafka_t *rk, int resp_err, const char *text, void *opaque) {
+  (void)rk;
+  (void)resp_err;
+  (void)text;
+  (void)opaque;
+}
+
 static void on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *offsets, void *opaque) {
   (void)rk;
   struct source_kafka *s = opaque;
@@ -432,7 +440,8 @@ static void refresh(const struct source_kafka *s, const rd_kafka_topic_partition
     }
 }
 
-/* The brokers' answers to "at what offset does the log begin / end", one request per leader. `which`: RD_KAFKA_OFFSET_BEGINNING or _END. Sets the list's offsets. */
+/* The brokers' answers to "at what offset does the log begin / end, or what is the first at this time or later", one request per leader. `which`: RD_KAFKA_OFFSET_BEGINNING,
+ * _END or a time in ms (then an offset may be RD_KAFKA_OFFSET_END: none). Sets the list's offsets. */
 static enum tide_err list_offsets(const struct source_kafka *s, rd_kafka_topic_partition_list_t *list, int64_t which, int64_t until_ns,
                                   struct tide_error *error) {
   bool refreshed = false;
@@ -444,7 +453,7 @@ static enum tide_err list_offsets(const struct source_kafka *s, rd_kafka_topic_p
     rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(s->side, list, left_ms(until_ns));
     const rd_kafka_topic_partition_t *bad = NULL;
     for (int i = 0; i < list->cnt && !bad; i++)
-      if (list->elems[i].err || list->elems[i].offset < 0) bad = &list->elems[i];
+      if (list->elems[i].err || (list->elems[i].offset < 0 && which < 0)) bad = &list->elems[i];
     if (!err && !bad) return TIDE_OK;
     if (bad && bad->err) err = bad->err;
     if (!err) err = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE; /* not answered for a partition */
@@ -456,7 +465,11 @@ static enum tide_err list_offsets(const struct source_kafka *s, rd_kafka_topic_p
     }
     if (!bad) bad = &list->elems[0];
     return tide_fail(error, tide_kafka_err(err), "cannot ask where the log of partition %d of topic %.100s %s: %s", (int)bad->partition,
-                     bad->topic, which == RD_KAFKA_OFFSET_END ? "ends" : "begins", rd_kafka_err2str(err));
+                     bad->topic,
+                     which == RD_KAFKA_OFFSET_END         ? "ends"
+                     : which == RD_KAFKA_OFFSET_BEGINNING ? "begins"
+                                                          : "stood at that time",
+                     rd_kafka_err2str(err));
   }
 }
 
@@ -529,6 +542,25 @@ static enum tide_err source_ends(struct tide_source *source, struct tide_place *
   enum tide_err err = unknown ? no_source(unknown, error) : list_offsets(s, list, RD_KAFKA_OFFSET_END, deadline(s), error);
   for (size_t i = 0; i < count && !err; i++) place[i].cursor = (uint64_t)list->elems[i].offset;
   rd_kafka_topic_partition_list_destroy(list);
+  return err;
+}
+
+enum tide_err tide_source_kafka_at_time(struct tide_source *source, int64_t ms, struct tide_place *place, size_t count,
+                                        struct tide_error *error) {
+  const struct source_kafka *s = self(source);
+  if (count == 0) return TIDE_OK;
+  if (ms < 0) return tide_fail(error, TIDE_E_RANGE, "a Kafka log has no messages before 1970");
+  int64_t until_ns = deadline(s);
+  struct tide_place *end = tide_alloc(count * sizeof *end);
+  memcpy(end, place, count * sizeof *end);
+  /* The end first: a message that comes between the two questions is then one to be read. */
+  enum tide_err err = source_ends(source, end, count, error);
+  uint16_t unknown;
+  rd_kafka_topic_partition_list_t *list = list_of(s, place, count, &unknown);
+  if (!err) err = list_offsets(s, list, ms, until_ns, error);
+  for (size_t i = 0; i < count && !err; i++) place[i].cursor = list->elems[i].offset >= 0 ? (uint64_t)list->elems[i].offset : end[i].cursor;
+  rd_kafka_topic_partition_list_destroy(list);
+  tide_free(end);
   return err;
 }
 
@@ -690,10 +722,12 @@ static const struct tide_kafka_setting standard[] = {
 };
 
 /* One client with our callbacks. Takes the configuration. */
-static enum tide_err start(struct source_kafka *s, rd_kafka_conf_t *conf, rd_kafka_t **ret, struct tide_error *error) {
+static enum tide_err start(struct source_kafka *s, rd_kafka_conf_t *conf,
+                           void (*error_cb)(rd_kafka_t *rk, int err, const char *reason, void *opaque), rd_kafka_t **ret,
+                           struct tide_error *error) {
   rd_kafka_conf_set_opaque(conf, s);
   rd_kafka_conf_set_log_cb(conf, on_log);
-  rd_kafka_conf_set_error_cb(conf, on_error);
+  rd_kafka_conf_set_error_cb(conf, error_cb);
   rd_kafka_conf_set_offset_commit_cb(conf, on_commit);
   char why[256] = "";
   *ret = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
@@ -744,9 +778,9 @@ enum tide_err tide_source_kafka_open(const struct tide_source_kafka_options *opt
   rd_kafka_conf_t *side = rd_kafka_conf_dup(conf);
   /* The reader belongs to no group at all. */
   if (s->group) TIDE_CHECK(rd_kafka_conf_set(conf, "group.id", "", NULL, 0) == RD_KAFKA_CONF_OK);
-  err = start(s, conf, &s->reader, error);
+  err = start(s, conf, on_error, &s->reader, error);
   if (err) rd_kafka_conf_destroy(side);
-  else err = start(s, side, &s->side, error);
+  else err = start(s, side, on_side_error, &s->side, error);
   if (err) {
     source_close(&s->base);
     return err;

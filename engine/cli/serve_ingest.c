@@ -23,8 +23,8 @@ static void client_line(void *ctx, int level, const char *what, const char *text
 
 static const struct tide_kafka_log client_log = {.line = client_line};
 
-static enum tide_err open_source(const struct tide_config *config, const struct tide_kafka_settings *settings, struct tide_serve_ingest *serve,
-                                 struct tide_error *error) {
+static enum tide_err open_source(const struct tide_config *config, const struct tide_kafka_settings *settings,
+                                 struct tide_serve_ingest *serve, struct tide_error *error) {
   struct tide_kafka_topic topic[TIDE_SOURCES_MAX];
   for (size_t i = 0; i < config->source_count; i++)
     topic[i] = (struct tide_kafka_topic){.source = config->source[i].number, .topic = config->source[i].topic};
@@ -46,28 +46,30 @@ static const char *copy_topic(const struct tide_config *config) {
 static const char *given(const char *text) { return text[0] ? text : NULL; }
 
 /* Answers and dead letters go to topics, or to files where the cell has no topic for them. */
-static enum tide_err open_outlet(const struct tide_config *config, const struct tide_kafka_settings *settings, struct tide_serve_ingest *serve,
-                                 struct tide_error *error) {
+static enum tide_err open_outlet(const struct tide_config *config, const struct tide_kafka_settings *settings,
+                                 struct tide_serve_ingest *serve, struct tide_error *error) {
   bool files = config->scores_file[0] || config->dead_letters_file[0];
   if (files && (config->scores_topic[0] || config->dead_letters_topic[0] || config->http_log == TIDE_HTTP_LOG_kafka))
-    return tide_fail(error, TIDE_E_CONFIG,
-                     "answers and dead letters go to topics or to files, not partly: set scores.topic and dead_letters.topic, or scores.file and "
-                     "dead_letters.file without http.log");
+    return tide_fail(
+        error, TIDE_E_CONFIG,
+        "answers and dead letters go to topics or to files, not partly: set scores.topic and dead_letters.topic, or scores.file and "
+        "dead_letters.file without http.log");
   if (files) {
     struct tide_outlet_file_options options = {
         .path = {[TIDE_LETTER_SCORE] = given(config->scores_file), [TIDE_LETTER_DEAD] = given(config->dead_letters_file)}};
     return tide_outlet_file_open(&options, &serve->outlet, error);
   }
-  struct tide_outlet_kafka_options options = {
-      .topic = {[TIDE_LETTER_SCORE] = given(config->scores_topic), [TIDE_LETTER_DEAD] = given(config->dead_letters_topic), [TIDE_LETTER_COPY] = copy_topic(config)},
-      .setting = settings->setting,
-      .setting_count = settings->count,
-      .log = client_log};
+  struct tide_outlet_kafka_options options = {.topic = {[TIDE_LETTER_SCORE] = given(config->scores_topic),
+                                                        [TIDE_LETTER_DEAD] = given(config->dead_letters_topic),
+                                                        [TIDE_LETTER_COPY] = copy_topic(config)},
+                                              .setting = settings->setting,
+                                              .setting_count = settings->count,
+                                              .log = client_log};
   return tide_outlet_kafka_open(&options, &serve->outlet, error);
 }
 
-static enum tide_err add_source(const struct tide_config_source *from, const struct tide_spec *spec, const struct tide_keys *keys, size_t index,
-                                struct tide_serve_ingest *serve, struct tide_error *error) {
+static enum tide_err add_source(const struct tide_config_source *from, const struct tide_spec *spec, const struct tide_keys *keys,
+                                size_t index, struct tide_serve_ingest *serve, struct tide_error *error) {
   struct tide_source_info *info = &serve->declared.source[index];
   *info = (struct tide_source_info){.number = from->number,
                                     .gates = from->gates,
@@ -108,7 +110,8 @@ static enum tide_err open_ingest(const struct tide_config *config, const struct 
                                         .scores = serve->declared.scores,
                                         .policy = serve->policy.ptr,
                                         .dead_form = (uint8_t)config->dead_letters_form,
-                                        .lossy = config->journal_kind == TIDE_JOURNAL_KIND_redis && config->journal_quorum < config->journal_replicas,
+                                        .lossy = config->journal_kind == TIDE_JOURNAL_KIND_redis &&
+                                                 config->journal_quorum < config->journal_replicas,
                                         .merge = {.merge_wait_ms = config->ingest_merge_wait_ms,
                                                   .by_arrival = config->ingest_order == TIDE_INGEST_ORDER_arrival,
                                                   .facts_every_ms = 200},
@@ -122,8 +125,9 @@ enum tide_err tide_serve_ingest_open(const struct tide_config *config, const str
   *ret = (struct tide_serve_ingest){0};
   if (!config->source_count) return TIDE_OK;
   if (config->engine_heartbeat_ms == 0 || config->engine_heartbeat_ms * 2 > config->ingest_claim_timeout_ms)
-    return tide_fail(error, TIDE_E_CONFIG,
-                     "engine.heartbeat must be at most half of ingest.claim_timeout, and not 0s: an engine that reads the sources is known to live by it");
+    return tide_fail(
+        error, TIDE_E_CONFIG,
+        "engine.heartbeat must be at most half of ingest.claim_timeout, and not 0s: an engine that reads the sources is known to live by it");
   struct tide_kafka_settings settings;
   enum tide_err err = tide_kafka_settings_read(config->kafka, config->kafka_count, &settings, error);
   if (err != TIDE_OK) return err;

@@ -17,7 +17,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#define INBOX_MAX 65536 /* of about 1 KiB each */
+#define INBOX_MAX 65536   /* of about 1 KiB each */
 #define OUTBOX_MAX 200000 /* answers of about 1 KiB each */
 
 static const struct tide_opt options[] = {

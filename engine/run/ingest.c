@@ -13,7 +13,7 @@
 #include "base/log.h"
 
 #define MS INT64_C(1000000)
-#define ENDS_EVERY_MS 250    /* a quiet partition stays drained by being asked */
+#define ENDS_EVERY_MS 250 /* a quiet partition stays drained by being asked */
 #define COMMIT_EVERY_MS 1000
 #define PLACES_EVERY_MS 10000 /* partitions that appear later */
 #define RETRY_EVERY_MS 5000
@@ -131,7 +131,8 @@ static void stand_still(struct tide_ingest *ingest, struct tide_ingest_part *par
   const struct tide_ingest_source *from = tide_ingest_from(ingest, part->source, NULL);
   snprintf(part->trouble, sizeof part->trouble, "%s", why->text);
   part->broken = part->broken || broken;
-  tide_log(TIDE_LOG_ERROR, "partition_stopped", "source=%s partition=%u reason=\"%s\"", from ? from->name : "?", part->partition, why->text);
+  tide_log(TIDE_LOG_ERROR, "partition_stopped", "source=%s partition=%u reason=\"%s\"", from ? from->name : "?", part->partition,
+           why->text);
   ingest->options.source->ops->stop(ingest->options.source, part->source, part->partition);
   tide_merge_stop(ingest->merge, part->source, part->partition);
 }
@@ -193,7 +194,8 @@ static void take_parts(struct tide_ingest *ingest, struct tide_ingest_part *part
 
 static void took_back(struct tide_ingest *ingest, struct tide_offer *offer, struct tide_mono now) {
   ingest->outstanding--;
-  struct tide_ingest_part *part = offer->turn == ingest->turn && ingest->on ? part_of(ingest, offer->part.source, offer->part.partition) : NULL;
+  struct tide_ingest_part *part =
+      offer->turn == ingest->turn && ingest->on ? part_of(ingest, offer->part.source, offer->part.partition) : NULL;
   if (part && offer->end == TIDE_END_done && offer->kind == TIDE_OFFER_MESSAGE) part->done = offer->part.next;
   if (part && offer->kind == TIDE_OFFER_CONTROL) {
     part->starting = false;
@@ -318,8 +320,9 @@ static bool is_too_early(const struct tide_ingest *ingest, const struct tide_rec
   if (record->type != TIDE_REC_EVENT || record->flags & TIDE_REC_STAMPED) return false;
   int64_t ahead_ms = record->time.ms - tide_wall_now().ms;
   if (ahead_ms <= ingest->options.max_future_skew_ms) return false;
-  (void)tide_fail_at(error, TIDE_E_FUTURE, 0, 0, "time", "the event is %" PRId64 " ms ahead of this machine's clock, at most %" PRId64 " are accepted",
-                     ahead_ms, ingest->options.max_future_skew_ms);
+  (void)tide_fail_at(error, TIDE_E_FUTURE, 0, 0, "time",
+                     "the event is %" PRId64 " ms ahead of this machine's clock, at most %" PRId64 " are accepted", ahead_ms,
+                     ingest->options.max_future_skew_ms);
   return true;
 }
 

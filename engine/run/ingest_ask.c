@@ -43,10 +43,9 @@ static bool answer_core(struct tide_ingest *ingest, const struct question *quest
                                        .partition = place[i].partition,
                                        .end = place[i].cursor,
                                        .delivered = ingest->options.lossy ? place[i].cursor : 0};
-    tide_engine_tell(ingest->engine, &(struct tide_core_event){.kind = TIDE_CORE_ENDS,
-                                                               .turn = question->ends_turn,
-                                                               .target = target,
-                                                               .target_count = (uint32_t)count});
+    tide_engine_tell(
+        ingest->engine,
+        &(struct tide_core_event){.kind = TIDE_CORE_ENDS, .turn = question->ends_turn, .target = target, .target_count = (uint32_t)count});
     tide_free(target);
   } else {
     said("ends", &error);
@@ -71,7 +70,8 @@ static bool is_new_source(const struct question *question, uint16_t source) {
 }
 
 /* The message before the cursor must be the one that was counted: a log that was cut and written again is not read on as if nothing had happened. */
-static enum tide_err check_before(struct tide_ingest *ingest, struct tide_ingest_part *part, struct tide_buf *bytes, struct tide_error *error) {
+static enum tide_err check_before(struct tide_ingest *ingest, struct tide_ingest_part *part, struct tide_buf *bytes,
+                                  struct tide_error *error) {
   struct tide_source *source = ingest->options.source;
   if (!part->checksum) return TIDE_OK;
   struct tide_place place = {part->source, part->partition, part->cursor};
@@ -82,7 +82,8 @@ static enum tide_err check_before(struct tide_ingest *ingest, struct tide_ingest
   if (same || (err != TIDE_OK && err != TIDE_E_MISMATCH)) return err;
   if (err == TIDE_OK)
     snprintf(error->text, sizeof error->text,
-             "the message before cursor %" PRIu64 " is not the one that was counted: the log was cut and written again. Find out what was lost, then go on "
+             "the message before cursor %" PRIu64
+             " is not the one that was counted: the log was cut and written again. Find out what was lost, then go on "
              "deliberately with `tidemark source accept-gap`",
              part->cursor);
   snprintf(part->trouble, sizeof part->trouble, "%s", error->text);
@@ -91,7 +92,8 @@ static enum tide_err check_before(struct tide_ingest *ingest, struct tide_ingest
 }
 
 /* Where a partition begins that was never read. One that appears later in a source that is read already begins with its first message. */
-static enum tide_err first_cursor(struct tide_ingest *ingest, const struct question *question, struct tide_ingest_part *part, struct tide_error *error) {
+static enum tide_err first_cursor(struct tide_ingest *ingest, const struct question *question, struct tide_ingest_part *part,
+                                  struct tide_error *error) {
   const struct tide_ingest_source *from = tide_ingest_from(ingest, part->source, NULL);
   struct tide_source *source = ingest->options.source;
   struct tide_place place = {part->source, part->partition, part->cursor};
@@ -102,8 +104,8 @@ static enum tide_err first_cursor(struct tide_ingest *ingest, const struct quest
   return err;
 }
 
-static enum tide_err make_part(struct tide_ingest *ingest, const struct question *question, const struct tide_place *place, struct tide_buf *bytes,
-                               struct tide_ingest_part *part, struct tide_error *error) {
+static enum tide_err make_part(struct tide_ingest *ingest, const struct question *question, const struct tide_place *place,
+                               struct tide_buf *bytes, struct tide_ingest_part *part, struct tide_error *error) {
   const struct tide_ingest_source *from = tide_ingest_from(ingest, place->source, NULL);
   const struct tide_core_place *known = known_place(question, place->source, place->partition);
   TIDE_CHECK(from);

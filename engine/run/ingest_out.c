@@ -52,7 +52,8 @@ void tide_ingest_letters_release(struct tide_ingest_letters *letters) {
 
 /* ---- making letters, with the box locked ---- */
 
-struct tide_ingest_letter *tide_ingest_letter_begin(struct tide_ingest *ingest, enum tide_letter_kind kind, struct tide_span key, struct tide_span value) {
+struct tide_ingest_letter *tide_ingest_letter_begin(struct tide_ingest *ingest, enum tide_letter_kind kind, struct tide_span key,
+                                                    struct tide_span value) {
   struct tide_ingest_letter *letter = letter_add(&ingest->box.in[kind]);
   tide_put_span(&letter->bytes, key);
   tide_put_span(&letter->bytes, value);
@@ -75,7 +76,8 @@ static void header_number(struct tide_ingest_letter *letter, const char *name, u
   header_text(letter, name, text);
 }
 
-static void header_place(const struct tide_ingest *ingest, struct tide_ingest_letter *letter, uint16_t source, uint16_t partition, uint64_t offset) {
+static void header_place(const struct tide_ingest *ingest, struct tide_ingest_letter *letter, uint16_t source, uint16_t partition,
+                         uint64_t offset) {
   const struct tide_ingest_source *from = tide_ingest_from(ingest, source, NULL);
   if (from) header_text(letter, "tidemark-source", from->name);
   header_number(letter, "tidemark-partition", partition);
@@ -141,8 +143,8 @@ void tide_ingest_copy(struct tide_ingest *ingest, const struct tide_core_action 
   header_text(letter, "tidemark-copy", "1");
 }
 
-uint64_t tide_ingest_dead(struct tide_ingest *ingest, const struct tide_message *message, const struct tide_ingest_source *from, struct tide_decoder *decoder,
-                          const struct tide_error *why) {
+uint64_t tide_ingest_dead(struct tide_ingest *ingest, const struct tide_message *message, const struct tide_ingest_source *from,
+                          struct tide_decoder *decoder, const struct tide_error *why) {
   if (!ingest->options.outlet) return 0;
   struct tide_buf masked = TIDE_BUF_INIT;
   struct tide_span value = {"", 0};
@@ -161,8 +163,8 @@ uint64_t tide_ingest_dead(struct tide_ingest *ingest, const struct tide_message 
   if (message->trace.len) tide_ingest_letter_header(letter, "traceparent", message->trace);
   tide_ingest_unlock(ingest);
   tide_buf_release(&masked);
-  tide_log(TIDE_LOG_WARN, "message_rejected", "source=%s partition=%u offset=%" PRIu64 " field=%s reason=%s", from->name, message->partition,
-           message->offset, why->field, tide_err_name(why->code));
+  tide_log(TIDE_LOG_WARN, "message_rejected", "source=%s partition=%u offset=%" PRIu64 " field=%s reason=%s", from->name,
+           message->partition, message->offset, why->field, tide_err_name(why->code));
   return ingest->holds;
 }
 
@@ -185,8 +187,8 @@ static void unpack(const struct tide_ingest_letter *letter, struct tide_letter *
 static void failed(struct tide_ingest *ingest, int kind, const struct tide_ingest_letter *letter, const struct tide_error *error) {
   static const char *const names[TIDE_LETTER_KIND_COUNT] = {"score", "dead_letter", "copy"};
   const struct tide_ingest_source *from = tide_ingest_from(ingest, letter->source, NULL);
-  tide_log(TIDE_LOG_ERROR, "letter_failed", "kind=%s source=%s partition=%u offset=%" PRIu64 " reason=\"%s\"", names[kind], from ? from->name : "",
-           letter->partition, letter->offset, error->text);
+  tide_log(TIDE_LOG_ERROR, "letter_failed", "kind=%s source=%s partition=%u offset=%" PRIu64 " reason=\"%s\"", names[kind],
+           from ? from->name : "", letter->partition, letter->offset, error->text);
 }
 
 static void tell_copy(struct tide_ingest *ingest, const struct tide_ingest_letter *letter, enum tide_err err) {

@@ -370,6 +370,20 @@ static void headers_and_times_come_along(struct world *w) {
   expect_before(w, 0, 3, "");
 }
 
+static void places_by_time(struct world *w) {
+  open_source(w, 2);
+  for (int i = 0; i < 10; i++) test_kafka_put(kafka_of(w), w->topic, 0, TIDE_SPAN("t"), 1700000000000 + i * 1000, NULL);
+  flush(w);
+  struct tide_place place[] = {{SOURCE, 1, 0}, {SOURCE, 0, 0}};
+  if (tide_source_kafka_at_time(w->source, 1700000003500, place, 2, &error)) fail_msg("%s", error.text);
+  assert_true(place[0].cursor == 0 && place[1].cursor == 4);
+  if (tide_source_kafka_at_time(w->source, 1700000009001, place, 2, &error)) fail_msg("%s", error.text);
+  assert_true(place[0].cursor == 0 && place[1].cursor == 10);
+  place[0].source = OTHER;
+  assert_int_equal(tide_source_kafka_at_time(w->source, 1700000003500, place, 2, &error), TIDE_E_NOT_FOUND);
+  assert_int_equal(tide_source_kafka_at_time(w->source, -1, place, 2, &error), TIDE_E_RANGE);
+}
+
 static void two_topics_are_two_sources(struct world *w) {
   char other[64];
   test_kafka_topic(kafka_of(w), 2, NULL, w->topic);
@@ -752,6 +766,7 @@ static const struct test_case cases[] = {
     {"a_cursor_behind_the_end_is_a_gap", a_cursor_behind_the_end_is_a_gap, LIVE},
     {"unknown_topics_and_partitions", unknown_topics_and_partitions, LIVE},
     {"group_offsets", group_offsets, LIVE},
+    {"places_by_time", places_by_time, ONLY_REAL},
     {"what_retention_took_is_a_gap", what_retention_took_is_a_gap, ONLY_REAL},
     {"partitions_that_appear_later", partitions_that_appear_later, ONLY_REAL},
     {"markers_are_passed_over", markers_are_passed_over, ONLY_REAL},
