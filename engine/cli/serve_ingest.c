@@ -11,8 +11,10 @@
 #include "adapter/schemas.h"
 #include "adapter/source_kafka.h"
 #include "base/log.h"
+#include "cli/serve_source.h"
 
 #define POLL_MS 2
+#define CATCH_WAIT_MS 10000
 
 /* librdkafka's own lines: what it warns of is worth a line here, the rest only to somebody who looks for it. */
 static void client_line(void *ctx, int level, const char *what, const char *text) {
@@ -70,13 +72,6 @@ static enum tide_err open_outlet(const struct tide_config *config, const struct 
 
 static enum tide_err add_source(const struct tide_config_source *from, const struct tide_spec *spec, const struct tide_keys *keys,
                                 size_t index, struct tide_serve_ingest *serve, struct tide_error *error) {
-  struct tide_source_info *info = &serve->declared.source[index];
-  *info = (struct tide_source_info){.number = from->number,
-                                    .gates = from->gates,
-                                    .keyed = from->key == TIDE_SOURCE_KEY_card,
-                                    .out_of_orderness_ms = from->out_of_orderness_ms,
-                                    .silence_ms = from->silence_ms};
-  snprintf(info->name, sizeof info->name, "%s", from->name);
   bool avro = from->format == TIDE_SOURCE_FORMAT_avro;
   if (avro) {
     struct tide_schemas_options options = {.from = from->schemas};
@@ -114,6 +109,7 @@ static enum tide_err open_ingest(const struct tide_config *config, const struct 
                                                  config->journal_quorum < config->journal_replicas,
                                         .merge = {.merge_wait_ms = config->ingest_merge_wait_ms,
                                                   .by_arrival = config->ingest_order == TIDE_INGEST_ORDER_arrival,
+                                                  .catch_wait_ms = CATCH_WAIT_MS,
                                                   .facts_every_ms = 200},
                                         .max_future_skew_ms = config->fold_max_future_skew_ms,
                                         .max_held = (size_t)config->ingest_max_held};
@@ -124,19 +120,13 @@ enum tide_err tide_serve_ingest_open(const struct tide_config *config, const str
                                      struct tide_serve_ingest *ret, struct tide_error *error) {
   *ret = (struct tide_serve_ingest){0};
   if (!config->source_count) return TIDE_OK;
-  if (config->engine_heartbeat_ms == 0 || config->engine_heartbeat_ms * 2 > config->ingest_claim_timeout_ms)
-    return tide_fail(
-        error, TIDE_E_CONFIG,
-        "engine.heartbeat must be at most half of ingest.claim_timeout, and not 0s: an engine that reads the sources is known to live by it");
   struct tide_kafka_settings settings;
   enum tide_err err = tide_kafka_settings_read(config->kafka, config->kafka_count, &settings, error);
   if (err != TIDE_OK) return err;
   ret->count = config->source_count;
   ret->from = tide_alloc(ret->count * sizeof *ret->from);
   ret->schemas = tide_alloc(ret->count * sizeof *ret->schemas);
-  ret->declared.count = (uint32_t)ret->count;
-  ret->declared.scores = config->scores_topic[0] || config->scores_file[0];
-  ret->declared.features = config->scores_features == TIDE_SCORE_FEATURES_all;
+  err = tide_serve_sources(config, spec, &ret->declared, error);
   for (size_t i = 0; i < ret->count && err == TIDE_OK; i++) err = add_source(&config->source[i], spec, keys, i, ret, error);
   if (err == TIDE_OK) err = open_source(config, &settings, ret, error);
   if (err == TIDE_OK) err = open_outlet(config, &settings, ret, error);

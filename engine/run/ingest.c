@@ -13,12 +13,12 @@
 #include "base/log.h"
 
 #define MS INT64_C(1000000)
-#define ENDS_EVERY_MS 250 /* a quiet partition stays drained by being asked */
 #define COMMIT_EVERY_MS 1000
 #define PLACES_EVERY_MS 10000 /* partitions that appear later */
 #define RETRY_EVERY_MS 5000
 #define GIVE_AT_ONCE 512
 #define READ_AT_ONCE 64
+#define THROTTLE_EVERY_MS 1
 
 void tide_ingest_lock(struct tide_ingest *ingest) {
   int failed = pthread_mutex_lock(&ingest->box.mutex);
@@ -134,7 +134,7 @@ static void stand_still(struct tide_ingest *ingest, struct tide_ingest_part *par
   tide_log(TIDE_LOG_ERROR, "partition_stopped", "source=%s partition=%u reason=\"%s\"", from ? from->name : "?", part->partition,
            why->text);
   ingest->options.source->ops->stop(ingest->options.source, part->source, part->partition);
-  tide_merge_stop(ingest->merge, part->source, part->partition);
+  tide_merge_stop(ingest->merge, part->source, part->partition, tide_mono_now());
 }
 
 /* Reads a partition from its cursor. */
@@ -159,6 +159,7 @@ static void start(struct tide_ingest *ingest, struct tide_ingest_part *part) {
 
 static void begin_part(struct tide_ingest *ingest, struct tide_ingest_part *part, struct tide_mono now) {
   tide_merge_add(ingest->merge, (struct tide_place){part->source, part->partition, part->cursor}, part->gates, now);
+  if (part->recalls) tide_merge_recall(ingest->merge, &part->last);
   if (part->trouble[0]) {
     struct tide_error error = {0};
     snprintf(error.text, sizeof error.text, "%s", part->trouble);
@@ -237,12 +238,10 @@ static bool take_box(struct tide_ingest *ingest, struct tide_mono now) {
   box->left_count = box->left_cap = 0;
   struct tide_place *end = NULL;
   size_t end_count = box->end_count;
-  struct tide_wall asked_wall = box->asked_wall;
-  struct tide_mono asked_mono = box->asked_mono;
+  struct tide_merge_ask ask = box->ask;
   if (has_ends) {
     end = box->end;
     box->end = NULL;
-    box->end_cap = 0;
   }
   if (changes && on) {
     box->wants_places = true;
@@ -263,9 +262,9 @@ static bool take_box(struct tide_ingest *ingest, struct tide_mono now) {
   }
   if (has_parts && ingest->on) take_parts(ingest, part, parts, now);
   tide_free(part);
-  for (size_t i = 0; i < arrived_count; i++) tide_merge_free_hold(ingest->merge, arrived[i]);
+  for (size_t i = 0; i < arrived_count; i++) tide_merge_free_hold(ingest->merge, arrived[i], now);
   tide_free(arrived);
-  if (has_ends && ingest->reading) tide_merge_ends(ingest->merge, asked_wall, asked_mono, end, end_count);
+  if (has_ends && ingest->reading) tide_merge_ends(ingest->merge, &ask, end, end_count, now);
   tide_free(end);
   if (left_count && ingest->options.commit) ingest->options.commit(ingest->options.source, left, left_count);
   tide_free(left);
@@ -273,24 +272,22 @@ static bool take_box(struct tide_ingest *ingest, struct tide_mono now) {
   return !quit;
 }
 
-/* The ends of all partitions that are read are asked when the merge waits for that, and now and then. */
+/* The ends of all partitions that are read are asked when the merge wants to know them. */
 static void ask_ends(struct tide_ingest *ingest, struct tide_mono now) {
-  bool due = now.ns - ingest->ends_at.ns >= ENDS_EVERY_MS * MS;
-  if (!ingest->reading || !(due || tide_merge_wants_ends(ingest->merge))) return;
+  struct tide_merge_ask ask;
+  if (!ingest->reading || !tide_merge_ask(ingest->merge, tide_wall_now(), now, &ask)) return;
   struct tide_ingest_box *box = &ingest->box;
   tide_ingest_lock(ingest);
-  if (!box->wants_ends && !box->has_ends) {
-    if (box->end_cap < ingest->part_count) {
-      box->end_cap = ingest->part_count;
-      box->end = tide_realloc(box->end, box->end_cap * sizeof *box->end);
-    }
-    box->end_count = 0;
-    for (size_t i = 0; i < ingest->part_count; i++)
-      if (ingest->part[i].known) box->end[box->end_count++] = (struct tide_place){ingest->part[i].source, ingest->part[i].partition, 0};
-    box->wants_ends = box->end_count > 0;
-    ingest->ends_at = now;
-    (void)pthread_cond_signal(&box->asker);
-  }
+  TIDE_CHECK(!box->has_ends || box->end); /* one question of a merge at a time; one of a turn before may still be under way */
+  tide_free(box->end);
+  box->end = tide_alloc((ingest->part_count + 1) * sizeof *box->end);
+  box->end_count = 0;
+  for (size_t i = 0; i < ingest->part_count; i++)
+    if (ingest->part[i].known) box->end[box->end_count++] = (struct tide_place){ingest->part[i].source, ingest->part[i].partition, 0};
+  box->ask = ask;
+  box->wants_ends = true;
+  box->has_ends = false;
+  (void)pthread_cond_signal(&box->asker);
   tide_ingest_unlock(ingest);
 }
 
@@ -327,7 +324,8 @@ static bool is_too_early(const struct tide_ingest *ingest, const struct tide_rec
 }
 
 /* Decodes one message into the merge. False: its schema cannot be had now. */
-static bool take_message(struct tide_ingest *ingest, const struct tide_message *message, struct tide_mono now) {
+static bool take_message(struct tide_ingest *ingest, const struct tide_message *message, struct tide_ingest_part *part,
+                         struct tide_mono now) {
   size_t which = 0;
   const struct tide_ingest_source *from = tide_ingest_from(ingest, message->source, &which);
   TIDE_CHECK(from);
@@ -364,6 +362,7 @@ static bool take_message(struct tide_ingest *ingest, const struct tide_message *
     item.hold = tide_ingest_dead(ingest, message, from, decoder, &error);
   }
   item.ctx = offer;
+  part->cursor = message->next;
   tide_merge_put(ingest->merge, &item, now);
   return true;
 }
@@ -392,11 +391,14 @@ static bool read_one(struct tide_ingest *ingest, struct tide_mono now) {
   }
   if (message.kind == TIDE_MESSAGE_TROUBLE) {
     trouble(ingest, &message);
-  } else if (!part_of(ingest, message.source, message.partition)) {
-    return true; /* of a turn that is over */
-  } else if (message.kind == TIDE_MESSAGE_END) {
+    return true;
+  }
+  struct tide_ingest_part *part = part_of(ingest, message.source, message.partition);
+  if (!part || message.next < part->cursor) return true; /* of a turn that is over */
+  if (message.kind == TIDE_MESSAGE_END) {
+    part->cursor = message.next;
     tide_merge_at_end(ingest->merge, message.source, message.partition, message.next, now);
-  } else if (!take_message(ingest, &message, now)) {
+  } else if (!take_message(ingest, &message, part, now)) {
     tide_buf_clear(&ingest->pending);
     tide_buf_put(&ingest->pending, message.bytes.ptr, message.bytes.len);
     ingest->pending_message = message;
@@ -406,6 +408,26 @@ static bool read_one(struct tide_ingest *ingest, struct tide_mono now) {
     return false;
   }
   return true;
+}
+
+/* A partition with its share of memory full is not read until half of that is free; the others are, for the merge may be waiting for one of them. */
+static void throttle(struct tide_ingest *ingest, struct tide_mono now) {
+  if (!ingest->reading || now.ns - ingest->throttle_at.ns < THROTTLE_EVERY_MS * MS) return;
+  ingest->throttle_at = now;
+  struct tide_source *source = ingest->options.source;
+  size_t share = ingest->options.max_held / (ingest->part_count + 1) + 1;
+  for (size_t i = 0; i < ingest->part_count; i++) {
+    struct tide_ingest_part *part = &ingest->part[i];
+    if (!part->known || part->trouble[0]) continue;
+    size_t held = tide_merge_held_of(ingest->merge, part->source, part->partition);
+    if (!part->throttled && held > share) {
+      part->throttled = true;
+      source->ops->stop(source, part->source, part->partition);
+    } else if (part->throttled && held < share / 2) {
+      part->throttled = false;
+      seek(ingest, part);
+    }
+  }
 }
 
 static void show(struct tide_ingest *ingest) {
@@ -469,9 +491,11 @@ void *tide_ingest_read_main(void *arg) {
     if (ingest->has_pending && now.ns - ingest->pending_at.ns >= 50 * MS) {
       ingest->pending_message.bytes = tide_buf_span(&ingest->pending);
       ingest->pending_at = now;
-      ingest->has_pending = !take_message(ingest, &ingest->pending_message, now);
+      struct tide_ingest_part *part = part_of(ingest, ingest->pending_message.source, ingest->pending_message.partition);
+      ingest->has_pending = !take_message(ingest, &ingest->pending_message, part, now);
     }
-    bool may_read = ingest->reading && !ingest->has_pending && tide_merge_held(ingest->merge) < ingest->options.max_held;
+    throttle(ingest, now);
+    bool may_read = ingest->reading && !ingest->has_pending;
     if (may_read) {
       for (int i = 0; i < READ_AT_ONCE && read_one(ingest, now); i++) continue;
     } else if (!gave) {

@@ -19,6 +19,7 @@ struct question {
   size_t place_count;
   struct tide_place *end;
   size_t end_count;
+  struct tide_merge_ask ask;
 };
 
 static void said(const char *what, const struct tide_error *error) {
@@ -114,6 +115,8 @@ static enum tide_err make_part(struct tide_ingest *ingest, const struct question
   part->known = true;
   part->cursor = known->cursor;
   part->checksum = known->checksum;
+  part->recalls = true;
+  part->last = known->last;
   return check_before(ingest, part, bytes, error);
 }
 
@@ -145,28 +148,23 @@ static bool answer_places(struct tide_ingest *ingest, const struct question *que
   return true;
 }
 
-static bool answer_ends(struct tide_ingest *ingest, struct question *question) {
+static void answer_ends(struct tide_ingest *ingest, struct question *question) {
   struct tide_source *source = ingest->options.source;
   struct tide_error error = {0};
-  struct tide_wall wall = tide_wall_now();
-  struct tide_mono mono = tide_mono_now();
   enum tide_err err = source->ops->ends(source, question->end, question->end_count, &error);
   struct tide_ingest_box *box = &ingest->box;
   if (err != TIDE_OK) said("ends", &error);
   tide_ingest_lock(ingest);
-  if (err == TIDE_OK) {
+  if (!box->wants_ends) { /* asked again meanwhile, by another turn: that question comes next */
     tide_free(box->end);
     box->end = question->end;
-    box->end_count = box->end_cap = question->end_count;
-    question->end = NULL;
+    box->end_count = err == TIDE_OK ? question->end_count : 0;
+    box->ask = question->ask;
     box->has_ends = true;
-    box->asked_wall = wall;
-    box->asked_mono = mono;
+    question->end = NULL;
+    (void)pthread_cond_signal(&box->reader);
   }
-  box->wants_ends = false;
-  (void)pthread_cond_signal(&box->reader);
   tide_ingest_unlock(ingest);
-  return true; /* the reader asks again when it needs to */
 }
 
 /* ---- the thread ---- */
@@ -187,6 +185,8 @@ static void take_question(struct tide_ingest_box *box, struct question *question
     question->end = tide_alloc((box->end_count + 1) * sizeof *question->end);
     memcpy(question->end, box->end, box->end_count * sizeof *question->end);
     question->end_count = box->end_count;
+    question->ask = box->ask;
+    box->wants_ends = false;
   }
 }
 
@@ -203,12 +203,11 @@ void *tide_ingest_ask_main(void *arg) {
     take_question(box, &question);
     tide_ingest_unlock(ingest);
     bool core = question.core && !answer_core(ingest, &question);
-    bool ends = question.ends && !answer_ends(ingest, &question);
+    if (question.ends) answer_ends(ingest, &question);
     bool places = question.places && !answer_places(ingest, &question);
     tide_free(question.place);
     tide_free(question.end);
     tide_ingest_lock(ingest);
-    TIDE_CHECK(!ends);
     if (core && box->ends_turn == question.ends_turn) box->core_asks = true; /* until there is an answer, or nobody asks any more */
     if (places && box->turn == question.turn) box->wants_places = true;
     if (core || places) tide_ingest_wait(&box->asker, ingest, RETRY_MS);

@@ -17,7 +17,10 @@ struct tide_ingest_part {
   bool known;               /* the journal has a cursor: it can be read */
   bool starting;            /* its START is with the core */
   bool gates;
-  uint64_t cursor, checksum;
+  bool throttled;           /* not read now: its share of memory is full */
+  bool recalls;             /* `last` is what the journal says of it */
+  struct tide_cursor_part last;
+  uint64_t cursor, checksum; /* read up to there */
   uint64_t done;            /* what the core has counted, to be committed */
   char trouble[384];         /* why it stands still; "" : it does not */
   bool broken;              /* only an operator's word helps */
@@ -56,12 +59,11 @@ struct tide_ingest_box {
   /* reader -> asker */
   bool wants_places;        /* partitions, for the turn */
   bool wants_ends;
-  struct tide_place *end;   /* [end_count]: those whose ends are wanted, then the ends */
-  size_t end_count, end_cap;
+  struct tide_place *end;   /* [end_count]: those whose ends are wanted, then the ends; none: they could not be had */
+  size_t end_count;
   /* asker -> reader */
   bool has_ends, has_parts;
-  struct tide_wall asked_wall;
-  struct tide_mono asked_mono;
+  struct tide_merge_ask ask; /* the merge's, that the ends answer */
   struct tide_ingest_part *part; /* of `parts_turn`, made by the asker */
   size_t part_count;
   uint64_t parts_turn;
@@ -102,7 +104,7 @@ struct tide_ingest {
   struct tide_buf pending;                       /* a message whose schema cannot be had now */
   struct tide_message pending_message;
   bool has_pending;
-  struct tide_mono pending_at, ends_at, commit_at, places_at, retry_at;
+  struct tide_mono pending_at, commit_at, places_at, retry_at, throttle_at;
 
   /* the writer's */
   struct tide_ingest_letters out[TIDE_LETTER_KIND_COUNT];
