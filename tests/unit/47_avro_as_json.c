@@ -86,6 +86,16 @@ static void put_int(struct gen *g, int64_t v) {
   }
 }
 
+/* Without zeros at the end of a fraction: a double does not keep them. */
+static const char *shortest(char *text) {
+  size_t len = strlen(text);
+  if (!strchr(text, '.')) return text;
+  while (text[len - 1] == '0') len--;
+  if (text[len - 1] == '.') len--;
+  text[len] = 0;
+  return text;
+}
+
 /* unscaled / 10^scale */
 static void put_decimal(struct gen *g, int64_t unscaled, int scale) {
   char text[64];
@@ -109,11 +119,11 @@ static void put_decimal(struct gen *g, int64_t unscaled, int scale) {
                     g->names++, scale);
     tide_buf_put(&g->avro, bytes, 8);
   } else if (how == 3 && size < 1000000 && strtof(text, NULL) != 0) {
-    json_number(g, text); /* up to 6 digits survive a float */
+    json_number(g, shortest(text)); /* up to 6 digits survive a float */
     tide_buf_str(&g->schema, "\"float\"");
     wire_float(&g->avro, strtof(text, NULL));
   } else if (how == 4 && size < INT64_C(1000000000000000) && size) {
-    json_number(g, text); /* and up to 15 a double */
+    json_number(g, shortest(text)); /* and up to 15 a double */
     tide_buf_str(&g->schema, "\"double\"");
     wire_double(&g->avro, strtod(text, NULL));
   } else {
@@ -450,7 +460,8 @@ static void same_mask(const struct decoders *d, const struct gen *g, uint64_t se
   struct tide_buf a = TIDE_BUF_INIT, j = TIDE_BUF_INIT;
   tide_decode_mask(d->avro, tide_buf_span(&g->avro), &a);
   tide_decode_mask(d->json, tide_buf_span(&g->json), &j);
-  json_t *x = json_loadb(a.ptr, a.len, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, NULL), *y = json_loadb(j.ptr, j.len, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, NULL);
+  json_t *x = json_loadb(a.ptr, a.len, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, NULL),
+         *y = json_loadb(j.ptr, j.len, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, NULL);
   if (!g->times && !json_equal(x, y)) fail_msg("seed %" PRIu64 ": masked\n%s\n%s", seed, tide_buf_cstr(&a), tide_buf_cstr(&j));
   assert_non_null(x);
   json_decref(x);
@@ -472,8 +483,8 @@ static enum tide_err compare(const struct decoders *d, const struct tide_spec *s
   if (!same) {
     print_error("%.*s\n", TIDE_SPAN_FMT(tide_buf_span(&g->schema)));
     print_error("%.*s\n", TIDE_SPAN_FMT(tide_buf_span(&g->json)));
-    fail_msg("seed %" PRIu64 "\nAvro: %s %s %s\nJSON: %s %s %s", seed, tide_err_name(a), ea.field, a ? ea.text : "", tide_err_name(j), ej.field,
-             j ? ej.text : "");
+    fail_msg("seed %" PRIu64 "\nAvro: %s %s %s\nJSON: %s %s %s", seed, tide_err_name(a), ea.field, a ? ea.text : "", tide_err_name(j),
+             ej.field, j ? ej.text : "");
   }
   return a;
 }
