@@ -18,6 +18,7 @@
 #include "base/json_out.h"
 #include "tests/oracle/rng.h"
 #include "tests/support/avro_bytes.h"
+#include "tests/support/journal_dir.h"
 #include "tests/support/mini_spec.h"
 
 struct gen {
