@@ -17,7 +17,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-#define LINE_MAX_BYTES (1u << 20)
+#define LINE_MAX_BYTES TIDE_MESSAGE_BYTES_MAX
 #define CHUNK (256u * 1024)
 #define BUF_BYTES (LINE_MAX_BYTES + 2 * CHUNK)
 

@@ -10,6 +10,9 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/source_number.h"
+
+#define TIDE_MESSAGE_BYTES_MAX (1u << 20) /* a longer one is not given: LIMIT */
 
 enum tide_message_kind {
   TIDE_MESSAGE_DATA,
@@ -21,7 +24,7 @@ enum tide_message_kind {
 struct tide_message {
   uint8_t kind;                /* enum tide_message_kind */
   bool stopped;                /* TROUBLE */
-  uint16_t source, partition;  /* source: its number (tide_source_number); a file: what it was opened as */
+  uint16_t source, partition;  /* source: its number (tide_source_number); a file: what it was opened as. TROUBLE: 0 if it concerns all */
   struct tide_span bytes;      /* DATA: borrowed until the next call */
   uint64_t offset;             /* file: line number from 1; Kafka: offset */
   uint64_t next;               /* cursor after this message; file: uncompressed byte offset behind it; Kafka: offset + 1 */
@@ -57,13 +60,5 @@ struct tide_source_ops {
   void (*close)(struct tide_source *);
 };
 struct tide_source { const struct tide_source_ops *ops; };
-
-/* A source's number is made of its name, so that engines agree on it without asking each other; configuration refuses two names with one number. 1..65535: 0 is what came
- * without a source (HTTP, replay). */
-static inline uint16_t tide_source_number(struct tide_span name) {
-  uint32_t hash = 2166136261u; /* FNV-1a */
-  for (size_t i = 0; i < name.len; i++) hash = (hash ^ (uint8_t)name.ptr[i]) * 16777619u;
-  return (uint16_t)(1 + hash % 65535u);
-}
 
 #endif

@@ -177,6 +177,11 @@ void sim_step(struct sim_world *world, struct sim_node *node, const struct tide_
       case TIDE_DO_RELEASE: sim_released(world, node, action[i].offer); break;
       case TIDE_DO_SESSION: node->needs_session = true; break;
       case TIDE_DO_STOPPED: break;
+      case TIDE_DO_INGEST:
+      case TIDE_DO_INGEST_STOP:
+      case TIDE_DO_ENDS:
+      case TIDE_DO_EMIT:
+      case TIDE_DO_LOG: TIDE_NEVER("these nodes have no sources");
     }
     if (channel < 0) continue;
     struct sim_request *request = &node->request[channel];
