@@ -15,41 +15,41 @@
 #define MINUTE 60000
 #define NEVER INT64_MIN
 
-static const char features[] =
-    "tidemark: 1\n"
-    "name: fresh\n"
-    "event: {id: id, time: time}\n"
-    "inputs:\n"
-    "  default:\n"
-    "    id: /id\n"
-    "    time: {at: /time, as: epoch_ms}\n"
-    "    card: {at: /card, optional: true}\n"
-    "    shop: {at: /shop, optional: true}\n"
-    "entities:\n"
-    "  card: card\n"
-    "  shop: shop\n"
-    "  pair: [card, shop]\n"
-    "features:\n"
-    "  card: {n: count over 10m with current}\n"
-    "  shop: {n: count over 10m with current}\n"
-    "  pair: {n: count over 10m with current}\n"
-    "freshness:\n"
-    "  card: {budget: 10s}\n"
-    "  shop: {budget: 15s, stale: mark}\n"
-    "  pair: {budget: 20s, stale: mark, consistency: eventual}\n"
-    "policy:\n"
-    "  decisions: [approve, decline]\n"
-    "  rules:\n"
-    "    - V1: decline when card.n_10m > 3\n"
-    "    - else: approve\n"
-    "  fallback:\n"
-    "    - else: decline\n";
+static const char features[] = "tidemark: 1\n"
+                               "name: fresh\n"
+                               "event: {id: id, time: time}\n"
+                               "inputs:\n"
+                               "  default:\n"
+                               "    id: /id\n"
+                               "    time: {at: /time, as: epoch_ms}\n"
+                               "    card: {at: /card, optional: true}\n"
+                               "    shop: {at: /shop, optional: true}\n"
+                               "entities:\n"
+                               "  card: card\n"
+                               "  shop: shop\n"
+                               "  pair: [card, shop]\n"
+                               "features:\n"
+                               "  card: {n: count over 10m with current}\n"
+                               "  shop: {n: count over 10m with current}\n"
+                               "  pair: {n: count over 10m with current}\n"
+                               "freshness:\n"
+                               "  card: {budget: 10s}\n"
+                               "  shop: {budget: 15s, stale: mark}\n"
+                               "  pair: {budget: 20s, stale: mark, consistency: eventual}\n"
+                               "policy:\n"
+                               "  decisions: [approve, decline]\n"
+                               "  rules:\n"
+                               "    - V1: decline when card.n_10m > 3\n"
+                               "    - else: approve\n"
+                               "  fallback:\n"
+                               "    - else: decline\n";
 
 enum { CARD, SHOP, PAIR };
 static struct hand h;
 
 static void assert_refused(const struct hand_answer *answer) {
-  if (!answer->refused || answer->cause != TIDE_C_stale) fail_msg("not refused as stale: %s", tide_buf_cstr(&((struct hand_answer *)answer)->json));
+  if (!answer->refused || answer->cause != TIDE_C_stale)
+    fail_msg("not refused as stale: %s", tide_buf_cstr(&((struct hand_answer *)answer)->json));
   assert_int_equal(answer->slot[0].state, TIDE_S_stale);
   assert_true(answer->slot[0].unknown);
   assert_string_equal(answer->decision, "decline");
@@ -330,7 +330,7 @@ static void what_was_never_read_is_not_complete(void **state) {
   assert_says(answer, "\"detail\":\"auths/7 is not known to be complete at any time, budget of card 10s\"");
   hand_facts(&h, "auths", 7, 1, NOW, NOW, 100);
   hand_fold(&h, NOW);
-  assert_fresh(hand_ask(&h, NOW, "c", "s")); /* labels were never read and do not gate */
+  assert_fresh(hand_ask(&h, NOW, "c", "s"));   /* labels were never read and do not gate */
   answer = hand_ask(&h, NOW + 8001, "c", "s"); /* nothing is heard of it: NOW - 2 s is the last that is certain */
   assert_refused(answer);
   assert_says(answer, "\"cause\":\"stale\",\"detail\":\"auths/7 complete as of 09:58:49, budget of card 10s\"");
@@ -381,7 +381,10 @@ static void hear_one(void *ctx, const struct tide_answer *answer) {
 
 static void a_question_hears_the_same_states(void **state) {
   (void)state;
-  static const struct { const char *card; uint8_t state; } row[] = {{"k1", TIDE_S_fresh}, {"k2", TIDE_S_stale}, {"nobody", TIDE_S_stale}};
+  static const struct {
+    const char *card;
+    uint8_t state;
+  } row[] = {{"k1", TIDE_S_fresh}, {"k2", TIDE_S_stale}, {"nobody", TIDE_S_stale}};
   stick(true);
   for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
     static struct tide_record record;

@@ -69,8 +69,8 @@ static const char *told(const struct tide_value *value, char out[80]) {
   if (value->type == TIDE_V_NUM) snprintf(what, sizeof what, "%g", value->num);
   else if (value->type == TIDE_V_TEXT) snprintf(what, sizeof what, "%.*s", len ? (int)len : 4, len ? code : "long");
   else snprintf(what, sizeof what, "null");
-  snprintf(out, 80, "%s %s%s %s", tide_vstate_name((enum tide_vstate)value->state), tide_cause_name((enum tide_cause)value->cause), value->unknown ? " ?" : "",
-           what);
+  snprintf(out, 80, "%s %s%s %s", tide_vstate_name((enum tide_vstate)value->state), tide_cause_name((enum tide_cause)value->cause),
+           value->unknown ? " ?" : "", what);
   return out;
 }
 
@@ -114,14 +114,16 @@ static void every_cell(void **state) {
             const struct hand_answer *answer = hand_ask(&h, NOW, "c", "y");
             const char *want = cells[standing][warms][stale][warming];
             if (strcmp(told(&answer->slot[N], text), want) != 0)
-              fail_msg("standing %d, %s, stale: %s, warming: %s: %s, not %s", standing, warms ? "warms" : "whole", stale_word[stale], warming_word[warming],
-                       text, want);
+              fail_msg("standing %d, %s, stale: %s, warming: %s: %s, not %s", standing, warms ? "warms" : "whole", stale_word[stale],
+                       warming_word[warming], text, want);
             bool unknown = strchr(want, '?') != NULL;
             assert_int_equal(answer->refused, unknown);
             assert_string_equal(answer->decision, unknown ? "review" : "approve");
             if (unknown) assert_int_equal(answer->cause, answer->slot[N].cause);
             assert_int_equal(answer->recompute, unknown && standing == STALE && stale == TIDE_STALE_RECOMPUTE);
-            assert_int_equal(answer->standing[0].state, standing == STALE ? TIDE_S_stale : standing == WAIVED ? TIDE_S_waived : TIDE_S_fresh);
+            assert_int_equal(answer->standing[0].state, standing == STALE    ? TIDE_S_stale
+                                                        : standing == WAIVED ? TIDE_S_waived
+                                                                             : TIDE_S_fresh);
             const char *json = tide_buf_cstr(&((struct hand_answer *)answer)->json);
             assert_int_equal(strstr(json, "\"consistency\":\"eventual\"") != NULL, level == TIDE_CONSISTENCY_EVENTUAL);
             assert_int_equal(strstr(json, "\"source\":\"auths/0\"") != NULL, standing == STALE);
