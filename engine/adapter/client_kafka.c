@@ -21,9 +21,9 @@ static const struct tide_kafka_owned *owner(const struct tide_kafka_owned *owned
   return NULL;
 }
 
-static enum tide_err fill(const char *what, const struct tide_kafka_owned *owned, size_t owned_count, const struct tide_kafka_setting *standard,
-                          size_t standard_count, const struct tide_kafka_setting *setting, size_t setting_count, rd_kafka_conf_t *conf,
-                          struct tide_error *error) {
+static enum tide_err fill(const char *what, const struct tide_kafka_owned *owned, size_t owned_count,
+                          const struct tide_kafka_setting *standard, size_t standard_count, const struct tide_kafka_setting *setting,
+                          size_t setting_count, rd_kafka_conf_t *conf, struct tide_error *error) {
   enum tide_err err = TIDE_OK;
   bool brokers = false;
   for (size_t i = 0; i < owned_count && !err; i++)
@@ -33,9 +33,11 @@ static enum tide_err fill(const char *what, const struct tide_kafka_owned *owned
     const char *name = setting[i].name;
     const struct tide_kafka_owned *by = owner(owned, owned_count, name);
     if (by)
-      return tide_fail_at(error, TIDE_E_CONFIG, 0, 0, name, "kafka.%.60s cannot be configured for the %s: %s; remove it", name, what, by->why);
+      return tide_fail_at(error, TIDE_E_CONFIG, 0, 0, name, "kafka.%.60s cannot be configured for the %s: %s; remove it", name, what,
+                          by->why);
     err = set(what, conf, name, setting[i].value, error);
-    if (strcmp(name, "bootstrap.servers") == 0 || strcmp(name, "metadata.broker.list") == 0 || strcmp(name, "test.mock.num.brokers") == 0) brokers = true;
+    if (strcmp(name, "bootstrap.servers") == 0 || strcmp(name, "metadata.broker.list") == 0 || strcmp(name, "test.mock.num.brokers") == 0)
+      brokers = true;
   }
   if (!err && !brokers)
     err = tide_fail_at(error, TIDE_E_CONFIG, 0, 0, "bootstrap.servers",
@@ -43,8 +45,9 @@ static enum tide_err fill(const char *what, const struct tide_kafka_owned *owned
   return err;
 }
 
-enum tide_err tide_kafka_configure(const char *what, const struct tide_kafka_owned *owned, size_t owned_count, const struct tide_kafka_setting *standard,
-                                   size_t standard_count, const struct tide_kafka_setting *setting, size_t setting_count, struct rd_kafka_conf_s **ret,
+enum tide_err tide_kafka_configure(const char *what, const struct tide_kafka_owned *owned, size_t owned_count,
+                                   const struct tide_kafka_setting *standard, size_t standard_count,
+                                   const struct tide_kafka_setting *setting, size_t setting_count, struct rd_kafka_conf_s **ret,
                                    struct tide_error *error) {
   rd_kafka_conf_t *conf = rd_kafka_conf_new();
   enum tide_err err = fill(what, owned, owned_count, standard, standard_count, setting, setting_count, conf, error);

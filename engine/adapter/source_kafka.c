@@ -143,7 +143,8 @@ static void source_stop(struct tide_source *source, uint16_t number, uint16_t pa
   if (topic) stop_part(self(source), topic, partition);
 }
 
-static enum tide_err source_seek(struct tide_source *source, uint16_t number, uint16_t partition, uint64_t cursor, struct tide_error *error) {
+static enum tide_err source_seek(struct tide_source *source, uint16_t number, uint16_t partition, uint64_t cursor,
+                                 struct tide_error *error) {
   struct source_kafka *s = self(source);
   struct topic *topic = topic_of(s, number);
   if (!topic) return no_source(number, error);
@@ -157,9 +158,15 @@ static enum tide_err source_seek(struct tide_source *source, uint16_t number, ui
   return TIDE_OK;
 }
 
-static void place_of(struct tide_message *ret, enum tide_message_kind kind, uint16_t source, uint16_t partition, uint64_t offset, uint64_t next) {
-  *ret = (struct tide_message){
-      .kind = (uint8_t)kind, .source = source, .partition = partition, .offset = offset, .next = next, .append_ms = INT64_MIN, .bytes = {"", 0}};
+static void place_of(struct tide_message *ret, enum tide_message_kind kind, uint16_t source, uint16_t partition, uint64_t offset,
+                     uint64_t next) {
+  *ret = (struct tide_message){.kind = (uint8_t)kind,
+                               .source = source,
+                               .partition = partition,
+                               .offset = offset,
+                               .next = next,
+                               .append_ms = INT64_MIN,
+                               .bytes = {"", 0}};
 }
 
 static void headers_of(const rd_kafka_message_t *m, struct tide_message *ret) {
@@ -167,7 +174,8 @@ static void headers_of(const rd_kafka_message_t *m, struct tide_message *ret) {
   if (rd_kafka_message_headers(m, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) return; /* none */
   const void *value;
   size_t len;
-  if (rd_kafka_header_get_last(headers, "traceparent", &value, &len) == RD_KAFKA_RESP_ERR_NO_ERROR && value) ret->trace = (struct tide_span){value, len};
+  if (rd_kafka_header_get_last(headers, "traceparent", &value, &len) == RD_KAFKA_RESP_ERR_NO_ERROR && value)
+    ret->trace = (struct tide_span){value, len};
   ret->copy = rd_kafka_header_get_last(headers, "tidemark-copy", &value, &len) == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
@@ -181,7 +189,8 @@ static enum tide_err give_data(struct source_kafka *s, const struct topic *topic
   s->stats.messages++;
   s->stats.bytes += m->len;
   if (m->len > TIDE_MESSAGE_BYTES_MAX)
-    return tide_fail(error, TIDE_E_LIMIT, "the message at offset %lld of partition %d of topic %.100s is longer than %u bytes and was skipped",
+    return tide_fail(error, TIDE_E_LIMIT,
+                     "the message at offset %lld of partition %d of topic %.100s is longer than %u bytes and was skipped",
                      (long long)m->offset, (int)m->partition, topic->name, TIDE_MESSAGE_BYTES_MAX);
   if (m->payload) ret->bytes = (struct tide_span){m->payload, m->len};
   return TIDE_OK;
@@ -192,18 +201,21 @@ static void describe_gap(struct source_kafka *s, const struct topic *topic, uint
   int64_t low, high;
   rd_kafka_resp_err_t err = rd_kafka_query_watermark_offsets(s->reader, topic->name, partition, &low, &high, GAP_TIMEOUT_MS);
   if (err)
-    tide_fail(&s->trouble, TIDE_E_MISMATCH, "partition %u of topic %.100s: offset %lld is not in the log, whose begin and end cannot be asked now (%s)",
-              partition, topic->name, (long long)cursor, rd_kafka_err2str(err));
+    tide_fail(&s->trouble, TIDE_E_MISMATCH,
+              "partition %u of topic %.100s: offset %lld is not in the log, whose begin and end cannot be asked now (%s)", partition,
+              topic->name, (long long)cursor, rd_kafka_err2str(err));
   else if (cursor < low)
-    tide_fail(&s->trouble, TIDE_E_MISMATCH,
-              "partition %u of topic %.100s: a gap of %lld offsets: the cursor is %lld, the log begins at %lld (end %lld); retention was faster. An operator goes on at %lld "
-              "by accepting the gap",
-              partition, topic->name, (long long)(low - cursor), (long long)cursor, (long long)low, (long long)high, (long long)low);
+    tide_fail(
+        &s->trouble, TIDE_E_MISMATCH,
+        "partition %u of topic %.100s: a gap of %lld offsets: the cursor is %lld, the log begins at %lld (end %lld); retention was faster. An operator goes on at %lld "
+        "by accepting the gap",
+        partition, topic->name, (long long)(low - cursor), (long long)cursor, (long long)low, (long long)high, (long long)low);
   else
-    tide_fail(&s->trouble, TIDE_E_MISMATCH,
-              "partition %u of topic %.100s: the cursor is %lld and the log ends at %lld (begin %lld): it was cut or made anew. An operator goes on at a chosen offset by accepting "
-              "the gap",
-              partition, topic->name, (long long)cursor, (long long)high, (long long)low);
+    tide_fail(
+        &s->trouble, TIDE_E_MISMATCH,
+        "partition %u of topic %.100s: the cursor is %lld and the log ends at %lld (begin %lld): it was cut or made anew. An operator goes on at a chosen offset by accepting "
+        "the gap",
+        partition, topic->name, (long long)cursor, (long long)high, (long long)low);
 }
 
 /* An error in place of a message. False: it was said before, or concerns what is not read any more. */
@@ -228,8 +240,8 @@ static bool give_trouble(struct source_kafka *s, struct topic *topic, const rd_k
                      : code == TIDE_E_CORRUPT ? "; the log is damaged there"
                      : passes                 ? "; it is tried again"
                                               : "";
-  tide_fail(&s->trouble, code, "partition %d of topic %.100s at offset %lld: %.140s%s", (int)m->partition, topic->name, (long long)part->cursor,
-            rd_kafka_message_errstr(m), todo);
+  tide_fail(&s->trouble, code, "partition %d of topic %.100s at offset %lld: %.140s%s", (int)m->partition, topic->name,
+            (long long)part->cursor, rd_kafka_message_errstr(m), todo);
   return true;
 }
 
@@ -256,7 +268,8 @@ static void well_again(struct source_kafka *s) {
 }
 
 /* True: *ret and *ret_err are what `next` returns. */
-static bool give(struct source_kafka *s, const rd_kafka_message_t *m, struct tide_message *ret, enum tide_err *ret_err, struct tide_error *error) {
+static bool give(struct source_kafka *s, const rd_kafka_message_t *m, struct tide_message *ret, enum tide_err *ret_err,
+                 struct tide_error *error) {
   *ret_err = TIDE_OK;
   struct topic *topic = m->rkt ? rd_kafka_topic_opaque(m->rkt) : NULL;
   if (!topic) { /* an error of no partition */
@@ -327,7 +340,8 @@ static bool again(int resp_err, int64_t until_ns) {
 }
 
 /* The brokers' answers to "at what offset does the log begin / end", one request per leader. `which`: RD_KAFKA_OFFSET_BEGINNING or _END. Sets the list's offsets. */
-static enum tide_err list_offsets(const struct source_kafka *s, rd_kafka_topic_partition_list_t *list, int64_t which, int64_t until_ns, struct tide_error *error) {
+static enum tide_err list_offsets(const struct source_kafka *s, rd_kafka_topic_partition_list_t *list, int64_t which, int64_t until_ns,
+                                  struct tide_error *error) {
   for (;;) {
     for (int i = 0; i < list->cnt; i++) {
       list->elems[i].offset = which;
@@ -342,13 +356,13 @@ static enum tide_err list_offsets(const struct source_kafka *s, rd_kafka_topic_p
     if (!err) err = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE; /* not answered for a partition */
     if (again(err, until_ns)) continue;
     if (!bad) bad = &list->elems[0];
-    return tide_fail(error, tide_kafka_err(err), "cannot ask where the log of partition %d of topic %.100s %s: %s", (int)bad->partition, bad->topic,
-                     which == RD_KAFKA_OFFSET_END ? "ends" : "begins", rd_kafka_err2str(err));
+    return tide_fail(error, tide_kafka_err(err), "cannot ask where the log of partition %d of topic %.100s %s: %s", (int)bad->partition,
+                     bad->topic, which == RD_KAFKA_OFFSET_END ? "ends" : "begins", rd_kafka_err2str(err));
   }
 }
 
-static enum tide_err list_partitions(const struct source_kafka *s, const struct topic *topic, rd_kafka_topic_partition_list_t *list, int64_t until_ns,
-                                     struct tide_error *error) {
+static enum tide_err list_partitions(const struct source_kafka *s, const struct topic *topic, rd_kafka_topic_partition_list_t *list,
+                                     int64_t until_ns, struct tide_error *error) {
   for (;;) {
     const struct rd_kafka_metadata *metadata;
     /* By the reader: so it learns of new partitions too. */
@@ -395,7 +409,8 @@ static enum tide_err source_places(struct tide_source *source, struct tide_place
 }
 
 /* The places as a list of librdkafka's, without those of unknown sources: *ret_unknown is one of them, else 0. */
-static rd_kafka_topic_partition_list_t *list_of(const struct source_kafka *s, const struct tide_place *place, size_t count, uint16_t *ret_unknown) {
+static rd_kafka_topic_partition_list_t *list_of(const struct source_kafka *s, const struct tide_place *place, size_t count,
+                                                uint16_t *ret_unknown) {
   rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
   *ret_unknown = 0;
   for (size_t i = 0; i < count; i++) {
@@ -418,23 +433,24 @@ static enum tide_err source_ends(struct tide_source *source, struct tide_place *
 }
 
 /* Reads from `from` on and keeps the last message below `cursor` in out. Errors: END: none there. */
-static enum tide_err last_below(struct source_kafka *s, const struct topic *topic, uint16_t partition, int64_t from, int64_t cursor, int64_t until_ns,
-                                struct tide_buf *out, struct tide_error *error) {
+static enum tide_err last_below(struct source_kafka *s, const struct topic *topic, uint16_t partition, int64_t from, int64_t cursor,
+                                int64_t until_ns, struct tide_buf *out, struct tide_error *error) {
   if (rd_kafka_consume_start_queue(topic->side, partition, from, s->before_queue) != 0)
-    return tide_fail(error, TIDE_E_IO, "cannot read partition %u of topic %.100s: %s", partition, topic->name, rd_kafka_err2str(rd_kafka_last_error()));
+    return tide_fail(error, TIDE_E_IO, "cannot read partition %u of topic %.100s: %s", partition, topic->name,
+                     rd_kafka_err2str(rd_kafka_last_error()));
   bool found = false, done = false;
   enum tide_err err = TIDE_OK;
   while (!done && !err) {
     rd_kafka_message_t *m = rd_kafka_consume_queue(s->before_queue, left_ms(until_ns));
     if (!m) {
-      err = tide_fail(error, TIDE_E_IO, "no answer in %d ms to what stands before offset %lld of partition %u of topic %.100s", s->timeout_ms,
-                      (long long)cursor, partition, topic->name);
+      err = tide_fail(error, TIDE_E_IO, "no answer in %d ms to what stands before offset %lld of partition %u of topic %.100s",
+                      s->timeout_ms, (long long)cursor, partition, topic->name);
       break;
     }
     if (m->err && m->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
       if (!tide_kafka_passes(m->err))
-        err = tide_fail(error, tide_kafka_err(m->err), "cannot read what stands before offset %lld of partition %u of topic %.100s: %.150s", (long long)cursor,
-                        partition, topic->name, rd_kafka_message_errstr(m));
+        err = tide_fail(error, tide_kafka_err(m->err), "cannot read what stands before offset %lld of partition %u of topic %.100s: %.150s",
+                        (long long)cursor, partition, topic->name, rd_kafka_message_errstr(m));
     } else if (m->err || m->offset >= cursor) {
       done = true;
     } else {
@@ -464,8 +480,8 @@ static enum tide_err source_before(struct tide_source *source, struct tide_place
     if (err) return err;
   }
   if (place.cursor > (uint64_t)edge[1] || cursor < edge[0])
-    return tide_fail(error, TIDE_E_MISMATCH, "the log of partition %u of topic %.100s goes from %lld to %lld: offset %llu is not in it", place.partition,
-                     topic->name, (long long)edge[0], (long long)edge[1], (unsigned long long)place.cursor);
+    return tide_fail(error, TIDE_E_MISMATCH, "the log of partition %u of topic %.100s goes from %lld to %lld: offset %llu is not in it",
+                     place.partition, topic->name, (long long)edge[0], (long long)edge[1], (unsigned long long)place.cursor);
   /* What stands directly before may be no message (a marker, or removed by compaction): look further and further back. */
   struct tide_buf last = TIDE_BUF_INIT;
   enum tide_err err = TIDE_E_END;
@@ -476,8 +492,8 @@ static enum tide_err source_before(struct tide_source *source, struct tide_place
   }
   if (err == TIDE_OK) tide_buf_put(out, last.ptr, last.len);
   if (err == TIDE_E_END)
-    tide_fail(error, TIDE_E_END, "no message stands before offset %llu of partition %u of topic %.100s", (unsigned long long)place.cursor, place.partition,
-              topic->name);
+    tide_fail(error, TIDE_E_END, "no message stands before offset %llu of partition %u of topic %.100s", (unsigned long long)place.cursor,
+              place.partition, topic->name);
   tide_buf_release(&last);
   return err;
 }
@@ -569,7 +585,8 @@ static const struct tide_kafka_owned owned[] = {
 };
 /* Broken messages must be seen; creating a topic by reading it would hide a wrong name. */
 static const struct tide_kafka_setting standard[] = {
-    {"check.crcs", "true"}, {"allow.auto.create.topics", "false"}, {"client.id", "tidemark"}, {"fetch.wait.max.ms", "100"}, {"fetch.error.backoff.ms", "200"},
+    {"check.crcs", "true"},       {"allow.auto.create.topics", "false"}, {"client.id", "tidemark"},
+    {"fetch.wait.max.ms", "100"}, {"fetch.error.backoff.ms", "200"},
 };
 
 /* One client with our callbacks. Takes the configuration. */
@@ -597,10 +614,12 @@ static enum tide_err check(const struct tide_source_kafka_options *o, struct tid
     size_t len = strlen(o->topic[i].topic);
     if (len == 0 || len > 249)
       return tide_fail(error, TIDE_E_CONFIG, "\"%.60s\" is no name of a topic: 1 to 249 characters", o->topic[i].topic);
-    if (o->topic[i].source == 0) return tide_fail(error, TIDE_E_CONFIG, "topic %.100s has source number 0, which is kept for what has no source", o->topic[i].topic);
+    if (o->topic[i].source == 0)
+      return tide_fail(error, TIDE_E_CONFIG, "topic %.100s has source number 0, which is kept for what has no source", o->topic[i].topic);
     for (size_t k = 0; k < i; k++)
       if (o->topic[i].source == o->topic[k].source || strcmp(o->topic[i].topic, o->topic[k].topic) == 0)
-        return tide_fail(error, TIDE_E_CONFIG, "topics %.100s and %.100s are of one source, or are one topic: a source has one topic of its own",
+        return tide_fail(error, TIDE_E_CONFIG,
+                         "topics %.100s and %.100s are of one source, or are one topic: a source has one topic of its own",
                          o->topic[k].topic, o->topic[i].topic);
   }
   return TIDE_OK;
@@ -610,8 +629,8 @@ enum tide_err tide_source_kafka_open(const struct tide_source_kafka_options *opt
   enum tide_err err = check(options, error);
   if (err) return err;
   rd_kafka_conf_t *conf;
-  err = tide_kafka_configure("consumer", owned, sizeof owned / sizeof owned[0], standard, sizeof standard / sizeof standard[0], options->setting,
-                             options->setting_count, &conf, error);
+  err = tide_kafka_configure("consumer", owned, sizeof owned / sizeof owned[0], standard, sizeof standard / sizeof standard[0],
+                             options->setting, options->setting_count, &conf, error);
   if (err) return err;
   struct source_kafka *s = tide_alloc(sizeof *s);
   s->base.ops = &ops;
