@@ -172,6 +172,12 @@ static void check_http_log(struct tide_load *load) {
     const char *nearest = tide_nearest(tide_span_of(c->http_log_source), names, c->source_count);
     tide_load_mistake(load, TIDE_E_CONFIG, at->line, at->column, "http.log_source", "http.log_source names no source%s%s%s",
                       nearest ? ": did you mean " : " of `sources:`", nearest ? nearest : "", nearest ? "?" : "");
+  } else if (strcmp(source->input, "default") != 0) {
+    tide_load_mistake(
+        load, TIDE_E_CONFIG, at->line, at->column, "http.log_source",
+        "http.log_source: requests are read by the shape `default`, and sources.%s by another one, so a copy would not be what was answered: "
+        "copy them to a topic of their own, read with `input: default`",
+        source->name);
   } else if (source->format != TIDE_SOURCE_FORMAT_json) {
     tide_load_mistake(load, TIDE_E_CONFIG, at->line, at->column, "http.log_source",
                       "http.log_source: the topic of sources.%s is not JSON, and requests are: copy them to a topic of their own",

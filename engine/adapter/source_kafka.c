@@ -432,6 +432,31 @@ static enum tide_err source_ends(struct tide_source *source, struct tide_place *
   return err;
 }
 
+enum tide_err tide_source_kafka_at_time(struct tide_source *source, int64_t ms, struct tide_place *place, size_t count,
+                                        struct tide_error *error) {
+  const struct source_kafka *s = self(source);
+  enum tide_err err =
+      source_ends(source, place, count, error); /* what a log without such a message begins at: asked first, so none is passed over */
+  if (err || count == 0) return err;
+  uint16_t unknown;
+  int64_t until_ns = deadline(s);
+  rd_kafka_topic_partition_list_t *list = list_of(s, place, count, &unknown);
+  rd_kafka_resp_err_t resp = RD_KAFKA_RESP_ERR_NO_ERROR;
+  do {
+    for (int i = 0; i < list->cnt; i++) {
+      list->elems[i].offset = ms > 0 ? ms : 0;
+      list->elems[i].err = RD_KAFKA_RESP_ERR_NO_ERROR;
+    }
+    resp = rd_kafka_offsets_for_times(s->side, list, left_ms(until_ns));
+    for (int i = 0; i < list->cnt && !resp; i++) resp = list->elems[i].err;
+  } while (resp && again(resp, until_ns));
+  if (resp) err = tide_fail(error, tide_kafka_err(resp), "cannot ask where a log was at a time: %s", rd_kafka_err2str(resp));
+  for (size_t i = 0; i < count && !err; i++)
+    if (list->elems[i].offset >= 0) place[i].cursor = (uint64_t)list->elems[i].offset;
+  rd_kafka_topic_partition_list_destroy(list);
+  return err;
+}
+
 /* Reads from `from` on and keeps the last message below `cursor` in out. Errors: END: none there. */
 static enum tide_err last_below(struct source_kafka *s, const struct topic *topic, uint16_t partition, int64_t from, int64_t cursor,
                                 int64_t until_ns, struct tide_buf *out, struct tide_error *error) {

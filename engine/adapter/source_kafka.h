@@ -30,6 +30,9 @@ void tide_source_kafka_commit(struct tide_source *source, const struct tide_plac
 /* Sets each cursor to what the group has committed, UINT64_MAX where it has nothing (always without group.id). Errors: IO, CONFIG (not authorized), NOT_FOUND. */
 enum tide_err tide_source_kafka_committed(struct tide_source *source, struct tide_place *place, size_t count, struct tide_error *error) TIDE_WARN_UNUSED;
 
+/* Sets each cursor to the first message that the log took at `ms` (its clock, append_ms) or later; to the log's end where there is none. Errors: IO, NOT_FOUND. */
+enum tide_err tide_source_kafka_at_time(struct tide_source *source, int64_t ms, struct tide_place *place, size_t count, struct tide_error *error) TIDE_WARN_UNUSED;
+
 struct tide_source_kafka_stats {
   uint64_t messages, bytes;      /* given */
   uint64_t outdated;             /* read ahead of a seek or stop and dropped */

@@ -47,6 +47,10 @@ enum tide_err tide_batch_add_targets(struct tide_batch *batch, const struct tide
 enum tide_err tide_batch_add_emitted(struct tide_batch *batch, uint64_t number) TIDE_WARN_UNUSED;
 enum tide_err tide_batch_add_waive(struct tide_batch *batch, const struct tide_waive *waive) TIDE_WARN_UNUSED;
 
+/* The same as the bytes of a record, for an offer of kind CONTROL. */
+void tide_start_encode(const struct tide_start *start, struct tide_buf *out);
+void tide_waive_encode(const struct tide_waive *waive, struct tide_buf *out);
+
 /* Errors: CORRUPT, VERSION. `ret` of targets has room for TIDE_PARTITIONS_MAX. */
 enum tide_err tide_sources_decode(const struct tide_raw_record *raw, struct tide_sources *ret, struct tide_error *error) TIDE_WARN_UNUSED;
 enum tide_err tide_start_decode(const struct tide_raw_record *raw, struct tide_start *ret, struct tide_error *error) TIDE_WARN_UNUSED;

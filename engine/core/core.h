@@ -98,7 +98,12 @@ struct tide_core_event {
 };
 
 /* Where a partition is to be read on. */
-struct tide_core_place { uint16_t source, partition; bool started; uint64_t cursor, checksum; };
+struct tide_core_place {
+  uint16_t source, partition;
+  bool started;
+  uint64_t cursor, checksum;
+  struct tide_cursor_part last; /* the facts that the journal has of it; its from and next mean nothing */
+};
 
 enum tide_core_action_kind {
   TIDE_DO_APPEND,  /* epoch, attempt, bytes (borrowed until APPENDED or APPEND_FAILED of this attempt, or SESSION) */

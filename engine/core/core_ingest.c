@@ -98,7 +98,13 @@ static void begin_reading(struct tide_core *core) {
                                                     .partition = partition->partition,
                                                     .started = partition->started,
                                                     .cursor = partition->cursor,
-                                                    .checksum = partition->checksum};
+                                                    .checksum = partition->checksum,
+                                                    .last = {.source = partition->source,
+                                                             .partition = partition->partition,
+                                                             .seen = partition->seen_ms,
+                                                             .drained = partition->drained_ms,
+                                                             .delay = partition->delay_ms,
+                                                             .checksum = partition->checksum}};
   }
   ingest->on = true;
   ingest->emitting = ingest->left = ingest->writing = ledger->emitted;

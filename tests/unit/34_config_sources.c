@@ -14,6 +14,7 @@
 #include "base/source_number.h"
 #include "base/utf8.h"
 #include "config/config.h"
+#include "tests/support/journal_dir.h"
 
 enum { ERRORS = 40 };
 #define BASE "kafka: {bootstrap.servers: k}\ndead_letters: {file: d}\n"
@@ -294,6 +295,7 @@ static void mistakes_are_told_with_their_place(void **state) {
       {BASE "sources:\n  a: {topic: t}\ningest: {claim_timeout: 1s}\n", TIDE_E_CONFIG, 5, 25, "not above engine.heartbeat"},
       {BASE "sources:\n  a: {topic: t}\nengine: {heartbeat: 3s}\n", TIDE_E_CONFIG, 5, 21, "not above engine.heartbeat"},
       {BASE "sources:\n  auths: {topic: t}\nhttp: {log: kafka, log_source: auth}\n", TIDE_E_CONFIG, 5, 32, "did you mean auths?"},
+      {BASE "sources:\n  a: {topic: t, input: x}\nhttp: {log: kafka, log_source: a}\n", TIDE_E_CONFIG, 5, 32, "by the shape `default`"},
       {BASE "sources:\n  a: {topic: t, format: avro, schemas: s}\nhttp: {log: kafka, log_source: a}\n", TIDE_E_CONFIG, 5, 32,
        "is not JSON"},
   };
@@ -498,8 +500,7 @@ static void write_file(const char *path, struct tide_span bytes) {
 
 static void values_are_read_from_files(void **state) {
   (void)state;
-  char dir[] = "/tmp/tidemark-kafka-XXXXXX", path[64], set[128];
-  assert_non_null(mkdtemp(dir));
+  char *dir = test_dir("kafka"), path[512], set[600];
   snprintf(path, sizeof path, "%s/password", dir);
   snprintf(set, sizeof set, "kafka.sasl.password_file=%s", path);
   const char *sets[] = {set, "kafka.bootstrap.servers=k"};
@@ -545,7 +546,8 @@ static void values_are_read_from_files(void **state) {
   tide_free(long_one);
   tide_config_free(c);
   assert_int_equal(unlink(path), 0);
-  assert_int_equal(rmdir(dir), 0);
+  test_dir_remove(dir);
+  tide_free(dir);
 }
 
 static void every_key_is_documented(void **state) {
