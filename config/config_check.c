@@ -183,10 +183,11 @@ static void check_http_log(struct tide_load *load) {
                       "http.log_source: the topic of sources.%s is not JSON, and requests are: copy them to a topic of their own",
                       source->name);
   } else if (source->key == TIDE_SOURCE_KEY_card) {
-    tide_load_mistake(load, TIDE_E_CONFIG, at->line, at->column, "http.log_source",
-                      "http.log_source: sources.%s says that a card is always in one partition, and copies do not bear the producers' keys: copy them "
-                      "to a topic of their own",
-                      source->name);
+    tide_load_mistake(
+        load, TIDE_E_CONFIG, at->line, at->column, "http.log_source",
+        "http.log_source: sources.%s says that a card is always in one partition, and copies do not bear the producers' keys: copy them "
+        "to a topic of their own",
+        source->name);
   }
 }
 

@@ -46,7 +46,7 @@ check "it is named as such" grep -qx 'http.port: 8080 -> 9 (needs a restart)' "$
 
 kafka=$root/config/kafka.yaml
 exits 0 "a cell that reads Kafka" "$tide" config check --config "$kafka"
-check "what it has is counted" grep -q '; 4 sources; 10 settings of Kafka$' "$out"
+check "what it has is counted" grep -q '; 5 sources; 10 settings of Kafka$' "$out"
 exits 0 "print" env TIDEMARK_SOURCES_AUTHS_TOPIC=other TIDEMARK_KAFKA_SASL_PASSWORD=hunter2 "$tide" config print --config "$kafka" --set kafka.linger.ms=7 --describe
 cp "$out" "$tmp/kafka.yaml"
 check "a key of a source names its variable" grep -Eq '^    topic: other +# environment TIDEMARK_SOURCES_AUTHS_TOPIC$' "$tmp/kafka.yaml"
