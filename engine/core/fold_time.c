@@ -12,7 +12,7 @@ static void raise_to(struct tide_fold *fold, int64_t least_ms) {
 }
 
 void tide_fold_facts(struct tide_fold *fold) {
-  if (fold->ledger.gating) raise_to(fold, tide_ledger_watermark(&fold->ledger, fold->commit_ms));
+  if (fold->spec && fold->ledger.gating) raise_to(fold, tide_ledger_watermark(&fold->ledger, fold->commit_ms));
 }
 
 uint32_t tide_fold_pass(struct tide_fold *fold, const struct tide_record *record, int64_t time_ms) {

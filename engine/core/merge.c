@@ -166,6 +166,7 @@ static void begin_at(struct tide_merge *merge, uint32_t index, uint64_t cursor, 
   p->end = p->clear = p->clear_given = 0;
   p->pending_count = p->put_ends = 0;
   p->waited_ns = 0;
+  p->begun_ns = tide_merge_attended(merge, now);
   p->append_ms = p->paid_ms = TIDE_UNKNOWN_MS;
   merge->begun = true;
   tide_merge_progress(merge, index, now);
@@ -311,11 +312,14 @@ static void end_told(struct tide_merge *merge, uint32_t index, const struct tide
   if (p->shrunk) return;
   p->observed = true;
   p->end = end;
-  if (p->pending_count == TIDE_MERGE_ENDS_KEPT) p->pending_count--; /* the oldest ones are reached soonest: they stay */
+  unsigned count = p->pending_count;
+  if (count > 0 && (p->pending[count - 1].end == end || count == TIDE_MERGE_ENDS_KEPT))
+    p->pending_count--; /* the oldest are reached soonest: they stay */
   if (p->put_ends > p->pending_count) p->put_ends = p->pending_count;
   p->pending[p->pending_count++] = (struct tide_merge_end){ask->arrivals, end, ask->wall_ms};
   tide_merge_ends_reached(p);
-  if (!tide_merge_owes(p)) p->lost = p->slow = false;
+  if (!tide_merge_owes(p) && p->standing != TIDE_STAND_PASSED)
+    p->lost = p->slow = false; /* a letter that does not arrive is no matter of ends */
   tide_merge_settle(merge, index);
   tide_merge_facts_line(merge, index);
 }

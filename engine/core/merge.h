@@ -6,7 +6,7 @@
  *   - is *drained* for x when an end of its log, asked for after x had come, turned out to be put already: what it brings later was appended later than x;
  *   - *owes* when the last end that was told lies beyond what was put of it, or none was told yet. Its next message exists and may be earlier than x: it is waited for
  *     without limit while it gives something, which is what catching up is. It is given up (`lost`) when it gave nothing for a time after x came: for catch_wait_ms until it has once
- *     been read to an end told since it was begun; later for as long as the head waiting was old when it came, at least merge_wait_ms and at most
+ *     been read to an end told since it was begun (if none is told, in the first catch_wait_ms); later for as long as the head waiting was old when it came, at least merge_wait_ms and at most
  *     catch_wait_ms (a message that is an hour late may well wait some seconds for order, a fresh one may not). It is also given up when waiting for it does not pay: when the order has
  *     waited catch_wait_ms for it in all and its log moved on by less than that: it is falling behind, not catching up;
  *   - else, and when it was given up, x waits for it merge_wait_ms from when x came, and so does everything before x.

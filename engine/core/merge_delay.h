@@ -6,7 +6,7 @@
  *
  * A ring of 61 seconds, each a histogram with eight buckets per power of two; a running cut is moved with each message, so reading is free. The estimate never understates: a
  * bucket tells its upper edge, messages of the oldest second (partly outside of the 60 s) count where they exceed and not where 1 % is taken of.
- * It overstates by less than 1/8 of the value, and a delay is let go of up to one second late. Beyond 795 days it tells TIDE_DELAY_BEYOND_MS. */
+ * It overstates by less than 1/8 of what the definition gives where messages count as exceeding for up to 61 s and as room for stragglers for 59 s at least. Beyond 795 days it tells TIDE_DELAY_BEYOND_MS. */
 #ifndef TIDE_MERGE_DELAY_H
 #define TIDE_MERGE_DELAY_H
 

@@ -64,6 +64,7 @@ struct tide_merge_partition {
   unsigned pending_count, put_ends;
 
   /* catching up */
+  int64_t begun_ns;    /* attended */
   int64_t progress_ns; /* attended: since when it owes the next message */
   int64_t waited_ns;   /* attended: how long the order has waited for it since `paid_ms` */
   int64_t append_ms, paid_ms; /* of the last message put; when waited_ns was 0. TIDE_UNKNOWN_MS */

@@ -91,7 +91,9 @@ void tide_merge_progress(struct tide_merge *merge, uint32_t index, struct tide_m
     p->waited_ns = 0;
     p->paid_ms = p->append_ms;
   }
-  p->lost = p->slow;
+  bool unknown =
+      !p->observed && p->progress_ns >= p->begun_ns + merge->options.catch_wait_ms * NS_PER_MS; /* nobody can say that it catches up */
+  p->lost = p->slow || (p->lost && unknown);
 }
 
 /* ---- may x go? ---- */
@@ -112,8 +114,14 @@ static bool waits(struct look *look, uint32_t index, int64_t until_ns) {
 
 /* How long the head that waits longest waits for a partition that owes. */
 static int64_t patience_ns(const struct look *look, const struct tide_merge_partition *p) {
-  if (!p->caught || look->age_ms >= look->catch_ns / NS_PER_MS) return look->catch_ns;
+  bool begins = p->observed ? !p->caught : look->now_ns < p->begun_ns + look->catch_ns;
+  if (begins || look->age_ms >= look->catch_ns / NS_PER_MS) return look->catch_ns;
   return look->age_ms * NS_PER_MS > look->wait_ns ? look->age_ms * NS_PER_MS : look->wait_ns;
+}
+
+static int64_t owed_until_ns(const struct look *look, const struct tide_merge_partition *p) {
+  int64_t since_ns = p->progress_ns > look->oldest->from_ns ? p->progress_ns : look->oldest->from_ns;
+  return since_ns + patience_ns(look, p);
 }
 
 static void give_up(struct look *look, uint32_t index) {
@@ -121,12 +129,13 @@ static void give_up(struct look *look, uint32_t index) {
   tide_merge_settle(look->merge, index);
 }
 
-/* Waiting for p goes on since the last take. Does it pay: has its log moved on by more than we waited? */
+/* Waiting for p goes on since the last take. Does it pay: has its log moved on by more than we waited? By twice as much, if it is not even known to have anything: one that is idle and
+ * whose end nobody tells moves on as fast as we wait. */
 static bool pays(struct look *look, uint32_t index) {
   struct tide_merge_partition *p = &look->merge->partition[index];
   if (look->merge->waits_for == index) p->waited_ns += look->now_ns - look->merge->attended_ns;
   if (p->waited_ns <= look->catch_ns || p->paid_ms == TIDE_UNKNOWN_MS) return true;
-  p->slow = p->append_ms - p->paid_ms < p->waited_ns / NS_PER_MS;
+  p->slow = p->append_ms - p->paid_ms < p->waited_ns / NS_PER_MS * (p->observed ? 1 : 2);
   p->waited_ns = 0;
   p->paid_ms = p->append_ms;
   return !p->slow;
@@ -136,9 +145,7 @@ static bool owing_blocks(struct look *look) {
   struct tide_heap *owing = &look->merge->heap[TIDE_HEAP_OWING];
   while (owing->count > 0 && owing->at[0].key < (int64_t)look->x->arrival) {
     uint32_t index = owing->at[0].index;
-    const struct tide_merge_partition *p = &look->merge->partition[index];
-    int64_t since_ns = p->progress_ns > look->oldest->from_ns ? p->progress_ns : look->oldest->from_ns;
-    int64_t until_ns = since_ns + patience_ns(look, p);
+    int64_t until_ns = owed_until_ns(look, &look->merge->partition[index]);
     if (pays(look, index) && until_ns > look->now_ns) return waits(look, index, until_ns);
     give_up(look, index);
   }
@@ -152,8 +159,8 @@ static bool held_blocks(struct look *look) {
   const struct tide_heap *passed = &look->merge->heap[TIDE_HEAP_PASSED];
   while (held->count > 0 && comes_first(held->at[0], look->least)) {
     uint32_t index = held->at[0].index;
-    int64_t until_ns = look->oldest->from_ns + patience_ns(look, &look->merge->partition[index]);
-    if (until_ns > look->now_ns) return waits(look, index, until_ns);
+    int64_t until_ns = owed_until_ns(look, &look->merge->partition[index]);
+    if (pays(look, index) && until_ns > look->now_ns) return waits(look, index, until_ns);
     give_up(look, index);
   }
   int64_t until_ns = look->oldest->from_ns + look->wait_ns;
@@ -164,10 +171,12 @@ static bool held_blocks(struct look *look) {
 static bool live_blocks(struct look *look) {
   const struct tide_heap *live = &look->merge->heap[TIDE_HEAP_LIVE];
   if (live->count == 0 || live->at[0].key >= (int64_t)look->x->arrival) return false;
-  int64_t x_until_ns = look->x->from_ns + look->wait_ns, oldest_until_ns = look->oldest->from_ns + look->wait_ns;
-  bool blocks_oldest = live->at[0].key < (int64_t)look->oldest->arrival;
-  int64_t until_ns =
-      blocks_oldest ? oldest_until_ns : x_until_ns; /* what is before the oldest waits no longer than it for the same partition */
+  int64_t oldest_ns = look->oldest->from_ns + look->wait_ns,
+          until_ns = oldest_ns;                            /* what is before the oldest waits no longer than it for the same partition */
+  if (live->at[0].key >= (int64_t)look->oldest->arrival) { /* which does not wait for this one: x does, but does not keep it for ever */
+    until_ns = look->x->from_ns + look->wait_ns;
+    if (until_ns > oldest_ns + look->wait_ns) until_ns = oldest_ns + look->wait_ns;
+  }
   if (until_ns <= look->now_ns) return false;
   look->merge->wants_end = !look->merge->partition[live->at[0].index].lost && look->merge->asked_arrivals < look->x->arrival;
   return waits(look, live->at[0].index, until_ns);
