@@ -78,8 +78,8 @@ static void make_avro(struct tide_buf *out, uint64_t seed, unsigned i) {
   wire_long(out, 3000 + i % 6000);
   wire_text(out, "NL");
   wire_long(out, 2);
-  wire_double(out, 52 + (double)(a % 1000000) / 1e6);
-  wire_double(out, 4 + (double)(b % 1000000) / 1e6);
+  wire_double(out, (double)(52000000 + a % 1000000) / 1e6);
+  wire_double(out, (double)(4000000 + b % 1000000) / 1e6);
   wire_long(out, 0);
   wire_long(out, 1);
   tide_buf_char(out, i % 2);
