@@ -1,6 +1,6 @@
 /* The rows of option.h as an array, and what a type means: how its values are read, checked and written.
  *
- * One switch over the type in each of the three directions (parse, format, document). Every value has exactly one written form, the
+ * One switch over the type in each direction (parse, format, store, load). Every value has exactly one written form, the
  * shortest exact one, so that a printed configuration reads back to the same values and two of them can be compared as text. */
 #include "config/option.h"
 
@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/arena.h"
 #include "base/clock.h"
 #include "base/num.h"
 #include "base/utf8.h"
@@ -45,6 +46,73 @@ const char *tide_option_type_name(enum tide_option_type type) {
 const char *tide_option_type_form(enum tide_option_type type) {
   TIDE_CHECK((unsigned)type < TIDE_OPTION_TYPE_COUNT);
   return types[type].form;
+}
+
+bool tide_option_is_text(enum tide_option_type type) {
+  return type == TIDE_OPTION_NAME || type == TIDE_OPTION_PATH || type == TIDE_OPTION_ADDRESS || type == TIDE_OPTION_TOPIC;
+}
+
+struct tide_option_value tide_option_load(enum tide_option_type type, const void *member) {
+  struct tide_option_value value = {0};
+  switch (type) {
+    case TIDE_OPTION_BOOL: {
+      bool on;
+      memcpy(&on, member, sizeof on);
+      value.number = on;
+      break;
+    }
+    case TIDE_OPTION_CHOICE: {
+      int index;
+      memcpy(&index, member, sizeof index);
+      value.number = index;
+      break;
+    }
+    case TIDE_OPTION_INT:
+    case TIDE_OPTION_SIZE:
+    case TIDE_OPTION_DURATION:
+    case TIDE_OPTION_TIME:
+    case TIDE_OPTION_START: memcpy(&value.number, member, sizeof value.number); break;
+    case TIDE_OPTION_NAME:
+    case TIDE_OPTION_PATH:
+    case TIDE_OPTION_ADDRESS:
+    case TIDE_OPTION_TOPIC: {
+      const char *text;
+      memcpy(&text, member, sizeof text);
+      value.text = tide_span_of(text);
+      break;
+    }
+    case TIDE_OPTION_TYPE_COUNT: TIDE_NEVER("not a type");
+  }
+  return value;
+}
+
+void tide_option_store(enum tide_option_type type, void *member, struct tide_option_value value, struct tide_arena *arena) {
+  switch (type) {
+    case TIDE_OPTION_BOOL: {
+      bool on = value.number != 0;
+      memcpy(member, &on, sizeof on);
+      break;
+    }
+    case TIDE_OPTION_CHOICE: {
+      int index = (int)value.number;
+      memcpy(member, &index, sizeof index);
+      break;
+    }
+    case TIDE_OPTION_INT:
+    case TIDE_OPTION_SIZE:
+    case TIDE_OPTION_DURATION:
+    case TIDE_OPTION_TIME:
+    case TIDE_OPTION_START: memcpy(member, &value.number, sizeof value.number); break;
+    case TIDE_OPTION_NAME:
+    case TIDE_OPTION_PATH:
+    case TIDE_OPTION_ADDRESS:
+    case TIDE_OPTION_TOPIC: {
+      const char *text = tide_arena_strdup(arena, value.text);
+      memcpy(member, &text, sizeof text);
+      break;
+    }
+    case TIDE_OPTION_TYPE_COUNT: TIDE_NEVER("not a type");
+  }
 }
 
 int tide_option_find(struct tide_span name) {
@@ -91,6 +159,12 @@ static enum tide_err time_parse(struct tide_span text, int64_t *ret_ms) {
   return err;
 }
 
+static enum tide_err start_parse(struct tide_span text, int64_t *ret_ms) {
+  if (!tide_span_is(text, "last")) return time_parse(text, ret_ms);
+  *ret_ms = TIDE_START_LAST;
+  return TIDE_OK;
+}
+
 static int64_t word_index(const char *words, struct tide_span text) {
   int64_t index = 0;
   for (const char *at = words; *at; index++) {
@@ -115,6 +189,7 @@ static enum tide_err number_parse(const struct tide_option *option, struct tide_
     case TIDE_OPTION_SIZE: return size_parse(text, ret);
     case TIDE_OPTION_DURATION: return tide_duration_parse(text, ret);
     case TIDE_OPTION_TIME: return time_parse(text, ret);
+    case TIDE_OPTION_START: return start_parse(text, ret);
     case TIDE_OPTION_BOOL: *ret = tide_span_is(text, "true"); return *ret || tide_span_is(text, "false") ? TIDE_OK : TIDE_E_SYNTAX;
     case TIDE_OPTION_CHOICE: {
       int64_t index = word_index(option->words, text);
@@ -126,9 +201,7 @@ static enum tide_err number_parse(const struct tide_option *option, struct tide_
   }
 }
 
-static bool is_number(const struct tide_option *option) {
-  return option->type != TIDE_OPTION_NAME && option->type != TIDE_OPTION_PATH && option->type != TIDE_OPTION_ADDRESS;
-}
+static bool is_number(const struct tide_option *option) { return !tide_option_is_text((enum tide_option_type)option->type); }
 
 static bool has_bounds(const struct tide_option *option) { return option->lo != 0 || option->hi != 0; }
 
@@ -174,6 +247,16 @@ static bool is_name(struct tide_span text) {
   return true;
 }
 
+/* What brokers take (Kafka's Topic.validate). */
+static bool is_topic(struct tide_span text) {
+  for (size_t i = 0; i < text.len; i++) {
+    char c = text.ptr[i];
+    bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    if (!word && c != '-' && c != '_' && c != '.') return false;
+  }
+  return !tide_span_is(text, ".") && !tide_span_is(text, "..");
+}
+
 static bool has_control(struct tide_span text) {
   for (size_t i = 0; i < text.len; i++)
     if ((unsigned char)text.ptr[i] < 0x20 || text.ptr[i] == 0x7f) return true;
@@ -204,7 +287,7 @@ static enum tide_err parse_text(const struct tide_option *option, struct tide_sp
                         text.len, option->lo, option->hi);
   if (!tide_utf8_valid(text) || has_control(text))
     return tide_fail_at(error, TIDE_E_SYNTAX, 0, 0, option->name, "%s must be UTF-8 without control characters", option->name);
-  if (type == TIDE_OPTION_NAME && !is_name(text))
+  if ((type == TIDE_OPTION_NAME && !is_name(text)) || (type == TIDE_OPTION_TOPIC && !is_topic(text)))
     return tide_fail_at(error, TIDE_E_SYNTAX, 0, 0, option->name, "%s takes %s", option->name, types[type].form);
   if (type == TIDE_OPTION_ADDRESS && !is_address(text))
     return tide_fail_at(error, TIDE_E_SYNTAX, 0, 0, option->name,
@@ -237,7 +320,9 @@ void tide_option_format(const struct tide_option *option, struct tide_option_val
     case TIDE_OPTION_SIZE: put_size(value.number, out); break;
     case TIDE_OPTION_DURATION: tide_buf_str(out, tide_duration_format(value.number, text)); break;
     case TIDE_OPTION_TIME:
+    case TIDE_OPTION_START:
       if (value.number == TIDE_TIME_FIRST) tide_buf_str(out, "first");
+      else if (value.number == TIDE_START_LAST) tide_buf_str(out, "last");
       else tide_buf_str(out, tide_time_format((struct tide_etime){value.number}, text));
       break;
     case TIDE_OPTION_CHOICE: {
@@ -247,7 +332,8 @@ void tide_option_format(const struct tide_option *option, struct tide_option_val
     }
     case TIDE_OPTION_NAME:
     case TIDE_OPTION_PATH:
-    case TIDE_OPTION_ADDRESS: tide_buf_put(out, value.text.ptr, value.text.len); break;
+    case TIDE_OPTION_ADDRESS:
+    case TIDE_OPTION_TOPIC: tide_buf_put(out, value.text.ptr, value.text.len); break;
     case TIDE_OPTION_TYPE_COUNT: TIDE_NEVER("not a type");
   }
 }

@@ -20,7 +20,9 @@
   X(CHOICE, "choice", "one of its words")                                                \
   X(NAME, "name", "letters, digits, `-`, `_` and `.`, beginning with a letter or digit") \
   X(PATH, "path", "the path of a file or directory")                                     \
-  X(ADDRESS, "address", "an IPv4 or IPv6 address, as in 127.0.0.1")
+  X(ADDRESS, "address", "an IPv4 or IPv6 address, as in 127.0.0.1")                      \
+  X(TOPIC, "topic", "the name of a Kafka topic: letters, digits, `.`, `_` and `-`")      \
+  X(START, "start", "first or last (in the log), or a time like 2026-01-31T00:00:00Z")
 enum tide_option_type {
 #define X(type, name, form) TIDE_OPTION_##type,
   TIDE_OPTION_TYPES(X)
@@ -36,20 +38,70 @@ enum tide_option_type {
 #define TIDE_MIB(n) (INT64_C(n) << 20)
 #define TIDE_GIB(n) (INT64_C(n) << 30)
 #define TIDE_TIME_FIRST INT64_MIN /* TIME: the first event tells */
+#define TIDE_START_FIRST INT64_MIN
+#define TIDE_START_LAST INT64_MAX
+
+/* The member of a struct that holds a value of the type, by the name of its row: units last. */
+#define TIDE_MEMBER_BOOL(name) name
+#define TIDE_MEMBER_INT(name) name
+#define TIDE_MEMBER_SIZE(name) name##_bytes
+#define TIDE_MEMBER_DURATION(name) name##_ms
+#define TIDE_MEMBER_TIME(name) name##_ms
+#define TIDE_MEMBER_CHOICE(name) name
+#define TIDE_MEMBER_NAME(name) name
+#define TIDE_MEMBER_PATH(name) name
+#define TIDE_MEMBER_ADDRESS(name) name
+#define TIDE_MEMBER_TOPIC(name) name
+#define TIDE_MEMBER_START(name) name##_ms
+#define TIDE_CONFIG_BOOL(name) bool TIDE_MEMBER_BOOL(name)
+#define TIDE_CONFIG_INT(name) int64_t TIDE_MEMBER_INT(name)
+#define TIDE_CONFIG_SIZE(name) int64_t TIDE_MEMBER_SIZE(name)
+#define TIDE_CONFIG_DURATION(name) int64_t TIDE_MEMBER_DURATION(name)
+#define TIDE_CONFIG_TIME(name) int64_t TIDE_MEMBER_TIME(name)
+#define TIDE_CONFIG_CHOICE(name) int TIDE_MEMBER_CHOICE(name)
+#define TIDE_CONFIG_NAME(name) const char *TIDE_MEMBER_NAME(name)
+#define TIDE_CONFIG_PATH(name) const char *TIDE_MEMBER_PATH(name)
+#define TIDE_CONFIG_ADDRESS(name) const char *TIDE_MEMBER_ADDRESS(name)
+#define TIDE_CONFIG_TOPIC(name) const char *TIDE_MEMBER_TOPIC(name)
+#define TIDE_CONFIG_START(name) int64_t TIDE_MEMBER_START(name)
 
 /* The words of the choices; in C the index, TIDE_JOURNAL_KIND_file. */
 #define TIDE_JOURNAL_KINDS(X) X(file) X(memory) X(redis)
 #define TIDE_LOG_LEVEL_WORDS(X) X(debug) X(info) X(warn) X(error)
 #define TIDE_LOG_FORMAT_WORDS(X) X(logfmt) X(json)
+#define TIDE_INGEST_ORDERS(X) X(time) X(arrival)
+#define TIDE_HTTP_LOGS(X) X(none) X(kafka)
+#define TIDE_SCORE_FEATURES(X) X(none) X(all)
+#define TIDE_DEAD_FORMS(X) X(masked) X(original) X(none)
 enum tide_journal_kind {
 #define X(word) TIDE_JOURNAL_KIND_##word,
   TIDE_JOURNAL_KINDS(X)
 #undef X
 };
+enum tide_ingest_order {
+#define X(word) TIDE_INGEST_ORDER_##word,
+  TIDE_INGEST_ORDERS(X)
+#undef X
+};
+enum tide_http_log {
+#define X(word) TIDE_HTTP_LOG_##word,
+  TIDE_HTTP_LOGS(X)
+#undef X
+};
+enum tide_score_features {
+#define X(word) TIDE_SCORE_FEATURES_##word,
+  TIDE_SCORE_FEATURES(X)
+#undef X
+};
+enum tide_dead_form {
+#define X(word) TIDE_DEAD_FORM_##word,
+  TIDE_DEAD_FORMS(X)
+#undef X
+};
 #define TIDE_OPTION_WORD(word) "|" #word
 
 /* X(section, name, TYPE, default, least, most, unit of an INT or NULL, words of a CHOICE or NULL, RELOAD or RESTART, description)
- * least and most: ms, bytes, a number; of NAME and PATH the length in bytes (0: may be left empty). Unused: 0, 0. */
+ * least and most: ms, bytes, a number; of NAME, PATH and TOPIC the length in bytes (0: may be left empty). Unused: 0, 0. */
 #define TIDE_OPTIONS(X)                                                                                                                     \
   X(cell, name, NAME, "default", 1, 48, NULL, NULL, RESTART, "Name of the cell: engines of one cell share one journal")                       \
   X(engine, id, INT, "1", 1, 4294967295, NULL, NULL, RESTART, "Number of this engine, different from every other engine of the cell")            \
@@ -95,6 +147,23 @@ enum tide_journal_kind {
   X(commit, max_batch, INT, "512", 1, 32767, "records", NULL, RESTART, "Records in one entry of the journal")                               \
   X(queue, http, INT, "4096", 1, 1000000, "requests", NULL, RESTART,                                                                         \
     "HTTP requests that may wait for the core; beyond it they get the fallback decision with status 503")                                    \
+  X(ingest, merge_wait, DURATION, "500ms", 0, TIDE_SECONDS(60), NULL, NULL, RESTART,                                                         \
+    "How long a message may wait for the other partitions to reach its time, once they have caught up; while one catches up it waits as long as that takes") \
+  X(ingest, order, CHOICE, "time", 0, 0, NULL, TIDE_INGEST_ORDERS(TIDE_OPTION_WORD), RESTART,                                                \
+    "Order in which messages of different partitions are counted: by event time, the same in every run; or as they come, exact only for what the partition key contains") \
+  X(ingest, claim_timeout, DURATION, "3s", TIDE_MS(500), TIDE_SECONDS(60), NULL, NULL, RESTART,                                              \
+    "Another engine reads the sources when the one that does has written nothing for so long; above engine.heartbeat")                       \
+  X(ingest, max_held, INT, "200000", 1000, 10000000, "messages", NULL, RESTART,                                                              \
+    "Messages of all partitions in memory; beyond it reading waits")                                                                         \
+  X(scores, topic, TOPIC, "", 0, 249, NULL, NULL, RESTART, "Topic that decisions are sent to, keyed by the transaction; empty: none")      \
+  X(scores, file, PATH, "", 0, 1024, NULL, NULL, RESTART, "File that decisions are appended to as JSON lines, instead of a topic; empty: none") \
+  X(scores, features, CHOICE, "none", 0, 0, NULL, TIDE_SCORE_FEATURES(TIDE_OPTION_WORD), RESTART,                                            \
+    "Whether a decision that leaves carries the values of all features")                                                                     \
+  X(dead_letters, topic, TOPIC, "", 0, 249, NULL, NULL, RESTART, "Topic that messages which cannot be used are sent to, with the reason; empty: none") \
+  X(dead_letters, file, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                              \
+    "File that they are appended to as JSON lines, instead of a topic; empty: none. Sources need one of the two")                            \
+  X(dead_letters, form, CHOICE, "masked", 0, 0, NULL, TIDE_DEAD_FORMS(TIDE_OPTION_WORD), RESTART,                                            \
+    "What of such a message is kept: all but its secret fields; all, card numbers too; or only where it stood and the reason")               \
   X(http, listen, ADDRESS, "127.0.0.1", 0, 0, NULL, NULL, RESTART, "Address of the scoring listener")                                        \
   X(http, port, INT, "8080", 0, 65535, NULL, NULL, RESTART, "Port of the scoring listener; 0: any free one, told in the log")                \
   X(http, admin_listen, ADDRESS, "127.0.0.1", 0, 0, NULL, NULL, RESTART,                                                                     \
@@ -119,11 +188,14 @@ enum tide_journal_kind {
   X(http, max_deadline, DURATION, "10s", TIDE_MS(1), TIDE_SECONDS(600), NULL, NULL, RESTART,                                                 \
     "Longest time to answer that a request may ask for")                                                                                     \
   X(http, max_future_skew, DURATION, "30s", 0, TIDE_DAYS(1), NULL, NULL, RESTART, "A request whose own time is further ahead is refused")    \
+  X(http, log, CHOICE, "none", 0, 0, NULL, TIDE_HTTP_LOGS(TIDE_OPTION_WORD), RESTART,                                                        \
+    "Copy transactions that come by HTTP to the topic of http.log_source before they are answered, so that no failover of the journal can lose one") \
+  X(http, log_source, NAME, "", 0, 48, NULL, NULL, RESTART, "Name of the source to whose topic the copies go; with http.log kafka")          \
   X(http, drain, DURATION, "5s", 0, TIDE_SECONDS(600), NULL, NULL, RESTART, "How long a stop waits for requests under way")                  \
   X(fold, lateness, DURATION, "7d", 0, TIDE_DAYS(400), NULL, NULL, RESTART, "An event older than the watermark by more is counted nowhere") \
   X(fold, duplicates_for, DURATION, "7d", 0, TIDE_DAYS(400), NULL, NULL, RESTART, "How long an identity and its decision are remembered")   \
   X(fold, grace, DURATION, "1h", 0, TIDE_DAYS(30), NULL, NULL, RESTART, "Retention beyond the longest window")                              \
-  X(fold, out_of_orderness, DURATION, "2s", 0, TIDE_HOURS(1), NULL, NULL, RESTART, "How far events of one source arrive out of order; freshness only") \
+  X(fold, out_of_orderness, DURATION, "2s", 0, TIDE_HOURS(1), NULL, NULL, RESTART, "How far events of one source arrive out of order, unless the source says; freshness only") \
   X(fold, max_future_skew, DURATION, "1m", 0, TIDE_DAYS(1), NULL, NULL, RESTART, "A message further ahead of the commit time is rejected") \
   X(fold, lead, DURATION, "0s", 0, TIDE_SECONDS(10), NULL, NULL, RESTART, "Windows of requests with their own time end this much later")    \
   X(fold, history_from, TIME, "first", 0, 0, NULL, NULL, RESTART, "Event time from which the history is complete")                          \
@@ -143,7 +215,7 @@ enum tide_option_row {
 struct tide_option {
   const char *section; /* "http" */
   const char *name;    /* "http.port" */
-  const char *dflt;    /* as an operator would write it */
+  const char *dflt;    /* as an operator would write it; key of a source (source.h): NULL: it must be given; or the option whose value it takes */
   int64_t lo, hi;
   const char *unit;    /* INT: what is counted; NULL */
   const char *words;   /* CHOICE: "file|memory" */
@@ -153,10 +225,23 @@ struct tide_option {
 };
 extern const struct tide_option tide_options[TIDE_OPTION_COUNT];
 
-struct tide_option_value {
-  int64_t number;        /* BOOL 0 or 1, INT, SIZE in bytes, DURATION and TIME in ms, CHOICE index of the word */
-  struct tide_span text; /* NAME, PATH, ADDRESS; borrowed */
+/* Where a value came from. */
+enum tide_config_from { TIDE_FROM_DEFAULT, TIDE_FROM_FILE, TIDE_FROM_ENVIRONMENT, TIDE_FROM_SET };
+struct tide_config_origin {
+  uint8_t from;     /* enum tide_config_from */
+  int line, column; /* of the value; FROM_FILE */
 };
+
+struct tide_option_value {
+  int64_t number;        /* BOOL 0 or 1, INT, SIZE in bytes, DURATION, TIME and START in ms, CHOICE index of the word */
+  struct tide_span text; /* NAME, PATH, ADDRESS, TOPIC; borrowed */
+};
+
+/* The value in a member of a struct, by its type (TIDE_MEMBER_*): NULL texts come out empty. Texts are borrowed from the struct. */
+struct tide_option_value tide_option_load(enum tide_option_type type, const void *member);
+/* Puts it there; texts are copied into the arena. */
+struct tide_arena;
+void tide_option_store(enum tide_option_type type, void *member, struct tide_option_value value, struct tide_arena *arena);
 
 /* Reads a value as people write it and checks it against its row. Errors: SYNTAX, RANGE, with the row in error->field and what to write
  * instead; values of paths and texts are not quoted, because people put secrets into wrong places. */
@@ -171,6 +256,8 @@ int tide_option_find(struct tide_span name);
 /* "http.port" -> "TIDEMARK_HTTP_PORT". */
 #define TIDE_OPTION_ENV_BYTES 64
 const char *tide_option_env_name(const struct tide_option *option, char out[TIDE_OPTION_ENV_BYTES]);
+/* Values of the type are texts, in value.text. */
+bool tide_option_is_text(enum tide_option_type type);
 const char *tide_option_type_name(enum tide_option_type type);
 const char *tide_option_type_form(enum tide_option_type type);
 /* Appends the Markdown table of all rows, for the reference page. */

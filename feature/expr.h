@@ -56,7 +56,8 @@ enum tide_vstate {
   X(quorum, "the commit did not reach its quorum")                                                                        \
   X(journal_full, "the journal is near its memory limit")                                                                 \
   X(unavailable, "the engine cannot commit now")                                                                              \
-  X(overload, "more is waiting than can be answered in time")
+  X(overload, "more is waiting than can be answered in time")                                                             \
+  X(unlogged, "it is counted, and could not be written to the sources' log, without which it is not safe")
 enum tide_cause {
 #define X(name, text) TIDE_C_##name,
   TIDE_CAUSES(X)

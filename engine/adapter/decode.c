@@ -1,6 +1,6 @@
 /* The decoder: from a message's captures to its records. See decode.h for the promise and decode_parts.h for the files.
  *
- * Per message: read (JSON or CSV) fills one capture per place; the shape is picked; every bound field of the shape is converted
+ * Per message: the format's reader fills one capture per place; the shape is picked; every bound field of the shape is converted
  * into record[0], outcome columns into an outcome beside it; derived fields follow while the raw texts are still there. Records
  * are built in the decoder and copied out only when everything was right. Raw texts are borrowed from the message or the scratch
  * arena and forgotten with the next one. */
@@ -9,8 +9,31 @@
 #include "base/num.h"
 #include "base/utf8.h"
 
+static const struct {
+  const char *name;
+  const struct tide_format_ops *ops;
+} formats[TIDE_FORMAT_COUNT] = {
+#define X(constant, name) {#name, &tide_format_##name},
+    TIDE_FORMATS(X)
+#undef X
+};
+
+const char *tide_format_name(enum tide_format format) {
+  TIDE_CHECK(format < TIDE_FORMAT_COUNT);
+  return formats[format].name;
+}
+
+bool tide_format_named(struct tide_span name, enum tide_format *ret) {
+  for (unsigned i = 0; i < TIDE_FORMAT_COUNT; i++) {
+    if (!tide_span_is(name, formats[i].name)) continue;
+    *ret = (enum tide_format)i;
+    return true;
+  }
+  return false;
+}
+
 enum tide_err tide_decoder_new(const struct tide_decode_options *options, struct tide_decoder **ret, struct tide_error *error) {
-  TIDE_CHECK(options && options->spec && ret);
+  TIDE_CHECK(options && options->spec && ret && options->format < TIDE_FORMAT_COUNT);
   const struct tide_spec *spec = options->spec;
   for (uint32_t i = 0; i < spec->field_count && !options->key; i++) {
     if (spec->field[i].secret)
@@ -22,22 +45,20 @@ enum tide_err tide_decoder_new(const struct tide_decode_options *options, struct
   d->options = *options;
   d->spec = spec;
   enum tide_err err = tide_decode_bind(d, error);
+  if (!err) err = formats[options->format].ops->open(options, d->place, d->place_count, &d->reader, error);
   if (err) {
     tide_decoder_free(d);
     return err;
   }
   tide_decode_derive_bind(d);
   d->capture = tide_arena_alloc(&d->arena, (d->place_count + 1) * sizeof *d->capture);
-  if (options->csv) d->csv = tide_csv_reader_new(d->place, d->place_count);
-  else d->json = tide_json_reader_new(d->place, d->place_count);
   *ret = d;
   return TIDE_OK;
 }
 
 void tide_decoder_free(struct tide_decoder *d) {
   if (!d) return;
-  tide_json_reader_free(d->json);
-  tide_csv_reader_free(d->csv);
+  if (d->reader) d->reader->ops->close(d->reader);
   tide_arena_release(&d->scratch);
   tide_arena_release(&d->arena);
   tide_free(d->place);
@@ -45,8 +66,8 @@ void tide_decoder_free(struct tide_decoder *d) {
 }
 
 enum tide_err tide_decode_header(struct tide_decoder *d, struct tide_span line, struct tide_error *error) {
-  TIDE_CHECK(d->csv != NULL);
-  enum tide_err err = tide_csv_reader_header(d->csv, line, error);
+  TIDE_CHECK(d->reader->ops->header != NULL);
+  enum tide_err err = d->reader->ops->header(d->reader, line, error);
   return err ? err : tide_decode_bind_header(d, error);
 }
 
@@ -56,7 +77,7 @@ static const struct tide_bound_shape *pick(const struct tide_decoder *d) {
     const struct tide_bound_shape *s = &d->shape[i];
     if (s->when == TIDE_NONE) continue;
     const struct tide_capture *cap = &d->capture[s->when];
-    bool text = cap->kind == TIDE_CAP_TEXT || cap->kind == TIDE_CAP_NUMBER;
+    bool text = cap->kind == TIDE_CAP_TEXT || cap->kind == TIDE_CAP_NUMBER || cap->kind == TIDE_CAP_BYTES;
     if ((text && tide_span_is(cap->text, s->shape->when_value)) ||
         (cap->kind == TIDE_CAP_TRUE && strcmp(s->shape->when_value, "true") == 0) ||
         (cap->kind == TIDE_CAP_FALSE && strcmp(s->shape->when_value, "false") == 0))
@@ -95,7 +116,7 @@ static enum tide_err extra(struct tide_decoder *d, const struct tide_bound *b, s
     case TIDE_XTRA_LIST: return list_of(d, b, text, &record->list.list, error);
     case TIDE_XTRA_EXPIRES: {
       struct tide_etime t;
-      enum tide_err err = tide_decode_time(b, text, &t, error);
+      enum tide_err err = tide_decode_time(d, b, text, &t, error);
       if (!err) record->list.expires_ms = t.ms;
       return err;
     }
@@ -199,8 +220,7 @@ enum tide_err tide_decode(struct tide_decoder *d, struct tide_span bytes, struct
   if (d->scratch_used) tide_arena_reset(&d->scratch);
   d->scratch_used = false;
   d->picked = NULL;
-  enum tide_err err = d->csv ? tide_csv_reader_read(d->csv, bytes, d->capture, &d->scratch, &d->scratch_used, error)
-                             : tide_json_reader_read(d->json, bytes, d->capture, &d->scratch, &d->scratch_used, error);
+  enum tide_err err = d->reader->ops->read(d->reader, bytes, d->capture, &d->scratch, &d->scratch_used, error);
   if (err) {
     d->scratch_used = true;
     return err;
@@ -236,7 +256,8 @@ enum tide_err tide_decode_known_at(const struct tide_decoder *d, struct tide_eti
   if (capture->kind != TIDE_CAP_TEXT && capture->kind != TIDE_CAP_NUMBER)
     return tide_fail_at(error, TIDE_E_MISSING, 0, 0, "known_at", "known_at is missing: %s is not there",
                         d->options.known_at_place ? d->options.known_at_place : s->shape->known_at);
-  enum tide_err err = tide_time_parse(capture->text, (enum tide_time_form)s->known_at_form, ret);
+  bool says = capture->kind == TIDE_CAP_NUMBER && capture->time_form;
+  enum tide_err err = tide_time_parse(capture->text, (enum tide_time_form)(says ? capture->time_form : s->known_at_form), ret);
   if (err == TIDE_OK) return TIDE_OK;
   struct tide_span shown = tide_clip(capture->text);
   return tide_fail_at(error, err, 0, 0, "known_at", "known_at: \"%.*s\" is not a time as the feature file says it is written",
@@ -252,6 +273,5 @@ const char *tide_decode_place(const struct tide_decoder *d, const char *field) {
 }
 
 void tide_decode_mask(struct tide_decoder *d, struct tide_span bytes, struct tide_buf *out) {
-  bool done = d->csv ? tide_csv_reader_mask(d->csv, bytes, out) : tide_json_reader_mask(d->json, bytes, out);
-  if (!done) tide_buf_printf(out, "{\"masked\":\"%zu bytes, not well-formed\"}", bytes.len);
+  if (!d->reader->ops->mask(d->reader, bytes, out)) tide_buf_printf(out, "{\"masked\":\"%zu bytes, not well-formed\"}", bytes.len);
 }

@@ -133,15 +133,17 @@ enum tide_err tide_decode_bind(struct tide_decoder *d, struct tide_error *error)
 
 /* --- the CSV header */
 
+static bool has_column(const struct tide_decoder *d, uint32_t place) { return d->reader->ops->column(d->reader, place) != TIDE_NONE; }
+
 /* `name` is read from `at`, as line and column_no of the feature file say. */
 static enum tide_err need_column(struct tide_decoder *d, const struct tide_shape *shape, const char *name, int line, int column_no,
                                  const char *at, uint32_t place, bool required, struct tide_error *error) {
   if (d->place[place].segment_count > 1)
     return tide_fail_at(error, TIDE_E_CONFIG, line, column_no, name,
                         "shape \"%s\" reads %s from %s, below the top level; CSV has columns only: name one", shape->name, name, at);
-  if (!required || tide_csv_reader_column(d->csv, place) != TIDE_NONE) return TIDE_OK;
+  if (!required || has_column(d, place)) return TIDE_OK;
   size_t count;
-  const char *const *column = tide_csv_reader_names(d->csv, &count);
+  const char *const *column = d->reader->ops->columns(d->reader, &count);
   const char *near = tide_nearest(d->place[place].segment[0], column, count);
   return tide_fail_at(error, TIDE_E_MISSING, 0, 0, name, "the header has no column \"%.*s\", which shape \"%s\" needs for %s%s%s%s",
                       TIDE_SPAN_FMT(tide_clip(d->place[place].segment[0])), shape->name, name, near ? "; did you mean \"" : "",
@@ -152,14 +154,13 @@ enum tide_err tide_decode_bind_header(struct tide_decoder *d, struct tide_error 
   for (uint32_t i = 0; i < d->spec->shape_count; i++) {
     const struct tide_bound_shape *s = &d->shape[i];
     /* A shape whose `when` column is not there cannot be met: its fields may be as deep as JSON likes. */
-    bool reachable = i == d->base;
-    if (s->when != TIDE_NONE && tide_csv_reader_column(d->csv, s->when) != TIDE_NONE) reachable = true;
+    bool reachable = i == d->base || (s->when != TIDE_NONE && has_column(d, s->when));
     for (uint32_t k = 0; reachable && k < s->bound_count; k++) {
       const struct tide_bound *b = &s->bound[k];
       enum tide_err err =
           need_column(d, s->shape, b->name, b->in->line, b->in->column, b->in->at, b->at, !b->optional && !b->in->dflt, error);
       /* An amount that can come needs its currency, be it optional or not. */
-      bool priced = tide_csv_reader_column(d->csv, b->at) != TIDE_NONE && !b->in->currency_fixed;
+      bool priced = has_column(d, b->at) && !b->in->currency_fixed;
       if (!err && b->currency != TIDE_NONE)
         err = need_column(d, s->shape, b->name, b->in->line, b->in->column, b->in->currency, b->currency, priced, error);
       if (err) return err;

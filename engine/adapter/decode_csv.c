@@ -7,7 +7,8 @@
 
 #include "base/utf8.h"
 
-struct tide_csv_reader {
+struct csv_reader {
+  struct tide_format_reader reader; /* first: a reader is one of these */
   const struct tide_place *place;
   uint32_t place_count;
   uint32_t *place_of;  /* by column: place, or TIDE_NONE */
@@ -86,22 +87,27 @@ static enum tide_err check_bytes(struct tide_span line, struct tide_error *error
   return TIDE_OK;
 }
 
-struct tide_csv_reader *tide_csv_reader_new(const struct tide_place *place, uint32_t place_count) {
-  struct tide_csv_reader *r = tide_alloc(sizeof *r);
+static enum tide_err csv_open(const struct tide_decode_options *options, const struct tide_place *place, uint32_t place_count,
+                              struct tide_format_reader **ret, struct tide_error *error) {
+  (void)options, (void)error;
+  struct csv_reader *r = tide_alloc(sizeof *r);
+  r->reader.ops = &tide_format_csv;
   r->place = place;
   r->place_count = place_count;
-  return r;
+  *ret = &r->reader;
+  return TIDE_OK;
 }
 
-void tide_csv_reader_free(struct tide_csv_reader *r) {
-  if (!r) return;
+static void csv_close(struct tide_format_reader *reader) {
+  struct csv_reader *r = (struct csv_reader *)reader;
   tide_arena_release(&r->arena);
   tide_free(r);
 }
 
 #define COLUMNS_MAX 4096
 
-enum tide_err tide_csv_reader_header(struct tide_csv_reader *r, struct tide_span line, struct tide_error *error) {
+static enum tide_err csv_header(struct tide_format_reader *reader, struct tide_span line, struct tide_error *error) {
+  struct csv_reader *r = (struct csv_reader *)reader;
   TIDE_CHECK(r->name == NULL); /* once, before any row */
   if (line.len >= 3 && memcmp(line.ptr, "\xEF\xBB\xBF", 3) == 0)
     line = (struct tide_span){line.ptr + 3, line.len - 3}; /* spreadsheets write a BOM */
@@ -141,23 +147,26 @@ enum tide_err tide_csv_reader_header(struct tide_csv_reader *r, struct tide_span
   return TIDE_OK;
 }
 
-uint32_t tide_csv_reader_column(const struct tide_csv_reader *r, uint32_t place) {
+static uint32_t csv_column(const struct tide_format_reader *reader, uint32_t place) {
+  const struct csv_reader *r = (const struct csv_reader *)reader;
   TIDE_CHECK(r->name != NULL && place < r->place_count);
   return r->column_of[place];
 }
 
-const char *const *tide_csv_reader_names(const struct tide_csv_reader *r, size_t *ret_count) {
+static const char *const *csv_columns(const struct tide_format_reader *reader, size_t *ret_count) {
+  const struct csv_reader *r = (const struct csv_reader *)reader;
   *ret_count = r->column_count;
   return r->name;
 }
 
-static enum tide_err fail_count(const struct tide_csv_reader *r, uint32_t count, bool more, struct tide_error *error) {
+static enum tide_err fail_count(const struct csv_reader *r, uint32_t count, bool more, struct tide_error *error) {
   return tide_fail_at(error, TIDE_E_SYNTAX, 0, 0, "", "the row has %s%u cells, the header has %u columns", more ? "at least " : "", count,
                       r->column_count);
 }
 
-enum tide_err tide_csv_reader_read(struct tide_csv_reader *r, struct tide_span bytes, struct tide_capture *capture,
-                                   struct tide_arena *scratch, bool *scratch_used, struct tide_error *error) {
+static enum tide_err csv_read(struct tide_format_reader *reader, struct tide_span bytes, struct tide_capture *capture,
+                              struct tide_arena *scratch, bool *scratch_used, struct tide_error *error) {
+  struct csv_reader *r = (struct csv_reader *)reader;
   *scratch_used = false;
   if (!r->name) return tide_fail_at(error, TIDE_E_CONFIG, 0, 0, "", "a CSV row came before the header row");
   enum tide_err err = check_bytes(bytes, error);
@@ -175,12 +184,13 @@ enum tide_err tide_csv_reader_read(struct tide_csv_reader *r, struct tide_span b
       cell.text = undouble(cell.text, scratch);
       *scratch_used = true;
     }
-    capture[place] = (struct tide_capture){TIDE_CAP_TEXT, cell.text};
+    capture[place] = (struct tide_capture){.kind = TIDE_CAP_TEXT, .text = cell.text};
   }
   return count == r->column_count ? TIDE_OK : fail_count(r, count, false, error);
 }
 
-bool tide_csv_reader_mask(struct tide_csv_reader *r, struct tide_span bytes, struct tide_buf *out) {
+static bool csv_mask(struct tide_format_reader *reader, struct tide_span bytes, struct tide_buf *out) {
+  struct csv_reader *r = (struct csv_reader *)reader;
   if (!r->name || check_bytes(bytes, NULL)) return false;
   /* A row with missing or surplus cells does not tell which cell is the secret one: nothing of it may be shown. */
   size_t begin = out->len;
@@ -200,3 +210,11 @@ bool tide_csv_reader_mask(struct tide_csv_reader *r, struct tide_span bytes, str
   out->len = begin;
   return false;
 }
+
+const struct tide_format_ops tide_format_csv = {.open = csv_open,
+                                                .close = csv_close,
+                                                .read = csv_read,
+                                                .mask = csv_mask,
+                                                .header = csv_header,
+                                                .column = csv_column,
+                                                .columns = csv_columns};

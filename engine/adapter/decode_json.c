@@ -57,7 +57,8 @@ struct range {
   size_t begin, end;
 };
 
-struct tide_json_reader {
+struct json_reader {
+  struct tide_format_reader reader; /* first: a reader is one of these */
   const struct tide_place *place;
   uint32_t place_count;
   struct node *node;
@@ -107,7 +108,7 @@ static inline uint64_t key_hash(uint64_t seed, struct tide_span s) {
 
 /* --- the trie */
 
-static uint32_t child_of(const struct tide_json_reader *r, uint32_t parent, struct tide_span key, uint64_t hash) {
+static uint32_t child_of(const struct json_reader *r, uint32_t parent, struct tide_span key, uint64_t hash) {
   for (uint32_t at = (uint32_t)hash + parent * 7;; at++) {
     uint32_t n = r->table[at & r->table_mask];
     if (n == NONE) return NONE;
@@ -116,7 +117,7 @@ static uint32_t child_of(const struct tide_json_reader *r, uint32_t parent, stru
   }
 }
 
-static uint32_t add_child(struct tide_json_reader *r, uint32_t parent, struct tide_span key) {
+static uint32_t add_child(struct json_reader *r, uint32_t parent, struct tide_span key) {
   uint64_t hash = key_hash(r->seed, key);
   uint32_t found = child_of(r, parent, key, hash);
   if (found != NONE) return found;
@@ -129,8 +130,11 @@ static uint32_t add_child(struct tide_json_reader *r, uint32_t parent, struct ti
   return n;
 }
 
-struct tide_json_reader *tide_json_reader_new(const struct tide_place *place, uint32_t place_count) {
-  struct tide_json_reader *r = tide_alloc(sizeof *r);
+static enum tide_err json_open(const struct tide_decode_options *options, const struct tide_place *place, uint32_t place_count,
+                               struct tide_format_reader **ret, struct tide_error *error) {
+  (void)options, (void)error;
+  struct json_reader *r = tide_alloc(sizeof *r);
+  r->reader.ops = &tide_format_json;
   r->place = place;
   r->place_count = place_count;
   uint32_t nodes = 1;
@@ -152,11 +156,12 @@ struct tide_json_reader *tide_json_reader_new(const struct tide_place *place, ui
   }
   r->seen_cap = SET_MIN;
   r->seen = tide_alloc(r->seen_cap * sizeof *r->seen);
-  return r;
+  *ret = &r->reader;
+  return TIDE_OK;
 }
 
-void tide_json_reader_free(struct tide_json_reader *r) {
-  if (!r) return;
+static void json_close(struct tide_format_reader *reader) {
+  struct json_reader *r = (struct json_reader *)reader;
   if (r->yajl) yajl_free(r->yajl);
   tide_arena_release(&r->mask_scratch);
   tide_free(r->mask);
@@ -168,13 +173,13 @@ void tide_json_reader_free(struct tide_json_reader *r) {
 
 /* --- keys seen */
 
-static void seen_put(struct tide_json_reader *r, struct key_seen key) {
+static void seen_put(struct json_reader *r, struct key_seen key) {
   uint32_t at = (uint32_t)(key.hash >> 32) + key.object * UINT32_C(0x9E3779B1);
   while (r->seen[at & (r->seen_cap - 1)].stamp == r->stamp) at++;
   r->seen[at & (r->seen_cap - 1)] = key;
 }
 
-static void seen_grow(struct tide_json_reader *r) {
+static void seen_grow(struct json_reader *r) {
   struct key_seen *old = r->seen;
   uint32_t old_cap = r->seen_cap;
   r->seen_cap *= 2;
@@ -185,7 +190,7 @@ static void seen_grow(struct tide_json_reader *r) {
 }
 
 /* False when this object already has the key. */
-static bool seen_add(struct tide_json_reader *r, uint32_t object, struct tide_span key, uint64_t hash) {
+static bool seen_add(struct json_reader *r, uint32_t object, struct tide_span key, uint64_t hash) {
   for (uint32_t at = (uint32_t)(hash >> 32) + object * UINT32_C(0x9E3779B1);; at++) {
     const struct key_seen *k = &r->seen[at & (r->seen_cap - 1)];
     if (k->stamp != r->stamp) break;
@@ -198,12 +203,12 @@ static bool seen_add(struct tide_json_reader *r, uint32_t object, struct tide_sp
 
 /* --- callbacks */
 
-static bool inside(const struct tide_json_reader *r, const char *ptr) {
+static bool inside(const struct json_reader *r, const char *ptr) {
   return (uintptr_t)ptr >= (uintptr_t)r->bytes.ptr && (uintptr_t)ptr < (uintptr_t)r->bytes.ptr + r->bytes.len;
 }
 
 /* Borrowed when it stands in the line; yajl's own buffer is overwritten by the next string. */
-static struct tide_span keep(struct tide_json_reader *r, const char *ptr, size_t len) {
+static struct tide_span keep(struct json_reader *r, const char *ptr, size_t len) {
   if (len == 0) return (struct tide_span){"", 0};
   if (inside(r, ptr)) return (struct tide_span){ptr, len};
   r->scratch_used = true;
@@ -212,13 +217,13 @@ static struct tide_span keep(struct tide_json_reader *r, const char *ptr, size_t
   return (struct tide_span){copy, len};
 }
 
-static int stop(struct tide_json_reader *r, enum tide_err code) {
+static int stop(struct json_reader *r, enum tide_err code) {
   r->code = code;
   return 0;
 }
 
 /* Moves to the value that begins now: its trie node, NONE if nobody asks. False: there is no room for a value here. */
-static inline bool arrive(struct tide_json_reader *r, uint32_t *ret_node) {
+static inline bool arrive(struct json_reader *r, uint32_t *ret_node) {
   if (TIDE_UNLIKELY(r->depth == 0)) {
     *ret_node = 0;
     return !r->done;
@@ -238,13 +243,13 @@ static inline bool arrive(struct tide_json_reader *r, uint32_t *ret_node) {
   return true;
 }
 
-static size_t token_begin(const struct tide_json_reader *r) {
+static size_t token_begin(const struct json_reader *r) {
   size_t at = r->last_end;
   while (at < r->bytes.len && strchr(" \t\r\n:,", r->bytes.ptr[at]) && r->bytes.ptr[at]) at++;
   return at;
 }
 
-static void add_mask(struct tide_json_reader *r, size_t begin, size_t end) {
+static void add_mask(struct json_reader *r, size_t begin, size_t end) {
   if (r->mask_count == r->mask_cap) {
     r->mask_cap = r->mask_cap ? r->mask_cap * 2 : 16;
     r->mask = tide_realloc(r->mask, r->mask_cap * sizeof *r->mask);
@@ -252,11 +257,11 @@ static void add_mask(struct tide_json_reader *r, size_t begin, size_t end) {
   r->mask[r->mask_count++] = (struct range){begin, end};
 }
 
-static void token_end(struct tide_json_reader *r) {
+static void token_end(struct json_reader *r) {
   if (r->masking) r->last_end = yajl_get_bytes_consumed(r->yajl);
 }
 
-static int scalar(struct tide_json_reader *r, enum tide_capture_kind kind, const char *ptr, size_t len) {
+static int scalar(struct json_reader *r, enum tide_capture_kind kind, const char *ptr, size_t len) {
   uint32_t node;
   if (!arrive(r, &node)) return stop(r, TIDE_E_TRAILING);
   if (r->depth == 0) return stop(r, TIDE_E_TYPE);
@@ -279,7 +284,7 @@ static int on_bool(void *ctx, int yes) { return scalar(ctx, yes ? TIDE_CAP_TRUE 
 static int on_number(void *ctx, const char *ptr, size_t len) { return scalar(ctx, TIDE_CAP_NUMBER, ptr, len); }
 static int on_string(void *ctx, const unsigned char *ptr, size_t len) { return scalar(ctx, TIDE_CAP_TEXT, (const char *)ptr, len); }
 
-static int begin(struct tide_json_reader *r, bool array) {
+static int begin(struct json_reader *r, bool array) {
   uint32_t node;
   if (!arrive(r, &node)) return stop(r, TIDE_E_TRAILING);
   if (r->depth == 0 && array) return stop(r, TIDE_E_TYPE);
@@ -298,7 +303,7 @@ static int begin(struct tide_json_reader *r, bool array) {
   return 1;
 }
 
-static int end(struct tide_json_reader *r) {
+static int end(struct json_reader *r) {
   TIDE_CHECK(r->depth > 0);
   const struct frame *f = &r->frame[r->depth--];
   token_end(r);
@@ -313,7 +318,7 @@ static int on_array(void *ctx) { return begin(ctx, true); }
 static int on_array_end(void *ctx) { return end(ctx); }
 
 static int on_key(void *ctx, const unsigned char *ptr, size_t len) {
-  struct tide_json_reader *r = ctx;
+  struct json_reader *r = ctx;
   struct frame *f = &r->frame[r->depth];
   struct tide_span key = keep(r, (const char *)ptr, len);
   uint64_t hash = key_hash(r->seed, key);
@@ -403,7 +408,7 @@ static const char *bad_escape(struct tide_span s, size_t *ret_at) {
 
 /* --- reading */
 
-static enum tide_err fail_parse(struct tide_json_reader *r, enum tide_err code, struct tide_error *error) {
+static enum tide_err fail_parse(struct json_reader *r, enum tide_err code, struct tide_error *error) {
   int column = (int)yajl_get_bytes_consumed(r->yajl);
   switch (code) {
     case TIDE_E_DUPLICATE_KEY: {
@@ -424,7 +429,7 @@ static enum tide_err fail_parse(struct tide_json_reader *r, enum tide_err code, 
 }
 
 /* Walks the message; the callbacks do the work. */
-static enum tide_err walk(struct tide_json_reader *r, struct tide_span bytes, struct tide_error *error) {
+static enum tide_err walk(struct json_reader *r, struct tide_span bytes, struct tide_error *error) {
   r->bytes = bytes;
   bool ascii, controls;
   scan(bytes, &ascii, &controls);
@@ -463,8 +468,9 @@ static enum tide_err walk(struct tide_json_reader *r, struct tide_span bytes, st
   return code;
 }
 
-enum tide_err tide_json_reader_read(struct tide_json_reader *r, struct tide_span bytes, struct tide_capture *capture,
-                                    struct tide_arena *scratch, bool *scratch_used, struct tide_error *error) {
+static enum tide_err json_read(struct tide_format_reader *reader, struct tide_span bytes, struct tide_capture *capture,
+                               struct tide_arena *scratch, bool *scratch_used, struct tide_error *error) {
+  struct json_reader *r = (struct json_reader *)reader;
   for (uint32_t i = 0; i < r->place_count; i++) capture[i].kind = TIDE_CAP_NONE;
   r->masking = false;
   r->capture = capture;
@@ -474,7 +480,8 @@ enum tide_err tide_json_reader_read(struct tide_json_reader *r, struct tide_span
   return err;
 }
 
-bool tide_json_reader_mask(struct tide_json_reader *r, struct tide_span bytes, struct tide_buf *out) {
+static bool json_mask(struct tide_format_reader *reader, struct tide_span bytes, struct tide_buf *out) {
+  struct json_reader *r = (struct json_reader *)reader;
   r->masking = true;
   r->mask_count = 0;
   r->mask_depth = 0;
@@ -491,3 +498,5 @@ bool tide_json_reader_mask(struct tide_json_reader *r, struct tide_span bytes, s
   tide_buf_put(out, bytes.ptr + at, bytes.len - at);
   return true;
 }
+
+const struct tide_format_ops tide_format_json = {.open = json_open, .close = json_close, .read = json_read, .mask = json_mask};

@@ -3,9 +3,13 @@
  *   decode.c         picks the shape, builds the records
  *   decode_bind.c    binds the spec's shapes to places, once
  *   decode_value.c   one captured text into a number, time, amount, key
+ *   decode_derive.c  the fields of `derive:`
  *   decode_json.c    one pass of yajl over a line: captures the values at the places (a trie of pointers)
  *   decode_csv.c     the header and the cells of a row: the same captures
- *   decode_derive.c  the fields of `derive:`
+ *   decode_avro.c    a binary message along its schema: the same captures
+ *
+ * A format is one file with a `const struct tide_format_ops tide_format_NAME`, and a row of TIDE_FORMATS; everything else is the same for
+ * all formats, so the same content gives the same records in each.
  *
  * A place is a position in a message that some shape reads: a JSON pointer or a column, split into its segments. Every distinct
  * place has one index, and a reader fills one capture per place, whichever shape will want it: so the line is read once, before
@@ -29,14 +33,17 @@ enum tide_capture_kind {
   TIDE_CAP_NULL,
   TIDE_CAP_TEXT,     /* string or cell */
   TIDE_CAP_NUMBER,   /* as written */
+  TIDE_CAP_BYTES,    /* bytes that need not be text (Avro): for fields of texts only, and checked there */
   TIDE_CAP_TRUE,
   TIDE_CAP_FALSE,
   TIDE_CAP_COMPOUND  /* object or array */
 };
 struct tide_capture {
   enum tide_capture_kind kind;
-  struct tide_span text; /* TEXT, NUMBER: in the message or in the scratch arena */
+  uint8_t time_form;     /* NUMBER: the enum tide_time_form that the message itself says it has (Avro); 0: it says nothing */
+  struct tide_span text; /* TEXT, NUMBER, BYTES: in the message or in the scratch arena */
 };
+_Static_assert(TIDE_TIME_RFC3339 == 0, "no number is a time of RFC 3339");
 
 /* Something of the spec bound to where it stands. */
 struct tide_bound {
@@ -55,8 +62,28 @@ struct tide_bound_shape {
   uint32_t bound_count;
 };
 
-struct tide_json_reader;
-struct tide_csv_reader;
+/* How messages of one format are read. `open` makes a reader for the places, which are borrowed and outlive it. */
+struct tide_format_reader;
+struct tide_format_ops {
+  /* Errors: CONFIG (the options lack what the format needs). */
+  enum tide_err (*open)(const struct tide_decode_options *, const struct tide_place *, uint32_t place_count, struct tide_format_reader **ret,
+                        struct tide_error *);
+  void (*close)(struct tide_format_reader *);
+  /* Fills capture[] (place_count elements, all of them). Texts that do not stand in the message live in scratch. Errors: class INPUT; AGAIN: what
+   * is needed to read it is out of reach now. */
+  enum tide_err (*read)(struct tide_format_reader *, struct tide_span bytes, struct tide_capture *capture, struct tide_arena *scratch,
+                        bool *scratch_used, struct tide_error *);
+  /* The message with every value at a secret place replaced; false (and nothing appended) when it cannot be told where they stand. */
+  bool (*mask)(struct tide_format_reader *, struct tide_span bytes, struct tide_buf *out);
+  /* The three below: formats whose first line names the columns; else NULL. */
+  enum tide_err (*header)(struct tide_format_reader *, struct tide_span line, struct tide_error *);
+  uint32_t (*column)(const struct tide_format_reader *, uint32_t place); /* after the header: its index, or TIDE_NONE when there is no such column */
+  const char *const *(*columns)(const struct tide_format_reader *, size_t *ret_count); /* the names, for suggestions */
+};
+struct tide_format_reader { const struct tide_format_ops *ops; };
+#define X(constant, name) extern const struct tide_format_ops tide_format_##name;
+TIDE_FORMATS(X)
+#undef X
 
 struct tide_decoder {
   struct tide_decode_options options;
@@ -71,8 +98,7 @@ struct tide_decoder {
   uint32_t beside;                  /* place, or TIDE_NONE */
   const struct tide_bound_shape *picked; /* of the message decoded last; NULL: none was found */
   uint32_t base;                    /* shape for messages that no `when` picks, or TIDE_NONE */
-  struct tide_json_reader *json;
-  struct tide_csv_reader *csv;
+  struct tide_format_reader *reader;
   struct tide_span raw[TIDE_FIELDS_MAX]; /* text of each field of this message after map and default; what derive sees */
   uint64_t derive_reads;            /* fields that derive expressions read, by bit */
   struct { char text[4]; uint8_t len; char code[4]; int exponent; } currency; /* the last one looked up */
@@ -88,8 +114,8 @@ enum tide_err tide_decode_bind_header(struct tide_decoder *decoder, struct tide_
 /* The text of a bound value after trimming (secrets), map and default; an empty span when it is missing. */
 enum tide_err tide_decode_text(struct tide_decoder *decoder, const struct tide_bound *bound, struct tide_span *ret,
                                struct tide_error *error) TIDE_WARN_UNUSED;
-enum tide_err tide_decode_time(const struct tide_bound *bound, struct tide_span text, struct tide_etime *ret,
-                               struct tide_error *error) TIDE_WARN_UNUSED;
+enum tide_err tide_decode_time(const struct tide_decoder *decoder, const struct tide_bound *bound, struct tide_span text,
+                               struct tide_etime *ret, struct tide_error *error) TIDE_WARN_UNUSED;
 enum tide_err tide_decode_bool(const struct tide_bound *bound, struct tide_span text, bool *ret,
                                struct tide_error *error) TIDE_WARN_UNUSED;
 struct tide_money { int64_t minor; char currency[4]; uint8_t exponent; };
@@ -109,27 +135,6 @@ struct tide_span tide_decode_shown(const struct tide_bound *bound, struct tide_s
 
 /* A span cut to at most 40 bytes at a character boundary, so that error texts stay short and valid UTF-8. */
 struct tide_span tide_clip(struct tide_span s);
-
-/* --- decode_json.c: the pointers of all places as one trie. Borrowed places. */
-struct tide_json_reader *tide_json_reader_new(const struct tide_place *place, uint32_t place_count);
-void tide_json_reader_free(struct tide_json_reader *reader);
-/* Fills capture[] (place_count elements, all of them). Texts that needed unescaping live in scratch. */
-enum tide_err tide_json_reader_read(struct tide_json_reader *reader, struct tide_span bytes, struct tide_capture *capture,
-                                    struct tide_arena *scratch, bool *scratch_used, struct tide_error *error) TIDE_WARN_UNUSED;
-/* The message with every value at a secret place replaced; false (and nothing appended) when it is not well-formed. */
-bool tide_json_reader_mask(struct tide_json_reader *reader, struct tide_span bytes, struct tide_buf *out);
-
-/* --- decode_csv.c */
-struct tide_csv_reader *tide_csv_reader_new(const struct tide_place *place, uint32_t place_count);
-void tide_csv_reader_free(struct tide_csv_reader *reader);
-enum tide_err tide_csv_reader_header(struct tide_csv_reader *reader, struct tide_span line, struct tide_error *error) TIDE_WARN_UNUSED;
-/* The column's index for a place after the header, TIDE_NONE when the header has no such column. */
-uint32_t tide_csv_reader_column(const struct tide_csv_reader *reader, uint32_t place);
-/* The column names of the header, for suggestions. */
-const char *const *tide_csv_reader_names(const struct tide_csv_reader *reader, size_t *ret_count);
-enum tide_err tide_csv_reader_read(struct tide_csv_reader *reader, struct tide_span bytes, struct tide_capture *capture,
-                                   struct tide_arena *scratch, bool *scratch_used, struct tide_error *error) TIDE_WARN_UNUSED;
-bool tide_csv_reader_mask(struct tide_csv_reader *reader, struct tide_span bytes, struct tide_buf *out);
 
 /* --- decode_derive.c: fills the derived fields of record that are not there yet, from decoder->raw and record->field. */
 void tide_decode_derive(struct tide_decoder *decoder, struct tide_record *record);

@@ -49,6 +49,25 @@ static enum tide_err map(const struct tide_bound *b, struct tide_span text, stru
                       TIDE_SPAN_FMT(tide_decode_shown(b, text)));
 }
 
+/* What is a number, a time, an amount or a yes cannot stand in bytes; what is a text can, if they are one. */
+static bool wants_text(const struct tide_decoder *d, const struct tide_input_field *in) {
+  if (in->map_count) return true;
+  if (in->field != TIDE_NONE) return d->spec->field[in->field].type == TIDE_F_TEXT;
+  if (in->dyn != TIDE_NONE) return in->dyn != TIDE_DYN_disputed && in->dyn != TIDE_DYN_amount_now;
+  return in->extra == TIDE_XTRA_RATE_CURRENCY || in->extra == TIDE_XTRA_LIST;
+}
+
+static enum tide_err text_of_bytes(const struct tide_decoder *d, const struct tide_bound *b, struct tide_span bytes,
+                                   struct tide_error *error) {
+  if (!wants_text(d, b->in))
+    return tide_fail_at(error, TIDE_E_TYPE, 0, 0, b->name,
+                        "%s is %zu bytes without a logical type that is known (decimal); only a text may be", b->name, bytes.len);
+  if (!tide_utf8_valid(bytes)) return tide_fail_at(error, TIDE_E_UTF8, 0, 0, b->name, "%s is bytes that are not valid UTF-8", b->name);
+  if (bytes.len && memchr(bytes.ptr, 0, bytes.len))
+    return tide_fail_at(error, TIDE_E_SYNTAX, 0, 0, b->name, "%s is bytes with a zero byte, which no text may have", b->name);
+  return TIDE_OK;
+}
+
 enum tide_err tide_decode_text(struct tide_decoder *d, const struct tide_bound *b, struct tide_span *ret, struct tide_error *error) {
   const struct tide_input_field *in = b->in;
   const struct tide_capture *cap = &d->capture[b->at];
@@ -67,6 +86,11 @@ enum tide_err tide_decode_text(struct tide_decoder *d, const struct tide_bound *
       break;
     case TIDE_CAP_COMPOUND:
       return tide_fail_at(error, TIDE_E_TYPE, 0, 0, b->name, "%s is an object or array, a single value is expected", b->name);
+    case TIDE_CAP_BYTES: {
+      enum tide_err err = text_of_bytes(d, b, cap->text, error);
+      if (err) return err;
+      text = cap->text;
+    }
   }
   if (in->field != TIDE_NONE && d->spec->field[in->field].secret) text = trim(text);
   if (text.len && in->map_count) {
@@ -90,13 +114,18 @@ static enum tide_err bad(const struct tide_bound *b, enum tide_err code, struct 
                       expected, tide_err_text(code));
 }
 
-enum tide_err tide_decode_time(const struct tide_bound *b, struct tide_span text, struct tide_etime *ret, struct tide_error *error) {
+enum tide_err tide_decode_time(const struct tide_decoder *d, const struct tide_bound *b, struct tide_span text, struct tide_etime *ret,
+                               struct tide_error *error) {
   static const char *const expected[] = {[TIDE_TIME_RFC3339] = "a time like 2026-11-21T09:58:51.123Z",
                                          [TIDE_TIME_EPOCH_S] = "a number of seconds since 1970",
                                          [TIDE_TIME_EPOCH_MS] = "a number of milliseconds since 1970",
                                          [TIDE_TIME_EPOCH_US] = "a number of microseconds since 1970"};
-  enum tide_err err = tide_time_parse(text, (enum tide_time_form)b->in->time_form, ret);
-  return err ? bad(b, err, text, expected[b->in->time_form], error) : TIDE_OK;
+  const struct tide_capture *cap = &d->capture[b->at];
+  /* A message that says which time it is knows better than `as:`; a mapped or default text is the feature file's. */
+  bool says = cap->kind == TIDE_CAP_NUMBER && cap->time_form && text.ptr == cap->text.ptr;
+  uint8_t form = says ? cap->time_form : b->in->time_form;
+  enum tide_err err = tide_time_parse(text, (enum tide_time_form)form, ret);
+  return err ? bad(b, err, text, expected[form], error) : TIDE_OK;
 }
 
 enum tide_err tide_decode_bool(const struct tide_bound *b, struct tide_span text, bool *ret, struct tide_error *error) {
@@ -133,7 +162,9 @@ enum tide_err tide_decode_money(struct tide_decoder *d, const struct tide_bound 
   struct tide_span code = tide_span_of(b->in->currency_fixed ? b->in->currency_fixed : d->spec->currency);
   if (b->currency != TIDE_NONE) {
     const struct tide_capture *cap = &d->capture[b->currency];
-    bool there = (cap->kind == TIDE_CAP_TEXT || cap->kind == TIDE_CAP_NUMBER) && cap->text.len;
+    bool there = (cap->kind == TIDE_CAP_TEXT || cap->kind == TIDE_CAP_NUMBER || cap->kind == TIDE_CAP_BYTES) && cap->text.len;
+    if (there && cap->kind == TIDE_CAP_BYTES && !tide_utf8_valid(cap->text))
+      return tide_fail_at(error, TIDE_E_UTF8, 0, 0, b->name, "the currency of %s is bytes that are not valid UTF-8", b->name);
     if (there) code = cap->text;
     else if (cap->kind >= TIDE_CAP_TRUE)
       return tide_fail_at(error, TIDE_E_TYPE, 0, 0, b->name, "the currency of %s is not a text", b->name);
@@ -194,7 +225,7 @@ enum tide_err tide_decode_field(struct tide_decoder *d, const struct tide_bound 
     }
     case TIDE_F_TIME: {
       struct tide_etime t;
-      err = tide_decode_time(b, text, &t, error);
+      err = tide_decode_time(d, b, text, &t, error);
       if (err) return err;
       num = t.ms;
       if (index == d->spec->f_time) record->time = t;

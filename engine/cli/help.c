@@ -5,7 +5,9 @@
 #include "cli/args.h"
 
 #include "base/meter.h"
+#include "config/kafka.h"
 #include "config/option.h"
+#include "config/source.h"
 #include "feature/expr.h"
 #include "feature/settings.h"
 
@@ -217,6 +219,10 @@ void tide_help_document(const struct tide_verb *const *verb, size_t verb_count, 
       "default, file, environment, `--set`. A running engine takes over those marked reload on SIGHUP, and refuses a file that changes "
       "another one.\n\n");
   tide_options_document(out);
+  tide_buf_str(out, "\n## Sources\n\n");
+  tide_sources_document(out);
+  tide_buf_str(out, "\n## Kafka settings\n\n");
+  tide_kafka_document(out);
   tide_buf_str(out,
                "\n## Settings\n\nJournaled with the feature file, because they decide values. Milliseconds unless the name says else.\n\n"
                "| setting | default | least | most | meaning |\n|---|---|---|---|---|\n");

@@ -28,7 +28,7 @@ enum tide_err tide_intake_decoder(const struct tide_intake *intake, struct tide_
                                         .shape = intake->options.shape,
                                         .known_at = intake->options.known_at,
                                         .known_at_place = intake->options.known_at_place,
-                                        .csv = intake->csv};
+                                        .format = intake->csv ? TIDE_FORMAT_CSV : TIDE_FORMAT_JSON};
   struct tide_decoder *decoder;
   enum tide_err err = tide_decoder_new(&options, &decoder, error);
   if (err != TIDE_OK) return err;

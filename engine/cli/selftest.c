@@ -373,7 +373,7 @@ enum tide_err tide_selftest(const struct tide_spec *spec, const char *path, bool
   struct selftest t = {.spec = spec, .key = tide_key_development(), .path = path, .out = out, .verbose = verbose};
   struct tide_selftest_result result = {0};
   make_shape(&t);
-  struct tide_decode_options options = {.spec = &t.columns, .key = &t.key, .csv = true};
+  struct tide_decode_options options = {.spec = &t.columns, .key = &t.key, .format = TIDE_FORMAT_CSV};
   enum tide_err err = tide_decoder_new(&options, &t.decoder, error);
   if (err == TIDE_OK) err = header(&t, error);
   for (uint32_t i = 0; i < spec->test_count && err == TIDE_OK; i++) {

@@ -258,12 +258,6 @@ enum tide_err tide_serve_redis(const struct tide_config *config, struct tide_red
   if (err == TIDE_OK && config->journal_password_file[0])
     err = read_password(config->journal_password_file, redis.target.password, sizeof redis.target.password, error);
   if (err == TIDE_OK) err = parse_nodes(config->journal_nodes, &redis, error);
-  if (err == TIDE_OK && redis.quorum < redis.replicas)
-    err = tide_fail(
-        error, TIDE_E_CONFIG,
-        "journal.quorum %u is below journal.replicas %u: the replica that lacks the end of the journal may be promoted, and what came by HTTP is nowhere else. "
-        "Set the quorum to %u, and AOF on every node",
-        redis.quorum, redis.replicas, redis.replicas);
   if (err == TIDE_OK) *ret = redis;
   explicit_bzero(&redis.target, sizeof redis.target);
   return err;

@@ -23,12 +23,18 @@ static void print_change(const struct tide_config *from, const struct tide_confi
   tide_buf_release(&text);
 }
 
+static void print_other(void *ctx, const char *name, const char *was, const char *is) {
+  (void)ctx;
+  printf("%s: %s -> %s (needs a restart)\n", name, was ? was : "none", is ? is : "none");
+}
+
 static int compare(const char *path, const struct tide_config *to) {
   struct tide_config *from;
   int exit;
   if (!tide_config_open_file(path, &from, &exit)) return exit;
   struct tide_config_diff diff = tide_config_diff(from, to);
-  for (size_t i = 0; i < diff.count; i++) print_change(from, to, (enum tide_option_row)diff.row[i]);
+  for (size_t i = 0; i < diff.row_count; i++) print_change(from, to, (enum tide_option_row)diff.row[i]);
+  tide_config_diff_others(from, to, print_other, NULL);
   struct tide_error error = {0};
   exit = TIDE_EXIT_OK;
   if (tide_config_diff_check(&diff, &error) != TIDE_OK) {
@@ -45,9 +51,14 @@ static int check(const struct tide_args *args) {
   struct tide_config *config;
   int exit;
   if (!tide_config_open(args, &config, &exit)) return exit;
+  if (tide_config_check_kafka(config) > 0) {
+    tide_config_free(config);
+    return (int)tide_exit_of(TIDE_E_CONFIG);
+  }
   size_t set = 0;
   for (int row = 0; row < TIDE_OPTION_COUNT; row++) set += config->origin[row].from != TIDE_FROM_DEFAULT;
-  printf("%s: %d options, %zu of them set\n", config->path ? config->path : "defaults", TIDE_OPTION_COUNT, set);
+  printf("%s: %d options, %zu of them set; %zu sources; %zu settings of Kafka\n", config->path ? config->path : "defaults",
+         TIDE_OPTION_COUNT, set, config->source_count, config->kafka_count);
   const char *running = tide_args_text(args, "running");
   if (running) exit = compare(running, config);
   else exit = TIDE_EXIT_OK;

@@ -53,54 +53,6 @@ struct tide_core_action *tide_core_act(struct tide_core *core, enum tide_core_ac
   return action;
 }
 
-/* A number nobody else draws: the attempt nonce of an entry must never repeat. */
-static uint64_t draw(struct tide_core *core) {
-  uint64_t word[2] = {core->drawn++, core->options.engine_id};
-  uint64_t nonce = tide_hash64(word, sizeof word, core->options.seed);
-  return nonce ? nonce : draw(core);
-}
-
-/* ---- held entries ---- */
-
-static struct tide_held *held_new(struct tide_core *core) {
-  struct tide_held *held = core->spare;
-  if (held) {
-    core->spare = held->next;
-    struct tide_held kept = {.bytes = held->bytes, .by_record = held->by_record, .records_cap = held->records_cap};
-    tide_buf_clear(&kept.bytes);
-    *held = kept;
-    return held;
-  }
-  return tide_alloc(sizeof *held);
-}
-
-static void held_spare(struct tide_core *core, struct tide_held *held) {
-  TIDE_CHECK(held->offers.count == 0);
-  held->next = core->spare;
-  core->spare = held;
-}
-
-static void held_free(struct tide_held *held) {
-  while (held) {
-    struct tide_held *next = held->next;
-    for (struct tide_offer *offer; (offer = tide_offers_pop(&held->offers));) tide_offer_free(offer);
-    tide_buf_release(&held->bytes);
-    tide_free(held->by_record);
-    tide_free(held);
-    held = next;
-  }
-}
-
-static void held_owner(struct tide_held *held, struct tide_offer *offer) {
-  if (held->records + tide_offer_journaled(offer) > held->records_cap) {
-    held->records_cap = held->records_cap ? held->records_cap * 2 : 64;
-    held->by_record = tide_realloc(held->by_record, held->records_cap * sizeof(struct tide_offer *));
-  }
-  offer->index = held->records;
-  for (uint32_t i = 0; i < tide_offer_journaled(offer); i++) held->by_record[held->records++] = offer;
-  tide_offers_push(&held->offers, offer);
-}
-
 /* The record of a fence entry. */
 static enum tide_err fence_of(struct tide_entry_reader *reader, struct tide_fence *ret, struct tide_error *error) {
   struct tide_raw_record raw;
@@ -138,7 +90,7 @@ static enum tide_err hold(struct tide_core *core, struct tide_held *held, struct
 
 /* ---- requests to the journal ---- */
 
-static void sync(struct tide_core *core) {
+void tide_core_sync(struct tide_core *core) {
   if (core->syncing) return;
   core->syncing = true;
   core->stats.syncs++;
@@ -146,7 +98,7 @@ static void sync(struct tide_core *core) {
 }
 
 static void sync_when_due(struct tide_core *core) {
-  if (core->state != TIDE_CORE_lost && tide_position_cmp(core->known, core->durable) > 0) sync(core);
+  if (core->state != TIDE_CORE_lost && tide_position_cmp(core->known, core->durable) > 0) tide_core_sync(core);
 }
 
 static void fetch(struct tide_core *core) {
@@ -161,60 +113,17 @@ static void fetch(struct tide_core *core) {
   action->inclusive = core->verifying;
 }
 
-static struct tide_entry_header header_of(struct tide_core *core, uint64_t nonce) {
-  if (core->now.wall.ms > core->commit_ms) core->commit_ms = core->now.wall.ms;
-  return (struct tide_entry_header){
-      .engine_id = core->options.engine_id, .fence_nonce = nonce, .attempt_nonce = draw(core), .commit_ms = core->commit_ms};
+/* Nothing is under way and everything known is folded. */
+static bool is_settled(const struct tide_core *core) {
+  return core->flight == TIDE_FLIGHT_NONE && !core->held && !core->fetching && !core->must_fetch && !core->syncing && !core->retry_at_tick;
 }
 
-static void fly(struct tide_core *core, struct tide_batch *batch, struct tide_held *held, enum tide_flight_kind kind, uint64_t epoch) {
-  tide_batch_end(batch);
-  TIDE_CHECK(core->flight == TIDE_FLIGHT_NONE);
-  core->flight = kind;
-  core->flying = held;
-  core->appended = false;
-  core->attempt = batch->header.attempt_nonce;
-  core->flight_epoch = epoch;
-  core->last_entry_ns = core->now.mono.ns;
-  held->own = true;
-  struct tide_core_action *action = tide_core_act(core, kind == TIDE_FLIGHT_FENCE ? TIDE_DO_OPEN : TIDE_DO_APPEND);
-  action->epoch = epoch;
-  action->attempt = core->attempt;
-  action->bytes = tide_buf_span(&held->bytes);
-  action->records = held->records;
-  sync(core); /* behind it on the same connection: no turn is lost between append and sync */
-}
-
-static void open_epoch(struct tide_core *core) {
-  struct tide_held *held = held_new(core);
-  uint64_t above = core->session.epoch_min > core->known.epoch ? core->session.epoch_min : core->known.epoch;
-  struct tide_fence fence = {.nonce = draw(core), .epoch = above + 1, .engine_id = core->options.engine_id, .session = core->session.id};
-  struct tide_entry_header header = header_of(core, fence.nonce);
-  struct tide_batch batch;
-  tide_batch_begin(&batch, &held->bytes, &header, NULL, 0);
-  enum tide_err err = tide_batch_add_fence(&batch, &fence);
-  TIDE_CHECK(err == TIDE_OK);
-  held->records = 0;
-  fly(core, &batch, held, TIDE_FLIGHT_FENCE, fence.epoch);
-}
-
-/* An entry of our own: `fill` says what stands in it besides offers. */
-enum fill { FILL_OFFERS, FILL_CONFIG, FILL_DIGEST, FILL_CHECK };
-
-static bool take_offers(struct tide_core *core, struct tide_batch *batch, struct tide_held *held) {
-  for (int p = 0; p < TIDE_PRIORITY_COUNT; p++) {
-    struct tide_offer_list *queue = &core->queue[p];
-    while (queue->first) {
-      struct tide_offer *offer = queue->first;
-      uint32_t count = tide_offer_journaled(offer); /* 0: it waits for the entry, and nothing of it stands there */
-      if (held->records + count > core->options.batch_records_max) return true;
-      if (count && tide_batch_add_encoded(batch, tide_buf_span(&offer->records), count) != TIDE_OK) return true;
-      offer->begun = core->now.mono;
-      held_owner(held, tide_offers_pop(queue));
-      core->stats.records += count;
-    }
-  }
-  return held->records > 0;
+/* One commit under way: the next begins when the last own entry is durable, whether or not it is folded yet. */
+static bool may_append(const struct tide_core *core) {
+  if (core->flight != TIDE_FLIGHT_NONE || core->fetching || core->must_fetch) return false;
+  for (const struct tide_held *held = core->held; held; held = held->next)
+    if (held->own && tide_position_cmp(held->position, core->durable) > 0) return false;
+  return true;
 }
 
 /* The wanted model's canonical bytes, checked against the feature file first: a record that no fold accepts must not get into the log. *ret_due: it is not the
@@ -233,55 +142,6 @@ static enum tide_err wanted_model(const struct tide_core *core, struct tide_buf 
   }
   tide_model_free(model);
   return err;
-}
-
-static enum tide_err append(struct tide_core *core, enum fill fill, struct tide_error *error) {
-  struct tide_held *held = held_new(core);
-  struct tide_entry_header header = header_of(core, core->nonce);
-  struct tide_batch batch;
-  tide_batch_begin(&batch, &held->bytes, &header, NULL, 0);
-  enum tide_err err = TIDE_OK;
-  if (fill == FILL_CONFIG) err = tide_batch_add_config(&batch, &core->options.settings, core->options.features);
-  if (fill == FILL_DIGEST) {
-    struct tide_digest digest = tide_fold_digest(core->fold);
-    err = tide_batch_add_digest(&batch, &digest);
-  }
-  if (fill == FILL_CHECK && core->options.shared) { /* a heartbeat: others compare */
-    struct tide_check_point point = tide_fold_point(core->fold);
-    err = tide_batch_add_check(&batch, &point);
-  }
-  if (err != TIDE_OK)
-    return tide_fail(error, TIDE_E_CONFIG, "the feature file is too long for a journal entry of %u bytes", TIDE_ENTRY_MAX);
-  if (fill == FILL_OFFERS) take_offers(core, &batch, held);
-  fly(core, &batch, held, TIDE_FLIGHT_ENTRY, core->known.epoch);
-  return TIDE_OK;
-}
-
-static enum tide_err append_model(struct tide_core *core, struct tide_span artifact, struct tide_error *error) {
-  struct tide_held *held = held_new(core);
-  struct tide_entry_header header = header_of(core, core->nonce);
-  struct tide_batch batch;
-  tide_batch_begin(&batch, &held->bytes, &header, NULL, 0);
-  if (tide_batch_add_model(&batch, artifact) != TIDE_OK) {
-    held_spare(core, held);
-    return tide_fail(error, TIDE_E_CONFIG, "the model is too long for a journal entry of %u bytes", TIDE_ENTRY_MAX);
-  }
-  held->records = 0;
-  fly(core, &batch, held, TIDE_FLIGHT_ENTRY, core->known.epoch);
-  return TIDE_OK;
-}
-
-/* Nothing is under way and everything known is folded. */
-static bool is_settled(const struct tide_core *core) {
-  return core->flight == TIDE_FLIGHT_NONE && !core->held && !core->fetching && !core->must_fetch && !core->syncing && !core->retry_at_tick;
-}
-
-/* One commit under way: the next begins when the last own entry is durable, whether or not it is folded yet. */
-static bool may_append(const struct tide_core *core) {
-  if (core->flight != TIDE_FLIGHT_NONE || core->fetching || core->must_fetch) return false;
-  for (const struct tide_held *held = core->held; held; held = held->next)
-    if (held->own && tide_position_cmp(held->position, core->durable) > 0) return false;
-  return true;
 }
 
 static enum tide_err check_config(const struct tide_core *core, struct tide_error *error) {
@@ -313,35 +173,46 @@ static enum tide_err go_on_opening(struct tide_core *core, struct tide_error *er
   }
   if (core->state != TIDE_CORE_opening || !is_settled(core)) return TIDE_OK;
   if (!tide_u128_eq(core->fenced, core->session.id)) {
-    open_epoch(core);
+    tide_core_open_epoch(core);
     return TIDE_OK;
   }
-  if (!tide_fold_spec(core->fold)) return append(core, FILL_CONFIG, error);
+  if (!tide_fold_spec(core->fold)) return tide_core_append(core, TIDE_FILL_CONFIG, (struct tide_span){0}, error);
   enum tide_err err = check_config(core, error);
   struct tide_buf model = TIDE_BUF_INIT;
   bool due = false;
   if (err == TIDE_OK) err = wanted_model(core, &model, &due, error);
-  if (err == TIDE_OK && due) err = append_model(core, tide_buf_span(&model), error);
-  else if (err == TIDE_OK) set_state(core, core->asked_to_stop ? TIDE_CORE_draining : TIDE_CORE_open);
+  if (err == TIDE_OK && due) err = tide_core_append(core, TIDE_FILL_MODEL, tide_buf_span(&model), error);
+  else if (err == TIDE_OK && core->options.sources.count && !tide_ledger_declares(tide_fold_ledger(core->fold), &core->options.sources))
+    err = tide_core_append(core, TIDE_FILL_SOURCES, (struct tide_span){0}, error);
+  else if (err == TIDE_OK && core->asked_to_stop) set_state(core, TIDE_CORE_draining);
+  else if (err == TIDE_OK) set_state(core, tide_core_epoch_is_open(core) ? TIDE_CORE_open : TIDE_CORE_barrier);
   tide_buf_release(&model);
   return err;
 }
 
 static enum tide_err go_on_committing(struct tide_core *core, struct tide_error *error) {
-  if ((core->state != TIDE_CORE_open && core->state != TIDE_CORE_draining) || !may_append(core)) return TIDE_OK;
-  if (core->queue[TIDE_PRIORITY_HIGH].count + core->queue[TIDE_PRIORITY_LOW].count > 0) return append(core, FILL_OFFERS, error);
+  bool commits = core->state == TIDE_CORE_open || core->state == TIDE_CORE_barrier || core->state == TIDE_CORE_draining;
+  if (!commits || !may_append(core)) return TIDE_OK;
+  struct tide_span none = {NULL, 0};
+  if (tide_core_has_offers(core)) return tide_core_append(core, TIDE_FILL_OFFERS, none, error);
+  if (tide_core_must_make_room(core)) return tide_core_append(core, TIDE_FILL_CHECK, none, error);
+  for (const struct tide_offer *offer = core->unlogged.first; offer; offer = offer->next)
+    if (offer->logged_at == core->appends) return tide_core_append(core, TIDE_FILL_CHECK, none, error); /* only a later commit proves it */
   if (core->state == TIDE_CORE_draining || core->options.heartbeat_ms == 0 || core->held) return TIDE_OK;
-  if (core->now.mono.ns - core->last_entry_ns >= core->options.heartbeat_ms * 1000000) return append(core, FILL_CHECK, error);
+  if (core->now.mono.ns - core->last_entry_ns >= core->options.heartbeat_ms * 1000000)
+    return tide_core_append(core, TIDE_FILL_CHECK, none, error);
   return TIDE_OK;
 }
 
 static enum tide_err go_on_stopping(struct tide_core *core, struct tide_error *error) {
   if (!core->asked_to_stop || core->said_stopped) return TIDE_OK;
   if (core->state == TIDE_CORE_draining) {
-    if (!is_settled(core) || tide_core_queued(core) > 0) return TIDE_OK;
+    if (!is_settled(core) || tide_core_queued(core) > 0 || core->unlogged.count > 0) return TIDE_OK;
+    if (tide_core_ingests(core))
+      return tide_core_append(core, TIDE_FILL_RELEASE, (struct tide_span){0}, error); /* another one need not wait */
     if (core->digest_due) {
       core->digest_due = false;
-      return append(core, FILL_DIGEST, error);
+      return tide_core_append(core, TIDE_FILL_DIGEST, (struct tide_span){0}, error);
     }
   }
   set_state(core, TIDE_CORE_stopped);
@@ -357,19 +228,23 @@ static void on_answer(void *ctx, const struct tide_answer *answer) {
   const struct tide_held *held = core->folding;
   if (!held->own || answer->index >= held->records) return;
   struct tide_offer *offer = held->by_record[answer->index];
-  if (offer) tide_offer_tell(offer, answer);
+  if (offer && offer->kind == TIDE_OFFER_MESSAGE) tide_offer_note(offer, answer); /* the words are in the outbox */
+  else if (offer) tide_offer_tell(offer, answer);
   tide_core_note(core, answer);
 }
 
 /* Back to the front of the queue, in their order: nothing of them is in the log. */
 static void requeue(struct tide_core *core, struct tide_offer_list *offers) {
-  struct tide_offer_list all[TIDE_PRIORITY_COUNT] = {{0}};
+  struct tide_offer_list all[TIDE_PRIORITY_COUNT] = {{0}}, messages = {0};
   for (struct tide_offer *offer; (offer = tide_offers_pop(offers));) {
     core->stats.retried++;
     offer->begun = (struct tide_mono){0};
     offer->index = 0;
-    tide_offers_push(&all[offer->priority], offer);
+    bool sourced = offer->kind == TIDE_OFFER_MESSAGE || offer->kind == TIDE_OFFER_CONTROL;
+    tide_offers_push(sourced ? &messages : &all[offer->priority], offer);
   }
+  for (struct tide_offer *offer; (offer = tide_offers_pop(&core->messages));) tide_offers_push(&messages, offer);
+  core->messages = messages;
   for (int p = 0; p < TIDE_PRIORITY_COUNT; p++) {
     for (struct tide_offer *offer; (offer = tide_offers_pop(&core->queue[p]));) tide_offers_push(&all[p], offer);
     core->queue[p] = all[p];
@@ -387,17 +262,22 @@ static enum tide_err fold_first(struct tide_core *core, struct tide_error *error
   if (!core->held) core->held_last = NULL;
   if (is_void) core->stats.voided++;
   if (is_void && held->own) requeue(core, &held->offers);
+  tide_core_ingest_folded(core, held, is_void);
   for (struct tide_offer *offer; err == TIDE_OK && (offer = tide_offers_pop(&held->offers));) {
-    if (offer->kind != TIDE_OFFER_COMMIT) {
+    if (!tide_offer_journaled(offer) && offer->kind != TIDE_OFFER_MESSAGE) {
       err = tide_core_answer(core, offer, error);
       continue;
     }
     offer->position = held->position;
     offer->folded = core->now.mono;
-    offer->end = TIDE_END_done;
-    tide_core_act(core, TIDE_DO_RELEASE)->offer = offer;
+    if (offer->log && !(offer->logged_at && offer->logged_at < held->append_no)) {
+      tide_offers_push(&core->unlogged, offer);
+      continue;
+    }
+    tide_core_drop(core, offer, TIDE_END_done);
   }
-  if (core->last) held_spare(core, core->last);
+  if (held->own && !is_void && err == TIDE_OK) err = tide_core_logged_release(core, held->append_no, error);
+  if (core->last) tide_core_held_spare(core, core->last);
   core->last = held;
   if (err != TIDE_OK) return err;
   return core->waiting.count ? tide_core_wake(core, error) : TIDE_OK;
@@ -431,10 +311,12 @@ static enum tide_err session_over(struct tide_core *core, struct tide_error *err
   while (held) {
     struct tide_held *next = held->next;
     if (err == TIDE_OK) err = tide_core_refuse_all(core, &held->offers, TIDE_END_maybe, TIDE_C_quorum, error);
-    if (err == TIDE_OK) held_spare(core, held);
-    else held->next = NULL, held_free(held);
+    if (err == TIDE_OK) tide_core_held_spare(core, held);
+    else held->next = NULL, tide_core_held_free(held);
     held = next;
   }
+  if (err == TIDE_OK) err = tide_core_refuse_all(core, &core->unlogged, TIDE_END_maybe, TIDE_C_quorum, error);
+  tide_core_ingest_lost(core);
   stand_at_fold(core);
   core->durable = (struct tide_position){0, 0};
   return err;
@@ -448,7 +330,7 @@ static enum tide_err on_session(struct tide_core *core, struct tide_session sess
   core->session_asked = false;
   core->stats.sessions++;
   core->verify = true;
-  sync(core); /* what the journal holds now is asked before it is read, so that it can be folded while it is read */
+  tide_core_sync(core); /* what the journal holds now is asked before it is read, so that it can be folded while it is read */
   fetch(core);
   return err;
 }
@@ -469,6 +351,7 @@ static enum tide_err give_up(struct tide_core *core, struct tide_error *error) {
   if (core->state != TIDE_CORE_lost || (!tide_core_is_gone(core) && !core->asked_to_stop)) return TIDE_OK;
   for (int p = 0; p < TIDE_PRIORITY_COUNT && err == TIDE_OK; p++)
     err = tide_core_refuse_all(core, &core->queue[p], TIDE_END_refused, TIDE_C_unavailable, error);
+  if (err == TIDE_OK) err = tide_core_refuse_all(core, &core->messages, TIDE_END_refused, TIDE_C_unavailable, error);
   return err == TIDE_OK ? tide_core_refuse_all(core, &core->waiting, TIDE_END_refused, TIDE_C_unavailable, error) : err;
 }
 
@@ -503,6 +386,7 @@ static enum tide_err on_append_failed(struct tide_core *core, const struct tide_
   struct tide_held *held = core->flying;
   core->flying = NULL;
   core->flight = TIDE_FLIGHT_NONE;
+  tide_core_ingest_unwritten(core);
   enum tide_err err = TIDE_OK;
   if (event->err == TIDE_E_STALE) { /* somebody opened a newer epoch: find it, then try again */
     core->stats.stale++;
@@ -515,8 +399,8 @@ static enum tide_err on_append_failed(struct tide_core *core, const struct tide_
     core->retry_at_tick =
         core->state != TIDE_CORE_open; /* a fence or a configuration: they are needed, so try again when there may be room */
   }
-  if (err == TIDE_OK) held_spare(core, held);
-  else held_free(held);
+  if (err == TIDE_OK) tide_core_held_spare(core, held);
+  else tide_core_held_free(held);
   return err;
 }
 
@@ -577,12 +461,12 @@ static enum tide_err on_entry(struct tide_core *core, const struct tide_core_eve
     }
     return land(core, error);
   }
-  struct tide_held *held = held_new(core);
+  struct tide_held *held = tide_core_held_new(core);
   held->position = event->position;
   tide_buf_put(&held->bytes, event->bytes.ptr, event->bytes.len);
   enum tide_err err = hold(core, held, error);
   if (err != TIDE_OK) {
-    held_free(held);
+    tide_core_held_free(held);
     return err;
   }
   /* Somebody has opened an epoch in another session than ours, after we had read to the end: one of the two is over, and to ask tells which. */
@@ -628,18 +512,26 @@ static enum tide_err take_event(struct tide_core *core, const struct tide_core_e
     case TIDE_CORE_SESSION: return on_session(core, event->session, error);
     case TIDE_CORE_TICK:
       core->retry_at_tick = false;
-      if (core->options.shared && core->state == TIDE_CORE_open && core->flight == TIDE_FLIGHT_NONE) fetch(core);
+      if (core->options.shared && (core->state == TIDE_CORE_open || core->state == TIDE_CORE_barrier) && core->flight == TIDE_FLIGHT_NONE)
+        fetch(core);
       return TIDE_OK;
     case TIDE_CORE_STOP: {
       if (core->asked_to_stop) return TIDE_OK;
       core->asked_to_stop = true;
       core->digest_due = core->state == TIDE_CORE_open && !core->options.shared; /* nobody may write in between */
-      if (core->state == TIDE_CORE_open) set_state(core, TIDE_CORE_draining);
+      bool ends_queued = core->state == TIDE_CORE_open;
+      if (core->state == TIDE_CORE_open || core->state == TIDE_CORE_barrier) set_state(core, TIDE_CORE_draining);
+      tide_core_ingest_stop(core);
       enum tide_err err = tide_core_refuse_all(core, &core->waiting, TIDE_END_refused, TIDE_C_unavailable, error);
-      for (int p = 0; p < TIDE_PRIORITY_COUNT && err == TIDE_OK && core->state != TIDE_CORE_draining; p++)
+      if (err == TIDE_OK) err = tide_core_refuse_all(core, &core->messages, TIDE_END_refused, TIDE_C_unavailable, error);
+      for (int p = 0; p < TIDE_PRIORITY_COUNT && err == TIDE_OK && !ends_queued; p++)
         err = tide_core_refuse_all(core, &core->queue[p], TIDE_END_refused, TIDE_C_unavailable, error);
       return err;
     }
+    case TIDE_CORE_ENDS: tide_core_ends(core, event); return TIDE_OK;
+    case TIDE_CORE_LEFT: tide_core_left(core, event); return TIDE_OK;
+    case TIDE_CORE_LOGGED: return tide_core_logged(core, event, error);
+    case TIDE_CORE_REREAD: tide_core_reread(core, event); return TIDE_OK;
     case TIDE_CORE_GO_ON: return TIDE_OK;
   }
   TIDE_NEVER("every event is handled");
@@ -655,11 +547,15 @@ enum tide_err tide_core_step(struct tide_core *core, struct tide_core_now now, c
   if (err == TIDE_OK) err = give_up(core, error);
   if (err == TIDE_OK) err = tide_core_expire(core, error);
   bool idle = core->flight == TIDE_FLIGHT_NONE;
+  if (core->state == TIDE_CORE_open && !tide_core_epoch_is_open(core)) set_state(core, TIDE_CORE_barrier);
+  if (core->state == TIDE_CORE_barrier && tide_core_epoch_is_open(core)) set_state(core, TIDE_CORE_open);
+  if (err == TIDE_OK) err = tide_core_ingest_go_on(core, may_append(core), error);
   if (err == TIDE_OK) err = go_on_committing(core, error);
   bool started = idle && core->flight != TIDE_FLIGHT_NONE;
   if (err == TIDE_OK && !started && tide_core_busy(core)) err = fold_first(core, error);
   if (err == TIDE_OK) err = go_on_opening(core, error);
   if (err == TIDE_OK) err = go_on_stopping(core, error);
+  if (err == TIDE_OK) tide_core_emit(core);
   core->step_failed = err != TIDE_OK;
   if (err != TIDE_OK) return err;
   sync_when_due(core);
@@ -675,7 +571,7 @@ enum tide_err tide_core_step(struct tide_core *core, struct tide_core_now now, c
 static struct tide_offer *abandon_first(struct tide_offer_list *list, enum tide_offer_end end) {
   struct tide_offer *offer = tide_offers_pop(list);
   if (!offer) return NULL;
-  offer->end = (uint8_t)end;
+  offer->end = (uint8_t)(offer->log_number ? TIDE_END_maybe : end); /* a copy may be in the sources' log */
   offer->cause = TIDE_C_unavailable;
   tide_buf_clear(&offer->answer);
   return offer;
@@ -688,6 +584,8 @@ struct tide_offer *tide_core_abandon(struct tide_core *core) {
   }
   struct tide_offer *offer = abandon_first(&core->waiting, TIDE_END_refused);
   for (int p = 0; !offer && p < TIDE_PRIORITY_COUNT; p++) offer = abandon_first(&core->queue[p], TIDE_END_refused);
+  if (!offer) offer = abandon_first(&core->messages, TIDE_END_refused);
+  if (!offer) offer = abandon_first(&core->unlogged, TIDE_END_maybe);
   if (!offer && core->flying) offer = abandon_first(&core->flying->offers, TIDE_END_maybe);
   for (struct tide_held *held = core->held; !offer && held; held = held->next) offer = abandon_first(&held->offers, TIDE_END_maybe);
   return offer;
@@ -695,7 +593,9 @@ struct tide_offer *tide_core_abandon(struct tide_core *core) {
 
 struct tide_mono tide_core_due(const struct tide_core *core) {
   int64_t due = core->next_deadline_ns;
-  if (core->state == TIDE_CORE_open && core->options.heartbeat_ms > 0) {
+  int64_t ingest = tide_core_ingest_due(core);
+  if (ingest < due) due = ingest;
+  if ((core->state == TIDE_CORE_open || core->state == TIDE_CORE_barrier) && core->options.heartbeat_ms > 0) {
     int64_t beat = core->last_entry_ns + core->options.heartbeat_ms * 1000000;
     if (beat < due) due = beat;
   }
@@ -723,6 +623,8 @@ struct tide_core *tide_core_new(const struct tide_core_options *options, struct 
   stand_at_fold(core);
   core->next_deadline_ns = INT64_MAX;
   core->commit_ms = INT64_MIN;
+  core->place = tide_alloc(TIDE_PARTITIONS_MAX * sizeof *core->place);
+  core->ingest.target = tide_alloc(TIDE_PARTITIONS_MAX * sizeof *core->ingest.target);
   core->state = TIDE_CORE_lost; /* until the first session */
   return core;
 }
@@ -735,11 +637,16 @@ void tide_core_free(struct tide_core *core) {
   if (!core) return;
   for (int p = 0; p < TIDE_PRIORITY_COUNT; p++) free_offers(&core->queue[p]);
   free_offers(&core->waiting);
-  held_free(core->held);
-  held_free(core->flying);
-  held_free(core->spare);
+  free_offers(&core->messages);
+  free_offers(&core->unlogged);
+  tide_free(core->place);
+  tide_free(core->ingest.target);
+  tide_free(core->logging);
+  tide_core_held_free(core->held);
+  tide_core_held_free(core->flying);
+  tide_core_held_free(core->spare);
   if (core->last) core->last->next = NULL;
-  held_free(core->last);
+  tide_core_held_free(core->last);
   tide_fold_free(core->fold);
   tide_free(core->action);
   tide_free(core);

@@ -10,7 +10,7 @@
  *   - entries are folded in journal order, each once, own or foreign alike, and never before they are durable: a lost tail never has to be
  *     taken back out of the state;
  *   - a store that is nearly full gets fences and heartbeats and no offers: these end refused, cause journal_full;
- *   - an offer ends exactly once; `refused` means that nothing of it is or will be in the log, everything else that is not `done` is `maybe`.
+ *   - an offer ends exactly once; `refused` means that nothing of it is or will be in the log, nor a copy in the sources' log; everything else that is not `done` is `maybe`.
  *
  * The journal seen from here is a set of asynchronous requests. At most one APPEND (or OPEN), one SYNC and one FETCH are under way; the driver may
  * answer them in any order, later, or never (then TIDE_CORE_SESSION_OVER or TIDE_CORE_SESSION ends the wait).
@@ -21,12 +21,15 @@
 #ifndef TIDE_CORE_H
 #define TIDE_CORE_H
 
+#include "core/ledger.h"
 #include "core/offer.h"
+#include "core/outbox.h"
 
 /* X(name, what it does) */
 #define TIDE_CORE_STATES(X)                                                                                 \
   X(following, "reads the journal up to its end")                                                           \
   X(opening, "opens an epoch of its own and waits until its fence is durable")                              \
+  X(barrier, "waits until the sources have been read as far as they went when the epoch was opened")        \
   X(open, "commits")                                                                                        \
   X(draining, "stops: takes nothing more and ends what is under way")                                       \
   X(stopped, "done")                                                                                        \
@@ -51,6 +54,11 @@ struct tide_core_options {
   uint32_t queue_max;         /* offers that may wait; above, they are refused with cause `overload` */
   int64_t heartbeat_ms;       /* an empty entry when none was written for so long; 0: never */
   bool shared;                /* others may write to this journal: look for their entries at every tick */
+  /* Sources: what this engine says the cell's are. count 0: it has none and says nothing. */
+  struct tide_sources sources;
+  bool ingests;               /* it can read them: it may claim */
+  int64_t claim_timeout_ms;   /* a claimant that wrote nothing for so long is passed over */
+  uint32_t outbox_max;        /* answers that have not left, above which no message is taken; 0: no limit */
 };
 
 struct tide_core_now {
@@ -67,6 +75,10 @@ enum tide_core_event_kind {
   TIDE_CORE_ENTRY,         /* position, bytes (borrowed): answer to FETCH, in order */
   TIDE_CORE_FETCH_END,     /* the FETCH found no more */
   TIDE_CORE_SESSION,       /* session: a new connection to the journal, to a new session or the same; whatever was asked before will not be answered */
+  TIDE_CORE_ENDS,          /* target, target_count (borrowed), turn: answer to ENDS: where the logs of all partitions end */
+  TIDE_CORE_LEFT,          /* number: the answers up to it have left and arrived (EMIT of this turn) */
+  TIDE_CORE_LOGGED,        /* number, err: the copy of a LOG action has arrived, or will not */
+  TIDE_CORE_REREAD,        /* read on from the cursors again: something of what was read is not to be used */
   TIDE_CORE_GO_ON,         /* nothing happened; fold what is durable. Given as long as tide_core_busy() */
   TIDE_CORE_TICK,          /* time passed */
   TIDE_CORE_STOP           /* drain */
@@ -80,6 +92,17 @@ struct tide_core_event {
   struct tide_session session;
   bool pressed;
   enum tide_err err;
+  uint64_t turn, number;
+  const struct tide_target *target;
+  uint32_t target_count;
+};
+
+/* Where a partition is to be read on. */
+struct tide_core_place {
+  uint16_t source, partition;
+  bool started;
+  uint64_t cursor, checksum;
+  struct tide_cursor_part last; /* the facts that the journal has of it; its from and next mean nothing */
 };
 
 enum tide_core_action_kind {
@@ -89,6 +112,12 @@ enum tide_core_action_kind {
   TIDE_DO_FETCH,   /* every entry after position (`inclusive`: at or after it) that is there, in order, then FETCH_END */
   TIDE_DO_SESSION, /* begin a session, now and again until there is one, then SESSION. What else was asked for and is not answered is void */
   TIDE_DO_RELEASE, /* offer: it is the driver's again */
+  TIDE_DO_INGEST,  /* turn, place, place_count: read the sources from these cursors on and offer their messages under this turn; whatever was read before is void. A partition that
+                    * is not started (or not listed) needs a START first: a CONTROL offer */
+  TIDE_DO_INGEST_STOP, /* do not read any more */
+  TIDE_DO_ENDS,    /* turn: ask where the logs of all partitions end, from now on, and say it by ENDS */
+  TIDE_DO_EMIT,    /* outgoing (borrowed until the next step): let this answer leave */
+  TIDE_DO_LOG,     /* number, offer (borrowed until the next step; only its ctx and records may be looked at): write a copy of its message to the sources' log */
   TIDE_DO_STOPPED  /* nothing is under way any more */
 };
 struct tide_core_action {
@@ -98,6 +127,10 @@ struct tide_core_action {
   struct tide_span bytes;
   struct tide_position position;
   uint32_t records; /* APPEND: those of offers in it */
+  uint64_t turn, number;
+  const struct tide_core_place *place;
+  uint32_t place_count;
+  struct tide_outgoing outgoing;
   struct tide_offer *offer;
 };
 
@@ -124,11 +157,14 @@ struct tide_mono tide_core_due(const struct tide_core *core);
 struct tide_fold *tide_core_fold(struct tide_core *core); /* for snapshots and metrics, between steps */
 /* The bytes of the last folded entry, until the next step; empty before this core has folded one. */
 struct tide_span tide_core_entry(const struct tide_core *core);
+/* This engine reads the sources. */
+bool tide_core_ingests(const struct tide_core *core);
 /* Counters of this core, for metrics and tests. */
 struct tide_core_stats {
   uint64_t sessions, verified; /* begun; that had the entry known last */
   uint64_t rolled_back;        /* entries, not acknowledged, that stand no more, or landed where one had stood */
   uint64_t entries_own, entries_foreign, records, voided, stale, fetches, syncs, refused, maybe, retried;
+  uint64_t messages, claims, rereads, emitted, unlogged; /* taken of sources; claims won; INGEST actions after the first of a claim; EMIT actions; that ended `maybe` for want of their copy */
   uint32_t queued, in_flight;
 };
 struct tide_core_stats tide_core_stats(const struct tide_core *core);

@@ -28,9 +28,12 @@ uint32_t tide_core_queued(const struct tide_core *core) {
 }
 
 static void release(struct tide_core *core, struct tide_offer *offer, enum tide_offer_end end) {
+  if (offer->log_number) core->logging[offer->log_number & (core->logging_cap - 1)] = NULL;
   offer->end = (uint8_t)end;
   tide_core_act(core, TIDE_DO_RELEASE)->offer = offer;
 }
+
+void tide_core_drop(struct tide_core *core, struct tide_offer *offer, enum tide_offer_end end) { release(core, offer, end); }
 
 void tide_core_note(struct tide_core *core, const struct tide_answer *answer) {
   if (!answer->features_known || answer->verdict.by == TIDE_BY_NONE) return;
@@ -57,7 +60,12 @@ static void put_answer(void *ctx, const struct tide_answer *answer) {
 enum tide_err tide_core_refuse(struct tide_core *core, struct tide_offer *offer, enum tide_offer_end end, enum tide_cause cause,
                                struct tide_error *error) {
   TIDE_CHECK(end == TIDE_END_refused || end == TIDE_END_maybe);
-  if (offer->kind != TIDE_OFFER_COMMIT) end = TIDE_END_refused; /* whatever becomes of the entry that it waited for */
+  if (offer->kind == TIDE_OFFER_MESSAGE) { /* it is read again from where the log stands */
+    release(core, offer, end);
+    return TIDE_OK;
+  }
+  if (!tide_offer_journaled(offer)) end = TIDE_END_refused; /* whatever becomes of the entry that it waited for */
+  if (offer->log_number) end = TIDE_END_maybe;              /* its copy is on its way, and is counted when it is read */
   struct asked asked = {offer, end == TIDE_END_maybe};
   offer->cause = (uint8_t)cause;
   tide_buf_clear(&offer->answer);
@@ -95,17 +103,27 @@ static bool is_folded(const struct tide_core *core, struct tide_position positio
 
 /* An offer whose `after` is folded. */
 static enum tide_err admit(struct tide_core *core, struct tide_offer *offer, struct tide_error *error) {
-  if (offer->kind != TIDE_OFFER_COMMIT && !(offer->barrier && core->options.shared)) return tide_core_answer(core, offer, error);
+  if (!tide_offer_journaled(offer) && !(offer->barrier && core->options.shared)) return tide_core_answer(core, offer, error);
   tide_offers_push(&core->queue[offer->priority], offer);
   return TIDE_OK;
 }
 
 enum tide_err tide_core_take(struct tide_core *core, struct tide_offer *offer, struct tide_error *error) {
-  TIDE_CHECK(offer->record_count >= 1 && offer->record_count <= TIDE_OFFER_RECORDS && offer->priority < TIDE_PRIORITY_COUNT);
+  TIDE_CHECK(offer->record_count <= TIDE_OFFER_RECORDS && offer->priority < TIDE_PRIORITY_COUNT);
+  if (offer->kind == TIDE_OFFER_MESSAGE) {
+    if (core->asked_to_stop || !core->ingest.on || offer->turn != core->ingest.turn) tide_core_drop(core, offer, TIDE_END_refused);
+    else tide_offers_push(&core->messages, offer);
+    return TIDE_OK;
+  }
+  TIDE_CHECK(offer->record_count >= 1);
   if (core->asked_to_stop || tide_core_is_gone(core)) return tide_core_refuse(core, offer, TIDE_END_refused, TIDE_C_unavailable, error);
   if (offer->deadline.ns && offer->deadline.ns <= core->now.mono.ns)
     return tide_core_refuse(core, offer, TIDE_END_refused, TIDE_C_deadline, error);
   if (offer->refuse != TIDE_C_none) return tide_core_refuse(core, offer, TIDE_END_refused, (enum tide_cause)offer->refuse, error);
+  if (offer->kind == TIDE_OFFER_CONTROL) { /* in its place between messages */
+    tide_offers_push(&core->messages, offer);
+    return TIDE_OK;
+  }
   if (core->pressed && offer->kind == TIDE_OFFER_COMMIT) return tide_core_refuse(core, offer, TIDE_END_refused, TIDE_C_journal_full, error);
   bool low = offer->priority == TIDE_PRIORITY_LOW;
   if (tide_core_queued(core) >= core->options.queue_max ||
@@ -159,6 +177,8 @@ enum tide_err tide_core_expire(struct tide_core *core, struct tide_error *error)
   core->next_deadline_ns = INT64_MAX;
   enum tide_err err = expire_list(core, &core->waiting, TIDE_END_refused, NULL, error);
   for (int p = 0; p < TIDE_PRIORITY_COUNT && err == TIDE_OK; p++) err = expire_list(core, &core->queue[p], TIDE_END_refused, NULL, error);
+  if (err == TIDE_OK) err = expire_list(core, &core->messages, TIDE_END_refused, NULL, error);
+  if (err == TIDE_OK) err = expire_list(core, &core->unlogged, TIDE_END_maybe, NULL, error);
   if (core->flying && err == TIDE_OK) err = expire_list(core, &core->flying->offers, TIDE_END_maybe, core->flying, error);
   for (struct tide_held *held = core->held; held && err == TIDE_OK; held = held->next)
     err = expire_list(core, &held->offers, TIDE_END_maybe, held, error);

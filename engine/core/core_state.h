@@ -1,4 +1,5 @@
-/* Inside of the core: shared by core.c (the protocol with the journal) and core_queue.c (offers), and by nobody else.
+/* Inside of the core: shared by core.c (the protocol with the journal), core_entry.c (what stands in our entries), core_queue.c (offers) and core_ingest.c (sources), and
+ * by nobody else.
  *
  * Three places hold entries and offers, and every offer is in exactly one of them: `queue` (nothing of it is in the log), `flight` (its entry is
  * being appended; whether it is in the log is not known), `held` (its entry stands in the log as far as we know, and waits to be durable and
@@ -19,6 +20,10 @@ struct tide_held {
   struct tide_buf bytes;
   uint64_t nonce; /* of the fence it was written under */
   bool own;
+  bool claims;        /* a CLAIM of ours stands in it */
+  uint64_t append_no; /* of ours: how many appends had been begun with it */
+  struct tide_cursor_part *part; /* [parts], of ours */
+  uint32_t parts, parts_cap;
   struct tide_offer_list offers;
   struct tide_offer **by_record; /* [records]: whose it is; NULL: nobody's any more */
   uint32_t records, records_cap;
@@ -26,6 +31,22 @@ struct tide_held {
 };
 
 enum tide_flight_kind { TIDE_FLIGHT_NONE, TIDE_FLIGHT_FENCE, TIDE_FLIGHT_ENTRY };
+
+struct tide_core_ingest {
+  uint64_t claim;      /* the number of our claim; 0: this core has won none */
+  uint64_t turn;       /* of the last INGEST */
+  bool on;             /* the driver reads */
+  bool ends_asked, has_ends;
+  uint64_t ends_turn;  /* of the last ENDS */
+  uint64_t own_epoch;  /* of the last entry of ours that was folded and not void */
+  uint64_t opened_epoch, opening_epoch; /* the last that we opened; that opening_ns is about */
+  int64_t opening_ns;  /* since when the epoch lacks targets; 0: it does not */
+  uint64_t emitting;   /* the last answer handed out in this turn */
+  uint64_t left;       /* the last that has left, and all before it */
+  uint64_t writing;    /* EMITTED in the log or on its way */
+  struct tide_target *target; /* [TIDE_PARTITIONS_MAX], to be appended */
+  uint32_t target_count;
+};
 
 struct tide_core {
   struct tide_core_options options;
@@ -60,6 +81,14 @@ struct tide_core {
   /* offers */
   struct tide_offer_list queue[TIDE_PRIORITY_COUNT];
   struct tide_offer_list waiting; /* for their `after` */
+  struct tide_offer_list messages; /* of sources, in their order */
+  struct tide_offer_list unlogged; /* folded and durable; their copy has not arrived, or not before the last commit of ours was begun */
+  uint64_t logs, appends;          /* LOG actions, appends begun so far */
+  struct tide_offer **logging;     /* [logging_cap], a power of two: by number of the LOG action; NULL: ended */
+  uint64_t logging_cap;
+  struct tide_core_ingest ingest;
+  struct tide_cursor_part part[TIDE_PARTS_MAX]; /* of the entry being built */
+  struct tide_core_place *place;   /* [TIDE_PARTITIONS_MAX], of the last INGEST */
   int64_t next_deadline_ns;       /* no deadline of an offer of ours is earlier */
   bool asked_to_stop, said_stopped, digest_due;
 
@@ -102,7 +131,59 @@ uint32_t tide_core_queued(const struct tide_core *core);
 /* The states of what the decision read. */
 void tide_core_note(struct tide_core *core, const struct tide_answer *answer);
 
+/* Ends a message: it is the driver's again, nothing was said about it. */
+void tide_core_drop(struct tide_core *core, struct tide_offer *offer, enum tide_offer_end end);
+void tide_core_drop_all(struct tide_core *core, struct tide_offer_list *list, enum tide_offer_end end);
+
+/* core_entry.c: an entry of our own: `fill` says what stands in it besides offers. */
+enum tide_core_fill {
+  TIDE_FILL_OFFERS,
+  TIDE_FILL_CONFIG,
+  TIDE_FILL_DIGEST,
+  TIDE_FILL_CHECK,
+  TIDE_FILL_SOURCES,
+  TIDE_FILL_CLAIM,
+  TIDE_FILL_RELEASE,
+  TIDE_FILL_TARGETS,
+  TIDE_FILL_MODEL
+};
+enum tide_err tide_core_append(struct tide_core *core, enum tide_core_fill fill, struct tide_span model, struct tide_error *error);
+void tide_core_open_epoch(struct tide_core *core);
+/* Something stands in a queue that may be appended now. */
+bool tide_core_has_offers(const struct tide_core *core);
+/* Messages wait for room in the outbox, and the log does not know yet that there is some. */
+bool tide_core_must_make_room(const struct tide_core *core);
+/* Held entries are reused: an empty one; one that holds no offers any more; a list of them, with offers and all. */
+struct tide_held *tide_core_held_new(struct tide_core *core);
+void tide_core_held_spare(struct tide_core *core, struct tide_held *held);
+void tide_core_held_free(struct tide_held *held);
+
+/* core_ingest.c */
+/* The epoch is open as far as is folded, and no fence stands in what is not. */
+bool tide_core_epoch_is_open(const struct tide_core *core);
+/* The driver reads no more; what it has offered and does not stand in the log goes back to it. */
+void tide_core_ingest_stop(struct tide_core *core);
+/* The session is over: what was read is read again. */
+void tide_core_ingest_lost(struct tide_core *core);
+/* The last entry of ours counts for nothing: what it said of answers that have left is to be said again. */
+void tide_core_ingest_unwritten(struct tide_core *core);
+/* An entry was folded: `held` is ours unless it is another's. */
+void tide_core_ingest_folded(struct tide_core *core, const struct tide_held *held, bool is_void);
+/* Claims, tells the driver to read or to stop, asks for the ends; appends a claim or targets if it may. */
+enum tide_err tide_core_ingest_go_on(struct tide_core *core, bool may_append, struct tide_error *error);
+/* Hands out answers that may leave. */
+void tide_core_emit(struct tide_core *core);
+void tide_core_ends(struct tide_core *core, const struct tide_core_event *event);
+void tide_core_left(struct tide_core *core, const struct tide_core_event *event);
+void tide_core_reread(struct tide_core *core, const struct tide_core_event *event);
+/* The next time at which the above has something to do without an event. */
+int64_t tide_core_ingest_due(const struct tide_core *core);
+/* Releases what waited for its copy and for a commit begun after it; `append_no` of the entry of ours that was just folded. */
+enum tide_err tide_core_logged_release(struct tide_core *core, uint64_t append_no, struct tide_error *error);
+enum tide_err tide_core_logged(struct tide_core *core, const struct tide_core_event *event, struct tide_error *error);
+
 /* core.c */
+void tide_core_sync(struct tide_core *core);
 struct tide_core_action *tide_core_act(struct tide_core *core, enum tide_core_action_kind kind);
 
 #endif

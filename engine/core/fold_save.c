@@ -4,7 +4,8 @@
  * entities as one that never stopped. That is why the hash may simply be taken over what is saved. */
 #include "core/fold_state.h"
 
-#define SAVE_VERSION 6 /* 3: logs with tiles; 4: the session of the fence and the mark of the last entry; 5: ranks instead of tags; 6: the ledger and the outbox */
+#define SAVE_VERSION                                                                                                                       \
+  6 /* 3: logs with tiles; 4: the session of the fence and the mark of the last entry; 5: ranks instead of tags; 6: the ledger and the outbox */
 
 static void save_globals_hashed(const struct tide_fold *fold, struct tide_buf *out) {
   tide_put_u64(out, (uint64_t)fold->state.watermark_ms);

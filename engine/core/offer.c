@@ -16,9 +16,7 @@ const char *tide_offer_end_name(enum tide_offer_end end) {
   return end_name[end];
 }
 
-void tide_offer_tell(struct tide_offer *offer, const struct tide_answer *answer) {
-  tide_buf_clear(&offer->answer);
-  tide_answer_json(answer, offer->answer_flags, &offer->answer);
+void tide_offer_note(struct tide_offer *offer, const struct tide_answer *answer) {
   offer->told = (struct tide_told){.given = true,
                                    .counted = answer->counted,
                                    .duplicate = answer->duplicate,
@@ -28,6 +26,12 @@ void tide_offer_tell(struct tide_offer *offer, const struct tide_answer *answer)
                                    .rule = answer->verdict.rule,
                                    .decision = answer->verdict.decision};
   if (answer->model) snprintf(offer->told.model, sizeof offer->told.model, "%s", answer->model->id);
+}
+
+void tide_offer_tell(struct tide_offer *offer, const struct tide_answer *answer) {
+  tide_buf_clear(&offer->answer);
+  tide_answer_json(answer, offer->answer_flags, &offer->answer);
+  tide_offer_note(offer, answer);
 }
 
 struct tide_offer *tide_offer_new(void) {

@@ -12,7 +12,9 @@
 enum tide_offer_kind {
   TIDE_OFFER_COMMIT, /* its records are journaled; an event that asks for a decision gets it when the entry is durable and folded */
   TIDE_OFFER_JUDGE,  /* an event judged as the state stands, not journaled and not counted: features of a key */
-  TIDE_OFFER_LOOKUP  /* the stored decision of an event's identity, as a retry of it would get it; not journaled */
+  TIDE_OFFER_LOOKUP, /* the stored decision of an event's identity, as a retry of it would get it; not journaled */
+  TIDE_OFFER_MESSAGE, /* of a source: journaled with its cursor part; its answer goes to the outbox. Without records only the cursor moves */
+  TIDE_OFFER_CONTROL  /* its records are control records (START, WAIVE), journaled as they are; also while the epoch is opening */
 };
 
 /* Low priority is served only when nothing of high priority waits, and has a quarter of the queue. */
@@ -48,7 +50,7 @@ struct tide_offer {
   void *ctx;
   uint8_t kind;     /* enum tide_offer_kind */
   uint8_t priority; /* enum tide_priority */
-  uint8_t record_count;          /* 1..TIDE_OFFER_RECORDS; JUDGE and LOOKUP: 1 */
+  uint8_t record_count;          /* 1..TIDE_OFFER_RECORDS; JUDGE and LOOKUP: 1; MESSAGE: also 0 */
   bool barrier; /* JUDGE, LOOKUP: not answered before an entry of this engine that was begun after the offer came is durable and folded. What anyone had
                  * acknowledged before stands before that entry, so the answer counts it. Without: as this engine's state stands, which may be behind others.
                  * Where nobody else writes to the journal the state is never behind, and it is not waited for */
@@ -58,6 +60,10 @@ struct tide_offer {
   struct tide_position after;    /* read your writes: wait until this is folded; {0,0}: do not wait */
   uint8_t refuse;   /* enum tide_cause: other than none, it is refused for that, with the fallback, as one of the queue would be */
   struct tide_mono offered;      /* when it was made, for the metrics */
+  uint64_t turn;                 /* MESSAGE: of the INGEST action it was read under */
+  struct tide_cursor_part part;  /* MESSAGE: from, next and the facts as of it */
+  struct tide_span copy, copy_key; /* COMMIT with log: the message as it came, and the key of its copy; borrowed until it is released */
+  bool log;                      /* COMMIT: released only when a commit that was begun after its copy had arrived in the sources' log is durable */
 
   /* the core's */
   uint8_t end;      /* enum tide_offer_end */
@@ -68,14 +74,18 @@ struct tide_offer {
   uint32_t index;                /* of its first record there */
   struct tide_mono begun, durable, folded; /* put into an entry, entry durable, answer there; 0: never came so far */
   bool left;        /* already answered with `maybe` while its entry is under way */
+  uint64_t log_number; /* of its LOG action; 0: none yet */
+  uint64_t logged_at;  /* appends begun when its copy had arrived; 0: it has not */
   struct tide_offer *next;
 };
 
 /* How many of its records go into the journal. */
 static inline uint32_t tide_offer_journaled(const struct tide_offer *offer) {
-  return offer->kind == TIDE_OFFER_COMMIT ? offer->record_count : 0;
+  return offer->kind == TIDE_OFFER_JUDGE || offer->kind == TIDE_OFFER_LOOKUP ? 0 : offer->record_count;
 }
 
+/* Writes the answer into the offer in numbers only. */
+void tide_offer_note(struct tide_offer *offer, const struct tide_answer *answer);
 /* Writes the answer into the offer, in words and in numbers. */
 void tide_offer_tell(struct tide_offer *offer, const struct tide_answer *answer);
 /* Zeroed buffers, nothing set. Free with tide_offer_free. */

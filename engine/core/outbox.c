@@ -11,7 +11,9 @@ void tide_outbox_release(struct tide_outbox *outbox) {
   *outbox = (struct tide_outbox){0};
 }
 
-static struct tide_buf *item_at(const struct tide_outbox *outbox, size_t i) { return &outbox->item[(outbox->first + i) & (outbox->cap - 1)]; }
+static struct tide_buf *item_at(const struct tide_outbox *outbox, size_t i) {
+  return &outbox->item[(outbox->first + i) & (outbox->cap - 1)];
+}
 
 static void grow(struct tide_outbox *outbox) {
   size_t cap = outbox->cap ? outbox->cap * 2 : 64;

@@ -4,12 +4,15 @@
  * configured topics through one client. A message is bytes with a place; decoding is adapter/decode_*. Nothing is remembered here between two
  * runs: the cursors are in the journal, and a source begins where it is told to.
  *
- * `next`, `seek` and `stop` belong to one thread. `places` and `ends` may be called by another one at the same time. */
+ * `next`, `seek` and `stop` belong to one thread. `places`, `ends` and `before` may be called by another one at the same time. */
 #ifndef TIDE_PORT_SOURCE_H
 #define TIDE_PORT_SOURCE_H
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/source_number.h"
+
+#define TIDE_MESSAGE_BYTES_MAX (1u << 20) /* a longer one is not given: LIMIT */
 
 enum tide_message_kind {
   TIDE_MESSAGE_DATA,
@@ -21,7 +24,7 @@ enum tide_message_kind {
 struct tide_message {
   uint8_t kind;                /* enum tide_message_kind */
   bool stopped;                /* TROUBLE */
-  uint16_t source, partition;  /* source: its number (tide_source_number); a file: what it was opened as */
+  uint16_t source, partition;  /* source: its number (tide_source_number); a file: what it was opened as. TROUBLE: 0 if it concerns all */
   struct tide_span bytes;      /* DATA: borrowed until the next call */
   uint64_t offset;             /* file: line number from 1; Kafka: offset */
   uint64_t next;               /* cursor after this message; file: uncompressed byte offset behind it; Kafka: offset + 1 */
@@ -42,7 +45,7 @@ struct tide_source_ops {
    * nothing now), IO, CORRUPT (broken compression), LIMIT (line above 1 MiB: the message's place is set, the line is skipped). */
   enum tide_err (*next)(struct tide_source *, struct tide_message *ret, struct tide_error *);
   /* The partition gives messages from this cursor on (a message's `next`, or the log's beginning or end as `ends` tells). Messages of the partition that were read
-   * ahead before are not given any more. Errors: NOT_FOUND (no such partition), MISMATCH (file: not a place between two messages), IO. */
+   * ahead before are not given any more. Errors: NOT_FOUND (no such partition; where that is not known at once, a TROUBLE says it), MISMATCH (file: not a place between two messages), IO. */
   enum tide_err (*seek)(struct tide_source *, uint16_t source, uint16_t partition, uint64_t cursor, struct tide_error *);
   /* The partition gives nothing more until it is sought again. */
   void (*stop)(struct tide_source *, uint16_t source, uint16_t partition);
@@ -57,13 +60,5 @@ struct tide_source_ops {
   void (*close)(struct tide_source *);
 };
 struct tide_source { const struct tide_source_ops *ops; };
-
-/* A source's number is made of its name, so that engines agree on it without asking each other; configuration refuses two names with one number. 1..65535: 0 is what came
- * without a source (HTTP, replay). */
-static inline uint16_t tide_source_number(struct tide_span name) {
-  uint32_t hash = 2166136261u; /* FNV-1a */
-  for (size_t i = 0; i < name.len; i++) hash = (hash ^ (uint8_t)name.ptr[i]) * 16777619u;
-  return (uint16_t)(1 + hash % 65535u);
-}
 
 #endif

@@ -100,6 +100,7 @@ static void report(struct tide_engine *engine, const struct tide_core_event *eve
   to->event = *event;
   tide_buf_clear(&to->bytes);
   if (event->kind == TIDE_CORE_ENTRY) tide_buf_put(&to->bytes, event->bytes.ptr, event->bytes.len);
+  if (event->kind == TIDE_CORE_ENDS) tide_buf_put(&to->bytes, event->target, event->target_count * sizeof *event->target);
   (void)pthread_cond_signal(&inbox->filled);
   unlock(&inbox->mutex);
 }
@@ -299,8 +300,18 @@ static void ask(struct requests *requests, const struct tide_core_action *action
       requests->has_session = true;
       break;
     case TIDE_DO_RELEASE:
+    case TIDE_DO_INGEST:
+    case TIDE_DO_INGEST_STOP:
+    case TIDE_DO_ENDS:
+    case TIDE_DO_EMIT:
+    case TIDE_DO_LOG:
     case TIDE_DO_STOPPED: break;
   }
+}
+
+static bool is_of_journal(const struct tide_core_action *action) {
+  return action->kind == TIDE_DO_APPEND || action->kind == TIDE_DO_OPEN || action->kind == TIDE_DO_SYNC || action->kind == TIDE_DO_FETCH ||
+         action->kind == TIDE_DO_SESSION;
 }
 
 /* `done`: when the step was over. The core's own clock stands still in a step, so for it an entry is folded the moment it is durable. */
@@ -308,7 +319,7 @@ static void act(struct tide_engine *engine, struct tide_mono done, const struct 
   struct requests *requests = &engine->requests;
   bool asked = false;
   for (size_t i = 0; i < count; i++) {
-    if (action[i].kind == TIDE_DO_RELEASE || action[i].kind == TIDE_DO_STOPPED) continue;
+    if (!is_of_journal(&action[i])) continue;
     if (!asked) lock(&requests->mutex);
     asked = true;
     ask(requests, &action[i]);
@@ -321,9 +332,9 @@ static void act(struct tide_engine *engine, struct tide_mono done, const struct 
     if (action[i].kind == TIDE_DO_RELEASE) {
       if (action[i].offer->folded.ns) action[i].offer->folded = done;
       engine->options.release(engine->options.ctx, action[i].offer);
-    }
-    if (action[i].kind == TIDE_DO_APPEND) meter_append(engine, &action[i]);
-    if (action[i].kind == TIDE_DO_STOPPED) engine->stopped = true;
+    } else if (action[i].kind == TIDE_DO_APPEND) meter_append(engine, &action[i]);
+    else if (action[i].kind == TIDE_DO_STOPPED) engine->stopped = true;
+    else if (!is_of_journal(&action[i])) engine->options.sources(engine->options.ctx, &action[i]);
   }
 }
 
@@ -345,6 +356,21 @@ static enum tide_err step(struct tide_engine *engine, const struct tide_core_eve
   return err;
 }
 
+static struct tide_engine_barrier barrier_of(const struct tide_ledger *ledger) {
+  struct tide_engine_barrier barrier = {.targets = ledger->has_targets};
+  for (uint32_t i = 0; ledger->opening && i < ledger->partition_count; i++) {
+    const struct tide_partition *partition = &ledger->partition[i];
+    if (partition->cursor >= partition->target) continue;
+    if (!barrier.behind++) {
+      barrier.source = partition->source;
+      barrier.partition = partition->partition;
+      barrier.cursor = partition->cursor;
+      barrier.target = partition->target;
+    }
+  }
+  return barrier;
+}
+
 static void publish(struct tide_engine *engine, const struct tide_error *failed) {
   struct tide_fold *fold = tide_core_fold(engine->core);
   meter_publish(engine, fold);
@@ -355,6 +381,8 @@ static void publish(struct tide_engine *engine, const struct tide_error *failed)
   status->folded = tide_fold_position(fold);
   status->watermark_ms = tide_fold_watermark(fold);
   status->stats = tide_core_stats(engine->core);
+  status->ingests = tide_core_ingests(engine->core);
+  status->barrier = barrier_of(tide_fold_ledger(fold));
   status->diverged = (uint64_t)tide_fold_metrics(fold)->value[TIDE_M_journal_diverged_total];
   if (failed) status->error = *failed;
   if (failed || engine->stopped) engine->ended = true;
@@ -407,6 +435,7 @@ static enum tide_err turn(struct tide_engine *engine, struct tide_error *error) 
   for (size_t i = 0; i < reports && err == TIDE_OK; i++) {
     struct tide_core_event event = engine->taken[i].event;
     event.bytes = tide_buf_span(&engine->taken[i].bytes);
+    if (event.kind == TIDE_CORE_ENDS) event.target = (const struct tide_target *)(const void *)engine->taken[i].bytes.ptr;
     err = step(engine, &event, error);
     while (err == TIDE_OK && event.kind == TIDE_CORE_ENTRY && tide_core_busy(engine->core))
       err = step(engine, &(struct tide_core_event){.kind = TIDE_CORE_GO_ON}, error);
@@ -467,6 +496,7 @@ static void *core_main(void *arg) {
 /* ---- outside ---- */
 
 struct tide_engine *tide_engine_start(const struct tide_engine_options *options, struct tide_fold *fold) {
+  TIDE_CHECK(options->sources || (!options->core.ingests && !options->core.sources.count));
   TIDE_CHECK(options->release && options->tick_ms >= 1 && options->tick_ms <= 1000);
   struct tide_engine *engine = tide_alloc(sizeof *engine);
   engine->options = *options;
@@ -493,10 +523,37 @@ bool tide_engine_offer(struct tide_engine *engine, struct tide_offer *offer) {
     else inbox->offer = offer;
     inbox->offer_last = offer;
     inbox->offers++;
-    if (inbox->offers == 1) (void)pthread_cond_signal(&inbox->filled);
+    if (inbox->offer == offer) (void)pthread_cond_signal(&inbox->filled);
   }
   unlock(&inbox->mutex);
   return room;
+}
+
+void tide_engine_offer_all(struct tide_engine *engine, struct tide_offer *first) {
+  struct inbox *inbox = &engine->inbox;
+  lock(&inbox->mutex);
+  bool open = !inbox->closed;
+  if (open) {
+    bool was_empty = !inbox->offer;
+    if (inbox->offer_last) inbox->offer_last->next = first;
+    else inbox->offer = first;
+    while (first->next) first = first->next;
+    inbox->offer_last = first;
+    if (was_empty) (void)pthread_cond_signal(&inbox->filled);
+  }
+  unlock(&inbox->mutex);
+  for (struct tide_offer *next; !open && first; first = next) {
+    next = first->next;
+    first->end = TIDE_END_refused;
+    first->cause = TIDE_C_unavailable;
+    engine->options.release(engine->options.ctx, first);
+  }
+}
+
+void tide_engine_tell(struct tide_engine *engine, const struct tide_core_event *event) {
+  TIDE_CHECK(event->kind == TIDE_CORE_ENDS || event->kind == TIDE_CORE_LEFT || event->kind == TIDE_CORE_LOGGED ||
+             event->kind == TIDE_CORE_REREAD);
+  report(engine, event);
 }
 
 struct tide_engine_status tide_engine_status(struct tide_engine *engine) {
@@ -506,15 +563,22 @@ struct tide_engine_status tide_engine_status(struct tide_engine *engine) {
   return status;
 }
 
-bool tide_engine_wait_open(struct tide_engine *engine, int64_t timeout_ms) {
+static bool wait_for(struct tide_engine *engine, bool barrier_too, int64_t timeout_ms) {
   struct tide_mono until = {tide_mono_now().ns + timeout_ms * 1000000};
+  const struct tide_engine_status *status = &engine->status;
   lock(&engine->status_mutex);
-  while (engine->status.state != TIDE_CORE_open && !engine->ended && tide_mono_now().ns < until.ns)
+  for (;;) {
+    bool there = status->state == TIDE_CORE_open || (barrier_too && status->state == TIDE_CORE_barrier);
+    if (there || engine->ended || tide_mono_now().ns >= until.ns) {
+      unlock(&engine->status_mutex);
+      return there;
+    }
     wait_until(&engine->status_changed, &engine->status_mutex, until);
-  bool open = engine->status.state == TIDE_CORE_open;
-  unlock(&engine->status_mutex);
-  return open;
+  }
 }
+
+bool tide_engine_wait_up(struct tide_engine *engine, int64_t timeout_ms) { return wait_for(engine, true, timeout_ms); }
+bool tide_engine_wait_open(struct tide_engine *engine, int64_t timeout_ms) { return wait_for(engine, false, timeout_ms); }
 
 void tide_engine_stop(struct tide_engine *engine) {
   lock(&engine->inbox.mutex);

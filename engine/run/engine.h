@@ -25,6 +25,9 @@ struct tide_engine_options {
   void (*between)(void *ctx, struct tide_fold *fold, struct tide_span entry);
   /* Called on the core thread with every entry that was folded, own and foreign, in order. It must be short. NULL: none. */
   void (*folded)(void *ctx, struct tide_position at, struct tide_span entry);
+  /* Called on the core thread with every action about sources: INGEST, INGEST_STOP, ENDS, EMIT, LOG (core.h). What they borrow is gone after the call. It must be short. NULL: the
+   * core was told that there are none. */
+  void (*sources)(void *ctx, const struct tide_core_action *action);
   void *ctx;
   struct tide_meter *meter;      /* the core thread's shard, borrowed until tide_engine_join returned; its axes are those of the feature file. NULL: none */
   uint32_t inbox_max;            /* offers that may wait to be looked at; above, tide_engine_offer says no. Those that do not fit into the core's queue should still
@@ -38,6 +41,9 @@ struct tide_engine_status {
   struct tide_position folded;
   int64_t watermark_ms;
   struct tide_core_stats stats;
+  bool ingests;              /* it reads the sources */
+  struct tide_engine_barrier { uint32_t behind; uint16_t source, partition; uint64_t cursor, target; bool targets; } barrier; /* partitions that the epoch waits for, and the first of them;
+                              * targets: they are known */
   uint64_t diverged;         /* positions at which another engine has decided otherwise */
   struct tide_error trouble; /* what the journal said last when it could not do something; code OK: nothing in this session */
   struct tide_error error;   /* code not OK: the engine ended because of this */
@@ -48,7 +54,13 @@ struct tide_engine;
 struct tide_engine *tide_engine_start(const struct tide_engine_options *options, struct tide_fold *fold);
 /* Hands an offer over; any thread. False, and the offer is still the caller's, when the inbox is full or the engine has ended. */
 bool tide_engine_offer(struct tide_engine *engine, struct tide_offer *offer);
+/* Hands over several, linked by `next`, without asking for room: of the ingester, whose own window bounds them. After the end they come back refused. */
+void tide_engine_offer_all(struct tide_engine *engine, struct tide_offer *first);
+/* Tells the core what became of an action about sources: ENDS, LEFT, LOGGED, REREAD; any thread. Targets are copied. */
+void tide_engine_tell(struct tide_engine *engine, const struct tide_core_event *event);
 struct tide_engine_status tide_engine_status(struct tide_engine *engine);
+/* Waits until the journal is followed and only sources are waited for (state barrier), or the state is open; false: it ended, or time is up. */
+bool tide_engine_wait_up(struct tide_engine *engine, int64_t timeout_ms);
 /* Waits until the state is open, or it ended (false). */
 bool tide_engine_wait_open(struct tide_engine *engine, int64_t timeout_ms);
 /* Asks it to drain; returns at once. Every offer handed over before comes back through release. */

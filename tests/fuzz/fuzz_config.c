@@ -1,5 +1,5 @@
-/* Fuzzes the operator's configuration: bytes as a file, as variables and as --set. What is accepted must print, load again to the same values, and not
- * differ from itself. Split at zero bytes: the first part is the file, the others are taken in turn as variable and as --set. */
+/* Fuzzes the operator's configuration: bytes as a file, as variables and as --set. What is accepted must print, load again to the same values (but
+ * for secrets), and not differ from itself. Split at zero bytes: the first part is the file, the others are taken in turn as variable and as --set. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -29,7 +29,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     tide_config_print(first, size % 2, &text);
     struct tide_config_input again = {.path = "again.yaml"};
     TIDE_CHECK(tide_config_parse(tide_buf_span(&text), &again, &second, error, 4, &errors) == TIDE_OK);
-    TIDE_CHECK(tide_config_diff(first, second).count == 0);
+    size_t hidden = 0; /* secrets of the environment, which are not printed */
+    for (size_t i = 0; i < first->kafka_count; i++) hidden += first->kafka[i].secret && !first->kafka[i].file;
+    struct tide_config_diff diff = tide_config_diff(first, second);
+    TIDE_CHECK(diff.row_count == 0 && diff.count == hidden);
     tide_buf_release(&text);
     tide_config_free(first);
     tide_config_free(second);

@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     spec = mini_cards();
     key = mini_key(5);
   }
-  struct tide_decode_options options = {.spec = spec, .key = &key, .shape = "flat", .csv = true};
+  struct tide_decode_options options = {.spec = spec, .key = &key, .shape = "flat", .format = TIDE_FORMAT_CSV};
   struct tide_decoder *decoder;
   TIDE_CHECK(tide_decoder_new(&options, &decoder, &error) == TIDE_OK);
   struct tide_span rest = {(const char *)data, size};

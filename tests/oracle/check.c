@@ -514,7 +514,7 @@ static void count_answers(const struct or_case *c, const struct or_answer *answe
 static bool csv_decoder(struct run *run, struct tide_decode_options options) {
   struct tide_error error = {0};
   struct tide_buf header = TIDE_BUF_INIT;
-  options.csv = true;
+  options.format = TIDE_FORMAT_CSV;
   or_render_csv_header(run->c, &header);
   bool good =
       tide_decoder_new(&options, &run->csv, &error) == TIDE_OK && tide_decode_header(run->csv, tide_buf_span(&header), &error) == TIDE_OK;

@@ -22,7 +22,7 @@ static struct tide_error error;
 
 static struct tide_decoder *open_decoder(struct fixture *f, const char *shape) {
   struct tide_decoder *d;
-  struct tide_decode_options options = {.spec = f->spec, .key = &f->key, .shape = shape, .csv = true};
+  struct tide_decode_options options = {.spec = f->spec, .key = &f->key, .shape = shape, .format = TIDE_FORMAT_CSV};
   assert_int_equal(tide_decoder_new(&options, &d, &error), TIDE_OK);
   return d;
 }

@@ -29,7 +29,7 @@ static struct tide_datum derived(enum tide_derive_fn fn, int arg0, int arg1, con
   spec->field[2].secret = secret;
   struct tide_shape *d = mini_shape(spec, "default", TIDE_REC_EVENT);
   mini_opt(mini_in(spec, d, "x", "x"));
-  struct tide_decode_options options = {.spec = spec, .key = &key, .csv = true};
+  struct tide_decode_options options = {.spec = spec, .key = &key, .format = TIDE_FORMAT_CSV};
   assert_int_equal(tide_decoder_new(&options, &decoder, &error), TIDE_OK);
   assert_int_equal(tide_decode_header(decoder, TIDE_SPAN("x,z"), &error), TIDE_OK);
   static struct tide_buf line;

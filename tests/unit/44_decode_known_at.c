@@ -52,7 +52,8 @@ static struct tide_spec *spec_with(const char *known_at) {
 /* Decodes one message, which must be good but for its known_at; returns what tide_decode_known_at says. */
 static enum tide_err known(const char *known_at, const char *place, const char *header, const char *message, int64_t *ret_ms) {
   struct tide_spec *spec = spec_with(known_at);
-  struct tide_decode_options options = {.spec = spec, .known_at = true, .known_at_place = place, .csv = header != NULL};
+  struct tide_decode_options options = {
+      .spec = spec, .known_at = true, .known_at_place = place, .format = header ? TIDE_FORMAT_CSV : TIDE_FORMAT_JSON};
   struct tide_decoder *decoder;
   struct tide_record record[2];
   struct tide_etime ret = {-7};
@@ -173,7 +174,7 @@ static void the_column_is_required(void **state) {
   (void)state;
   struct tide_spec *spec = spec_with("known_at: seen");
   for (int asked = 0; asked < 2; asked++) {
-    struct tide_decode_options options = {.spec = spec, .known_at = asked, .csv = true};
+    struct tide_decode_options options = {.spec = spec, .known_at = asked, .format = TIDE_FORMAT_CSV};
     struct tide_decoder *decoder;
     assert_int_equal(tide_decoder_new(&options, &decoder, &error), TIDE_OK);
     assert_int_equal(tide_decode_header(decoder, TIDE_SPAN("id,time,card,sort"), &error), asked ? TIDE_E_MISSING : TIDE_OK);

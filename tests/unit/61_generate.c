@@ -232,7 +232,7 @@ static void decode_all(struct tide_generate_options o, const char *shape) {
   run(o, o.csv ? "d.csv" : "d.jsonl", &log);
   struct tide_secret_key key = {.bytes = {1}};
   tide_secret_key_seal(&key);
-  struct tide_decode_options options = {.spec = spec, .key = &key, .shape = shape, .csv = o.csv};
+  struct tide_decode_options options = {.spec = spec, .key = &key, .shape = shape, .format = o.csv ? TIDE_FORMAT_CSV : TIDE_FORMAT_JSON};
   struct tide_decoder *decoder;
   struct tide_error error = {0};
   assert_int_equal(tide_decoder_new(&options, &decoder, &error), TIDE_OK);
