@@ -1,4 +1,4 @@
-/* See kafka_cluster.h. */
+/* See kafka_cluster.h. Requests of an administrator go through the producer's handle; a topic's name carries the process, so that programs do not meet. */
 #include "kafka_cluster.h"
 
 #include <setjmp.h>
