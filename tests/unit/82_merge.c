@@ -409,6 +409,26 @@ static void test_those_before_do_not_keep_it_for_ever(void **state) {
   rig_close(&rig);
 }
 
+/* A partition that had something to give all the time did not keep silent: patience begins when its last message was given. */
+static void test_patience_begins_when_the_last_one_was_given(void **state) {
+  (void)state;
+  struct rig rig;
+  rig_open(&rig, usual, 3);
+  rig_ends(&rig, (uint64_t[]){100, 100, 100}, 3);
+  rig_put(&rig, 0, T + 1000000);
+  rig_put(&rig, 1, T);
+  rig_put(&rig, 1, T + 5);
+  rig_put(&rig, 2, T + 1);
+  assert_int_equal(rig_take(&rig), 1000);
+  assert_int_equal(rig_take(&rig), 2000);
+  assert_int_equal(rig_wait(&rig, 9000), -1); /* for partition 2 */
+  rig_put(&rig, 2, T + 900000);
+  assert_int_equal(rig_take(&rig), 1001);
+  assert_int_equal(rig_wait(&rig, 9999), -1); /* for partition 1 */
+  assert_int_equal(rig_wait(&rig, 1), 2001);
+  rig_close(&rig);
+}
+
 /* What was waited for a partition before it had caught up does not count when it is behind again. */
 static void test_catching_up_begins_anew(void **state) {
   (void)state;
@@ -438,7 +458,7 @@ static void test_idle_and_nobody_tells(void **state) {
   rig_put_full(&rig, 0, T + 90000000, T - 1000000, 0); /* old: it could wait ten seconds */
   int got = -1;
   for (int i = 0; i < 12 && got != 0; i++) {
-    rig_put(&rig, 1, rig.now_ms);
+    rig_put(&rig, 1, T + 6000 * i); /* its stamps even run a little ahead */
     assert_int_equal(rig_take(&rig), 1000 + i);
     got = rig_wait(&rig, 5000);
   }
@@ -472,6 +492,7 @@ static void test_questions(void **state) {
   assert_true(tide_merge_due(rig.merge, rig_mono(&rig)).ns == rig.now_ms * 1000000);
   assert_true(rig_ask(&rig, &first)); /* where do we begin? */
   assert_false(rig_ask(&rig, &ask));
+  rig.now_ms += 150;
   rig_answer(&rig, &first, NULL, 0); /* failed: not again at once, whatever waits */
   rig_put(&rig, 0, T);
   assert_int_equal(rig_take(&rig), -1);
@@ -582,6 +603,7 @@ int main(void) {
       cmocka_unit_test(test_by_arrival),
       cmocka_unit_test(test_ahead_of_time_beside_late_ones_without_end),
       cmocka_unit_test(test_those_before_do_not_keep_it_for_ever),
+      cmocka_unit_test(test_patience_begins_when_the_last_one_was_given),
       cmocka_unit_test(test_catching_up_begins_anew),
       cmocka_unit_test(test_idle_and_nobody_tells),
       cmocka_unit_test(test_an_end_told_again_counts_from_the_later_question),
