@@ -153,11 +153,11 @@ static void check_outlets(struct tide_load *load) {
 static void check_http_log(struct tide_load *load) {
   const struct tide_config *c = load->config;
   bool copies = c->http_log == TIDE_HTTP_LOG_kafka, lossy = c->journal_quorum < c->journal_replicas;
-  if (c->journal_kind == TIDE_JOURNAL_KIND_redis && lossy && !copies)
+  if (c->journal_kind == TIDE_JOURNAL_KIND_redis && lossy)
     contradiction(
         load, ROW(journal_quorum), ROW(journal_replicas),
-        "journal.quorum is below journal.replicas: a replica that lacks the end of the journal may become primary, and what came by HTTP would be "
-        "nowhere else. Raise journal.quorum to journal.replicas, with AOF on every node; or set http.log to kafka");
+        "journal.quorum is below journal.replicas: a replica that lacks the end of the journal may become primary, and engines of this version do not "
+        "go back behind what they have answered from. Raise journal.quorum to journal.replicas, with AOF on every node");
   if (copies && !c->http_log_source[0])
     at_row(load, ROW(http_log), "http.log kafka needs http.log_source, the source to whose topic transactions are copied");
   if (!copies || !c->http_log_source[0]) return;
@@ -172,10 +172,22 @@ static void check_http_log(struct tide_load *load) {
     const char *nearest = tide_nearest(tide_span_of(c->http_log_source), names, c->source_count);
     tide_load_mistake(load, TIDE_E_CONFIG, at->line, at->column, "http.log_source", "http.log_source names no source%s%s%s",
                       nearest ? ": did you mean " : " of `sources:`", nearest ? nearest : "", nearest ? "?" : "");
+  } else if (strcmp(source->input, "default") != 0) {
+    tide_load_mistake(
+        load, TIDE_E_CONFIG, at->line, at->column, "http.log_source",
+        "http.log_source: requests are read by the shape `default`, and sources.%s by another one, so a copy would not be what was answered: "
+        "copy them to a topic of their own, read with `input: default`",
+        source->name);
   } else if (source->format != TIDE_SOURCE_FORMAT_json) {
     tide_load_mistake(load, TIDE_E_CONFIG, at->line, at->column, "http.log_source",
                       "http.log_source: the topic of sources.%s is not JSON, and requests are: copy them to a topic of their own",
                       source->name);
+  } else if (source->key == TIDE_SOURCE_KEY_card) {
+    tide_load_mistake(
+        load, TIDE_E_CONFIG, at->line, at->column, "http.log_source",
+        "http.log_source: sources.%s says that a card is always in one partition, and copies do not bear the producers' keys: copy them "
+        "to a topic of their own",
+        source->name);
   }
 }
 

@@ -150,12 +150,11 @@ enum tide_dead_form {
   X(ingest, merge_wait, DURATION, "500ms", 0, TIDE_SECONDS(60), NULL, NULL, RESTART,                                                         \
     "How long a message may wait for the other partitions to reach its time, once they have caught up; while one catches up it waits as long as that takes") \
   X(ingest, order, CHOICE, "time", 0, 0, NULL, TIDE_INGEST_ORDERS(TIDE_OPTION_WORD), RESTART,                                                \
-    "Order in which messages of different partitions are counted: by event time, the same in every run; or as they arrive, exact only for entities that the partition key contains") \
+    "Order in which messages of different partitions are counted: by event time, the same in every run; or as they come, exact only for what the partition key contains") \
   X(ingest, claim_timeout, DURATION, "3s", TIDE_MS(500), TIDE_SECONDS(60), NULL, NULL, RESTART,                                              \
     "Another engine reads the sources when the one that does has written nothing for so long; above engine.heartbeat")                       \
   X(ingest, max_held, INT, "200000", 1000, 10000000, "messages", NULL, RESTART,                                                              \
     "Messages of all partitions in memory; beyond it reading waits")                                                                         \
-  X(ingest, decode_threads, INT, "1", 1, 64, "threads", NULL, RESTART, "Threads that decode messages of the sources")                        \
   X(scores, topic, TOPIC, "", 0, 249, NULL, NULL, RESTART, "Topic that decisions are sent to, keyed by the transaction; empty: none")      \
   X(scores, file, PATH, "", 0, 1024, NULL, NULL, RESTART, "File that decisions are appended to as JSON lines, instead of a topic; empty: none") \
   X(scores, features, CHOICE, "none", 0, 0, NULL, TIDE_SCORE_FEATURES(TIDE_OPTION_WORD), RESTART,                                            \

@@ -27,8 +27,10 @@ void tide_store_release(struct tide_store *store) {
     for (uint32_t page = 0; page * TIDE_PAGE < table->slots; page++) {
       tide_free(table->page[page]);
       if (table->alias_page) tide_free(table->alias_page[page]);
+      if (table->home_page) tide_free(table->home_page[page]);
     }
     tide_free(table->alias_page);
+    tide_free(table->home_page);
     tide_free(table->page);
     tide_free(table->free_slot);
     tide_free(table->cell);
@@ -86,6 +88,29 @@ static void alias_set(struct tide_table *table, uint32_t slot, struct tide_u128 
     table->alias_page[page] = tide_alloc(TIDE_PAGE * sizeof **table->alias_page);
   }
   table->alias_page[page][slot % TIDE_PAGE] = to;
+}
+
+/* ---- homes: where events come from, for stores that are told ---- */
+
+static uint32_t home_of(const struct tide_table *table, uint32_t slot) {
+  if (!table->home_page || !table->home_page[slot / TIDE_PAGE]) return 0;
+  return table->home_page[slot / TIDE_PAGE][slot % TIDE_PAGE];
+}
+
+static void home_set(struct tide_table *table, uint32_t slot, uint32_t home) {
+  uint32_t page = slot / TIDE_PAGE;
+  if (!home && (!table->home_page || !table->home_page[page])) return;
+  if (!table->home_page) table->home_page = tide_alloc((table->slots + TIDE_PAGE - 1) / TIDE_PAGE * sizeof *table->home_page);
+  if (!table->home_page[page]) table->home_page[page] = tide_alloc(TIDE_PAGE * sizeof **table->home_page);
+  table->home_page[page][slot % TIDE_PAGE] = home;
+}
+
+uint32_t tide_store_home(const struct tide_store *store, uint32_t number) {
+  return home_of(&store->shard[number >> SLOT_BITS], number & SLOTS_MAX);
+}
+
+void tide_store_set_home(struct tide_store *store, uint32_t number, uint32_t home) {
+  home_set(&store->shard[number >> SLOT_BITS], number & SLOTS_MAX, home);
 }
 
 uint32_t tide_store_find(const struct tide_store *store, struct tide_u128 key) {
@@ -156,6 +181,10 @@ static void add_page(struct tide_table *table) {
     table->alias_page = tide_realloc(table->alias_page, (page + 1) * sizeof *table->alias_page);
     table->alias_page[page] = NULL;
   }
+  if (table->home_page) {
+    table->home_page = tide_realloc(table->home_page, (page + 1) * sizeof *table->home_page);
+    table->home_page[page] = NULL;
+  }
 }
 
 static uint32_t slot_take(struct tide_table *table) {
@@ -177,6 +206,7 @@ static void entity_begin(struct tide_store *store, uint32_t number, struct tide_
   struct tide_table *table = &store->shard[number >> SLOT_BITS];
   uint32_t slot = number & SLOTS_MAX;
   *ent_of(table, slot) = (struct tide_ent){.key = key};
+  home_set(table, slot, 0);
   if (store->kind->has_first) *tide_store_first(store, number) = (struct tide_first){INT64_MAX, INT64_MIN};
   if (store->kind->has_code) *tide_store_code_at(store, number) = tide_key_code(key);
 }
@@ -218,9 +248,10 @@ uint32_t tide_store_rekey(struct tide_store *store, uint32_t number, struct tide
   struct tide_ent moved = *tide_store_ent(store, number);
   struct tide_first first = store->kind->has_first ? *tide_store_first(store, number) : (struct tide_first){0};
   uint64_t code = store->kind->has_code ? tide_store_code(store, number) : 0;
-  uint32_t to = entity_new(store, key);
+  uint32_t home = tide_store_home(store, number), to = entity_new(store, key);
   store->live--; /* the old slot is none any more */
   tide_store_ent(store, to)->log = moved.log;
+  tide_store_set_home(store, to, home);
   if (store->kind->has_first) *tide_store_first(store, to) = first;
   if (store->kind->has_code) *tide_store_code_at(store, to) = code;
   entity_begin(store, number, moved.key);
@@ -259,6 +290,9 @@ void tide_store_sweep(struct tide_store *store, int64_t watermark_ms) {
   }
 }
 
+#define HAS_ALIAS 1u /* flags of a saved entity */
+#define HAS_HOME 2u
+
 void tide_table_save(const struct tide_store *store, unsigned shard, struct tide_buf *out) {
   const struct tide_table *table = &store->shard[shard];
   tide_put_varint(out, table->slots);
@@ -271,7 +305,9 @@ void tide_table_save(const struct tide_store *store, unsigned shard, struct tide
     tide_put_u64(out, ent->key.lo);
     tide_put_u64(out, ent->key.hi);
     struct tide_u128 to = alias_of(table, slot);
-    tide_put_u8(out, !is_zero(to));
+    uint32_t home = is_zero(to) ? home_of(table, slot) : 0;
+    tide_put_u8(out, (uint8_t)((is_zero(to) ? 0 : HAS_ALIAS) | (home ? HAS_HOME : 0)));
+    if (home) tide_put_u32(out, home);
     if (!is_zero(to)) {
       tide_put_u64(out, to.lo);
       tide_put_u64(out, to.hi);
@@ -316,7 +352,11 @@ bool tide_table_load(struct tide_store *store, unsigned shard, struct tide_reade
     uint32_t number = number_of(shard, (uint32_t)slot);
     entity_begin(store, number, key);
     index_put(table, key, (uint32_t)slot);
-    if (tide_get_u8(reader)) {
+    unsigned flags = tide_get_u8(reader);
+    uint32_t home = flags & HAS_HOME ? tide_get_u32(reader) : 0;
+    if (flags > HAS_HOME || (flags & HAS_HOME && !home)) return false;
+    home_set(table, (uint32_t)slot, home);
+    if (flags & HAS_ALIAS) {
       struct tide_u128 to = {.lo = tide_get_u64(reader)};
       to.hi = tide_get_u64(reader);
       if (reader->bad || is_zero(to)) return false;
@@ -344,6 +384,8 @@ uint64_t tide_store_bytes(const struct tide_store *store) {
     bytes += pages * TIDE_PAGE * table->stride;
     for (uint64_t page = 0; table->alias_page && page < pages; page++)
       bytes += table->alias_page[page] ? TIDE_PAGE * sizeof **table->alias_page : 0;
+    for (uint64_t page = 0; table->home_page && page < pages; page++)
+      bytes += table->home_page[page] ? TIDE_PAGE * sizeof **table->home_page : 0;
     for (uint32_t slot = 0; slot < table->slots; slot++) bytes += tide_ent_bytes(store->kind, ent_of(table, slot));
   }
   return bytes;

@@ -53,6 +53,7 @@ struct tide_table {
   char **page;        /* TIDE_PAGE entities of `stride` bytes each */
   uint32_t stride;    /* an entity and behind it, where the kind has them, its first and its code: one look, one line of the cache */
   struct tide_u128 **alias_page;  /* NULL, or for each slot the key that its entity was given; zero: none */
+  uint32_t **home_page;           /* NULL, or for each slot where the entity's events come from; 0: not known */
   uint32_t *free_slot, free_count, free_cap;
 };
 
@@ -87,6 +88,11 @@ uint32_t tide_store_follow(const struct tide_store *store, uint32_t number);
 /* Looks at as many slots as entities were made since the last sweep, and one more, from where that stopped, and drops entities that hold
  * nothing any more. */
 void tide_store_sweep(struct tide_store *store, int64_t watermark_ms);
+
+/* Where the entity's events come from, as the fold notes it; 0: it never did. It lives and moves with the entity and takes no memory in a store that
+ * has none. */
+uint32_t tide_store_home(const struct tide_store *store, uint32_t number);
+void tide_store_set_home(struct tide_store *store, uint32_t number, uint32_t home);
 
 static inline struct tide_ent *tide_store_ent(const struct tide_store *store, uint32_t number) {
   const struct tide_table *table = &store->shard[number >> 26];

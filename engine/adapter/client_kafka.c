@@ -59,6 +59,16 @@ enum tide_err tide_kafka_configure(const char *what, const struct tide_kafka_own
   return TIDE_OK;
 }
 
+enum tide_err tide_kafka_check(const char *name, const char *value, struct tide_error *error) {
+  rd_kafka_conf_t *conf = rd_kafka_conf_new();
+  char why[256];
+  enum tide_err err = TIDE_OK;
+  /* Without a value: back to the default, which only strings have; but a name that does not exist is told first. */
+  if (value || rd_kafka_conf_set(conf, name, NULL, why, sizeof why) == RD_KAFKA_CONF_UNKNOWN) err = set("client", conf, name, value, error);
+  rd_kafka_conf_destroy(conf);
+  return err;
+}
+
 enum tide_err tide_kafka_err(int resp_err) {
   switch ((rd_kafka_resp_err_t)resp_err) {
     case RD_KAFKA_RESP_ERR_NO_ERROR: return TIDE_OK;

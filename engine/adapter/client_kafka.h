@@ -8,8 +8,7 @@
 
 #include "base/err.h"
 #include "base/span.h"
-
-struct tide_kafka_setting { const char *name, *value; };
+#include "config/kafka.h"
 
 /* Lines of librdkafka's own log, from any of its threads at any time. level: 3 error, 4 warning, 5 notice, 6 information, 7 debug (as syslog). Secrets are not in it. */
 struct tide_kafka_log {
@@ -26,6 +25,10 @@ struct rd_kafka_conf_s;
 enum tide_err tide_kafka_configure(const char *what, const struct tide_kafka_owned *owned, size_t owned_count, const struct tide_kafka_setting *standard,
                                    size_t standard_count, const struct tide_kafka_setting *setting, size_t setting_count, struct rd_kafka_conf_s **ret,
                                    struct tide_error *error) TIDE_WARN_UNUSED;
+
+/* One setting by itself, for who looks at a configuration without starting a client: does librdkafka know it, and does it take the value? value NULL: only the first.
+ * Errors: CONFIG, with the setting in error->field; the message may quote the value. */
+enum tide_err tide_kafka_check(const char *name, const char *value, struct tide_error *error) TIDE_WARN_UNUSED;
 
 /* librdkafka's error (rd_kafka_resp_err_t) as ours: NOT_FOUND unknown topic or partition; CONFIG not authorized, not authenticated; MISMATCH the offset is not in the log;
  * LIMIT too long; CORRUPT a bad checksum; AGAIN a full queue; else IO. */

@@ -5,67 +5,33 @@
  * union is what it holds, an enum its symbol, numbers their digits. A double or float gives the shortest digits that read back the same, as JSON writers do. A
  * decimal gives its exact digits, a timestamp says which time it is. Other bytes are texts at most. What the schema lacks is missing; there is no reader's schema.
  *
- * Before the first message of a schema, places and schema are compiled into steps: a step is a type of the schema met at a node of the trie of all places
- * (or below it, where nobody asks). So the walk never compares names, and a schema that contains itself gives finitely many steps.
- *
  * Nothing is believed. A length is compared with the bytes that are left before anything is done with it. The depth is JSON's. A message may have values that take
  * no bytes (nulls), so values are counted: FREE_MAX more than 32 per byte end it. Strict as JSON: texts are UTF-8 without U+0000, a map has a key once, nothing
  * stands behind the value. */
+#include "adapter/decode_avro_plan.h"
 #include "adapter/decode_parts.h"
-
 #include "adapter/schemas.h"
 #include "base/json_out.h"
+#include "base/num.h"
 #include "base/utf8.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define NONE UINT32_MAX
 #define FRAME 5         /* bytes before the value */
 #define FREE_MAX 65536u /* values that may cost no bytes */
-#define PAIRS_MAX (1u << 22)
-
-struct node {
-  struct tide_span key;
-  uint32_t first, next; /* below, beside */
-  uint32_t place;       /* or NONE */
-};
-
-/* An element of an array or map that some place asks for. */
-struct pick {
-  struct tide_span key;
-  uint32_t index; /* array; NONE when the key is no index */
-  uint32_t step;
-};
-
-struct step {
-  const struct tide_avro_type *type;
-  uint32_t node;  /* of the trie, or NONE */
-  uint32_t place; /* of that node, or NONE */
-  uint32_t child; /* plan->child[child + i]: the steps of fields, branches; of items that nobody asks for */
-  uint32_t pick, pick_count;
-};
-
-struct plan {
-  uint32_t id;
-  struct step *step; /* step[0]: the message */
-  uint32_t *child;
-  struct pick *pick;
-  uint32_t step_count, step_cap, child_count, child_cap, pick_count, pick_cap;
-};
 
 struct avro_reader {
   struct tide_format_reader reader; /* first: a reader is one of these */
   struct tide_schemas *schemas;
   const struct tide_place *place;
   uint32_t place_count;
-  struct node *node;
-  uint32_t node_count;
-  struct plan **plan; /* by id */
+  struct tide_avro_trie trie;
+  struct tide_avro_plan **plan; /* by id */
   uint32_t plan_count, plan_cap;
   /* of the message being read */
-  const struct plan *with;
+  const struct tide_avro_plan *with;
   const uint8_t *begin, *at, *end;
   uint64_t values_left;
   uint32_t depth;
@@ -84,122 +50,9 @@ struct avro_reader {
   uint32_t quiet;       /* containers around that are masked whole */
 };
 
-/* ---- the trie of places ---- */
+/* ---- schemas ---- */
 
-static uint32_t below(const struct avro_reader *r, uint32_t node, struct tide_span key) {
-  uint32_t at = node == NONE ? NONE : r->node[node].first;
-  while (at != NONE && !tide_span_eq(r->node[at].key, key)) at = r->node[at].next;
-  return at;
-}
-
-static void make_trie(struct avro_reader *r) {
-  size_t most = 1;
-  for (uint32_t i = 0; i < r->place_count; i++) most += r->place[i].segment_count;
-  r->node = tide_alloc(most * sizeof *r->node);
-  r->node[0] = (struct node){.first = NONE, .next = NONE, .place = NONE};
-  r->node_count = 1;
-  for (uint32_t i = 0; i < r->place_count; i++) {
-    uint32_t at = 0;
-    for (uint32_t k = 0; k < r->place[i].segment_count; k++) {
-      uint32_t found = below(r, at, r->place[i].segment[k]);
-      if (found == NONE) {
-        found = r->node_count++;
-        r->node[found] = (struct node){.key = r->place[i].segment[k], .first = NONE, .next = r->node[at].first, .place = NONE};
-        r->node[at].first = found;
-      }
-      at = found;
-    }
-    r->node[at].place = i;
-  }
-}
-
-/* ---- compiling ---- */
-
-/* The index that a key of a pointer means, written as RFC 6901 wants it: no sign, no leading zero. */
-static uint32_t index_of(struct tide_span key) {
-  uint64_t index = 0;
-  if (key.len == 0 || key.len > 9 || (key.len > 1 && key.ptr[0] == '0')) return NONE;
-  for (size_t i = 0; i < key.len; i++) {
-    if (key.ptr[i] < '0' || key.ptr[i] > '9') return NONE;
-    index = index * 10 + (uint64_t)(key.ptr[i] - '0');
-  }
-  return (uint32_t)index;
-}
-
-static void *grow(void *table, uint32_t count, uint32_t more, uint32_t *cap, size_t size) {
-  if (count + more <= *cap) return table;
-  while (*cap < count + more) *cap = *cap ? *cap * 2 : 64;
-  return tide_realloc(table, *cap * size);
-}
-
-struct compiler {
-  const struct avro_reader *r;
-  const struct tide_avro_schema *schema;
-  struct plan *plan;
-  uint32_t *met; /* by type and node: the step + 1 */
-};
-
-/* The step of a type at a node, made when it is met for the first time. */
-static uint32_t step_of(struct compiler *c, uint32_t type, uint32_t node) {
-  uint32_t nodes = c->r->node_count + 1;
-  uint32_t *met = &c->met[(size_t)type * nodes + (node == NONE ? nodes - 1 : node)];
-  if (*met) return *met - 1;
-  struct plan *p = c->plan;
-  p->step = grow(p->step, p->step_count, 1, &p->step_cap, sizeof *p->step);
-  p->step[p->step_count] =
-      (struct step){.type = &c->schema->type[type], .node = node, .place = node == NONE ? NONE : c->r->node[node].place};
-  *met = ++p->step_count;
-  return p->step_count - 1;
-}
-
-/* Fills a step: what it leads to. Steps that are met for the first time stand behind all others and are filled later. */
-static void fill(struct compiler *c, uint32_t at) {
-  struct plan *p = c->plan;
-  const struct tide_avro_type *type = p->step[at].type;
-  uint32_t node = p->step[at].node;
-  bool record = type->kind == TIDE_AVRO_IS_RECORD, items = type->kind == TIDE_AVRO_IS_ARRAY || type->kind == TIDE_AVRO_IS_MAP;
-  if (!record && !items && type->kind != TIDE_AVRO_IS_UNION) return;
-  p->child = grow(p->child, p->child_count, type->size, &p->child_cap, sizeof *p->child);
-  p->step[at].child = p->child_count;
-  p->child_count += type->size;
-  for (uint32_t i = 0; i < type->size; i++) {
-    uint32_t down = record ? below(c->r, node, tide_span_of(type->name[i])) : items ? NONE : node;
-    uint32_t step = step_of(c, type->child[i], down); /* may move p->step */
-    p->child[p->step[at].child + i] = step;
-  }
-  p->step[at].pick = p->pick_count;
-  for (uint32_t n = items && node != NONE ? c->r->node[node].first : NONE; n != NONE; n = c->r->node[n].next) {
-    uint32_t step = step_of(c, type->child[0], n);
-    p->pick = grow(p->pick, p->pick_count, 1, &p->pick_cap, sizeof *p->pick);
-    p->pick[p->pick_count++] = (struct pick){c->r->node[n].key, index_of(c->r->node[n].key), step};
-  }
-  p->step[at].pick_count = p->pick_count - p->step[at].pick;
-}
-
-static void free_plan(struct plan *p) {
-  tide_free(p->step);
-  tide_free(p->child);
-  tide_free(p->pick);
-  tide_free(p);
-}
-
-static enum tide_err compile(const struct avro_reader *r, uint32_t id, const struct tide_avro_schema *schema, struct plan **ret,
-                             struct tide_error *error) {
-  size_t pairs = (size_t)schema->type_count * (r->node_count + 1);
-  if (pairs > PAIRS_MAX)
-    return tide_fail_at(error, TIDE_E_TYPE, 0, 0, "", "schema %u is too large: %u types for %u places", id, schema->type_count,
-                        r->place_count);
-  struct compiler c = {.r = r, .schema = schema, .plan = tide_alloc(sizeof *c.plan), .met = tide_alloc(pairs * sizeof *c.met)};
-  c.plan->id = id;
-  uint32_t root = step_of(&c, 0, 0);
-  TIDE_CHECK(root == 0);
-  for (uint32_t i = 0; i < c.plan->step_count; i++) fill(&c, i);
-  tide_free(c.met);
-  *ret = c.plan;
-  return TIDE_OK;
-}
-
-static enum tide_err plan_of(struct avro_reader *r, uint32_t id, const struct plan **ret, struct tide_error *error) {
+static enum tide_err plan_of(struct avro_reader *r, uint32_t id, const struct tide_avro_plan **ret, struct tide_error *error) {
   uint32_t low = 0, high = r->plan_count;
   while (low < high) {
     uint32_t middle = low + (high - low) / 2;
@@ -208,12 +61,15 @@ static enum tide_err plan_of(struct avro_reader *r, uint32_t id, const struct pl
   }
   if (low == r->plan_count || r->plan[low]->id != id) {
     const struct tide_avro_schema *schema;
-    struct plan *plan = NULL;
+    struct tide_avro_plan *plan = NULL;
     enum tide_err err = tide_schemas_get(r->schemas, id, &schema, error);
-    if (!err) err = compile(r, id, schema, &plan, error);
+    if (!err) err = tide_avro_plan_new(&r->trie, id, schema, &plan, error);
     if (err) return err;
-    r->plan = grow(r->plan, r->plan_count, 1, &r->plan_cap, sizeof(void *));
-    memmove(&r->plan[low + 1], &r->plan[low], (r->plan_count - low) * sizeof(void *));
+    if (r->plan_count == r->plan_cap) {
+      r->plan_cap = r->plan_cap ? r->plan_cap * 2 : 8;
+      r->plan = tide_realloc(r->plan, r->plan_cap * sizeof *r->plan);
+    }
+    memmove(&r->plan[low + 1], &r->plan[low], (r->plan_count - low) * sizeof *r->plan);
     r->plan[low] = plan;
     r->plan_count++;
   }
@@ -284,19 +140,30 @@ static uint64_t little_endian(struct tide_span bytes) {
 static size_t put_decimal(char out[128], __int128 v, unsigned scale) {
   char digit[128], *end = digit + sizeof digit, *from = end;
   bool negative = v < 0;
-  unsigned __int128 rest = negative ? 0 - (unsigned __int128)v : (unsigned __int128)v;
-  for (unsigned n = 0; rest > 0 || n <= scale; n++) {
+  unsigned __int128 wide = negative ? 0 - (unsigned __int128)v : (unsigned __int128)v;
+  unsigned n = 0;
+  for (; wide > UINT64_MAX; wide /= 10, n++) {
+    if (n == scale && scale > 0) *--from = '.';
+    *--from = (char)('0' + (int)(wide % 10));
+  }
+  for (uint64_t rest = (uint64_t)wide; rest > 0 || n <= scale; rest /= 10, n++) { /* the rest at a tenth of the price */
     if (n == scale && scale > 0) *--from = '.';
     *--from = (char)('0' + (int)(rest % 10));
-    rest /= 10;
   }
   if (negative) *--from = '-';
   memcpy(out, from, (size_t)(end - from));
   return (size_t)(end - from);
 }
 
+/* The shortest digits that read back the same. Nearly every double in a message has few decimals: then a quotient of two exact integers, correctly rounded, is
+ * the double itself, and its at most 15 digits are the only ones so short. */
 static size_t put_double(char out[128], double v, bool single) {
   int len = 0;
+  for (unsigned scale = 0; scale <= 9 && !single; scale++) {
+    double power = (double)tide_pow10[scale], unscaled = rint(v * power);
+    if (!(fabs(unscaled) < 1e15)) break;
+    if (unscaled / power == v) return put_decimal(out, (int64_t)unscaled, scale);
+  }
   for (int precision = single ? 6 : 15; precision <= 17; precision++) {
     len = snprintf(out, 128, "%.*g", precision, v);
     if (single ? strtof(out, NULL) == (float)v : strtod(out, NULL) == v) break;
@@ -313,11 +180,11 @@ static struct tide_span keep(struct avro_reader *r, const char *text, size_t len
 
 /* ---- scalars ---- */
 
-static bool is_asked(const struct avro_reader *r, const struct step *s) { return r->out ? r->quiet == 0 : s->place != NONE; }
+static bool is_asked(const struct avro_reader *r, const struct tide_avro_step *s) { return r->out ? r->quiet == 0 : s->place != TIDE_NONE; }
 
-static void show(struct avro_reader *r, const struct step *s, enum tide_capture_kind kind, struct tide_span text) {
+static void show(struct avro_reader *r, const struct tide_avro_step *s, enum tide_capture_kind kind, struct tide_span text) {
   struct tide_buf hex = TIDE_BUF_INIT;
-  if (kind != TIDE_CAP_NULL && s->place != NONE && r->place[s->place].secret) {
+  if (kind != TIDE_CAP_NULL && s->place != TIDE_NONE && r->place[s->place].secret) {
     tide_json_cstr(r->out, "***");
     return;
   }
@@ -328,7 +195,7 @@ static void show(struct avro_reader *r, const struct step *s, enum tide_capture_
     case TIDE_CAP_NUMBER: tide_json_raw(r->out, text); break;
     case TIDE_CAP_TEXT: tide_json_str(r->out, text); break;
     case TIDE_CAP_BYTES:
-      if (tide_utf8_valid(text)) {
+      if (tide_utf8_valid(text) && !(text.len && memchr(text.ptr, 0, text.len))) {
         tide_json_str(r->out, text);
         break;
       }
@@ -343,13 +210,14 @@ static void show(struct avro_reader *r, const struct step *s, enum tide_capture_
 }
 
 /* A scalar that is asked for. */
-static bool put(struct avro_reader *r, const struct step *s, enum tide_capture_kind kind, uint8_t time_form, struct tide_span text) {
+static bool put(struct avro_reader *r, const struct tide_avro_step *s, enum tide_capture_kind kind, uint8_t time_form,
+                struct tide_span text) {
   if (r->out) show(r, s, kind, text);
   else r->capture[s->place] = (struct tide_capture){.kind = kind, .time_form = time_form, .text = text};
   return true;
 }
 
-static bool put_int(struct avro_reader *r, const struct step *s, int64_t v) {
+static bool put_int(struct avro_reader *r, const struct tide_avro_step *s, int64_t v) {
   static const uint8_t form[] = {
       [TIDE_AVRO_PLAIN] = 0, [TIDE_AVRO_DECIMAL] = 0, [TIDE_AVRO_TIME_MS] = TIDE_TIME_EPOCH_MS, [TIDE_AVRO_TIME_US] = TIDE_TIME_EPOCH_US};
   char text[128];
@@ -358,7 +226,7 @@ static bool put_int(struct avro_reader *r, const struct step *s, int64_t v) {
 }
 
 /* Numbers that JSON does not have are texts, and so refused wherever a number is wanted. */
-static bool put_float(struct avro_reader *r, const struct step *s, double v, bool single) {
+static bool put_float(struct avro_reader *r, const struct tide_avro_step *s, double v, bool single) {
   char text[128];
   if (!is_asked(r, s)) return true;
   if (!isfinite(v))
@@ -366,7 +234,7 @@ static bool put_float(struct avro_reader *r, const struct step *s, double v, boo
   return put(r, s, TIDE_CAP_NUMBER, 0, keep(r, text, put_double(text, v, single)));
 }
 
-static bool put_bytes(struct avro_reader *r, const struct step *s, struct tide_span bytes) {
+static bool put_bytes(struct avro_reader *r, const struct tide_avro_step *s, struct tide_span bytes) {
   char text[128];
   if (s->type->logical != TIDE_AVRO_DECIMAL) return !is_asked(r, s) || put(r, s, TIDE_CAP_BYTES, 0, bytes);
   if (bytes.len == 0) return stop(r, TIDE_E_SYNTAX, "a decimal of no bytes");
@@ -383,7 +251,7 @@ static bool put_bytes(struct avro_reader *r, const struct step *s, struct tide_s
   return put(r, s, TIDE_CAP_NUMBER, 0, keep(r, text, put_decimal(text, v, s->type->scale)));
 }
 
-static bool walk_scalar(struct avro_reader *r, const struct step *s) {
+static bool walk_scalar(struct avro_reader *r, const struct tide_avro_step *s) {
   const struct tide_avro_type *type = s->type;
   struct tide_span bytes;
   int64_t v = 0;
@@ -444,7 +312,7 @@ static bool within(struct avro_reader *r, const char *name) {
   return false;
 }
 
-static bool walk_record(struct avro_reader *r, const struct step *s) {
+static bool walk_record(struct avro_reader *r, const struct tide_avro_step *s) {
   for (uint32_t i = 0; i < s->type->size; i++) {
     if (r->out && !r->quiet) tide_json_key(r->out, s->type->name[i]);
     if (!walk(r, r->with->child[s->child + i])) return within(r, s->type->name[i]);
@@ -452,13 +320,13 @@ static bool walk_record(struct avro_reader *r, const struct step *s) {
   return true;
 }
 
-static uint32_t element(const struct avro_reader *r, const struct step *s, uint64_t index) {
+static uint32_t element(const struct avro_reader *r, const struct tide_avro_step *s, uint64_t index) {
   for (uint32_t i = 0; i < s->pick_count; i++)
     if (r->with->pick[s->pick + i].index == index) return r->with->pick[s->pick + i].step;
   return r->with->child[s->child];
 }
 
-static uint32_t member(const struct avro_reader *r, const struct step *s, struct tide_span key) {
+static uint32_t member(const struct avro_reader *r, const struct tide_avro_step *s, struct tide_span key) {
   for (uint32_t i = 0; i < s->pick_count; i++)
     if (tide_span_eq(r->with->pick[s->pick + i].key, key)) return r->with->pick[s->pick + i].step;
   return r->with->child[s->child];
@@ -485,7 +353,7 @@ static bool check_keys(struct avro_reader *r, size_t from) {
   return true;
 }
 
-static bool walk_item(struct avro_reader *r, const struct step *s, uint64_t index) {
+static bool walk_item(struct avro_reader *r, const struct tide_avro_step *s, uint64_t index) {
   if (s->type->kind == TIDE_AVRO_IS_ARRAY) return walk(r, element(r, s, index)) || within(r, "*");
   struct tide_span key;
   if (!get_text(r, &key)) return within(r, "*");
@@ -499,7 +367,7 @@ static bool walk_item(struct avro_reader *r, const struct step *s, uint64_t inde
 }
 
 /* Blocks of items until one of none. A block may say its bytes (count negative); then they must be as many. */
-static bool walk_blocks(struct avro_reader *r, const struct step *s) {
+static bool walk_blocks(struct avro_reader *r, const struct tide_avro_step *s) {
   size_t keys = r->key.len;
   for (uint64_t index = 0;;) {
     int64_t count, size = -1;
@@ -518,9 +386,9 @@ static bool walk_blocks(struct avro_reader *r, const struct step *s) {
   }
 }
 
-static bool walk_container(struct avro_reader *r, const struct step *s) {
+static bool walk_container(struct avro_reader *r, const struct tide_avro_step *s) {
   bool array = s->type->kind == TIDE_AVRO_IS_ARRAY;
-  bool masked = s->place != NONE && r->out && r->place[s->place].secret;
+  bool masked = s->place != TIDE_NONE && r->out && r->place[s->place].secret;
   if (r->depth == 0 && array) return stop(r, TIDE_E_TYPE, "a message must be a record");
   if (r->depth == TIDE_DEPTH_MAX) return stop(r, TIDE_E_SYNTAX, "nested deeper than 32 levels");
   r->depth++;
@@ -528,7 +396,7 @@ static bool walk_container(struct avro_reader *r, const struct step *s) {
     if (masked) tide_json_cstr(r->out, "***");
     else tide_json_open(r->out, array ? '[' : '{');
   }
-  if (!r->out && s->place != NONE) r->capture[s->place].kind = TIDE_CAP_COMPOUND;
+  if (!r->out && s->place != TIDE_NONE) r->capture[s->place].kind = TIDE_CAP_COMPOUND;
   r->quiet += masked;
   if (!(s->type->kind == TIDE_AVRO_IS_RECORD ? walk_record(r, s) : walk_blocks(r, s))) return false;
   r->quiet -= masked;
@@ -539,7 +407,7 @@ static bool walk_container(struct avro_reader *r, const struct step *s) {
 
 /* One value. Bounded: a container is at most TIDE_DEPTH_MAX deep, and a union holds no union. */
 static bool walk(struct avro_reader *r, uint32_t step) {
-  const struct step *s = &r->with->step[step];
+  const struct tide_avro_step *s = &r->with->step[step];
   if (r->values_left-- == 0) return stop(r, TIDE_E_SYNTAX, "too many values that take no bytes");
   switch ((enum tide_avro_kind)s->type->kind) {
     case TIDE_AVRO_IS_RECORD:
@@ -587,7 +455,7 @@ static enum tide_err walk_message(struct avro_reader *r, struct tide_span bytes,
   if (good) return TIDE_OK;
   struct tide_span path = {r->path + r->path_begin, sizeof r->path - r->path_begin};
   if (path.len == 0) path = TIDE_SPAN("the message");
-  return tide_fail_at(error, r->code, 0, (int)r->why_at + 1, "", "not well-formed Avro at byte %zu, in %.*s: %s (schema %u)", r->why_at + 1,
+  return tide_fail_at(error, r->code, 0, (int)r->why_at + 1, "", "at byte %zu of the Avro message, in %.*s: %s (schema %u)", r->why_at + 1,
                       TIDE_SPAN_FMT(path), r->why, id);
 }
 
@@ -629,16 +497,16 @@ static enum tide_err avro_open(const struct tide_decode_options *options, const 
   r->schemas = options->schemas;
   r->place = place;
   r->place_count = place_count;
-  make_trie(r);
+  tide_avro_trie_init(&r->trie, place, place_count);
   *ret = &r->reader;
   return TIDE_OK;
 }
 
 static void avro_close(struct tide_format_reader *reader) {
   struct avro_reader *r = (struct avro_reader *)reader;
-  for (uint32_t i = 0; i < r->plan_count; i++) free_plan(r->plan[i]);
+  for (uint32_t i = 0; i < r->plan_count; i++) tide_avro_plan_free(r->plan[i]);
   tide_free(r->plan);
-  tide_free(r->node);
+  tide_avro_trie_release(&r->trie);
   tide_buf_release(&r->key);
   tide_free(r);
 }

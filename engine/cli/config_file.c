@@ -6,6 +6,7 @@
 
 #include <unistd.h>
 
+#include "adapter/client_kafka.h"
 #include "base/log.h"
 
 enum { ERRORS_MAX = 20, SET_MAX = 256 };
@@ -56,6 +57,25 @@ enum tide_err tide_config_ready(const struct tide_config *config, struct tide_er
   if (config->features_file[0]) return TIDE_OK;
   return tide_fail_at(error, TIDE_E_CONFIG, 0, 0, "features.file",
                       "features.file is not set: name the feature file, as in --set features.file=config/defaults/features.yaml");
+}
+
+size_t tide_config_check_kafka(const struct tide_config *config) {
+  size_t count = 0;
+  for (size_t i = 0; i < config->kafka_count; i++) {
+    const struct tide_config_kafka *kafka = &config->kafka[i];
+    struct tide_error error = {0};
+    char env[TIDE_KAFKA_ENV_BYTES];
+    if (tide_kafka_check(kafka->name, kafka->value, &error) == TIDE_OK) continue;
+    count++;
+    /* A variable's value is not repeated, as in config/. */
+    if (kafka->origin.from == TIDE_FROM_FILE)
+      fprintf(stderr, "%s:%d:%d: %s\n", config->path ? config->path : "file", kafka->origin.line, kafka->origin.column, error.text);
+    else if (kafka->origin.from == TIDE_FROM_ENVIRONMENT)
+      fprintf(stderr, "tidemark: environment %s: librdkafka does not take kafka.%s, or not this value\n", tide_kafka_env_name(kafka, env),
+              kafka->name);
+    else fprintf(stderr, "tidemark: --set: %s\n", error.text);
+  }
+  return count;
 }
 
 void tide_config_apply_log(const struct tide_config *config, const struct tide_args *args) {

@@ -22,6 +22,9 @@ bool tide_config_open_with(const struct tide_args *args, const char *const *more
 bool tide_config_open_file(const char *path, struct tide_config **ret, int *ret_exit);
 /* What cannot be told from the options alone but serving needs: CONFIG when there is no feature file. */
 enum tide_err tide_config_ready(const struct tide_config *config, struct tide_error *error) TIDE_WARN_UNUSED;
+/* Settings of Kafka that the client does not know or whose value it does not take; those that Tidemark owns are refused when it is opened. Prints every mistake
+ * to stderr like tide_config_open; files that settings name are not read. Returns how many there are. */
+size_t tide_config_check_kafka(const struct tide_config *config);
 /* Puts log.level, log.format and log.limit into effect; --log-level, when given, wins over log.level. At the start and after each reload. */
 void tide_config_apply_log(const struct tide_config *config, const struct tide_args *args);
 /* The limits that are journaled with the feature file; replay is 0. Passes tide_settings_check. */

@@ -51,6 +51,10 @@ static int check(const struct tide_args *args) {
   struct tide_config *config;
   int exit;
   if (!tide_config_open(args, &config, &exit)) return exit;
+  if (tide_config_check_kafka(config) > 0) {
+    tide_config_free(config);
+    return (int)tide_exit_of(TIDE_E_CONFIG);
+  }
   size_t set = 0;
   for (int row = 0; row < TIDE_OPTION_COUNT; row++) set += config->origin[row].from != TIDE_FROM_DEFAULT;
   printf("%s: %d options, %zu of them set; %zu sources; %zu settings of Kafka\n", config->path ? config->path : "defaults",

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "cli/serve_config.h"
+#include "cli/serve_ingest.h"
 #include "cli/serve_journal.h"
 #include "cli/serve_snapshot.h"
 #include "cli/spec_file.h"
@@ -16,7 +17,8 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#define INBOX_MAX 65536 /* of about 1 KiB each */
+#define INBOX_MAX 65536   /* of about 1 KiB each */
+#define OUTBOX_MAX 200000 /* answers of about 1 KiB each */
 
 static const struct tide_opt options[] = {
     TIDE_CONFIG_OPTIONS,
@@ -37,6 +39,7 @@ struct serve {
   struct tide_serve_journal log;
   struct tide_meters *meters; /* written by the engine's threads and http's, so freed behind both */
   struct tide_engine *engine;
+  struct tide_serve_ingest ingest;
   struct tide_http *http;
   struct tide_snapshotter *snapshotter; /* the core thread's, while it runs */
   _Atomic int64_t snapshot_every_ms;    /* a reload sets it */
@@ -53,6 +56,17 @@ static void between(void *ctx, struct tide_fold *fold, struct tide_span entry) {
 static void on_folded(void *ctx, struct tide_position at, struct tide_span entry) {
   struct serve *serve = ctx;
   tide_mirror_note(serve->log.mirror, tide_mono_now(), at, tide_entry_engine(entry), entry);
+}
+
+static void on_sources(void *ctx, const struct tide_core_action *action) {
+  struct serve *serve = ctx;
+  tide_ingest_act(serve->ingest.ingest, action);
+}
+
+static void on_release(void *ctx, struct tide_offer *offer) {
+  struct serve *serve = ctx;
+  if (serve->ingest.ingest && offer->ctx == serve->ingest.ingest) tide_ingest_release(serve->ingest.ingest, offer);
+  else tide_http_release(ctx, offer);
 }
 
 /* After the engine has ended. */
@@ -151,6 +165,7 @@ static enum tide_err http_options(const struct serve *serve, struct tide_http_op
                                     .key_previous = serve->keys.has_previous ? &serve->keys.previous : NULL,
                                     .cell = config->cell_name,
                                     .durability = serve->log.durability,
+                                    .log = config->http_log == TIDE_HTTP_LOG_kafka && serve->ingest.outlet,
                                     .snapshots = config->snapshot_peers[0] ? serve->log.snapshots : NULL,
                                     .limits = tide_serve_limits(config)};
   if (!serve->engine && (!is_loopback(&ret->listen) || !is_loopback(&ret->admin))) /* once, at the first look */
@@ -168,6 +183,13 @@ static void print_ready(const struct serve *serve, const struct tide_http_option
          v6 ? "]" : "", listen, admin_v6 ? "[" : "", http->admin.host, admin_v6 ? "]" : "", admin, (unsigned long long)status.folded.epoch,
          (unsigned long long)status.folded.seq);
   fflush(stdout);
+}
+
+static void print_waiting(const struct serve *serve, const struct tide_http_options *http) {
+  uint16_t listen, admin;
+  tide_http_ports(serve->http, &listen, &admin);
+  tide_log(TIDE_LOG_INFO, "waiting_for_sources", "admin=%s:%u note=%s", http->admin.host, admin,
+           "the sources are read up to where they ended when this epoch began; /readyz says what is missing");
 }
 
 /* What the log has been told. */
@@ -196,11 +218,13 @@ static void tell(const struct serve *serve, struct told *told) {
 static enum tide_err run_engine(struct serve *serve, struct tide_error *error) {
   struct tide_http_options http;
   int signal = 0;
-  while (!signal && !has_ended(serve) && !tide_engine_wait_open(serve->engine, 100)) signal = wait_signal(serve, 0);
+  while (!signal && !has_ended(serve) && !tide_engine_wait_up(serve->engine, 100)) signal = wait_signal(serve, 0);
   enum tide_err err = signal || has_ended(serve) ? TIDE_OK : http_options(serve, &http, error);
   if (err == TIDE_OK && !signal && !has_ended(serve)) {
-    err = tide_http_start(&http, &serve->http, error);
-    if (err == TIDE_OK) print_ready(serve, &http);
+    err = tide_http_start(&http, &serve->http, error); /* also before the epoch is open: /readyz says what it waits for */
+    if (err == TIDE_OK && tide_engine_status(serve->engine).state == TIDE_CORE_barrier) print_waiting(serve, &http);
+    while (err == TIDE_OK && !signal && !has_ended(serve) && !tide_engine_wait_open(serve->engine, 100)) signal = wait_signal(serve, 0);
+    if (err == TIDE_OK && !signal && !has_ended(serve)) print_ready(serve, &http);
     for (struct told told = {0}; err == TIDE_OK && !signal && !has_ended(serve); tell(serve, &told)) signal = wait_signal(serve, 200);
     if (signal) tide_log(TIDE_LOG_INFO, "stopping", "signal=%s", signal == SIGTERM ? "SIGTERM" : "SIGINT");
     if (serve->http) tide_http_drain(serve->http);
@@ -208,6 +232,7 @@ static enum tide_err run_engine(struct serve *serve, struct tide_error *error) {
   tide_engine_stop(serve->engine);
   struct tide_error ended = {0};
   enum tide_err engine_err = tide_engine_join(serve->engine, &ended);
+  tide_ingest_stop(serve->ingest.ingest);
   tide_http_stop(serve->http);
   if (engine_err == TIDE_OK) save_last(serve);
   else *error = ended;
@@ -226,10 +251,15 @@ static enum tide_err start_engine(struct serve *serve, struct tide_error *error)
                                                 .batch_records_max = (uint32_t)config->commit_max_batch,
                                                 .queue_max = (uint32_t)config->queue_http,
                                                 .heartbeat_ms = config->engine_heartbeat_ms,
-                                                .shared = serve->log.shared},
+                                                .shared = serve->log.shared,
+                                                .sources = serve->ingest.declared,
+                                                .ingests = serve->ingest.ingest != NULL,
+                                                .claim_timeout_ms = config->ingest_claim_timeout_ms,
+                                                .outbox_max = OUTBOX_MAX},
                                        .journal = serve->log.journal,
                                        .pressed = serve->log.pressed,
-                                       .release = tide_http_release,
+                                       .release = on_release,
+                                       .sources = serve->ingest.ingest ? on_sources : NULL,
                                        .between = between,
                                        .folded = serve->log.mirror ? on_folded : NULL,
                                        .meter = tide_http_core_meter(serve->meters),
@@ -242,6 +272,7 @@ static enum tide_err start_engine(struct serve *serve, struct tide_error *error)
   if (serve->log.mirror) tide_mirror_start(serve->log.mirror);
   serve->engine = tide_engine_start(&engine, serve->log.fold);
   serve->log.fold = NULL;
+  if (serve->ingest.ingest) tide_ingest_start(serve->ingest.ingest, serve->engine);
   return TIDE_OK;
 }
 
@@ -271,6 +302,7 @@ static enum tide_err serve_all(struct serve *serve, struct tide_error *error) {
   enum tide_err err = http_options(serve, &checked, error); /* mistakes are told before anything is folded */
   if (err == TIDE_OK) err = tide_keys_load(&places, serve->spec, &serve->keys, error);
   if (err == TIDE_OK) err = load_model(serve, error);
+  if (err == TIDE_OK) err = tide_serve_ingest_open(serve->config, serve->spec, &serve->keys, &serve->ingest, error);
   if (err == TIDE_OK) raise_files(checked.limits.connections_max);
   if (err == TIDE_OK) err = open_journal(serve, error);
   if (err == TIDE_OK) err = tide_http_meters_new(serve->spec, &serve->meters, error);
@@ -287,6 +319,7 @@ static int serve_config(struct serve *serve) {
   serve->snapshot_every_ms = serve->config->snapshot_every_ms;
   err = serve_all(serve, &error);
   if (err != TIDE_OK) error.code = err;
+  tide_serve_ingest_close(&serve->ingest);
   tide_engine_free(serve->engine);
   tide_meters_free(serve->meters);
   tide_snapshotter_free(serve->snapshotter);

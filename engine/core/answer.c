@@ -176,6 +176,14 @@ static void put_reasons(const struct tide_answer *answer, struct tide_buf *out) 
   tide_json_close(out, ']');
 }
 
+/* The entity whose staleness made the cause: of the slot that is to blame, itself or through the score. TIDE_NONE: another cause, or not known any more. */
+static uint32_t stale_entity(const struct tide_answer *answer) {
+  uint32_t slot = answer->verdict.cause_slot;
+  if (!answer->features_known || slot == TIDE_NONE || answer->slot[slot].cause != TIDE_C_stale || !answer->slot[slot].unknown)
+    return TIDE_NONE;
+  return answer->spec->feature[answer->spec->slot[slot].feature].entity;
+}
+
 static void put_cause(const struct tide_answer *answer, struct tide_buf *out) {
   const struct tide_verdict *verdict = &answer->verdict;
   if (verdict->by != TIDE_BY_FALLBACK || verdict->cause == TIDE_C_none) return;
@@ -183,15 +191,26 @@ static void put_cause(const struct tide_answer *answer, struct tide_buf *out) {
   tide_json_cstr(out, tide_cause_name(verdict->cause));
   tide_json_key(out, "detail");
   struct tide_buf detail = TIDE_BUF_INIT;
-  if (verdict->cause_slot != TIDE_NONE) tide_buf_printf(&detail, "%s: ", answer->spec->slot[verdict->cause_slot].name);
-  tide_buf_str(&detail, tide_cause_text(verdict->cause));
-  if (verdict->blocked_by != UINT16_MAX)
-    tide_buf_printf(&detail, "; rule %s could not be answered", answer->spec->rule[verdict->blocked_by].code);
+  uint32_t entity = stale_entity(answer);
+  if (entity != TIDE_NONE && verdict->cause == TIDE_C_stale) { /* who is behind, and by how much too much */
+    tide_standing_say(answer->spec, entity, &answer->standing[entity], answer->time.ms, &detail);
+  } else {
+    if (verdict->cause_slot != TIDE_NONE) tide_buf_printf(&detail, "%s: ", answer->spec->slot[verdict->cause_slot].name);
+    tide_buf_str(&detail, tide_cause_text(verdict->cause));
+    if (entity != TIDE_NONE) {
+      tide_buf_str(&detail, " (");
+      tide_standing_say(answer->spec, entity, &answer->standing[entity], answer->time.ms, &detail);
+      tide_buf_char(&detail, ')');
+    }
+    if (verdict->blocked_by != UINT16_MAX)
+      tide_buf_printf(&detail, "; rule %s could not be answered", answer->spec->rule[verdict->blocked_by].code);
+  }
   tide_json_str(out, tide_buf_span(&detail));
   tide_buf_release(&detail);
 }
 
-/* The least trustworthy thing that the values of one entity have in common with each other: one stale window makes the group stale. */
+/* The least trustworthy thing that the values of one entity have in common with each other: one stale window makes the group stale. A group beyond its budget
+ * is stale whatever its values say instead, unless all of them were replaced. */
 static enum tide_vstate group_state(const struct tide_answer *answer, uint32_t entity, bool *ret_any) {
   const struct tide_spec *spec = answer->spec;
   bool seen[TIDE_S_COUNT] = {false}, any = false, all_absent = true;
@@ -203,11 +222,35 @@ static enum tide_vstate group_state(const struct tide_answer *answer, uint32_t e
     if (value->state != TIDE_S_absent) all_absent = false;
   }
   *ret_any = any;
-  if (seen[TIDE_S_stale]) return TIDE_S_stale;
+  if (all_absent) return TIDE_S_absent;
+  bool behind = answer->standing[entity].state == TIDE_S_stale;
+  if (seen[TIDE_S_stale] || (behind && spec->group[spec->entity[entity].group].stale != TIDE_STALE_DEFAULT)) return TIDE_S_stale;
+  if (answer->standing[entity].state == TIDE_S_waived) return TIDE_S_waived; /* said in every answer, whatever else there is to say */
   if (seen[TIDE_S_warming]) return TIDE_S_warming;
-  if (seen[TIDE_S_waived]) return TIDE_S_waived;
   if (seen[TIDE_S_defaulted]) return TIDE_S_defaulted;
-  return all_absent ? TIDE_S_absent : TIDE_S_fresh; /* empty and saturated say something of a window, not of its freshness */
+  return TIDE_S_fresh; /* empty and saturated say something of a window, not of its freshness */
+}
+
+static void put_standing(const struct tide_answer *answer, uint32_t entity, struct tide_buf *out) {
+  const struct tide_standing *standing = &answer->standing[entity];
+  tide_json_key(out, "age_ms");
+  if (standing->age_ms == TIDE_AGE_UNKNOWN) tide_json_null(out);
+  else tide_json_int(out, standing->age_ms);
+  if (answer->spec->group[answer->spec->entity[entity].group].consistency == TIDE_CONSISTENCY_EVENTUAL) {
+    tide_json_key(out, "consistency");
+    tide_json_cstr(out, "eventual");
+  }
+  if (standing->state != TIDE_S_stale) return;
+  struct tide_buf text = TIDE_BUF_INIT;
+  tide_standing_source(standing, &text);
+  tide_json_key(out, "source");
+  tide_json_str(out, tide_buf_span(&text));
+  tide_buf_release(&text);
+  tide_json_key(out, "as_of");
+  char time[TIDE_TIME_TEXT];
+  bool known = standing->complete_ms >= TIDE_TIME_MIN_MS && standing->complete_ms <= TIDE_TIME_MAX_MS;
+  if (known) tide_json_cstr(out, tide_time_format((struct tide_etime){standing->complete_ms}, time));
+  else tide_json_null(out);
 }
 
 static void put_freshness(const struct tide_answer *answer, struct tide_buf *out) {
@@ -221,10 +264,7 @@ static void put_freshness(const struct tide_answer *answer, struct tide_buf *out
     tide_json_open(out, '{');
     tide_json_key(out, "state");
     tide_json_cstr(out, tide_vstate_name(state));
-    tide_json_key(out, "age_ms");
-    /* Without a source nothing can be on its way that is not counted. With one, its delay is not judged here. */
-    if (answer->sourced) tide_json_null(out);
-    else tide_json_int(out, 0);
+    put_standing(answer, e, out);
     tide_json_close(out, '}');
   }
   tide_json_close(out, '}');

@@ -94,13 +94,32 @@ enum tide_err tide_sources_decode(const struct tide_raw_record *raw, struct tide
   return err;
 }
 
+/* A record of its own: type, no flags, length in three bytes, payload. */
+static void encode(uint8_t type, struct tide_buf *payload, struct tide_buf *out) {
+  uint8_t head[5] = {type, 0, (uint8_t)payload->len, (uint8_t)(payload->len >> 8), (uint8_t)(payload->len >> 16)};
+  tide_buf_put(out, head, sizeof head);
+  tide_buf_put(out, payload->ptr, payload->len);
+  tide_buf_release(payload);
+}
+
+static void start_write(const struct tide_start *start, struct tide_buf *out) {
+  tide_put_u16(out, start->source);
+  tide_put_u16(out, start->partition);
+  tide_put_u64(out, start->cursor);
+  put_flags(out, start->jump);
+  if (start->jump) tide_put_u64(out, start->from);
+}
+
 enum tide_err tide_batch_add_start(struct tide_batch *batch, const struct tide_start *start) {
   struct tide_buf payload = TIDE_BUF_INIT;
-  tide_put_u16(&payload, start->source);
-  tide_put_u16(&payload, start->partition);
-  tide_put_u64(&payload, start->cursor);
-  put_flags(&payload, start->jump);
+  start_write(start, &payload);
   return add(batch, TIDE_REC_START, &payload);
+}
+
+void tide_start_encode(const struct tide_start *start, struct tide_buf *out) {
+  struct tide_buf payload = TIDE_BUF_INIT;
+  start_write(start, &payload);
+  encode(TIDE_REC_START, &payload, out);
 }
 
 enum tide_err tide_start_decode(const struct tide_raw_record *raw, struct tide_start *ret, struct tide_error *error) {
@@ -111,6 +130,7 @@ enum tide_err tide_start_decode(const struct tide_raw_record *raw, struct tide_s
   start.partition = tide_get_u16(&r);
   start.cursor = tide_get_u64(&r);
   start.jump = get_flags(&r, 1);
+  if (start.jump) start.from = tide_get_u64(&r);
   err = end(&r, error);
   if (!err && (!start.source || start.partition == TIDE_PARTITION_ALL)) err = corrupt(error, "a start of no partition");
   if (!err) *ret = start;
@@ -185,12 +205,22 @@ enum tide_err tide_emitted_decode(const struct tide_raw_record *raw, uint64_t *r
   return err;
 }
 
+static void waive_write(const struct tide_waive *waive, struct tide_buf *out) {
+  tide_put_u16(out, waive->source);
+  tide_put_u16(out, waive->partition);
+  tide_put_zigzag(out, waive->until_ms);
+}
+
 enum tide_err tide_batch_add_waive(struct tide_batch *batch, const struct tide_waive *waive) {
   struct tide_buf payload = TIDE_BUF_INIT;
-  tide_put_u16(&payload, waive->source);
-  tide_put_u16(&payload, waive->partition);
-  tide_put_zigzag(&payload, waive->until_ms);
+  waive_write(waive, &payload);
   return add(batch, TIDE_REC_WAIVE, &payload);
+}
+
+void tide_waive_encode(const struct tide_waive *waive, struct tide_buf *out) {
+  struct tide_buf payload = TIDE_BUF_INIT;
+  waive_write(waive, &payload);
+  encode(TIDE_REC_WAIVE, &payload, out);
 }
 
 enum tide_err tide_waive_decode(const struct tide_raw_record *raw, struct tide_waive *ret, struct tide_error *error) {

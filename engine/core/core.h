@@ -10,7 +10,7 @@
  *   - entries are folded in journal order, each once, own or foreign alike, and never before they are durable: a lost tail never has to be
  *     taken back out of the state;
  *   - a store that is nearly full gets fences and heartbeats and no offers: these end refused, cause journal_full;
- *   - an offer ends exactly once; `refused` means that nothing of it is or will be in the log, everything else that is not `done` is `maybe`.
+ *   - an offer ends exactly once; `refused` means that nothing of it is or will be in the log, nor a copy in the sources' log; everything else that is not `done` is `maybe`.
  *
  * The journal seen from here is a set of asynchronous requests. At most one APPEND (or OPEN), one SYNC and one FETCH are under way; the driver may
  * answer them in any order, later, or never (then TIDE_CORE_SESSION_OVER or TIDE_CORE_SESSION ends the wait).
@@ -98,7 +98,12 @@ struct tide_core_event {
 };
 
 /* Where a partition is to be read on. */
-struct tide_core_place { uint16_t source, partition; bool started; uint64_t cursor, checksum; };
+struct tide_core_place {
+  uint16_t source, partition;
+  bool started;
+  uint64_t cursor, checksum;
+  struct tide_cursor_part last; /* the facts that the journal has of it; its from and next mean nothing */
+};
 
 enum tide_core_action_kind {
   TIDE_DO_APPEND,  /* epoch, attempt, bytes (borrowed until APPENDED or APPEND_FAILED of this attempt, or SESSION) */

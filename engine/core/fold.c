@@ -73,6 +73,13 @@ uint64_t tide_fold_cursor(const struct tide_fold *fold, uint16_t source, uint16_
 
 const struct tide_ledger *tide_fold_ledger(const struct tide_fold *fold) { return &fold->ledger; }
 bool tide_fold_is_open(const struct tide_fold *fold) { return !fold->ledger.opening; }
+int64_t tide_fold_commit_ms(const struct tide_fold *fold) { return fold->commit_ms; }
+
+void tide_fold_standings(struct tide_fold *fold, int64_t time_ms, struct tide_standing *ret) {
+  TIDE_CHECK(fold->spec);
+  tide_gate_judge(&fold->gate, &fold->ledger, fold->spec, fold->commit_ms, time_ms, TIDE_NONE, ret);
+}
+
 const struct tide_outbox *tide_fold_outbox(const struct tide_fold *fold) { return &fold->outbox; }
 
 /* ---- control records ---- */
@@ -133,7 +140,9 @@ static enum tide_err ledger_record(struct tide_fold *fold, const struct tide_raw
   switch (raw->type) {
     case TIDE_REC_SOURCES:
       err = tide_sources_decode(raw, &sources, error);
-      return err ? err : tide_ledger_declare(&fold->ledger, &sources, error);
+      if (!err) err = tide_ledger_declare(&fold->ledger, &sources, error);
+      if (!err) tide_ledger_wake(&fold->ledger, fold->commit_ms);
+      return err;
     case TIDE_REC_START:
       err = tide_start_decode(raw, &start, error);
       if (!err) tide_ledger_start(&fold->ledger, &start);
@@ -276,6 +285,8 @@ static enum tide_err accept_parts(struct tide_fold *fold, uint16_t count, struct
   int refused = tide_ledger_parts(&fold->ledger, fold->part, count, fold->commit_ms);
   if (refused < 0) return tide_fail(error, TIDE_E_LIMIT, "more than %d partitions feed this cell", TIDE_PARTITIONS_MAX);
   fold->metrics.value[TIDE_M_journal_void_total] += refused;
+  tide_gate_change(&fold->gate);
+  tide_fold_facts(fold);
   return TIDE_OK;
 }
 
@@ -327,6 +338,8 @@ enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position posit
     if (is_control) {
       err = control(fold, &item->raw, error);
       if (err) return err;
+      tide_gate_change(&fold->gate);
+      tide_fold_facts(fold);
       continue;
     }
     if (!fold->spec) return tide_fail(error, TIDE_E_CORRUPT, "the journal does not begin with its configuration");

@@ -8,6 +8,7 @@
 
 #include "base/metric.h"
 #include "core/batch.h"
+#include "feature/freshness.h"
 #include "feature/policy.h"
 #include "model/logistic.h"
 
@@ -25,14 +26,15 @@ struct tide_answer {
   bool unplaced;                  /* never journaled: it has no position */
   bool maybe;                     /* unplaced, and it may be in the log all the same: `counted` is not known */
   bool advised;                   /* decided elsewhere: the decision is for information */
-  bool sourced;                   /* some source partition feeds this cell: how far it is behind is not part of the answer */
-  bool features_known;            /* false for duplicates and late events: slot and derived are not filled */
+  bool recompute;                 /* refused for features that, by their policy, would be judged again after the journal's end was read */
+  bool features_known;            /* false for duplicates and late events: slot, derived and standing are not filled */
   struct tide_verdict verdict;    /* decision, by, cause, rule states (feature/policy.h) */
   struct tide_value score;        /* the model's, NUM in [0, 1]; NULL: no model, or refused (score_detail says why) */
   const struct tide_model *model; /* that was asked; NULL: none is active, or no features were computed */
   const struct tide_score *score_detail; /* reasons, or what refused; NULL like model */
   const struct tide_value *slot;    /* spec->slot_count */
   const struct tide_value *derived; /* spec->derived_count */
+  const struct tide_standing *standing; /* spec->entity_count, with features: how fresh each entity's are (feature/freshness.h) */
   const struct tide_env *env;       /* what the rules read, for reason texts; NULL: the record's fields are all there is */
   /* A duplicate carries the place of the first answer. */
   struct tide_position first_position;
@@ -47,7 +49,9 @@ const char *tide_position_text(struct tide_position position, uint32_t index, ch
 /* One JSON object as the HTTP answer and the replay output want it, without newline. */
 #define TIDE_ANSWER_FEATURES 1   /* with "features" {name: number|null} and "states" of those that are not fresh */
 #define TIDE_ANSWER_NO_REASONS 2 /* without "reasons" */
-#define TIDE_ANSWER_FRESHNESS 4  /* with "freshness": {entity: {"state", "age_ms"}} of those that features read; empty where no features are known */
+/* With "freshness": {entity: {"state", "age_ms"}} of those that features read; empty where no features are known. Of a stale entity also "source" (which
+ * partition is furthest behind) and "as_of"; of one whose level is eventual, "consistency". */
+#define TIDE_ANSWER_FRESHNESS 4
 #define TIDE_ANSWER_RECEIPT 8    /* no decision: what became of the message, from "counted" on, and its id */
 #define TIDE_ANSWER_VALUES 16    /* neither id nor decision: position, time, features, states, and freshness if asked for */
 void tide_answer_json(const struct tide_answer *answer, unsigned flags, struct tide_buf *out);
@@ -74,6 +78,9 @@ const struct tide_ledger *tide_fold_ledger(const struct tide_fold *fold);
 const struct tide_outbox *tide_fold_outbox(const struct tide_fold *fold);
 /* The epoch is open: the sources have been read as far as they went when it began, or there are none. */
 bool tide_fold_is_open(const struct tide_fold *fold);
+/* How the features of each entity would stand for a request of time_ms whose card was never seen: ret[spec->entity_count]. For metrics; changes nothing. */
+void tide_fold_standings(struct tide_fold *fold, int64_t time_ms, struct tide_standing *ret);
+int64_t tide_fold_commit_ms(const struct tide_fold *fold);               /* commit time of the last entry, made non-decreasing; INT64_MIN before any */
 int64_t tide_fold_watermark(const struct tide_fold *fold);               /* ms; INT64_MIN before any event */
 /* While on, events are counted and remembered as always but none is judged and no answer is given: history. Their duplicates get no answer either. */
 void tide_fold_quiet(struct tide_fold *fold, bool on);

@@ -49,6 +49,11 @@ static bool ask_features(struct question *q) {
   tide_vector_eval(state, q->txn, fold->slot);
   state->watermark_ms = watermark_ms;
   state->history_from_ms = history_from_ms;
+  uint32_t home = q->txn->number[0] == TIDE_NO_ENTITY ? 0 : tide_store_home(&state->store[0], q->txn->number[0]);
+  tide_gate_judge(&fold->gate, &fold->ledger, fold->spec, fold->commit_ms, q->txn->time_ms, tide_home_unpack(&fold->ledger, home),
+                  fold->standing);
+  tide_freshness_apply(fold->spec, fold->standing, q->txn->has_key, fold->slot);
+  q->answer.standing = fold->standing;
   derive(q);
   q->answer.features_known = true;
   q->answer.slot = fold->slot;
@@ -134,7 +139,6 @@ enum tide_err tide_fold_ask(struct tide_fold *fold, enum tide_ask ask, struct ti
                                   .record = q.record,
                                   .time = {q.txn->time_ms},
                                   .score = tide_null(TIDE_S_absent, TIDE_C_none),
-                                  .sourced = tide_ledger_is_sourced(&fold->ledger),
                                   .env = &q.env};
   message_amount(&q);
   bool known = ask == TIDE_ASK_FEATURES ? ask_features(&q) : ask == TIDE_ASK_LOOKUP ? ask_lookup(&q) : ask_refuse(&q, cause);

@@ -330,9 +330,12 @@ static void refuse(struct tide_fold *fold, struct tide_answer *answer, struct ti
   answer_out(fold, answer, emit, ctx);
 }
 
-static void judge(struct tide_fold *fold, struct tide_txn *txn, struct tide_env *env, struct tide_answer *answer) {
+static void judge(struct tide_fold *fold, struct tide_txn *txn, uint32_t home, struct tide_env *env, struct tide_answer *answer) {
   const struct tide_spec *spec = fold->spec;
   tide_vector_eval(&fold->state, txn, fold->slot);
+  tide_gate_judge(&fold->gate, &fold->ledger, spec, fold->commit_ms, txn->time_ms, home, fold->standing);
+  tide_freshness_apply(spec, fold->standing, txn->has_key, fold->slot);
+  answer->standing = fold->standing;
   env->slot = fold->slot;
   env->derived = fold->derived;
   for (uint32_t d = 0; d < spec->derived_count; d++) fold->derived[d] = tide_expr_eval(spec->derived[d].expr, env);
@@ -350,6 +353,8 @@ static void judge(struct tide_fold *fold, struct tide_txn *txn, struct tide_env 
   tide_policy_decide(spec, env, &answer->verdict);
   env->rule = false;
   answer->status = answer->verdict.by == TIDE_BY_FALLBACK ? TIDE_STATUS_REFUSED : TIDE_STATUS_SCORED;
+  for (uint32_t e = 0; e < spec->entity_count && answer->status == TIDE_STATUS_REFUSED; e++)
+    answer->recompute |= fold->standing[e].state == TIDE_S_stale && spec->group[spec->entity[e].group].stale == TIDE_STALE_RECOMPUTE;
   for (uint32_t r = 0; r < spec->rule_count; r++) fold->rule_hits[r] += answer->verdict.truth[r] == TIDE_TRUE;
 }
 
@@ -413,23 +418,18 @@ static void trace(struct tide_fold *fold, const struct tide_txn *txn) {
 
 /* ---- the event ---- */
 
-static void advance(struct tide_fold *fold, const struct tide_record *record, int64_t time_ms) {
-  struct tide_ledger *ledger = &fold->ledger;
-  struct tide_partition *partition = tide_ledger_partition(ledger, record->source, record->partition);
-  int64_t least = INT64_MAX, seen = time_ms < fold->commit_ms ? time_ms : fold->commit_ms;
-  TIDE_CHECK(partition); /* parts of more partitions were refused */
-  if (seen > partition->watermark_ms) partition->watermark_ms = seen;
-  for (uint32_t i = 0; i < ledger->partition_count; i++)
-    if (ledger->partition[i].watermark_ms < least && ledger->partition[i].watermark_ms != INT64_MIN)
-      least = ledger->partition[i].watermark_ms;
-  if (least != INT64_MAX && least > fold->state.watermark_ms) {
-    if (fold->state.watermark_ms == INT64_MIN) tide_stubs_begin(&fold->stubs, least); /* born before there was time */
-    fold->state.watermark_ms = least;
-    fold->metrics.value[TIDE_M_outcomes_dropped_total] += (int64_t)tide_stubs_expire(&fold->stubs, least - fold->settings.lateness_ms);
-  }
+/* Where the events of the event's card come: its own partition, if that tells, or what earlier ones told. TIDE_NONE: not known. */
+static uint32_t home_of(const struct tide_fold *fold, const struct tide_txn *txn, uint32_t partition) {
+  if (!fold->ledger.gating) return TIDE_NONE;
+  if (tide_home_pack(&fold->ledger, partition)) return partition;
+  if (txn->number[0] == TIDE_NO_ENTITY) return TIDE_NONE;
+  return tide_home_unpack(&fold->ledger, tide_store_home(&fold->state.store[0], txn->number[0]));
 }
 
-void tide_fold_heartbeat(struct tide_fold *fold, const struct tide_record *record) { advance(fold, record, record->time.ms); }
+static void note_home(struct tide_fold *fold, const struct tide_txn *txn, uint32_t partition) {
+  uint32_t home = fold->ledger.declared ? tide_home_pack(&fold->ledger, partition) : 0;
+  if (home && txn->number[0] != TIDE_NO_ENTITY) tide_store_set_home(&fold->state.store[0], txn->number[0], home);
+}
 
 /* Adds an incremental authorization to its parent; the total that it is scored on comes back through txn. */
 static bool find_parent(struct tide_fold *fold, struct tide_txn *txn, struct tide_at *ret_at, int64_t *ret_amount) {
@@ -465,7 +465,7 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
     txn->time_ms = fold->stamp_ms;
   }
   txn->lead_ms = record->flags & TIDE_REC_STAMPED ? 0 : fold->settings.lead_ms;
-  advance(fold, record, txn->time_ms);
+  uint32_t partition = tide_fold_pass(fold, record, txn->time_ms);
   if (fold->state.history_from_ms == TIDE_HISTORY_FIRST) fold->state.history_from_ms = txn->time_ms;
   bool nocount = record->flags & TIDE_REC_NOCOUNT;
   struct tide_list_ctx lists = {fold, txn};
@@ -478,7 +478,6 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
                                .record = record,
                                .time = {txn->time_ms},
                                .score = tide_null(TIDE_S_absent, TIDE_C_none),
-                               .sourced = tide_ledger_is_sourced(&fold->ledger),
                                .env = &env};
   int64_t requested = TIDE_NULL_NUM;
   bool no_rate = false;
@@ -494,6 +493,8 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
 
   /* Identity before lateness and currency: a repetition is answered as the first time, whatever its time says (ruling 23). */
   tide_state_lookup(&fold->state, txn);
+  bool is_new = txn->number[0] == TIDE_NO_ENTITY;
+  note_home(fold, txn, partition);
   struct tide_memory memory = {.fp_amount = tide_amount_fingerprint(fold, record), .fp_merchant = merchant_fingerprint(fold, txn)};
   bool has_identity = txn->has_key[0] && tide_record_identity(fold, record, &memory.id);
   bool answered;
@@ -529,7 +530,7 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
   if (incremental) txn->conds = 0; /* no attempt of its own, not even with current */
   answer.counted = !nocount;
   if (scored) {
-    judge(fold, txn, &env, &answer);
+    judge(fold, txn, home_of(fold, txn, partition), &env, &answer);
     if (fold->trace.fn) trace(fold, txn);
   }
   pack_answer(&answer, scored, &memory);
@@ -544,4 +545,5 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
     tide_state_outcome(&fold->state, card, parent, &none, total, true);
   }
   count_event(fold, txn, &memory, has_identity, incremental);
+  if (is_new) note_home(fold, txn, partition);
 }

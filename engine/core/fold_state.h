@@ -6,7 +6,7 @@
 #define TIDE_FOLD_STATE_H
 
 #include "core/fold.h"
-#include "core/ledger.h"
+#include "core/gate.h"
 #include "core/memo.h"
 #include "core/outbox.h"
 #include "feature/state.h"
@@ -42,6 +42,8 @@ struct tide_fold {
   struct tide_value slot[TIDE_SLOTS_MAX];
   struct tide_value *derived;
   struct tide_score score;
+  struct tide_gate gate;
+  struct tide_standing standing[TIDE_ENTITIES_MAX];
   struct tide_cursor_part *part;
   struct tide_group_item *group; /* the records being prefetched */
   struct tide_trace_hook { tide_trace_fn fn; void *ctx; } trace;
@@ -53,7 +55,11 @@ struct tide_group_item { struct tide_raw_record raw; struct tide_record record; 
 
 /* One event: judge, count, emit. */
 void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_emit_fn emit, void *ctx);
-/* A heartbeat moves its partition's watermark. */
+/* A record at time_ms came from its partition: the watermark may move. Returns the partition's index in the ledger. */
+uint32_t tide_fold_pass(struct tide_fold *fold, const struct tide_record *record, int64_t time_ms);
+/* Facts of partitions changed: the watermark may move. */
+void tide_fold_facts(struct tide_fold *fold);
+/* A heartbeat moves its partition's watermark, and its source lives. */
 void tide_fold_heartbeat(struct tide_fold *fold, const struct tide_record *record);
 /* The feature file and limits become effective; once per journal. */
 enum tide_err tide_fold_configure(struct tide_fold *fold, const struct tide_settings *settings, struct tide_span features, struct tide_error *error)

@@ -9,9 +9,34 @@ void tide_ledger_init(struct tide_ledger *ledger) {
   ledger->claim_alive_ms = INT64_MIN;
 }
 
+/* What is worked out from what is saved: whose each partition is, and how much there is of each. */
+static void relate(struct tide_ledger *ledger) {
+  ledger->declared = ledger->gating = 0;
+  for (uint32_t k = 0; k < ledger->source_count; k++) {
+    ledger->source[k].partitions = 0;
+    ledger->declared += ledger->source[k].declared;
+    ledger->gating += ledger->source[k].declared && ledger->source[k].info.gates;
+  }
+  for (uint32_t i = 0; i < ledger->partition_count; i++) {
+    ledger->partition[i].origin = TIDE_NO_SOURCE;
+    for (uint32_t k = 0; k < ledger->source_count; k++)
+      if (ledger->source[k].info.number == ledger->partition[i].source) ledger->partition[i].origin = k;
+    if (ledger->partition[i].origin != TIDE_NO_SOURCE) ledger->source[ledger->partition[i].origin].partitions++;
+  }
+}
+
+static bool is_of(const struct tide_partition *found, uint16_t source, uint16_t partition) {
+  return found->source == source && found->partition == partition;
+}
+
 struct tide_partition *tide_ledger_find(struct tide_ledger *ledger, uint16_t source, uint16_t partition) {
-  for (uint32_t i = 0; i < ledger->partition_count; i++)
-    if (ledger->partition[i].source == source && ledger->partition[i].partition == partition) return &ledger->partition[i];
+  if (ledger->hint < ledger->partition_count && is_of(&ledger->partition[ledger->hint], source, partition))
+    return &ledger->partition[ledger->hint];
+  for (uint32_t i = 0; i < ledger->partition_count; i++) {
+    if (!is_of(&ledger->partition[i], source, partition)) continue;
+    ledger->hint = i;
+    return &ledger->partition[i];
+  }
   return NULL;
 }
 
@@ -25,6 +50,7 @@ struct tide_partition *tide_ledger_partition(struct tide_ledger *ledger, uint16_
                                    .seen_ms = INT64_MIN,
                                    .drained_ms = INT64_MIN,
                                    .waived_until_ms = INT64_MIN};
+  relate(ledger);
   return added;
 }
 
@@ -35,16 +61,17 @@ struct tide_ledger_source *tide_ledger_source(struct tide_ledger *ledger, uint16
 }
 
 bool tide_ledger_is_sourced(const struct tide_ledger *ledger) {
-  for (uint32_t i = 0; i < ledger->source_count; i++)
-    if (ledger->source[i].declared) return true;
+  if (ledger->declared) return true;
   for (uint32_t i = 0; i < ledger->partition_count; i++)
     if (ledger->partition[i].cursor > 0) return true;
   return false;
 }
 
-static void take_facts(struct tide_partition *partition, const struct tide_cursor_part *part) {
-  if (part->seen > partition->seen_ms) partition->seen_ms = part->seen;
-  if (part->drained > partition->drained_ms) partition->drained_ms = part->drained;
+/* Nothing is known of the future, whatever a clock said: facts end at the commit time of the entry that tells them. */
+static void take_facts(struct tide_partition *partition, const struct tide_cursor_part *part, int64_t commit_ms) {
+  int64_t seen_ms = part->seen < commit_ms ? part->seen : commit_ms, drained_ms = part->drained < commit_ms ? part->drained : commit_ms;
+  if (seen_ms > partition->seen_ms) partition->seen_ms = seen_ms;
+  if (drained_ms > partition->drained_ms) partition->drained_ms = drained_ms;
   partition->delay_ms = part->delay;
 }
 
@@ -62,12 +89,11 @@ int tide_ledger_parts(struct tide_ledger *ledger, struct tide_cursor_part *part,
     }
     part[i].from = partition->started ? cursor : 0;
     if (part[i].next < cursor) continue; /* an older one's, all counted */
-    take_facts(partition, &part[i]);
+    take_facts(partition, &part[i], commit_ms);
     if (part[i].next == cursor) continue;
     partition->cursor = part[i].next;
     partition->checksum = part[i].checksum;
-    struct tide_ledger_source *source = tide_ledger_source(ledger, part[i].source);
-    if (source && part[i].checksum && commit_ms > source->alive_ms) source->alive_ms = commit_ms; /* a message, not only a marker */
+    if (part[i].checksum) tide_ledger_heard(ledger, part[i].source, commit_ms); /* a message, not only a marker */
   }
   return refused;
 }
@@ -83,11 +109,18 @@ void tide_ledger_settle(struct tide_ledger *ledger) {
   ledger->opening = false;
 }
 
-void tide_ledger_fence(struct tide_ledger *ledger) {
-  ledger->opening = false;
+/* The epoch is not open until there are targets and they are reached. */
+static void close_epoch(struct tide_ledger *ledger) {
+  ledger->opening = true;
   ledger->has_targets = false;
-  for (uint32_t i = 0; i < ledger->source_count; i++) ledger->opening |= ledger->source[i].declared;
   for (uint32_t i = 0; i < ledger->partition_count; i++) ledger->partition[i].target = 0;
+}
+
+void tide_ledger_fence(struct tide_ledger *ledger) {
+  close_epoch(ledger);
+  bool sourced = false;
+  for (uint32_t i = 0; i < ledger->source_count; i++) sourced |= ledger->source[i].declared;
+  ledger->opening = sourced;
 }
 
 enum tide_err tide_ledger_declare(struct tide_ledger *ledger, const struct tide_sources *sources, struct tide_error *error) {
@@ -106,12 +139,16 @@ enum tide_err tide_ledger_declare(struct tide_ledger *ledger, const struct tide_
     }
     source->info = *info;
   }
+  bool first = sources->count > 0;
+  for (uint32_t k = 0; k < ledger->source_count; k++) first &= !ledger->source[k].declared;
+  if (first) close_epoch(ledger);
   ledger->scores = sources->scores;
   ledger->features = sources->features;
   for (uint32_t k = 0; k < ledger->source_count; k++) {
     ledger->source[k].declared = false;
     for (uint32_t i = 0; i < sources->count; i++) ledger->source[k].declared |= sources->source[i].number == ledger->source[k].info.number;
   }
+  relate(ledger);
   return TIDE_OK;
 }
 
@@ -130,9 +167,19 @@ bool tide_ledger_declares(const struct tide_ledger *ledger, const struct tide_so
   return true;
 }
 
+void tide_ledger_wake(struct tide_ledger *ledger, int64_t commit_ms) {
+  for (uint32_t k = 0; k < ledger->source_count; k++)
+    if (ledger->source[k].declared && ledger->source[k].alive_ms == INT64_MIN) ledger->source[k].alive_ms = commit_ms;
+}
+
+void tide_ledger_heard(struct tide_ledger *ledger, uint16_t number, int64_t commit_ms) {
+  struct tide_ledger_source *source = tide_ledger_source(ledger, number);
+  if (source && commit_ms > source->alive_ms) source->alive_ms = commit_ms;
+}
+
 bool tide_ledger_start(struct tide_ledger *ledger, const struct tide_start *start) {
   struct tide_partition *partition = tide_ledger_partition(ledger, start->source, start->partition);
-  if (!partition || (partition->started && !start->jump)) return false;
+  if (!partition || (partition->started && !(start->jump && start->from == partition->cursor))) return false;
   partition->started = true;
   partition->cursor = start->cursor;
   partition->checksum = 0;
@@ -254,5 +301,6 @@ bool tide_ledger_load(struct tide_ledger *ledger, struct tide_reader *reader) {
   ledger->claim_alive_ms = (int64_t)tide_get_u64(reader);
   ledger->answers = tide_get_varint(reader);
   ledger->emitted = tide_get_varint(reader);
+  relate(ledger);
   return !reader->bad && flags < 16 && ledger->emitted <= ledger->answers;
 }

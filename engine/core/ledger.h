@@ -21,12 +21,15 @@ struct tide_partition {
   int64_t watermark_ms;    /* largest min(event time, commit time) of its events */
   int64_t seen_ms, drained_ms, delay_ms; /* contract 6; INT64_MIN: never; delay 0 */
   int64_t waived_until_ms; /* INT64_MIN: not waived */
+  uint32_t origin;         /* index into ledger->source, TIDE_NO_SOURCE: never declared; worked out, not saved */
 };
+#define TIDE_NO_SOURCE UINT32_MAX
 
 struct tide_ledger_source {
   struct tide_source_info info;
   bool declared;    /* by the last SOURCES; one that is not any more keeps its cursors and gates nothing */
-  int64_t alive_ms; /* commit time of the last message or heartbeat record of any of its partitions; INT64_MIN: none yet */
+  int64_t alive_ms; /* commit time of the last message or heartbeat record of any of its partitions, or else of its first declaration */
+  uint32_t partitions; /* of it that are known; worked out, not saved */
 };
 
 struct tide_ledger {
@@ -40,6 +43,8 @@ struct tide_ledger {
   int64_t claim_alive_ms;   /* commit time of the claimant's last entry */
   bool opening, has_targets; /* a fence came, and not all targets are reached */
   uint64_t answers, emitted; /* to messages, so far; left, so far */
+  uint32_t declared, gating; /* sources that are declared, and of these that gate; worked out, not saved */
+  uint32_t hint;             /* where a partition was found last; worked out, not saved */
 };
 
 void tide_ledger_init(struct tide_ledger *ledger);
@@ -61,11 +66,16 @@ void tide_ledger_entry(struct tide_ledger *ledger, uint32_t engine_id, int64_t c
 void tide_ledger_settle(struct tide_ledger *ledger);
 
 void tide_ledger_fence(struct tide_ledger *ledger);
-/* LIMIT: more sources over time than can be kept. MISMATCH: two names with one number. */
+/* The first sources of a journal are read up to their ends before the epoch is open again: this may be a history that lost its declaration with what was acknowledged
+ * under it. LIMIT: more sources over time than can be kept. MISMATCH: two names with one number. */
 enum tide_err tide_ledger_declare(struct tide_ledger *ledger, const struct tide_sources *sources, struct tide_error *error) TIDE_WARN_UNUSED;
 /* Exactly these are declared. */
 bool tide_ledger_declares(const struct tide_ledger *ledger, const struct tide_sources *sources);
-/* False: it changes nothing (has a cursor already, and is no jump; LIMIT of partitions). */
+/* Sources that were never heard of begin to live: their silence is counted from their declaration on. */
+void tide_ledger_wake(struct tide_ledger *ledger, int64_t commit_ms);
+/* A message or heartbeat record of this source. */
+void tide_ledger_heard(struct tide_ledger *ledger, uint16_t source, int64_t commit_ms);
+/* False: it changes nothing (has a cursor already, and is no jump from there; LIMIT of partitions). */
 bool tide_ledger_start(struct tide_ledger *ledger, const struct tide_start *start);
 /* True: it is the claimant now (or has given up). False: another one lives. */
 bool tide_ledger_claim(struct tide_ledger *ledger, const struct tide_claim *claim, int64_t commit_ms);

@@ -62,6 +62,7 @@ struct tide_offer {
   struct tide_mono offered;      /* when it was made, for the metrics */
   uint64_t turn;                 /* MESSAGE: of the INGEST action it was read under */
   struct tide_cursor_part part;  /* MESSAGE: from, next and the facts as of it */
+  struct tide_span copy, copy_key; /* COMMIT with log: the message as it came, and the key of its copy; borrowed until it is released */
   bool log;                      /* COMMIT: released only when a commit that was begun after its copy had arrived in the sources' log is durable */
 
   /* the core's */

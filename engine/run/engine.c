@@ -523,10 +523,31 @@ bool tide_engine_offer(struct tide_engine *engine, struct tide_offer *offer) {
     else inbox->offer = offer;
     inbox->offer_last = offer;
     inbox->offers++;
-    if (inbox->offers == 1) (void)pthread_cond_signal(&inbox->filled);
+    if (inbox->offer == offer) (void)pthread_cond_signal(&inbox->filled);
   }
   unlock(&inbox->mutex);
   return room;
+}
+
+void tide_engine_offer_all(struct tide_engine *engine, struct tide_offer *first) {
+  struct inbox *inbox = &engine->inbox;
+  lock(&inbox->mutex);
+  bool open = !inbox->closed;
+  if (open) {
+    bool was_empty = !inbox->offer;
+    if (inbox->offer_last) inbox->offer_last->next = first;
+    else inbox->offer = first;
+    while (first->next) first = first->next;
+    inbox->offer_last = first;
+    if (was_empty) (void)pthread_cond_signal(&inbox->filled);
+  }
+  unlock(&inbox->mutex);
+  for (struct tide_offer *next; !open && first; first = next) {
+    next = first->next;
+    first->end = TIDE_END_refused;
+    first->cause = TIDE_C_unavailable;
+    engine->options.release(engine->options.ctx, first);
+  }
 }
 
 void tide_engine_tell(struct tide_engine *engine, const struct tide_core_event *event) {
@@ -542,15 +563,22 @@ struct tide_engine_status tide_engine_status(struct tide_engine *engine) {
   return status;
 }
 
-bool tide_engine_wait_open(struct tide_engine *engine, int64_t timeout_ms) {
+static bool wait_for(struct tide_engine *engine, bool barrier_too, int64_t timeout_ms) {
   struct tide_mono until = {tide_mono_now().ns + timeout_ms * 1000000};
+  const struct tide_engine_status *status = &engine->status;
   lock(&engine->status_mutex);
-  while (engine->status.state != TIDE_CORE_open && !engine->ended && tide_mono_now().ns < until.ns)
+  for (;;) {
+    bool there = status->state == TIDE_CORE_open || (barrier_too && status->state == TIDE_CORE_barrier);
+    if (there || engine->ended || tide_mono_now().ns >= until.ns) {
+      unlock(&engine->status_mutex);
+      return there;
+    }
     wait_until(&engine->status_changed, &engine->status_mutex, until);
-  bool open = engine->status.state == TIDE_CORE_open;
-  unlock(&engine->status_mutex);
-  return open;
+  }
 }
+
+bool tide_engine_wait_up(struct tide_engine *engine, int64_t timeout_ms) { return wait_for(engine, true, timeout_ms); }
+bool tide_engine_wait_open(struct tide_engine *engine, int64_t timeout_ms) { return wait_for(engine, false, timeout_ms); }
 
 void tide_engine_stop(struct tide_engine *engine) {
   lock(&engine->inbox.mutex);

@@ -54,9 +54,13 @@ struct tide_engine;
 struct tide_engine *tide_engine_start(const struct tide_engine_options *options, struct tide_fold *fold);
 /* Hands an offer over; any thread. False, and the offer is still the caller's, when the inbox is full or the engine has ended. */
 bool tide_engine_offer(struct tide_engine *engine, struct tide_offer *offer);
+/* Hands over several, linked by `next`, without asking for room: of the ingester, whose own window bounds them. After the end they come back refused. */
+void tide_engine_offer_all(struct tide_engine *engine, struct tide_offer *first);
 /* Tells the core what became of an action about sources: ENDS, LEFT, LOGGED, REREAD; any thread. Targets are copied. */
 void tide_engine_tell(struct tide_engine *engine, const struct tide_core_event *event);
 struct tide_engine_status tide_engine_status(struct tide_engine *engine);
+/* Waits until the journal is followed and only sources are waited for (state barrier), or the state is open; false: it ended, or time is up. */
+bool tide_engine_wait_up(struct tide_engine *engine, int64_t timeout_ms);
 /* Waits until the state is open, or it ended (false). */
 bool tide_engine_wait_open(struct tide_engine *engine, int64_t timeout_ms);
 /* Asks it to drain; returns at once. Every offer handed over before comes back through release. */

@@ -14,6 +14,7 @@
 #include "base/source_number.h"
 #include "base/utf8.h"
 #include "config/config.h"
+#include "tests/support/journal_dir.h"
 
 enum { ERRORS = 40 };
 #define BASE "kafka: {bootstrap.servers: k}\ndead_letters: {file: d}\n"
@@ -294,8 +295,11 @@ static void mistakes_are_told_with_their_place(void **state) {
       {BASE "sources:\n  a: {topic: t}\ningest: {claim_timeout: 1s}\n", TIDE_E_CONFIG, 5, 25, "not above engine.heartbeat"},
       {BASE "sources:\n  a: {topic: t}\nengine: {heartbeat: 3s}\n", TIDE_E_CONFIG, 5, 21, "not above engine.heartbeat"},
       {BASE "sources:\n  auths: {topic: t}\nhttp: {log: kafka, log_source: auth}\n", TIDE_E_CONFIG, 5, 32, "did you mean auths?"},
+      {BASE "sources:\n  a: {topic: t, input: x}\nhttp: {log: kafka, log_source: a}\n", TIDE_E_CONFIG, 5, 32, "by the shape `default`"},
       {BASE "sources:\n  a: {topic: t, format: avro, schemas: s}\nhttp: {log: kafka, log_source: a}\n", TIDE_E_CONFIG, 5, 32,
        "is not JSON"},
+      {BASE "sources:\n  a: {topic: t, key: card}\nhttp: {log: kafka, log_source: a}\n", TIDE_E_CONFIG, 5, 32,
+       "do not bear the producers' keys"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     struct tide_error error[ERRORS];
@@ -305,8 +309,7 @@ static void mistakes_are_told_with_their_place(void **state) {
       fail_msg("case %zu: %s, %zu at %d:%d: %s", i, tide_err_name(error[0].code), count, error[0].line, error[0].column, error[0].text);
   }
   /* What agrees is not refused. */
-  tide_config_free(
-      load(BASE "sources: {a: {topic: t}}\nhttp: {log: kafka, log_source: a}\njournal: {kind: redis, quorum: 1}\n", NULL, NULL, 0));
+  tide_config_free(load(BASE "sources: {a: {topic: t}}\nhttp: {log: kafka, log_source: a}\njournal: {kind: redis}\n", NULL, NULL, 0));
   tide_config_free(load(BASE "sources: {a: {topic: t, format: avro, schemas: 'http://h/p@q'}}\n", NULL, NULL, 0));
   tide_config_free(load("scores: {file: s}\ndead_letters: {file: d}\n", NULL, NULL, 0));
 }
@@ -498,8 +501,7 @@ static void write_file(const char *path, struct tide_span bytes) {
 
 static void values_are_read_from_files(void **state) {
   (void)state;
-  char dir[] = "/tmp/tidemark-kafka-XXXXXX", path[64], set[128];
-  assert_non_null(mkdtemp(dir));
+  char *dir = test_dir("kafka"), path[512], set[600];
   snprintf(path, sizeof path, "%s/password", dir);
   snprintf(set, sizeof set, "kafka.sasl.password_file=%s", path);
   const char *sets[] = {set, "kafka.bootstrap.servers=k"};
@@ -545,7 +547,8 @@ static void values_are_read_from_files(void **state) {
   tide_free(long_one);
   tide_config_free(c);
   assert_int_equal(unlink(path), 0);
-  assert_int_equal(rmdir(dir), 0);
+  test_dir_remove(dir);
+  tide_free(dir);
 }
 
 static void every_key_is_documented(void **state) {
@@ -574,9 +577,9 @@ static void the_example_loads(void **state) {
   struct tide_config *c;
   struct tide_error error = {0};
   if (tide_config_load(&input, &c, &error, 1, NULL) != TIDE_OK) fail_msg("%d: %s", error.line, error.text);
-  static const char *const names[] = {"auths", "labels", "outcomes", "rates"};
-  assert_int_equal(c->source_count, 4);
-  for (int i = 0; i < 4; i++) assert_string_equal(c->source[i].name, names[i]);
+  static const char *const names[] = {"auths", "http", "labels", "outcomes", "rates"};
+  assert_int_equal(c->source_count, 5);
+  for (int i = 0; i < 5; i++) assert_string_equal(c->source[i].name, names[i]);
   assert_int_equal(source(c, "auths")->key, TIDE_SOURCE_KEY_card);
   assert_false(source(c, "labels")->gates);
   assert_string_equal(source(c, "outcomes")->input, "outcomes");

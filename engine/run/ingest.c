@@ -1,0 +1,607 @@
+/* The reader of the ingester, and its door (ingest.h).
+ *
+ * Each turn of its loop: take what the other threads left in the box, give the core what the merge releases, read the next message. A turn of the core (INGEST)
+ * ends everything that was read before: the merge begins anew at the journal's cursors, and what still carries the old turn's number is
+ * dropped by the core. */
+#include "run/ingest_state.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/hash.h"
+#include "base/log.h"
+
+#define MS INT64_C(1000000)
+#define COMMIT_EVERY_MS 1000
+#define PLACES_EVERY_MS 10000 /* partitions that appear later */
+#define RETRY_EVERY_MS 5000
+#define GIVE_AT_ONCE 512
+#define READ_AT_ONCE 64
+#define THROTTLE_EVERY_MS 1
+
+void tide_ingest_lock(struct tide_ingest *ingest) {
+  int failed = pthread_mutex_lock(&ingest->box.mutex);
+  TIDE_CHECK(failed == 0);
+}
+
+void tide_ingest_unlock(struct tide_ingest *ingest) {
+  int failed = pthread_mutex_unlock(&ingest->box.mutex);
+  TIDE_CHECK(failed == 0);
+}
+
+void tide_ingest_wait(pthread_cond_t *cond, struct tide_ingest *ingest, int64_t ms) {
+  int64_t at_ns = tide_mono_now().ns + ms * MS;
+  struct timespec when = {.tv_sec = at_ns / 1000000000, .tv_nsec = at_ns % 1000000000};
+  (void)pthread_cond_timedwait(cond, &ingest->box.mutex, &when);
+}
+
+const struct tide_ingest_source *tide_ingest_from(const struct tide_ingest *ingest, uint16_t number, size_t *ret_index) {
+  for (size_t i = 0; i < ingest->options.from_count; i++) {
+    if (ingest->options.from[i].number != number) continue;
+    if (ret_index) *ret_index = i;
+    return &ingest->options.from[i];
+  }
+  return NULL;
+}
+
+/* ---- what others ask: the core's thread ---- */
+
+void tide_ingest_act(struct tide_ingest *ingest, const struct tide_core_action *action) {
+  struct tide_ingest_box *box = &ingest->box;
+  tide_ingest_lock(ingest);
+  switch (action->kind) {
+    case TIDE_DO_INGEST:
+      box->turn = action->turn;
+      box->on = box->fresh = true;
+      tide_free(box->place);
+      box->place = tide_alloc((action->place_count + 1) * sizeof *box->place);
+      memcpy(box->place, action->place, action->place_count * sizeof *box->place);
+      box->place_count = action->place_count;
+      break;
+    case TIDE_DO_INGEST_STOP:
+      box->on = false;
+      box->fresh = true;
+      break;
+    case TIDE_DO_ENDS:
+      box->core_asks = true;
+      box->ends_turn = action->turn;
+      (void)pthread_cond_signal(&box->asker);
+      break;
+    case TIDE_DO_EMIT: tide_ingest_emit(ingest, action); break;
+    case TIDE_DO_LOG: tide_ingest_copy(ingest, action); break;
+    default: TIDE_NEVER("an action about sources");
+  }
+  (void)pthread_cond_signal(&box->reader);
+  tide_ingest_unlock(ingest);
+}
+
+void tide_ingest_release(struct tide_ingest *ingest, struct tide_offer *offer) {
+  tide_ingest_lock(ingest);
+  offer->next = ingest->box.back;
+  ingest->box.back = offer;
+  (void)pthread_cond_signal(&ingest->box.reader);
+  tide_ingest_unlock(ingest);
+}
+
+void tide_ingest_reread(struct tide_ingest *ingest) {
+  tide_ingest_lock(ingest);
+  ingest->box.reread = true;
+  (void)pthread_cond_signal(&ingest->box.reader);
+  tide_ingest_unlock(ingest);
+}
+
+size_t tide_ingest_look(struct tide_ingest *ingest, struct tide_ingest_partition *ret, size_t cap) {
+  tide_ingest_lock(ingest);
+  size_t count = ingest->box.look_count;
+  memcpy(ret, ingest->box.look, (count < cap ? count : cap) * sizeof *ret);
+  tide_ingest_unlock(ingest);
+  return count;
+}
+
+/* ---- the reader ---- */
+
+static struct tide_ingest_part *part_of(struct tide_ingest *ingest, uint16_t source, uint16_t partition) {
+  for (size_t i = 0; i < ingest->part_count; i++)
+    if (ingest->part[i].source == source && ingest->part[i].partition == partition) return &ingest->part[i];
+  return NULL;
+}
+
+static void spare(struct tide_ingest *ingest, struct tide_offer *offer) {
+  tide_buf_clear(&offer->records);
+  offer->next = ingest->spare;
+  ingest->spare = offer;
+}
+
+static void drop(void *ctx) {
+  struct tide_offer *offer = ctx;
+  spare(offer->ctx, offer);
+}
+
+static struct tide_offer *offer_new(struct tide_ingest *ingest, enum tide_offer_kind kind) {
+  struct tide_offer *offer = ingest->spare;
+  if (offer) ingest->spare = offer->next;
+  else offer = tide_offer_new();
+  struct tide_buf records = offer->records, answer = offer->answer;
+  *offer = (struct tide_offer){.records = records, .answer = answer, .ctx = ingest, .kind = (uint8_t)kind, .turn = ingest->turn};
+  return offer;
+}
+
+static void stand_still(struct tide_ingest *ingest, struct tide_ingest_part *part, bool broken, const struct tide_error *why) {
+  const struct tide_ingest_source *from = tide_ingest_from(ingest, part->source, NULL);
+  snprintf(part->trouble, sizeof part->trouble, "%s", why->text);
+  part->broken = part->broken || broken;
+  tide_log(TIDE_LOG_ERROR, "partition_stopped", "source=%s partition=%u reason=\"%s\"", from ? from->name : "?", part->partition,
+           why->text);
+  ingest->options.source->ops->stop(ingest->options.source, part->source, part->partition);
+  tide_merge_stop(ingest->merge, part->source, part->partition, tide_mono_now());
+}
+
+/* Reads a partition from its cursor. */
+static void seek(struct tide_ingest *ingest, struct tide_ingest_part *part) {
+  struct tide_error error = {0};
+  struct tide_source *source = ingest->options.source;
+  enum tide_err err = source->ops->seek(source, part->source, part->partition, part->cursor, &error);
+  if (err != TIDE_OK) stand_still(ingest, part, false, &error);
+}
+
+/* A partition that the journal does not know needs a START, and is read when that is counted. */
+static void start(struct tide_ingest *ingest, struct tide_ingest_part *part) {
+  struct tide_offer *offer = offer_new(ingest, TIDE_OFFER_CONTROL);
+  struct tide_start record = {.source = part->source, .partition = part->partition, .cursor = part->cursor};
+  tide_start_encode(&record, &offer->records);
+  offer->record_count = 1;
+  offer->part = (struct tide_cursor_part){.source = part->source, .partition = part->partition, .next = part->cursor};
+  part->starting = true;
+  ingest->outstanding++;
+  tide_engine_offer_all(ingest->engine, offer);
+}
+
+static void begin_part(struct tide_ingest *ingest, struct tide_ingest_part *part, struct tide_mono now) {
+  tide_merge_add(ingest->merge, (struct tide_place){part->source, part->partition, part->cursor}, part->gates, now);
+  if (part->recalls) tide_merge_recall(ingest->merge, &part->last);
+  if (part->trouble[0]) {
+    struct tide_error error = {0};
+    snprintf(error.text, sizeof error.text, "%s", part->trouble);
+    stand_still(ingest, part, part->broken, &error);
+  } else {
+    seek(ingest, part);
+  }
+}
+
+static void end_turn(struct tide_ingest *ingest, struct tide_mono now) {
+  struct tide_source *source = ingest->options.source;
+  for (size_t i = 0; i < ingest->part_count; i++)
+    if (ingest->part[i].known) source->ops->stop(source, ingest->part[i].source, ingest->part[i].partition);
+  tide_merge_begin(ingest->merge, NULL, NULL, 0, now, drop);
+  tide_free(ingest->part);
+  ingest->part = NULL;
+  ingest->part_count = 0;
+  ingest->reading = ingest->has_pending = false;
+}
+
+/* Partitions that the asker found for this turn: all of them at its beginning, new ones later. */
+static void take_parts(struct tide_ingest *ingest, struct tide_ingest_part *part, size_t count, struct tide_mono now) {
+  ingest->part = tide_realloc(ingest->part, (ingest->part_count + count + 1) * sizeof *ingest->part);
+  for (size_t i = 0; i < count; i++) {
+    if (part_of(ingest, part[i].source, part[i].partition)) continue;
+    struct tide_ingest_part *added = &ingest->part[ingest->part_count++];
+    *added = part[i];
+    if (added->known) begin_part(ingest, added, now);
+    else start(ingest, added);
+  }
+  ingest->reading = true;
+}
+
+static void took_back(struct tide_ingest *ingest, struct tide_offer *offer, struct tide_mono now) {
+  ingest->outstanding--;
+  struct tide_ingest_part *part =
+      offer->turn == ingest->turn && ingest->on ? part_of(ingest, offer->part.source, offer->part.partition) : NULL;
+  if (part && offer->end == TIDE_END_done && offer->kind == TIDE_OFFER_MESSAGE) part->done = offer->part.next;
+  if (part && offer->kind == TIDE_OFFER_CONTROL) {
+    part->starting = false;
+    if (offer->end == TIDE_END_done) {
+      part->known = true;
+      begin_part(ingest, part, now);
+    } else {
+      start(ingest, part);
+    }
+  }
+  spare(ingest, offer);
+}
+
+/* Takes what the other threads have left; false: quit. */
+static bool take_box(struct tide_ingest *ingest, struct tide_mono now) {
+  struct tide_ingest_box *box = &ingest->box;
+  tide_ingest_lock(ingest);
+  bool quit = box->quit, fresh = box->fresh, has_ends = box->has_ends, reread = box->reread;
+  box->fresh = box->has_ends = box->reread = false;
+  bool changes = fresh && (!box->on || box->turn != ingest->turn || !ingest->on);
+  bool on = box->on;
+  uint64_t turn = box->turn;
+  struct tide_offer *back = box->back;
+  box->back = NULL;
+  struct tide_ingest_part *part = NULL;
+  size_t parts = 0;
+  if (box->has_parts && box->parts_turn == box->turn) part = box->part, parts = box->part_count;
+  else tide_free(box->part);
+  bool has_parts = part != NULL;
+  box->part = NULL;
+  box->has_parts = false;
+  uint64_t *arrived = box->arrived;
+  size_t arrived_count = box->arrived_count;
+  box->arrived = NULL;
+  box->arrived_count = box->arrived_cap = 0;
+  struct tide_place *left = box->left;
+  size_t left_count = box->left_count;
+  box->left = NULL;
+  box->left_count = box->left_cap = 0;
+  struct tide_place *end = NULL;
+  size_t end_count = box->end_count;
+  struct tide_merge_ask ask = box->ask;
+  if (has_ends) {
+    end = box->end;
+    box->end = NULL;
+  }
+  if (changes && on) {
+    box->wants_places = true;
+    (void)pthread_cond_signal(&box->asker);
+  }
+  tide_ingest_unlock(ingest);
+
+  for (struct tide_offer *next; back; back = next) {
+    next = back->next;
+    took_back(ingest, back, now);
+  }
+  if (changes) {
+    end_turn(ingest, now);
+    ingest->turn = turn;
+    ingest->on = on;
+    ingest->places_at = now;
+    tide_log(TIDE_LOG_INFO, on ? "ingest_begin" : "ingest_end", "turn=%" PRIu64, turn);
+  }
+  if (has_parts && ingest->on) take_parts(ingest, part, parts, now);
+  tide_free(part);
+  for (size_t i = 0; i < arrived_count; i++) tide_merge_free_hold(ingest->merge, arrived[i], now);
+  tide_free(arrived);
+  if (has_ends && ingest->reading) tide_merge_ends(ingest->merge, &ask, end, end_count, now);
+  tide_free(end);
+  if (left_count && ingest->options.commit) ingest->options.commit(ingest->options.source, left, left_count);
+  tide_free(left);
+  if (reread && ingest->on) tide_engine_tell(ingest->engine, &(struct tide_core_event){.kind = TIDE_CORE_REREAD, .turn = ingest->turn});
+  return !quit;
+}
+
+/* The ends of all partitions that are read are asked when the merge wants to know them. */
+static void ask_ends(struct tide_ingest *ingest, struct tide_mono now) {
+  struct tide_merge_ask ask;
+  if (!ingest->reading || !tide_merge_ask(ingest->merge, tide_wall_now(), now, &ask)) return;
+  struct tide_ingest_box *box = &ingest->box;
+  tide_ingest_lock(ingest);
+  TIDE_CHECK(!box->has_ends || box->end); /* one question of a merge at a time; one of a turn before may still be under way */
+  tide_free(box->end);
+  box->end = tide_alloc((ingest->part_count + 1) * sizeof *box->end);
+  box->end_count = 0;
+  for (size_t i = 0; i < ingest->part_count; i++)
+    if (ingest->part[i].known) box->end[box->end_count++] = (struct tide_place){ingest->part[i].source, ingest->part[i].partition, 0};
+  box->ask = ask;
+  box->wants_ends = true;
+  box->has_ends = false;
+  (void)pthread_cond_signal(&box->asker);
+  tide_ingest_unlock(ingest);
+}
+
+/* Gives the core what the merge releases. */
+static bool give(struct tide_ingest *ingest, struct tide_mono now) {
+  struct tide_offer *first = NULL, *last = NULL;
+  struct tide_wall wall = tide_wall_now();
+  size_t count = 0;
+  struct tide_merge_item item;
+  struct tide_cursor_part part;
+  while (ingest->reading && count < GIVE_AT_ONCE && ingest->outstanding < TIDE_INGEST_WINDOW &&
+         tide_merge_take(ingest->merge, wall, now, &item, &part)) {
+    struct tide_offer *offer = item.ctx ? item.ctx : offer_new(ingest, TIDE_OFFER_MESSAGE);
+    offer->part = part;
+    offer->next = NULL;
+    if (last) last->next = offer;
+    else first = offer;
+    last = offer;
+    count++;
+    ingest->outstanding++;
+  }
+  if (first) tide_engine_offer_all(ingest->engine, first);
+  return first != NULL;
+}
+
+static bool is_too_early(const struct tide_ingest *ingest, const struct tide_record *record, struct tide_error *error) {
+  if (record->type != TIDE_REC_EVENT || record->flags & TIDE_REC_STAMPED) return false;
+  int64_t ahead_ms = record->time.ms - tide_wall_now().ms;
+  if (ahead_ms <= ingest->options.max_future_skew_ms) return false;
+  (void)tide_fail_at(error, TIDE_E_FUTURE, 0, 0, "time",
+                     "the event is %" PRId64 " ms ahead of this machine's clock, at most %" PRId64 " are accepted", ahead_ms,
+                     ingest->options.max_future_skew_ms);
+  return true;
+}
+
+/* Decodes one message into the merge. False: its schema cannot be had now. */
+static bool take_message(struct tide_ingest *ingest, const struct tide_message *message, struct tide_ingest_part *part,
+                         struct tide_mono now) {
+  size_t which = 0;
+  const struct tide_ingest_source *from = tide_ingest_from(ingest, message->source, &which);
+  TIDE_CHECK(from);
+  struct tide_decoder *decoder = message->copy ? ingest->copy_decoder[which] : ingest->decoder[which];
+  struct tide_merge_item item = {.source = message->source,
+                                 .partition = message->partition,
+                                 .offset = message->offset,
+                                 .next = message->next,
+                                 .time_ms = INT64_MIN,
+                                 .append_ms = message->append_ms,
+                                 .checksum = tide_hash64(message->bytes.ptr, message->bytes.len, 0) | 1};
+  struct tide_error error = {0};
+  int count = 0;
+  struct tide_record *record = ingest->record;
+  enum tide_err err = tide_decode(decoder, message->bytes, record, &count, &error);
+  if (err == TIDE_E_AGAIN) return false;
+  struct tide_offer *offer = offer_new(ingest, TIDE_OFFER_MESSAGE);
+  if (err == TIDE_OK && is_too_early(ingest, &record[0], &error)) err = TIDE_E_FUTURE;
+  for (int i = 0; i < count && err == TIDE_OK; i++) {
+    record[i].source = message->source;
+    record[i].partition = message->partition;
+    record[i].offset = message->offset;
+    err = tide_record_encode(ingest->options.spec, &record[i], &offer->records);
+    if (err != TIDE_OK) (void)tide_fail(&error, err, "the message's fields do not fit into one journal entry");
+  }
+  if (message->trace.len) tide_ingest_trace_put(ingest, message);
+  if (err == TIDE_OK) {
+    bool timed = record[0].time.ms != 0 && !(record[0].flags & TIDE_REC_STAMPED);
+    item.time_ms = timed ? record[0].time.ms : message->append_ms;
+    offer->record_count = (uint8_t)count;
+  } else {
+    error.code = err;
+    tide_buf_clear(&offer->records);
+    item.hold = tide_ingest_dead(ingest, message, from, decoder, &error);
+  }
+  item.ctx = offer;
+  part->cursor = message->next;
+  tide_merge_put(ingest->merge, &item, now);
+  return true;
+}
+
+static void trouble(struct tide_ingest *ingest, const struct tide_message *message) {
+  struct tide_ingest_part *part = part_of(ingest, message->source, message->partition);
+  if (part && message->stopped) {
+    stand_still(ingest, part, message->trouble->code == TIDE_E_MISMATCH, message->trouble);
+    return;
+  }
+  const struct tide_ingest_source *from = tide_ingest_from(ingest, message->source, NULL);
+  tide_log(TIDE_LOG_WARN, "source_trouble", "source=%s partition=%u reason=\"%s\"", from ? from->name : "*", message->partition,
+           message->trouble->text);
+}
+
+/* One message; false: there was none within the source's poll time. */
+static bool read_one(struct tide_ingest *ingest, struct tide_mono now) {
+  struct tide_message message;
+  struct tide_error error = {0};
+  struct tide_source *source = ingest->options.source;
+  enum tide_err err = source->ops->next(source, &message, &error);
+  if (err == TIDE_E_END) return false;
+  if (err != TIDE_OK) {
+    tide_log(TIDE_LOG_WARN, "source_trouble", "reason=\"%s\"", error.text);
+    return false;
+  }
+  if (message.kind == TIDE_MESSAGE_TROUBLE) {
+    trouble(ingest, &message);
+    return true;
+  }
+  struct tide_ingest_part *part = part_of(ingest, message.source, message.partition);
+  if (!part || message.next < part->cursor) return true; /* of a turn that is over */
+  if (message.kind == TIDE_MESSAGE_END) {
+    part->cursor = message.next;
+    tide_merge_at_end(ingest->merge, message.source, message.partition, message.next, now);
+  } else if (!take_message(ingest, &message, part, now)) {
+    tide_buf_clear(&ingest->pending);
+    tide_buf_put(&ingest->pending, message.bytes.ptr, message.bytes.len);
+    ingest->pending_message = message;
+    ingest->pending_message.trace = (struct tide_span){NULL, 0};
+    ingest->has_pending = true;
+    ingest->pending_at = now;
+    return false;
+  }
+  return true;
+}
+
+/* A partition with its share of memory full is not read until half of that is free; the others are, for the merge may be waiting for one of them. */
+static void throttle(struct tide_ingest *ingest, struct tide_mono now) {
+  if (!ingest->reading || now.ns - ingest->throttle_at.ns < THROTTLE_EVERY_MS * MS) return;
+  ingest->throttle_at = now;
+  struct tide_source *source = ingest->options.source;
+  size_t share = ingest->options.max_held / (ingest->part_count + 1) + 1;
+  for (size_t i = 0; i < ingest->part_count; i++) {
+    struct tide_ingest_part *part = &ingest->part[i];
+    if (!part->known || part->trouble[0]) continue;
+    size_t held = tide_merge_held_of(ingest->merge, part->source, part->partition);
+    if (!part->throttled && held > share) {
+      part->throttled = true;
+      source->ops->stop(source, part->source, part->partition);
+    } else if (part->throttled && held < share / 2) {
+      part->throttled = false;
+      seek(ingest, part);
+    }
+  }
+}
+
+static void show(struct tide_ingest *ingest) {
+  size_t count = tide_merge_look(ingest->merge, NULL, 0);
+  struct tide_merge_view *view = tide_alloc((count + 1) * sizeof *view);
+  count = tide_merge_look(ingest->merge, view, count);
+  struct tide_ingest_box *box = &ingest->box;
+  tide_ingest_lock(ingest);
+  if (box->look_cap < count) {
+    box->look = tide_realloc(box->look, count * sizeof *box->look);
+    box->look_cap = count;
+  }
+  box->look_count = count;
+  for (size_t i = 0; i < count; i++) {
+    const struct tide_ingest_part *part = part_of(ingest, view[i].source, view[i].partition);
+    box->look[i].view = view[i];
+    snprintf(box->look[i].trouble, sizeof box->look[i].trouble, "%s", part ? part->trouble : "");
+  }
+  tide_ingest_unlock(ingest);
+  tide_free(view);
+}
+
+/* Offsets that were counted and whose answers need not leave, or have left, are told to the log's own bookkeeping; partitions that stand still are tried again; new ones
+ * are looked for. */
+static void now_and_then(struct tide_ingest *ingest, struct tide_mono now) {
+  if (now.ns - ingest->commit_at.ns >= COMMIT_EVERY_MS * MS) {
+    ingest->commit_at = now;
+    show(ingest);
+    for (size_t i = 0; i < ingest->part_count && ingest->options.commit && !ingest->options.scores; i++) {
+      struct tide_place place = {ingest->part[i].source, ingest->part[i].partition, ingest->part[i].done};
+      if (ingest->part[i].done) ingest->options.commit(ingest->options.source, &place, 1);
+      ingest->part[i].done = 0;
+    }
+  }
+  if (now.ns - ingest->retry_at.ns >= RETRY_EVERY_MS * MS) {
+    ingest->retry_at = now;
+    for (size_t i = 0; i < ingest->part_count; i++) {
+      struct tide_ingest_part *part = &ingest->part[i];
+      if (!part->known || !part->trouble[0] || part->broken) continue;
+      tide_ingest_reread(ingest); /* from the cursors again: the partition may have moved on elsewhere */
+      break;
+    }
+  }
+  if (ingest->reading && now.ns - ingest->places_at.ns >= PLACES_EVERY_MS * MS) {
+    ingest->places_at = now;
+    tide_ingest_lock(ingest);
+    ingest->box.wants_places = true;
+    (void)pthread_cond_signal(&ingest->box.asker);
+    tide_ingest_unlock(ingest);
+  }
+}
+
+void *tide_ingest_read_main(void *arg) {
+  struct tide_ingest *ingest = arg;
+  for (;;) {
+    struct tide_mono now = tide_mono_now();
+    if (!take_box(ingest, now)) break;
+    bool gave = give(ingest, now);
+    ask_ends(ingest, now);
+    now_and_then(ingest, now);
+    if (ingest->has_pending && now.ns - ingest->pending_at.ns >= 50 * MS) {
+      ingest->pending_message.bytes = tide_buf_span(&ingest->pending);
+      ingest->pending_at = now;
+      struct tide_ingest_part *part = part_of(ingest, ingest->pending_message.source, ingest->pending_message.partition);
+      ingest->has_pending = !take_message(ingest, &ingest->pending_message, part, now);
+    }
+    throttle(ingest, now);
+    bool may_read = ingest->reading && !ingest->has_pending;
+    if (may_read) {
+      for (int i = 0; i < READ_AT_ONCE && read_one(ingest, now); i++) continue;
+    } else if (!gave) {
+      tide_ingest_lock(ingest);
+      if (!ingest->box.quit && !ingest->box.fresh && !ingest->box.back) tide_ingest_wait(&ingest->box.reader, ingest, ingest->on ? 2 : 20);
+      tide_ingest_unlock(ingest);
+    }
+  }
+  return NULL;
+}
+
+/* ---- outside ---- */
+
+static enum tide_err open_decoders(struct tide_ingest *ingest, struct tide_error *error) {
+  size_t count = ingest->options.from_count;
+  ingest->decoder = tide_alloc((count + 1) * sizeof(struct tide_decoder *));
+  ingest->copy_decoder = tide_alloc((count + 1) * sizeof(struct tide_decoder *));
+  for (size_t i = 0; i < count; i++) {
+    struct tide_decode_options options = ingest->options.from[i].decode;
+    enum tide_err err = tide_decoder_new(&options, &ingest->decoder[i], error);
+    options.time_optional = true; /* what came over HTTP without a time is stamped when it is counted, as it was there */
+    if (err == TIDE_OK) err = tide_decoder_new(&options, &ingest->copy_decoder[i], error);
+    if (err != TIDE_OK) return err;
+  }
+  return TIDE_OK;
+}
+
+enum tide_err tide_ingest_new(const struct tide_ingest_options *options, struct tide_ingest **ret, struct tide_error *error) {
+  struct tide_ingest *ingest = tide_alloc(sizeof *ingest);
+  ingest->options = *options;
+  ingest->record = tide_alloc(2 * sizeof *ingest->record);
+  ingest->merge = tide_merge_new(&options->merge);
+  pthread_condattr_t attr;
+  TIDE_CHECK(pthread_mutex_init(&ingest->box.mutex, NULL) == 0 && pthread_condattr_init(&attr) == 0 &&
+             pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);
+  TIDE_CHECK(pthread_cond_init(&ingest->box.reader, &attr) == 0 && pthread_cond_init(&ingest->box.asker, &attr) == 0 &&
+             pthread_cond_init(&ingest->box.writer, &attr) == 0);
+  (void)pthread_condattr_destroy(&attr);
+  enum tide_err err = open_decoders(ingest, error);
+  if (err != TIDE_OK) {
+    tide_ingest_free(ingest);
+    return err;
+  }
+  *ret = ingest;
+  return TIDE_OK;
+}
+
+void tide_ingest_start(struct tide_ingest *ingest, struct tide_engine *engine) {
+  tide_ingest_lock(ingest); /* the engine may have asked for something already */
+  ingest->engine = engine;
+  ingest->started = true;
+  tide_ingest_unlock(ingest);
+  TIDE_CHECK(pthread_create(&ingest->reader, NULL, tide_ingest_read_main, ingest) == 0);
+  TIDE_CHECK(pthread_create(&ingest->asker, NULL, tide_ingest_ask_main, ingest) == 0);
+  TIDE_CHECK(pthread_create(&ingest->writer, NULL, tide_ingest_write_main, ingest) == 0);
+}
+
+void tide_ingest_stop(struct tide_ingest *ingest) {
+  if (!ingest || !ingest->started) return;
+  tide_ingest_lock(ingest);
+  ingest->box.quit = true;
+  (void)pthread_cond_broadcast(&ingest->box.reader);
+  (void)pthread_cond_broadcast(&ingest->box.asker);
+  (void)pthread_cond_broadcast(&ingest->box.writer);
+  tide_ingest_unlock(ingest);
+  TIDE_CHECK(pthread_join(ingest->reader, NULL) == 0 && pthread_join(ingest->asker, NULL) == 0 && pthread_join(ingest->writer, NULL) == 0);
+  ingest->started = false;
+}
+
+static void free_offers(struct tide_offer *offer) {
+  for (struct tide_offer *next; offer; offer = next) {
+    next = offer->next;
+    tide_offer_free(offer);
+  }
+}
+
+void tide_ingest_free(struct tide_ingest *ingest) {
+  if (!ingest) return;
+  TIDE_CHECK(!ingest->started);
+  struct tide_ingest_box *box = &ingest->box;
+  tide_merge_free(ingest->merge, drop);
+  free_offers(box->back);
+  free_offers(ingest->spare);
+  for (size_t i = 0; i < ingest->options.from_count; i++) {
+    if (ingest->decoder) tide_decoder_free(ingest->decoder[i]);
+    if (ingest->copy_decoder) tide_decoder_free(ingest->copy_decoder[i]);
+  }
+  for (int kind = 0; kind < TIDE_LETTER_KIND_COUNT; kind++) {
+    tide_ingest_letters_release(&box->in[kind]);
+    tide_ingest_letters_release(&ingest->out[kind]);
+  }
+  tide_free(ingest->decoder);
+  tide_free(ingest->copy_decoder);
+  tide_free(ingest->record);
+  tide_free(ingest->part);
+  tide_buf_release(&ingest->pending);
+  tide_free(box->place);
+  tide_free(box->end);
+  tide_free(box->part);
+  tide_free(box->arrived);
+  tide_free(box->left);
+  tide_free(box->look);
+  tide_free(box->trace);
+  (void)pthread_mutex_destroy(&box->mutex);
+  (void)pthread_cond_destroy(&box->reader);
+  (void)pthread_cond_destroy(&box->asker);
+  (void)pthread_cond_destroy(&box->writer);
+  tide_free(ingest);
+}
