@@ -421,7 +421,7 @@ static void run_faults(uint64_t seed) {
   int64_t last_ms = w->message[w->count - 1].append_ms;
   begin(w);
   w->settle_ms = RIG_BEGIN_MS + 20000 + w->parts * 25000;
-  int64_t end_ms = last_ms > w->settle_ms ? last_ms + 2000 : w->settle_ms + 2000;
+  int64_t end_ms = (last_ms > w->settle_ms ? last_ms : w->settle_ms) + 1000 + limit_ms;
   while (w->rig.now_ms < end_ms) step(w, false);
   assert_true(w->wait_ms_max <= limit_ms);
   for (int i = 0; i < w->parts; i++)
