@@ -2,10 +2,11 @@
  *
  *   bench_merge [--quick]
  *
- * backlog: partitions are read in chunks of 100 as a client's fetches give them, each up to 200 messages ahead, and everything is put that may be before anything is taken. live: one message at a
- * time of a random partition, taken at once, with the ends of all logs told every 150 messages (a millisecond's round trip at 150,000/s). Event times are the log's own
- * with some milliseconds of disorder; each message has a delay, so the facts are computed as in production. The hash is that of the order and the parts; the order of a backlog is
- * checked. */
+ * backlog: partitions are read in chunks of 100 as a client's fetches give them, each up to 200 messages ahead, and everything is put
+ * that may be before anything is taken. live: one message at a time of a random partition, taken at once, with the ends of all logs told
+ * every 150 messages (a millisecond's round trip at 150,000/s). Event times are the log's own with some milliseconds of disorder; each
+ * message has a delay, so the facts are computed as in production. The hash is that of the order and the parts; the order of a backlog
+ * is checked. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

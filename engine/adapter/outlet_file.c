@@ -62,27 +62,37 @@ static void put_bytes(struct outlet_file *o, struct tide_buf *out, const char *n
   tide_json_str(out, text ? s : base64(&o->base64, s));
 }
 
+/* Answers are JSON objects that this engine has written; what else has left may be anything, also something that only looks like one. */
+static bool is_own_object(const struct tide_letter *letter) {
+  struct tide_span value = letter->value;
+  return letter->kind == TIDE_LETTER_SCORE && value.len >= 2 && value.ptr[0] == '{' && value.ptr[value.len - 1] == '}' &&
+         !memchr(value.ptr, '\n', value.len) && tide_utf8_valid(value);
+}
+
 static void put_line(struct outlet_file *o, struct tide_buf *out, const struct tide_letter *letter) {
   tide_json_open(out, '{');
-  if (letter->key.len) put_bytes(o, out, "key", "key_base64", letter->key);
-  if (letter->header_count) {
-    tide_json_key(out, "headers");
-    tide_json_open(out, '{');
-    for (size_t i = 0; i < letter->header_count; i++) {
-      const struct tide_letter_header *header = &letter->header[i];
-      tide_json_key(out, header->name);
-      if (tide_utf8_valid(header->value)) {
-        tide_json_str(out, header->value);
-        continue;
-      }
-      tide_json_open(out, '{');
-      tide_json_key(out, "base64");
-      tide_json_str(out, base64(&o->base64, header->value));
-      tide_json_close(out, '}');
+  put_bytes(o, out, "key", "key_base64", letter->key);
+  tide_json_key(out, "headers");
+  tide_json_open(out, '{');
+  for (size_t i = 0; i < letter->header_count; i++) {
+    const struct tide_letter_header *header = &letter->header[i];
+    tide_json_key(out, header->name);
+    if (tide_utf8_valid(header->value)) {
+      tide_json_str(out, header->value);
+      continue;
     }
+    tide_json_open(out, '{');
+    tide_json_key(out, "base64");
+    tide_json_str(out, base64(&o->base64, header->value));
     tide_json_close(out, '}');
   }
-  put_bytes(o, out, "value", "value_base64", letter->value);
+  tide_json_close(out, '}');
+  if (is_own_object(letter)) {
+    tide_json_key(out, "value");
+    tide_json_raw(out, letter->value);
+  } else {
+    put_bytes(o, out, "value", "value_base64", letter->value);
+  }
   tide_json_close(out, '}');
   tide_buf_char(out, '\n');
 }
@@ -208,14 +218,10 @@ static enum tide_err open_file(const struct tide_sys *sys, struct file *file, st
 }
 
 enum tide_err tide_outlet_file_open(const struct tide_outlet_file_options *options, struct tide_outlet **ret, struct tide_error *error) {
-  bool any = false;
-  for (size_t i = 0; i < TIDE_LETTER_KIND_COUNT; i++) {
-    any = any || options->path[i];
+  for (size_t i = 0; i < TIDE_LETTER_KIND_COUNT; i++)
     for (size_t k = 0; k < i; k++)
       if (options->path[i] && options->path[k] && strcmp(options->path[i], options->path[k]) == 0)
         return tide_fail(error, TIDE_E_CONFIG, "%s is named for two kinds of letters: each needs a file of its own", options->path[i]);
-  }
-  if (!any) return tide_fail(error, TIDE_E_CONFIG, "no file is configured for what leaves the engine");
   struct outlet_file *o = tide_alloc(sizeof *o);
   o->base.ops = &ops;
   o->sys = options->sys ? options->sys : &tide_sys_real;

@@ -211,9 +211,6 @@ static const struct tide_kafka_setting standard[] = {
 };
 
 enum tide_err tide_outlet_kafka_open(const struct tide_outlet_kafka_options *options, struct tide_outlet **ret, struct tide_error *error) {
-  bool any = false;
-  for (size_t i = 0; i < TIDE_LETTER_KIND_COUNT; i++) any = any || options->topic[i];
-  if (!any) return tide_fail(error, TIDE_E_CONFIG, "no topic is configured for what leaves the engine");
   rd_kafka_conf_t *conf;
   enum tide_err err = tide_kafka_configure("producer", owned, sizeof owned / sizeof owned[0], standard,
                                            sizeof standard / sizeof standard[0], options->setting, options->setting_count, &conf, error);

@@ -1,8 +1,9 @@
 /* The merge's calls and queues (merge.h): finding partitions, putting, holding, asking and answering, giving.
  *
- * Every partition has a ring of its own items, so what is taken is always the first of one ring; merge_wait.c chooses which. Parts connect because `from` is set when an item is given, from
- * `given`, and `given` moves nowhere else but where a partition is begun. Facts go before items: a partition that is known to be read further than was told says so before anything is
- * given that could be judged by it. */
+ * Every partition has a ring of its own items, so what is taken is always the first of one ring; merge_wait.c chooses which. Parts
+ * connect because `from` is set when an item is given, from `given`, and `given` moves nowhere else but where a partition is begun.
+ * Facts go before items: a partition that is known to be read further than was told says so before anything is given that could be
+ * judged by it. */
 #include "core/merge_state.h"
 
 #include <string.h>
@@ -219,7 +220,10 @@ void tide_merge_resume(struct tide_merge *merge, struct tide_place place, struct
   struct tide_merge_partition *p = &merge->partition[index];
   uint64_t given = p->given;
   bool goes_on = place.cursor == p->reached;
-  if (!goes_on) drop_items(merge, p, drop);
+  if (!goes_on) {
+    drop_items(merge, p, drop);
+    tide_merge_facts_forget(p);
+  }
   if (p->stopped) merge->running++;
   p->stopped = false;
   begin_at(merge, index, place.cursor, now);

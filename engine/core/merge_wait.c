@@ -1,9 +1,11 @@
 /* Who waits for whom in the merge, and for how long (merge.h has the rules and why they end).
  *
- * A partition that has nothing to give stands in one of four heaps. Those without a head are ordered by `clear`, the number of arrivals up to which they are drained: if the least of
- * them is clear of x, all are. Those held are ordered by the time of the head behind the held item: if the least of them comes behind x, all do. So whether x may go is
- * read off four roots. A partition that is given up moves from OWING to LIVE (HELD to PASSED) and comes back when it gives again: once for each time it gives, hence O(log P)
- * a message in all. The heads that may go stand in two more heaps: by event time, whose root is x, and by arrival, whose root is the one that waits longest. */
+ * A partition that has nothing to give stands in one of four heaps. Those without a head are ordered by `clear`, the number of arrivals
+ * up to which they are drained: if the least of them is clear of x, all are. Those held are ordered by the time of the head behind the
+ * held item: if the least of them comes behind x, all do. So whether x may go is read off four roots. A partition that is given up moves
+ * from OWING to LIVE (HELD to PASSED) and comes back when it gives again: once for each time it gives, hence O(log P) a message in all.
+ * The heads that may go stand in two more heaps: by event time, whose root is x, and by arrival, whose root is the one that waits
+ * longest. */
 #include "core/merge_state.h"
 
 enum { NS_PER_MS = 1000000 };
@@ -129,8 +131,8 @@ static void give_up(struct look *look, uint32_t index) {
   tide_merge_settle(look->merge, index);
 }
 
-/* Waiting for p goes on since the last take. Does it pay: has its log moved on by more than we waited? By twice as much, if it is not even known to have anything: one that is idle and
- * whose end nobody tells moves on as fast as we wait. */
+/* Waiting for p goes on since the last take. Does it pay: has its log moved on by more than we waited? By twice as much, if it is not
+ * even known to have anything: one that is idle and whose end nobody tells moves on as fast as we wait. */
 static bool pays(struct look *look, uint32_t index) {
   struct tide_merge_partition *p = &look->merge->partition[index];
   if (look->merge->waits_for == index) p->waited_ns += look->now_ns - look->merge->attended_ns;
@@ -182,9 +184,10 @@ static bool live_blocks(struct look *look) {
   return waits(look, live->at[0].index, until_ns);
 }
 
-/* x waits for a live partition that the oldest head need not wait for, and the oldest is up: it goes ahead of x, and of all heads before it, if each of those was put after its
- * partition had been read, and given, beyond what stood in its log when the oldest came. Else a partition whose messages come late without end (their clock is behind, or a
- * queue before the log) would let a message wait for as long as each of them has to be certified. O(P), when something waited merge_wait only. */
+/* x waits for a live partition that the oldest head need not wait for, and the oldest is up: it goes ahead of x, and of all heads before
+ * it, if each of those was put after its partition had been read, and given, beyond what stood in its log when the oldest came. Else a
+ * partition whose messages come late without end (their clock is behind, or a queue before the log) would let a message wait for as long
+ * as each of them has to be certified. O(P), when something waited merge_wait only. */
 static uint32_t oldest_ahead(const struct look *look) {
   const struct tide_merge *merge = look->merge;
   const struct tide_heap *heads = &merge->heap[TIDE_HEAP_HEAD];

@@ -44,7 +44,11 @@ void or_world_take(struct or_world *w, const struct or_record *r, int64_t commit
         if (w->source[s].declared && w->source[s].alive_ms == NEVER) w->source[s].alive_ms = commit_ms; /* 51 */
       }
       break;
-    case OR_START: w->part[r->source][r->partition].known = true; break;
+    case OR_START: /* from the beginning of the log */
+      w->part[r->source][r->partition].known = true;
+      if (!w->part[r->source][r->partition].started) w->part[r->source][r->partition].fed = false;
+      w->part[r->source][r->partition].started = true;
+      break;
     case OR_WAIVE:
       for (int p = 0; p < OR_PARTS_MAX; p++)
         if (w->part[r->source][p].known && (r->partition < 0 || r->partition == p))

@@ -48,7 +48,7 @@ struct or_standing { int state; int64_t age_ms; /* INT64_MAX: not known */ };
 /* What the journal told of the sources so far (gate.c). */
 struct or_world {
   const struct or_case *c;
-  struct { bool known, fed; int64_t newest_ms, seen_ms, drained_ms, delay_ms, waived_until_ms; } part[OR_SOURCES_MAX][OR_PARTS_MAX];
+  struct { bool known, started, fed; int64_t newest_ms, seen_ms, drained_ms, delay_ms, waived_until_ms; } part[OR_SOURCES_MAX][OR_PARTS_MAX];
   struct { bool declared; int64_t alive_ms; } source[OR_SOURCES_MAX];
   struct or_home { char card[96]; int source, partition, partitions; } home[OR_RECORDS_MAX];
   int homes;

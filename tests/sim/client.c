@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define EPOCH_MS INT64_C(1700000000000)
-
 static void text_field(const struct sim_world *world, const char *name, char *out, size_t size, const char *fmt, unsigned number) {
   snprintf(out, size, fmt, number);
   world->record->field[tide_spec_field(world->spec, name)] = (struct tide_datum){.kind = TIDE_D_TEXT, .text = tide_span_of(out)};
@@ -19,7 +17,7 @@ static void event_record(struct sim_world *world, const struct sim_txn *txn, cha
   memset(record, 0, sizeof *record);
   record->type = TIDE_REC_EVENT;
   /* A time of its own, so that a retry is the same message; the order in which they come is another. */
-  record->time.ms = EPOCH_MS + txn->id * 5000 + txn->amount;
+  record->time.ms = world->began_ms + txn->id * 5000 + txn->amount;
   text_field(world, "id", text[0], sizeof text[0], "t%u", txn->id);
   text_field(world, "card", text[1], sizeof text[1], "c%u", txn->card);
   text_field(world, "shop", text[2], sizeof text[2], "s%u", txn->shop);

@@ -2,7 +2,6 @@
  *
  * Each of these is done in its own turn, so that everything can happen between any two of them. A node that was stopped goes on with what it had read and what it was told;
  * letters that it sent fly on without it. Group offsets, from which a new epoch learns what may have left, are written before an answer is sent. */
-#include "core/batch_record.h"
 #include "core/control.h"
 #include "tests/sim/world.h"
 
@@ -150,20 +149,32 @@ void sim_ingest_released(struct sim_world *world, struct sim_node *node, const s
 
 static void start(struct sim_world *world, struct sim_node *node, unsigned p, bool jump) {
   const struct kafka_partition *partition = &world->kafka->partition[p];
-  struct tide_start record = {.source = partition->source, .partition = partition->number, .cursor = partition->begin, .jump = jump};
+  struct tide_start record = {.source = partition->source,
+                              .partition = partition->number,
+                              .cursor = partition->begin,
+                              .jump = jump,
+                              .from = jump ? node->reader.place[p].offered : 0};
   struct tide_offer *offer = tide_offer_new();
-  struct tide_buf entry = TIDE_BUF_INIT;
-  struct tide_batch batch;
-  tide_batch_begin(&batch, &entry, &(struct tide_entry_header){0}, NULL, 0);
-  if (tide_batch_add_start(&batch, &record) != TIDE_OK) sim_fail(world, "a START does not fit");
-  tide_buf_put(&offer->records, entry.ptr + TIDE_ENTRY_HEADER_BYTES, entry.len - TIDE_ENTRY_HEADER_BYTES);
-  tide_buf_release(&entry);
+  tide_start_encode(&record, &offer->records);
   offer->record_count = 1;
   offer->kind = TIDE_OFFER_CONTROL;
   offer->ctx = (void *)(uintptr_t)p;
   offer->turn = node->reader.turn;
   node->reader.place[p].starting = true;
   sim_step(world, node, &(struct tide_core_event){.kind = TIDE_CORE_OFFER, .offer = offer});
+}
+
+/* From p on, the first partition of which something is to be read, or to be offered; else p. */
+static unsigned with_work(const struct sim_world *world, const struct sim_node *node, unsigned p, bool offered) {
+  const struct sim_reader *reader = &node->reader;
+  for (unsigned i = 0; i < KAFKA_PARTITIONS; i++) {
+    unsigned q = (p + i) % KAFKA_PARTITIONS;
+    const struct kafka_partition *partition = &world->kafka->partition[q];
+    if (!partition->there || (!offered && partition->stuck)) continue;
+    if (offered ? reader->place[q].offered < reader->place[q].at : !reader->place[q].begun || reader->place[q].at < partition->hwm)
+      return q;
+  }
+  return p;
 }
 
 static void read_on(struct sim_world *world, struct sim_node *node, unsigned p) {
@@ -211,7 +222,7 @@ static struct tide_offer *message_offer(struct sim_world *world, struct sim_node
 
 static void offer_on(struct sim_world *world, struct sim_node *node, unsigned p) {
   struct tide_offer *first = NULL, *last = NULL;
-  for (unsigned i = 1 + ANY(world, 4); i > 0 && node->reader.place[p].offered < node->reader.place[p].at; i--) {
+  for (unsigned i = 1 + ANY(world, 8); i > 0 && node->reader.place[p].offered < node->reader.place[p].at; i--) {
     struct tide_offer *offer = message_offer(world, node, p);
     if (last) last->next = offer;
     else first = offer;
@@ -253,7 +264,7 @@ static void left_on(struct sim_world *world, struct sim_node *node) {
 void sim_ingest_turn(struct sim_world *world, struct sim_node *node) {
   struct sim_reader *reader = &node->reader;
   unsigned p = ANY(world, KAFKA_PARTITIONS);
-  switch (ANY(world, 6)) {
+  switch (ANY(world, 7)) {
     case 0: ends_on(world, node); return;
     case 1: left_on(world, node); return;
     case 2:
@@ -263,9 +274,11 @@ void sim_ingest_turn(struct sim_world *world, struct sim_node *node) {
       return;
     case 3:
     case 4:
-      for (unsigned i = 1 + ANY(world, 4); reader->on && i > 0 && !world->failed; i--) read_on(world, node, p);
+      if (or_percent(&world->rng, 80)) p = with_work(world, node, p, false);
+      for (unsigned i = 1 + ANY(world, 8); reader->on && i > 0 && !world->failed; i--) read_on(world, node, p);
       return;
     default:
+      p = with_work(world, node, p, true);
       if (reader->on && !reader->place[p].starting && reader->place[p].begun) offer_on(world, node, p);
       return;
   }

@@ -77,8 +77,11 @@ static void take_start(struct sim_world *world, struct sim_shadow *shadow, const
   if (tide_start_decode(raw, &start, &error) != TIDE_OK) sim_fail(world, "a START does not decode: %s", error.text);
   int p = world->failed ? -1 : sim_kafka_find(world, start.source, start.partition);
   if (p < 0 || (shadow->place[p].started && !start.jump)) return;
+  if (start.jump && start.from != shadow->place[p].cursor) { /* it has gone on meanwhile */
+    world->counts->jumps_late++;
+    return;
+  }
   for (uint64_t o = shadow->place[p].cursor; o < start.cursor; o++) shadow->accepted[p][o] |= SIM_JUMPED;
-  if (start.jump && start.cursor < shadow->place[p].cursor) return; /* it has gone on meanwhile */
   world->counts->jumps += start.jump;
   shadow->place[p].started = true;
   shadow->place[p].cursor = start.cursor;

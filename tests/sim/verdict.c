@@ -70,6 +70,7 @@ struct verdict {
   struct sim_world *world;
   struct tide_position position;
   struct tide_entry_mark mark;      /* of the entry under way */
+  uint64_t nonce;                   /* of the last fence */
   const struct tide_record *record; /* of the answer under way */
   struct sim_shadow shadow;
   struct kafka_letter *answer; /* [answers] to messages */
@@ -133,7 +134,8 @@ static void look_for_attempts(struct verdict *v, struct tide_span entry) {
     return;
   }
   v->mark = tide_entry_mark_of(entry, &reader.header);
-  if (v->position.seq != 0 && reader.header.fence_nonce != v->shadow.nonce) return; /* void: nothing stands in it */
+  if (v->position.seq == 0) v->nonce = reader.header.fence_nonce;
+  if (reader.header.fence_nonce != v->nonce) return; /* void: nothing stands in it */
   while (tide_entry_next(&reader, &raw, &error) == TIDE_OK) {
     if (raw.type != TIDE_REC_EVENT && raw.type != TIDE_REC_OUTCOME) continue;
     if (tide_record_decode(world->spec, &raw, world->record, &error) != TIDE_OK) {

@@ -333,7 +333,8 @@ static void pause_or_leap(struct sim_world *world, struct sim_node *node) {
 
 static void fault_turn(struct sim_world *world, struct sim_node *node) {
   if (world->kafka && or_percent(&world->rng, 35)) {
-    if (or_percent(&world->rng, 50)) pause_or_leap(world, node);
+    if (world->split && or_percent(&world->rng, 40)) sim_redis_lose(world);
+    else if (or_percent(&world->rng, 50)) pause_or_leap(world, node);
     else sim_kafka_fault(world);
     return;
   }
@@ -421,8 +422,8 @@ static void turn(struct sim_world *world) {
   struct sim_node *node = &world->node[or_below(&world->rng, (int)world->nodes)];
   if (world->faults && or_below(&world->rng, 400) == 0) fault_turn(world, node);
   else if (world->faults && or_below(&world->rng, 100) == 0) zombie_turn(world);
-  else if (world->faults && world->kafka && or_percent(&world->rng, 4)) sim_kafka_produce(world);
-  else if (world->faults && node->core && !node->paused && or_percent(&world->rng, 12)) sim_offer(world, node);
+  else if (world->faults && world->kafka && or_percent(&world->rng, 2)) sim_kafka_produce(world);
+  else if (world->faults && node->core && !node->paused && or_percent(&world->rng, world->kafka ? 6 : 12)) sim_offer(world, node);
   else if (world->faults && node->core && or_below(&world->rng, 500) == 0) take_snapshot(world, node);
   else node_turn(world, node);
 }
@@ -509,6 +510,7 @@ struct sim_world *sim_new(enum sim_kind kind, uint64_t seed, struct sim_counts *
   if (kind >= SIM_KAFKA) sim_kafka_new(world);
   if (kind == SIM_MEMORY || kind == SIM_KAFKA) world->journal = tide_journal_memory_new();
   else sim_redis_new(world);
+  world->began_ms = world->wall_ms;
   for (unsigned n = 0; n < world->nodes; n++) {
     world->node[n].number = n;
     node_start(world, &world->node[n]);

@@ -25,10 +25,10 @@
 #define SIM_COUNTS(X)                                                                                              \
   X(steps) X(offers) X(done) X(refused) X(maybe) X(answered) X(duplicates) X(conflicts) X(outcomes) X(afters) X(questions) X(checked) \
   X(crashes) X(sessions) X(verified) X(store_crashes) X(lost_entries) X(drops) X(zombies) X(restarts) X(from_snapshot) X(full)             \
-  X(server_crashes) X(server_restarts) X(promotions) X(freezes) X(cuts) X(conn_faults) X(wipes) X(refills) X(flaps)       \
+  X(server_crashes) X(server_restarts) X(promotions) X(losses) X(freezes) X(cuts) X(conn_faults) X(wipes) X(refills) X(flaps)       \
   X(sessions_lost) X(no_session) X(history_lost) X(skewed) X(pressed) X(shorts)                                    \
   X(produced) X(deposed) X(gaps) X(appeared) X(stuck) X(pauses) X(leaps)                                              \
-  X(ingests) X(ingest_stops) X(claims) X(rereads) X(starts) X(jumps) X(ends) X(targets) X(targets_late) X(openings) \
+  X(ingests) X(ingest_stops) X(claims) X(rereads) X(starts) X(jumps) X(jumps_late) X(ends) X(targets) X(targets_late) X(openings) \
   X(parts) X(parts_overlap) X(parts_passed) X(parts_gap) X(messages) X(read_again) X(throttled)                      \
   X(emits) X(scores) X(scores_again) X(superseded) X(changed) X(lefts) X(emitted_records)                                \
   X(logs) X(logged) X(log_failed) X(log_waits) X(unlogged) X(recounted) X(vouched)                                   \
@@ -130,13 +130,14 @@ struct sim_world {
   uint64_t seed;
   unsigned nodes;
   bool faults;
-  int64_t mono_ns, wall_ms;
+  int64_t mono_ns, wall_ms, began_ms; /* began_ms: what the wall said at first */
   struct tide_spec *spec;
   struct tide_record *record; /* scratch */
   struct tide_journal *journal;  /* in memory; in Redis: a reader, at the end */
   struct redis_model *model;     /* NULL: the log is in memory */
   uint32_t replicas, quorum;
   bool split;
+  uint32_t laggard;              /* a replica that gets little, and is promoted one day; REDIS_NOBODY: none */
   unsigned starts;
   unsigned torn;                 /* steps for which two primaries stay, and a replica goes back and forth between them */
   uint64_t registry;             /* the highest epoch that anyone has tried to open: what etcd or an engine's disk remembers where the servers forget */
@@ -186,6 +187,7 @@ void sim_redis_new(struct sim_world *world);                                    
 void sim_redis_carry_out(struct sim_world *world, struct sim_node *node, int channel);
 bool sim_redis_begin(struct sim_world *world, struct sim_node *node);                    /* a session: false, and later again */
 void sim_redis_fault(struct sim_world *world);
+void sim_redis_lose(struct sim_world *world);                                            /* promotes a replica that lacks much */
 void sim_redis_move(struct sim_world *world);                                            /* one step of the servers */
 void sim_redis_heal(struct sim_world *world);                                            /* faults are over */
 bool sim_redis_reader(struct sim_world *world);                                          /* world->journal, on what is left */

@@ -1,7 +1,9 @@
-/* The merge over random logs in simulated time: one order whatever the reading was like, nothing lost or twice, facts as their definitions say, nobody blocked for ever.
+/* The merge over random logs in simulated time: one order whatever the reading was like, nothing lost or twice, facts as their
+ * definitions say, nobody blocked for ever.
  *
- * A world is some logs, filled in causal order by one global sequence of messages, and a reader that gets them in chunks after random delays, asks for ends with random round trips,
- * frees dead letters late, pauses, and restarts from the parts it took. Everything follows from the seed: TIDE_SEED=n runs one, TIDE_CASES=n many. */
+ * A world is some logs, filled in causal order by one global sequence of messages, and a reader that gets them in chunks after random
+ * delays, asks for ends with random round trips, frees dead letters late, pauses, and restarts from the parts it took. Everything
+ * follows from the seed: TIDE_SEED=n runs one, TIDE_CASES=n many. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,6 +30,7 @@ struct message {
   int64_t free_ms;
 };
 
+enum fault { FINE, STUCK, TRICKLES, STOPPED, HELD };
 struct told {
   int64_t wall_ms;
   uint64_t end;
@@ -38,7 +41,7 @@ struct partition {
   uint64_t cursor;  /* by the parts taken */
   uint64_t fetched; /* put into the merge in this claim */
   int64_t next_fetch_ms;
-  enum { FINE, STUCK, TRICKLES, STOPPED, HELD } fault;
+  int fault;        /* enum fault */
   int64_t fault_ms; /* from here on */
   /* naive facts of this claim */
   struct told told[TOLD_MAX];
@@ -81,7 +84,8 @@ static void append(struct world *w, int part, int64_t time_ms, int64_t append_ms
   p->log[p->count++] = w->count++;
 }
 
-/* Events of one moment after the other. Each partition gets bursts: one on time, then some that are late in their own partition, rejected, or of the same millisecond. */
+/* Events of one moment after the other. Each partition gets bursts: one on time, then some that are late in their own partition,
+ * rejected, or of the same millisecond. */
 static void fill(struct world *w, int64_t begin_ms, int64_t step_ms, int upstream_pct, bool quiet) {
   int weight[PARTS_MAX];
   for (int p = 0; p < w->parts; p++) weight[p] = OR_PICK(&w->rng, ((int[]){1, 5, 30, 60}));
@@ -331,7 +335,8 @@ static int compare(const void *a, const void *b) {
   return (*x)->offset < (*y)->offset ? -1 : 1;
 }
 
-/* The logs are what they should be: appended in the order of an offline sort, where each partition's messages but timeless first ones have a place. */
+/* The logs are what they should be: appended in the order of an offline sort, where each partition's messages but timeless first ones
+ * have a place. */
 static void check_logs_are_causal(const struct world *w) {
   static const struct message *sorted[MESSAGES_MAX];
   int n = 0;
@@ -397,8 +402,8 @@ static void test_one_order_whatever_the_reading_was_like(void **state) {
 
 /* ---- nobody blocked for ever ---- */
 
-/* Logs grow in real time while partitions get stuck, trickle, are stopped, have a dead letter that never arrives, and ends are told seldom. What was put of the others after some
- * time has gone by waits no longer than merge_wait and a round trip. */
+/* Logs grow in real time while partitions get stuck, trickle, are stopped, have a dead letter that never arrives, and ends are told
+ * seldom. What was put of the others after some time has gone by waits no longer than merge_wait and a round trip. */
 static void run_faults(uint64_t seed) {
   struct world *w = world_new(seed, 1);
   w->parts = 2 + or_below(&w->rng, PARTS_MAX - 1);

@@ -1,4 +1,5 @@
-/* What the merge tells of a partition, by hand: seen, drained, delay, parts without a message; and the estimator of the delay against sorting (83 compares all in random worlds). */
+/* What the merge tells of a partition, by hand: seen, drained, delay, parts without a message; and the estimator of the delay against
+ * sorting (83 compares all in random worlds). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -301,6 +302,25 @@ static void test_what_the_journal_said_goes_on(void **state) {
   rig_close(&rig);
 }
 
+/* What was told of messages that the journal did not take is not told again. */
+static void test_sought_back_it_is_not_drained_any_more(void **state) {
+  (void)state;
+  for (int back = 0; back < 2; back++) {
+    struct rig rig;
+    rig_open(&rig, usual, 1);
+    for (int i = 0; i < 3; i++) rig_put_full(&rig, 0, T + i, NONE, 0);
+    for (int i = 0; i < 3; i++) assert_int_equal(rig_take(&rig), i);
+    rig_ends(&rig, (uint64_t[]){3}, 1);
+    assert_true(next_part(&rig) && rig.part.drained != NONE && rig.part.seen == T);
+    tide_merge_resume(rig.merge, rig_place(0, back ? 1 : 3), rig_mono(&rig), rig_drop);
+    rig.next[0] = back ? 1 : 3;
+    rig_put_full(&rig, 0, T - 50, NONE, 0);
+    assert_int_equal(rig_take(&rig), back ? 1 : 3);
+    assert_true(rig.part.drained == (back ? NONE : rig.now_ms) && rig.part.seen == (back ? T - 50 : T));
+    rig_close(&rig);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_edges_are_never_below_and_less_than_an_eighth_above),
@@ -314,6 +334,7 @@ int main(void) {
       cmocka_unit_test(test_a_stamp_of_a_broken_clock_drains_nothing_ahead_of_the_wall_clock),
       cmocka_unit_test(test_delay_sees_a_queue_before_the_log_and_not_one_behind_it),
       cmocka_unit_test(test_what_the_journal_said_goes_on),
+      cmocka_unit_test(test_sought_back_it_is_not_drained_any_more),
   };
   return cmocka_run_group_tests_name("merge_facts", tests, NULL, NULL);
 }
