@@ -117,6 +117,7 @@ try:
     wait_for("the registry is asked again and again", lambda: Registry.asked >= 3, 30, 0.05)
     case("nothing is decided without a schema", broker.length("scores") == 0)
     case("and nothing is thrown away", broker.length("dead") == 0)
+    case("the log says what it waits for", "schema_awaited" in server.log() and "status 503" in server.log(), server.log()[-500:])
     Registry.well = True
     case("it goes on when the registry does", wait_length(broker, "scores", half, 30) == half, broker.length("scores"))
     asked = Registry.asked
