@@ -400,6 +400,8 @@ static bool read_one(struct tide_ingest *ingest, struct tide_mono now) {
   }
   struct tide_ingest_part *part = part_of(ingest, message.source, message.partition);
   if (!part || message.next < part->cursor) return true; /* of a turn that is over */
+  /* A partition that was stopped and sought while one of its messages waited for a schema gives that message again. */
+  if (message.kind == TIDE_MESSAGE_DATA && message.next == part->cursor) return true;
   if (message.kind == TIDE_MESSAGE_END) {
     part->cursor = message.next;
     tide_merge_at_end(ingest->merge, message.source, message.partition, message.next, now);
