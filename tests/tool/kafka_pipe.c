@@ -5,7 +5,7 @@
  *   kafka_pipe get BROKERS TOPIC...               a JSON object per message on stdout
  *   kafka_pipe ends BROKERS TOPIC...              lines of stdout: TOPIC, PARTITION, FIRST, END
  *
- * PARTITION -1: by the key. TIME_MS 0: now. HEADERS: "a=b;c=d". NAME=VALUE are settings of librdkafka. An empty line asks that everything so far has
+ * PARTITION -1: by the key. TIME_MS 0: now. HEADERS: "a=b;c=d". VALUE "hex:00ff": these bytes. NAME=VALUE are settings of librdkafka. An empty line asks that everything so far has
  * arrived; the answer is a line with the number of messages that did. Exit code 1: something did not arrive, or a topic ended before its end was read.
  * Messages of one partition arrive in the order of their lines, each once (enable.idempotence). `get` reads up to the ends as they were when it
  * began, so it ends also while others go on writing. */
@@ -96,6 +96,18 @@ static rd_kafka_headers_t *headers_of(char *text) {
   return headers;
 }
 
+/* The bytes of "hex:00ff" instead of it. */
+static size_t value_of(char *text) {
+  size_t len = 0;
+  if (strncmp(text, "hex:", 4) != 0) return strlen(text);
+  for (const char *at = text + 4; *at; at += 2) {
+    unsigned byte;
+    if (sscanf(at, "%2x", &byte) != 1 || !at[1]) die(at, "is not hexadecimal");
+    text[len++] = (char)byte;
+  }
+  return len;
+}
+
 static void put_line(rd_kafka_t *rk, char *line) {
   char *field[6];
   for (int i = 0; i < 6; i++) {
@@ -106,11 +118,12 @@ static void put_line(rd_kafka_t *rk, char *line) {
     *line++ = '\0';
   }
   rd_kafka_headers_t *headers = headers_of(field[4]);
+  size_t size = value_of(field[5]);
   rd_kafka_vu_t part[7] = {{.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = field[0]},
                            {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = (int32_t)whole(field[1])},
                            {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = whole(field[2])},
                            {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {.ptr = field[3], .size = strlen(field[3])}},
-                           {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {.ptr = field[5], .size = strlen(field[5])}},
+                           {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {.ptr = field[5], .size = size}},
                            {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY | RD_KAFKA_MSG_F_BLOCK},
                            {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers}};
   rd_kafka_error_t *error = rd_kafka_produceva(rk, part, headers ? 7 : 6);
