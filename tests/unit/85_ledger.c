@@ -26,7 +26,8 @@ static const struct tide_sources two = {
 typedef enum tide_err (*add_fn)(struct tide_batch *batch);
 static enum tide_err add_sources(struct tide_batch *batch) { return tide_batch_add_sources(batch, &two); }
 static enum tide_err add_start(struct tide_batch *batch) {
-  return tide_batch_add_start(batch, &(struct tide_start){.source = 7, .partition = 3, .cursor = UINT64_C(1) << 40, .jump = true});
+  return tide_batch_add_start(batch,
+                              &(struct tide_start){.source = 7, .partition = 3, .cursor = UINT64_C(1) << 40, .jump = true, .from = 9});
 }
 static enum tide_err add_claim(struct tide_batch *batch) {
   return tide_batch_add_claim(batch, &(struct tide_claim){.engine_id = 4, .patience_ms = 3000, .release = true});
@@ -117,7 +118,7 @@ static void records_there_and_back(void **state) {
   assert_true(waive.source == 7 && waive.partition == TIDE_PARTITION_ALL && waive.until_ms == -5);
   /* an offer's bytes are the record that the batch makes */
   struct tide_buf one = TIDE_BUF_INIT, other = TIDE_BUF_INIT;
-  struct tide_start start = {.source = 7, .partition = 3, .cursor = UINT64_C(1) << 40, .jump = true};
+  struct tide_start start = {.source = 7, .partition = 3, .cursor = UINT64_C(1) << 40, .jump = true, .from = 9};
   tide_start_encode(&start, &one);
   tide_batch_begin(&batch, &other, &(struct tide_entry_header){.fence_nonce = 7}, NULL, 0);
   assert_int_equal(add_start(&batch), TIDE_OK);
@@ -165,7 +166,10 @@ static void a_part_counts_from_the_cursor_on(void **state) {
   assert_false(counts(ledger, 119, 118, &from)); /* backwards */
   assert_true(counts(ledger, 120, 120, &from));  /* facts only */
   assert_int_equal(tide_ledger_find(ledger, 7, 0)->cursor, 120);
-  assert_true(tide_ledger_start(ledger, &(struct tide_start){.source = 7, .cursor = 500, .jump = true})); /* an operator's word */
+  assert_false(tide_ledger_start(
+      ledger, &(struct tide_start){.source = 7, .cursor = 500, .jump = true, .from = 110})); /* it was about another place */
+  assert_true(
+      tide_ledger_start(ledger, &(struct tide_start){.source = 7, .cursor = 500, .jump = true, .from = 120})); /* an operator's word */
   assert_true(counts(ledger, 500, 501, &from) && from == 500);
   tide_free(ledger);
 }
@@ -226,9 +230,13 @@ static void an_epoch_opens_when_all_is_read(void **state) {
   struct tide_ledger *ledger = ledger_new();
   const struct tide_target first[2] = {{7, 0, 110, 0}, {7, 1, 0, 0}}, later[1] = {{7, 0, 10, 0}};
   uint64_t from;
+  assert_true(ledger->opening); /* the first sources of a journal: it may have lost what it had known of them */
+  tide_ledger_targets(ledger, &(struct tide_target){7, 0, 0, 0}, 1);
+  tide_ledger_settle(ledger);
+  assert_false(ledger->opening);
   assert_true(tide_ledger_start(ledger, &(struct tide_start){.source = 7, .cursor = 100}));
   tide_ledger_targets(ledger, first, 2); /* no epoch asks for any */
-  assert_false(ledger->opening);
+  assert_true(tide_ledger_find(ledger, 7, 0)->target == 0);
   tide_ledger_fence(ledger);
   assert_true(ledger->opening);
   tide_ledger_settle(ledger);
