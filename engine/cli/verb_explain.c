@@ -249,7 +249,8 @@ static void print_freshness(const struct tide_answer *answer, struct tide_buf *o
   const struct tide_spec *spec = answer->spec;
   char age[TIDE_TIME_TEXT];
   bool any = false;
-  for (uint32_t e = 0; answer->features_known && e < spec->entity_count; e++) any |= answer->standing[e].source || answer->standing[e].state != TIDE_S_fresh;
+  for (uint32_t e = 0; answer->features_known && e < spec->entity_count; e++)
+    any |= answer->standing[e].source || answer->standing[e].state != TIDE_S_fresh;
   if (!any) return;
   tide_buf_str(out, "\nFreshness\n");
   for (uint32_t e = 0; e < spec->entity_count; e++) {
