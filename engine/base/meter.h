@@ -52,6 +52,8 @@ enum tide_meter_type { TIDE_METER_COUNTER, TIDE_METER_GAUGE, TIDE_METER_SECONDS,
   X(engine_in_flight, GAUGE, none, none, none, "Messages whose entry is under way") \
   X(inbox_refused_total, COUNTER, none, none, none, "Messages that the engine did not take, because its inbox was full or it had ended") \
   X(entities, GAUGE, entity, none, none, "Entities in memory, by kind") \
+  X(freshness_age_seconds, GAUGE, entity, none, none, "How far now is ahead of what the features of that kind are complete for, rounded up") \
+  X(freshness_stale, GAUGE, entity, none, none, "1 where that is beyond the budget, for a card that was never seen") \
   X(feature_values_total, COUNTER, entity, state, none, "Feature values read for decisions, by the kind of entity and their state") \
   X(answers_total, COUNTER, status, decision, none, "Decisions given over HTTP, retries included") \
   X(answers_by_rule_total, COUNTER, decision, rule, cause, "The same by what decided; cause: why the fallback did, or none") \

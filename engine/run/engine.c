@@ -268,7 +268,13 @@ static void meter_publish(struct tide_engine *engine, struct tide_fold *fold) {
   if (now != TIDE_CORE_open) return; /* before that, the journal's feature file may be another than ours */
   const struct tide_spec *spec = tide_fold_spec(fold);
   const struct tide_core_reads *reads = tide_core_reads(engine->core);
+  struct tide_standing standing[TIDE_ENTITIES_MAX];
+  int64_t now_ms = tide_wall_now().ms;
+  tide_fold_standings(fold, now_ms, standing);
   for (uint32_t e = 0; e < spec->entity_count; e++) {
+    int64_t age_ms = standing[e].age_ms == TIDE_AGE_UNKNOWN ? now_ms : standing[e].age_ms;
+    tide_meter_set(meter, TIDE_METER_ROW_freshness_age_seconds, (struct tide_meter_at){.a = e}, age_ms / 1000 + (age_ms % 1000 > 0));
+    tide_meter_set(meter, TIDE_METER_ROW_freshness_stale, (struct tide_meter_at){.a = e}, standing[e].state == TIDE_S_stale);
     tide_meter_set(meter, TIDE_METER_ROW_entities, (struct tide_meter_at){.a = e}, (int64_t)tide_fold_entities(fold, e));
     for (uint32_t s = 0; s < TIDE_S_COUNT; s++)
       tide_meter_set(meter, TIDE_METER_ROW_feature_values_total, (struct tide_meter_at){.a = e, .b = s}, (int64_t)reads->count[e][s]);
