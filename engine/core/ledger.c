@@ -67,9 +67,11 @@ bool tide_ledger_is_sourced(const struct tide_ledger *ledger) {
   return false;
 }
 
-static void take_facts(struct tide_partition *partition, const struct tide_cursor_part *part) {
-  if (part->seen > partition->seen_ms) partition->seen_ms = part->seen;
-  if (part->drained > partition->drained_ms) partition->drained_ms = part->drained;
+/* Nothing is known of the future, whatever a clock said: facts end at the commit time of the entry that tells them. */
+static void take_facts(struct tide_partition *partition, const struct tide_cursor_part *part, int64_t commit_ms) {
+  int64_t seen_ms = part->seen < commit_ms ? part->seen : commit_ms, drained_ms = part->drained < commit_ms ? part->drained : commit_ms;
+  if (seen_ms > partition->seen_ms) partition->seen_ms = seen_ms;
+  if (drained_ms > partition->drained_ms) partition->drained_ms = drained_ms;
   partition->delay_ms = part->delay;
 }
 
@@ -87,7 +89,7 @@ int tide_ledger_parts(struct tide_ledger *ledger, struct tide_cursor_part *part,
     }
     part[i].from = partition->started ? cursor : 0;
     if (part[i].next < cursor) continue; /* an older one's, all counted */
-    take_facts(partition, &part[i]);
+    take_facts(partition, &part[i], commit_ms);
     if (part[i].next == cursor) continue;
     partition->cursor = part[i].next;
     partition->checksum = part[i].checksum;
