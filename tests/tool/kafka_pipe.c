@@ -196,8 +196,8 @@ static void print_message(const rd_kafka_message_t *message) {
       json_object_set_new(headers, name, text_of(value, len));
   }
   json_t *whole_message =
-      json_pack("{s:s, s:i, s:I, s:I, s:o, s:o, s:o}", "topic", rd_kafka_topic_name(message->rkt), "partition", (int)message->partition, "offset",
-                (json_int_t)message->offset, "time", (json_int_t)rd_kafka_message_timestamp(message, &type), "key",
+      json_pack("{s:s, s:i, s:I, s:I, s:o, s:o, s:o}", "topic", rd_kafka_topic_name(message->rkt), "partition", (int)message->partition,
+                "offset", (json_int_t)message->offset, "time", (json_int_t)rd_kafka_message_timestamp(message, &type), "key",
                 text_of(message->key, message->key_len), "headers", headers, "value", text_of(message->payload, message->len));
   if (!whole_message || json_dumpf(whole_message, stdout, JSON_COMPACT) != 0) die("get", "cannot print a message");
   putchar('\n');
