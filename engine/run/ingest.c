@@ -131,7 +131,7 @@ static void stand_still(struct tide_ingest *ingest, struct tide_ingest_part *par
   const struct tide_ingest_source *from = tide_ingest_from(ingest, part->source, NULL);
   snprintf(part->trouble, sizeof part->trouble, "%s", why->text);
   part->broken = part->broken || broken;
-  tide_log(TIDE_LOG_ERROR, "partition_stopped", "source=%s partition=%u reason=\"%s\"", from ? from->name : "?", part->partition,
+  tide_log(TIDE_LOG_ERROR, "partition_stopped", "source=%s partition=%u reason=%s", from ? from->name : "?", part->partition,
            why->text);
   ingest->options.source->ops->stop(ingest->options.source, part->source, part->partition);
   tide_merge_stop(ingest->merge, part->source, part->partition, tide_mono_now());
@@ -379,7 +379,7 @@ static void trouble(struct tide_ingest *ingest, const struct tide_message *messa
     return;
   }
   const struct tide_ingest_source *from = tide_ingest_from(ingest, message->source, NULL);
-  tide_log(TIDE_LOG_WARN, "source_trouble", "source=%s partition=%u reason=\"%s\"", from ? from->name : "*", message->partition,
+  tide_log(TIDE_LOG_WARN, "source_trouble", "source=%s partition=%u reason=%s", from ? from->name : "*", message->partition,
            message->trouble->text);
 }
 
@@ -391,7 +391,7 @@ static bool read_one(struct tide_ingest *ingest, struct tide_mono now) {
   enum tide_err err = source->ops->next(source, &message, &error);
   if (err == TIDE_E_END) return false;
   if (err != TIDE_OK) {
-    tide_log(TIDE_LOG_WARN, "source_trouble", "reason=\"%s\"", error.text);
+    tide_log(TIDE_LOG_WARN, "source_trouble", "reason=%s", error.text);
     return false;
   }
   if (message.kind == TIDE_MESSAGE_TROUBLE) {

@@ -3,6 +3,7 @@
  *   kafka_pipe topics BROKERS NAME:PARTITIONS...
  *   kafka_pipe put BROKERS [NAME=VALUE...]        lines of stdin: TOPIC, PARTITION, TIME_MS, KEY, HEADERS, VALUE, with a tab between
  *   kafka_pipe get BROKERS TOPIC...               a JSON object per message on stdout
+ *   kafka_pipe cut BROKERS TOPIC PARTITION BEFORE  removes what stands before an offset, as retention does
  *   kafka_pipe ends BROKERS TOPIC...              lines of stdout: TOPIC, PARTITION, FIRST, END
  *
  * PARTITION -1: by the key. TIME_MS 0: now. HEADERS: "a=b;c=d". VALUE "hex:00ff": these bytes. NAME=VALUE are settings of librdkafka. An empty line asks that everything so far has
@@ -68,6 +69,23 @@ static int make_topics(rd_kafka_t *rk, char **name, int count) {
   rd_kafka_event_destroy(event);
   rd_kafka_queue_destroy(queue);
   rd_kafka_NewTopic_destroy_array(topic, (size_t)count);
+  return 0;
+}
+
+static int cut(rd_kafka_t *rk, const char *topic, int partition, int64_t before) {
+  rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+  rd_kafka_topic_partition_list_add(list, topic, partition)->offset = before;
+  rd_kafka_DeleteRecords_t *order = rd_kafka_DeleteRecords_new(list);
+  rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+  rd_kafka_DeleteRecords(rk, &order, 1, NULL, queue);
+  rd_kafka_event_t *event = rd_kafka_queue_poll(queue, TIMEOUT_MS);
+  if (!event || rd_kafka_event_error(event)) die("cut", event ? rd_kafka_event_error_string(event) : "no answer");
+  const rd_kafka_topic_partition_list_t *done = rd_kafka_DeleteRecords_result_offsets(rd_kafka_event_DeleteRecords_result(event));
+  if (done->cnt != 1 || done->elems[0].err) die("cut", done->cnt == 1 ? rd_kafka_err2str(done->elems[0].err) : "another answer than asked");
+  rd_kafka_event_destroy(event);
+  rd_kafka_queue_destroy(queue);
+  rd_kafka_DeleteRecords_destroy(order);
+  rd_kafka_topic_partition_list_destroy(list);
   return 0;
 }
 
@@ -255,7 +273,7 @@ static rd_kafka_t *reader(const char *brokers) {
 }
 
 int main(int argc, char **argv) {
-  if (argc < 3) die("usage", "kafka_pipe topics|put|get|ends BROKERS ...");
+  if (argc < 3) die("usage", "kafka_pipe topics|put|get|cut|ends BROKERS ...");
   const char *what = argv[1], *brokers = argv[2];
   if (strcmp(what, "put") == 0) return put(brokers, argv + 3, argc - 3);
   rd_kafka_t *rk = strcmp(what, "topics") == 0 ? client(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), brokers) : reader(brokers);
@@ -269,8 +287,10 @@ int main(int argc, char **argv) {
     size_t count = ranges_of(rk, argv + 3, argc - 3, range);
     for (size_t i = 0; i < count; i++)
       printf("%s\t%d\t%" PRId64 "\t%" PRId64 "\n", range[i].topic, (int)range[i].partition, range[i].first, range[i].end);
+  } else if (strcmp(what, "cut") == 0 && argc == 6) {
+    code = cut(rk, argv[3], (int)whole(argv[4]), whole(argv[5]));
   } else {
-    die(what, "is not topics, put, get or ends");
+    die(what, "is not topics, put, get, cut or ends, or lacks a word");
   }
   rd_kafka_destroy(rk);
   return code;
