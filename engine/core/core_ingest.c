@@ -124,6 +124,11 @@ void tide_core_reread(struct tide_core *core, const struct tide_core_event *even
 void tide_core_ingest_folded(struct tide_core *core, const struct tide_held *held, bool is_void) {
   struct tide_core_ingest *ingest = &core->ingest;
   const struct tide_ledger *ledger = tide_fold_ledger(core->fold);
+  if (ingest->jumps != ledger->jumps && ingest->on) { /* an operator's word, given here or to another engine */
+    core->stats.rereads++;
+    tide_core_ingest_stop(core);
+  }
+  ingest->jumps = ledger->jumps;
   if (!held->own) return;
   if (is_void) {
     ingest->writing = ledger->emitted;
