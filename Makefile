@@ -55,6 +55,7 @@ test_src = $(sort $(wildcard tests/$(1)/[0-9]*.c tests/$(1)/[0-9]*.sh tests/$(1)
 tests_of = $(patsubst %.c,$(OUT)/%,$(call test_src,$(1)))
 TEST_ALL := $(foreach k,$(KINDS),$(call tests_of,$(k)))
 TEST_BIN := $(filter-out %.sh %.py,$(TEST_ALL))
+TOOL_BIN := $(patsubst %.c,$(OUT)/%,$(sort $(wildcard tests/tool/*.c)))
 BENCH_BIN := $(patsubst %.c,$(OUT)/%,$(sort $(wildcard bench/bench_*.c)))
 FUZZ_NAMES := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_BIN := $(FUZZ_NAMES:%=$(OUT)/tests/fuzz/%)
@@ -62,7 +63,7 @@ RUN_TESTS := TIDE_BIN="$(CURDIR)/$(or $(BIN),build/tidemark)" TIDE_CASES="$(CASE
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps run test test-unit test-build test-only test-san test-san-build test-threads test-threads-build test-small test-small-build lint lint-run fmt coverage coverage-run fuzz fuzz-build fuzz-run sim oracle \
+.PHONY: all deps deps-kafka run test test-unit test-build test-only test-san test-san-build test-threads test-threads-build test-small test-small-build lint lint-run fmt coverage coverage-run fuzz fuzz-build fuzz-run sim oracle \
   chaos chaos-campaign bench stack stack-stop stack-status run-stack docs default-model help clean FORCE
 
 all: $(LIB) $(BIN) ## Build the library and the program (CC=clang, SAN=address|undefined|thread choose a variant)
@@ -106,12 +107,20 @@ $(BENCH_BIN): $(OUT)/%: $(OBJ)/%.o $(LIB)
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) $(SAN_FLAGS) -o $@ $< $(LIB) $(LDLIBS)
 
+# Programs that tests in Python run.
+$(TOOL_BIN): $(OUT)/%: $(OBJ)/%.o
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) $(SAN_FLAGS) -o $@ $< $(LDLIBS)
+
 $(FUZZ_BIN): $(OUT)/%: $(OBJ)/%.o $(LIB)
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) $(FUZZ_SAN) -o $@ $< $(LIB) $(LDLIBS)
 
 deps: ## Install what is missing of config/packages.txt (Debian; without root it prints the command)
 	@sh config/deps.sh config/packages.txt
+
+deps-kafka: deps ## The same for a real Kafka broker in tests and in make stack, config/packages-kafka.txt
+	@sh config/deps.sh config/packages-kafka.txt
 
 run: deps all ## Generate a sample log, replay it and explain what was seen
 	@sh config/run.sh
@@ -122,7 +131,7 @@ test: deps ## Build and run every test; the last line is "N passed, N failed, N 
 test-unit: $(call tests_of,unit) ## Only the fast tests of tests/unit
 	@$(RUN_TESTS) --total $(call tests_of,unit)
 
-test-build: all $(TEST_BIN) $(BENCH_BIN) # every test and benchmark program of this variant
+test-build: all $(TEST_BIN) $(TOOL_BIN) $(BENCH_BIN) # every test and benchmark program of this variant
 
 test-only:
 	@$(RUN_TESTS) $(TEST_ALL)

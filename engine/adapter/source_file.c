@@ -191,7 +191,7 @@ static enum tide_err source_seek(struct tide_source *source, uint16_t number, ui
       return tide_fail(error, TIDE_E_IO, "cannot go back to byte %llu: standard input can be read only once; give a file",
                        (unsigned long long)cursor);
     rewind_all(s);
-  } else if (cursor > s->cursor && s->file >= s->path_count && !s->stdin_read) {
+  } else if (s->file >= s->path_count && !s->stdin_read) {
     rewind_all(s); /* the input may have grown since its end was met */
   }
   enum tide_err err = skip_to(s, cursor, error);

@@ -16,15 +16,18 @@
 #include "base/clock.h"
 
 #include <librdkafka/rdkafka.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 
-enum { BATCH = 1024, TIMEOUT_MS = 10000, GAP_TIMEOUT_MS = 2000, AGAIN_MS = 100, CLOSE_MS = 1000, GLOBALS = 4 };
+enum { BATCH = 1024, TIMEOUT_MS = 10000, ASK_MS = 2000, AGAIN_MS = 100, CLOSE_MS = 1000, WATCH_MS = 10000, SILENT_MS = 3000, GLOBALS = 4 };
 #define TOLD_EVERY_NS (INT64_C(30) * 1000000000) /* a trouble that goes on is said again */
 #define LOOKS_BACK_MAX (UINT64_C(1) << 22)       /* offsets in which `before` looks for a message */
 
 struct part {
   bool on;
+  bool silent;     /* started, and nothing came yet: perhaps there is no such partition */
+  int lost;        /* rd_kafka_resp_err_t that stops it and is to be told */
   int64_t cursor;  /* nothing below it is given */
   int64_t told_ns; /* when a passing trouble was last told */
 };
@@ -35,6 +38,8 @@ struct topic {
   rd_kafka_topic_t *reader, *side;
   struct part *part; /* by number; grows with what is sought */
   size_t part_count;
+  bool lost;              /* it did not exist or could not be read when last looked at */
+  _Atomic uint32_t known; /* partitions that it had at least when last looked at; 0: never seen. `places` may run in another thread */
 };
 
 /* Troubles of the whole client: from the error callback until `next` gives them. */
@@ -52,12 +57,15 @@ struct source_kafka {
   struct topic *topic;
   size_t topic_count;
   bool group;
-  int poll_ms, timeout_ms;
+  int poll_ms, timeout_ms, watch_ms;
   struct tide_kafka_log log;
   rd_kafka_message_t *batch[BATCH];
   size_t at, count;
   rd_kafka_message_t *current; /* what the last call gave */
   struct global global[GLOBALS];
+  bool look;     /* librdkafka has said that some topic or partition does not exist, or is not allowed; not which */
+  size_t silent; /* partitions that are */
+  int64_t looked_ns;
   struct tide_error trouble;
   struct tide_source_kafka_stats stats;
   uint64_t commits_open;
@@ -95,6 +103,11 @@ static void on_log(const rd_kafka_t *rk, int level, const char *what, const char
 static void on_error(rd_kafka_t *rk, int resp_err, const char *text, void *opaque) {
   (void)rk;
   struct source_kafka *s = opaque;
+  enum tide_err code = tide_kafka_err(resp_err);
+  if (code == TIDE_E_NOT_FOUND || resp_err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
+    s->look = true;
+    return;
+  }
   struct global *g = NULL;
   for (size_t i = 0; i < GLOBALS && !g; i++)
     if (s->global[i].resp_err == resp_err) g = &s->global[i];
@@ -107,6 +120,14 @@ static void on_error(rd_kafka_t *rk, int resp_err, const char *text, void *opaqu
   g->told_ns = now;
   g->pending = true;
   snprintf(g->text, sizeof g->text, "%s", text);
+}
+
+/* What is asked through `side` has an answer of its own, and its connections fail as the reader's do. This may run in the thread that asks. */
+static void on_side_error(rd_kafka_t *rk, int resp_err, const char *text, void *opaque) {
+  (void)rk;
+  (void)resp_err;
+  (void)text;
+  (void)opaque;
 }
 
 static void on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *offsets, void *opaque) {
@@ -132,7 +153,8 @@ static void drop_read_ahead(struct source_kafka *s, const struct topic *topic, u
 
 static void stop_part(struct source_kafka *s, struct topic *topic, uint16_t partition) {
   if (partition >= topic->part_count || !topic->part[partition].on) return;
-  topic->part[partition].on = false;
+  s->silent -= topic->part[partition].silent;
+  topic->part[partition] = (struct part){.cursor = topic->part[partition].cursor};
   /* Waits for librdkafka's own thread, never for a broker. It fails for a partition that librdkafka does not know (any more), and so does not read. */
   (void)rd_kafka_consume_stop(topic->reader, partition);
   drop_read_ahead(s, topic, partition);
@@ -143,6 +165,21 @@ static void source_stop(struct tide_source *source, uint16_t number, uint16_t pa
   if (topic) stop_part(self(source), topic, partition);
 }
 
+/* librdkafka tells that a partition does not exist when it first sees the topic, and later not at all: then the brokers are asked here. If they do not answer it is
+ * started nevertheless. */
+static enum tide_err look_for(const struct source_kafka *s, struct topic *topic, uint16_t partition, struct tide_error *error) {
+  uint32_t known = atomic_load(&topic->known);
+  if (!topic->lost && (known == 0 || partition < known)) return TIDE_OK;
+  topic->lost = false; /* if it is back, the reader learns of it by this question */
+  const struct rd_kafka_metadata *metadata;
+  if (rd_kafka_metadata(s->reader, 0, topic->reader, &metadata, ASK_MS)) return TIDE_OK;
+  if (metadata->topic_cnt == 1 && !metadata->topics[0].err) atomic_store(&topic->known, (uint32_t)metadata->topics[0].partition_cnt);
+  rd_kafka_metadata_destroy(metadata);
+  known = atomic_load(&topic->known);
+  if (known == 0 || partition < known) return TIDE_OK;
+  return tide_fail(error, TIDE_E_NOT_FOUND, "there is no partition %u in topic %.100s: it has %u", partition, topic->name, known);
+}
+
 static enum tide_err source_seek(struct tide_source *source, uint16_t number, uint16_t partition, uint64_t cursor,
                                  struct tide_error *error) {
   struct source_kafka *s = self(source);
@@ -151,10 +188,13 @@ static enum tide_err source_seek(struct tide_source *source, uint16_t number, ui
   if (cursor > INT64_MAX)
     return tide_fail(error, TIDE_E_MISMATCH, "%llu is no offset of topic %.100s", (unsigned long long)cursor, topic->name);
   stop_part(s, topic, partition);
+  enum tide_err err = look_for(s, topic, partition, error);
+  if (err) return err;
   if (rd_kafka_consume_start_queue(topic->reader, partition, (int64_t)cursor, s->queue) != 0)
     return tide_fail(error, TIDE_E_IO, "cannot begin to read partition %u of topic %.100s at offset %llu: %s", partition, topic->name,
                      (unsigned long long)cursor, rd_kafka_err2str(rd_kafka_last_error()));
-  *part_of(topic, partition) = (struct part){.on = true, .cursor = (int64_t)cursor, .told_ns = INT64_MIN / 2};
+  if (s->silent++ == 0) s->looked_ns = tide_mono_now().ns;
+  *part_of(topic, partition) = (struct part){.on = true, .silent = true, .cursor = (int64_t)cursor, .told_ns = INT64_MIN / 2};
   return TIDE_OK;
 }
 
@@ -199,7 +239,7 @@ static enum tide_err give_data(struct source_kafka *s, const struct topic *topic
 /* The cursor is not in the log: says what is, because that decides what an operator does. */
 static void describe_gap(struct source_kafka *s, const struct topic *topic, uint16_t partition, int64_t cursor) {
   int64_t low, high;
-  rd_kafka_resp_err_t err = rd_kafka_query_watermark_offsets(s->reader, topic->name, partition, &low, &high, GAP_TIMEOUT_MS);
+  rd_kafka_resp_err_t err = rd_kafka_query_watermark_offsets(s->reader, topic->name, partition, &low, &high, ASK_MS);
   if (err)
     tide_fail(&s->trouble, TIDE_E_MISMATCH,
               "partition %u of topic %.100s: offset %lld is not in the log, whose begin and end cannot be asked now (%s)", partition,
@@ -218,31 +258,77 @@ static void describe_gap(struct source_kafka *s, const struct topic *topic, uint
         partition, topic->name, (long long)cursor, (long long)high, (long long)low);
 }
 
-/* An error in place of a message. False: it was said before, or concerns what is not read any more. */
-static bool give_trouble(struct source_kafka *s, struct topic *topic, const rd_kafka_message_t *m, struct tide_message *ret) {
-  struct part *part = part_of(topic, (uint16_t)m->partition);
-  enum tide_err code = tide_kafka_err(m->err);
-  bool passes = tide_kafka_passes(m->err);
-  int64_t now = tide_mono_now().ns;
-  if (passes && now - part->told_ns < TOLD_EVERY_NS) return false;
-  part->told_ns = now;
-  place_of(ret, TIDE_MESSAGE_TROUBLE, topic->source, (uint16_t)m->partition, (uint64_t)part->cursor, (uint64_t)part->cursor);
+static void fill_trouble(struct source_kafka *s, struct topic *topic, uint16_t partition, int resp_err, const char *text,
+                         struct tide_message *ret) {
+  const struct part *part = part_of(topic, partition);
+  int64_t cursor = part->cursor;
+  enum tide_err code = tide_kafka_err(resp_err);
+  bool passes = tide_kafka_passes(resp_err);
+  place_of(ret, TIDE_MESSAGE_TROUBLE, topic->source, partition, (uint64_t)cursor, (uint64_t)cursor);
   ret->stopped = !passes;
   ret->trouble = &s->trouble;
   s->stats.troubles++;
-  if (!passes) stop_part(s, topic, (uint16_t)m->partition);
+  if (!passes) stop_part(s, topic, partition);
   if (code == TIDE_E_MISMATCH) {
-    describe_gap(s, topic, (uint16_t)m->partition, part->cursor);
-    return true;
+    describe_gap(s, topic, partition, cursor);
+    return;
   }
   const char *todo = code == TIDE_E_NOT_FOUND ? "; check the topic's name and its number of partitions"
                      : code == TIDE_E_CONFIG  ? "; allow the user to read and describe the topic"
                      : code == TIDE_E_CORRUPT ? "; the log is damaged there"
                      : passes                 ? "; it is tried again"
                                               : "";
-  tide_fail(&s->trouble, code, "partition %d of topic %.100s at offset %lld: %.140s%s", (int)m->partition, topic->name,
-            (long long)part->cursor, rd_kafka_message_errstr(m), todo);
+  tide_fail(&s->trouble, code, "partition %u of topic %.100s at offset %lld: %.140s%s", partition, topic->name, (long long)cursor, text,
+            todo);
+}
+
+/* An error in place of a message. False: it was said a short time ago. */
+static bool give_trouble(struct source_kafka *s, struct topic *topic, const rd_kafka_message_t *m, struct tide_message *ret) {
+  struct part *part = part_of(topic, (uint16_t)m->partition);
+  int64_t now = tide_mono_now().ns;
+  if (tide_kafka_passes(m->err) && now - part->told_ns < TOLD_EVERY_NS) return false;
+  part->told_ns = now;
+  fill_trouble(s, topic, (uint16_t)m->partition, m->err, rd_kafka_message_errstr(m), ret);
   return true;
+}
+
+/* librdkafka may say of a topic only once that it is gone or forbidden, without a partition, or nothing at all (seen: it asked for the leader for ever). So the brokers
+ * are asked: now and then, and sooner where something was started and nothing came.
+ * Asks which of the started partitions do not exist or may not be read, and notes it with them. */
+static void look_at_topics(struct source_kafka *s) {
+  s->look = false;
+  s->looked_ns = tide_mono_now().ns;
+  for (size_t i = 0; i < s->topic_count; i++) {
+    struct topic *topic = &s->topic[i];
+    const struct rd_kafka_metadata *metadata;
+    bool any = false;
+    for (size_t k = 0; k < topic->part_count; k++) any = any || topic->part[k].on;
+    if (!any) continue;
+    if (rd_kafka_metadata(s->reader, 0, topic->reader, &metadata, ASK_MS)) return; /* no answer: another time */
+    const rd_kafka_metadata_topic_t *found = metadata->topic_cnt == 1 ? &metadata->topics[0] : NULL;
+    int err = found ? (int)found->err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    size_t count = found ? (size_t)found->partition_cnt : 0;
+    rd_kafka_metadata_destroy(metadata);
+    if (tide_kafka_passes(err)) continue;
+    topic->lost = err != RD_KAFKA_RESP_ERR_NO_ERROR;
+    for (size_t k = err ? 0 : count; k < topic->part_count; k++)
+      if (topic->part[k].on) topic->part[k].lost = err ? err : RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+  }
+}
+
+static bool give_lost(struct source_kafka *s, struct tide_message *ret) {
+  int64_t every_ms = s->silent && s->watch_ms > SILENT_MS ? SILENT_MS : s->watch_ms;
+  if (!s->look && tide_mono_now().ns - s->looked_ns < every_ms * 1000000) return false;
+  look_at_topics(s);
+  for (size_t i = 0; i < s->topic_count; i++)
+    for (size_t k = 0; k < s->topic[i].part_count; k++) {
+      int lost = s->topic[i].part[k].lost;
+      if (!lost) continue;
+      fill_trouble(s, &s->topic[i], (uint16_t)k, lost, rd_kafka_err2str((rd_kafka_resp_err_t)lost), ret);
+      s->look = true; /* until all are told */
+      return true;
+    }
+  return false;
 }
 
 static bool give_global(struct source_kafka *s, struct tide_message *ret) {
@@ -287,7 +373,10 @@ static bool give(struct source_kafka *s, const rd_kafka_message_t *m, struct tid
     return false;
   }
   part->told_ns = INT64_MIN / 2;
+  s->silent -= part->silent;
+  part->silent = false;
   well_again(s);
+  if (atomic_load_explicit(&topic->known, memory_order_relaxed) == 0) atomic_store(&topic->known, 1); /* the topic is there */
   if (m->err) {
     part->cursor = m->offset;
     place_of(ret, TIDE_MESSAGE_END, topic->source, (uint16_t)m->partition, (uint64_t)m->offset, (uint64_t)m->offset);
@@ -320,6 +409,7 @@ static enum tide_err source_next(struct tide_source *source, struct tide_message
       enum tide_err err;
       if (s->current && give(s, s->current, ret, &err, error)) return err;
     }
+    if (give_lost(s, ret)) return TIDE_OK;
     fill(s);
     if (s->count > 0) continue;
     rd_kafka_poll(s->reader, 0); /* what went wrong while nothing came */
@@ -339,9 +429,22 @@ static bool again(int resp_err, int64_t until_ns) {
   return true;
 }
 
-/* The brokers' answers to "at what offset does the log begin / end", one request per leader. `which`: RD_KAFKA_OFFSET_BEGINNING or _END. Sets the list's offsets. */
+static void refresh(const struct source_kafka *s, const rd_kafka_topic_partition_list_t *list, int64_t until_ns) {
+  for (size_t i = 0; i < s->topic_count; i++)
+    for (int k = 0; k < list->cnt; k++) {
+      if (strcmp(list->elems[k].topic, s->topic[i].name) != 0) continue;
+      const struct rd_kafka_metadata *metadata;
+      if (rd_kafka_metadata(s->side, 0, s->topic[i].side, &metadata, left_ms(until_ns)) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        rd_kafka_metadata_destroy(metadata);
+      break;
+    }
+}
+
+/* The brokers' answers to "at what offset does the log begin / end, or what is the first at this time or later", one request per leader. `which`: RD_KAFKA_OFFSET_BEGINNING,
+ * _END or a time in ms (then an offset may be RD_KAFKA_OFFSET_END: none). Sets the list's offsets. */
 static enum tide_err list_offsets(const struct source_kafka *s, rd_kafka_topic_partition_list_t *list, int64_t which, int64_t until_ns,
                                   struct tide_error *error) {
+  bool refreshed = false;
   for (;;) {
     for (int i = 0; i < list->cnt; i++) {
       list->elems[i].offset = which;
@@ -350,18 +453,27 @@ static enum tide_err list_offsets(const struct source_kafka *s, rd_kafka_topic_p
     rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(s->side, list, left_ms(until_ns));
     const rd_kafka_topic_partition_t *bad = NULL;
     for (int i = 0; i < list->cnt && !bad; i++)
-      if (list->elems[i].err || list->elems[i].offset < 0) bad = &list->elems[i];
+      if (list->elems[i].err || (list->elems[i].offset < 0 && which < 0)) bad = &list->elems[i];
     if (!err && !bad) return TIDE_OK;
     if (bad && bad->err) err = bad->err;
     if (!err) err = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE; /* not answered for a partition */
     if (again(err, until_ns)) continue;
+    if (!refreshed && tide_kafka_err(err) == TIDE_E_NOT_FOUND) { /* it may be newer than what this client knows of the cluster */
+      refresh(s, list, until_ns);
+      refreshed = true;
+      continue;
+    }
     if (!bad) bad = &list->elems[0];
     return tide_fail(error, tide_kafka_err(err), "cannot ask where the log of partition %d of topic %.100s %s: %s", (int)bad->partition,
-                     bad->topic, which == RD_KAFKA_OFFSET_END ? "ends" : "begins", rd_kafka_err2str(err));
+                     bad->topic,
+                     which == RD_KAFKA_OFFSET_END         ? "ends"
+                     : which == RD_KAFKA_OFFSET_BEGINNING ? "begins"
+                                                          : "stood at that time",
+                     rd_kafka_err2str(err));
   }
 }
 
-static enum tide_err list_partitions(const struct source_kafka *s, const struct topic *topic, rd_kafka_topic_partition_list_t *list,
+static enum tide_err list_partitions(const struct source_kafka *s, struct topic *topic, rd_kafka_topic_partition_list_t *list,
                                      int64_t until_ns, struct tide_error *error) {
   for (;;) {
     const struct rd_kafka_metadata *metadata;
@@ -373,6 +485,7 @@ static enum tide_err list_partitions(const struct source_kafka *s, const struct 
       if (!err && found->partition_cnt == 0) err = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
       for (int i = 0; !err && i < found->partition_cnt; i++)
         if (found->partitions[i].id > UINT16_MAX) err = RD_KAFKA_RESP_ERR_INVALID_PARTITIONS;
+      if (!err) atomic_store(&topic->known, (uint32_t)found->partition_cnt);
       for (int i = 0; !err && i < found->partition_cnt; i++) rd_kafka_topic_partition_list_add(list, topic->name, found->partitions[i].id);
       rd_kafka_metadata_destroy(metadata);
       if (!err) return TIDE_OK;
@@ -435,25 +548,19 @@ static enum tide_err source_ends(struct tide_source *source, struct tide_place *
 enum tide_err tide_source_kafka_at_time(struct tide_source *source, int64_t ms, struct tide_place *place, size_t count,
                                         struct tide_error *error) {
   const struct source_kafka *s = self(source);
-  enum tide_err err =
-      source_ends(source, place, count, error); /* what a log without such a message begins at: asked first, so none is passed over */
-  if (err || count == 0) return err;
-  uint16_t unknown;
+  if (count == 0) return TIDE_OK;
+  if (ms < 0) return tide_fail(error, TIDE_E_RANGE, "a Kafka log has no messages before 1970");
   int64_t until_ns = deadline(s);
+  struct tide_place *end = tide_alloc(count * sizeof *end);
+  memcpy(end, place, count * sizeof *end);
+  /* The end first: a message that comes between the two questions is then one to be read. */
+  enum tide_err err = source_ends(source, end, count, error);
+  uint16_t unknown;
   rd_kafka_topic_partition_list_t *list = list_of(s, place, count, &unknown);
-  rd_kafka_resp_err_t resp = RD_KAFKA_RESP_ERR_NO_ERROR;
-  do {
-    for (int i = 0; i < list->cnt; i++) {
-      list->elems[i].offset = ms > 0 ? ms : 0;
-      list->elems[i].err = RD_KAFKA_RESP_ERR_NO_ERROR;
-    }
-    resp = rd_kafka_offsets_for_times(s->side, list, left_ms(until_ns));
-    for (int i = 0; i < list->cnt && !resp; i++) resp = list->elems[i].err;
-  } while (resp && again(resp, until_ns));
-  if (resp) err = tide_fail(error, tide_kafka_err(resp), "cannot ask where a log was at a time: %s", rd_kafka_err2str(resp));
-  for (size_t i = 0; i < count && !err; i++)
-    if (list->elems[i].offset >= 0) place[i].cursor = (uint64_t)list->elems[i].offset;
+  if (!err) err = list_offsets(s, list, ms, until_ns, error);
+  for (size_t i = 0; i < count && !err; i++) place[i].cursor = list->elems[i].offset >= 0 ? (uint64_t)list->elems[i].offset : end[i].cursor;
   rd_kafka_topic_partition_list_destroy(list);
+  tide_free(end);
   return err;
 }
 
@@ -615,10 +722,12 @@ static const struct tide_kafka_setting standard[] = {
 };
 
 /* One client with our callbacks. Takes the configuration. */
-static enum tide_err start(struct source_kafka *s, rd_kafka_conf_t *conf, rd_kafka_t **ret, struct tide_error *error) {
+static enum tide_err start(struct source_kafka *s, rd_kafka_conf_t *conf,
+                           void (*error_cb)(rd_kafka_t *rk, int err, const char *reason, void *opaque), rd_kafka_t **ret,
+                           struct tide_error *error) {
   rd_kafka_conf_set_opaque(conf, s);
   rd_kafka_conf_set_log_cb(conf, on_log);
-  rd_kafka_conf_set_error_cb(conf, on_error);
+  rd_kafka_conf_set_error_cb(conf, error_cb);
   rd_kafka_conf_set_offset_commit_cb(conf, on_commit);
   char why[256] = "";
   *ret = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
@@ -661,15 +770,17 @@ enum tide_err tide_source_kafka_open(const struct tide_source_kafka_options *opt
   s->base.ops = &ops;
   s->poll_ms = options->poll_ms;
   s->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : TIMEOUT_MS;
+  s->watch_ms = options->watch_ms > 0 ? options->watch_ms : WATCH_MS;
+  s->looked_ns = tide_mono_now().ns;
   s->log = options->log;
   for (size_t i = 0; i < options->setting_count; i++)
     if (strcmp(options->setting[i].name, "group.id") == 0 && options->setting[i].value[0]) s->group = true;
   rd_kafka_conf_t *side = rd_kafka_conf_dup(conf);
   /* The reader belongs to no group at all. */
   if (s->group) TIDE_CHECK(rd_kafka_conf_set(conf, "group.id", "", NULL, 0) == RD_KAFKA_CONF_OK);
-  err = start(s, conf, &s->reader, error);
+  err = start(s, conf, on_error, &s->reader, error);
   if (err) rd_kafka_conf_destroy(side);
-  else err = start(s, side, &s->side, error);
+  else err = start(s, side, on_side_error, &s->side, error);
   if (err) {
     source_close(&s->base);
     return err;

@@ -18,6 +18,7 @@ struct tide_source_kafka_options {
   size_t setting_count;
   int poll_ms;     /* how long `next` waits */
   int timeout_ms;  /* of places, ends and before; 0: 10 s */
+  int watch_ms;    /* how often `next` asks whether what it reads still exists and may be read; 0: 10 s. With no broker in reach that takes up to 2 s */
   struct tide_kafka_log log;
 };
 
@@ -30,8 +31,9 @@ void tide_source_kafka_commit(struct tide_source *source, const struct tide_plac
 /* Sets each cursor to what the group has committed, UINT64_MAX where it has nothing (always without group.id). Errors: IO, CONFIG (not authorized), NOT_FOUND. */
 enum tide_err tide_source_kafka_committed(struct tide_source *source, struct tide_place *place, size_t count, struct tide_error *error) TIDE_WARN_UNUSED;
 
-/* Sets each cursor to the first message that the log took at `ms` (its clock, append_ms) or later; to the log's end where there is none. Errors: IO, NOT_FOUND. */
-enum tide_err tide_source_kafka_at_time(struct tide_source *source, int64_t ms, struct tide_place *place, size_t count, struct tide_error *error) TIDE_WARN_UNUSED;
+/* Sets each cursor to the first message that the log took at `ms` (UTC) or later, by the log's timestamps; the end where there is none. Any thread. Errors: as `ends`; RANGE. */
+enum tide_err tide_source_kafka_at_time(struct tide_source *source, int64_t ms, struct tide_place *place, size_t count, struct tide_error *error)
+    TIDE_WARN_UNUSED;
 
 struct tide_source_kafka_stats {
   uint64_t messages, bytes;      /* given */

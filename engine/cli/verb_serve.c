@@ -167,9 +167,10 @@ static enum tide_err http_options(const struct serve *serve, struct tide_http_op
                                     .source = serve->source,
                                     .source_count = config->source_count,
                                     .ingest = serve->ingest.ingest,
-                                    .log = serve->ingest.source,
+                                    .logs = serve->ingest.source,
                                     .engine_id = (uint32_t)config->engine_id,
                                     .admin_token = serve->token[0] ? serve->token : NULL,
+                                    .log = config->http_log == TIDE_HTTP_LOG_kafka && serve->ingest.outlet,
                                     .snapshots = config->snapshot_peers[0] ? serve->log.snapshots : NULL,
                                     .limits = tide_serve_limits(config)};
   if (!serve->engine && (!tide_http_is_loopback(&ret->listen) || !tide_http_is_loopback(&ret->admin))) /* once, at the first look */

@@ -12,6 +12,7 @@
 
 #include <jansson.h>
 #include <stdio.h>
+#include <time.h>
 
 #define BODY_MAX 4096
 #define DEADLINE_NS INT64_C(10000000000)
@@ -158,7 +159,7 @@ static const struct tide_partition *partition_of(const struct tide_order *order,
 
 /* Where the log of the partition begins and ends now. */
 static bool ask_log(struct tide_order *order, uint64_t *ret_begin, uint64_t *ret_end) {
-  struct tide_source *log = order->http->options.log;
+  struct tide_source *log = order->http->options.logs;
   struct tide_place *place = NULL, end = {order->source->number, order->partition, 0};
   size_t count = 0;
   struct tide_error error = {0};
@@ -216,6 +217,20 @@ static bool write_record(struct tide_order *order, struct tide_offer *offer, cha
                           maybe ? "whether it is journaled is not known: look at /sources before sending it again" : "nothing was written");
 }
 
+/* The record counts only where the partition still stood where it was seen. What is shown of the fold is a little behind it. */
+static bool has_jumped(const struct tide_order *order, const struct tide_sources_look *before) {
+  struct tide_engine_sources *now = tide_alloc(sizeof *now);
+  bool jumped = false;
+  for (int i = 0; i < 40 && !jumped; i++) {
+    struct timespec pause = {.tv_nsec = TIDE_ENGINE_SHOW_MS * INT64_C(1000000) / 20};
+    (void)nanosleep(&pause, NULL);
+    tide_engine_sources(order->http->engine, now);
+    jumped = now->ledger.jumps > before->known.ledger.jumps;
+  }
+  tide_free(now);
+  return jumped;
+}
+
 static void put_place(const struct tide_order *order, struct tide_buf *out) {
   tide_json_open(out, '{');
   tide_json_key(out, "source");
@@ -243,8 +258,15 @@ static void accept_gap(struct tide_order *order, const struct tide_sources_look 
     tide_trouble_point(&order->trouble, "", "cursor");
     return;
   }
+  start.from = from;
   tide_start_encode(&start, &offer->records);
   if (!write_record(order, offer, position)) return;
+  if (!has_jumped(order, look)) {
+    tide_trouble_set(&order->trouble, TIDE_PROBLEM_conflict,
+                     "%s/%u did not stand at %llu any more: the jump was passed over, and nothing has changed; look at /sources",
+                     order->source->name, order->partition, (unsigned long long)from);
+    return;
+  }
   tide_log(TIDE_LOG_WARN, "gap_accepted", "source=%s partition=%u from=%llu to=%llu position=%s", order->source->name, order->partition,
            (unsigned long long)from, (unsigned long long)start.cursor, position);
   put_place(order, &order->answer);

@@ -56,11 +56,12 @@ struct tide_http_options {
   const struct tide_secret_key *key, *key_previous;  /* borrowed; NULL: none */
   const char *cell;                                  /* named in every answer */
   const char *durability;                            /* "file", "memory": what an acknowledgement stands on */
+  bool log;                                          /* what changes the state is copied to the sources' log before it is answered (offer.h) */
   const char *snapshots;                             /* directory whose newest snapshot the admin listener gives to peers; NULL: none; borrowed */
   const struct tide_http_source *source;             /* of the configuration; borrowed */
   size_t source_count;
   struct tide_ingest *ingest;                        /* what may read them; NULL: no sources. Borrowed */
-  struct tide_source *log;                           /* where their logs can be asked; as ingest */
+  struct tide_source *logs;                          /* where their logs can be asked; as ingest */
   uint32_t engine_id;
   const char *admin_token;                           /* what writes on the admin listener need; NULL: none, they are taken on a loopback address only. Borrowed */
   struct tide_http_limits limits;

@@ -32,7 +32,8 @@ struct tide_delivery {
 struct tide_outlet;
 struct tide_outlet_ops {
   const char *name;
-  /* Takes a copy of the letter. Errors: AGAIN (full: take reports first), CONFIG (no topic for this kind), LIMIT (too long for the topic: no report comes), IO. */
+  /* Takes a copy of the letter. Errors: AGAIN (full: take reports first), CONFIG (no topic for this kind), LIMIT (too long: no report comes), IO. After an
+   * error nothing was taken. */
   enum tide_err (*send)(struct tide_outlet *, const struct tide_letter *, struct tide_error *);
   /* Reports that have come, at most `cap`, waiting up to wait_ms for the first. Returns how many; 0: none now. Each letter taken is reported once, be it as failed when the
    * outlet gives it up. */

@@ -4,14 +4,17 @@ Debian has no package of it: the jars come from Maven Central by pom.xml, once, 
 run-time and Maven, which nothing else of Tidemark needs.
 """
 
+import fcntl
 import os
 import shutil
 import socket
 import subprocess
+import sys
 
 import processes
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+BUILD = os.path.join(os.path.dirname(os.path.dirname(HERE)), "build")
 
 PROPERTIES = """process.roles=broker,controller
 node.id=1
@@ -32,30 +35,35 @@ group.initial.rebalance.delay.ms=0
 
 
 class Kafka:
-    needs = {"java": "default-jre-headless", "mvn": "maven"}
+    needs = {"java": "openjdk-17-jre-headless", "mvn": "maven"}
+    libs = os.path.join(BUILD, "kafka", "libs")
 
-    def __init__(self, directory):
+    def __init__(self, directory, stay=True):
         self.dir = os.path.abspath(directory)
-        self.libs = os.path.join(os.path.dirname(os.path.dirname(self.dir)), "kafka", "libs")
+        self.stay = stay  # it outlives who starts it
         self.port, self.controller = processes.free_port(), processes.free_port()
         self.process = None
 
     def java(self, *words):
         return ["java", "-Xmx512m", "-cp", f"{self.libs}/*", *words]
 
-    def fetch(self):
-        """The jars, or nothing: a download that broke off is not taken for a whole one."""
-        if os.path.isdir(self.libs):
-            return
-        print("fetching Kafka's jars from Maven Central, once", flush=True)
-        fresh = f"{self.libs}.new"
-        shutil.rmtree(fresh, ignore_errors=True)
-        os.makedirs(os.path.dirname(fresh), exist_ok=True)
-        self.run(["mvn", "-q", "-B", "-f", os.path.join(HERE, "pom.xml"), "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies",
-                  "-DincludeScope=runtime", f"-DoutputDirectory={fresh}"], 600)
-        os.rename(fresh, self.libs)
+    @classmethod
+    def fetch(cls):
+        """The jars, or nothing: a download that broke off is not taken for a whole one. One fetches, others wait for it."""
+        os.makedirs(os.path.dirname(cls.libs), exist_ok=True)
+        with open(f"{cls.libs}.lock", "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if os.path.isdir(cls.libs):
+                return
+            print("fetching Kafka's jars from Maven Central, once", file=sys.stderr, flush=True)
+            fresh = f"{cls.libs}.new"
+            shutil.rmtree(fresh, ignore_errors=True)
+            cls.run(["mvn", "-q", "-B", "-f", os.path.join(HERE, "pom.xml"),
+                     "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={fresh}"], 600)
+            os.rename(fresh, cls.libs)
 
-    def run(self, command, seconds):
+    @staticmethod
+    def run(command, seconds):
         result = subprocess.run(command, capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL)
         if result.returncode != 0:
             raise RuntimeError(f"{' '.join(command)} failed with {result.returncode}:\n{result.stdout[-1500:]}{result.stderr[-1500:]}")
@@ -64,7 +72,7 @@ class Kafka:
     def launch(self):
         log = os.path.join(self.dir, "log")
         properties = os.path.join(self.dir, "server.properties")
-        self.process = processes.start(self.java("kafka.Kafka", properties), log, self.dir, stay=True)
+        self.process = processes.start(self.java("kafka.Kafka", properties), log, self.dir, stay=self.stay)
         try:
             processes.wait_for(f"Kafka is started on 127.0.0.1:{self.port}", lambda: self.listening(log), 60, 0.1)
         except BaseException as error:

@@ -8,6 +8,7 @@
 # it planned adds one failed case, so nothing can vanish. --whole counts a program as one case; --fuzz does and passes libFuzzer's options;
 # --show prints the output anyway; --total ends with the line "N passed, N failed, N skipped" and fails if a case failed or none ran.
 # With TIDE_COUNTS=FILE the numbers of each program are appended there ("passed failed skipped").
+# Programs that need a Kafka broker share one (with_kafka.py starts it for the first of them in TIDE_KAFKA_SHARED); it ends with this run unless the caller has set the variable.
 set -u
 total=no whole=no fuzz=no show=no
 while [ $# -gt 0 ]; do
@@ -27,6 +28,12 @@ passed=0 failed=0 skipped=0
 export CMOCKA_MESSAGE_OUTPUT=TAP
 export ASAN_OPTIONS="${ASAN_OPTIONS:-abort_on_error=0:detect_leaks=1:allocator_may_return_null=0}"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
+
+if [ -z "${TIDE_KAFKA_SHARED:-}" ]; then
+  TIDE_KAFKA_SHARED=$results/stack
+  export TIDE_KAFKA_SHARED
+  trap '[ ! -e "$TIDE_KAFKA_SHARED" ] || python3 tests/stack/stack.py stop "$TIDE_KAFKA_SHARED" >/dev/null' EXIT
+fi
 
 run_one() { # PROGRAM LOG: its exit code
   case $1 in

@@ -12,6 +12,10 @@ printf '*\n' >build/.gitignore
 TIDE_COUNTS=$(pwd)/build/test/counts
 export TIDE_COUNTS
 : >"$TIDE_COUNTS"
+# One Kafka broker for all steps (run.sh); it runs when the first test asks for it.
+TIDE_KAFKA_SHARED=$(pwd)/build/test/stack
+export TIDE_KAFKA_SHARED
+trap '[ ! -e "$TIDE_KAFKA_SHARED" ] || python3 tests/stack/stack.py stop "$TIDE_KAFKA_SHARED" >/dev/null' EXIT
 
 headline() {
   printf '\n== %s\n' "$1"
