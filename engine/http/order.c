@@ -427,8 +427,6 @@ enum MHD_Result tide_order_step(struct tide_order *order, const char *data, size
     tide_trouble_set(&order->trouble, TIDE_PROBLEM_media_type, "Content-Type must be application/json, in UTF-8");
   else if (order->seen > BODY_MAX)
     tide_trouble_set(&order->trouble, TIDE_PROBLEM_body_too_large, "the body is longer than the %d bytes that are accepted here", BODY_MAX);
-  else if (order->http->options.source_count == 0)
-    tide_trouble_set(&order->trouble, TIDE_PROBLEM_unknown_source, "this engine has no sources");
   else if (read_body(order) && enqueue(order)) return MHD_YES;
   return answer(order);
 }
