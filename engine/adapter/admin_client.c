@@ -42,7 +42,8 @@ static bool set_up(CURL *curl, const struct tide_admin_request *request, const c
               curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)request->timeout_ms) == CURLE_OK &&
               curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms) == CURLE_OK &&
               curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers) == CURLE_OK &&
-              curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes) == CURLE_OK && curl_easy_setopt(curl, CURLOPT_WRITEDATA, taken) == CURLE_OK;
+              curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes) == CURLE_OK &&
+              curl_easy_setopt(curl, CURLOPT_WRITEDATA, taken) == CURLE_OK;
   if (good && request->body.len)
     good = curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)request->body.len) == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body.ptr) == CURLE_OK;

@@ -14,11 +14,15 @@
 
 #define TIMEOUT_MS 30000 /* above what an engine gives itself */
 
-#define ADMIN_OPTION \
-  {"admin", "HOST:PORT", "127.0.0.1:9090", "Admin listener of an engine of the cell (http.admin_listen, http.admin_port)", TIDE_OPT_TEXT, 0, 0, 0, NULL}
-#define TOKEN_OPTION \
-  {"token-file", "FILE", NULL, "File with the engine's token (http.admin_token_file)", TIDE_OPT_TEXT, 0, 0, 0, NULL}
-#define JSON_OPTION {"json", NULL, NULL, "The engine's answer as it came", TIDE_OPT_SWITCH, 0, 0, 0, NULL}
+#define ADMIN_OPTION                                                                                                                       \
+  {                                                                                                                                        \
+    "admin", "HOST:PORT", "127.0.0.1:9090", "Admin listener of an engine of the cell (http.admin_listen, http.admin_port)", TIDE_OPT_TEXT, \
+        0, 0, 0, NULL                                                                                                                      \
+  }
+#define TOKEN_OPTION                                                                                                                       \
+  { "token-file", "FILE", NULL, "File with the engine's token (http.admin_token_file)", TIDE_OPT_TEXT, 0, 0, 0, NULL }
+#define JSON_OPTION                                                                                                                        \
+  { "json", NULL, NULL, "The engine's answer as it came", TIDE_OPT_SWITCH, 0, 0, 0, NULL }
 
 /* Asks; *ret is the object of an answer with status 200, to be freed. Else the exit code, and why is printed. */
 static int ask(const struct tide_args *args, const char *path, const struct tide_buf *body, json_t **ret) {
@@ -82,8 +86,14 @@ static const char *age_of(const json_t *object, const char *key, char out[24]) {
   return out;
 }
 
-/* What is to be said of it besides numbers; true: somebody should look. */
-static bool print_state(const json_t *source, const json_t *partition) {
+/* Somebody should look. */
+static bool needs_look(const json_t *source, const json_t *partition) {
+  if (!json_is_true(json_object_get(source, "declared"))) return false;
+  return json_is_true(json_object_get(partition, "stopped")) || json_is_true(json_object_get(source, "silent"));
+}
+
+/* What is to be said of it besides numbers. */
+static void print_state(const json_t *source, const json_t *partition) {
   const char *trouble = text_of(partition, "trouble", NULL), *waived = text_of(partition, "waived_until", NULL);
   bool silent = json_is_true(json_object_get(source, "silent"));
   if (trouble) printf("stands still: %s", trouble);
@@ -92,13 +102,12 @@ static bool print_state(const json_t *source, const json_t *partition) {
   else printf("ok");
   if (waived) printf("; waived until %s", waived);
   printf("\n");
-  return trouble || json_is_true(json_object_get(partition, "stopped")) || silent;
 }
 
-static bool print_source(const json_t *source) {
+static void print_source(const json_t *source) {
   char cursor[24], end[24], lag[24], age[24], delay[24], place[80], number[24];
   const char *name = text_of(source, "name", "?");
-  bool declared = json_is_true(json_object_get(source, "declared")), gates = json_is_true(json_object_get(source, "gates")), look = false;
+  bool declared = json_is_true(json_object_get(source, "declared")), gates = json_is_true(json_object_get(source, "gates"));
   size_t i;
   const json_t *partition;
   printf("%s: topic %s, %s%s\n", name, text_of(source, "topic", "(not configured here)"), gates ? "gates" : "does not gate",
@@ -107,33 +116,35 @@ static bool print_source(const json_t *source) {
     snprintf(place, sizeof place, "%s/%s", name, number_of(partition, "partition", number));
     printf("  %-20s %12s %12s %10s %10s %10s  ", place, number_of(partition, "cursor", cursor), number_of(partition, "end", end),
            number_of(partition, "lag", lag), age_of(partition, "complete_age_ms", age), age_of(partition, "delay_ms", delay));
-    look |= print_state(source, partition) && declared;
+    print_state(source, partition);
   }
-  return look;
+}
+
+static void print_list(const json_t *object) {
+  char engine[24], reader[24], unsent[24];
+  const json_t *sources = json_object_get(object, "sources"), *source;
+  size_t i;
+  bool reads = json_is_true(json_object_get(object, "ingests")), known = json_is_integer(json_object_get(object, "ingester"));
+  printf("engine %s is %s; ", number_of(object, "engine", engine), text_of(object, "state", "?"));
+  if (reads) printf("it reads the sources");
+  else if (known) printf("engine %s reads the sources: ask that one for ends and troubles", number_of(object, "ingester", reader));
+  else printf("nobody reads the sources");
+  printf("; answers that have not left: %s\n", number_of(object, "unsent_answers", unsent));
+  if (json_array_size(sources) == 0) printf("the cell has no sources\n");
+  else printf("  %-20s %12s %12s %10s %10s %10s\n", "partition", "cursor", "end", "lag", "complete", "delay");
+  json_array_foreach(sources, i, source) print_source(source);
 }
 
 static int list(const struct tide_args *args) {
   json_t *object = NULL;
-  char number[24], claimant[24], unsent[24];
   int exit = ask(args, "/sources", NULL, &object);
-  if (exit != TIDE_EXIT_OK || tide_args_on(args, "json")) {
-    json_decref(object);
-    return exit;
-  }
-  const json_t *sources = json_object_get(object, "sources"), *source;
+  if (exit != TIDE_EXIT_OK) return exit;
+  if (!tide_args_on(args, "json")) print_list(object);
+  const json_t *source, *partition;
   bool look = false;
-  size_t i;
-  printf("engine %s is %s; %s; answers that have not left: %s\n", number_of(object, "engine", number), text_of(object, "state", "?"),
-         json_is_true(json_object_get(object, "ingests"))       ? "it reads the sources"
-         : json_is_integer(json_object_get(object, "ingester")) ? "another one reads the sources, ask it for ends and troubles: engine"
-                                                                : "nobody reads the sources",
-         number_of(object, "unsent_answers", unsent));
-  if (!json_is_true(json_object_get(object, "ingests")) && json_is_integer(json_object_get(object, "ingester")))
-    printf("engine that reads: %s\n", number_of(object, "ingester", claimant));
-  if (json_array_size(sources))
-    printf("  %-20s %12s %12s %10s %10s %10s\n", "partition", "cursor", "end", "lag", "complete", "delay");
-  else printf("the cell has no sources\n");
-  json_array_foreach(sources, i, source) look |= print_source(source);
+  size_t i, k;
+  json_array_foreach(json_object_get(object, "sources"), i, source) json_array_foreach(json_object_get(source, "partitions"), k, partition)
+      look |= needs_look(source, partition);
   json_decref(object);
   return look ? TIDE_EXIT_DIFFERENT : TIDE_EXIT_OK;
 }
@@ -205,10 +216,12 @@ static int accept_gap(const struct tide_args *args) {
   return exit;
 }
 
-static const struct tide_opt gap_options[] = {
-    {"cursor", "OFFSET", NULL, "The first message to be counted: an offset, or begin or end of the log as it is now", TIDE_OPT_TEXT, TIDE_OPT_REQUIRED, 0, 0,
-     NULL},
-    ADMIN_OPTION, TOKEN_OPTION, JSON_OPTION};
+static const struct tide_opt gap_options[] = {{"cursor", "OFFSET", NULL,
+                                               "The first message to be counted: an offset, or begin or end of the log as it is now",
+                                               TIDE_OPT_TEXT, TIDE_OPT_REQUIRED, 0, 0, NULL},
+                                              ADMIN_OPTION,
+                                              TOKEN_OPTION,
+                                              JSON_OPTION};
 
 const struct tide_verb tide_verb_source_accept_gap = {
     .name = "source accept-gap",
@@ -217,7 +230,8 @@ const struct tide_verb tide_verb_source_accept_gap = {
         "A partition stands still when its cursor is not in its log any more (retention has passed it by), or when the log was cut and written again. What is missing is not counted: features "
         "of its cards are too low from there on. Find out what was lost, and back-fill it or accept it; this says that you do. The engine that reads takes it, for a partition that stands still "
         "and a place that the log has. Exit code 1 when the state of the cell does not allow it.",
-    .example = "tidemark source accept-gap auths 3 --cursor begin\ntidemark source accept-gap auths 3 --cursor 182000 --admin 10.0.0.7:9090 --token-file admin.token",
+    .example =
+        "tidemark source accept-gap auths 3 --cursor begin\ntidemark source accept-gap auths 3 --cursor 182000 --admin 10.0.0.7:9090 --token-file admin.token",
     .opt = gap_options,
     .opt_count = sizeof gap_options / sizeof gap_options[0],
     .positional = place,
@@ -243,7 +257,9 @@ static int waive(const struct tide_args *args) {
 
 static const struct tide_opt waive_options[] = {
     {"for", "DURATION", NULL, "For how long, at most 7d; 0s ends the waiver", TIDE_OPT_DURATION, TIDE_OPT_REQUIRED, 0, 0, NULL},
-    ADMIN_OPTION, TOKEN_OPTION, JSON_OPTION};
+    ADMIN_OPTION,
+    TOKEN_OPTION,
+    JSON_OPTION};
 
 const struct tide_verb tide_verb_source_waive = {
     .name = "source waive",

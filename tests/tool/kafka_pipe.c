@@ -4,6 +4,7 @@
  *   kafka_pipe put BROKERS [NAME=VALUE...]        lines of stdin: TOPIC, PARTITION, TIME_MS, KEY, HEADERS, VALUE, with a tab between
  *   kafka_pipe get BROKERS TOPIC...               a JSON object per message on stdout
  *   kafka_pipe ends BROKERS TOPIC...              lines of stdout: TOPIC, PARTITION, FIRST, END
+ *   kafka_pipe cut BROKERS TOPIC PARTITION BEFORE removes what stands before an offset, as retention does
  *
  * PARTITION -1: by the key. TIME_MS 0: now. HEADERS: "a=b;c=d". NAME=VALUE are settings of librdkafka. An empty line asks that everything so far has
  * arrived; the answer is a line with the number of messages that did. Exit code 1: something did not arrive, or a topic ended before its end was read.
@@ -68,6 +69,24 @@ static int make_topics(rd_kafka_t *rk, char **name, int count) {
   rd_kafka_event_destroy(event);
   rd_kafka_queue_destroy(queue);
   rd_kafka_NewTopic_destroy_array(topic, (size_t)count);
+  return 0;
+}
+
+static int cut(rd_kafka_t *rk, char **word, int count) {
+  if (count != 3) die("cut", "TOPIC PARTITION BEFORE");
+  rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+  rd_kafka_topic_partition_list_add(list, word[0], (int32_t)whole(word[1]))->offset = whole(word[2]);
+  rd_kafka_DeleteRecords_t *records = rd_kafka_DeleteRecords_new(list);
+  rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+  rd_kafka_DeleteRecords(rk, &records, 1, NULL, queue);
+  rd_kafka_event_t *event = rd_kafka_queue_poll(queue, TIMEOUT_MS);
+  if (!event || rd_kafka_event_error(event)) die("cut", event ? rd_kafka_event_error_string(event) : "no answer");
+  const rd_kafka_topic_partition_list_t *done = rd_kafka_DeleteRecords_result_offsets(rd_kafka_event_DeleteRecords_result(event));
+  if (done->cnt != 1 || done->elems[0].err) die("cut", rd_kafka_err2str(done->cnt ? done->elems[0].err : RD_KAFKA_RESP_ERR_UNKNOWN));
+  rd_kafka_event_destroy(event);
+  rd_kafka_queue_destroy(queue);
+  rd_kafka_DeleteRecords_destroy(records);
+  rd_kafka_topic_partition_list_destroy(list);
   return 0;
 }
 
@@ -242,14 +261,17 @@ static rd_kafka_t *reader(const char *brokers) {
 }
 
 int main(int argc, char **argv) {
-  if (argc < 3) die("usage", "kafka_pipe topics|put|get|ends BROKERS ...");
+  if (argc < 3) die("usage", "kafka_pipe topics|put|get|ends|cut BROKERS ...");
   const char *what = argv[1], *brokers = argv[2];
   if (strcmp(what, "put") == 0) return put(brokers, argv + 3, argc - 3);
-  rd_kafka_t *rk = strcmp(what, "topics") == 0 ? client(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), brokers) : reader(brokers);
+  bool writes = strcmp(what, "topics") == 0 || strcmp(what, "cut") == 0;
+  rd_kafka_t *rk = writes ? client(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), brokers) : reader(brokers);
   int code = 0;
   struct range range[PARTITIONS_MAX];
   if (strcmp(what, "topics") == 0) {
     code = make_topics(rk, argv + 3, argc - 3);
+  } else if (strcmp(what, "cut") == 0) {
+    code = cut(rk, argv + 3, argc - 3);
   } else if (strcmp(what, "get") == 0) {
     code = get(rk, range, ranges_of(rk, argv + 3, argc - 3, range));
   } else if (strcmp(what, "ends") == 0) {
@@ -257,7 +279,7 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < count; i++)
       printf("%s\t%d\t%" PRId64 "\t%" PRId64 "\n", range[i].topic, (int)range[i].partition, range[i].first, range[i].end);
   } else {
-    die(what, "is not topics, put, get or ends");
+    die(what, "is not topics, put, get, ends or cut");
   }
   rd_kafka_destroy(rk);
   return code;
