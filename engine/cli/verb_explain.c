@@ -10,6 +10,7 @@
 #include "cli/snapshot.h"
 #include "cli/summary.h"
 #include "core/answer.h"
+#include "core/ledger.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -297,14 +298,24 @@ static void print_past(const struct explain *explain, const struct tide_spec *sp
   }
 }
 
+/* Where the message came from: a source of the cell, a request, or the file of a replay. */
+static void print_origin(const struct explain *explain, const struct tide_record *record, struct tide_buf *out) {
+  const struct tide_ledger_source *source = tide_ledger_source((struct tide_ledger *)tide_fold_ledger(explain->fold), record->source);
+  if (source) tide_buf_printf(out, "offset %" PRIu64 " of %s/%u", record->offset, source->info.name, record->partition);
+  else if (record->offset) tide_buf_printf(out, "line %" PRIu64 " of the input", record->offset);
+  else tide_buf_str(out, "a request");
+}
+
 static void print_head(const struct explain *explain, const struct tide_answer *answer, struct tide_buf *out) {
   const struct tide_spec *spec = answer->spec;
   const struct tide_verdict *verdict = &answer->verdict;
   char position[TIDE_POSITION_TEXT], time[TIDE_TIME_TEXT];
   tide_buf_str(out, "Transaction ");
   tide_record_id(spec, answer->record, out);
-  tide_buf_printf(out, "\n  at %s, position %s, line %" PRIu64 " of the input\n", tide_time_format(answer->time, time),
-                  tide_position_text(answer->position, answer->index, position), answer->record->offset);
+  tide_buf_printf(out, "\n  at %s, position %s, ", tide_time_format(answer->time, time),
+                  tide_position_text(answer->position, answer->index, position));
+  print_origin(explain, answer->record, out);
+  tide_buf_char(out, '\n');
   if (explain->total > 1)
     tide_buf_printf(out, "  the id stands %" PRIu64 " times in this journal; --position chooses another\n", explain->total);
   if (verdict->by == TIDE_BY_NONE) tide_buf_str(out, "  no policy, features only\n");

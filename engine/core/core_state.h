@@ -44,6 +44,7 @@ struct tide_core_ingest {
   uint64_t emitting;   /* the last answer handed out in this turn */
   uint64_t left;       /* the last that has left, and all before it */
   uint64_t writing;    /* EMITTED in the log or on its way */
+  uint64_t jumps;      /* of the ledger, that were minded */
   struct tide_target *target; /* [TIDE_PARTITIONS_MAX], to be appended */
   uint32_t target_count;
 };

@@ -363,6 +363,8 @@ static bool take_message(struct tide_ingest *ingest, const struct tide_message *
     offer->record_count = (uint8_t)count;
   } else {
     error.code = err;
+    struct tide_meter_at at = {.a = (uint32_t)which, .b = (uint32_t)err};
+    if (ingest->options.meter) tide_meter_add(ingest->options.meter, TIDE_METER_ROW_ingest_rejected_total, at, 1);
     tide_buf_clear(&offer->records);
     item.hold = tide_ingest_dead(ingest, message, from, decoder, &error);
   }

@@ -276,7 +276,8 @@ int main(int argc, char **argv) {
   if (argc < 3) die("usage", "kafka_pipe topics|put|get|cut|ends BROKERS ...");
   const char *what = argv[1], *brokers = argv[2];
   if (strcmp(what, "put") == 0) return put(brokers, argv + 3, argc - 3);
-  rd_kafka_t *rk = strcmp(what, "topics") == 0 ? client(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), brokers) : reader(brokers);
+  bool writes = strcmp(what, "topics") == 0 || strcmp(what, "cut") == 0;
+  rd_kafka_t *rk = writes ? client(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), brokers) : reader(brokers);
   int code = 0;
   struct range range[PARTITIONS_MAX];
   if (strcmp(what, "topics") == 0) {
