@@ -55,6 +55,7 @@ test_src = $(sort $(wildcard tests/$(1)/[0-9]*.c tests/$(1)/[0-9]*.sh tests/$(1)
 tests_of = $(patsubst %.c,$(OUT)/%,$(call test_src,$(1)))
 TEST_ALL := $(foreach k,$(KINDS),$(call tests_of,$(k)))
 TEST_BIN := $(filter-out %.sh %.py,$(TEST_ALL))
+TOOL_BIN := $(patsubst %.c,$(OUT)/%,$(sort $(wildcard tests/tool/*.c)))
 BENCH_BIN := $(patsubst %.c,$(OUT)/%,$(sort $(wildcard bench/bench_*.c)))
 FUZZ_NAMES := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_BIN := $(FUZZ_NAMES:%=$(OUT)/tests/fuzz/%)
@@ -106,6 +107,11 @@ $(BENCH_BIN): $(OUT)/%: $(OBJ)/%.o $(LIB)
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) $(SAN_FLAGS) -o $@ $< $(LIB) $(LDLIBS)
 
+# Programs that tests in Python run.
+$(TOOL_BIN): $(OUT)/%: $(OBJ)/%.o
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) $(SAN_FLAGS) -o $@ $< $(LDLIBS)
+
 $(FUZZ_BIN): $(OUT)/%: $(OBJ)/%.o $(LIB)
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) $(FUZZ_SAN) -o $@ $< $(LIB) $(LDLIBS)
@@ -125,7 +131,7 @@ test: deps ## Build and run every test; the last line is "N passed, N failed, N 
 test-unit: $(call tests_of,unit) ## Only the fast tests of tests/unit
 	@$(RUN_TESTS) --total $(call tests_of,unit)
 
-test-build: all $(TEST_BIN) $(BENCH_BIN) # every test and benchmark program of this variant
+test-build: all $(TEST_BIN) $(TOOL_BIN) $(BENCH_BIN) # every test and benchmark program of this variant
 
 test-only:
 	@$(RUN_TESTS) $(TEST_ALL)

@@ -1,4 +1,4 @@
-/* Decode rates: messages of about 340 bytes, the same transactions as JSON lines and as CSV rows, one core.
+/* Decode rates: messages of about 340 bytes, the same transactions as JSON lines, as CSV rows and in Avro, one core.
  *
  * Usage: bench_decode [LINES]. Prints lines/s and MB/s and a hash over everything that was decoded, so that a run that did less
  * work, or other work, shows. The row "no secret" leaves out the keyed hash of the card number (BLAKE2b), the row "yajl walk" is
@@ -6,9 +6,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "adapter/decode.h"
 #include "base/clock.h"
+#include "tests/support/avro_bytes.h"
 #include "tests/support/mini_spec.h"
 
 #define DISTINCT 1000
@@ -42,6 +44,65 @@ static void make_csv(struct tide_buf *out, uint64_t seed, unsigned i) {
 }
 #define CSV_HEADER "id,ts,kind,minor,pan,merchant,chip,result,label,u0,u1,u2,u3,u4,u5,u6,u7,u8,u9,u10,u11,u12,u13,u14,u15,u16"
 
+#define FIELD(name, type) "{\"name\":\"" name "\",\"type\":" type "}"
+#define RECORD(name, fields) "{\"type\":\"record\",\"name\":\"" name "\",\"fields\":[" fields "]}"
+#define TEXT "\"string\""
+static const char avro_schema[] = RECORD(
+    "Auth",
+    FIELD("id", TEXT) "," FIELD("type", TEXT) "," FIELD("transmitted_at", "{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}") "," FIELD(
+        "billing",
+        RECORD("Billing", FIELD("amount", "{\"type\":\"bytes\",\"logicalType\":\"decimal\",\"precision\":12,\"scale\":2}") "," FIELD(
+                              "currency", TEXT))) ","                                                                   //
+    FIELD("card", RECORD("Card", FIELD("number", TEXT) "," FIELD("expiry", TEXT))) ","                                  //
+    FIELD("merchant", RECORD("Merchant", FIELD("id", TEXT) "," FIELD("mcc", "\"int\"") "," FIELD("country", TEXT))) "," //
+    FIELD("place", "{\"type\":\"array\",\"items\":\"double\"}") "," FIELD("chip", "[\"null\",\"boolean\"]") "," FIELD("ip", TEXT) "," FIELD(
+        "email", TEXT) "," FIELD("pos", RECORD("Pos", FIELD("entry", TEXT) "," FIELD("terminal", TEXT))));
+
+static void make_avro(struct tide_buf *out, uint64_t seed, unsigned i) {
+  uint64_t a = mix(&seed), b = mix(&seed);
+  char text[64];
+  uint8_t amount[4];
+  tide_buf_put(out, "\0\0\0\0\1", 5);
+  snprintf(text, sizeof text, "%012" PRIu64 "/%06u", a % 1000000000000, i);
+  wire_text(out, text);
+  wire_text(out, "auth");
+  wire_long(out, INT64_C(1772359200000) + (int64_t)(b % 86400000));
+  wire_unscaled(amount, 4, (int64_t)(b % 90000));
+  wire_run(out, amount, 4);
+  wire_text(out, "EUR");
+  snprintf(text, sizeof text, "4%015" PRIu64, b % 1000000000000000);
+  wire_text(out, text);
+  wire_text(out, "2812");
+  snprintf(text, sizeof text, "M%09" PRIu64, a % 1000000000);
+  wire_text(out, text);
+  wire_long(out, 3000 + i % 6000);
+  wire_text(out, "NL");
+  wire_long(out, 2);
+  wire_double(out, (double)(52000000 + a % 1000000) / 1e6);
+  wire_double(out, (double)(4000000 + b % 1000000) / 1e6);
+  wire_long(out, 0);
+  wire_long(out, 1);
+  tide_buf_char(out, i % 2);
+  snprintf(text, sizeof text, "203.0.%u.%u", (unsigned)(a % 256), (unsigned)(b % 256));
+  wire_text(out, text);
+  snprintf(text, sizeof text, "user%u@example.com", (unsigned)(a % 100000));
+  wire_text(out, text);
+  wire_text(out, "05");
+  snprintf(text, sizeof text, "T%07u", (unsigned)(b % 10000000));
+  wire_text(out, text);
+}
+
+/* The schema's file is gone again before the first message: what was read is kept. */
+static struct tide_schemas *make_schemas(void) {
+  char dir[] = "/tmp/bench-decode-XXXXXX", path[64];
+  TIDE_CHECK(mkdtemp(dir));
+  wire_store(dir, 1, avro_schema);
+  struct tide_schemas *schemas = wire_open(dir);
+  snprintf(path, sizeof path, "%s/1.avsc", dir);
+  TIDE_CHECK(unlink(path) == 0 && rmdir(dir) == 0);
+  return schemas;
+}
+
 static uint64_t hash_record(const struct tide_spec *spec, const struct tide_record *r, uint64_t h) {
   h = tide_hash64(&r->time.ms, sizeof r->time.ms, h ^ r->type);
   for (uint32_t i = 0; i < spec->field_count; i++) {
@@ -54,20 +115,23 @@ static uint64_t hash_record(const struct tide_spec *spec, const struct tide_reco
   return tide_hash64(&r->outcome.set, sizeof r->outcome.set, h);
 }
 
-static int run(const char *name, const struct tide_spec *spec, const char *shape, bool csv, size_t lines) {
+static int run(const char *name, const struct tide_spec *spec, const char *shape, enum tide_format format, size_t lines) {
   struct tide_secret_key key = mini_key(9);
   struct tide_error error;
   struct tide_decoder *decoder;
-  struct tide_decode_options options = {.spec = spec, .key = &key, .shape = shape, .format = csv ? TIDE_FORMAT_CSV : TIDE_FORMAT_JSON};
+  struct tide_decode_options options = {
+      .spec = spec, .key = &key, .shape = shape, .format = format, .schemas = format == TIDE_FORMAT_AVRO ? make_schemas() : NULL};
   struct tide_buf text = TIDE_BUF_INIT;
   size_t begin[DISTINCT + 1];
   for (unsigned i = 0; i < DISTINCT; i++) {
     begin[i] = text.len;
-    if (csv) make_csv(&text, i, i);
+    if (format == TIDE_FORMAT_CSV) make_csv(&text, i, i);
+    else if (format == TIDE_FORMAT_AVRO) make_avro(&text, i, i);
     else make_json(&text, i, i);
   }
   begin[DISTINCT] = text.len;
-  if (tide_decoder_new(&options, &decoder, &error) || (csv && tide_decode_header(decoder, tide_span_of(CSV_HEADER), &error))) {
+  if (tide_decoder_new(&options, &decoder, &error) ||
+      (format == TIDE_FORMAT_CSV && tide_decode_header(decoder, tide_span_of(CSV_HEADER), &error))) {
     fprintf(stderr, "%s\n", error.text);
     return 1;
   }
@@ -97,6 +161,7 @@ static int run(const char *name, const struct tide_spec *spec, const char *shape
   printf("%-18s %9.0f lines/s %8.1f MB/s %6.0f ns/line %5zu B/line   hash %016" PRIx64 " sum %" PRIu64 "\n", name, (double)lines / s,
          (double)bytes / 1e6 / s, s * 1e9 / (double)lines, bytes / lines, hash, sum);
   tide_decoder_free(decoder);
+  tide_schemas_close(options.schemas);
   tide_buf_release(&text);
   return status;
 }
@@ -108,15 +173,17 @@ int main(int argc, char **argv) {
     return 2;
   }
   struct tide_spec *spec = mini_cards();
-  int status = run("json", spec, NULL, false, lines) | run("csv", spec, "flat", true, lines);
+  int status = run("json", spec, NULL, TIDE_FORMAT_JSON, lines) | run("csv", spec, "flat", TIDE_FORMAT_CSV, lines) |
+               run("avro", spec, NULL, TIDE_FORMAT_AVRO, lines);
   uint32_t pan = mini_index(spec, "pan");
   spec->field[pan].secret = false;
-  status |= run("json, no secret", spec, NULL, false, lines) | run("csv, no secret", spec, "flat", true, lines);
+  status |= run("json, no secret", spec, NULL, TIDE_FORMAT_JSON, lines) | run("csv, no secret", spec, "flat", TIDE_FORMAT_CSV, lines) |
+            run("avro, no secret", spec, NULL, TIDE_FORMAT_AVRO, lines);
   struct tide_spec *none = mini_new();
   mini_field(none, "time", TIDE_F_TIME);
   none->f_time = 0;
   mini_opt(mini_in(none, mini_shape(none, "default", TIDE_REC_EVENT), "time", "/not/there"));
-  status |= run("json, yajl walk", none, NULL, false, lines);
+  status |= run("json, yajl walk", none, NULL, TIDE_FORMAT_JSON, lines);
   mini_free(none);
   mini_free(spec);
   return status;

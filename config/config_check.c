@@ -153,11 +153,11 @@ static void check_outlets(struct tide_load *load) {
 static void check_http_log(struct tide_load *load) {
   const struct tide_config *c = load->config;
   bool copies = c->http_log == TIDE_HTTP_LOG_kafka, lossy = c->journal_quorum < c->journal_replicas;
-  if (c->journal_kind == TIDE_JOURNAL_KIND_redis && lossy && !copies)
+  if (c->journal_kind == TIDE_JOURNAL_KIND_redis && lossy)
     contradiction(
         load, ROW(journal_quorum), ROW(journal_replicas),
-        "journal.quorum is below journal.replicas: a replica that lacks the end of the journal may become primary, and what came by HTTP would be "
-        "nowhere else. Raise journal.quorum to journal.replicas, with AOF on every node; or set http.log to kafka");
+        "journal.quorum is below journal.replicas: a replica that lacks the end of the journal may become primary, and engines of this version do not "
+        "go back behind what they have answered from. Raise journal.quorum to journal.replicas, with AOF on every node");
   if (copies && !c->http_log_source[0])
     at_row(load, ROW(http_log), "http.log kafka needs http.log_source, the source to whose topic transactions are copied");
   if (!copies || !c->http_log_source[0]) return;
@@ -182,6 +182,12 @@ static void check_http_log(struct tide_load *load) {
     tide_load_mistake(load, TIDE_E_CONFIG, at->line, at->column, "http.log_source",
                       "http.log_source: the topic of sources.%s is not JSON, and requests are: copy them to a topic of their own",
                       source->name);
+  } else if (source->key == TIDE_SOURCE_KEY_card) {
+    tide_load_mistake(
+        load, TIDE_E_CONFIG, at->line, at->column, "http.log_source",
+        "http.log_source: sources.%s says that a card is always in one partition, and copies do not bear the producers' keys: copy them "
+        "to a topic of their own",
+        source->name);
   }
 }
 

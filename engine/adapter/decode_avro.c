@@ -12,6 +12,7 @@
 #include "adapter/decode_parts.h"
 #include "adapter/schemas.h"
 #include "base/json_out.h"
+#include "base/num.h"
 #include "base/utf8.h"
 
 #include <math.h>
@@ -139,19 +140,30 @@ static uint64_t little_endian(struct tide_span bytes) {
 static size_t put_decimal(char out[128], __int128 v, unsigned scale) {
   char digit[128], *end = digit + sizeof digit, *from = end;
   bool negative = v < 0;
-  unsigned __int128 rest = negative ? 0 - (unsigned __int128)v : (unsigned __int128)v;
-  for (unsigned n = 0; rest > 0 || n <= scale; n++) {
+  unsigned __int128 wide = negative ? 0 - (unsigned __int128)v : (unsigned __int128)v;
+  unsigned n = 0;
+  for (; wide > UINT64_MAX; wide /= 10, n++) {
+    if (n == scale && scale > 0) *--from = '.';
+    *--from = (char)('0' + (int)(wide % 10));
+  }
+  for (uint64_t rest = (uint64_t)wide; rest > 0 || n <= scale; rest /= 10, n++) { /* the rest at a tenth of the price */
     if (n == scale && scale > 0) *--from = '.';
     *--from = (char)('0' + (int)(rest % 10));
-    rest /= 10;
   }
   if (negative) *--from = '-';
   memcpy(out, from, (size_t)(end - from));
   return (size_t)(end - from);
 }
 
+/* The shortest digits that read back the same. Nearly every double in a message has few decimals: then a quotient of two exact integers, correctly rounded, is
+ * the double itself, and its at most 15 digits are the only ones so short. */
 static size_t put_double(char out[128], double v, bool single) {
   int len = 0;
+  for (unsigned scale = 0; scale <= 9 && !single; scale++) {
+    double power = (double)tide_pow10[scale], unscaled = rint(v * power);
+    if (!(fabs(unscaled) < 1e15)) break;
+    if (unscaled / power == v) return put_decimal(out, (int64_t)unscaled, scale);
+  }
   for (int precision = single ? 6 : 15; precision <= 17; precision++) {
     len = snprintf(out, 128, "%.*g", precision, v);
     if (single ? strtof(out, NULL) == (float)v : strtod(out, NULL) == v) break;

@@ -33,10 +33,10 @@ enum tide_capture_kind {
   TIDE_CAP_NULL,
   TIDE_CAP_TEXT,     /* string or cell */
   TIDE_CAP_NUMBER,   /* as written */
+  TIDE_CAP_BYTES,    /* bytes that need not be text (Avro): for fields of texts only, and checked there */
   TIDE_CAP_TRUE,
   TIDE_CAP_FALSE,
-  TIDE_CAP_COMPOUND, /* object or array */
-  TIDE_CAP_BYTES     /* bytes that need not be text (Avro): for fields of texts only, and checked there */
+  TIDE_CAP_COMPOUND  /* object or array */
 };
 struct tide_capture {
   enum tide_capture_kind kind;

@@ -165,6 +165,7 @@ static enum tide_err http_options(const struct serve *serve, struct tide_http_op
                                     .key_previous = serve->keys.has_previous ? &serve->keys.previous : NULL,
                                     .cell = config->cell_name,
                                     .durability = serve->log.durability,
+                                    .log = config->http_log == TIDE_HTTP_LOG_kafka && serve->ingest.outlet,
                                     .snapshots = config->snapshot_peers[0] ? serve->log.snapshots : NULL,
                                     .limits = tide_serve_limits(config)};
   if (!serve->engine && (!is_loopback(&ret->listen) || !is_loopback(&ret->admin))) /* once, at the first look */

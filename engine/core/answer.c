@@ -225,8 +225,8 @@ static enum tide_vstate group_state(const struct tide_answer *answer, uint32_t e
   if (all_absent) return TIDE_S_absent;
   bool behind = answer->standing[entity].state == TIDE_S_stale;
   if (seen[TIDE_S_stale] || (behind && spec->group[spec->entity[entity].group].stale != TIDE_STALE_DEFAULT)) return TIDE_S_stale;
+  if (answer->standing[entity].state == TIDE_S_waived) return TIDE_S_waived; /* said in every answer, whatever else there is to say */
   if (seen[TIDE_S_warming]) return TIDE_S_warming;
-  if (seen[TIDE_S_waived]) return TIDE_S_waived;
   if (seen[TIDE_S_defaulted]) return TIDE_S_defaulted;
   return TIDE_S_fresh; /* empty and saturated say something of a window, not of its freshness */
 }

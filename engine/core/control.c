@@ -107,6 +107,7 @@ static void start_write(const struct tide_start *start, struct tide_buf *out) {
   tide_put_u16(out, start->partition);
   tide_put_u64(out, start->cursor);
   put_flags(out, start->jump);
+  if (start->jump) tide_put_u64(out, start->from);
 }
 
 enum tide_err tide_batch_add_start(struct tide_batch *batch, const struct tide_start *start) {
@@ -129,6 +130,7 @@ enum tide_err tide_start_decode(const struct tide_raw_record *raw, struct tide_s
   start.partition = tide_get_u16(&r);
   start.cursor = tide_get_u64(&r);
   start.jump = get_flags(&r, 1);
+  if (start.jump) start.from = tide_get_u64(&r);
   err = end(&r, error);
   if (!err && (!start.source || start.partition == TIDE_PARTITION_ALL)) err = corrupt(error, "a start of no partition");
   if (!err) *ret = start;

@@ -4,7 +4,7 @@
  * late. Little-endian as batch.h, whose drawing they continue:
  *   SOURCES: flags u8 (1: answers to messages leave through the outbox, 2: with their features), count varint; each: number u16, name span, flags u8 (1 gates, 2 keyed by
  *            the primary entity), out_of_orderness zigzag, silence zigzag
- *   START:   source u16, partition u16, cursor u64, flags u8 (1: an operator's jump over a gap)
+ *   START:   source u16, partition u16, cursor u64, flags u8 (1: an operator's jump over a gap); of a jump: from u64
  *   CLAIM:   engine id u32, patience zigzag (ms), flags u8 (1: given up)
  *   TARGETS: count varint; each: source u16, partition u16, end u64, delivered u64
  *   EMITTED: number varint
@@ -31,8 +31,9 @@ struct tide_sources {
   uint32_t count;
   struct tide_source_info source[TIDE_SOURCES_MAX];
 };
-/* The first cursor of a partition; jump: an operator's word to go on behind a gap, also for one that has a cursor. */
-struct tide_start { uint16_t source, partition; uint64_t cursor; bool jump; };
+/* The first cursor of a partition; jump: an operator's word to leave the cursor `from`, where the log has nothing to read, and go on at `cursor`, be it further on (a gap) or back (the
+ * log was begun anew). Where the partition stands elsewhere by now the word was about something else: messages counted meanwhile must not be counted again. */
+struct tide_start { uint16_t source, partition; uint64_t cursor; bool jump; uint64_t from; };
 /* An engine reads the sources from here on, unless another does that has written something within `patience_ms`. release: it does not any more. */
 struct tide_claim { uint32_t engine_id; int64_t patience_ms; bool release; };
 /* A log's end after an epoch was opened, and up to where decisions on its messages had left before (0: not known). */

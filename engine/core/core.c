@@ -195,6 +195,7 @@ static enum tide_err go_on_committing(struct tide_core *core, struct tide_error 
   if (!commits || !may_append(core)) return TIDE_OK;
   struct tide_span none = {NULL, 0};
   if (tide_core_has_offers(core)) return tide_core_append(core, TIDE_FILL_OFFERS, none, error);
+  if (tide_core_must_make_room(core)) return tide_core_append(core, TIDE_FILL_CHECK, none, error);
   for (const struct tide_offer *offer = core->unlogged.first; offer; offer = offer->next)
     if (offer->logged_at == core->appends) return tide_core_append(core, TIDE_FILL_CHECK, none, error); /* only a later commit proves it */
   if (core->state == TIDE_CORE_draining || core->options.heartbeat_ms == 0 || core->held) return TIDE_OK;
@@ -385,6 +386,7 @@ static enum tide_err on_append_failed(struct tide_core *core, const struct tide_
   struct tide_held *held = core->flying;
   core->flying = NULL;
   core->flight = TIDE_FLIGHT_NONE;
+  tide_core_ingest_unwritten(core);
   enum tide_err err = TIDE_OK;
   if (event->err == TIDE_E_STALE) { /* somebody opened a newer epoch: find it, then try again */
     core->stats.stale++;
@@ -569,7 +571,7 @@ enum tide_err tide_core_step(struct tide_core *core, struct tide_core_now now, c
 static struct tide_offer *abandon_first(struct tide_offer_list *list, enum tide_offer_end end) {
   struct tide_offer *offer = tide_offers_pop(list);
   if (!offer) return NULL;
-  offer->end = (uint8_t)end;
+  offer->end = (uint8_t)(offer->log_number ? TIDE_END_maybe : end); /* a copy may be in the sources' log */
   offer->cause = TIDE_C_unavailable;
   tide_buf_clear(&offer->answer);
   return offer;

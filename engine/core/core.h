@@ -10,7 +10,7 @@
  *   - entries are folded in journal order, each once, own or foreign alike, and never before they are durable: a lost tail never has to be
  *     taken back out of the state;
  *   - a store that is nearly full gets fences and heartbeats and no offers: these end refused, cause journal_full;
- *   - an offer ends exactly once; `refused` means that nothing of it is or will be in the log, everything else that is not `done` is `maybe`.
+ *   - an offer ends exactly once; `refused` means that nothing of it is or will be in the log, nor a copy in the sources' log; everything else that is not `done` is `maybe`.
  *
  * The journal seen from here is a set of asynchronous requests. At most one APPEND (or OPEN), one SYNC and one FETCH are under way; the driver may
  * answer them in any order, later, or never (then TIDE_CORE_SESSION_OVER or TIDE_CORE_SESSION ends the wait).

@@ -153,8 +153,15 @@ static struct tide_cursor_part *part_of(struct tide_core *core, const struct cho
   return NULL;
 }
 
+/* While the epoch is opening no answer may leave, so the outbox cannot get emptier and must not stop the reading that ends it. */
 static bool messages_may_go(const struct tide_core *core) {
-  return core->messages.first && (!core->options.outbox_max || tide_fold_outbox(core->fold)->count < core->options.outbox_max);
+  if (!core->messages.first) return false;
+  return !core->options.outbox_max || tide_fold_outbox(core->fold)->count < core->options.outbox_max || !tide_core_epoch_is_open(core);
+}
+
+bool tide_core_must_make_room(const struct tide_core *core) {
+  const struct tide_core_ingest *ingest = &core->ingest;
+  return ingest->on && ingest->left > ingest->writing && core->messages.first && !messages_may_go(core);
 }
 
 static void choose_messages(struct tide_core *core, struct choice *choice) {

@@ -121,12 +121,14 @@ void tide_core_reread(struct tide_core *core, const struct tide_core_event *even
   tide_core_ingest_stop(core);
 }
 
+void tide_core_ingest_unwritten(struct tide_core *core) { core->ingest.writing = tide_fold_ledger(core->fold)->emitted; }
+
 void tide_core_ingest_folded(struct tide_core *core, const struct tide_held *held, bool is_void) {
   struct tide_core_ingest *ingest = &core->ingest;
   const struct tide_ledger *ledger = tide_fold_ledger(core->fold);
   if (!held->own) return;
   if (is_void) {
-    ingest->writing = ledger->emitted;
+    tide_core_ingest_unwritten(core);
     return;
   }
   ingest->own_epoch = held->position.epoch;
@@ -171,7 +173,11 @@ enum tide_err tide_core_ingest_go_on(struct tide_core *core, bool may_append, st
   struct tide_core_ingest *ingest = &core->ingest;
   bool mine = tide_core_ingests(core);
   if (ingest->on && (!mine || !is_up(core))) tide_core_ingest_stop(core);
-  if (!core->options.ingests || !is_up(core)) return TIDE_OK;
+  if (!is_up(core)) return TIDE_OK;
+  if (!core->options.ingests) { /* a claim of a life before, when it did: its heartbeats must not keep it alive */
+    bool left_over = tide_fold_ledger(core->fold)->claimant == core->options.engine_id;
+    return left_over && may_append && !core->held ? tide_core_append(core, TIDE_FILL_RELEASE, (struct tide_span){0}, error) : TIDE_OK;
+  }
   if (may_append) {
     enum tide_err err = go_on_opening(core, error);
     if (err != TIDE_OK || core->flight != TIDE_FLIGHT_NONE) return err;

@@ -151,6 +151,8 @@ enum tide_err tide_core_append(struct tide_core *core, enum tide_core_fill fill,
 void tide_core_open_epoch(struct tide_core *core);
 /* Something stands in a queue that may be appended now. */
 bool tide_core_has_offers(const struct tide_core *core);
+/* Messages wait for room in the outbox, and the log does not know yet that there is some. */
+bool tide_core_must_make_room(const struct tide_core *core);
 /* Held entries are reused: an empty one; one that holds no offers any more; a list of them, with offers and all. */
 struct tide_held *tide_core_held_new(struct tide_core *core);
 void tide_core_held_spare(struct tide_core *core, struct tide_held *held);
@@ -163,6 +165,8 @@ bool tide_core_epoch_is_open(const struct tide_core *core);
 void tide_core_ingest_stop(struct tide_core *core);
 /* The session is over: what was read is read again. */
 void tide_core_ingest_lost(struct tide_core *core);
+/* The last entry of ours counts for nothing: what it said of answers that have left is to be said again. */
+void tide_core_ingest_unwritten(struct tide_core *core);
 /* An entry was folded: `held` is ours unless it is another's. */
 void tide_core_ingest_folded(struct tide_core *core, const struct tide_held *held, bool is_void);
 /* Claims, tells the driver to read or to stop, asks for the ends; appends a claim or targets if it may. */

@@ -339,6 +339,7 @@ enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position posit
       err = control(fold, &item->raw, error);
       if (err) return err;
       tide_gate_change(&fold->gate);
+      tide_fold_facts(fold);
       continue;
     }
     if (!fold->spec) return tide_fail(error, TIDE_E_CORRUPT, "the journal does not begin with its configuration");

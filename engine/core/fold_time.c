@@ -12,19 +12,18 @@ static void raise_to(struct tide_fold *fold, int64_t least_ms) {
 }
 
 void tide_fold_facts(struct tide_fold *fold) {
-  if (fold->ledger.gating) raise_to(fold, tide_ledger_watermark(&fold->ledger, fold->commit_ms));
+  if (fold->spec && fold->ledger.gating) raise_to(fold, tide_ledger_watermark(&fold->ledger, fold->commit_ms));
 }
 
 uint32_t tide_fold_pass(struct tide_fold *fold, const struct tide_record *record, int64_t time_ms) {
   struct tide_ledger *ledger = &fold->ledger;
+  uint32_t known = ledger->partition_count;
   struct tide_partition *partition = tide_ledger_partition(ledger, record->source, record->partition);
   TIDE_CHECK(partition); /* parts of more partitions were refused */
+  if (ledger->partition_count != known) tide_gate_change(&fold->gate);
   int64_t passed_ms = time_ms < fold->commit_ms ? time_ms : fold->commit_ms, before_ms = partition->watermark_ms;
-  if (passed_ms > before_ms) {
-    partition->watermark_ms = passed_ms;
-    if (before_ms == INT64_MIN || before_ms <= fold->state.watermark_ms || !ledger->gating)
-      raise_to(fold, tide_ledger_watermark(ledger, fold->commit_ms));
-  }
+  if (passed_ms > before_ms) partition->watermark_ms = passed_ms;
+  if (!ledger->gating || before_ms <= fold->state.watermark_ms) raise_to(fold, tide_ledger_watermark(ledger, fold->commit_ms));
   if (fold->state.watermark_ms == INT64_MIN) raise_to(fold, passed_ms); /* a gating partition has not spoken yet, and time must begin */
   return (uint32_t)(partition - ledger->partition);
 }
@@ -33,4 +32,5 @@ void tide_fold_heartbeat(struct tide_fold *fold, const struct tide_record *recor
   tide_ledger_heard(&fold->ledger, record->source, fold->commit_ms);
   tide_gate_change(&fold->gate);
   (void)tide_fold_pass(fold, record, record->time.ms);
+  tide_fold_facts(fold); /* what was silent counts again, all of it */
 }

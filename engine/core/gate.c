@@ -13,17 +13,34 @@ static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /* ---- one partition ---- */
 
+/* Read to its end as of drained_ms, and nothing says that it has grown far beyond that since. */
+static bool is_behind(const struct tide_partition *partition, int64_t disorder_ms) {
+  return partition->drained_ms == INT64_MIN || minus(partition->seen_ms, partition->drained_ms) > most(disorder_ms, TIDE_DRAINED_SLACK_MS);
+}
+
+static int64_t disorder_of(const struct tide_ledger_source *source) { return most(source->info.out_of_orderness_ms, 0); }
+
+/* The end of a log that nothing comes to says nothing: of a silent source it counts up to its last sign of life. */
+static int64_t drained_of(const struct tide_ledger_source *source, const struct tide_partition *partition, int64_t commit_ms) {
+  bool silent = source->info.silence_ms > 0 && minus(commit_ms, source->alive_ms) > source->info.silence_ms;
+  return silent ? least(partition->drained_ms, source->alive_ms) : partition->drained_ms;
+}
+
+static int64_t back(int64_t ms, int64_t by_ms) { return ms == INT64_MIN ? ms : minus(ms, by_ms); }
+
 int64_t tide_partition_complete(const struct tide_ledger *ledger, const struct tide_partition *partition, int64_t commit_ms) {
   TIDE_CHECK(partition->origin < ledger->source_count);
   const struct tide_ledger_source *source = &ledger->source[partition->origin];
-  int64_t disorder_ms = most(source->info.out_of_orderness_ms, 0);
-  /* Nothing is complete in the future, whatever a clock said. */
-  int64_t seen_ms = least(partition->seen_ms, commit_ms), drained_ms = least(partition->drained_ms, commit_ms);
-  bool behind = drained_ms == INT64_MIN || minus(seen_ms, drained_ms) > most(disorder_ms, TIDE_DRAINED_SLACK_MS);
-  if (behind) return seen_ms == INT64_MIN ? INT64_MIN : minus(seen_ms, disorder_ms);
-  bool silent = source->info.silence_ms > 0 && minus(commit_ms, source->alive_ms) > source->info.silence_ms;
-  if (silent) drained_ms = least(drained_ms, source->alive_ms);
-  return drained_ms == INT64_MIN ? INT64_MIN : minus(drained_ms, most(disorder_ms, partition->delay_ms));
+  int64_t disorder_ms = disorder_of(source);
+  if (is_behind(partition, disorder_ms)) return back(partition->seen_ms, disorder_ms);
+  return back(drained_of(source, partition, commit_ms), most(disorder_ms, partition->delay_ms));
+}
+
+/* What the partition has passed: its newest event, or the end of its log less the queue that its delay shows. */
+static int64_t passed(const struct tide_ledger *ledger, const struct tide_partition *partition, int64_t commit_ms) {
+  const struct tide_ledger_source *source = &ledger->source[partition->origin];
+  int64_t queue_ms = partition->delay_ms > disorder_of(source) ? partition->delay_ms : 0;
+  return most(partition->watermark_ms, back(drained_of(source, partition, commit_ms), queue_ms));
 }
 
 /* ---- many ---- */
@@ -50,17 +67,29 @@ static struct tide_least of_partition(const struct tide_ledger *ledger, const st
 
 static bool gates(const struct tide_ledger_source *source) { return source->declared && source->info.gates; }
 
-/* Do the entity's events all bear one key of the primary entity? The primary itself, and tuples that it is a part of. */
+static bool has_part(const struct tide_entity *entity, struct tide_key_part part) {
+  for (uint32_t i = 0; i < entity->part_count; i++)
+    if (entity->part[i].is_entity == part.is_entity && entity->part[i].ref == part.ref) return true;
+  return false;
+}
+
+/* Do the entity's events all bear one key of the primary entity? The primary itself, tuples with its key, and tuples with such a tuple. */
 static bool holds_primary(const struct tide_spec *spec, uint32_t entity) {
-  for (uint32_t hop = 0; entity != 0 && hop < TIDE_ENTITIES_MAX; hop++) {
+  const struct tide_entity *primary = &spec->entity[0];
+  for (uint32_t hop = 0; hop < TIDE_ENTITIES_MAX; hop++) {
     const struct tide_entity *at = &spec->entity[entity];
-    uint32_t part = TIDE_NONE;
-    for (uint32_t i = 0; i < at->part_count && (!at->first_of || at->part_count == 1); i++)
-      if (at->part[i].is_entity && (part == TIDE_NONE || at->part[i].ref == 0)) part = at->part[i].ref;
-    if (part == TIDE_NONE) return false;
-    entity = part;
+    if (entity == 0) return true;
+    if (at->first_of && at->part_count > 1) return false;
+    if (has_part(at, (struct tide_key_part){true, 0})) return true;
+    bool whole = !primary->first_of || primary->part_count == 1; /* or spelled out */
+    for (uint32_t i = 0; i < primary->part_count; i++) whole &= has_part(at, primary->part[i]);
+    if (whole) return true;
+    entity = TIDE_NONE;
+    for (uint32_t i = 0; i < at->part_count && entity == TIDE_NONE; i++)
+      if (at->part[i].is_entity) entity = at->part[i].ref;
+    if (entity == TIDE_NONE) return false;
   }
-  return entity == 0;
+  return false;
 }
 
 static void look_at_source(struct tide_gate *gate, const struct tide_ledger *ledger, uint32_t k, bool keyed, uint32_t entity) {
@@ -167,7 +196,7 @@ int64_t tide_ledger_watermark(const struct tide_ledger *ledger, int64_t commit_m
     } else if (!ledger->gating) { /* nobody holds anybody back */
       result = most(result, partition->watermark_ms);
     } else if (partition->origin != TIDE_NO_SOURCE && gates(&ledger->source[partition->origin])) {
-      result = least(result, most(partition->watermark_ms, least(partition->drained_ms, commit_ms)));
+      result = least(result, passed(ledger, partition, commit_ms));
     }
   }
   return result == INT64_MAX ? INT64_MIN : result;

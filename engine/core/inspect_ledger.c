@@ -80,6 +80,7 @@ enum tide_err tide_inspect_ledger(const struct tide_raw_record *raw, struct tide
       put_place(out, start.source, start.partition);
       put_int(out, "cursor", (int64_t)start.cursor);
       put_yes(out, "jump", start.jump);
+      if (start.jump) put_int(out, "from", (int64_t)start.from);
       return TIDE_OK;
     case TIDE_REC_CLAIM:
       err = tide_claim_decode(raw, &claim, error);

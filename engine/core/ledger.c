@@ -67,9 +67,11 @@ bool tide_ledger_is_sourced(const struct tide_ledger *ledger) {
   return false;
 }
 
-static void take_facts(struct tide_partition *partition, const struct tide_cursor_part *part) {
-  if (part->seen > partition->seen_ms) partition->seen_ms = part->seen;
-  if (part->drained > partition->drained_ms) partition->drained_ms = part->drained;
+/* Nothing is known of the future, whatever a clock said: facts end at the commit time of the entry that tells them. */
+static void take_facts(struct tide_partition *partition, const struct tide_cursor_part *part, int64_t commit_ms) {
+  int64_t seen_ms = part->seen < commit_ms ? part->seen : commit_ms, drained_ms = part->drained < commit_ms ? part->drained : commit_ms;
+  if (seen_ms > partition->seen_ms) partition->seen_ms = seen_ms;
+  if (drained_ms > partition->drained_ms) partition->drained_ms = drained_ms;
   partition->delay_ms = part->delay;
 }
 
@@ -87,7 +89,7 @@ int tide_ledger_parts(struct tide_ledger *ledger, struct tide_cursor_part *part,
     }
     part[i].from = partition->started ? cursor : 0;
     if (part[i].next < cursor) continue; /* an older one's, all counted */
-    take_facts(partition, &part[i]);
+    take_facts(partition, &part[i], commit_ms);
     if (part[i].next == cursor) continue;
     partition->cursor = part[i].next;
     partition->checksum = part[i].checksum;
@@ -107,11 +109,18 @@ void tide_ledger_settle(struct tide_ledger *ledger) {
   ledger->opening = false;
 }
 
-void tide_ledger_fence(struct tide_ledger *ledger) {
-  ledger->opening = false;
+/* The epoch is not open until there are targets and they are reached. */
+static void close_epoch(struct tide_ledger *ledger) {
+  ledger->opening = true;
   ledger->has_targets = false;
-  for (uint32_t i = 0; i < ledger->source_count; i++) ledger->opening |= ledger->source[i].declared;
   for (uint32_t i = 0; i < ledger->partition_count; i++) ledger->partition[i].target = 0;
+}
+
+void tide_ledger_fence(struct tide_ledger *ledger) {
+  close_epoch(ledger);
+  bool sourced = false;
+  for (uint32_t i = 0; i < ledger->source_count; i++) sourced |= ledger->source[i].declared;
+  ledger->opening = sourced;
 }
 
 enum tide_err tide_ledger_declare(struct tide_ledger *ledger, const struct tide_sources *sources, struct tide_error *error) {
@@ -130,6 +139,9 @@ enum tide_err tide_ledger_declare(struct tide_ledger *ledger, const struct tide_
     }
     source->info = *info;
   }
+  bool first = sources->count > 0;
+  for (uint32_t k = 0; k < ledger->source_count; k++) first &= !ledger->source[k].declared;
+  if (first) close_epoch(ledger);
   ledger->scores = sources->scores;
   ledger->features = sources->features;
   for (uint32_t k = 0; k < ledger->source_count; k++) {
@@ -167,7 +179,7 @@ void tide_ledger_heard(struct tide_ledger *ledger, uint16_t number, int64_t comm
 
 bool tide_ledger_start(struct tide_ledger *ledger, const struct tide_start *start) {
   struct tide_partition *partition = tide_ledger_partition(ledger, start->source, start->partition);
-  if (!partition || (partition->started && !start->jump)) return false;
+  if (!partition || (partition->started && !(start->jump && start->from == partition->cursor))) return false;
   partition->started = true;
   partition->cursor = start->cursor;
   partition->checksum = 0;

@@ -66,7 +66,8 @@ void tide_ledger_entry(struct tide_ledger *ledger, uint32_t engine_id, int64_t c
 void tide_ledger_settle(struct tide_ledger *ledger);
 
 void tide_ledger_fence(struct tide_ledger *ledger);
-/* LIMIT: more sources over time than can be kept. MISMATCH: two names with one number. */
+/* The first sources of a journal are read up to their ends before the epoch is open again: this may be a history that lost its declaration with what was acknowledged
+ * under it. LIMIT: more sources over time than can be kept. MISMATCH: two names with one number. */
 enum tide_err tide_ledger_declare(struct tide_ledger *ledger, const struct tide_sources *sources, struct tide_error *error) TIDE_WARN_UNUSED;
 /* Exactly these are declared. */
 bool tide_ledger_declares(const struct tide_ledger *ledger, const struct tide_sources *sources);
@@ -74,7 +75,7 @@ bool tide_ledger_declares(const struct tide_ledger *ledger, const struct tide_so
 void tide_ledger_wake(struct tide_ledger *ledger, int64_t commit_ms);
 /* A message or heartbeat record of this source. */
 void tide_ledger_heard(struct tide_ledger *ledger, uint16_t source, int64_t commit_ms);
-/* False: it changes nothing (has a cursor already, and is no jump; LIMIT of partitions). */
+/* False: it changes nothing (has a cursor already, and is no jump from there; LIMIT of partitions). */
 bool tide_ledger_start(struct tide_ledger *ledger, const struct tide_start *start);
 /* True: it is the claimant now (or has given up). False: another one lives. */
 bool tide_ledger_claim(struct tide_ledger *ledger, const struct tide_claim *claim, int64_t commit_ms);

@@ -1,8 +1,9 @@
 /* The merge's calls and queues (merge.h): finding partitions, putting, holding, asking and answering, giving.
  *
- * Every partition has a ring of its own items, so what is taken is always the first of one ring; merge_wait.c chooses which. Parts connect because `from` is set when an item is given, from
- * `given`, and `given` moves nowhere else but where a partition is begun. Facts go before items: a partition that is known to be read further than was told says so before anything is
- * given that could be judged by it. */
+ * Every partition has a ring of its own items, so what is taken is always the first of one ring; merge_wait.c chooses which. Parts
+ * connect because `from` is set when an item is given, from `given`, and `given` moves nowhere else but where a partition is begun.
+ * Facts go before items: a partition that is known to be read further than was told says so before anything is given that could be
+ * judged by it. */
 #include "core/merge_state.h"
 
 #include <string.h>
@@ -166,6 +167,7 @@ static void begin_at(struct tide_merge *merge, uint32_t index, uint64_t cursor, 
   p->end = p->clear = p->clear_given = 0;
   p->pending_count = p->put_ends = 0;
   p->waited_ns = 0;
+  p->begun_ns = tide_merge_attended(merge, now);
   p->append_ms = p->paid_ms = TIDE_UNKNOWN_MS;
   merge->begun = true;
   tide_merge_progress(merge, index, now);
@@ -218,7 +220,10 @@ void tide_merge_resume(struct tide_merge *merge, struct tide_place place, struct
   struct tide_merge_partition *p = &merge->partition[index];
   uint64_t given = p->given;
   bool goes_on = place.cursor == p->reached;
-  if (!goes_on) drop_items(merge, p, drop);
+  if (!goes_on) {
+    drop_items(merge, p, drop);
+    tide_merge_facts_forget(p);
+  }
   if (p->stopped) merge->running++;
   p->stopped = false;
   begin_at(merge, index, place.cursor, now);
@@ -311,11 +316,14 @@ static void end_told(struct tide_merge *merge, uint32_t index, const struct tide
   if (p->shrunk) return;
   p->observed = true;
   p->end = end;
-  if (p->pending_count == TIDE_MERGE_ENDS_KEPT) p->pending_count--; /* the oldest ones are reached soonest: they stay */
+  unsigned count = p->pending_count;
+  if (count > 0 && (p->pending[count - 1].end == end || count == TIDE_MERGE_ENDS_KEPT))
+    p->pending_count--; /* the oldest are reached soonest: they stay */
   if (p->put_ends > p->pending_count) p->put_ends = p->pending_count;
   p->pending[p->pending_count++] = (struct tide_merge_end){ask->arrivals, end, ask->wall_ms};
   tide_merge_ends_reached(p);
-  if (!tide_merge_owes(p)) p->lost = p->slow = false;
+  if (!tide_merge_owes(p) && p->standing != TIDE_STAND_PASSED)
+    p->lost = p->slow = false; /* a letter that does not arrive is no matter of ends */
   tide_merge_settle(merge, index);
   tide_merge_facts_line(merge, index);
 }

@@ -1,8 +1,10 @@
-/* The estimator of merge_delay.h. Invariant after each call: `all` is the sum of the slices, `above` counts what lies beyond `cut`, and `cut` is the smallest bucket with `above`
- * not more than allowed: so each message moves the cut by a few buckets, where a quantile from scratch would walk over all of them. */
+/* The estimator of merge_delay.h. Invariant after each call: `all` is the sum of the slices, `above` counts what lies beyond `cut`, and
+ * `cut` is the smallest bucket with `above` not more than allowed: so each message moves the cut by a few buckets, where a quantile from
+ * scratch would walk over all of them. */
 #include "core/merge_delay.h"
 
-/* Bucket 0 is a delay of 0, 1..8 are those milliseconds, then (9 + sub) << octave is the upper edge of the eight buckets of (8 << octave, 16 << octave]. */
+/* Bucket 0 is a delay of 0, 1..8 are those milliseconds, then (9 + sub) << octave is the upper edge of the eight buckets of (8 <<
+ * octave, 16 << octave]. */
 static uint32_t bucket_of(int64_t delay_ms) {
   if (delay_ms <= 8) return delay_ms > 0 ? (uint32_t)delay_ms : 0;
   uint64_t w = (uint64_t)delay_ms - 1;

@@ -1,12 +1,14 @@
-/* The delay of a partition: the smallest d that at most max(2, 1 %) of the messages of the last 60 s exceed with (append time - event time) (contract 6).
+/* The delay of a partition: the smallest d that at most max(2, 1 %) of the messages of the last 60 s exceed with (append time - event
+ * time) (contract 6).
  *
- * Time is that of the log, which is as far as the latest append time given, or as the moment up to which the log is known to be read. So a backlog that is read in
- * a second has the delay it had when it was written, a queue upstream of the log shows at whatever speed it is read, and 60 s after the last message of a log that
- * is known to be read the delay is 0 again.
+ * Time is that of the log, which is as far as the latest append time given, or as the moment up to which the log is known to be read. So
+ * a backlog that is read in a second has the delay it had when it was written, a queue upstream of the log shows at whatever speed it is
+ * read, and 60 s after the last message of a log that is known to be read the delay is 0 again.
  *
- * A ring of 61 seconds, each a histogram with eight buckets per power of two; a running cut is moved with each message, so reading is free. The estimate never understates: a
- * bucket tells its upper edge, messages of the oldest second (partly outside of the 60 s) count where they exceed and not where 1 % is taken of.
- * It overstates by less than 1/8 of the value, and a delay is let go of up to one second late. Beyond 795 days it tells TIDE_DELAY_BEYOND_MS. */
+ * A ring of 61 seconds, each a histogram with eight buckets per power of two; a running cut is moved with each message, so reading is
+ * free. The estimate never understates: a bucket tells its upper edge, messages of the oldest second (partly outside of the 60 s) count
+ * where they exceed and not where 1 % is taken of. It overstates by less than 1/8 of what the definition gives where messages count as
+ * exceeding for up to 61 s and as room for stragglers for 59 s at least. Beyond 795 days it tells TIDE_DELAY_BEYOND_MS. */
 #ifndef TIDE_MERGE_DELAY_H
 #define TIDE_MERGE_DELAY_H
 

@@ -1,17 +1,22 @@
 /* What the merge tells of a partition: seen, drained, delay (merge.h has the definitions, merge_delay.h the estimator).
  *
- * Each only moves when something was given or an end was told, so parts are a function of the calls. `drained` by the first message not given rests on a log that appends in the order of
- * its clock: whatever stood in it before that moment stands before that message, and is given. The wall clock bounds it, so that a stamp from a broken clock tells nothing about the future. */
+ * Each only moves when something was given or an end was told, so parts are a function of the calls. `drained` by the first message not
+ * given rests on a log that appends in the order of its clock: whatever stood in it before that moment stands before that message, and
+ * is given. The wall clock bounds it, so that a stamp from a broken clock tells nothing about the future. */
 #include "core/merge_state.h"
 
 static int64_t max_ms(int64_t a, int64_t b) { return a > b ? a : b; }
 static int64_t min_ms(int64_t a, int64_t b) { return a < b ? a : b; }
 
-void tide_merge_facts_begin(struct tide_merge_partition *p) {
-  p->seen_ms = p->drained_ms = p->told_ms = p->log_ms = TIDE_UNKNOWN_MS;
-  p->recalled_until_ms = TIDE_UNKNOWN_MS;
-  p->recalled_ms = 0;
+void tide_merge_facts_forget(struct tide_merge_partition *p) {
+  p->seen_ms = p->drained_ms = p->told_ms = TIDE_UNKNOWN_MS;
   p->checksum = 0;
+}
+
+void tide_merge_facts_begin(struct tide_merge_partition *p) {
+  tide_merge_facts_forget(p);
+  p->log_ms = p->recalled_until_ms = TIDE_UNKNOWN_MS;
+  p->recalled_ms = 0;
 }
 
 void tide_merge_facts_item(struct tide_merge_partition *p, const struct tide_merge_item *item, struct tide_wall wall) {

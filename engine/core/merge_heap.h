@@ -1,6 +1,8 @@
-/* A binary heap of numbered things (partitions), least key first, that knows where each of them stands: a key is changed and a thing taken out in O(log n).
+/* A binary heap of numbered things (partitions), least key first, that knows where each of them stands: a key is changed and a thing
+ * taken out in O(log n).
  *
- * Equal keys are ordered by `tie`, so what is at the root does not depend on the order of insertion. The heap owns its arrays; it holds each number once. */
+ * Equal keys are ordered by `tie`, so what is at the root does not depend on the order of insertion. The heap owns its arrays; it holds
+ * each number once. */
 #ifndef TIDE_MERGE_HEAP_H
 #define TIDE_MERGE_HEAP_H
 

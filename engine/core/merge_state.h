@@ -1,7 +1,8 @@
-/* Inside of the merge (merge.h), shared by its files: merge.c (calls and queues), merge_wait.c (who waits for whom), merge_facts.c (what is told of a partition).
+/* Inside of the merge (merge.h), shared by its files: merge.c (calls and queues), merge_wait.c (who waits for whom), merge_facts.c (what
+ * is told of a partition).
  *
- * Invariant after each call: `standing` of each partition and its places in the heaps follow from its queue, its flags and its observations (tide_merge_settle);
- * reached >= given, and the queue's items lead from the one to the other without a hole. */
+ * Invariant after each call: `standing` of each partition and its places in the heaps follow from its queue, its flags and its
+ * observations (tide_merge_settle); reached >= given, and the queue's items lead from the one to the other without a hole. */
 #ifndef TIDE_MERGE_STATE_H
 #define TIDE_MERGE_STATE_H
 
@@ -64,6 +65,7 @@ struct tide_merge_partition {
   unsigned pending_count, put_ends;
 
   /* catching up */
+  int64_t begun_ns;    /* attended */
   int64_t progress_ns; /* attended: since when it owes the next message */
   int64_t waited_ns;   /* attended: how long the order has waited for it since `paid_ms` */
   int64_t append_ms, paid_ms; /* of the last message put; when waited_ns was 0. TIDE_UNKNOWN_MS */
@@ -131,6 +133,8 @@ void tide_merge_ends_reached(struct tide_merge_partition *p);
 
 /* merge_facts.c */
 void tide_merge_facts_begin(struct tide_merge_partition *p);
+/* What was given may not count: seen and drained are unknown again. The delay stays, its messages were in the log whoever gave them. */
+void tide_merge_facts_forget(struct tide_merge_partition *p);
 /* An item was given; `given` stands behind it already. */
 void tide_merge_facts_item(struct tide_merge_partition *p, const struct tide_merge_item *item, struct tide_wall wall);
 /* `drained` as known now. */

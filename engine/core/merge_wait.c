@@ -1,9 +1,11 @@
 /* Who waits for whom in the merge, and for how long (merge.h has the rules and why they end).
  *
- * A partition that has nothing to give stands in one of four heaps. Those without a head are ordered by `clear`, the number of arrivals up to which they are drained: if the least of
- * them is clear of x, all are. Those held are ordered by the time of the head behind the held item: if the least of them comes behind x, all do. So whether x may go is
- * read off four roots. A partition that is given up moves from OWING to LIVE (HELD to PASSED) and comes back when it gives again: once for each time it gives, hence O(log P)
- * a message in all. The heads that may go stand in two more heaps: by event time, whose root is x, and by arrival, whose root is the one that waits longest. */
+ * A partition that has nothing to give stands in one of four heaps. Those without a head are ordered by `clear`, the number of arrivals
+ * up to which they are drained: if the least of them is clear of x, all are. Those held are ordered by the time of the head behind the
+ * held item: if the least of them comes behind x, all do. So whether x may go is read off four roots. A partition that is given up moves
+ * from OWING to LIVE (HELD to PASSED) and comes back when it gives again: once for each time it gives, hence O(log P) a message in all.
+ * The heads that may go stand in two more heaps: by event time, whose root is x, and by arrival, whose root is the one that waits
+ * longest. */
 #include "core/merge_state.h"
 
 enum { NS_PER_MS = 1000000 };
@@ -91,7 +93,9 @@ void tide_merge_progress(struct tide_merge *merge, uint32_t index, struct tide_m
     p->waited_ns = 0;
     p->paid_ms = p->append_ms;
   }
-  p->lost = p->slow;
+  bool unknown =
+      !p->observed && p->progress_ns >= p->begun_ns + merge->options.catch_wait_ms * NS_PER_MS; /* nobody can say that it catches up */
+  p->lost = p->slow || (p->lost && unknown);
 }
 
 /* ---- may x go? ---- */
@@ -112,8 +116,14 @@ static bool waits(struct look *look, uint32_t index, int64_t until_ns) {
 
 /* How long the head that waits longest waits for a partition that owes. */
 static int64_t patience_ns(const struct look *look, const struct tide_merge_partition *p) {
-  if (!p->caught || look->age_ms >= look->catch_ns / NS_PER_MS) return look->catch_ns;
+  bool begins = p->observed ? !p->caught : look->now_ns < p->begun_ns + look->catch_ns;
+  if (begins || look->age_ms >= look->catch_ns / NS_PER_MS) return look->catch_ns;
   return look->age_ms * NS_PER_MS > look->wait_ns ? look->age_ms * NS_PER_MS : look->wait_ns;
+}
+
+static int64_t owed_until_ns(const struct look *look, const struct tide_merge_partition *p) {
+  int64_t since_ns = p->progress_ns > look->oldest->from_ns ? p->progress_ns : look->oldest->from_ns;
+  return since_ns + patience_ns(look, p);
 }
 
 static void give_up(struct look *look, uint32_t index) {
@@ -121,12 +131,13 @@ static void give_up(struct look *look, uint32_t index) {
   tide_merge_settle(look->merge, index);
 }
 
-/* Waiting for p goes on since the last take. Does it pay: has its log moved on by more than we waited? */
+/* Waiting for p goes on since the last take. Does it pay: has its log moved on by more than we waited? By twice as much, if it is not
+ * even known to have anything: one that is idle and whose end nobody tells moves on as fast as we wait. */
 static bool pays(struct look *look, uint32_t index) {
   struct tide_merge_partition *p = &look->merge->partition[index];
   if (look->merge->waits_for == index) p->waited_ns += look->now_ns - look->merge->attended_ns;
   if (p->waited_ns <= look->catch_ns || p->paid_ms == TIDE_UNKNOWN_MS) return true;
-  p->slow = p->append_ms - p->paid_ms < p->waited_ns / NS_PER_MS;
+  p->slow = p->append_ms - p->paid_ms < p->waited_ns / NS_PER_MS * (p->observed ? 1 : 2);
   p->waited_ns = 0;
   p->paid_ms = p->append_ms;
   return !p->slow;
@@ -136,9 +147,7 @@ static bool owing_blocks(struct look *look) {
   struct tide_heap *owing = &look->merge->heap[TIDE_HEAP_OWING];
   while (owing->count > 0 && owing->at[0].key < (int64_t)look->x->arrival) {
     uint32_t index = owing->at[0].index;
-    const struct tide_merge_partition *p = &look->merge->partition[index];
-    int64_t since_ns = p->progress_ns > look->oldest->from_ns ? p->progress_ns : look->oldest->from_ns;
-    int64_t until_ns = since_ns + patience_ns(look, p);
+    int64_t until_ns = owed_until_ns(look, &look->merge->partition[index]);
     if (pays(look, index) && until_ns > look->now_ns) return waits(look, index, until_ns);
     give_up(look, index);
   }
@@ -152,8 +161,8 @@ static bool held_blocks(struct look *look) {
   const struct tide_heap *passed = &look->merge->heap[TIDE_HEAP_PASSED];
   while (held->count > 0 && comes_first(held->at[0], look->least)) {
     uint32_t index = held->at[0].index;
-    int64_t until_ns = look->oldest->from_ns + patience_ns(look, &look->merge->partition[index]);
-    if (until_ns > look->now_ns) return waits(look, index, until_ns);
+    int64_t until_ns = owed_until_ns(look, &look->merge->partition[index]);
+    if (pays(look, index) && until_ns > look->now_ns) return waits(look, index, until_ns);
     give_up(look, index);
   }
   int64_t until_ns = look->oldest->from_ns + look->wait_ns;
@@ -164,18 +173,21 @@ static bool held_blocks(struct look *look) {
 static bool live_blocks(struct look *look) {
   const struct tide_heap *live = &look->merge->heap[TIDE_HEAP_LIVE];
   if (live->count == 0 || live->at[0].key >= (int64_t)look->x->arrival) return false;
-  int64_t x_until_ns = look->x->from_ns + look->wait_ns, oldest_until_ns = look->oldest->from_ns + look->wait_ns;
-  bool blocks_oldest = live->at[0].key < (int64_t)look->oldest->arrival;
-  int64_t until_ns =
-      blocks_oldest ? oldest_until_ns : x_until_ns; /* what is before the oldest waits no longer than it for the same partition */
+  int64_t oldest_ns = look->oldest->from_ns + look->wait_ns,
+          until_ns = oldest_ns;                            /* what is before the oldest waits no longer than it for the same partition */
+  if (live->at[0].key >= (int64_t)look->oldest->arrival) { /* which does not wait for this one: x does, but does not keep it for ever */
+    until_ns = look->x->from_ns + look->wait_ns;
+    if (until_ns > oldest_ns + look->wait_ns) until_ns = oldest_ns + look->wait_ns;
+  }
   if (until_ns <= look->now_ns) return false;
   look->merge->wants_end = !look->merge->partition[live->at[0].index].lost && look->merge->asked_arrivals < look->x->arrival;
   return waits(look, live->at[0].index, until_ns);
 }
 
-/* x waits for a live partition that the oldest head need not wait for, and the oldest is up: it goes ahead of x, and of all heads before it, if each of those was put after its
- * partition had been read, and given, beyond what stood in its log when the oldest came. Else a partition whose messages come late without end (their clock is behind, or a
- * queue before the log) would let a message wait for as long as each of them has to be certified. O(P), when something waited merge_wait only. */
+/* x waits for a live partition that the oldest head need not wait for, and the oldest is up: it goes ahead of x, and of all heads before
+ * it, if each of those was put after its partition had been read, and given, beyond what stood in its log when the oldest came. Else a
+ * partition whose messages come late without end (their clock is behind, or a queue before the log) would let a message wait for as long
+ * as each of them has to be certified. O(P), when something waited merge_wait only. */
 static uint32_t oldest_ahead(const struct look *look) {
   const struct tide_merge *merge = look->merge;
   const struct tide_heap *heads = &merge->heap[TIDE_HEAP_HEAD];

@@ -92,7 +92,7 @@ static bool point_at_field(struct tide_http_item *item, const struct tide_decode
   return false;
 }
 
-/* A lookup needs an identity, and the key of the entity that remembers it. */
+/* A lookup, and a transaction that is copied, needs an identity and the key of the entity that remembers it. */
 static bool check_identity(struct tide_http_item *item, const struct tide_decoder *decoder, const struct tide_record *record,
                            const char *prefix) {
   const struct tide_spec *spec = item->request->http->spec;
@@ -100,7 +100,7 @@ static bool check_identity(struct tide_http_item *item, const struct tide_decode
   for (uint32_t i = 0; i < spec->alias_count; i++) alias = alias && record->field[spec->alias[i]].kind != TIDE_D_NONE;
   for (uint32_t i = 0; i < spec->id_count && !alias; i++) {
     if (record->field[spec->id[i]].kind != TIDE_D_NONE) continue;
-    tide_trouble_set(&item->trouble, TIDE_PROBLEM_missing_field, "a decision is looked up by its transaction's id, and %s is missing",
+    tide_trouble_set(&item->trouble, TIDE_PROBLEM_missing_field, "a transaction is known by its id, and %s is missing",
                      spec->field[spec->id[i]].name);
     return point_at_field(item, decoder, spec->id[i], prefix);
   }
@@ -113,7 +113,7 @@ static bool check_identity(struct tide_http_item *item, const struct tide_decode
     else missing = primary->part[i].ref;
   }
   if (missing == TIDE_NONE || (primary->first_of && any)) return true;
-  tide_trouble_set(&item->trouble, TIDE_PROBLEM_missing_field, "a decision is looked up under its %s, and %s is missing", primary->name,
+  tide_trouble_set(&item->trouble, TIDE_PROBLEM_missing_field, "a transaction is remembered under its %s, and %s is missing", primary->name,
                    spec->field[missing].name);
   return point_at_field(item, decoder, missing, prefix);
 }
@@ -156,7 +156,7 @@ uint8_t tide_http_priority(enum tide_route_id route) {
   return low ? TIDE_PRIORITY_LOW : TIDE_PRIORITY_HIGH;
 }
 
-static bool make_offer(struct tide_http_item *item, struct tide_record *record, int count, const char *prefix) {
+static bool make_offer(struct tide_http_item *item, struct tide_record *record, int count, struct tide_span message, const char *prefix) {
   const struct tide_http_request *request = item->request;
   const struct tide_spec *spec = request->http->spec;
   struct tide_offer *offer = tide_offer_new();
@@ -176,6 +176,8 @@ static bool make_offer(struct tide_http_item *item, struct tide_record *record, 
   offer->after = item->ask.after;
   offer->barrier = item->ask.consistency != TIDE_CONSISTENCY_EVENTUAL;
   offer->offered = tide_mono_now();
+  offer->log = request->http->options.log && offer->kind == TIDE_OFFER_COMMIT && item->ask.count;
+  offer->copy = message; /* of the request's body, which outlives the offer */
   item->offer = offer;
   return true;
 }
@@ -208,8 +210,10 @@ void tide_http_take_message(struct tide_http_item *item, struct tide_http_decode
     return;
   }
   if (!item->ask.count) record[0].flags |= TIDE_REC_NOCOUNT;
+  bool copied = !question && request->http->options.log && item->ask.count;
+  if (copied && !check_identity(item, decoder, &record[0], prefix)) return; /* its copy could not be told from another transaction */
   for (int i = 0; i < count; i++) record[i].source = 0, record[i].partition = 0, record[i].offset = 0;
-  (void)make_offer(item, record, count, prefix);
+  (void)make_offer(item, record, count, message, prefix);
 }
 
 void tide_http_take(struct tide_http_request *request) {

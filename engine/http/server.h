@@ -53,6 +53,7 @@ struct tide_http_options {
   const struct tide_secret_key *key, *key_previous;  /* borrowed; NULL: none */
   const char *cell;                                  /* named in every answer */
   const char *durability;                            /* "file", "memory": what an acknowledgement stands on */
+  bool log;                                          /* what changes the state is copied to the sources' log before it is answered (offer.h) */
   const char *snapshots;                             /* directory whose newest snapshot the admin listener gives to peers; NULL: none; borrowed */
   struct tide_http_limits limits;
 };

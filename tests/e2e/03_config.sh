@@ -46,7 +46,7 @@ check "it is named as such" grep -qx 'http.port: 8080 -> 9 (needs a restart)' "$
 
 kafka=$root/config/kafka.yaml
 exits 0 "a cell that reads Kafka" "$tide" config check --config "$kafka"
-check "what it has is counted" grep -q '; 4 sources; 10 settings of Kafka$' "$out"
+check "what it has is counted" grep -q '; 5 sources; 10 settings of Kafka$' "$out"
 exits 0 "print" env TIDEMARK_SOURCES_AUTHS_TOPIC=other TIDEMARK_KAFKA_SASL_PASSWORD=hunter2 "$tide" config print --config "$kafka" --set kafka.linger.ms=7 --describe
 cp "$out" "$tmp/kafka.yaml"
 check "a key of a source names its variable" grep -Eq '^    topic: other +# environment TIDEMARK_SOURCES_AUTHS_TOPIC$' "$tmp/kafka.yaml"
@@ -70,6 +70,6 @@ check "what it takes is not told" sh -c "! grep -q security '$err'"
 exits 3 "one that is to come from a file is known by name" "$tide" config check --set kafka.sasl.pasword_file=/nowhere
 says "it is told without reading the file" 'kafka.sasl.pasword of the client: librdkafka has no such setting'
 exits 0 "values of files are not read, whatever their type" "$tide" config check --set kafka.linger.ms_file=/nowhere --set kafka.partitioner_file=/nowhere --set kafka.sasl.password_file=/nowhere
-exits 3 "a quorum below all replicas without a copy in Kafka" "$tide" config check --config "$kafka" --set http.log=none
-says "what to do is told" 'kafka.yaml:[0-9]+:[0-9]+: journal.quorum is below journal.replicas.*set http.log to kafka'
+exits 3 "a quorum below all replicas" "$tide" config check --config "$kafka" --set journal.quorum=1
+says "what to do is told" 'journal.quorum is below journal.replicas.*Raise journal.quorum'
 done_testing

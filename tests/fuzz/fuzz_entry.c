@@ -7,7 +7,7 @@
 
 #include "adapter/archive.h"
 #include "base/hash.h"
-#include "core/batch.h"
+#include "core/control.h"
 #include "tests/support/mini_spec.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -33,6 +33,13 @@ static void once_more(const struct tide_spec *spec, struct tide_batch *batch, co
   struct tide_digest digest;
   struct tide_fence fence;
   struct tide_check_point point;
+  static struct tide_sources sources;
+  static struct tide_target target[TIDE_PARTITIONS_MAX];
+  struct tide_start start;
+  struct tide_claim claim;
+  struct tide_waive waive;
+  uint64_t number;
+  uint32_t count;
   enum tide_err err;
   switch (raw->type) {
     case TIDE_REC_CONFIG: err = tide_config_decode(raw, &settings, &features, &error); break;
@@ -40,6 +47,12 @@ static void once_more(const struct tide_spec *spec, struct tide_batch *batch, co
     case TIDE_REC_CHECK: err = tide_check_decode(raw, &point, &error); break;
     case TIDE_REC_FENCE: err = tide_fence_decode(raw, &fence, &error); break;
     case TIDE_REC_MODEL: err = tide_model_decode(raw, &features, &error); break;
+    case TIDE_REC_SOURCES: err = tide_sources_decode(raw, &sources, &error); break;
+    case TIDE_REC_START: err = tide_start_decode(raw, &start, &error); break;
+    case TIDE_REC_CLAIM: err = tide_claim_decode(raw, &claim, &error); break;
+    case TIDE_REC_TARGETS: err = tide_targets_decode(raw, target, &count, &error); break;
+    case TIDE_REC_EMITTED: err = tide_emitted_decode(raw, &number, &error); break;
+    case TIDE_REC_WAIVE: err = tide_waive_decode(raw, &waive, &error); break;
     default:
       err = tide_record_decode(spec, raw, &record, &error);
       if (!err) {

@@ -62,6 +62,9 @@ static void print_tally(const struct or_tally *t) {
           "# %llu digests, %llu cases as CSV too, %llu values without room, %llu stubs too many, %llu entities moved, %llu listed\n",
           (unsigned long long)t->digests, (unsigned long long)t->csv, (unsigned long long)t->full, (unsigned long long)t->crowded,
           (unsigned long long)t->moved, (unsigned long long)t->listed);
+  fprintf(stdout, "# %llu cases with sources; entities in them fresh %llu, stale %llu, waived %llu times\n", (unsigned long long)t->sourced,
+          (unsigned long long)t->standings[TIDE_S_fresh], (unsigned long long)t->standings[TIDE_S_stale],
+          (unsigned long long)t->standings[TIDE_S_waived]);
   for (int s = 0; s < TIDE_S_COUNT; s++)
     fprintf(stdout, "# state %s: %llu\n", tide_vstate_name((enum tide_vstate)s), (unsigned long long)t->states[s]);
   for (int s = 0; s < TIDE_C_COUNT; s++)
@@ -95,6 +98,8 @@ static void test_engine_equals_oracle(void **state) {
     assert_true(tally.tiles_read > cases / 10);
     assert_true(tally.tiles_mended > cases / 50);
     assert_true(tally.tiles_late > 0);
+    assert_true(tally.standings[TIDE_S_fresh] > cases && tally.standings[TIDE_S_stale] > cases &&
+                tally.standings[TIDE_S_waived] > cases / 20);
   }
 }
 

@@ -63,7 +63,17 @@ struct or_entity {
   int max;                 /* entities of this kind; 0: not written, more than any case has */
   int warming;             /* 0 fallback, 1 mark, 2 default; -1: not written, the file's default */
   double warming_default;
+  int64_t budget_ms;       /* 0: not written */
+  int stale;               /* 0 fallback, 1 mark, 2 default, 3 recompute; -1: not written */
+  double stale_default;
+  unsigned waits;          /* 1 << source that it names; 0: not written */
 };
+
+/* Sources: 0 is the cell itself (requests), the others are declared by number from 1 on. */
+#define OR_SOURCES_MAX 4   /* the last one is never declared */
+#define OR_PARTS_MAX 4
+struct or_source { bool gates, keyed; int64_t disorder_ms, silence_ms; };
+extern const char *const or_source_name[OR_SOURCES_MAX];
 
 #define OR_ENTITIES_MAX 4
 #define OR_FEATURES_MAX 16
@@ -98,7 +108,8 @@ struct or_derived { bool dropped; char name[OR_NAME]; const struct or_expr *expr
 struct or_rule { bool dropped; char code[OR_NAME]; int decision; bool shadow; const struct or_expr *when; /* NULL: else */ };
 struct or_list { const char *name; bool is_entity; int ref; };
 
-enum or_record_type { OR_EVENT, OR_OUTCOME, OR_RATE, OR_LIST, OR_HEARTBEAT };
+/* FACTS stand in the header of their entry; DECLARE, START, WAIVE are control records. */
+enum or_record_type { OR_EVENT, OR_OUTCOME, OR_RATE, OR_LIST, OR_HEARTBEAT, OR_FACTS, OR_DECLARE, OR_START, OR_WAIVE };
 struct or_datum { bool has; const char *text; int64_t num; const char *currency; int exponent; };
 struct or_record {
   enum or_record_type type;
@@ -107,7 +118,7 @@ struct or_record {
   int64_t commit_ms;       /* of the entry that it begins */
   int64_t time_ms;
   bool stamped, nocount, same_row;
-  int partition;
+  int source, partition;   /* WAIVE: partition -1 is all */
   struct or_datum field[OF_COUNT];
   const char *alt_pan;     /* keys rotate: what the secret field was under the previous key; NULL: only one key travels */
   unsigned set;            /* outcome: 1 << or_dyn */
@@ -120,6 +131,10 @@ struct or_record {
   int list;
   int64_t expires_ms;      /* 0: never */
   bool remove;
+  unsigned declared;       /* DECLARE: 1 << source */
+  bool messages;           /* FACTS: with messages, a sign of life */
+  int64_t seen_ms, drained_ms, delay_ms; /* FACTS; INT64_MIN: not told */
+  int64_t until_ms;        /* WAIVE */
 };
 
 struct or_case {
@@ -140,6 +155,10 @@ struct or_case {
   int derived_count;
   int warming;             /* of the file's default group: 0 fallback, 1 mark, 2 default */
   double warming_default;
+  int64_t budget_ms;       /* likewise; 0: not written, 15 s */
+  int stale;               /* -1: not written, fallback */
+  double stale_default;
+  unsigned waits;          /* 0: not written, all that gate */
   int decision_count;      /* 0: no policy */
   struct or_list list[OR_LISTS_MAX];
   int list_count;
@@ -159,12 +178,16 @@ struct or_case {
   bool rotates;            /* the secret key changes on the way: first one hash travels, then both, then the new one */
   bool digests;            /* DIGEST records stand between the entries */
   int partitions;
+  bool sourced;            /* messages come from sources */
+  struct or_source source[OR_SOURCES_MAX];
   bool json;               /* the records go to the engine as JSON lines through its decoder, and as CSV rows beside */
   struct or_expr expr[OR_EXPRS_MAX];
   int expr_count;
 };
 extern const char *const or_decision_name[4];
 
+/* Gives a case sources, facts and budgets, for a part of the seeds (random_source.c). */
+void or_make_sources(struct or_case *c);
 /* The same seed gives the same case. */
 void or_case_make(uint64_t seed, struct or_case *ret);
 /* Computes the derived field of every event again, after fields were changed. */

@@ -9,6 +9,7 @@
 #include "core/batch.h"
 #include "core/fold.h"
 #include "core/fold_state.h"
+#include "port/source.h"
 #include "tests/oracle/render.h"
 
 /* What the engine said; values are copied because they die with the callback. */
@@ -19,6 +20,7 @@ struct heard {
   bool refused, counted, duplicate, id_conflict, advised, features_known;
   struct tide_verdict verdict;
   struct tide_value slot[OR_SLOTS_MAX], derived[OR_DERIVED_MAX];
+  struct tide_standing standing[OR_ENTITIES_MAX];
 };
 
 struct run {
@@ -50,6 +52,7 @@ static void hear(struct heard *heard, const struct tide_answer *answer) {
                           .verdict = answer->verdict};
   if (!answer->features_known) return;
   memcpy(heard->slot, answer->slot, answer->spec->slot_count * sizeof *answer->slot);
+  memcpy(heard->standing, answer->standing, answer->spec->entity_count * sizeof *answer->standing);
   memcpy(heard->derived, answer->derived, answer->spec->derived_count * sizeof *answer->derived);
 }
 static void on_answer(void *ctx, const struct tide_answer *answer) {
@@ -223,6 +226,52 @@ static bool refuses_wrong_digest(struct run *run, struct tide_position position)
   return good || fail(run, "a wrong digest is accepted", NULL);
 }
 
+/* The header's parts of the entry that begins at record i. */
+static uint16_t gather_parts(const struct run *run, int i, struct tide_cursor_part *part) {
+  const struct or_case *c = run->c;
+  uint16_t count = 0;
+  for (int k = i; k < c->record_count && (k == i || !c->record[k].new_entry); k++) {
+    const struct or_record *r = &c->record[k];
+    if (r->type != OR_FACTS || r->dropped) continue;
+    uint16_t number = tide_source_number(tide_span_of(or_source_name[r->source]));
+    uint64_t from = tide_fold_cursor(run->fold, number, (uint16_t)r->partition);
+    part[count++] = (struct tide_cursor_part){.source = number,
+                                              .partition = (uint16_t)r->partition,
+                                              .from = from,
+                                              .next = from + r->messages,
+                                              .seen = r->seen_ms,
+                                              .drained = r->drained_ms,
+                                              .delay = r->delay_ms,
+                                              .checksum = r->messages};
+  }
+  return count;
+}
+
+static bool is_control(const struct or_record *r) { return r->type == OR_DECLARE || r->type == OR_START || r->type == OR_WAIVE; }
+
+static bool add_control(struct run *run, const struct or_record *r, struct tide_batch *batch) {
+  const struct or_case *c = run->c;
+  uint16_t number = tide_source_number(tide_span_of(or_source_name[r->source])),
+           partition = (uint16_t)(r->partition < 0 ? TIDE_PARTITION_ALL : r->partition);
+  enum tide_err err = TIDE_OK;
+  struct tide_sources sources = {0};
+  for (int s = 1; s < OR_SOURCES_MAX && r->type == OR_DECLARE; s++) {
+    if (!((r->declared >> s) & 1)) continue;
+    struct tide_source_info *info = &sources.source[sources.count++];
+    info->number = tide_source_number(tide_span_of(or_source_name[s]));
+    (void)snprintf(info->name, sizeof info->name, "%s", or_source_name[s]);
+    info->gates = c->source[s].gates;
+    info->keyed = c->source[s].keyed;
+    info->out_of_orderness_ms = c->source[s].disorder_ms;
+    info->silence_ms = c->source[s].silence_ms;
+  }
+  if (r->type == OR_DECLARE) err = tide_batch_add_sources(batch, &sources);
+  if (r->type == OR_START) err = tide_batch_add_start(batch, &(struct tide_start){.source = number, .partition = partition});
+  if (r->type == OR_WAIVE)
+    err = tide_batch_add_waive(batch, &(struct tide_waive){.source = number, .partition = partition, .until_ms = r->until_ms});
+  return err == TIDE_OK || fail(run, "a control record does not fit an entry", NULL);
+}
+
 static bool fold_all(struct run *run, struct tide_span file) {
   const struct or_case *c = run->c;
   struct tide_buf bytes = TIDE_BUF_INIT;
@@ -246,18 +295,27 @@ static bool fold_all(struct run *run, struct tide_span file) {
       bool first = position.seq == 0;
       header.commit_ms = or_entry_commit(c, i);
       position.seq++;
-      tide_batch_begin(&batch, &bytes, &header, NULL, 0);
+      struct tide_cursor_part part[OR_SOURCES_MAX * OR_PARTS_MAX];
+      uint16_t parts = gather_parts(run, i, part);
+      bool alone = first && c->config_alone;
+      tide_batch_begin(&batch, &bytes, &header, alone ? NULL : part, alone ? 0 : parts);
       open = true;
       if (first) {
         good = good && tide_batch_add_config(&batch, &settings, file) == TIDE_OK;
         if (good && c->config_alone) {
           good = fold_entry(run, position, &batch);
           position.seq++;
-          tide_batch_begin(&batch, &bytes, &header, NULL, 0);
+          tide_batch_begin(&batch, &bytes, &header, part, parts);
         }
-      } else if (c->digests && (i + (int)(c->seed % 4)) % 3 == 0) {
+      } else if (c->digests && !parts &&
+                 /* a digest is of the state before its entry, and parts change it first */ (i + (int)(c->seed % 4)) % 3 == 0) {
         good = good && add_digest(run, &batch);
       }
+    }
+    if (c->record[i].type == OR_FACTS) continue;
+    if (is_control(&c->record[i])) {
+      good = good && add_control(run, &c->record[i], &batch);
+      continue;
     }
     struct tide_record record[2];
     int count = good ? make_records(run, i, record) : 0;
@@ -329,6 +387,11 @@ static bool same_values(const struct or_case *c, const struct tide_spec *spec, c
     if (!same_value(&want->slot[s], &got->slot[at], f->agg == OA_APPROX))
       return DIFFERS("%s is %s, engine: %s", c->slot[s].name, value_text(&want->slot[s], a), engine_text(&got->slot[at], b));
   }
+  for (int n = 0; n < c->entity_count; n++)
+    if (want->standing[n].state != got->standing[n].state || want->standing[n].age_ms != got->standing[n].age_ms)
+      return DIFFERS("%s is %s, age %lld, engine: %s, age %lld", c->entity[n].name,
+                     tide_vstate_name((enum tide_vstate)want->standing[n].state), (long long)want->standing[n].age_ms,
+                     tide_vstate_name((enum tide_vstate)got->standing[n].state), (long long)got->standing[n].age_ms);
   for (int d = 0, at = 0; d < c->derived_count; d++) {
     if (c->derived[d].dropped) continue;
     if (!same_value(&want->derived[d], &got->derived[at], false))
@@ -426,6 +489,7 @@ static bool same_totals(const struct run *run, const struct tide_fold *fold, con
 static void count_answers(const struct or_case *c, const struct or_answer *answer, int count, struct or_tally *tally) {
   tally->cases++;
   tally->reloads += c->reload_at >= 0;
+  tally->sourced += c->sourced;
   for (int i = 0; i < c->record_count; i++) tally->records += !c->record[i].dropped;
   for (int i = 0; i < count; i++) {
     const struct or_answer *a = &answer[i];
@@ -436,6 +500,7 @@ static void count_answers(const struct or_case *c, const struct or_answer *answe
     tally->advised += a->advised;
     tally->uncounted += a->features_known && !a->counted;
     if (a->refused) tally->causes[a->cause]++;
+    for (int n = 0; a->features_known && c->sourced && n < c->entity_count; n++) tally->standings[a->standing[n].state]++;
     for (int s = 0; a->features_known && s < c->slot_count; s++) {
       tally->values++;
       tally->nulls += a->slot[s].type == OV_NULL;

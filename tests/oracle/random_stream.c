@@ -408,6 +408,9 @@ void or_case_make(uint64_t seed, struct or_case *ret) {
   ret->calm = !ret->hot && !ret->tiles && or_percent(&rng, 15);
   ret->rotates = (ret->calm && or_percent(&rng, 50)) || (ret->tiles && or_percent(&rng, 25));
   or_make_file(ret, &rng);
+  ret->stale = -1;
+  for (int e = 0; e < ret->entity_count; e++) ret->entity[e].stale = -1;
   or_make_stream(ret, &rng);
+  or_make_sources(ret);
   or_case_derive(ret);
 }

@@ -28,7 +28,7 @@ struct walk {
   int list_count;
   const struct or_record *rate[OR_RECORDS_MAX];
   int rate_count;
-  int64_t partition_ms[2]; /* watermark of each partition; INT64_MIN: nothing came from it yet */
+  struct or_world world;
   int64_t watermark_ms, commit_ms, stamp_ms, history_from_ms;
   struct or_answer *answer;
   int answer_count;
@@ -105,6 +105,7 @@ static void meet(struct walk *w, const struct or_record *r) {
     if (!entity_key(w->c, n, r->field, key) || !alt_key(w->c, n, r, key, alt) || entity_exists(w, n, key) || !entity_exists(w, n, alt))
       continue;
     w->seen.moved_entities++;
+    if (n == 0) or_world_rename(&w->world, alt, key);
     for (int i = 0; i < w->count; i++)
       if (w->event[i].has_key[n] && strcmp(w->event[i].key[n], alt) == 0) memcpy(w->event[i].key[n], key, sizeof key);
   }
@@ -192,19 +193,30 @@ static void walk_outcome(struct walk *w, const struct or_record *r) {
   memcpy(stub->identity, identity, sizeof identity);
 }
 
-/* ---- watermark: the least of the partitions that spoke, never falling ---- */
-static void advance(struct walk *w, int partition, int64_t time_ms) { /* 11; in replay the commit time is never behind the event */
-  int64_t seen = !w->c->replay && w->commit_ms < time_ms ? w->commit_ms : time_ms, least = INT64_MAX;
+/* ---- watermark: never falling ---- */
+static void raise_watermark(struct walk *w, int64_t to_ms) {
   bool first = w->watermark_ms == INT64_MIN;
-  if (seen > w->partition_ms[partition]) w->partition_ms[partition] = seen;
-  for (int p = 0; p < 2; p++)
-    if (w->partition_ms[p] != INT64_MIN && w->partition_ms[p] < least) least = w->partition_ms[p];
-  if (least > w->watermark_ms) w->watermark_ms = least;
+  if (to_ms <= w->watermark_ms) return;
+  w->watermark_ms = to_ms;
   for (int i = 0; i < w->stub_count; i++) {
     struct stub *stub = &w->stub[i];
     if (first) stub->born_ms = w->watermark_ms; /* born before there was a watermark: its life begins with it */
     if (w->watermark_ms > stub->born_ms + w->c->lateness_ms) stub->waiting = false;
   }
+}
+
+static void advance(struct walk *w, const struct or_record *r,
+                    int64_t time_ms) { /* 11; in replay the commit time is never behind the event */
+  int64_t passed = !w->c->replay && w->commit_ms < time_ms ? w->commit_ms : time_ms;
+  or_world_pass(&w->world, r->source, r->partition, passed);
+  raise_watermark(w, or_world_watermark(&w->world, w->commit_ms));
+  if (w->watermark_ms == INT64_MIN) raise_watermark(w, passed);
+}
+
+/* What an entry's header and control records tell. */
+static void tell(struct walk *w, const struct or_record *r) { or_world_take(&w->world, r, w->commit_ms); }
+static void tell_time(struct walk *w) {
+  if (or_world_gates(&w->world)) raise_watermark(w, or_world_watermark(&w->world, w->commit_ms));
 }
 
 /* ---- rules ---- */
@@ -299,13 +311,15 @@ static void walk_event(struct walk *w, int index) {
   struct or_event e = {.record = index, .time_ms = r->time_ms, .field = r->field, .answer = -1, .counts = true};
   e.lead_ms = r->stamped ? 0 : c->lead_ms;
   if (r->stamped) e.time_ms = w->stamp_ms = w->commit_ms > w->stamp_ms ? w->commit_ms : w->stamp_ms;
-  advance(w, r->partition, e.time_ms);
+  advance(w, r, e.time_ms);
   if (w->history_from_ms == INT64_MIN) w->history_from_ms = e.time_ms; /* 13 */
   for (int n = 0; n < c->entity_count; n++) e.has_key[n] = entity_key(c, n, r->field, e.key[n]);
   e.has_identity = e.has_key[0] && identity_of(c, r->field, e.identity); /* 24 */
   meet(w, r);
   for (int n = 0; n < c->entity_count; n++)
     e.full[n] = c->entity[n].max && e.has_key[n] && !entity_exists(w, n, e.key[n]) && entities(w, n) >= c->entity[n].max;
+  const char *card = e.has_key[0] && entity_exists(w, 0, e.key[0]) ? e.key[0] : NULL;
+  if (card) or_world_home(&w->world, r, card);
   const struct or_datum *amount = &r->field[OF_AMOUNT];
   bool no_rate = amount->has && !convert(w, amount->num, amount->currency, amount->exponent, &e.requested);
   e.has_requested = e.has_amount = amount->has && !no_rate;
@@ -360,9 +374,14 @@ static void walk_event(struct walk *w, int index) {
   }
   if (e.scored) {
     env.slot = answer->slot;
-    for (int s = 0; s < c->slot_count; s++)
-      if (!c->feature[c->slot[s].feature].dropped)
-        answer->slot[s] = or_slot_value(c, w->event, w->count, &e, s, w->watermark_ms, w->history_from_ms);
+    for (int n = 0; n < c->entity_count; n++) answer->standing[n] = or_world_stand(&w->world, n, r, card, e.time_ms, w->commit_ms);
+    for (int s = 0; s < c->slot_count; s++) {
+      const struct or_feature *f = &c->feature[c->slot[s].feature];
+      if (f->dropped) continue;
+      answer->slot[s] = or_slot_value(c, w->event, w->count, &e, s, w->watermark_ms, w->history_from_ms);
+      bool is_text = f->agg == OA_LAST && (f->of == OO_ENTITY || or_field_info[f->of_ref].type == OT_TEXT);
+      if (e.has_key[f->entity]) answer->slot[s] = or_stale_value(c, f->entity, answer->standing[f->entity], is_text, answer->slot[s]);
+    }
     for (int d = 0; d < c->derived_count; d++)
       if (!c->derived[d].dropped) answer->derived[d] = or_eval(c->derived[d].expr, &env);
     decide(w, &env, answer);
@@ -379,6 +398,7 @@ static void walk_event(struct walk *w, int index) {
   e.watermark_ms = w->watermark_ms;
   for (int n = 0; n < c->entity_count; n++) e.in[n] = e.has_key[n] && !e.full[n] && (e.counts || n == 0);
   e.has_identity = e.has_identity && e.in[0]; /* who has no room is not remembered (45) */
+  if (e.in[0]) or_world_home(&w->world, r, e.key[0]);
   w->event[w->count++] = e;
   for (int i = 0; i < w->stub_count && e.has_identity && e.counts; i++) { /* 27 */
     struct stub *stub = &w->stub[i];
@@ -396,20 +416,36 @@ int or_recount(const struct or_case *c, struct or_answer *answer, struct or_end_
   memset(w, 0, sizeof *w);
   w->c = c;
   w->answer = answer;
-  w->watermark_ms = w->commit_ms = w->stamp_ms = w->partition_ms[0] = w->partition_ms[1] = INT64_MIN;
+  w->watermark_ms = w->commit_ms = w->stamp_ms = INT64_MIN;
+  or_world_begin(&w->world, c);
   w->history_from_ms = c->history_from_ms;
   int64_t commit_ms = INT64_MIN;
+  bool begins = true;
   for (int i = 0; i < c->record_count; i++) {
     const struct or_record *r = &c->record[i];
-    if (r->new_entry) commit_ms = r->commit_ms;
+    if (r->new_entry) commit_ms = r->commit_ms, begins = true;
     if (r->dropped) continue;
-    if (commit_ms > w->commit_ms) w->commit_ms = commit_ms; /* never decreasing */
+    if (commit_ms > w->commit_ms) w->commit_ms = commit_ms;                                    /* never decreasing */
+    for (int k = i; begins && k < c->record_count && (k == i || !c->record[k].new_entry); k++) /* the header comes before all records */
+      if (c->record[k].type == OR_FACTS && !c->record[k].dropped) tell(w, &c->record[k]);
+    if (begins) tell_time(w);
+    begins = false;
     switch (r->type) {
       case OR_EVENT: walk_event(w, i); break;
       case OR_OUTCOME: walk_outcome(w, r); break;
       case OR_RATE: w->rate[w->rate_count++] = r; break;
       case OR_LIST: w->list[w->list_count++] = r; break;
-      case OR_HEARTBEAT: advance(w, r->partition, r->time_ms); break;
+      case OR_HEARTBEAT:
+        tell(w, r);
+        advance(w, r, r->time_ms);
+        break;
+      case OR_FACTS: break;
+      case OR_DECLARE:
+      case OR_START:
+      case OR_WAIVE:
+        tell(w, r);
+        tell_time(w);
+        break;
     }
   }
   *ret = w->seen;

@@ -42,6 +42,32 @@ struct or_event {
   int answer;                 /* index of its first answer, -1: it asked for none */
 };
 
+/* How the values of an entity stand at an event. */
+struct or_standing { int state; int64_t age_ms; /* INT64_MAX: not known */ };
+
+/* What the journal told of the sources so far (gate.c). */
+struct or_world {
+  const struct or_case *c;
+  struct { bool known, started, fed; int64_t newest_ms, seen_ms, drained_ms, delay_ms, waived_until_ms; } part[OR_SOURCES_MAX][OR_PARTS_MAX];
+  struct { bool declared; int64_t alive_ms; } source[OR_SOURCES_MAX];
+  struct or_home { char card[96]; int source, partition, partitions; } home[OR_RECORDS_MAX];
+  int homes;
+};
+void or_world_begin(struct or_world *w, const struct or_case *c);
+/* FACTS, DECLARE, START, WAIVE as they come; an event or heartbeat of a partition, with min(its time, commit time). */
+void or_world_take(struct or_world *w, const struct or_record *r, int64_t commit_ms);
+void or_world_pass(struct or_world *w, int source, int partition, int64_t passed_ms);
+/* Where the card's events come is known from this one on; the card goes on under another key. */
+void or_world_home(struct or_world *w, const struct or_record *r, const char *card);
+void or_world_rename(struct or_world *w, const char *from, const char *to);
+bool or_world_gates(const struct or_world *w);
+/* INT64_MIN: not known. */
+int64_t or_world_watermark(const struct or_world *w, int64_t commit_ms);
+/* The standing of entity n at an event that came as r; card NULL: its card is not there, or not known. */
+struct or_standing or_world_stand(const struct or_world *w, int n, const struct or_record *r, const char *card, int64_t time_ms, int64_t commit_ms);
+/* The value as its group's policy wants it. */
+struct or_value or_stale_value(const struct or_case *c, int n, struct or_standing standing, bool is_text, struct or_value v);
+
 enum or_truth { OR_FALSE, OR_TRUE, OR_UNKNOWN };
 enum or_by { OR_BY_RULE, OR_BY_FALLBACK, OR_BY_NONE };
 struct or_answer {
@@ -54,6 +80,7 @@ struct or_answer {
   struct or_value slot[OR_SLOTS_MAX];
   struct or_value derived[OR_DERIVED_MAX];
   enum or_truth truth[OR_RULES_MAX];
+  struct or_standing standing[OR_ENTITIES_MAX];
 };
 
 /* What an expression may read. */

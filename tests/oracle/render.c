@@ -1,6 +1,8 @@
 /* Rendering of cases (render.h). Expressions are written with all their brackets, so precedence is the parser's own test. */
 #include "tests/oracle/render.h"
 
+#include "port/source.h"
+
 #include <string.h>
 
 #include "base/hash.h"
@@ -217,6 +219,23 @@ static void warming_text(int policy, double value, struct tide_buf *out) {
   else tide_buf_printf(out, "warming: %s", policy ? "mark" : "fallback");
 }
 
+static void stale_text(const struct or_case *c, int64_t budget_ms, int stale, double value, unsigned waits, struct tide_buf *out) {
+  static const char *const word[] = {"fallback", "mark", "default", "recompute"};
+  char ms[16];
+  if (!c->sourced) return;
+  if (budget_ms) tide_buf_printf(out, ", budget: %s", or_duration(budget_ms, ms));
+  if (stale == 2) tide_buf_printf(out, ", stale: default %g", value);
+  else if (stale >= 0) tide_buf_printf(out, ", stale: %s", word[stale]);
+  if (!waits) return;
+  const char *between = ", sources: [";
+  for (int s = 1; s < OR_SOURCES_MAX; s++) {
+    if (!((waits >> s) & 1)) continue;
+    tide_buf_printf(out, "%s%s", between, or_source_name[s]);
+    between = ", ";
+  }
+  tide_buf_char(out, ']');
+}
+
 static void rules_section(const struct or_case *c, const char *key, const struct or_rule *rule, int count, struct tide_buf *out) {
   bool any = false;
   for (int r = 0; r < count; r++) {
@@ -234,11 +253,15 @@ void or_render_file(const struct or_case *c, struct tide_buf *out) {
   entity_section(c, out);
   tide_buf_str(out, "freshness:\n  default: {");
   warming_text(c->warming, c->warming_default, out);
+  stale_text(c, c->budget_ms, c->stale, c->stale_default, c->waits, out);
   tide_buf_str(out, "}\n");
   for (int n = 0; n < c->entity_count; n++) {
-    if (c->entity[n].warming < 0) continue;
-    tide_buf_printf(out, "  %s: {", c->entity[n].name);
-    warming_text(c->entity[n].warming, c->entity[n].warming_default, out);
+    const struct or_entity *e = &c->entity[n];
+    if (e->warming < 0 && (!c->sourced || (!e->budget_ms && e->stale < 0 && !e->waits))) continue;
+    tide_buf_printf(out, "  %s: {", e->name);
+    if (e->warming >= 0) warming_text(e->warming, e->warming_default, out);
+    else warming_text(c->warming, c->warming_default, out);
+    stale_text(c, e->budget_ms, e->stale, e->stale_default, e->waits, out);
     tide_buf_str(out, "}\n");
   }
   if (!c->decision_count) return;
@@ -326,12 +349,16 @@ void or_render_json(const struct or_case *c, const struct or_record *r, const st
 
 /* Times relative to the first record, so that gaps can be read. */
 void or_render_stream(const struct or_case *c, struct tide_buf *out) {
-  static const char *const type[] = {"event", "outcome", "rate", "list", "heartbeat"};
+  static const char *const type[] = {"event", "outcome", "rate", "list", "heartbeat", "facts", "declare", "start", "waive"};
   char ms[16];
   int64_t zero = c->record[0].time_ms;
   tide_buf_printf(out, "# limits: lateness %s, duplicates_for %s, grace %s, %s; times from %lld ms\n", or_duration(c->lateness_ms, ms),
                   or_duration(c->duplicates_for_ms, (char[16]){0}), or_duration(c->grace_ms, (char[16]){0}), c->replay ? "replay" : "live",
                   (long long)zero);
+  for (int s = 1; s < 3 && c->sourced; s++)
+    tide_buf_printf(out, "# source %s:%s%s, out of order by %s, silence %s\n", or_source_name[s], c->source[s].gates ? " gates" : "",
+                    c->source[s].keyed ? " keyed" : "", or_duration(c->source[s].disorder_ms, (char[16]){0}),
+                    or_duration(c->source[s].silence_ms, (char[16]){0}));
   if (c->lead_ms) tide_buf_printf(out, "# lead %s\n", or_duration(c->lead_ms, ms));
   if (c->history_from_ms != INT64_MIN) tide_buf_printf(out, "# history_from %+lld\n", (long long)(c->history_from_ms - zero));
   for (int i = 0; i < c->record_count; i++) {
@@ -340,7 +367,18 @@ void or_render_stream(const struct or_case *c, struct tide_buf *out) {
     if (or_entry_begins(c, i))
       tide_buf_printf(out, "-- entry, commit %+lld%s\n", (long long)(or_entry_commit(c, i) - zero), c->reload_at >= 0 ? " (reloads)" : "");
     tide_buf_printf(out, "#%d %s", i, type[r->type]);
-    if (c->partitions > 1) tide_buf_printf(out, " partition %d", r->partition);
+    if (r->source) tide_buf_printf(out, " %s/%d", or_source_name[r->source], r->partition);
+    else if (c->partitions > 1) tide_buf_printf(out, " partition %d", r->partition);
+    if (r->type == OR_DECLARE)
+      for (int s = 1; s < OR_SOURCES_MAX; s++)
+        if ((r->declared >> s) & 1) tide_buf_printf(out, " %s", or_source_name[s]);
+    if (r->type == OR_WAIVE) tide_buf_printf(out, " until %+lld", (long long)(r->until_ms - zero));
+    if (r->type == OR_FACTS) {
+      if (r->messages) tide_buf_str(out, " messages");
+      if (r->seen_ms != INT64_MIN) tide_buf_printf(out, " seen %+lld", (long long)(r->seen_ms - zero));
+      if (r->drained_ms != INT64_MIN) tide_buf_printf(out, " drained %+lld", (long long)(r->drained_ms - zero));
+      tide_buf_printf(out, " delay %lld", (long long)r->delay_ms);
+    }
     if (r->type == OR_EVENT || r->type == OR_HEARTBEAT) tide_buf_printf(out, " t=%+lld", (long long)(r->time_ms - zero));
     line_fields(r, out);
     if (r->type == OR_OUTCOME) line_outcome(r, out);
@@ -396,6 +434,10 @@ void or_render_record(const struct or_case *c, const struct tide_spec *spec, con
   memset(ret, 0, sizeof *ret);
   ret->type = type[r->type];
   ret->partition = (uint16_t)r->partition;
+  if (r->source) {
+    ret->source = tide_source_number(tide_span_of(or_source_name[r->source]));
+    ret->offset = UINT64_C(1) << 40; /* beyond every cursor: it counts */
+  }
   ret->time.ms = r->stamped ? 0 : r->time_ms;
   ret->flags = (uint8_t)((r->nocount ? TIDE_REC_NOCOUNT : 0) | (r->same_row ? TIDE_REC_SAME_ROW : 0) | (r->stamped ? TIDE_REC_STAMPED : 0));
   for (int f = 0; f < OF_COUNT; f++) {

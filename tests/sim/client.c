@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define EPOCH_MS INT64_C(1700000000000)
-
 static void text_field(const struct sim_world *world, const char *name, char *out, size_t size, const char *fmt, unsigned number) {
   snprintf(out, size, fmt, number);
   world->record->field[tide_spec_field(world->spec, name)] = (struct tide_datum){.kind = TIDE_D_TEXT, .text = tide_span_of(out)};
@@ -18,9 +16,8 @@ static void event_record(struct sim_world *world, const struct sim_txn *txn, cha
   struct tide_record *record = world->record;
   memset(record, 0, sizeof *record);
   record->type = TIDE_REC_EVENT;
-  record->offset = world->attempts;
   /* A time of its own, so that a retry is the same message; the order in which they come is another. */
-  record->time.ms = EPOCH_MS + txn->id * 5000 + txn->amount;
+  record->time.ms = world->began_ms + txn->id * 5000 + txn->amount;
   text_field(world, "id", text[0], sizeof text[0], "t%u", txn->id);
   text_field(world, "card", text[1], sizeof text[1], "c%u", txn->card);
   text_field(world, "shop", text[2], sizeof text[2], "s%u", txn->shop);
@@ -29,19 +26,28 @@ static void event_record(struct sim_world *world, const struct sim_txn *txn, cha
   memcpy(amount->currency, "EUR", 4);
 }
 
-static void outcome_of(struct sim_world *world) {
-  struct tide_record *record = world->record;
-  record->type = TIDE_REC_OUTCOME;
-  record->outcome.set = 1u << TIDE_DYN_result;
-  record->outcome.result = (uint8_t)(1 + or_below(&world->rng, 3));
-}
-
 static void encode(struct sim_world *world, struct tide_offer *offer) {
   if (tide_record_encode(world->spec, world->record, &offer->records) != TIDE_OK) sim_fail(world, "a small record does not fit");
   offer->record_count++;
 }
 
-static unsigned pick_txn(struct sim_world *world) {
+void sim_records(struct sim_world *world, struct tide_offer *offer, unsigned txn, bool event, uint8_t result, uint16_t source,
+                 uint16_t partition, uint64_t offset) {
+  struct tide_record *record = world->record;
+  char text[3][24];
+  event_record(world, &world->txn[txn], text);
+  record->source = source;
+  record->partition = partition;
+  record->offset = offset;
+  if (event) encode(world, offer);
+  if (!result) return;
+  record->type = TIDE_REC_OUTCOME;
+  record->outcome.set = 1u << TIDE_DYN_result;
+  record->outcome.result = result;
+  encode(world, offer);
+}
+
+unsigned sim_pick_txn(struct sim_world *world) {
   bool again = world->txns > 0 && (world->txns == SIM_TXNS || or_percent(&world->rng, 45));
   if (again) return (unsigned)or_below(&world->rng, (int)world->txns);
   struct sim_txn txn = {.id = (uint16_t)world->txns,
@@ -72,6 +78,7 @@ static void ask_behind(struct sim_world *world, struct tide_offer *offer) {
     offer->barrier = true;
     world->question[i].offer = offer;
     world->question[i].acked = world->acked_last;
+    world->question[i].asked = world->vouches;
     return;
   }
 }
@@ -80,6 +87,7 @@ static void check_answered(struct sim_world *world, struct sim_node *node, const
   for (size_t i = 0; i < sizeof world->question / sizeof world->question[0]; i++) {
     if (world->question[i].offer != offer) continue;
     world->question[i].offer = NULL;
+    if (offer->end == TIDE_END_answered) sim_must_count(world, node, world->question[i].asked);
     if (offer->end != TIDE_END_answered || world->ruined) return; /* what is gone cannot be covered */
     world->counts->questions++;
     if (tide_position_cmp(tide_fold_position(tide_core_fold(node->core)), world->question[i].acked) < 0)
@@ -98,29 +106,47 @@ static void forget(struct sim_world *world, const struct tide_offer *offer) {
 
 void sim_offer(struct sim_world *world, struct sim_node *node) {
   if (world->attempts == SIM_ATTEMPTS) return;
-  unsigned number = pick_txn(world);
-  char text[3][24];
+  unsigned number = sim_pick_txn(world);
   struct tide_offer *offer = tide_offer_new();
-  event_record(world, &world->txn[number], text);
   bool judge = or_percent(&world->rng, 15), outcome = !judge && or_percent(&world->rng, 15);
-  if (!outcome) encode(world, offer);
-  if (outcome || (!judge && or_percent(&world->rng, 20))) {
-    outcome_of(world);
-    encode(world, offer);
-    world->counts->outcomes++;
-  }
+  bool both = !outcome && !judge && or_percent(&world->rng, 20);
+  uint8_t result = outcome || both ? (uint8_t)(1 + or_below(&world->rng, 3)) : 0;
+  sim_records(world, offer, number, !outcome, result, 0, 0, world->attempts);
+  world->counts->outcomes += result != 0;
   offer->kind = (uint8_t)(!judge ? TIDE_OFFER_COMMIT : or_percent(&world->rng, 50) ? TIDE_OFFER_JUDGE : TIDE_OFFER_LOOKUP);
   offer->priority = (uint8_t)(outcome ? TIDE_PRIORITY_LOW : TIDE_PRIORITY_HIGH);
   offer->ctx = (void *)(uintptr_t)(judge ? UINTPTR_MAX : world->attempts);
+  offer->log = world->kafka && !judge && (world->split || or_percent(&world->rng, 60));
   if (judge && or_percent(&world->rng, 70)) ask_behind(world, offer);
   if (or_percent(&world->rng, 60)) offer->deadline.ns = world->mono_ns + or_below(&world->rng, 60) * 1000000;
   if (or_percent(&world->rng, 25)) {
     offer->after = some_position(world);
     world->counts->afters++;
   }
-  if (!judge) world->attempt[world->attempts++] = (struct sim_attempt){.txn = (uint16_t)number, .outcome = outcome};
+  if (!judge)
+    world->attempt[world->attempts++] = (struct sim_attempt){
+        .txn = (uint16_t)number, .outcome = outcome, .event = !outcome, .result = result, .log = offer->log, .asked = world->vouches};
+  world->pending += !judge;
   world->counts->offers++;
   sim_step(world, node, &(struct tide_core_event){.kind = TIDE_CORE_OFFER, .offer = offer});
+}
+
+/* Its entry could be acknowledged, and what had been acknowledged before it was made stands in what the node has folded. */
+static void keep_done(struct sim_world *world, struct sim_node *node, struct sim_attempt *attempt, const struct tide_offer *offer) {
+  const struct sim_folded *folded = sim_folded_at(node, offer->position);
+  if (!folded) {
+    sim_fail(world, "node %u acknowledges %llu-%llu, which it has not folded", node->number, (unsigned long long)offer->position.epoch,
+             (unsigned long long)offer->position.seq);
+    return;
+  }
+  attempt->mark = folded->mark;
+  sim_acked(world, offer->position, folded->mark);
+  if (!world->kafka) return;
+  if (!folded->open)
+    sim_fail(world, "node %u acknowledges %llu-%llu, where the epoch was not open", node->number, (unsigned long long)offer->position.epoch,
+             (unsigned long long)offer->position.seq);
+  sim_must_count(world, node, attempt->asked);
+  sim_vouch(world, false, 0, (unsigned)(attempt - world->attempt));
 }
 
 static void keep(struct sim_world *world, struct sim_node *node, struct sim_attempt *attempt, struct tide_offer *offer) {
@@ -128,6 +154,7 @@ static void keep(struct sim_world *world, struct sim_node *node, struct sim_atte
     sim_fail(world, "node %u ended an offer twice", node->number);
     return;
   }
+  world->pending--;
   static const uint8_t status_of[] = {SIM_DONE, SIM_DONE, SIM_REFUSED, SIM_MAYBE};
   attempt->status = status_of[offer->end];
   attempt->position = offer->position;
@@ -136,8 +163,7 @@ static void keep(struct sim_world *world, struct sim_node *node, struct sim_atte
   if (!attempt->outcome && node->knew_spec && offer->answer.len == 0)
     sim_fail(world, "node %u ended an event without a decision (%s)", node->number, tide_offer_end_name(offer->end));
   if (offer->end != TIDE_END_done) return;
-  if (tide_position_cmp(offer->position, tide_fold_position(tide_core_fold(node->core))) == 0)
-    sim_acked(world, offer->position, tide_fold_mark(tide_core_fold(node->core)));
+  keep_done(world, node, attempt, offer);
   if (world->model && (node->client.skew_ms > 600 || node->client.skew_ms < -600))
     sim_fail(world, "node %u, whose clock is off by %lld ms, acknowledged", node->number, (long long)node->client.skew_ms);
   if (!world->model && tide_position_cmp(offer->position, world->durable) > 0)
@@ -147,6 +173,11 @@ static void keep(struct sim_world *world, struct sim_node *node, struct sim_atte
 }
 
 void sim_released(struct sim_world *world, struct sim_node *node, struct tide_offer *offer) {
+  if (offer->kind == TIDE_OFFER_MESSAGE || offer->kind == TIDE_OFFER_CONTROL) {
+    sim_ingest_released(world, node, offer);
+    tide_offer_free(offer);
+    return;
+  }
   switch ((enum tide_offer_end)offer->end) {
     case TIDE_END_done: world->counts->done++; break;
     case TIDE_END_answered: world->counts->answered++; break;
@@ -155,7 +186,10 @@ void sim_released(struct sim_world *world, struct sim_node *node, struct tide_of
   }
   world->counts->expired += offer->end >= TIDE_END_refused && offer->cause == TIDE_C_deadline;
   world->counts->overloads += offer->end >= TIDE_END_refused && offer->cause == TIDE_C_overload;
+  world->counts->unlogged += offer->end == TIDE_END_maybe && offer->cause == TIDE_C_unlogged;
   bool answered = offer->end == TIDE_END_done || offer->end == TIDE_END_answered;
+  if (offer->end == TIDE_END_answered && world->kafka && node->shadow->opening)
+    sim_fail(world, "node %u answers a question while the epoch is not open", node->number);
   if (answered && tide_position_cmp(tide_fold_position(tide_core_fold(node->core)), offer->after) < 0)
     sim_fail(world, "node %u answered before it had folded the position that was asked for", node->number);
   check_answered(world, node, offer);
@@ -183,12 +217,16 @@ void sim_node_gone(struct sim_world *world, struct sim_node *node) {
   world->counts->verified += tide_core_stats(node->core).verified;
   struct tide_core_stats stats = tide_core_stats(node->core);
   world->counts->retried += stats.retried;
+  world->counts->rereads += stats.rereads;
+  world->counts->claims += stats.claims;
   world->counts->foreign += stats.entries_foreign;
   for (struct tide_offer *offer; (offer = tide_core_abandon(node->core)); tide_offer_free(offer)) {
     forget(world, offer);
-    if ((uintptr_t)offer->ctx == UINTPTR_MAX) continue;
+    bool ours = offer->kind != TIDE_OFFER_MESSAGE && offer->kind != TIDE_OFFER_CONTROL;
+    if (!ours || (uintptr_t)offer->ctx == UINTPTR_MAX) continue;
     struct sim_attempt *attempt = &world->attempt[(uintptr_t)offer->ctx];
     if (attempt->status != SIM_PENDING) sim_fail(world, "node %u kept an offer that it had ended", node->number);
     attempt->status = SIM_GONE;
+    world->pending--;
   }
 }

@@ -70,9 +70,22 @@ static void reconfigure(struct sim_world *world) {
   }
 }
 
+void sim_redis_lose(struct sim_world *world) {
+  struct redis_model *model = world->model;
+  uint32_t n = world->laggard;
+  world->laggard = ANY(world, model->nodes);
+  if (n == REDIS_NOBODY || !is_up(world, n) || model->node[n].primary) return;
+  redis_model_promote(model, n);
+  uint32_t was = model->announced;
+  model->announced = n;
+  if (was != REDIS_NOBODY && was != n && is_up(world, was) && or_percent(&world->rng, 50)) redis_model_follow(model, was, n);
+  world->counts->losses++;
+}
+
 void sim_redis_move(struct sim_world *world) {
   struct redis_model *model = world->model;
   uint32_t n = ANY(world, model->nodes);
+  if (n == world->laggard && world->faults && or_percent(&world->rng, 90)) return;
   switch (or_below(&world->rng, 8)) {
     case 0: (void)redis_model_attach(model, n); break;
     case 1: world->counts->refills += redis_model_fill(model, n); break;
@@ -213,6 +226,7 @@ void sim_redis_new(struct sim_world *world) {
   if (world->split) world->quorum = 1, world->replicas = 2;
   struct redis_model *model = redis_model_new(world->replicas + 1, "sim", world->seed);
   world->model = model;
+  world->laggard = REDIS_NOBODY;
   model->announced = 0;
   for (uint32_t n = 0; n < model->nodes; n++) model->node[n].memory_max = MEMORY;
   struct redis_client client = {.model = model};

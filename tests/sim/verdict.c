@@ -3,7 +3,11 @@
  *   - what was acknowledged is in the log, where it was said to be, with the answer that was given, bit for bit;
  *   - what was refused is not in the log;
  *   - no attempt is in it twice, and of each transaction exactly one record counted, however often it was sent;
- *   - at every position every node had the state that the fold from nothing has. */
+ *   - at every position every node had the state that the fold from nothing has;
+ *   - every message of the sources counted exactly once, and its answer, the one of this history, has left.
+ *
+ * Where a promotion may lose what was acknowledged, and every request was copied to the sources, an acknowledged attempt stands in the log itself or as its copy; only where the
+ * entry is still the one that was acknowledged must the answer be the same. */
 #include "tests/sim/world.h"
 
 #include <stdio.h>
@@ -65,20 +69,51 @@ void sim_acked(struct sim_world *world, struct tide_position position, struct ti
 struct verdict {
   struct sim_world *world;
   struct tide_position position;
+  struct tide_entry_mark mark;      /* of the entry under way */
+  uint64_t nonce;                   /* of the last fence */
   const struct tide_record *record; /* of the answer under way */
+  struct sim_shadow shadow;
+  struct kafka_letter *answer; /* [answers] to messages */
+  size_t answers, answer_cap;
   unsigned counted[SIM_TXNS], there[SIM_TXNS];
 };
+
+static void message_answer(struct verdict *v, const struct tide_answer *answer) {
+  const struct tide_record *record = answer->record;
+  if (v->answers == v->answer_cap) {
+    v->answer_cap = v->answer_cap ? v->answer_cap * 2 : 256;
+    v->answer = tide_realloc(v->answer, v->answer_cap * sizeof *v->answer);
+  }
+  int p = v->world->kafka ? sim_kafka_find(v->world, record->source, record->partition) : -1;
+  if (p < 0) {
+    sim_fail(v->world, "the log holds a message of a partition that does not exist");
+    return;
+  }
+  v->answer[v->answers++] =
+      (struct kafka_letter){.partition = (unsigned)p, .offset = (unsigned)record->offset, .position = v->position, .index = answer->index};
+  unsigned txn = v->world->kafka->partition[p].message[record->offset].txn;
+  if (!answer->duplicate && answer->counted) v->counted[txn]++;
+}
+
+static bool still_there(const struct verdict *v, const struct sim_attempt *attempt) {
+  return attempt->status == SIM_DONE &&
+         (!v->world->split || (tide_position_cmp(attempt->position, v->position) == 0 && tide_entry_mark_eq(attempt->mark, v->mark)));
+}
 
 static void on_answer(void *ctx, const struct tide_answer *answer) {
   struct verdict *v = ctx;
   struct sim_world *world = v->world;
+  if (answer->record->source) {
+    message_answer(v, answer);
+    return;
+  }
   if (answer->record->offset >= world->attempts) {
     sim_fail(world, "the log holds an attempt that nobody made");
     return;
   }
   struct sim_attempt *attempt = &world->attempt[answer->record->offset];
   if (!answer->duplicate && answer->counted) v->counted[attempt->txn]++;
-  if (attempt->status != SIM_DONE) return;
+  if (!still_there(v, attempt)) return;
   struct tide_buf json = TIDE_BUF_INIT;
   tide_answer_json(answer, 0, &json);
   if (strcmp(tide_buf_cstr(&json), attempt->answer) != 0)
@@ -98,23 +133,41 @@ static void look_for_attempts(struct verdict *v, struct tide_span entry) {
     sim_fail(world, "the log holds an entry that does not open: %s", error.text);
     return;
   }
+  v->mark = tide_entry_mark_of(entry, &reader.header);
+  if (v->position.seq == 0) v->nonce = reader.header.fence_nonce;
+  if (reader.header.fence_nonce != v->nonce) return; /* void: nothing stands in it */
   while (tide_entry_next(&reader, &raw, &error) == TIDE_OK) {
     if (raw.type != TIDE_REC_EVENT && raw.type != TIDE_REC_OUTCOME) continue;
     if (tide_record_decode(world->spec, &raw, world->record, &error) != TIDE_OK) {
       sim_fail(world, "the log holds a record that does not decode: %s", error.text);
       return;
     }
+    if (world->record->source) continue;
     uint64_t number = world->record->offset;
     struct sim_attempt *attempt = &world->attempt[number];
     if (number == previous) continue; /* event and outcome of one row */
     previous = number;
     if (attempt->records++ > 0) sim_fail(world, "attempt %llu is in the log twice", (unsigned long long)number);
-    if (attempt->status == SIM_REFUSED) sim_fail(world, "attempt %llu was refused and is in the log", (unsigned long long)number);
     if (raw.type == TIDE_REC_EVENT) v->there[attempt->txn]++;
     bool elsewhere = tide_position_cmp(attempt->position, v->position) != 0 || attempt->index != reader.index;
-    if (attempt->status == SIM_DONE && elsewhere)
+    if (attempt->status == SIM_DONE && elsewhere && !world->split)
       sim_fail(world, "attempt %llu stands at %llu-%llu.%u, not where it was said to be", (unsigned long long)number,
                (unsigned long long)v->position.epoch, (unsigned long long)v->position.seq, reader.index);
+  }
+}
+
+static void judge_attempts(const struct verdict *v) {
+  struct sim_world *world = v->world;
+  for (unsigned a = 0; a < world->attempts && !world->failed; a++) {
+    const struct sim_attempt *attempt = &world->attempt[a];
+    bool stands = world->kafka ? v->shadow.stands[a] > 0 : attempt->records > 0;
+    if (attempt->status == SIM_PENDING) sim_fail(world, "attempt %u was never ended", a);
+    if (attempt->status == SIM_REFUSED && stands) sim_fail(world, "attempt %u was refused and is in the log", a);
+    if (attempt->status == SIM_DONE && !stands) sim_fail(world, "attempt %u was acknowledged and is not in the log", a);
+    if (attempt->status == SIM_DONE && attempt->records == 0) {
+      if (!world->split) sim_fail(world, "attempt %u was acknowledged and only a copy of it is in the log", a);
+      world->counts->recounted++;
+    }
   }
 }
 
@@ -124,24 +177,32 @@ void sim_verdict(struct sim_world *world) {
   struct tide_buf bytes = TIDE_BUF_INIT;
   struct tide_error error = {0};
   struct tide_position at = {0, 0};
+  bool open;
   v->world = world;
   while (!world->failed && world->journal->ops->read(world->journal, at, false, &bytes, &at, &error) == TIDE_OK) {
     v->position = at;
+    if (world->kafka) sim_shadow_entry(world, &v->shadow, at, tide_buf_span(&bytes), &open);
     look_for_attempts(v, tide_buf_span(&bytes));
     if (world->failed) break;
     if (tide_fold_entry(fold, at, tide_buf_span(&bytes), on_answer, v, &error) != TIDE_OK)
       sim_fail(world, "the log does not fold: %s", error.text);
     else sim_digest(world, at, tide_fold_digest(fold), 0, "the fold from nothing");
   }
-  for (unsigned a = 0; a < world->attempts && !world->failed; a++) {
-    const struct sim_attempt *attempt = &world->attempt[a];
-    if (attempt->status == SIM_PENDING) sim_fail(world, "attempt %u was never ended", a);
-    if (attempt->status == SIM_DONE && attempt->records == 0) sim_fail(world, "attempt %u was acknowledged and is not in the log", a);
+  judge_attempts(v);
+  if (world->kafka && !world->failed) {
+    sim_kafka_verdict(world, &v->shadow, v->answer, v->answers);
+    for (unsigned p = 0; p < KAFKA_PARTITIONS; p++)
+      for (unsigned o = 0; o < world->kafka->partition[p].count; o++) {
+        const struct kafka_message *message = &world->kafka->partition[p].message[o];
+        bool event = message->kind == KAFKA_EVENT || (message->kind == KAFKA_COPY && world->attempt[message->attempt].event);
+        v->there[message->txn] += event && v->shadow.accepted[p][o] == 1;
+      }
   }
   for (unsigned t = 0; t < world->txns && !world->failed; t++)
     if (v->counted[t] != (v->there[t] > 0))
       sim_fail(world, "transaction %u stands %u times in the log and counted %u times", t, v->there[t], v->counted[t]);
   tide_buf_release(&bytes);
   tide_fold_free(fold);
+  tide_free(v->answer);
   tide_free(v);
 }

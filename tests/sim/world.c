@@ -167,7 +167,8 @@ void sim_step(struct sim_world *world, struct sim_node *node, const struct tide_
     sim_fail(world, "node %u ended: %s", node->number, error.text);
     return;
   }
-  for (size_t i = 0; i < count; i++) {
+  sim_shadow_step(world, node);
+  for (size_t i = 0; i < count && !world->failed; i++) {
     int channel = -1;
     switch (action[i].kind) {
       case TIDE_DO_APPEND:
@@ -181,7 +182,7 @@ void sim_step(struct sim_world *world, struct sim_node *node, const struct tide_
       case TIDE_DO_INGEST_STOP:
       case TIDE_DO_ENDS:
       case TIDE_DO_EMIT:
-      case TIDE_DO_LOG: TIDE_NEVER("these nodes have no sources");
+      case TIDE_DO_LOG: sim_ingest_action(world, node, &action[i]); break;
     }
     if (channel < 0) continue;
     struct sim_request *request = &node->request[channel];
@@ -215,14 +216,34 @@ void sim_lost_history(struct sim_world *world, struct sim_node *node) {
   if (node->core) node_crash(world, node);
   if (world->split) { /* an operator takes note of the loss; a new engine with no memory */
     node->disk.position = (struct tide_position){0, 0};
-    world->snapshot.there = false;
+    world->snapshot.there = false; /* it may be of what is lost */
   } else {
     node->ended = true; /* as it must: it decides nothing more */
   }
 }
 
+static const struct tide_sources the_sources = {
+    .scores = true,
+    .count = 2,
+    .source = {{.number = KAFKA_AUTHS, .name = "auths", .gates = true, .keyed = true, .out_of_orderness_ms = 2000, .silence_ms = 30000},
+               {.number = KAFKA_OUTCOMES, .name = "outcomes", .out_of_orderness_ms = 2000, .silence_ms = 30000}}};
+
+static void shadow_start(struct sim_world *world, struct sim_node *node, bool from_snapshot) {
+  if (!node->shadow) node->shadow = tide_alloc(sizeof *node->shadow);
+  memset(node->shadow, 0, sizeof *node->shadow);
+  if (from_snapshot) *node->shadow = *world->snapshot.shadow;
+  node->shadowed = from_snapshot ? world->snapshot.position : (struct tide_position){0, 0};
+  node->folded_count = 0;
+  node->vouched = 0;
+  node->life = ++world->starts;
+  node->paused = 0;
+  node->reader.on = node->reader.reread = node->reader.ends_asked = false;
+  node->reader.turn = 0;
+}
+
 static void node_start(struct sim_world *world, struct sim_node *node) {
   struct tide_fold *fold = tide_fold_new();
+  bool from_snapshot = false;
   if (world->snapshot.there && or_percent(&world->rng, 50)) {
     struct tide_error error = {0};
     enum tide_err err = tide_fold_load(fold, TIDE_SHARDS, tide_buf_span(&world->snapshot.chunk[TIDE_SHARDS]), &error);
@@ -230,6 +251,7 @@ static void node_start(struct sim_world *world, struct sim_node *node) {
       err = tide_fold_load(fold, c, tide_buf_span(&world->snapshot.chunk[c]), &error);
     if (err != TIDE_OK) sim_fail(world, "a snapshot does not load: %s", error.text);
     world->counts->from_snapshot++;
+    from_snapshot = true;
   }
   struct tide_core_options options = {.engine_id = node->number + 1,
                                       .seed = or_next(&world->rng),
@@ -239,6 +261,13 @@ static void node_start(struct sim_world *world, struct sim_node *node) {
                                       .queue_max = 3 + (uint32_t)or_below(&world->rng, 20),
                                       .heartbeat_ms = or_percent(&world->rng, 50) ? 50 : 0,
                                       .shared = true};
+  if (world->kafka) {
+    options.sources = the_sources;
+    options.ingests = node->ingests = node->number == 0 || or_percent(&world->rng, 80);
+    options.heartbeat_ms = 80; /* who reads must be heard of within its claim's time */
+    options.claim_timeout_ms = 200 + or_below(&world->rng, 200);
+    options.outbox_max = or_percent(&world->rng, 40) ? 1 + (uint32_t)or_below(&world->rng, 8) : 0;
+  }
   node->core = tide_core_new(&options, fold);
   node->skew_ms = or_below(&world->rng, 400) - 200;
   if (world->model && world->faults && or_percent(&world->rng, 5)) { /* nothing may come of what it says */
@@ -247,7 +276,7 @@ static void node_start(struct sim_world *world, struct sim_node *node) {
   }
   node->client.skew_ms = node->skew_ms;
   node->bit = world->split ? 1u << (world->starts % 32) : 1u << node->number;
-  world->starts++;
+  shadow_start(world, node, from_snapshot);
   node->needs_session = true;
   node->digested = (struct tide_position){0, 0};
 }
@@ -267,6 +296,8 @@ static void take_snapshot(struct sim_world *world, struct sim_node *node) {
     tide_buf_clear(&world->snapshot.chunk[c]);
     tide_fold_save(fold, c, &world->snapshot.chunk[c]);
   }
+  if (!world->snapshot.shadow) world->snapshot.shadow = tide_alloc(sizeof *world->snapshot.shadow);
+  *world->snapshot.shadow = *node->shadow;
   world->snapshot.position = tide_fold_position(fold);
   world->snapshot.there = true;
 }
@@ -286,7 +317,27 @@ static void zombie_turn(struct sim_world *world) {
   world->counts->zombies++;
 }
 
+/* Long enough for a claim to be passed over, or for an epoch's opener to be taken for dead. */
+static void pause_or_leap(struct sim_world *world, struct sim_node *node) {
+  if (or_percent(&world->rng, 60)) {
+    node->paused = 50 + (unsigned)or_below(&world->rng, 400);
+    world->counts->pauses++;
+    return;
+  }
+  int64_t ms = 100 + or_below(&world->rng, 1200);
+  world->mono_ns += ms * MILLISECOND;
+  world->wall_ms += ms;
+  if (world->model) redis_model_advance(world->model, ms);
+  world->counts->leaps++;
+}
+
 static void fault_turn(struct sim_world *world, struct sim_node *node) {
+  if (world->kafka && or_percent(&world->rng, 35)) {
+    if (world->split && or_percent(&world->rng, 40)) sim_redis_lose(world);
+    else if (or_percent(&world->rng, 50)) pause_or_leap(world, node);
+    else sim_kafka_fault(world);
+    return;
+  }
   switch (or_below(&world->rng, 6)) {
     case 0:
       if (node->core) node_crash(world, node);
@@ -319,6 +370,10 @@ static void fault_turn(struct sim_world *world, struct sim_node *node) {
 
 static void node_turn(struct sim_world *world, struct sim_node *node) {
   if (node->ended) return;
+  if (node->paused > 0) {
+    node->paused--;
+    return;
+  }
   if (!node->core) {
     if (or_percent(&world->rng, world->faults ? 10 : 100)) {
       node_start(world, node);
@@ -341,6 +396,10 @@ static void node_turn(struct sim_world *world, struct sim_node *node) {
     sim_step(world, node, &session);
     return;
   }
+  if (world->kafka && or_percent(&world->rng, 40)) {
+    sim_ingest_turn(world, node);
+    return;
+  }
   int channel = or_below(&world->rng, SIM_CHANNELS);
   if (node->request[channel].on && or_percent(&world->rng, 50)) carry_out(world, node, channel);
   else if (mail_waits(node, channel)) node_deliver(world, node, channel);
@@ -351,6 +410,7 @@ static void node_turn(struct sim_world *world, struct sim_node *node) {
 static void turn(struct sim_world *world) {
   world->counts->steps++;
   if (world->model && or_percent(&world->rng, 40)) sim_redis_move(world);
+  if (world->kafka && or_percent(&world->rng, 30)) sim_kafka_move(world);
   if (or_percent(&world->rng, 30)) {
     int64_t ns = or_percent(&world->rng, 3) ? or_below(&world->rng, 40) * MILLISECOND : or_below(&world->rng, 400) * 1000;
     int64_t before = world->mono_ns / MILLISECOND;
@@ -362,7 +422,8 @@ static void turn(struct sim_world *world) {
   struct sim_node *node = &world->node[or_below(&world->rng, (int)world->nodes)];
   if (world->faults && or_below(&world->rng, 400) == 0) fault_turn(world, node);
   else if (world->faults && or_below(&world->rng, 100) == 0) zombie_turn(world);
-  else if (world->faults && node->core && or_percent(&world->rng, 12)) sim_offer(world, node);
+  else if (world->faults && world->kafka && or_percent(&world->rng, 2)) sim_kafka_produce(world);
+  else if (world->faults && node->core && !node->paused && or_percent(&world->rng, world->kafka ? 6 : 12)) sim_offer(world, node);
   else if (world->faults && node->core && or_below(&world->rng, 500) == 0) take_snapshot(world, node);
   else node_turn(world, node);
 }
@@ -374,6 +435,7 @@ static bool is_settled(const struct sim_world *world) {
     const struct redis_data *data = &world->model->node[world->model->announced].data;
     last = data->entry[data->entries - 1]->at;
   }
+  if (world->pending > 0) return false;
   for (unsigned n = 0; n < world->nodes; n++) {
     const struct sim_node *node = &world->node[n];
     if (node->ended) continue;
@@ -381,25 +443,48 @@ static bool is_settled(const struct sim_world *world) {
     struct tide_core_stats stats = tide_core_stats(node->core);
     if (stats.queued || stats.in_flight || tide_position_cmp(node->digested, last) != 0) return false;
   }
-  return true;
+  return sim_ingest_settled(world);
 }
 
 #define SETTLE_STEPS 60000
+
+static void not_settled(struct sim_world *world) {
+  char text[400] = "";
+  size_t len = 0;
+  for (unsigned n = 0; n < world->nodes && len < sizeof text; n++) {
+    const struct sim_node *node = &world->node[n];
+    const struct tide_ledger *ledger = node->core ? tide_fold_ledger(tide_core_fold(node->core)) : NULL;
+    len += (size_t)snprintf(text + len, sizeof text - len, "; %u %s at %llu-%llu", n,
+                            node->ended       ? "ended"
+                            : !node->core     ? "down"
+                            : node->reader.on ? "reads"
+                                              : tide_core_state_name(tide_core_state(node->core)),
+                            (unsigned long long)node->shadowed.epoch, (unsigned long long)node->shadowed.seq);
+    for (unsigned p = 0; ledger && world->kafka && p < KAFKA_PARTITIONS && len < sizeof text; p++)
+      len += (size_t)snprintf(text + len, sizeof text - len, " %llu/%u", (unsigned long long)node->shadow->place[p].cursor,
+                              world->kafka->partition[p].hwm);
+    if (ledger && len < sizeof text)
+      len += (size_t)snprintf(text + len, sizeof text - len, " %llu/%llu", (unsigned long long)ledger->emitted,
+                              (unsigned long long)ledger->answers);
+  }
+  sim_fail(world, "faults stopped and %d steps later not every node is open and level%s", SETTLE_STEPS, text);
+}
 
 bool sim_run(struct sim_world *world, unsigned steps) {
   world->faults = true;
   for (unsigned i = 0; i < steps && !world->failed; i++) turn(world);
   world->faults = world->full = false;
   if (world->model) sim_redis_heal(world);
+  if (world->kafka) sim_kafka_heal(world);
+  for (unsigned n = 0; n < world->nodes; n++) world->node[n].paused = 0;
   for (unsigned n = 0; n < world->nodes; n++)
     if (world->node[n].skew_ms > 500 || world->node[n].skew_ms < -500) world->node[n].client.skew_ms = world->node[n].skew_ms = 0;
   for (int z = 0; z < 8; z++) world->zombie[z].on = false;
-  unsigned left = world->ruined ? SETTLE_STEPS / 6 : SETTLE_STEPS;
+  unsigned left = world->ruined && !world->kafka ? SETTLE_STEPS / 6 : SETTLE_STEPS;
   while (!world->failed && !is_settled(world) && left-- > 0) turn(world);
-  bool dead = world->ruined && !is_settled(world); /* nothing goes on where history was destroyed; that is the promise */
-  if (!world->failed && !dead && !is_settled(world))
-    sim_fail(world, "faults stopped and %d steps later not every node is open and level", SETTLE_STEPS);
-  bool ended = dead || world->split; /* what a lossy promotion loses has no verdict */
+  bool dead = world->ruined && !world->kafka && !is_settled(world); /* nothing goes on where history was destroyed; that is the promise */
+  if (!world->failed && !dead && !is_settled(world)) not_settled(world);
+  bool ended = dead || (world->split && !world->kafka); /* what a lossy promotion loses has no verdict */
   for (unsigned n = 0; n < world->nodes; n++) ended = ended || world->node[n].ended;
   if (!world->failed && !ended) {
     world->counts->settled++;
@@ -421,9 +506,11 @@ struct sim_world *sim_new(enum sim_kind kind, uint64_t seed, struct sim_counts *
   world->spec = small_spec();
   world->record = tide_alloc(sizeof *world->record);
   world->ruinous = kind == SIM_RUIN;
-  world->split = world->ruined = kind == SIM_SPLIT;
-  if (kind == SIM_MEMORY) world->journal = tide_journal_memory_new();
+  world->split = world->ruined = kind == SIM_SPLIT || kind == SIM_KAFKA_SPLIT;
+  if (kind >= SIM_KAFKA) sim_kafka_new(world);
+  if (kind == SIM_MEMORY || kind == SIM_KAFKA) world->journal = tide_journal_memory_new();
   else sim_redis_new(world);
+  world->began_ms = world->wall_ms;
   for (unsigned n = 0; n < world->nodes; n++) {
     world->node[n].number = n;
     node_start(world, &world->node[n]);
@@ -443,6 +530,9 @@ void sim_free(struct sim_world *world) {
       tide_free(node->mail[c]);
       tide_buf_release(&node->request[c].bytes);
     }
+    tide_free(node->reader.emit);
+    tide_free(node->shadow);
+    tide_free(node->folded);
   }
   for (int z = 0; z < 8; z++) tide_buf_release(&world->zombie[z].bytes);
   for (unsigned c = 0; c < TIDE_CHUNKS; c++) tide_buf_release(&world->snapshot.chunk[c]);
@@ -450,7 +540,10 @@ void sim_free(struct sim_world *world) {
   sim_dig_up(world);
   if (world->model) sim_redis_free(world);
   else world->journal->ops->close(world->journal);
+  sim_kafka_free(world);
   tide_spec_free(world->spec);
+  tide_free(world->snapshot.shadow);
+  tide_free(world->vouch);
   tide_free(world->seen);
   tide_free(world->acked);
   tide_free(world->record);

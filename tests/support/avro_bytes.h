@@ -6,7 +6,6 @@
 
 #include "adapter/schemas.h"
 #include "base/buf.h"
-#include "tests/support/journal_dir.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -47,12 +46,11 @@ static inline void wire_frame(struct tide_buf *out, uint32_t id) {
 
 /* Writes DIR/ID.avsc. */
 static inline void wire_store(const char *dir, uint32_t id, const char *schema) {
-  char name[32];
-  snprintf(name, sizeof name, "%" PRIu32 ".avsc", id);
-  char *path = test_path(dir, name);
-  FILE *file = fopen(path, "w");
+  struct tide_buf path = TIDE_BUF_INIT;
+  tide_buf_printf(&path, "%s/%" PRIu32 ".avsc", dir, id);
+  FILE *file = fopen(tide_buf_cstr(&path), "w");
   if (!file || fwrite(schema, 1, strlen(schema), file) != strlen(schema) || fclose(file) != 0) abort();
-  tide_free(path);
+  tide_buf_release(&path);
 }
 static inline struct tide_schemas *wire_open(const char *dir) {
   struct tide_schemas *schemas;

@@ -1,7 +1,7 @@
 /* A merge under a simulated clock, for its unit tests: put and take by partition number and offset, with the clock in milliseconds.
  *
- * Partition p of the tests is (source 1 + p / 4, partition p % 4), so that the order of numbers is the order of (source, partition). Wall and monotonic clock go
- * together; `now_ms` is both, beginning at RIG_BEGIN_MS. */
+ * Partition p of the tests is (source 1 + p / 4, partition p % 4), so that the order of numbers is the order of (source, partition).
+ * Wall and monotonic clock go together; `now_ms` is both, beginning at RIG_BEGIN_MS. */
 #ifndef TIDE_TESTS_MERGE_RIG_H
 #define TIDE_TESTS_MERGE_RIG_H
 

@@ -298,6 +298,8 @@ static void mistakes_are_told_with_their_place(void **state) {
       {BASE "sources:\n  a: {topic: t, input: x}\nhttp: {log: kafka, log_source: a}\n", TIDE_E_CONFIG, 5, 32, "by the shape `default`"},
       {BASE "sources:\n  a: {topic: t, format: avro, schemas: s}\nhttp: {log: kafka, log_source: a}\n", TIDE_E_CONFIG, 5, 32,
        "is not JSON"},
+      {BASE "sources:\n  a: {topic: t, key: card}\nhttp: {log: kafka, log_source: a}\n", TIDE_E_CONFIG, 5, 32,
+       "do not bear the producers' keys"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     struct tide_error error[ERRORS];
@@ -307,8 +309,7 @@ static void mistakes_are_told_with_their_place(void **state) {
       fail_msg("case %zu: %s, %zu at %d:%d: %s", i, tide_err_name(error[0].code), count, error[0].line, error[0].column, error[0].text);
   }
   /* What agrees is not refused. */
-  tide_config_free(
-      load(BASE "sources: {a: {topic: t}}\nhttp: {log: kafka, log_source: a}\njournal: {kind: redis, quorum: 1}\n", NULL, NULL, 0));
+  tide_config_free(load(BASE "sources: {a: {topic: t}}\nhttp: {log: kafka, log_source: a}\njournal: {kind: redis}\n", NULL, NULL, 0));
   tide_config_free(load(BASE "sources: {a: {topic: t, format: avro, schemas: 'http://h/p@q'}}\n", NULL, NULL, 0));
   tide_config_free(load("scores: {file: s}\ndead_letters: {file: d}\n", NULL, NULL, 0));
 }
@@ -576,9 +577,9 @@ static void the_example_loads(void **state) {
   struct tide_config *c;
   struct tide_error error = {0};
   if (tide_config_load(&input, &c, &error, 1, NULL) != TIDE_OK) fail_msg("%d: %s", error.line, error.text);
-  static const char *const names[] = {"auths", "labels", "outcomes", "rates"};
-  assert_int_equal(c->source_count, 4);
-  for (int i = 0; i < 4; i++) assert_string_equal(c->source[i].name, names[i]);
+  static const char *const names[] = {"auths", "http", "labels", "outcomes", "rates"};
+  assert_int_equal(c->source_count, 5);
+  for (int i = 0; i < 5; i++) assert_string_equal(c->source[i].name, names[i]);
   assert_int_equal(source(c, "auths")->key, TIDE_SOURCE_KEY_card);
   assert_false(source(c, "labels")->gates);
   assert_string_equal(source(c, "outcomes")->input, "outcomes");

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "tests/support/avro_bytes.h"
+#include "tests/support/journal_dir.h"
 
 static struct tide_error error;
 

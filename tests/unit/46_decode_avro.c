@@ -12,6 +12,7 @@
 #include "adapter/decode.h"
 #include "base/utf8.h"
 #include "tests/support/avro_bytes.h"
+#include "tests/support/journal_dir.h"
 #include "tests/support/mini_spec.h"
 
 static char *dir;

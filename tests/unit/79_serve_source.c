@@ -117,7 +117,7 @@ static void the_example_fits_the_shipped_feature_file(void **state) {
   if (tide_config_load(&input, &config, &error, 1, NULL) != TIDE_OK) fail_msg("%d: %s", error.line, error.text);
   if (tide_spec_load(config->features_file, &spec, &error, 1, NULL) != TIDE_OK) fail_msg("%d: %s", error.line, error.text);
   if (tide_serve_sources(config, spec, &sources, &error) != TIDE_OK) fail_msg("%s", error.text);
-  assert_int_equal(sources.count, 4);
+  assert_int_equal(sources.count, 5);
   tide_spec_free(spec);
   /* Its settings are settings of the client. */
   struct tide_kafka_setting setting[TIDE_KAFKA_SETTINGS_MAX];

@@ -1,4 +1,5 @@
-/* The merge by hand: order, who waits for whom and for how long, held messages, stops and resumes, questions for ends. Times are simulated milliseconds. */
+/* The merge by hand: order, who waits for whom and for how long, held messages, stops and resumes, questions for ends. Times are
+ * simulated milliseconds. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -345,7 +346,8 @@ static void test_by_arrival(void **state) {
   rig_close(&rig);
 }
 
-/* A message stamped a minute ahead waits merge_wait, though another partition always has an earlier one; and the earlier ones do not go unasked because of it. */
+/* A message stamped a minute ahead waits merge_wait, though another partition always has an earlier one; and the earlier ones do not go
+ * unasked because of it. */
 static void test_ahead_of_time_beside_late_ones_without_end(void **state) {
   (void)state;
   struct rig rig;

@@ -1,0 +1,179 @@
+"""A real Kafka broker for the e2e tests, what tests put into its topics and read out of them, and the files of an engine that reads it.
+
+Messages are put and read by build/tests/tool/kafka_pipe. A test names its topics itself and has a broker of its own, which it may kill.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import yaml
+
+from tap import TMP, done, skip
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "stack"))
+from kafka import Kafka  # noqa: E402
+from processes import wait_for  # noqa: E402
+
+PIPE = os.path.join(os.path.dirname(os.environ.get("TIDE_BIN", "build/tidemark")), "tests", "tool", "kafka_pipe")
+
+FEATURES = """tidemark: 1
+name: kafka
+event: {id: id, time: time, amount: amount in EUR, score: kind = auth, key: pan}
+inputs:
+  default: {id: /id, kind: {at: /kind, default: auth}, time: {at: /time, as: epoch_ms, optional: true}, amount: {at: /amount, currency: /currency}, pan: /card/number, merchant: /merchant}
+  outcomes: {when: {/type: outcome}, type: outcome, id: /id, time: {at: /time, as: epoch_ms}, pan: /card/number, result: {at: /result, map: {"00": approved, "*": declined}}}
+entities: {card: pan, merchant: merchant}
+features:
+  card:
+    attempts: count over 1m, 1h, 24h with current
+    declines: count over 1h where result = declined
+    spend: sum of amount over 1h, 24h with current
+    merchants: distinct of merchant over 1h
+    idle: time since previous
+  merchant:
+    seen: count over 10m with current
+    cards: distinct of card over 1h
+freshness:
+  default: {budget: BUDGET, stale: fallback, warming: mark, consistency: quorum}
+policy:
+  decisions: [approve, review, decline]
+  rules:
+    - D1: decline when card.declines_1h >= 2 say "{card.declines_1h} declines in an hour"
+    - R1: review when card.attempts_1m > 3
+    - R2: review when merchant.cards_1h > 40
+    - else: approve
+  fallback: [{F1: approve when amount <= 1.00}, {else: decline}]
+"""
+
+
+def need_broker():
+    """Ends the test as skipped where there can be no broker; with CI=true that is a failure."""
+    try:
+        import with_kafka
+        why = with_kafka.missing()
+    except ImportError:
+        why = None
+    if why and os.environ.get("CI") == "true":
+        sys.exit(f"a real broker is required: {why}")
+    if why:
+        skip("a real Kafka broker", why)
+        done()
+
+
+class Broker(Kafka):
+    """Its own, ended with the test."""
+
+    def __init__(self, name="kafka"):
+        super().__init__(os.path.join(TMP, name), stay=False)
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.port}"
+
+    def kill(self):
+        self.process.kill()
+
+    def pipe(self, what, *words, **more):
+        result = subprocess.run([PIPE, what, self.address, *words], capture_output=True, text=True, timeout=240, **more)
+        if result.returncode != 0:
+            raise RuntimeError(f"kafka_pipe {what} {words}: {result.stderr[-500:]}")
+        return result.stdout
+
+    def topics(self, **partitions):
+        self.pipe("topics", *(f"{name}:{count}" for name, count in partitions.items()))
+
+    def get(self, *topics):
+        """All messages of topics as dicts, in the order of their offsets within a partition."""
+        return [json.loads(line) for line in self.pipe("get", *topics).splitlines()]
+
+    def length(self, *topics):
+        return sum(int(line.split("\t")[3]) - int(line.split("\t")[2]) for line in self.pipe("ends", *topics).splitlines())
+
+    def writer(self, *settings):
+        return Writer(self, settings)
+
+
+class Writer:
+    """Puts messages into topics, in their order."""
+
+    def __init__(self, broker, settings):
+        self.process = subprocess.Popen([PIPE, "put", broker.address, *settings], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def put(self, topic, value, partition=-1, key="", at_ms=0, headers=None):
+        value = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+        header = ";".join(f"{k}={v}" for k, v in (headers or {}).items())
+        self.process.stdin.write(f"{topic}\t{partition}\t{at_ms}\t{key}\t{header}\t{value}\n")
+
+    def push(self):
+        """Hands over what was put, without waiting for it."""
+        self.process.stdin.flush()
+
+    def flush(self):
+        """Waits until everything put so far has arrived; how many that are."""
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"kafka_pipe put ended with {self.process.wait(10)}")
+        return int(line)
+
+    def close(self):
+        self.process.stdin.close()
+        code = self.process.wait(240)
+        self.process.stdout.close()
+        if code != 0:
+            raise RuntimeError(f"kafka_pipe put ended with {code}")
+
+
+def features(path, budget="1h", text=FEATURES):
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text.replace("BUDGET", budget))
+    return path
+
+
+def config(path, broker, sources, scores="scores", dead="dead", **sections):
+    """An operator's file. sources: name -> keys of the source; sections: name -> its keys, over what stands here."""
+    whole = {"sources": sources, "scores": {"topic": scores, "features": "all"}, "dead_letters": {"topic": dead},
+             "kafka": {"bootstrap.servers": broker.address, "fetch.wait.max.ms": 5, "linger.ms": 1, "reconnect.backoff.max.ms": 200}}
+    for name, keys in sections.items():
+        whole[name] = {**whole.get(name, {}), **keys}
+    with open(path, "w", encoding="utf-8") as file:
+        yaml.safe_dump(whole, file)
+    return path
+
+
+def now_ms():
+    return time.time_ns() // 1000000
+
+
+def card(n):
+    return f"4000{n:012d}"
+
+
+def auth(txn, number, time_ms, merchant="m1", amount="10.00", **more):
+    return {"id": txn, "time": time_ms, "card": {"number": card(number)}, "merchant": merchant, "amount": amount, "currency": "EUR", **more}
+
+
+def outcome(txn, number, time_ms, result="00"):
+    return {"type": "outcome", "id": txn, "time": time_ms, "card": {"number": card(number)}, "result": result}
+
+
+def decisions(messages):
+    """The scores topic as ID -> list of (its headers, the decision), in the order in which they left."""
+    found = {}
+    for message in messages:
+        value = json.loads(message["value"])
+        found.setdefault(value["id"], []).append((message["headers"], value))
+    return found
+
+
+def wait_length(broker, topic, count, seconds):
+    """Waits until a topic has so many messages; how many it has."""
+    try:
+        wait_for(f"{count} messages in {topic}", lambda: broker.length(topic) >= count, seconds, 0.2)
+    except TimeoutError:
+        pass
+    return broker.length(topic)
