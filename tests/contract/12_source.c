@@ -740,7 +740,7 @@ struct row {
 static int setup(void **state) {
   struct row *row = *state;
   struct world *w = &row->world;
-  if (w->backend == REAL && test_kafka_missing()) return 0; /* the test says so */
+  if (w->backend == REAL && !getenv("TIDE_KAFKA_BROKERS")) return 0; /* the test says so */
   if (w->backend != FILES) test_kafka_open(&w->kafka, w->backend == MOCK ? TEST_KAFKA_MOCK : TEST_KAFKA_REAL);
   return 0;
 }

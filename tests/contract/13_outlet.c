@@ -109,7 +109,7 @@ static size_t take_all(struct world *w, size_t count) {
 }
 
 static struct found *found_one(struct world *w) {
-  w->found = tide_realloc(w->found, (w->count + 1) * sizeof *w->found);
+  if ((w->count & (w->count - 1)) == 0) w->found = tide_realloc(w->found, (w->count ? w->count * 2 : 1) * sizeof *w->found);
   w->found[w->count] = (struct found){.partition = -1};
   return &w->found[w->count++];
 }
@@ -488,7 +488,7 @@ struct row {
 
 static int setup(void **state) {
   struct world *w = &((struct row *)*state)->world;
-  if (w->backend == REAL && test_kafka_missing()) return 0; /* the test says so */
+  if (w->backend == REAL && !getenv("TIDE_KAFKA_BROKERS")) return 0; /* the test says so */
   if (w->backend != FILES) test_kafka_open(&w->kafka, w->backend == MOCK ? TEST_KAFKA_MOCK : TEST_KAFKA_REAL);
   return 0;
 }
