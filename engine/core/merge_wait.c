@@ -20,8 +20,8 @@ int64_t tide_merge_attended(const struct tide_merge *merge, struct tide_mono now
 void tide_merge_ends_reached(struct tide_merge_partition *p) {
   while (p->put_ends < p->pending_count && p->pending[p->put_ends].end <= p->reached) {
     p->clear = p->pending[p->put_ends++].arrivals;
-    p->caught = true;
   }
+  if (!tide_merge_owes(p)) p->caught = true;
   unsigned given = 0;
   while (given < p->put_ends && p->pending[given].end <= p->given) {
     p->clear_given = p->pending[given].arrivals;

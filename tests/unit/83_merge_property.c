@@ -160,7 +160,8 @@ static void fetch(struct world *w) {
     bool trickles = fault && p->fault == TRICKLES, caught = rig_look(&w->rig, i).caught;
     uint64_t chunk = trickles ? 1 : caught ? UINT64_MAX : 1 + (uint64_t)or_below(&w->rng, 60);
     while (chunk-- > 0 && p->fetched < end) put(w, &w->message[p->log[p->fetched++]]);
-    p->next_fetch_ms = trickles ? w->rig.now_ms + 3000 : p->fetched < end ? w->rig.now_ms + at_most(w, w->gap_ms) : 0;
+    caught = rig_look(&w->rig, i).caught;
+    p->next_fetch_ms = trickles ? w->rig.now_ms + 3000 : p->fetched < end && !caught ? w->rig.now_ms + at_most(w, w->gap_ms) : 0;
   }
 }
 
@@ -414,7 +415,9 @@ static void run_faults(uint64_t seed) {
   }
   int64_t limit_ms = 1100; /* for its own sake and for that of what is before it; */
   for (int i = 1; i < w->parts; i++)
-    limit_ms += w->partition[i].fault == TRICKLES ? 500 : 0; /* and whenever one gives again that was given up */
+    limit_ms += w->partition[i].fault == TRICKLES ? 500 : 0; /* and whenever one gives again that was given up; */
+  if (limit_ms > 1600)
+    limit_ms += 10000; /* two of those are behind together, and waited for by each other, until that is found not to pay */
   w->ask_fails_pct = (unsigned)OR_PICK(&w->rng, ((int[]){0, 50, 95, 100}));
   w->gap_ms = 100;
   w->delay_ms = 300;
