@@ -131,8 +131,7 @@ static void stand_still(struct tide_ingest *ingest, struct tide_ingest_part *par
   const struct tide_ingest_source *from = tide_ingest_from(ingest, part->source, NULL);
   snprintf(part->trouble, sizeof part->trouble, "%s", why->text);
   part->broken = part->broken || broken;
-  tide_log(TIDE_LOG_ERROR, "partition_stopped", "source=%s partition=%u reason=%s", from ? from->name : "?", part->partition,
-           why->text);
+  tide_log(TIDE_LOG_ERROR, "partition_stopped", "source=%s partition=%u reason=%s", from ? from->name : "?", part->partition, why->text);
   ingest->options.source->ops->stop(ingest->options.source, part->source, part->partition);
   tide_merge_stop(ingest->merge, part->source, part->partition, tide_mono_now());
 }
@@ -343,7 +342,7 @@ static bool take_message(struct tide_ingest *ingest, const struct tide_message *
   enum tide_err err = tide_decode(decoder, message->bytes, record, &count, &error);
   if (err == TIDE_E_AGAIN) {
     if (!ingest->has_pending)
-      tide_log(TIDE_LOG_WARN, "schema_awaited", "source=%s partition=%u reason=\"%s\"", from->name, message->partition, error.text);
+      tide_log(TIDE_LOG_WARN, "schema_awaited", "source=%s partition=%u reason=%s", from->name, message->partition, error.text);
     snprintf(ingest->pending_why, sizeof ingest->pending_why, "%s", error.text);
     return false;
   }
