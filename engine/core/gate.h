@@ -23,6 +23,7 @@ struct tide_least {
 };
 
 struct tide_gate {
+  const struct tide_standing *plain;            /* standings written here last, and nothing gates: they hold for every event until something changes */
   bool current;                                 /* what follows holds */
   struct tide_least rest[TIDE_ENTITIES_MAX];    /* of all that the entity looks at, without keyed sources where its events know their partition */
   uint64_t keyed[TIDE_ENTITIES_MAX];            /* these sources, by index in the ledger */
