@@ -190,9 +190,9 @@ class Engine:
         return bool(last) and "ingest_begin" in last[0] and self.alive()
 
 
-def config(path, broker, sources, scores="scores", dead="dead", **sections):
+def config(path, broker, sources, scores_topic="scores", dead_topic="dead", **sections):
     """An operator's file. sources: name -> keys of the source; sections: name -> its keys, over what stands here."""
-    whole = {"sources": sources, "scores": {"topic": scores, "features": "all"}, "dead_letters": {"topic": dead},
+    whole = {"sources": sources, "scores": {"topic": scores_topic, "features": "all"}, "dead_letters": {"topic": dead_topic},
              "kafka": {"bootstrap.servers": broker.address, "fetch.wait.max.ms": 5, "linger.ms": 1, "reconnect.backoff.max.ms": 200}}
     for name, keys in sections.items():
         whole[name] = {**whole.get(name, {}), **keys}
