@@ -18,8 +18,8 @@ struct tide_admin_request {
   int64_t timeout_ms;     /* to connect, and for the whole */
 };
 
-/* *ret_status: of the answer; its body is appended to out. Errors: AGAIN (nobody answers there, or not in time), LIMIT (an answer above TIDE_ADMIN_ANSWER_MAX), CONFIG (the address is
- * none). */
+/* *ret_status: of the answer; its body is appended to out. Errors: AGAIN (nobody answers there, or not in time), LIMIT (an answer above TIDE_ADMIN_ANSWER_MAX), CONFIG
+ * (the address is none). */
 enum tide_err tide_admin_ask(const struct tide_admin_request *request, long *ret_status, struct tide_buf *out, struct tide_error *error) TIDE_WARN_UNUSED;
 
 #endif

@@ -155,7 +155,8 @@ const struct tide_verb tide_verb_source_list = {
     .name = "source list",
     .summary = "Show how far a running cell has read its sources, and what stands still",
     .about =
-        "Of each partition: its cursor, the end of its log, how many messages are between, how long ago the moment is up to which it is complete, and how late its messages come into the log. "
+        "Of each partition: its cursor, the end of its log, how many messages are between, how long ago the moment is up to which it is complete, and how "
+        "late its messages come into the log. "
         "Ends and troubles are known to the engine that reads. Exit code 1 when a partition stands still or a source is silent.",
     .example = "tidemark source list\ntidemark source list --admin 10.0.0.7:9090 --json",
     .opt = list_options,
@@ -227,9 +228,9 @@ const struct tide_verb tide_verb_source_accept_gap = {
     .name = "source accept-gap",
     .summary = "Go on with a partition that stands still, behind what its log has lost",
     .about =
-        "A partition stands still when its cursor is not in its log any more (retention has passed it by), or when the log was cut and written again. What is missing is not counted: features "
-        "of its cards are too low from there on. Find out what was lost, and back-fill it or accept it; this says that you do. The engine that reads takes it, for a partition that stands still "
-        "and a place that the log has. Exit code 1 when the state of the cell does not allow it.",
+        "A partition stands still when its cursor is not in its log any more (retention has passed it by), or when the log was cut and written "
+        "again. What is missing is not counted: features of its cards are too low from there on. Find out what was lost, and back-fill it or accept it; this says that you do. The engine that reads takes it, "
+        "for a partition that stands still and a place that the log has. Exit code 1 when the state of the cell does not allow it.",
     .example =
         "tidemark source accept-gap auths 3 --cursor begin\ntidemark source accept-gap auths 3 --cursor 182000 --admin 10.0.0.7:9090 --token-file admin.token",
     .opt = gap_options,
@@ -265,8 +266,8 @@ const struct tide_verb tide_verb_source_waive = {
     .name = "source waive",
     .summary = "Decide without waiting for a partition, for a limited time",
     .about =
-        "While a partition is behind, decisions that need it get the fallback. A waiver says that what it has not delivered may be missing: decisions are made, and say `waived`. Any engine takes "
-        "it; it holds for the cell and ends by itself.",
+        "While a partition is behind, decisions that need it get the fallback. A waiver says that what it has not delivered may be missing: decisions are made, and say `waived`. "
+        "Any engine takes it; it holds for the cell and ends by itself.",
     .example = "tidemark source waive auths 3 --for 10m\ntidemark source waive auths all --for 0s",
     .opt = waive_options,
     .opt_count = sizeof waive_options / sizeof waive_options[0],

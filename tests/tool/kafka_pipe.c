@@ -1,6 +1,6 @@
 /* Topics of a real broker, for tests in Python: makes them, puts messages into them, reads them from the first message to the end.
  *
- *   kafka_pipe topics BROKERS NAME:PARTITIONS...
+ *   kafka_pipe topics BROKERS NAME:PARTITIONS[:SETTING=VALUE]...
  *   kafka_pipe put BROKERS [NAME=VALUE...]        lines of stdin: TOPIC, PARTITION, TIME_MS, KEY, HEADERS, VALUE, with a tab between
  *   kafka_pipe get BROKERS TOPIC...               a JSON object per message on stdout
  *   kafka_pipe cut BROKERS TOPIC PARTITION BEFORE  removes what stands before an offset, as retention does
@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TIMEOUT_MS = 30000, TOPICS_MAX = 64, PARTITIONS_MAX = 256 };
+enum { TIMEOUT_MS = 30000, TOPICS_MAX = 64, PARTITIONS_MAX = 256, MAX_PARTS = 8 };
 
 static _Noreturn void die(const char *what, const char *why) {
   fprintf(stderr, "kafka_pipe: %s: %s\n", what, why);
@@ -52,11 +52,16 @@ static int make_topics(rd_kafka_t *rk, char **name, int count) {
   char why[256];
   if (count < 1 || count > TOPICS_MAX) die("topics", "1 to 64 of them");
   for (int i = 0; i < count; i++) {
-    char *colon = strrchr(name[i], ':');
-    if (!colon) die(name[i], "is not NAME:PARTITIONS");
-    *colon = '\0';
-    topic[i] = rd_kafka_NewTopic_new(name[i], (int)whole(colon + 1), 1, why, sizeof why);
+    char *part[MAX_PARTS];
+    int parts = 0;
+    for (char *at = name[i]; at && parts < MAX_PARTS; parts++) part[parts] = strsep(&at, ":");
+    if (parts < 2) die(name[i], "is not NAME:PARTITIONS");
+    topic[i] = rd_kafka_NewTopic_new(part[0], (int)whole(part[1]), 1, why, sizeof why);
     if (!topic[i]) die(name[i], why);
+    for (int k = 2; k < parts; k++) {
+      char *value = part[k], *setting = strsep(&value, "=");
+      if (!value || rd_kafka_NewTopic_set_config(topic[i], setting, value)) die(setting, "is not SETTING=VALUE");
+    }
   }
   rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
   rd_kafka_CreateTopics(rk, topic, (size_t)count, NULL, queue);
