@@ -20,7 +20,7 @@
 static void client_line(void *ctx, int level, const char *what, const char *text) {
   (void)ctx;
   enum tide_log_level to = level <= 3 ? TIDE_LOG_WARN : level <= 5 ? TIDE_LOG_INFO : TIDE_LOG_DEBUG;
-  tide_log(to, "kafka_client", "what=%s text=\"%s\"", what, text);
+  tide_log(to, "kafka_client", "what=%s text=%s", what, text);
 }
 
 static const struct tide_kafka_log client_log = {.line = client_line};

@@ -245,6 +245,27 @@ static void print_values(const struct tide_answer *answer, struct tide_buf *out)
   for (uint32_t i = 0; i < spec->derived_count; i++) value_line(out, spec->derived[i].name, &answer->derived[i], "");
 }
 
+/* How fresh each entity's features were, and which partition was furthest behind: only cells that are fed by sources have more to say than "fresh". */
+static void print_freshness(const struct tide_answer *answer, struct tide_buf *out) {
+  const struct tide_spec *spec = answer->spec;
+  char age[TIDE_TIME_TEXT];
+  bool any = false;
+  for (uint32_t e = 0; answer->features_known && e < spec->entity_count; e++)
+    any |= answer->standing[e].source || answer->standing[e].state != TIDE_S_fresh;
+  if (!any) return;
+  tide_buf_str(out, "\nFreshness\n");
+  for (uint32_t e = 0; e < spec->entity_count; e++) {
+    const struct tide_standing *standing = &answer->standing[e];
+    tide_buf_printf(out, "  %-30s %-8s ", spec->entity[e].name, tide_vstate_name((enum tide_vstate)standing->state));
+    if (standing->age_ms == TIDE_AGE_UNKNOWN) tide_buf_str(out, "age not known");
+    else tide_buf_printf(out, "%s behind", tide_duration_format(standing->age_ms, age));
+    tide_buf_str(out, ": ");
+    if (standing->source) tide_standing_say(spec, e, standing, answer->time.ms, out);
+    else tide_buf_str(out, "no partition is waited for");
+    tide_buf_char(out, '\n');
+  }
+}
+
 /* First of the newest `events_max` past events of the entity that begins at `from`; *ret_end is behind its last. */
 static size_t newest_of(const struct explain *explain, size_t from, size_t *ret_end) {
   size_t end = from;
@@ -345,7 +366,7 @@ static void json_report(const struct explain *explain, const struct tide_answer 
   tide_json_open(out, '{');
   tide_json_key(out, "answer");
   struct tide_buf inner = TIDE_BUF_INIT;
-  tide_answer_json(answer, TIDE_ANSWER_FEATURES, &inner);
+  tide_answer_json(answer, TIDE_ANSWER_FEATURES | TIDE_ANSWER_FRESHNESS, &inner);
   tide_json_raw(out, tide_buf_span(&inner));
   if (answer->model) {
     tide_json_key(out, "model");
@@ -419,6 +440,7 @@ static void on_answer(void *ctx, const struct tide_answer *answer) {
       print_score(answer, &explain->out);
       print_message(answer, &explain->out);
       print_rules(answer, &explain->out);
+      print_freshness(answer, &explain->out);
       print_values(answer, &explain->out);
       print_past(explain, answer->spec, &explain->out);
     }

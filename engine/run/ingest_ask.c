@@ -23,7 +23,7 @@ struct question {
 };
 
 static void said(const char *what, const struct tide_error *error) {
-  tide_log(TIDE_LOG_WARN, "source_unanswered", "question=%s reason=\"%s\"", what, error->text);
+  tide_log(TIDE_LOG_WARN, "source_unanswered", "question=%s reason=%s", what, error->text);
 }
 
 /* ---- where the logs end, for the core ---- */

@@ -187,7 +187,7 @@ static void unpack(const struct tide_ingest_letter *letter, struct tide_letter *
 static void failed(struct tide_ingest *ingest, int kind, const struct tide_ingest_letter *letter, const struct tide_error *error) {
   static const char *const names[TIDE_LETTER_KIND_COUNT] = {"score", "dead_letter", "copy"};
   const struct tide_ingest_source *from = tide_ingest_from(ingest, letter->source, NULL);
-  tide_log(TIDE_LOG_ERROR, "letter_failed", "kind=%s source=%s partition=%u offset=%" PRIu64 " reason=\"%s\"", names[kind],
+  tide_log(TIDE_LOG_ERROR, "letter_failed", "kind=%s source=%s partition=%u offset=%" PRIu64 " reason=%s", names[kind],
            from ? from->name : "", letter->partition, letter->offset, error->text);
 }
 

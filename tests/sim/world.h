@@ -29,9 +29,9 @@
   X(sessions_lost) X(no_session) X(history_lost) X(skewed) X(pressed) X(shorts)                                    \
   X(produced) X(deposed) X(gaps) X(appeared) X(stuck) X(pauses) X(leaps)                                              \
   X(ingests) X(ingest_stops) X(claims) X(rereads) X(starts) X(jumps) X(jumps_late) X(ends) X(targets) X(targets_late) X(openings) \
-  X(parts) X(parts_overlap) X(parts_passed) X(parts_gap) X(messages) X(read_again) X(throttled)                      \
+  X(parts) X(parts_overlap) X(parts_passed) X(parts_gap) X(messages) X(read_again) X(offered_late)                      \
   X(emits) X(scores) X(scores_again) X(superseded) X(changed) X(lefts) X(emitted_records)                                \
-  X(logs) X(logged) X(log_failed) X(log_waits) X(unlogged) X(recounted) X(vouched)                                   \
+  X(logs) X(logged) X(log_failed) X(unlogged) X(recounted) X(vouched)                                   \
   X(stale) X(foreign) X(epochs) X(entries) X(retried) X(expired) X(overloads) X(settled)
 struct sim_counts {
 #define X(name) uint64_t name;
@@ -92,6 +92,7 @@ struct sim_reader {
   struct { bool begun, starting; uint64_t at, offered; int64_t seen, drained; } place[KAFKA_PARTITIONS]; /* read up to `at`, offered up to `offered` */
   struct { uint64_t number; bool arrived; } *emit; /* of this turn, in their order */
   size_t emits, emit_cap, lefts;
+  struct tide_offer *late; /* made, and not offered yet: perhaps not before another turn has begun */
   uint64_t last;   /* number handed out last */
   bool ends_asked, ends_there;
   uint64_t ends_turn;
@@ -222,6 +223,7 @@ void sim_ingest_action(struct sim_world *world, struct sim_node *node, const str
 void sim_ingest_turn(struct sim_world *world, struct sim_node *node);
 void sim_ingest_released(struct sim_world *world, struct sim_node *node, const struct tide_offer *offer);
 void sim_ingest_report(struct sim_world *world, struct kafka_letter *letter);           /* to whoever sent it, if it lives */
+void sim_ingest_gone(struct sim_world *world, struct sim_node *node);                    /* its core crashed */
 bool sim_ingest_settled(const struct sim_world *world);
 void sim_kafka_verdict(struct sim_world *world, const struct sim_shadow *shadow, const struct kafka_letter *answer, size_t answers); /* kafka_verdict.c */
 /* client.c: one attempt's or message's records into an offer */
