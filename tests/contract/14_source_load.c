@@ -1,6 +1,6 @@
-/* The Kafka source under load, on librdkafka's mock cluster. Questions beside the reading: one thread reads, seeks and stops, another asks for partitions, ends and what
- * stands before places, as the ingester does; neither disturbs the other. And a backlog that nobody reads yet: memory stays bounded. (Not under ThreadSanitizer: librdkafka starts its threads with C11's thrd_create, which that does not know and
- * dies of.) */
+/* The Kafka source under load, on librdkafka's mock cluster. Questions beside the reading: one thread reads, seeks and stops, another asks for partitions, ends and
+ * what stands before places, as the ingester does; neither disturbs the other. And a backlog that nobody reads yet: memory stays bounded. (Not under
+ * ThreadSanitizer: librdkafka starts its threads with C11's thrd_create, which that does not know and dies of.) */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
