@@ -11,7 +11,8 @@
  * chosen by the card. The n-th message of a partition has the n-th offset after the topic's end, because the producer is idempotent; so decisions
  * are matched by the headers that say which message they answer, and one that came twice or was never asked for ends the run.
  *
- * `until` waits until a topic has COUNT messages. The last line of `run` is: sent, answered, seconds, p50, p99, p99.9 and greatest latency in ms, and how far sending fell behind at most, in ms. */
+ * `until` waits until a topic has COUNT messages. The last line of `run` is: sent, answered, seconds, p50, p99, p99.9 and greatest latency in ms, and
+ * how far sending fell behind at most, in ms. */
 #include <inttypes.h>
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
@@ -94,8 +95,9 @@ static const struct message *message_at(uint64_t n, uint64_t id, int64_t time_ms
 /* ---- clients ---- */
 
 static rd_kafka_t *client(rd_kafka_type_t type, const char *brokers, void (*report)(rd_kafka_t *, const rd_kafka_message_t *, void *)) {
-  static const char *const producer[] = {"enable.idempotence", "true", "linger.ms", "2", "queue.buffering.max.messages", "2000000",
-                                         "queue.buffering.max.kbytes", "1048576", NULL};
+  static const char *const producer[] = {
+      "enable.idempotence",         "true",    "linger.ms", "2", "queue.buffering.max.messages", "2000000",
+      "queue.buffering.max.kbytes", "1048576", NULL};
   static const char *const consumer[] = {"group.id", "bench_pipeline", "enable.auto.commit", "false", "fetch.wait.max.ms", "2", NULL};
   char why[256];
   rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -145,7 +147,7 @@ static int fill(const char *brokers, const char *topic_name, uint64_t count, int
 /* ---- an open loop ---- */
 
 struct lane {
-  int64_t base;        /* offset of its first message in this run */
+  int64_t base;         /* offset of its first message in this run */
   int64_t *intended_ns; /* of each message; 0: answered */
   size_t count, cap;
 };
@@ -300,7 +302,8 @@ int main(int argc, char **argv) {
     execvp(words[0], words);
     die("python3 bench/pipeline.py", "cannot be started");
   }
-  if (argc != (fills ? 8 : 9)) die("usage", "fill BROKERS TOPIC PARTITIONS LOG COUNT SPAN_MS | run BROKERS TOPIC PARTITIONS LOG RATE SECONDS SCORES");
+  if (argc != (fills ? 8 : 9))
+    die("usage", "fill BROKERS TOPIC PARTITIONS LOG COUNT SPAN_MS | run BROKERS TOPIC PARTITIONS LOG RATE SECONDS SCORES");
   partitions = (int)whole(argv[4], PARTITIONS_MAX);
   if (partitions < 1) die(argv[4], "is not a number of partitions");
   load_log(argv[5]);
