@@ -169,6 +169,8 @@ enum tide_dead_form {
   X(http, admin_listen, ADDRESS, "127.0.0.1", 0, 0, NULL, NULL, RESTART,                                                                     \
     "Address of the listener for metrics and health; keep it from clients")                                                                  \
   X(http, admin_port, INT, "9090", 0, 65535, NULL, NULL, RESTART, "Port of the listener for metrics and health; 0: any free one")            \
+  X(http, admin_token_file, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                          \
+    "File with the token that writes on the admin listener need (accept-gap, waive); empty: they are taken on a loopback address only")      \
   X(http, threads, INT, "1", 1, 64, "threads", NULL, RESTART, "Threads that read requests and write answers")                                \
   X(http, max_connections, INT, "10000", 1, 100000, "connections", NULL, RESTART, "Open connections; further ones are closed at once")       \
   X(http, max_connections_per_address, INT, "0", 0, 100000, "connections", NULL, RESTART,                                                    \

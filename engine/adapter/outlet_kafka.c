@@ -3,9 +3,9 @@
  * librdkafka copies each letter and keeps it until its delivery report; the report carries a record of ours with token and kind. Records come from a free list, so that
  * their number follows the letters under way, which queue.buffering.max.* bounds: a full queue is AGAIN.
  *
- * A producer can end for good (a fatal error: the cluster has lost what it knew of the producer's sequence, or forbids it). It can then not say which letters are in the log, so all
- * that are under way are reported as failed and the sender decides; when the last of them was taken, `send` makes a new producer. Twice in the log is possible then, and
- * only then; what leaves an engine carries its own identity for that reason.
+ * A producer can end for good (a fatal error: the cluster has lost what it knew of the producer's sequence, or forbids it). It can then not say which letters are in
+ * the log, so all that are under way are reported as failed and the sender decides; when the last of them was taken, `send` makes a new producer. Twice in the
+ * log is possible then, as after any letter that is given up and sent again; what leaves an engine carries its own identity for that reason.
  *
  * Invariant: open == number of letters taken and not yet reported. */
 #include "adapter/outlet_kafka.h"

@@ -25,6 +25,8 @@ struct tide_u128 tide_secret_hash(const struct tide_secret_key *key, struct tide
 /* A seed for tide_keyed_hash64 that follows from the key and tells nothing about it: the upper 63 bits of the first 8 bytes
  * of BLAKE2b("tidemark hash seed", key), never 0. */
 uint64_t tide_secret_seed(const struct tide_secret_key *key);
+/* The two are the same; takes a time that tells nothing about what they have in common. */
+bool tide_secret_same(struct tide_span a, struct tide_span b);
 /* Computes key->id from key->bytes. */
 void tide_secret_key_seal(struct tide_secret_key *key);
 

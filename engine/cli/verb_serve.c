@@ -10,6 +10,7 @@
 #include "cli/serve_journal.h"
 #include "cli/serve_snapshot.h"
 #include "cli/spec_file.h"
+#include "cli/token_file.h"
 #include "model/artifact.h"
 
 #include <signal.h>
@@ -40,6 +41,8 @@ struct serve {
   struct tide_meters *meters; /* written by the engine's threads and http's, so freed behind both */
   struct tide_engine *engine;
   struct tide_serve_ingest ingest;
+  struct tide_http_source source[TIDE_SOURCES_MAX]; /* as http shows them */
+  char token[TIDE_TOKEN_BYTES];                     /* of the admin listener; "": none */
   struct tide_http *http;
   struct tide_snapshotter *snapshotter; /* the core thread's, while it runs */
   _Atomic int64_t snapshot_every_ms;    /* a reload sets it */
@@ -144,10 +147,6 @@ static void raise_files(int64_t connections) {
              "fewer descriptors than connections are allowed: raise `ulimit -n`, or lower http.max_connections");
 }
 
-static bool is_loopback(const struct tide_http_address *address) {
-  return strncmp(address->host, "127.", 4) == 0 || strcmp(address->host, "::1") == 0;
-}
-
 static struct tide_http_address address_of(const char *host, int64_t port) {
   struct tide_http_address address = {.port = (uint16_t)port};
   snprintf(address.host, sizeof address.host, "%s", host);
@@ -165,10 +164,16 @@ static enum tide_err http_options(const struct serve *serve, struct tide_http_op
                                     .key_previous = serve->keys.has_previous ? &serve->keys.previous : NULL,
                                     .cell = config->cell_name,
                                     .durability = serve->log.durability,
+                                    .source = serve->source,
+                                    .source_count = config->source_count,
+                                    .ingest = serve->ingest.ingest,
+                                    .logs = serve->ingest.source,
+                                    .engine_id = (uint32_t)config->engine_id,
+                                    .admin_token = serve->token[0] ? serve->token : NULL,
                                     .log = config->http_log == TIDE_HTTP_LOG_kafka && serve->ingest.outlet,
                                     .snapshots = config->snapshot_peers[0] ? serve->log.snapshots : NULL,
                                     .limits = tide_serve_limits(config)};
-  if (!serve->engine && (!is_loopback(&ret->listen) || !is_loopback(&ret->admin))) /* once, at the first look */
+  if (!serve->engine && (!tide_http_is_loopback(&ret->listen) || !tide_http_is_loopback(&ret->admin))) /* once, at the first look */
     tide_log(TIDE_LOG_WARN, "plain_http", "note=%s",
              "listening beyond this machine without TLS: card numbers travel in clear; put a proxy before it");
   return tide_http_limits_check(&ret->limits, error);
@@ -296,16 +301,26 @@ static enum tide_err open_journal(struct serve *serve, struct tide_error *error)
   return err;
 }
 
+static enum tide_err open_meters(struct serve *serve, struct tide_error *error) {
+  const struct tide_config *config = serve->config;
+  for (size_t i = 0; i < config->source_count; i++)
+    serve->source[i] = (struct tide_http_source){config->source[i].number, config->source[i].name, config->source[i].topic};
+  return tide_http_meters_new(serve->spec, serve->source, config->source_count, &serve->meters, error);
+}
+
 static enum tide_err serve_all(struct serve *serve, struct tide_error *error) {
   struct tide_http_options checked;
   struct tide_key_places places = tide_serve_keys(serve->config);
   enum tide_err err = http_options(serve, &checked, error); /* mistakes are told before anything is folded */
+  if (err == TIDE_OK && serve->config->http_admin_token_file[0])
+    err = tide_token_read(serve->config->http_admin_token_file, serve->token, error);
   if (err == TIDE_OK) err = tide_keys_load(&places, serve->spec, &serve->keys, error);
   if (err == TIDE_OK) err = load_model(serve, error);
-  if (err == TIDE_OK) err = tide_serve_ingest_open(serve->config, serve->spec, &serve->keys, &serve->ingest, error);
+  if (err == TIDE_OK) err = open_meters(serve, error);
+  if (err == TIDE_OK)
+    err = tide_serve_ingest_open(serve->config, serve->spec, &serve->keys, tide_meters_shared(serve->meters), &serve->ingest, error);
   if (err == TIDE_OK) raise_files(checked.limits.connections_max);
   if (err == TIDE_OK) err = open_journal(serve, error);
-  if (err == TIDE_OK) err = tide_http_meters_new(serve->spec, &serve->meters, error);
   if (err == TIDE_OK) err = start_engine(serve, error);
   return err == TIDE_OK ? run_engine(serve, error) : err;
 }
@@ -327,6 +342,7 @@ static int serve_config(struct serve *serve) {
   tide_buf_release(&serve->model);
   tide_spec_free(serve->spec);
   explicit_bzero(&serve->keys, sizeof serve->keys);
+  explicit_bzero(serve->token, sizeof serve->token);
   return err == TIDE_OK ? TIDE_EXIT_OK : tide_exit_report(&error);
 }
 

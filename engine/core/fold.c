@@ -77,6 +77,7 @@ int64_t tide_fold_commit_ms(const struct tide_fold *fold) { return fold->commit_
 
 void tide_fold_standings(struct tide_fold *fold, int64_t time_ms, struct tide_standing *ret) {
   TIDE_CHECK(fold->spec);
+  tide_gate_change(&fold->gate); /* the array is another one, and nobody knows what it holds next time */
   tide_gate_judge(&fold->gate, &fold->ledger, fold->spec, fold->commit_ms, time_ms, TIDE_NONE, ret);
 }
 

@@ -21,7 +21,10 @@ enum tide_listener { TIDE_LISTENER_api, TIDE_LISTENER_admin };
   X(readyz, admin, "GET", "/readyz", "Whether requests should be sent here, and why not")                           \
   X(healthz, admin, "GET", "/healthz", "Both, with what the engine is doing")                                       \
   X(metrics, admin, "GET", "/metrics", "Metrics as Prometheus text")                                               \
-  X(snapshot, admin, "GET", "/snapshot", "The newest snapshot, for a peer; only where snapshot.peers is set")
+  X(snapshot, admin, "GET", "/snapshot", "The newest snapshot, for a peer; only where snapshot.peers is set") \
+  X(sources, admin, "GET", "/sources", "How far each partition of the sources has been read, and why one is not")   \
+  X(accept_gap, admin, "POST", "/sources/accept-gap", "Go on with a partition that stands still, at an offset of the operator's") \
+  X(waive, admin, "POST", "/sources/waive", "Do not wait for a partition, for a limited time")
 
 enum tide_route_id {
 #define X(name, listener, method, path, text) TIDE_ROUTE_##name,

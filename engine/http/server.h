@@ -8,7 +8,7 @@
 
 #include "base/hash.h"
 #include "http/metrics.h"
-#include "run/engine.h"
+#include "run/ingest.h"
 
 /* X(name, default, min, max, help). Everything a client can make this listener hold or wait for has a bound here. */
 #define TIDE_HTTP_LIMITS(X)                                                                                                       \
@@ -45,6 +45,9 @@ struct tide_http_address {
 /* HOST:PORT; an IPv6 address stands in brackets; localhost is 127.0.0.1. USAGE otherwise. */
 enum tide_err tide_http_address_parse(const char *text, struct tide_http_address *ret, struct tide_error *error) TIDE_WARN_UNUSED;
 
+/* Reached from this machine only. */
+bool tide_http_is_loopback(const struct tide_http_address *address);
+
 struct tide_http_options {
   struct tide_http_address listen, admin;
   struct tide_engine *engine;                        /* borrowed until tide_http_stop */
@@ -55,6 +58,12 @@ struct tide_http_options {
   const char *durability;                            /* "file", "memory": what an acknowledgement stands on */
   bool log;                                          /* what changes the state is copied to the sources' log before it is answered (offer.h) */
   const char *snapshots;                             /* directory whose newest snapshot the admin listener gives to peers; NULL: none; borrowed */
+  const struct tide_http_source *source;             /* of the configuration; borrowed */
+  size_t source_count;
+  struct tide_ingest *ingest;                        /* what may read them; NULL: no sources. Borrowed */
+  struct tide_source *logs;                          /* where their logs can be asked; as ingest */
+  uint32_t engine_id;
+  const char *admin_token;                           /* what writes on the admin listener need; NULL: none, they are taken on a loopback address only. Borrowed */
   struct tide_http_limits limits;
 };
 

@@ -12,6 +12,10 @@ printf '*\n' >build/.gitignore
 TIDE_COUNTS=$(pwd)/build/test/counts
 export TIDE_COUNTS
 : >"$TIDE_COUNTS"
+# What the reader of the last line should know: a line each (with_kafka.py).
+TIDE_NOTES=$(pwd)/build/test/notes
+export TIDE_NOTES
+: >"$TIDE_NOTES"
 # One Kafka broker for all steps (run.sh); it runs when the first test asks for it.
 TIDE_KAFKA_SHARED=$(pwd)/build/test/stack
 export TIDE_KAFKA_SHARED
@@ -57,5 +61,6 @@ headline "clang"
 step "build with clang" $make --no-print-directory -k $jobs CC=clang SAN= all test-build
 
 printf '\n'
+sort -u "$TIDE_NOTES"
 awk '{ p += $1; f += $2; s += $3 }
   END { printf "%d passed, %d failed, %d skipped\n", p, f, s; exit (f > 0 || p == 0) }' "$TIDE_COUNTS"
