@@ -228,9 +228,10 @@ const struct tide_verb tide_verb_source_accept_gap = {
     .name = "source accept-gap",
     .summary = "Go on with a partition that stands still, behind what its log has lost",
     .about =
-        "A partition stands still when its cursor is not in its log any more (retention has passed it by), or when the log was cut and written "
-        "again. What is missing is not counted: features of its cards are too low from there on. Find out what was lost, and back-fill it or accept it; this says that you do. The engine that reads takes it, "
-        "for a partition that stands still and a place that the log has. Exit code 1 when the state of the cell does not allow it.",
+        "A partition stands still when its cursor is not in its log any more (retention has passed it by), or when the log was cut and written again. "
+        "What is missing is not counted: features of its cards are too low from there on. Find out what was lost, and back-fill it or accept it; this says "
+        "that you do. The engine that reads takes it, for a partition that stands still and a place that the log has. Exit code 1 when the state of the cell "
+        "does not allow it.",
     .example =
         "tidemark source accept-gap auths 3 --cursor begin\ntidemark source accept-gap auths 3 --cursor 182000 --admin 10.0.0.7:9090 --token-file admin.token",
     .opt = gap_options,
