@@ -492,6 +492,7 @@ static void now_and_then(struct tide_ingest *ingest, struct tide_mono now) {
 
 void *tide_ingest_read_main(void *arg) {
   struct tide_ingest *ingest = arg;
+  (void)pthread_setname_np(pthread_self(), "tide-read"); /* for top -H */
   for (;;) {
     struct tide_mono now = tide_mono_now();
     if (!take_box(ingest, now)) break;
