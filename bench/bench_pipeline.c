@@ -11,7 +11,8 @@
  * chosen by the card. The n-th message of a partition has the n-th offset after the topic's end, because the producer is idempotent; so decisions
  * are matched by the headers that say which message they answer, and one that came twice or was never asked for ends the run.
  *
- * `until` waits until a topic has COUNT messages. The last line of `run` is: sent, answered, seconds, p50, p99, p99.9 and greatest latency in ms, and how far sending fell behind at most, in ms. */
+ * `until` waits until a topic has COUNT messages. The last line of `run` is: sent, answered, seconds, p50, p99, p99.9 and greatest latency in ms, and
+ * how far sending fell behind at most, in ms. */
 #include <inttypes.h>
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>

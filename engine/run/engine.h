@@ -42,7 +42,12 @@ struct tide_engine_status {
   int64_t watermark_ms;
   struct tide_core_stats stats;
   bool ingests;              /* it reads the sources */
-  struct tide_engine_barrier { uint32_t behind; uint16_t source, partition; uint64_t cursor, target; bool targets; } barrier; /* partitions that the epoch waits for, and the first of them;
+  struct tide_engine_barrier {
+    uint32_t behind;
+    uint16_t source, partition;
+    uint64_t cursor, target;
+    bool targets;
+  } barrier;                 /* partitions that the epoch waits for, and the first of them;
                               * targets: they are known */
   uint64_t diverged;         /* positions at which another engine has decided otherwise */
   struct tide_error trouble; /* what the journal said last when it could not do something; code OK: nothing in this session */

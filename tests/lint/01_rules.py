@@ -26,7 +26,7 @@ MAY_INCLUDE = {
     "port": BASE | CONFIG | FEATURE | PORT,
     "core": BASE | CONFIG | FEATURE | MODEL | PORT | CORE,
     "adapter": BASE | CONFIG | FEATURE | PORT | ADAPTER,
-    "run": BASE | CONFIG | FEATURE | MODEL | PORT | CORE | RUN,
+    "run": BASE | CONFIG | FEATURE | MODEL | PORT | CORE | ADAPTER | RUN,
     "http": BASE | CONFIG | FEATURE | MODEL | PORT | CORE | ADAPTER | RUN | {"http"},
     "cli": BASE | CONFIG | FEATURE | MODEL | PORT | CORE | ADAPTER | RUN | {"http", "cli"},
     "main": BASE | CONFIG | FEATURE | MODEL | PORT | CORE | ADAPTER | RUN | {"http", "cli"},

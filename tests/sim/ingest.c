@@ -87,6 +87,26 @@ static void write_copy(struct sim_world *world, struct sim_node *node, const str
       (struct kafka_letter){.state = KAFKA_SENT, .life = node->life, .number = action->number, .attempt = (uint16_t)attempt};
 }
 
+static void ends_on(struct sim_world *world, struct sim_node *node) {
+  struct sim_reader *reader = &node->reader;
+  if (!reader->ends_asked) return;
+  if (reader->ends_there) {
+    reader->ends_asked = false;
+    sim_step(world, node,
+             &(struct tide_core_event){
+                 .kind = TIDE_CORE_ENDS, .turn = reader->ends_turn, .target = reader->target, .target_count = reader->targets});
+    return;
+  }
+  reader->ends_there = true;
+  reader->targets = 0;
+  for (unsigned p = 0; p < KAFKA_PARTITIONS; p++) {
+    const struct kafka_partition *partition = &world->kafka->partition[p];
+    if (!partition->there) continue;
+    reader->target[reader->targets++] = (struct tide_target){
+        .source = partition->source, .partition = partition->number, .end = partition->hwm, .delivered = world->split ? partition->hwm : 0};
+  }
+}
+
 void sim_ingest_action(struct sim_world *world, struct sim_node *node, const struct tide_core_action *action) {
   if (!world->kafka || (!node->ingests && action->kind != TIDE_DO_LOG)) {
     sim_fail(world, "node %u, which does not read sources, is asked for action %d", node->number, (int)action->kind);
@@ -103,6 +123,7 @@ void sim_ingest_action(struct sim_world *world, struct sim_node *node, const str
       node->reader.ends_there = false;
       node->reader.ends_turn = action->turn;
       world->counts->ends++;
+      if (or_percent(&world->rng, 30)) ends_on(world, node); /* asked at once; told later */
       break;
     case TIDE_DO_EMIT: emit(world, node, action); break;
     default: write_copy(world, node, action); break;
@@ -237,26 +258,6 @@ static void offer_on(struct sim_world *world, struct sim_node *node, unsigned p)
   }
   if (first && or_percent(&world->rng, 30)) reader->late = first;
   else if (first) sim_step(world, node, &(struct tide_core_event){.kind = TIDE_CORE_OFFER, .offer = first});
-}
-
-static void ends_on(struct sim_world *world, struct sim_node *node) {
-  struct sim_reader *reader = &node->reader;
-  if (!reader->ends_asked) return;
-  if (reader->ends_there) {
-    reader->ends_asked = false;
-    sim_step(world, node,
-             &(struct tide_core_event){
-                 .kind = TIDE_CORE_ENDS, .turn = reader->ends_turn, .target = reader->target, .target_count = reader->targets});
-    return;
-  }
-  reader->ends_there = true;
-  reader->targets = 0;
-  for (unsigned p = 0; p < KAFKA_PARTITIONS; p++) {
-    const struct kafka_partition *partition = &world->kafka->partition[p];
-    if (!partition->there) continue;
-    reader->target[reader->targets++] = (struct tide_target){
-        .source = partition->source, .partition = partition->number, .end = partition->hwm, .delivered = world->split ? partition->hwm : 0};
-  }
 }
 
 static void left_on(struct sim_world *world, struct sim_node *node) {

@@ -1,6 +1,7 @@
 /* The model of Kafka at work: what producers write, what becomes of it, and of the letters of nodes (kafka.h).
  *
- * Everything moves on its own: a message lands above the high watermark and is committed later, or vanishes with the leader that had taken it; a letter that was written is reported
+ * Everything moves on its own: a message lands above the high watermark and is committed later, or vanishes with the leader that had taken it; a letter that was written is
+ * reported
  * at some time, rightly or, to be on the safe side, as lost. After the faults everything that can arrive does. */
 #include "tests/sim/world.h"
 

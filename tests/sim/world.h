@@ -1,6 +1,7 @@
 /* The simulated world: several cores over one log, one seed, and everything that can go wrong between two steps.
  *
- * Kinds with sources have a Kafka of their own (kafka.h): nodes read it through the core's claim and cursors (ingest.c), let answers leave for its scores topic, and write copies of
+ * Kinds with sources have a Kafka of their own (kafka.h): nodes read it through the core's claim and cursors (ingest.c), let answers leave for its scores topic, and write copies
+ * of
  * requests into it. What every entry says about it is counted again without the fold (shadow.c).
  *
  * The log is one in memory (world.c), or a Redis group (redis.c): the journal's own protocol code over a model of servers that replicate late, are cut apart,
