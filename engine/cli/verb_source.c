@@ -89,7 +89,8 @@ static const char *age_of(const json_t *object, const char *key, char out[24]) {
 /* Somebody should look. */
 static bool needs_look(const json_t *source, const json_t *partition) {
   if (!json_is_true(json_object_get(source, "declared"))) return false;
-  return json_is_true(json_object_get(partition, "stopped")) || json_is_true(json_object_get(source, "silent"));
+  bool silent = json_is_true(json_object_get(source, "silent")) && json_is_true(json_object_get(source, "gates"));
+  return silent || json_is_true(json_object_get(partition, "stopped"));
 }
 
 /* What is to be said of it besides numbers. */
@@ -157,7 +158,7 @@ const struct tide_verb tide_verb_source_list = {
     .about =
         "Of each partition: its cursor, the end of its log, how many messages are between, how long ago the moment is up to which it is complete, and how "
         "late its messages come into the log. "
-        "Ends and troubles are known to the engine that reads. Exit code 1 when a partition stands still or a source is silent.",
+        "Ends and troubles are known to the engine that reads. Exit code 1 when a partition stands still or a source that gates is silent.",
     .example = "tidemark source list\ntidemark source list --admin 10.0.0.7:9090 --json",
     .opt = list_options,
     .opt_count = sizeof list_options / sizeof list_options[0],

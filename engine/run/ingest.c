@@ -94,7 +94,7 @@ void tide_ingest_reread(struct tide_ingest *ingest) {
 size_t tide_ingest_look(struct tide_ingest *ingest, struct tide_ingest_partition *ret, size_t cap) {
   tide_ingest_lock(ingest);
   size_t count = ingest->box.look_count;
-  memcpy(ret, ingest->box.look, (count < cap ? count : cap) * sizeof *ret);
+  for (size_t i = 0; i < count && i < cap; i++) ret[i] = ingest->box.look[i];
   tide_ingest_unlock(ingest);
   return count;
 }

@@ -68,7 +68,7 @@ try:
     has("answers", result, "ok", "scores", "2 partitions", "1 copy")
     has("dead letters", result, "ok", "dead_letters", "1 partition,")
     result = doctor(broker.address, {**auths, "short": {"topic": "short", "gates": False}, "compact": {"topic": "compact"}, "missing": {"topic": "missing"},
-                                     "later": {"topic": "later"}, "sized": {"topic": "sized"}}, scores="strict")
+                                     "later": {"topic": "later"}, "sized": {"topic": "sized"}}, scores={"topic": "strict"})
     case("exit code 1 where there is something to fix", result[0] == 1, result)
     has("partitions and messages", result, "ok", "source", "auths (topic auths)", "3 partitions", "about 10 messages")
     has("whose clock it is", result, "note", "source", "auths (topic auths)", "LogAppendTime")
