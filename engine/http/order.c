@@ -189,8 +189,13 @@ static bool check_gap(struct tide_order *order, const struct tide_sources_look *
   if (!read)
     return tide_trouble_set(&order->trouble, TIDE_PROBLEM_conflict, "this engine does not read %s/%u now: try again", name,
                             order->partition);
-  return read->trouble[0] || tide_trouble_set(&order->trouble, TIDE_PROBLEM_conflict,
-                                              "%s/%u does not stand still: there is no gap to accept", name, order->partition);
+  if (!read->trouble[0])
+    return tide_trouble_set(&order->trouble, TIDE_PROBLEM_conflict, "%s/%u does not stand still: there is no gap to accept", name,
+                            order->partition);
+  /* What the reader shows is up to a second old: after a jump it may still tell of the trouble before it, and the same order again would jump back. */
+  return read->view.cursor == partition_of(order, look)->cursor ||
+         tide_trouble_set(&order->trouble, TIDE_PROBLEM_conflict, "%s/%u has just moved, or what was read of it is on its way: try again",
+                          name, order->partition);
 }
 
 /* Journals the order's record and waits for it; the answer's position. */

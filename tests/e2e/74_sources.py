@@ -168,6 +168,8 @@ try:
     source(server, "accept-gap", "auths", "0", "--cursor", "end", "--token-file", token, code=1)
     text = source(server, "accept-gap", "auths", "1", "--cursor", "begin", "--token-file", token)
     case("the gap is accepted", re.match(r"auths/1 goes on at 110 instead of 100, journaled at \d+-\d+", text), text)
+    status, answer = ask(server, "POST", "/sources/accept-gap", gap)
+    case("the same word again is not taken for another", status == 409, answer)
     wait_for("the epoch opens", lambda: ask(server, "GET", "/readyz")[0] == 200, 20, 0.1)
     wait_for("and all are read", lambda: partitions(server)["auths", 1]["lag"] == 0, 20, 0.1)
     case("nothing stands still any more", ask(server, "GET", "/readyz")[1] == {"ready": True} and partitions(server)["auths", 1]["cursor"] == 120)
