@@ -1,6 +1,6 @@
 """The driver of bench_pipeline: starts a Kafka broker, a Redis primary with two replicas and one engine, on this machine, and prints what the pipeline does.
 
-  python3 bench/pipeline.py [--quick] [--small]
+  python3 bench/pipeline.py [--quick] [--small] [--backlog=N] [--rates=N,N,...]
 
 Rows: catching up with ten minutes of messages that waited in Kafka (the engine is stopped meanwhile, and goes on in the same epoch); a new cell that
 begins with such a backlog, and answers nothing before it has read it; and an open loop at fixed rates, with the latency from the intended sending to the decision being
@@ -23,11 +23,16 @@ from kafka_cell import TIDE, Broker, Engine, config, wait_for  # noqa: E402
 from redis_cell import Cell  # noqa: E402
 from tap import TMP  # noqa: E402
 
+def option(name, default):
+    return next((word.partition("=")[2] for word in sys.argv if word.startswith(f"--{name}=")), default)
+
+
 QUICK, SMALL = "--quick" in sys.argv, "--small" in sys.argv
 PARTITIONS, SCORES = 6, 3
 BENCH = os.path.join(os.path.dirname(TIDE), "bench", "bench_pipeline")
-BACKLOG = 3000 if QUICK else 600000
-RATES = [(500, 2)] if QUICK else [(1000, 10), (5000, 10), (10000, 10), (20000, 10), (30000, 10), (50000, 10)]
+BACKLOG = int(option("backlog", 3000 if QUICK else 600000))
+SECONDS = 2 if QUICK else 10
+RATES = [int(rate) for rate in option("rates", "500" if QUICK else "1000,5000,10000,20000,50000").split(",")]
 TICK = os.sysconf("SC_CLK_TCK")
 SMALL_FILE = """tidemark: 1
 name: small
@@ -79,13 +84,20 @@ class Meter:
         self.at, self.was, self.threads = time.monotonic(), {name: cpu_of(pid) for name, pid in self.servers.items()}, threads_of(self.engine.process.pid)
         self.children = os.times().children_user + os.times().children_system
 
-    def end(self):
+    def end(self, count):
+        """Percent of one processor, and microseconds of processor time per transaction, of each server and of the engine's threads."""
         seconds = time.monotonic() - self.at
-        share = {name: 100 * (cpu_of(pid) - self.was[name]) / seconds for name, pid in self.servers.items()}
-        share["load"] = 100 * (os.times().children_user + os.times().children_system - self.children) / seconds
-        busy = sorted(((100 * (s - self.threads.get(name, 0)) / seconds, name) for name, s in threads_of(self.engine.process.pid).items()), reverse=True)
-        return ("cpu % " + " ".join(f"{name} {value:.0f}" for name, value in share.items()) + "; engine's threads "
-                + " ".join(f"{name.split('/')[0]} {value:.0f}" for value, name in busy if value >= 3))
+        took = {name: cpu_of(pid) - self.was[name] for name, pid in self.servers.items()}
+        took["load"] = os.times().children_user + os.times().children_system - self.children
+        threads = {}
+        for name, total in threads_of(self.engine.process.pid).items():
+            thread = name.split("/")[0]
+            threads[thread] = threads.get(thread, 0) + total - self.threads.get(name, 0)
+
+        def show(times):
+            return ", ".join(f"{name} {100 * t / seconds:.0f} % {1e6 * t / count:.1f} us" for name, t in sorted(times.items(), key=lambda item: -item[1])
+                             if 100 * t >= seconds)
+        return f"processors: {show(took)}; in the engine: {show(threads)}"
 
 
 def run(*words):
@@ -102,7 +114,8 @@ def row(name, text, cpu):
 def main():
     broker, cell, engines = Broker(), None, []
     log = os.path.join(TMP, "log.jsonl")
-    subprocess.run([TIDE, "generate", "--seed", "1", "--transactions", "3000" if QUICK else "200000", "--output", log], check=True, stderr=subprocess.DEVNULL)
+    subprocess.run([TIDE, "generate", "--seed", "1", "--transactions", "3000" if QUICK else "400000", *([] if QUICK else ["--cards", "400000", "--merchants", "100000"]),
+                    "--output", log], check=True, stderr=subprocess.DEVNULL)
     features = "config/defaults/features.yaml"
     if SMALL:
         features = os.path.join(TMP, "features.yaml")
@@ -137,16 +150,16 @@ def main():
         engine.process.resume()
         code, _ = run("until", broker.address, "live_scores", done + BACKLOG)
         seconds = time.monotonic() - meter.at
-        row("ten minutes behind, catching up", f"{BACKLOG / seconds:8.0f} txn/s   {seconds:.2f} s" + (" NOT ALL" if code else "") + f"   {BACKLOG} decisions", meter.end())
-        for rate, length in RATES:
+        row("ten minutes behind, catching up", f"{BACKLOG / seconds:8.0f} txn/s   {seconds:.2f} s" + (" NOT ALL" if code else "") + f"   {BACKLOG} decisions", meter.end(BACKLOG))
+        for rate in RATES:
             meter.begin()
-            code, found = run("run", broker.address, "live", PARTITIONS, log, rate, length, "live_scores")
+            code, found = run("run", broker.address, "live", PARTITIONS, log, rate, SECONDS, "live_scores")
             if not found:
                 row(f"open loop, {rate}/s", "nothing was answered", "")
                 continue
-            sent, answered, seconds, p50, p99, p999, most, behind = found
+            sent, answered, seconds, p50, p99, p999, most, behind, twice = found
             row(f"open loop, {rate}/s", f"{answered / seconds:8.0f} txn/s   p50 {p50:.1f} p99 {p99:.1f} p99.9 {p999:.1f} max {most:.0f} ms, sent {behind:.0f} ms late at most   "
-                f"{answered:.0f} of {sent:.0f} decisions", meter.end())
+                f"{answered:.0f} of {sent:.0f} decisions" + (f", {twice:.0f} twice" if twice else ""), meter.end(sent))
         engine.stop()
         # A new cell, whose first epoch is open only when the backlog has been read.
         cell.group.nodes[0].ask("FLUSHALL", timeout=60.0)
@@ -159,7 +172,7 @@ def main():
         code, _ = run("until", broker.address, "fresh_scores", BACKLOG)
         seconds = time.monotonic() - meter.at
         row("a new cell, ten minutes behind", f"{BACKLOG / seconds:8.0f} txn/s   open after {opened:.2f} s, all answers out after {seconds:.2f} s" + (" NOT ALL" if code else "")
-            + f"   {BACKLOG} decisions", meter.end())
+            + f"   {BACKLOG} decisions", meter.end(BACKLOG))
         engine.stop()
     finally:
         for one in engines:

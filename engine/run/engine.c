@@ -201,6 +201,7 @@ static void do_session(struct tide_engine *engine) {
 
 static void *journal_main(void *arg) {
   struct tide_engine *engine = arg;
+  (void)pthread_setname_np(pthread_self(), "tide-journal"); /* for top -H */
   struct requests *requests = &engine->requests;
   struct tide_buf bytes = TIDE_BUF_INIT, read = TIDE_BUF_INIT;
   struct fetch fetch = {0};
@@ -485,6 +486,7 @@ static enum tide_err turn(struct tide_engine *engine, struct tide_error *error) 
 
 static void *core_main(void *arg) {
   struct tide_engine *engine = arg;
+  (void)pthread_setname_np(pthread_self(), "tide-core"); /* for top -H */
   struct tide_error error = {0};
   enum tide_err err = step(engine, &(struct tide_core_event){.kind = TIDE_CORE_GO_ON}, &error); /* asks for a session */
   enum tide_core_state published = TIDE_CORE_lost;

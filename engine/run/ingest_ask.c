@@ -193,6 +193,7 @@ static void take_question(struct tide_ingest_box *box, struct question *question
 
 void *tide_ingest_ask_main(void *arg) {
   struct tide_ingest *ingest = arg;
+  (void)pthread_setname_np(pthread_self(), "tide-ask"); /* for top -H */
   struct tide_ingest_box *box = &ingest->box;
   tide_ingest_lock(ingest);
   while (!box->quit) {

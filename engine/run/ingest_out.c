@@ -315,6 +315,7 @@ static bool take_letters(struct tide_ingest *ingest, bool wait, uint64_t *ret_tu
 
 void *tide_ingest_write_main(void *arg) {
   struct tide_ingest *ingest = arg;
+  (void)pthread_setname_np(pthread_self(), "tide-write"); /* for top -H */
   struct tide_outlet *outlet = ingest->options.outlet;
   struct tide_delivery *delivery = tide_alloc(REPORTS_AT_ONCE * sizeof *delivery);
   bool idle = true;

@@ -219,6 +219,8 @@ try:
     with open(quiet.log, encoding="utf-8") as file:
         said = [line for line in file if "event=partition_stopped" in line]
     case("the log says which and why, once", len(said) == 1 and "source=auths partition=2" in said[0] and "reason=" in said[0], said)
+    status, text = quiet.ask("GET", "/readyz", port=quiet.admin)
+    case("readyz says so too", "auths" in text and "gap" in text, (status, text))
     case("silent stops cleanly", silent.stop() == 0)
     case("quiet stops cleanly", quiet.stop() == 0)
     writer.close()

@@ -17,6 +17,7 @@ from tap import TMP, done, skip
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "stack"))
 from kafka import Kafka  # noqa: E402
 import processes  # noqa: E402
+import with_kafka  # noqa: E402
 from processes import free_port, wait_for  # noqa: E402
 
 TIDE = os.environ.get("TIDE_BIN", "build/tidemark")
@@ -56,14 +57,11 @@ policy:
 
 def need_broker():
     """Ends the test as skipped where there can be no broker; with CI=true that is a failure."""
-    try:
-        import with_kafka
-        why = with_kafka.missing()
-    except ImportError:
-        why = None
+    why = with_kafka.missing()
     if why and os.environ.get("CI") == "true":
         sys.exit(f"a real broker is required: {why}")
     if why:
+        with_kafka.note(f"{os.path.basename(sys.argv[0])} was skipped: {why}")
         skip("a real Kafka broker", why)
         done()
 
