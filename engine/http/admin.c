@@ -43,6 +43,16 @@ static void put_why(struct tide_http *http, const struct tide_engine_status *sta
   }
 }
 
+static void put_ingester(struct tide_http *http, struct tide_buf *out) {
+  struct tide_sources_look *look = tide_http_sources_look(http);
+  tide_json_key(out, "ingests");
+  tide_json_bool(out, look->status.ingests);
+  tide_json_key(out, "ingester");
+  if (look->known.ledger.claimant) tide_json_int(out, look->known.ledger.claimant);
+  else tide_json_null(out);
+  tide_http_sources_free(look);
+}
+
 static void put_engine(const struct tide_http *http, const struct tide_engine_status *status, struct tide_buf *out) {
   char text[TIDE_POSITION_TEXT], time[TIDE_TIME_TEXT];
   snprintf(text, sizeof text, "%llu-%llu", (unsigned long long)status->folded.epoch, (unsigned long long)status->folded.seq);
@@ -100,6 +110,7 @@ static void make_page(struct tide_http *http, const struct tide_route *route, st
     tide_json_bool(&reply->body, ready);
   }
   put_why(http, &status, &reply->body);
+  if (route->id == TIDE_ROUTE_healthz && http->options.source_count) put_ingester(http, &reply->body);
   if (route->id == TIDE_ROUTE_healthz) put_engine(http, &status, &reply->body);
   tide_json_close(&reply->body, '}');
 }

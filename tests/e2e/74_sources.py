@@ -96,6 +96,8 @@ try:
     case("topics, gates and keys are those of the configuration", [(s["name"], s["topic"], s["gates"], s["key"]) for s in page["sources"]] ==
          [("auths", "auths", True, "card"), ("outcomes", "outcomes", False, "none")], page)
     case("it is ready", ask(server, "GET", "/readyz") == (200, {"ready": True}), ask(server, "GET", "/readyz"))
+    health = ask(server, "GET", "/healthz")[1]
+    case("/healthz says who reads", health["ingests"] is True and health["ingester"] == 1, health)
     wait_for("answers leave", lambda: ask(server, "GET", "/sources")[1]["unsent_answers"] == 0, 20, 0.1)
     metric = server.metric
     case("metrics: it reads", metric("tidemark_ingest_active") == 1 and metric("tidemark_ingest_claims_total") == 1)

@@ -48,6 +48,8 @@ try:
     reads = page(engines[0])["ingester"]
     reader, other = engines[reads - 1], engines[2 - reads]
     case("both name the same one", page(other)["ingester"] == reads and page(reader)["ingests"] and not page(other)["ingests"], (page(reader), page(other)))
+    health = json.loads(other.ask("GET", "/healthz", port=other.admin)[1])
+    case("/healthz too", health["ingester"] == reads and health["ingests"] is False, health)
     case("both know the cursors", [p["cursor"] for p in partitions(other).values()] == [50, 50], page(other))
     wait_for("the reader knows the ends", lambda: [p["end"] for p in partitions(reader).values()] == [50, 50], 10, 0.1)
     case("the other does not, and says so", all(p["end"] is None and p["lag"] is None and p["stopped"] is None for p in partitions(other).values()), page(other))
