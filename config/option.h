@@ -173,6 +173,19 @@ enum tide_dead_form {
   X(http, max_connections, INT, "10000", 1, 100000, "connections", NULL, RESTART, "Open connections; further ones are closed at once")       \
   X(http, max_connections_per_address, INT, "0", 0, 100000, "connections", NULL, RESTART,                                                    \
     "Open connections from one address; 0: no limit of its own")                                                                             \
+  X(http, tls_cert, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                                  \
+    "Certificate of the scoring listener, PEM, with what leads to its authority; empty: plain HTTP. The file is read again on SIGHUP, as all of these are") \
+  X(http, tls_key, PATH, "", 0, 1024, NULL, NULL, RESTART, "Its key, PEM, not encrypted")                                                    \
+  X(http, tls_client_ca, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                             \
+    "Authorities, PEM, under which the certificate that every client then must show is issued; empty: clients need none")                    \
+  X(http, admin_tls_cert, PATH, "", 0, 1024, NULL, NULL, RESTART, "Certificate of the admin listener, PEM; empty: plain HTTP")               \
+  X(http, admin_tls_key, PATH, "", 0, 1024, NULL, NULL, RESTART, "Its key")                                                                  \
+  X(http, admin_tls_client_ca, PATH, "", 0, 1024, NULL, NULL, RESTART, "Authorities of the clients of the admin listener; /livez and /readyz need no certificate") \
+  X(http, tokens_file, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                               \
+    "File with a line NAME SCOPES SHA-256 for each token that may ask; empty: nobody needs one. `tidemark tokens generate` makes a line")    \
+  X(http, rate, INT, "0", 0, 1000000, "requests", NULL, RELOAD,                                                                              \
+    "Requests a second of one client, by its token or else its address; a batch counts its messages. Beyond it 429 with the fallback decision; 0: no limit") \
+  X(http, burst, INT, "0", 0, 1000000, "requests", NULL, RELOAD, "Requests of one client at once after a rest; 0: as many as http.rate")     \
   X(http, max_body, SIZE, "64KiB", 256, TIDE_MIB(16), NULL, NULL, RESTART, "Body of one message")                                            \
   X(http, max_batch_body, SIZE, "1MiB", 256, TIDE_MIB(64), NULL, NULL, RESTART, "Body of a batch")                                           \
   X(http, max_batch, INT, "100", 1, 10000, "messages", NULL, RESTART, "Messages in a batch")                                                 \

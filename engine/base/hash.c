@@ -48,6 +48,14 @@ struct tide_u128 tide_secret_hash(const struct tide_secret_key *key, struct tide
   return u128_of(out);
 }
 
+void tide_sha256(struct tide_span s, uint8_t ret[TIDE_SHA256_BYTES]) {
+  _Static_assert(TIDE_SHA256_BYTES == crypto_hash_sha256_BYTES, "one length");
+  int rc = crypto_hash_sha256(ret, (const unsigned char *)(s.len ? s.ptr : ""), s.len);
+  TIDE_CHECK(rc == 0);
+}
+
+bool tide_same_bytes(const void *a, const void *b, size_t len) { return sodium_memcmp(a, b, len) == 0; }
+
 uint64_t tide_secret_seed(const struct tide_secret_key *key) {
   static const char label[] = "tidemark hash seed";
   uint8_t out[SECRET_BYTES];

@@ -40,6 +40,7 @@ struct serve {
   struct tide_meters *meters; /* written by the engine's threads and http's, so freed behind both */
   struct tide_engine *engine;
   struct tide_serve_ingest ingest;
+  struct tide_http_secrets *secrets; /* until the listeners have taken them */
   struct tide_http *http;
   struct tide_snapshotter *snapshotter; /* the core thread's, while it runs */
   _Atomic int64_t snapshot_every_ms;    /* a reload sets it */
@@ -111,6 +112,18 @@ static void reload(struct serve *serve) {
     tide_config_free(config);
     return;
   }
+  struct tide_http_files files = tide_serve_files(config);
+  struct tide_http_secrets *secrets;
+  if (tide_http_secrets_load(&files, &secrets, &error) != TIDE_OK) {
+    tide_log(TIDE_LOG_ERROR, "reload_refused", "why=%s", error.text);
+    tide_config_free(config);
+    return;
+  }
+  if (serve->http) tide_http_renew(serve->http, secrets, config->http_rate, config->http_burst);
+  else {
+    tide_http_secrets_free(serve->secrets);
+    serve->secrets = secrets;
+  }
   tide_config_free(serve->reloaded); /* read by this thread alone: what others need they have as values */
   serve->reloaded = config;
   serve->snapshot_every_ms = config->snapshot_every_ms;
@@ -144,14 +157,22 @@ static void raise_files(int64_t connections) {
              "fewer descriptors than connections are allowed: raise `ulimit -n`, or lower http.max_connections");
 }
 
-static bool is_loopback(const struct tide_http_address *address) {
-  return strncmp(address->host, "127.", 4) == 0 || strcmp(address->host, "::1") == 0;
-}
-
 static struct tide_http_address address_of(const char *host, int64_t port) {
   struct tide_http_address address = {.port = (uint16_t)port};
   snprintf(address.host, sizeof address.host, "%s", host);
   return address;
+}
+
+static void warn_open(const struct tide_config *config, const struct tide_http_options *http) {
+  bool api = !tide_http_is_loopback(&http->listen), admin = !tide_http_is_loopback(&http->admin);
+  if ((api && !config->http_tls_cert[0]) || (admin && !config->http_admin_tls_cert[0]))
+    tide_log(
+        TIDE_LOG_WARN, "plain_http", "note=%s",
+        "listening beyond this machine without TLS: card numbers travel in clear; set http.tls_cert and http.admin_tls_cert, or put a proxy before it");
+  bool known = config->http_tokens_file[0] != 0;
+  if ((api && !known && !config->http_tls_client_ca[0]) || (admin && !known && !config->http_admin_tls_client_ca[0]))
+    tide_log(TIDE_LOG_WARN, "open_http", "note=%s",
+             "who reaches a listener from another machine may ask it anything: set http.tokens_file or the client_ca of the listener");
 }
 
 static enum tide_err http_options(const struct serve *serve, struct tide_http_options *ret, struct tide_error *error) {
@@ -167,10 +188,9 @@ static enum tide_err http_options(const struct serve *serve, struct tide_http_op
                                     .durability = serve->log.durability,
                                     .log = config->http_log == TIDE_HTTP_LOG_kafka && serve->ingest.outlet,
                                     .snapshots = config->snapshot_peers[0] ? serve->log.snapshots : NULL,
-                                    .limits = tide_serve_limits(config)};
-  if (!serve->engine && (!is_loopback(&ret->listen) || !is_loopback(&ret->admin))) /* once, at the first look */
-    tide_log(TIDE_LOG_WARN, "plain_http", "note=%s",
-             "listening beyond this machine without TLS: card numbers travel in clear; put a proxy before it");
+                                    .secrets = serve->secrets,
+                                    .limits = tide_serve_limits(serve->reloaded ? serve->reloaded : config)};
+  if (!serve->engine) warn_open(config, ret); /* once, at the first look */
   return tide_http_limits_check(&ret->limits, error);
 }
 
@@ -179,9 +199,10 @@ static void print_ready(const struct serve *serve, const struct tide_http_option
   struct tide_engine_status status = tide_engine_status(serve->engine);
   tide_http_ports(serve->http, &listen, &admin);
   bool v6 = strchr(http->listen.host, ':') != NULL, admin_v6 = strchr(http->admin.host, ':') != NULL;
-  printf("tidemark serve: ready on http://%s%s%s:%u, admin http://%s%s%s:%u, at %llu-%llu\n", v6 ? "[" : "", http->listen.host,
-         v6 ? "]" : "", listen, admin_v6 ? "[" : "", http->admin.host, admin_v6 ? "]" : "", admin, (unsigned long long)status.folded.epoch,
-         (unsigned long long)status.folded.seq);
+  const char *s = serve->config->http_tls_cert[0] ? "s" : "", *admin_s = serve->config->http_admin_tls_cert[0] ? "s" : "";
+  printf("tidemark serve: ready on http%s://%s%s%s:%u, admin http%s://%s%s%s:%u, at %llu-%llu\n", s, v6 ? "[" : "", http->listen.host,
+         v6 ? "]" : "", listen, admin_s, admin_v6 ? "[" : "", http->admin.host, admin_v6 ? "]" : "", admin,
+         (unsigned long long)status.folded.epoch, (unsigned long long)status.folded.seq);
   fflush(stdout);
 }
 
@@ -221,7 +242,8 @@ static enum tide_err run_engine(struct serve *serve, struct tide_error *error) {
   while (!signal && !has_ended(serve) && !tide_engine_wait_up(serve->engine, 100)) signal = wait_signal(serve, 0);
   enum tide_err err = signal || has_ended(serve) ? TIDE_OK : http_options(serve, &http, error);
   if (err == TIDE_OK && !signal && !has_ended(serve)) {
-    err = tide_http_start(&http, &serve->http, error); /* also before the epoch is open: /readyz says what it waits for */
+    err = tide_http_start(&http, &serve->http, error);
+    if (err == TIDE_OK) serve->secrets = NULL; /* also before the epoch is open: /readyz says what it waits for */
     if (err == TIDE_OK && tide_engine_status(serve->engine).state == TIDE_CORE_barrier) print_waiting(serve, &http);
     while (err == TIDE_OK && !signal && !has_ended(serve) && !tide_engine_wait_open(serve->engine, 100)) signal = wait_signal(serve, 0);
     if (err == TIDE_OK && !signal && !has_ended(serve)) print_ready(serve, &http);
@@ -298,8 +320,10 @@ static enum tide_err open_journal(struct serve *serve, struct tide_error *error)
 
 static enum tide_err serve_all(struct serve *serve, struct tide_error *error) {
   struct tide_http_options checked;
+  struct tide_http_files files = tide_serve_files(serve->config);
   struct tide_key_places places = tide_serve_keys(serve->config);
   enum tide_err err = http_options(serve, &checked, error); /* mistakes are told before anything is folded */
+  if (err == TIDE_OK) err = tide_http_secrets_load(&files, &serve->secrets, error);
   if (err == TIDE_OK) err = tide_keys_load(&places, serve->spec, &serve->keys, error);
   if (err == TIDE_OK) err = load_model(serve, error);
   if (err == TIDE_OK) err = tide_serve_ingest_open(serve->config, serve->spec, &serve->keys, &serve->ingest, error);
@@ -324,6 +348,7 @@ static int serve_config(struct serve *serve) {
   tide_meters_free(serve->meters);
   tide_snapshotter_free(serve->snapshotter);
   tide_serve_journal_close(&serve->log);
+  tide_http_secrets_free(serve->secrets);
   tide_buf_release(&serve->model);
   tide_spec_free(serve->spec);
   explicit_bzero(&serve->keys, sizeof serve->keys);
