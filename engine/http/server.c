@@ -455,7 +455,7 @@ static struct MHD_Daemon *listen_on(struct tide_http *http, const struct tide_ht
   };
   /* Each connection is given its certificate when it begins: the one in force then. */
   struct MHD_OptionItem tls_option[] = {{tls ? MHD_OPTION_HTTPS_PRIORITIES : MHD_OPTION_END, 0, (void *)(uintptr_t)TIDE_TLS_PRIORITIES},
-                                        {MHD_OPTION_HTTPS_CERT_CALLBACK, (intptr_t)tide_tls_no_certificate(), NULL},
+                                        {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, tide_tls_no_certificate()},
                                         {MHD_OPTION_END, 0, NULL}};
   return MHD_start_daemon(flags, 0, NULL, NULL, api ? on_request : tide_http_admin, http, MHD_OPTION_EXTERNAL_LOGGER, on_complaint, http,
                           MHD_OPTION_SOCK_ADDR, &where.any, MHD_OPTION_ARRAY, option, MHD_OPTION_ARRAY, tls_option, MHD_OPTION_END);
