@@ -114,6 +114,10 @@ enum tide_dead_form {
   X(keys, file_previous, PATH, "", 0, 1024, NULL, NULL, RESTART, "The key before a rotation; both hashes travel until it is left out")       \
   X(keys, development, BOOL, "false", 0, 0, NULL, NULL, RESTART,                                                                             \
     "Use the published development key: for samples and tests, never for real card numbers")                                                \
+  X(process, user, NAME, "", 0, 31, NULL, NULL, RESTART,                                                                                     \
+    "User that serving becomes when it is started as root, before it opens any file; empty: it stays what it is")                            \
+  X(process, core_dumps, BOOL, "false", 0, 0, NULL, NULL, RESTART,                                                                           \
+    "Allow core dumps and debuggers; they show keys and card numbers")                                                                      \
   X(journal, kind, CHOICE, "file", 0, 0, NULL, TIDE_JOURNAL_KINDS(TIDE_OPTION_WORD), RESTART,                                                \
     "Where the journal lives: a directory of this machine; a Redis stream with replicas; or memory, which forgets everything and is for tests") \
   X(journal, dir, PATH, "tidemark-data/journal", 1, 1024, NULL, NULL, RESTART, "Directory of the file journal; with Redis, of this engine's mirror and snapshots") \

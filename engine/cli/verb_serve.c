@@ -5,6 +5,7 @@
 #include "cli/verbs.h"
 
 #include "base/log.h"
+#include "cli/process.h"
 #include "cli/serve_config.h"
 #include "cli/serve_ingest.h"
 #include "cli/serve_journal.h"
@@ -324,6 +325,7 @@ static enum tide_err serve_all(struct serve *serve, struct tide_error *error) {
   struct tide_key_places places = tide_serve_keys(serve->config);
   enum tide_err err = http_options(serve, &checked, error); /* mistakes are told before anything is folded */
   if (err == TIDE_OK) err = tide_http_secrets_load(&files, &serve->secrets, error);
+  tide_process_keep(&serve->keys, sizeof serve->keys);
   if (err == TIDE_OK) err = tide_keys_load(&places, serve->spec, &serve->keys, error);
   if (err == TIDE_OK) err = load_model(serve, error);
   if (err == TIDE_OK) err = tide_serve_ingest_open(serve->config, serve->spec, &serve->keys, &serve->ingest, error);
@@ -338,6 +340,8 @@ static int serve_config(struct serve *serve) {
   struct tide_error error = {0};
   int exit;
   enum tide_err err = tide_config_ready(serve->config, &error);
+  if (err == TIDE_OK && !serve->config->process_core_dumps) tide_process_seal();
+  if (err == TIDE_OK) err = tide_process_become(serve->config->process_user, &error);
   if (err != TIDE_OK) return tide_exit_report(&error);
   if (!tide_spec_open(serve->config->features_file, &serve->spec, &exit)) return exit;
   serve->snapshot_every_ms = serve->config->snapshot_every_ms;
@@ -351,7 +355,7 @@ static int serve_config(struct serve *serve) {
   tide_http_secrets_free(serve->secrets);
   tide_buf_release(&serve->model);
   tide_spec_free(serve->spec);
-  explicit_bzero(&serve->keys, sizeof serve->keys);
+  tide_process_wipe(&serve->keys, sizeof serve->keys);
   return err == TIDE_OK ? TIDE_EXIT_OK : tide_exit_report(&error);
 }
 
