@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 
 sys.path.insert(0, "tests/support")
 from http_server import JSON, SHIPPED, TIDE, Document, Server, TMP, auth, case, done, login, outcome, tide  # noqa: E402
@@ -234,6 +235,7 @@ def shakes(server, found):
         return None
 
 
+warnings.simplefilter("ignore", DeprecationWarning)  # of asking for old versions
 with_old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 with_old.check_hostname, with_old.verify_mode = False, ssl.CERT_NONE
 with_old.set_ciphers("ALL:@SECLEVEL=0")
