@@ -146,6 +146,12 @@ enum tide_dead_form {
   X(snapshot, every, DURATION, "5m", 0, TIDE_DAYS(7), NULL, NULL, RELOAD, "Time between snapshots; 0s: only when the engine stops")         \
   X(snapshot, peers, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                                 \
     "HOST:PORT,... of the admin listeners of the cell's engines. An engine without a snapshot takes the newest from them, and gives its own: keep that listener from all others") \
+  X(snapshot, peer_ca, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                               \
+    "Authorities, PEM, of the peers' admin certificates: peers are asked by HTTPS; empty: by plain HTTP")                                    \
+  X(snapshot, peer_cert, PATH, "", 0, 1024, NULL, NULL, RESTART, "Client certificate, PEM, that is shown to peers; empty: none")             \
+  X(snapshot, peer_key, PATH, "", 0, 1024, NULL, NULL, RESTART, "Its key")                                                                   \
+  X(snapshot, peer_token_file, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                       \
+    "File with the token of scope snapshot that peers ask for; empty: none. Only with snapshot.peer_ca, or it would travel in clear")        \
   X(snapshot, shared_dir, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                            \
     "Directory with snapshots of another engine (a mount); an engine without one begins with the newest there")                             \
   X(commit, max_batch, INT, "512", 1, 32767, "records", NULL, RESTART, "Records in one entry of the journal")                               \

@@ -38,10 +38,6 @@ static enum tide_err make_line(const struct tide_args *args, const char *token, 
   const char *name = tide_args_text(args, "name"), *scopes = tide_args_text(args, "scopes");
   struct tide_tokens *tokens = NULL;
   if (!name || !scopes) return tide_fail(error, TIDE_E_USAGE, "give --name NAME and --scopes WORDS");
-  if (!tide_token_is_good(tide_span_of(token)))
-    return tide_fail(error, TIDE_E_CONFIG,
-                     "%.200s must hold one line of %d to %d letters, digits and -._~+/=, drawn at random (openssl rand -hex 32)",
-                     tide_args_at(args, 0), TIDE_TOKEN_LEAST, TIDE_TOKEN_MOST);
   tide_token_line(name, tide_span_of(scopes), tide_span_of(token), out);
   enum tide_err err = tide_tokens_parse(tide_buf_span(out), "the new line", &tokens, error);
   tide_free(tokens);
@@ -99,17 +95,8 @@ static int line_of(const struct tide_args *args) {
   const char *path = tide_args_at(args, 0);
   struct tide_error error = {0};
   struct tide_buf line = TIDE_BUF_INIT;
-  char text[TIDE_TOKEN_MOST + 3] = "";
-  enum tide_err err = TIDE_OK;
-  FILE *in = fopen(path, "re");
-  if (in) {
-    size_t len = fread(text, 1, sizeof text - 1, in);
-    if (ferror(in)) err = tide_fail_errno(&error, TIDE_E_IO, "cannot read the file of the token %.200s", path);
-    (void)fclose(in);
-    while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r')) text[--len] = '\0';
-  } else {
-    err = tide_fail_errno(&error, errno == ENOENT ? TIDE_E_NOT_FOUND : TIDE_E_IO, "cannot open the file of the token %.200s", path);
-  }
+  char text[TIDE_TOKEN_MOST + 1] = "";
+  enum tide_err err = tide_token_load(path, text, &error);
   if (err == TIDE_OK) err = make_line(args, text, &line, &error);
   explicit_bzero(text, sizeof text);
   return finish(err, &line, &error);

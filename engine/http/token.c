@@ -56,6 +56,27 @@ bool tide_token_is_good(struct tide_span token) {
   return true;
 }
 
+enum tide_err tide_token_load(const char *path, char ret[TIDE_TOKEN_MOST + 1], struct tide_error *error) {
+  char text[TIDE_TOKEN_MOST + 3];
+  FILE *file = fopen(path, "re");
+  if (!file)
+    return tide_fail_errno(error, errno == ENOENT ? TIDE_E_NOT_FOUND : TIDE_E_IO, "cannot open the file of the token %.200s", path);
+  size_t len = fread(text, 1, sizeof text, file);
+  enum tide_err err = ferror(file) ? tide_fail_errno(error, TIDE_E_IO, "cannot read the file of the token %.200s", path) : TIDE_OK;
+  (void)fclose(file);
+  while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r')) len--;
+  if (err == TIDE_OK && !tide_token_is_good((struct tide_span){text, len}))
+    err = tide_fail(error, TIDE_E_CONFIG,
+                    "%.200s must hold one line of %d to %d letters, digits and -._~+/=, drawn at random (openssl rand -hex 32)", path,
+                    TIDE_TOKEN_LEAST, TIDE_TOKEN_MOST);
+  if (err == TIDE_OK) {
+    memcpy(ret, text, len);
+    ret[len] = '\0';
+  }
+  explicit_bzero(text, sizeof text);
+  return err;
+}
+
 static bool take_name(struct tide_span word, struct tide_token *token) {
   if (word.len == 0 || word.len >= sizeof token->name || !is_plain(word.ptr[0])) return false;
   for (size_t i = 0; i < word.len; i++)

@@ -50,6 +50,8 @@ struct tide_tokens {
 
 /* The characters that RFC 6750 gives a bearer token, and neither too few nor too many. */
 bool tide_token_is_good(struct tide_span token);
+/* A token that a file holds, one line, for who asks with it. NOT_FOUND, IO; CONFIG where it is none. Overwrite it when it is done with. */
+enum tide_err tide_token_load(const char *path, char ret[TIDE_TOKEN_MOST + 1], struct tide_error *error) TIDE_WARN_UNUSED;
 /* CONFIG, with the line and never its text: a word that is none, a hash that is none, a name or a hash twice, no token at all, too many. Free *ret with tide_free. */
 enum tide_err tide_tokens_parse(struct tide_span text, const char *path, struct tide_tokens **ret, struct tide_error *error) TIDE_WARN_UNUSED;
 /* The same of a file; IO, NOT_FOUND; CONFIG where everybody may write it. */
