@@ -1,7 +1,8 @@
 /* The HTTP client for snapshots, by libcurl (snapshot_peer.h).
  *
  * One GET gives one snapshot as a stream, MANIFEST first, so that what does not fit the journal is refused before the rest is sent, and nothing is held in memory
- * but a chunk. Only the address that the operator wrote, by plain HTTP or, where an authority is given, by HTTPS under that authority alone: no redirects, no proxies of the environment. */
+ * but a chunk. Only the address that the operator wrote, by plain HTTP or, where an authority is given, by HTTPS under that authority
+ * alone: no redirects, no proxies of the environment. */
 #include "adapter/snapshot_peer.h"
 
 #include <curl/curl.h>

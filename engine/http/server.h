@@ -71,8 +71,8 @@ struct tide_http;
 enum tide_err tide_http_start(const struct tide_http_options *options, struct tide_http **ret, struct tide_error *error) TIDE_WARN_UNUSED;
 /* The ports in use, also where 0 was asked for. */
 void tide_http_ports(const struct tide_http *http, uint16_t *ret_listen, uint16_t *ret_admin);
-/* Puts other certificates, tokens and rates into force, for every request from here on; takes the bundle over. Each listener must be with or without TLS as it was. Connections made
- * under the certificates before are closed behind their next answer. */
+/* Puts other certificates, tokens and rates into force, for every request from here on; takes the bundle over. Each listener must be with or without TLS as it was.
+ * Connections made under the certificates before are closed behind their next answer. */
 void tide_http_renew(struct tide_http *http, struct tide_http_secrets *secrets, int64_t rate, int64_t burst);
 /* The engine's release function for the offers of this layer; `ctx` is not looked at. */
 void tide_http_release(void *ctx, struct tide_offer *offer);
