@@ -92,7 +92,7 @@ static bool take_hash(struct tide_span word, struct tide_token *token) {
     const char *at = memchr(digits, word.ptr[i], sizeof digits - 1);
     if (!at) return false;
     unsigned digit = (unsigned)(at - digits);
-    token->hash[i / 2] = (uint8_t)(token->hash[i / 2] << 4 | (digit > 15 ? digit - 6 : digit));
+    token->hash[i / 2] = (uint8_t)((unsigned)token->hash[i / 2] << 4 | (digit > 15 ? digit - 6 : digit));
   }
   return true;
 }

@@ -72,7 +72,7 @@ static void lists(void **state) {
   assert_string_equal(tide_tokens_find(tokens, tide_span_of(TOKEN_A))->name, "a");
   assert_string_equal(tide_tokens_find(tokens, tide_span_of(TOKEN_B))->name, "b.2");
   assert_null(tide_tokens_find(tokens, tide_span_of(TOKEN_A "a")));
-  assert_null(tide_tokens_find(tokens, tide_span_of(TOKEN_A + 1)));
+  assert_null(tide_tokens_find(tokens, tide_span_of(&TOKEN_A[1])));
   assert_null(tide_tokens_find(tokens, tide_span_of("")));
   tide_free(tokens);
   tide_buf_release(&text);
