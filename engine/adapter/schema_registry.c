@@ -65,11 +65,12 @@ static size_t on_bytes(char *bytes, size_t size, size_t count, void *ctx) {
   return size * count;
 }
 
+/* Quick exit: a look-up of a name that hangs is left behind with its thread, else whoever drops the transfer would wait for it. */
 static bool set_up(struct transfer *t, const char *url, int64_t timeout_ms) {
   CURL *c = t->curl;
   return curl_easy_setopt(c, CURLOPT_URL, url) == CURLE_OK && curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
          curl_easy_setopt(c, CURLOPT_PROXY, "") == CURLE_OK && curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-         curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)timeout_ms) == CURLE_OK &&
+         curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK && curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)timeout_ms) == CURLE_OK &&
          curl_easy_setopt(c, CURLOPT_ERRORBUFFER, t->why) == CURLE_OK && curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_bytes) == CURLE_OK &&
          curl_easy_setopt(c, CURLOPT_WRITEDATA, t) == CURLE_OK && curl_easy_setopt(c, CURLOPT_PRIVATE, t) == CURLE_OK;
 }

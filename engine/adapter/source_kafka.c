@@ -9,81 +9,31 @@
  *
  * Invariants. (1) A message is given only if its partition is started and its offset is not below the partition's cursor; a seek first drops what was read ahead, here
  * by walking the batch, in librdkafka by the version that stop raises. So the offsets of one partition only rise between two seeks.
- * (2) No offset is ever chosen by librdkafka: starts are absolute, auto.offset.reset is `error`. (3) A partition that is told as stopped is stopped in librdkafka too, whatever that
- * would have done by itself. */
-#include "adapter/source_kafka.h"
+ * (2) No offset is ever chosen by librdkafka: starts are absolute, auto.offset.reset is `error`. (3) A partition that is told as stopped is stopped in
+ * librdkafka too, whatever that would have done by itself. */
+#include "adapter/source_kafka_state.h"
 
 #include "base/clock.h"
 
 #include <librdkafka/rdkafka.h>
-#include <stdatomic.h>
 #include <stdio.h>
-#include <time.h>
 
-enum { BATCH = 1024, TIMEOUT_MS = 10000, ASK_MS = 2000, AGAIN_MS = 100, CLOSE_MS = 1000, WATCH_MS = 10000, SILENT_MS = 3000, GLOBALS = 4 };
+enum { TIMEOUT_MS = 10000, ASK_MS = 2000, CLOSE_MS = 1000, WATCH_MS = 10000, SILENT_MS = 3000 };
 #define TOLD_EVERY_NS (INT64_C(30) * 1000000000) /* a trouble that goes on is said again */
-#define LOOKS_BACK_MAX (UINT64_C(1) << 22)       /* offsets in which `before` looks for a message */
 
-struct part {
-  bool on;
-  bool silent;     /* started, and nothing came yet: perhaps there is no such partition */
-  int lost;        /* rd_kafka_resp_err_t that stops it and is to be told */
-  int64_t cursor;  /* nothing below it is given */
-  int64_t told_ns; /* when a passing trouble was last told */
-};
+static struct tide_source_kafka *self(struct tide_source *source) { return (struct tide_source_kafka *)source; }
 
-struct topic {
-  uint16_t source;
-  char *name;
-  rd_kafka_topic_t *reader, *side;
-  struct part *part; /* by number; grows with what is sought */
-  size_t part_count;
-  bool lost;              /* it did not exist or could not be read when last looked at */
-  _Atomic uint32_t known; /* partitions that it had at least when last looked at; 0: never seen. `places` may run in another thread */
-};
-
-/* Troubles of the whole client: from the error callback until `next` gives them. */
-struct global {
-  int resp_err;
-  bool pending;
-  int64_t told_ns;
-  char text[256];
-};
-
-struct source_kafka {
-  struct tide_source base;
-  rd_kafka_t *reader, *side;
-  rd_kafka_queue_t *queue, *before_queue;
-  struct topic *topic;
-  size_t topic_count;
-  bool group;
-  int poll_ms, timeout_ms, watch_ms;
-  struct tide_kafka_log log;
-  rd_kafka_message_t *batch[BATCH];
-  size_t at, count;
-  rd_kafka_message_t *current; /* what the last call gave */
-  struct global global[GLOBALS];
-  bool look;     /* librdkafka has said that some topic or partition does not exist, or is not allowed; not which */
-  size_t silent; /* partitions that are */
-  int64_t looked_ns;
-  struct tide_error trouble;
-  struct tide_source_kafka_stats stats;
-  uint64_t commits_open;
-};
-
-static struct source_kafka *self(struct tide_source *source) { return (struct source_kafka *)source; }
-
-static struct topic *topic_of(const struct source_kafka *s, uint16_t source) {
+struct tide_source_kafka_topic *tide_source_kafka_topic(const struct tide_source_kafka *s, uint16_t source) {
   for (size_t i = 0; i < s->topic_count; i++)
     if (s->topic[i].source == source) return &s->topic[i];
   return NULL;
 }
 
-static enum tide_err no_source(uint16_t source, struct tide_error *error) {
+enum tide_err tide_source_kafka_no_topic(uint16_t source, struct tide_error *error) {
   return tide_fail(error, TIDE_E_NOT_FOUND, "there is no source number %u among the configured topics", source);
 }
 
-static struct part *part_of(struct topic *topic, uint16_t partition) {
+static struct tide_source_kafka_part *part_of(struct tide_source_kafka_topic *topic, uint16_t partition) {
   if (partition >= topic->part_count) {
     size_t count = (size_t)partition + 1;
     topic->part = tide_realloc(topic->part, count * sizeof *topic->part);
@@ -96,22 +46,22 @@ static struct part *part_of(struct topic *topic, uint16_t partition) {
 /* --- callbacks: all but the log's run in the thread that polls, which is that of `next` */
 
 static void on_log(const rd_kafka_t *rk, int level, const char *what, const char *text) {
-  const struct source_kafka *s = rd_kafka_opaque(rk);
-  if (s->log.line) s->log.line(s->log.ctx, level, what, text);
+  const struct tide_source_kafka *s = rd_kafka_opaque(rk);
+  tide_kafka_log_line(&s->log, level, what, text);
 }
 
 static void on_error(rd_kafka_t *rk, int resp_err, const char *text, void *opaque) {
   (void)rk;
-  struct source_kafka *s = opaque;
+  struct tide_source_kafka *s = opaque;
   enum tide_err code = tide_kafka_err(resp_err);
   if (code == TIDE_E_NOT_FOUND || resp_err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
     s->look = true;
     return;
   }
-  struct global *g = NULL;
-  for (size_t i = 0; i < GLOBALS && !g; i++)
+  struct tide_source_kafka_global *g = NULL;
+  for (size_t i = 0; i < TIDE_SOURCE_KAFKA_GLOBALS && !g; i++)
     if (s->global[i].resp_err == resp_err) g = &s->global[i];
-  for (size_t i = 0; i < GLOBALS && !g; i++)
+  for (size_t i = 0; i < TIDE_SOURCE_KAFKA_GLOBALS && !g; i++)
     if (s->global[i].resp_err == 0) g = &s->global[i];
   if (!g) g = &s->global[0]; /* more kinds at once than anybody has seen: the first one makes room */
   int64_t now = tide_mono_now().ns;
@@ -132,7 +82,7 @@ static void on_side_error(rd_kafka_t *rk, int resp_err, const char *text, void *
 
 static void on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *offsets, void *opaque) {
   (void)rk;
-  struct source_kafka *s = opaque;
+  struct tide_source_kafka *s = opaque;
   bool failed = err != RD_KAFKA_RESP_ERR_NO_ERROR;
   for (int i = 0; offsets && i < offsets->cnt; i++) failed = failed || offsets->elems[i].err;
   if (failed) s->stats.commits_failed++;
@@ -141,7 +91,7 @@ static void on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_pa
 
 /* --- reading */
 
-static void drop_read_ahead(struct source_kafka *s, const struct topic *topic, uint16_t partition) {
+static void drop_read_ahead(struct tide_source_kafka *s, const struct tide_source_kafka_topic *topic, uint16_t partition) {
   for (size_t i = s->at; i < s->count; i++) {
     rd_kafka_message_t *m = s->batch[i];
     if (!m || m->partition != partition || !m->rkt || rd_kafka_topic_opaque(m->rkt) != topic) continue;
@@ -151,23 +101,24 @@ static void drop_read_ahead(struct source_kafka *s, const struct topic *topic, u
   }
 }
 
-static void stop_part(struct source_kafka *s, struct topic *topic, uint16_t partition) {
+static void stop_part(struct tide_source_kafka *s, struct tide_source_kafka_topic *topic, uint16_t partition) {
   if (partition >= topic->part_count || !topic->part[partition].on) return;
   s->silent -= topic->part[partition].silent;
-  topic->part[partition] = (struct part){.cursor = topic->part[partition].cursor};
+  topic->part[partition] = (struct tide_source_kafka_part){.cursor = topic->part[partition].cursor};
   /* Waits for librdkafka's own thread, never for a broker. It fails for a partition that librdkafka does not know (any more), and so does not read. */
   (void)rd_kafka_consume_stop(topic->reader, partition);
   drop_read_ahead(s, topic, partition);
 }
 
 static void source_stop(struct tide_source *source, uint16_t number, uint16_t partition) {
-  struct topic *topic = topic_of(self(source), number);
+  struct tide_source_kafka_topic *topic = tide_source_kafka_topic(self(source), number);
   if (topic) stop_part(self(source), topic, partition);
 }
 
 /* librdkafka tells that a partition does not exist when it first sees the topic, and later not at all: then the brokers are asked here. If they do not answer it is
  * started nevertheless. */
-static enum tide_err look_for(const struct source_kafka *s, struct topic *topic, uint16_t partition, struct tide_error *error) {
+static enum tide_err look_for(const struct tide_source_kafka *s, struct tide_source_kafka_topic *topic, uint16_t partition,
+                              struct tide_error *error) {
   uint32_t known = atomic_load(&topic->known);
   if (!topic->lost && (known == 0 || partition < known)) return TIDE_OK;
   topic->lost = false; /* if it is back, the reader learns of it by this question */
@@ -182,9 +133,9 @@ static enum tide_err look_for(const struct source_kafka *s, struct topic *topic,
 
 static enum tide_err source_seek(struct tide_source *source, uint16_t number, uint16_t partition, uint64_t cursor,
                                  struct tide_error *error) {
-  struct source_kafka *s = self(source);
-  struct topic *topic = topic_of(s, number);
-  if (!topic) return no_source(number, error);
+  struct tide_source_kafka *s = self(source);
+  struct tide_source_kafka_topic *topic = tide_source_kafka_topic(s, number);
+  if (!topic) return tide_source_kafka_no_topic(number, error);
   if (cursor > INT64_MAX)
     return tide_fail(error, TIDE_E_MISMATCH, "%llu is no offset of topic %.100s", (unsigned long long)cursor, topic->name);
   stop_part(s, topic, partition);
@@ -194,7 +145,8 @@ static enum tide_err source_seek(struct tide_source *source, uint16_t number, ui
     return tide_fail(error, TIDE_E_IO, "cannot begin to read partition %u of topic %.100s at offset %llu: %s", partition, topic->name,
                      (unsigned long long)cursor, rd_kafka_err2str(rd_kafka_last_error()));
   if (s->silent++ == 0) s->looked_ns = tide_mono_now().ns;
-  *part_of(topic, partition) = (struct part){.on = true, .silent = true, .cursor = (int64_t)cursor, .told_ns = INT64_MIN / 2};
+  *part_of(topic, partition) =
+      (struct tide_source_kafka_part){.on = true, .silent = true, .cursor = (int64_t)cursor, .told_ns = INT64_MIN / 2};
   return TIDE_OK;
 }
 
@@ -219,8 +171,8 @@ static void headers_of(const rd_kafka_message_t *m, struct tide_message *ret) {
   ret->copy = rd_kafka_header_get_last(headers, "tidemark-copy", &value, &len) == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-static enum tide_err give_data(struct source_kafka *s, const struct topic *topic, const rd_kafka_message_t *m, struct tide_message *ret,
-                               struct tide_error *error) {
+static enum tide_err give_data(struct tide_source_kafka *s, const struct tide_source_kafka_topic *topic, const rd_kafka_message_t *m,
+                               struct tide_message *ret, struct tide_error *error) {
   place_of(ret, TIDE_MESSAGE_DATA, topic->source, (uint16_t)m->partition, (uint64_t)m->offset, (uint64_t)m->offset + 1);
   rd_kafka_timestamp_type_t kind;
   int64_t ms = rd_kafka_message_timestamp(m, &kind);
@@ -237,7 +189,7 @@ static enum tide_err give_data(struct source_kafka *s, const struct topic *topic
 }
 
 /* The cursor is not in the log: says what is, because that decides what an operator does. */
-static void describe_gap(struct source_kafka *s, const struct topic *topic, uint16_t partition, int64_t cursor) {
+static void describe_gap(struct tide_source_kafka *s, const struct tide_source_kafka_topic *topic, uint16_t partition, int64_t cursor) {
   int64_t low, high;
   rd_kafka_resp_err_t err = rd_kafka_query_watermark_offsets(s->reader, topic->name, partition, &low, &high, ASK_MS);
   if (err)
@@ -258,9 +210,9 @@ static void describe_gap(struct source_kafka *s, const struct topic *topic, uint
         partition, topic->name, (long long)cursor, (long long)high, (long long)low);
 }
 
-static void fill_trouble(struct source_kafka *s, struct topic *topic, uint16_t partition, int resp_err, const char *text,
-                         struct tide_message *ret) {
-  const struct part *part = part_of(topic, partition);
+static void fill_trouble(struct tide_source_kafka *s, struct tide_source_kafka_topic *topic, uint16_t partition, int resp_err,
+                         const char *text, struct tide_message *ret) {
+  const struct tide_source_kafka_part *part = part_of(topic, partition);
   int64_t cursor = part->cursor;
   enum tide_err code = tide_kafka_err(resp_err);
   bool passes = tide_kafka_passes(resp_err);
@@ -283,8 +235,9 @@ static void fill_trouble(struct source_kafka *s, struct topic *topic, uint16_t p
 }
 
 /* An error in place of a message. False: it was said a short time ago. */
-static bool give_trouble(struct source_kafka *s, struct topic *topic, const rd_kafka_message_t *m, struct tide_message *ret) {
-  struct part *part = part_of(topic, (uint16_t)m->partition);
+static bool give_trouble(struct tide_source_kafka *s, struct tide_source_kafka_topic *topic, const rd_kafka_message_t *m,
+                         struct tide_message *ret) {
+  struct tide_source_kafka_part *part = part_of(topic, (uint16_t)m->partition);
   int64_t now = tide_mono_now().ns;
   if (tide_kafka_passes(m->err) && now - part->told_ns < TOLD_EVERY_NS) return false;
   part->told_ns = now;
@@ -295,11 +248,11 @@ static bool give_trouble(struct source_kafka *s, struct topic *topic, const rd_k
 /* librdkafka may say of a topic only once that it is gone or forbidden, without a partition, or nothing at all (seen: it asked for the leader for ever). So the brokers
  * are asked: now and then, and sooner where something was started and nothing came.
  * Asks which of the started partitions do not exist or may not be read, and notes it with them. */
-static void look_at_topics(struct source_kafka *s) {
+static void look_at_topics(struct tide_source_kafka *s) {
   s->look = false;
   s->looked_ns = tide_mono_now().ns;
   for (size_t i = 0; i < s->topic_count; i++) {
-    struct topic *topic = &s->topic[i];
+    struct tide_source_kafka_topic *topic = &s->topic[i];
     const struct rd_kafka_metadata *metadata;
     bool any = false;
     for (size_t k = 0; k < topic->part_count; k++) any = any || topic->part[k].on;
@@ -316,7 +269,7 @@ static void look_at_topics(struct source_kafka *s) {
   }
 }
 
-static bool give_lost(struct source_kafka *s, struct tide_message *ret) {
+static bool give_lost(struct tide_source_kafka *s, struct tide_message *ret) {
   int64_t every_ms = s->silent && s->watch_ms > SILENT_MS ? SILENT_MS : s->watch_ms;
   if (!s->look && tide_mono_now().ns - s->looked_ns < every_ms * 1000000) return false;
   look_at_topics(s);
@@ -331,9 +284,9 @@ static bool give_lost(struct source_kafka *s, struct tide_message *ret) {
   return false;
 }
 
-static bool give_global(struct source_kafka *s, struct tide_message *ret) {
-  for (size_t i = 0; i < GLOBALS; i++) {
-    struct global *g = &s->global[i];
+static bool give_global(struct tide_source_kafka *s, struct tide_message *ret) {
+  for (size_t i = 0; i < TIDE_SOURCE_KAFKA_GLOBALS; i++) {
+    struct tide_source_kafka_global *g = &s->global[i];
     if (!g->pending) continue;
     g->pending = false;
     place_of(ret, TIDE_MESSAGE_TROUBLE, 0, 0, 0, 0);
@@ -348,16 +301,16 @@ static bool give_global(struct source_kafka *s, struct tide_message *ret) {
 }
 
 /* After a message or an end the brokers are there again: the next trouble is a new one and is said at once. */
-static void well_again(struct source_kafka *s) {
-  for (size_t i = 0; i < GLOBALS; i++)
+static void well_again(struct tide_source_kafka *s) {
+  for (size_t i = 0; i < TIDE_SOURCE_KAFKA_GLOBALS; i++)
     if (!s->global[i].pending) s->global[i].resp_err = 0;
 }
 
 /* True: *ret and *ret_err are what `next` returns. */
-static bool give(struct source_kafka *s, const rd_kafka_message_t *m, struct tide_message *ret, enum tide_err *ret_err,
+static bool give(struct tide_source_kafka *s, const rd_kafka_message_t *m, struct tide_message *ret, enum tide_err *ret_err,
                  struct tide_error *error) {
   *ret_err = TIDE_OK;
-  struct topic *topic = m->rkt ? rd_kafka_topic_opaque(m->rkt) : NULL;
+  struct tide_source_kafka_topic *topic = m->rkt ? rd_kafka_topic_opaque(m->rkt) : NULL;
   if (!topic) { /* an error of no partition */
     on_error(s->reader, m->err, rd_kafka_message_errstr(m), s);
     return false;
@@ -366,7 +319,7 @@ static bool give(struct source_kafka *s, const rd_kafka_message_t *m, struct tid
     s->stats.outdated++;
     return false;
   }
-  struct part *part = &topic->part[m->partition];
+  struct tide_source_kafka_part *part = &topic->part[m->partition];
   if (m->err && m->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) return give_trouble(s, topic, m, ret);
   if (m->offset < part->cursor) {
     s->stats.outdated++;
@@ -387,10 +340,10 @@ static bool give(struct source_kafka *s, const rd_kafka_message_t *m, struct tid
   return true;
 }
 
-static void fill(struct source_kafka *s) {
+static void fill(struct tide_source_kafka *s) {
   rd_kafka_poll(s->reader, 0);
   rd_kafka_poll(s->side, 0);
-  ssize_t n = rd_kafka_consume_batch_queue(s->queue, 0, s->batch, BATCH);
+  ssize_t n = rd_kafka_consume_batch_queue(s->queue, 0, s->batch, TIDE_SOURCE_KAFKA_BATCH);
   if (n <= 0) {
     s->batch[0] = rd_kafka_consume_queue(s->queue, s->poll_ms);
     n = s->batch[0] ? 1 : 0;
@@ -400,7 +353,7 @@ static void fill(struct source_kafka *s) {
 }
 
 static enum tide_err source_next(struct tide_source *source, struct tide_message *ret, struct tide_error *error) {
-  struct source_kafka *s = self(source);
+  struct tide_source_kafka *s = self(source);
   for (;;) {
     if (give_global(s, ret)) return TIDE_OK;
     while (s->at < s->count) {
@@ -417,254 +370,8 @@ static enum tide_err source_next(struct tide_source *source, struct tide_message
   }
 }
 
-/* --- questions */
-
-static int left_ms(int64_t until_ns) {
-  int64_t ms = (until_ns - tide_mono_now().ns) / 1000000;
-  return ms < 1 ? 1 : (int)ms;
-}
-static bool again(int resp_err, int64_t until_ns) {
-  if (!tide_kafka_passes(resp_err) || left_ms(until_ns) <= AGAIN_MS) return false;
-  nanosleep(&(struct timespec){0, AGAIN_MS * 1000000L}, NULL);
-  return true;
-}
-
-static void refresh(const struct source_kafka *s, const rd_kafka_topic_partition_list_t *list, int64_t until_ns) {
-  for (size_t i = 0; i < s->topic_count; i++)
-    for (int k = 0; k < list->cnt; k++) {
-      if (strcmp(list->elems[k].topic, s->topic[i].name) != 0) continue;
-      const struct rd_kafka_metadata *metadata;
-      if (rd_kafka_metadata(s->side, 0, s->topic[i].side, &metadata, left_ms(until_ns)) == RD_KAFKA_RESP_ERR_NO_ERROR)
-        rd_kafka_metadata_destroy(metadata);
-      break;
-    }
-}
-
-/* The brokers' answers to "at what offset does the log begin / end, or what is the first at this time or later", one request per leader. `which`: RD_KAFKA_OFFSET_BEGINNING,
- * _END or a time in ms (then an offset may be RD_KAFKA_OFFSET_END: none). Sets the list's offsets. */
-static enum tide_err list_offsets(const struct source_kafka *s, rd_kafka_topic_partition_list_t *list, int64_t which, int64_t until_ns,
-                                  struct tide_error *error) {
-  bool refreshed = false;
-  for (;;) {
-    for (int i = 0; i < list->cnt; i++) {
-      list->elems[i].offset = which;
-      list->elems[i].err = RD_KAFKA_RESP_ERR_NO_ERROR;
-    }
-    rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(s->side, list, left_ms(until_ns));
-    const rd_kafka_topic_partition_t *bad = NULL;
-    for (int i = 0; i < list->cnt && !bad; i++)
-      if (list->elems[i].err || (list->elems[i].offset < 0 && which < 0)) bad = &list->elems[i];
-    if (!err && !bad) return TIDE_OK;
-    if (bad && bad->err) err = bad->err;
-    if (!err) err = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE; /* not answered for a partition */
-    if (again(err, until_ns)) continue;
-    if (!refreshed && tide_kafka_err(err) == TIDE_E_NOT_FOUND) { /* it may be newer than what this client knows of the cluster */
-      refresh(s, list, until_ns);
-      refreshed = true;
-      continue;
-    }
-    if (!bad) bad = &list->elems[0];
-    return tide_fail(error, tide_kafka_err(err), "cannot ask where the log of partition %d of topic %.100s %s: %s", (int)bad->partition,
-                     bad->topic,
-                     which == RD_KAFKA_OFFSET_END         ? "ends"
-                     : which == RD_KAFKA_OFFSET_BEGINNING ? "begins"
-                                                          : "stood at that time",
-                     rd_kafka_err2str(err));
-  }
-}
-
-static enum tide_err list_partitions(const struct source_kafka *s, struct topic *topic, rd_kafka_topic_partition_list_t *list,
-                                     int64_t until_ns, struct tide_error *error) {
-  for (;;) {
-    const struct rd_kafka_metadata *metadata;
-    /* By the reader: so it learns of new partitions too. */
-    rd_kafka_resp_err_t err = rd_kafka_metadata(s->reader, 0, topic->reader, &metadata, left_ms(until_ns));
-    if (!err) {
-      const rd_kafka_metadata_topic_t *found = metadata->topic_cnt == 1 ? &metadata->topics[0] : NULL;
-      err = !found ? RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART : found->err;
-      if (!err && found->partition_cnt == 0) err = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
-      for (int i = 0; !err && i < found->partition_cnt; i++)
-        if (found->partitions[i].id > UINT16_MAX) err = RD_KAFKA_RESP_ERR_INVALID_PARTITIONS;
-      if (!err) atomic_store(&topic->known, (uint32_t)found->partition_cnt);
-      for (int i = 0; !err && i < found->partition_cnt; i++) rd_kafka_topic_partition_list_add(list, topic->name, found->partitions[i].id);
-      rd_kafka_metadata_destroy(metadata);
-      if (!err) return TIDE_OK;
-    }
-    if (again(err, until_ns)) continue;
-    return tide_fail(error, tide_kafka_err(err), "cannot list the partitions of topic %.100s: %s", topic->name, rd_kafka_err2str(err));
-  }
-}
-
-static int64_t deadline(const struct source_kafka *s) { return tide_mono_now().ns + (int64_t)s->timeout_ms * 1000000; }
-
-static enum tide_err source_places(struct tide_source *source, struct tide_place **ret, size_t *ret_count, struct tide_error *error) {
-  const struct source_kafka *s = self(source);
-  int64_t until_ns = deadline(s);
-  rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
-  size_t *first = tide_alloc((s->topic_count + 1) * sizeof *first); /* where each topic's begin in the list */
-  enum tide_err err = TIDE_OK;
-  for (size_t i = 0; i < s->topic_count && !err; i++) {
-    err = list_partitions(s, &s->topic[i], list, until_ns, error);
-    first[i + 1] = (size_t)list->cnt;
-  }
-  if (!err) err = list_offsets(s, list, RD_KAFKA_OFFSET_BEGINNING, until_ns, error);
-  if (!err) {
-    struct tide_place *place = tide_alloc((size_t)list->cnt * sizeof *place);
-    for (size_t i = 0; i < s->topic_count; i++)
-      for (size_t k = first[i]; k < first[i + 1]; k++)
-        place[k] = (struct tide_place){s->topic[i].source, (uint16_t)list->elems[k].partition, (uint64_t)list->elems[k].offset};
-    *ret = place;
-    *ret_count = (size_t)list->cnt;
-  }
-  tide_free(first);
-  rd_kafka_topic_partition_list_destroy(list);
-  return err;
-}
-
-/* The places as a list of librdkafka's, without those of unknown sources: *ret_unknown is one of them, else 0. */
-static rd_kafka_topic_partition_list_t *list_of(const struct source_kafka *s, const struct tide_place *place, size_t count,
-                                                uint16_t *ret_unknown) {
-  rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
-  *ret_unknown = 0;
-  for (size_t i = 0; i < count; i++) {
-    const struct topic *topic = topic_of(s, place[i].source);
-    if (topic) rd_kafka_topic_partition_list_add(list, topic->name, place[i].partition)->offset = (int64_t)place[i].cursor;
-    else *ret_unknown = place[i].source;
-  }
-  return list;
-}
-
-static enum tide_err source_ends(struct tide_source *source, struct tide_place *place, size_t count, struct tide_error *error) {
-  const struct source_kafka *s = self(source);
-  if (count == 0) return TIDE_OK;
-  uint16_t unknown;
-  rd_kafka_topic_partition_list_t *list = list_of(s, place, count, &unknown);
-  enum tide_err err = unknown ? no_source(unknown, error) : list_offsets(s, list, RD_KAFKA_OFFSET_END, deadline(s), error);
-  for (size_t i = 0; i < count && !err; i++) place[i].cursor = (uint64_t)list->elems[i].offset;
-  rd_kafka_topic_partition_list_destroy(list);
-  return err;
-}
-
-enum tide_err tide_source_kafka_at_time(struct tide_source *source, int64_t ms, struct tide_place *place, size_t count,
-                                        struct tide_error *error) {
-  const struct source_kafka *s = self(source);
-  if (count == 0) return TIDE_OK;
-  if (ms < 0) return tide_fail(error, TIDE_E_RANGE, "a Kafka log has no messages before 1970");
-  int64_t until_ns = deadline(s);
-  struct tide_place *end = tide_alloc(count * sizeof *end);
-  memcpy(end, place, count * sizeof *end);
-  /* The end first: a message that comes between the two questions is then one to be read. */
-  enum tide_err err = source_ends(source, end, count, error);
-  uint16_t unknown;
-  rd_kafka_topic_partition_list_t *list = list_of(s, place, count, &unknown);
-  if (!err) err = list_offsets(s, list, ms, until_ns, error);
-  for (size_t i = 0; i < count && !err; i++) place[i].cursor = list->elems[i].offset >= 0 ? (uint64_t)list->elems[i].offset : end[i].cursor;
-  rd_kafka_topic_partition_list_destroy(list);
-  tide_free(end);
-  return err;
-}
-
-/* Reads from `from` on and keeps the last message below `cursor` in out. Errors: END: none there. */
-static enum tide_err last_below(struct source_kafka *s, const struct topic *topic, uint16_t partition, int64_t from, int64_t cursor,
-                                int64_t until_ns, struct tide_buf *out, struct tide_error *error) {
-  if (rd_kafka_consume_start_queue(topic->side, partition, from, s->before_queue) != 0)
-    return tide_fail(error, TIDE_E_IO, "cannot read partition %u of topic %.100s: %s", partition, topic->name,
-                     rd_kafka_err2str(rd_kafka_last_error()));
-  bool found = false, done = false;
-  enum tide_err err = TIDE_OK;
-  while (!done && !err) {
-    rd_kafka_message_t *m = rd_kafka_consume_queue(s->before_queue, left_ms(until_ns));
-    if (!m) {
-      err = tide_fail(error, TIDE_E_IO, "no answer in %d ms to what stands before offset %lld of partition %u of topic %.100s",
-                      s->timeout_ms, (long long)cursor, partition, topic->name);
-      break;
-    }
-    if (m->err && m->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-      if (!tide_kafka_passes(m->err))
-        err = tide_fail(error, tide_kafka_err(m->err), "cannot read what stands before offset %lld of partition %u of topic %.100s: %.150s",
-                        (long long)cursor, partition, topic->name, rd_kafka_message_errstr(m));
-    } else if (m->err || m->offset >= cursor) {
-      done = true;
-    } else {
-      found = true;
-      done = m->offset == cursor - 1;
-      tide_buf_clear(out);
-      if (m->payload && m->len <= TIDE_MESSAGE_BYTES_MAX) tide_buf_put(out, m->payload, m->len);
-    }
-    rd_kafka_message_destroy(m);
-  }
-  (void)rd_kafka_consume_stop(topic->side, partition);
-  return err ? err : found ? TIDE_OK : TIDE_E_END;
-}
-
-static enum tide_err source_before(struct tide_source *source, struct tide_place place, struct tide_buf *out, struct tide_error *error) {
-  struct source_kafka *s = self(source);
-  const struct topic *topic = topic_of(s, place.source);
-  if (!topic) return no_source(place.source, error);
-  int64_t until_ns = deadline(s), cursor = (int64_t)place.cursor;
-  int64_t edge[2];
-  for (int i = 0; i < 2; i++) {
-    uint16_t unknown;
-    rd_kafka_topic_partition_list_t *list = list_of(s, &place, 1, &unknown);
-    enum tide_err err = list_offsets(s, list, i == 0 ? RD_KAFKA_OFFSET_BEGINNING : RD_KAFKA_OFFSET_END, until_ns, error);
-    edge[i] = list->elems[0].offset;
-    rd_kafka_topic_partition_list_destroy(list);
-    if (err) return err;
-  }
-  if (place.cursor > (uint64_t)edge[1] || cursor < edge[0])
-    return tide_fail(error, TIDE_E_MISMATCH, "the log of partition %u of topic %.100s goes from %lld to %lld: offset %llu is not in it",
-                     place.partition, topic->name, (long long)edge[0], (long long)edge[1], (unsigned long long)place.cursor);
-  /* What stands directly before may be no message (a marker, or removed by compaction): look further and further back. */
-  struct tide_buf last = TIDE_BUF_INIT;
-  enum tide_err err = TIDE_E_END;
-  for (int64_t back = 1; err == TIDE_E_END && cursor > edge[0]; back *= 8) {
-    int64_t from = cursor - edge[0] > back ? cursor - back : edge[0];
-    err = last_below(s, topic, place.partition, from, cursor, until_ns, &last, error);
-    if (from == edge[0] || back >= (int64_t)LOOKS_BACK_MAX) break;
-  }
-  if (err == TIDE_OK) tide_buf_put(out, last.ptr, last.len);
-  if (err == TIDE_E_END)
-    tide_fail(error, TIDE_E_END, "no message stands before offset %llu of partition %u of topic %.100s", (unsigned long long)place.cursor,
-              place.partition, topic->name);
-  tide_buf_release(&last);
-  return err;
-}
-
-/* --- the group's offsets */
-
-void tide_source_kafka_commit(struct tide_source *source, const struct tide_place *place, size_t count) {
-  struct source_kafka *s = self(source);
-  if (!s->group || count == 0) return;
-  rd_kafka_poll(s->side, 0);
-  uint16_t unknown;
-  rd_kafka_topic_partition_list_t *list = list_of(s, place, count, &unknown);
-  s->stats.commits++;
-  if (list->cnt && rd_kafka_commit(s->side, list, 1) == RD_KAFKA_RESP_ERR_NO_ERROR) s->commits_open++;
-  else s->stats.commits_failed++;
-  rd_kafka_topic_partition_list_destroy(list);
-}
-
-enum tide_err tide_source_kafka_committed(struct tide_source *source, struct tide_place *place, size_t count, struct tide_error *error) {
-  const struct source_kafka *s = self(source);
-  if (count == 0) return TIDE_OK;
-  uint16_t unknown;
-  rd_kafka_topic_partition_list_t *list = list_of(s, place, count, &unknown);
-  enum tide_err err = unknown ? no_source(unknown, error) : TIDE_OK;
-  if (!err && s->group) {
-    rd_kafka_resp_err_t why = rd_kafka_committed(s->side, list, s->timeout_ms);
-    for (int i = 0; i < list->cnt && !why; i++) why = list->elems[i].err;
-    if (why) err = tide_fail(error, tide_kafka_err(why), "cannot ask what the consumer group has committed: %s", rd_kafka_err2str(why));
-  }
-  for (size_t i = 0; i < count && !err; i++) {
-    int64_t offset = s->group ? list->elems[i].offset : -1;
-    place[i].cursor = offset < 0 ? UINT64_MAX : (uint64_t)offset;
-  }
-  rd_kafka_topic_partition_list_destroy(list);
-  return err;
-}
-
 void tide_source_kafka_stats(struct tide_source *source, struct tide_source_kafka_stats *ret) {
-  struct source_kafka *s = self(source);
+  struct tide_source_kafka *s = self(source);
   *ret = s->stats;
   ret->queued = rd_kafka_queue_length(s->queue) + (s->count - s->at);
 }
@@ -672,7 +379,7 @@ void tide_source_kafka_stats(struct tide_source *source, struct tide_source_kafk
 /* --- open and close */
 
 static void source_close(struct tide_source *source) {
-  struct source_kafka *s = self(source);
+  struct tide_source_kafka *s = self(source);
   if (s->reader) {
     for (size_t i = 0; i < s->topic_count; i++)
       for (size_t k = 0; k < s->topic[i].part_count; k++) stop_part(s, &s->topic[i], (uint16_t)k);
@@ -698,8 +405,9 @@ static void source_close(struct tide_source *source) {
   tide_free(s);
 }
 
-static const struct tide_source_ops ops = {"kafka",       source_next, source_seek,   source_stop,
-                                           source_places, source_ends, source_before, source_close};
+static const struct tide_source_ops ops = {
+    "kafka",     source_next, source_seek, source_stop, tide_source_kafka_places, tide_source_kafka_ends, tide_source_kafka_before,
+    source_close};
 
 #define CURSORS "the journal holds the cursors, so that nothing is counted twice or left out"
 static const struct tide_kafka_owned owned[] = {
@@ -722,7 +430,7 @@ static const struct tide_kafka_setting standard[] = {
 };
 
 /* One client with our callbacks. Takes the configuration. */
-static enum tide_err start(struct source_kafka *s, rd_kafka_conf_t *conf,
+static enum tide_err start(struct tide_source_kafka *s, rd_kafka_conf_t *conf,
                            void (*error_cb)(rd_kafka_t *rk, int err, const char *reason, void *opaque), rd_kafka_t **ret,
                            struct tide_error *error) {
   rd_kafka_conf_set_opaque(conf, s);
@@ -736,7 +444,7 @@ static enum tide_err start(struct source_kafka *s, rd_kafka_conf_t *conf,
   return tide_fail(error, TIDE_E_CONFIG, "the Kafka consumer cannot be made of its settings: %.300s", why);
 }
 
-static rd_kafka_topic_t *topic_handle(rd_kafka_t *rk, struct topic *topic) {
+static rd_kafka_topic_t *topic_handle(rd_kafka_t *rk, struct tide_source_kafka_topic *topic) {
   rd_kafka_topic_conf_t *conf = rd_kafka_default_topic_conf_dup(rk);
   rd_kafka_topic_conf_set_opaque(conf, topic);
   return rd_kafka_topic_new(rk, topic->name, conf);
@@ -766,7 +474,7 @@ enum tide_err tide_source_kafka_open(const struct tide_source_kafka_options *opt
   err = tide_kafka_configure("consumer", owned, sizeof owned / sizeof owned[0], standard, sizeof standard / sizeof standard[0],
                              options->setting, options->setting_count, &conf, error);
   if (err) return err;
-  struct source_kafka *s = tide_alloc(sizeof *s);
+  struct tide_source_kafka *s = tide_alloc(sizeof *s);
   s->base.ops = &ops;
   s->poll_ms = options->poll_ms;
   s->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : TIMEOUT_MS;
@@ -790,7 +498,7 @@ enum tide_err tide_source_kafka_open(const struct tide_source_kafka_options *opt
   s->topic = tide_alloc(options->topic_count * sizeof *s->topic);
   s->topic_count = options->topic_count;
   for (size_t i = 0; i < s->topic_count; i++) {
-    struct topic *topic = &s->topic[i];
+    struct tide_source_kafka_topic *topic = &s->topic[i];
     topic->source = options->topic[i].source;
     topic->name = tide_strdup(options->topic[i].topic);
     topic->reader = topic_handle(s->reader, topic);

@@ -22,11 +22,12 @@ struct tide_source_kafka_options {
   struct tide_kafka_log log;
 };
 
-/* Checks the options and starts the client; no broker is asked. Strings are copied. Errors: CONFIG: no topic, two sources with one number or one topic, a setting that is refused. */
+/* Checks the options and starts the client; no broker is asked. Strings are copied. Errors: CONFIG: no topic, two sources with one number or one topic, a
+ * setting that is refused. */
 enum tide_err tide_source_kafka_open(const struct tide_source_kafka_options *options, struct tide_source **ret, struct tide_error *error) TIDE_WARN_UNUSED;
 
-/* Tells the group's offsets to the cluster, for lag dashboards and for a new ingester; returns at once. Of the thread of `next`. Failures are counted only: nothing depends on them. Nothing
- * happens without group.id. Places of unknown sources are left out. */
+/* Tells the group's offsets to the cluster, for lag dashboards and for a new ingester; returns at once. Of the thread of `next`. Failures are counted only: nothing depends on
+ * them. Nothing happens without group.id. Places of unknown sources are left out. */
 void tide_source_kafka_commit(struct tide_source *source, const struct tide_place *place, size_t count);
 /* Sets each cursor to what the group has committed, UINT64_MAX where it has nothing (always without group.id). Errors: IO, CONFIG (not authorized), NOT_FOUND. */
 enum tide_err tide_source_kafka_committed(struct tide_source *source, struct tide_place *place, size_t count, struct tide_error *error) TIDE_WARN_UNUSED;

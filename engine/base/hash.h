@@ -30,6 +30,8 @@ uint64_t tide_secret_seed(const struct tide_secret_key *key);
 void tide_sha256(struct tide_span s, uint8_t ret[TIDE_SHA256_BYTES]);
 /* The bytes are the same; takes a time that depends on len only. */
 bool tide_same_bytes(const void *a, const void *b, size_t len);
+/* The two are the same; takes a time that tells nothing about what they have in common. */
+bool tide_secret_same(struct tide_span a, struct tide_span b);
 /* Computes key->id from key->bytes. */
 void tide_secret_key_seal(struct tide_secret_key *key);
 

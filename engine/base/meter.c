@@ -1,7 +1,8 @@
 /* Live metrics (meter.h): where each cell lies, how it is written, and the exposition.
  *
  * A shard is one array of 64-bit atomics. A row's cells stand together, in the order of their labels (the last turns fastest); a cell is one word, or
- * for a histogram one word per bucket, one for what is above the last bound, and the sum (nanoseconds or records, so it is exact). */
+ * for a histogram one word per bucket, one for what is above the last bound, and the sum (nanoseconds or records, so it is exact). A cell of a LEVEL or AGE
+ * holds the value and one: a cell of zero is not there. */
 #include "base/meter.h"
 
 #include <inttypes.h>
@@ -23,7 +24,9 @@ static struct bounds bounds_of(enum tide_meter_type type) {
     case TIDE_METER_SECONDS: return (struct bounds){seconds_bounds, sizeof seconds_bounds / sizeof seconds_bounds[0]};
     case TIDE_METER_RECORDS: return (struct bounds){records_bounds, sizeof records_bounds / sizeof records_bounds[0]};
     case TIDE_METER_COUNTER:
-    case TIDE_METER_GAUGE: break;
+    case TIDE_METER_GAUGE:
+    case TIDE_METER_LEVEL:
+    case TIDE_METER_AGE: break;
   }
   return (struct bounds){NULL, 0};
 }
@@ -151,10 +154,23 @@ void tide_meter_add(struct tide_meter *meter, enum tide_meter_row row, struct ti
   add(meter, cell, n);
 }
 
+static bool comes_and_goes(int row) { return rows[row].type == TIDE_METER_LEVEL || rows[row].type == TIDE_METER_AGE; }
+
 void tide_meter_set(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t n) {
   word *cell = cell_of(meter, row, at);
+  if (comes_and_goes((int)row)) {
+    TIDE_CHECK(n >= 0 && n < INT64_MAX);
+    store(cell, n + 1);
+    return;
+  }
   TIDE_CHECK(rows[row].type == TIDE_METER_GAUGE || (rows[row].type == TIDE_METER_COUNTER && n >= load(cell)));
   store(cell, n);
+}
+
+void tide_meter_unset(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at) {
+  word *cell = cell_of(meter, row, at);
+  TIDE_CHECK(comes_and_goes((int)row));
+  store(cell, 0);
 }
 
 static void observe(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t n) {
@@ -202,7 +218,7 @@ static void put_seconds(int64_t ns, struct tide_buf *out) {
 }
 
 static void put_number(int row, int64_t n, struct tide_buf *out) {
-  if (rows[row].type == TIDE_METER_SECONDS) put_seconds(n, out);
+  if (rows[row].type == TIDE_METER_SECONDS || rows[row].type == TIDE_METER_AGE) put_seconds(n, out);
   else tide_buf_printf(out, "%" PRId64, n);
 }
 
@@ -262,7 +278,9 @@ static bool is_written(const struct tide_meters *meters, size_t cell, size_t wor
 static const char *type_name(enum tide_meter_type type) {
   switch (type) {
     case TIDE_METER_COUNTER: return "counter";
-    case TIDE_METER_GAUGE: return "gauge";
+    case TIDE_METER_GAUGE:
+    case TIDE_METER_LEVEL:
+    case TIDE_METER_AGE: return "gauge";
     default: return "histogram";
   }
 }
@@ -270,7 +288,7 @@ static const char *type_name(enum tide_meter_type type) {
 static void expose_row(const struct tide_meters *meters, int row, struct tide_buf *labels, struct tide_buf *out) {
   tide_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", rows[row].name, rows[row].help, rows[row].name, type_name(rows[row].type));
   const uint8_t *axis = rows[row].axis;
-  bool sparse = axis[1] != TIDE_AXIS_none || (axis[0] != TIDE_AXIS_none && cell_words(row) > 1);
+  bool sparse = comes_and_goes(row) || axis[1] != TIDE_AXIS_none || (axis[0] != TIDE_AXIS_none && cell_words(row) > 1);
   size_t cell = meters->first[row], words = cell_words(row);
   uint32_t at[LABELS];
   for (at[0] = 0; at[0] < meters->axis[axis[0]].count; at[0]++) {
@@ -283,7 +301,8 @@ static void expose_row(const struct tide_meters *meters, int row, struct tide_bu
           put_histogram(meters, row, cell, tide_buf_cstr(labels), out);
         } else {
           put_sample(row, "", tide_buf_cstr(labels), NULL, out);
-          tide_buf_printf(out, "%" PRId64 "\n", sum_of(meters, cell));
+          put_number(row, sum_of(meters, cell) - comes_and_goes(row), out);
+          tide_buf_char(out, '\n');
         }
       }
     }

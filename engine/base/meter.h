@@ -20,7 +20,8 @@
 /* X(axis, name of the label). Two axes may share a name: no metric has both. */
 #define TIDE_METER_AXES(X)                                                                                                             \
   X(none, "") X(route, "route") X(code, "code") X(problem, "type") X(limit, "limit") X(status, "status") X(decision, "decision")        \
-  X(rule, "rule") X(cause, "cause") X(entity, "entity") X(state, "state") X(engine_state, "state")
+  X(rule, "rule") X(cause, "cause") X(entity, "entity") X(state, "state") X(engine_state, "state")        \
+  X(source, "source") X(partition, "partition") X(reason, "reason") X(letter, "letter") X(result, "result")
 enum tide_meter_axis {
 #define X(name, label) TIDE_AXIS_##name,
   TIDE_METER_AXES(X)
@@ -28,7 +29,9 @@ enum tide_meter_axis {
       TIDE_AXIS_COUNT
 };
 
-enum tide_meter_type { TIDE_METER_COUNTER, TIDE_METER_GAUGE, TIDE_METER_SECONDS, TIDE_METER_RECORDS }; /* the latter two: histograms */
+/* LEVEL: a gauge whose cells are there only while they are set, zero included; of one writing shard. AGE: the same in nanoseconds, shown as seconds. The last two:
+ * histograms. */
+enum tide_meter_type { TIDE_METER_COUNTER, TIDE_METER_GAUGE, TIDE_METER_LEVEL, TIDE_METER_AGE, TIDE_METER_SECONDS, TIDE_METER_RECORDS };
 
 /* X(name without tidemark_, type, up to three labels, help) */
 #define TIDE_METERS(X) \
@@ -67,6 +70,27 @@ enum tide_meter_type { TIDE_METER_COUNTER, TIDE_METER_GAUGE, TIDE_METER_SECONDS,
   X(http_line_limit, GAUGE, none, none, none, "Requests that may be worked on at once, as the queueing delay allows") \
   X(http_traceparent_invalid_total, COUNTER, none, none, none, "traceparent headers that were not understood and left out") \
   X(http_protocol_errors_total, COUNTER, none, none, none, "Complaints of the HTTP library: broken requests, peers that went away") \
+  X(ingest_active, GAUGE, none, none, none, "1 while this engine reads the sources") \
+  X(ingest_opening_partitions, GAUGE, none, none, none, "Partitions that the epoch waits for before it is open") \
+  X(ingest_messages_total, COUNTER, none, none, none, "Messages of sources put into entries by this engine, rejected ones included") \
+  X(ingest_rejected_total, COUNTER, source, reason, none, "Messages that could not be used, by the reason in their dead letter") \
+  X(ingest_letters_total, COUNTER, letter, result, none, "Letters by what became of an attempt to send one; failed ones of scores and dead letters are sent again") \
+  X(ingest_unsent_answers, GAUGE, none, none, none, "Answers to messages that are not known to have left") \
+  X(ingest_held_messages, GAUGE, none, none, none, "Messages that wait for other partitions or for their dead letter") \
+  X(ingest_claims_total, COUNTER, none, none, none, "Times that this engine became the one that reads") \
+  X(ingest_rereads_total, COUNTER, none, none, none, "Times that the sources were read again from the cursors of the journal") \
+  X(ingest_emitted_total, COUNTER, none, none, none, "Answers to messages handed to the outlet, those of takeovers again included") \
+  X(ingest_unlogged_total, COUNTER, none, none, none, "Requests that ended `maybe` because their copy did not reach the log") \
+  X(source_lag_messages, LEVEL, source, partition, none, "Messages between the cursor and the end of the log as last told; on the engine that reads") \
+  X(source_delay_seconds, AGE, source, partition, none, "How long after their own time messages come into the log (a queue before it shows here)") \
+  X(source_seen_age_seconds, AGE, source, partition, none, "Time since the newest moment that a message of the partition has spoken of") \
+  X(source_complete_age_seconds, AGE, source, partition, none, "Time since the moment up to which the partition is complete; freshness is judged by it") \
+  X(source_stopped, LEVEL, source, partition, none, "1 when the partition stands still; on the engine that reads. /sources says why") \
+  X(source_waived, LEVEL, source, partition, none, "1 while an operator has waived the partition") \
+  X(source_silent, LEVEL, source, none, none, "1 when nothing was heard of the source for longer than its `silence`") \
+  X(freshness_age_seconds, AGE, entity, none, none, "How stale the features of a card never seen would be, were it asked for now; absent: nothing says") \
+  X(freshness_budget_seconds, AGE, entity, none, none, "How stale they may be") \
+  X(freshness_stale, LEVEL, entity, none, none, "1 when they are staler than that") \
   X(log_suppressed_total, COUNTER, none, none, none, "Log lines left out because their event came too often")
 
 enum tide_meter_row {
@@ -105,15 +129,17 @@ struct tide_meter *tide_meters_shared(struct tide_meters *meters);
 
 /* All of these: only on the shard's thread; a row of another type or an index beyond its axis is our bug. */
 void tide_meter_add(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t n); /* COUNTER (n >= 0), GAUGE */
-/* GAUGE, or a COUNTER that is kept elsewhere and copied here; the shards are added up. */
+/* GAUGE, LEVEL, AGE (n >= 0), or a COUNTER that is kept elsewhere and copied here; the shards are added up. */
 void tide_meter_set(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t n);
+/* LEVEL, AGE: the cell is not there any more. */
+void tide_meter_unset(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at);
 void tide_meter_seconds(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t ns); /* below 0 counts as 0 */
 void tide_meter_records(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t n);
 void tide_meter_publish(struct tide_meter *meter, const struct tide_metrics *metrics);
 
 /* Any thread. Appends everything, the fold's metrics first, in the Prometheus text format 0.0.4 (Content-Type: text/plain; version=0.0.4). Counters
  * and gauges with one label are shown for each of its values, so that a rate sees the first step too; cells with more labels, and histograms with any,
- * appear once they were written to: most of their product never happens. */
+ * appear once they were written to: most of their product never happens. LEVEL and AGE: those that are set. */
 void tide_meters_expose(const struct tide_meters *meters, struct tide_buf *out);
 /* Appends the Markdown table for the reference page, in the order of the exposition. */
 void tide_meters_document(struct tide_buf *out);

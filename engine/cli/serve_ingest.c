@@ -20,7 +20,7 @@
 static void client_line(void *ctx, int level, const char *what, const char *text) {
   (void)ctx;
   enum tide_log_level to = level <= 3 ? TIDE_LOG_WARN : level <= 5 ? TIDE_LOG_INFO : TIDE_LOG_DEBUG;
-  tide_log(to, "kafka_client", "what=%s text=\"%s\"", what, text);
+  tide_log(to, "kafka_client", "what=%s text=%s", what, text);
 }
 
 static const struct tide_kafka_log client_log = {.line = client_line};
@@ -91,8 +91,8 @@ static enum tide_err add_source(const struct tide_config_source *from, const str
   return TIDE_OK;
 }
 
-static enum tide_err open_ingest(const struct tide_config *config, const struct tide_spec *spec, struct tide_serve_ingest *serve,
-                                 struct tide_error *error) {
+static enum tide_err open_ingest(const struct tide_config *config, const struct tide_spec *spec, struct tide_meter *meter,
+                                 struct tide_serve_ingest *serve, struct tide_error *error) {
   tide_buf_printf(&serve->policy, "%s@%08llx", spec->name, (unsigned long long)(spec->hash.hi >> 32));
   tide_buf_char(&serve->policy, '\0');
   struct tide_ingest_options options = {.source = serve->source,
@@ -112,12 +112,13 @@ static enum tide_err open_ingest(const struct tide_config *config, const struct 
                                                   .catch_wait_ms = CATCH_WAIT_MS,
                                                   .facts_every_ms = 200},
                                         .max_future_skew_ms = config->fold_max_future_skew_ms,
-                                        .max_held = (size_t)config->ingest_max_held};
+                                        .max_held = (size_t)config->ingest_max_held,
+                                        .meter = meter};
   return tide_ingest_new(&options, &serve->ingest, error);
 }
 
 enum tide_err tide_serve_ingest_open(const struct tide_config *config, const struct tide_spec *spec, const struct tide_keys *keys,
-                                     struct tide_serve_ingest *ret, struct tide_error *error) {
+                                     struct tide_meter *meter, struct tide_serve_ingest *ret, struct tide_error *error) {
   *ret = (struct tide_serve_ingest){0};
   if (!config->source_count) return TIDE_OK;
   struct tide_kafka_settings settings;
@@ -130,7 +131,7 @@ enum tide_err tide_serve_ingest_open(const struct tide_config *config, const str
   for (size_t i = 0; i < ret->count && err == TIDE_OK; i++) err = add_source(&config->source[i], spec, keys, i, ret, error);
   if (err == TIDE_OK) err = open_source(config, &settings, ret, error);
   if (err == TIDE_OK) err = open_outlet(config, &settings, ret, error);
-  if (err == TIDE_OK) err = open_ingest(config, spec, ret, error);
+  if (err == TIDE_OK) err = open_ingest(config, spec, meter, ret, error);
   tide_kafka_settings_release(&settings);
   return err;
 }

@@ -7,6 +7,7 @@
 #include "adapter/journal_redis_doctor.h"
 #include "base/clock.h"
 #include "base/json_out.h"
+#include "cli/doctor_sources.h"
 #include "cli/key_file.h"
 #include "cli/scan.h"
 #include "cli/selftest.h"
@@ -216,6 +217,11 @@ static void check_future_space(struct doctor *doctor, const char *dir) {
 
 static const char *or_null(const char *text) { return text[0] ? text : NULL; }
 
+static void on_kafka(void *ctx, enum tide_kafka_finding level, const char *what, const char *text) {
+  static const enum level of[] = {[TIDE_KAFKA_GOOD] = GOOD, [TIDE_KAFKA_NOTE] = NOTE, [TIDE_KAFKA_FIX] = FIX};
+  find(ctx, of[level], what, "%s", text);
+}
+
 /* What the configuration says an engine would be started with. */
 static void check_config(struct doctor *doctor, const struct tide_config *config) {
   check_key(doctor, or_null(config->keys_file), or_null(config->keys_file_previous), config->keys_development);
@@ -224,6 +230,7 @@ static void check_config(struct doctor *doctor, const struct tide_config *config
   else if (config->journal_kind == TIDE_JOURNAL_KIND_memory) find(doctor, NOTE, "journal", "in memory: everything is forgotten at the end");
   else check_future_space(doctor, config->journal_dir);
   if (config->journal_kind == TIDE_JOURNAL_KIND_redis) check_redis(doctor, config);
+  tide_doctor_sources(config, on_kafka, doctor);
 }
 
 static bool is_redis(const char *journal) { return journal && (strncmp(journal, "redis", 5) == 0 || strncmp(journal, "unix:", 5) == 0); }
@@ -270,10 +277,11 @@ static int run(const struct tide_args *args) {
 
 const struct tide_verb tide_verb_doctor = {
     .name = "doctor",
-    .summary = "Check libraries, clock, time zones, disk, key, journal, Redis and feature file, and say what to fix",
+    .summary = "Check libraries, clock, time zones, disk, key, journal, Redis, Kafka and feature file, and say what to fix",
     .about =
         "Changes nothing. With --config, or a Redis journal, it looks at the whole deployment: every node and sentinel that it can reach, their roles, versions, "
-        "memory, persistence, clocks and what the sentinels agree on. Exit code 1 when something must be fixed.",
+        "memory, persistence, clocks and what the sentinels agree on; where sources are configured, the brokers and each topic: whether it is there, its copies, what it keeps "
+        "and for how long, whose clock its messages bear. Exit code 1 when something must be fixed.",
     .example = "tidemark doctor --features config/defaults/features.yaml --journal file:build/run/journal --key-file card.key\n"
                "tidemark doctor --config tidemark.yaml --json",
     .opt = options,

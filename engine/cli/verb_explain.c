@@ -10,6 +10,7 @@
 #include "cli/snapshot.h"
 #include "cli/summary.h"
 #include "core/answer.h"
+#include "core/ledger.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -244,6 +245,27 @@ static void print_values(const struct tide_answer *answer, struct tide_buf *out)
   for (uint32_t i = 0; i < spec->derived_count; i++) value_line(out, spec->derived[i].name, &answer->derived[i], "");
 }
 
+/* How fresh each entity's features were, and which partition was furthest behind: only cells that are fed by sources have more to say than "fresh". */
+static void print_freshness(const struct tide_answer *answer, struct tide_buf *out) {
+  const struct tide_spec *spec = answer->spec;
+  char age[TIDE_TIME_TEXT];
+  bool any = false;
+  for (uint32_t e = 0; answer->features_known && e < spec->entity_count; e++)
+    any |= answer->standing[e].source || answer->standing[e].state != TIDE_S_fresh;
+  if (!any) return;
+  tide_buf_str(out, "\nFreshness\n");
+  for (uint32_t e = 0; e < spec->entity_count; e++) {
+    const struct tide_standing *standing = &answer->standing[e];
+    tide_buf_printf(out, "  %-30s %-8s ", spec->entity[e].name, tide_vstate_name((enum tide_vstate)standing->state));
+    if (standing->age_ms == TIDE_AGE_UNKNOWN) tide_buf_str(out, "age not known");
+    else tide_buf_printf(out, "%s behind", tide_duration_format(standing->age_ms, age));
+    tide_buf_str(out, ": ");
+    if (standing->source) tide_standing_say(spec, e, standing, answer->time.ms, out);
+    else tide_buf_str(out, "no partition is waited for");
+    tide_buf_char(out, '\n');
+  }
+}
+
 /* First of the newest `events_max` past events of the entity that begins at `from`; *ret_end is behind its last. */
 static size_t newest_of(const struct explain *explain, size_t from, size_t *ret_end) {
   size_t end = from;
@@ -276,14 +298,24 @@ static void print_past(const struct explain *explain, const struct tide_spec *sp
   }
 }
 
+/* Where the message came from: a source of the cell, a request, or the file of a replay. */
+static void print_origin(const struct explain *explain, const struct tide_record *record, struct tide_buf *out) {
+  const struct tide_ledger_source *source = tide_ledger_source((struct tide_ledger *)tide_fold_ledger(explain->fold), record->source);
+  if (source) tide_buf_printf(out, "offset %" PRIu64 " of %s/%u", record->offset, source->info.name, record->partition);
+  else if (record->offset) tide_buf_printf(out, "line %" PRIu64 " of the input", record->offset);
+  else tide_buf_str(out, "a request");
+}
+
 static void print_head(const struct explain *explain, const struct tide_answer *answer, struct tide_buf *out) {
   const struct tide_spec *spec = answer->spec;
   const struct tide_verdict *verdict = &answer->verdict;
   char position[TIDE_POSITION_TEXT], time[TIDE_TIME_TEXT];
   tide_buf_str(out, "Transaction ");
   tide_record_id(spec, answer->record, out);
-  tide_buf_printf(out, "\n  at %s, position %s, line %" PRIu64 " of the input\n", tide_time_format(answer->time, time),
-                  tide_position_text(answer->position, answer->index, position), answer->record->offset);
+  tide_buf_printf(out, "\n  at %s, position %s, ", tide_time_format(answer->time, time),
+                  tide_position_text(answer->position, answer->index, position));
+  print_origin(explain, answer->record, out);
+  tide_buf_char(out, '\n');
   if (explain->total > 1)
     tide_buf_printf(out, "  the id stands %" PRIu64 " times in this journal; --position chooses another\n", explain->total);
   if (verdict->by == TIDE_BY_NONE) tide_buf_str(out, "  no policy, features only\n");
@@ -334,7 +366,7 @@ static void json_report(const struct explain *explain, const struct tide_answer 
   tide_json_open(out, '{');
   tide_json_key(out, "answer");
   struct tide_buf inner = TIDE_BUF_INIT;
-  tide_answer_json(answer, TIDE_ANSWER_FEATURES, &inner);
+  tide_answer_json(answer, TIDE_ANSWER_FEATURES | TIDE_ANSWER_FRESHNESS, &inner);
   tide_json_raw(out, tide_buf_span(&inner));
   if (answer->model) {
     tide_json_key(out, "model");
@@ -408,6 +440,7 @@ static void on_answer(void *ctx, const struct tide_answer *answer) {
       print_score(answer, &explain->out);
       print_message(answer, &explain->out);
       print_rules(answer, &explain->out);
+      print_freshness(answer, &explain->out);
       print_values(answer, &explain->out);
       print_past(explain, answer->spec, &explain->out);
     }

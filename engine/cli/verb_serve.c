@@ -41,7 +41,8 @@ struct serve {
   struct tide_meters *meters; /* written by the engine's threads and http's, so freed behind both */
   struct tide_engine *engine;
   struct tide_serve_ingest ingest;
-  struct tide_http_secrets *secrets; /* until the listeners have taken them */
+  struct tide_http_secrets *secrets;                /* until the listeners have taken them */
+  struct tide_http_source source[TIDE_SOURCES_MAX]; /* as http shows them */
   struct tide_http *http;
   struct tide_snapshotter *snapshotter; /* the core thread's, while it runs */
   _Atomic int64_t snapshot_every_ms;    /* a reload sets it */
@@ -187,6 +188,11 @@ static enum tide_err http_options(const struct serve *serve, struct tide_http_op
                                     .key_previous = serve->keys.has_previous ? &serve->keys.previous : NULL,
                                     .cell = config->cell_name,
                                     .durability = serve->log.durability,
+                                    .source = serve->source,
+                                    .source_count = config->source_count,
+                                    .ingest = serve->ingest.ingest,
+                                    .logs = serve->ingest.source,
+                                    .engine_id = (uint32_t)config->engine_id,
                                     .log = config->http_log == TIDE_HTTP_LOG_kafka && serve->ingest.outlet,
                                     .snapshots = config->snapshot_peers[0] ? serve->log.snapshots : NULL,
                                     .secrets = serve->secrets,
@@ -319,6 +325,13 @@ static enum tide_err open_journal(struct serve *serve, struct tide_error *error)
   return err;
 }
 
+static enum tide_err open_meters(struct serve *serve, struct tide_error *error) {
+  const struct tide_config *config = serve->config;
+  for (size_t i = 0; i < config->source_count; i++)
+    serve->source[i] = (struct tide_http_source){config->source[i].number, config->source[i].name, config->source[i].topic};
+  return tide_http_meters_new(serve->spec, serve->source, config->source_count, &serve->meters, error);
+}
+
 static enum tide_err serve_all(struct serve *serve, struct tide_error *error) {
   struct tide_http_options checked;
   struct tide_http_files files = tide_serve_files(serve->config);
@@ -328,10 +341,11 @@ static enum tide_err serve_all(struct serve *serve, struct tide_error *error) {
   tide_process_keep(&serve->keys, sizeof serve->keys);
   if (err == TIDE_OK) err = tide_keys_load(&places, serve->spec, &serve->keys, error);
   if (err == TIDE_OK) err = load_model(serve, error);
-  if (err == TIDE_OK) err = tide_serve_ingest_open(serve->config, serve->spec, &serve->keys, &serve->ingest, error);
+  if (err == TIDE_OK) err = open_meters(serve, error);
+  if (err == TIDE_OK)
+    err = tide_serve_ingest_open(serve->config, serve->spec, &serve->keys, tide_meters_shared(serve->meters), &serve->ingest, error);
   if (err == TIDE_OK) raise_files(checked.limits.connections_max);
   if (err == TIDE_OK) err = open_journal(serve, error);
-  if (err == TIDE_OK) err = tide_http_meters_new(serve->spec, &serve->meters, error);
   if (err == TIDE_OK) err = start_engine(serve, error);
   return err == TIDE_OK ? run_engine(serve, error) : err;
 }

@@ -31,7 +31,8 @@ struct tide_sources {
   uint32_t count;
   struct tide_source_info source[TIDE_SOURCES_MAX];
 };
-/* The first cursor of a partition; jump: an operator's word to leave the cursor `from`, where the log has nothing to read, and go on at `cursor`, be it further on (a gap) or back (the
+/* The first cursor of a partition; jump: an operator's word to leave the cursor `from`, where the log has nothing to read, and go on at `cursor`, be it
+ * further on (a gap) or back (the
  * log was begun anew). Where the partition stands elsewhere by now the word was about something else: messages counted meanwhile must not be counted again. */
 struct tide_start { uint16_t source, partition; uint64_t cursor; bool jump; uint64_t from; };
 /* An engine reads the sources from here on, unless another does that has written something within `patience_ms`. release: it does not any more. */

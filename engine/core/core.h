@@ -164,7 +164,8 @@ struct tide_core_stats {
   uint64_t sessions, verified; /* begun; that had the entry known last */
   uint64_t rolled_back;        /* entries, not acknowledged, that stand no more, or landed where one had stood */
   uint64_t entries_own, entries_foreign, records, voided, stale, fetches, syncs, refused, maybe, retried;
-  uint64_t messages, claims, rereads, emitted, unlogged; /* taken of sources; claims won; INGEST actions after the first of a claim; EMIT actions; that ended `maybe` for want of their copy */
+  uint64_t messages, claims, rereads; /* taken of sources; claims won; INGEST actions after the first of a claim */
+  uint64_t emitted, unlogged;         /* EMIT actions; offers that ended `maybe` for want of their copy */
   uint32_t queued, in_flight;
 };
 struct tide_core_stats tide_core_stats(const struct tide_core *core);

@@ -153,23 +153,32 @@ static struct tide_cursor_part *part_of(struct tide_core *core, const struct cho
   return NULL;
 }
 
-/* While the epoch is opening no answer may leave, so the outbox cannot get emptier and must not stop the reading that ends it. */
-static bool messages_may_go(const struct tide_core *core) {
-  if (!core->messages.first) return false;
-  return !core->options.outbox_max || tide_fold_outbox(core->fold)->count < core->options.outbox_max || !tide_core_epoch_is_open(core);
+/* Not between a fence and its targets: only these say on which messages a decision may have left before, so that another one says that it supersedes. While the epoch is opening no
+ * answer may leave; then the outbox cannot get emptier and must not stop the reading that opens it. */
+static bool message_may_go(const struct tide_core *core) {
+  const struct tide_ledger *ledger = tide_fold_ledger(core->fold);
+  if (core->nonce != tide_fold_nonce(core->fold)) return false; /* a fence is not folded yet */
+  if (ledger->opening) return ledger->has_targets;
+  return !core->options.outbox_max || tide_fold_outbox(core->fold)->count < core->options.outbox_max;
+}
+
+/* What is no message waits only for those before it. */
+static bool first_may_go(const struct tide_core *core) {
+  return core->messages.first && (core->messages.first->kind != TIDE_OFFER_MESSAGE || message_may_go(core));
 }
 
 bool tide_core_must_make_room(const struct tide_core *core) {
   const struct tide_core_ingest *ingest = &core->ingest;
-  return ingest->on && ingest->left > ingest->writing && core->messages.first && !messages_may_go(core);
+  return ingest->on && ingest->left > ingest->writing && core->messages.first && !first_may_go(core) && tide_core_epoch_is_open(core);
 }
 
 static void choose_messages(struct tide_core *core, struct choice *choice) {
-  if (!messages_may_go(core)) return;
   struct tide_cursor_part *part = NULL;
+  bool may_go = message_may_go(core);
   while (core->messages.first) {
     const struct tide_offer *offer = core->messages.first;
     bool sourced = offer->kind == TIDE_OFFER_MESSAGE;
+    if (sourced && !may_go) break;
     if (sourced && !(part && part->source == offer->part.source && part->partition == offer->part.partition))
       part = part_of(core, choice, &offer->part);
     size_t more = sourced && !part ? sizeof(struct tide_cursor_part) : 0;
@@ -191,7 +200,7 @@ static void choose_messages(struct tide_core *core, struct choice *choice) {
 }
 
 bool tide_core_has_offers(const struct tide_core *core) {
-  if (messages_may_go(core)) return true;
+  if (first_may_go(core)) return true;
   return tide_core_epoch_is_open(core) && core->queue[TIDE_PRIORITY_HIGH].count + core->queue[TIDE_PRIORITY_LOW].count > 0;
 }
 
@@ -212,7 +221,7 @@ static void keep_parts(const struct tide_core *core, const struct choice *choice
     held->part = tide_realloc(held->part, held->parts_cap * sizeof *held->part);
   }
   held->parts = choice->parts;
-  memcpy(held->part, core->part, choice->parts * sizeof *held->part);
+  if (choice->parts) memcpy(held->part, core->part, choice->parts * sizeof *held->part); /* an entry of control records has none */
 }
 
 /* ---- all others ---- */

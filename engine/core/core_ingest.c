@@ -126,6 +126,11 @@ void tide_core_ingest_unwritten(struct tide_core *core) { core->ingest.writing =
 void tide_core_ingest_folded(struct tide_core *core, const struct tide_held *held, bool is_void) {
   struct tide_core_ingest *ingest = &core->ingest;
   const struct tide_ledger *ledger = tide_fold_ledger(core->fold);
+  if (ingest->jumps != ledger->jumps && ingest->on) { /* an operator's word, given here or to another engine */
+    core->stats.rereads++;
+    tide_core_ingest_stop(core);
+  }
+  ingest->jumps = ledger->jumps;
   if (!held->own) return;
   if (is_void) {
     tide_core_ingest_unwritten(core);

@@ -108,6 +108,10 @@ static enum tide_err admit(struct tide_core *core, struct tide_offer *offer, str
   return TIDE_OK;
 }
 
+static void remember_deadline(struct tide_core *core, const struct tide_offer *offer) {
+  if (offer->deadline.ns && offer->deadline.ns < core->next_deadline_ns) core->next_deadline_ns = offer->deadline.ns;
+}
+
 enum tide_err tide_core_take(struct tide_core *core, struct tide_offer *offer, struct tide_error *error) {
   TIDE_CHECK(offer->record_count <= TIDE_OFFER_RECORDS && offer->priority < TIDE_PRIORITY_COUNT);
   if (offer->kind == TIDE_OFFER_MESSAGE) {
@@ -121,6 +125,7 @@ enum tide_err tide_core_take(struct tide_core *core, struct tide_offer *offer, s
     return tide_core_refuse(core, offer, TIDE_END_refused, TIDE_C_deadline, error);
   if (offer->refuse != TIDE_C_none) return tide_core_refuse(core, offer, TIDE_END_refused, (enum tide_cause)offer->refuse, error);
   if (offer->kind == TIDE_OFFER_CONTROL) { /* in its place between messages */
+    remember_deadline(core, offer);
     tide_offers_push(&core->messages, offer);
     return TIDE_OK;
   }
@@ -129,7 +134,7 @@ enum tide_err tide_core_take(struct tide_core *core, struct tide_offer *offer, s
   if (tide_core_queued(core) >= core->options.queue_max ||
       (low && core->queue[TIDE_PRIORITY_LOW].count >= (core->options.queue_max + 3) / 4))
     return tide_core_refuse(core, offer, TIDE_END_refused, TIDE_C_overload, error);
-  if (offer->deadline.ns && offer->deadline.ns < core->next_deadline_ns) core->next_deadline_ns = offer->deadline.ns;
+  remember_deadline(core, offer);
   if (is_folded(core, offer->after)) return admit(core, offer, error);
   tide_offers_push(&core->waiting, offer);
   return TIDE_OK;
@@ -148,10 +153,6 @@ enum tide_err tide_core_wake(struct tide_core *core, struct tide_error *error) {
 
 static bool is_past(const struct tide_core *core, const struct tide_offer *offer) {
   return offer->deadline.ns && offer->deadline.ns <= core->now.mono.ns;
-}
-
-static void remember_deadline(struct tide_core *core, const struct tide_offer *offer) {
-  if (offer->deadline.ns && offer->deadline.ns < core->next_deadline_ns) core->next_deadline_ns = offer->deadline.ns;
 }
 
 static enum tide_err expire_list(struct tide_core *core, struct tide_offer_list *list, enum tide_offer_end end, struct tide_held *held,

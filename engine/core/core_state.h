@@ -44,6 +44,7 @@ struct tide_core_ingest {
   uint64_t emitting;   /* the last answer handed out in this turn */
   uint64_t left;       /* the last that has left, and all before it */
   uint64_t writing;    /* EMITTED in the log or on its way */
+  uint64_t jumps;      /* of the ledger, that were minded */
   struct tide_target *target; /* [TIDE_PARTITIONS_MAX], to be appended */
   uint32_t target_count;
 };
@@ -133,7 +134,6 @@ void tide_core_note(struct tide_core *core, const struct tide_answer *answer);
 
 /* Ends a message: it is the driver's again, nothing was said about it. */
 void tide_core_drop(struct tide_core *core, struct tide_offer *offer, enum tide_offer_end end);
-void tide_core_drop_all(struct tide_core *core, struct tide_offer_list *list, enum tide_offer_end end);
 
 /* core_entry.c: an entry of our own: `fill` says what stands in it besides offers. */
 enum tide_core_fill {

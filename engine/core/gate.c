@@ -132,7 +132,10 @@ static void work_out(struct tide_gate *gate, const struct tide_ledger *ledger, c
   gate->current = true;
 }
 
-void tide_gate_change(struct tide_gate *gate) { gate->current = false; }
+void tide_gate_change(struct tide_gate *gate) {
+  gate->current = false;
+  gate->plain = NULL;
+}
 
 static void stand(const struct tide_group *group, const struct tide_least *by, int64_t time_ms, struct tide_standing *ret) {
   *ret = (struct tide_standing){.state = TIDE_S_fresh,
@@ -147,10 +150,12 @@ static void stand(const struct tide_group *group, const struct tide_least *by, i
 
 void tide_gate_judge(struct tide_gate *gate, const struct tide_ledger *ledger, const struct tide_spec *spec, int64_t commit_ms,
                      int64_t time_ms, uint32_t home, struct tide_standing *ret) {
+  if (!ledger->gating && gate->plain == ret) return;
   if (!ledger->gating) { /* nothing is on its way that is not counted. What fed a cell before it had sources (replay) says nothing of now */
     int64_t age_ms = ledger->declared || !tide_ledger_is_sourced(ledger) ? 0 : TIDE_AGE_UNKNOWN;
     for (uint32_t e = 0; e < spec->entity_count; e++)
       ret[e] = (struct tide_standing){.state = TIDE_S_fresh, .age_ms = age_ms, .complete_ms = INT64_MAX, .partition = TIDE_NONE};
+    gate->plain = ret;
     return;
   }
   if (!gate->current) work_out(gate, ledger, spec, commit_ms);

@@ -23,6 +23,7 @@ struct tide_least {
 };
 
 struct tide_gate {
+  const struct tide_standing *plain;            /* standings written here last, and nothing gates: they hold for every event until something changes */
   bool current;                                 /* what follows holds */
   struct tide_least rest[TIDE_ENTITIES_MAX];    /* of all that the entity looks at, without keyed sources where its events know their partition */
   uint64_t keyed[TIDE_ENTITIES_MAX];            /* these sources, by index in the ledger */
@@ -34,8 +35,8 @@ int64_t tide_partition_complete(const struct tide_ledger *ledger, const struct t
 
 /* Facts, sources or the commit time may have changed. */
 void tide_gate_change(struct tide_gate *gate);
-/* The standings of all entities (ret[spec->entity_count]) for an event at time_ms. home: index of the partition in which the events of the event's primary entity come, TIDE_NONE: not
- * known. */
+/* The standings of all entities (ret[spec->entity_count]) for an event at time_ms. home: index of the partition in which the events of its
+ * primary entity come, TIDE_NONE: not known. */
 void tide_gate_judge(struct tide_gate *gate, const struct tide_ledger *ledger, const struct tide_spec *spec, int64_t commit_ms, int64_t time_ms,
                      uint32_t home, struct tide_standing *ret);
 

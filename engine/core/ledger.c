@@ -183,6 +183,7 @@ bool tide_ledger_start(struct tide_ledger *ledger, const struct tide_start *star
   partition->started = true;
   partition->cursor = start->cursor;
   partition->checksum = 0;
+  ledger->jumps += start->jump;
   return true;
 }
 

@@ -7,8 +7,8 @@
  *     appended later than x;
  *   - *owes* when the last end that was told lies beyond what was put of it, or none was told yet. Its next message exists and may be
  *     earlier than x: it is waited for without limit while it gives something, which is what catching up is. It is given up (`lost`)
- *     when it gave nothing for a time after x came: for catch_wait_ms until it has once been read to an end told since it was begun (if
- *     none is told, in the first catch_wait_ms); later for as long as the head waiting was old when it came, at least merge_wait_ms and
+ *     when it gave nothing for a time after x came: for catch_wait_ms until it has once been read to the end last told since it was begun
+ *     (if none is told, in the first catch_wait_ms); later for as long as the head waiting was old when it came, at least merge_wait_ms and
  *     at most catch_wait_ms (a message that is an hour late may well wait some seconds for order, a fresh one may not). It is also given
  *     up when waiting for it does not pay: when the order has waited catch_wait_ms for it in all and its log moved on by less than that:
  *     it is falling behind, not catching up;
@@ -124,7 +124,7 @@ struct tide_merge_view {
   uint64_t end;     /* as last told; 0: never */
   bool gates, stopped;
   bool drained;     /* everything up to the end last told is given */
-  bool caught;      /* it was read to an end told since it was begun */
+  bool caught;      /* since it was begun it was read to the end last told */
   bool lost;        /* it owes and gave nothing for so long that nobody waits for it as for one that catches up */
   bool slow;        /* lost because it falls behind; until it has caught up */
   bool shrunk;      /* the end last told lies before what had been put */

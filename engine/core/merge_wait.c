@@ -20,8 +20,8 @@ int64_t tide_merge_attended(const struct tide_merge *merge, struct tide_mono now
 void tide_merge_ends_reached(struct tide_merge_partition *p) {
   while (p->put_ends < p->pending_count && p->pending[p->put_ends].end <= p->reached) {
     p->clear = p->pending[p->put_ends++].arrivals;
-    p->caught = true;
   }
+  if (!tide_merge_owes(p)) p->caught = true;
   unsigned given = 0;
   while (given < p->put_ends && p->pending[given].end <= p->given) {
     p->clear_given = p->pending[given].arrivals;
@@ -156,18 +156,18 @@ static bool owing_blocks(struct look *look) {
 
 static bool comes_first(struct tide_heap_entry a, struct tide_heap_entry b) { return a.key != b.key ? a.key < b.key : a.tie < b.tie; }
 
-static bool held_blocks(struct look *look) {
+/* Whether a held message before `own` is still waited for. */
+static bool held_blocks(struct look *look, struct tide_heap_entry own) {
   struct tide_heap *held = &look->merge->heap[TIDE_HEAP_HELD];
   const struct tide_heap *passed = &look->merge->heap[TIDE_HEAP_PASSED];
-  while (held->count > 0 && comes_first(held->at[0], look->least)) {
+  while (held->count > 0 && comes_first(held->at[0], own)) {
     uint32_t index = held->at[0].index;
     int64_t until_ns = owed_until_ns(look, &look->merge->partition[index]);
     if (pays(look, index) && until_ns > look->now_ns) return waits(look, index, until_ns);
     give_up(look, index);
   }
   int64_t until_ns = look->oldest->from_ns + look->wait_ns;
-  return passed->count > 0 && comes_first(passed->at[0], look->least) && until_ns > look->now_ns &&
-         waits(look, passed->at[0].index, until_ns);
+  return passed->count > 0 && comes_first(passed->at[0], own) && until_ns > look->now_ns && waits(look, passed->at[0].index, until_ns);
 }
 
 static bool live_blocks(struct look *look) {
@@ -188,16 +188,19 @@ static bool live_blocks(struct look *look) {
  * it, if each of those was put after its partition had been read, and given, beyond what stood in its log when the oldest came. Else a
  * partition whose messages come late without end (their clock is behind, or a queue before the log) would let a message wait for as long
  * as each of them has to be certified. O(P), when something waited merge_wait only. */
-static uint32_t oldest_ahead(const struct look *look) {
+static uint32_t oldest_ahead(struct look *look) {
   const struct tide_merge *merge = look->merge;
   const struct tide_heap *heads = &merge->heap[TIDE_HEAP_HEAD];
   uint32_t index = merge->heap[TIDE_HEAP_OLDEST].at[0].index;
   if (look->oldest->from_ns + look->wait_ns > look->now_ns || look->age_ms >= look->catch_ns / NS_PER_MS) return NOBODY;
-  if (merge->heap[TIDE_HEAP_OWING].count + merge->heap[TIDE_HEAP_HELD].count > 0) return NOBODY;
   struct tide_heap_entry own = heads->at[heads->slot[index]];
   for (uint32_t i = 0; i < heads->count; i++)
     if (comes_first(heads->at[i], own) && merge->partition[heads->at[i].index].clear_given < look->oldest->arrival) return NOBODY;
-  return index;
+  uint32_t waits_for = merge->waits_for;
+  int64_t until_ns = merge->wait_until_ns;
+  if (!held_blocks(look, own)) return index;
+  if (merge->wait_until_ns > until_ns) waits(look, waits_for, until_ns); /* whichever is up first */
+  return NOBODY;
 }
 
 uint32_t tide_merge_choose(struct tide_merge *merge, struct tide_wall wall, struct tide_mono now) {
@@ -219,7 +222,7 @@ uint32_t tide_merge_choose(struct tide_merge *merge, struct tide_wall wall, stru
   look.age_ms =
       wall.ms - (item->append_ms != TIDE_UNKNOWN_MS ? item->append_ms : item->time_ms) - (now.ns - look.oldest->put_ns) / NS_PER_MS;
   merge->waits_for = waited_for; /* for `pays` */
-  if (owing_blocks(&look) || held_blocks(&look)) return NOBODY;
+  if (owing_blocks(&look) || held_blocks(&look, look.least)) return NOBODY;
   merge->waits_for = NOBODY;
   uint32_t chosen = live_blocks(&look) ? oldest_ahead(&look) : look.least.index;
   if (chosen != NOBODY) merge->waits_for = NOBODY;

@@ -13,14 +13,30 @@ static bool is_ready(const struct tide_http *http, const struct tide_engine_stat
   return is_live(status) && status->state == TIDE_CORE_open && !atomic_load(&http->draining);
 }
 
-static void put_why(const struct tide_http *http, const struct tide_engine_status *status, struct tide_buf *out) {
+/* Where sources are waited for, which; where one stands still, why. */
+static void put_sources(struct tide_http *http, bool opening, struct tide_buf *out) {
+  struct tide_sources_look *look = tide_http_sources_look(http);
+  if (opening) {
+    struct tide_buf why = TIDE_BUF_INIT;
+    tide_http_sources_why(look, &why);
+    tide_json_key(out, "why");
+    tide_json_str(out, tide_buf_span(&why));
+    tide_buf_release(&why);
+  }
+  tide_http_sources_stopped(look, out);
+  tide_http_sources_free(look);
+}
+
+static void put_why(struct tide_http *http, const struct tide_engine_status *status, struct tide_buf *out) {
+  bool opening = is_live(status) && !atomic_load(&http->draining) && status->state == TIDE_CORE_barrier;
   if (!is_live(status)) {
     tide_json_key(out, "why");
     tide_json_cstr(out, status->error.text);
-  } else if (!is_ready(http, status)) {
+  } else if (!is_ready(http, status) && !opening) {
     tide_json_key(out, "why");
     tide_json_cstr(out, atomic_load(&http->draining) ? "it is stopping" : tide_core_state_text(status->state));
   }
+  if (http->options.source_count || opening) put_sources(http, opening, out);
   if (status->trouble.code != TIDE_OK) {
     tide_json_key(out, "journal");
     tide_json_cstr(out, status->trouble.text);
@@ -50,6 +66,7 @@ static void put_metrics(struct tide_http *http, struct tide_buf *out) {
   struct tide_meter *meter = tide_meters_shared(http->meters);
   tide_meter_set(meter, TIDE_METER_ROW_http_in_flight, TIDE_METER_PLAIN, atomic_load(&http->waiting));
   tide_line_show(http, meter);
+  tide_http_sources_meter(http, meter);
   tide_meter_set(meter, TIDE_METER_ROW_log_suppressed_total, TIDE_METER_PLAIN, (int64_t)tide_log_suppressed());
   tide_meters_expose(http->meters, out);
 }
@@ -59,6 +76,14 @@ static void make_page(struct tide_http *http, const struct tide_route *route, st
     reply->status = 200;
     reply->media_type = "text/plain; version=0.0.4; charset=utf-8";
     put_metrics(http, &reply->body);
+    return;
+  }
+  if (route->id == TIDE_ROUTE_sources) {
+    struct tide_sources_look *look = tide_http_sources_look(http);
+    reply->status = 200;
+    reply->media_type = "application/json";
+    tide_http_sources_put(look, &reply->body);
+    tide_http_sources_free(look);
     return;
   }
   struct tide_engine_status status = tide_engine_status(http->engine);
@@ -79,17 +104,32 @@ static void make_page(struct tide_http *http, const struct tide_route *route, st
   tide_json_close(&reply->body, '}');
 }
 
-/* Bodies are passed over; the answer goes out at the last call of a request. */
+/* What a request is known by: this, or its order. */
+static char seen;
+
+void tide_http_admin_done(void *cls, struct MHD_Connection *connection, void **context, enum MHD_RequestTerminationCode code) {
+  (void)cls, (void)code;
+  tide_peer_set(tide_peer_of(connection), TIDE_PEER_idle);
+  if (*context && *context != &seen) tide_order_free(*context);
+  *context = NULL;
+}
+
+static enum MHD_Result begin(struct tide_http *http, struct MHD_Connection *connection, const char *url, const char *method,
+                             void **request) {
+  const struct tide_route *route = tide_route_find(TIDE_LISTENER_admin, url);
+  bool order = route && strcmp(route->method, "POST") == 0 && tide_route_takes(route, method);
+  *request = order ? (void *)tide_order_new(http, connection, route) : &seen;
+  tide_peer_set(tide_peer_of(connection), TIDE_PEER_reading);
+  return MHD_YES;
+}
+
+/* Bodies but an order's are passed over; the answer goes out at the last call of a request. */
 enum MHD_Result tide_http_admin(void *cls, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
                                 const char *data, size_t *size, void **request) {
-  static char seen;
   struct tide_http *http = cls;
-  (void)version, (void)data;
-  if (*request != &seen) {
-    *request = &seen;
-    tide_peer_set(tide_peer_of(connection), TIDE_PEER_reading);
-    return MHD_YES;
-  }
+  (void)version;
+  if (!*request) return begin(http, connection, url, method, request);
+  if (*request != &seen) return tide_order_step(*request, data, size);
   if (*size > 0) {
     *size = 0;
     return MHD_YES;
@@ -99,8 +139,10 @@ enum MHD_Result tide_http_admin(void *cls, struct MHD_Connection *connection, co
   struct tide_trouble trouble = {0};
   struct tide_http_guest guest = {.connection = connection, .route = route, .trouble = &trouble};
   enum MHD_Result sent;
-  if (!route) tide_trouble_set(&trouble, TIDE_PROBLEM_not_found, "the paths here are /livez, /readyz, /healthz, /metrics and /snapshot");
-  else if (!tide_route_takes(route, method)) tide_trouble_set(&trouble, TIDE_PROBLEM_method, "only GET and HEAD");
+  if (!route)
+    tide_trouble_set(&trouble, TIDE_PROBLEM_not_found, "the paths here are /livez, /readyz, /healthz, /metrics, /sources and /snapshot");
+  else if (!tide_route_takes(route, method))
+    tide_trouble_set(&trouble, TIDE_PROBLEM_method, "this path takes %s only", tide_route_allow(route));
   else if (!tide_guard_admits(http, &guest)) reply.challenge = guest.challenge;
   else if (route->id == TIDE_ROUTE_snapshot && tide_http_snapshot(http, connection, route, &sent)) return sent;
   else if (route->id == TIDE_ROUTE_snapshot)

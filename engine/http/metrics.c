@@ -5,6 +5,9 @@
 #include "http/metrics.h"
 
 #include "core/core.h"
+#include "run/ingest.h"
+
+#include <stdio.h>
 
 #define STRING(text) #text
 
@@ -49,11 +52,27 @@ static const char *const engine_state_names[] = {
     TIDE_CORE_STATES(X)
 #undef X
 };
+static const char *const letter_names[] = {[TIDE_LETTER_SCORE] = "score", [TIDE_LETTER_DEAD] = "dead", [TIDE_LETTER_COPY] = "copy"};
+static const char *const letter_result_names[] = {
+#define X(name) #name,
+    TIDE_INGEST_RESULTS(X)
+#undef X
+};
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 #define VALUES(array)                                                                                                                      \
   { array, COUNT(array) }
 
-enum tide_err tide_http_meters_new(const struct tide_spec *spec, struct tide_meters **ret, struct tide_error *error) {
+enum tide_err tide_http_meters_new(const struct tide_spec *spec, const struct tide_http_source *source, size_t sources,
+                                   struct tide_meters **ret, struct tide_error *error) {
+  char number[TIDE_PARTITIONS_MAX][8];
+  const char *partition[TIDE_PARTITIONS_MAX], *source_name[TIDE_SOURCES_MAX], *reason[TIDE_ERR_COUNT];
+  TIDE_CHECK(sources <= TIDE_SOURCES_MAX);
+  for (size_t i = 0; i < sources; i++) source_name[i] = source[i].name;
+  for (unsigned i = 0; i < TIDE_PARTITIONS_MAX; i++) {
+    snprintf(number[i], sizeof number[i], "%u", i);
+    partition[i] = number[i];
+  }
+  for (unsigned i = 0; i < TIDE_ERR_COUNT; i++) reason[i] = tide_err_name((enum tide_err)i);
   const char *rule[TIDE_RULES_MAX * 2 + 1], *entity[TIDE_ENTITIES_MAX];
   uint32_t rules = 0;
   TIDE_CHECK(spec->rule_count + spec->fallback_count <= COUNT(rule) && spec->entity_count <= COUNT(entity));
@@ -75,6 +94,11 @@ enum tide_err tide_http_meters_new(const struct tide_spec *spec, struct tide_met
       [TIDE_AXIS_entity] = {entity, spec->entity_count},
       [TIDE_AXIS_state] = VALUES(value_state_names),
       [TIDE_AXIS_engine_state] = VALUES(engine_state_names),
+      [TIDE_AXIS_source] = {source_name, (uint32_t)sources},
+      [TIDE_AXIS_partition] = {partition, sources ? TIDE_PARTITIONS_MAX : 0},
+      [TIDE_AXIS_reason] = {reason, TIDE_ERR_COUNT},
+      [TIDE_AXIS_letter] = VALUES(letter_names),
+      [TIDE_AXIS_result] = VALUES(letter_result_names),
   };
   return tide_meters_new(values, 1, ret, error);
 }

@@ -11,6 +11,8 @@
  *   local.c       a decision without the engine, where it takes nothing more
  *   admin.c       the admin listener's pages
  *   guard.c       who may ask what, and how much; with tls, token and rate
+ *   sources.c     what is known of the sources, as a page, for probes and as metrics
+ *   order.c       what an operator decides about a partition
  *
  * A request goes through four stages and belongs to one thread at a time: the HTTP thread (reading, then writing) or, while it is suspended, the core's
  * thread. `pending` is what passes it over: whoever takes it to zero wakes the connection, and nobody touches the request after giving up his share. */
@@ -158,6 +160,16 @@ struct tide_http_side {
   uint8_t listener; /* enum tide_listener */
 };
 
+/* Orders of an operator, carried out one after the other. */
+struct tide_order;
+struct tide_orders {
+  pthread_mutex_t mutex;
+  pthread_cond_t filled, released;
+  struct tide_order *first, *last;
+  bool quit;
+  pthread_t thread;
+};
+
 struct tide_http {
   struct tide_http_side side[TIDE_LISTENER_COUNT];
   struct tide_guard guard;
@@ -172,6 +184,7 @@ struct tide_http {
   atomic_int waiting;         /* requests suspended for the engine */
   atomic_bool draining;
   struct tide_line line;
+  struct tide_orders orders;
 
   pthread_mutex_t decoders_mutex;
   struct tide_http_decoder *decoders;
@@ -249,7 +262,46 @@ void tide_peer_notify(void *cls, struct MHD_Connection *connection, void **socke
 struct tide_peer *tide_peer_of(struct MHD_Connection *connection);
 void tide_peer_set(struct tide_peer *peer, enum tide_peer_state state);
 
+/* server.c */
+bool tide_http_is_json(const char *media_type); /* NULL: no */
+
+/* sources.c: what is known at one moment. */
+struct tide_sources_look {
+  const struct tide_http *http;
+  struct tide_engine_status status;
+  struct tide_engine_sources known;
+  struct tide_ingest_partition *part; /* [part_count]; none on an engine that does not read */
+  size_t part_count;
+  int64_t now_ms;
+};
+struct tide_sources_look *tide_http_sources_look(struct tide_http *http);
+void tide_http_sources_free(struct tide_sources_look *look);
+/* NULL: it is not configured. */
+const struct tide_http_source *tide_http_source_of(const struct tide_http *http, uint16_t number);
+/* NULL: this engine does not read it. */
+const struct tide_ingest_partition *tide_http_partition_read(const struct tide_sources_look *look, uint16_t source, uint16_t partition);
+/* Appends the page's object; why the epoch is not open, as a sentence; members "stopped" and "stopped_partitions", if any stands still. */
+void tide_http_sources_put(const struct tide_sources_look *look, struct tide_buf *out);
+void tide_http_sources_why(const struct tide_sources_look *look, struct tide_buf *out);
+void tide_http_sources_stopped(const struct tide_sources_look *look, struct tide_buf *out);
+/* Sets the rows about sources and freshness. */
+void tide_http_sources_meter(struct tide_http *http, struct tide_meter *meter);
+
+/* order.c */
+#define TIDE_WAIVE_MAX_MS (INT64_C(7) * 86400000)
+void tide_orders_start(struct tide_http *http);
+/* After the engine has ended: all that wait are answered, no more are taken. */
+void tide_orders_stop(struct tide_http *http);
+void tide_orders_free(struct tide_http *http);
+struct tide_order *tide_order_new(struct tide_http *http, struct MHD_Connection *connection, const struct tide_route *route);
+/* The middle and last calls of its request, and the one after it was woken. */
+enum MHD_Result tide_order_step(struct tide_order *order, const char *data, size_t *size);
+void tide_order_free(struct tide_order *order);
+/* An offer of an order came back: the core's thread. */
+void tide_order_release(struct tide_offer *offer);
+
 /* admin.c */
+void tide_http_admin_done(void *cls, struct MHD_Connection *connection, void **context, enum MHD_RequestTerminationCode code);
 enum MHD_Result tide_http_admin(void *cls, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
                                 const char *data, size_t *size, void **request);
 

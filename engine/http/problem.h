@@ -17,12 +17,14 @@
   X(query, "query-not-allowed", 400, "Requests carry everything in the body")                                   \
   X(bad_header, "bad-header", 400, "A header has a value that it may not have")                                 \
   X(unauthorized, "unauthorized", 401, "The request needs a token that is known here")                           \
-  X(forbidden, "forbidden", 403, "The token does not let do this")                                              \
+  X(forbidden, "forbidden", 403, "It may not be done with this token, or from there")                                            \
   X(certificate, "client-certificate", 403, "The connection needs a client certificate that is good here")      \
   X(not_found, "not-found", 404, "There is no such path")                                                       \
   X(unknown_decision, "unknown-decision", 404, "No decision of this transaction is remembered")                 \
+  X(unknown_source, "unknown-source", 404, "There is no such source or partition")                              \
   X(method, "method-not-allowed", 405, "The path does not take this method")                                    \
   X(read_timeout, "request-timeout", 408, "The request did not arrive in time")                                 \
+  X(conflict, "conflict", 409, "The state of the cell does not allow it")                                       \
   X(body_too_large, "body-too-large", 413, "The body is longer than is accepted")                               \
   X(media_type, "unsupported-media-type", 415, "The body must be application/json")                             \
   X(missing_field, "missing-field", 422, "A required field is missing")                                         \

@@ -23,7 +23,10 @@ enum tide_listener { TIDE_LISTENER_api, TIDE_LISTENER_admin, TIDE_LISTENER_COUNT
   X(readyz, admin, "GET", "/readyz", open, "Whether requests should be sent here, and why not")                           \
   X(healthz, admin, "GET", "/healthz", monitor, "Both, with what the engine is doing")                                       \
   X(metrics, admin, "GET", "/metrics", monitor, "Metrics as Prometheus text")                                               \
-  X(snapshot, admin, "GET", "/snapshot", snapshot, "The newest snapshot, for a peer; only where snapshot.peers is set")
+  X(snapshot, admin, "GET", "/snapshot", snapshot, "The newest snapshot, for a peer; only where snapshot.peers is set") \
+  X(sources, admin, "GET", "/sources", monitor, "How far each partition of the sources has been read, and why one is not")   \
+  X(accept_gap, admin, "POST", "/sources/accept-gap", operate, "Go on with a partition that stands still, at an offset of the operator's") \
+  X(waive, admin, "POST", "/sources/waive", operate, "Do not wait for a partition, for a limited time")
 
 enum tide_route_id {
 #define X(name, listener, method, path, scope, text) TIDE_ROUTE_##name,

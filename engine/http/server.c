@@ -84,7 +84,7 @@ static enum MHD_Result add_header_bytes(void *cls, enum MHD_ValueKind kind, cons
   return MHD_YES;
 }
 
-static bool is_json(const char *type) {
+bool tide_http_is_json(const char *type) {
   static const char json[] = "application/json";
   size_t len = sizeof json - 1;
   if (!type || strncasecmp(type, json, len) != 0) return false;
@@ -176,7 +176,7 @@ static bool check_headers(struct tide_http_request *request, const char *method,
   const char *encoding = header(request, MHD_HTTP_HEADER_CONTENT_ENCODING);
   if (encoding && strcasecmp(encoding, "identity") != 0)
     return tide_trouble_set(trouble, TIDE_PROBLEM_media_type, "a body must not be compressed (Content-Encoding)");
-  if (!is_json(header(request, MHD_HTTP_HEADER_CONTENT_TYPE)))
+  if (!tide_http_is_json(header(request, MHD_HTTP_HEADER_CONTENT_TYPE)))
     return tide_trouble_set(trouble, TIDE_PROBLEM_media_type, "Content-Type must be application/json, in UTF-8");
   return true;
 }
@@ -228,6 +228,10 @@ static void give_up_share(struct tide_http_request *request) {
 
 void tide_http_release(void *ctx, struct tide_offer *offer) {
   (void)ctx;
+  if (offer->kind == TIDE_OFFER_CONTROL) {
+    tide_order_release(offer);
+    return;
+  }
   struct tide_http_item *item = offer->ctx;
   tide_http_measure_offer(item->request->http->meters, offer);
   give_up_share(item->request);
@@ -396,11 +400,6 @@ static void *on_admin_uri(void *cls, const char *uri, struct MHD_Connection *con
   return NULL;
 }
 
-static void on_admin_done(void *cls, struct MHD_Connection *connection, void **context, enum MHD_RequestTerminationCode code) {
-  (void)cls, (void)context, (void)code;
-  tide_peer_set(tide_peer_of(connection), TIDE_PEER_idle);
-}
-
 struct socket_address {
   union {
     struct sockaddr any;
@@ -430,8 +429,8 @@ static uint16_t port_of(struct MHD_Daemon *daemon) {
 static struct MHD_Daemon *listen_on(struct tide_http *http, const struct tide_http_address *address, bool api) {
   const struct tide_http_limits *limits = &http->limits;
   struct socket_address where = socket_address_of(address);
-  unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG | MHD_USE_ITC | (where.is_v6 ? MHD_USE_IPv6 : 0) |
-                   (api ? MHD_ALLOW_SUSPEND_RESUME : 0);
+  unsigned flags =
+      MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG | MHD_USE_ITC | (where.is_v6 ? MHD_USE_IPv6 : 0) | MHD_ALLOW_SUSPEND_RESUME;
   /* Headers above our own limit must still fit, so that they can be answered by us. */
   size_t memory = (size_t)limits->header_bytes_max * 3 + 8192;
   /* The library closes a silent connection without a word: peer.c, which has one, must come first. */
@@ -448,7 +447,7 @@ static struct MHD_Daemon *listen_on(struct tide_http *http, const struct tide_ht
       {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
       {MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024, NULL},
       {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)tide_peer_notify, side},
-      {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)(api ? on_done : on_admin_done), http},
+      {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)(api ? on_done : tide_http_admin_done), http},
       {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)(api ? on_uri : on_admin_uri), NULL},
       {api && limits->threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (intptr_t)limits->threads, NULL},
       {MHD_OPTION_END, 0, NULL},
@@ -530,6 +529,7 @@ enum tide_err tide_http_start(const struct tide_http_options *options, struct ti
   tide_guard_init(http, options->secrets);
   tide_line_init(http);
   tide_peers_init(http);
+  tide_orders_start(http);
   const struct tide_http_address *failed = NULL;
   if (!(http->api = listen_on(http, &options->listen, true))) failed = &options->listen;
   if (!failed && !(http->admin = listen_on(http, &options->admin, false))) failed = &options->admin;
@@ -537,6 +537,8 @@ enum tide_err tide_http_start(const struct tide_http_options *options, struct ti
     err = tide_fail_errno(error, TIDE_E_IO, "cannot listen on %s port %u; is it taken? Port 0 takes any free one", failed->host,
                           failed->port);
     if (http->api) MHD_stop_daemon(http->api);
+    tide_orders_stop(http);
+    tide_orders_free(http);
     tide_peers_release(http);
     tide_line_release(http);
     if (options->secrets) http->guard.secrets = NULL; /* still the caller's */
@@ -575,8 +577,10 @@ void tide_http_stop(struct tide_http *http) {
     struct timespec pause = {.tv_nsec = 1000000};
     (void)nanosleep(&pause, NULL);
   }
+  tide_orders_stop(http);
   MHD_stop_daemon(http->api);
   MHD_stop_daemon(http->admin);
+  tide_orders_free(http);
   tide_peers_release(http);
   tide_line_release(http);
   tide_guard_release(http);

@@ -9,7 +9,7 @@
 #include "base/hash.h"
 #include "http/guard.h"
 #include "http/metrics.h"
-#include "run/engine.h"
+#include "run/ingest.h"
 
 /* X(name, default, min, max, help). Everything a client can make this listener hold or wait for has a bound here. */
 #define TIDE_HTTP_LIMITS(X)                                                                                                       \
@@ -62,6 +62,11 @@ struct tide_http_options {
   bool log;                                          /* what changes the state is copied to the sources' log before it is answered (offer.h) */
   const char *snapshots;                             /* directory whose newest snapshot the admin listener gives to peers; NULL: none; borrowed */
   struct tide_http_secrets *secrets;                 /* taken over when the start succeeds; NULL: plain HTTP without tokens */
+  const struct tide_http_source *source;             /* of the configuration; borrowed */
+  size_t source_count;
+  struct tide_ingest *ingest;                        /* what may read them; NULL: no sources. Borrowed */
+  struct tide_source *logs;                          /* where their logs can be asked; as ingest */
+  uint32_t engine_id;
   struct tide_http_limits limits;
 };
 

@@ -4,7 +4,7 @@
  * configured topics through one client. A message is bytes with a place; decoding is adapter/decode_*. Nothing is remembered here between two
  * runs: the cursors are in the journal, and a source begins where it is told to.
  *
- * `next`, `seek` and `stop` belong to one thread. `places`, `ends` and `before` may be called by another one at the same time. */
+ * `next`, `seek` and `stop` belong to one thread, `before` to one that may be another, at the same time; `places` and `ends` may be called by any. */
 #ifndef TIDE_PORT_SOURCE_H
 #define TIDE_PORT_SOURCE_H
 
@@ -45,7 +45,8 @@ struct tide_source_ops {
    * nothing now), IO, CORRUPT (broken compression), LIMIT (line above 1 MiB: the message's place is set, the line is skipped). */
   enum tide_err (*next)(struct tide_source *, struct tide_message *ret, struct tide_error *);
   /* The partition gives messages from this cursor on (a message's `next`, or the log's beginning or end as `ends` tells). Messages of the partition that were read
-   * ahead before are not given any more. Errors: NOT_FOUND (no such partition; where that is not known at once, a TROUBLE says it), MISMATCH (file: not a place between two messages), IO. */
+   * ahead before are not given any more. Errors: NOT_FOUND (no such partition; where that is not known at once, a TROUBLE says it), MISMATCH (file: not a place between
+   * two messages), IO. */
   enum tide_err (*seek)(struct tide_source *, uint16_t source, uint16_t partition, uint64_t cursor, struct tide_error *);
   /* The partition gives nothing more until it is sought again. */
   void (*stop)(struct tide_source *, uint16_t source, uint16_t partition);

@@ -47,7 +47,8 @@ struct tide_engine {
   pthread_mutex_t status_mutex;
   pthread_cond_t status_changed;
   struct tide_engine_status status;
-  bool ended; /* under status_mutex */
+  bool ended;                       /* under status_mutex */
+  struct tide_engine_sources shown; /* under status_mutex */
   /* the journal thread's own */
   struct tide_mono session_at; /* the last session began */
   int64_t session_wait_ms;     /* before the next attempt */
@@ -55,7 +56,7 @@ struct tide_engine {
   struct report *taken;
   size_t taken_cap;
   bool stopped;
-  struct tide_mono next_tick;
+  struct tide_mono next_tick, next_show;
   struct tide_position folded; /* that was told */
 };
 
@@ -200,6 +201,7 @@ static void do_session(struct tide_engine *engine) {
 
 static void *journal_main(void *arg) {
   struct tide_engine *engine = arg;
+  (void)pthread_setname_np(pthread_self(), "tide-journal"); /* for top -H */
   struct requests *requests = &engine->requests;
   struct tide_buf bytes = TIDE_BUF_INIT, read = TIDE_BUF_INIT;
   struct fetch fetch = {0};
@@ -242,6 +244,21 @@ static void *journal_main(void *arg) {
 
 /* ---- the core's thread ---- */
 
+static struct tide_engine_barrier barrier_of(const struct tide_ledger *ledger) {
+  struct tide_engine_barrier barrier = {.targets = ledger->has_targets};
+  for (uint32_t i = 0; ledger->opening && i < ledger->partition_count; i++) {
+    const struct tide_partition *partition = &ledger->partition[i];
+    if (partition->cursor >= partition->target) continue;
+    if (!barrier.behind++) {
+      barrier.source = partition->source;
+      barrier.partition = partition->partition;
+      barrier.cursor = partition->cursor;
+      barrier.target = partition->target;
+    }
+  }
+  return barrier;
+}
+
 #define SET(name, value) tide_meter_set(meter, TIDE_METER_ROW_##name, TIDE_METER_PLAIN, (int64_t)(value))
 
 /* What the core and the fold count as plain integers, copied into the rows that the page of metrics shows. */
@@ -262,6 +279,13 @@ static void meter_publish(struct tide_engine *engine, struct tide_fold *fold) {
   SET(engine_retried_total, stats.retried);
   SET(engine_queued, stats.queued);
   SET(engine_in_flight, stats.in_flight);
+  SET(ingest_messages_total, stats.messages);
+  SET(ingest_claims_total, stats.claims);
+  SET(ingest_rereads_total, stats.rereads);
+  SET(ingest_emitted_total, stats.emitted);
+  SET(ingest_unlogged_total, stats.unlogged);
+  SET(ingest_active, tide_core_ingests(engine->core));
+  SET(ingest_opening_partitions, barrier_of(tide_fold_ledger(fold)).behind);
   uint32_t now = (uint32_t)tide_core_state(engine->core);
   for (uint32_t s = 0; s < TIDE_CORE_STATE_COUNT; s++)
     tide_meter_set(meter, TIDE_METER_ROW_engine_state, (struct tide_meter_at){.a = s}, s == now);
@@ -356,19 +380,22 @@ static enum tide_err step(struct tide_engine *engine, const struct tide_core_eve
   return err;
 }
 
-static struct tide_engine_barrier barrier_of(const struct tide_ledger *ledger) {
-  struct tide_engine_barrier barrier = {.targets = ledger->has_targets};
-  for (uint32_t i = 0; ledger->opening && i < ledger->partition_count; i++) {
-    const struct tide_partition *partition = &ledger->partition[i];
-    if (partition->cursor >= partition->target) continue;
-    if (!barrier.behind++) {
-      barrier.source = partition->source;
-      barrier.partition = partition->partition;
-      barrier.cursor = partition->cursor;
-      barrier.target = partition->target;
-    }
-  }
-  return barrier;
+/* Only what is used of the two arrays: a cell has a few partitions of the many that it may have. */
+static void copy_ledger(const struct tide_ledger *from, struct tide_ledger *to) {
+  size_t tail = offsetof(struct tide_ledger, source_count);
+  memcpy(to->partition, from->partition, from->partition_count * sizeof *from->partition);
+  memcpy(to->source, from->source, from->source_count * sizeof *from->source);
+  to->partition_count = from->partition_count;
+  memcpy((char *)to + tail, (const char *)from + tail, sizeof *to - tail);
+}
+
+/* With the status locked. */
+static void show(struct tide_engine *engine, const struct tide_fold *fold, bool now) {
+  struct tide_mono mono = tide_mono_now();
+  if (!now && mono.ns < engine->next_show.ns) return;
+  engine->next_show.ns = mono.ns + TIDE_ENGINE_SHOW_MS * INT64_C(1000000);
+  copy_ledger(tide_fold_ledger(fold), &engine->shown.ledger);
+  engine->shown.commit_ms = tide_fold_commit_ms(fold);
 }
 
 static void publish(struct tide_engine *engine, const struct tide_error *failed) {
@@ -384,6 +411,7 @@ static void publish(struct tide_engine *engine, const struct tide_error *failed)
   status->ingests = tide_core_ingests(engine->core);
   status->barrier = barrier_of(tide_fold_ledger(fold));
   status->diverged = (uint64_t)tide_fold_metrics(fold)->value[TIDE_M_journal_diverged_total];
+  show(engine, fold, changed);
   if (failed) status->error = *failed;
   if (failed || engine->stopped) engine->ended = true;
   if (changed) (void)pthread_cond_broadcast(&engine->status_changed);
@@ -458,6 +486,7 @@ static enum tide_err turn(struct tide_engine *engine, struct tide_error *error) 
 
 static void *core_main(void *arg) {
   struct tide_engine *engine = arg;
+  (void)pthread_setname_np(pthread_self(), "tide-core"); /* for top -H */
   struct tide_error error = {0};
   enum tide_err err = step(engine, &(struct tide_core_event){.kind = TIDE_CORE_GO_ON}, &error); /* asks for a session */
   enum tide_core_state published = TIDE_CORE_lost;
@@ -503,6 +532,8 @@ struct tide_engine *tide_engine_start(const struct tide_engine_options *options,
   if (engine->options.inbox_max == 0) engine->options.inbox_max = options->core.queue_max;
   engine->core = tide_core_new(&options->core, fold);
   engine->status.state = TIDE_CORE_following;
+  tide_ledger_init(&engine->shown.ledger);
+  engine->shown.commit_ms = INT64_MIN;
   engine->folded = tide_fold_position(fold);
   init_lock(&engine->inbox.mutex, &engine->inbox.filled);
   TIDE_CHECK(pthread_cond_init(&engine->inbox.taken, NULL) == 0);
@@ -561,6 +592,13 @@ struct tide_engine_status tide_engine_status(struct tide_engine *engine) {
   struct tide_engine_status status = engine->status;
   unlock(&engine->status_mutex);
   return status;
+}
+
+void tide_engine_sources(struct tide_engine *engine, struct tide_engine_sources *ret) {
+  lock(&engine->status_mutex);
+  copy_ledger(&engine->shown.ledger, &ret->ledger);
+  ret->commit_ms = engine->shown.commit_ms;
+  unlock(&engine->status_mutex);
 }
 
 static bool wait_for(struct tide_engine *engine, bool barrier_too, int64_t timeout_ms) {

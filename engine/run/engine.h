@@ -42,11 +42,23 @@ struct tide_engine_status {
   int64_t watermark_ms;
   struct tide_core_stats stats;
   bool ingests;              /* it reads the sources */
-  struct tide_engine_barrier { uint32_t behind; uint16_t source, partition; uint64_t cursor, target; bool targets; } barrier; /* partitions that the epoch waits for, and the first of them;
+  struct tide_engine_barrier {
+    uint32_t behind;
+    uint16_t source, partition;
+    uint64_t cursor, target;
+    bool targets;
+  } barrier;                 /* partitions that the epoch waits for, and the first of them;
                               * targets: they are known */
   uint64_t diverged;         /* positions at which another engine has decided otherwise */
   struct tide_error trouble; /* what the journal said last when it could not do something; code OK: nothing in this session */
   struct tide_error error;   /* code not OK: the engine ended because of this */
+};
+
+/* What the fold knows of the cell's sources; a copy, at most TIDE_ENGINE_SHOW_MS old. Nothing in it points elsewhere. */
+#define TIDE_ENGINE_SHOW_MS 100
+struct tide_engine_sources {
+  struct tide_ledger ledger;
+  int64_t commit_ms; /* of the last entry; INT64_MIN before any */
 };
 
 struct tide_engine;
@@ -59,6 +71,8 @@ void tide_engine_offer_all(struct tide_engine *engine, struct tide_offer *first)
 /* Tells the core what became of an action about sources: ENDS, LEFT, LOGGED, REREAD; any thread. Targets are copied. */
 void tide_engine_tell(struct tide_engine *engine, const struct tide_core_event *event);
 struct tide_engine_status tide_engine_status(struct tide_engine *engine);
+/* *ret is large: not for the stack. */
+void tide_engine_sources(struct tide_engine *engine, struct tide_engine_sources *ret);
 /* Waits until the journal is followed and only sources are waited for (state barrier), or the state is open; false: it ended, or time is up. */
 bool tide_engine_wait_up(struct tide_engine *engine, int64_t timeout_ms);
 /* Waits until the state is open, or it ended (false). */

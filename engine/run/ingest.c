@@ -94,7 +94,7 @@ void tide_ingest_reread(struct tide_ingest *ingest) {
 size_t tide_ingest_look(struct tide_ingest *ingest, struct tide_ingest_partition *ret, size_t cap) {
   tide_ingest_lock(ingest);
   size_t count = ingest->box.look_count;
-  memcpy(ret, ingest->box.look, (count < cap ? count : cap) * sizeof *ret);
+  for (size_t i = 0; i < count && i < cap; i++) ret[i] = ingest->box.look[i];
   tide_ingest_unlock(ingest);
   return count;
 }
@@ -131,8 +131,7 @@ static void stand_still(struct tide_ingest *ingest, struct tide_ingest_part *par
   const struct tide_ingest_source *from = tide_ingest_from(ingest, part->source, NULL);
   snprintf(part->trouble, sizeof part->trouble, "%s", why->text);
   part->broken = part->broken || broken;
-  tide_log(TIDE_LOG_ERROR, "partition_stopped", "source=%s partition=%u reason=\"%s\"", from ? from->name : "?", part->partition,
-           why->text);
+  tide_log(TIDE_LOG_ERROR, "partition_stopped", "source=%s partition=%u reason=%s", from ? from->name : "?", part->partition, why->text);
   ingest->options.source->ops->stop(ingest->options.source, part->source, part->partition);
   tide_merge_stop(ingest->merge, part->source, part->partition, tide_mono_now());
 }
@@ -341,7 +340,12 @@ static bool take_message(struct tide_ingest *ingest, const struct tide_message *
   int count = 0;
   struct tide_record *record = ingest->record;
   enum tide_err err = tide_decode(decoder, message->bytes, record, &count, &error);
-  if (err == TIDE_E_AGAIN) return false;
+  if (err == TIDE_E_AGAIN) {
+    if (!ingest->has_pending)
+      tide_log(TIDE_LOG_WARN, "schema_awaited", "source=%s partition=%u reason=%s", from->name, message->partition, error.text);
+    snprintf(ingest->pending_why, sizeof ingest->pending_why, "%s", error.text);
+    return false;
+  }
   struct tide_offer *offer = offer_new(ingest, TIDE_OFFER_MESSAGE);
   if (err == TIDE_OK && is_too_early(ingest, &record[0], &error)) err = TIDE_E_FUTURE;
   for (int i = 0; i < count && err == TIDE_OK; i++) {
@@ -358,6 +362,8 @@ static bool take_message(struct tide_ingest *ingest, const struct tide_message *
     offer->record_count = (uint8_t)count;
   } else {
     error.code = err;
+    struct tide_meter_at at = {.a = (uint32_t)which, .b = (uint32_t)err};
+    if (ingest->options.meter) tide_meter_add(ingest->options.meter, TIDE_METER_ROW_ingest_rejected_total, at, 1);
     tide_buf_clear(&offer->records);
     item.hold = tide_ingest_dead(ingest, message, from, decoder, &error);
   }
@@ -374,7 +380,7 @@ static void trouble(struct tide_ingest *ingest, const struct tide_message *messa
     return;
   }
   const struct tide_ingest_source *from = tide_ingest_from(ingest, message->source, NULL);
-  tide_log(TIDE_LOG_WARN, "source_trouble", "source=%s partition=%u reason=\"%s\"", from ? from->name : "*", message->partition,
+  tide_log(TIDE_LOG_WARN, "source_trouble", "source=%s partition=%u reason=%s", from ? from->name : "*", message->partition,
            message->trouble->text);
 }
 
@@ -386,7 +392,7 @@ static bool read_one(struct tide_ingest *ingest, struct tide_mono now) {
   enum tide_err err = source->ops->next(source, &message, &error);
   if (err == TIDE_E_END) return false;
   if (err != TIDE_OK) {
-    tide_log(TIDE_LOG_WARN, "source_trouble", "reason=\"%s\"", error.text);
+    tide_log(TIDE_LOG_WARN, "source_trouble", "reason=%s", error.text);
     return false;
   }
   if (message.kind == TIDE_MESSAGE_TROUBLE) {
@@ -395,6 +401,8 @@ static bool read_one(struct tide_ingest *ingest, struct tide_mono now) {
   }
   struct tide_ingest_part *part = part_of(ingest, message.source, message.partition);
   if (!part || message.next < part->cursor) return true; /* of a turn that is over */
+  /* A partition that was stopped and sought while one of its messages waited for a schema gives that message again. */
+  if (message.kind == TIDE_MESSAGE_DATA && message.next == part->cursor) return true;
   if (message.kind == TIDE_MESSAGE_END) {
     part->cursor = message.next;
     tide_merge_at_end(ingest->merge, message.source, message.partition, message.next, now);
@@ -444,7 +452,9 @@ static void show(struct tide_ingest *ingest) {
   for (size_t i = 0; i < count; i++) {
     const struct tide_ingest_part *part = part_of(ingest, view[i].source, view[i].partition);
     box->look[i].view = view[i];
-    snprintf(box->look[i].trouble, sizeof box->look[i].trouble, "%s", part ? part->trouble : "");
+    const struct tide_message *waits = &ingest->pending_message;
+    bool pending = ingest->has_pending && waits->source == view[i].source && waits->partition == view[i].partition;
+    snprintf(box->look[i].trouble, sizeof box->look[i].trouble, "%s", pending ? ingest->pending_why : part ? part->trouble : "");
   }
   tide_ingest_unlock(ingest);
   tide_free(view);
@@ -482,6 +492,7 @@ static void now_and_then(struct tide_ingest *ingest, struct tide_mono now) {
 
 void *tide_ingest_read_main(void *arg) {
   struct tide_ingest *ingest = arg;
+  (void)pthread_setname_np(pthread_self(), "tide-read"); /* for top -H */
   for (;;) {
     struct tide_mono now = tide_mono_now();
     if (!take_box(ingest, now)) break;

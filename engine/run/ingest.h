@@ -43,7 +43,15 @@ struct tide_ingest_options {
   struct tide_merge_options merge;
   int64_t max_future_skew_ms;
   size_t max_held;
-  struct tide_meter *meter;    /* the reader's shard; NULL: none */
+  struct tide_meter *meter;    /* one that several threads may write to; its sources are `from` in their order. NULL: none */
+};
+
+/* What became of an attempt to send a letter, for the metrics: it arrived; it did not, and is sent again (a copy is not); it never will and is given up. */
+#define TIDE_INGEST_RESULTS(X) X(arrived) X(failed) X(dropped)
+enum tide_ingest_result {
+#define X(name) TIDE_INGEST_RESULT_##name,
+  TIDE_INGEST_RESULTS(X)
+#undef X
 };
 
 /* What stands of one partition, for /readyz and people. */

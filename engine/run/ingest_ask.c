@@ -23,7 +23,7 @@ struct question {
 };
 
 static void said(const char *what, const struct tide_error *error) {
-  tide_log(TIDE_LOG_WARN, "source_unanswered", "question=%s reason=\"%s\"", what, error->text);
+  tide_log(TIDE_LOG_WARN, "source_unanswered", "question=%s reason=%s", what, error->text);
 }
 
 /* ---- where the logs end, for the core ---- */
@@ -87,7 +87,8 @@ static enum tide_err check_before(struct tide_ingest *ingest, struct tide_ingest
              " is not the one that was counted: the log was cut and written again. Find out what was lost, then go on "
              "deliberately with `tidemark source accept-gap`",
              part->cursor);
-  snprintf(part->trouble, sizeof part->trouble, "%s", error->text);
+  snprintf(part->trouble, sizeof part->trouble, "%.250s%s", error->text,
+           err == TIDE_OK ? "" : "; find out what was lost, then go on deliberately with `tidemark source accept-gap`");
   part->broken = true;
   return TIDE_OK;
 }
@@ -192,6 +193,7 @@ static void take_question(struct tide_ingest_box *box, struct question *question
 
 void *tide_ingest_ask_main(void *arg) {
   struct tide_ingest *ingest = arg;
+  (void)pthread_setname_np(pthread_self(), "tide-ask"); /* for top -H */
   struct tide_ingest_box *box = &ingest->box;
   tide_ingest_lock(ingest);
   while (!box->quit) {

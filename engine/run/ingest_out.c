@@ -187,8 +187,13 @@ static void unpack(const struct tide_ingest_letter *letter, struct tide_letter *
 static void failed(struct tide_ingest *ingest, int kind, const struct tide_ingest_letter *letter, const struct tide_error *error) {
   static const char *const names[TIDE_LETTER_KIND_COUNT] = {"score", "dead_letter", "copy"};
   const struct tide_ingest_source *from = tide_ingest_from(ingest, letter->source, NULL);
-  tide_log(TIDE_LOG_ERROR, "letter_failed", "kind=%s source=%s partition=%u offset=%" PRIu64 " reason=\"%s\"", names[kind],
+  tide_log(TIDE_LOG_ERROR, "letter_failed", "kind=%s source=%s partition=%u offset=%" PRIu64 " reason=%s", names[kind],
            from ? from->name : "", letter->partition, letter->offset, error->text);
+}
+
+static void count(const struct tide_ingest *ingest, int kind, enum tide_ingest_result result) {
+  struct tide_meter_at at = {.a = (uint32_t)kind, .b = result};
+  if (ingest->options.meter) tide_meter_add(ingest->options.meter, TIDE_METER_ROW_ingest_letters_total, at, 1);
 }
 
 static void tell_copy(struct tide_ingest *ingest, const struct tide_ingest_letter *letter, enum tide_err err) {
@@ -215,6 +220,7 @@ static bool send_all(struct tide_ingest *ingest, int kind, uint64_t turn) {
     letter->state = TIDE_LETTER_sent;
     if (err == TIDE_OK) continue;
     failed(ingest, kind, letter, &error);
+    count(ingest, kind, err == TIDE_E_IO ? TIDE_INGEST_RESULT_failed : TIDE_INGEST_RESULT_dropped);
     if (err == TIDE_E_IO) {
       letter->state = TIDE_LETTER_waits;
       return true;
@@ -233,6 +239,7 @@ static void take_report(struct tide_ingest *ingest, const struct tide_delivery *
   struct tide_ingest_letter *letter = letter_at(letters, at);
   bool once = delivery->kind == TIDE_LETTER_COPY;
   if (delivery->err != TIDE_OK) failed(ingest, delivery->kind, letter, &delivery->error);
+  count(ingest, delivery->kind, delivery->err == TIDE_OK ? TIDE_INGEST_RESULT_arrived : TIDE_INGEST_RESULT_failed);
   letter->state = delivery->err == TIDE_OK || once ? TIDE_LETTER_arrived : TIDE_LETTER_waits;
   if (letter->state == TIDE_LETTER_waits && letters->sent > at) letters->sent = at;
   if (once) tell_copy(ingest, letter, delivery->err);
@@ -308,6 +315,7 @@ static bool take_letters(struct tide_ingest *ingest, bool wait, uint64_t *ret_tu
 
 void *tide_ingest_write_main(void *arg) {
   struct tide_ingest *ingest = arg;
+  (void)pthread_setname_np(pthread_self(), "tide-write"); /* for top -H */
   struct tide_outlet *outlet = ingest->options.outlet;
   struct tide_delivery *delivery = tide_alloc(REPORTS_AT_ONCE * sizeof *delivery);
   bool idle = true;

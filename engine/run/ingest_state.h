@@ -103,6 +103,7 @@ struct tide_ingest {
   uint64_t holds;
   struct tide_buf pending;                       /* a message whose schema cannot be had now */
   struct tide_message pending_message;
+  char pending_why[384];                         /* what its schema waits for */
   bool has_pending;
   struct tide_mono pending_at, commit_at, places_at, retry_at, throttle_at;
 

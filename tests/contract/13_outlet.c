@@ -109,7 +109,7 @@ static size_t take_all(struct world *w, size_t count) {
 }
 
 static struct found *found_one(struct world *w) {
-  w->found = tide_realloc(w->found, (w->count + 1) * sizeof *w->found);
+  if ((w->count & (w->count - 1)) == 0) w->found = tide_realloc(w->found, (w->count ? w->count * 2 : 1) * sizeof *w->found);
   w->found[w->count] = (struct found){.partition = -1};
   return &w->found[w->count++];
 }
@@ -130,7 +130,7 @@ static void take_message(void *ctx, const rd_kafka_message_t *m) {
 static void read_back(struct world *w, int kind) {
   w->count = 0;
   if (w->backend != FILES) {
-    for (int p = 0; p < PARTITIONS; p++) test_kafka_read(&w->kafka, w->topic[kind], p, take_message, w);
+    test_kafka_read(&w->kafka, w->topic[kind], PARTITIONS, take_message, w);
     return;
   }
   FILE *file = fopen(path_of(w, kind), "rb");
@@ -445,26 +445,6 @@ static void what_cannot_be_a_file(struct world *w) {
   assert_int_equal(tide_outlet_file_open(&options, &second, &error), TIDE_E_CONFIG);
 }
 
-/* --- what needs no broker */
-
-static void settings_are_checked(void **state) {
-  (void)state;
-  static const struct tide_kafka_setting bad[] = {{"acks", "1"},
-                                                  {"enable.idempotence", "false"},
-                                                  {"request.required.acks", "0"},
-                                                  {"transactional.id", "x"},
-                                                  {"delivery.report.only.error", "true"},
-                                                  {"no.such.setting", "1"},
-                                                  {"linger.ms", "long"}};
-  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-    const struct tide_kafka_setting setting[] = {{"bootstrap.servers", "h:1"}, bad[i]};
-    struct tide_outlet_kafka_options options = {.topic = {"t", NULL, NULL}, .setting = setting, .setting_count = 2};
-    struct tide_outlet *o;
-    assert_int_equal(tide_outlet_kafka_open(&options, &o, &error), TIDE_E_CONFIG);
-    if (!strstr(error.text, bad[i].name)) fail_msg("want %s in: %s", bad[i].name, error.text);
-  }
-}
-
 /* --- the table */
 
 struct test_case {
@@ -508,7 +488,7 @@ struct row {
 
 static int setup(void **state) {
   struct world *w = &((struct row *)*state)->world;
-  if (w->backend == REAL && test_kafka_missing()) return 0; /* the test says so */
+  if (w->backend == REAL && !getenv("TIDE_KAFKA_BROKERS")) return 0; /* the test says so */
   if (w->backend != FILES) test_kafka_open(&w->kafka, w->backend == MOCK ? TEST_KAFKA_MOCK : TEST_KAFKA_REAL);
   return 0;
 }
@@ -533,7 +513,7 @@ static void run(void **state) {
 int main(int argc, char **argv) {
   test_kafka_exec(argv);
   static struct row row[CASES * BACKENDS];
-  static struct CMUnitTest tests[CASES * BACKENDS + 1] = {cmocka_unit_test(settings_are_checked)};
+  static struct CMUnitTest tests[CASES * BACKENDS];
   static char name[CASES * BACKENDS][80];
   size_t count = 0;
   if (argc > 1) cmocka_set_test_filter(argv[1]);
@@ -542,8 +522,8 @@ int main(int argc, char **argv) {
       if (!cases[i].on[b]) continue;
       row[count] = (struct row){.test = &cases[i], .world = {.backend = (enum backend)b}};
       snprintf(name[count], sizeof name[count], "%s_%s", backend_name[b], cases[i].name);
-      tests[1 + count] = (struct CMUnitTest){name[count], run, setup, teardown, &row[count]};
+      tests[count] = (struct CMUnitTest){name[count], run, setup, teardown, &row[count]};
       count++;
     }
-  return _cmocka_run_group_tests("outlet", tests, count + 1, NULL, NULL);
+  return _cmocka_run_group_tests("outlet", tests, count, NULL, NULL);
 }

@@ -189,6 +189,7 @@ static void test_trouble(void **state) {
                {205, "status 302"},
                {206, "4 MiB"},
                {207, "status 200 and not as"},
+               {208, "status 200 and not as"},
                {400, "status 400"},
                {401, "user and password"},
                {403, "user and password"},

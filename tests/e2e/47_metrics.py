@@ -218,7 +218,7 @@ case("of several entities, each as often as there were decisions", len(by_entity
 case("with their states", {labels["state"] for _, labels, _ in values} >= {"warming", "absent"}, {labels["state"] for _, labels, _ in values})
 case("cards are in memory", total(after, "tidemark_entities", entity="card") == 4, after["tidemark_entities"][2])
 state = {labels["state"]: value for _, labels, value in after["tidemark_engine_state"][2]}
-case("the engine is in one state of all", state["open"] == 1 and sum(state.values()) == 1 and len(state) == 6, state)
+case("the engine is in one state of all", state["open"] == 1 and sum(state.values()) == 1 and len(state) == 7, state)
 case("the fold's own counters are there", total(after, "tidemark_events_duplicate_total") == AGAIN and total(after, "tidemark_events_late_total") == LATE)
 case("nothing waits", total(after, "tidemark_http_in_flight") == total(after, "tidemark_engine_queued") == total(after, "tidemark_engine_in_flight") == 0)
 case("connections", total(after, "tidemark_http_connections_total") > 50 and total(after, "tidemark_http_connections") >= 1)

@@ -12,7 +12,7 @@ from kafka_cell import Broker, auth, card, config, decisions, features, json, ne
 from http_server import Server, tide  # noqa: E402
 from tap import TMP, case, done  # noqa: E402
 
-PARTITIONS, CARDS, COUNT, SPAN_MS = 3, 60, 30000, 90 * 60000
+PARTITIONS, CARDS, COUNT, SPAN_MS = 3, 60, 30000, 45 * 60000
 need_broker()
 rng = random.Random(70)
 begin = now_ms() - SPAN_MS - 60000
@@ -66,24 +66,32 @@ try:
         return servers[-1]
 
     places = {}
-    for i, (topic, partition, at, message) in enumerate(log):
-        put(topic, partition, message, at)
-        if i % 3000 == 0 and i // 3000 < len(bad):
-            reason, wrong = bad[i // 3000]
-            places[i // 3000] = (i // 3000 % PARTITIONS, put("auths", i // 3000 % PARTITIONS, wrong, at), reason)
-    writer.flush()
+
+    def put_third(which):
+        """A third of the log, so that whenever an engine is ended there is more to come."""
+        for i in range(which * len(log) // 3, (which + 1) * len(log) // 3):
+            topic, partition, at, message = log[i]
+            put(topic, partition, message, at)
+            if i % 3000 == 0 and i // 3000 < len(bad):
+                reason, wrong = bad[i // 3000]
+                places[i // 3000] = (i // 3000 % PARTITIONS, put("auths", i // 3000 % PARTITIONS, wrong, at), reason)
+        writer.flush()
+
     scored = sum(topic == "auths" for topic, _, _, _ in log)
 
     def some(count):
         """Waits for count decisions; False when all have left already, and the restart proves nothing."""
         return wait_for(f"{count} decisions", lambda: broker.length("scores") >= count, 30, 0.01) and broker.length("scores") < scored
 
+    put_third(0)
     server = engine()
     case("it is stopped while it reads", some(1))
     case("cleanly", server.stop() == 0)
+    put_third(1)
     server = engine()
     case("it is killed while it reads", some(broker.length("scores") + 1))
     server.stop(signal.SIGKILL)
+    put_third(2)
     server = engine()
     wait_length(broker, "scores", scored, 30)
     wait_for("everything is answered", lambda: len(decisions(broker.get("scores"))) == COUNT, 30, 0.5)

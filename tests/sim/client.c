@@ -210,6 +210,7 @@ void sim_dig_up(struct sim_world *world) {
 
 /* Its offers go down with it: their clients hear nothing. They are taken out so that what is pending stays known. */
 void sim_node_gone(struct sim_world *world, struct sim_node *node) {
+  if (world->kafka) sim_ingest_gone(world, node);
   const struct tide_metrics *metrics = tide_fold_metrics(tide_core_fold(node->core));
   world->counts->checked += (uint64_t)metrics->value[TIDE_M_journal_checked_total];
   if (metrics->value[TIDE_M_journal_diverged_total])

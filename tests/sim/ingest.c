@@ -1,7 +1,7 @@
 /* What the threads around a core do for its sources, in the simulator (world.h): read ahead, offer, ask for ends, let answers leave, write copies.
  *
  * Each of these is done in its own turn, so that everything can happen between any two of them. A node that was stopped goes on with what it had read and what it was told;
- * letters that it sent fly on without it. Group offsets, from which a new epoch learns what may have left, are written before an answer is sent. */
+ * letters that it sent fly on without it. Where the log may lose what was acknowledged, decisions on all that is in the sources when an epoch opens may have left. */
 #include "core/control.h"
 #include "tests/sim/world.h"
 
@@ -55,8 +55,7 @@ static void emit(struct sim_world *world, struct sim_node *node, const struct ti
   }
   reader->emit[reader->emits].number = out->number;
   reader->emit[reader->emits++].arrived = false;
-  struct kafka_partition *partition = &world->kafka->partition[p];
-  if (out->offset + 1 > partition->may_have_left) partition->may_have_left = out->offset + 1;
+  const struct kafka_partition *partition = &world->kafka->partition[p];
   struct kafka_letter *letter = sim_kafka_letter(world);
   uint64_t place[3] = {out->position.epoch, out->position.seq, out->index};
   uint64_t hash = tide_hash64(place, sizeof place, 1);
@@ -88,6 +87,26 @@ static void write_copy(struct sim_world *world, struct sim_node *node, const str
       (struct kafka_letter){.state = KAFKA_SENT, .life = node->life, .number = action->number, .attempt = (uint16_t)attempt};
 }
 
+static void ends_on(struct sim_world *world, struct sim_node *node) {
+  struct sim_reader *reader = &node->reader;
+  if (!reader->ends_asked) return;
+  if (reader->ends_there) {
+    reader->ends_asked = false;
+    sim_step(world, node,
+             &(struct tide_core_event){
+                 .kind = TIDE_CORE_ENDS, .turn = reader->ends_turn, .target = reader->target, .target_count = reader->targets});
+    return;
+  }
+  reader->ends_there = true;
+  reader->targets = 0;
+  for (unsigned p = 0; p < KAFKA_PARTITIONS; p++) {
+    const struct kafka_partition *partition = &world->kafka->partition[p];
+    if (!partition->there) continue;
+    reader->target[reader->targets++] = (struct tide_target){
+        .source = partition->source, .partition = partition->number, .end = partition->hwm, .delivered = world->split ? partition->hwm : 0};
+  }
+}
+
 void sim_ingest_action(struct sim_world *world, struct sim_node *node, const struct tide_core_action *action) {
   if (!world->kafka || (!node->ingests && action->kind != TIDE_DO_LOG)) {
     sim_fail(world, "node %u, which does not read sources, is asked for action %d", node->number, (int)action->kind);
@@ -104,6 +123,7 @@ void sim_ingest_action(struct sim_world *world, struct sim_node *node, const str
       node->reader.ends_there = false;
       node->reader.ends_turn = action->turn;
       world->counts->ends++;
+      if (or_percent(&world->rng, 30)) ends_on(world, node); /* asked at once; told later */
       break;
     case TIDE_DO_EMIT: emit(world, node, action); break;
     default: write_copy(world, node, action); break;
@@ -185,9 +205,8 @@ static void read_on(struct sim_world *world, struct sim_node *node, unsigned p) 
     start(world, node, p, false);
     return;
   }
-  if (reader->place[p].at < partition->begin) { /* retention has passed us by: an operator must say so, when what was read is in the log */
-    bool alone = reader->place[p].offered == reader->place[p].at && tide_core_stats(node->core).in_flight == 0;
-    if (alone && or_percent(&world->rng, 20)) start(world, node, p, true);
+  if (reader->place[p].at < partition->begin) { /* retention has passed us by: an operator must say so */
+    if (reader->place[p].offered == reader->place[p].at && or_percent(&world->rng, 20)) start(world, node, p, true);
     return;
   }
   if (reader->place[p].at < partition->hwm && reader->place[p].at - reader->place[p].offered < READ_AHEAD) {
@@ -221,34 +240,24 @@ static struct tide_offer *message_offer(struct sim_world *world, struct sim_node
 }
 
 static void offer_on(struct sim_world *world, struct sim_node *node, unsigned p) {
+  struct sim_reader *reader = &node->reader;
   struct tide_offer *first = NULL, *last = NULL;
-  for (unsigned i = 1 + ANY(world, 8); i > 0 && node->reader.place[p].offered < node->reader.place[p].at; i--) {
+  if (reader->late) {
+    first = reader->late;
+    reader->late = NULL;
+    world->counts->offered_late += first->turn != reader->turn || !reader->on;
+    sim_step(world, node, &(struct tide_core_event){.kind = TIDE_CORE_OFFER, .offer = first});
+    return;
+  }
+  if (!reader->on || reader->place[p].starting || !reader->place[p].begun) return;
+  for (unsigned i = 1 + ANY(world, 8); i > 0 && reader->place[p].offered < reader->place[p].at; i--) {
     struct tide_offer *offer = message_offer(world, node, p);
     if (last) last->next = offer;
     else first = offer;
     last = offer;
   }
-  if (first) sim_step(world, node, &(struct tide_core_event){.kind = TIDE_CORE_OFFER, .offer = first});
-}
-
-static void ends_on(struct sim_world *world, struct sim_node *node) {
-  struct sim_reader *reader = &node->reader;
-  if (!reader->ends_asked) return;
-  if (reader->ends_there) {
-    reader->ends_asked = false;
-    sim_step(world, node,
-             &(struct tide_core_event){
-                 .kind = TIDE_CORE_ENDS, .turn = reader->ends_turn, .target = reader->target, .target_count = reader->targets});
-    return;
-  }
-  reader->ends_there = true;
-  reader->targets = 0;
-  for (unsigned p = 0; p < KAFKA_PARTITIONS; p++) {
-    const struct kafka_partition *partition = &world->kafka->partition[p];
-    if (!partition->there) continue;
-    reader->target[reader->targets++] = (struct tide_target){
-        .source = partition->source, .partition = partition->number, .end = partition->hwm, .delivered = partition->may_have_left};
-  }
+  if (first && or_percent(&world->rng, 30)) reader->late = first;
+  else if (first) sim_step(world, node, &(struct tide_core_event){.kind = TIDE_CORE_OFFER, .offer = first});
 }
 
 static void left_on(struct sim_world *world, struct sim_node *node) {
@@ -279,9 +288,21 @@ void sim_ingest_turn(struct sim_world *world, struct sim_node *node) {
       return;
     default:
       p = with_work(world, node, p, true);
-      if (reader->on && !reader->place[p].starting && reader->place[p].begun) offer_on(world, node, p);
+      offer_on(world, node, p);
       return;
   }
+}
+
+void sim_ingest_gone(struct sim_world *world, struct sim_node *node) {
+  for (size_t i = 0; i < world->kafka->letters; i++) { /* what had not left the process yet, never does */
+    struct kafka_letter *letter = &world->kafka->letter[i];
+    if (letter->life == node->life && letter->state == KAFKA_SENT && or_percent(&world->rng, 50)) letter->state = KAFKA_FREE;
+  }
+  for (struct tide_offer *offer = node->reader.late, *next; offer; offer = next) {
+    next = offer->next;
+    tide_offer_free(offer);
+  }
+  node->reader.late = NULL;
 }
 
 /* Somebody reads, has offered everything, and every answer has left. */

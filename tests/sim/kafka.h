@@ -27,7 +27,6 @@ struct kafka_partition {
   bool there;              /* it exists */
   bool stuck;              /* nobody can read it */
   unsigned begin, hwm, count;
-  uint64_t may_have_left;  /* decisions on messages below it may have left: written before they do */
   struct kafka_message message[KAFKA_MESSAGES];
 };
 

@@ -79,6 +79,7 @@ void sim_redis_lose(struct sim_world *world) {
   uint32_t was = model->announced;
   model->announced = n;
   if (was != REDIS_NOBODY && was != n && is_up(world, was) && or_percent(&world->rng, 50)) redis_model_follow(model, was, n);
+  if (or_percent(&world->rng, 50)) world->torn = 300 + ANY(world, 600);
   world->counts->losses++;
 }
 
@@ -226,7 +227,7 @@ void sim_redis_new(struct sim_world *world) {
   if (world->split) world->quorum = 1, world->replicas = 2;
   struct redis_model *model = redis_model_new(world->replicas + 1, "sim", world->seed);
   world->model = model;
-  world->laggard = REDIS_NOBODY;
+  world->laggard = world->split && world->kafka && or_percent(&world->rng, 40) ? ANY(world, model->nodes) : REDIS_NOBODY;
   model->announced = 0;
   for (uint32_t n = 0; n < model->nodes; n++) model->node[n].memory_max = MEMORY;
   struct redis_client client = {.model = model};

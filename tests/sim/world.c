@@ -151,6 +151,13 @@ static void store_crash(struct sim_world *world) {
 
 static void node_crash(struct sim_world *world, struct sim_node *node);
 
+/* Between two steps of an opener much may happen elsewhere. */
+static void linger(struct sim_world *world, struct sim_node *node) {
+  if (!world->kafka || !world->faults || or_percent(&world->rng, 85)) return;
+  node->paused = 20 + (unsigned)or_below(&world->rng, 250);
+  world->counts->pauses++;
+}
+
 void sim_step(struct sim_world *world, struct sim_node *node, const struct tide_core_event *event) {
   if (world->failed) return;
   const struct tide_core_action *action;
@@ -192,6 +199,7 @@ void sim_step(struct sim_world *world, struct sim_node *node, const struct tide_
       return;
     }
     request->on = true;
+    if (action[i].kind == TIDE_DO_OPEN) linger(world, node);
     request->action = action[i];
     tide_buf_clear(&request->bytes);
     tide_buf_put(&request->bytes, action[i].bytes.ptr, action[i].bytes.len);
@@ -333,8 +341,12 @@ static void pause_or_leap(struct sim_world *world, struct sim_node *node) {
 
 static void fault_turn(struct sim_world *world, struct sim_node *node) {
   if (world->kafka && or_percent(&world->rng, 35)) {
-    if (world->split && or_percent(&world->rng, 40)) sim_redis_lose(world);
-    else if (or_percent(&world->rng, 50)) pause_or_leap(world, node);
+    if (world->split && or_percent(&world->rng, 40)) {
+      sim_redis_lose(world);
+      unsigned hear = or_percent(&world->rng, 50) ? 0 : (unsigned)or_below(&world->rng, (int)world->nodes);
+      for (unsigned n = 0; n < world->nodes; n++) /* one hears of it, the others go on with the one before */
+        if (world->node[n].core && n + 1 == hear) drop_session(world, &world->node[n]);
+    } else if (or_percent(&world->rng, 50)) pause_or_leap(world, node);
     else sim_kafka_fault(world);
     return;
   }
@@ -401,8 +413,11 @@ static void node_turn(struct sim_world *world, struct sim_node *node) {
     return;
   }
   int channel = or_below(&world->rng, SIM_CHANNELS);
-  if (node->request[channel].on && or_percent(&world->rng, 50)) carry_out(world, node, channel);
-  else if (mail_waits(node, channel)) node_deliver(world, node, channel);
+  if (node->request[channel].on && or_percent(&world->rng, 50)) {
+    bool opens = channel == SIM_APPEND && node->request[channel].action.kind == TIDE_DO_OPEN;
+    carry_out(world, node, channel);
+    if (opens) linger(world, node);
+  } else if (mail_waits(node, channel)) node_deliver(world, node, channel);
   else if (tide_core_busy(node->core)) sim_step(world, node, &(struct tide_core_event){.kind = TIDE_CORE_GO_ON});
   else if (or_percent(&world->rng, 20)) sim_step(world, node, &(struct tide_core_event){.kind = TIDE_CORE_TICK});
 }

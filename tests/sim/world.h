@@ -1,6 +1,7 @@
 /* The simulated world: several cores over one log, one seed, and everything that can go wrong between two steps.
  *
- * Kinds with sources have a Kafka of their own (kafka.h): nodes read it through the core's claim and cursors (ingest.c), let answers leave for its scores topic, and write copies of
+ * Kinds with sources have a Kafka of their own (kafka.h): nodes read it through the core's claim and cursors (ingest.c), let answers leave for its scores topic, and write copies
+ * of
  * requests into it. What every entry says about it is counted again without the fold (shadow.c).
  *
  * The log is one in memory (world.c), or a Redis group (redis.c): the journal's own protocol code over a model of servers that replicate late, are cut apart,
@@ -29,9 +30,9 @@
   X(sessions_lost) X(no_session) X(history_lost) X(skewed) X(pressed) X(shorts)                                    \
   X(produced) X(deposed) X(gaps) X(appeared) X(stuck) X(pauses) X(leaps)                                              \
   X(ingests) X(ingest_stops) X(claims) X(rereads) X(starts) X(jumps) X(jumps_late) X(ends) X(targets) X(targets_late) X(openings) \
-  X(parts) X(parts_overlap) X(parts_passed) X(parts_gap) X(messages) X(read_again) X(throttled)                      \
-  X(emits) X(scores) X(scores_again) X(superseded) X(changed) X(lefts) X(emitted_records)                                \
-  X(logs) X(logged) X(log_failed) X(log_waits) X(unlogged) X(recounted) X(vouched)                                   \
+  X(parts) X(parts_overlap) X(parts_passed) X(parts_gap) X(messages) X(read_again) X(offered_late)                      \
+  X(unfenced) X(emits) X(scores) X(scores_again) X(superseded) X(changed) X(lefts) X(emitted_records)                                \
+  X(logs) X(logged) X(log_failed) X(unlogged) X(recounted) X(vouched)                                   \
   X(stale) X(foreign) X(epochs) X(entries) X(retried) X(expired) X(overloads) X(settled)
 struct sim_counts {
 #define X(name) uint64_t name;
@@ -92,6 +93,7 @@ struct sim_reader {
   struct { bool begun, starting; uint64_t at, offered; int64_t seen, drained; } place[KAFKA_PARTITIONS]; /* read up to `at`, offered up to `offered` */
   struct { uint64_t number; bool arrived; } *emit; /* of this turn, in their order */
   size_t emits, emit_cap, lefts;
+  struct tide_offer *late; /* made, and not offered yet: perhaps not before another turn has begun */
   uint64_t last;   /* number handed out last */
   bool ends_asked, ends_there;
   uint64_t ends_turn;
@@ -202,6 +204,8 @@ void sim_dig_up(struct sim_world *world);                                  /* cl
 void sim_lost_history(struct sim_world *world, struct sim_node *node);     /* world.c: it finds that what it folded is gone */
 void sim_fenced(struct sim_world *world, struct tide_position fence, struct tide_position behind);     /* verdict.c */
 void sim_acked(struct sim_world *world, struct tide_position position, struct tide_entry_mark mark); /* verdict.c */
+/* shadow.c: the nonce of the fence that this entry is or stands behind; 0: of an epoch without one. `before`: of the entry before it */
+uint64_t sim_fence_of(struct tide_position position, struct tide_entry_reader reader, uint64_t before);
 /* shadow.c: an entry that `shadow` has next; *ret_open: its requests could be acknowledged. */
 void sim_shadow_entry(struct sim_world *world, struct sim_shadow *shadow, struct tide_position position, struct tide_span entry, bool *ret_open);
 void sim_shadow_step(struct sim_world *world, struct sim_node *node);                    /* shadow.c: after a step of the node's core */
@@ -222,6 +226,7 @@ void sim_ingest_action(struct sim_world *world, struct sim_node *node, const str
 void sim_ingest_turn(struct sim_world *world, struct sim_node *node);
 void sim_ingest_released(struct sim_world *world, struct sim_node *node, const struct tide_offer *offer);
 void sim_ingest_report(struct sim_world *world, struct kafka_letter *letter);           /* to whoever sent it, if it lives */
+void sim_ingest_gone(struct sim_world *world, struct sim_node *node);                    /* its core crashed */
 bool sim_ingest_settled(const struct sim_world *world);
 void sim_kafka_verdict(struct sim_world *world, const struct sim_shadow *shadow, const struct kafka_letter *answer, size_t answers); /* kafka_verdict.c */
 /* client.c: one attempt's or message's records into an offer */

@@ -32,6 +32,7 @@ struct hand {
   struct tide_cursor_part part[HAND_PARTS];
   uint16_t parts;
   struct tide_buf records, control, entry;
+  struct tide_buf log; /* every entry so far: epoch u64, seq u64, span */
   unsigned count;
   uint64_t next_id;
   struct hand_answer answer[HAND_ANSWERS];
@@ -62,6 +63,12 @@ static inline void hand_hear(void *ctx, const struct tide_answer *answer) {
   for (uint32_t e = 0; e < answer->spec->entity_count; e++) to->standing[e] = answer->standing[e];
 }
 
+static inline void hand_log(struct hand *h) {
+  tide_put_u64(&h->log, h->at.epoch);
+  tide_put_u64(&h->log, h->at.seq);
+  tide_put_span(&h->log, tide_buf_span(&h->entry));
+}
+
 /* What was gathered becomes an entry with this commit time. */
 static inline void hand_fold(struct hand *h, int64_t commit_ms) {
   struct tide_error error = {0};
@@ -78,6 +85,7 @@ static inline void hand_fold(struct hand *h, int64_t commit_ms) {
   if (h->count && tide_batch_add_encoded(&batch, tide_buf_span(&h->records), h->count)) hand_fail("records", NULL);
   tide_batch_end(&batch);
   h->answers = 0;
+  hand_log(h);
   if (tide_fold_entry(h->fold, h->at, tide_buf_span(&h->entry), hand_hear, h, &error)) hand_fail("fold", &error);
   tide_buf_clear(&h->records);
   tide_buf_clear(&h->control);
@@ -97,6 +105,7 @@ static inline void hand_open(struct hand *h, const char *features) {
   tide_batch_begin(&batch, &h->entry, &(struct tide_entry_header){.fence_nonce = 7}, NULL, 0);
   if (tide_batch_add_fence(&batch, &fence)) hand_fail("fence", NULL);
   tide_batch_end(&batch);
+  hand_log(h);
   if (tide_fold_entry(h->fold, h->at, tide_buf_span(&h->entry), NULL, NULL, &error)) hand_fail("fence", &error);
 }
 
@@ -105,6 +114,7 @@ static inline void hand_close(struct hand *h) {
   tide_buf_release(&h->records);
   tide_buf_release(&h->control);
   tide_buf_release(&h->entry);
+  tide_buf_release(&h->log);
   tide_fold_free(h->fold);
   tide_spec_free(h->spec);
 }

@@ -1,4 +1,4 @@
-/* See kafka_cluster.h. */
+/* See kafka_cluster.h. Requests of an administrator go through the producer's handle; a topic's name carries the process, so that programs do not meet. */
 #include "kafka_cluster.h"
 
 #include <setjmp.h>
@@ -191,7 +191,7 @@ void test_kafka_put(struct test_kafka *kafka, const char *topic, int partition, 
 
 void test_kafka_flush(struct test_kafka *kafka) { assert_int_equal(rd_kafka_flush(kafka->handle, WAIT_MS), RD_KAFKA_RESP_ERR_NO_ERROR); }
 
-void test_kafka_read(struct test_kafka *kafka, const char *name, int partition, void (*take)(void *ctx, const rd_kafka_message_t *m),
+void test_kafka_read(struct test_kafka *kafka, const char *name, int partitions, void (*take)(void *ctx, const rd_kafka_message_t *m),
                      void *ctx) {
   char why[256];
   rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -199,17 +199,19 @@ void test_kafka_read(struct test_kafka *kafka, const char *name, int partition, 
   assert_int_equal(rd_kafka_conf_set(conf, "enable.partition.eof", "true", why, sizeof why), RD_KAFKA_CONF_OK);
   rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
   if (!rk) fail_msg("%s", why);
+  rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
   rd_kafka_topic_t *topic = rd_kafka_topic_new(rk, name, NULL);
-  assert_int_equal(rd_kafka_consume_start(topic, partition, RD_KAFKA_OFFSET_BEGINNING), 0);
-  for (bool end = false; !end;) {
-    rd_kafka_message_t *m = rd_kafka_consume(topic, partition, WAIT_MS);
+  for (int p = 0; p < partitions; p++) assert_int_equal(rd_kafka_consume_start_queue(topic, p, RD_KAFKA_OFFSET_BEGINNING, queue), 0);
+  for (int ends = 0; ends < partitions;) {
+    rd_kafka_message_t *m = rd_kafka_consume_queue(queue, WAIT_MS);
     if (!m) fail_msg("topic %s cannot be read", name);
-    end = m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
-    if (m->err && !end) fail_msg("%s", rd_kafka_message_errstr(m));
-    if (!end) take(ctx, m);
+    if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) ends++;
+    else if (m->err) fail_msg("%s", rd_kafka_message_errstr(m));
+    else take(ctx, m);
     rd_kafka_message_destroy(m);
   }
-  rd_kafka_consume_stop(topic, partition);
+  for (int p = 0; p < partitions; p++) rd_kafka_consume_stop(topic, p);
   rd_kafka_topic_destroy(topic);
+  rd_kafka_queue_destroy(queue);
   rd_kafka_destroy(rk);
 }

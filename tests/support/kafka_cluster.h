@@ -37,8 +37,8 @@ struct test_kafka_header { const char *name, *value; };
 /* Hands a message to the producer; value.ptr NULL: a tombstone. time_ms 0: now. `header` ends with a NULL name, or is NULL. */
 void test_kafka_put(struct test_kafka *kafka, const char *topic, int partition, struct tide_span value, int64_t time_ms,
                     const struct test_kafka_header *header);
-/* What stands in a topic's partition, from its begin to its end: `take` is called for each message. */
-void test_kafka_read(struct test_kafka *kafka, const char *topic, int partition, void (*take)(void *ctx, const rd_kafka_message_t *m), void *ctx);
+/* What stands in partitions 0 .. partitions-1 of a topic, each from its begin to its end: `take` is called for each message. */
+void test_kafka_read(struct test_kafka *kafka, const char *topic, int partitions, void (*take)(void *ctx, const rd_kafka_message_t *m), void *ctx);
 /* Waits until everything put has arrived. */
 void test_kafka_flush(struct test_kafka *kafka);
 

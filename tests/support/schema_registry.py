@@ -75,6 +75,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(200, b'{"schema": "' + b"x" * (5 << 20) + b'"}')
         elif number == 207:
             self.answer(200, {"schema": 12})
+        elif number == 208:  # an error that says it is none
+            self.answer(200, {"error_code": 40403, "message": "Schema not found"})
         elif number == 210:
             self.answer(200, {"schema": "syntax = \"proto3\";", "schemaType": "PROTOBUF"})
         elif number == 211:

@@ -12,10 +12,15 @@ printf '*\n' >build/.gitignore
 TIDE_COUNTS=$(pwd)/build/test/counts
 export TIDE_COUNTS
 : >"$TIDE_COUNTS"
+# What the reader of the last line should know: a line each (with_kafka.py).
+TIDE_NOTES=$(pwd)/build/test/notes
+export TIDE_NOTES
+: >"$TIDE_NOTES"
 # One Kafka broker for all steps (run.sh); it runs when the first test asks for it.
 TIDE_KAFKA_SHARED=$(pwd)/build/test/stack
 export TIDE_KAFKA_SHARED
 trap '[ ! -e "$TIDE_KAFKA_SHARED" ] || python3 tests/stack/stack.py stop "$TIDE_KAFKA_SHARED" >/dev/null' EXIT
+trap 'exit 130' INT TERM # which do not run the line above by themselves
 
 headline() {
   printf '\n== %s\n' "$1"
@@ -57,5 +62,6 @@ headline "clang"
 step "build with clang" $make --no-print-directory -k $jobs CC=clang SAN= all test-build
 
 printf '\n'
+sort -u "$TIDE_NOTES"
 awk '{ p += $1; f += $2; s += $3 }
   END { printf "%d passed, %d failed, %d skipped\n", p, f, s; exit (f > 0 || p == 0) }' "$TIDE_COUNTS"

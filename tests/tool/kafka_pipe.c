@@ -1,11 +1,12 @@
 /* Topics of a real broker, for tests in Python: makes them, puts messages into them, reads them from the first message to the end.
  *
- *   kafka_pipe topics BROKERS NAME:PARTITIONS...
+ *   kafka_pipe topics BROKERS NAME:PARTITIONS[:SETTING=VALUE]...
  *   kafka_pipe put BROKERS [NAME=VALUE...]        lines of stdin: TOPIC, PARTITION, TIME_MS, KEY, HEADERS, VALUE, with a tab between
  *   kafka_pipe get BROKERS TOPIC...               a JSON object per message on stdout
+ *   kafka_pipe cut BROKERS TOPIC PARTITION BEFORE  removes what stands before an offset, as retention does
  *   kafka_pipe ends BROKERS TOPIC...              lines of stdout: TOPIC, PARTITION, FIRST, END
  *
- * PARTITION -1: by the key. TIME_MS 0: now. HEADERS: "a=b;c=d". NAME=VALUE are settings of librdkafka. An empty line asks that everything so far has
+ * PARTITION -1: by the key. TIME_MS 0: now. HEADERS: "a=b;c=d". VALUE "hex:00ff": these bytes. NAME=VALUE are settings of librdkafka. An empty line asks that everything so far has
  * arrived; the answer is a line with the number of messages that did. Exit code 1: something did not arrive, or a topic ended before its end was read.
  * Messages of one partition arrive in the order of their lines, each once (enable.idempotence). `get` reads up to the ends as they were when it
  * began, so it ends also while others go on writing. */
@@ -17,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TIMEOUT_MS = 30000, TOPICS_MAX = 64, PARTITIONS_MAX = 256 };
+enum { TIMEOUT_MS = 30000, TOPICS_MAX = 64, PARTITIONS_MAX = 256, MAX_PARTS = 8 };
 
 static _Noreturn void die(const char *what, const char *why) {
   fprintf(stderr, "kafka_pipe: %s: %s\n", what, why);
@@ -51,11 +52,16 @@ static int make_topics(rd_kafka_t *rk, char **name, int count) {
   char why[256];
   if (count < 1 || count > TOPICS_MAX) die("topics", "1 to 64 of them");
   for (int i = 0; i < count; i++) {
-    char *colon = strrchr(name[i], ':');
-    if (!colon) die(name[i], "is not NAME:PARTITIONS");
-    *colon = '\0';
-    topic[i] = rd_kafka_NewTopic_new(name[i], (int)whole(colon + 1), 1, why, sizeof why);
+    char *part[MAX_PARTS];
+    int parts = 0;
+    for (char *at = name[i]; at && parts < MAX_PARTS; parts++) part[parts] = strsep(&at, ":");
+    if (parts < 2) die(name[i], "is not NAME:PARTITIONS");
+    topic[i] = rd_kafka_NewTopic_new(part[0], (int)whole(part[1]), 1, why, sizeof why);
     if (!topic[i]) die(name[i], why);
+    for (int k = 2; k < parts; k++) {
+      char *value = part[k], *setting = strsep(&value, "=");
+      if (!value || rd_kafka_NewTopic_set_config(topic[i], setting, value)) die(setting, "is not SETTING=VALUE");
+    }
   }
   rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
   rd_kafka_CreateTopics(rk, topic, (size_t)count, NULL, queue);
@@ -68,6 +74,23 @@ static int make_topics(rd_kafka_t *rk, char **name, int count) {
   rd_kafka_event_destroy(event);
   rd_kafka_queue_destroy(queue);
   rd_kafka_NewTopic_destroy_array(topic, (size_t)count);
+  return 0;
+}
+
+static int cut(rd_kafka_t *rk, const char *topic, int partition, int64_t before) {
+  rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+  rd_kafka_topic_partition_list_add(list, topic, partition)->offset = before;
+  rd_kafka_DeleteRecords_t *order = rd_kafka_DeleteRecords_new(list);
+  rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+  rd_kafka_DeleteRecords(rk, &order, 1, NULL, queue);
+  rd_kafka_event_t *event = rd_kafka_queue_poll(queue, TIMEOUT_MS);
+  if (!event || rd_kafka_event_error(event)) die("cut", event ? rd_kafka_event_error_string(event) : "no answer");
+  const rd_kafka_topic_partition_list_t *done = rd_kafka_DeleteRecords_result_offsets(rd_kafka_event_DeleteRecords_result(event));
+  if (done->cnt != 1 || done->elems[0].err) die("cut", done->cnt == 1 ? rd_kafka_err2str(done->elems[0].err) : "another answer than asked");
+  rd_kafka_event_destroy(event);
+  rd_kafka_queue_destroy(queue);
+  rd_kafka_DeleteRecords_destroy(order);
+  rd_kafka_topic_partition_list_destroy(list);
   return 0;
 }
 
@@ -96,6 +119,18 @@ static rd_kafka_headers_t *headers_of(char *text) {
   return headers;
 }
 
+/* The bytes of "hex:00ff" instead of it. */
+static size_t value_of(char *text) {
+  size_t len = 0;
+  if (strncmp(text, "hex:", 4) != 0) return strlen(text);
+  for (const char *at = text + 4; *at; at += 2) {
+    unsigned byte;
+    if (sscanf(at, "%2x", &byte) != 1 || !at[1]) die(at, "is not hexadecimal");
+    text[len++] = (char)byte;
+  }
+  return len;
+}
+
 static void put_line(rd_kafka_t *rk, char *line) {
   char *field[6];
   for (int i = 0; i < 6; i++) {
@@ -106,11 +141,12 @@ static void put_line(rd_kafka_t *rk, char *line) {
     *line++ = '\0';
   }
   rd_kafka_headers_t *headers = headers_of(field[4]);
+  size_t size = value_of(field[5]);
   rd_kafka_vu_t part[7] = {{.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = field[0]},
                            {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = (int32_t)whole(field[1])},
                            {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = whole(field[2])},
                            {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {.ptr = field[3], .size = strlen(field[3])}},
-                           {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {.ptr = field[5], .size = strlen(field[5])}},
+                           {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {.ptr = field[5], .size = size}},
                            {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY | RD_KAFKA_MSG_F_BLOCK},
                            {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers}};
   rd_kafka_error_t *error = rd_kafka_produceva(rk, part, headers ? 7 : 6);
@@ -242,10 +278,11 @@ static rd_kafka_t *reader(const char *brokers) {
 }
 
 int main(int argc, char **argv) {
-  if (argc < 3) die("usage", "kafka_pipe topics|put|get|ends BROKERS ...");
+  if (argc < 3) die("usage", "kafka_pipe topics|put|get|cut|ends BROKERS ...");
   const char *what = argv[1], *brokers = argv[2];
   if (strcmp(what, "put") == 0) return put(brokers, argv + 3, argc - 3);
-  rd_kafka_t *rk = strcmp(what, "topics") == 0 ? client(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), brokers) : reader(brokers);
+  bool writes = strcmp(what, "topics") == 0 || strcmp(what, "cut") == 0;
+  rd_kafka_t *rk = writes ? client(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), brokers) : reader(brokers);
   int code = 0;
   struct range range[PARTITIONS_MAX];
   if (strcmp(what, "topics") == 0) {
@@ -256,8 +293,10 @@ int main(int argc, char **argv) {
     size_t count = ranges_of(rk, argv + 3, argc - 3, range);
     for (size_t i = 0; i < count; i++)
       printf("%s\t%d\t%" PRId64 "\t%" PRId64 "\n", range[i].topic, (int)range[i].partition, range[i].first, range[i].end);
+  } else if (strcmp(what, "cut") == 0 && argc == 6) {
+    code = cut(rk, argv[3], (int)whole(argv[4]), whole(argv[5]));
   } else {
-    die(what, "is not topics, put, get or ends");
+    die(what, "is not topics, put, get, cut or ends, or lacks a word");
   }
   rd_kafka_destroy(rk);
   return code;

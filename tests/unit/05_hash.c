@@ -114,11 +114,20 @@ static void siphash_is_keyed_by_the_seed(void **state) {
   assert_true(tide_secret_seed(&key) != tide_secret_seed(&other));
 }
 
+static void secrets_are_compared(void **state) {
+  (void)state;
+  assert_true(tide_secret_same(TIDE_SPAN("0123456789abcdef"), TIDE_SPAN("0123456789abcdef")));
+  assert_false(tide_secret_same(TIDE_SPAN("0123456789abcdef"), TIDE_SPAN("0123456789abcdeF")));
+  assert_false(tide_secret_same(TIDE_SPAN("0123456789abcdef"), TIDE_SPAN("0123456789abcdef0")));
+  assert_false(tide_secret_same(TIDE_SPAN("0123456789abcdef"), (struct tide_span){NULL, 0}));
+  assert_true(tide_secret_same((struct tide_span){NULL, 0}, TIDE_SPAN("")));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(crc32c_of_rfc_3720),           cmocka_unit_test(crc32c_ways_agree_at_every_length_and_split),
       cmocka_unit_test(xxh3_is_the_published_one),    cmocka_unit_test(blake2b_is_keyed),
-      cmocka_unit_test(siphash_is_keyed_by_the_seed),
+      cmocka_unit_test(siphash_is_keyed_by_the_seed), cmocka_unit_test(secrets_are_compared),
   };
   return cmocka_run_group_tests_name("hash", tests, NULL, NULL);
 }

@@ -3,7 +3,7 @@
 # or a green run would mean nothing.
 set -u
 number=0 failures=0
-echo "1..11"
+echo "1..12"
 
 expect() { # NAME LAST-LINE CODE PROGRAM...
   name=$1 line=$2 code=$3
@@ -26,6 +26,9 @@ program() { # NAME: its text from stdin
 
 program good <<'X'
 echo 1..3; echo "ok 1 - a"; echo "ok 2 - b"; echo "ok 3 - c # SKIP no such server"
+X
+program skips <<'X'
+echo 1..2; echo "ok 1 - a"; echo "not ok 2 # SKIP as_cmocka_says_it"
 X
 program bad <<'X'
 echo 1..2; echo "ok 1 - a"; echo "not ok 2 - b"; exit 1
@@ -50,6 +53,7 @@ if [ -d "$TIDE_TMP" ] && [ -z "$(ls -A "$TIDE_TMP")" ]; then echo "ok 1 - a"; fi
 X
 t=$TIDE_TMP
 expect "cases are counted" "2 passed, 0 failed, 1 skipped" 0 "$t/good.sh"
+expect "also those that cmocka skipped" "1 passed, 0 failed, 1 skipped" 0 "$t/skips.sh"
 expect "a failed case fails the run" "1 passed, 1 failed, 0 skipped" 1 "$t/bad.sh"
 expect "a crash is a failed case" "1 passed, 1 failed, 0 skipped" 1 "$t/dies.sh"
 expect "so is an exit code after good cases" "1 passed, 1 failed, 0 skipped" 1 "$t/dies_at_the_end.sh"

@@ -31,7 +31,9 @@ static const struct tide_meter_values axes[TIDE_AXIS_COUNT] = {
     [TIDE_AXIS_route] = {routes, 2},        [TIDE_AXIS_code] = {codes, 3},   [TIDE_AXIS_decision] = {decisions, 2},
     [TIDE_AXIS_problem] = {one, 1},         [TIDE_AXIS_limit] = {one, 1},    [TIDE_AXIS_status] = {one, 1},
     [TIDE_AXIS_engine_state] = {states, 2}, [TIDE_AXIS_rule] = {rules, 3},   [TIDE_AXIS_cause] = {causes, 2},
-    [TIDE_AXIS_entity] = {entities, 1},     [TIDE_AXIS_state] = {states, 2},
+    [TIDE_AXIS_entity] = {entities, 1},     [TIDE_AXIS_state] = {states, 2}, [TIDE_AXIS_source] = {one, 1},
+    [TIDE_AXIS_partition] = {codes, 3},     [TIDE_AXIS_reason] = {one, 1},   [TIDE_AXIS_letter] = {one, 1},
+    [TIDE_AXIS_result] = {one, 1},
 };
 
 static struct tide_meters *meters_new(unsigned shards) {
@@ -256,6 +258,34 @@ static void what_is_written_comes_out(void **state) {
   tide_meters_free(meters);
 }
 
+/* A level of zero is a value; one that is not known is no line at all, so that nobody takes an old one for today's. */
+static void levels_come_and_go(void **state) {
+  (void)state;
+  struct tide_meters *meters = meters_new(1);
+  struct tide_meter *m = tide_meters_shared(meters);
+  struct tide_meter_at at = {.a = 0, .b = 1};
+  static const char labels[] = "source=\"one\",partition=\"400\",";
+  tide_meter_set(m, R(source_lag_messages), at, 0);
+  tide_meter_set(m, R(source_seen_age_seconds), at, 1500000000);
+  tide_meter_set(m, R(source_silent), TIDE_METER_PLAIN, 1);
+  struct parsed *p = expose(meters);
+  assert_true(value_of(p, "tidemark_source_lag_messages", labels, "") == 0);
+  assert_true(value_of(p, "tidemark_source_seen_age_seconds", labels, "") == 1.5);
+  assert_true(value_of(p, "tidemark_source_silent", "source=\"one\",", "") == 1);
+  assert_true(value_of(p, "tidemark_source_lag_messages", "source=\"one\",partition=\"200\",", "") == ABSENT);
+  assert_true(value_of(p, "tidemark_freshness_stale", "entity=\"card\",", "") == ABSENT); /* also with one label */
+  free(p);
+  tide_meter_set(m, R(source_lag_messages), at, 7);
+  tide_meter_unset(m, R(source_seen_age_seconds), at);
+  tide_meter_unset(m, R(source_silent), TIDE_METER_PLAIN);
+  p = expose(meters);
+  assert_true(value_of(p, "tidemark_source_lag_messages", labels, "") == 7);
+  assert_true(value_of(p, "tidemark_source_seen_age_seconds", labels, "") == ABSENT);
+  assert_true(value_of(p, "tidemark_source_silent", "source=\"one\",", "") == ABSENT);
+  free(p);
+  tide_meters_free(meters);
+}
+
 /* One value at each bound, one below and one above: each bucket takes what is not above its bound and above the one before. */
 static void every_bound_is_inclusive(void **state) {
   (void)state;
@@ -418,7 +448,8 @@ static void every_row_is_documented_and_well_named(void **state) {
   assert_non_null(strstr(page.ptr, "| `tidemark_" #name "` | "));                                                                          \
   assert_non_null(strstr(page.ptr, help " |\n"));                                                                                          \
   assert_null(strpbrk(help, "\\\n|"));                                                                                                     \
-  assert_int_equal(TIDE_METER_##type == TIDE_METER_SECONDS, has_ending(#name, "_seconds"));                                                \
+  assert_int_equal(TIDE_METER_##type == TIDE_METER_SECONDS || TIDE_METER_##type == TIDE_METER_AGE,                                         \
+                   has_ending(#name, "_seconds") && TIDE_METER_##type != TIDE_METER_GAUGE); /* a gauge may count whole ones */             \
   assert_int_equal(TIDE_METER_##type == TIDE_METER_COUNTER, has_ending(#name, "_total"));
   TIDE_METERS(X)
 #undef X
@@ -430,6 +461,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(an_untouched_engine_has_all_families),
       cmocka_unit_test(what_is_written_comes_out),
+      cmocka_unit_test(levels_come_and_go),
       cmocka_unit_test(every_bound_is_inclusive),
       cmocka_unit_test(too_many_labels_are_refused),
       cmocka_unit_test(reading_while_writing_never_goes_back),

@@ -385,6 +385,7 @@ static void test_decimals(void **state) {
   }
   ONE(DECIMAL, "\0", TIDE_E_SYNTAX, "no bytes");
   ONE(DECIMAL, "\x22\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", TIDE_E_RANGE, "128 bits");
+  ONE(DECIMAL, "\x22\x00\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", TIDE_E_RANGE, "128 bits"); /* 2^127: the zero is its sign */
   ONE("{\"type\":\"fixed\",\"name\":\"F\",\"size\":2,\"logicalType\":\"decimal\",\"precision\":4,\"scale\":3}", "\xFF\xFF", TIDE_OK, "");
   text_is("email", "-0.001");
   ONE(DECIMAL, "\x20\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", TIDE_OK, "");
@@ -433,6 +434,29 @@ static void test_known_at(void **state) {
   assert_true(tide_decode_beside(d));
   assert_string_equal(tide_decode_place(d, "pan"), "/card/number");
   tide_decoder_free(d);
+  tide_buf_release(&m);
+}
+
+/* A pointer means an element by its index as RFC 6901 writes it. */
+static void test_indices(void **state) {
+  (void)state;
+  static const struct {
+    const char *at;
+    bool there;
+  } cases[] = {{"/place/0", true},  {"/place/1", true},   {"/place/00", false}, {"/place/01", false},
+               {"/place/2", false}, {"/place/-1", false}, {"/place/", false}};
+  struct tide_buf m = TIDE_BUF_INIT;
+  begin_event(&m, EVENT("," FIELD("place", "{\"type\":\"array\",\"items\":\"int\"}")));
+  wire_long(&m, 2);
+  wire_long(&m, 52);
+  wire_long(&m, 4);
+  wire_long(&m, 0);
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct tide_decoder *d = open_decoder((struct tide_decode_options){.beside = cases[i].at});
+    if (decode_with(d, tide_buf_span(&m))) fail_msg("%s", error.text);
+    if (tide_decode_beside(d) != cases[i].there) fail_msg("%s", cases[i].at);
+    tide_decoder_free(d);
+  }
   tide_buf_release(&m);
 }
 
@@ -591,6 +615,7 @@ int main(void) {
       cmocka_unit_test(test_decimals),
       cmocka_unit_test(test_times),
       cmocka_unit_test(test_known_at),
+      cmocka_unit_test(test_indices),
       cmocka_unit_test(test_bytes),
       cmocka_unit_test(test_floats),
       cmocka_unit_test(test_many_schemas),

@@ -13,6 +13,7 @@
 #include "../support/mini_spec.h"
 #include "adapter/file.h"
 #include "core/batch.h"
+#include "core/control.h"
 #include "core/inspect.h"
 
 static const char features[] = "tidemark: 1\n"
@@ -207,10 +208,96 @@ static void records_are_shown(void **state) {
   tide_spec_free(spec);
 }
 
+static json_t *member(json_t *all, size_t index, const char *key) { return json_object_get(json_array_get(all, index), key); }
+static int64_t number_at(json_t *all, size_t index, const char *key) {
+  json_t *value = member(all, index, key);
+  assert_true(json_is_integer(value));
+  return json_integer_value(value);
+}
+
+/* Every record about sources once, under an entry with a cursor part. */
+static struct tide_journal *make_sourced(void) {
+  struct tide_journal *journal = tide_journal_memory_new();
+  struct tide_buf out = TIDE_BUF_INIT;
+  struct tide_batch batch;
+  struct tide_error error;
+  struct tide_position at;
+  struct tide_entry_header header = {.engine_id = 7, .fence_nonce = 1, .commit_ms = INT64_C(1795255200123)};
+  struct tide_sources *sources = tide_alloc(sizeof *sources);
+  *sources = (struct tide_sources){
+      .scores = true,
+      .count = 2,
+      .source = {{.number = 9, .name = "auths", .gates = true, .keyed = true, .out_of_orderness_ms = 2000, .silence_ms = 30000},
+                 {.number = 12, .name = "labels", .silence_ms = 86400000}}};
+  struct tide_start first = {.source = 9, .partition = 3, .cursor = 100}, jump = {9, 3, 150, true, 120};
+  struct tide_target target[] = {{9, 3, 180, 0}, {12, 0, 5, 4}};
+  struct tide_cursor_part part = {.source = 9, .partition = 3, .from = 100, .next = 120, .drained = INT64_MIN, .delay = 40, .checksum = 5};
+  tide_batch_begin(&batch, &out, &header, NULL, 0);
+  assert_int_equal(tide_batch_add_fence(&batch, &(struct tide_fence){1, 1, 7, {0, 0}}), TIDE_OK);
+  tide_batch_end(&batch);
+  assert_int_equal(journal->ops->open_epoch(journal, 1, tide_buf_span(&out), &at, &error), TIDE_OK);
+  tide_batch_begin(&batch, &out, &header, &part, 1);
+  assert_int_equal(tide_batch_add_sources(&batch, sources), TIDE_OK);
+  assert_int_equal(tide_batch_add_start(&batch, &first), TIDE_OK);
+  assert_int_equal(tide_batch_add_start(&batch, &jump), TIDE_OK);
+  assert_int_equal(tide_batch_add_claim(&batch, &(struct tide_claim){.engine_id = 7, .patience_ms = 3000}), TIDE_OK);
+  assert_int_equal(tide_batch_add_targets(&batch, target, 2), TIDE_OK);
+  assert_int_equal(tide_batch_add_emitted(&batch, 41), TIDE_OK);
+  assert_int_equal(tide_batch_add_waive(&batch, &(struct tide_waive){9, 3, INT64_C(1795255800123)}), TIDE_OK);
+  assert_int_equal(tide_batch_add_waive(&batch, &(struct tide_waive){9, TIDE_PARTITION_ALL, INT64_MIN}), TIDE_OK);
+  tide_batch_end(&batch);
+  assert_int_equal(journal->ops->append(journal, 1, tide_buf_span(&out), &at, &error), TIDE_OK);
+  tide_free(sources);
+  tide_buf_release(&out);
+  return journal;
+}
+
+static void records_of_sources_are_shown(void **state) {
+  (void)state;
+  struct tide_journal *journal = make_sourced();
+  struct tide_error error;
+  struct lines lines = {.all = json_array()};
+  assert_int_equal(tide_inspect(journal, &(struct tide_inspect_options){.records = true}, collect, &lines, NULL, NULL, &error), TIDE_OK);
+  json_t *all = lines.all;
+  static const char *const types[] = {"fence", "sources", "start", "start", "claim", "targets", "emitted", "waive", "waive"};
+  assert_int_equal(json_array_size(all), 9);
+  for (size_t i = 0; i < 9; i++) assert_string_equal(text_at(all, i, "type"), types[i]);
+  json_t *auths = json_array_get(member(all, 1, "sources"), 0), *labels = json_array_get(member(all, 1, "sources"), 1);
+  assert_true(json_is_true(member(all, 1, "scores")));
+  assert_string_equal(json_string_value(json_object_get(auths, "name")), "auths");
+  assert_true(json_is_true(json_object_get(auths, "gates")) && json_is_true(json_object_get(auths, "keyed")));
+  assert_int_equal(json_integer_value(json_object_get(auths, "silence_ms")), 30000);
+  assert_true(json_is_false(json_object_get(labels, "gates")));
+  assert_int_equal(number_at(all, 2, "cursor"), 100);
+  assert_true(json_is_false(member(all, 2, "jump")));
+  assert_true(json_is_true(member(all, 3, "jump")));
+  assert_int_equal(number_at(all, 3, "from"), 120);
+  assert_int_equal(number_at(all, 3, "partition"), 3);
+  assert_int_equal(number_at(all, 4, "engine"), 7);
+  json_t *target = json_array_get(member(all, 5, "targets"), 1);
+  assert_int_equal(json_integer_value(json_object_get(target, "source")), 12);
+  assert_int_equal(json_integer_value(json_object_get(target, "end")), 5);
+  assert_int_equal(json_integer_value(json_object_get(target, "delivered")), 4);
+  assert_int_equal(number_at(all, 6, "number"), 41);
+  assert_string_equal(text_at(all, 7, "until"), "2026-11-21T10:10:00.123Z");
+  assert_null(member(all, 8, "partition")); /* all of them */
+  assert_true(json_is_integer(member(all, 8, "until_ms")));
+  json_decref(all);
+  lines = (struct lines){.all = json_array()};
+  assert_int_equal(tide_inspect(journal, &(struct tide_inspect_options){0}, collect, &lines, NULL, NULL, &error), TIDE_OK);
+  json_t *cursor = json_array_get(member(lines.all, 1, "cursors"), 0);
+  assert_int_equal(json_integer_value(json_object_get(cursor, "partition")), 3);
+  assert_int_equal(json_integer_value(json_object_get(cursor, "next")), 120);
+  assert_int_equal(json_integer_value(json_object_get(member(lines.all, 1, "records"), "waive")), 2);
+  json_decref(lines.all);
+  journal->ops->close(journal);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(entries_are_shown),
       cmocka_unit_test(records_are_shown),
+      cmocka_unit_test(records_of_sources_are_shown),
   };
   return cmocka_run_group_tests_name("inspect", tests, NULL, NULL);
 }

@@ -80,7 +80,7 @@ static void run(struct tide_journal *journal) {
   struct tide_spec *spec = small_spec();
   f.spec = spec;
   struct tide_meters *meters;
-  assert_int_equal(tide_http_meters_new(spec, &meters, NULL), TIDE_OK);
+  assert_int_equal(tide_http_meters_new(spec, NULL, 0, &meters, NULL), TIDE_OK);
   struct tide_engine_options options = {.core = {.engine_id = 1,
                                                  .seed = 42,
                                                  .settings = tide_settings_default(),

@@ -292,7 +292,7 @@ static void metrics_page(void **state) {
   size_t errors;
   assert_int_equal(tide_spec_parse("listed", (struct tide_span){listed, sizeof listed - 1}, &spec, &error, 1, &errors), TIDE_OK);
   struct tide_meters *meters;
-  assert_int_equal(tide_http_meters_new(spec, &meters, &error), TIDE_OK);
+  assert_int_equal(tide_http_meters_new(spec, NULL, 0, &meters, &error), TIDE_OK);
   tide_http_count_request(meters, &tide_routes[TIDE_ROUTE_score], 200);
   tide_http_count_request(meters, NULL, 404);
   tide_http_count_request(meters, NULL, 418);

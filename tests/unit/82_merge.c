@@ -346,33 +346,142 @@ static void test_by_arrival(void **state) {
   rig_close(&rig);
 }
 
-/* A message stamped a minute ahead waits merge_wait, though another partition always has an earlier one; and the earlier ones do not go
- * unasked because of it. */
+/* A message stamped a minute ahead waits merge_wait, though another partition always has an earlier one; and the earlier ones do not go unasked
+ * because of it. A held message that is before it is waited for in its own right. */
 static void test_ahead_of_time_beside_late_ones_without_end(void **state) {
   (void)state;
+  for (int held = 0; held < 2; held++) {
+    struct rig rig;
+    rig_open(&rig, usual, 4);
+    all_read(&rig, 4);
+    rig_put(&rig, 0, T + 60000);
+    int64_t begin_ms = rig.now_ms;
+    bool is_held = false;
+    int got = -1;
+    for (int i = 0; got != 0 && i < 2000; i++) {
+      struct tide_merge_ask ask;
+      if (held && !is_held && rig.now_ms >= begin_ms + 400) {
+        rig_put_full(&rig, 3, T + 30000, T, 5);
+        is_held = true;
+      }
+      rig_put_full(&rig, 1, T - 5000000 + i, rig.now_ms, 0);
+      assert_true((got = rig_take(&rig)) == -1 || got == 0);
+      if (got == 0) break;
+      if (rig_ask(&rig, &ask)) {
+        uint64_t end[] = {rig.next[0], rig.next[1] + 1, rig.next[2], rig.next[3]}; /* the next one is in the log already */
+        rig.now_ms++;
+        rig_put_full(&rig, 1, T - 5000000 + i, rig.now_ms, 0);
+        rig_answer(&rig, &ask, end, 4);
+      }
+      while ((got = rig_take(&rig)) > 0) {}
+      rig.now_ms++;
+    }
+    assert_int_equal(got, 0);
+    assert_in_range(rig.now_ms - begin_ms, held ? 900 : 500, held ? 910 : 510);
+    rig_close(&rig);
+  }
+}
+
+/* Those before it keep a message as long again as merge_wait, and no longer. */
+static void test_those_before_do_not_keep_it_for_ever(void **state) {
+  (void)state;
   struct rig rig;
+  struct tide_merge_ask ask;
+  struct tide_place end = rig_place(2, 0);
   rig_open(&rig, usual, 3);
   all_read(&rig, 3);
   rig_put(&rig, 0, T + 60000);
   int64_t begin_ms = rig.now_ms;
+  assert_int_equal(rig_take(&rig), -1);
+  assert_true(rig_ask(&rig, &ask));
+  tide_merge_ends(rig.merge, &ask, &end, 1, rig_mono(&rig)); /* partition 2 holds nothing back from it, of 1 nothing was told */
+  assert_int_equal(rig_wait(&rig, 400), -1);
+  rig_put(&rig, 1, T);
+  assert_int_equal(rig_take(&rig), -1);
+  while (!rig_ask(&rig, &ask)) rig.now_ms++; /* never answered: for this one partition 2 may have something */
+  assert_int_equal(rig_wait(&rig, begin_ms + 899 - rig.now_ms), -1);
+  rig_put(&rig, 1, T + 1);
+  assert_int_equal(rig_wait(&rig, 5000), 1000);
+  assert_int_equal(rig.now_ms - begin_ms, 900);
+  assert_int_equal(rig_wait(&rig, 5000), 1001);
+  assert_int_equal(rig_wait(&rig, 5000), 0);
+  assert_int_equal(rig.now_ms - begin_ms, 1000);
+  rig_close(&rig);
+}
+
+/* A partition that had something to give all the time did not keep silent: patience begins when its last message was given. */
+static void test_patience_begins_when_the_last_one_was_given(void **state) {
+  (void)state;
+  struct rig rig;
+  rig_open(&rig, usual, 3);
+  rig_ends(&rig, (uint64_t[]){100, 100, 100}, 3);
+  rig_put(&rig, 0, T + 1000000);
+  rig_put(&rig, 1, T);
+  rig_put(&rig, 1, T + 5);
+  rig_put(&rig, 2, T + 1);
+  assert_int_equal(rig_take(&rig), 1000);
+  assert_int_equal(rig_take(&rig), 2000);
+  assert_int_equal(rig_wait(&rig, 9000), -1); /* for partition 2 */
+  rig_put(&rig, 2, T + 900000);
+  assert_int_equal(rig_take(&rig), 1001);
+  assert_int_equal(rig_wait(&rig, 9999), -1); /* for partition 1 */
+  assert_int_equal(rig_wait(&rig, 1), 2001);
+  rig_close(&rig);
+}
+
+/* What was waited for a partition before it had caught up does not count when it is behind again. */
+static void test_catching_up_begins_anew(void **state) {
+  (void)state;
+  struct rig rig;
+  rig_open(&rig, usual, 2);
+  for (int round = 0; round < 5; round++) {
+    rig_ends(&rig, (uint64_t[]){rig.next[0] + 1, rig.next[1] + 2}, 2);
+    rig_put(&rig, 1, T + 10 * round);
+    rig_put_full(&rig, 0, T + 1000000 * (round + 1), T - 1000000, 0);
+    assert_int_equal(rig_take(&rig), 1000 + 2 * round);
+    assert_int_equal(rig_wait(&rig, 6000), -1);
+    rig_put(&rig, 1, T + 10 * round + 1);
+    assert_int_equal(rig_take(&rig), 1001 + 2 * round);
+    all_read(&rig, 2);
+    assert_int_equal(rig_take(&rig), round);
+  }
+  rig_close(&rig);
+}
+
+/* No end is ever told, and one partition has a message every five seconds: it is not behind, and it is not waited for as if it were. */
+static void test_idle_and_nobody_tells(void **state) {
+  (void)state;
+  struct rig rig;
+  struct tide_merge_ask ask;
+  rig_open(&rig, usual, 2);
+  assert_true(rig_ask(&rig, &ask));
+  rig_put_full(&rig, 0, T + 90000000, T - 1000000, 0); /* old: it could wait ten seconds */
   int got = -1;
-  for (int i = 0; got != 0 && i < 2000; i++) {
-    struct tide_merge_ask ask;
-    rig_put_full(&rig, 1, T - 5000000 + i, rig.now_ms, 0);
-    assert_true((got = rig_take(&rig)) == -1 || got == 0);
-    if (got == 0) break;
-    if (rig_ask(&rig, &ask)) {
-      uint64_t end[] = {rig.next[0], rig.next[1] + 1, rig.next[2]}; /* the next one is in the log already */
-      rig.now_ms++;
-      rig_put_full(&rig, 1, T - 5000000 + i, rig.now_ms, 0);
-      rig_answer(&rig, &ask, end, 3);
-    }
-    while ((got = rig_take(&rig)) > 0) {}
-    rig.now_ms++;
+  for (int i = 0; i < 12 && got != 0; i++) {
+    rig_put(&rig, 1, T + 6000 * i); /* its stamps even run a little ahead */
+    assert_int_equal(rig_take(&rig), 1000 + i);
+    got = rig_wait(&rig, 5000);
   }
   assert_int_equal(got, 0);
-  assert_in_range(rig.now_ms - begin_ms, 500, 510);
+  assert_in_range(rig.now_ms - T, 10000, 20000);
+  assert_true(rig_look(&rig, 1).slow);
   rig_close(&rig);
+}
+
+/* The partition's only item is held, so it has no head; a second question with the same answer lets the others go. */
+static void test_an_end_told_again_counts_from_the_later_question(void **state) {
+  (void)state;
+  struct rig rig;
+  rig_open(&rig, usual, 2);
+  rig_put_full(&rig, 1, NO_TIME, T, 3);
+  for (int i = 0; i < 3; i++) {
+    rig_put(&rig, 0, T + i);
+    assert_int_equal(rig_take(&rig), -1);
+    all_read(&rig, 2);
+    assert_int_equal(rig_take(&rig), i);
+  }
+  rig_close(&rig);
+  assert_int_equal(rig.dropped, 1);
 }
 
 static void test_questions(void **state) {
@@ -383,6 +492,7 @@ static void test_questions(void **state) {
   assert_true(tide_merge_due(rig.merge, rig_mono(&rig)).ns == rig.now_ms * 1000000);
   assert_true(rig_ask(&rig, &first)); /* where do we begin? */
   assert_false(rig_ask(&rig, &ask));
+  rig.now_ms += 150;
   rig_answer(&rig, &first, NULL, 0); /* failed: not again at once, whatever waits */
   rig_put(&rig, 0, T);
   assert_int_equal(rig_take(&rig), -1);
@@ -439,6 +549,16 @@ static void test_a_log_that_shrank_is_not_drained(void **state) {
   assert_true(view.shrunk);
   assert_int_equal(view.end, 3);
   assert_int_equal(view.drained_ms, drained_ms);
+  /* what waits for it does not ask again and again: the same would be told */
+  struct tide_merge_ask ask;
+  tide_merge_add(rig.merge, rig_place(1, 0), true, rig_mono(&rig));
+  rig_ends(&rig, (uint64_t[]){3, 0}, 2);
+  rig_put(&rig, 1, T);
+  assert_int_equal(rig_take(&rig), -1);
+  assert_true(rig_ask(&rig, &ask));
+  rig_answer(&rig, &ask, (uint64_t[]){2, 1}, 2);
+  assert_int_equal(rig_take(&rig), -1);
+  assert_false(rig_ask(&rig, &ask));
   rig_close(&rig);
 }
 
@@ -482,6 +602,11 @@ int main(void) {
       cmocka_unit_test(test_what_does_not_gate_is_ordered_and_waited_for_by_nobody),
       cmocka_unit_test(test_by_arrival),
       cmocka_unit_test(test_ahead_of_time_beside_late_ones_without_end),
+      cmocka_unit_test(test_those_before_do_not_keep_it_for_ever),
+      cmocka_unit_test(test_patience_begins_when_the_last_one_was_given),
+      cmocka_unit_test(test_catching_up_begins_anew),
+      cmocka_unit_test(test_idle_and_nobody_tells),
+      cmocka_unit_test(test_an_end_told_again_counts_from_the_later_question),
       cmocka_unit_test(test_questions),
       cmocka_unit_test(test_a_log_that_shrank_is_not_drained),
       cmocka_unit_test(test_the_cursor_moves_over_markers),

@@ -160,7 +160,8 @@ static void fetch(struct world *w) {
     bool trickles = fault && p->fault == TRICKLES, caught = rig_look(&w->rig, i).caught;
     uint64_t chunk = trickles ? 1 : caught ? UINT64_MAX : 1 + (uint64_t)or_below(&w->rng, 60);
     while (chunk-- > 0 && p->fetched < end) put(w, &w->message[p->log[p->fetched++]]);
-    p->next_fetch_ms = trickles ? w->rig.now_ms + 3000 : p->fetched < end ? w->rig.now_ms + at_most(w, w->gap_ms) : 0;
+    caught = rig_look(&w->rig, i).caught;
+    p->next_fetch_ms = trickles ? w->rig.now_ms + 3000 : p->fetched < end && !caught ? w->rig.now_ms + at_most(w, w->gap_ms) : 0;
   }
 }
 
@@ -414,14 +415,16 @@ static void run_faults(uint64_t seed) {
   }
   int64_t limit_ms = 1100; /* for its own sake and for that of what is before it; */
   for (int i = 1; i < w->parts; i++)
-    limit_ms += w->partition[i].fault == TRICKLES ? 500 : 0; /* and whenever one gives again that was given up */
+    limit_ms += w->partition[i].fault == TRICKLES ? 500 : 0; /* and whenever one gives again that was given up; */
+  if (limit_ms > 1600)
+    limit_ms += 10000; /* two of those are behind together, and waited for by each other, until that is found not to pay */
   w->ask_fails_pct = (unsigned)OR_PICK(&w->rng, ((int[]){0, 50, 95, 100}));
   w->gap_ms = 100;
   w->delay_ms = 300;
   int64_t last_ms = w->message[w->count - 1].append_ms;
   begin(w);
   w->settle_ms = RIG_BEGIN_MS + 20000 + w->parts * 25000;
-  int64_t end_ms = last_ms > w->settle_ms ? last_ms + 2000 : w->settle_ms + 2000;
+  int64_t end_ms = (last_ms > w->settle_ms ? last_ms : w->settle_ms) + 1000 + limit_ms;
   while (w->rig.now_ms < end_ms) step(w, false);
   assert_true(w->wait_ms_max <= limit_ms);
   for (int i = 0; i < w->parts; i++)

@@ -1,0 +1,188 @@
+"""The driver of bench_pipeline: starts a Kafka broker, a Redis primary with two replicas and one engine, on this machine, and prints what the pipeline does.
+
+  python3 bench/pipeline.py [--quick] [--small] [--backlog=N] [--rates=N,N,...]
+
+Rows: catching up with ten minutes of messages that waited in Kafka (the engine is stopped meanwhile, and goes on in the same epoch); a new cell that
+begins with such a backlog, and answers nothing before it has read it; and an open loop at fixed rates, with the latency from the intended sending to the decision being
+read from the scores topic. q = N = 2: every entry has been acknowledged by both replicas. With each row, the share of the machine's processors that each server took. The
+feature file is the shipped one; --small: a file of two entities and ten values. --quick: a little of each, for a test. Each row ends with the number of decisions.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, "tests/support")
+made = "TIDE_TMP" not in os.environ
+if made:
+    os.environ["TIDE_TMP"] = tempfile.mkdtemp(prefix="bench-pipeline-")
+from kafka_cell import TIDE, Broker, Engine, config, wait_for  # noqa: E402
+from redis_cell import Cell  # noqa: E402
+from tap import TMP  # noqa: E402
+
+def option(name, default):
+    return next((word.partition("=")[2] for word in sys.argv if word.startswith(f"--{name}=")), default)
+
+
+QUICK, SMALL = "--quick" in sys.argv, "--small" in sys.argv
+PARTITIONS, SCORES = 6, 3
+BENCH = os.path.join(os.path.dirname(TIDE), "bench", "bench_pipeline")
+BACKLOG = int(option("backlog", 3000 if QUICK else 600000))
+SECONDS = 2 if QUICK else 10
+RATES = [int(rate) for rate in option("rates", "500" if QUICK else "1000,5000,10000,20000,50000").split(",")]
+TICK = os.sysconf("SC_CLK_TCK")
+SMALL_FILE = """tidemark: 1
+name: small
+event: {id: [rrn, stan, acquirer], time: time, amount: amount in EUR, key: pan}
+inputs:
+  default: {rrn: /rrn, stan: /stan, acquirer: /acquirer, kind: {at: /type, default: auth}, time: {at: /at, as: rfc3339}, amount: {at: /amount/value, currency: /amount/currency}, pan: /card/number, merchant: /merchant/id}
+entities: {card: pan, merchant: merchant}
+features:
+  card: {attempts: "count over 1m, 1h, 24h with current", spend: "sum of amount over 1h, 24h with current", merchants: distinct of merchant over 1h, idle: time since previous}
+  merchant: {seen: count over 10m with current, cards: distinct of card over 10m cap 100, usual: mean of amount over 1h}
+freshness: {default: {budget: 15s, stale: fallback, warming: mark, consistency: quorum}}
+policy:
+  decisions: [approve, review]
+  rules: [{R1: review when card.attempts_1m > 5}, {else: approve}]
+  fallback: [{else: review}]
+"""
+
+
+def cpu_of(pid):
+    """Seconds of processor time of a process."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def threads_of(pid):
+    """Seconds by thread name."""
+    found = {}
+    for task in os.listdir(f"/proc/{pid}/task"):
+        try:
+            with open(f"/proc/{pid}/task/{task}/stat", encoding="utf-8", errors="replace") as file:
+                text = file.read()
+        except FileNotFoundError:
+            continue
+        fields = text.rpartition(")")[2].split()
+        name = text[text.index("(") + 1:text.rindex(")")]
+        found[f"{name}/{task}"] = (int(fields[11]) + int(fields[12])) / TICK
+    return found
+
+
+class Meter:
+    """What each server took of the processors between two moments, in percent of one processor."""
+
+    def __init__(self, servers, engine):
+        self.servers, self.engine = servers, engine
+        self.begin()
+
+    def begin(self):
+        self.at, self.was, self.threads = time.monotonic(), {name: cpu_of(pid) for name, pid in self.servers.items()}, threads_of(self.engine.process.pid)
+        self.children = os.times().children_user + os.times().children_system
+
+    def end(self, count):
+        """Percent of one processor, and microseconds of processor time per transaction, of each server and of the engine's threads."""
+        seconds = time.monotonic() - self.at
+        took = {name: cpu_of(pid) - self.was[name] for name, pid in self.servers.items()}
+        took["load"] = os.times().children_user + os.times().children_system - self.children
+        threads = {}
+        for name, total in threads_of(self.engine.process.pid).items():
+            thread = name.split("/")[0]
+            threads[thread] = threads.get(thread, 0) + total - self.threads.get(name, 0)
+
+        def show(times):
+            return ", ".join(f"{name} {100 * t / seconds:.0f} % {1e6 * t / count:.1f} us" for name, t in sorted(times.items(), key=lambda item: -item[1])
+                             if 100 * t >= seconds)
+        return f"processors: {show(took)}; in the engine: {show(threads)}"
+
+
+def run(*words):
+    result = subprocess.run([BENCH, *map(str, words)], capture_output=True, text=True, timeout=280)
+    if result.returncode != 0:
+        print(f"# {result.stderr.strip().splitlines()[-1] if result.stderr.strip() else result.returncode}")
+    return result.returncode, [float(word) for word in result.stdout.split()]
+
+
+def row(name, text, cpu):
+    print(f"{name:<34} {text}\n{'':<34} {cpu}", flush=True)
+
+
+def main():
+    broker, cell, engines = Broker(), None, []
+    log = os.path.join(TMP, "log.jsonl")
+    subprocess.run([TIDE, "generate", "--seed", "1", "--transactions", "3000" if QUICK else "400000", *([] if QUICK else ["--cards", "400000", "--merchants", "100000"]),
+                    "--output", log], check=True, stderr=subprocess.DEVNULL)
+    features = "config/defaults/features.yaml"
+    if SMALL:
+        features = os.path.join(TMP, "features.yaml")
+        with open(features, "w", encoding="utf-8") as file:
+            file.write(SMALL_FILE)
+    try:
+        broker.start()
+        cell = Cell("cell", replicas=2, maxmemory="3gb")
+        cell.features = features
+
+        def launch(number, topic, wait):
+            path = config(os.path.join(TMP, f"{topic}.yaml"), broker, {"auths": {"topic": topic, "key": "card", "silence": "1h"}}, f"{topic}_scores", f"{topic}_dead",
+                          scores={"features": "none"}, kafka={"linger.ms": 2, "queued.max.messages.kbytes": 65536}, snapshot={"every": "0s"})
+            engines.append(Engine(f"engine{number}", "--config", path, "--features", features, *cell.words(), "--set", f"engine.id={number}",
+                                  "--set", f"journal.dir={TMP}/journal{number}", "--log-level", "warn"))
+            engines[-1].launch(wait)
+            servers = {"broker": broker.process.pid, "engine": engines[-1].process.pid}
+            servers.update({node.name: node.process.pid for node in cell.group.nodes})
+            return engines[-1], Meter(servers, engines[-1])
+
+        def topics(name):
+            broker.topics(**{name: PARTITIONS, f"{name}_scores": SCORES, f"{name}_dead": 1})
+
+        topics("live")
+        cell.verb("init", "--features", features, "--dev-key")
+        engine, meter = launch(1, "live", True)
+        run("run", broker.address, "live", PARTITIONS, log, 500, 2, "live_scores")  # everything is warm
+        done = broker.length("live_scores")
+        engine.process.pause()
+        run("fill", broker.address, "live", PARTITIONS, log, BACKLOG, 600000)
+        meter.begin()
+        engine.process.resume()
+        code, _ = run("until", broker.address, "live_scores", done + BACKLOG)
+        seconds = time.monotonic() - meter.at
+        row("ten minutes behind, catching up", f"{BACKLOG / seconds:8.0f} txn/s   {seconds:.2f} s" + (" NOT ALL" if code else "") + f"   {BACKLOG} decisions", meter.end(BACKLOG))
+        for rate in RATES:
+            meter.begin()
+            code, found = run("run", broker.address, "live", PARTITIONS, log, rate, SECONDS, "live_scores")
+            if not found:
+                row(f"open loop, {rate}/s", "nothing was answered", "")
+                continue
+            sent, answered, seconds, p50, p99, p999, most, behind, twice = found
+            row(f"open loop, {rate}/s", f"{answered / seconds:8.0f} txn/s   p50 {p50:.1f} p99 {p99:.1f} p99.9 {p999:.1f} max {most:.0f} ms, sent {behind:.0f} ms late at most   "
+                f"{answered:.0f} of {sent:.0f} decisions" + (f", {twice:.0f} twice" if twice else ""), meter.end(sent))
+        engine.stop()
+        # A new cell, whose first epoch is open only when the backlog has been read.
+        cell.group.nodes[0].ask("FLUSHALL", timeout=60.0)
+        topics("fresh")
+        run("fill", broker.address, "fresh", PARTITIONS, log, BACKLOG, 600000)
+        cell.verb("init", "--features", features, "--dev-key")
+        engine, meter = launch(2, "fresh", False)
+        wait_for("the epoch is open", engine.ready, 240, 0.05)
+        opened = time.monotonic() - meter.at
+        code, _ = run("until", broker.address, "fresh_scores", BACKLOG)
+        seconds = time.monotonic() - meter.at
+        row("a new cell, ten minutes behind", f"{BACKLOG / seconds:8.0f} txn/s   open after {opened:.2f} s, all answers out after {seconds:.2f} s" + (" NOT ALL" if code else "")
+            + f"   {BACKLOG} decisions", meter.end(BACKLOG))
+        engine.stop()
+    finally:
+        for one in engines:
+            if one.alive():
+                one.process.stop()
+        if cell:
+            cell.stop()
+        broker.stop()
+    if made:
+        shutil.rmtree(TMP)
+
+
+main()
