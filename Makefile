@@ -19,7 +19,7 @@ BIN := $(if $(wildcard engine/main.c),$(OUT)/tidemark)
 
 CPPFLAGS := -I. -Iengine -D_GNU_SOURCE
 CFLAGS := -std=c11 -O2 -g -Wall -Wextra -Werror -Wconversion -Wshadow -ffp-contract=off -fno-omit-frame-pointer $(EXTRA_CFLAGS)
-LDLIBS := -lrdkafka -lavro -lhiredis -lcurl -lmicrohttpd -lyajl -ljansson -llbfgs -lyaml -lsodium -lxxhash -lzstd -lz -lpthread -lm
+LDLIBS := -lrdkafka -lavro -lhiredis -lcurl -lmicrohttpd -lgnutls -lyajl -ljansson -llbfgs -lyaml -lsodium -lxxhash -lzstd -lz -lpthread -lm
 FUZZ_SAN := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
 # jemalloc would hide allocations from the sanitizers.

@@ -6,7 +6,7 @@
 
 #include "adapter/admin_client.h"
 #include "base/json_out.h"
-#include "cli/token_file.h"
+#include "http/token.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -20,21 +20,25 @@
         0, 0, 0, NULL                                                                                                                      \
   }
 #define TOKEN_OPTION                                                                                                                       \
-  { "token-file", "FILE", NULL, "File with the engine's token (http.admin_token_file)", TIDE_OPT_TEXT, 0, 0, 0, NULL }
+  {                                                                                                                                        \
+    "token-file", "FILE", NULL,                                                                                                            \
+        "File with a token that the engine knows (http.tokens_file): of scope monitor to look, of scope operate to decide", TIDE_OPT_TEXT, \
+        0, 0, 0, NULL                                                                                                                      \
+  }
 #define JSON_OPTION                                                                                                                        \
   { "json", NULL, NULL, "The engine's answer as it came", TIDE_OPT_SWITCH, 0, 0, 0, NULL }
 
 /* Asks; *ret is the object of an answer with status 200, to be freed. Else the exit code, and why is printed. */
 static int ask(const struct tide_args *args, const char *path, const struct tide_buf *body, json_t **ret) {
-  char token[TIDE_TOKEN_BYTES] = "";
+  char token[TIDE_TOKEN_MOST + 1] = "";
   struct tide_error error = {0};
   struct tide_buf answer = TIDE_BUF_INIT;
-  const char *file = body ? tide_args_text(args, "token-file") : NULL;
+  const char *file = tide_args_text(args, "token-file");
   struct tide_admin_request request = {
       .address = tide_args_text(args, "admin"), .path = path, .token = file ? token : NULL, .timeout_ms = TIMEOUT_MS};
   if (body) request.body = tide_buf_span(body);
   long status = 0;
-  enum tide_err err = file ? tide_token_read(file, token, &error) : TIDE_OK;
+  enum tide_err err = file ? tide_token_load(file, token, &error) : TIDE_OK;
   if (err == TIDE_OK) err = tide_admin_ask(&request, &status, &answer, &error);
   explicit_bzero(token, sizeof token);
   int exit = TIDE_EXIT_OK;

@@ -148,11 +148,13 @@ enum MHD_Result tide_http_admin(void *cls, struct MHD_Connection *connection, co
   const struct tide_route *route = tide_route_find(TIDE_LISTENER_admin, url);
   struct tide_http_reply reply = {.media_type = "application/problem+json"};
   struct tide_trouble trouble = {0};
+  struct tide_http_guest guest = {.connection = connection, .route = route, .trouble = &trouble};
   enum MHD_Result sent;
   if (!route)
     tide_trouble_set(&trouble, TIDE_PROBLEM_not_found, "the paths here are /livez, /readyz, /healthz, /metrics, /sources and /snapshot");
   else if (!tide_route_takes(route, method))
     tide_trouble_set(&trouble, TIDE_PROBLEM_method, "this path takes %s only", tide_route_allow(route));
+  else if (!tide_guard_admits(http, &guest)) reply.challenge = guest.challenge;
   else if (route->id == TIDE_ROUTE_snapshot && tide_http_snapshot(http, connection, route, &sent)) return sent;
   else if (route->id == TIDE_ROUTE_snapshot)
     tide_trouble_set(&trouble, TIDE_PROBLEM_not_found,
@@ -164,5 +166,6 @@ enum MHD_Result tide_http_admin(void *cls, struct MHD_Connection *connection, co
     reply.status = tide_problem_status(trouble.problem);
   }
   tide_peer_set(tide_peer_of(connection), TIDE_PEER_writing);
-  return tide_http_reply_send(http, connection, route, &reply, "", atomic_load(&http->draining));
+  bool close = atomic_load(&http->draining) || tide_guard_is_old(http, TIDE_LISTENER_admin, tide_peer_of(connection));
+  return tide_http_reply_send(http, connection, route, &reply, "", close);
 }

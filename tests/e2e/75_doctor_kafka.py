@@ -48,7 +48,7 @@ result = doctor(nobody, auths, kafka={"enable.auto.commit": "true"})
 case("a setting that Tidemark owns is named", result[0] != 0 and any("enable.auto.commit" in f[2] for f in result[1]), result)
 result = doctor(nobody, {"auths": {"topic": "auths", "input": "nothing"}})
 case("a shape that the feature file does not have is named", result[0] != 0 and any("nothing" in f[2] for f in result[1]), result)
-result = doctor(nobody, auths, http={"admin_token_file": os.path.join(TMP, "no-such-file")})
+result = doctor(nobody, auths, http={"tokens_file": os.path.join(TMP, "no-such-file")})
 has("a token file that is not there", result, "fix", "token", "no-such-file")
 
 broker = Broker()
