@@ -48,12 +48,6 @@ static void check_engine(struct tide_load *load) {
     contradiction(
         load, ROW(journal_url), ROW(journal_url),
         "journal.url holds a password, which --print-config would show: write it to a file, and its path as journal.password_file");
-  if (!c->snapshot_peer_cert[0] != !c->snapshot_peer_key[0])
-    contradiction(load, ROW(snapshot_peer_cert), ROW(snapshot_peer_key),
-                  "snapshot.peer_cert and snapshot.peer_key go together: set both or none");
-  if ((c->snapshot_peer_cert[0] || c->snapshot_peer_token_file[0]) && !c->snapshot_peer_ca[0])
-    contradiction(load, ROW(snapshot_peer_cert), ROW(snapshot_peer_token_file),
-                  "snapshot.peer_cert and snapshot.peer_token_file need snapshot.peer_ca: without it peers are asked by plain HTTP");
   bool redis = c->journal_kind == TIDE_JOURNAL_KIND_redis;
   if (redis && c->journal_timeout_ms <= c->journal_wait_ms)
     contradiction(load, ROW(journal_timeout), ROW(journal_wait),

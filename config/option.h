@@ -149,7 +149,7 @@ enum tide_dead_form {
   X(snapshot, peer_ca, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                               \
     "Authorities, PEM, of the peers' admin certificates: peers are asked by HTTPS; empty: by plain HTTP")                                    \
   X(snapshot, peer_cert, PATH, "", 0, 1024, NULL, NULL, RESTART, "Client certificate, PEM, that is shown to peers; empty: none")             \
-  X(snapshot, peer_key, PATH, "", 0, 1024, NULL, NULL, RESTART, "Key of that certificate")                                                                   \
+  X(snapshot, peer_key, PATH, "", 0, 1024, NULL, NULL, RESTART, "Its key, PEM, not encrypted")                                                                   \
   X(snapshot, peer_token_file, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                       \
     "File with the token of scope snapshot that peers ask for; empty: none. Only with snapshot.peer_ca, or it would travel in clear")        \
   X(snapshot, shared_dir, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                            \
@@ -189,7 +189,7 @@ enum tide_dead_form {
   X(http, tls_client_ca, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                             \
     "Authorities, PEM, under which the certificate that every client then must show is issued; empty: clients need none")                    \
   X(http, admin_tls_cert, PATH, "", 0, 1024, NULL, NULL, RESTART, "Certificate of the admin listener, PEM; empty: plain HTTP")               \
-  X(http, admin_tls_key, PATH, "", 0, 1024, NULL, NULL, RESTART, "Key of that certificate")                                                                  \
+  X(http, admin_tls_key, PATH, "", 0, 1024, NULL, NULL, RESTART, "Its key, PEM, not encrypted")                                                                  \
   X(http, admin_tls_client_ca, PATH, "", 0, 1024, NULL, NULL, RESTART, "Authorities of the clients of the admin listener; /livez and /readyz need no certificate") \
   X(http, tokens_file, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                               \
     "File with a line NAME SCOPES SHA-256 for each token that may ask (`tidemark tokens generate`); empty: nobody needs one, and operators are heard on a loopback address only") \

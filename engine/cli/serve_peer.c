@@ -92,6 +92,16 @@ static int newest_first(const void *a, const void *b) {
   return tide_position_cmp(y.position, x.position);
 }
 
+enum tide_err tide_serve_peer_check(const struct tide_config *config, struct tide_error *error) {
+  if (!config->snapshot_peer_cert[0] != !config->snapshot_peer_key[0])
+    return tide_fail_at(error, TIDE_E_CONFIG, 0, 0, "snapshot.peer_cert",
+                        "snapshot.peer_cert and snapshot.peer_key go together: set both or none");
+  if ((config->snapshot_peer_cert[0] || config->snapshot_peer_token_file[0]) && !config->snapshot_peer_ca[0])
+    return tide_fail_at(error, TIDE_E_CONFIG, 0, 0, "snapshot.peer_ca",
+                        "snapshot.peer_cert and snapshot.peer_token_file need snapshot.peer_ca: without it peers are asked by plain HTTP");
+  return TIDE_OK;
+}
+
 enum tide_err tide_serve_fetch(const struct tide_config *config, struct tide_journal *journal, const char *dir, bool *ret_got,
                                struct tide_error *error) {
   struct offer *offer = tide_alloc(OFFERS_MAX * sizeof *offer);

@@ -11,4 +11,7 @@
 enum tide_err tide_serve_fetch(const struct tide_config *config, struct tide_journal *journal, const char *dir, bool *ret_got, struct tide_error *error)
     TIDE_WARN_UNUSED;
 
+/* CONFIG where certificate, key, token and authorities of peers do not go together. */
+enum tide_err tide_serve_peer_check(const struct tide_config *config, struct tide_error *error) TIDE_WARN_UNUSED;
+
 #endif

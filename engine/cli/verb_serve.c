@@ -9,6 +9,7 @@
 #include "cli/serve_config.h"
 #include "cli/serve_ingest.h"
 #include "cli/serve_journal.h"
+#include "cli/serve_peer.h"
 #include "cli/serve_snapshot.h"
 #include "cli/spec_file.h"
 #include "model/artifact.h"
@@ -337,6 +338,7 @@ static enum tide_err serve_all(struct serve *serve, struct tide_error *error) {
   struct tide_http_files files = tide_serve_files(serve->config);
   struct tide_key_places places = tide_serve_keys(serve->config);
   enum tide_err err = http_options(serve, &checked, error); /* mistakes are told before anything is folded */
+  if (err == TIDE_OK) err = tide_serve_peer_check(serve->config, error);
   if (err == TIDE_OK) err = tide_http_secrets_load(&files, &serve->secrets, error);
   tide_process_keep(&serve->keys, sizeof serve->keys);
   if (err == TIDE_OK) err = tide_keys_load(&places, serve->spec, &serve->keys, error);

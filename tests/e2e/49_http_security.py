@@ -58,7 +58,8 @@ def ask(server, method, path, body=None, key=None, headers=None, admin=False):
 
 def body_of(path):
     return {"/v1/score": auth(1), "/v1/score/batch": [auth(1)], "/v1/events": login(2), "/v1/outcomes": outcome(1), "/v1/profiles": {"account": "a"},
-            "/v1/features": CARD, "/v1/decisions/lookup": {k: auth(1)[k] for k in ("rrn", "stan", "acquirer", "card")}}.get(path)
+            "/v1/features": CARD, "/sources/accept-gap": {"source": "none", "partition": 0, "cursor": "begin"},
+            "/sources/waive": {"source": "none", "partition": 0, "for": "1m"}, "/v1/decisions/lookup": {k: auth(1)[k] for k in ("rrn", "stan", "acquirer", "card")}}.get(path)
 
 
 def hup(server, event):
@@ -107,7 +108,7 @@ for listener, method, path, scope in GUARDED:
     status, kind, got = ask(server, method, path, body, keys[wrong], admin=admin)
     case(f"{path}: a token of another scope", (status, kind) == (403, "forbidden") and f'scope="{scope}"' in got["www-authenticate"], (status, got))
     status, kind, _ = ask(server, method, path, body, keys[scope], admin=admin)
-    case(f"{path}: the right one", status in ((501,) if path == "/v1/profiles" else (404,) if path == "/snapshot" else (200,)), (status, kind))
+    case(f"{path}: the right one", status in ((501,) if path == "/v1/profiles" else (404,) if path == "/snapshot" or path.startswith("/sources/") else (200,)), (status, kind))
 for _, method, path, scope in routes:
     if scope == "open":
         status, _, _ = server.ask(method, path, admin=path != "/v1/openapi.yaml")
