@@ -8,6 +8,7 @@ A rule that is there to save work and not for safety is in a second list: its re
 lanes" there is no mutant: a core has one commit under way at a time, and starting another stops the engine by a check of its own.
 """
 
+import functools
 import os
 import re
 import shlex
@@ -162,9 +163,14 @@ PROGRAM = {"memory": "build/tests/sim/10_sim", "redis": "build/tests/sim/11_redi
            "kafka": "build/tests/sim/12_kafka", "kafka_redis": "build/tests/sim/12_kafka", "kafka_split": "build/tests/sim/12_kafka"}
 
 
+@functools.lru_cache(maxsize=None)
+def recipe(program):
+    return subprocess.run(["make", "-n", "-B", program], capture_output=True, text=True, check=True).stdout
+
+
 def flags(path, program):
     """Compiler and flags for one source, and the link line, as make uses them."""
-    text = subprocess.run(["make", "-n", "-B", program], capture_output=True, text=True, check=True).stdout
+    text = recipe(program)
     compile_line = next(line for line in text.splitlines() if line.strip().endswith(path))
     link_line = next(line for line in text.splitlines() if "-o " + program in line)
     return shlex.split(compile_line), shlex.split(link_line)
