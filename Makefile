@@ -19,7 +19,7 @@ BIN := $(if $(wildcard engine/main.c),$(OUT)/tidemark)
 
 CPPFLAGS := -I. -Iengine -D_GNU_SOURCE
 CFLAGS := -std=c11 -O2 -g -Wall -Wextra -Werror -Wconversion -Wshadow -ffp-contract=off -fno-omit-frame-pointer $(EXTRA_CFLAGS)
-LDLIBS := -lrdkafka -lavro -lhiredis -lcurl -lmicrohttpd -lyajl -ljansson -llbfgs -lyaml -lsodium -lxxhash -lzstd -lz -lpthread -lm
+LDLIBS := -lrdkafka -lavro -lhiredis -lcurl -lmicrohttpd -lgnutls -lyajl -ljansson -llbfgs -lyaml -lsodium -lxxhash -lzstd -lz -lpthread -lm
 FUZZ_SAN := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
 # jemalloc would hide allocations from the sanitizers.
@@ -183,7 +183,7 @@ fuzz-run:
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(RUN_TESTS) $(FUZZ_TOTAL) --fuzz $(FUZZ_BIN)
 
 sim: all $(call tests_of,sim) ## The simulator's tests; CASES=n for a long run, CASES=1 SEED=n for one seed
-	@$(RUN_TESTS) --total --show $(call tests_of,sim)
+	@TIDE_LIMIT_S=$(if $(CASES),14400,1200) $(RUN_TESTS) --total --show $(call tests_of,sim)
 
 oracle: test-build ## Compare with the naive recount; CASES=n for a long run
 	@$(RUN_TESTS) --total --show $(call tests_of,oracle)

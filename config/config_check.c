@@ -14,6 +14,13 @@ static void contradiction(struct tide_load *load, enum tide_option_row a, enum t
 
 static bool is_wildcard(const char *address) { return strcmp(address, "0.0.0.0") == 0 || strcmp(address, "::") == 0; }
 
+/* USER:PASSWORD@ in front of the host. */
+static bool url_has_password(const char *url) {
+  const char *host = strstr(url, "://");
+  size_t len = host ? strcspn(host + 3, "@/") : 0;
+  return host && host[3 + len] == '@' && memchr(host + 3, ':', len) != NULL;
+}
+
 #define ROW(name) TIDE_OPTION_ROW_##name
 static void check_engine(struct tide_load *load) {
   const struct tide_config *c = load->config;
@@ -37,6 +44,16 @@ static void check_engine(struct tide_load *load) {
     contradiction(load, ROW(keys_development), ROW(keys_file), "keys.file and keys.development are both set: keep one of them");
   if (c->keys_file_previous[0] && strcmp(c->keys_file_previous, c->keys_file) == 0)
     contradiction(load, ROW(keys_file), ROW(keys_file_previous), "keys.file and keys.file_previous are the same file");
+  if (url_has_password(c->journal_url))
+    contradiction(
+        load, ROW(journal_url), ROW(journal_url),
+        "journal.url holds a password, which --print-config would show: write it to a file, and its path as journal.password_file");
+  if (!c->snapshot_peer_cert[0] != !c->snapshot_peer_key[0])
+    contradiction(load, ROW(snapshot_peer_cert), ROW(snapshot_peer_key),
+                  "snapshot.peer_cert and snapshot.peer_key go together: set both or none");
+  if ((c->snapshot_peer_cert[0] || c->snapshot_peer_token_file[0]) && !c->snapshot_peer_ca[0])
+    contradiction(load, ROW(snapshot_peer_cert), ROW(snapshot_peer_token_file),
+                  "snapshot.peer_cert and snapshot.peer_token_file need snapshot.peer_ca: without it peers are asked by plain HTTP");
   bool redis = c->journal_kind == TIDE_JOURNAL_KIND_redis;
   if (redis && c->journal_timeout_ms <= c->journal_wait_ms)
     contradiction(load, ROW(journal_timeout), ROW(journal_wait),

@@ -114,6 +114,10 @@ enum tide_dead_form {
   X(keys, file_previous, PATH, "", 0, 1024, NULL, NULL, RESTART, "The key before a rotation; both hashes travel until it is left out")       \
   X(keys, development, BOOL, "false", 0, 0, NULL, NULL, RESTART,                                                                             \
     "Use the published development key: for samples and tests, never for real card numbers")                                                \
+  X(process, user, NAME, "", 0, 31, NULL, NULL, RESTART,                                                                                     \
+    "User that serving becomes when it is started as root, before it opens any file; empty: it stays what it is")                            \
+  X(process, core_dumps, BOOL, "false", 0, 0, NULL, NULL, RESTART,                                                                           \
+    "Allow core dumps and debuggers; they show keys and card numbers")                                                                      \
   X(journal, kind, CHOICE, "file", 0, 0, NULL, TIDE_JOURNAL_KINDS(TIDE_OPTION_WORD), RESTART,                                                \
     "Where the journal lives: a directory of this machine; a Redis stream with replicas; or memory, which forgets everything and is for tests") \
   X(journal, dir, PATH, "tidemark-data/journal", 1, 1024, NULL, NULL, RESTART, "Directory of the file journal; with Redis, of this engine's mirror and snapshots") \
@@ -142,6 +146,12 @@ enum tide_dead_form {
   X(snapshot, every, DURATION, "5m", 0, TIDE_DAYS(7), NULL, NULL, RELOAD, "Time between snapshots; 0s: only when the engine stops")         \
   X(snapshot, peers, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                                 \
     "HOST:PORT,... of the admin listeners of the cell's engines. An engine without a snapshot takes the newest from them, and gives its own: keep that listener from all others") \
+  X(snapshot, peer_ca, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                               \
+    "Authorities, PEM, of the peers' admin certificates: peers are asked by HTTPS; empty: by plain HTTP")                                    \
+  X(snapshot, peer_cert, PATH, "", 0, 1024, NULL, NULL, RESTART, "Client certificate, PEM, that is shown to peers; empty: none")             \
+  X(snapshot, peer_key, PATH, "", 0, 1024, NULL, NULL, RESTART, "Its key")                                                                   \
+  X(snapshot, peer_token_file, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                       \
+    "File with the token of scope snapshot that peers ask for; empty: none. Only with snapshot.peer_ca, or it would travel in clear")        \
   X(snapshot, shared_dir, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                            \
     "Directory with snapshots of another engine (a mount); an engine without one begins with the newest there")                             \
   X(commit, max_batch, INT, "512", 1, 32767, "records", NULL, RESTART, "Records in one entry of the journal")                               \
@@ -169,12 +179,23 @@ enum tide_dead_form {
   X(http, admin_listen, ADDRESS, "127.0.0.1", 0, 0, NULL, NULL, RESTART,                                                                     \
     "Address of the listener for metrics and health; keep it from clients")                                                                  \
   X(http, admin_port, INT, "9090", 0, 65535, NULL, NULL, RESTART, "Port of the listener for metrics and health; 0: any free one")            \
-  X(http, admin_token_file, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                          \
-    "File with the token that writes on the admin listener need (accept-gap, waive); empty: they are taken on a loopback address only")      \
   X(http, threads, INT, "1", 1, 64, "threads", NULL, RESTART, "Threads that read requests and write answers")                                \
   X(http, max_connections, INT, "10000", 1, 100000, "connections", NULL, RESTART, "Open connections; further ones are closed at once")       \
   X(http, max_connections_per_address, INT, "0", 0, 100000, "connections", NULL, RESTART,                                                    \
     "Open connections from one address; 0: no limit of its own")                                                                             \
+  X(http, tls_cert, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                                  \
+    "Certificate of the scoring listener, PEM, with what leads to its authority; empty: plain HTTP. The file is read again on SIGHUP, as all of these are") \
+  X(http, tls_key, PATH, "", 0, 1024, NULL, NULL, RESTART, "Its key, PEM, not encrypted")                                                    \
+  X(http, tls_client_ca, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                             \
+    "Authorities, PEM, under which the certificate that every client then must show is issued; empty: clients need none")                    \
+  X(http, admin_tls_cert, PATH, "", 0, 1024, NULL, NULL, RESTART, "Certificate of the admin listener, PEM; empty: plain HTTP")               \
+  X(http, admin_tls_key, PATH, "", 0, 1024, NULL, NULL, RESTART, "Its key")                                                                  \
+  X(http, admin_tls_client_ca, PATH, "", 0, 1024, NULL, NULL, RESTART, "Authorities of the clients of the admin listener; /livez and /readyz need no certificate") \
+  X(http, tokens_file, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                               \
+    "File with a line NAME SCOPES SHA-256 for each token that may ask; empty: nobody needs one, and what an operator decides is taken on a loopback address only. `tidemark tokens generate` makes a line")    \
+  X(http, rate, INT, "0", 0, 1000000, "requests", NULL, RELOAD,                                                                              \
+    "Requests a second of one client, by its token or else its address; a batch counts its messages. Beyond it 429 with the fallback decision; 0: no limit") \
+  X(http, burst, INT, "0", 0, 1000000, "requests", NULL, RELOAD, "Requests of one client at once after a rest; 0: as many as http.rate")     \
   X(http, max_body, SIZE, "64KiB", 256, TIDE_MIB(16), NULL, NULL, RESTART, "Body of one message")                                            \
   X(http, max_batch_body, SIZE, "1MiB", 256, TIDE_MIB(64), NULL, NULL, RESTART, "Body of a batch")                                           \
   X(http, max_batch, INT, "100", 1, 10000, "messages", NULL, RESTART, "Messages in a batch")                                                 \

@@ -11,6 +11,7 @@ static enum tide_err set(const char *what, rd_kafka_conf_t *conf, const char *na
   char why[256] = "";
   rd_kafka_conf_res_t result = rd_kafka_conf_set(conf, name, value, why, sizeof why);
   if (result == RD_KAFKA_CONF_OK) return TIDE_OK;
+  if (result != RD_KAFKA_CONF_UNKNOWN && tide_kafka_is_secret(tide_span_of(name))) snprintf(why, sizeof why, "(its value is not shown)");
   return tide_fail_at(error, TIDE_E_CONFIG, 0, 0, name, "kafka.%.60s of the %s: %s: %.200s", name, what,
                       result == RD_KAFKA_CONF_UNKNOWN ? "librdkafka has no such setting" : "librdkafka does not take the value", why);
 }
@@ -67,6 +68,11 @@ enum tide_err tide_kafka_check(const char *name, const char *value, struct tide_
   if (value || rd_kafka_conf_set(conf, name, NULL, why, sizeof why) == RD_KAFKA_CONF_UNKNOWN) err = set("client", conf, name, value, error);
   rd_kafka_conf_destroy(conf);
   return err;
+}
+
+void tide_kafka_log_line(const struct tide_kafka_log *log, int level, const char *what, const char *text) {
+  if (!log->line || (strcmp(what, "CONFWARN") == 0 && strstr(text, "property and will be ignored by this"))) return;
+  log->line(log->ctx, level, what, text);
 }
 
 enum tide_err tide_kafka_err(int resp_err) {

@@ -16,6 +16,9 @@ struct tide_kafka_log {
   void *ctx;
 };
 
+/* Hands a line on. Left out: that a producer ignores the settings of consumers and the other way round, because both are given the same. */
+void tide_kafka_log_line(const struct tide_kafka_log *log, int level, const char *what, const char *text);
+
 /* A setting that Tidemark decides. value NULL: it has none; why: for people, "Tidemark ..." */
 struct tide_kafka_owned { const char *name, *value, *why; };
 

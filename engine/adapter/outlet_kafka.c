@@ -40,7 +40,7 @@ static struct outlet_kafka *self(struct tide_outlet *outlet) { return (struct ou
 
 static void on_log(const rd_kafka_t *rk, int level, const char *what, const char *text) {
   const struct outlet_kafka *o = rd_kafka_opaque(rk);
-  if (o->log.line) o->log.line(o->log.ctx, level, what, text);
+  tide_kafka_log_line(&o->log, level, what, text);
 }
 
 static enum tide_err start(struct outlet_kafka *o, struct tide_error *error) {
@@ -147,7 +147,7 @@ static void fill_report(struct outlet_kafka *o, const rd_kafka_message_t *m, str
 
 static void take_error(struct outlet_kafka *o, rd_kafka_event_t *event) {
   if (rd_kafka_event_error_is_fatal(event) || rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__FATAL) give_up(o);
-  if (o->log.line) o->log.line(o->log.ctx, 3, "ERROR", rd_kafka_event_error_string(event));
+  tide_kafka_log_line(&o->log, 3, "ERROR", rd_kafka_event_error_string(event));
 }
 
 static size_t outlet_reports(struct tide_outlet *outlet, int wait_ms, struct tide_delivery *ret, size_t cap) {
@@ -205,6 +205,7 @@ static const struct tide_kafka_owned owned[] = {
 /* murmur2_random puts a key into the partition that Java producers choose. The queue's own bound of 1 GiB is no bound for a service. */
 static const struct tide_kafka_setting standard[] = {
     {"client.id", "tidemark"},
+
     {"partitioner", "murmur2_random"},
     {"queue.buffering.max.kbytes", "131072"},
     {"linger.ms", "2"},

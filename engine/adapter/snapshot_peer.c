@@ -1,7 +1,8 @@
 /* The HTTP client for snapshots, by libcurl (snapshot_peer.h).
  *
  * One GET gives one snapshot as a stream, MANIFEST first, so that what does not fit the journal is refused before the rest is sent, and nothing is held in memory
- * but a chunk. Only plain HTTP to the address that the operator wrote: no redirects, no proxies of the environment. */
+ * but a chunk. Only the address that the operator wrote, by plain HTTP or, where an authority is given, by HTTPS under that authority
+ * alone: no redirects, no proxies of the environment. */
 #include "adapter/snapshot_peer.h"
 
 #include <curl/curl.h>
@@ -26,12 +27,28 @@ static size_t on_bytes(char *bytes, size_t size, size_t count, void *ctx) {
   return transfer->err ? 0 : size * count;
 }
 
-static void begin_curl(void) { TIDE_CHECK(curl_global_init(CURL_GLOBAL_NOTHING) == CURLE_OK); }
+static void begin_curl(void) { TIDE_CHECK(curl_global_init(CURL_GLOBAL_SSL) == CURLE_OK); }
 
-static enum tide_err set_up(struct transfer *transfer, const char *url, int64_t timeout_ms, struct tide_error *error) {
+static bool set_up_access(CURL *curl, const struct tide_snapshot_access *access) {
+  bool good = true;
+  if (access->ca[0])
+    good = curl_easy_setopt(curl, CURLOPT_CAINFO, access->ca) == CURLE_OK && curl_easy_setopt(curl, CURLOPT_CAPATH, NULL) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) == CURLE_OK;
+  if (good && access->cert[0])
+    good = curl_easy_setopt(curl, CURLOPT_SSLCERT, access->cert) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_SSLKEY, access->key) == CURLE_OK;
+  if (good && access->token[0])
+    good = curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, access->token) == CURLE_OK;
+  return good;
+}
+
+static enum tide_err set_up(struct transfer *transfer, const char *url, const struct tide_snapshot_access *access, int64_t timeout_ms,
+                            struct tide_error *error) {
   CURL *curl = transfer->curl;
   long seconds = (long)((timeout_ms + 999) / 1000);
-  bool good = curl_easy_setopt(curl, CURLOPT_URL, url) == CURLE_OK && curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http") == CURLE_OK &&
+  bool good = curl_easy_setopt(curl, CURLOPT_URL, url) == CURLE_OK &&
+              curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, access->ca[0] ? "https" : "http") == CURLE_OK && set_up_access(curl, access) &&
               curl_easy_setopt(curl, CURLOPT_PROXY, "") == CURLE_OK && curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
               curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)timeout_ms) == CURLE_OK &&
               curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L) == CURLE_OK &&
@@ -41,16 +58,16 @@ static enum tide_err set_up(struct transfer *transfer, const char *url, int64_t 
   return good ? TIDE_OK : tide_fail(error, TIDE_E_CONFIG, "libcurl refuses the address of the peer (%s)", url);
 }
 
-enum tide_err tide_snapshot_fetch(const char *address, int64_t timeout_ms, const char *dir, tide_snapshot_wanted_fn wanted, void *ctx,
-                                  struct tide_error *error) {
+enum tide_err tide_snapshot_fetch(const char *address, const struct tide_snapshot_access *access, int64_t timeout_ms, const char *dir,
+                                  tide_snapshot_wanted_fn wanted, void *ctx, struct tide_error *error) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   struct tide_buf url = TIDE_BUF_INIT;
   struct transfer transfer = {.error = error, .import = tide_snapshot_import_new(dir, wanted, ctx)};
   TIDE_CHECK(pthread_once(&once, begin_curl) == 0);
   transfer.curl = curl_easy_init();
   TIDE_CHECK(transfer.curl);
-  tide_buf_printf(&url, "http://%s/snapshot", address);
-  enum tide_err err = set_up(&transfer, tide_buf_cstr(&url), timeout_ms, error);
+  tide_buf_printf(&url, "http%s://%s/snapshot", access->ca[0] ? "s" : "", address);
+  enum tide_err err = set_up(&transfer, tide_buf_cstr(&url), access, timeout_ms, error);
   if (err == TIDE_OK) {
     long status = 0;
     CURLcode code = curl_easy_perform(transfer.curl);
@@ -58,8 +75,10 @@ enum tide_err tide_snapshot_fetch(const char *address, int64_t timeout_ms, const
     if (transfer.err != TIDE_OK) err = transfer.err;
     else if (code != CURLE_OK) err = tide_fail(error, TIDE_E_AGAIN, "the peer %s gives no snapshot: %s", address, curl_easy_strerror(code));
     else if (status != 200)
-      err = tide_fail(error, TIDE_E_AGAIN, "the peer %s gives no snapshot (status %ld): it has none yet, or no snapshot.peers of its own",
-                      address, status);
+      err = tide_fail(error, TIDE_E_AGAIN, "the peer %s gives no snapshot (status %ld): %s", address, status,
+                      status == 401 || status == 403
+                          ? "it asks for a token of the scope `snapshot` (snapshot.peer_token_file) or a certificate (snapshot.peer_cert)"
+                          : "it has none yet, or no snapshot.peers of its own");
     else err = tide_snapshot_import_end(transfer.import, error);
   }
   curl_easy_cleanup(transfer.curl);

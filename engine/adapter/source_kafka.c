@@ -47,7 +47,7 @@ static struct tide_source_kafka_part *part_of(struct tide_source_kafka_topic *to
 
 static void on_log(const rd_kafka_t *rk, int level, const char *what, const char *text) {
   const struct tide_source_kafka *s = rd_kafka_opaque(rk);
-  if (s->log.line) s->log.line(s->log.ctx, level, what, text);
+  tide_kafka_log_line(&s->log, level, what, text);
 }
 
 static void on_error(rd_kafka_t *rk, int resp_err, const char *text, void *opaque) {

@@ -48,6 +48,14 @@ struct tide_u128 tide_secret_hash(const struct tide_secret_key *key, struct tide
   return u128_of(out);
 }
 
+void tide_sha256(struct tide_span s, uint8_t ret[TIDE_SHA256_BYTES]) {
+  _Static_assert(TIDE_SHA256_BYTES == crypto_hash_sha256_BYTES, "one length");
+  int rc = crypto_hash_sha256(ret, (const unsigned char *)(s.len ? s.ptr : ""), s.len);
+  TIDE_CHECK(rc == 0);
+}
+
+bool tide_same_bytes(const void *a, const void *b, size_t len) { return sodium_memcmp(a, b, len) == 0; }
+
 bool tide_secret_same(struct tide_span a, struct tide_span b) {
   uint8_t one[SECRET_BYTES], other[SECRET_BYTES];  /* hashes, because the lengths may differ */
   static const uint8_t key[TIDE_SECRET_KEY_BYTES]; /* nothing is kept: the hash need not be secret */

@@ -25,6 +25,11 @@ struct tide_u128 tide_secret_hash(const struct tide_secret_key *key, struct tide
 /* A seed for tide_keyed_hash64 that follows from the key and tells nothing about it: the upper 63 bits of the first 8 bytes
  * of BLAKE2b("tidemark hash seed", key), never 0. */
 uint64_t tide_secret_seed(const struct tide_secret_key *key);
+/* SHA-256 (FIPS 180-4, libsodium): of tokens, which are random and so need no slow hash, and whose hash people can make with other programs. */
+#define TIDE_SHA256_BYTES 32
+void tide_sha256(struct tide_span s, uint8_t ret[TIDE_SHA256_BYTES]);
+/* The bytes are the same; takes a time that depends on len only. */
+bool tide_same_bytes(const void *a, const void *b, size_t len);
 /* The two are the same; takes a time that tells nothing about what they have in common. */
 bool tide_secret_same(struct tide_span a, struct tide_span b);
 /* Computes key->id from key->bytes. */

@@ -10,7 +10,7 @@
 #include "adapter/source_kafka.h"
 #include "cli/serve_source.h"
 #include "cli/spec_file.h"
-#include "cli/token_file.h"
+#include "http/token.h"
 
 #define TIMEOUT_MS 5000
 
@@ -75,12 +75,10 @@ static void check_cluster(const struct tide_config *config, const struct tide_ka
 
 void tide_doctor_sources(const struct tide_config *config, tide_kafka_finding_fn fn, void *ctx) {
   struct tide_error error = {0};
-  char token[TIDE_TOKEN_BYTES];
-  if (config->http_admin_token_file[0]) {
-    bool good = tide_token_read(config->http_admin_token_file, token, &error) == TIDE_OK;
-    explicit_bzero(token, sizeof token);
-    if (!good) fn(ctx, TIDE_KAFKA_FIX, "token", error.text);
-  }
+  struct tide_tokens *tokens = NULL;
+  if (config->http_tokens_file[0] && tide_tokens_read(config->http_tokens_file, &tokens, &error) != TIDE_OK)
+    fn(ctx, TIDE_KAFKA_FIX, "token", error.text);
+  tide_free(tokens);
   if (!config->source_count) return;
   struct tide_kafka_settings settings;
   if (check_files(config, &error) != TIDE_OK) fn(ctx, TIDE_KAFKA_FIX, "source", error.text);

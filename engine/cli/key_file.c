@@ -5,6 +5,7 @@
 #include "cli/key_file.h"
 
 #include "base/log.h"
+#include "cli/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -108,7 +109,10 @@ enum tide_err tide_keys_from_args(const struct tide_args *args, const struct tid
   struct tide_key_places places = {.file = tide_args_text(args, "key-file"),
                                    .file_previous = tide_args_text(args, "key-file-previous"),
                                    .development = tide_args_on(args, "dev-key")};
-  return tide_keys_load(&places, spec, ret, error);
+  enum tide_err err = tide_keys_load(&places, spec, ret, error);
+  const char *dumps = getenv("TIDEMARK_PROCESS_CORE_DUMPS");
+  if (err == TIDE_OK && ret->has_now && !places.development && !(dumps && strcmp(dumps, "true") == 0)) tide_process_seal();
+  return err;
 }
 
 enum tide_err tide_keys_load(const struct tide_key_places *places, const struct tide_spec *spec, struct tide_keys *ret,

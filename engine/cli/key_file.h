@@ -40,7 +40,8 @@ struct tide_key_places { const char *file, *file_previous; bool development; };
  * development key. */
 enum tide_err tide_keys_load(const struct tide_key_places *places, const struct tide_spec *spec, struct tide_keys *ret, struct tide_error *error)
     TIDE_WARN_UNUSED;
-/* The same from a verb's options. CONFIG when a field of the spec is secret and no key is given, or when two keys are. Warns on stderr about the development key. */
+/* The same from a verb's options. CONFIG when a field of the spec is secret and no key is given, or when two keys are. Warns on stderr about the development key.
+ * With any other key the process makes no core dumps from here on, unless TIDEMARK_PROCESS_CORE_DUMPS is true. */
 enum tide_err tide_keys_from_args(const struct tide_args *args, const struct tide_spec *spec, struct tide_keys *ret, struct tide_error *error)
     TIDE_WARN_UNUSED;
 

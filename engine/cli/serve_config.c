@@ -79,6 +79,8 @@ struct tide_http_limits tide_serve_limits(const struct tide_config *config) {
                                    .queue_max = config->queue_http,
                                    .connections_max = config->http_max_connections,
                                    .connections_per_ip_max = config->http_max_connections_per_address,
+                                   .rate = config->http_rate,
+                                   .burst = config->http_burst,
                                    .idle_timeout_ms = config->http_idle_timeout_ms,
                                    .read_timeout_ms = config->http_request_timeout_ms,
                                    .write_timeout_ms = config->http_write_timeout_ms,
@@ -87,6 +89,13 @@ struct tide_http_limits tide_serve_limits(const struct tide_config *config) {
                                    .deadline_max_ms = config->http_max_deadline_ms,
                                    .max_future_skew_ms = config->http_max_future_skew_ms,
                                    .drain_ms = config->http_drain_ms};
+}
+
+struct tide_http_files tide_serve_files(const struct tide_config *config) {
+  return (struct tide_http_files){.tls_cert = {config->http_tls_cert, config->http_admin_tls_cert},
+                                  .tls_key = {config->http_tls_key, config->http_admin_tls_key},
+                                  .tls_client_ca = {config->http_tls_client_ca, config->http_admin_tls_client_ca},
+                                  .tokens = config->http_tokens_file};
 }
 
 struct tide_key_places tide_serve_keys(const struct tide_config *config) {

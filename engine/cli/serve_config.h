@@ -28,6 +28,8 @@ bool tide_serve_config(const struct tide_args *args, struct tide_config **ret, i
 
 /* The limits of the listener; every limit has a row, a test compares the tables. */
 struct tide_http_limits tide_serve_limits(const struct tide_config *config);
+/* Certificates and tokens of the listeners. */
+struct tide_http_files tide_serve_files(const struct tide_config *config);
 struct tide_key_places tide_serve_keys(const struct tide_config *config);
 /* Where snapshots go; NULL for a journal in memory. Free with tide_free. */
 char *tide_serve_snapshot_dir(const struct tide_config *config);

@@ -11,6 +11,7 @@
 #include "adapter/snapshot_peer.h"
 #include "base/log.h"
 #include "cli/snapshot.h"
+#include "http/token.h"
 
 #define TIMEOUT_MS 3000
 enum { OFFERS_MAX = 32 };
@@ -37,10 +38,11 @@ static void pass_over(const char *from, const struct tide_error *error) {
   tide_log(TIDE_LOG_WARN, "peer_snapshot_passed_over", "from=%s why=%s", from, error->text);
 }
 
-static void look_at_peer(const char *address, const char *dir, struct tide_journal *journal, struct offer *offer, size_t *count) {
+static void look_at_peer(const char *address, const struct tide_snapshot_access *access, const char *dir, struct tide_journal *journal,
+                         struct offer *offer, size_t *count) {
   struct question question = {.journal = journal, .look = true};
   struct tide_error error = {0};
-  if (tide_snapshot_fetch(address, TIMEOUT_MS, dir, on_manifest, &question, &error) != TIDE_E_END) {
+  if (tide_snapshot_fetch(address, access, TIMEOUT_MS, dir, on_manifest, &question, &error) != TIDE_E_END) {
     pass_over(address, &error);
     return;
   }
@@ -48,8 +50,8 @@ static void look_at_peer(const char *address, const char *dir, struct tide_journ
   offer[(*count)++].position = question.position;
 }
 
-static enum tide_err look_at_peers(const char *peers, const char *dir, struct tide_journal *journal, struct offer *offer, size_t *count,
-                                   struct tide_error *error) {
+static enum tide_err look_at_peers(const char *peers, const struct tide_snapshot_access *access, const char *dir,
+                                   struct tide_journal *journal, struct offer *offer, size_t *count, struct tide_error *error) {
   char address[256];
   while (*peers) {
     size_t len = strcspn(peers, ",");
@@ -58,7 +60,7 @@ static enum tide_err look_at_peers(const char *peers, const char *dir, struct ti
                           peers);
     memcpy(address, peers, len);
     address[len] = 0;
-    if (*count < OFFERS_MAX) look_at_peer(address, dir, journal, offer, count);
+    if (*count < OFFERS_MAX) look_at_peer(address, access, dir, journal, offer, count);
     peers += len;
     if (*peers) peers++;
   }
@@ -93,16 +95,20 @@ static int newest_first(const void *a, const void *b) {
 enum tide_err tide_serve_fetch(const struct tide_config *config, struct tide_journal *journal, const char *dir, bool *ret_got,
                                struct tide_error *error) {
   struct offer *offer = tide_alloc(OFFERS_MAX * sizeof *offer);
+  char token[TIDE_TOKEN_MOST + 1] = "";
+  struct tide_snapshot_access access = {
+      .ca = config->snapshot_peer_ca, .cert = config->snapshot_peer_cert, .key = config->snapshot_peer_key, .token = token};
   size_t count = 0;
   bool got = false;
-  enum tide_err err = look_at_peers(config->snapshot_peers, dir, journal, offer, &count, error);
+  enum tide_err err = config->snapshot_peer_token_file[0] ? tide_token_load(config->snapshot_peer_token_file, token, error) : TIDE_OK;
+  if (err == TIDE_OK) err = look_at_peers(config->snapshot_peers, &access, dir, journal, offer, &count, error);
   if (err == TIDE_OK && config->snapshot_shared_dir[0]) err = look_at_shared(config->snapshot_shared_dir, journal, offer, &count, error);
   if (count) qsort(offer, count, sizeof *offer, newest_first);
   for (size_t i = 0; err == TIDE_OK && i < count && !got; i++) {
     struct question question = {.journal = journal};
     struct tide_error why = {0};
     const char *from = offer[i].address[0] ? offer[i].address : config->snapshot_shared_dir;
-    enum tide_err fetched = offer[i].address[0] ? tide_snapshot_fetch(from, TIMEOUT_MS, dir, on_manifest, &question, &why)
+    enum tide_err fetched = offer[i].address[0] ? tide_snapshot_fetch(from, &access, TIMEOUT_MS, dir, on_manifest, &question, &why)
                                                 : tide_snapshot_copy(from, offer[i].position, dir, on_manifest, &question, &why);
     got = fetched == TIDE_OK;
     if (!got) pass_over(from, &why);
@@ -110,6 +116,7 @@ enum tide_err tide_serve_fetch(const struct tide_config *config, struct tide_jou
       tide_log(TIDE_LOG_INFO, "peer_snapshot", "from=%s position=%llu-%llu", from, (unsigned long long)question.position.epoch,
                (unsigned long long)question.position.seq);
   }
+  explicit_bzero(token, sizeof token);
   tide_free(offer);
   if (err == TIDE_OK) *ret_got = got;
   return err;

@@ -5,12 +5,12 @@
 #include "cli/verbs.h"
 
 #include "base/log.h"
+#include "cli/process.h"
 #include "cli/serve_config.h"
 #include "cli/serve_ingest.h"
 #include "cli/serve_journal.h"
 #include "cli/serve_snapshot.h"
 #include "cli/spec_file.h"
-#include "cli/token_file.h"
 #include "model/artifact.h"
 
 #include <signal.h>
@@ -41,8 +41,8 @@ struct serve {
   struct tide_meters *meters; /* written by the engine's threads and http's, so freed behind both */
   struct tide_engine *engine;
   struct tide_serve_ingest ingest;
+  struct tide_http_secrets *secrets;                /* until the listeners have taken them */
   struct tide_http_source source[TIDE_SOURCES_MAX]; /* as http shows them */
-  char token[TIDE_TOKEN_BYTES];                     /* of the admin listener; "": none */
   struct tide_http *http;
   struct tide_snapshotter *snapshotter; /* the core thread's, while it runs */
   _Atomic int64_t snapshot_every_ms;    /* a reload sets it */
@@ -114,6 +114,18 @@ static void reload(struct serve *serve) {
     tide_config_free(config);
     return;
   }
+  struct tide_http_files files = tide_serve_files(config);
+  struct tide_http_secrets *secrets;
+  if (tide_http_secrets_load(&files, &secrets, &error) != TIDE_OK) {
+    tide_log(TIDE_LOG_ERROR, "reload_refused", "why=%s", error.text);
+    tide_config_free(config);
+    return;
+  }
+  if (serve->http) tide_http_renew(serve->http, secrets, config->http_rate, config->http_burst);
+  else {
+    tide_http_secrets_free(serve->secrets);
+    serve->secrets = secrets;
+  }
   tide_config_free(serve->reloaded); /* read by this thread alone: what others need they have as values */
   serve->reloaded = config;
   serve->snapshot_every_ms = config->snapshot_every_ms;
@@ -153,6 +165,18 @@ static struct tide_http_address address_of(const char *host, int64_t port) {
   return address;
 }
 
+static void warn_open(const struct tide_config *config, const struct tide_http_options *http) {
+  bool api = !tide_http_is_loopback(&http->listen), admin = !tide_http_is_loopback(&http->admin);
+  if ((api && !config->http_tls_cert[0]) || (admin && !config->http_admin_tls_cert[0]))
+    tide_log(
+        TIDE_LOG_WARN, "plain_http", "note=%s",
+        "listening beyond this machine without TLS: card numbers travel in clear; set http.tls_cert and http.admin_tls_cert, or put a proxy before it");
+  bool known = config->http_tokens_file[0] != 0;
+  if ((api && !known && !config->http_tls_client_ca[0]) || (admin && !known && !config->http_admin_tls_client_ca[0]))
+    tide_log(TIDE_LOG_WARN, "open_http", "note=%s",
+             "who reaches a listener from another machine may ask it anything: set http.tokens_file or the client_ca of the listener");
+}
+
 static enum tide_err http_options(const struct serve *serve, struct tide_http_options *ret, struct tide_error *error) {
   const struct tide_config *config = serve->config;
   *ret = (struct tide_http_options){.listen = address_of(config->http_listen, config->http_port),
@@ -169,13 +193,11 @@ static enum tide_err http_options(const struct serve *serve, struct tide_http_op
                                     .ingest = serve->ingest.ingest,
                                     .logs = serve->ingest.source,
                                     .engine_id = (uint32_t)config->engine_id,
-                                    .admin_token = serve->token[0] ? serve->token : NULL,
                                     .log = config->http_log == TIDE_HTTP_LOG_kafka && serve->ingest.outlet,
                                     .snapshots = config->snapshot_peers[0] ? serve->log.snapshots : NULL,
-                                    .limits = tide_serve_limits(config)};
-  if (!serve->engine && (!tide_http_is_loopback(&ret->listen) || !tide_http_is_loopback(&ret->admin))) /* once, at the first look */
-    tide_log(TIDE_LOG_WARN, "plain_http", "note=%s",
-             "listening beyond this machine without TLS: card numbers travel in clear; put a proxy before it");
+                                    .secrets = serve->secrets,
+                                    .limits = tide_serve_limits(serve->reloaded ? serve->reloaded : config)};
+  if (!serve->engine) warn_open(config, ret); /* once, at the first look */
   return tide_http_limits_check(&ret->limits, error);
 }
 
@@ -184,9 +206,10 @@ static void print_ready(const struct serve *serve, const struct tide_http_option
   struct tide_engine_status status = tide_engine_status(serve->engine);
   tide_http_ports(serve->http, &listen, &admin);
   bool v6 = strchr(http->listen.host, ':') != NULL, admin_v6 = strchr(http->admin.host, ':') != NULL;
-  printf("tidemark serve: ready on http://%s%s%s:%u, admin http://%s%s%s:%u, at %llu-%llu\n", v6 ? "[" : "", http->listen.host,
-         v6 ? "]" : "", listen, admin_v6 ? "[" : "", http->admin.host, admin_v6 ? "]" : "", admin, (unsigned long long)status.folded.epoch,
-         (unsigned long long)status.folded.seq);
+  const char *s = serve->config->http_tls_cert[0] ? "s" : "", *admin_s = serve->config->http_admin_tls_cert[0] ? "s" : "";
+  printf("tidemark serve: ready on http%s://%s%s%s:%u, admin http%s://%s%s%s:%u, at %llu-%llu\n", s, v6 ? "[" : "", http->listen.host,
+         v6 ? "]" : "", listen, admin_s, admin_v6 ? "[" : "", http->admin.host, admin_v6 ? "]" : "", admin,
+         (unsigned long long)status.folded.epoch, (unsigned long long)status.folded.seq);
   fflush(stdout);
 }
 
@@ -226,7 +249,8 @@ static enum tide_err run_engine(struct serve *serve, struct tide_error *error) {
   while (!signal && !has_ended(serve) && !tide_engine_wait_up(serve->engine, 100)) signal = wait_signal(serve, 0);
   enum tide_err err = signal || has_ended(serve) ? TIDE_OK : http_options(serve, &http, error);
   if (err == TIDE_OK && !signal && !has_ended(serve)) {
-    err = tide_http_start(&http, &serve->http, error); /* also before the epoch is open: /readyz says what it waits for */
+    err = tide_http_start(&http, &serve->http, error);
+    if (err == TIDE_OK) serve->secrets = NULL; /* also before the epoch is open: /readyz says what it waits for */
     if (err == TIDE_OK && tide_engine_status(serve->engine).state == TIDE_CORE_barrier) print_waiting(serve, &http);
     while (err == TIDE_OK && !signal && !has_ended(serve) && !tide_engine_wait_open(serve->engine, 100)) signal = wait_signal(serve, 0);
     if (err == TIDE_OK && !signal && !has_ended(serve)) print_ready(serve, &http);
@@ -310,10 +334,11 @@ static enum tide_err open_meters(struct serve *serve, struct tide_error *error) 
 
 static enum tide_err serve_all(struct serve *serve, struct tide_error *error) {
   struct tide_http_options checked;
+  struct tide_http_files files = tide_serve_files(serve->config);
   struct tide_key_places places = tide_serve_keys(serve->config);
   enum tide_err err = http_options(serve, &checked, error); /* mistakes are told before anything is folded */
-  if (err == TIDE_OK && serve->config->http_admin_token_file[0])
-    err = tide_token_read(serve->config->http_admin_token_file, serve->token, error);
+  if (err == TIDE_OK) err = tide_http_secrets_load(&files, &serve->secrets, error);
+  tide_process_keep(&serve->keys, sizeof serve->keys);
   if (err == TIDE_OK) err = tide_keys_load(&places, serve->spec, &serve->keys, error);
   if (err == TIDE_OK) err = load_model(serve, error);
   if (err == TIDE_OK) err = open_meters(serve, error);
@@ -329,6 +354,8 @@ static int serve_config(struct serve *serve) {
   struct tide_error error = {0};
   int exit;
   enum tide_err err = tide_config_ready(serve->config, &error);
+  if (err == TIDE_OK && !serve->config->process_core_dumps) tide_process_seal();
+  if (err == TIDE_OK) err = tide_process_become(serve->config->process_user, &error);
   if (err != TIDE_OK) return tide_exit_report(&error);
   if (!tide_spec_open(serve->config->features_file, &serve->spec, &exit)) return exit;
   serve->snapshot_every_ms = serve->config->snapshot_every_ms;
@@ -339,10 +366,10 @@ static int serve_config(struct serve *serve) {
   tide_meters_free(serve->meters);
   tide_snapshotter_free(serve->snapshotter);
   tide_serve_journal_close(&serve->log);
+  tide_http_secrets_free(serve->secrets);
   tide_buf_release(&serve->model);
   tide_spec_free(serve->spec);
-  explicit_bzero(&serve->keys, sizeof serve->keys);
-  explicit_bzero(serve->token, sizeof serve->token);
+  tide_process_wipe(&serve->keys, sizeof serve->keys);
   return err == TIDE_OK ? TIDE_EXIT_OK : tide_exit_report(&error);
 }
 

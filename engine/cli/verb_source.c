@@ -6,7 +6,7 @@
 
 #include "adapter/admin_client.h"
 #include "base/json_out.h"
-#include "cli/token_file.h"
+#include "http/token.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -20,21 +20,25 @@
         0, 0, 0, NULL                                                                                                                      \
   }
 #define TOKEN_OPTION                                                                                                                       \
-  { "token-file", "FILE", NULL, "File with the engine's token (http.admin_token_file)", TIDE_OPT_TEXT, 0, 0, 0, NULL }
+  {                                                                                                                                        \
+    "token-file", "FILE", NULL,                                                                                                            \
+        "File with a token that the engine knows (http.tokens_file): of scope monitor to look, of scope operate to decide", TIDE_OPT_TEXT, \
+        0, 0, 0, NULL                                                                                                                      \
+  }
 #define JSON_OPTION                                                                                                                        \
   { "json", NULL, NULL, "The engine's answer as it came", TIDE_OPT_SWITCH, 0, 0, 0, NULL }
 
 /* Asks; *ret is the object of an answer with status 200, to be freed. Else the exit code, and why is printed. */
 static int ask(const struct tide_args *args, const char *path, const struct tide_buf *body, json_t **ret) {
-  char token[TIDE_TOKEN_BYTES] = "";
+  char token[TIDE_TOKEN_MOST + 1] = "";
   struct tide_error error = {0};
   struct tide_buf answer = TIDE_BUF_INIT;
-  const char *file = body ? tide_args_text(args, "token-file") : NULL;
+  const char *file = tide_args_text(args, "token-file");
   struct tide_admin_request request = {
       .address = tide_args_text(args, "admin"), .path = path, .token = file ? token : NULL, .timeout_ms = TIMEOUT_MS};
   if (body) request.body = tide_buf_span(body);
   long status = 0;
-  enum tide_err err = file ? tide_token_read(file, token, &error) : TIDE_OK;
+  enum tide_err err = file ? tide_token_load(file, token, &error) : TIDE_OK;
   if (err == TIDE_OK) err = tide_admin_ask(&request, &status, &answer, &error);
   explicit_bzero(token, sizeof token);
   int exit = TIDE_EXIT_OK;
@@ -89,7 +93,8 @@ static const char *age_of(const json_t *object, const char *key, char out[24]) {
 /* Somebody should look. */
 static bool needs_look(const json_t *source, const json_t *partition) {
   if (!json_is_true(json_object_get(source, "declared"))) return false;
-  return json_is_true(json_object_get(partition, "stopped")) || json_is_true(json_object_get(source, "silent"));
+  bool silent = json_is_true(json_object_get(source, "silent")) && json_is_true(json_object_get(source, "gates"));
+  return silent || json_is_true(json_object_get(partition, "stopped"));
 }
 
 /* What is to be said of it besides numbers. */
@@ -157,7 +162,7 @@ const struct tide_verb tide_verb_source_list = {
     .about =
         "Of each partition: its cursor, the end of its log, how many messages are between, how long ago the moment is up to which it is complete, and how "
         "late its messages come into the log. "
-        "Ends and troubles are known to the engine that reads. Exit code 1 when a partition stands still or a source is silent.",
+        "Ends and troubles are known to the engine that reads. Exit code 1 when a partition stands still or a source that gates is silent.",
     .example = "tidemark source list\ntidemark source list --admin 10.0.0.7:9090 --json",
     .opt = list_options,
     .opt_count = sizeof list_options / sizeof list_options[0],

@@ -53,12 +53,13 @@ struct tide_core_action *tide_core_act(struct tide_core *core, enum tide_core_ac
   return action;
 }
 
-/* The record of a fence entry. */
+/* The fence that an epoch begins with; all zero where it begins with anything else: a server that had lost the fence has taken a late entry of the epoch for its first, and it is
+ * nobody's epoch. */
 static enum tide_err fence_of(struct tide_entry_reader *reader, struct tide_fence *ret, struct tide_error *error) {
   struct tide_raw_record raw;
   enum tide_err err = tide_entry_next(reader, &raw, error);
-  if (err == TIDE_E_END || (err == TIDE_OK && raw.type != TIDE_REC_FENCE))
-    return tide_fail(error, TIDE_E_CORRUPT, "an epoch of the journal does not begin with a fence");
+  *ret = (struct tide_fence){0};
+  if (err == TIDE_E_END || (err == TIDE_OK && raw.type != TIDE_REC_FENCE)) return TIDE_OK;
   return err == TIDE_OK ? tide_fence_decode(&raw, ret, error) : err;
 }
 
@@ -74,7 +75,7 @@ static enum tide_err hold(struct tide_core *core, struct tide_held *held, struct
     struct tide_fence fence;
     err = fence_of(&reader, &fence, error);
     if (err != TIDE_OK) return err;
-    core->nonce = held->nonce;
+    core->nonce = fence.nonce;
     core->fenced = fence.session;
   }
   if (reader.header.commit_ms > core->commit_ms) core->commit_ms = reader.header.commit_ms;

@@ -221,7 +221,7 @@ static void keep_parts(const struct tide_core *core, const struct choice *choice
     held->part = tide_realloc(held->part, held->parts_cap * sizeof *held->part);
   }
   held->parts = choice->parts;
-  memcpy(held->part, core->part, choice->parts * sizeof *held->part);
+  if (choice->parts) memcpy(held->part, core->part, choice->parts * sizeof *held->part); /* an entry of control records has none */
 }
 
 /* ---- all others ---- */

@@ -44,7 +44,7 @@ void tide_core_ends(struct tide_core *core, const struct tide_core_event *event)
   struct tide_core_ingest *ingest = &core->ingest;
   if (!ingest->ends_asked || event->turn != ingest->ends_turn) return;
   TIDE_CHECK(event->target_count <= TIDE_PARTITIONS_MAX);
-  memcpy(ingest->target, event->target, event->target_count * sizeof *event->target);
+  if (event->target_count) memcpy(ingest->target, event->target, event->target_count * sizeof *event->target);
   ingest->target_count = event->target_count;
   ingest->has_ends = true;
 }

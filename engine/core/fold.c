@@ -305,6 +305,14 @@ static bool follows(struct tide_position a, struct tide_position b) {
   return a.epoch == b.epoch ? b.seq == a.seq + 1 : b.epoch > a.epoch && b.seq == 0;
 }
 
+/* A server that had lost the fence of an epoch takes a late entry of it for the epoch's first. Nothing of that epoch counts: its writers believe in a history that is gone. */
+static bool begins_without_fence(struct tide_position position, struct tide_entry_reader reader) {
+  struct tide_raw_record raw;
+  if (position.epoch == 0 || position.seq != 0) return false;
+  enum tide_err err = tide_entry_next(&reader, &raw, NULL);
+  return err == TIDE_E_END || (err == TIDE_OK && raw.type != TIDE_REC_FENCE);
+}
+
 enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position position, struct tide_span entry, tide_emit_fn emit, void *ctx,
                               struct tide_error *error) {
   TIDE_CHECK(follows(fold->position, position));
@@ -315,7 +323,13 @@ enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position posit
   if (position.epoch > 0) fold->mark = tide_entry_mark_of(entry, &reader.header); /* epoch 0 is history: it stands in no log */
   fold->metrics.value[TIDE_M_journal_entries_total]++;
   fold->metrics.value[TIDE_M_journal_bytes_total] += (int64_t)entry.len;
-  if (position.seq != 0 && reader.header.fence_nonce != fold->nonce) { /* written under another fence: void */
+  bool unfenced = begins_without_fence(position, reader);
+  if (unfenced) { /* no entry bears this nonce */
+    fold->nonce = 0;
+    fold->session = (struct tide_u128){0, 0};
+    tide_ledger_fence(&fold->ledger);
+  }
+  if (unfenced || (position.seq != 0 && reader.header.fence_nonce != fold->nonce)) { /* written under another fence: void */
     fold->metrics.value[TIDE_M_journal_void_total]++;
     return TIDE_OK;
   }

@@ -43,6 +43,16 @@ static void put_why(struct tide_http *http, const struct tide_engine_status *sta
   }
 }
 
+static void put_ingester(struct tide_http *http, struct tide_buf *out) {
+  struct tide_sources_look *look = tide_http_sources_look(http);
+  tide_json_key(out, "ingests");
+  tide_json_bool(out, look->status.ingests);
+  tide_json_key(out, "ingester");
+  if (look->known.ledger.claimant) tide_json_int(out, look->known.ledger.claimant);
+  else tide_json_null(out);
+  tide_http_sources_free(look);
+}
+
 static void put_engine(const struct tide_http *http, const struct tide_engine_status *status, struct tide_buf *out) {
   char text[TIDE_POSITION_TEXT], time[TIDE_TIME_TEXT];
   snprintf(text, sizeof text, "%llu-%llu", (unsigned long long)status->folded.epoch, (unsigned long long)status->folded.seq);
@@ -100,6 +110,7 @@ static void make_page(struct tide_http *http, const struct tide_route *route, st
     tide_json_bool(&reply->body, ready);
   }
   put_why(http, &status, &reply->body);
+  if (route->id == TIDE_ROUTE_healthz && http->options.source_count) put_ingester(http, &reply->body);
   if (route->id == TIDE_ROUTE_healthz) put_engine(http, &status, &reply->body);
   tide_json_close(&reply->body, '}');
 }
@@ -137,11 +148,13 @@ enum MHD_Result tide_http_admin(void *cls, struct MHD_Connection *connection, co
   const struct tide_route *route = tide_route_find(TIDE_LISTENER_admin, url);
   struct tide_http_reply reply = {.media_type = "application/problem+json"};
   struct tide_trouble trouble = {0};
+  struct tide_http_guest guest = {.connection = connection, .route = route, .trouble = &trouble};
   enum MHD_Result sent;
   if (!route)
     tide_trouble_set(&trouble, TIDE_PROBLEM_not_found, "the paths here are /livez, /readyz, /healthz, /metrics, /sources and /snapshot");
   else if (!tide_route_takes(route, method))
     tide_trouble_set(&trouble, TIDE_PROBLEM_method, "this path takes %s only", tide_route_allow(route));
+  else if (!tide_guard_admits(http, &guest)) reply.challenge = guest.challenge;
   else if (route->id == TIDE_ROUTE_snapshot && tide_http_snapshot(http, connection, route, &sent)) return sent;
   else if (route->id == TIDE_ROUTE_snapshot)
     tide_trouble_set(&trouble, TIDE_PROBLEM_not_found,
@@ -153,5 +166,6 @@ enum MHD_Result tide_http_admin(void *cls, struct MHD_Connection *connection, co
     reply.status = tide_problem_status(trouble.problem);
   }
   tide_peer_set(tide_peer_of(connection), TIDE_PEER_writing);
-  return tide_http_reply_send(http, connection, route, &reply, "", atomic_load(&http->draining));
+  bool close = atomic_load(&http->draining) || tide_guard_is_old(http, TIDE_LISTENER_admin, tide_peer_of(connection));
+  return tide_http_reply_send(http, connection, route, &reply, "", close);
 }

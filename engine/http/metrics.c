@@ -27,7 +27,7 @@ static const char *const cut_names[] = {
 #undef X
 };
 static const char *const route_names[] = {
-#define X(name, listener, method, path, text) #name,
+#define X(name, listener, method, path, scope, text) #name,
     TIDE_HTTP_ROUTES(X)
 #undef X
         "none"};

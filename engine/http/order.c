@@ -1,7 +1,7 @@
 /* POST /sources/accept-gap and /sources/waive: what an operator decides about a partition (parts.h).
  *
  * Both write a control record, so that every engine of the cell knows it at the same place of the journal, and audits find it there. They are taken on the admin
- * listener only, with the token of http.admin_token_file; without one only where that listener is on this machine. A browser's page cannot give them: its
+ * listener only, from who has the scope `operate` (guard.c); without tokens only where that listener is on this machine. A browser's page cannot give them: its
  * requests name an Origin, or are not application/json.
  *
  * One thread carries them out, one after the other, because asking the brokers blocks; the connection is suspended meanwhile, so that probes are answered. The
@@ -27,6 +27,8 @@ struct tide_order {
   struct tide_buf body;
   size_t seen; /* bytes of the body, kept or not */
   struct tide_trouble trouble;
+  struct tide_http_caller caller;
+  char challenge[TIDE_CHALLENGE];
   struct tide_buf answer;
   bool over; /* carried out: the connection has been woken */
   struct tide_order *next;
@@ -48,22 +50,18 @@ static const char *header(struct MHD_Connection *connection, const char *name) {
   return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
+/* A page in a browser may send a request with credentials that its user has typed elsewhere. */
 static bool may(struct tide_order *order) {
-  static const char scheme[] = "Bearer ";
-  const struct tide_http *http = order->http;
-  const char *token = http->options.admin_token, *given = header(order->connection, MHD_HTTP_HEADER_AUTHORIZATION);
+  struct tide_http_guest guest = {.connection = order->connection, .route = order->route, .trouble = &order->trouble};
   if (header(order->connection, "Origin"))
     return tide_trouble_set(&order->trouble, TIDE_PROBLEM_forbidden, "this listener takes nothing from pages in a browser");
-  if (!token) {
-    if (tide_http_is_loopback(&http->options.admin)) return true;
-    return tide_trouble_set(&order->trouble, TIDE_PROBLEM_forbidden,
-                            "the admin listener can be reached from other machines and no token is configured: set http.admin_token_file");
-  }
-  bool has = given && strncasecmp(given, scheme, sizeof scheme - 1) == 0;
-  if (has && tide_secret_same(tide_span_of(given + sizeof scheme - 1), tide_span_of(token))) return true;
-  return tide_trouble_set(&order->trouble, TIDE_PROBLEM_unauthorized,
-                          "send the token of http.admin_token_file as Authorization: Bearer TOKEN");
+  bool good = tide_guard_admits(order->http, &guest);
+  memcpy(order->challenge, guest.challenge, sizeof guest.challenge);
+  order->caller = guest.caller;
+  return good;
 }
+
+static const char *client_of(const struct tide_order *order) { return order->caller.name[0] ? order->caller.name : "unknown"; }
 
 /* ---- what is asked ---- */
 
@@ -189,8 +187,13 @@ static bool check_gap(struct tide_order *order, const struct tide_sources_look *
   if (!read)
     return tide_trouble_set(&order->trouble, TIDE_PROBLEM_conflict, "this engine does not read %s/%u now: try again", name,
                             order->partition);
-  return read->trouble[0] || tide_trouble_set(&order->trouble, TIDE_PROBLEM_conflict,
-                                              "%s/%u does not stand still: there is no gap to accept", name, order->partition);
+  if (!read->trouble[0])
+    return tide_trouble_set(&order->trouble, TIDE_PROBLEM_conflict, "%s/%u does not stand still: there is no gap to accept", name,
+                            order->partition);
+  /* What the reader shows is up to a second old: after a jump it may still tell of the trouble before it, and the same order again would jump back. */
+  return read->view.cursor == partition_of(order, look)->cursor ||
+         tide_trouble_set(&order->trouble, TIDE_PROBLEM_conflict, "%s/%u has just moved, or what was read of it is on its way: try again",
+                          name, order->partition);
 }
 
 /* Journals the order's record and waits for it; the answer's position. */
@@ -267,8 +270,8 @@ static void accept_gap(struct tide_order *order, const struct tide_sources_look 
                      order->source->name, order->partition, (unsigned long long)from);
     return;
   }
-  tide_log(TIDE_LOG_WARN, "gap_accepted", "source=%s partition=%u from=%llu to=%llu position=%s", order->source->name, order->partition,
-           (unsigned long long)from, (unsigned long long)start.cursor, position);
+  tide_log(TIDE_LOG_WARN, "gap_accepted", "client=%s source=%s partition=%u from=%llu to=%llu position=%s", client_of(order),
+           order->source->name, order->partition, (unsigned long long)from, (unsigned long long)start.cursor, position);
   put_place(order, &order->answer);
   tide_json_key(&order->answer, "from");
   tide_json_int(&order->answer, (int64_t)from);
@@ -287,7 +290,7 @@ static void waive(struct tide_order *order, struct tide_offer *offer) {
   tide_waive_encode(&record, &offer->records);
   if (!write_record(order, offer, position)) return;
   if (order->for_ms) tide_time_format((struct tide_etime){record.until_ms}, until);
-  tide_log(TIDE_LOG_WARN, "source_waived", "source=%s partition=%d until=%s position=%s", order->source->name,
+  tide_log(TIDE_LOG_WARN, "source_waived", "client=%s source=%s partition=%d until=%s position=%s", client_of(order), order->source->name,
            order->all ? -1 : (int)order->partition, until, position);
   put_place(order, &order->answer);
   tide_json_key(&order->answer, "until");
@@ -385,7 +388,7 @@ void tide_order_free(struct tide_order *order) {
 }
 
 static enum MHD_Result answer(struct tide_order *order) {
-  struct tide_http_reply reply = {.media_type = "application/json", .status = 200};
+  struct tide_http_reply reply = {.media_type = "application/json", .status = 200, .challenge = order->challenge};
   if (order->trouble.problem != TIDE_PROBLEM_none) {
     tide_http_count_problem(order->http->meters, order->trouble.problem);
     tide_trouble_json(&order->trouble, &reply.body);
@@ -395,7 +398,8 @@ static enum MHD_Result answer(struct tide_order *order) {
     tide_buf_put(&reply.body, order->answer.ptr, order->answer.len);
   }
   tide_peer_set(order->peer, TIDE_PEER_writing);
-  return tide_http_reply_send(order->http, order->connection, order->route, &reply, "", atomic_load(&order->http->draining));
+  bool close = atomic_load(&order->http->draining) || tide_guard_is_old(order->http, TIDE_LISTENER_admin, order->peer);
+  return tide_http_reply_send(order->http, order->connection, order->route, &reply, "", close);
 }
 
 static bool enqueue(struct tide_order *order) {

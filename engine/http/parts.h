@@ -10,6 +10,7 @@
  *   reply.c       what came back, as the body of a response
  *   local.c       a decision without the engine, where it takes nothing more
  *   admin.c       the admin listener's pages
+ *   guard.c       who may ask what, and how much; with tls, token and rate
  *   sources.c     what is known of the sources, as a page, for probes and as metrics
  *   order.c       what an operator decides about a partition
  *
@@ -43,9 +44,49 @@ struct tide_peer {
   int fd;
   uint8_t state;  /* enum tide_peer_state */
   bool cut;       /* already shut down */
+  bool judged, good;     /* its client certificate; the HTTP thread's */
+  int64_t good_until_s;  /* since 1970 */
+  struct tide_tls *tls;  /* what the connection was made under; NULL: plain */
   int64_t due_ns; /* cut when the monotonic clock passes it; INT64_MAX: never */
   struct tide_peer *previous, *next;
 };
+
+/* ---- who asks ---- */
+
+#define TIDE_CHALLENGE 96
+struct tide_http_caller {
+  char name[TIDE_TOKEN_NAME]; /* of its token; "" none */
+  uint64_t client;            /* by which its requests are counted; 0: they are not */
+};
+/* One question to the guard, and what it says. */
+struct tide_http_guest {
+  struct MHD_Connection *connection;
+  const struct tide_route *route;
+  struct tide_trouble *trouble; /* filled when it is refused */
+  struct tide_http_caller caller;
+  char challenge[TIDE_CHALLENGE]; /* the value of WWW-Authenticate; "" none */
+  char from[46];                  /* its address */
+};
+struct tide_guard {
+  pthread_rwlock_t lock;
+  struct tide_http_secrets *secrets; /* in force */
+  uint64_t seed;
+  atomic_bool limited;
+  pthread_mutex_t rate_mutex;
+  struct tide_rate rate;
+};
+void tide_guard_init(struct tide_http *http, struct tide_http_secrets *secrets);
+void tide_guard_release(struct tide_http *http);
+/* What new connections are made under, with a share for the caller; NULL: plain. */
+struct tide_tls *tide_guard_tls(struct tide_http *http, enum tide_listener listener);
+/* The connection was made under certificates that are not in force any more. */
+bool tide_guard_is_old(struct tide_http *http, enum tide_listener listener, const struct tide_peer *peer);
+/* By certificate and token. Fills guest->caller, challenge, from; where it says no, the trouble. */
+bool tide_guard_admits(struct tide_http *http, struct tide_http_guest *guest);
+/* By rate: one more request; or false, and after what time one would be taken. */
+bool tide_guard_lets(struct tide_http *http, const struct tide_http_caller *caller, int64_t *ret_wait_ns);
+/* So many more messages in a request that was let in. */
+void tide_guard_charge(struct tide_http *http, const struct tide_http_caller *caller, uint32_t more);
 
 /* ---- requests ---- */
 
@@ -79,6 +120,9 @@ struct tide_http_request {
   uint8_t stage;                  /* enum tide_stage */
   bool head;                      /* HEAD */
   struct tide_trouble trouble;    /* of the request as a whole */
+  struct tide_http_caller caller;
+  char challenge[TIDE_CHALLENGE]; /* "" none */
+  int64_t wait_ns;                /* it came too often: one would be taken after that; 0: it did not */
   struct tide_buf body;
   size_t seen;                    /* bytes of the body, kept or not */
   struct tide_mono begun;
@@ -110,6 +154,12 @@ struct tide_line {
   bool quit;
 };
 
+/* What a listener's connections are told by. */
+struct tide_http_side {
+  struct tide_http *http;
+  uint8_t listener; /* enum tide_listener */
+};
+
 /* Orders of an operator, carried out one after the other. */
 struct tide_order;
 struct tide_orders {
@@ -121,6 +171,8 @@ struct tide_orders {
 };
 
 struct tide_http {
+  struct tide_http_side side[TIDE_LISTENER_COUNT];
+  struct tide_guard guard;
   struct tide_http_options options;
   struct tide_http_limits limits;
   struct tide_engine *engine;
@@ -169,14 +221,15 @@ void tide_http_decide_locally(struct tide_http *http, struct tide_offer *offer, 
 
 /* reply.c: appends the object {"cell":..., "model":...}; model "" is null. */
 void tide_http_put_provenance(const struct tide_http *http, const char *model, struct tide_buf *out);
-/* reply.c: the body of the response, its status, its media type, and whether it says Retry-After. */
+/* reply.c: the body of the response, its status, its media type, and what further headers say. */
 struct tide_http_reply {
   struct tide_buf body;
   const void *borrowed; /* instead of body: lives as long as the program */
   size_t borrowed_len;
   unsigned status;
   const char *media_type;
-  bool retry_after;
+  unsigned retry_after_s; /* 0: not said */
+  const char *challenge;  /* WWW-Authenticate; NULL or "": none */
 };
 void tide_http_reply_make(struct tide_http_request *request, struct tide_http_reply *ret);
 /* Hands it to the library, with the headers that every response has. Releases it. */

@@ -51,12 +51,15 @@ void tide_peer_set(struct tide_peer *peer, enum tide_peer_state state) {
 }
 
 void tide_peer_notify(void *cls, struct MHD_Connection *connection, void **socket_context, enum MHD_ConnectionNotificationCode code) {
-  struct tide_http *http = cls;
+  const struct tide_http_side *side = cls;
+  struct tide_http *http = side->http;
   if (code == MHD_CONNECTION_NOTIFY_STARTED) {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     struct tide_peer *peer = tide_alloc(sizeof *peer);
     peer->http = http;
     peer->fd = info ? info->connect_fd : -1;
+    peer->tls = tide_guard_tls(http, (enum tide_listener)side->listener);
+    if (peer->tls) tide_tls_attach(peer->tls, connection);
     set(peer, TIDE_PEER_fresh);
     lock(http);
     peer->next = http->peers;
@@ -74,6 +77,7 @@ void tide_peer_notify(void *cls, struct MHD_Connection *connection, void **socke
   else http->peers = peer->next;
   if (peer->next) peer->next->previous = peer->previous;
   unlock(http);
+  tide_tls_release(peer->tls);
   tide_free(peer);
   *socket_context = NULL;
   tide_meter_add(tide_meters_shared(http->meters), TIDE_METER_ROW_http_connections, TIDE_METER_PLAIN, -1);
@@ -104,7 +108,7 @@ static void cut(struct tide_peer *peer) {
     case TIDE_PEER_reading:
       tide_http_count_cut(meters, TIDE_CUT_request_timeout);
       tide_http_count_problem(meters, TIDE_PROBLEM_read_timeout);
-      say_timeout(peer->fd);
+      if (!peer->tls) say_timeout(peer->fd); /* in the middle of TLS it would be noise */
       break;
     case TIDE_PEER_writing: tide_http_count_cut(meters, TIDE_CUT_write_timeout); break;
     case TIDE_PEER_idle: tide_http_count_cut(meters, TIDE_CUT_idle_timeout); break;

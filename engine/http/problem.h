@@ -16,8 +16,9 @@
   X(malformed, "malformed", 400, "The body is not one well-formed JSON document")                               \
   X(query, "query-not-allowed", 400, "Requests carry everything in the body")                                   \
   X(bad_header, "bad-header", 400, "A header has a value that it may not have")                                 \
-  X(unauthorized, "unauthorized", 401, "The request needs the token of an operator")                            \
-  X(forbidden, "forbidden", 403, "This is not taken from there")                                                \
+  X(unauthorized, "unauthorized", 401, "The request needs a token that is known here")                           \
+  X(forbidden, "forbidden", 403, "It may not be done with this token, or from there")                                            \
+  X(certificate, "client-certificate", 403, "The connection needs a client certificate that is good here")      \
   X(not_found, "not-found", 404, "There is no such path")                                                       \
   X(unknown_decision, "unknown-decision", 404, "No decision of this transaction is remembered")                 \
   X(unknown_source, "unknown-source", 404, "There is no such source or partition")                              \
@@ -33,6 +34,7 @@
   X(no_decision, "no-decision", 422, "The feature file does not score events of this kind")                     \
   X(future, "future", 422, "The event's time is too far ahead")                                                 \
   X(batch_size, "batch-size", 422, "A batch has at least one message and not more than the limit")              \
+  X(rate_limited, "rate-limited", 429, "The client asks more often than it may")                                \
   X(header_too_large, "headers-too-large", 431, "The header lines are longer than is accepted")                 \
   X(not_supported, "not-supported", 501, "This version cannot do that")                                         \
   X(overload, "overload", 503, "More is waiting than can be answered in time")                                  \

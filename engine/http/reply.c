@@ -9,6 +9,8 @@
 #include "base/json_out.h"
 #include "http/parts.h"
 
+#include <stdio.h>
+
 void tide_http_put_provenance(const struct tide_http *http, const char *model, struct tide_buf *out) {
   tide_buf_put(out, http->cell.ptr, http->cell.len);
   if (model[0]) tide_json_cstr(out, model);
@@ -93,7 +95,8 @@ static unsigned put_item(struct tide_http_item *item, bool took, struct tide_buf
     if (!receipt && offer->answer.len > 0) {
       put_answer(item, out);
       put_tail(request, took, offer->told.model, out);
-      return offer->cause == TIDE_C_overload ? 503 : 200;
+      if (offer->cause != TIDE_C_overload) return 200;
+      return request->wait_ns ? MHD_HTTP_TOO_MANY_REQUESTS : MHD_HTTP_SERVICE_UNAVAILABLE;
     }
     if (route == TIDE_ROUTE_lookup && is_there(offer))
       tide_trouble_set(
@@ -122,11 +125,13 @@ static void make_batch(struct tide_http_request *request, struct tide_http_reply
   tide_json_close(&ret->body, ']');
   tide_json_close(&ret->body, '}');
   put_tail(request, true, "", &ret->body);
-  if (all_overload) ret->status = 503, ret->retry_after = true;
+  if (request->wait_ns) ret->status = MHD_HTTP_TOO_MANY_REQUESTS;
+  else if (all_overload) ret->status = 503, ret->retry_after_s = 1;
 }
 
 void tide_http_reply_make(struct tide_http_request *request, struct tide_http_reply *ret) {
-  *ret = (struct tide_http_reply){.media_type = "application/problem+json"};
+  *ret = (struct tide_http_reply){.media_type = "application/problem+json", .challenge = request->challenge};
+  if (request->wait_ns) ret->retry_after_s = (unsigned)((request->wait_ns + 999999999) / 1000000000);
   if (request->trouble.problem != TIDE_PROBLEM_none) {
     put_trouble(request->http, &request->trouble, &ret->body);
     ret->status = tide_problem_status(request->trouble.problem);
@@ -146,7 +151,7 @@ void tide_http_reply_make(struct tide_http_request *request, struct tide_http_re
   struct tide_http_item *item = &request->one;
   ret->status = put_item(item, true, &ret->body);
   if (item->trouble.problem == TIDE_PROBLEM_none) ret->media_type = "application/json";
-  ret->retry_after = item->offer && item->offer->cause == TIDE_C_overload;
+  if (!ret->retry_after_s && item->offer && item->offer->cause == TIDE_C_overload) ret->retry_after_s = 1;
 }
 
 enum MHD_Result tide_http_reply_send(struct tide_http *http, struct MHD_Connection *connection, const struct tide_route *route,
@@ -163,7 +168,13 @@ enum MHD_Result tide_http_reply_send(struct tide_http *http, struct MHD_Connecti
   if (!response) return MHD_NO;
   bool good = MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, reply->media_type) == MHD_YES;
   good = good && MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store") == MHD_YES;
-  if (good && reply->retry_after) good = MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1") == MHD_YES;
+  if (good && reply->retry_after_s) {
+    char seconds[16];
+    snprintf(seconds, sizeof seconds, "%u", reply->retry_after_s);
+    good = MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds) == MHD_YES;
+  }
+  if (good && reply->challenge && reply->challenge[0])
+    good = MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, reply->challenge) == MHD_YES;
   if (good && reply->status == MHD_HTTP_METHOD_NOT_ALLOWED)
     good = MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, tide_route_allow(route)) == MHD_YES;
   if (good && traceparent[0]) good = MHD_add_response_header(response, "traceparent", traceparent) == MHD_YES;

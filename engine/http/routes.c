@@ -6,7 +6,8 @@
 #include "http/problem.h"
 
 const struct tide_route tide_routes[TIDE_ROUTE_COUNT] = {
-#define X(name, listener, method, path, text) {#name, method, path, text, TIDE_ROUTE_##name, TIDE_LISTENER_##listener},
+#define X(name, listener, method, path, scope, text)                                                                                       \
+  {#name, method, path, text, TIDE_ROUTE_##name, TIDE_LISTENER_##listener, TIDE_SCOPE_##scope},
     TIDE_HTTP_ROUTES(X)
 #undef X
 };
@@ -26,8 +27,8 @@ const char *tide_route_allow(const struct tide_route *route) { return strcmp(rou
 void tide_routes_document(struct tide_buf *out) {
   static const char *const listener[] = {[TIDE_LISTENER_api] = "api", [TIDE_LISTENER_admin] = "admin"};
   for (size_t i = 0; i < TIDE_ROUTE_COUNT; i++)
-    tide_buf_printf(out, "route\t%s\t%s\t%s\t%s\n", listener[tide_routes[i].listener], tide_routes[i].method, tide_routes[i].path,
-                    tide_routes[i].text);
+    tide_buf_printf(out, "route\t%s\t%s\t%s\t%s\t%s\n", listener[tide_routes[i].listener], tide_routes[i].method, tide_routes[i].path,
+                    tide_routes[i].text, tide_scope_name((enum tide_scope)tide_routes[i].scope));
   for (int p = 1; p < TIDE_PROBLEM_COUNT; p++)
     tide_buf_printf(out, "problem\t%s\t%u\t%s\n", tide_problem_type((enum tide_problem)p), tide_problem_status((enum tide_problem)p),
                     tide_problem_title((enum tide_problem)p));

@@ -140,6 +140,23 @@ static bool too_long(struct tide_http_request *request) {
                           body_max(request));
 }
 
+static bool asks_decision(const struct tide_route *route) { return route->id == TIDE_ROUTE_score || route->id == TIDE_ROUTE_score_batch; }
+
+/* A client that asks too often gets the fallback where there is a decision to give, so that its body is read; otherwise it is refused here. */
+static bool check_guard(struct tide_http_request *request) {
+  struct tide_http *http = request->http;
+  struct tide_http_guest guest = {.connection = request->connection, .route = request->route, .trouble = &request->trouble};
+  bool good = tide_guard_admits(http, &guest);
+  request->caller = guest.caller;
+  memcpy(request->challenge, guest.challenge, sizeof guest.challenge);
+  if (!good || tide_guard_lets(http, &request->caller, &request->wait_ns)) return good;
+  tide_log(TIDE_LOG_WARN, "http_rate", "route=%s from=%s client=%s", request->route->name, guest.from,
+           guest.caller.name[0] ? guest.caller.name : "unknown");
+  return asks_decision(request->route) ||
+         tide_trouble_set(&request->trouble, TIDE_PROBLEM_rate_limited,
+                          "more requests than http.rate and http.burst allow came from this client; send it again later");
+}
+
 static bool check_headers(struct tide_http_request *request, const char *method, bool query) {
   size_t bytes = 0;
   struct tide_trouble *trouble = &request->trouble;
@@ -153,6 +170,7 @@ static bool check_headers(struct tide_http_request *request, const char *method,
                             "nothing is read from a query, because addresses end up in logs; put everything into the body");
   if (!tide_route_takes(request->route, method))
     return tide_trouble_set(trouble, TIDE_PROBLEM_method, "this path takes %s only", tide_route_allow(request->route));
+  if (!check_guard(request)) return false;
   if (!read_timeout(request)) return false;
   if (strcmp(request->route->method, "POST") != 0) return true;
   const char *encoding = header(request, MHD_HTTP_HEADER_CONTENT_ENCODING);
@@ -194,8 +212,8 @@ static enum MHD_Result send_reply(struct tide_http_request *request) {
   tide_log(TIDE_LOG_DEBUG, "http_request", "route=%s status=%u took_us=%lld trace=%s", request->route ? request->route->name : "none",
            reply.status, (long long)(ns / 1000), request->traceparent[0] ? request->traceparent : "none");
   tide_peer_set(request->peer, TIDE_PEER_writing);
-  enum MHD_Result result =
-      tide_http_reply_send(http, request->connection, request->route, &reply, request->traceparent, atomic_load(&http->draining));
+  bool close = atomic_load(&http->draining) || tide_guard_is_old(http, TIDE_LISTENER_api, request->peer);
+  enum MHD_Result result = tide_http_reply_send(http, request->connection, request->route, &reply, request->traceparent, close);
   tide_buf_release(&reply.body);
   return result;
 }
@@ -251,6 +269,7 @@ static enum MHD_Result ask_engine(struct tide_http_request *request, enum tide_c
     offer->refuse = (uint8_t)refuse;
     offers++;
   }
+  if (refuse == TIDE_C_none && request->item_count > 1) tide_guard_charge(request->http, &request->caller, request->item_count - 1);
   if (request->trouble.problem != TIDE_PROBLEM_none || offers == 0) return send_reply(request);
   request->stage = TIDE_WAITING;
   tide_peer_set(request->peer, TIDE_PEER_waiting);
@@ -262,6 +281,17 @@ static enum MHD_Result ask_engine(struct tide_http_request *request, enum tide_c
     if (request->item[i].offer) offer_one(request, &request->item[i]);
   give_up_share(request);
   return MHD_YES;
+}
+
+/* A decision for one that asks too often: by the message alone, so that neither the engine nor those who wait for it notice. */
+static enum MHD_Result answer_limited(struct tide_http_request *request) {
+  tide_http_take(request);
+  for (uint32_t i = 0; i < request->item_count; i++) {
+    struct tide_offer *offer = request->item[i].offer;
+    if (offer) offer->end = TIDE_END_refused, offer->cause = TIDE_C_overload;
+  }
+  decide_what_is_left(request);
+  return send_reply(request);
 }
 
 static enum MHD_Result enter(struct tide_http_request *request) {
@@ -337,7 +367,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
   }
   if (*size > 0) return take_body(request, data, size);
   if (request->trouble.problem != TIDE_PROBLEM_none || request->route->id == TIDE_ROUTE_openapi) return send_reply(request);
-  return enter(request);
+  return request->wait_ns ? answer_limited(request) : enter(request);
 }
 
 static void on_done(void *cls, struct MHD_Connection *connection, void **context, enum MHD_RequestTerminationCode code) {
@@ -405,6 +435,10 @@ static struct MHD_Daemon *listen_on(struct tide_http *http, const struct tide_ht
   size_t memory = (size_t)limits->header_bytes_max * 3 + 8192;
   /* The library closes a silent connection without a word: peer.c, which has one, must come first. */
   int64_t silence_ms = (limits->idle_timeout_ms > limits->read_timeout_ms ? limits->idle_timeout_ms : limits->read_timeout_ms) + 1000;
+  struct tide_http_side *side = &http->side[api ? TIDE_LISTENER_api : TIDE_LISTENER_admin];
+  *side = (struct tide_http_side){http, api ? TIDE_LISTENER_api : TIDE_LISTENER_admin};
+  bool tls = http->guard.secrets->tls[side->listener] != NULL;
+  if (tls) flags |= MHD_USE_TLS;
   struct MHD_OptionItem option[] = {
       {MHD_OPTION_CONNECTION_LIMIT, api ? (intptr_t)limits->connections_max : 64, NULL},
       {MHD_OPTION_PER_IP_CONNECTION_LIMIT, api ? (intptr_t)limits->connections_per_ip_max : 0, NULL},
@@ -412,14 +446,18 @@ static struct MHD_Daemon *listen_on(struct tide_http *http, const struct tide_ht
       {MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)memory, NULL},
       {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
       {MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024, NULL},
-      {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)tide_peer_notify, http},
+      {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)tide_peer_notify, side},
       {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)(api ? on_done : tide_http_admin_done), http},
       {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)(api ? on_uri : on_admin_uri), NULL},
       {api && limits->threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (intptr_t)limits->threads, NULL},
       {MHD_OPTION_END, 0, NULL},
   };
+  /* Each connection is given its certificate when it begins: the one in force then. */
+  struct MHD_OptionItem tls_option[] = {{tls ? MHD_OPTION_HTTPS_PRIORITIES : MHD_OPTION_END, 0, (void *)(uintptr_t)TIDE_TLS_PRIORITIES},
+                                        {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, tide_tls_no_certificate()},
+                                        {MHD_OPTION_END, 0, NULL}};
   return MHD_start_daemon(flags, 0, NULL, NULL, api ? on_request : tide_http_admin, http, MHD_OPTION_EXTERNAL_LOGGER, on_complaint, http,
-                          MHD_OPTION_SOCK_ADDR, &where.any, MHD_OPTION_ARRAY, option, MHD_OPTION_END);
+                          MHD_OPTION_SOCK_ADDR, &where.any, MHD_OPTION_ARRAY, option, MHD_OPTION_ARRAY, tls_option, MHD_OPTION_END);
 }
 
 static enum tide_err check_spec(const struct tide_spec *spec, struct tide_error *error) {
@@ -488,6 +526,7 @@ enum tide_err tide_http_start(const struct tide_http_options *options, struct ti
   }
   tide_http_decoder_give(http, decoder);
   make_provenance(http);
+  tide_guard_init(http, options->secrets);
   tide_line_init(http);
   tide_peers_init(http);
   tide_orders_start(http);
@@ -502,6 +541,8 @@ enum tide_err tide_http_start(const struct tide_http_options *options, struct ti
     tide_orders_free(http);
     tide_peers_release(http);
     tide_line_release(http);
+    if (options->secrets) http->guard.secrets = NULL; /* still the caller's */
+    tide_guard_release(http);
     free_http(http);
     return err;
   }
@@ -542,5 +583,6 @@ void tide_http_stop(struct tide_http *http) {
   tide_orders_free(http);
   tide_peers_release(http);
   tide_line_release(http);
+  tide_guard_release(http);
   free_http(http);
 }

@@ -7,6 +7,7 @@
 #define TIDE_HTTP_SERVER_H
 
 #include "base/hash.h"
+#include "http/guard.h"
 #include "http/metrics.h"
 #include "run/ingest.h"
 
@@ -20,6 +21,8 @@
   X(queue_max, 4096, 1, 1000000, "Requests that may wait to be worked on; further ones get the fallback with 503")                \
   X(connections_max, 10000, 1, 100000, "Open connections; further ones are closed at once")                                       \
   X(connections_per_ip_max, 0, 0, 100000, "Open connections from one address; 0: no limit of its own")                            \
+  X(rate, 0, 0, 1000000, "Requests a second of one client; 0: no limit")                                                         \
+  X(burst, 0, 0, 1000000, "Requests of one client at once after a rest; 0: as many as http.rate")                                 \
   X(idle_timeout_ms, 60000, 1000, 3600000, "A connection on which nothing happens is closed after this")                          \
   X(read_timeout_ms, 10000, 100, 600000, "A request must be there as a whole within this, however it trickles in")                \
   X(write_timeout_ms, 30000, 100, 600000, "An answer must be taken within this")                                                  \
@@ -58,12 +61,12 @@ struct tide_http_options {
   const char *durability;                            /* "file", "memory": what an acknowledgement stands on */
   bool log;                                          /* what changes the state is copied to the sources' log before it is answered (offer.h) */
   const char *snapshots;                             /* directory whose newest snapshot the admin listener gives to peers; NULL: none; borrowed */
+  struct tide_http_secrets *secrets;                 /* taken over when the start succeeds; NULL: plain HTTP without tokens */
   const struct tide_http_source *source;             /* of the configuration; borrowed */
   size_t source_count;
   struct tide_ingest *ingest;                        /* what may read them; NULL: no sources. Borrowed */
   struct tide_source *logs;                          /* where their logs can be asked; as ingest */
   uint32_t engine_id;
-  const char *admin_token;                           /* what writes on the admin listener need; NULL: none, they are taken on a loopback address only. Borrowed */
   struct tide_http_limits limits;
 };
 
@@ -73,6 +76,9 @@ struct tide_http;
 enum tide_err tide_http_start(const struct tide_http_options *options, struct tide_http **ret, struct tide_error *error) TIDE_WARN_UNUSED;
 /* The ports in use, also where 0 was asked for. */
 void tide_http_ports(const struct tide_http *http, uint16_t *ret_listen, uint16_t *ret_admin);
+/* Puts other certificates, tokens and rates into force, for every request from here on; takes the bundle over. Each listener must be with or without TLS as it was.
+ * Connections made under the certificates before are closed behind their next answer. */
+void tide_http_renew(struct tide_http *http, struct tide_http_secrets *secrets, int64_t rate, int64_t burst);
 /* The engine's release function for the offers of this layer; `ctx` is not looked at. */
 void tide_http_release(void *ctx, struct tide_offer *offer);
 /* Takes no new connections, /readyz says no, and waits until no request is under way, at most drain_ms. */

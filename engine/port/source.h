@@ -4,7 +4,7 @@
  * configured topics through one client. A message is bytes with a place; decoding is adapter/decode_*. Nothing is remembered here between two
  * runs: the cursors are in the journal, and a source begins where it is told to.
  *
- * `next`, `seek` and `stop` belong to one thread. `places`, `ends` and `before` may be called by another one at the same time. */
+ * `next`, `seek` and `stop` belong to one thread, `before` to one that may be another, at the same time; `places` and `ends` may be called by any. */
 #ifndef TIDE_PORT_SOURCE_H
 #define TIDE_PORT_SOURCE_H
 

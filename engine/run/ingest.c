@@ -94,7 +94,7 @@ void tide_ingest_reread(struct tide_ingest *ingest) {
 size_t tide_ingest_look(struct tide_ingest *ingest, struct tide_ingest_partition *ret, size_t cap) {
   tide_ingest_lock(ingest);
   size_t count = ingest->box.look_count;
-  memcpy(ret, ingest->box.look, (count < cap ? count : cap) * sizeof *ret);
+  for (size_t i = 0; i < count && i < cap; i++) ret[i] = ingest->box.look[i];
   tide_ingest_unlock(ingest);
   return count;
 }
@@ -323,8 +323,8 @@ static bool is_too_early(const struct tide_ingest *ingest, const struct tide_rec
 }
 
 /* Decodes one message into the merge. False: its schema cannot be had now. */
-static bool take_message(struct tide_ingest *ingest, const struct tide_message *message, struct tide_ingest_part *part,
-                         struct tide_mono now) {
+static bool take_message(struct tide_ingest *ingest, const struct tide_message *message, const struct tide_error *too_long,
+                         struct tide_ingest_part *part, struct tide_mono now) {
   size_t which = 0;
   const struct tide_ingest_source *from = tide_ingest_from(ingest, message->source, &which);
   TIDE_CHECK(from);
@@ -339,7 +339,8 @@ static bool take_message(struct tide_ingest *ingest, const struct tide_message *
   struct tide_error error = {0};
   int count = 0;
   struct tide_record *record = ingest->record;
-  enum tide_err err = tide_decode(decoder, message->bytes, record, &count, &error);
+  enum tide_err err = too_long ? TIDE_E_LIMIT : tide_decode(decoder, message->bytes, record, &count, &error);
+  if (too_long) error = *too_long;
   if (err == TIDE_E_AGAIN) {
     if (!ingest->has_pending)
       tide_log(TIDE_LOG_WARN, "schema_awaited", "source=%s partition=%u reason=%s", from->name, message->partition, error.text);
@@ -390,11 +391,13 @@ static bool read_one(struct tide_ingest *ingest, struct tide_mono now) {
   struct tide_error error = {0};
   struct tide_source *source = ingest->options.source;
   enum tide_err err = source->ops->next(source, &message, &error);
+  bool too_long = err == TIDE_E_LIMIT; /* its place is known, its bytes are not given: a dead letter without them */
   if (err == TIDE_E_END) return false;
-  if (err != TIDE_OK) {
+  if (err != TIDE_OK && !too_long) {
     tide_log(TIDE_LOG_WARN, "source_trouble", "reason=%s", error.text);
     return false;
   }
+  if (too_long) message.kind = TIDE_MESSAGE_DATA, message.bytes = (struct tide_span){"", 0};
   if (message.kind == TIDE_MESSAGE_TROUBLE) {
     trouble(ingest, &message);
     return true;
@@ -406,7 +409,7 @@ static bool read_one(struct tide_ingest *ingest, struct tide_mono now) {
   if (message.kind == TIDE_MESSAGE_END) {
     part->cursor = message.next;
     tide_merge_at_end(ingest->merge, message.source, message.partition, message.next, now);
-  } else if (!take_message(ingest, &message, part, now)) {
+  } else if (!take_message(ingest, &message, too_long ? &error : NULL, part, now)) {
     tide_buf_clear(&ingest->pending);
     tide_buf_put(&ingest->pending, message.bytes.ptr, message.bytes.len);
     ingest->pending_message = message;
@@ -503,7 +506,7 @@ void *tide_ingest_read_main(void *arg) {
       ingest->pending_message.bytes = tide_buf_span(&ingest->pending);
       ingest->pending_at = now;
       struct tide_ingest_part *part = part_of(ingest, ingest->pending_message.source, ingest->pending_message.partition);
-      ingest->has_pending = !take_message(ingest, &ingest->pending_message, part, now);
+      ingest->has_pending = !take_message(ingest, &ingest->pending_message, NULL, part, now);
     }
     throttle(ingest, now);
     bool may_read = ingest->reading && !ingest->has_pending;

@@ -16,7 +16,7 @@ from http_server import Document, Server, auth, case, done, raw, statuses  # noq
 
 with open("engine/http/openapi.yaml", encoding="utf-8") as file:
     document = Document(file.read())
-server = Server("--set", "http.request_timeout=1s", "--set", "http.idle_timeout=1s", "--set", "http.max_body=4096B", "--set", "http.max_connections=600", level="info")
+server = Server("--set", "http.request_timeout=1s", "--set", "http.idle_timeout=1s", "--set", "http.max_body=4096B", "--set", "http.max_connections=600", "--set", "process.core_dumps=true", level="info")  # its descriptors are counted below
 LIBRARY = {400, 414, 431, 500, 501, 505}  # what the HTTP library says by itself
 
 

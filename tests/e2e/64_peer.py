@@ -8,6 +8,8 @@ import time
 sys.path.insert(0, "tests/support")
 from processes import free_port, wait_for  # noqa: E402
 from redis_cell import Cell, audit  # noqa: E402
+from certificates import Authority  # noqa: E402
+from http_server import tide  # noqa: E402
 from tap import case, done  # noqa: E402
 
 CARDS = [f"c{n}" for n in range(50)]
@@ -79,6 +81,31 @@ try:
         if running_other:
             running_other.stop()
         other.stop()
+
+    # With certificates and tokens: a peer gives its state to who has both, and to nobody else.
+    home = f"{cell.dir}/tls"
+    authority = Authority(home, "cell")
+    pair, shown = authority.issue("engine", "serverAuth"), authority.issue("peer", "clientAuth")
+    line = tide("tokens", "generate", f"{home}/peer.token", "--name", "peer", "--scopes", "snapshot,monitor")
+    with open(f"{home}/tokens", "w", encoding="utf-8") as file:
+        file.write(line)
+    guarded = free_port()
+    five = engine(5, "--set", f"snapshot.shared_dir={cell.engine_dir(1)}/snapshots", "--set", f"snapshot.peers=127.0.0.1:{guarded}", "--set", f"http.admin_tls_cert={pair.cert}", "--set",
+                  f"http.admin_tls_key={pair.key}", "--set", f"http.admin_tls_client_ca={authority.cert}", "--set", f"http.tokens_file={home}/tokens", admin=f"127.0.0.1:{guarded}")
+    running.remove(five)
+    snapshots = f"{cell.engine_dir(5)}/snapshots"
+    wait_for("its snapshot", lambda: os.path.isdir(snapshots) and any(n.startswith("snap-") for n in os.listdir(snapshots)), 10)
+    ASK = ["--set", f"snapshot.peers=127.0.0.1:{guarded}"]
+    CA, TOKEN = ["--set", f"snapshot.peer_ca={authority.cert}"], ["--set", f"snapshot.peer_token_file={home}/peer.token"]
+    CERT = ["--set", f"snapshot.peer_cert={shown.cert}", "--set", f"snapshot.peer_key={shown.key}"]
+    for name, words, why in (("plain HTTP", ASK, "gives no snapshot"), ("no certificate", ASK + CA + TOKEN, "status 403"), ("no token", ASK + CA + CERT, "status 401"),
+                             ("a token in clear", ASK + TOKEN, "need snapshot.peer_ca")):
+        code, said = cell.refuses(6, *words)
+        case(f"a peer with certificates and tokens gives nothing to {name}", code != 0 and why in said, said[-400:])
+    six = engine(6, *ASK, *CA, *CERT, *TOKEN)
+    case("it gives it to who has both", f"event=peer_snapshot from=127.0.0.1:{guarded}" in six.log(), six.log()[-400:])
+    case("the five and the six stop", five.stop() == 0 and six.stop() == 0)
+    running.remove(six)
 
     codes = [server.stop() for server in running]
     case("all stop cleanly", codes == [0] * 4, codes)

@@ -48,7 +48,7 @@ result = doctor(nobody, auths, kafka={"enable.auto.commit": "true"})
 case("a setting that Tidemark owns is named", result[0] != 0 and any("enable.auto.commit" in f[2] for f in result[1]), result)
 result = doctor(nobody, {"auths": {"topic": "auths", "input": "nothing"}})
 case("a shape that the feature file does not have is named", result[0] != 0 and any("nothing" in f[2] for f in result[1]), result)
-result = doctor(nobody, auths, http={"admin_token_file": os.path.join(TMP, "no-such-file")})
+result = doctor(nobody, auths, http={"tokens_file": os.path.join(TMP, "no-such-file")})
 has("a token file that is not there", result, "fix", "token", "no-such-file")
 
 broker = Broker()
@@ -68,7 +68,7 @@ try:
     has("answers", result, "ok", "scores", "2 partitions", "1 copy")
     has("dead letters", result, "ok", "dead_letters", "1 partition,")
     result = doctor(broker.address, {**auths, "short": {"topic": "short", "gates": False}, "compact": {"topic": "compact"}, "missing": {"topic": "missing"},
-                                     "later": {"topic": "later"}, "sized": {"topic": "sized"}}, scores="strict")
+                                     "later": {"topic": "later"}, "sized": {"topic": "sized"}}, scores={"topic": "strict"})
     case("exit code 1 where there is something to fix", result[0] == 1, result)
     has("partitions and messages", result, "ok", "source", "auths (topic auths)", "3 partitions", "about 10 messages")
     has("whose clock it is", result, "note", "source", "auths (topic auths)", "LogAppendTime")

@@ -47,6 +47,7 @@ CONFINED = [
     (r"curl/.*", r"engine/adapter/(registry_etcd\w*|schema_registry|snapshot_peer|admin_client)\.[ch]"),
     (r"avro\.h", r"engine/adapter/avro_schema\.c"),
     (r"microhttpd\.h", r"engine/http/.*"),
+    (r"gnutls/.*", r"engine/http/tls\.c"),
     (r"cmocka\.h", r"tests/.*"),
 ]
 

@@ -172,7 +172,7 @@ void sim_kafka_fault(struct sim_world *world) {
       break;
     case 3:
       for (p = 0; world->kafka->partition[p].there && p < KAFKA_PARTITIONS - 1;) p++;
-      if (p == KAFKA_PARTITIONS - 1 || or_percent(&world->rng, 70)) break;
+      if (p == KAFKA_PARTITIONS - 1) break;
       world->kafka->partition[p].there = true;
       world->counts->appeared++;
       break;

@@ -124,6 +124,14 @@ static void take_control(struct sim_world *world, struct sim_shadow *shadow, con
   }
 }
 
+uint64_t sim_fence_of(struct tide_position position, struct tide_entry_reader reader, uint64_t before) {
+  struct tide_raw_record raw;
+  struct tide_error error = {0};
+  if (position.seq != 0) return before;
+  bool fence = tide_entry_next(&reader, &raw, &error) == TIDE_OK && raw.type == TIDE_REC_FENCE;
+  return fence ? reader.header.fence_nonce : 0;
+}
+
 void sim_shadow_entry(struct sim_world *world, struct sim_shadow *shadow, struct tide_position position, struct tide_span entry,
                       bool *ret_open) {
   struct tide_entry_reader reader;
@@ -135,7 +143,8 @@ void sim_shadow_entry(struct sim_world *world, struct sim_shadow *shadow, struct
     sim_fail(world, "the log holds an entry that does not open: %s", error.text);
     return;
   }
-  if (position.seq == 0) fence(world, shadow, reader.header.fence_nonce);
+  if (position.seq == 0) fence(world, shadow, sim_fence_of(position, reader, 0));
+  world->counts->unfenced += shadow->nonce == 0;
   if (reader.header.fence_nonce != shadow->nonce) return;
   *ret_open = !shadow->opening;
   take_parts(world, shadow, reader.header.cursor_count);

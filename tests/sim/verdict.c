@@ -134,7 +134,7 @@ static void look_for_attempts(struct verdict *v, struct tide_span entry) {
     return;
   }
   v->mark = tide_entry_mark_of(entry, &reader.header);
-  if (v->position.seq == 0) v->nonce = reader.header.fence_nonce;
+  v->nonce = sim_fence_of(v->position, reader, v->nonce);
   if (reader.header.fence_nonce != v->nonce) return; /* void: nothing stands in it */
   while (tide_entry_next(&reader, &raw, &error) == TIDE_OK) {
     if (raw.type != TIDE_REC_EVENT && raw.type != TIDE_REC_OUTCOME) continue;

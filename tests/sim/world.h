@@ -31,7 +31,7 @@
   X(produced) X(deposed) X(gaps) X(appeared) X(stuck) X(pauses) X(leaps)                                              \
   X(ingests) X(ingest_stops) X(claims) X(rereads) X(starts) X(jumps) X(jumps_late) X(ends) X(targets) X(targets_late) X(openings) \
   X(parts) X(parts_overlap) X(parts_passed) X(parts_gap) X(messages) X(read_again) X(offered_late)                      \
-  X(emits) X(scores) X(scores_again) X(superseded) X(changed) X(lefts) X(emitted_records)                                \
+  X(unfenced) X(emits) X(scores) X(scores_again) X(superseded) X(changed) X(lefts) X(emitted_records)                                \
   X(logs) X(logged) X(log_failed) X(unlogged) X(recounted) X(vouched)                                   \
   X(stale) X(foreign) X(epochs) X(entries) X(retried) X(expired) X(overloads) X(settled)
 struct sim_counts {
@@ -204,6 +204,8 @@ void sim_dig_up(struct sim_world *world);                                  /* cl
 void sim_lost_history(struct sim_world *world, struct sim_node *node);     /* world.c: it finds that what it folded is gone */
 void sim_fenced(struct sim_world *world, struct tide_position fence, struct tide_position behind);     /* verdict.c */
 void sim_acked(struct sim_world *world, struct tide_position position, struct tide_entry_mark mark); /* verdict.c */
+/* shadow.c: the nonce of the fence that this entry is or stands behind; 0: of an epoch without one. `before`: of the entry before it */
+uint64_t sim_fence_of(struct tide_position position, struct tide_entry_reader reader, uint64_t before);
 /* shadow.c: an entry that `shadow` has next; *ret_open: its requests could be acknowledged. */
 void sim_shadow_entry(struct sim_world *world, struct sim_shadow *shadow, struct tide_position position, struct tide_span entry, bool *ret_open);
 void sim_shadow_step(struct sim_world *world, struct sim_node *node);                    /* shadow.c: after a step of the node's core */

@@ -35,6 +35,8 @@ class Server:
     """
 
     count = 0
+    tls = admin_tls = None  # ssl.SSLContext, where the listener has TLS
+    token = None  # sent with every request that names no headers of authorization
 
     def __init__(self, *words, journal=None, features=SHIPPED, dev_key=True, level="debug", deadline="5s", admin="127.0.0.1:0"):
         Server.count += 1
@@ -46,7 +48,7 @@ class Server:
         self.err = open(os.path.join(self.dir, "log"), "ab")
         self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=self.err, text=True)
         line = self.process.stdout.readline()
-        match = re.match(r"tidemark serve: ready on http://127\.0\.0\.1:(\d+), admin http://127\.0\.0\.1:(\d+), at (\d+-\d+)$", line.strip())
+        match = re.match(r"tidemark serve: ready on https?://127\.0\.0\.1:(\d+), admin https?://127\.0\.0\.1:(\d+), at (\d+-\d+)$", line.strip())
         if not match:
             self.process.wait(30)
             raise RuntimeError(f"serve said {line!r} and {self.log()[-500:]!r}")
@@ -65,7 +67,10 @@ class Server:
         return code
 
     def connect(self, admin=False, timeout=20):
-        return http.client.HTTPConnection("127.0.0.1", self.admin if admin else self.port, timeout=timeout)
+        port, tls = (self.admin, self.admin_tls) if admin else (self.port, self.tls)
+        if tls:
+            return http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout, context=tls)
+        return http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
 
     def socket(self, timeout=20):
         return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
@@ -75,7 +80,10 @@ class Server:
         own = connection is None
         connection = connection or self.connect(admin)
         data = json.dumps(body).encode() if isinstance(body, (dict, list)) else body
-        connection.request(method, path, data, JSON if headers is None and data is not None else headers or {})
+        headers = dict(JSON if headers is None and data is not None else headers or {})
+        if self.token:
+            headers.setdefault("Authorization", f"Bearer {self.token}")
+        connection.request(method, path, data, headers)
         response = connection.getresponse()
         text = response.read().decode()
         if own:

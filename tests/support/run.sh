@@ -33,6 +33,7 @@ if [ -z "${TIDE_KAFKA_SHARED:-}" ]; then
   TIDE_KAFKA_SHARED=$results/stack
   export TIDE_KAFKA_SHARED
   trap '[ ! -e "$TIDE_KAFKA_SHARED" ] || python3 tests/stack/stack.py stop "$TIDE_KAFKA_SHARED" >/dev/null' EXIT
+  trap 'exit 130' INT TERM # which do not run the line above by themselves
 fi
 
 run_one() { # PROGRAM LOG: its exit code

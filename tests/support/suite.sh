@@ -20,6 +20,7 @@ export TIDE_NOTES
 TIDE_KAFKA_SHARED=$(pwd)/build/test/stack
 export TIDE_KAFKA_SHARED
 trap '[ ! -e "$TIDE_KAFKA_SHARED" ] || python3 tests/stack/stack.py stop "$TIDE_KAFKA_SHARED" >/dev/null' EXIT
+trap 'exit 130' INT TERM # which do not run the line above by themselves
 
 headline() {
   printf '\n== %s\n' "$1"

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 
+#include "core/control.h"
 #include "core/fold.h"
 #include "tests/support/model_fixture.h"
 
@@ -224,6 +225,35 @@ static void a_refused_score_names_the_feature(void **state) {
   tide_buf_release(&whole);
 }
 
+static void a_stale_group_refuses_the_score_and_says_who_is_behind(void **state) {
+  (void)state;
+  struct tide_sources sources = {.count = 1, .source = {{.number = 7, .name = "auths", .gates = true}}};
+  struct run *r = started(model_spec_with("    - R1: decline when card.attempts_10m > 40\n", ""));
+  struct tide_model *model = model_small(r->spec);
+  must_activate(r, model);
+  event(r, "c1", "s1", NULL);
+  assert_true(r->last.score >= 0);
+  begin(r);
+  assert_int_equal(tide_batch_add_sources(&r->batch, &sources), TIDE_OK);
+  must_end(r);
+  event(r, "c1", "s1", NULL);
+  assert_true(r->last.score == -1);
+  assert_string_equal(r->last.cause, "score");
+  assert_string_equal(r->last.slot, "card.attempts_10m");
+  assert_non_null(
+      strstr(r->last.json.ptr,
+             "\"card.attempts_10m: the model's score was refused (auths has no partition that is known yet, budget of card 15s); "
+             "rule M1 could not be answered\""));
+  sources.count = 0; /* the cell has none any more */
+  begin(r);
+  assert_int_equal(tide_batch_add_sources(&r->batch, &sources), TIDE_OK);
+  must_end(r);
+  event(r, "c1", "s1", NULL);
+  assert_true(r->last.score >= 0);
+  tide_model_free(model);
+  stop(r);
+}
+
 /* The digest covers the score itself: a model that differs so little that no rule notices has another digest, the same model has the same. */
 static void a_model_shows_in_the_digest(void **state) {
   (void)state;
@@ -349,7 +379,7 @@ int main(void) {
       cmocka_unit_test(a_model_scores_from_its_record_on), cmocka_unit_test(a_duplicate_has_the_stored_score),
       cmocka_unit_test(a_refused_group_refuses_the_score), cmocka_unit_test(a_refused_score_names_the_feature),
       cmocka_unit_test(a_model_shows_in_the_digest),       cmocka_unit_test(a_snapshot_carries_the_model),
-      cmocka_unit_test(what_does_not_fit_stops_the_fold),
+      cmocka_unit_test(what_does_not_fit_stops_the_fold),  cmocka_unit_test(a_stale_group_refuses_the_score_and_says_who_is_behind),
   };
   return cmocka_run_group_tests_name("model_fold", tests, NULL, NULL);
 }

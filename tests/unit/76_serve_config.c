@@ -46,6 +46,8 @@ static void limits_are_rows(void **state) {
               {"header_bytes_max", "http.max_header"},
               {"connections_max", "http.max_connections"},
               {"connections_per_ip_max", "http.max_connections_per_address"},
+              {"rate", "http.rate"},
+              {"burst", "http.burst"},
               {"idle_timeout_ms", "http.idle_timeout"},
               {"read_timeout_ms", "http.request_timeout"},
               {"write_timeout_ms", "http.write_timeout"},

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/json_out.h"
-#include "cli/token_file.h"
+#include "http/token.h"
 #include "http/parts.h"
 
 #define NOW_MS INT64_C(1795255200000)
@@ -191,35 +191,40 @@ static void what_stands_still(void **state) {
 
 /* ---- the token ---- */
 
-static enum tide_err read_back(const char *content, size_t len, char ret[TIDE_TOKEN_BYTES], struct tide_error *error) {
+static enum tide_err read_back(const char *content, size_t len, char ret[TIDE_TOKEN_MOST + 1], struct tide_error *error) {
   char path[] = "/tmp/tide-token-XXXXXX";
   int fd = mkstemp(path);
   assert_true(fd >= 0 && write(fd, content, len) == (ssize_t)len && close(fd) == 0);
-  enum tide_err err = tide_token_read(path, ret, error);
+  enum tide_err err = tide_token_load(path, ret, error);
   assert_int_equal(unlink(path), 0);
   return err;
 }
 
 static void tokens(void **state) {
   (void)state;
-  char token[TIDE_TOKEN_BYTES] = "before", longest[TIDE_TOKEN_BYTES + 4];
+  char token[TIDE_TOKEN_MOST + 1] = "before", longest[TIDE_TOKEN_MOST + 5];
   struct tide_error error;
   memset(longest, 'a', sizeof longest);
-  assert_int_equal(read_back("0123456789-._~+/=aZ\r\n", 21, token, &error), TIDE_OK);
-  assert_string_equal(token, "0123456789-._~+/=aZ");
-  assert_int_equal(read_back("0123456789abcdef", 16, token, &error), TIDE_OK);
-  assert_int_equal(read_back(longest, TIDE_TOKEN_BYTES - 1, token, &error), TIDE_OK);
-  assert_int_equal(strlen(token), TIDE_TOKEN_BYTES - 1);
+  assert_int_equal(read_back("0123456789abcdef0123456789-._~+/=aZ\r\n", 37, token, &error), TIDE_OK);
+  assert_string_equal(token, "0123456789abcdef0123456789-._~+/=aZ");
+  assert_int_equal(read_back("0123456789abcdef0123456789abcdef", 32, token, &error), TIDE_OK);
+  assert_int_equal(read_back(longest, TIDE_TOKEN_MOST, token, &error), TIDE_OK);
+  assert_int_equal(strlen(token), TIDE_TOKEN_MOST);
   snprintf(token, sizeof token, "before");
-  static const char *const bad[] = {"", "\n", "0123456789abcde", "0123456789abcdef ghi", "0123456789abcdef\nmore", "0123456789abcdef\x80"};
+  static const char *const bad[] = {"",
+                                    "\n",
+                                    "0123456789abcdef0123456789abcde",
+                                    "0123456789abcdef 0123456789abcdef",
+                                    "0123456789abcdef0123456789abcdef\nmore",
+                                    "0123456789abcdef0123456789abcdef\x80"};
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
     error = (struct tide_error){0};
     assert_int_equal(read_back(bad[i], strlen(bad[i]), token, &error), TIDE_E_CONFIG);
     assert_null(strstr(error.text, "0123456789abcde")); /* it may be half of a secret */
   }
   assert_int_equal(read_back("0123456789abcdef\0hidden", 23, token, &error), TIDE_E_CONFIG);
-  assert_int_equal(read_back(longest, TIDE_TOKEN_BYTES, token, &error), TIDE_E_CONFIG);
-  assert_int_equal(tide_token_read("/nonexistent/token", token, &error), TIDE_E_CONFIG);
+  assert_int_equal(read_back(longest, TIDE_TOKEN_MOST + 1, token, &error), TIDE_E_CONFIG);
+  assert_int_equal(tide_token_load("/nonexistent/token", token, &error), TIDE_E_NOT_FOUND);
   assert_non_null(strstr(error.text, "/nonexistent/token"));
   assert_string_equal(token, "before");
 }

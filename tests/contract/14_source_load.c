@@ -1,11 +1,12 @@
-/* Questions beside the reading: one thread reads, seeks and stops, another asks for partitions, ends and what stands before places, as the ingester does. Neither
- * disturbs the other. On librdkafka's mock cluster. (Not under ThreadSanitizer: librdkafka starts its threads with C11's thrd_create, which that does not know and
- * dies of.) */
+/* The Kafka source under load, on librdkafka's mock cluster. Questions beside the reading: one thread reads, seeks and stops, another asks for partitions, ends and
+ * what stands before places, as the ingester does; neither disturbs the other. And a backlog that nobody reads yet: memory stays bounded. (Not under
+ * ThreadSanitizer: librdkafka starts its threads with C11's thrd_create, which that does not know and dies of.) */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <time.h>
 #include <pthread.h>
 #include <cmocka.h>
 
@@ -95,7 +96,49 @@ static void questions_beside_the_reading(void **state) {
   test_kafka_close(&kafka);
 }
 
+/* 4 x 4 MB wait, 1 MB may be read ahead for all partitions together and one answer for each partition (0.7 MB from the mock) may come on top. Then all of it is read. */
+static void a_backlog_is_not_read_into_memory(void **state) {
+  (void)state;
+  enum { EACH = 400, BYTES = 10000 };
+  struct test_kafka kafka;
+  test_kafka_open(&kafka, TEST_KAFKA_MOCK);
+  char topic[64];
+  test_kafka_topic(&kafka, PARTITIONS, NULL, topic);
+  char *text = tide_alloc(BYTES);
+  memset(text, 'x', BYTES);
+  for (int i = 0; i < EACH * PARTITIONS; i++) test_kafka_put(&kafka, topic, i % PARTITIONS, (struct tide_span){text, BYTES}, 0, NULL);
+  test_kafka_flush(&kafka);
+  const struct tide_kafka_setting setting[] = {
+      {"bootstrap.servers", kafka.brokers}, {"queued.max.messages.kbytes", "1000"}, {"fetch.message.max.bytes", "100000"}};
+  struct tide_source_kafka_options options = {
+      .topic = &(struct tide_kafka_topic){SOURCE, topic}, .topic_count = 1, .setting = setting, .setting_count = 3, .poll_ms = 5};
+  struct tide_error error;
+  struct tide_source *source;
+  if (tide_source_kafka_open(&options, &source, &error)) fail_msg("%s", error.text);
+  for (uint16_t p = 0; p < PARTITIONS; p++)
+    if (source->ops->seek(source, SOURCE, p, 0, &error)) fail_msg("%s", error.text);
+  size_t most = 0, same = 0;
+  for (int i = 0; i < 400 && same < 40; i++) { /* until it does not grow any more */
+    struct tide_source_kafka_stats stats;
+    tide_source_kafka_stats(source, &stats);
+    same = stats.queued > most || most == 0 ? 0 : same + 1;
+    if (stats.queued > most) most = stats.queued;
+    nanosleep(&(struct timespec){0, 25000000}, NULL);
+  }
+  assert_true(most > 100);
+  if (most * BYTES > 5000000) fail_msg("%zu messages were read ahead", most);
+  for (int seen = 0; seen < EACH * PARTITIONS;) {
+    struct tide_message m;
+    if (source->ops->next(source, &m, &error) == TIDE_E_END) continue;
+    if (m.kind == TIDE_MESSAGE_TROUBLE) fail_msg("%s", m.trouble->text);
+    seen += m.kind == TIDE_MESSAGE_DATA;
+  }
+  source->ops->close(source);
+  tide_free(text);
+  test_kafka_close(&kafka);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(questions_beside_the_reading)};
-  return cmocka_run_group_tests_name("source_threads", tests, NULL, NULL);
+  const struct CMUnitTest tests[] = {cmocka_unit_test(questions_beside_the_reading), cmocka_unit_test(a_backlog_is_not_read_into_memory)};
+  return cmocka_run_group_tests_name("source_load", tests, NULL, NULL);
 }
