@@ -192,7 +192,7 @@ enum tide_dead_form {
   X(http, admin_tls_key, PATH, "", 0, 1024, NULL, NULL, RESTART, "Its key, PEM, not encrypted")                                                                  \
   X(http, admin_tls_client_ca, PATH, "", 0, 1024, NULL, NULL, RESTART, "Authorities of the clients of the admin listener; /livez and /readyz need no certificate") \
   X(http, tokens_file, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                               \
-    "File with a line NAME SCOPES SHA-256 for each token that may ask (`tidemark tokens generate`); empty: nobody needs one, and operators are heard on a loopback address only") \
+    "File with a line NAME SCOPES SHA-256 for each token (tidemark tokens generate); empty: none is needed, but operators must come by a loopback address") \
   X(http, rate, INT, "0", 0, 1000000, "requests", NULL, RELOAD,                                                                              \
     "Requests a second of one client, by its token or else its address; a batch counts its messages. Beyond it 429 with the fallback decision; 0: no limit") \
   X(http, burst, INT, "0", 0, 1000000, "requests", NULL, RELOAD, "Requests of one client at once after a rest; 0: as many as http.rate")     \

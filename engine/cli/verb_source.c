@@ -154,7 +154,7 @@ static int list(const struct tide_args *args) {
   return look ? TIDE_EXIT_DIFFERENT : TIDE_EXIT_OK;
 }
 
-static const struct tide_opt list_options[] = {ADMIN_OPTION, JSON_OPTION};
+static const struct tide_opt list_options[] = {ADMIN_OPTION, TOKEN_OPTION, JSON_OPTION};
 
 const struct tide_verb tide_verb_source_list = {
     .name = "source list",

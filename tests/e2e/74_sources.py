@@ -185,7 +185,7 @@ try:
     before = partitions(server)
     case("it stops cleanly once more", server.stop() == 0)
     case("the token is in no log", not any(TOKEN in s.log() for s in servers))
-    case("what an operator did is", "event=gap_accepted source=auths partition=1 from=100 to=110" in server.log() and "event=source_waived" in servers[0].log())
+    case("what an operator did is", "event=gap_accepted client=operator source=auths partition=1 from=100 to=110" in server.log() and "event=source_waived" in servers[0].log())
 
     # --- the journal has it all
     shown = subprocess.run([TIDE, "inspect", f"{TMP}/journal", "--records"], capture_output=True, text=True, timeout=60)
