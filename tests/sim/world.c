@@ -513,7 +513,6 @@ bool sim_run(struct sim_world *world, unsigned steps) {
 struct sim_world *sim_new(enum sim_kind kind, uint64_t seed, struct sim_counts *counts) {
   struct sim_world *world = tide_alloc(sizeof *world);
   world->rng.state = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
-  world->rng.state = or_next(&world->rng); /* the states of neighbours are one step apart: else all seeds would be one sequence, shifted */
   world->seed = seed;
   world->counts = counts;
   world->nodes = 2 + (unsigned)or_below(&world->rng, SIM_NODES - 1);
