@@ -198,8 +198,8 @@ chaos-campaign: all ## Faults on real Redis servers until CASES=n failovers (300
 bench: all $(BENCH_BIN) ## Print the table of measurements
 	@for b in $(BENCH_BIN); do echo "== $$b"; TIDE_BIN="$(CURDIR)/$(BIN)" $$b || exit 1; done
 
-STACK ?= redis
-stack: | build/.gitignore ## Start real servers on free loopback ports (STACK="redis etcd kafka", default redis); URLs in build/stack/env
+STACK ?= redis$(if $(shell command -v java), kafka)
+stack: | build/.gitignore ## Start real servers on free loopback ports (STACK="redis etcd kafka"; default redis, and kafka where Java is); URLs in build/stack/env
 	@python3 tests/stack/stack.py start build/stack $(STACK)
 
 stack-stop: ## End exactly the servers that make stack started
