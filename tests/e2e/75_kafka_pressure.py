@@ -12,7 +12,7 @@ from kafka_cell import Broker, Engine, auth, config, features, json, need_broker
 from redis_cell import Cell  # noqa: E402
 from tap import TMP, case, done  # noqa: E402
 
-PARTITIONS, HELD, FIRST, MANY, FILLER = 3, 2000, 300, 60000, "x" * 900
+PARTITIONS, HELD, FIRST, MANY, FILLER = 3, 2000, 300, 60000, "x" * 2400
 need_broker()
 broker, engine, cell = Broker(), None, None
 
@@ -59,7 +59,8 @@ try:
             break
     waiting = MANY * (len(FILLER) + 150) / 2**20
     case("nothing is counted without the replicas", metric("events_counted_total") == FIRST)
-    case("what waits stays in the broker", samples[-1] - before < waiting / 2, f"{before:.0f} -> {samples[-1]:.0f} MiB while {waiting:.0f} MiB wait")
+    case("what waits stays in the broker", samples[-1] - before < waiting * 0.6,  # what the window and the clients hold is some tens of MiB, however much waits
+          f"{before:.0f} -> {samples[-1]:.0f} MiB while {waiting:.0f} MiB wait")
     print(f"# {before:.0f} MiB before, {samples[-1]:.0f} MiB with {waiting:.0f} MiB waiting", flush=True)
     for node in cell.group.nodes[1:]:
         node.resume()
