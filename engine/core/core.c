@@ -192,7 +192,7 @@ static enum tide_err go_on_opening(struct tide_core *core, struct tide_error *er
 }
 
 static enum tide_err go_on_committing(struct tide_core *core, struct tide_error *error) {
-  bool commits = core->state == TIDE_CORE_open || core->state == TIDE_CORE_barrier || core->state == TIDE_CORE_draining;
+  bool commits = tide_core_is_up(core) || core->state == TIDE_CORE_draining;
   if (!commits || !may_append(core)) return TIDE_OK;
   struct tide_span none = {NULL, 0};
   if (tide_core_has_offers(core)) return tide_core_append(core, TIDE_FILL_OFFERS, none, error);
@@ -513,15 +513,14 @@ static enum tide_err take_event(struct tide_core *core, const struct tide_core_e
     case TIDE_CORE_SESSION: return on_session(core, event->session, error);
     case TIDE_CORE_TICK:
       core->retry_at_tick = false;
-      if (core->options.shared && (core->state == TIDE_CORE_open || core->state == TIDE_CORE_barrier) && core->flight == TIDE_FLIGHT_NONE)
-        fetch(core);
+      if (core->options.shared && tide_core_is_up(core) && core->flight == TIDE_FLIGHT_NONE) fetch(core);
       return TIDE_OK;
     case TIDE_CORE_STOP: {
       if (core->asked_to_stop) return TIDE_OK;
       core->asked_to_stop = true;
       core->digest_due = core->state == TIDE_CORE_open && !core->options.shared; /* nobody may write in between */
       bool ends_queued = core->state == TIDE_CORE_open;
-      if (core->state == TIDE_CORE_open || core->state == TIDE_CORE_barrier) set_state(core, TIDE_CORE_draining);
+      if (tide_core_is_up(core)) set_state(core, TIDE_CORE_draining);
       tide_core_ingest_stop(core);
       enum tide_err err = tide_core_refuse_all(core, &core->waiting, TIDE_END_refused, TIDE_C_unavailable, error);
       if (err == TIDE_OK) err = tide_core_refuse_all(core, &core->messages, TIDE_END_refused, TIDE_C_unavailable, error);
@@ -596,7 +595,7 @@ struct tide_mono tide_core_due(const struct tide_core *core) {
   int64_t due = core->next_deadline_ns;
   int64_t ingest = tide_core_ingest_due(core);
   if (ingest < due) due = ingest;
-  if ((core->state == TIDE_CORE_open || core->state == TIDE_CORE_barrier) && core->options.heartbeat_ms > 0) {
+  if (tide_core_is_up(core) && core->options.heartbeat_ms > 0) {
     int64_t beat = core->last_entry_ns + core->options.heartbeat_ms * 1000000;
     if (beat < due) due = beat;
   }

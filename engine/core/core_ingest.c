@@ -17,8 +17,6 @@ bool tide_core_ingests(const struct tide_core *core) {
   return core->ingest.claim && ledger->claimant == core->options.engine_id && ledger->claims == core->ingest.claim;
 }
 
-static bool is_up(const struct tide_core *core) { return core->state == TIDE_CORE_open || core->state == TIDE_CORE_barrier; }
-
 void tide_core_ingest_stop(struct tide_core *core) {
   if (core->ingest.on) tide_core_act(core, TIDE_DO_INGEST_STOP);
   core->ingest.on = false;
@@ -177,8 +175,8 @@ void tide_core_emit(struct tide_core *core) {
 enum tide_err tide_core_ingest_go_on(struct tide_core *core, bool may_append, struct tide_error *error) {
   struct tide_core_ingest *ingest = &core->ingest;
   bool mine = tide_core_ingests(core);
-  if (ingest->on && (!mine || !is_up(core))) tide_core_ingest_stop(core);
-  if (!is_up(core)) return TIDE_OK;
+  if (ingest->on && (!mine || !tide_core_is_up(core))) tide_core_ingest_stop(core);
+  if (!tide_core_is_up(core)) return TIDE_OK;
   if (!core->options.ingests) { /* a claim of a life before, when it did: its heartbeats must not keep it alive */
     bool left_over = tide_fold_ledger(core->fold)->claimant == core->options.engine_id;
     return left_over && may_append && !core->held ? tide_core_append(core, TIDE_FILL_RELEASE, (struct tide_span){0}, error) : TIDE_OK;
@@ -193,7 +191,7 @@ enum tide_err tide_core_ingest_go_on(struct tide_core *core, bool may_append, st
 }
 
 int64_t tide_core_ingest_due(const struct tide_core *core) {
-  if (!core->options.ingests || !is_up(core)) return INT64_MAX;
+  if (!core->options.ingests || !tide_core_is_up(core)) return INT64_MAX;
   const struct tide_core_ingest *ingest = &core->ingest;
   return ingest->opening_ns ? ingest->opening_ns + TARGETS_PATIENCE_NS : INT64_MAX;
 }

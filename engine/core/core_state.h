@@ -158,6 +158,11 @@ struct tide_held *tide_core_held_new(struct tide_core *core);
 void tide_core_held_spare(struct tide_core *core, struct tide_held *held);
 void tide_core_held_free(struct tide_held *held);
 
+/* It follows the journal and has an epoch: it commits what it may, be it only what the sources give. */
+static inline bool tide_core_is_up(const struct tide_core *core) {
+  return core->state == TIDE_CORE_open || core->state == TIDE_CORE_barrier;
+}
+
 /* core_ingest.c */
 /* The epoch is open as far as is folded, and no fence stands in what is not. */
 bool tide_core_epoch_is_open(const struct tide_core *core);

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "base/hash.h"
 #include "base/log.h"
 
 #define MS INT64_C(1000000)
@@ -151,7 +150,6 @@ static void start(struct tide_ingest *ingest, struct tide_ingest_part *part) {
   tide_start_encode(&record, &offer->records);
   offer->record_count = 1;
   offer->part = (struct tide_cursor_part){.source = part->source, .partition = part->partition, .next = part->cursor};
-  part->starting = true;
   ingest->outstanding++;
   tide_engine_offer_all(ingest->engine, offer);
 }
@@ -198,7 +196,6 @@ static void took_back(struct tide_ingest *ingest, struct tide_offer *offer, stru
       offer->turn == ingest->turn && ingest->on ? part_of(ingest, offer->part.source, offer->part.partition) : NULL;
   if (part && offer->end == TIDE_END_done && offer->kind == TIDE_OFFER_MESSAGE) part->done = offer->part.next;
   if (part && offer->kind == TIDE_OFFER_CONTROL) {
-    part->starting = false;
     if (offer->end == TIDE_END_done) {
       part->known = true;
       begin_part(ingest, part, now);
@@ -335,7 +332,7 @@ static bool take_message(struct tide_ingest *ingest, const struct tide_message *
                                  .next = message->next,
                                  .time_ms = INT64_MIN,
                                  .append_ms = message->append_ms,
-                                 .checksum = tide_hash64(message->bytes.ptr, message->bytes.len, 0) | 1};
+                                 .checksum = tide_ingest_checksum(message->bytes)};
   struct tide_error error = {0};
   int count = 0;
   struct tide_record *record = ingest->record;

@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "base/hash.h"
 #include "base/log.h"
 
 #define RETRY_MS 200
@@ -79,7 +78,7 @@ static enum tide_err check_before(struct tide_ingest *ingest, struct tide_ingest
   tide_buf_clear(bytes);
   enum tide_err err = source->ops->before(source, place, bytes, error);
   if (err == TIDE_E_END) return TIDE_OK; /* it is not kept any more */
-  bool same = err == TIDE_OK && (tide_hash64(bytes->ptr, bytes->len, 0) | 1) == part->checksum;
+  bool same = err == TIDE_OK && tide_ingest_checksum(tide_buf_span(bytes)) == part->checksum;
   if (same || (err != TIDE_OK && err != TIDE_E_MISMATCH)) return err;
   if (err == TIDE_OK)
     snprintf(error->text, sizeof error->text,

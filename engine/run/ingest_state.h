@@ -9,13 +9,14 @@
 
 #include <pthread.h>
 
+#include "base/hash.h"
+
 #define TIDE_INGEST_WINDOW 16384 /* offers with the core */
 
 /* A partition under a turn. */
 struct tide_ingest_part {
   uint16_t source, partition;
   bool known;               /* the journal has a cursor: it can be read */
-  bool starting;            /* its START is with the core */
   bool gates;
   bool throttled;           /* not read now: its share of memory is full */
   bool recalls;             /* `last` is what the journal says of it */
@@ -109,8 +110,10 @@ struct tide_ingest {
 
   /* the writer's */
   struct tide_ingest_letters out[TIDE_LETTER_KIND_COUNT];
-  uint64_t left, left_turn;                      /* the answers up to it have left, and that was told */
 };
+
+/* Of a message's bytes, as the journal keeps it to know the message again; never 0, which says that there was none. */
+static inline uint64_t tide_ingest_checksum(struct tide_span bytes) { return tide_hash64(bytes.ptr, bytes.len, 0) | 1; }
 
 void tide_ingest_lock(struct tide_ingest *ingest);
 void tide_ingest_unlock(struct tide_ingest *ingest);

@@ -146,7 +146,7 @@ MUTANTS = [
 # As above, but nobody may notice; and why.
 SURVIVORS = [
     ("reads whether or not it has the claim", "kafka_split", 150,
-     [(INGEST, "  if (ingest->on && (!mine || !is_up(core))) tide_core_ingest_stop(core);\n", "  if (ingest->on && !is_up(core)) tide_core_ingest_stop(core);\n"),
+     [(INGEST, "  if (ingest->on && (!mine || !tide_core_is_up(core))) tide_core_ingest_stop(core);\n", "  if (ingest->on && !tide_core_is_up(core)) tide_core_ingest_stop(core);\n"),
       (INGEST, "  if (mine && !ingest->on) begin_reading(core);\n", "  if (!ingest->on) begin_reading(core);\n")],
      "parts overlap and count once, answers leave twice and are the same: the claim spares work and decides nothing"),
     ("asks for the ends before its fence is durable", "kafka_split", 150,
