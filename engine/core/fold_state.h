@@ -68,6 +68,10 @@ enum tide_err tide_fold_configure(struct tide_fold *fold, const struct tide_sett
 enum tide_err tide_fold_activate(struct tide_fold *fold, struct tide_span artifact, struct tide_error *error) TIDE_WARN_UNUSED;
 /* One outcome: find its event, or leave a stub. */
 void tide_fold_outcome(struct tide_fold *fold, struct tide_group_item *item);
+/* One profile: what it tells is known from here on. */
+void tide_fold_profile(struct tide_fold *fold, struct tide_group_item *item);
+/* The time of a record: its own, or the next stamp where it came without. */
+int64_t tide_fold_stamp(struct tide_fold *fold, const struct tide_record *record);
 /* Applies waiting stubs to the event just counted. */
 void tide_fold_stubs(struct tide_fold *fold, const struct tide_txn *txn, uint64_t id);
 
