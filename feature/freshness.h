@@ -18,7 +18,7 @@ struct tide_standing {
   const char *source;    /* the one that is furthest behind; NULL: none is waited for */
   uint32_t partition;    /* of it; TIDE_NONE: it has none that is known */
   bool undeclared;       /* the feature file waits for a source that the cell does not have */
-  bool has_facts;        /* facts were read; they have ages of their own, whatever the sources do (ruling 59) */
+  bool has_facts;        /* facts were read; they have ages of their own, whatever the sources do (ruling P4) */
   int64_t facts_age_ms;  /* of the oldest that was read */
 };
 

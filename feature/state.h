@@ -72,7 +72,7 @@ void tide_state_insert(struct tide_state *state, struct tide_txn *txn, const str
 /* Features of every kind that were dropped for want of room are metered here. */
 bool tide_txn_capacity(const struct tide_state *state, const struct tide_txn *txn, uint32_t entity);
 
-/* ---- facts (state_fact.c; rulings 57 to 61) ---- */
+/* ---- facts (state_fact.c; rulings P1 to P7) ---- */
 
 /* A fact by its number in the kind, told about an entity that is there: true since time_ms. False: two that are newer are known. */
 bool tide_state_tell(struct tide_state *state, uint32_t entity, uint32_t number, unsigned fact, int64_t time_ms, uint64_t value);

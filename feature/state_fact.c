@@ -1,4 +1,4 @@
-/* Facts in the state: told, kept while somebody cares, read by features, with ages of their own (state.h; rulings 57 to 61).
+/* Facts in the state: told, kept while somebody cares, read by features, with ages of their own (state.h; rulings P1 to P7).
  *
  * A fact is neither an event nor in a window, so nothing here looks at a log. What an event reads depends on what stands before it in the journal and on its own
  * time: so the same journal gives the same values in replay, training and live. Forgetting is judged where facts are read and told, by the watermark; the

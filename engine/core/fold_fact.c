@@ -1,4 +1,4 @@
-/* Profiles: what somebody told about an entity (rulings 57 to 61).
+/* Profiles: what somebody told about an entity (rulings P1 to P7).
  *
  * A profile counts nowhere and asks for nothing. It makes the entity where there is room, and leaves its facts there, from its own position on. What no feature
  * reads is not kept. Told twice is told once, so profiles need no identity; what is not kept has its metric. */

@@ -1,7 +1,7 @@
 /* Facts of the oracle: everything that was ever told, in order, and about whom.
  *
- * Nothing is taken away. Of the times that a fact was told for, the two latest count (58); what an event reads is the latest of these that is not ahead of it, and of
- * one time what was told last. `about` is one life of what is known about an entity: once forgotten (60) it is gone, and what is told later begins another. */
+ * Nothing is taken away. Of the times that a fact was told for, the two latest count (P2); what an event reads is the latest of these that is not ahead of it, and of
+ * one time what was told last. `about` is one life of what is known about an entity: once forgotten (P5) it is gone, and what is told later begins another. */
 #include <string.h>
 
 #include "feature/expr.h"

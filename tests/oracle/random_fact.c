@@ -2,7 +2,7 @@
  *
  * It has random numbers of its own and comes last, like the sources, so that a seed without facts is the case it always was. A profile names the key of an event of
  * the stream, so that somebody asks for what it tells; its time lies before or after that of later events by exactly the age that is allowed, or a millisecond
- * beside it. While keys rotate a profile stands behind the event whose key it has, under the same hashes. */
+ * beside it. While keys rotate a profile stands near the event whose key it has, among records under the same hashes. */
 #include <stdio.h>
 #include <string.h>
 
@@ -148,12 +148,17 @@ static int64_t some_time(const struct or_case *c, struct or_rng *rng, int record
   return now_ms - OR_PICK(rng, ages) * (1 + or_below(rng, 3));
 }
 
+/* While keys rotate: 0 the old key alone, 1 both, 2 the new one. */
+static int phase(const struct or_record *r) { return r->alt_pan ? 1 : strncmp(r->field[OF_PAN].text, "new-", 4) == 0 ? 2 : 0; }
+
 /* The event whose key it has; -1: none that has one. */
 static int some_event(const struct or_case *c, struct or_rng *rng, int record, int entity) {
   int part[4], count = key_parts(c, entity, part);
   for (int tries = 0; tries < 12; tries++) {
-    int i = c->rotates ? record : or_below(rng, c->record_count), have = 0;
-    if (c->record[i].type != OR_EVENT) continue;
+    int i = c->rotates ? record + or_below(rng, 6) : or_below(rng, c->record_count), have = 0;
+    if (i >= c->record_count || c->record[i].type != OR_EVENT) continue;
+    bool secret = c->record[record].field[OF_PAN].has && c->record[i].field[OF_PAN].has; /* only then its phase is known */
+    if (c->rotates && i != record && (!secret || phase(&c->record[i]) != phase(&c->record[record]))) continue;
     for (int p = 0; p < count; p++) have += c->record[i].field[part[p]].has;
     if (have == count || (have && c->entity[entity].key == OK_FIRST_OF)) return i;
   }

@@ -325,7 +325,7 @@ static void walk_profile(struct walk *w, const struct or_record *r) {
   }
 }
 
-/* 59: a fact has an age of its own. */
+/* P4: a fact has an age of its own. */
 static struct or_value read_fact(const struct walk *w, const struct or_event *e, const struct or_feature *f, struct or_standing *standing) {
   const struct or_case *c = w->c;
   int n = f->entity;

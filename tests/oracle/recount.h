@@ -5,7 +5,7 @@
  *
  *   eval.c     one expression over one event: three-valued, states and causes (18, 19, 30, 31)
  *   window.c   one feature of one event over the events before it (3-9, 13-21)
- *   fact.c     what was told about an entity (57-61)
+ *   fact.c     what was told about an entity (P1-P7)
  *   recount.c  the walk over the stream: watermark, lateness, currency, identity, parents, outcomes, stubs, rules (11, 12, 22-29, 32, 33) */
 #ifndef TIDE_ORACLE_RECOUNT_H
 #define TIDE_ORACLE_RECOUNT_H
