@@ -219,6 +219,11 @@ static void tell_time(struct walk *w) {
   if (or_world_gates(&w->world)) raise_watermark(w, or_world_watermark(&w->world, w->commit_ms));
 }
 
+static void end_entry(struct walk *w) {
+  or_world_settle(&w->world);
+  tell_time(w);
+}
+
 /* ---- rules ---- */
 
 /* The value of a list's operand in a record, and what it was under the previous key: "" where there is none. */
@@ -425,6 +430,7 @@ int or_recount(const struct or_case *c, struct or_answer *answer, struct or_end_
     const struct or_record *r = &c->record[i];
     if (r->new_entry) commit_ms = r->commit_ms, begins = true;
     if (r->dropped) continue;
+    if (begins && i) end_entry(w);
     if (commit_ms > w->commit_ms) w->commit_ms = commit_ms;                                    /* never decreasing */
     for (int k = i; begins && k < c->record_count && (k == i || !c->record[k].new_entry); k++) /* the header comes before all records */
       if (c->record[k].type == OR_FACTS && !c->record[k].dropped) tell(w, &c->record[k]);
@@ -448,6 +454,7 @@ int or_recount(const struct or_case *c, struct or_answer *answer, struct or_end_
         break;
     }
   }
+  end_entry(w);
   *ret = w->seen;
   ret->watermark_ms = w->watermark_ms;
   return w->answer_count;

@@ -48,7 +48,7 @@ struct or_standing { int state; int64_t age_ms; /* INT64_MAX: not known */ };
 /* What the journal told of the sources so far (gate.c). */
 struct or_world {
   const struct or_case *c;
-  struct { bool known, started, fed; int64_t newest_ms, seen_ms, drained_ms, delay_ms, waived_until_ms; } part[OR_SOURCES_MAX][OR_PARTS_MAX];
+  struct { bool known, started, fed; int64_t newest_ms, seen_ms, drained_ms, delay_ms, settled_drained_ms, settled_delay_ms, waived_until_ms; } part[OR_SOURCES_MAX][OR_PARTS_MAX];
   struct { bool declared; int64_t alive_ms; } source[OR_SOURCES_MAX];
   struct or_home { char card[96]; int source, partition, partitions; } home[OR_RECORDS_MAX];
   int homes;
@@ -56,6 +56,8 @@ struct or_world {
 void or_world_begin(struct or_world *w, const struct or_case *c);
 /* FACTS, DECLARE, START, WAIVE as they come; an event or heartbeat of a partition, with min(its time, commit time). */
 void or_world_take(struct or_world *w, const struct or_record *r, int64_t commit_ms);
+/* The end of an entry. */
+void or_world_settle(struct or_world *w);
 void or_world_pass(struct or_world *w, int source, int partition, int64_t passed_ms);
 /* Where the card's events come is known from this one on; the card goes on under another key. */
 void or_world_home(struct or_world *w, const struct or_record *r, const char *card);
