@@ -68,7 +68,7 @@ static void put_engine(const struct tide_http *http, const struct tide_engine_st
   tide_json_key(out, "in_flight");
   tide_json_int(out, status->stats.in_flight);
   tide_json_key(out, "provenance");
-  tide_http_put_provenance(http, "", out);
+  tide_http_put_provenance(http, "", "", out);
 }
 
 /* The engine, its releases and the requests write their own rows; these two are kept elsewhere, and only this listener's one thread writes them. */
