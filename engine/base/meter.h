@@ -56,6 +56,8 @@ enum tide_meter_type { TIDE_METER_COUNTER, TIDE_METER_GAUGE, TIDE_METER_LEVEL, T
   X(inbox_refused_total, COUNTER, none, none, none, "Messages that the engine did not take, because its inbox was full or it had ended") \
   X(entities, GAUGE, entity, none, none, "Entities in memory, by kind") \
   X(feature_values_total, COUNTER, entity, state, none, "Feature values read for decisions, by the kind of entity and their state") \
+  X(rollout_number, GAUGE, none, none, none, "Number of the rollout in force; 0: there was none") \
+  X(rollout_void, GAUGE, none, none, none, "1 while the journal holds a later rollout that could not take effect; /healthz says why") \
   X(answers_total, COUNTER, status, decision, none, "Decisions given over HTTP, retries included") \
   X(answers_by_rule_total, COUNTER, decision, rule, cause, "The same by what decided; cause: why the fallback did, or none") \
   X(answers_duplicate_total, COUNTER, none, none, none, "Answers to a transaction that was known") \
