@@ -127,8 +127,9 @@ static bool may_append(const struct tide_core *core) {
   return true;
 }
 
-/* The records that put the model file of this engine in force, checked against the feature file first: a rollout that is void helps nobody. *ret_due: they are needed. A rollout that
- * somebody made by other means says what scores, and a file that lies about at a restart must not undo it (README.md). */
+/* The records that put the model file of this engine in force, checked against the feature file first: a rollout that is void helps nobody.
+ * *ret_due: they are needed. A rollout that somebody made by other means says what scores, and a file that lies about at a restart must not
+ * undo it (README.md). */
 static enum tide_err wanted_model(struct tide_core *core, struct tide_buf *out, bool *ret_due, struct tide_error *error) {
   struct tide_model *model;
   const struct tide_versions *versions = tide_fold_versions(core->fold);

@@ -1,5 +1,5 @@
-/* Rollouts in the fold: which model and policy decide from where on, who is routed to a canary and stays there, what shadows say and never change, what stands in for features that cannot
- * be trusted, what is void, and that a snapshot in the middle of it all goes on the same. */
+/* Rollouts in the fold: which model and policy decide from where on, who is routed to a canary and stays there, what shadows say and never
+ * change, what stands in for features that cannot be trusted, what is void, and that a snapshot in the middle of it all goes on the same. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
