@@ -142,7 +142,7 @@ static enum tide_err wanted_model(struct tide_core *core, struct tide_buf *out, 
   bool active = versions->router.live && tide_u128_eq(versions->router.live->checksum, model->checksum);
   bool other = rollout->number && strcmp(rollout->who, TIDE_ROLLOUT_BY_FILE) != 0;
   if (other && !active) core->stats.model_ignored = rollout->number;
-  err = tide_model_bind(model, tide_fold_spec(core->fold), error);
+  if (!other && !active) err = tide_model_bind(model, tide_fold_spec(core->fold), error);
   if (err == TIDE_OK && !other && !active) {
     struct tide_buf bytes = TIDE_BUF_INIT;
     tide_model_write(model, &bytes);
