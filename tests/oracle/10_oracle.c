@@ -100,6 +100,7 @@ static void test_engine_equals_oracle(void **state) {
     assert_true(tally.tiles_read > cases / 10);
     assert_true(tally.tiles_mended > cases / 50);
     assert_true(tally.tiles_late > 0);
+    assert_true(tally.by_other > 0);
     assert_true(tally.standings[TIDE_S_fresh] > cases && tally.standings[TIDE_S_stale] > cases &&
                 tally.standings[TIDE_S_waived] > cases / 20);
   }

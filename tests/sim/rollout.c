@@ -1,7 +1,9 @@
-/* Rollouts in the simulated cell (rollout.h): the registry that makes them, the drivers that bring them, and the recount of who was in force where.
+/* Rollouts in the simulated cell (rollout.h): the registry that makes them, the drivers that bring them, and the recount of who was in force
+ * where.
  *
- * The recount knows the records of the log and the registry's list, nothing else: a rollout takes effect where it is the first of a higher number that was made without fault and all that it
- * names had been brought. From there on every answer must come from it, and a card from one model of it. */
+ * The recount knows the records of the log and the registry's list, nothing else: a rollout takes effect where it is the first of a higher
+ * number that was made without fault and all that it names had been brought. From there on every answer must come from it, and a card from one
+ * model of it. */
 #include "tests/sim/world.h"
 
 #include <stdio.h>
