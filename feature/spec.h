@@ -99,7 +99,9 @@ enum tide_record_type {
   TIDE_REC_CLAIM = 23,   /* control: which engine reads the sources */
   TIDE_REC_TARGETS = 24, /* control: how far the sources must be read until the epoch is open */
   TIDE_REC_EMITTED = 25, /* control: how many answers to messages have left */
-  TIDE_REC_WAIVE = 26    /* control: an operator's word that a partition is not to be waited for */
+  TIDE_REC_WAIVE = 26,   /* control: an operator's word that a partition is not to be waited for */
+  TIDE_REC_ARTIFACT = 27, /* control: a version of a model, a policy or a feature file (core/rollout.h) */
+  TIDE_REC_ROLLOUT = 28   /* control: which versions are in force from here on */
 };
 
 struct tide_shape {

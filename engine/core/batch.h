@@ -32,6 +32,7 @@
  *   CHECK: epoch varint, seq varint of a position, decisions up to there varint, digest of them 16 bytes
  *   MODEL: artifact span (model/artifact.h); empty: no model from here on
  *   SOURCES START CLAIM TARGETS EMITTED WAIVE: control.h
+ *   ARTIFACT ROLLOUT: rollout.h
  *
  * The CRC stays in the last four bytes in every version, so that a damaged version number is told from a new one.
  * Decoding checks everything (an entry may come from a disk or a network); an unknown version or type stops with TIDE_E_VERSION, it is

@@ -5,6 +5,7 @@
 #include "core/inspect.h"
 
 #include "core/inspect_ledger.h"
+#include "core/inspect_rollout.h"
 
 #include <stdio.h>
 
@@ -46,6 +47,8 @@ static const char *type_name(unsigned type) {
     case TIDE_REC_TARGETS: return "targets";
     case TIDE_REC_EMITTED: return "emitted";
     case TIDE_REC_WAIVE: return "waive";
+    case TIDE_REC_ARTIFACT: return "artifact";
+    case TIDE_REC_ROLLOUT: return "rollout";
     default: return NULL;
   }
 }
@@ -312,6 +315,8 @@ static void put_control(struct inspect *inspect, const struct tide_raw_record *r
         }
       }
       break;
+    case TIDE_REC_ARTIFACT:
+    case TIDE_REC_ROLLOUT: err = tide_inspect_rollout(raw, out, &error); break;
     default: err = tide_inspect_ledger(raw, out, &error);
   }
   if (err) {
