@@ -92,8 +92,7 @@ enum tide_record_type {
   TIDE_REC_CONFIG = 16,  /* control: feature file text and settings become effective here */
   TIDE_REC_DIGEST = 17,  /* control: digest of decisions and state up to here, for audit */
   TIDE_REC_FENCE = 18,   /* control: opens an epoch; always x-0 */
-  TIDE_REC_MODEL = 19,   /* control: this model scores from here on */
-  TIDE_REC_CHECK = 20,   /* control: what its writer had decided up to a position; changes nothing */
+  TIDE_REC_CHECK = 20,   /* 19 is not used any more; control: what its writer had decided up to a position; changes nothing */
   TIDE_REC_SOURCES = 21, /* control: the cell's sources (core/control.h) */
   TIDE_REC_START = 22,   /* control: a partition is read from this cursor on */
   TIDE_REC_CLAIM = 23,   /* control: which engine reads the sources */

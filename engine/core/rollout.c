@@ -56,6 +56,7 @@ const char *tide_rollout_fault(const struct tide_rollout *rollout) {
   }
   if (count[TIDE_ROLE_live] > 1) return "it has two live models";
   if (count[TIDE_ROLE_fallback] > 1) return "it has two fallback models";
+  if (count[TIDE_ROLE_canary] > TIDE_ROLLOUT_CANARIES_MAX) return "it has more than two canaries";
   if (count[TIDE_ROLE_canary] && !count[TIDE_ROLE_live]) return "it has a canary and no live model";
   if (count[TIDE_ROLE_live] && weight != TIDE_WEIGHT_ALL) return "its weights do not sum to 10000";
   return NULL;
@@ -117,6 +118,16 @@ void tide_rollout_encode(const struct tide_rollout *rollout, struct tide_buf *ou
   size_t payload = begin_record(TIDE_REC_ROLLOUT, out);
   tide_rollout_write(rollout, out);
   end_record(out, payload);
+}
+
+enum tide_err tide_rollout_of_file(uint64_t number, struct tide_content_hash features, struct tide_span name, struct tide_span model,
+                                   struct tide_buf *out) {
+  struct tide_rollout rollout = {.number = number, .who = TIDE_ROLLOUT_BY_FILE, .features = features, .model_count = 1};
+  snprintf(rollout.why, sizeof rollout.why, "a model file was given at the start");
+  rollout.model[0] = (struct tide_rollout_model){tide_content_hash(model), TIDE_ROLE_live, TIDE_WEIGHT_ALL};
+  enum tide_err err = tide_artifact_encode(TIDE_ARTIFACT_model, name, model, out);
+  if (!err) tide_rollout_encode(&rollout, out);
+  return err;
 }
 
 static enum tide_err corrupt(struct tide_error *error, const char *what) {

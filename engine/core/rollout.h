@@ -29,7 +29,7 @@ const char *tide_role_name(enum tide_role role);
 const char *tide_version_text(struct tide_span name, struct tide_content_hash hash, char out[TIDE_VERSION_TEXT]);
 
 /* NULL when it can be in force as far as it alone can tell; else what is wrong with it, as a clause. Rules: number above 0; the feature file named; each model once; roles
- * known; live and canary weights sum to TIDE_WEIGHT_ALL where there is a live model, and there is no canary without one; at most one live and one fallback; no
+ * known; live and canary weights sum to TIDE_WEIGHT_ALL where there is a live model, and there is no canary without one; at most one live, one fallback and two canaries; no
  * weight elsewhere; the shadow policy is another than the policy. */
 const char *tide_rollout_fault(const struct tide_rollout *rollout);
 bool tide_rollout_eq(const struct tide_rollout *a, const struct tide_rollout *b);
@@ -38,6 +38,11 @@ bool tide_rollout_eq(const struct tide_rollout *a, const struct tide_rollout *b)
  * content is longer than TIDE_ARTIFACT_BYTES_MAX, or the name is longer than TIDE_ARTIFACT_NAME allows. */
 enum tide_err tide_artifact_encode(enum tide_artifact_kind kind, struct tide_span name, struct tide_span bytes, struct tide_buf *out) TIDE_WARN_UNUSED;
 void tide_rollout_encode(const struct tide_rollout *rollout, struct tide_buf *out);
+/* Both records, one behind the other, of a rollout of nothing but one live model: what a model file given to this program becomes. `model`: its canonical bytes. LIMIT: as
+ * above. */
+#define TIDE_ROLLOUT_BY_FILE "model.file"
+enum tide_err tide_rollout_of_file(uint64_t number, struct tide_content_hash features, struct tide_span name, struct tide_span model, struct tide_buf *out)
+    TIDE_WARN_UNUSED;
 /* The payload of a ROLLOUT alone: what a snapshot keeps. */
 void tide_rollout_write(const struct tide_rollout *rollout, struct tide_buf *out);
 

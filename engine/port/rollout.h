@@ -31,6 +31,7 @@ enum tide_role {
 
 #define TIDE_WEIGHT_ALL 10000      /* weights are in 1/10000 */
 #define TIDE_ROLLOUT_MODELS_MAX 16 /* of all roles */
+#define TIDE_ROLLOUT_CANARIES_MAX 2 /* the first has the lowest buckets, the second the highest: neither moves the other's cards */
 #define TIDE_ROLLOUT_WHO 65        /* with the zero byte */
 #define TIDE_ROLLOUT_WHY 241
 #define TIDE_ARTIFACT_NAME 97      /* of a version: with the zero byte */
@@ -48,7 +49,7 @@ struct tide_rollout {
   struct tide_content_hash policy;        /* zero: the policy that stands in the feature file */
   struct tide_content_hash shadow_policy; /* judged beside and compared; zero: none */
   uint32_t model_count;
-  struct tide_rollout_model model[TIDE_ROLLOUT_MODELS_MAX]; /* canaries share the cards in this order */
+  struct tide_rollout_model model[TIDE_ROLLOUT_MODELS_MAX];
 };
 
 #endif

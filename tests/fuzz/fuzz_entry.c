@@ -50,7 +50,6 @@ static void once_more(const struct tide_spec *spec, struct tide_batch *batch, co
     case TIDE_REC_DIGEST: err = tide_digest_decode(raw, &digest, &error); break;
     case TIDE_REC_CHECK: err = tide_check_decode(raw, &point, &error); break;
     case TIDE_REC_FENCE: err = tide_fence_decode(raw, &fence, &error); break;
-    case TIDE_REC_MODEL: err = tide_model_decode(raw, &features, &error); break;
     case TIDE_REC_SOURCES: err = tide_sources_decode(raw, &sources, &error); break;
     case TIDE_REC_START: err = tide_start_decode(raw, &start, &error); break;
     case TIDE_REC_CLAIM: err = tide_claim_decode(raw, &claim, &error); break;
