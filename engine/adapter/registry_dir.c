@@ -16,6 +16,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -31,6 +32,7 @@ struct registry_dir {
   const struct tide_sys *sys;
   char *root;
   char watched[TIDE_REGISTRY_KEY_MAX + 1];
+  atomic_bool interrupted;
   uint64_t seen; /* what the watched directory looked like; 0: look */
 };
 
@@ -297,7 +299,7 @@ static enum tide_err watch(struct tide_registry *r, const char *dir, int64_t wai
     }
     bool changed = now != d->seen;
     d->seen = now;
-    int64_t left_ms = (end_ns - tide_mono_now().ns) / 1000000;
+    int64_t left_ms = atomic_load(&d->interrupted) ? 0 : (end_ns - tide_mono_now().ns) / 1000000;
     if (changed || left_ms <= 0) {
       *ret_changed = changed;
       return TIDE_OK;
@@ -311,12 +313,14 @@ static uint64_t revision(const struct tide_registry *r) {
   return 0;
 }
 
+static void interrupt(struct tide_registry *r) { atomic_store(&self(r)->interrupted, true); }
+
 static void close_dir(struct tide_registry *r) {
   tide_free(self(r)->root);
   tide_free(r);
 }
 
-static const struct tide_registry_ops ops = {"dir", get, list, put, announce, watch, revision, close_dir};
+static const struct tide_registry_ops ops = {"dir", get, list, put, announce, watch, revision, interrupt, close_dir};
 
 struct tide_registry *tide_registry_dir_new(const char *root, const struct tide_sys *sys) {
   struct registry_dir *d = tide_alloc(sizeof *d);

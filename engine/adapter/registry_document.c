@@ -41,7 +41,7 @@ static void put_act(struct tide_buf *out, const char *who, const char *why, int6
   put_time(out, "at", at_ms);
 }
 
-void tide_document_about(const struct tide_version *version, struct tide_buf *out) {
+void tide_document_about(const struct tide_registry_version *version, struct tide_buf *out) {
   tide_json_open(out, '{');
   put_text(out, "name", version->name);
   put_int(out, "bytes", version->bytes);
@@ -176,9 +176,9 @@ static void get_act(struct read *r, char who[TIDE_ROLLOUT_WHO], char why[TIDE_RO
   *at_ms = get_time(r, "at", "`at` is no time");
 }
 
-const char *tide_document_about_read(struct tide_span json, struct tide_version *ret) {
+const char *tide_document_about_read(struct tide_span json, struct tide_registry_version *ret) {
   struct read r = begin(json);
-  struct tide_version version = {.kind = ret->kind, .hash = ret->hash};
+  struct tide_registry_version version = {.kind = ret->kind, .hash = ret->hash};
   get_text(&r, "name", version.name, sizeof version.name, "`name` is no text of at most 96 bytes");
   version.bytes = get_int(&r, "bytes", TIDE_REGISTRY_VALUE_MAX, "`bytes` is no length");
   get_act(&r, version.pushed.who, version.pushed.why, &version.pushed.at_ms);

@@ -7,8 +7,8 @@
 
 #include "adapter/registry_store.h"
 
-void tide_document_about(const struct tide_version *version, struct tide_buf *out);
-const char *tide_document_about_read(struct tide_span json, struct tide_version *ret); /* kind and hash stay */
+void tide_document_about(const struct tide_registry_version *version, struct tide_buf *out);
+const char *tide_document_about_read(struct tide_span json, struct tide_registry_version *ret); /* kind and hash stay */
 void tide_document_act(const struct tide_act *act, struct tide_buf *out);
 const char *tide_document_act_read(struct tide_span json, struct tide_act *ret);
 void tide_document_check(const struct tide_version_check *check, struct tide_buf *out);

@@ -394,8 +394,11 @@ static enum tide_err watch(struct tide_registry *r, const char *dir, int64_t wai
 
 static uint64_t revision(const struct tide_registry *r) { return ((const struct registry_etcd *)r)->revision; }
 
+static void interrupt(struct tide_registry *r) { tide_etcd_http_interrupt(self(r)->http); }
+
 static void close_etcd(struct tide_registry *r) {
   struct registry_etcd *e = self(r);
+  tide_etcd_http_hurry(e->http);
   revoke(e);
   tide_etcd_http_close(e->http);
   tide_buf_release(&e->body);
@@ -406,7 +409,7 @@ static void close_etcd(struct tide_registry *r) {
   tide_free(e);
 }
 
-static const struct tide_registry_ops ops = {"etcd", get, list, put, announce, watch, revision, close_etcd};
+static const struct tide_registry_ops ops = {"etcd", get, list, put, announce, watch, revision, interrupt, close_etcd};
 
 enum tide_err tide_registry_etcd_open(const struct tide_etcd_options *options, struct tide_registry **ret, struct tide_error *error) {
   struct tide_etcd_http *http;

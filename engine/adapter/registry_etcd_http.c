@@ -13,12 +13,13 @@
 #include <curl/curl.h>
 #include <jansson.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #define ANSWER_MAX (64u << 20)
 #define STREAM_LINE_MAX (4u << 20)
-#define ROUNDS 2 /* each endpoint is asked so often before it is given up */
 #define WORDS 160
+#define HURRY_MS 300
 
 struct answer {
   struct tide_buf body;
@@ -41,6 +42,8 @@ struct tide_etcd_http {
   size_t endpoint_count, current;
   char *ca, *cert, *key, *user, *password;
   int64_t timeout_ms;
+  unsigned rounds; /* each endpoint is asked so often before it is given up */
+  atomic_bool interrupted;
   CURL *curl;
   struct tide_buf token; /* empty: none */
   struct stream stream;
@@ -56,6 +59,16 @@ static size_t on_bytes(char *bytes, size_t size, size_t count, void *ctx) {
   if (answer->too_long) return 0;
   tide_buf_put(&answer->body, bytes, size * count);
   return size * count;
+}
+
+/* Asked by libcurl while it works, about once a second and with every piece of data. */
+static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d) {
+  const struct tide_etcd_http *http = ctx;
+  (void)a;
+  (void)b;
+  (void)c;
+  (void)d;
+  return atomic_load(&http->interrupted);
 }
 
 /* ---- one request ---- */
@@ -75,17 +88,18 @@ static struct curl_slist *headers_of(const struct tide_etcd_http *http) {
 
 static bool has(const char *text) { return text && text[0]; }
 
-static bool set_up(const struct tide_etcd_http *http, CURL *c, const char *url, struct tide_span body, const struct curl_slist *headers,
+static bool set_up(struct tide_etcd_http *http, CURL *c, const char *url, struct tide_span body, const struct curl_slist *headers,
                    struct answer *answer, char *why) {
   curl_easy_reset(c);
-  bool good = curl_easy_setopt(c, CURLOPT_URL, url) == CURLE_OK && curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
-              curl_easy_setopt(c, CURLOPT_PROXY, "") == CURLE_OK && curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-              curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)http->timeout_ms) == CURLE_OK &&
-              curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE, (long)body.len) == CURLE_OK &&
-              curl_easy_setopt(c, CURLOPT_COPYPOSTFIELDS, body.ptr) == CURLE_OK &&
-              curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers) == CURLE_OK &&
-              curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_bytes) == CURLE_OK &&
-              curl_easy_setopt(c, CURLOPT_WRITEDATA, answer) == CURLE_OK && curl_easy_setopt(c, CURLOPT_ERRORBUFFER, why) == CURLE_OK;
+  bool good =
+      curl_easy_setopt(c, CURLOPT_URL, url) == CURLE_OK && curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+      curl_easy_setopt(c, CURLOPT_PROXY, "") == CURLE_OK && curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+      curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)http->timeout_ms) == CURLE_OK &&
+      curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE, (long)body.len) == CURLE_OK &&
+      curl_easy_setopt(c, CURLOPT_COPYPOSTFIELDS, body.ptr) == CURLE_OK && curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers) == CURLE_OK &&
+      curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_bytes) == CURLE_OK && curl_easy_setopt(c, CURLOPT_WRITEDATA, answer) == CURLE_OK &&
+      curl_easy_setopt(c, CURLOPT_ERRORBUFFER, why) == CURLE_OK && curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress) == CURLE_OK &&
+      curl_easy_setopt(c, CURLOPT_XFERINFODATA, http) == CURLE_OK && curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L) == CURLE_OK;
   if (good && has(http->ca)) good = curl_easy_setopt(c, CURLOPT_CAINFO, http->ca) == CURLE_OK;
   if (good && has(http->cert))
     good = curl_easy_setopt(c, CURLOPT_SSLCERT, http->cert) == CURLE_OK && curl_easy_setopt(c, CURLOPT_SSLKEY, http->key) == CURLE_OK;
@@ -247,10 +261,11 @@ enum tide_err tide_etcd_ask(struct tide_etcd_http *http, const char *path, struc
   enum tide_err err = TIDE_E_AGAIN;
   enum outcome outcome = ELSEWHERE;
   *ret_maybe = false;
-  for (size_t i = 0; i < ROUNDS * http->endpoint_count && outcome != ANSWERED; i++) {
+  for (size_t i = 0; i < http->rounds * http->endpoint_count && outcome != ANSWERED && !atomic_load(&http->interrupted); i++) {
     outcome = ask_here(http, path, body, &answer, ret_maybe, &err, error);
     if (outcome != ANSWERED) http->current = (http->current + 1) % http->endpoint_count;
   }
+  if (err && atomic_load(&http->interrupted)) err = tide_fail(error, TIDE_E_AGAIN, "interrupted while asking etcd");
   if (err == TIDE_OK) {
     tide_buf_release(out);
     *out = answer.body;
@@ -345,8 +360,8 @@ enum tide_err tide_etcd_stream_wait(struct tide_etcd_http *http, int64_t wait_ms
       return tide_fail(error, TIDE_E_AGAIN, "the watch goes on at another endpoint of etcd");
     }
     int64_t left_ms = (end_ns - tide_mono_now().ns) / 1000000;
-    if (lines || left_ms <= 0) return TIDE_OK;
-    TIDE_CHECK(curl_multi_poll(s->multi, NULL, 0, (int)(left_ms < 1000 ? left_ms : 1000), NULL) == CURLM_OK);
+    if (lines || left_ms <= 0 || atomic_load(&http->interrupted)) return TIDE_OK;
+    TIDE_CHECK(curl_multi_poll(s->multi, NULL, 0, (int)(left_ms < 100 ? left_ms : 100), NULL) == CURLM_OK);
   }
 }
 
@@ -381,6 +396,7 @@ enum tide_err tide_etcd_http_open(const struct tide_etcd_options *options, struc
   TIDE_CHECK(options->timeout_ms > 0);
   struct tide_etcd_http *http = tide_alloc(sizeof *http);
   http->timeout_ms = options->timeout_ms;
+  http->rounds = 2;
   http->ca = tide_strdup(options->ca);
   http->cert = tide_strdup(options->cert);
   http->key = tide_strdup(options->key);
@@ -393,6 +409,19 @@ enum tide_err tide_etcd_http_open(const struct tide_etcd_options *options, struc
   if (err) tide_etcd_http_close(http);
   else *ret = http;
   return err;
+}
+
+void tide_etcd_http_interrupt(struct tide_etcd_http *http) { atomic_store(&http->interrupted, true); }
+
+void tide_etcd_http_hurry(struct tide_etcd_http *http) {
+  atomic_store(&http->interrupted, false);
+  http->timeout_ms = http->timeout_ms < HURRY_MS ? http->timeout_ms : HURRY_MS;
+  for (size_t i = 0; i < http->endpoint_count; i++)
+    if (i != http->current) tide_free(http->endpoint[i]);
+  http->endpoint[0] = http->endpoint[http->current];
+  http->endpoint_count = 1;
+  http->current = 0;
+  http->rounds = 1;
 }
 
 static void wipe(char *text) {

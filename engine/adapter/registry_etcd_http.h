@@ -12,6 +12,10 @@
 struct tide_etcd_http;
 /* Error: CONFIG (no endpoint, or one that is no address). Nothing is asked yet. */
 enum tide_err tide_etcd_http_open(const struct tide_etcd_options *options, struct tide_etcd_http **ret, struct tide_error *error) TIDE_WARN_UNUSED;
+/* Any thread: requests end with AGAIN from now on. */
+void tide_etcd_http_interrupt(struct tide_etcd_http *http);
+/* Requests work again, but are given a moment at one endpoint only: for the last words. */
+void tide_etcd_http_hurry(struct tide_etcd_http *http);
 void tide_etcd_http_close(struct tide_etcd_http *http);
 
 /* POST of a JSON body to a path ("/v3/kv/range"); the body of the answer replaces out. *ret_maybe: before it was answered (or given up) it was sent at least once without an

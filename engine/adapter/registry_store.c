@@ -46,11 +46,11 @@ static enum tide_err corrupt(const char *key, const char *fault, struct tide_err
 
 /* ---- versions ---- */
 
-enum tide_err tide_store_about(struct tide_registry *r, enum tide_artifact_kind kind, struct tide_content_hash hash,
-                               struct tide_version *ret, struct tide_error *error) {
+enum tide_err tide_registry_about(struct tide_registry *r, enum tide_artifact_kind kind, struct tide_content_hash hash,
+                                  struct tide_registry_version *ret, struct tide_error *error) {
   char key[KEY];
   struct tide_buf json = TIDE_BUF_INIT;
-  struct tide_version version = {.kind = (uint8_t)kind, .hash = hash};
+  struct tide_registry_version version = {.kind = (uint8_t)kind, .hash = hash};
   uint64_t revision;
   version_key("about", kind, hash, key);
   enum tide_err err = r->ops->get(r, key, &json, &revision, error);
@@ -61,8 +61,8 @@ enum tide_err tide_store_about(struct tide_registry *r, enum tide_artifact_kind 
   return err;
 }
 
-enum tide_err tide_store_content(struct tide_registry *r, enum tide_artifact_kind kind, struct tide_content_hash hash, struct tide_buf *out,
-                                 struct tide_error *error) {
+enum tide_err tide_registry_content(struct tide_registry *r, enum tide_artifact_kind kind, struct tide_content_hash hash,
+                                    struct tide_buf *out, struct tide_error *error) {
   char key[KEY];
   size_t begin = out->len;
   uint64_t revision;
@@ -73,16 +73,16 @@ enum tide_err tide_store_content(struct tide_registry *r, enum tide_artifact_kin
   return err;
 }
 
-enum tide_err tide_store_push(struct tide_registry *r, enum tide_artifact_kind kind, const char *name, struct tide_span bytes,
-                              const struct tide_act *act, struct tide_version *ret, struct tide_error *error) {
+enum tide_err tide_registry_push(struct tide_registry *r, enum tide_artifact_kind kind, const char *name, struct tide_span bytes,
+                                 const struct tide_act *act, struct tide_registry_version *ret, struct tide_error *error) {
   char key[KEY];
-  struct tide_version version = {.kind = (uint8_t)kind, .hash = tide_content_hash(bytes), .bytes = bytes.len, .pushed = *act};
+  struct tide_registry_version version = {.kind = (uint8_t)kind, .hash = tide_content_hash(bytes), .bytes = bytes.len, .pushed = *act};
   TIDE_CHECK(strlen(name) < sizeof version.name);
   snprintf(version.name, sizeof version.name, "%s", name);
   enum tide_err err = r->ops->put(r, version_key("content", kind, version.hash, key), bytes, 0, error);
   if (err == TIDE_E_EXISTS) { /* the same bytes, unless something else wrote there */
     struct tide_buf there = TIDE_BUF_INIT;
-    err = tide_store_content(r, kind, version.hash, &there, error);
+    err = tide_registry_content(r, kind, version.hash, &there, error);
     tide_buf_release(&there);
   }
   if (err) return err;
@@ -91,7 +91,7 @@ enum tide_err tide_store_push(struct tide_registry *r, enum tide_artifact_kind k
   err = r->ops->put(r, version_key("about", kind, version.hash, key), tide_buf_span(&json), 0, error);
   tide_buf_release(&json);
   if (err == TIDE_E_EXISTS) {
-    enum tide_err known = tide_store_about(r, kind, version.hash, &version, error);
+    enum tide_err known = tide_registry_about(r, kind, version.hash, &version, error);
     if (known) return known;
   }
   if (!err || err == TIDE_E_EXISTS) *ret = version;
@@ -99,19 +99,19 @@ enum tide_err tide_store_push(struct tide_registry *r, enum tide_artifact_kind k
 }
 
 static int oldest_first(const void *a, const void *b) {
-  const struct tide_version *x = a, *y = b;
+  const struct tide_registry_version *x = a, *y = b;
   if (x->pushed.at_ms != y->pushed.at_ms) return x->pushed.at_ms < y->pushed.at_ms ? -1 : 1;
   return memcmp(x->hash.byte, y->hash.byte, sizeof x->hash.byte);
 }
 
-enum tide_err tide_store_versions(struct tide_registry *r, enum tide_artifact_kind kind, struct tide_version **ret, size_t *ret_count,
-                                  struct tide_error *error) {
+enum tide_err tide_registry_versions(struct tide_registry *r, enum tide_artifact_kind kind, struct tide_registry_version **ret,
+                                     size_t *ret_count, struct tide_error *error) {
   char dir[KEY];
   struct tide_registry_rows rows;
   int len = snprintf(dir, sizeof dir, "about/%s/", tide_registry_kind_name(kind));
   enum tide_err err = r->ops->list(r, dir, TIDE_REGISTRY_ALL, &rows, error);
   if (err) return err;
-  struct tide_version *version = tide_alloc((rows.count + 1) * sizeof *version);
+  struct tide_registry_version *version = tide_alloc((rows.count + 1) * sizeof *version);
   for (size_t i = 0; !err && i < rows.count; i++) {
     version[i].kind = (uint8_t)kind;
     const char *fault = "its key ends in no hash";
@@ -136,9 +136,9 @@ static bool is_hash_part(struct tide_span word) {
   return hex;
 }
 
-enum tide_err tide_store_find(struct tide_registry *r, enum tide_artifact_kind kind, const char *word, struct tide_version *ret,
-                              struct tide_error *error) {
-  struct tide_version *version;
+enum tide_err tide_registry_find(struct tide_registry *r, enum tide_artifact_kind kind, const char *word, struct tide_registry_version *ret,
+                                 struct tide_error *error) {
+  struct tide_registry_version *version;
   size_t count, hits = 0, at = 0;
   const char *sign = strrchr(word, '@');
   struct tide_span name = {word, sign ? (size_t)(sign - word) : strlen(word)}, digits = {0};
@@ -146,7 +146,7 @@ enum tide_err tide_store_find(struct tide_registry *r, enum tide_artifact_kind k
   else if (is_hash_part(name)) digits = name;
   if (sign && !is_hash_part(digits))
     return tide_fail(error, TIDE_E_UNKNOWN_NAME, "\"%.100s\": behind the @ stand 6 to 64 hex digits of a hash", word);
-  enum tide_err err = tide_store_versions(r, kind, &version, &count, error);
+  enum tide_err err = tide_registry_versions(r, kind, &version, &count, error);
   if (err) return err;
   for (size_t i = 0; i < count; i++) {
     char text[TIDE_CONTENT_HASH_TEXT];
@@ -168,8 +168,8 @@ enum tide_err tide_store_find(struct tide_registry *r, enum tide_artifact_kind k
 
 /* ---- what was found out about a version ---- */
 
-enum tide_err tide_store_check(struct tide_registry *r, const struct tide_version *version, struct tide_version_check *ret,
-                               struct tide_error *error) {
+enum tide_err tide_registry_check(struct tide_registry *r, const struct tide_registry_version *version, struct tide_version_check *ret,
+                                  struct tide_error *error) {
   char key[KEY];
   struct tide_buf json = TIDE_BUF_INIT;
   uint64_t revision;
@@ -180,8 +180,8 @@ enum tide_err tide_store_check(struct tide_registry *r, const struct tide_versio
   return err;
 }
 
-enum tide_err tide_store_set_check(struct tide_registry *r, const struct tide_version *version, const struct tide_version_check *check,
-                                   struct tide_error *error) {
+enum tide_err tide_registry_set_check(struct tide_registry *r, const struct tide_registry_version *version,
+                                      const struct tide_version_check *check, struct tide_error *error) {
   char key[KEY];
   struct tide_buf json = TIDE_BUF_INIT;
   uint64_t revision = 0;
@@ -194,8 +194,8 @@ enum tide_err tide_store_set_check(struct tide_registry *r, const struct tide_ve
   return err == TIDE_E_EXISTS ? TIDE_E_STALE : err;
 }
 
-enum tide_err tide_store_retired(struct tide_registry *r, const struct tide_version *version, struct tide_act *ret,
-                                 struct tide_error *error) {
+enum tide_err tide_registry_retired(struct tide_registry *r, const struct tide_registry_version *version, struct tide_act *ret,
+                                    struct tide_error *error) {
   char key[KEY];
   struct tide_buf json = TIDE_BUF_INIT;
   uint64_t revision;
@@ -206,8 +206,8 @@ enum tide_err tide_store_retired(struct tide_registry *r, const struct tide_vers
   return err;
 }
 
-enum tide_err tide_store_retire(struct tide_registry *r, const struct tide_version *version, const struct tide_act *act,
-                                struct tide_error *error) {
+enum tide_err tide_registry_retire(struct tide_registry *r, const struct tide_registry_version *version, const struct tide_act *act,
+                                   struct tide_error *error) {
   char key[KEY];
   struct tide_buf json = TIDE_BUF_INIT;
   tide_document_act(act, &json);
@@ -218,7 +218,7 @@ enum tide_err tide_store_retire(struct tide_registry *r, const struct tide_versi
 
 /* ---- rollouts ---- */
 
-const char *tide_store_rollouts_dir(const char *cell, char out[TIDE_REGISTRY_KEY_MAX + 1]) {
+const char *tide_registry_rollouts_dir(const char *cell, char out[TIDE_REGISTRY_KEY_MAX + 1]) {
   snprintf(out, KEY, "cells/%s/rollouts/", cell);
   return out;
 }
@@ -234,8 +234,8 @@ static enum tide_err read_rollout(const char *key, struct tide_span json, struct
   return TIDE_OK;
 }
 
-enum tide_err tide_store_rollout(struct tide_registry *r, const char *cell, uint64_t number, struct tide_rollout_document *ret,
-                                 struct tide_error *error) {
+enum tide_err tide_registry_rollout(struct tide_registry *r, const char *cell, uint64_t number, struct tide_rollout_document *ret,
+                                    struct tide_error *error) {
   char key[KEY];
   struct tide_registry_rows rows = {0};
   struct tide_buf json = TIDE_BUF_INIT;
@@ -247,7 +247,7 @@ enum tide_err tide_store_rollout(struct tide_registry *r, const char *cell, uint
     if (err == TIDE_E_NOT_FOUND) err = tide_fail(error, err, "cell %.48s has no rollout with number %" PRIu64, cell, number);
     if (!err) err = read_rollout(key, tide_buf_span(&json), ret, error);
   } else {
-    err = r->ops->list(r, tide_store_rollouts_dir(cell, key), TIDE_REGISTRY_LAST, &rows, error);
+    err = r->ops->list(r, tide_registry_rollouts_dir(cell, key), TIDE_REGISTRY_LAST, &rows, error);
     if (!err && rows.count == 0) err = tide_fail(error, TIDE_E_NOT_FOUND, "nothing was ever rolled out to cell %.48s", cell);
     if (!err) err = read_rollout(rows.row[0].key, rows.row[0].value, ret, error);
     tide_registry_rows_release(&rows);
@@ -256,11 +256,11 @@ enum tide_err tide_store_rollout(struct tide_registry *r, const char *cell, uint
   return err;
 }
 
-enum tide_err tide_store_rollouts(struct tide_registry *r, const char *cell, struct tide_rollout_document **ret, size_t *ret_count,
-                                  struct tide_error *error) {
+enum tide_err tide_registry_rollouts(struct tide_registry *r, const char *cell, struct tide_rollout_document **ret, size_t *ret_count,
+                                     struct tide_error *error) {
   char dir[KEY];
   struct tide_registry_rows rows;
-  enum tide_err err = r->ops->list(r, tide_store_rollouts_dir(cell, dir), TIDE_REGISTRY_ALL, &rows, error);
+  enum tide_err err = r->ops->list(r, tide_registry_rollouts_dir(cell, dir), TIDE_REGISTRY_ALL, &rows, error);
   if (err) return err;
   struct tide_rollout_document *document = tide_alloc((rows.count + 1) * sizeof *document);
   for (size_t i = 0; !err && i < rows.count; i++) err = read_rollout(rows.row[i].key, rows.row[i].value, &document[i], error);
@@ -273,8 +273,8 @@ enum tide_err tide_store_rollouts(struct tide_registry *r, const char *cell, str
   return err;
 }
 
-enum tide_err tide_store_roll_out(struct tide_registry *r, const char *cell, const struct tide_rollout_document *document,
-                                  struct tide_error *error) {
+enum tide_err tide_registry_roll_out(struct tide_registry *r, const char *cell, const struct tide_rollout_document *document,
+                                     struct tide_error *error) {
   char key[KEY];
   struct tide_buf json = TIDE_BUF_INIT;
   TIDE_CHECK(document->rollout.number > 0);
@@ -290,8 +290,8 @@ enum tide_err tide_store_roll_out(struct tide_registry *r, const char *cell, con
 
 /* ---- engines ---- */
 
-enum tide_err tide_store_announce(struct tide_registry *r, const char *cell, const struct tide_engine_card *card, int64_t ttl_ms,
-                                  struct tide_error *error) {
+enum tide_err tide_registry_announce(struct tide_registry *r, const char *cell, const struct tide_engine_card *card, int64_t ttl_ms,
+                                     struct tide_error *error) {
   char key[KEY];
   struct tide_buf json = TIDE_BUF_INIT;
   snprintf(key, sizeof key, "cells/%s/engines/%u", cell, card->engine_id);
@@ -306,8 +306,8 @@ static int by_number(const void *a, const void *b) {
   return x->engine_id < y->engine_id ? -1 : x->engine_id > y->engine_id;
 }
 
-enum tide_err tide_store_engines(struct tide_registry *r, const char *cell, struct tide_engine_card **ret, size_t *ret_count,
-                                 struct tide_error *error) {
+enum tide_err tide_registry_engines(struct tide_registry *r, const char *cell, struct tide_engine_card **ret, size_t *ret_count,
+                                    struct tide_error *error) {
   char dir[KEY];
   struct tide_registry_rows rows;
   snprintf(dir, sizeof dir, "cells/%s/engines/", cell);

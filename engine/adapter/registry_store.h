@@ -22,7 +22,7 @@ struct tide_act {
   int64_t at_ms;
 };
 
-struct tide_version {
+struct tide_registry_version {
   uint8_t kind; /* enum tide_artifact_kind */
   struct tide_content_hash hash;
   char name[TIDE_ARTIFACT_NAME];
@@ -59,51 +59,51 @@ bool tide_registry_kind_find(struct tide_span word, enum tide_artifact_kind *ret
 
 /* Puts content and about; the hash is worked out here. EXISTS: this content is there already, *ret is what is known of it. LIMIT: longer than
  * TIDE_REGISTRY_VALUE_MAX. Safe to repeat after an error. */
-enum tide_err tide_store_push(struct tide_registry *registry, enum tide_artifact_kind kind, const char *name, struct tide_span bytes,
-                              const struct tide_act *act, struct tide_version *ret, struct tide_error *error) TIDE_WARN_UNUSED;
+enum tide_err tide_registry_push(struct tide_registry *registry, enum tide_artifact_kind kind, const char *name, struct tide_span bytes,
+                              const struct tide_act *act, struct tide_registry_version *ret, struct tide_error *error) TIDE_WARN_UNUSED;
 /* What is known of a version. NOT_FOUND. */
-enum tide_err tide_store_about(struct tide_registry *registry, enum tide_artifact_kind kind, struct tide_content_hash hash, struct tide_version *ret,
+enum tide_err tide_registry_about(struct tide_registry *registry, enum tide_artifact_kind kind, struct tide_content_hash hash, struct tide_registry_version *ret,
                                struct tide_error *error) TIDE_WARN_UNUSED;
 /* Its bytes, appended to out, checked against the hash. NOT_FOUND, CORRUPT. */
-enum tide_err tide_store_content(struct tide_registry *registry, enum tide_artifact_kind kind, struct tide_content_hash hash, struct tide_buf *out,
+enum tide_err tide_registry_content(struct tide_registry *registry, enum tide_artifact_kind kind, struct tide_content_hash hash, struct tide_buf *out,
                                  struct tide_error *error) TIDE_WARN_UNUSED;
 /* All of a kind, the oldest first. Free *ret with tide_free. */
-enum tide_err tide_store_versions(struct tide_registry *registry, enum tide_artifact_kind kind, struct tide_version **ret, size_t *ret_count,
+enum tide_err tide_registry_versions(struct tide_registry *registry, enum tide_artifact_kind kind, struct tide_registry_version **ret, size_t *ret_count,
                                   struct tide_error *error) TIDE_WARN_UNUSED;
 /* The version that people mean by `word`: a hash or its beginning (6 digits at least), NAME@HASH, or a name (then the newest of that name). UNKNOWN_NAME: none,
  * or more than one. */
-enum tide_err tide_store_find(struct tide_registry *registry, enum tide_artifact_kind kind, const char *word, struct tide_version *ret,
+enum tide_err tide_registry_find(struct tide_registry *registry, enum tide_artifact_kind kind, const char *word, struct tide_registry_version *ret,
                               struct tide_error *error) TIDE_WARN_UNUSED;
 
 /* NOT_FOUND: never validated. ret->figures is the caller's to release. */
-enum tide_err tide_store_check(struct tide_registry *registry, const struct tide_version *version, struct tide_version_check *ret,
+enum tide_err tide_registry_check(struct tide_registry *registry, const struct tide_registry_version *version, struct tide_version_check *ret,
                                struct tide_error *error) TIDE_WARN_UNUSED;
 /* In place of the one before. STALE: another was written meanwhile. */
-enum tide_err tide_store_set_check(struct tide_registry *registry, const struct tide_version *version, const struct tide_version_check *check,
+enum tide_err tide_registry_set_check(struct tide_registry *registry, const struct tide_registry_version *version, const struct tide_version_check *check,
                                    struct tide_error *error) TIDE_WARN_UNUSED;
 /* NOT_FOUND: it is not. */
-enum tide_err tide_store_retired(struct tide_registry *registry, const struct tide_version *version, struct tide_act *ret, struct tide_error *error)
+enum tide_err tide_registry_retired(struct tide_registry *registry, const struct tide_registry_version *version, struct tide_act *ret, struct tide_error *error)
     TIDE_WARN_UNUSED;
 /* EXISTS: it is already. */
-enum tide_err tide_store_retire(struct tide_registry *registry, const struct tide_version *version, const struct tide_act *act,
+enum tide_err tide_registry_retire(struct tide_registry *registry, const struct tide_registry_version *version, const struct tide_act *act,
                                 struct tide_error *error) TIDE_WARN_UNUSED;
 
 /* number 0: the last one. NOT_FOUND. */
-enum tide_err tide_store_rollout(struct tide_registry *registry, const char *cell, uint64_t number, struct tide_rollout_document *ret,
+enum tide_err tide_registry_rollout(struct tide_registry *registry, const char *cell, uint64_t number, struct tide_rollout_document *ret,
                                  struct tide_error *error) TIDE_WARN_UNUSED;
 /* All of a cell, the oldest first. Free *ret with tide_free. */
-enum tide_err tide_store_rollouts(struct tide_registry *registry, const char *cell, struct tide_rollout_document **ret, size_t *ret_count,
+enum tide_err tide_registry_rollouts(struct tide_registry *registry, const char *cell, struct tide_rollout_document **ret, size_t *ret_count,
                                   struct tide_error *error) TIDE_WARN_UNUSED;
 /* STALE: the number is taken: somebody else rolled out meanwhile. */
-enum tide_err tide_store_roll_out(struct tide_registry *registry, const char *cell, const struct tide_rollout_document *document,
+enum tide_err tide_registry_roll_out(struct tide_registry *registry, const char *cell, const struct tide_rollout_document *document,
                                   struct tide_error *error) TIDE_WARN_UNUSED;
 /* Names of the cells that have a rollout are not listed by a registry: who asks knows the cell. The directory to watch for a cell's rollouts, into `out`. */
-const char *tide_store_rollouts_dir(const char *cell, char out[TIDE_REGISTRY_KEY_MAX + 1]);
+const char *tide_registry_rollouts_dir(const char *cell, char out[TIDE_REGISTRY_KEY_MAX + 1]);
 
-enum tide_err tide_store_announce(struct tide_registry *registry, const char *cell, const struct tide_engine_card *card, int64_t ttl_ms,
+enum tide_err tide_registry_announce(struct tide_registry *registry, const char *cell, const struct tide_engine_card *card, int64_t ttl_ms,
                                   struct tide_error *error) TIDE_WARN_UNUSED;
 /* Those that are there, by number. Free *ret with tide_free. */
-enum tide_err tide_store_engines(struct tide_registry *registry, const char *cell, struct tide_engine_card **ret, size_t *ret_count,
+enum tide_err tide_registry_engines(struct tide_registry *registry, const char *cell, struct tide_engine_card **ret, size_t *ret_count,
                                  struct tide_error *error) TIDE_WARN_UNUSED;
 
 #endif

@@ -7,7 +7,7 @@
  * repeated. Nothing here decides what is true: what is in force is said by the journal alone. Calls block up to the backend's time-out; one thread uses a handle.
  *
  * Errors of all: AGAIN (out of reach or no leader: later), CONFIG (it refuses us: says what to change), CORRUPT (an answer or a file that such a store does not
- * have), IO. */
+ * have; of a put: it may be written), IO. */
 #ifndef TIDE_PORT_REGISTRY_H
 #define TIDE_PORT_REGISTRY_H
 
@@ -58,7 +58,9 @@ struct tide_registry_ops {
   enum tide_err (*watch)(struct tide_registry *, const char *dir, int64_t wait_ms, bool *ret_changed, struct tide_error *);
   /* The store's revision as last heard; 0: not heard, or it has none. */
   uint64_t (*revision)(const struct tide_registry *);
-  void (*close)(struct tide_registry *);
+  /* Any thread: the call that is under way, and every later one but close, ends soon with AGAIN. */
+  void (*interrupt)(struct tide_registry *);
+  void (*close)(struct tide_registry *); /* announcements vanish, if that is to be had quickly */
 };
 struct tide_registry { const struct tide_registry_ops *ops; };
 
