@@ -1,7 +1,7 @@
 /* The keys of a registry and what stands under them (registry_store.h).
  *
  * Content is written before what is known about it, so whoever finds a version finds its bytes; a push that was cut off between the two is repeated and finds its content
- * there. A rollout takes its number by creating its key. */
+ * there. A rollout takes its place by creating its key. */
 #include "adapter/registry_store.h"
 
 #include "adapter/registry_document.h"
@@ -224,11 +224,13 @@ const char *tide_registry_rollouts_dir(const char *cell, char out[TIDE_REGISTRY_
 }
 
 static enum tide_err read_rollout(const char *key, struct tide_span json, struct tide_rollout_document *ret, struct tide_error *error) {
+  const char *last = strrchr(key, '/') + 1;
+  char *end;
   struct tide_rollout_document document = {0};
   const char *fault = tide_document_rollout_read(json, &document);
-  char number[24];
-  snprintf(number, sizeof number, "/%020" PRIu64, document.rollout.number);
-  if (!fault && strcmp(strrchr(key, '/'), number) != 0) fault = "its number is not the one in its key";
+  document.index = strtoull(last, &end, 10);
+  if (!fault && (strlen(last) != 20 || *end || !document.index)) fault = "its key does not end in a number of 20 digits";
+  if (!fault && document.rollout.number < document.index) fault = "its number is below its place";
   if (fault) return corrupt(key, fault, error);
   *ret = document;
   return TIDE_OK;
@@ -236,24 +238,21 @@ static enum tide_err read_rollout(const char *key, struct tide_span json, struct
 
 enum tide_err tide_registry_rollout(struct tide_registry *r, const char *cell, uint64_t number, struct tide_rollout_document *ret,
                                     struct tide_error *error) {
-  char key[KEY];
-  struct tide_registry_rows rows = {0};
-  struct tide_buf json = TIDE_BUF_INIT;
-  uint64_t revision;
-  enum tide_err err;
-  if (number) {
-    snprintf(key, sizeof key, "cells/%s/rollouts/%020" PRIu64, cell, number);
-    err = r->ops->get(r, key, &json, &revision, error);
-    if (err == TIDE_E_NOT_FOUND) err = tide_fail(error, err, "cell %.48s has no rollout with number %" PRIu64, cell, number);
-    if (!err) err = read_rollout(key, tide_buf_span(&json), ret, error);
-  } else {
-    err = r->ops->list(r, tide_registry_rollouts_dir(cell, key), TIDE_REGISTRY_LAST, &rows, error);
-    if (!err && rows.count == 0) err = tide_fail(error, TIDE_E_NOT_FOUND, "nothing was ever rolled out to cell %.48s", cell);
-    if (!err) err = read_rollout(rows.row[0].key, rows.row[0].value, ret, error);
-    tide_registry_rows_release(&rows);
+  char dir[KEY];
+  struct tide_registry_rows rows;
+  bool found = false;
+  enum tide_err err = r->ops->list(r, tide_registry_rollouts_dir(cell, dir), number ? TIDE_REGISTRY_ALL : TIDE_REGISTRY_LAST, &rows, error);
+  if (err) return err;
+  for (size_t i = 0; !err && !found && i < rows.count; i++) {
+    struct tide_rollout_document document;
+    err = read_rollout(rows.row[i].key, rows.row[i].value, &document, error);
+    found = !err && (!number || document.rollout.number == number);
+    if (found) *ret = document;
   }
-  tide_buf_release(&json);
-  return err;
+  tide_registry_rows_release(&rows);
+  if (err || found) return err;
+  if (number) return tide_fail(error, TIDE_E_NOT_FOUND, "cell %.48s has no rollout with number %" PRIu64, cell, number);
+  return tide_fail(error, TIDE_E_NOT_FOUND, "nothing was ever rolled out to cell %.48s", cell);
 }
 
 enum tide_err tide_registry_rollouts(struct tide_registry *r, const char *cell, struct tide_rollout_document **ret, size_t *ret_count,
@@ -277,15 +276,14 @@ enum tide_err tide_registry_roll_out(struct tide_registry *r, const char *cell, 
                                      struct tide_error *error) {
   char key[KEY];
   struct tide_buf json = TIDE_BUF_INIT;
-  TIDE_CHECK(document->rollout.number > 0);
-  snprintf(key, sizeof key, "cells/%s/rollouts/%020" PRIu64, cell, document->rollout.number);
+  TIDE_CHECK(document->index > 0 && document->rollout.number >= document->index);
+  snprintf(key, sizeof key, "cells/%s/rollouts/%020" PRIu64, cell, document->index);
   tide_document_rollout(document, &json);
   enum tide_err err = r->ops->put(r, key, tide_buf_span(&json), 0, error);
   tide_buf_release(&json);
   if (err != TIDE_E_EXISTS) return err;
   return tide_fail(error, TIDE_E_STALE,
-                   "somebody else has rolled out number %" PRIu64 " to cell %.48s meanwhile: look at it, then try again",
-                   document->rollout.number, cell);
+                   "somebody else has rolled out to cell %.48s meanwhile: look at it (`tidemark model list`), then try again", cell);
 }
 
 /* ---- engines ---- */

@@ -4,11 +4,12 @@
  *   about/KIND/HASH              its name, who pushed it, when and why. A version is there when this is there
  *   checks/KIND/HASH             the last validation: passed or not, with what, and its figures
  *   retired/KIND/HASH            it shall not be rolled out any more: who, when, why
- *   cells/CELL/rollouts/NUMBER   a rollout (port/rollout.h), 20 digits; the highest number is the statement of what shall be in force
+ *   cells/CELL/rollouts/INDEX    a rollout (port/rollout.h), 1, 2, 3.. in 20 digits; the last one is the statement of what shall be in force
  *   cells/CELL/engines/ID        an engine that is there, under a lease
  *
  * All but the first and the last two lines of that are never changed once written: content and about, because a version is its content; a rollout, because the next one has the
- * next number, which only one writer can take. So two people who roll out at the same time cannot overwrite each other: the second is told. Values are JSON, read strictly:
+ * next index, which only one writer can take. So two people who roll out at the same time cannot overwrite each other: the second is told. (A rollout's number
+ * is at least its index; it is higher where a journal had rollouts of its own, which a registry's must exceed.) Values are JSON, read strictly:
  * what is not exactly such a document is CORRUPT and names its key, and so is content that is not its hash's. A wrong version can not come out of here. */
 #ifndef TIDE_REGISTRY_STORE_H
 #define TIDE_REGISTRY_STORE_H
@@ -39,6 +40,7 @@ struct tide_version_check {
 };
 
 struct tide_rollout_document {
+  uint64_t index; /* 1.. without holes; 0: there is none */
   struct tide_rollout rollout;
   int64_t at_ms;
 };
@@ -94,7 +96,7 @@ enum tide_err tide_registry_rollout(struct tide_registry *registry, const char *
 /* All of a cell, the oldest first. Free *ret with tide_free. */
 enum tide_err tide_registry_rollouts(struct tide_registry *registry, const char *cell, struct tide_rollout_document **ret, size_t *ret_count,
                                   struct tide_error *error) TIDE_WARN_UNUSED;
-/* STALE: the number is taken: somebody else rolled out meanwhile. */
+/* Under the document's index, one more than that of the document it was made from. STALE: the index is taken: somebody else rolled out meanwhile. */
 enum tide_err tide_registry_roll_out(struct tide_registry *registry, const char *cell, const struct tide_rollout_document *document,
                                   struct tide_error *error) TIDE_WARN_UNUSED;
 /* Names of the cells that have a rollout are not listed by a registry: who asks knows the cell. The directory to watch for a cell's rollouts, into `out`. */
