@@ -30,6 +30,7 @@ static void add_version(struct sim_registry *registry, unsigned m, const struct 
   registry->model[m].model = model;
   tide_model_write(model, &registry->model[m].bytes);
   registry->model[m].hash = tide_content_hash(tide_buf_span(&registry->model[m].bytes));
+  tide_version_text(TIDE_SPAN("v"), registry->model[m].hash, model->id);
 }
 
 void sim_rollout_new(struct sim_world *world) {
