@@ -224,12 +224,35 @@ static double operand_scale(const struct tide_spec *spec, const struct tide_feat
   if (feature->of == TIDE_OF_AMOUNT || feature->of == TIDE_OF_REQUESTED) return (double)tide_pow10[spec->exponent];
   if (feature->of != TIDE_OF_FIELD) return 1.0;
   const struct tide_field *field = &spec->field[feature->of_ref];
+  if (field->type == TIDE_F_MONEY) return (double)tide_pow10[spec->exponent]; /* a fact: kept in the counting currency */
   return field->type == TIDE_F_NUMBER ? (double)tide_pow10[field->decimals] : field->type == TIDE_F_TIME ? 1000.0 : 1.0;
+}
+
+/* A fact stands beside the log and needs nothing of it. */
+static void plan_fact(struct tide_plan *plan, struct tide_kind *kind, const struct tide_feature *feature) {
+  uint8_t number = 0;
+  while (number < kind->fact_count && kind->fact[number] != feature->of_ref) number++;
+  if (number == kind->fact_count) kind->fact[kind->fact_count++] = (uint8_t)feature->of_ref;
+  plan->keeps_facts = true;
+  kind->step[kind->step_count++] = (struct tide_step){.slot = feature->first_slot,
+                                                      .agg = feature->agg,
+                                                      .column = number,
+                                                      .column2 = 0xff,
+                                                      .edge = 0xff,
+                                                      .group = plan->spec->entity[kind->entity].group,
+                                                      .operand_field = feature->of_ref,
+                                                      .of = feature->of,
+                                                      .scale = operand_scale(plan->spec, feature),
+                                                      .money = plan->spec->slot[feature->first_slot].money};
 }
 
 static enum tide_err plan_feature(struct tide_plan *plan, struct tide_kind *kind, const struct tide_feature *feature,
                                   struct tide_error *error) {
   const struct tide_spec *spec = plan->spec;
+  if (feature->agg == TIDE_AGG_FACT) {
+    plan_fact(plan, kind, feature);
+    return TIDE_OK;
+  }
   const struct tide_expr *filter = feature->mentions_kind ? NULL : spec->score;
   const struct tide_expr *base = expr_and(plan, filter, feature->where);
   struct tide_step proto = {.agg = feature->agg,
@@ -354,6 +377,7 @@ static enum tide_err plan_kind(struct tide_plan *plan, uint32_t entity, struct t
       int64_t window_ms = spec->slot[feature->first_slot + s].window_ms;
       int64_t reach = window_ms ? reach_ms(feature, window_ms) : spec->entity[entity].keep_ms;
       if (feature->agg == TIDE_AGG_SINCE_FIRST || feature->agg == TIDE_AGG_NEW) reach = 0; /* survives retention by itself */
+      if (feature->agg == TIDE_AGG_FACT) reach = 0;
       if (reach > kind->span_ms) kind->span_ms = reach;
     }
   }

@@ -109,7 +109,7 @@ struct tide_step {
   uint8_t bit;         /* local bit of the main condition */
   uint8_t bit2;        /* RATE: the denominator; STREAK: the walk */
   uint8_t latest;      /* DISTINCT: its latest bit */
-  uint8_t column;      /* operand's column index in the kind, 0xff none */
+  uint8_t column;      /* operand's column index in the kind, 0xff none; FACT: its number in the kind */
   uint8_t column2;     /* DISTANCE, SPEED: longitude */
   uint8_t pair;        /* SUM, MEAN, STDDEV, MIN, MAX: index into kind->pair */
   uint8_t edge;        /* index into kind->edge, 0xff without window */
@@ -156,6 +156,8 @@ struct tide_kind {
   uint8_t col_of[32];                  /* column index by enum tide_column_what for those that occur once; 0xff none */
   uint8_t ref_col[TIDE_ENTITIES_MAX];  /* primary: column of the reference to an entity */
   uint8_t rank_col[TIDE_ENTITIES_MAX]; /* and of the event's rank there */
+  uint8_t fact[TIDE_FIELDS_MAX];       /* facts that features read: the field of each number */
+  uint8_t fact_count;
   uint8_t fp_merchant_col;             /* and of what tells merchants apart in duplicates */
   struct tide_dict dict[TIDE_DICTS_MAX];
   uint8_t dict_count;
@@ -194,6 +196,7 @@ struct tide_plan {
   uint32_t *thing;              /* fields of which some kind keeps a THING */
   uint32_t thing_count;
   bool reads_reason;
+  bool keeps_facts;              /* some kind has some */
   bool mends_tiles;              /* outcomes can change events that stand in tiles */
   int64_t outcome_ms;            /* outcomes find events newer than watermark - this (ruling 26) */
   struct tide_kind kind[TIDE_ENTITIES_MAX]; /* by spec->entity index */

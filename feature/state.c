@@ -279,6 +279,7 @@ static void insert_one(struct tide_state *state, uint32_t e, const struct tide_t
     if ((conds & kind->score_bit) && txn->time_ms < first->first_ms) first->first_ms = txn->time_ms;
     if (txn->time_ms > first->last_ms) first->last_ms = txn->time_ms;
   }
+  if (kind->fact_count && !memory->uncounted) tide_state_keep_facts(state, e, number, txn->time_ms);
   if (txn->time_ms <= state->watermark_ms - kind->keep_ms) return; /* older than anything that can be asked for */
   uint64_t mask = tide_kind_mask(kind, conds);
   struct tide_row row;

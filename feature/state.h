@@ -72,6 +72,20 @@ void tide_state_insert(struct tide_state *state, struct tide_txn *txn, const str
 /* Features of every kind that were dropped for want of room are metered here. */
 bool tide_txn_capacity(const struct tide_state *state, const struct tide_txn *txn, uint32_t entity);
 
+/* ---- facts (state_fact.c; rulings P1 to P7) ---- */
+
+/* A fact by its number in the kind, told about an entity that is there: true since time_ms. False: two that are newer are known. */
+bool tide_state_tell(struct tide_state *state, uint32_t entity, uint32_t number, unsigned fact, int64_t time_ms, uint64_t value);
+/* A counted event of the entity keeps what is known about it from being forgotten. */
+void tide_state_keep_facts(struct tide_state *state, uint32_t entity, uint32_t number, int64_t time_ms);
+/* Time begins: what was told before counts as told now. */
+void tide_state_begin(struct tide_state *state, int64_t watermark_ms);
+/* What was known at the event's time, by its own age fresh or not. The key is there, and room for it. */
+struct tide_value tide_fact_value(const struct tide_state *state, const struct tide_txn *txn, const struct tide_kind *kind, const struct tide_step *step);
+/* The age of the oldest fact that the event's features read, by entity. */
+struct tide_standing;
+void tide_facts_stand(const struct tide_state *state, const struct tide_txn *txn, struct tide_standing *standing);
+
 /* Packed outcome columns. */
 #define TIDE_DYN_UNCOUNTED 0x8000u
 uint16_t tide_dyn_pack(uint8_t result, uint8_t reversed, uint8_t refunded, uint8_t disputed, uint8_t label);

@@ -416,7 +416,8 @@ static void eval_kind(struct tide_state *state, const struct tide_txn *txn, uint
     struct tide_value *value = &ret[step->slot];
     if (step->edge == 0xff) {
       bool first = step->agg == TIDE_AGG_SINCE_FIRST || step->agg == TIDE_AGG_NEW;
-      *value = first ? first_value(&judge, step) : previous_value(&judge, step);
+      if (step->agg == TIDE_AGG_FACT) *value = tide_fact_value(state, txn, kind, step);
+      else *value = first ? first_value(&judge, step) : previous_value(&judge, step);
       continue;
     }
     const struct place *at = &place[step->edge];

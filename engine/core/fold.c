@@ -254,6 +254,7 @@ static void fold_record(struct tide_fold *fold, struct tide_group_item *item, ti
     case TIDE_REC_RATE: tide_rates_put(&fold->rates, item->record.rate.currency, item->record.rate.rate_e10); break;
     case TIDE_REC_LIST: list_record(fold, item); break;
     case TIDE_REC_HEARTBEAT: tide_fold_heartbeat(fold, &item->record); break;
+    case TIDE_REC_PROFILE: tide_fold_profile(fold, item); break;
     default: TIDE_NEVER("decoding admits no other record here");
   }
 }

@@ -52,6 +52,7 @@ static bool ask_features(struct question *q) {
   uint32_t home = q->txn->number[0] == TIDE_NO_ENTITY ? 0 : tide_store_home(&state->store[0], q->txn->number[0]);
   tide_gate_judge(&fold->gate, &fold->ledger, fold->spec, fold->commit_ms, q->txn->time_ms, tide_home_unpack(&fold->ledger, home),
                   fold->standing);
+  tide_facts_stand(state, q->txn, fold->standing);
   tide_freshness_apply(fold->spec, fold->standing, q->txn->has_key, fold->slot);
   q->answer.standing = fold->standing;
   derive(q);
@@ -69,6 +70,7 @@ static bool ask_lookup(struct question *q) {
   uint64_t id;
   look_up(q);
   if (q->txn->number[0] == TIDE_NO_ENTITY || !tide_record_identity(fold, q->record, &id)) return false;
+  if (fold->state.watermark_ms == INT64_MIN) return false; /* known by a profile alone */
   /* The body it names where it has an amount, else the latest that bears the id. */
   uint64_t fp = tide_amount_fingerprint(fold, q->record);
   int64_t after_ms = fold->state.watermark_ms - fold->settings.duplicates_for_ms - 1;

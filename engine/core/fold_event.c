@@ -362,6 +362,7 @@ static void judge(struct tide_fold *fold, struct tide_txn *txn, uint32_t home, s
   const struct tide_spec *spec = fold->spec;
   tide_vector_eval(&fold->state, txn, fold->slot);
   tide_gate_judge(&fold->gate, &fold->ledger, spec, fold->commit_ms, txn->time_ms, home, fold->standing);
+  tide_facts_stand(&fold->state, txn, fold->standing);
   tide_freshness_apply(spec, fold->standing, txn->has_key, fold->slot);
   tide_fold_judge(fold, txn, env, answer);
   struct tide_policy_version *policy = &fold->versions.policy[fold->versions.now];
@@ -471,10 +472,7 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
   const struct tide_spec *spec = fold->spec;
   struct tide_record *record = &item->record;
   struct tide_txn *txn = &item->txn;
-  if (record->flags & TIDE_REC_STAMPED) {
-    if (fold->commit_ms > fold->stamp_ms) fold->stamp_ms = fold->commit_ms;
-    txn->time_ms = fold->stamp_ms;
-  }
+  txn->time_ms = tide_fold_stamp(fold, record);
   txn->lead_ms = record->flags & TIDE_REC_STAMPED ? 0 : fold->settings.lead_ms;
   uint32_t partition = tide_fold_pass(fold, record, txn->time_ms);
   if (fold->state.history_from_ms == TIDE_HISTORY_FIRST) fold->state.history_from_ms = txn->time_ms;

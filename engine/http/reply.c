@@ -1,7 +1,7 @@
 /* What came back, as the body of a response (parts.h).
  *
  * A decision is HTTP 200 whatever it is and however it came about: meshes retry 503, and issuers take anything but 200 for their own default. Only a full
- * queue is 503, and it too carries the fallback's decision. Where there is no decision to give (an event or outcome that was not journaled, features that
+ * queue is 503, and it too carries the fallback's decision. Where there is no decision to give (an event, outcome or profile that was not journaled, features that
  * could not be read) the caller gets a problem document, because there is nothing else to answer.
  *
  * The object of the answer was written where it was decided; it is opened again here only to add what the core cannot know: the time it took, and the
@@ -87,7 +87,7 @@ static unsigned put_item(struct tide_http_item *item, bool took, struct tide_buf
   struct tide_offer *offer = item->offer;
   enum tide_route_id route = request->route->id;
   if (offer) {
-    bool receipt = route == TIDE_ROUTE_events || route == TIDE_ROUTE_outcomes;
+    bool receipt = route == TIDE_ROUTE_events || route == TIDE_ROUTE_outcomes || route == TIDE_ROUTE_profiles;
     tide_http_count_answer(request->http->meters, &offer->told);
     if (receipt && is_there(offer)) {
       put_receipt(offer, out);
