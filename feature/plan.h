@@ -128,6 +128,15 @@ struct tide_step {
   int64_t keep_ms;        /* its columns answer back to watermark - keep; a window that begins before is too late */
 };
 
+/* A count over a window as small logs take it: all that the step says, in few bytes. */
+struct tide_tally {
+  uint32_t slot;
+  uint8_t bit, edge;
+  uint8_t cond;      /* of the current event, where it counts */
+  bool with_current;
+  int64_t keep_ms;
+};
+
 struct tide_kind {
   uint32_t entity;
   bool primary, has_first, has_code, has_dynamic;
@@ -161,6 +170,8 @@ struct tide_kind {
   uint8_t edge_count;
   struct tide_step *step;
   uint32_t step_count;
+  struct tide_tally *tally;            /* the first steps, all counts: [tally_count] */
+  uint32_t tally_count;
   int64_t tile_ms;                     /* events older than raw_ms become tiles of this length; 0: rows are kept to the end */
   int64_t raw_ms;
   struct tide_tile_cell tile[TIDE_TILE_CELLS];
@@ -182,6 +193,8 @@ struct tide_plan {
   uint32_t atom_count;
   uint32_t *residual;           /* fields whose value dynamic conditions read */
   uint32_t residual_count;
+  uint32_t *thing;              /* fields of which some kind keeps a THING */
+  uint32_t thing_count;
   bool reads_reason;
   bool keeps_facts;              /* some kind has some */
   bool mends_tiles;              /* outcomes can change events that stand in tiles */

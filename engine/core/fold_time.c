@@ -1,4 +1,4 @@
-/* What moves the watermark: events, heartbeats, and facts of partitions that are read to their ends (ruling 11, 56).
+/* What moves the watermark: events, heartbeats, and, behind the records of their entry, facts of partitions that are read to their ends (ruling 11, 56).
  *
  * The watermark never falls, so what was dropped behind it is never asked for again. It is the least over many partitions, and is worked out anew only when the
  * partition that moved could have been the least: one that was ahead of it before cannot. */

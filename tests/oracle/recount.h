@@ -54,7 +54,7 @@ struct or_standing {
 /* What the journal told of the sources so far (gate.c). */
 struct or_world {
   const struct or_case *c;
-  struct { bool known, started, fed; int64_t newest_ms, seen_ms, drained_ms, delay_ms, waived_until_ms; } part[OR_SOURCES_MAX][OR_PARTS_MAX];
+  struct { bool known, started, fed; int64_t newest_ms, seen_ms, drained_ms, delay_ms, settled_drained_ms, settled_delay_ms, waived_until_ms; } part[OR_SOURCES_MAX][OR_PARTS_MAX];
   struct { bool declared; int64_t alive_ms; } source[OR_SOURCES_MAX];
   struct or_home { char card[96]; int source, partition, partitions; } home[OR_RECORDS_MAX];
   int homes;
@@ -62,6 +62,8 @@ struct or_world {
 void or_world_begin(struct or_world *w, const struct or_case *c);
 /* FACTS, DECLARE, START, WAIVE as they come; an event or heartbeat of a partition, with min(its time, commit time). */
 void or_world_take(struct or_world *w, const struct or_record *r, int64_t commit_ms);
+/* The end of an entry. */
+void or_world_settle(struct or_world *w);
 void or_world_pass(struct or_world *w, int source, int partition, int64_t passed_ms);
 /* Where the card's events come is known from this one on; the card goes on under another key. */
 void or_world_home(struct or_world *w, const struct or_record *r, const char *card);
@@ -105,6 +107,7 @@ struct or_answer {
   bool refused, counted, duplicate, id_conflict, advised, features_known;
   enum or_by by;
   int rule, decision, cause;
+  int policy;                 /* whose rule it is */
   int first_record;           /* of a duplicate */
   struct or_value slot[OR_SLOTS_MAX];
   struct or_value derived[OR_DERIVED_MAX];
@@ -141,6 +144,7 @@ struct or_end_state {
   int64_t watermark_ms;
   int crowded_stubs;  /* outcomes for which their event's place was full */
   int moved_entities; /* under another key since the rotation */
+  int policy, policy_from; /* in force at the end, and from which answer on */
   int listed;         /* times that a value was found on a list */
 };
 /* Fills answers in order of the stream and returns how many; `answer` has room for OR_RECORDS_MAX. */
