@@ -166,6 +166,8 @@ struct tide_core_stats {
   uint64_t entries_own, entries_foreign, records, voided, stale, fetches, syncs, refused, maybe, retried;
   uint64_t messages, claims, rereads; /* taken of sources; claims won; INGEST actions after the first of a claim */
   uint64_t emitted, unlogged;         /* EMIT actions; offers that ended `maybe` for want of their copy */
+  uint64_t late;                      /* scores that were too old when they could be released */
+  uint64_t recomputed, recomputed_fresh; /* requests that waited for fresher facts before they were committed; whose features were fresh then */
   uint32_t queued, in_flight;
 };
 struct tide_core_stats tide_core_stats(const struct tide_core *core);
