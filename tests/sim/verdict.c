@@ -114,6 +114,10 @@ static void on_answer(void *ctx, const struct tide_answer *answer) {
   struct sim_attempt *attempt = &world->attempt[answer->record->offset];
   if (!answer->duplicate && answer->counted) v->counted[attempt->txn]++;
   if (!still_there(v, attempt)) return;
+  if (attempt->late) { /* what was decided was good at its position, and told to nobody */
+    if (answer->status != TIDE_STATUS_SCORED) sim_fail(world, "what was refused at release had been refused before");
+    return;
+  }
   struct tide_buf json = TIDE_BUF_INIT;
   tide_answer_json(answer, 0, &json);
   if (strcmp(tide_buf_cstr(&json), attempt->answer) != 0)
