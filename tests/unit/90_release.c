@@ -184,16 +184,55 @@ static void the_wall_clock_tells_where_the_other_slept(void **state) {
   rig_close(&r);
 }
 
-/* Only groups that the decision read, and only where stale means refused. */
+/* Every stale policy x level x how it stands: too late at release, stale at its position, both, neither. What is told, whether it waited, and what the journal has. */
+enum { PROMPT, LATE, BEHIND, BOTH, FORMS };
+static void every_cell(void **state) {
+  (void)state;
+  static const char *const policy[] = {"fallback", "mark", "default 0", "recompute"}, *const level[] = {"strong", "quorum", "eventual"};
+  static const struct {
+    bool refused, late, waits;
+  } want[4][FORMS] = {{{false, false, false}, {true, true, false}, {true, false, false}, {true, false, false}},
+                      {{false, false, false}, {false, false, false}, {false, false, false}, {false, false, false}},
+                      {{false, false, false}, {false, false, false}, {false, false, false}, {false, false, false}},
+                      {{false, false, false}, {true, true, false}, {true, false, true}, {true, false, true}}};
+  for (int p = 0; p < 4; p++)
+    for (int l = 0; l < 3; l++)
+      for (int form = 0; form < FORMS; form++) {
+        char text[100];
+        snprintf(text, sizeof text, "  card: {budget: 10s, stale: %s, consistency: %s}\n", policy[p], level[l]);
+        open_with(text, true);
+        if (form == BEHIND || form == BOTH) rig_pass(&r, 10001);
+        r.slow = form == LATE || form == BOTH;
+        rig_offer(&r, rig_request(&r, NULL, "c", 0));
+        rig_settle(&r);
+        rig_pass(&r, 1010);
+        if (r.slow) {
+          rig_stand_still(&r, 9500);
+          r.slow = false;
+          rig_sync(&r);
+          rig_settle(&r);
+        }
+        assert_int_equal(r.back, 1);
+        bool refused = r.last->told.status == TIDE_STATUS_REFUSED, waited = tide_core_stats(r.core).recomputed > 0;
+        if (refused != want[p][form].refused || r.last->late != want[p][form].late || waited != want[p][form].waits)
+          fail_msg("stale: %s, %s, form %d: refused %d, late %d, waited %d: %s", policy[p], level[l], form, refused, r.last->late, waited,
+                   answer());
+        if (refused) assert_int_equal(r.last->told.cause, TIDE_C_stale);
+        assert_says("\"counted\":true");
+        bool journal_refused = tide_fold_metrics(tide_core_fold(r.core))->value[TIDE_M_decisions_refused_total] > 0;
+        assert_int_equal(journal_refused, refused && !r.last->late);
+        rig_close(&r);
+      }
+}
+
+/* Only groups that the decision read, and only of keys that are there. */
 static void which_groups_count(void **state) {
   (void)state;
   static const struct {
     const char *freshness;
     bool late;
   } cell[] = {{"  card: {budget: 1h}\n  shop: {budget: 1s}\n", false}, /* a shadow rule reads the shop */
-              {"  card: {budget: 1s}\n  shop: {budget: 1h}\n", true},  {"  card: {budget: 1s, stale: recompute}\n", true},
-              {"  card: {budget: 1s, stale: mark}\n", false},          {"  card: {budget: 1s, stale: default 0}\n", false},
-              {"  card: {budget: 1s, consistency: strong}\n", true},   {"  card: {budget: 1s, consistency: eventual}\n", true}};
+              {"  card: {budget: 1s}\n  shop: {budget: 1h}\n", true}};
   for (size_t i = 0; i < sizeof cell / sizeof *cell; i++) {
     open_with(cell[i].freshness, false);
     acknowledged_after(5000);
@@ -333,6 +372,7 @@ int main(void) {
       cmocka_unit_test(the_journal_keeps_the_decision),
       cmocka_unit_test(a_copy_that_arrives_late_counts_as_late),
       cmocka_unit_test(the_wall_clock_tells_where_the_other_slept),
+      cmocka_unit_test(every_cell),
       cmocka_unit_test(which_groups_count),
       cmocka_unit_test(what_a_decision_reads),
       cmocka_unit_test(a_request_waits_for_fresher_facts),
