@@ -140,6 +140,8 @@ void tide_meter_seconds(struct tide_meter *meter, enum tide_meter_row row, struc
 void tide_meter_records(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t n);
 void tide_meter_publish(struct tide_meter *meter, const struct tide_metrics *metrics);
 
+/* Any thread. One cell's value, of a COUNTER or GAUGE. */
+int64_t tide_meters_value(const struct tide_meters *meters, enum tide_meter_row row, struct tide_meter_at at);
 /* Any thread. Appends everything, the fold's metrics first, in the Prometheus text format 0.0.4 (Content-Type: text/plain; version=0.0.4). Counters
  * and gauges with one label are shown for each of its values, so that a rate sees the first step too; cells with more labels, and histograms with any,
  * appear once they were written to: most of their product never happens. LEVEL and AGE: those that are set. */

@@ -31,7 +31,8 @@ static int exit_of_status(long status) {
   return status == 409 ? TIDE_EXIT_DIFFERENT : TIDE_EXIT_IO;
 }
 
-int tide_admin_call(const struct tide_args *args, const char *address, const char *path, const struct tide_buf *body, json_t **ret) {
+static int call(const struct tide_args *args, const char *address, const char *path, const struct tide_buf *body, bool tells,
+                json_t **ret) {
   char token[TIDE_TOKEN_MOST + 1] = "";
   struct tide_error error = {0};
   struct tide_buf answer = TIDE_BUF_INIT;
@@ -60,9 +61,17 @@ int tide_admin_call(const struct tide_args *args, const char *address, const cha
     fprintf(stderr, "tidemark: %s: %s\n", title ? title : "refused", detail ? detail : "no reason is given");
     exit = exit_of_status(status);
   }
-  if (exit == TIDE_EXIT_OK && tide_args_on(args, "json")) printf("%.*s\n", (int)answer.len, answer.ptr);
+  if (exit == TIDE_EXIT_OK && tells) printf("%.*s\n", (int)answer.len, answer.ptr);
   tide_buf_release(&answer);
   if (exit == TIDE_EXIT_OK) *ret = object;
   else json_decref(object);
   return exit;
+}
+
+int tide_admin_call(const struct tide_args *args, const char *address, const char *path, const struct tide_buf *body, json_t **ret) {
+  return call(args, address, path, body, false, ret);
+}
+
+int tide_admin_tell(const struct tide_args *args, const char *path, const struct tide_buf *body, json_t **ret) {
+  return call(args, tide_args_text(args, "admin"), path, body, tide_args_on(args, "json"), ret);
 }

@@ -27,8 +27,9 @@
     "json", NULL, NULL, "The engine's answer as it came", TIDE_OPT_SWITCH, 0, 0, 0, NULL                                                   \
   }
 
-/* GET path at the address, or POST of body (NULL: GET). *ret is the object of an answer with status 200, to be freed with json_decref; with --json it has been printed. Else an
- * exit code, and why is printed. */
+/* GET path at the address, or POST of body (NULL: GET). *ret is the object of an answer with status 200, to be freed with json_decref. Else an exit code, and why is printed. */
 int tide_admin_call(const struct tide_args *args, const char *address, const char *path, const struct tide_buf *body, json_t **ret) TIDE_WARN_UNUSED;
+/* The same of --admin; with --json the answer is printed as it came. */
+int tide_admin_tell(const struct tide_args *args, const char *path, const struct tide_buf *body, json_t **ret) TIDE_WARN_UNUSED;
 
 #endif

@@ -89,7 +89,7 @@ static void print_list(const json_t *object) {
 
 static int list(const struct tide_args *args) {
   json_t *object = NULL;
-  int exit = tide_admin_call(args, tide_args_text(args, "admin"), "/sources", NULL, &object);
+  int exit = tide_admin_tell(args, "/sources", NULL, &object);
   if (exit != TIDE_EXIT_OK) return exit;
   if (!tide_args_on(args, "json")) print_list(object);
   const json_t *source, *partition;
@@ -141,7 +141,7 @@ static bool put_place(const struct tide_args *args, bool may_be_all, struct tide
 
 static int order(const struct tide_args *args, const char *path, struct tide_buf *body, json_t **ret) {
   tide_json_close(body, '}');
-  int exit = tide_admin_call(args, tide_args_text(args, "admin"), path, body, ret);
+  int exit = tide_admin_tell(args, path, body, ret);
   tide_buf_release(body);
   return exit;
 }

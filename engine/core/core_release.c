@@ -13,9 +13,7 @@
 static uint32_t read_by(const struct tide_answer *answer) {
   const struct tide_spec *spec = answer->spec;
   struct tide_reads reads = tide_decision_entities(spec, &answer->verdict);
-  for (uint32_t i = 0; reads.score && answer->model && i < answer->model->input_count; i++)
-    reads.entities |= tide_expr_entities(spec, &answer->model->input[i].leaf).entities;
-  return reads.entities;
+  return reads.entities | (reads.score && answer->model ? tide_model_entities(answer->model, spec) : 0);
 }
 
 /* A key that is not in the message has features that are absent whatever the time. */
