@@ -1,4 +1,6 @@
-/* What the decision does without an entity, by evaluation (budget.h), and how that is said. */
+/* What the decision does without an entity, by evaluation (budget.h), and how that is said, to people and to programs.
+ *
+ * The quiet event is made once per entity: every value known and nothing suspicious, and then the freshness policy takes the entity's away, by the code that does it live. */
 #include "feature/budget.h"
 
 #include "base/clock.h"

@@ -1,8 +1,8 @@
 /* The consistency budget: what each entity's features may be behind, and what the decision does when they are further behind than that (contract 6, 7).
  *
- * Worked out, not described: the policy is evaluated, by the same code that decides, on an event of which nothing is known (no field, counts of zero, nothing on a list) whose values of
- * one entity are beyond their budget. A rule that this leaves unknown cannot be answered without the entity; one that reads the entity and is settled by the rest of its
- * condition is unknown only where that holds. What follows for the others comes from the order of the rules (ruling 32). */
+ * Worked out, not described: the policy is evaluated, by the same code that decides, on an event of which nothing is known (no field, counts of zero, nothing on a
+ * list) whose values of one entity are beyond their budget. A rule that this leaves unknown cannot be answered without the entity; one that reads the entity and is settled by
+ * the rest of its condition is unknown only where that holds. What follows for the others comes from the order of the rules (ruling 32). */
 #ifndef TIDE_BUDGET_H
 #define TIDE_BUDGET_H
 

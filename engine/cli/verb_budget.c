@@ -163,9 +163,10 @@ const struct tide_verb tide_verb_features_budget = {
     .name = "features budget",
     .summary = "Print the consistency budget: how far each group may be behind, and what is decided without it",
     .about =
-        "For each entity: its budget and level, what is done beyond it, and, by evaluating the policy, which rules cannot be answered without it, which still decide, which give way to the "
-        "fallback, and what is decided on an event with nothing else against it; at the end what the fallback decides. A model's inputs are needed to know what the score reads: without "
-        "--model it is taken to read everything. With --engine also what that engine's last hour looked like: ages, stale values, refusals by cause.",
+        "For each entity: its budget and level, what is done beyond it, and, by evaluating the policy, which rules cannot be answered without it, which still decide, "
+        "which give way to the fallback, and what is decided on an event with nothing else against it; at the end what the fallback decides. A model's inputs are "
+        "needed to know what the score reads: without --model it is taken to read everything. With --engine also what that engine's last hour looked like: ages, stale "
+        "values, refusals by cause.",
     .example =
         "tidemark features budget config/defaults/features.yaml --model config/defaults/model.json\ntidemark features budget features.yaml --engine 10.0.0.7:9090 --json",
     .opt = options,

@@ -1,8 +1,8 @@
 /* GET /budget: what the last hour looked like, by group: ages against the budget, states of the values that decisions read, refusals by cause (parts.h).
  *
- * A thread of its own looks once a second how each entity's features would stand for a card never seen (as the metric freshness_age_seconds does) and keeps the last 3600 looks, and once
- * a minute it keeps the counters, so that their difference over the hour can be told. Quantiles are those of the looks, exact. It is this engine's hour: an engine that was started
- * ten minutes ago has ten minutes, and says since when. Nothing of it is kept beyond the process; for longer times there is Prometheus. */
+ * A thread of its own looks once a second how each entity's features would stand for a card never seen (as the metric freshness_age_seconds does) and keeps the
+ * last 3600 looks; once a minute it keeps the counters, so that their difference over the hour can be told. Quantiles are those of the looks, exact. It is
+ * this engine's hour: one that was started ten minutes ago has ten minutes, and says since when. Nothing is kept beyond the process; for longer times there is Prometheus. */
 #include "base/json_out.h"
 #include "http/parts.h"
 
