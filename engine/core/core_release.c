@@ -24,28 +24,42 @@ static bool has_values(const struct tide_answer *answer, uint32_t entity) {
   return false;
 }
 
+/* Since its entry was written. */
+static int64_t way_of(const struct tide_core *core, const struct tide_offer *offer) {
+  int64_t mono_ms = (core->now.mono.ns - offer->begun.ns) / 1000000, wall_ms = core->now.wall.ms - offer->commit_ms;
+  return mono_ms > wall_ms ? mono_ms : wall_ms;
+}
+
+/* How much of the budget was left at its position. A group that was beyond it there had no say: the decision was made in spite of it. */
+static int64_t left_of(const struct tide_answer *answer, uint32_t entity) {
+  const struct tide_group *group = &answer->spec->group[answer->spec->entity[entity].group];
+  int64_t age_ms = answer->standing[entity].age_ms;
+  bool refuses = group->stale == TIDE_STALE_FALLBACK || group->stale == TIDE_STALE_RECOMPUTE;
+  return refuses && answer->standing[entity].state != TIDE_S_stale ? group->budget_ms - (age_ms == TIDE_AGE_UNKNOWN ? 0 : age_ms)
+                                                                   : INT64_MAX;
+}
+
+/* No group at all would have been too old by now: which of them were read need not be known, of an answer that leaves in this step. */
+static bool is_in_time(const struct tide_core *core, const struct tide_offer *offer, const struct tide_answer *answer) {
+  int64_t way_ms = way_of(core, offer);
+  for (uint32_t e = 0; e < answer->spec->entity_count; e++)
+    if (way_ms > left_of(answer, e)) return false;
+  return !offer->log;
+}
+
 void tide_core_bound(const struct tide_core *core, struct tide_offer *offer, const struct tide_answer *answer) {
   offer->way_ms = INT64_MAX;
   offer->commit_ms = tide_fold_commit_ms(core->fold);
   offer->time = answer->time;
   if (answer->status != TIDE_STATUS_SCORED || !answer->features_known || (offer->answer_flags & TIDE_ANSWER_RECEIPT)) return;
+  if (TIDE_LIKELY(is_in_time(core, offer, answer))) return;
   uint32_t entities = read_by(answer);
   for (uint32_t e = 0; entities >> e; e++) {
-    const struct tide_group *group = &answer->spec->group[answer->spec->entity[e].group];
-    const struct tide_standing *standing = &answer->standing[e];
-    bool refuses = group->stale == TIDE_STALE_FALLBACK || group->stale == TIDE_STALE_RECOMPUTE;
-    if (!((entities >> e) & 1) || !refuses || !has_values(answer, e)) continue;
-    int64_t left_ms = group->budget_ms - (standing->age_ms == TIDE_AGE_UNKNOWN ? 0 : standing->age_ms);
-    if (left_ms >= offer->way_ms) continue;
+    int64_t left_ms = left_of(answer, e);
+    if (!((entities >> e) & 1) || left_ms >= offer->way_ms || !has_values(answer, e)) continue;
     offer->way_ms = left_ms;
     offer->way_entity = e;
   }
-}
-
-/* Since its entry was written. */
-static int64_t way_of(const struct tide_core *core, const struct tide_offer *offer) {
-  int64_t mono_ms = (core->now.mono.ns - offer->begun.ns) / 1000000, wall_ms = core->now.wall.ms - offer->commit_ms;
-  return mono_ms > wall_ms ? mono_ms : wall_ms;
 }
 
 struct late {

@@ -212,7 +212,7 @@ static inline void rig_close(struct rig *rig) {
   tide_spec_free(rig->spec);
 }
 
-/* A request without a time of its own for a card, to be answered within `within_ms` (0: at any time). Its id is `id`, or a new one. */
+/* A request without a time of its own for a card at the shop `s` (NULL: at none), to be answered within `within_ms` (0: at any time). Its id is `id`, or a new one. */
 static inline struct tide_offer *rig_request(struct rig *rig, const char *id, const char *card, int64_t within_ms) {
   struct tide_record *record = tide_alloc(sizeof *record);
   struct tide_offer *offer = tide_offer_new();
@@ -222,6 +222,7 @@ static inline struct tide_offer *rig_request(struct rig *rig, const char *id, co
   record->flags = TIDE_REC_STAMPED;
   record->field[tide_spec_field(rig->spec, "id")] = (struct tide_datum){.kind = TIDE_D_TEXT, .text = tide_span_of(id ? id : text)};
   if (card) record->field[tide_spec_field(rig->spec, "card")] = (struct tide_datum){.kind = TIDE_D_TEXT, .text = tide_span_of(card)};
+  if (card) record->field[tide_spec_field(rig->spec, "shop")] = (struct tide_datum){.kind = TIDE_D_TEXT, .text = tide_span_of("s")};
   if (tide_record_encode(rig->spec, record, &offer->records)) rig_fail("record", NULL);
   offer->record_count = 1;
   offer->answer_flags = TIDE_ANSWER_FRESHNESS | TIDE_ANSWER_FEATURES;

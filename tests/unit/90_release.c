@@ -252,6 +252,28 @@ static void which_groups_count(void **state) {
   rig_close(&r);
 }
 
+/* A group that was stale at the position, and that a rule could be answered without, does not make the decision late. */
+static void what_was_stale_and_did_not_matter(void **state) {
+  (void)state;
+  static const char policy[] = "freshness: {card: {budget: 10s, sources: [auths]}, shop: {budget: 1s, sources: [nowhere]}}\n"
+                               "policy:\n"
+                               "  decisions: [approve, review, decline]\n"
+                               "  rules: [{D1: decline when card.n_10m > 100 and shop.n_10m > 100}, {else: approve}]\n"
+                               "  fallback: [{else: review}]\n";
+  char text[sizeof head + sizeof policy];
+  snprintf(text, sizeof text, "%s%s", head, policy);
+  rig_open(&r, text, true);
+  acknowledged_after(1);
+  assert_scored();
+  assert_says("\"shop\":{\"state\":\"stale\"");
+  acknowledged_after(9000);
+  assert_scored();
+  rig_drained(&r, r.wall_ms);
+  acknowledged_after(10001);
+  assert_late();
+  rig_close(&r);
+}
+
 static void what_a_decision_reads(void **state) {
   (void)state;
   open_with("  card: {budget: 1s}\n", false);
@@ -374,6 +396,7 @@ int main(void) {
       cmocka_unit_test(the_wall_clock_tells_where_the_other_slept),
       cmocka_unit_test(every_cell),
       cmocka_unit_test(which_groups_count),
+      cmocka_unit_test(what_was_stale_and_did_not_matter),
       cmocka_unit_test(what_a_decision_reads),
       cmocka_unit_test(a_request_waits_for_fresher_facts),
       cmocka_unit_test(and_gets_the_fallback_when_half_its_time_is_over),
