@@ -42,6 +42,11 @@ void tide_freshness_apply(const struct tide_spec *spec, const struct tide_standi
   }
 }
 
+bool tide_standing_within(const struct tide_spec *spec, uint32_t entity, const struct tide_standing *standing) {
+  if (standing->state == TIDE_S_stale) return false;
+  return !standing->has_facts || standing->facts_age_ms <= spec->group[spec->entity[entity].group].facts_ms;
+}
+
 void tide_standing_source(const struct tide_standing *standing, struct tide_buf *out) {
   tide_buf_str(out, standing->source ? standing->source : "nothing");
   if (standing->partition != TIDE_NONE) tide_buf_printf(out, "/%u", standing->partition);

@@ -25,6 +25,9 @@ struct tide_standing {
 /* Gives each value of an entity that is not fresh the state that its group's policy asks for. has_key: by entity, from the event: what is absent stays so. */
 void tide_freshness_apply(const struct tide_spec *spec, const struct tide_standing *standing, const bool *has_key, struct tide_value *slot);
 
+/* Within its budgets: that of its sources, and that of the facts that were read. What a policy lets through of a group that is not is no matter here. */
+bool tide_standing_within(const struct tide_spec *spec, uint32_t entity, const struct tide_standing *standing);
+
 /* Makes one value what `stale:` of its group asks for. */
 void tide_freshness_make_stale(const struct tide_spec *spec, const struct tide_group *group, uint32_t slot, struct tide_value *value);
 

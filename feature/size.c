@@ -16,6 +16,7 @@
 #define CARDS_PER_ENTITY 20.0
 #define OPTIONAL_SHARE 0.3
 #define NEW_PAIR_SHARE 0.6
+#define FACT_TIMES 1.5 /* every entity was told every fact, and every second of them has changed */
 
 static bool contains_primary(const struct tide_entity *entity) {
   for (uint32_t p = 0; p < entity->part_count; p++)
@@ -160,6 +161,8 @@ struct tide_kind_size tide_size_kind(const struct tide_plan *plan, uint32_t enti
   double shards = TIDE_STORE_SHARDS * (1 - pow(1 - 1.0 / TIDE_STORE_SHARDS, population->entities));
   double pages = ceil(population->entities / TIDE_STORE_SHARDS / TIDE_PAGE) * shards;
   size.entity_bytes = slot_bytes * pages * TIDE_PAGE / population->entities + 8 * 16.0 / 9;
+  if (kind->fact_count)
+    size.entity_bytes += allocated(sizeof(struct tide_facts) + FACT_TIMES * kind->fact_count * (double)sizeof(struct tide_fact_row));
   double typical = fmax(1, fmin(round(size.events_each), TIDE_BLOCK_MAX));
   unsigned young = kind->has_young ? (unsigned)ceil(typical * young_share(kind)) : 0;
   size.event_bytes = kind->row[0] + kind->young_row[0] * young_share(kind) + dicts_bytes(plan, kind, (unsigned)typical, young) / typical;

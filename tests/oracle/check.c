@@ -252,7 +252,7 @@ static uint16_t gather_parts(const struct run *run, int i, struct tide_cursor_pa
   return count;
 }
 
-static bool is_control(const struct or_record *r) { return r->type >= OR_DECLARE; }
+static bool is_control(const struct or_record *r) { return r->type >= OR_DECLARE && r->type != OR_PROFILE; }
 
 /* The policy and its rollout. */
 static bool add_rollout(struct run *run, const struct or_record *r, struct tide_batch *batch) {

@@ -187,7 +187,7 @@ static bool make_profile(const struct or_case *c, struct or_rng *rng, int record
 
 void or_make_facts(struct or_case *c) {
   static struct or_record out[OR_RECORDS_MAX];
-  struct or_rng rng = {c->seed * UINT64_C(0x9fb21c651e98df25) + 11};
+  struct or_rng rng = {c->seed * UINT64_C(0xd6e8feb86659fd93) + 11};
   if (c->hot || (c->rotates && !c->calm) || !or_percent(&rng, 40)) return;
   make_facts(c, &rng);
   make_readers(c, &rng);

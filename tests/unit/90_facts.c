@@ -308,9 +308,11 @@ static void a_fact_has_an_age(void **state) { /* P4 */
   assert_true(answer->slot[KIND].state == TIDE_S_stale && answer->slot[KIND].unknown);
   answer = event_at(NOW + 10 * DAY, "a", NULL);
   is_limit(answer, 1000); /* just so much is within it */
+  assert_true(tide_standing_within(h.spec, CARD, &answer->standing[CARD]));
   assert_false(answer->standing[SHOP].has_facts);
   answer = event_at(NOW + 10 * DAY + 1, "a", NULL);
   assert_true(answer->slot[LIMIT].state == TIDE_S_stale && answer->slot[LIMIT].unknown && answer->slot[LIMIT].num == 1000);
+  assert_false(tide_standing_within(h.spec, CARD, &answer->standing[CARD])); /* what a fallback model may not read */
   assert_int_equal(answer->slot[SEGMENT].state, TIDE_S_fresh);
   assert_true(answer->refused && answer->cause == TIDE_C_stale);
   assert_string_equal(answer->decision, "decline");
