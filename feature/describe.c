@@ -282,6 +282,12 @@ void tide_describe_slot(const struct tide_spec *spec, uint32_t slot, struct tide
   telling_end(&t);
 }
 
+void tide_describe_fallback(const struct tide_spec *spec, struct tide_buf *out) {
+  struct telling t = telling_of(spec, out);
+  tell_rules(&t, "fallback", spec->fallback, spec->fallback_count);
+  telling_end(&t);
+}
+
 void tide_describe(const struct tide_spec *spec, struct tide_buf *out) {
   struct telling t = telling_of(spec, out);
   tide_buf_printf(out, "%s: %u fields, ", spec->name, spec->field_count - spec->fact_count);

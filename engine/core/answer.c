@@ -219,7 +219,14 @@ static void put_cause(const struct tide_answer *answer, struct tide_buf *out) {
   tide_json_key(out, "detail");
   struct tide_buf detail = TIDE_BUF_INIT;
   uint32_t entity = stale_entity(answer);
-  if (entity != TIDE_NONE && verdict->cause == TIDE_C_stale) { /* who is behind, and by how much too much */
+  if (answer->late_ms) {
+    char way[TIDE_TIME_TEXT], budget[TIDE_TIME_TEXT];
+    const struct tide_spec *spec = answer->spec;
+    tide_buf_printf(&detail,
+                    "the decision took %s from its commit until it could be told, beyond the budget of %s %s; it stands in the journal",
+                    tide_duration_format(answer->late_ms, way), spec->entity[answer->late_entity].name,
+                    tide_duration_format(spec->group[spec->entity[answer->late_entity].group].budget_ms, budget));
+  } else if (entity != TIDE_NONE && verdict->cause == TIDE_C_stale) { /* who is behind, and by how much too much */
     tide_standing_say(answer->spec, entity, &answer->standing[entity], answer->time.ms, &detail);
   } else {
     if (verdict->cause_slot != TIDE_NONE) tide_buf_printf(&detail, "%s: ", answer->spec->slot[verdict->cause_slot].name);

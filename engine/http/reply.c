@@ -7,6 +7,7 @@
  * The object of the answer was written where it was decided; it is opened again here only to add what the core cannot know: the time it took, and the
  * provenance. */
 #include "base/json_out.h"
+#include "base/log.h"
 #include "http/parts.h"
 
 #include <stdio.h>
@@ -89,6 +90,11 @@ static unsigned put_item(struct tide_http_item *item, bool took, struct tide_buf
   if (offer) {
     bool receipt = route == TIDE_ROUTE_events || route == TIDE_ROUTE_outcomes || route == TIDE_ROUTE_profiles;
     tide_http_count_answer(request->http->meters, &offer->told);
+    if (offer->late) { /* no journal knows of it: what an auditor finds at this position is another decision */
+      char position[TIDE_POSITION_TEXT];
+      tide_log(TIDE_LOG_WARN, "answer_late", "position=%s note=%s", tide_position_text(offer->position, offer->index, position),
+               "the decision there was too old when it could be told; the caller got the fallback");
+    }
     if (receipt && is_there(offer)) {
       put_receipt(offer, out);
       put_tail(request, took, &offer->told, out);

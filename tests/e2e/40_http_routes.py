@@ -233,6 +233,7 @@ post("lookup: deadline", 504, "/v1/decisions/lookup", {**identity, "options": {"
 for path in ("/livez", "/readyz", "/healthz"):
     ask(path, 200, "GET", path, admin=True)
 ask("/snapshot gives nothing where no peers are named", 404, "GET", "/snapshot", admin=True, problem="not-found")
+ask("/budget", 200, "GET", "/budget", admin=True, holds=lambda v, h: v["looks"] >= 1 and {g["entity"] for g in v["groups"]} >= {"card", "merchant"})
 ask("/sources of a cell without any", 200, "GET", "/sources", admin=True, holds=lambda v, h: v["sources"] == [] and v["ingester"] is None and not v["ingests"])
 gap, waiver = {"source": "auths", "partition": 0, "cursor": 5}, {"source": "auths", "partition": 0, "for": "10m"}
 for path, good, member in (("/sources/accept-gap", gap, "cursor"), ("/sources/waive", waiver, "for")):
