@@ -1,7 +1,7 @@
 /* Drift measured (drift.h has the formulas and their sources).
  *
- * The counts of a window are sums of buckets of event time in a ring; a bucket is emptied when time comes round to it again. A window is summed when somebody looks:
- * a few hundred buckets, some microseconds, so that a row costs one increment per input. What a window shows is a function of the rows alone, whatever the order. */
+ * The counts of a window are the sum of its buckets of event time; buckets stand in a ring and are emptied when time comes round to them again. The sums are kept as rows come
+ * and buckets leave, so that a look costs a walk over the inputs and not over a day of buckets: it is taken on the thread that decides. */
 #include "model/drift.h"
 
 #include <math.h>
@@ -101,12 +101,20 @@ void tide_drift_measure_of(const struct tide_drift_bins *bins, const struct tide
 /* ---- sliding counts ---- */
 
 #define EMPTY INT64_MIN
-#define LEVEL_MAX 20
+#define LEVEL_MAX 16
 
+/* Sums of the weights and of their squares. */
+struct worth {
+  uint64_t rows, squares;
+};
 struct bucket {
   int64_t number; /* time / bucket_ms; EMPTY */
-  uint64_t rows;  /* sums of the weights and of their squares */
-  uint64_t squares;
+  struct worth worth;
+};
+struct window {
+  uint32_t span; /* buckets */
+  struct worth worth;
+  struct tide_drift_counts *count; /* [inputs + 1] */
 };
 
 struct tide_drift {
@@ -119,6 +127,7 @@ struct tide_drift {
   uint32_t buckets;                /* of the long window */
   struct bucket *bucket;           /* a ring, by number */
   struct tide_drift_counts *count; /* [buckets * (inputs + 1)] */
+  struct window window[TIDE_DRIFT_WINDOWS];
   int64_t newest_ms;
   uint64_t left_out;
   unsigned level;  /* of 2^level rows one is looked at */
@@ -147,6 +156,9 @@ struct tide_drift *tide_drift_new(const struct tide_model *model, const struct t
   drift->bucket = tide_alloc(drift->buckets * sizeof *drift->bucket);
   for (uint32_t i = 0; i < drift->buckets; i++) drift->bucket[i].number = EMPTY;
   drift->count = tide_alloc((size_t)drift->buckets * (drift->inputs + 1) * sizeof *drift->count);
+  for (unsigned w = 0; w < TIDE_DRIFT_WINDOWS; w++)
+    drift->window[w] = (struct window){.span = w == 0 ? TIDE_DRIFT_SHORT_BUCKETS : drift->buckets,
+                                       .count = tide_alloc((drift->inputs + 1) * sizeof *drift->count)};
   return drift;
 }
 
@@ -157,6 +169,7 @@ void tide_drift_free(struct tide_drift *drift) {
   tide_free(drift->bins);
   tide_free(drift->bucket);
   tide_free(drift->count);
+  for (unsigned w = 0; w < TIDE_DRIFT_WINDOWS; w++) tide_free(drift->window[w].count);
   tide_free(drift);
 }
 
@@ -178,6 +191,30 @@ static void settle_level(struct tide_drift *drift) {
   drift->looked = 0;
 }
 
+/* Takes a bucket's counts into a window (+) or out of it: the same numbers as long as it is in. */
+static void shift(const struct tide_drift *drift, struct window *window, uint32_t place, bool in) {
+  const struct tide_drift_counts *from = counts_at(drift, place);
+  const uint64_t sign = in ? 1 : UINT64_MAX; /* times -1, modulo 2^64 */
+  window->worth.rows += sign * drift->bucket[place].worth.rows;
+  window->worth.squares += sign * drift->bucket[place].worth.squares;
+  for (uint32_t i = 0; i <= drift->inputs; i++) {
+    for (unsigned b = 0; b < TIDE_DRIFT_BINS_MAX; b++) window->count[i].bin[b] += sign * from[i].bin[b];
+    window->count[i].missing += sign * from[i].missing;
+    window->count[i].untrusted += sign * from[i].untrusted;
+  }
+}
+
+/* Buckets leave the windows when time moves on from bucket `from` to bucket `to`; after a leap all do. */
+static void advance(struct tide_drift *drift, int64_t from, int64_t to) {
+  for (unsigned w = 0; w < TIDE_DRIFT_WINDOWS; w++) {
+    struct window *window = &drift->window[w];
+    for (int64_t number = from - window->span + 1; number <= from && number <= to - window->span; number++) {
+      uint32_t place = place_of(drift, number);
+      if (drift->bucket[place].number == number) shift(drift, window, place, false);
+    }
+  }
+}
+
 /* NULL: the event is too old. */
 static struct bucket *bucket_for(struct tide_drift *drift, int64_t time_ms, struct tide_drift_counts **ret_counts) {
   int64_t number = number_of(drift, time_ms);
@@ -188,6 +225,7 @@ static struct bucket *bucket_for(struct tide_drift *drift, int64_t time_ms, stru
     return NULL;
   }
   if (first || number > newest) settle_level(drift);
+  if (number > newest) advance(drift, newest, number);
   if (first || time_ms > drift->newest_ms) drift->newest_ms = time_ms;
   uint32_t place = place_of(drift, number);
   struct bucket *bucket = &drift->bucket[place];
@@ -199,6 +237,28 @@ static struct bucket *bucket_for(struct tide_drift *drift, int64_t time_ms, stru
   return bucket;
 }
 
+/* Where a value counts: its bin, or one of the two behind the bins. */
+#define MISSING TIDE_DRIFT_BINS_MAX
+#define UNTRUSTED (TIDE_DRIFT_BINS_MAX + 1)
+static uint64_t *cell_of(struct tide_drift_counts *counts, size_t cell) {
+  return cell == MISSING ? &counts->missing : cell == UNTRUSTED ? &counts->untrusted : &counts->bin[cell];
+}
+
+static size_t read_cell(const struct tide_model_input *input, const struct tide_drift_bins *bins, const struct tide_env *env) {
+  double x;
+  enum tide_cause cause;
+  switch (tide_input_read(input, env, &x, &cause)) {
+    case TIDE_READ_NUMBER: return tide_drift_bin(bins, x);
+    case TIDE_READ_MISSING: return MISSING;
+    case TIDE_READ_REFUSED: return UNTRUSTED;
+  }
+  TIDE_NEVER("every reading is handled");
+}
+
+static size_t score_cell(const struct tide_drift_bins *bins, struct tide_value score) {
+  return score.type == TIDE_V_NUM ? tide_drift_bin(bins, score.num) : UNTRUSTED;
+}
+
 void tide_drift_add(struct tide_drift *drift, const struct tide_model *model, const struct tide_env *env, struct tide_value score,
                     int64_t time_ms, uint64_t pick) {
   TIDE_CHECK(tide_u128_eq(model->checksum, drift->model) && model->bound);
@@ -208,21 +268,18 @@ void tide_drift_add(struct tide_drift *drift, const struct tide_model *model, co
   struct tide_drift_counts *counts;
   struct bucket *bucket = bucket_for(drift, time_ms, &counts);
   if (!bucket || pick & ((UINT64_C(1) << drift->level) - 1)) return;
+  bool recent = bucket->number > number_of(drift, drift->newest_ms) - TIDE_DRIFT_SHORT_BUCKETS;
+  struct worth *const worth[] = {&bucket->worth, &drift->window[1].worth, recent ? &drift->window[0].worth : NULL};
+  struct tide_drift_counts *const to[] = {counts, drift->window[1].count, recent ? drift->window[0].count : NULL};
   uint64_t weight = UINT64_C(1) << drift->level;
-  bucket->rows += weight;
-  bucket->squares += weight * weight;
-  for (uint32_t i = 0; i < drift->inputs; i++) {
-    double x;
-    enum tide_cause cause;
-    switch (tide_input_read(&model->input[i], env, &x, &cause)) {
-      case TIDE_READ_NUMBER: counts[i].bin[tide_drift_bin(&drift->bins[i], x)] += weight; break;
-      case TIDE_READ_MISSING: counts[i].missing += weight; break;
-      case TIDE_READ_REFUSED: counts[i].untrusted += weight; break;
-    }
+  for (unsigned k = 0; k < 3 && worth[k]; k++) {
+    worth[k]->rows += weight;
+    worth[k]->squares += weight * weight;
   }
-  struct tide_drift_counts *of_score = &counts[drift->inputs];
-  if (score.type == TIDE_V_NUM) of_score->bin[tide_drift_bin(&drift->bins[drift->inputs], score.num)] += weight;
-  else of_score->untrusted += weight;
+  for (uint32_t i = 0; i <= drift->inputs; i++) {
+    size_t cell = i < drift->inputs ? read_cell(&model->input[i], &drift->bins[i], env) : score_cell(&drift->bins[i], score);
+    for (unsigned k = 0; k < 3 && to[k]; k++) *cell_of(&to[k][i], cell) += weight;
+  }
   if (++drift->looked < 2 * drift->options.rows_max || drift->level == LEVEL_MAX) return;
   drift->level++; /* far more than the bucket before had */
   drift->looked = drift->options.rows_max;
@@ -230,32 +287,15 @@ void tide_drift_add(struct tide_drift *drift, const struct tide_model *model, co
 
 uint64_t tide_drift_look(const struct tide_drift *drift, unsigned window, struct tide_drift_measure *ret) {
   TIDE_CHECK(window < TIDE_DRIFT_WINDOWS);
-  uint32_t span = window == 0 ? TIDE_DRIFT_SHORT_BUCKETS : drift->buckets;
-  int64_t newest = drift->newest_ms == INT64_MIN ? 0 : number_of(drift, drift->newest_ms);
-  struct tide_drift_counts *sum = tide_alloc((drift->inputs + 1) * sizeof *sum);
-  uint64_t rows = 0;
-  double squares = 0;
-  for (uint32_t back = 0; back < span && back < drift->buckets; back++) {
-    uint32_t place = place_of(drift, newest - back);
-    const struct bucket *bucket = &drift->bucket[place];
-    if (bucket->number != newest - back) continue;
-    const struct tide_drift_counts *counts = counts_at(drift, place);
-    rows += bucket->rows;
-    squares += (double)bucket->squares;
-    for (uint32_t i = 0; i <= drift->inputs; i++) {
-      for (unsigned b = 0; b < TIDE_DRIFT_BINS_MAX; b++) sum[i].bin[b] += counts[i].bin[b];
-      sum[i].missing += counts[i].missing;
-      sum[i].untrusted += counts[i].untrusted;
-    }
-  }
+  const struct window *of = &drift->window[window];
+  uint64_t rows = of->worth.rows;
   /* Rows of unequal weights are worth (sum of w)^2 / sum of w^2 equal ones (Kish 1965, "Survey Sampling"). */
-  double worth = rows ? (double)rows * (double)rows / squares : 0;
+  double worth = rows ? (double)rows * (double)rows / (double)of->worth.squares : 0;
   for (uint32_t i = 0; i <= drift->inputs; i++) {
-    double untrusted = rows ? (double)sum[i].untrusted / (double)rows : 0;
-    tide_drift_measure_of(&drift->bins[i], &sum[i], worth * (1 - untrusted), &ret[i]);
+    double untrusted = rows ? (double)of->count[i].untrusted / (double)rows : 0;
+    tide_drift_measure_of(&drift->bins[i], &of->count[i], worth * (1 - untrusted), &ret[i]);
     ret[i].untrusted = untrusted;
   }
-  tide_free(sum);
   return rows;
 }
 
@@ -284,8 +324,8 @@ void tide_drift_save(const struct tide_drift *drift, struct tide_buf *out) {
     const struct bucket *bucket = &drift->bucket[i];
     if (bucket->number == EMPTY) continue;
     tide_put_zigzag(out, bucket->number);
-    tide_put_varint(out, bucket->rows);
-    tide_put_varint(out, bucket->squares);
+    tide_put_varint(out, bucket->worth.rows);
+    tide_put_varint(out, bucket->worth.squares);
     for (uint32_t k = 0; k <= drift->inputs; k++) {
       const struct tide_drift_counts *counts = &counts_at(drift, i)[k];
       for (uint32_t b = 0; b <= drift->bins[k].edges; b++) tide_put_varint(out, counts->bin[b]);
@@ -295,23 +335,36 @@ void tide_drift_save(const struct tide_drift *drift, struct tide_buf *out) {
   }
 }
 
-static bool load_buckets(struct tide_drift *drift, struct tide_reader *reader) {
+static bool load_buckets(struct tide_drift *drift, int64_t newest, struct tide_reader *reader) {
   uint64_t used = tide_get_varint(reader);
   if (reader->bad || used > drift->buckets) return false;
   for (; used > 0 && !reader->bad; used--) {
     int64_t number = tide_get_zigzag(reader);
     uint32_t place = place_of(drift, number);
+    if (number > newest || drift->bucket[place].number != EMPTY) return false;
     drift->bucket[place].number = number;
-    drift->bucket[place].rows = tide_get_varint(reader);
-    drift->bucket[place].squares = tide_get_varint(reader);
+    drift->bucket[place].worth.rows = tide_get_varint(reader);
+    drift->bucket[place].worth.squares = tide_get_varint(reader);
     for (uint32_t k = 0; k <= drift->inputs; k++) {
       struct tide_drift_counts *counts = &counts_at(drift, place)[k];
       for (uint32_t b = 0; b <= drift->bins[k].edges; b++) counts->bin[b] = tide_get_varint(reader);
       counts->missing = tide_get_varint(reader);
       counts->untrusted = tide_get_varint(reader);
     }
+    for (unsigned w = 0; w < TIDE_DRIFT_WINDOWS; w++)
+      if (number > newest - drift->window[w].span) shift(drift, &drift->window[w], place, true);
   }
   return !reader->bad;
+}
+
+static void clear(struct tide_drift *drift) {
+  size_t bytes = (drift->inputs + 1) * sizeof *drift->count;
+  for (uint32_t i = 0; i < drift->buckets; i++) drift->bucket[i] = (struct bucket){.number = EMPTY};
+  memset(drift->count, 0, drift->buckets * bytes);
+  for (unsigned w = 0; w < TIDE_DRIFT_WINDOWS; w++) {
+    drift->window[w].worth = (struct worth){0, 0};
+    memset(drift->window[w].count, 0, bytes);
+  }
 }
 
 bool tide_drift_load(struct tide_drift *drift, struct tide_reader *reader) {
@@ -323,9 +376,9 @@ bool tide_drift_load(struct tide_drift *drift, struct tide_reader *reader) {
   int64_t newest_ms = tide_get_zigzag(reader);
   uint64_t left_out = tide_get_varint(reader), level = tide_get_varint(reader), looked = tide_get_varint(reader);
   if (!same || reader->bad || level > LEVEL_MAX || looked > UINT32_MAX / 4) return false;
-  if (!load_buckets(drift, reader)) {
-    for (uint32_t i = 0; i < drift->buckets; i++) drift->bucket[i] = (struct bucket){.number = EMPTY};
-    memset(drift->count, 0, (size_t)drift->buckets * (drift->inputs + 1) * sizeof *drift->count);
+  TIDE_CHECK(drift->newest_ms == INT64_MIN);
+  if (!load_buckets(drift, newest_ms == INT64_MIN ? INT64_MIN : number_of(drift, newest_ms), reader)) {
+    clear(drift);
     return false;
   }
   drift->newest_ms = newest_ms;

@@ -90,7 +90,7 @@ uint32_t tide_drift_inputs(const struct tide_drift *drift);
 const char *tide_drift_input(const struct tide_drift *drift, uint32_t index); /* its name; "score" at index inputs */
 int64_t tide_drift_newest_ms(const struct tide_drift *drift);                 /* INT64_MIN before any */
 uint64_t tide_drift_left_out(const struct tide_drift *drift);                 /* too old for the long window */
-/* As bytes, beside a snapshot. load: false when they are not of this model and these options; then nothing is changed. */
+/* As bytes, beside a snapshot. load, into a new one: false when they are not of this model and these options, and it is empty then. */
 void tide_drift_save(const struct tide_drift *drift, struct tide_buf *out);
 bool tide_drift_load(struct tide_drift *drift, struct tide_reader *reader);
 

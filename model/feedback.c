@@ -193,14 +193,15 @@ static struct kept *find(struct tide_feedback *feedback, uint64_t key, uint64_t 
   return latest;
 }
 
-void tide_feedback_label(struct tide_feedback *feedback, uint64_t key, uint64_t alt, uint64_t print, uint8_t label) {
+void tide_feedback_label(struct tide_feedback *feedback, uint64_t key, uint64_t alt, uint64_t print, uint8_t label, bool again) {
   TIDE_CHECK(label <= TIDE_LABEL_genuine);
-  feedback->labels++;
+  uint64_t *missed = is_picked(key, feedback->level) ? &feedback->unmatched : &feedback->outside;
+  if (!again) feedback->labels++;
+  else if (*missed) --*missed;
   struct kept *kept = find(feedback, key, print);
   if (!kept && alt) kept = find(feedback, alt, print);
   if (!kept) {
-    if (is_picked(key, feedback->level)) feedback->unmatched++;
-    else feedback->outside++;
+    ++*missed;
     return;
   }
   if (kept->label == label) return;
@@ -210,14 +211,19 @@ void tide_feedback_label(struct tide_feedback *feedback, uint64_t key, uint64_t 
   count_row(feedback, kept, 1);
 }
 
-void tide_feedback_forget_rules(struct tide_feedback *feedback) {
+void tide_feedback_map_rules(struct tide_feedback *feedback, const uint8_t to[TIDE_RULES_MAX]) {
   for (uint32_t i = 0; i < feedback->count; i++) {
     struct kept *kept = &feedback->kept[place_of(feedback, i)];
-    kept->row.truth = 0;
-    kept->row.rule = TIDE_FEEDBACK_NO_RULE;
+    uint64_t truth = 0;
+    count_row(feedback, kept, -1);
+    for (uint64_t left = kept->row.truth; left; left &= left - 1) {
+      uint8_t now = to[__builtin_ctzll(left)];
+      if (now != TIDE_FEEDBACK_NO_RULE) truth |= UINT64_C(1) << now;
+    }
+    kept->row.truth = truth;
+    if (kept->row.rule != TIDE_FEEDBACK_NO_RULE) kept->row.rule = to[kept->row.rule];
+    count_row(feedback, kept, 1);
   }
-  memset(feedback->truth, 0, sizeof feedback->truth);
-  memset(feedback->decided, 0, sizeof feedback->decided);
 }
 
 /* ---- looking ---- */

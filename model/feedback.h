@@ -61,10 +61,11 @@ struct tide_feedback *tide_feedback_new(const struct tide_feedback_options *opti
 void tide_feedback_free(struct tide_feedback *feedback);
 /* A decision of the model with this checksum and id (zero and "" without one). `newest_ms`: the watermark; ages are counted from it. */
 void tide_feedback_add(struct tide_feedback *feedback, const struct tide_feedback_row *row, struct tide_u128 model, const char *id, int64_t newest_ms);
-/* A label (enum tide_label) about key, or alt where it has one (0: none: the key before a rotation): of the rows with this key the latest that has `print`, else the latest. */
-void tide_feedback_label(struct tide_feedback *feedback, uint64_t key, uint64_t alt, uint64_t print, uint8_t label);
-/* Rules are others from here on: what is known by rule is forgotten, the rest stays. */
-void tide_feedback_forget_rules(struct tide_feedback *feedback);
+/* A label (enum tide_label) about key, or alt where it has one (0: none: the key before a rotation): of the rows with this key the latest that has `print`, else the latest.
+ * again: it was told before, when it had no decision yet; it is not counted twice. */
+void tide_feedback_label(struct tide_feedback *feedback, uint64_t key, uint64_t alt, uint64_t print, uint8_t label, bool again);
+/* The policy is another from here on: what was rule i is rule to[i] now, TIDE_FEEDBACK_NO_RULE: gone, with what is known of it. Costs a walk over the rows. */
+void tide_feedback_map_rules(struct tide_feedback *feedback, const uint8_t to[TIDE_RULES_MAX]);
 void tide_feedback_look(const struct tide_feedback *feedback, struct tide_feedback_look *ret);
 void tide_feedback_save(const struct tide_feedback *feedback, struct tide_buf *out);
 /* Into a new one; false when the bytes are none of these, and it is empty then. More rows than rows_max are sampled down. */

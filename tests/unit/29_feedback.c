@@ -40,22 +40,39 @@ static void a_label_may_be_corrected_and_taken_back(void **state) {
   decide(feedback, 200, 0, 100000, 1, TIDE_FEEDBACK_NO_RULE, false, no_model);
   struct tide_feedback_look look = look_at(feedback);
   assert_true(look.all.fraud == 0 && look.all.genuine == 0 && look.rows == 2 && look.decisions == 2);
-  tide_feedback_label(feedback, 100, 0, 1, TIDE_LABEL_fraud);
-  tide_feedback_label(feedback, 100, 0, 1, TIDE_LABEL_fraud); /* said twice */
+  tide_feedback_label(feedback, 100, 0, 1, TIDE_LABEL_fraud, false);
+  tide_feedback_label(feedback, 100, 0, 1, TIDE_LABEL_fraud, false); /* said twice */
   look = look_at(feedback);
   assert_true(look.all.fraud == 1 && look.stopped.fraud == 1 && look.corrected == 0 && look.labels == 2);
   assert_true(look.rule[0].truth.fraud == 1 && look.rule[2].truth.fraud == 1 && look.rule[2].decided.fraud == 1);
   assert_true(look.rule[1].truth.fraud == 0 && look.rule[0].decided.fraud == 0);
-  tide_feedback_label(feedback, 100, 0, 1, TIDE_LABEL_genuine);
+  tide_feedback_label(feedback, 100, 0, 1, TIDE_LABEL_genuine, false);
   look = look_at(feedback);
   assert_true(look.all.fraud == 0 && look.all.genuine == 1 && look.corrected == 1 && look.rule[2].decided.genuine == 1);
-  tide_feedback_label(feedback, 100, 0, 1, TIDE_LABEL_unknown);
+  tide_feedback_label(feedback, 100, 0, 1, TIDE_LABEL_unknown, false);
   look = look_at(feedback);
   assert_true(look.all.genuine == 0 && look.rule[2].truth.genuine == 0);
-  tide_feedback_label(feedback, 300, 0, 1, TIDE_LABEL_fraud);
+  tide_feedback_label(feedback, 300, 0, 1, TIDE_LABEL_fraud, false);
   assert_int_equal(look_at(feedback).unmatched, 1);
-  tide_feedback_label(feedback, 301, 200, 1, TIDE_LABEL_fraud); /* known under the key before a rotation */
+  tide_feedback_label(feedback, 301, 200, 1, TIDE_LABEL_fraud, false); /* known under the key before a rotation */
   assert_true(look_at(feedback).all.fraud == 1);
+  tide_feedback_free(feedback);
+}
+
+/* Rule 0 became rule 3, rule 2 became rule 0, rule 1 is gone. */
+static void rules_move_with_the_policy(void **state) {
+  (void)state;
+  struct tide_feedback *feedback = tide_feedback_new(&options);
+  decide(feedback, 1024, 0, 900000, 7, 1, true, model_a);
+  decide(feedback, 2048, 0, 900000, 4, 2, true, model_a);
+  tide_feedback_label(feedback, 1024, 0, 1, TIDE_LABEL_fraud, false);
+  uint8_t to[TIDE_RULES_MAX] = {3, TIDE_FEEDBACK_NO_RULE, 0};
+  tide_feedback_map_rules(feedback, to);
+  tide_feedback_label(feedback, 2048, 0, 1, TIDE_LABEL_genuine, false);
+  struct tide_feedback_look look = look_at(feedback);
+  assert_true(look.rule[3].truth.fraud == 1 && look.rule[0].truth.fraud == 1 && look.rule[0].truth.genuine == 1);
+  assert_true(look.rule[1].truth.fraud == 0 && look.rule[2].truth.fraud == 0 && look.rule[1].decided.fraud == 0);
+  assert_true(look.rule[0].decided.genuine == 1 && look.all.fraud == 1 && look.all.genuine == 1);
   tide_feedback_free(feedback);
 }
 
@@ -66,10 +83,10 @@ static void of_events_with_one_id_the_named_amount_is_meant(void **state) {
     struct tide_feedback_row row = {.key = 100, .print = print, .score = UINT32_MAX, .rule = (uint8_t)print};
     tide_feedback_add(feedback, &row, no_model, "", 0);
   }
-  tide_feedback_label(feedback, 100, 0, 8, TIDE_LABEL_fraud);
+  tide_feedback_label(feedback, 100, 0, 8, TIDE_LABEL_fraud, false);
   assert_true(look_at(feedback).rule[8].decided.fraud == 1);
-  tide_feedback_label(feedback, 100, 0, 77, TIDE_LABEL_fraud); /* an amount that none has: the latest */
-  tide_feedback_label(feedback, 100, 0, 1, TIDE_LABEL_fraud);  /* none named: the latest */
+  tide_feedback_label(feedback, 100, 0, 77, TIDE_LABEL_fraud, false); /* an amount that none has: the latest */
+  tide_feedback_label(feedback, 100, 0, 1, TIDE_LABEL_fraud, false);  /* none named: the latest */
   assert_true(look_at(feedback).rule[9].decided.fraud == 1 && look_at(feedback).rule[7].decided.fraud == 0);
   tide_feedback_free(feedback);
 }
@@ -82,15 +99,15 @@ static void what_is_not_labelled_matures_and_leaves(void **state) {
   assert_true(look_at(feedback).all.genuine == 0);
   decide(feedback, 300, 10000, 500000, 0, 0, false, model_a);
   assert_true(look_at(feedback).all.genuine == 1);
-  tide_feedback_label(feedback, 100, 0, 1, TIDE_LABEL_fraud); /* it changes sides */
+  tide_feedback_label(feedback, 100, 0, 1, TIDE_LABEL_fraud, false); /* it changes sides */
   struct tide_feedback_look look = look_at(feedback);
   assert_true(look.all.genuine == 0 && look.all.fraud == 1 && look.corrected == 0);
-  tide_feedback_label(feedback, 100, 0, 1, TIDE_LABEL_unknown);
+  tide_feedback_label(feedback, 100, 0, 1, TIDE_LABEL_unknown, false);
   assert_true(look_at(feedback).all.genuine == 1);
   decide(feedback, 400, 1000001, 500000, 0, 0, false, model_a); /* the first is too old now */
   look = look_at(feedback);
   assert_true(look.rows == 3 && look.all.genuine == 2 && look.model[0].rows == 3);
-  tide_feedback_label(feedback, 100, 0, 1, TIDE_LABEL_fraud);
+  tide_feedback_label(feedback, 100, 0, 1, TIDE_LABEL_fraud, false);
   assert_int_equal(look_at(feedback).unmatched, 1);
   tide_feedback_free(feedback);
 }
@@ -106,7 +123,7 @@ static void auc_is_the_exact_one_within_its_bound(void **state) {
     uint32_t millionths = (uint32_t)(fraud[i] ? 300000 + draw() % 700000 : draw() % 800000);
     score[i] = millionths / 1e6;
     decide(feedback, (i + 1) * 1024, 0, millionths, 0, 0, false, model_a);
-    tide_feedback_label(feedback, (i + 1) * 1024, 0, 1, fraud[i] ? TIDE_LABEL_fraud : TIDE_LABEL_genuine);
+    tide_feedback_label(feedback, (i + 1) * 1024, 0, 1, fraud[i] ? TIDE_LABEL_fraud : TIDE_LABEL_genuine, false);
   }
   struct tide_feedback_model model = look_at(feedback).model[0];
   assert_string_equal(model.id, "a@1");
@@ -121,8 +138,8 @@ static void models_are_told_apart_and_the_oldest_gives_way(void **state) {
   struct tide_feedback *feedback = tide_feedback_new(&options);
   decide(feedback, 1024, 0, 900000, 0, 0, true, model_a);
   decide(feedback, 2048, 0, 100000, 0, 0, false, model_b);
-  tide_feedback_label(feedback, 1024, 0, 1, TIDE_LABEL_fraud);
-  tide_feedback_label(feedback, 2048, 0, 1, TIDE_LABEL_genuine);
+  tide_feedback_label(feedback, 1024, 0, 1, TIDE_LABEL_fraud, false);
+  tide_feedback_label(feedback, 2048, 0, 1, TIDE_LABEL_genuine, false);
   struct tide_feedback_look look = look_at(feedback);
   assert_int_equal(look.model_count, 2);
   assert_true(look.model[0].scored.fraud == 1 && look.model[0].stopped.fraud == 1 && look.model[1].scored.genuine == 1);
@@ -132,7 +149,7 @@ static void models_are_told_apart_and_the_oldest_gives_way(void **state) {
   assert_int_equal(look.model_count, TIDE_FEEDBACK_MODELS);
   assert_true(look.all.fraud == 1 && look.all.genuine == 1); /* the decisions themselves are not forgotten */
   for (uint32_t i = 0; i < look.model_count; i++) assert_true(look.model[i].checksum.lo >= 10 && look.model[i].rows == 1);
-  tide_feedback_label(feedback, 1024, 0, 1, TIDE_LABEL_unknown);
+  tide_feedback_label(feedback, 1024, 0, 1, TIDE_LABEL_unknown, false);
   assert_true(look_at(feedback).all.fraud == 0);
   tide_feedback_free(feedback);
 }
@@ -149,7 +166,7 @@ static void a_sample_stands_for_all(void **state) {
     bool is_fraud = draw() % 20 == 0;
     fraud += is_fraud;
     decide(feedback, key, i, 500000, 1, 0, is_fraud, model_a);
-    tide_feedback_label(feedback, key, 0, 1, is_fraud ? TIDE_LABEL_fraud : TIDE_LABEL_genuine);
+    tide_feedback_label(feedback, key, 0, 1, is_fraud ? TIDE_LABEL_fraud : TIDE_LABEL_genuine, false);
   }
   struct tide_feedback_look look = look_at(feedback);
   assert_true(look.rows <= 4096 && look.rows > 1000 && look.level >= 5);
@@ -168,12 +185,14 @@ static void nothing_is_left_when_all_have_left(void **state) {
   struct tide_feedback *feedback = tide_feedback_new(&small);
   random_state = 3;
   int64_t now = 0;
+  uint8_t turned[TIDE_RULES_MAX], gone[TIDE_RULES_MAX];
+  for (uint8_t r = 0; r < TIDE_RULES_MAX; r++) turned[r] = (uint8_t)((r + 1) % TIDE_RULES_MAX), gone[r] = TIDE_FEEDBACK_NO_RULE;
   for (int i = 0; i < 20000; i++) {
     now += (int64_t)(draw() % 40);
     decide(feedback, draw() % 300 * 1031, now - (int64_t)(draw() % 100), (uint32_t)(draw() % 1000001), draw() % 8, (uint8_t)(draw() % 3),
            draw() % 2, draw() % 2 ? model_a : model_b);
-    tide_feedback_label(feedback, draw() % 300 * 1031, 0, 1, (uint8_t)(draw() % 3));
-    if (i % 5000 == 4999) tide_feedback_forget_rules(feedback);
+    tide_feedback_label(feedback, draw() % 300 * 1031, 0, 1, (uint8_t)(draw() % 3), false);
+    if (i % 5000 == 4999) tide_feedback_map_rules(feedback, i % 2 ? turned : gone);
   }
   decide(feedback, 0, now + 100000, UINT32_MAX, 0, TIDE_FEEDBACK_NO_RULE, false, no_model);
   struct tide_feedback_look look = look_at(feedback);
@@ -194,7 +213,7 @@ static void it_comes_back_from_bytes(void **state) {
   for (int i = 0; i < 5000; i++) {
     decide(feedback, draw(), i * 7, (uint32_t)(draw() % 1000001), draw() % 8, (uint8_t)(draw() % 3), draw() % 2,
            draw() % 2 ? model_a : model_b);
-    if (i % 3 == 0) tide_feedback_label(feedback, random_state, 0, 1, TIDE_LABEL_fraud);
+    if (i % 3 == 0) tide_feedback_label(feedback, random_state, 0, 1, TIDE_LABEL_fraud, false);
   }
   struct tide_buf bytes = TIDE_BUF_INIT, again = TIDE_BUF_INIT;
   tide_feedback_save(feedback, &bytes);
@@ -229,6 +248,7 @@ static void it_comes_back_from_bytes(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(a_label_may_be_corrected_and_taken_back),
+                                     cmocka_unit_test(rules_move_with_the_policy),
                                      cmocka_unit_test(of_events_with_one_id_the_named_amount_is_meant),
                                      cmocka_unit_test(what_is_not_labelled_matures_and_leaves),
                                      cmocka_unit_test(auc_is_the_exact_one_within_its_bound),
