@@ -223,9 +223,9 @@ enum tide_dead_form {
   X(fold, lead, DURATION, "0s", 0, TIDE_SECONDS(10), NULL, NULL, RESTART, "Windows of requests with their own time end this much later")    \
   X(fold, history_from, TIME, "first", 0, 0, NULL, NULL, RESTART, "Event time from which the history is complete")                          \
   X(fold, max_entities, INT, "20000000", 1, 60000000, "entities", NULL, RESTART, "Entities per kind, unless the feature file says `max`")   \
-  X(drift, window, DURATION, "1h", TIDE_SECONDS(60), TIDE_DAYS(7), NULL, NULL, RESTART,                                                     \
+  X(drift, window, DURATION, "1h", TIDE_SECONDS(60), TIDE_DAYS(1), NULL, NULL, RESTART,                                                     \
     "Event time over which what the model reads and scores is compared with its training")                                                   \
-  X(drift, long_window, DURATION, "24h", TIDE_SECONDS(60), TIDE_DAYS(60), NULL, NULL, RESTART,                                               \
+  X(drift, long_window, DURATION, "1d", TIDE_HOURS(1), TIDE_DAYS(60), NULL, NULL, RESTART,                                               \
     "A second, longer window beside it; at most 64 times drift.window")                                                                      \
   X(drift, max_rows, INT, "5000", 100, 1000000, "decisions", NULL, RESTART,                                                                  \
     "Decisions whose inputs are looked at in a twelfth of drift.window, about; of more every second one, every fourth and so on")            \

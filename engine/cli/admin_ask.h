@@ -13,8 +13,8 @@
   {"token-file", "FILE", NULL, "File with a token that the engine knows (http.tokens_file): of scope monitor to look, of scope operate to decide", \
    TIDE_OPT_TEXT, 0, 0, 0, NULL}
 
-/* Asks --admin: GET, or POST where body is not NULL. *ret is the object of an answer with status 200, to be freed; with --json it is printed as it came. Else the exit code, and why is
- * printed. */
+/* Asks --admin: GET, or POST where body is not NULL. *ret is the object of an answer with status 200, to be freed; with --json it is printed as it came. Else the
+ * exit code, and why is printed. */
 int tide_admin_json(const struct tide_args *args, const char *path, const struct tide_buf *body, json_t **ret);
 
 #endif

@@ -273,10 +273,10 @@ const struct tide_verb tide_verb_drift = {
     .name = "drift",
     .summary = "Show how far a model's inputs and scores are from its training, or what labels say of the decisions",
     .about =
-        "PSI (population stability index) and KS (Kolmogorov and Smirnov) of each input and of the score against the training statistics in the model, over two windows of event "
-        "time that end with the newest decision. Moderate is a PSI from 0.1, severe from 0.25; what chance explains is none. With --feedback the labels that came so far: precision "
-        "and recall of what was stopped, AUC by model version, precision by rule. A label that is corrected changes sides; a decision without one counts as genuine after a while. "
-        "model/README.md has the formulas.",
+        "PSI (population stability index) and KS (Kolmogorov and Smirnov) of each input and of the score against the training statistics in the model, over two "
+        "windows of event time that end with the newest decision. Moderate is a PSI from 0.1, severe from 0.25; what chance explains is none. With --feedback "
+        "the labels that came so far: precision and recall of what was stopped, AUC by model version, precision by rule. A label that is corrected changes sides; "
+        "a decision without one counts as genuine after a while. model/README.md has the formulas.",
     .example =
         "tidemark drift --admin 127.0.0.1:9090\n"
         "tidemark drift --journal file:tidemark-data/journal --feedback\n"

@@ -1,7 +1,7 @@
 /* GET /drift, GET /feedback and their metrics (parts.h): what the watch saw within the last second (core/watch.h).
  *
- * The pages tell of every model that the engine has seen lately. The metrics tell of one, the model that scored last: its inputs are names of the feature file, so that the label `input` has
- * its values at start, whatever models come. Nothing of a transaction is here: names of features, numbers and codes of rules. */
+ * The pages tell of every model that the engine has seen lately. The metrics tell of one, the model that scored last: its inputs are names of the feature file, so
+ * that the label `input` has its values at start, whatever models come. Nothing of a transaction is here: names of features, numbers and codes of rules. */
 #include <math.h>
 
 #include "base/json_out.h"
