@@ -1,7 +1,7 @@
 /* Making, reading and comparing receipts (receipt.h).
  *
- * Everything is written in one order by one function, so two receipts of one decision are the same bytes or one of them is wrong. Only to say what is wrong, both are read as JSON and
- * compared member by member. */
+ * Everything is written in one order by one function, so two receipts of one decision are the same bytes or one of them is wrong. Only to say what is wrong, both are
+ * read as JSON and compared member by member. */
 #include "cli/receipt.h"
 
 #include <errno.h>

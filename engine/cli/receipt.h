@@ -8,8 +8,8 @@
  *    "answer":{...},                                                                         as explain --json has it, with every feature
  *    "checksum":H}                                                                           SHA-256 of all bytes before `,"checksum"`
  *
- * One line. The checksum tells a damaged receipt from a sound one; it is no signature: whoever forges a receipt can seal it, and then the journal contradicts him. What proves a receipt is
- * that folding the journal gives it again, byte for byte: so verifying is making it a second time, and comparing. It holds no card number and no key. */
+ * One line. The checksum tells a damaged receipt from a sound one; it is no signature: whoever forges a receipt can seal it, and then the journal contradicts him.
+ * What proves a receipt is that folding the journal gives it again, byte for byte: so verifying is making it a second time, and comparing. It holds no card number and no key. */
 #ifndef TIDE_RECEIPT_H
 #define TIDE_RECEIPT_H
 

@@ -1,7 +1,7 @@
 /* tidemark verify: proves a receipt, or says what is not as it says.
  *
- * The journal (archive and all) is folded up to the decision, from the nearest snapshot whose own entry is the one in the journal, or with --whole from the beginning; there the receipt is
- * made anew and compared. Nothing in the receipt is believed but the place where to look. */
+ * The journal (archive and all) is folded up to the decision, from the nearest snapshot whose own entry is the one in the journal, or with --whole from the beginning;
+ * there the receipt is made anew and compared. Nothing in the receipt is believed but the place where to look. */
 #include "cli/verbs.h"
 
 #include <inttypes.h>
