@@ -35,9 +35,9 @@ static void meter_window(const struct tide_http *http, struct tide_meter *meter,
     const struct tide_drift_measure *measure = NULL;
     for (uint32_t i = 0; model && i <= model->inputs && !measure; i++)
       if (strcmp(model->input[i], name[n]) == 0) measure = &model->measure[w][i];
-    double known = measure && measure->rows > 0 ? 1 : 0;
-    set_ratio(meter, TIDE_METER_ROW_drift_psi, at, known ? measure->psi : 0, known);
-    set_ratio(meter, TIDE_METER_ROW_drift_ks, at, known ? measure->ks : 0, known);
+    bool known = measure && measure->rows > 0;
+    set_ratio(meter, TIDE_METER_ROW_drift_psi, at, known ? measure->psi : 0, known ? 1 : 0);
+    set_ratio(meter, TIDE_METER_ROW_drift_ks, at, known ? measure->ks : 0, known ? 1 : 0);
     if (known) tide_meter_set(meter, TIDE_METER_ROW_drift_severity, at, measure->severity);
     else tide_meter_unset(meter, TIDE_METER_ROW_drift_severity, at);
   }
