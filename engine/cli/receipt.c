@@ -215,11 +215,9 @@ static bool parse_place(const char *text, struct tide_receipt *ret) {
   return *end == 0 && index < TIDE_BATCH_RECORDS_MAX && strcmp(tide_position_text(ret->position, ret->index, again), text) == 0;
 }
 
-enum tide_err tide_receipt_read(const char *path, struct tide_receipt *ret, struct tide_error *error) {
-  *ret = (struct tide_receipt){.text = TIDE_BUF_INIT};
+enum tide_err tide_receipt_parse(const char *path, struct tide_receipt *ret, struct tide_error *error) {
   json_error_t why;
-  enum tide_err err = read_text(path, &ret->text, error);
-  if (err != TIDE_OK) return err;
+  enum tide_err err = TIDE_OK;
   json_t *root = json_loadb(ret->text.len ? ret->text.ptr : "", ret->text.len, JSON_REJECT_DUPLICATES, &why);
   const json_t *format = json_object_get(root, "tidemark_receipt"), *position = json_object_get(root, "position");
   if (!json_is_integer(format)) {
@@ -234,6 +232,12 @@ enum tide_err tide_receipt_read(const char *path, struct tide_receipt *ret, stru
   }
   json_decref(root);
   return err;
+}
+
+enum tide_err tide_receipt_read(const char *path, struct tide_receipt *ret, struct tide_error *error) {
+  *ret = (struct tide_receipt){.text = TIDE_BUF_INIT};
+  enum tide_err err = read_text(path, &ret->text, error);
+  return err == TIDE_OK ? tide_receipt_parse(path, ret, error) : err;
 }
 
 void tide_receipt_release(struct tide_receipt *receipt) { tide_buf_release(&receipt->text); }

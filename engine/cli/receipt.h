@@ -34,6 +34,8 @@ struct tide_receipt {
 };
 /* Errors: NOT_FOUND, IO, TOO_LONG, SYNTAX (no receipt), VERSION, CORRUPT (the checksum does not fit: it was changed or is damaged). */
 enum tide_err tide_receipt_read(const char *path, struct tide_receipt *ret, struct tide_error *error) TIDE_WARN_UNUSED;
+/* The same from ret->text; `what` names it in errors. */
+enum tide_err tide_receipt_parse(const char *what, struct tide_receipt *ret, struct tide_error *error) TIDE_WARN_UNUSED;
 void tide_receipt_release(struct tide_receipt *receipt);
 
 /* Appends one line "place: the receipt says A, the journal gives B" for each member in which two receipts differ, at most `max`; returns how many differ. */
