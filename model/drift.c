@@ -335,6 +335,20 @@ void tide_drift_save(const struct tide_drift *drift, struct tide_buf *out) {
   }
 }
 
+#define ROWS_MAX (UINT64_C(1) << 36) /* in a bucket */
+/* Every row is in one cell of each input. */
+static bool load_counts(const struct tide_drift_bins *bins, uint64_t rows, struct tide_reader *reader, struct tide_drift_counts *counts) {
+  uint64_t sum = 0;
+  for (uint32_t cell = 0; cell < TIDE_DRIFT_BINS_MAX + 2; cell++) {
+    if (cell > bins->edges && cell < MISSING) continue;
+    uint64_t n = tide_get_varint(reader);
+    if (n > rows) return false;
+    *cell_of(counts, cell) = n;
+    sum += n;
+  }
+  return !reader->bad && sum == rows;
+}
+
 static bool load_buckets(struct tide_drift *drift, int64_t newest, struct tide_reader *reader) {
   uint64_t used = tide_get_varint(reader);
   if (reader->bad || used > drift->buckets) return false;
@@ -345,12 +359,10 @@ static bool load_buckets(struct tide_drift *drift, int64_t newest, struct tide_r
     drift->bucket[place].number = number;
     drift->bucket[place].worth.rows = tide_get_varint(reader);
     drift->bucket[place].worth.squares = tide_get_varint(reader);
-    for (uint32_t k = 0; k <= drift->inputs; k++) {
-      struct tide_drift_counts *counts = &counts_at(drift, place)[k];
-      for (uint32_t b = 0; b <= drift->bins[k].edges; b++) counts->bin[b] = tide_get_varint(reader);
-      counts->missing = tide_get_varint(reader);
-      counts->untrusted = tide_get_varint(reader);
-    }
+    struct worth worth = drift->bucket[place].worth;
+    if (worth.rows > ROWS_MAX || worth.squares < worth.rows || worth.squares > ROWS_MAX << LEVEL_MAX) return false;
+    for (uint32_t k = 0; k <= drift->inputs; k++)
+      if (!load_counts(&drift->bins[k], worth.rows, reader, &counts_at(drift, place)[k])) return false;
     for (unsigned w = 0; w < TIDE_DRIFT_WINDOWS; w++)
       if (number > newest - drift->window[w].span) shift(drift, &drift->window[w], place, true);
   }
