@@ -38,24 +38,33 @@ static void fuzz_feedback(struct tide_reader *reader) {
 }
 
 static void fuzz_drift(struct tide_reader *reader) {
+  const struct tide_drift_options options = {.window_ms = {3600000, 86400000}, .rows_max = 100};
+  struct tide_drift_measure measure[TIDE_MODEL_INPUTS_MAX + 1];
+  struct tide_drift *drift = tide_drift_load(&options, reader);
+  if (!drift) return;
+  struct tide_buf bytes = TIDE_BUF_INIT, same = TIDE_BUF_INIT;
+  for (unsigned w = 0; w < TIDE_DRIFT_WINDOWS; w++) (void)tide_drift_look(drift, w, measure);
+  tide_drift_save(drift, &bytes);
+  struct tide_reader copy = tide_reader_of(tide_buf_span(&bytes));
+  struct tide_drift *again = tide_drift_load(&options, &copy);
+  if (!again) abort();
+  tide_drift_save(again, &same);
+  if (!tide_span_eq(tide_buf_span(&bytes), tide_buf_span(&same))) abort();
   static struct tide_spec *spec;
   static struct tide_model *model;
   if (!spec) spec = model_spec_of(model_features);
   if (!model) model = model_small(spec);
-  const struct tide_drift_options options = {.window_ms = {3600000, 86400000}, .rows_max = 100};
-  struct tide_drift *drift = tide_drift_new(model, &options);
-  struct tide_drift_measure measure[16];
   struct tide_value value[TIDE_SLOTS_MAX];
-  bool good = tide_drift_load(drift, reader);
   for (unsigned i = 0; i < TIDE_SLOTS_MAX; i++) value[i] = tide_num(1);
   struct tide_env env = {.field = value, .dyn = value, .slot = value, .derived = value};
-  for (unsigned w = 0; w < TIDE_DRIFT_WINDOWS; w++)
-    if (tide_drift_look(drift, w, measure) && !good) abort();
-  for (int i = 0; i < 50; i++) {
+  for (int i = 0; i < 50 && tide_u128_eq(tide_drift_model(drift), model->checksum) && tide_drift_inputs(drift) == model->input_count; i++) {
     tide_drift_add(drift, model, &env, tide_num(0.5), INT64_C(1700000000000) + i * INT64_C(700000), (uint64_t)i);
     for (unsigned w = 0; w < TIDE_DRIFT_WINDOWS; w++) (void)tide_drift_look(drift, w, measure);
   }
+  tide_buf_release(&bytes);
+  tide_buf_release(&same);
   tide_drift_free(drift);
+  tide_drift_free(again);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -119,7 +119,7 @@ static void it_goes_on_where_its_bytes_end(void **state) {
   small_fold_on(fold, spec, 0, 300, NULL, NULL);
   label(fold, spec, 40, TIDE_LABEL_fraud, true);
   tide_watch_save(watch, tide_fold_position(fold), &bytes);
-  assert_true(tide_watch_load(again, fold, tide_buf_span(&bytes)));
+  assert_true(tide_watch_load(again, tide_fold_position(fold), tide_buf_span(&bytes)));
   tide_watch_save(again, tide_fold_position(fold), &same);
   assert_true(tide_span_eq(tide_buf_span(&bytes), tide_buf_span(&same)));
   struct tide_watch_look *look = tide_watch_look(again);
@@ -130,15 +130,15 @@ static void it_goes_on_where_its_bytes_end(void **state) {
   for (size_t at = 0; at < bytes.len; at += at < 200 ? 1 : 37) { /* another byte anywhere: not believed, and empty */
     again = tide_watch_new(&options);
     bytes.ptr[at] = (char)(bytes.ptr[at] ^ 4);
-    assert_false(tide_watch_load(again, fold, tide_buf_span(&bytes)));
+    assert_false(tide_watch_load(again, tide_fold_position(fold), tide_buf_span(&bytes)));
     bytes.ptr[at] = (char)(bytes.ptr[at] ^ 4);
-    assert_false(tide_watch_load(again, fold, (struct tide_span){bytes.ptr, at}));
+    assert_false(tide_watch_load(again, tide_fold_position(fold), (struct tide_span){bytes.ptr, at}));
     assert_int_equal(feedback(again).rows, 0);
     tide_watch_free(again);
   }
   small_fold_on(fold, spec, 300, 10, NULL, NULL); /* the fold is elsewhere now */
   again = tide_watch_new(&options);
-  assert_false(tide_watch_load(again, fold, tide_buf_span(&bytes)));
+  assert_false(tide_watch_load(again, tide_fold_position(fold), tide_buf_span(&bytes)));
   tide_watch_free(again);
   tide_watch_free(watch);
   tide_buf_release(&bytes);
