@@ -196,7 +196,7 @@ static enum tide_err fit(struct collect *c, const bool *given, struct tide_error
     c->report.constant++;
   }
   tide_train_transforms(c->model, &c->rows, train, chosen);
-  err = tide_train(c->model, &c->rows, train, c->options->l2, &c->report.fit, error);
+  err = tide_train(c->model, &c->rows, train, &c->options->how, &c->report.fit, error);
   if (err) return err;
   double *score = tide_alloc((c->rows.count + 1) * sizeof *score);
   score_rows(c, score);
@@ -209,7 +209,7 @@ static enum tide_err fit(struct collect *c, const bool *given, struct tide_error
 
 enum tide_err tide_train_run(const struct tide_train_options *options, struct tide_model **ret_model, struct tide_train_report *ret_report,
                              struct tide_error *error) {
-  TIDE_CHECK(options->split > 0 && options->split <= 1 && options->l2 > 0 && options->top_cards > 0);
+  TIDE_CHECK(options->split > 0 && options->split <= 1 && options->how.l2 > 0 && options->top_cards > 0);
   const struct tide_spec *spec = options->replay.spec;
   struct collect c = {.options = options, .model = tide_alloc(sizeof *c.model), .log_end_ms = INT64_MIN};
   bool chosen[TIDE_MODEL_INPUTS_MAX] = {false};

@@ -14,7 +14,8 @@ struct tide_train_options {
   struct tide_replay_options replay; /* what is folded; its observers and outputs are train's */
   const char *inputs;                /* list of inputs, NULL: everything */
   const char *name, *version;
-  double l2, split;                  /* share of rows, by time, that the model is fitted to; 1: all */
+  struct tide_train_how how;
+  double split;                      /* share of rows, by time, that the model is fitted to; 1: all */
   int64_t label_delay_ms, skip_ms, gap_ms;
   uint32_t top_cards;
   const char *export;                /* CSV of the rows, NULL: none */

@@ -158,14 +158,14 @@ static enum tide_err options_of(const struct tide_args *args, const struct tide_
   ret->inputs = tide_args_text(args, "inputs");
   ret->name = tide_args_text(args, "name") ? tide_args_text(args, "name") : spec->name ? spec->name : "model";
   ret->version = tide_args_text(args, "model-version");
-  ret->l2 = tide_args_double(args, "l2");
+  ret->how.l2 = tide_args_double(args, "l2");
   ret->split = tide_args_double(args, "split");
   ret->label_delay_ms = tide_args_duration_ms(args, "label-delay");
   ret->gap_ms = tide_args_duration_ms(args, "gap");
   ret->skip_ms = tide_args_duration_ms(args, "skip");
   ret->top_cards = (uint32_t)tide_args_int(args, "top-cards");
   ret->export = tide_args_text(args, "export");
-  if (!(ret->l2 >= 1e-9))
+  if (!(ret->how.l2 >= 1e-9))
     return tide_fail_at(error, TIDE_E_USAGE, 0, 0, "l2",
                         "--l2 must be above 0: without a penalty collinear inputs have no best coefficients");
   if (!(ret->split > 0))
