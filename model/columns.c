@@ -115,10 +115,10 @@ enum tide_err tide_matrix_fit(struct tide_model *model, const struct tide_rows *
                          model->input[i].feature);
   }
   tide_free(column);
-  bool balanced = how->fraud_weight == TIDE_TRAIN_BALANCED;
+  bool balanced = how->fraud_weight < 0;
   ret->weight[0] = balanced ? (double)count / (2 * (double)(count - frauds)) : 1;
-  ret->weight[1] = balanced ? (double)count / (2 * (double)frauds) : how->fraud_weight;
-  model->weighted = how->fraud_weight != 1;
+  ret->weight[1] = balanced ? (double)count / (2 * (double)frauds) : how->fraud_weight > 0 ? how->fraud_weight : 1;
+  model->weighted = ret->weight[0] != 1 || ret->weight[1] != 1;
   model->genuine_weight = tide_rounded(ret->weight[0], 9);
   model->fraud_weight = tide_rounded(ret->weight[1], 9);
   model->rows = count;

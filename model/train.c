@@ -92,15 +92,16 @@ static double largest(const double *v, uint32_t m) {
   return most;
 }
 
-#define NEWTON_MAX 30
-/* Newton steps for as long as they make the gradient smaller: near the minimum each doubles the digits. Returns the gradient, or -1 when the second
- * derivatives do not allow a step. */
+#define NEWTON_MAX 50
+#define HALVINGS_MAX 30
+#define NEAR 1e-7 /* gradient per row below which full steps double the digits */
+/* Newton steps for as long as they make the gradient smaller: near the minimum each doubles the digits. Farther off a step is halved until it makes the
+ * loss smaller (Nocedal and Wright, algorithm 3.2). Returns the gradient, or -1 when the second derivatives do not allow a step. */
 static double newton(const struct problem *p, double *w, unsigned *ret_steps) {
   uint32_t m = p->m->d + 1;
   double *h = tide_alloc((size_t)m * m * sizeof *h), *step = tide_alloc(m * sizeof *step), *tried = tide_alloc(m * sizeof *tried),
          *gradient = tide_alloc(m * sizeof *gradient);
-  (void)loss(p, w, gradient);
-  double now = largest(gradient, m);
+  double here = loss(p, w, gradient), now = largest(gradient, m);
   for (*ret_steps = 0; *ret_steps < NEWTON_MAX && now > 0; ++*ret_steps) {
     hessian(p, w, h);
     memcpy(step, gradient, m * sizeof *step);
@@ -108,11 +109,18 @@ static double newton(const struct problem *p, double *w, unsigned *ret_steps) {
       now = -1;
       break;
     }
-    for (uint32_t i = 0; i < m; i++) tried[i] = w[i] - step[i];
-    (void)loss(p, tried, gradient);
-    double then = largest(gradient, m);
-    if (!(then < now)) break;
+    bool better = false;
+    double there = here, then = now;
+    for (unsigned halved = 0; halved < HALVINGS_MAX && !better; halved++) {
+      for (uint32_t i = 0; i < m; i++) tried[i] = w[i] - step[i], step[i] /= 2;
+      there = loss(p, tried, gradient);
+      then = largest(gradient, m);
+      better = now < NEAR ? then < now : there < here; /* near it rounding decides which loss is the smaller one */
+      if (now < NEAR) break;
+    }
+    if (!better) break;
     memcpy(w, tried, m * sizeof *w);
+    here = there;
     now = then;
   }
   tide_free(h);
@@ -137,7 +145,7 @@ enum tide_err tide_regress(const struct tide_matrix *matrix, double l2, double *
   struct problem problem = {.m = matrix, .l2 = l2}, *p = &problem;
   lbfgs_parameter_t parameter;
   lbfgs_parameter_init(&parameter);
-  parameter.epsilon = 1e-6;
+  parameter.epsilon = 1e-3; /* the neighbourhood; Newton does the rest */
   parameter.max_iterations = 1000;
   lbfgsfloatval_t *x = lbfgs_malloc((int)p->m->d + 1);
   TIDE_CHECK(x);

@@ -39,11 +39,11 @@ void tide_train_transforms(struct tide_model *model, const struct tide_rows *row
 
 struct tide_train_how {
   double l2;            /* > 0; scikit-learn's C is 1 / l2 */
-  double fraud_weight;  /* what a fraud weighs against a genuine row, 1: the same; TIDE_TRAIN_BALANCED */
+  double fraud_weight;  /* what a fraud weighs against a genuine row, 0 as 1: the same; TIDE_TRAIN_BALANCED */
   bool constant;        /* take inputs that do not vary, with a coefficient of 0, instead of refusing */
 };
 /* Both classes weigh half of all rows: n / (2 n_class) each, as scikit-learn's class_weight="balanced". */
-#define TIDE_TRAIN_BALANCED 0.0
+#define TIDE_TRAIN_BALANCED (-1.0)
 
 struct tide_train_result { unsigned lbfgs_steps, newton_steps; double gradient; }; /* largest component, per row */
 
