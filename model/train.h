@@ -19,13 +19,19 @@ struct tide_rows {
   uint8_t *cause;
   uint8_t *fraud;
   int64_t *time_ms;
-  uint64_t *card; /* 0: none */
+  uint64_t *card;   /* 0: none */
+  uint32_t *number; /* the caller's, for what it keeps elsewhere; travels with the row */
+  uint8_t *state;   /* enum tide_vstate of each x; NULL unless asked for */
 };
 
 void tide_rows_init(struct tide_rows *rows, uint32_t inputs);
+/* The same, with states. */
+void tide_rows_init_states(struct tide_rows *rows, uint32_t inputs);
 void tide_rows_release(struct tide_rows *rows);
 /* Appends an empty row and returns its number; the caller fills it. */
 size_t tide_rows_add(struct tide_rows *rows);
+/* Row `to` becomes row `from` of the other, which has as many inputs and states if `to` has them. */
+void tide_rows_copy(struct tide_rows *rows, size_t to, const struct tide_rows *other, size_t from);
 /* Sorts by time, rows of the same time in the order in which they were added. */
 void tide_rows_sort(struct tide_rows *rows);
 /* Takes out input `index` of the rows and of the model. */
