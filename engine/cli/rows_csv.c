@@ -18,13 +18,13 @@ enum { SET, EVENT, CARD, TIME, FRAUD, SCORE, FIRST_COUNT };
 
 /* ---- writing ---- */
 
-static void put_hash(const struct tide_secret_key *key, const char *what, uint64_t lo, uint64_t hi, struct tide_buf *out) {
+static void put_hash(const struct tide_keys *keys, const char *what, uint64_t lo, uint64_t hi, struct tide_buf *out) {
   char bytes[32] = {0};
   struct tide_u128 hash = {lo, hi};
   snprintf(bytes, 16, "row %s", what); /* so that it is no hash of anything else under this key */
   memcpy(bytes + 16, &lo, sizeof lo);
   memcpy(bytes + 24, &hi, sizeof hi);
-  if (key) hash = tide_secret_hash(key, (struct tide_span){bytes, sizeof bytes});
+  if (keys->has_now) hash = tide_secret_hash(&keys->now, (struct tide_span){bytes, sizeof bytes});
   tide_buf_printf(out, "%016llx%016llx", (unsigned long long)hash.hi, (unsigned long long)hash.lo);
 }
 
@@ -64,9 +64,9 @@ static void put_row(const struct tide_train_set *set, const struct tide_tally_ro
   if (options->sets) {
     tide_buf_str(out, r >= options->test ? "test," : r >= options->train ? "gap," : "train,");
   } else {
-    put_hash(options->key, "event", row->id_lo, row->id_hi, out);
+    put_hash(options->keys, "event", row->id_lo, row->id_hi, out);
     tide_buf_char(out, ',');
-    if (row->card) put_hash(options->key, "card", row->card, 0, out);
+    if (row->card) put_hash(options->keys, "card", row->card, 0, out);
     tide_buf_char(out, ',');
   }
   tide_buf_printf(out, "%lld,%d,", (long long)rows->time_ms[r], rows->fraud[r]);

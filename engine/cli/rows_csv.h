@@ -19,7 +19,7 @@ struct tide_rows_csv_options {
   /* With these, `set` instead of `event` and `card`: rows [0, train) are "train", [test, count) "test", between them "gap". */
   bool sets;
   size_t train, test;
-  const struct tide_secret_key *key; /* NULL: hashes are not keyed */
+  const struct tide_keys *keys; /* for the hashes of event and card; not looked at with `sets` */
 };
 
 /* Writes all rows of the set. Errors: IO, FULL, CONFIG (a value is named like one of the first columns). */

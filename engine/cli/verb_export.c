@@ -87,10 +87,8 @@ static int export(const struct tide_args *args, const struct tide_spec *spec) {
   if (!err && !set.rows.count) err = tide_train_set_empty(&set, &error);
   double *score = err ? NULL : scores_of(&set);
   if (!err) {
-    struct tide_rows_csv_options csv = {.path = path,
-                                        .values_only = tide_args_on(args, "features-only"),
-                                        .score = score,
-                                        .key = rows->keys.has_now ? &rows->keys.now : NULL};
+    struct tide_rows_csv_options csv = {
+        .path = path, .values_only = tide_args_on(args, "features-only"), .score = score, .keys = &rows->keys};
     err = tide_rows_csv_write(&set, &csv, &error);
   }
   if (!err && tide_args_on(args, "json")) say_json(&set, path);
