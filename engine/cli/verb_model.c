@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "cli/model_table.h"
+#include "cli/parity_say.h"
 #include "cli/spec_file.h"
 
 static const struct tide_positional file[] = {{"FILE", "The model", false, false}};
@@ -14,6 +15,7 @@ static const struct tide_positional file[] = {{"FILE", "The model", false, false
 static const struct tide_opt check_options[] = {
     {"features", "FILE", NULL, "The feature file that it must fit; left out: only the model itself is checked", TIDE_OPT_TEXT, 0, 0, 0,
      NULL},
+    TIDE_PARITY_OPTIONS,
 };
 
 static int check(const struct tide_args *args) {
@@ -35,6 +37,7 @@ static int check(const struct tide_args *args) {
     printf("%s does not fit %s: %u of its %u inputs are defined otherwise\n", model->id, features, count, model->input_count);
   else if (!err)
     printf("%s, version %s: %u inputs%s%s\n", model->id, model->version, model->input_count, spec ? ", fits " : "", spec ? features : "");
+  if (!err) err = tide_parity_from_args(args, model, &count, &error);
   exit = err ? tide_exit_report(&error) : count ? TIDE_EXIT_DIFFERENT : TIDE_EXIT_OK;
   tide_model_free(model);
   tide_spec_free(spec);
@@ -45,8 +48,11 @@ const struct tide_verb tide_verb_model_check = {
     .name = "model check",
     .summary = "Check a model file, and that a feature file defines its inputs as in training",
     .about =
-        "A model that does not fit is printed input by input with both definitions (exit code 1); a file that is no model exits with 2 to 5.",
-    .example = "tidemark model check config/defaults/model.json --features config/defaults/features.yaml",
+        "A model that does not fit is printed input by input with both definitions (exit code 1); a file that is no model exits with 2 to 5. With --rows its "
+        "scores are compared with those in a CSV of export or train --export, row by row, and if the rows it was fitted to are among them its medians, means, "
+        "scales and quantiles are computed again; what differs is named (exit code 1).",
+    .example = "tidemark model check config/defaults/model.json --features config/defaults/features.yaml\n"
+               "tidemark model check model.json --rows rows.csv",
     .opt = check_options,
     .opt_count = sizeof check_options / sizeof check_options[0],
     .positional = file,

@@ -5,10 +5,10 @@
 #include "cli/verbs.h"
 
 #include "base/num.h"
-#include "cli/model_file.h"
 #include "cli/rows_csv.h"
 #include "cli/spec_file.h"
 #include "cli/train_say.h"
+#include "cli/whole_file.h"
 
 static const struct tide_opt options[] = {
     TIDE_ROWS_OPTIONS,

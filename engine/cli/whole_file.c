@@ -1,9 +1,25 @@
-/* Writing a model, or another file that must be whole or not there (model_file.h).
+/* Reading and replacing files (whole_file.h).
  *
  * The name beside it is PATH.new: what a run that was killed left behind is overwritten by the next. */
-#include "cli/model_file.h"
+#include "cli/whole_file.h"
 
+#include <errno.h>
 #include <stdio.h>
+
+enum tide_err tide_file_read(const char *path, size_t max, struct tide_buf *out, struct tide_error *error) {
+  FILE *file = fopen(path, "re");
+  if (!file) return tide_fail_errno(error, errno == ENOENT ? TIDE_E_NOT_FOUND : TIDE_E_IO, "cannot read %.200s", path);
+  size_t n, before = out->len;
+  do {
+    tide_buf_reserve(out, 65536);
+    n = fread(out->ptr + out->len, 1, 65536, file);
+    out->len += n;
+  } while (n > 0 && out->len - before <= max);
+  enum tide_err err = ferror(file) ? tide_fail_errno(error, TIDE_E_IO, "cannot read %.200s", path) : TIDE_OK;
+  fclose(file);
+  if (!err && out->len - before > max) err = tide_fail(error, TIDE_E_TOO_LONG, "%.200s is longer than %zu bytes", path, max);
+  return err;
+}
 
 enum tide_err tide_file_replace(const char *path, struct tide_span content, struct tide_error *error) {
   struct tide_buf beside = TIDE_BUF_INIT;
