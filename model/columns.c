@@ -63,6 +63,14 @@ void tide_train_transforms(struct tide_model *model, const struct tide_rows *row
   tide_free(column);
 }
 
+void tide_fit_shares(const double *sorted, size_t count, const double *at, double *ret) {
+  size_t below = 0;
+  for (unsigned q = 0; q < TIDE_QUANTILES; q++) {
+    while (below < count && sorted[below] <= at[q]) below++;
+    ret[q] = count ? tide_rounded((double)below / (double)count, 9) : tide_quantile_at[q];
+  }
+}
+
 static void fit_column(struct tide_model_input *input, const struct tide_rows *rows, size_t count, uint32_t index, double *column) {
   size_t n = sorted_column(rows, count, index, column);
   input->missing = tide_rounded((double)(count - n) / (double)count, 6);
@@ -70,6 +78,7 @@ static void fit_column(struct tide_model_input *input, const struct tide_rows *r
     input->quantile[q] = n ? tide_rounded(tide_quantile(column, n, tide_quantile_at[q]), 12) : 0;
   for (unsigned q = 1; q < TIDE_QUANTILES; q++)
     if (input->quantile[q] < input->quantile[q - 1]) input->quantile[q] = input->quantile[q - 1];
+  tide_fit_shares(column, n, input->quantile, input->share);
   input->median = n ? tide_quantile(column, n, 0.5) : 0;
   if (!input->has_absent) input->absent = input->median;
   if (!input->has_empty) input->empty = input->median;

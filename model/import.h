@@ -5,9 +5,10 @@
  *    "inputs":[{"feature":"card.idle", "impute":{"median":86400, "absent":0, "empty":0}, "transform":{"kind":"log1p"},
  *               "mean":10.8, "scale":2.4, "coefficient":0.1,
  *               "reason":{"code":"R01", "text":"{value} s since the last attempt"},          may be left out
- *               "training":{"missing":0.03, "quantiles":[11 numbers]}}, ...],
+ *               "training":{"missing":0.03, "quantiles":[11 numbers], "shares":[11 numbers]}}, ...],
  *    "intercept":-6.1,
- *    "training":{"rows":N, "fraud":N, "from":TIME, "to":TIME, "l2":1, "class_weight":{...}, "score_quantiles":[11 numbers]},
+ *    "training":{"rows":N, "fraud":N, "from":TIME, "to":TIME, "l2":1, "class_weight":{...},
+ *                "score_quantiles":[11 numbers], "score_shares":[11 numbers]},
  *    "metrics":{...}}                                                                        may be left out
  *
  * It is an artifact (artifact.h) without what only Tidemark can say of it: the definitions of its inputs, which come from the feature file, and the checksum. All

@@ -78,10 +78,16 @@ def quantiles(values, digits):
     return [max(kept[: i + 1]) for i in range(len(kept))]
 
 
+def shares(values, at):
+    """The share of the values at or below each."""
+    return [float(f"{(values <= q).mean():.9g}") if len(values) else q_at for q, q_at in zip(at, QUANTILES)]
+
+
 def input_of(i, name, column, imputer, columns, scaler, regression):
     there = column[~numpy.isnan(column)]
     median = float(numpy.median(there)) if len(there) else 0.0
     value = float(imputer.statistics_[i])
+    sketch = quantiles(there, 12)
     impute = {"median": median} if value == median else {"median": median, "absent": value, "empty": value}
     return {
         "feature": name,
@@ -90,7 +96,7 @@ def input_of(i, name, column, imputer, columns, scaler, regression):
         "mean": float(scaler.mean_[i]) if scaler.with_mean else 0.0,
         "scale": float(scaler.scale_[i]) if scaler.with_std else 1.0,
         "coefficient": float(regression.coef_[0][i]),
-        "training": {"missing": float(f"{1 - len(there) / len(column):.6g}"), "quantiles": quantiles(there, 12)},
+        "training": {"missing": float(f"{1 - len(there) / len(column):.6g}"), "quantiles": sketch, "shares": shares(there, sketch)},
     }
 
 
@@ -100,13 +106,15 @@ def export(pipeline, rows, name, version="1"):
     if len(imputer.statistics_) != len(rows.names):
         raise ValueError(f"the pipeline has {len(imputer.statistics_)} inputs, the rows have {len(rows.names)} values")
     score = numpy.round(pipeline.predict_proba(rows.x)[:, 1], 6)
+    sketch = quantiles(score, 6)
     training = {
         "rows": len(rows.fraud),
         "fraud": int(rows.fraud.sum()),
         "from": rfc3339(rows.time_ms.min()),
         "to": rfc3339(rows.time_ms.max()),
         "l2": 1 / regression.C,
-        "score_quantiles": quantiles(score, 6),
+        "score_quantiles": sketch,
+        "score_shares": shares(score, sketch),
     }
     if regression.class_weight is not None:
         count = numpy.bincount(rows.fraud, minlength=2)

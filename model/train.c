@@ -184,6 +184,8 @@ static void fit_scores(struct tide_model *model, const struct tide_rows *rows, s
     model->score_quantile[q] = tide_rounded(tide_quantile(score, count, tide_quantile_at[q]), 6);
   for (unsigned q = 1; q < TIDE_QUANTILES; q++)
     if (model->score_quantile[q] < model->score_quantile[q - 1]) model->score_quantile[q] = model->score_quantile[q - 1];
+  tide_fit_shares(score, count, model->score_quantile, model->score_share);
+  model->has_shares = true;
   tide_free(score);
 }
 

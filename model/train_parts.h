@@ -31,6 +31,8 @@ void tide_regress_keep(struct tide_model *model, const double *w);
 double tide_rounded(double x, int digits);
 /* The quantile of sorted values, linear between two (type 7 of Hyndman and Fan 1996, numpy's default). */
 double tide_quantile(const double *sorted, size_t count, double at);
+/* The share of sorted values at or below each of TIDE_QUANTILES numbers. */
+void tide_fit_shares(const double *sorted, size_t count, const double *at, double *ret);
 void tide_sort_doubles(double *value, size_t count);
 
 #endif

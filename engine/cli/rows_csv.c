@@ -119,8 +119,8 @@ struct csv {
 #define FIRST 100000u
 
 static enum tide_err bad(const struct csv *csv, enum tide_err code, const char *column, const char *what) {
-  return tide_fail_at(csv->error, code, 0, 0, column, "%.200s, line %llu: %.60s %s", csv->path, (unsigned long long)csv->line,
-                      column, what);
+  return tide_fail_at(csv->error, code, 0, 0, column, "%.200s, line %llu: %.60s %s", csv->path, (unsigned long long)csv->line, column,
+                      what);
 }
 
 /* Cuts the next cell off; false when there is none. */

@@ -24,6 +24,8 @@ enum tide_listener { TIDE_LISTENER_api, TIDE_LISTENER_admin, TIDE_LISTENER_COUNT
   X(healthz, admin, "GET", "/healthz", monitor, "Both, with what the engine is doing")                                       \
   X(metrics, admin, "GET", "/metrics", monitor, "Metrics as Prometheus text")                                               \
   X(snapshot, admin, "GET", "/snapshot", snapshot, "The newest snapshot, for a peer; only where snapshot.peers is set") \
+  X(drift, admin, "GET", "/drift", monitor, "How far what the model reads and scores is from its training")              \
+  X(feedback, admin, "GET", "/feedback", monitor, "What labels say of the decisions: AUC by model, precision by rule")     \
   X(sources, admin, "GET", "/sources", monitor, "How far each partition of the sources has been read, and why one is not")   \
   X(accept_gap, admin, "POST", "/sources/accept-gap", operate, "Go on with a partition that stands still, at an offset of the operator's") \
   X(waive, admin, "POST", "/sources/waive", operate, "Do not wait for a partition, for a limited time")
