@@ -31,7 +31,7 @@ static void compare(const struct tide_model_input *input, const char *what, doub
   tide_buf_printf(out, "%s: %s is %.12g, the training rows give %.12g\n", input->feature, what, has, rows);
 }
 
-static void compare_input(const struct tide_model_input *has, const struct tide_model_input *fitted, struct tide_buf *out,
+static void compare_input(const struct tide_model_input *has, const struct tide_model_input *fitted, bool shares, struct tide_buf *out,
                           struct tide_parity *ret) {
   char what[96];
   compare(has, "median", has->median, fitted->median, out, ret);
@@ -43,6 +43,8 @@ static void compare_input(const struct tide_model_input *has, const struct tide_
   for (unsigned q = 0; q < TIDE_QUANTILES; q++) {
     snprintf(what, sizeof what, "quantile %g", tide_quantile_at[q]);
     compare(has, what, has->quantile[q], fitted->quantile[q], out, ret);
+    snprintf(what, sizeof what, "share at quantile %g", tide_quantile_at[q]);
+    if (shares) compare(has, what, has->share[q], fitted->share[q], out, ret);
   }
 }
 
@@ -68,7 +70,7 @@ static void compare_columns(const struct tide_model *model, const struct tide_ro
     enum tide_err err = tide_matrix_fit(&again, &trained, trained.count, &how, &matrix, &error);
     TIDE_CHECK(!err); /* both classes are there and constant inputs allowed */
     tide_matrix_release(&matrix);
-    for (uint32_t i = 0; i < model->input_count; i++) compare_input(&model->input[i], &again.input[i], out, ret);
+    for (uint32_t i = 0; i < model->input_count; i++) compare_input(&model->input[i], &again.input[i], model->has_shares, out, ret);
     tide_free(again.input);
   }
   tide_rows_release(&trained);

@@ -1,7 +1,7 @@
 /* tidemark export: a log in, point-in-time training rows out, for whoever fits models with other tools.
  *
- * The rows are those that train would fit to (train_rows.h), before any split, and the values those of the decision's moment. A model that was made of them elsewhere comes back with
- * `model import`. */
+ * The rows are those that train would fit to (train_rows.h), before any split, and the values those of the decision's
+ * moment. A model that was made of them elsewhere comes back with `model import`. */
 #include "cli/verbs.h"
 
 #include "cli/rows_csv.h"

@@ -7,6 +7,7 @@
 #include "base/num.h"
 #include "cli/rows_csv.h"
 #include "cli/spec_file.h"
+#include "cli/train_report.h"
 #include "cli/train_say.h"
 #include "cli/whole_file.h"
 
@@ -28,6 +29,7 @@ static const struct tide_opt options[] = {
     {"gap", "DURATION", "0s", "Leave out the rows so long before the split: labels that were not known then", TIDE_OPT_DURATION, 0, 0, 0,
      NULL},
     {"top-cards", "K", "100", "K of card precision@k: how many cards a day can be looked at", TIDE_OPT_INT, 0, 1, 1000000, NULL},
+    {"report", "FILE", NULL, "A page with plots and tables, one HTML file without anything from elsewhere", TIDE_OPT_TEXT, 0, 0, 0, NULL},
     {"export", "FILE", NULL,
      "The rows as CSV: set, time, fraud, score, and each input as it was read; compressed by its ending .gz or .zst", TIDE_OPT_TEXT, 0, 0,
      0, NULL},
@@ -92,10 +94,17 @@ static enum tide_err options_of(const struct tide_args *args, const struct tide_
   return err;
 }
 
-static enum tide_err write_outputs(const struct tide_args *args, const struct tide_train_run *run, struct tide_error *error) {
-  const char *export = tide_args_text(args, "export");
+static enum tide_err write_outputs(const struct tide_args *args, const struct tide_spec *spec, const struct tide_train_run *run,
+                                   struct tide_error *error) {
+  const char *export = tide_args_text(args, "export"), *report = tide_args_text(args, "report");
   struct tide_rows_csv_options csv = {.path = export, .score = run->score, .sets = true, .train = run->train, .test = run->test};
   enum tide_err err = export ? tide_rows_csv_write(&run->set, &csv, error) : TIDE_OK;
+  if (!err && report) {
+    struct tide_buf page = TIDE_BUF_INIT;
+    tide_train_report(spec, run, &page);
+    err = tide_file_replace(report, tide_buf_span(&page), error);
+    tide_buf_release(&page);
+  }
   if (!err) err = tide_model_save(tide_args_text(args, "output"), run->set.model, error);
   return err;
 }
@@ -107,7 +116,7 @@ static int train(const struct tide_args *args, const struct tide_spec *spec) {
   enum tide_err err = options_of(args, spec, options_given, &error);
   if (!err) err = tide_train_rows_from_args(args, spec, "train", &options_given->rows, &error);
   if (!err) err = tide_train_run(options_given, &run, &error);
-  if (!err) err = write_outputs(args, &run, &error);
+  if (!err) err = write_outputs(args, spec, &run, &error);
   if (!err && tide_args_on(args, "json")) tide_train_json(&run);
   else if (!err) tide_train_print(spec, &run);
   tide_train_run_release(&run);
