@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cli/model_table.h"
 #include "cli/plot.h"
 #include "model/curve.h"
 #include "model/preprocess.h"
@@ -136,8 +137,8 @@ void tide_plot_scores(const struct tide_train_run *run, struct tide_buf *out) {
   struct tide_tick x[COUNT(at)], y[TIDE_TICKS_MAX];
   char words[TIDE_TICKS_MAX][TIDE_TICK_TEXT];
   for (size_t i = 0; i < COUNT(at); i++) x[i] = (struct tide_tick){logit_of(at[i]), text[i]};
-  tide_plot_limits(&plot, LOGIT_LO, LOGIT_HI, 0, most * 1.05);
-  tide_plot_axes(&plot, x, COUNT(at), "score", y, tide_plot_round_ticks(0, most * 1.05, y, words), "share of the class");
+  tide_plot_limits(&plot, LOGIT_LO, LOGIT_HI, 0, most * 1.2);
+  tide_plot_axes(&plot, x, COUNT(at), "score", y, tide_plot_round_ticks(0, most * 1.2, y, words), "share of the class");
   outline(&plot, "genuine", share[0]);
   outline(&plot, "fraud", share[1]);
   tide_plot_text(&plot, "genuine-text", plot.left + 10, plot.top + 18, "start", "genuine");
@@ -179,57 +180,49 @@ void tide_plot_calibration(const struct tide_train_run *run, struct tide_buf *ou
 
 static double adds(const struct tide_model_input *input, double x) { return input->coefficient * tide_input_standardise(input, x); }
 
-enum { Q01 = 1, Q05 = 2, Q50 = 5, Q95 = 8, Q99 = 9 };
+enum { Q01 = 1, Q05 = 2, Q95 = 8, Q99 = 9 };
 
-void tide_effect_of(const struct tide_model_input *input, double *ret_lo, double *ret_hi) {
-  *ret_lo = adds(input, input->quantile[Q05]);
-  *ret_hi = adds(input, input->quantile[Q95]);
-  if (input->quantile[Q05] == input->quantile[Q95])
-    *ret_hi = adds(input, input->quantile[Q99]); /* rare values are what such an input is for */
-  if (input->quantile[Q05] == input->quantile[Q99]) *ret_hi = adds(input, input->quantile[TIDE_QUANTILES - 1]);
-}
-
-struct width {
-  double width;
-  uint32_t input;
-};
-
-static int by_width(const void *a, const void *b) {
-  const struct width *x = a, *y = b;
-  if (x->width != y->width) return x->width > y->width ? -1 : 1;
-  return x->input < y->input ? -1 : x->input > y->input;
-}
-
-uint32_t *tide_inputs_by_effect(const struct tide_model *model) {
-  struct width *width = tide_alloc((model->input_count + 1) * sizeof *width);
-  uint32_t *order = tide_alloc((model->input_count + 1) * sizeof *order);
-  for (uint32_t i = 0; i < model->input_count; i++) {
-    double lo, hi;
-    tide_effect_of(&model->input[i], &lo, &hi);
-    width[i] = (struct width){fabs(hi - lo), i};
-  }
-  qsort(width, model->input_count, sizeof *width, by_width);
-  for (uint32_t i = 0; i < model->input_count; i++) order[i] = width[i].input;
-  tide_free(width);
-  return order;
+/* What the input adds at its low and its high value. A value that hardly ever differs is there for the rare cases, so then the high one lies farther out. */
+static void effect_of(const struct tide_model_input *input, double *ret_lo, double *ret_hi) {
+  const double *q = input->quantile;
+  *ret_lo = adds(input, q[Q05]);
+  *ret_hi = adds(input, q[Q95] > q[Q05] ? q[Q95] : q[Q99] > q[Q05] ? q[Q99] : q[TIDE_QUANTILES - 1]);
 }
 
 #define EFFECTS_MAX 20
+#define BEYOND 6.0 /* an effect beyond changes the odds by more than 400: drawn at the edge, with its number */
+
+static void effect_row(struct tide_plot *plot, const struct tide_model_input *input, double y) {
+  char say[240];
+  double lo, hi;
+  effect_of(input, &lo, &hi);
+  tide_plot_text(plot, "tick", plot->left - 8, tide_plot_y(plot, y) + 4, "end", input->feature);
+  tide_plot_segment(plot, "span", lo, y, hi, y);
+  snprintf(say, sizeof say, "%s, low: adds %+.3f", input->feature, lo);
+  tide_plot_dot(plot, "low", lo, y, 4, say);
+  snprintf(say, sizeof say, "%s, high: adds %+.3f", input->feature, hi);
+  tide_plot_dot(plot, "high", hi, y, 4, say);
+  if (hi <= plot->x1 && hi >= plot->x0) return;
+  snprintf(say, sizeof say, "%+.1f", hi);
+  tide_plot_text(plot, "tick", tide_plot_x(plot, hi) + (hi > 0 ? -10 : 10), tide_plot_y(plot, y) - 4, hi > 0 ? "end" : "start", say);
+}
+
 void tide_plot_effects(const struct tide_train_run *run, struct tide_buf *out) {
   const struct tide_model *m = run->set.model;
-  uint32_t *order = tide_inputs_by_effect(m), shown = m->input_count < EFFECTS_MAX ? m->input_count : EFFECTS_MAX;
+  const struct tide_model_input **order = tide_model_by_weight(m);
+  uint32_t shown = m->input_count < EFFECTS_MAX ? m->input_count : EFFECTS_MAX;
   double least = 0, most = 0;
-  char say[240], words[TIDE_TICKS_MAX][TIDE_TICK_TEXT];
+  char words[TIDE_TICKS_MAX][TIDE_TICK_TEXT];
   for (uint32_t k = 0; k < shown; k++) {
     double lo, hi;
-    tide_effect_of(&m->input[order[k]], &lo, &hi);
-    least = fmin(least, fmin(lo, hi));
-    most = fmax(most, fmax(lo, hi));
+    effect_of(order[k], &lo, &hi);
+    least = fmax(fmin(least, fmin(lo, hi)), -BEYOND);
+    most = fmin(fmax(most, fmax(lo, hi)), BEYOND);
   }
   struct tide_plot plot = tide_plot_begin(
       out, "effects", "Effects of the inputs",
-      "What each input adds to the logit of the score between a low value, the hollow dot, and a high one, the full dot: its 5th and 95th percentile, "
-      "or where these are the same the 99th or the largest. The widest effects first.",
+      "What each input adds to the logit of the score between a low value, the hollow dot, and a high one, the full dot: its 5th and "
+      "95th percentile, or where these are the same the 99th or the largest. The largest coefficients first.",
       940, 60 + 22.0 * shown);
   plot.left = 230;
   plot.width = 940 - 230 - 14;
@@ -238,23 +231,12 @@ void tide_plot_effects(const struct tide_train_run *run, struct tide_buf *out) {
   tide_plot_axes(&plot, x, tide_plot_round_ticks(least * 1.05, most * 1.05, x, words),
                  "added to the logit: below 0 towards genuine, above towards fraud", NULL, 0, "");
   tide_plot_segment(&plot, "zero", 0, 0, 0, shown);
-  for (uint32_t k = 0; k < shown; k++) {
-    const struct tide_model_input *input = &m->input[order[k]];
-    double lo, hi, y = shown - k - 0.5;
-    tide_effect_of(input, &lo, &hi);
-    tide_plot_text(&plot, "tick", plot.left - 8, tide_plot_y(&plot, y) + 4, "end", input->feature);
-    tide_plot_segment(&plot, "span", lo, y, hi, y);
-    snprintf(say, sizeof say, "%s, low: adds %+.3f", input->feature, lo);
-    tide_plot_dot(&plot, "low", lo, y, 4, say);
-    snprintf(say, sizeof say, "%s, high: adds %+.3f", input->feature, hi);
-    tide_plot_dot(&plot, "high", hi, y, 4, say);
-  }
+  for (uint32_t k = 0; k < shown; k++) effect_row(&plot, order[k], shown - k - 0.5);
   tide_plot_end(&plot);
   tide_free(order);
 }
 
-void tide_plot_effect(const struct tide_train_run *run, uint32_t index, unsigned number, struct tide_buf *out) {
-  const struct tide_model_input *input = &run->set.model->input[index];
+void tide_plot_effect(const struct tide_model_input *input, unsigned number, struct tide_buf *out) {
   double lo = input->quantile[Q01], hi = input->quantile[Q99] > lo ? input->quantile[Q99] : input->quantile[TIDE_QUANTILES - 1], least = 0,
          most = 0;
   char name[24], title[200], say[320], xw[TIDE_TICKS_MAX][TIDE_TICK_TEXT], yw[TIDE_TICKS_MAX][TIDE_TICK_TEXT];

@@ -21,7 +21,7 @@ static const char style[] =
     "@media (prefers-color-scheme:dark){:root{--ink:#e6ebf0;--soft:#a3b0bc;--line:#34414d;--paper:#12181e;--panel:#1a222a;\n"
     "--model:#6db3ee;--fraud:#ff8a80;--genuine:#7fd1a0;--rules:#f0b35a;--warn:#5a4613;--bad:#6b2420}}*{box-sizing:border-box}\n"
     "body{margin:0 auto;max-width:1020px;padding:24px 20px 60px;font:15px/1.5 system-ui,sans-serif;color:var(--ink);\n"
-    "background:var(--paper)}h1{font-size:24px;margin:0}h2{font-size:18px;margin:36px 0 6px}p{margin:6px 0;max-width:75ch}\n"
+    "background:var(--paper)}h1{font-size:24px;margin:0}h2{font-size:18px;margin:36px 0 6px}p{margin:6px 0;max-width:90ch}\n"
     ".soft{color:var(--soft)}\n"
     ".facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:10px;margin:18px 0 0;padding:0}\n"
     ".facts div{background:var(--panel);border:1px solid var(--line);border-radius:8px;padding:8px 12px}\n"
@@ -29,7 +29,7 @@ static const char style[] =
     ".pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:18px}\n"
     ".three{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,270px),1fr));gap:10px}figure{margin:10px 0}\n"
     "figcaption{color:var(--soft);font-size:14px;max-width:70ch}h3{font-size:15px;margin:0}\n"
-    "svg{width:100%;height:auto;display:block}.wide{overflow-x:auto}\n"
+    "svg{width:100%;height:auto;display:block}.wide{overflow-x:auto}.wide svg{min-width:640px}\n"
     "table{border-collapse:collapse;font-size:14px;font-variant-numeric:tabular-nums;margin:8px 0}\n"
     "th,td{padding:3px 10px;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}\n"
     "th:first-child,td:first-child{text-align:left}thead th{color:var(--soft);font-weight:600}\n"
@@ -223,25 +223,22 @@ static void effects(const struct tide_train_run *run, struct tide_buf *out) {
   const struct tide_model *m = run->set.model;
   heading(out, "Why it says what it says");
   paragraph(out, "A score is the logistic of a sum, so what an input adds does not depend on the others.");
-  figure(
-      out, "Effects of the inputs",
-      "From a low value (hollow dot) to a high one (full dot): 5th and 95th percentile of the training rows, farther out where these are the same.",
-      run, tide_plot_effects);
-  uint32_t *order = tide_inputs_by_effect(m);
-  tide_buf_str(out, "<div class=\"three\">\n");
+  tide_buf_str(out, "<div class=\"wide\">\n");
+  figure(out, "Effects of the inputs",
+         "From a low value (hollow dot) to a high one (full dot): 5th and 95th percentile of the training rows, "
+         "farther out where these are the same.",
+         run, tide_plot_effects);
+  tide_buf_str(out, "</div>\n<div class=\"three\">\n");
+  const struct tide_model_input **table = tide_model_by_weight(m);
   for (unsigned k = 0; k < SMALL_EFFECTS && k < m->input_count; k++) {
     tide_buf_str(out, "<figure>");
-    tide_plot_effect(run, order[k], k, out);
+    tide_plot_effect(table[k], k, out);
     tide_buf_str(out, "</figure>\n");
   }
   tide_buf_str(out, "</div>\n");
-  tide_free(order);
-  const struct tide_model_input **table = tide_model_by_weight(m);
   char text[TIDE_TRANSFORM_TEXT];
-  tide_buf_str(
-      out,
-      "<div class=\"wide\"><table><thead><tr><th>input</th><th>coefficient</th><th>odds</th><th>transform</th><th>mean</th><th>scale</th><th>missing</th><th>imputed</th>"
-      "</tr></thead><tbody>\n");
+  tide_buf_str(out, "<div class=\"wide\"><table><thead><tr><th>input</th><th>coefficient</th><th>odds</th><th>transform</th>"
+                    "<th>mean</th><th>scale</th><th>missing</th><th>imputed</th></tr></thead><tbody>\n");
   for (uint32_t i = 0; i < m->input_count; i++) {
     tide_buf_str(out, "<tr>");
     cell(out, table[i]->feature);
