@@ -83,21 +83,23 @@ def shares(values, at):
     return [float(f"{(values <= q).mean():.9g}") if len(values) else q_at for q, q_at in zip(at, QUANTILES)]
 
 
-def input_of(i, name, column, imputer, columns, scaler, regression):
+def input_of(i, name, column, value, transformed, scaler, coefficient):
+    """One input, and what its place in the intercept is. A scaler that leaves the mean or the deviation alone is written as one that does not, with the same product."""
     there = column[~numpy.isnan(column)]
     median = float(numpy.median(there)) if len(there) else 0.0
-    value = float(imputer.statistics_[i])
     sketch = quantiles(there, 12)
-    impute = {"median": median} if value == median else {"median": median, "absent": value, "empty": value}
-    return {
+    mean = float(scaler.mean_[i]) if scaler.with_mean else float(transformed.mean())
+    scale = float(scaler.scale_[i]) if scaler.with_std else float(transformed.std()) or 1.0
+    divisor = float(scaler.scale_[i]) if scaler.with_std else 1.0
+    document = {
         "feature": name,
-        "impute": impute,
-        "transform": {"kind": "log1p" if i in columns else "none"},
-        "mean": float(scaler.mean_[i]) if scaler.with_mean else 0.0,
-        "scale": float(scaler.scale_[i]) if scaler.with_std else 1.0,
-        "coefficient": float(regression.coef_[0][i]),
+        "impute": {"median": median} if value == median else {"median": median, "absent": value, "empty": value},
+        "mean": mean,
+        "scale": scale,
+        "coefficient": coefficient * scale / divisor if scale != divisor else coefficient,
         "training": {"missing": float(f"{1 - len(there) / len(column):.6g}"), "quantiles": sketch, "shares": shares(there, sketch)},
     }
+    return document, 0.0 if scaler.with_mean else coefficient * mean / divisor
 
 
 def export(pipeline, rows, name, version="1"):
@@ -120,8 +122,15 @@ def export(pipeline, rows, name, version="1"):
         count = numpy.bincount(rows.fraud, minlength=2)
         weight = len(rows.fraud) / (2 * count) if regression.class_weight == "balanced" else [regression.class_weight.get(k, 1) for k in (0, 1)]
         training["class_weight"] = {"genuine": float(weight[0]), "fraud": float(weight[1])}
-    inputs = [input_of(i, feature, rows.x[:, i], imputer, columns, scaler, regression) for i, feature in enumerate(rows.names)]
-    return {"tidemark_pipeline": 1, "name": name, "version": version, "inputs": inputs, "intercept": float(regression.intercept_[0]), "training": training}
+    filled = imputer.transform(rows.x)
+    filled = log1p(filled, columns) if columns else filled
+    inputs, intercept = [], float(regression.intercept_[0])
+    for i, feature in enumerate(rows.names):
+        document, more = input_of(i, feature, rows.x[:, i], float(imputer.statistics_[i]), filled[:, i], scaler, float(regression.coef_[0][i]))
+        document["transform"] = {"kind": "log1p" if i in columns else "none"}
+        inputs.append(document)
+        intercept += more
+    return {"tidemark_pipeline": 1, "name": name, "version": version, "inputs": inputs, "intercept": intercept, "training": training}
 
 
 def write_scored(path, pipeline, rows):
