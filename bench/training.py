@@ -204,10 +204,10 @@ def tidemark():
 
 
 def value_of(name, text):
-    """Money in cents: Polars divides by multiplying, which is off in the last bit."""
+    """Money in cents, times in ms: Polars divides by a constant by multiplying, which is off in the last bit."""
     if text in ("", "NULL"):
         return None
-    return round(float(text) * 100) if ".spend_" in name else float(text)
+    return round(float(text) * 100) if ".spend_" in name else round(float(text) * 1000) if name.endswith(".idle") else float(text)
 
 
 def values_of(path):
