@@ -177,9 +177,10 @@ MODE(leader)
 MODE(token)
 MODE(garbage)
 MODE(nothing)
-MODE(half) MODE(slow)
+MODE(half)
+MODE(slow)
 
-    static void another_endpoint_answers(void **state) {
+static void another_endpoint_answers(void **state) {
   (void)state;
   struct rig_address address;
   rig_address(&rig, &address);
