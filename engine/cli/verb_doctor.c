@@ -301,7 +301,7 @@ const struct tide_verb tide_verb_doctor = {
     .about =
         "Changes nothing. With --config, or a Redis journal, it looks at the whole deployment: every node and sentinel that it can reach, their roles, versions, "
         "memory, persistence, clocks and what the sentinels agree on; where sources are configured, the brokers and each topic: whether it is there, its copies, what it keeps "
-        "and for how long, whose clock its messages bear. Exit code 1 when something must be fixed.",
+        "and for how long, whose clock its messages bear; and whether the registry answers. Exit code 1 when something must be fixed.",
     .example = "tidemark doctor --features config/defaults/features.yaml --journal file:build/run/journal --key-file card.key\n"
                "tidemark doctor --config tidemark.yaml --json",
     .opt = options,
