@@ -542,12 +542,13 @@ struct sim_world *sim_new(enum sim_kind kind, uint64_t seed, struct sim_counts *
   world->ruinous = kind == SIM_RUIN;
   world->split = world->ruined = kind == SIM_SPLIT || kind == SIM_KAFKA_SPLIT;
   if (kind >= SIM_KAFKA) sim_kafka_new(world);
-  if (kind == SIM_ROLLOUT) {
+  bool rollouts = kind == SIM_ROLLOUT || kind == SIM_KAFKA_ROLLOUT;
+  if (rollouts) {
     tide_spec_free(world->spec);
     world->spec = sim_rollout_spec();
     sim_rollout_new(world);
   }
-  if (kind == SIM_MEMORY || kind == SIM_KAFKA || kind == SIM_ROLLOUT) world->journal = tide_journal_memory_new();
+  if (kind == SIM_MEMORY || kind == SIM_KAFKA || rollouts) world->journal = tide_journal_memory_new();
   else sim_redis_new(world);
   world->began_ms = world->wall_ms;
   for (unsigned n = 0; n < world->nodes; n++) {
