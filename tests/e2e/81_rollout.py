@@ -139,6 +139,8 @@ registry("model", "push", at("alpha.json"), "--name", "alpha", "--why", "first")
 registry("model", "push", at("beta.json"), "--name", "beta", "--why", "second")
 registry("policy", "push", at("strict.yaml"), "--name", "strict", "--why", "large amounts")
 
+taken = tide("model", "push", at("beta.json"), "--name", "gamma", "--why", "x", "--registry", f"dir:{at('registry')}", "--who", "model.file", code=None)
+case("nobody acts under the name of a model file", taken.returncode == 2 and "model.file" in taken.stderr, taken.stderr)
 cell.verb("init")
 near = ["--set", f"registry.url=dir:{at('registry')}"]
 far = ["--set", f"registry.url=etcd://127.0.0.1:{free_port()}", "--set", "registry.timeout=200ms"]
