@@ -69,7 +69,7 @@ RUN_TESTS := TIDE_BIN="$(CURDIR)/$(or $(BIN),build/tidemark)" TIDE_CASES="$(CASE
 all: $(LIB) $(BIN) ## Build the library and the program (CC=clang, SAN=address|undefined|thread choose a variant)
 
 # The inner loops over columns are worth the vectorizer, which -O2 leaves off for loops of unknown length.
-$(OBJ)/feature/window.o $(OBJ)/feature/block.o: CFLAGS += $(if $(filter coverage,$(SAN)),,-O3)
+$(OBJ)/feature/window.o $(OBJ)/feature/block.o $(OBJ)/model/train.o: CFLAGS += $(if $(filter coverage,$(SAN)),,-O3)
 
 build/.gitignore:
 	@mkdir -p build && echo '*' > $@
