@@ -63,8 +63,8 @@ RUN_TESTS := TIDE_BIN="$(CURDIR)/$(or $(BIN),build/tidemark)" TIDE_CASES="$(CASE
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps deps-kafka run test test-unit test-build test-only test-san test-san-build test-threads test-threads-build test-small test-small-build lint lint-run fmt coverage coverage-run fuzz fuzz-build fuzz-run sim oracle \
-  chaos chaos-campaign bench stack stack-stop stack-status run-stack docs default-model help clean FORCE
+.PHONY: all deps deps-kafka deps-browser run test test-unit test-build test-only test-san test-san-build test-threads test-threads-build test-small test-small-build lint lint-run fmt coverage coverage-run fuzz fuzz-build fuzz-run sim oracle \
+  chaos chaos-campaign bench bench-training stack stack-stop stack-status run-stack docs default-model help clean FORCE
 
 all: $(LIB) $(BIN) ## Build the library and the program (CC=clang, SAN=address|undefined|thread choose a variant)
 
@@ -121,6 +121,9 @@ deps: ## Install what is missing of config/packages.txt (Debian; without root it
 
 deps-kafka: deps ## The same for a real Kafka broker in tests and in make stack, config/packages-kafka.txt
 	@sh config/deps.sh config/packages-kafka.txt
+
+deps-browser: deps ## The same for the browser of tests that draw a page, config/packages-browser.txt
+	@sh config/deps.sh config/packages-browser.txt
 
 run: deps all ## Generate a sample log, replay it and explain what was seen
 	@sh config/run.sh
@@ -197,6 +200,9 @@ chaos-campaign: all ## Faults on real Redis servers until CASES=n failovers (300
 
 bench: all $(BENCH_BIN) ## Print the table of measurements
 	@for b in $(BENCH_BIN); do echo "== $$b"; TIDE_BIN="$(CURDIR)/$(BIN)" $$b || exit 1; done
+
+bench-training: all $(OUT)/bench/bench_train ## Training sets beside DuckDB and Polars, fitting beside scikit-learn; installs them into build/bench-training
+	@TIDE_BIN="$(CURDIR)/$(BIN)" python3 bench/training.py --install
 
 STACK ?= redis$(if $(shell command -v java), kafka)
 stack: | build/.gitignore ## Start real servers on free loopback ports (STACK="redis etcd kafka"; default redis, and kafka where Java is); URLs in build/stack/env
