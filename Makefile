@@ -63,7 +63,7 @@ RUN_TESTS := TIDE_BIN="$(CURDIR)/$(or $(BIN),build/tidemark)" TIDE_CASES="$(CASE
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps deps-kafka deps-browser run test test-unit test-build test-only test-san test-san-build test-threads test-threads-build test-small test-small-build lint lint-run fmt coverage coverage-run fuzz fuzz-build fuzz-run sim oracle \
+.PHONY: all deps deps-kafka run test test-unit test-build test-only test-san test-san-build test-threads test-threads-build test-small test-small-build lint lint-run fmt coverage coverage-run fuzz fuzz-build fuzz-run sim oracle \
   chaos chaos-campaign bench bench-training stack stack-stop stack-status run-stack docs default-model help clean FORCE
 
 all: $(LIB) $(BIN) ## Build the library and the program (CC=clang, SAN=address|undefined|thread choose a variant)
@@ -116,14 +116,12 @@ $(FUZZ_BIN): $(OUT)/%: $(OBJ)/%.o $(LIB)
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) $(FUZZ_SAN) -o $@ $< $(LIB) $(LDLIBS)
 
-deps: ## Install what is missing of config/packages.txt (Debian; without root it prints the command)
+deps: ## Install what is missing of config/packages.txt, and of packages-browser.txt where it can (Debian; without root it prints the command)
 	@sh config/deps.sh config/packages.txt
+	@sh config/deps.sh config/packages-browser.txt || echo "Without them the tests of the console, the alerts and the dashboard are skipped."
 
 deps-kafka: deps ## The same for a real Kafka broker in tests and in make stack, config/packages-kafka.txt
 	@sh config/deps.sh config/packages-kafka.txt
-
-deps-browser: deps ## The same for the browser of tests that draw a page, config/packages-browser.txt
-	@sh config/deps.sh config/packages-browser.txt
 
 run: deps all ## Generate a sample log, replay it and explain what was seen
 	@sh config/run.sh

@@ -134,18 +134,30 @@ struct tide_drift {
   uint32_t looked; /* in the newest bucket */
 };
 
-struct tide_drift *tide_drift_new(const struct tide_model *model, const struct tide_drift_options *options) {
+/* All but the names and bins of its inputs. */
+static struct tide_drift *drift_of(uint32_t inputs, const struct tide_drift_options *options) {
   int64_t shorter = options->window_ms[0], longer = options->window_ms[1];
   TIDE_CHECK(shorter >= TIDE_DRIFT_SHORT_BUCKETS && longer >= shorter && longer / shorter <= TIDE_DRIFT_LONG_MAX && options->rows_max > 0);
   struct tide_drift *drift = tide_alloc(sizeof *drift);
   drift->options = *options;
-  drift->model = model->checksum;
-  drift->inputs = model->input_count;
+  drift->inputs = inputs;
   drift->newest_ms = INT64_MIN;
   drift->bucket_ms = shorter / TIDE_DRIFT_SHORT_BUCKETS;
   drift->buckets = (uint32_t)((longer + drift->bucket_ms - 1) / drift->bucket_ms);
-  drift->name = tide_alloc((drift->inputs + 1) * sizeof *drift->name);
-  drift->bins = tide_alloc((drift->inputs + 1) * sizeof *drift->bins);
+  drift->name = tide_alloc((inputs + 1) * sizeof *drift->name);
+  drift->bins = tide_alloc((inputs + 1) * sizeof *drift->bins);
+  drift->bucket = tide_alloc(drift->buckets * sizeof *drift->bucket);
+  for (uint32_t i = 0; i < drift->buckets; i++) drift->bucket[i].number = EMPTY;
+  drift->count = tide_alloc((size_t)drift->buckets * (inputs + 1) * sizeof *drift->count);
+  for (unsigned w = 0; w < TIDE_DRIFT_WINDOWS; w++)
+    drift->window[w] = (struct window){.span = w == 0 ? TIDE_DRIFT_SHORT_BUCKETS : drift->buckets,
+                                       .count = tide_alloc((inputs + 1) * sizeof *drift->count)};
+  return drift;
+}
+
+struct tide_drift *tide_drift_new(const struct tide_model *model, const struct tide_drift_options *options) {
+  struct tide_drift *drift = drift_of(model->input_count, options);
+  drift->model = model->checksum;
   for (uint32_t i = 0; i < drift->inputs; i++) {
     const struct tide_model_input *input = &model->input[i];
     drift->name[i] = tide_strdup(input->feature);
@@ -153,12 +165,6 @@ struct tide_drift *tide_drift_new(const struct tide_model *model, const struct t
   }
   drift->name[drift->inputs] = tide_strdup("score");
   tide_drift_bins_of(model->score_quantile, model->score_share, 0, model->rows, &drift->bins[drift->inputs]);
-  drift->bucket = tide_alloc(drift->buckets * sizeof *drift->bucket);
-  for (uint32_t i = 0; i < drift->buckets; i++) drift->bucket[i].number = EMPTY;
-  drift->count = tide_alloc((size_t)drift->buckets * (drift->inputs + 1) * sizeof *drift->count);
-  for (unsigned w = 0; w < TIDE_DRIFT_WINDOWS; w++)
-    drift->window[w] = (struct window){.span = w == 0 ? TIDE_DRIFT_SHORT_BUCKETS : drift->buckets,
-                                       .count = tide_alloc((drift->inputs + 1) * sizeof *drift->count)};
   return drift;
 }
 
@@ -261,7 +267,7 @@ static size_t score_cell(const struct tide_drift_bins *bins, struct tide_value s
 
 void tide_drift_add(struct tide_drift *drift, const struct tide_model *model, const struct tide_env *env, struct tide_value score,
                     int64_t time_ms, uint64_t pick) {
-  TIDE_CHECK(tide_u128_eq(model->checksum, drift->model) && model->bound);
+  TIDE_CHECK(tide_u128_eq(model->checksum, drift->model) && model->input_count == drift->inputs && model->bound);
   if (pick & ((UINT64_C(1) << drift->level) - 1) && drift->newest_ms != INT64_MIN &&
       number_of(drift, time_ms) <= number_of(drift, drift->newest_ms))
     return;
@@ -307,14 +313,60 @@ const char *tide_drift_input(const struct tide_drift *drift, uint32_t index) {
 int64_t tide_drift_newest_ms(const struct tide_drift *drift) { return drift->newest_ms; }
 uint64_t tide_drift_left_out(const struct tide_drift *drift) { return drift->left_out; }
 
-/* ---- as bytes ---- */
+struct tide_u128 tide_drift_model(const struct tide_drift *drift) {
+  return drift->model;
+}
+
+/* ---- as bytes: windows, model, inputs with their bins, buckets that are in use ---- */
+
+static void put_double(struct tide_buf *out, double value) {
+  uint64_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  tide_put_u64(out, bits);
+}
+
+static double get_double(struct tide_reader *reader) {
+  uint64_t bits = tide_get_u64(reader);
+  double value;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+static void save_bins(const struct tide_drift_bins *bins, struct tide_buf *out) {
+  tide_put_u8(out, (uint8_t)bins->edges);
+  for (uint32_t i = 0; i < bins->edges; i++) {
+    put_double(out, bins->edge[i]);
+    put_double(out, bins->below[i]);
+  }
+  put_double(out, bins->missing);
+  put_double(out, bins->rows);
+}
+
+static bool load_bins(struct tide_reader *reader, struct tide_drift_bins *ret) {
+  ret->edges = tide_get_u8(reader);
+  if (ret->edges > TIDE_DRIFT_EDGES_MAX) return false;
+  for (uint32_t i = 0; i < ret->edges; i++) {
+    ret->edge[i] = get_double(reader);
+    ret->below[i] = get_double(reader);
+    bool rises = i == 0 || (ret->edge[i] > ret->edge[i - 1] && ret->below[i] > ret->below[i - 1]);
+    if (!isfinite(ret->edge[i]) || !(ret->below[i] > 0 && ret->below[i] < 1) || !rises) return false;
+  }
+  ret->missing = get_double(reader);
+  ret->rows = get_double(reader);
+  return ret->missing >= 0 && ret->missing <= 1 && ret->rows >= 0 && ret->rows <= 1e18 && !reader->bad;
+}
 
 void tide_drift_save(const struct tide_drift *drift, struct tide_buf *out) {
   uint32_t used = 0;
   for (uint32_t i = 0; i < drift->buckets; i++) used += drift->bucket[i].number != EMPTY;
+  for (unsigned w = 0; w < TIDE_DRIFT_WINDOWS; w++) tide_put_zigzag(out, drift->options.window_ms[w]);
   tide_put_u64(out, drift->model.lo);
   tide_put_u64(out, drift->model.hi);
-  for (unsigned w = 0; w < TIDE_DRIFT_WINDOWS; w++) tide_put_zigzag(out, drift->options.window_ms[w]);
+  tide_put_varint(out, drift->inputs);
+  for (uint32_t i = 0; i <= drift->inputs; i++) {
+    tide_put_span(out, tide_span_of(drift->name[i]));
+    save_bins(&drift->bins[i], out);
+  }
   tide_put_zigzag(out, drift->newest_ms);
   tide_put_varint(out, drift->left_out);
   tide_put_varint(out, drift->level);
@@ -335,6 +387,20 @@ void tide_drift_save(const struct tide_drift *drift, struct tide_buf *out) {
   }
 }
 
+#define ROWS_MAX (UINT64_C(1) << 36) /* in a bucket */
+/* Every row is in one cell of each input. */
+static bool load_counts(const struct tide_drift_bins *bins, uint64_t rows, struct tide_reader *reader, struct tide_drift_counts *counts) {
+  uint64_t sum = 0;
+  for (uint32_t cell = 0; cell < TIDE_DRIFT_BINS_MAX + 2; cell++) {
+    if (cell > bins->edges && cell < MISSING) continue;
+    uint64_t n = tide_get_varint(reader);
+    if (n > rows) return false;
+    *cell_of(counts, cell) = n;
+    sum += n;
+  }
+  return !reader->bad && sum == rows;
+}
+
 static bool load_buckets(struct tide_drift *drift, int64_t newest, struct tide_reader *reader) {
   uint64_t used = tide_get_varint(reader);
   if (reader->bad || used > drift->buckets) return false;
@@ -345,45 +411,42 @@ static bool load_buckets(struct tide_drift *drift, int64_t newest, struct tide_r
     drift->bucket[place].number = number;
     drift->bucket[place].worth.rows = tide_get_varint(reader);
     drift->bucket[place].worth.squares = tide_get_varint(reader);
-    for (uint32_t k = 0; k <= drift->inputs; k++) {
-      struct tide_drift_counts *counts = &counts_at(drift, place)[k];
-      for (uint32_t b = 0; b <= drift->bins[k].edges; b++) counts->bin[b] = tide_get_varint(reader);
-      counts->missing = tide_get_varint(reader);
-      counts->untrusted = tide_get_varint(reader);
-    }
+    struct worth worth = drift->bucket[place].worth;
+    if (worth.rows > ROWS_MAX || worth.squares < worth.rows || worth.squares > ROWS_MAX << LEVEL_MAX) return false;
+    for (uint32_t k = 0; k <= drift->inputs; k++)
+      if (!load_counts(&drift->bins[k], worth.rows, reader, &counts_at(drift, place)[k])) return false;
     for (unsigned w = 0; w < TIDE_DRIFT_WINDOWS; w++)
       if (number > newest - drift->window[w].span) shift(drift, &drift->window[w], place, true);
   }
   return !reader->bad;
 }
 
-static void clear(struct tide_drift *drift) {
-  size_t bytes = (drift->inputs + 1) * sizeof *drift->count;
-  for (uint32_t i = 0; i < drift->buckets; i++) drift->bucket[i] = (struct bucket){.number = EMPTY};
-  memset(drift->count, 0, drift->buckets * bytes);
-  for (unsigned w = 0; w < TIDE_DRIFT_WINDOWS; w++) {
-    drift->window[w].worth = (struct worth){0, 0};
-    memset(drift->window[w].count, 0, bytes);
+static bool load(struct tide_drift *drift, struct tide_reader *reader) {
+  for (uint32_t i = 0; i <= drift->inputs; i++) {
+    struct tide_span name = tide_get_span(reader);
+    if (reader->bad) return false;
+    drift->name[i] = tide_strndup(name.ptr, name.len);
+    if (!load_bins(reader, &drift->bins[i])) return false;
   }
-}
-
-bool tide_drift_load(struct tide_drift *drift, struct tide_reader *reader) {
-  struct tide_u128 model = {0};
-  model.lo = tide_get_u64(reader);
-  model.hi = tide_get_u64(reader);
-  bool same = tide_u128_eq(model, drift->model);
-  for (unsigned w = 0; w < TIDE_DRIFT_WINDOWS; w++) same &= tide_get_zigzag(reader) == drift->options.window_ms[w];
-  int64_t newest_ms = tide_get_zigzag(reader);
-  uint64_t left_out = tide_get_varint(reader), level = tide_get_varint(reader), looked = tide_get_varint(reader);
-  if (!same || reader->bad || level > LEVEL_MAX || looked > UINT32_MAX / 4) return false;
-  TIDE_CHECK(drift->newest_ms == INT64_MIN);
-  if (!load_buckets(drift, newest_ms == INT64_MIN ? INT64_MIN : number_of(drift, newest_ms), reader)) {
-    clear(drift);
-    return false;
-  }
-  drift->newest_ms = newest_ms;
-  drift->left_out = left_out;
+  drift->newest_ms = tide_get_zigzag(reader);
+  drift->left_out = tide_get_varint(reader);
+  uint64_t level = tide_get_varint(reader), looked = tide_get_varint(reader);
+  if (reader->bad || level > LEVEL_MAX || looked > UINT32_MAX / 4) return false;
   drift->level = (unsigned)level;
   drift->looked = (uint32_t)looked;
-  return true;
+  return load_buckets(drift, drift->newest_ms == INT64_MIN ? INT64_MIN : number_of(drift, drift->newest_ms), reader);
+}
+
+struct tide_drift *tide_drift_load(const struct tide_drift_options *options, struct tide_reader *reader) {
+  bool same = true;
+  for (unsigned w = 0; w < TIDE_DRIFT_WINDOWS; w++) same &= tide_get_zigzag(reader) == options->window_ms[w];
+  struct tide_u128 model = {.lo = tide_get_u64(reader)};
+  model.hi = tide_get_u64(reader);
+  uint64_t inputs = tide_get_varint(reader);
+  if (!same || reader->bad || inputs > TIDE_MODEL_INPUTS_MAX) return NULL;
+  struct tide_drift *drift = drift_of((uint32_t)inputs, options);
+  drift->model = model;
+  if (load(drift, reader)) return drift;
+  tide_drift_free(drift);
+  return NULL;
 }

@@ -90,8 +90,9 @@ uint32_t tide_drift_inputs(const struct tide_drift *drift);
 const char *tide_drift_input(const struct tide_drift *drift, uint32_t index); /* its name; "score" at index inputs */
 int64_t tide_drift_newest_ms(const struct tide_drift *drift);                 /* INT64_MIN before any */
 uint64_t tide_drift_left_out(const struct tide_drift *drift);                 /* too old for the long window */
-/* As bytes, beside a snapshot. load, into a new one: false when they are not of this model and these options, and it is empty then. */
+struct tide_u128 tide_drift_model(const struct tide_drift *drift);            /* the checksum of the model that it is of */
+/* As bytes, beside a snapshot: all of it, what training looked like too, so that no model is needed to go on. load: NULL when they are none, or were counted with other windows. */
 void tide_drift_save(const struct tide_drift *drift, struct tide_buf *out);
-bool tide_drift_load(struct tide_drift *drift, struct tide_reader *reader);
+struct tide_drift *tide_drift_load(const struct tide_drift_options *options, struct tide_reader *reader);
 
 #endif

@@ -130,6 +130,7 @@ static void coarsen(struct tide_feedback *feedback) {
 }
 
 static void grow_old(struct tide_feedback *feedback, int64_t newest_ms) {
+  if (newest_ms == INT64_MIN) return; /* no watermark yet */
   while (feedback->count && feedback->kept[feedback->first].row.time_ms < newest_ms - feedback->options.keep_ms) drop_oldest(feedback);
   for (; feedback->matured < feedback->count; feedback->matured++) {
     struct kept *kept = &feedback->kept[place_of(feedback, feedback->matured)];

@@ -59,7 +59,8 @@ struct tide_feedback_look {
 struct tide_feedback;
 struct tide_feedback *tide_feedback_new(const struct tide_feedback_options *options);
 void tide_feedback_free(struct tide_feedback *feedback);
-/* A decision of the model with this checksum and id (zero and "" without one). `newest_ms`: the watermark; ages are counted from it. */
+/* A decision of the model with this checksum and id (zero and "" without one). `newest_ms`: the watermark, from which ages are counted;
+ * INT64_MIN: there is none yet. */
 void tide_feedback_add(struct tide_feedback *feedback, const struct tide_feedback_row *row, struct tide_u128 model, const char *id, int64_t newest_ms);
 /* A label (enum tide_label) about key, or alt where it has one (0: none: the key before a rotation): of the rows with this key the latest that has `print`, else the latest.
  * again: it was told before, when it had no decision yet; it is not counted twice. */

@@ -6,6 +6,7 @@
 
 #include "base/json_out.h"
 #include "cli/key_file.h"
+#include "cli/receipt.h"
 #include "cli/scan.h"
 #include "cli/snapshot.h"
 #include "cli/summary.h"
@@ -22,6 +23,7 @@ static const struct tide_opt options[] = {
     {"events", "N", "20", "At most so many past events are listed per entity, the newest", TIDE_OPT_INT, 0, 0, 100000, NULL},
     TIDE_KEY_OPTIONS,
     {"start-from", "DIR", NULL, "The result of backfill that the journal began with", TIDE_OPT_TEXT, 0, 0, 0, NULL},
+    {"receipt", "FILE", NULL, "Also write a receipt, from which `verify` proves the decision", TIDE_OPT_TEXT, 0, 0, 0, NULL},
     {"json", NULL, NULL, "Everything as one JSON object", TIDE_OPT_SWITCH, 0, 0, 0, NULL},
 };
 static const struct tide_positional positional[] = {
@@ -47,8 +49,9 @@ struct explain {
   /* second pass */
   struct tide_fold *fold;
   struct place target;
-  struct tide_buf out; /* the report */
-  bool json, found;
+  struct tide_buf out;     /* the report */
+  struct tide_buf receipt; /* if it is wanted */
+  bool json, found, wants_receipt;
   int64_t events_max;
   struct past {
     char entity[64];
@@ -221,7 +224,7 @@ static void print_rules(const struct tide_answer *answer, struct tide_buf *out) 
   tide_buf_str(out, "\nRules, in order\n");
   for (uint32_t i = 0; i < spec->rule_count; i++) {
     const struct tide_rule *rule = &spec->rule[i];
-    bool decided = answer->verdict.by == TIDE_BY_RULE && answer->verdict.rule == i;
+    bool decided = tide_verdict_is_rule(&answer->verdict) && answer->verdict.rule == i;
     tide_buf_printf(out, "  %-6s %-10s %-8s%s%s  %s\n", rule->code, spec->decision[rule->decision], truth_name(answer->verdict.truth[i]),
                     rule->shadow ? " (shadow)" : "",
                     decided                           ? " <- decided"
@@ -320,9 +323,28 @@ static void print_head(const struct explain *explain, const struct tide_answer *
     tide_buf_printf(out, "  the id stands %" PRIu64 " times in this journal; --position chooses another\n", explain->total);
   if (verdict->by == TIDE_BY_NONE) tide_buf_str(out, "  no policy, features only\n");
   else
-    tide_buf_printf(out, "  %s, by %s%s%s%s\n", spec->decision[verdict->decision], tide_verdict_by(spec, verdict),
+    tide_buf_printf(out, "  %s, by %s%s%s%s%s\n", spec->decision[verdict->decision],
+                    verdict->by == TIDE_BY_FALLBACK_MODEL ? "the fallback model's score and " : "", tide_verdict_by(spec, verdict),
                     answer->duplicate ? ", a duplicate" : "", answer->id_conflict ? ", a reused id" : "",
                     answer->advised ? ", decided elsewhere (for information)" : "");
+}
+
+/* Whose rules, and what was judged beside them; nothing in a journal without rollouts. */
+static void print_versions(const struct explain *explain, const struct tide_answer *answer, struct tide_buf *out) {
+  const struct tide_rollout *rollout = &tide_fold_versions(explain->fold)->rollout;
+  if (!rollout->number) return;
+  tide_buf_printf(out, "  policy %s, ", answer->policy->label);
+  if (answer->duplicate) tide_buf_str(out, "of the first answer\n");
+  else tide_buf_printf(out, "by rollout %" PRIu64 " of %s: %s\n", rollout->number, rollout->who, rollout->why);
+  for (uint32_t i = 0; i < answer->shadow_count; i++) {
+    const struct tide_shadow_score *shadow = &answer->shadow[i];
+    if (shadow->value.type == TIDE_V_NUM) tide_buf_printf(out, "  shadow model %s: score %.6g\n", shadow->model->id, shadow->value.num);
+    else tide_buf_printf(out, "  shadow model %s: refused\n", shadow->model->id);
+  }
+  if (answer->shadow_verdict)
+    tide_buf_printf(out, "  shadow policy %s: %s, by %s\n", answer->shadow_policy->label,
+                    answer->shadow_policy->spec->decision[answer->shadow_verdict->decision],
+                    tide_verdict_by(answer->shadow_policy->spec, answer->shadow_verdict));
 }
 
 /* What the model said and why, or which of its inputs refused. */
@@ -345,8 +367,9 @@ static void print_score(const struct tide_answer *answer, struct tide_buf *out) 
 /* The reasons as the answer's JSON has them: the texts are filled in there. */
 static void print_reasons(const struct tide_answer *answer, struct tide_buf *out) {
   const struct tide_verdict *verdict = &answer->verdict;
-  if (verdict->by == TIDE_BY_FALLBACK) {
-    tide_buf_printf(out, "  the fallback decided: %s", tide_cause_text((enum tide_cause)verdict->cause));
+  if (tide_verdict_is_refusal(verdict)) {
+    tide_buf_printf(out, "  the fallback%s decided: %s", verdict->by == TIDE_BY_FALLBACK_MODEL ? " model" : "",
+                    tide_cause_text((enum tide_cause)verdict->cause));
     if (verdict->cause_slot != TIDE_NONE) tide_buf_printf(out, " (%s)", answer->spec->slot[verdict->cause_slot].name);
     tide_buf_char(out, '\n');
   }
@@ -372,6 +395,10 @@ static void json_report(const struct explain *explain, const struct tide_answer 
     tide_json_key(out, "model");
     tide_json_cstr(out, answer->model->id);
   }
+  tide_json_key(out, "policy");
+  tide_json_cstr(out, answer->policy->label);
+  tide_json_key(out, "rollout");
+  tide_json_int(out, (int64_t)tide_fold_versions(explain->fold)->rollout.number);
   tide_json_key(out, "message");
   tide_json_open(out, '{');
   for (uint32_t i = 0; i < spec->field_count; i++) {
@@ -436,6 +463,7 @@ static void on_answer(void *ctx, const struct tide_answer *answer) {
       json_report(explain, answer, &explain->out);
     } else {
       print_head(explain, answer, &explain->out);
+      print_versions(explain, answer, &explain->out);
       print_reasons(answer, &explain->out);
       print_score(answer, &explain->out);
       print_message(answer, &explain->out);
@@ -452,7 +480,10 @@ static enum tide_err fold_to(void *ctx, struct tide_position position, struct ti
   struct explain *explain = ctx;
   bool target = tide_position_cmp(position, explain->target.position) == 0;
   if (target) tide_fold_trace(explain->fold, on_trace, explain);
-  enum tide_err err = tide_fold_entry(explain->fold, position, entry, on_answer, explain, error);
+  bool made;
+  enum tide_err err = target && explain->wants_receipt ? tide_receipt_fold(explain->fold, position, explain->target.index, entry, on_answer,
+                                                                           explain, &explain->receipt, &made, error)
+                                                       : tide_fold_entry(explain->fold, position, entry, on_answer, explain, error);
   return err == TIDE_OK && target ? TIDE_E_END : err;
 }
 
@@ -471,6 +502,7 @@ static int run(const struct tide_args *args) {
                             .keys = &keys,
                             .wanted = tide_args_text(args, "position"),
                             .json = tide_args_on(args, "json"),
+                            .wants_receipt = tide_args_on(args, "receipt"),
                             .events_max = tide_args_int(args, "events"),
                             .record = tide_alloc(sizeof *explain.record)};
   enum tide_err err = tide_journal_arg(tide_args_text(args, "journal"), &dir, &error);
@@ -484,12 +516,15 @@ static int run(const struct tide_args *args) {
     err = tide_fail(&error, TIDE_E_NOT_FOUND,
                     "transaction %.100s is in the journal, but it is of a kind that `score:` leaves out: it was counted, not decided",
                     explain.id);
+  if (err == TIDE_OK && explain.wants_receipt)
+    err = tide_receipt_write(tide_args_text(args, "receipt"), tide_buf_span(&explain.receipt), &error);
   if (err == TIDE_OK) fwrite(explain.out.ptr, 1, explain.out.len, stdout);
   int exit = err == TIDE_OK ? TIDE_EXIT_OK : tide_exit_report(&error);
   explicit_bzero(&keys, sizeof keys);
   tide_spec_free(explain.spec);
   tide_fold_free(explain.fold);
   tide_buf_release(&explain.out);
+  tide_buf_release(&explain.receipt);
   tide_free(explain.record);
   tide_free(explain.past);
   tide_free(explain.slot);
@@ -501,8 +536,10 @@ const struct tide_verb tide_verb_explain = {
     .summary = "Print one decision with its rules, every feature, and the past events behind them",
     .about =
         "Everything comes from the journal: the state is folded up to the transaction, so what is shown is what the engine knew at that moment. Card numbers "
-        "are shown as their keyed hash.",
-    .example = "tidemark explain 000000000017/000017/A1 --journal file:build/run/journal",
+        "are shown as their keyed hash. With --receipt what proves the decision goes into a file: hashes of the journal entry, the feature file and the model, the chain "
+        "of decisions, the answer.",
+    .example = "tidemark explain 000000000017/000017/A1 --journal file:build/run/journal\n"
+               "tidemark explain 000000000017/000017/A1 --journal file:build/run/journal --receipt decision.json",
     .opt = options,
     .opt_count = sizeof options / sizeof options[0],
     .positional = positional,

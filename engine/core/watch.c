@@ -185,16 +185,18 @@ void tide_watch_save(const struct tide_watch *watch, struct tide_position positi
   tide_put_u64(out, position.epoch);
   tide_put_u64(out, position.seq);
   tide_put_varint(out, watch->rule_count);
-  for (uint32_t r = 0; r < watch->rule_count; r++) tide_put_span(out, tide_span_of(watch->rule[r]));
+  for (uint32_t r = 0; r < watch->rule_count; r++) {
+    tide_put_span(out, tide_span_of(watch->rule[r]));
+    tide_put_u8(out, watch->shadow[r]);
+  }
   tide_put_varint(out, watch->rows);
   for (unsigned m = 0; m < TIDE_WATCH_MODELS; m++) {
     const struct watched_model *of = &watch->model[m];
     tide_buf_clear(&drift);
     if (of->drift) tide_drift_save(of->drift, &drift);
-    tide_put_u64(out, of->checksum.lo);
-    tide_put_u64(out, of->checksum.hi);
     tide_put_varint(out, of->heard);
     tide_put_varint(out, of->rows);
+    tide_put_span(out, tide_span_of(of->id));
     tide_put_span(out, tide_buf_span(&drift));
   }
   tide_feedback_save(watch->feedback, out);
@@ -202,46 +204,41 @@ void tide_watch_save(const struct tide_watch *watch, struct tide_position positi
   tide_put_u64(out, tide_hash64(out->ptr + from, out->len - from, 0));
 }
 
-static void load_model(struct tide_watch *watch, const struct tide_model *model, struct tide_reader *reader) {
-  struct tide_u128 checksum;
-  checksum.lo = tide_get_u64(reader);
-  checksum.hi = tide_get_u64(reader);
-  uint64_t heard = tide_get_varint(reader), rows = tide_get_varint(reader);
-  struct tide_span bytes = tide_get_span(reader);
-  if (reader->bad || !bytes.len || !model || !tide_u128_eq(model->checksum, checksum)) return;
+static bool load_model(struct tide_watch *watch, struct watched_model *of, struct tide_reader *reader) {
+  of->heard = tide_get_varint(reader);
+  of->rows = tide_get_varint(reader);
+  struct tide_span id = tide_get_span(reader), bytes = tide_get_span(reader);
+  if (reader->bad || id.len >= sizeof of->id) return false;
+  memcpy(of->id, id.ptr, id.len);
   struct tide_reader drift = tide_reader_of(bytes);
-  struct watched_model *of = model_of(watch, model);
-  if (tide_drift_load(of->drift, &drift)) of->heard = heard, of->rows = rows; /* otherwise other windows were configured: it begins anew */
+  if (bytes.len) of->drift = tide_drift_load(&watch->options.drift, &drift);
+  if (of->drift) of->checksum = tide_drift_model(of->drift);
+  else *of = (struct watched_model){.drift = NULL}; /* a free place, or other windows were configured then */
+  return true;
 }
 
-static bool load(struct tide_watch *watch, const struct tide_fold *fold, struct tide_reader *reader) {
+static bool load(struct tide_watch *watch, struct tide_reader *reader) {
   uint64_t rules = tide_get_varint(reader);
   if (reader->bad || rules > TIDE_RULES_MAX) return false;
   for (; rules > 0; rules--) {
     struct tide_span code = tide_get_span(reader);
+    bool shadow = tide_get_u8(reader);
     if (reader->bad) return false;
+    watch->shadow[watch->rule_count] = shadow;
     watch->rule[watch->rule_count++] = tide_strndup(code.ptr, code.len);
   }
   watch->rows = tide_get_varint(reader);
-  for (unsigned m = 0; m < TIDE_WATCH_MODELS; m++) load_model(watch, tide_fold_model(fold), reader);
-  return !reader->bad && tide_feedback_load(watch->feedback, reader);
+  for (unsigned m = 0; m < TIDE_WATCH_MODELS; m++)
+    if (!load_model(watch, &watch->model[m], reader)) return false;
+  return !reader->bad && tide_feedback_load(watch->feedback, reader) && reader->ptr == reader->end;
 }
 
-bool tide_watch_load(struct tide_watch *watch, const struct tide_fold *fold, struct tide_span bytes) {
-  struct tide_position position = tide_fold_position(fold);
+bool tide_watch_load(struct tide_watch *watch, struct tide_position position, struct tide_span bytes) {
   TIDE_CHECK(watch->rows == 0 && watch->rule_count == 0);
   if (bytes.len < 28 || memcmp(bytes.ptr, MAGIC, 4) != 0) return false;
   struct tide_reader reader = tide_reader_of((struct tide_span){bytes.ptr + 4, bytes.len - 12});
   struct tide_reader tail = tide_reader_of((struct tide_span){bytes.ptr + bytes.len - 8, 8});
   if (tide_get_u64(&tail) != tide_hash64(bytes.ptr, bytes.len - 8, 0)) return false;
   uint64_t epoch = tide_get_u64(&reader), seq = tide_get_u64(&reader);
-  if (epoch != position.epoch || seq != position.seq) return false;
-  if (load(watch, fold, &reader) && reader.ptr == reader.end) {
-    if (tide_fold_spec(fold)) take_rules(watch, tide_fold_spec(fold));
-    return true;
-  }
-  forget_models(watch);
-  forget_rules(watch);
-  watch->rows = 0;
-  return false;
+  return epoch == position.epoch && seq == position.seq && load(watch, &reader);
 }

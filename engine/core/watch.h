@@ -52,9 +52,9 @@ void tide_watch_look_free(struct tide_watch_look *look);
 void tide_watch_drift_json(const struct tide_watch_look *look, struct tide_buf *out);
 void tide_watch_feedback_json(const struct tide_watch_look *look, struct tide_buf *out);
 
-/* As bytes, with a checksum and the position that they are of. load, into a new one: false when they are damaged or of another position, and it is empty then. The fold's
- * model, if it has one, is whose drift is taken up; of other models only the feedback is. */
+/* As bytes, with a checksum and the position that they are of. load, into a new one: false when they are damaged or of another position, and it is to be freed then. Drift that was
+ * counted with other windows is left out. */
 void tide_watch_save(const struct tide_watch *watch, struct tide_position position, struct tide_buf *out);
-bool tide_watch_load(struct tide_watch *watch, const struct tide_fold *fold, struct tide_span bytes);
+bool tide_watch_load(struct tide_watch *watch, struct tide_position position, struct tide_span bytes) TIDE_WARN_UNUSED;
 
 #endif

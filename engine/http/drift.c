@@ -1,7 +1,7 @@
 /* GET /drift, GET /feedback and their metrics (parts.h): what the watch saw within the last second (core/watch.h).
  *
- * The pages tell of every model that the engine has seen lately. The metrics tell of one, the model that scored last: its inputs are names of the feature file, so that the label `input` has
- * its values at start, whatever models come. Nothing of a transaction is here: names of features, numbers and codes of rules. */
+ * The pages tell of every model that the engine has seen lately. The metrics tell of one, the model that scored last: its inputs are names of the feature file, so
+ * that the label `input` has its values at start, whatever models come. Nothing of a transaction is here: names of features, numbers and codes of rules. */
 #include <math.h>
 
 #include "base/json_out.h"
@@ -35,9 +35,9 @@ static void meter_window(const struct tide_http *http, struct tide_meter *meter,
     const struct tide_drift_measure *measure = NULL;
     for (uint32_t i = 0; model && i <= model->inputs && !measure; i++)
       if (strcmp(model->input[i], name[n]) == 0) measure = &model->measure[w][i];
-    double known = measure && measure->rows > 0 ? 1 : 0;
-    set_ratio(meter, TIDE_METER_ROW_drift_psi, at, known ? measure->psi : 0, known);
-    set_ratio(meter, TIDE_METER_ROW_drift_ks, at, known ? measure->ks : 0, known);
+    bool known = measure && measure->rows > 0;
+    set_ratio(meter, TIDE_METER_ROW_drift_psi, at, known ? measure->psi : 0, known ? 1 : 0);
+    set_ratio(meter, TIDE_METER_ROW_drift_ks, at, known ? measure->ks : 0, known ? 1 : 0);
     if (known) tide_meter_set(meter, TIDE_METER_ROW_drift_severity, at, measure->severity);
     else tide_meter_unset(meter, TIDE_METER_ROW_drift_severity, at);
   }

@@ -60,27 +60,26 @@ static enum tide_err read_file(const char *path, struct tide_buf *out, struct ti
   return err;
 }
 
-static void take_up(struct tide_watcher *watcher, const struct tide_fold *fold, const char *dir) {
+static void take_up(struct tide_watcher *watcher, struct tide_position at, const char *dir) {
   struct tide_buf bytes = TIDE_BUF_INIT;
   struct tide_error error = {0};
-  struct tide_position at = tide_fold_position(fold);
   char *path = path_in(dir);
   enum tide_err err = read_file(path, &bytes, &error);
-  if (err == TIDE_OK && !tide_watch_load(watcher->watch, fold, tide_buf_span(&bytes))) {
+  if (err == TIDE_OK && !tide_watch_load(watcher->watch, at, tide_buf_span(&bytes))) {
     err = tide_fail(&error, TIDE_E_MISMATCH, "%s is not of the snapshot's position, or is damaged", path);
     tide_watch_free(watcher->watch);
     watcher->watch = tide_watch_new(&watcher->options);
   }
   if (err == TIDE_OK)
     tide_log(TIDE_LOG_INFO, "watch_taken_up", "position=%llu-%llu", (unsigned long long)at.epoch, (unsigned long long)at.seq);
-  else if (err != TIDE_E_NOT_FOUND || at.epoch != 0)
-    tide_log(TIDE_LOG_WARN, "watch_begins_anew", "why=%s note=%s", error.text, "drift and feedback are of what is folded from here on");
+  else tide_log(TIDE_LOG_WARN, "watch_begins_anew", "why=%s note=%s", error.text, "drift and feedback are of what is folded from here on");
   tide_buf_release(&bytes);
   tide_free(path);
 }
 
 void tide_watcher_attach(struct tide_watcher *watcher, struct tide_fold *fold, const char *dir) {
-  if (dir && tide_fold_position(fold).epoch != 0) take_up(watcher, fold, dir);
+  struct tide_position at = tide_fold_position(fold);
+  if (dir && at.epoch != 0) take_up(watcher, at, dir);
   struct tide_fold_watch hooks = tide_watch_hooks(watcher->watch);
   tide_fold_watch(fold, &hooks);
 }

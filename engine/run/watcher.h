@@ -1,7 +1,7 @@
 /* The watch of a running engine: its owner on the core's thread, and what other threads may see of it (core/watch.h).
  *
- * The fold's hooks count on the core's thread without a lock. Once a second that thread takes a look (some tens of microseconds) and puts it where others find it; should one be reading
- * just then, it tries again at its next turn and never waits. */
+ * The fold's hooks count on the core's thread without a lock. Once a second that thread takes a look (some tens of microseconds) and puts it where others find it;
+ * should one be reading just then, it tries again at its next turn and never waits. */
 #ifndef TIDE_WATCHER_H
 #define TIDE_WATCHER_H
 
@@ -10,8 +10,8 @@
 struct tide_watcher;
 struct tide_watcher *tide_watcher_new(const struct tide_watch_options *options);
 void tide_watcher_free(struct tide_watcher *watcher);
-/* Before the engine has started: takes up what was kept beside the snapshot in `dir` (NULL: nowhere) if it is of the fold's position, and watches the fold from here on. Whether it goes on
- * or begins anew is logged. */
+/* Before the engine has started: takes up what was kept beside the snapshot in `dir` (NULL: nowhere) if it is of the fold's position, and watches the fold from here
+ * on. Whether it goes on or begins anew is logged. */
 void tide_watcher_attach(struct tide_watcher *watcher, struct tide_fold *fold, const char *dir);
 struct tide_watch_options tide_watcher_options(const struct tide_watcher *watcher);
 /* The core's thread, between steps. */
