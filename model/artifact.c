@@ -4,6 +4,8 @@
  * is the same model with the same checksum, whatever the line breaks were. */
 #include "model/artifact.h"
 
+#include "feature/reads.h"
+
 #include <math.h>
 #include <stdio.h>
 
@@ -92,6 +94,13 @@ static void put_training(const struct tide_model *model, struct tide_buf *out) {
   key_cstr(out, "from", tide_time_format((struct tide_etime){model->from_ms}, time));
   key_cstr(out, "to", tide_time_format((struct tide_etime){model->to_ms}, time));
   key_double(out, "l2", model->l2);
+  if (model->weighted) {
+    tide_json_key(out, "class_weight");
+    tide_json_open(out, '{');
+    key_double(out, "genuine", model->genuine_weight);
+    key_double(out, "fraud", model->fraud_weight);
+    tide_json_close(out, '}');
+  }
   key_quantiles(out, "score_quantiles", model->score_quantile);
   if (model->has_shares) key_quantiles(out, "score_shares", model->score_share);
   tide_json_close(out, '}');
@@ -130,6 +139,10 @@ void tide_quantile_shares(const double quantile[TIDE_QUANTILES], double ret[TIDE
     ret[i] = i + 1 < TIDE_QUANTILES && quantile[i + 1] <= quantile[i] ? ret[i + 1] : tide_quantile_at[i];
 }
 
+void tide_model_name(struct tide_model *model) {
+  snprintf(model->id, sizeof model->id, "%s@%08x", model->name, (unsigned)(model->checksum.hi >> 32));
+}
+
 void tide_model_seal(struct tide_model *model) {
   TIDE_CHECK(strlen(model->name) <= TIDE_MODEL_NAME_MAX);
   struct tide_buf bytes = TIDE_BUF_INIT;
@@ -142,7 +155,7 @@ void tide_model_seal(struct tide_model *model) {
   put_body(model, &bytes);
   model->checksum = tide_hash128(bytes.ptr, bytes.len, 0);
   tide_buf_release(&bytes);
-  snprintf(model->id, sizeof model->id, "%s@%08x", model->name, (unsigned)(model->checksum.hi >> 32));
+  tide_model_name(model);
 }
 
 void tide_model_write(const struct tide_model *model, struct tide_buf *out) {
@@ -237,4 +250,11 @@ enum tide_err tide_model_bind(struct tide_model *model, const struct tide_spec *
   tide_buf_release(&now);
   tide_buf_release(&names);
   return err;
+}
+
+uint32_t tide_model_entities(const struct tide_model *model, const struct tide_spec *spec) {
+  uint32_t entities = 0;
+  TIDE_CHECK(model->bound);
+  for (uint32_t i = 0; i < model->input_count; i++) entities |= tide_expr_entities(spec, &model->input[i].leaf).entities;
+  return entities;
 }

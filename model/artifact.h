@@ -9,7 +9,9 @@
  *               "reason":{"code":"R01", "text":"{value} attempts in 10 minutes"},
  *               "training":{"missing":0.01, "quantiles":[11 numbers], "shares":[11 numbers]}}, ...],
  *    "intercept":-6.1,
- *    "training":{"rows":N, "fraud":N, "from":TIME, "to":TIME, "l2":1, "score_quantiles":[11 numbers], "score_shares":[11 numbers]},
+ *    "training":{"rows":N, "fraud":N, "from":TIME, "to":TIME, "l2":1,
+ *                "class_weight":{"genuine":1, "fraud":20},                only where classes weigh otherwise than 1: then a score is no share of fraud
+ *                "score_quantiles":[11 numbers], "score_shares":[11 numbers]},
  *    "metrics":{"rows":N, "fraud":N, "roc_auc":x, "average_precision":x, "card_precision_k":100, "card_precision":x},   null: not defined
  *    "checksum":"<hash of the canonical bytes of all before, 32 hex digits>"}
  *
@@ -29,7 +31,7 @@
 #define TIDE_MODEL_INPUTS_MAX 256
 #define TIDE_MODEL_BYTES_MAX (640u * 1024) /* fits a journal entry beside the feature file */
 #define TIDE_MODEL_NAME_MAX 64
-#define TIDE_MODEL_ID 80                   /* "name@1f2e3d4c" and its zero byte */
+#define TIDE_MODEL_ID 112                  /* "name@1f2e3d4c" and its zero byte; a registry's name for it may be longer than its own */
 
 /* Quantiles of the sketches: of training values before imputation and transform, and of the training scores. */
 #define TIDE_QUANTILES 11
@@ -66,6 +68,8 @@ struct tide_model {
   uint64_t rows, fraud;
   int64_t from_ms, to_ms;       /* event time of the first and last training row */
   double l2;
+  bool weighted;                /* classes weighed otherwise than 1 */
+  double genuine_weight, fraud_weight;
   double score_quantile[TIDE_QUANTILES], score_share[TIDE_QUANTILES];
   bool has_shares;              /* false: an old artifact; the shares are what its quantiles prove at least */
   /* metrics on the rows behind the split; NaN: not defined (null in the file) */
@@ -73,7 +77,7 @@ struct tide_model {
   double roc_auc, average_precision, card_precision;
   uint32_t card_precision_k;
   struct tide_u128 checksum;
-  char id[TIDE_MODEL_ID];       /* "name@" and the first 8 digits of the checksum: what answers carry */
+  char id[TIDE_MODEL_ID];       /* what answers carry: "name@" and the first 8 digits of the checksum, or the name of the version that was rolled out */
   bool bound;
 };
 
@@ -88,6 +92,8 @@ void tide_model_free(struct tide_model *model);
 /* A name is 1..TIDE_MODEL_NAME_MAX letters, digits, dots, dashes, underscores: it stands in "name@hash". */
 bool tide_model_name_fits(const char *name);
 
+/* Gives it the id of its own name and checksum. */
+void tide_model_name(struct tide_model *model);
 /* Computes definitions, checksum and id of a model that was put together (by training). */
 void tide_model_seal(struct tide_model *model);
 /* What 11 quantiles prove of the shares: the value of quantile i is not exceeded by at least the largest tide_quantile_at whose quantile is the same. For artifacts
@@ -98,6 +104,8 @@ void tide_model_write(const struct tide_model *model, struct tide_buf *out);
 /* Appends the same document with line breaks, as files have it. */
 void tide_model_write_lines(const struct tide_model *model, struct tide_buf *out);
 
+/* Entities whose features a bound model reads: bit per index into spec->entity. */
+uint32_t tide_model_entities(const struct tide_model *model, const struct tide_spec *spec);
 /* Makes the inputs read values of `spec`. MISMATCH when a feature is not there or is defined otherwise; the text names all of them, as far as it
  * has room for (tide_model_differences has room for all). */
 enum tide_err tide_model_bind(struct tide_model *model, const struct tide_spec *spec, struct tide_error *error) TIDE_WARN_UNUSED;

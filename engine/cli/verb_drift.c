@@ -4,7 +4,7 @@
  * (core/watch.h), as JSON or as a table made of it. */
 #include "cli/verbs.h"
 
-#include "cli/admin_ask.h"
+#include "cli/admin_args.h"
 #include "cli/key_file.h"
 #include "cli/replay_run.h"
 #include "cli/scan.h"
@@ -17,7 +17,7 @@
 static const struct tide_opt options[] = {
     {"admin", "HOST:PORT", NULL, "Ask a running engine: its admin listener (http.admin_listen, http.admin_port)", TIDE_OPT_TEXT, 0, 0, 0,
      NULL},
-    TIDE_TOKEN_OPTION,
+    TIDE_ADMIN_OPTIONS,
     {"journal", "WHERE", NULL, "Or fold a journal: file:DIRECTORY", TIDE_OPT_TEXT, 0, 0, 0, NULL},
     {"start-from", "DIR", NULL, "The result of backfill that the journal began with", TIDE_OPT_TEXT, 0, 0, 0, NULL},
     {"input", "FILE", NULL, "Or replay a log, with --features and --model; several are read in order", TIDE_OPT_TEXT, TIDE_OPT_REPEAT, 0, 0,
@@ -37,7 +37,6 @@ static const struct tide_opt options[] = {
     {"genuine-after", "DURATION", "30d", "From what age on a decision without a label counts as genuine", TIDE_OPT_DURATION, 0, 0, 0, NULL},
     {"fail-on", "SEVERITY", "never", "Exit code 1 when an input or the score has drifted that far in one of the windows", TIDE_OPT_CHOICE,
      0, 0, 0, "never|moderate|severe"},
-    {"json", NULL, NULL, "The result as one JSON object, as GET /drift and GET /feedback give it", TIDE_OPT_SWITCH, 0, 0, 0, NULL},
 };
 
 #define ROWS_MAX (1u << 20) /* decisions that wait for labels: offline there is memory for more of them */
@@ -259,7 +258,7 @@ static int run(const struct tide_args *args) {
     return TIDE_EXIT_USAGE;
   }
   int exit =
-      tide_args_on(args, "admin") ? tide_admin_json(args, feedback ? "/feedback" : "/drift", NULL, &object) : count_offline(args, &object);
+      tide_args_on(args, "admin") ? tide_admin_tell(args, feedback ? "/feedback" : "/drift", NULL, &object) : count_offline(args, &object);
   if (exit != TIDE_EXIT_OK) return exit;
   if (!tide_args_on(args, "json")) (feedback ? print_feedback : print_drift)(object);
   const char *limit = tide_args_text(args, "fail-on");

@@ -1,23 +1,14 @@
 /* tidemark source list | accept-gap | waive: an operator looks at the sources of a running cell, and decides about a partition.
  *
  * They ask an engine's admin listener (engine/http/sources.c and order.c say what it does): what is decided stands in the journal, so it holds for the whole cell
- * and is found there later. What is printed is the engine's answer, as a table or, with --json, as it came. */
+ * and is found there later. What is printed is the engine's answer, as a table or, with --json, as it came (admin_args.h). */
 #include "cli/verbs.h"
 
 #include "base/json_out.h"
-#include "cli/admin_ask.h"
+#include "cli/admin_args.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdlib.h>
-
-#define ADMIN_OPTION                                                                                                                       \
-  {                                                                                                                                        \
-    "admin", "HOST:PORT", "127.0.0.1:9090", "Admin listener of an engine of the cell (http.admin_listen, http.admin_port)", TIDE_OPT_TEXT, \
-        0, 0, 0, NULL                                                                                                                      \
-  }
-#define JSON_OPTION                                                                                                                        \
-  { "json", NULL, NULL, "The engine's answer as it came", TIDE_OPT_SWITCH, 0, 0, 0, NULL }
 
 /* ---- list ---- */
 
@@ -98,7 +89,7 @@ static void print_list(const json_t *object) {
 
 static int list(const struct tide_args *args) {
   json_t *object = NULL;
-  int exit = tide_admin_json(args, "/sources", NULL, &object);
+  int exit = tide_admin_tell(args, "/sources", NULL, &object);
   if (exit != TIDE_EXIT_OK) return exit;
   if (!tide_args_on(args, "json")) print_list(object);
   const json_t *source, *partition;
@@ -110,7 +101,7 @@ static int list(const struct tide_args *args) {
   return look ? TIDE_EXIT_DIFFERENT : TIDE_EXIT_OK;
 }
 
-static const struct tide_opt list_options[] = {ADMIN_OPTION, TIDE_TOKEN_OPTION, JSON_OPTION};
+static const struct tide_opt list_options[] = {TIDE_ADMIN_ADDRESS, TIDE_ADMIN_OPTIONS};
 
 const struct tide_verb tide_verb_source_list = {
     .name = "source list",
@@ -119,7 +110,7 @@ const struct tide_verb tide_verb_source_list = {
         "Of each partition: its cursor, the end of its log, how many messages are between, how long ago the moment is up to which it is complete, and how "
         "late its messages come into the log. "
         "Ends and troubles are known to the engine that reads. Exit code 1 when a partition stands still or a source that gates is silent.",
-    .example = "tidemark source list\ntidemark source list --admin 10.0.0.7:9090 --json",
+    .example = "tidemark source list\ntidemark source list --admin 10.0.0.7:9090 --ca ca.pem --token-file admin.token --json",
     .opt = list_options,
     .opt_count = sizeof list_options / sizeof list_options[0],
     .run = list};
@@ -150,7 +141,7 @@ static bool put_place(const struct tide_args *args, bool may_be_all, struct tide
 
 static int order(const struct tide_args *args, const char *path, struct tide_buf *body, json_t **ret) {
   tide_json_close(body, '}');
-  int exit = tide_admin_json(args, path, body, ret);
+  int exit = tide_admin_tell(args, path, body, ret);
   tide_buf_release(body);
   return exit;
 }
@@ -181,9 +172,8 @@ static int accept_gap(const struct tide_args *args) {
 static const struct tide_opt gap_options[] = {{"cursor", "OFFSET", NULL,
                                                "The first message to be counted: an offset, or begin or end of the log as it is now",
                                                TIDE_OPT_TEXT, TIDE_OPT_REQUIRED, 0, 0, NULL},
-                                              ADMIN_OPTION,
-                                              TIDE_TOKEN_OPTION,
-                                              JSON_OPTION};
+                                              TIDE_ADMIN_ADDRESS,
+                                              TIDE_ADMIN_OPTIONS};
 
 const struct tide_verb tide_verb_source_accept_gap = {
     .name = "source accept-gap",
@@ -220,9 +210,8 @@ static int waive(const struct tide_args *args) {
 
 static const struct tide_opt waive_options[] = {
     {"for", "DURATION", NULL, "For how long, at most 7d; 0s ends the waiver", TIDE_OPT_DURATION, TIDE_OPT_REQUIRED, 0, 0, NULL},
-    ADMIN_OPTION,
-    TIDE_TOKEN_OPTION,
-    JSON_OPTION};
+    TIDE_ADMIN_ADDRESS,
+    TIDE_ADMIN_OPTIONS};
 
 const struct tide_verb tide_verb_source_waive = {
     .name = "source waive",
