@@ -122,7 +122,7 @@ static void on_decided(void *ctx, const struct tide_answer *answer, const struct
   if (answer->duplicate || answer->advised || !answer->counted) return;
   if (answer->spec != watch->spec || !tide_u128_eq(answer->spec->hash, watch->spec_hash)) take_rules(watch, answer->spec);
   if (watched->known) feed(watch, answer, watched, watermark_ms);
-  if (!answer->model) return;
+  if (!answer->model || !answer->features_known) return;
   uint64_t place[3] = {answer->position.epoch, answer->position.seq, answer->index}; /* without an identity, any number will do */
   uint64_t pick = watched->known ? watched->key : tide_hash64(place, sizeof place, 81);
   look_at_inputs(watch, answer, answer->model, answer->score, false, pick);
