@@ -263,4 +263,19 @@ finally:
 case("they stop cleanly", codes == [0, 0, 0], codes)
 proof = audit(cell.mirror(1))
 case("the journal audits: the same answers once more, without a registry", proof["same"] is True and proof["decisions"] >= len(answers), (proof, len(answers)))
+mirror, receipts = ("--journal", f"file:{cell.mirror(1)}"), []
+for number in (3, 5, 9):
+    answer = next(a for _, _, a, r in answers if r["number"] == number)
+    tide("explain", answer["id"], *mirror, "--position", answer["position"], "--receipt", at(f"{number}.json"))
+    with open(at(f"{number}.json"), encoding="utf-8") as file:
+        receipt = json.load(file)
+    policy = receipt["policy"]["name"] if receipt["policy"] else None
+    receipts.append((receipt["rollout"], receipt["model"]["name"] == answer["provenance"]["model"], policy == (answer["provenance"]["policy"] if number == 5 else None)))
+    tide("verify", at(f"{number}.json"), *mirror, "--whole", code=0)
+case("receipts name the versions of then, and are proven", receipts == [(n, True, True) for n in (3, 5, 9)], receipts)
+seen = json.loads(tide("drift", *mirror, "--json"))["models"]
+case("drift knows who is live and who is a shadow", [(m["model"].split("@")[0], m["shadow"]) for m in seen] == [("beta", False), ("alpha", True)], [m["model"] for m in seen])
+said = json.loads(tide("drift", *mirror, "--feedback", "--json"))
+case("and counts what labels would say of both", {m["model"].split("@")[0] for m in said["models"]} == {"alpha", "beta"} and {r["rule"] for r in said["rules"]} >= {"M1", "R1"},
+     said["rules"])
 done()
