@@ -56,6 +56,7 @@ static bool ask_features(struct question *q) {
   state->watermark_ms = watermark_ms;
   state->history_from_ms = history_from_ms;
   judge_standing(q, q->txn->time_ms);
+  tide_facts_stand(state, q->txn, fold->standing);
   tide_freshness_apply(fold->spec, fold->standing, q->txn->has_key, fold->slot);
   q->answer.standing = fold->standing;
   derive(q);
@@ -73,6 +74,7 @@ static bool ask_lookup(struct question *q) {
   uint64_t id;
   look_up(q);
   if (q->txn->number[0] == TIDE_NO_ENTITY || !tide_record_identity(fold, q->record, &id)) return false;
+  if (fold->state.watermark_ms == INT64_MIN) return false; /* known by a profile alone */
   /* The body it names where it has an amount, else the latest that bears the id. */
   uint64_t fp = tide_amount_fingerprint(fold, q->record);
   int64_t after_ms = fold->state.watermark_ms - fold->settings.duplicates_for_ms - 1;
@@ -97,12 +99,8 @@ static bool asks_for_decision(const struct question *q) {
 }
 
 static bool ask_refuse(struct question *q, enum tide_cause cause) {
-  const struct tide_spec *spec = q->fold->spec;
   if (!asks_for_decision(q)) return false;
-  for (uint32_t s = 0; s < spec->slot_count; s++) q->fold->slot[s] = tide_null(TIDE_S_absent, TIDE_C_absent);
-  derive(q);
-  tide_policy_fallback(spec, &q->env, cause, &q->answer.verdict);
-  q->answer.status = TIDE_STATUS_REFUSED;
+  tide_fold_refuse(q->fold, &q->env, cause, &q->answer);
   q->answer.unplaced = true;
   return true;
 }
@@ -137,8 +135,10 @@ static enum tide_err begin(struct tide_fold *fold, struct tide_span record, stru
                              .in_list_ctx = &q->lists,
                              .score = tide_null(TIDE_S_absent, TIDE_C_score)};
   q->env.score.unknown = true;
+  const struct tide_policy_version *policy = tide_versions_policy(&fold->versions);
   q->answer = (struct tide_answer){.position = fold->position,
-                                   .spec = fold->spec,
+                                   .spec = policy->spec,
+                                   .policy = policy,
                                    .record = q->record,
                                    .time = {q->txn->time_ms},
                                    .score = tide_null(TIDE_S_absent, TIDE_C_none),

@@ -190,7 +190,7 @@ void tide_hour_put(struct tide_http *http, struct tide_buf *out) {
   tide_json_open(out, '{');
   put_int(out, "engine", http->options.engine_id);
   tide_json_key(out, "features");
-  tide_json_str(out, tide_buf_span(&http->version));
+  tide_json_cstr(out, http->features);
   tide_json_key(out, "since");
   tide_json_cstr(out, tide_time_format((struct tide_etime){since_ms}, text));
   put_int(out, "looks", looks);

@@ -15,7 +15,7 @@ enum tide_listener { TIDE_LISTENER_api, TIDE_LISTENER_admin, TIDE_LISTENER_COUNT
   X(score_batch, api, "POST", "/v1/score/batch", score, "Count and decide several, answers in order")                      \
   X(events, api, "POST", "/v1/events", facts, "Count an event; its decision, if it has one, is not told")                  \
   X(outcomes, api, "POST", "/v1/outcomes", facts, "Tell what became of a transaction: result, reversal, label")            \
-  X(profiles, api, "POST", "/v1/profiles", facts, "Tell a fact about an entity (refused: no feature reads one yet)")       \
+  X(profiles, api, "POST", "/v1/profiles", facts, "Tell facts about an entity: a limit, a segment, since when")           \
   X(features, api, "POST", "/v1/features", read, "Read the features of keys; counts nothing")                             \
   X(lookup, api, "POST", "/v1/decisions/lookup", read, "Read the stored decision of a transaction; counts nothing")       \
   X(openapi, api, "GET", "/v1/openapi.yaml", open, "This interface as an OpenAPI document")                               \
