@@ -67,12 +67,22 @@ void tide_train_transforms(struct tide_model *model, const struct tide_rows *row
   tide_free(column);
 }
 
+/* The share of sorted values at or below each quantile, as it was rounded. */
+static void fit_shares(const double *sorted, size_t count, const double *at, double *ret) {
+  size_t below = 0;
+  for (unsigned q = 0; q < TIDE_QUANTILES; q++) {
+    while (below < count && sorted[below] <= at[q]) below++;
+    ret[q] = count ? rounded((double)below / (double)count, 9) : tide_quantile_at[q];
+  }
+}
+
 static void fit_column(struct tide_model_input *input, const struct tide_rows *rows, size_t count, uint32_t index, double *column) {
   size_t n = sorted_column(rows, count, index, column);
   input->missing = rounded((double)(count - n) / (double)count, 6);
   for (unsigned q = 0; q < TIDE_QUANTILES; q++) input->quantile[q] = n ? rounded(quantile(column, n, tide_quantile_at[q]), 12) : 0;
   for (unsigned q = 1; q < TIDE_QUANTILES; q++)
     if (input->quantile[q] < input->quantile[q - 1]) input->quantile[q] = input->quantile[q - 1];
+  fit_shares(column, n, input->quantile, input->share);
   input->median = n ? quantile(column, n, 0.5) : 0;
   if (!input->has_absent) input->absent = input->median;
   if (!input->has_empty) input->empty = input->median;
@@ -256,6 +266,8 @@ static void fit_scores(struct tide_model *model, const struct tide_rows *rows, s
   for (unsigned q = 0; q < TIDE_QUANTILES; q++) model->score_quantile[q] = rounded(quantile(score, count, tide_quantile_at[q]), 6);
   for (unsigned q = 1; q < TIDE_QUANTILES; q++)
     if (model->score_quantile[q] < model->score_quantile[q - 1]) model->score_quantile[q] = model->score_quantile[q - 1];
+  fit_shares(score, count, model->score_quantile, model->score_share);
+  model->has_shares = true;
 }
 
 enum tide_err tide_train(struct tide_model *model, const struct tide_rows *rows, size_t count, double l2, struct tide_train_result *ret,

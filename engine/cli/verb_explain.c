@@ -6,6 +6,7 @@
 
 #include "base/json_out.h"
 #include "cli/key_file.h"
+#include "cli/receipt.h"
 #include "cli/scan.h"
 #include "cli/snapshot.h"
 #include "cli/summary.h"
@@ -22,6 +23,7 @@ static const struct tide_opt options[] = {
     {"events", "N", "20", "At most so many past events are listed per entity, the newest", TIDE_OPT_INT, 0, 0, 100000, NULL},
     TIDE_KEY_OPTIONS,
     {"start-from", "DIR", NULL, "The result of backfill that the journal began with", TIDE_OPT_TEXT, 0, 0, 0, NULL},
+    {"receipt", "FILE", NULL, "Also write a receipt, from which `verify` proves the decision", TIDE_OPT_TEXT, 0, 0, 0, NULL},
     {"json", NULL, NULL, "Everything as one JSON object", TIDE_OPT_SWITCH, 0, 0, 0, NULL},
 };
 static const struct tide_positional positional[] = {
@@ -47,8 +49,9 @@ struct explain {
   /* second pass */
   struct tide_fold *fold;
   struct place target;
-  struct tide_buf out; /* the report */
-  bool json, found;
+  struct tide_buf out;     /* the report */
+  struct tide_buf receipt; /* if it is wanted */
+  bool json, found, wants_receipt;
   int64_t events_max;
   struct past {
     char entity[64];
@@ -453,7 +456,10 @@ static enum tide_err fold_to(void *ctx, struct tide_position position, struct ti
   struct explain *explain = ctx;
   bool target = tide_position_cmp(position, explain->target.position) == 0;
   if (target) tide_fold_trace(explain->fold, on_trace, explain);
-  enum tide_err err = tide_fold_entry(explain->fold, position, entry, on_answer, explain, error);
+  bool made;
+  enum tide_err err = target && explain->wants_receipt ? tide_receipt_fold(explain->fold, position, explain->target.index, entry, on_answer,
+                                                                           explain, &explain->receipt, &made, error)
+                                                       : tide_fold_entry(explain->fold, position, entry, on_answer, explain, error);
   return err == TIDE_OK && target ? TIDE_E_END : err;
 }
 
@@ -472,6 +478,7 @@ static int run(const struct tide_args *args) {
                             .keys = &keys,
                             .wanted = tide_args_text(args, "position"),
                             .json = tide_args_on(args, "json"),
+                            .wants_receipt = tide_args_on(args, "receipt"),
                             .events_max = tide_args_int(args, "events"),
                             .record = tide_alloc(sizeof *explain.record)};
   enum tide_err err = tide_journal_arg(tide_args_text(args, "journal"), &dir, &error);
@@ -485,12 +492,15 @@ static int run(const struct tide_args *args) {
     err = tide_fail(&error, TIDE_E_NOT_FOUND,
                     "transaction %.100s is in the journal, but it is of a kind that `score:` leaves out: it was counted, not decided",
                     explain.id);
+  if (err == TIDE_OK && explain.wants_receipt)
+    err = tide_receipt_write(tide_args_text(args, "receipt"), tide_buf_span(&explain.receipt), &error);
   if (err == TIDE_OK) fwrite(explain.out.ptr, 1, explain.out.len, stdout);
   int exit = err == TIDE_OK ? TIDE_EXIT_OK : tide_exit_report(&error);
   explicit_bzero(&keys, sizeof keys);
   tide_spec_free(explain.spec);
   tide_fold_free(explain.fold);
   tide_buf_release(&explain.out);
+  tide_buf_release(&explain.receipt);
   tide_free(explain.record);
   tide_free(explain.past);
   tide_free(explain.slot);
@@ -502,8 +512,10 @@ const struct tide_verb tide_verb_explain = {
     .summary = "Print one decision with its rules, every feature, and the past events behind them",
     .about =
         "Everything comes from the journal: the state is folded up to the transaction, so what is shown is what the engine knew at that moment. Card numbers "
-        "are shown as their keyed hash.",
-    .example = "tidemark explain 000000000017/000017/A1 --journal file:build/run/journal",
+        "are shown as their keyed hash. With --receipt what proves the decision goes into a file: hashes of the journal entry, the feature file and the model, the chain "
+        "of decisions, the answer.",
+    .example = "tidemark explain 000000000017/000017/A1 --journal file:build/run/journal\n"
+               "tidemark explain 000000000017/000017/A1 --journal file:build/run/journal --receipt decision.json",
     .opt = options,
     .opt_count = sizeof options / sizeof options[0],
     .positional = positional,

@@ -101,6 +101,7 @@ static void put_metrics(struct tide_http *http, struct tide_buf *out) {
   tide_meter_set(meter, TIDE_METER_ROW_http_in_flight, TIDE_METER_PLAIN, atomic_load(&http->waiting));
   tide_line_show(http, meter);
   tide_http_sources_meter(http, meter);
+  tide_http_drift_meter(http, meter);
   tide_meter_set(meter, TIDE_METER_ROW_log_suppressed_total, TIDE_METER_PLAIN, (int64_t)tide_log_suppressed());
   tide_meters_expose(http->meters, out);
 }
@@ -110,6 +111,12 @@ static void make_page(struct tide_http *http, const struct tide_route *route, st
     reply->status = 200;
     reply->media_type = "text/plain; version=0.0.4; charset=utf-8";
     put_metrics(http, &reply->body);
+    return;
+  }
+  if (route->id == TIDE_ROUTE_drift || route->id == TIDE_ROUTE_feedback) {
+    reply->status = 200;
+    reply->media_type = "application/json";
+    tide_http_drift_put(http, (enum tide_route_id)route->id, &reply->body);
     return;
   }
   if (route->id == TIDE_ROUTE_sources) {
@@ -182,7 +189,7 @@ enum MHD_Result tide_http_admin(void *cls, struct MHD_Connection *connection, co
   enum MHD_Result sent;
   if (!route)
     tide_trouble_set(&trouble, TIDE_PROBLEM_not_found,
-                     "the paths here are /livez, /readyz, /healthz, /metrics, /sources, /budget and /snapshot");
+                     "the paths here are /livez, /readyz, /healthz, /metrics, /drift, /feedback, /sources, /budget and /snapshot");
   else if (!tide_route_takes(route, method))
     tide_trouble_set(&trouble, TIDE_PROBLEM_method, "this path takes %s only", tide_route_allow(route));
   else if (!tide_guard_admits(http, &guest)) reply.challenge = guest.challenge;

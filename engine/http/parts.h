@@ -12,6 +12,7 @@
  *   admin.c       the admin listener's pages
  *   guard.c       who may ask what, and how much; with tls, token and rate
  *   sources.c     what is known of the sources, as a page, for probes and as metrics
+ *   drift.c       what the watch sees of the model and of labels, as pages and as metrics
  *   order.c       what an operator decides about a partition
  *
  * A request goes through four stages and belongs to one thread at a time: the HTTP thread (reading, then writing) or, while it is suspended, the core's
@@ -296,6 +297,10 @@ void tide_http_sources_why(const struct tide_sources_look *look, struct tide_buf
 void tide_http_sources_stopped(const struct tide_sources_look *look, struct tide_buf *out);
 /* Sets the rows about sources and freshness. */
 void tide_http_sources_meter(struct tide_http *http, struct tide_meter *meter);
+
+/* drift.c: the pages, of what was seen within the last second; the rows about drift and feedback. */
+void tide_http_drift_put(struct tide_http *http, enum tide_route_id route, struct tide_buf *out);
+void tide_http_drift_meter(struct tide_http *http, struct tide_meter *meter);
 
 /* order.c */
 #define TIDE_WAIVE_MAX_MS (INT64_C(7) * 86400000)

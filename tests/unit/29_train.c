@@ -54,6 +54,8 @@ static void a_table_has_a_closed_form(void **state) {
   assert_int_equal(model->fraud, 80);
   assert_true(model->from_ms == 0 && model->to_ms == 499);
   assert_true(model->score_quantile[0] == 0.1 && model->score_quantile[TIDE_QUANTILES - 1] == 0.4);
+  assert_true(model->has_shares && model->input[0].share[0] == 0.8 && model->input[0].share[TIDE_QUANTILES - 1] == 1);
+  assert_true(model->score_share[0] == 0.8 && model->score_share[TIDE_QUANTILES - 1] == 1);
   tide_rows_release(&rows);
   tide_model_free(model);
 }
