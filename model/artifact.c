@@ -94,6 +94,13 @@ static void put_training(const struct tide_model *model, struct tide_buf *out) {
   key_cstr(out, "from", tide_time_format((struct tide_etime){model->from_ms}, time));
   key_cstr(out, "to", tide_time_format((struct tide_etime){model->to_ms}, time));
   key_double(out, "l2", model->l2);
+  if (model->weighted) {
+    tide_json_key(out, "class_weight");
+    tide_json_open(out, '{');
+    key_double(out, "genuine", model->genuine_weight);
+    key_double(out, "fraud", model->fraud_weight);
+    tide_json_close(out, '}');
+  }
   key_quantiles(out, "score_quantiles", model->score_quantile);
   if (model->has_shares) key_quantiles(out, "score_shares", model->score_share);
   tide_json_close(out, '}');

@@ -9,7 +9,9 @@
  *               "reason":{"code":"R01", "text":"{value} attempts in 10 minutes"},
  *               "training":{"missing":0.01, "quantiles":[11 numbers], "shares":[11 numbers]}}, ...],
  *    "intercept":-6.1,
- *    "training":{"rows":N, "fraud":N, "from":TIME, "to":TIME, "l2":1, "score_quantiles":[11 numbers], "score_shares":[11 numbers]},
+ *    "training":{"rows":N, "fraud":N, "from":TIME, "to":TIME, "l2":1,
+ *                "class_weight":{"genuine":1, "fraud":20},                only where classes weigh otherwise than 1: then a score is no share of fraud
+ *                "score_quantiles":[11 numbers], "score_shares":[11 numbers]},
  *    "metrics":{"rows":N, "fraud":N, "roc_auc":x, "average_precision":x, "card_precision_k":100, "card_precision":x},   null: not defined
  *    "checksum":"<hash of the canonical bytes of all before, 32 hex digits>"}
  *
@@ -66,6 +68,8 @@ struct tide_model {
   uint64_t rows, fraud;
   int64_t from_ms, to_ms;       /* event time of the first and last training row */
   double l2;
+  bool weighted;                /* classes weighed otherwise than 1 */
+  double genuine_weight, fraud_weight;
   double score_quantile[TIDE_QUANTILES], score_share[TIDE_QUANTILES];
   bool has_shares;              /* false: an old artifact; the shares are what its quantiles prove at least */
   /* metrics on the rows behind the split; NaN: not defined (null in the file) */

@@ -199,7 +199,8 @@ static void read_input(struct reading *r, const json_t *object, size_t index) {
 }
 
 static void read_training(struct reading *r, const json_t *root) {
-  static const char *const keys[] = {"rows", "fraud", "from", "to", "l2", "score_quantiles", "score_shares", NULL};
+  static const char *const keys[] = {"rows", "fraud", "from", "to", "l2", "class_weight", "score_quantiles", "score_shares", NULL};
+  static const char *const weight_keys[] = {"genuine", "fraud", NULL};
   static const char *const metric_keys[] = {"rows", "fraud", "roc_auc", "average_precision", "card_precision_k", "card_precision", NULL};
   struct tide_model *m = r->model;
   const json_t *training = json_object_get(root, "training"), *metrics = json_object_get(root, "metrics");
@@ -209,6 +210,13 @@ static void read_training(struct reading *r, const json_t *root) {
     m->from_ms = time_of(r, training, "from");
     m->to_ms = time_of(r, training, "to");
     m->l2 = number_of(r, json_object_get(training, "l2"), "l2", 0, ANY);
+    m->genuine_weight = m->fraud_weight = 1;
+    const json_t *weight = json_object_get(training, "class_weight");
+    if (weight && only(r, weight, "class_weight", weight_keys)) {
+      m->weighted = true;
+      m->genuine_weight = number_of(r, json_object_get(weight, "genuine"), "genuine", 0, ANY);
+      m->fraud_weight = number_of(r, json_object_get(weight, "fraud"), "fraud", 0, ANY);
+    }
     quantiles(r, training, "score_quantiles", 0, 1, m->score_quantile);
     shares(r, training, "score_shares", m->score_quantile, m->score_share);
   }
