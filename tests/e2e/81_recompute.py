@@ -67,7 +67,7 @@ try:
     case("the budget's last hour has the refusals by cause", hour["answers"]["causes"] == {"stale": refused["fallback"]} and hour["answers"]["scored"] == ASKED - refused["fallback"],
          hour["answers"])
     worst = card["age_ms"]["max"]  # unknown where the first look was before the first fact
-    case("and the ages, around the budget", 450 <= card["age_ms"]["p50"] <= 900 and (worst is None or worst >= card["age_ms"]["p50"]) and 0 < card["beyond"] < hour["looks"], card)
+    case("and the ages, around the budget", 450 <= card["age_ms"]["p50"] <= 900 and (worst is None or worst >= card["age_ms"]["p50"]) and 0 < card["beyond"] <= hour["looks"], card)
     case("and the stale values", card["values"]["stale"] > 0 and card["values"]["stale"] % refused["fallback"] == 0, card["values"])
 
     # --- the broker is gone: nothing will be fresh
