@@ -314,6 +314,7 @@ enum tide_err tide_redis_begin(struct tide_journal *journal, struct tide_session
     self->sentinel++;
     return tide_redis_over(self, err == TIDE_E_IO ? TIDE_E_AGAIN : err);
   }
+  self->online = self->facts.online;
   *ret = (struct tide_session){.id = tide_redis_session_id(&self->node, &self->facts), .epoch_min = epoch};
   return TIDE_OK;
 }

@@ -98,6 +98,10 @@ uint64_t tide_fold_entities(const struct tide_fold *fold, uint32_t entity);
 /* Times each rule was true; by index in spec->rule. Shadow rules included. */
 const uint64_t *tide_fold_rule_hits(const struct tide_fold *fold);
 
+/* What became of refusals for staleness since this fold began (core/stale_watch.h); a feature file must be known. */
+struct tide_stale_stats;
+const struct tide_stale_stats *tide_fold_stale_stats(const struct tide_fold *fold);
+
 /* Questions to the state as it stands, which change nothing of it: no count, no digest, no metric. */
 enum tide_ask {
   TIDE_ASK_FEATURES, /* the features of the keys in the record at its time, with no current event; by TIDE_BY_NONE */

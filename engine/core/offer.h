@@ -40,8 +40,10 @@ struct tide_told {
   uint8_t status;         /* enum tide_status */
   uint8_t by, cause;      /* enum tide_by, enum tide_cause */
   uint16_t rule, decision;
+  uint32_t score_e6;         /* millionths; TIDE_NO_SCORE: none was given */
   char model[TIDE_MODEL_ID]; /* the model that scored it, "" none */
 };
+#define TIDE_NO_SCORE UINT32_MAX
 
 #define TIDE_OFFER_RECORDS 2 /* an event and the outcome of its row */
 

@@ -58,6 +58,7 @@ static const char *const letter_result_names[] = {
     TIDE_INGEST_RESULTS(X)
 #undef X
 };
+static const char *const verdict_names[] = {"right", "false", "unknown"}; /* of core/stale_watch.h, in this order */
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 #define VALUES(array)                                                                                                                      \
   { array, COUNT(array) }
@@ -99,6 +100,7 @@ enum tide_err tide_http_meters_new(const struct tide_spec *spec, const struct ti
       [TIDE_AXIS_reason] = {reason, TIDE_ERR_COUNT},
       [TIDE_AXIS_letter] = VALUES(letter_names),
       [TIDE_AXIS_result] = VALUES(letter_result_names),
+      [TIDE_AXIS_verdict] = VALUES(verdict_names),
   };
   return tide_meters_new(values, 1, ret, error);
 }
@@ -135,13 +137,27 @@ void tide_http_measure_total(struct tide_meters *meters, const struct tide_route
   tide_meter_seconds(tide_meters_shared(meters), TIDE_METER_ROW_total_seconds, at, ns);
 }
 
+static size_t rule_at(const struct tide_spec *spec, const struct tide_told *told) {
+  return told->rule + (told->by == TIDE_BY_FALLBACK ? spec->rule_count : 0u);
+}
+
+void tide_http_count_message(struct tide_meters *meters, const struct tide_spec *spec, const struct tide_told *told) {
+  if (!told->given || told->by == TIDE_BY_NONE) return;
+  struct tide_meter *meter = tide_http_core_meter(meters);
+  struct tide_meter_at at = {told->decision, (uint32_t)rule_at(spec, told), told->by == TIDE_BY_FALLBACK ? told->cause : TIDE_C_none};
+  tide_meter_add(meter, TIDE_METER_ROW_ingest_decisions_total, at, 1);
+  if (told->score_e6 != TIDE_NO_SCORE) tide_meter_share(meter, TIDE_METER_ROW_scores, TIDE_METER_PLAIN, told->score_e6);
+}
+
 void tide_http_count_answer(struct tide_meters *meters, const struct tide_spec *spec, const struct tide_told *told) {
   if (!told->given) return;
   if (told->duplicate) tide_http_count(meters, TIDE_METER_ROW_answers_duplicate_total);
   if (told->by == TIDE_BY_NONE) return;
-  size_t rule = told->rule + (told->by == TIDE_BY_FALLBACK ? spec->rule_count : 0u);
   count_at(meters, TIDE_METER_ROW_answers_total, told->status, told->decision, 0);
-  count_at(meters, TIDE_METER_ROW_answers_by_rule_total, told->decision, rule, told->by == TIDE_BY_FALLBACK ? told->cause : TIDE_C_none);
+  count_at(meters, TIDE_METER_ROW_answers_by_rule_total, told->decision, rule_at(spec, told),
+           told->by == TIDE_BY_FALLBACK ? told->cause : TIDE_C_none);
+  if (told->score_e6 != TIDE_NO_SCORE)
+    tide_meter_share(tide_meters_shared(meters), TIDE_METER_ROW_scores, TIDE_METER_PLAIN, told->score_e6);
 }
 
 void tide_http_measure_offer(struct tide_meters *meters, const struct tide_offer *offer) {

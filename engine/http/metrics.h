@@ -39,6 +39,9 @@ void tide_http_measure_total(struct tide_meters *meters, const struct tide_route
 /* An answer that was given: by status, decision, rule, cause. Nothing where none was. */
 void tide_http_count_answer(struct tide_meters *meters, const struct tide_spec *spec, const struct tide_told *told);
 
+/* The same of a message of a source; the core's thread, into its shard. */
+void tide_http_count_message(struct tide_meters *meters, const struct tide_spec *spec, const struct tide_told *told);
+
 /* Where the time of an offer went that ended; the core's thread, into its shard. Stages that it did not come to are left out. */
 void tide_http_measure_offer(struct tide_meters *meters, const struct tide_offer *offer);
 

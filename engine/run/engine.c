@@ -5,6 +5,8 @@
  * FETCH waits while READ_AHEAD entries are unread: a journal of any length is followed in bounded memory. */
 #include "run/engine.h"
 
+#include "core/stale_watch.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
@@ -58,6 +60,7 @@ struct tide_engine {
   bool stopped;
   struct tide_mono next_tick, next_show;
   struct tide_position folded; /* that was told */
+  uint64_t epoch;              /* that was metered; 0: none */
 };
 
 static void lock(pthread_mutex_t *mutex) {
@@ -112,6 +115,15 @@ static void remember(struct tide_engine *engine, const struct tide_error *error)
   unlock(&engine->status_mutex);
 }
 
+static void look_at_health(struct tide_engine *engine) {
+  struct tide_journal_health health;
+  if (!engine->options.health) return;
+  engine->options.health(engine->options.journal, &health);
+  lock(&engine->status_mutex);
+  engine->status.health = health;
+  unlock(&engine->status_mutex);
+}
+
 static void do_append(struct tide_engine *engine, const struct tide_core_action *action, struct tide_span bytes) {
   struct tide_journal *journal = engine->options.journal;
   struct tide_core_event event = {.kind = TIDE_CORE_APPENDED, .attempt = action->attempt};
@@ -138,6 +150,7 @@ static void do_sync(struct tide_engine *engine) {
   } else if (engine->options.pressed) {
     event.pressed = engine->options.pressed(journal);
   }
+  look_at_health(engine);
   report(engine, &event);
 }
 
@@ -189,7 +202,9 @@ static void do_session(struct tide_engine *engine) {
     if (quit) return;
     struct tide_core_event event = {.kind = TIDE_CORE_SESSION};
     struct tide_error error = {0};
-    if (journal->ops->begin(journal, &event.session, &error) == TIDE_OK) {
+    enum tide_err err = journal->ops->begin(journal, &event.session, &error);
+    look_at_health(engine);
+    if (err == TIDE_OK) {
       engine->session_at = tide_mono_now();
       remember(engine, &error); /* nothing is the matter now */
       report(engine, &event);
@@ -261,6 +276,39 @@ static struct tide_engine_barrier barrier_of(const struct tide_ledger *ledger) {
 
 #define SET(name, value) tide_meter_set(meter, TIDE_METER_ROW_##name, TIDE_METER_PLAIN, (int64_t)(value))
 
+static void set_known(struct tide_meter *meter, enum tide_meter_row row, bool known, uint64_t value) {
+  if (known) tide_meter_set(meter, row, TIDE_METER_PLAIN, (int64_t)value);
+  else tide_meter_unset(meter, row, TIDE_METER_PLAIN);
+}
+
+static void meter_journal(struct tide_engine *engine, struct tide_meter *meter, uint64_t epoch) {
+  lock(&engine->status_mutex);
+  struct tide_journal_health health = engine->status.health;
+  unlock(&engine->status_mutex);
+  set_known(meter, TIDE_METER_ROW_journal_replicas, health.replicas > 0, health.replicas);
+  set_known(meter, TIDE_METER_ROW_journal_quorum, health.replicas > 0, health.quorum);
+  set_known(meter, TIDE_METER_ROW_journal_replicas_online, health.replicas > 0 && health.known, health.online);
+  SET(journal_wait_short_total, health.shorts);
+  SET(journal_epoch, epoch);
+  if (engine->epoch && epoch != engine->epoch) tide_meter_add(meter, TIDE_METER_ROW_journal_epoch_changes_total, TIDE_METER_PLAIN, 1);
+  engine->epoch = epoch;
+}
+
+/* What the fold knows of the cell's decisions: the same on every engine. */
+static void meter_decisions(struct tide_meter *meter, const struct tide_fold *fold, const struct tide_spec *spec) {
+  const struct tide_stale_stats *stale = tide_fold_stale_stats(fold);
+  const uint64_t verdict[] = {stale->right, stale->wrong, stale->unknown};
+  SET(judged_total, stale->judged);
+  SET(stale_watched, stale->watched);
+  for (uint32_t v = 0; v < sizeof verdict / sizeof verdict[0]; v++)
+    tide_meter_set(meter, TIDE_METER_ROW_stale_verdicts_total, (struct tide_meter_at){.a = v}, (int64_t)verdict[v]);
+  for (uint32_t e = 0; e < spec->entity_count; e++)
+    tide_meter_set(meter, TIDE_METER_ROW_stale_reads_total, (struct tide_meter_at){.a = e}, (int64_t)stale->stale[e]);
+  const uint64_t *hits = tide_fold_rule_hits(fold);
+  for (uint32_t r = 0; r < spec->rule_count; r++)
+    tide_meter_set(meter, TIDE_METER_ROW_rule_hits_total, (struct tide_meter_at){.a = r}, (int64_t)hits[r]);
+}
+
 /* What the core and the fold count as plain integers, copied into the rows that the page of metrics shows. */
 static void meter_publish(struct tide_engine *engine, struct tide_fold *fold) {
   struct tide_meter *meter = engine->options.meter;
@@ -286,11 +334,13 @@ static void meter_publish(struct tide_engine *engine, struct tide_fold *fold) {
   SET(ingest_unlogged_total, stats.unlogged);
   SET(ingest_active, tide_core_ingests(engine->core));
   SET(ingest_opening_partitions, barrier_of(tide_fold_ledger(fold)).behind);
+  meter_journal(engine, meter, tide_fold_position(fold).epoch);
   uint32_t now = (uint32_t)tide_core_state(engine->core);
   for (uint32_t s = 0; s < TIDE_CORE_STATE_COUNT; s++)
     tide_meter_set(meter, TIDE_METER_ROW_engine_state, (struct tide_meter_at){.a = s}, s == now);
   if (now != TIDE_CORE_open) return; /* before that, the journal's feature file may be another than ours */
   const struct tide_spec *spec = tide_fold_spec(fold);
+  meter_decisions(meter, fold, spec);
   const struct tide_core_reads *reads = tide_core_reads(engine->core);
   for (uint32_t e = 0; e < spec->entity_count; e++) {
     tide_meter_set(meter, TIDE_METER_ROW_entities, (struct tide_meter_at){.a = e}, (int64_t)tide_fold_entities(fold, e));

@@ -18,6 +18,8 @@ struct tide_engine_options {
   struct tide_journal *journal;  /* borrowed until tide_engine_join returned; used by the journal thread alone */
   /* Called on the journal's thread behind every sync: the journal's store is nearly full. NULL: it cannot tell. */
   bool (*pressed)(const struct tide_journal *journal);
+  /* Called on the journal's thread behind every sync and every attempt to begin a session: how its replicas stand. NULL: it has none. */
+  void (*health)(const struct tide_journal *journal, struct tide_journal_health *ret);
   /* Called on the core thread with an offer that ended. It must be short and must not block: it hands the offer on. */
   void (*release)(void *ctx, struct tide_offer *offer);
   /* Called on the core thread between steps, at most once per tick, with the fold and the bytes of the entry at its position (NULL span: not
@@ -49,6 +51,7 @@ struct tide_engine_status {
     bool targets;
   } barrier;                 /* partitions that the epoch waits for, and the first of them;
                               * targets: they are known */
+  struct tide_journal_health health; /* of the journal's replicas; zero where it has none */
   uint64_t diverged;         /* positions at which another engine has decided otherwise */
   struct tide_error trouble; /* what the journal said last when it could not do something; code OK: nothing in this session */
   struct tide_error error;   /* code not OK: the engine ended because of this */

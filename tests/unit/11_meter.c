@@ -28,12 +28,12 @@ static const char *const causes[] = {"", "stale"};
 static const char *const entities[] = {"card"};
 static const char *const states[] = {"fresh", "stale"};
 static const struct tide_meter_values axes[TIDE_AXIS_COUNT] = {
-    [TIDE_AXIS_route] = {routes, 2},        [TIDE_AXIS_code] = {codes, 3},   [TIDE_AXIS_decision] = {decisions, 2},
-    [TIDE_AXIS_problem] = {one, 1},         [TIDE_AXIS_limit] = {one, 1},    [TIDE_AXIS_status] = {one, 1},
-    [TIDE_AXIS_engine_state] = {states, 2}, [TIDE_AXIS_rule] = {rules, 3},   [TIDE_AXIS_cause] = {causes, 2},
-    [TIDE_AXIS_entity] = {entities, 1},     [TIDE_AXIS_state] = {states, 2}, [TIDE_AXIS_source] = {one, 1},
-    [TIDE_AXIS_partition] = {codes, 3},     [TIDE_AXIS_reason] = {one, 1},   [TIDE_AXIS_letter] = {one, 1},
-    [TIDE_AXIS_result] = {one, 1},
+    [TIDE_AXIS_route] = {routes, 2},        [TIDE_AXIS_code] = {codes, 3},     [TIDE_AXIS_decision] = {decisions, 2},
+    [TIDE_AXIS_problem] = {one, 1},         [TIDE_AXIS_limit] = {one, 1},      [TIDE_AXIS_status] = {one, 1},
+    [TIDE_AXIS_engine_state] = {states, 2}, [TIDE_AXIS_rule] = {rules, 3},     [TIDE_AXIS_cause] = {causes, 2},
+    [TIDE_AXIS_entity] = {entities, 1},     [TIDE_AXIS_state] = {states, 2},   [TIDE_AXIS_source] = {one, 1},
+    [TIDE_AXIS_partition] = {codes, 3},     [TIDE_AXIS_reason] = {one, 1},     [TIDE_AXIS_letter] = {one, 1},
+    [TIDE_AXIS_result] = {one, 1},          [TIDE_AXIS_verdict] = {states, 2},
 };
 
 static struct tide_meters *meters_new(unsigned shards) {
