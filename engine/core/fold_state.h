@@ -57,6 +57,8 @@ struct tide_group_item { struct tide_raw_record raw; struct tide_record record; 
 
 /* One event: judge, count, emit. */
 void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_emit_fn emit, void *ctx);
+/* Tells the trace which events of the past the windows of a resolved event hold; of each entity those that came last, at most `newest` of them (and its tiles). */
+void tide_fold_trace_txn(struct tide_fold *fold, const struct tide_txn *txn, uint32_t newest);
 /* A record at time_ms came from its partition: the watermark may move. Returns the partition's index in the ledger. */
 uint32_t tide_fold_pass(struct tide_fold *fold, const struct tide_record *record, int64_t time_ms);
 /* Facts of partitions changed: the watermark may move. */

@@ -13,6 +13,7 @@ enum tide_offer_kind {
   TIDE_OFFER_COMMIT, /* its records are journaled; an event that asks for a decision gets it when the entry is durable and folded */
   TIDE_OFFER_JUDGE,  /* an event judged as the state stands, not journaled and not counted: features of a key */
   TIDE_OFFER_LOOKUP, /* the stored decision of an event's identity, as a retry of it would get it; not journaled */
+  TIDE_OFFER_EXPLAIN, /* the same with the events and values behind it, as the state shows them now (core/explain.h); the answer is large */
   TIDE_OFFER_MESSAGE, /* of a source: journaled with its cursor part; its answer goes to the outbox. Without records only the cursor moves */
   TIDE_OFFER_CONTROL  /* its records are control records (START, WAIVE), journaled as they are; also while the epoch is opening */
 };
@@ -83,7 +84,8 @@ struct tide_offer {
 
 /* How many of its records go into the journal. */
 static inline uint32_t tide_offer_journaled(const struct tide_offer *offer) {
-  return offer->kind == TIDE_OFFER_JUDGE || offer->kind == TIDE_OFFER_LOOKUP ? 0 : offer->record_count;
+  bool asks = offer->kind == TIDE_OFFER_JUDGE || offer->kind == TIDE_OFFER_LOOKUP || offer->kind == TIDE_OFFER_EXPLAIN;
+  return asks ? 0 : offer->record_count;
 }
 
 /* Writes the answer into the offer in numbers only. */

@@ -38,6 +38,17 @@ struct requests {
   bool has_append, has_sync, has_fetch, has_session, quit;
   struct tide_position fetch_from;
   bool fetch_inclusive;
+  struct look *look; /* somebody waits for an entry of the past */
+  pthread_cond_t looked;
+};
+
+/* One read of an entry, by whoever waits for it; it is the journal's thread while taken. */
+struct look {
+  struct tide_position at;
+  bool taken, done;
+  enum tide_err err;
+  struct tide_error error;
+  struct tide_buf bytes;
 };
 
 struct tide_engine {
@@ -78,13 +89,17 @@ static void wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex, struct tide
   (void)pthread_cond_timedwait(cond, mutex, &when);
 }
 
-static void init_lock(pthread_mutex_t *mutex, pthread_cond_t *cond) {
+static void init_cond(pthread_cond_t *cond) {
   pthread_condattr_t attr;
-  TIDE_CHECK(pthread_mutex_init(mutex, NULL) == 0);
   TIDE_CHECK(pthread_condattr_init(&attr) == 0);
   TIDE_CHECK(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);
   TIDE_CHECK(pthread_cond_init(cond, &attr) == 0);
   (void)pthread_condattr_destroy(&attr);
+}
+
+static void init_lock(pthread_mutex_t *mutex, pthread_cond_t *cond) {
+  TIDE_CHECK(pthread_mutex_init(mutex, NULL) == 0);
+  init_cond(cond);
 }
 
 /* ---- the journal's thread ---- */
@@ -214,6 +229,16 @@ static void do_session(struct tide_engine *engine) {
   }
 }
 
+/* In a session only: the journal must not begin one for a question. */
+static void do_look(struct tide_engine *engine, struct look *look) {
+  struct tide_journal *journal = engine->options.journal;
+  struct tide_position found;
+  look->err = journal->ops->read(journal, look->at, true, &look->bytes, &found, &look->error);
+  if (look->err == TIDE_E_END || (look->err == TIDE_OK && tide_position_cmp(found, look->at) != 0))
+    look->err = tide_fail(&look->error, TIDE_E_NOT_FOUND, "the journal has no entry at %llu-%llu any more, or never had",
+                          (unsigned long long)look->at.epoch, (unsigned long long)look->at.seq);
+}
+
 static void *journal_main(void *arg) {
   struct tide_engine *engine = arg;
   (void)pthread_setname_np(pthread_self(), "tide-journal"); /* for top -H */
@@ -243,6 +268,15 @@ static void *journal_main(void *arg) {
       requests->has_fetch = false;
       unlock(&requests->mutex);
       go_on_fetching(engine, &fetch, &read);
+    } else if (requests->look && !requests->look->taken) {
+      struct look *look = requests->look;
+      look->taken = true;
+      unlock(&requests->mutex);
+      do_look(engine, look);
+      lock(&requests->mutex);
+      look->done = true;
+      (void)pthread_cond_broadcast(&requests->looked);
+      continue;
     } else if (requests->quit) {
       break;
     } else {
@@ -588,6 +622,7 @@ struct tide_engine *tide_engine_start(const struct tide_engine_options *options,
   init_lock(&engine->inbox.mutex, &engine->inbox.filled);
   TIDE_CHECK(pthread_cond_init(&engine->inbox.taken, NULL) == 0);
   init_lock(&engine->requests.mutex, &engine->requests.filled);
+  init_cond(&engine->requests.looked);
   init_lock(&engine->status_mutex, &engine->status_changed);
   TIDE_CHECK(pthread_create(&engine->journal_thread, NULL, journal_main, engine) == 0);
   TIDE_CHECK(pthread_create(&engine->core_thread, NULL, core_main, engine) == 0);
@@ -649,6 +684,34 @@ void tide_engine_sources(struct tide_engine *engine, struct tide_engine_sources 
   copy_ledger(&engine->shown.ledger, &ret->ledger);
   ret->commit_ms = engine->shown.commit_ms;
   unlock(&engine->status_mutex);
+}
+
+/* One at a time; a second one is told to come again. What the thread has taken is waited for beyond the time: it uses the caller's memory. */
+enum tide_err tide_engine_read(struct tide_engine *engine, struct tide_position at, int64_t timeout_ms, struct tide_buf *out,
+                               struct tide_error *error) {
+  struct requests *requests = &engine->requests;
+  struct tide_mono until = {tide_mono_now().ns + timeout_ms * 1000000};
+  struct look look = {.at = at, .bytes = TIDE_BUF_INIT};
+  lock(&requests->mutex);
+  bool free = !requests->look && !requests->quit;
+  if (free) {
+    requests->look = &look;
+    (void)pthread_cond_signal(&requests->filled);
+    while (!look.taken && !look.done && tide_mono_now().ns < until.ns) wait_until(&requests->looked, &requests->mutex, until);
+    while (look.taken && !look.done) (void)pthread_cond_wait(&requests->looked, &requests->mutex);
+    requests->look = NULL;
+  }
+  unlock(&requests->mutex);
+  if (free && look.done && look.err == TIDE_OK) {
+    struct tide_buf old = *out;
+    *out = look.bytes;
+    tide_buf_release(&old);
+    return TIDE_OK;
+  }
+  tide_buf_release(&look.bytes);
+  if (!free || !look.done) return tide_fail(error, TIDE_E_AGAIN, "the journal is busy, or there is no session to it: try again");
+  if (error) *error = look.error;
+  return look.err;
 }
 
 static bool wait_for(struct tide_engine *engine, bool barrier_too, int64_t timeout_ms) {
