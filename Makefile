@@ -81,6 +81,7 @@ $(OBJ)/%.o: %.c | build/.gitignore
 
 # The document that the server serves stands in the object byte for byte.
 $(OBJ)/engine/http/openapi.o: engine/http/openapi.yaml
+$(OBJ)/engine/http/console.o: $(wildcard engine/http/console/*)
 
 # `q`, because two sources of different folders may have the same name. The list of objects is a prerequisite: a source that was removed leaves the archive as well.
 $(OBJ)/library.list: FORCE | build/.gitignore

@@ -94,6 +94,8 @@ static bool ask_explain(struct question *q) {
   const struct tide_datum *amount = fold->spec->f_amount == TIDE_NONE ? NULL : &q->record->field[fold->spec->f_amount];
   int64_t requested = TIDE_NULL_NUM;
   if (!ask_lookup(q)) return false;
+  q->answer.duplicate = false; /* it is told of, not repeated */
+  q->answer.counted = true;
   if (amount && amount->kind == TIDE_D_INT && !tide_fold_convert(fold, amount->num, amount->currency, amount->exponent, &requested))
     requested = TIDE_NULL_NUM;
   txn->time_ms = q->answer.time.ms - 1;

@@ -11,7 +11,7 @@
 #include "http/routes.h"
 
 /* Statuses that this layer gives; any other is counted as "other". */
-#define TIDE_HTTP_CODES(X) X(200) X(400) X(401) X(403) X(404) X(405) X(409) X(413) X(415) X(422) X(429) X(431) X(501) X(503) X(504)
+#define TIDE_HTTP_CODES(X) X(200) X(303) X(400) X(401) X(403) X(404) X(405) X(409) X(413) X(415) X(422) X(429) X(431) X(501) X(503) X(504)
 
 /* Why a connection was cut. */
 #define TIDE_HTTP_CUTS(X) X(request_timeout) X(idle_timeout) X(write_timeout) X(body_too_large) X(gave_up)
