@@ -355,7 +355,7 @@ static void judge(struct tide_fold *fold, struct tide_txn *txn, uint32_t home, s
   for (uint32_t e = 0; e < spec->entity_count && answer->status == TIDE_STATUS_REFUSED; e++)
     answer->recompute |= fold->standing[e].state == TIDE_S_stale && spec->group[spec->entity[e].group].stale == TIDE_STALE_RECOMPUTE;
   for (uint32_t r = 0; r < spec->rule_count; r++) fold->rule_hits[r] += answer->verdict.truth[r] == TIDE_TRUE;
-  tide_stale_watch_judged(fold->watch, txn, answer, home, fold->commit_ms);
+  tide_stale_watch_judged(fold->stale_watch, txn, answer, home, fold->commit_ms);
 }
 
 /* ---- the event ---- */
@@ -395,7 +395,7 @@ static void count_event(struct tide_fold *fold, struct tide_txn *txn, struct tid
   memory->uncounted = incremental;
   tide_state_insert(&fold->state, txn, memory);
   fold->metrics.value[incremental ? TIDE_M_events_incremental_total : TIDE_M_events_counted_total]++;
-  tide_stale_watch_came(fold->watch, txn, txn->time_ms);
+  tide_stale_watch_came(fold->stale_watch, txn, txn->time_ms);
   if (has_identity && !incremental && txn->number[0] != TIDE_NO_ENTITY) tide_fold_stubs(fold, txn, memory->id);
 }
 

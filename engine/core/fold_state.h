@@ -39,7 +39,7 @@ struct tide_fold {
   bool quiet;                  /* history: nothing is judged; not part of the state */
   struct tide_outbox outbox;   /* saved, not hashed: the decisions' digest says it all */
   struct tide_buf id, json;    /* scratch of an answer that goes there */
-  struct tide_stale_watch *watch; /* since the feature file is known; not part of the state */
+  struct tide_stale_watch *stale_watch; /* since the feature file is known; not part of the state */
   /* scratch of one event */
   struct tide_value slot[TIDE_SLOTS_MAX];
   struct tide_value *derived;

@@ -4,8 +4,8 @@
  * most. It has four places for each key that can be in it, so a look at a key that nobody watches ends after one or two. */
 #include "core/stale_watch.h"
 
-enum { INDEX = TIDE_WATCH_MAX * 32, LOOK_EVERY_MS = 1000 };
-_Static_assert((INDEX & (INDEX - 1)) == 0 && INDEX >= 2 * TIDE_WATCH_MAX * TIDE_ENTITIES_MAX, "a power of two, half full at most");
+enum { INDEX = TIDE_STALE_WATCH_MAX * 32, LOOK_EVERY_MS = 1000 };
+_Static_assert((INDEX & (INDEX - 1)) == 0 && INDEX >= 2 * TIDE_STALE_WATCH_MAX * TIDE_ENTITIES_MAX, "a power of two, half full at most");
 
 struct watched {
   int64_t time_ms, since_ms; /* of the event; commit time of its decision */
@@ -22,7 +22,7 @@ struct tide_stale_watch {
   uint32_t own; /* number and one of the item whose own event is counted next: it was not missing; 0: none */
   struct tide_gate gate;
   struct tide_standing standing[TIDE_ENTITIES_MAX];
-  struct watched item[TIDE_WATCH_MAX];
+  struct watched item[TIDE_STALE_WATCH_MAX];
   uint16_t index[INDEX]; /* number of an item and one; 0: free */
 };
 
@@ -76,7 +76,7 @@ void tide_stale_watch_judged(struct tide_stale_watch *watch, const struct tide_t
     stale |= 1u << e;
     watch->stats.stale[e]++;
   }
-  if (!stale || watch->stats.watched == TIDE_WATCH_MAX || !is_stale_refusal(answer)) return;
+  if (!stale || watch->stats.watched == TIDE_STALE_WATCH_MAX || !is_stale_refusal(answer)) return;
   uint32_t number = watch->stats.watched++;
   watch->own = answer->counted ? number + 1 : 0;
   struct watched *item = &watch->item[number];
@@ -122,7 +122,7 @@ static enum told look_at(struct tide_stale_watch *watch, const struct watched *i
   }
   if (waived) return NOBODY_KNOWS;
   if (complete) return NOTHING_CAME;
-  return commit_ms - item->since_ms > TIDE_WATCH_FOR_MS ? NOBODY_KNOWS : NOT_YET;
+  return commit_ms - item->since_ms > TIDE_STALE_WATCH_FOR_MS ? NOBODY_KNOWS : NOT_YET;
 }
 
 void tide_stale_watch_settle(struct tide_stale_watch *watch, const struct tide_ledger *ledger, int64_t commit_ms) {

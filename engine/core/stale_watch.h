@@ -5,7 +5,7 @@
  *            longest delay and window of that entity; without end where a feature has no window;
  *   false    when all of these groups have become complete up to t and nothing such came: nothing relevant was missing, the answer would have been the same;
  *   unknown  when that did not happen within an hour of the journal's time, or an operator did not wait for one of the partitions.
- * At most TIDE_WATCH_MAX are watched at once, those that came first; under a longer outage the rest is not judged, so the verdicts are a sample.
+ * At most TIDE_STALE_WATCH_MAX are watched at once, those that came first; under a longer outage the rest is not judged, so the verdicts are a sample.
  *
  * Nothing here is part of the state: it is not saved, not hashed and changes no answer. An event costs one comparison while nothing is watched. */
 #ifndef TIDE_STALE_WATCH_H
@@ -15,8 +15,8 @@
 #include "core/gate.h"
 #include "feature/state.h"
 
-#define TIDE_WATCH_MAX 512
-#define TIDE_WATCH_FOR_MS INT64_C(3600000)
+#define TIDE_STALE_WATCH_MAX 512
+#define TIDE_STALE_WATCH_FOR_MS INT64_C(3600000)
 
 struct tide_stale_stats {
   uint64_t judged;                    /* decisions whose features were computed */

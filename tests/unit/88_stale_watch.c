@@ -116,29 +116,29 @@ static void a_waiver_and_an_hour_without_news_leave_it_unknown(void **state) {
   assert_verdicts(0, 0, 1, 0);
   hand_fold(&h, LATE + 700000);
   refuse("c");
-  hand_fold(&h, LATE + 700000 + TIDE_WATCH_FOR_MS);
+  hand_fold(&h, LATE + 700000 + TIDE_STALE_WATCH_FOR_MS);
   assert_verdicts(0, 0, 1, 1);
-  hand_fold(&h, LATE + 702000 + TIDE_WATCH_FOR_MS);
+  hand_fold(&h, LATE + 702000 + TIDE_STALE_WATCH_FOR_MS);
   assert_verdicts(0, 0, 2, 0);
 }
 
 static void more_than_can_be_watched_are_a_sample(void **state) {
   (void)state;
   char card[16];
-  for (int i = 0; i < TIDE_WATCH_MAX + 40; i++) {
+  for (int i = 0; i < TIDE_STALE_WATCH_MAX + 40; i++) {
     snprintf(card, sizeof card, "c%d", i);
     hand_event(&h, NULL, 0, INT64_MIN, card, "s");
     if (i % 32 == 31) hand_fold(&h, LATE);
   }
   hand_fold(&h, LATE);
-  assert_verdicts(0, 0, 0, TIDE_WATCH_MAX);
-  assert_int_equal(stats()->stale[CARD], TIDE_WATCH_MAX + 40);
+  assert_verdicts(0, 0, 0, TIDE_STALE_WATCH_MAX);
+  assert_int_equal(stats()->stale[CARD], TIDE_STALE_WATCH_MAX + 40);
   hand_facts(&h, "auths", 0, 1, LATE + 3000, LATE + 3000, 100);
   hand_event(&h, "auths", 0, LATE - 1, "c7", "other");
   hand_facts(&h, "auths", 1, 1, LATE + 3000, LATE + 3000, 100);
   hand_event(&h, "auths", 1, LATE - 1, "c540", "other"); /* not watched any more */
   hand_fold(&h, LATE + 3000);
-  assert_verdicts(1, TIDE_WATCH_MAX - 1, 0, 0);
+  assert_verdicts(1, TIDE_STALE_WATCH_MAX - 1, 0, 0);
 }
 
 int main(void) {
