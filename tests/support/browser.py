@@ -105,7 +105,7 @@ class Page:
 
     def size(self, width, height, dark=False):
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
-        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
+        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}, {"name": "prefers-reduced-motion", "value": "reduce"}])
         return self
 
     def open(self, url):
@@ -122,7 +122,7 @@ class Page:
     def wait(self, expression, seconds=20):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            value = self.eval(f"(() => {{ try {{ return {expression}; }} catch (e) {{ return null; }} }})()")
+            value = self.eval(f"(() => {{ try {{ const v = {expression}; return v instanceof Node || v; }} catch (e) {{ return null; }} }})()")
             if value:
                 return value
             time.sleep(0.05)
@@ -142,6 +142,7 @@ class Page:
 
     def picture(self, path, whole=True):
         os.makedirs(os.path.dirname(path), exist_ok=True)
+        self.eval("scrollTo(0, 0)")
         data = base64.b64decode(self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole, **({"clip": self.clip()} if whole else {}))["data"])
         with open(path, "wb") as file:
             file.write(data)

@@ -2,6 +2,9 @@
 
 const BOX = { width: 640, height: 170, left: 44, right: 6, top: 8, bottom: 18 };
 
+// As wide as its panel, so that a letter is as large on a telephone as on a wall.
+const boxOf = (parent) => ({ ...BOX, width: Math.max(280, Math.min(760, (parent && parent.clientWidth) || BOX.width)) });
+
 function nice(max) {
   if (!(max > 0)) return 1;
   const unit = 10 ** Math.floor(Math.log10(max));
@@ -57,18 +60,20 @@ class TimeChart {
   constructor(parent, options) {
     this.options = options;
     this.hover = null;
-    this.picture = svg("svg", { viewBox: `0 0 ${BOX.width} ${BOX.height}`, role: "img" });
+    this.parent = parent;
+    this.box = BOX;
+    this.picture = svg("svg", { role: "img" });
     this.legend = el("ul", { class: "legend" });
     this.empty = el("p", { class: "empty", hidden: true }, options.empty || "Nothing in the last hour.");
     this.picture.addEventListener("pointermove", (event) => this.point(event));
     this.picture.addEventListener("pointerleave", () => { this.hover = null; this.draw(); });
-    parent.replaceChildren(this.picture, this.legend, this.empty);
+    render(parent, this.picture, this.legend, this.empty);
   }
 
   point(event) {
     const box = this.picture.getBoundingClientRect(), at = this.data && this.data.at;
     if (!at || !at.length || !box.width) return;
-    const x = ((event.clientX - box.left) / box.width) * BOX.width, place = timeX(at, BOX);
+    const x = ((event.clientX - box.left) / box.width) * this.box.width, place = timeX(at, this.box);
     let best = 0;
     at.forEach((ms, i) => { if (Math.abs(place(ms) - x) < Math.abs(place(at[best]) - x)) best = i; });
     this.hover = best;
@@ -82,16 +87,17 @@ class TimeChart {
   }
 
   draw() {
-    const { at, series, limit } = this.data, { stacked, unit, log } = this.options, plot = BOX.height - BOX.top - BOX.bottom;
+    const box = (this.box = boxOf(this.parent)), { at, series, limit } = this.data, { stacked, unit, log } = this.options, plot = box.height - box.top - box.bottom;
+    this.picture.setAttribute("viewBox", `0 0 ${box.width} ${box.height}`);
     const some = at.length > 1 && series.some((s) => s.values.some((v) => v !== null && v !== undefined));
     this.picture.toggleAttribute("hidden", !some);
     this.legend.hidden = !some;
     this.empty.hidden = some;
     if (!some) return;
-    const x = timeX(at, BOX), totals = at.map((_, i) => sum(series.map((s) => s.values[i])));
+    const x = timeX(at, box), totals = at.map((_, i) => sum(series.map((s) => s.values[i])));
     let low = 0, high = stacked ? Math.max(...totals) : Math.max(...series.flatMap((s) => s.values.filter((v) => v !== null)), limit ? limit.value : 0);
     if (log) { low = 0.1; high = Math.max(high * 1.2, 10); } else high = nice(high);
-    const y = (v) => BOX.top + plot * (1 - (log ? (Math.log(Math.max(v, low)) - Math.log(low)) / (Math.log(high) - Math.log(low)) : v / high));
+    const y = (v) => box.top + plot * (1 - (log ? (Math.log(Math.max(v, low)) - Math.log(low)) / (Math.log(high) - Math.log(low)) : v / high));
     const shown = [];
     if (stacked) {
       const base = at.map(() => 0);
@@ -103,14 +109,14 @@ class TimeChart {
       }
     } else for (const s of series) shown.push(svg("path", { d: path(at.map((ms, i) => [x(ms), s.values[i] === null || s.values[i] === undefined ? null : y(s.values[i])])), class: "line " + s.kind }));
     if (limit && (log || limit.value <= high)) {
-      shown.push(svg("line", { x1: BOX.left, x2: BOX.width - BOX.right, y1: y(limit.value), y2: y(limit.value), class: "limit kbad" }),
-        svg("text", { x: BOX.width - BOX.right, y: y(limit.value) - 4, "text-anchor": "end" }, limit.name));
+      shown.push(svg("line", { x1: box.left, x2: box.width - box.right, y1: y(limit.value), y2: y(limit.value), class: "limit kbad" }),
+        svg("text", { x: box.width - box.right, y: y(limit.value) - 4, "text-anchor": "end" }, limit.name));
     }
-    if (this.hover !== null) shown.push(svg("line", { x1: x(at[this.hover]), x2: x(at[this.hover]), y1: BOX.top, y2: BOX.top + plot, class: "cursor" }));
+    if (this.hover !== null) shown.push(svg("line", { x1: x(at[this.hover]), x2: x(at[this.hover]), y1: box.top, y2: box.top + plot, class: "cursor" }));
     const label = (share) => unit(log ? low * (high / low) ** share : high * share);
-    this.picture.replaceChildren(...axes(BOX, high, at, label), ...shown);
+    render(this.picture, ...axes(box, high, at, label), ...shown);
     const i = this.hover === null ? at.length - 1 : this.hover;
-    this.legend.replaceChildren(el("li", {}, this.hover === null ? "now" : clock(new Date(at[i]))),
+    render(this.legend, el("li", {}, this.hover === null ? "now" : clock(new Date(at[i]))),
       ...series.map((s) => el("li", {}, el("span", { class: "swatch " + s.kind }), s.name + " ", el("b", {}, s.values[i] === null || s.values[i] === undefined ? "–" : unit(s.values[i])))));
     this.picture.setAttribute("aria-label", this.options.name + ", now: " + series.map((s) => s.name + " " + (last(s.values) === null ? "unknown" : unit(last(s.values)))).join(", "));
   }
@@ -126,12 +132,12 @@ function bar(share, kind, mark) {
 // Counts per bucket between 0 and 1.
 function histogram(parent, buckets, name) {
   const all = sum(buckets);
-  if (!all) { parent.replaceChildren(el("p", { class: "empty" }, "No decision of the last hour had a score.")); return; }
-  const top = nice(Math.max(...buckets)), plot = BOX.height - BOX.top - BOX.bottom, wide = (BOX.width - BOX.left - BOX.right) / buckets.length;
-  const bars = buckets.map((n, i) => svg("rect", { x: BOX.left + i * wide + 1, width: wide - 2, y: BOX.top + plot * (1 - n / top), height: plot * (n / top), class: "fill k4" },
+  if (!all) { render(parent, el("p", { class: "empty" }, "No decision of the last hour had a score.")); return; }
+  const box = boxOf(parent), top = nice(Math.max(...buckets)), plot = box.height - box.top - box.bottom, wide = (box.width - box.left - box.right) / buckets.length;
+  const bars = buckets.map((n, i) => svg("rect", { x: box.left + i * wide + 1, width: wide - 2, y: box.top + plot * (1 - n / top), height: plot * (n / top), class: "fill k4" },
     svg("title", {}, `${(i / buckets.length).toFixed(2)} to ${((i + 1) / buckets.length).toFixed(2)}: ${n}`)));
-  const marks = [0, 0.25, 0.5, 0.75, 1].map((v) => svg("text", { x: BOX.left + v * (BOX.width - BOX.left - BOX.right), y: BOX.height - 3, "text-anchor": v === 0 ? "start" : v === 1 ? "end" : "middle" }, String(v)));
-  parent.replaceChildren(svg("svg", { viewBox: `0 0 ${BOX.width} ${BOX.height}`, role: "img", "aria-label": `${name}: ${all} scores` }, axes(BOX, top, null, (share) => count(top * share)), bars, marks),
+  const marks = [0, 0.25, 0.5, 0.75, 1].map((v) => svg("text", { x: box.left + v * (box.width - box.left - box.right), y: box.height - 3, "text-anchor": v === 0 ? "start" : v === 1 ? "end" : "middle" }, String(v)));
+  render(parent, svg("svg", { viewBox: `0 0 ${box.width} ${box.height}`, role: "img", "aria-label": `${name}: ${all} scores` }, axes(box, top, null, (share) => count(top * share)), bars, marks),
     el("ul", { class: "legend" }, el("li", {}, el("b", {}, count(all)), " scores"),
       el("li", {}, el("b", {}, ((100 * sum(buckets.slice(Math.ceil(buckets.length * 0.9)))) / all).toFixed(1) + " %"), " from 0.90 on")));
 }

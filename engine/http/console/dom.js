@@ -15,6 +15,8 @@ function fill(node, attributes, children) {
 }
 const el = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
 const svg = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
+// The node's new content; what is missing (null, false, "") is left out.
+const render = (node, ...children) => node.replaceChildren(...children.flat(4).filter((child) => child || child === 0));
 const body = (id) => $(id).querySelector(".body");
 const word = (kind, text) => el("span", { class: "word " + kind }, text);
 
@@ -34,6 +36,7 @@ function count(n) {
 function span(ms) {
   if (ms === null || ms === undefined || Number.isNaN(ms)) return "unknown";
   const s = ms / 1000;
+  if (ms < 1) return ms === 0 ? "0 ms" : ms.toFixed(1) + " ms";
   if (s < 1) return Math.round(ms) + " ms";
   if (s < 10) return s.toFixed(1) + " s";
   if (s < 60) return Math.round(s) + " s";

@@ -7,7 +7,7 @@ function lookupForm(status) {
   const key = JSON.stringify(status.lookup);
   if (lookup.fields === key) return;
   lookup.fields = key;
-  $("fields").replaceChildren(
+  render($("fields"), 
     ...status.lookup.map((f, i) => el("div", {}, el("label", { for: "f" + i }, f.name, f.optional ? el("span", { class: "quiet" }, " (one of these)") : null),
       el("input", { id: "f" + i, "data-at": f.at, type: f.secret ? "password" : "text", autocomplete: "off", spellcheck: "false", "data-secret": f.secret }))),
     el("div", { class: "wide" }, el("label", { for: "whole" }, "Or the whole message"), el("textarea", { id: "whole", spellcheck: "false", autocomplete: "off", placeholder: "{ ... }" })));
@@ -31,18 +31,18 @@ function messageOfForm() {
 
 async function explain(question) {
   const found = $("found");
-  found.replaceChildren(el("p", { class: "quiet" }, "Looking …"));
+  render(found, el("p", { class: "quiet" }, "Looking …"));
   try {
     const response = await fetch("/explain", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(question), cache: "no-store" });
     const answer = await response.json();
     if (response.status === 401) { loggedOut("The session is over: log in again."); return; }
-    if (!response.ok) { found.replaceChildren(el("p", { class: "error", role: "alert" }, el("b", {}, answer.title || "It was refused"), ": ", answer.detail || "")); return; }
+    if (!response.ok) { render(found, el("p", { class: "error", role: "alert" }, el("b", {}, answer.title || "It was refused"), ": ", answer.detail || "")); return; }
     lookup.answer = answer;
     lookup.entity = null;
     drawDecision();
     found.focus({ preventScroll: true });
   } catch (error) {
-    found.replaceChildren(el("p", { class: "error", role: "alert" }, "The engine did not answer: " + error.message));
+    render(found, el("p", { class: "error", role: "alert" }, "The engine did not answer: " + error.message));
   }
 }
 
@@ -83,9 +83,9 @@ function timeLine(answer, entity) {
     const label = `${length(w.window_ms)}${w.delayed_ms ? ", delayed " + length(w.delayed_ms) : ""}: ${count(held)} event${held === 1 ? "" : "s"}`;
     return [svg("rect", { x: left, width: Math.max(2, right - left), y, height: 14, rx: 3, class: "fill kaccent", "fill-opacity": held ? 0.32 : 0.12 }), svg("text", { x: Math.min(left + 5, box.width - 150), y: y + 11, class: "ink" }, label)];
   });
-  const marks = [1000, 60000, 3600000, 86400000, 30 * 86400000].filter((ms) => ms > shortest && ms < longest).map((ms) => [svg("line", { x1: x(ms), x2: x(ms), y1: 8, y2: height - 18, class: "grid" }), svg("text", { x: x(ms), y: height - 4, "text-anchor": "middle" }, length(ms) + " before")]);
+  const marks = [1000, 60000, 3600000, 86400000, 30 * 86400000].filter((ms) => ms > shortest && ms < longest).map((ms) => [svg("line", { x1: x(ms), x2: x(ms), y1: 8, y2: height - 18, class: "grid" }), svg("text", { x: Math.max(x(ms), 36), y: height - 4, "text-anchor": "middle" }, length(ms) + " before")]);
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Events in the windows" },
-    svg("svg", { viewBox: `0 0 ${box.width} ${height}`, role: "img", "aria-label": `${events.length} events of this ${entity} in ${rows.length} windows` }, marks,
+    svg("svg", { class: "wide", viewBox: `0 0 ${box.width} ${height}`, role: "img", "aria-label": `${events.length} events of this ${entity} in ${rows.length} windows` }, marks,
       svg("line", { x1: box.width - box.right, x2: box.width - box.right, y1: 4, y2: height - 18, class: "limit ink" }), svg("line", { x1: box.left, x2: box.width - box.right, y1: 46, y2: 46, class: "grid" }), bars, dots),
     el("ul", { class: "legend" }, entity === Object.values(answer.windows)[0].entity ? [["approved", "k0"], ["declined", "k3"], ["partial", "k1"], ["pending", "k5"]].map(([name, k]) => el("li", {}, el("span", { class: "swatch " + k }), name)) : null,
       el("li", {}, events.length ? "larger: a greater amount; the dashed line is the decision" : "no event of it is remembered in these windows")));
@@ -103,7 +103,7 @@ function drawDecision() {
   if (!lookup.entity) lookup.entity = rich[0] || entities[0];
   const truth = { true: "warn", unknown: "bad", false: "none" };
   const shown = entities.slice(0, 1).concat(rich).concat(entities).filter((e, i, list) => list.indexOf(e) === i);
-  $("found").replaceChildren(
+  render($("found"), 
     el("p", { class: "ruling" }, a.decision || "features only", el("small", {}, a.by ? `by ${a.by}` : ""), a.score === null ? null : el("small", {}, `score ${a.score}`), a.status === "refused" ? word("bad", "refused: " + (a.cause || "")) : null,
       el("small", {}, `${when(a.event_time)}, position ${a.position}`), a.id_conflict ? word("warn", "reused id") : null, a.advised ? word("none", "decided elsewhere") : null),
     a.detail ? el("p", {}, a.detail) : null,
@@ -112,7 +112,7 @@ function drawDecision() {
       answer.complete ? "" : "The event itself is no longer in the journal, so keys that were not given are not known. ",
       answer.again !== undefined && answer.again !== null && a.score !== null && Math.abs(answer.again - a.score) > 0.0005 ? el("b", {}, `The score comes out as ${answer.again} now. `) : "", "Exactly what was seen then: ", el("code", {}, `tidemark explain ${a.id}`)),
     el("h3", { class: "wide-h" }, "Rules, in order"),
-    el("div", { class: "chips" }, answer.policy.map((r) => el("span", { class: "word " + truth[r.truth] + (r.decided ? " decided" : ""), title: `${r.decision}: ${r.truth}${r.say ? " – " + r.say : ""}` }, r.code + (r.shadow ? " (shadow)" : "") + (r.decided ? " decided" : r.truth === "true" ? " true" : r.truth === "unknown" ? " unknown" : "")))),
+    el("div", { class: "chips" }, answer.policy.map((r) => el("span", { class: "word " + (r.code === "else" ? "none" : truth[r.truth]) + (r.decided ? " decided" : ""), title: `${r.decision}: ${r.truth}${r.say ? " – " + r.say : ""}` }, r.code + (r.shadow ? " (shadow)" : "") + (r.decided ? " decided" : r.truth === "true" ? " true" : r.truth === "unknown" ? " unknown" : "")))),
     el("div", { class: "split" },
       el("div", {}, el("h3", {}, "What moved the score"), contributions(answer),
         el("h3", {}, "The message"), el("div", { class: "scroll" }, el("table", {}, el("tbody", {}, Object.entries(answer.message).map(([name, value]) => el("tr", {}, el("td", {}, name), el("td", { class: "say" }, value))))))),
@@ -131,7 +131,7 @@ function startLookup() {
     try {
       message = messageOfForm();
     } catch (error) {
-      $("found").replaceChildren(el("p", { class: "error", role: "alert" }, "That is not JSON: " + error.message));
+      render($("found"), el("p", { class: "error", role: "alert" }, "That is not JSON: " + error.message));
       return;
     }
     $("whole").value = "";

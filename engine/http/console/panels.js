@@ -68,7 +68,7 @@ function verdict(status, found, lost) {
   const said = JSON.stringify([worst, head, found]);
   if (panel.dataset.said === said && !lost) return; // a screen reader hears it once
   panel.dataset.said = said;
-  panel.replaceChildren(el("p", { class: "head" }, el("span", { "aria-hidden": "true" }, { good: "✓", warn: "!", bad: "✕" }[worst]), head), ...rows);
+  render(panel, el("p", { class: "head" }, el("span", { "aria-hidden": "true" }, { good: "✓", warn: "!", bad: "✕" }[worst]), head), ...rows);
 }
 
 // --- numbers of now
@@ -84,7 +84,7 @@ function tiles(status, history) {
   const worst = status.groups.slice().sort((a, b) => (b.age_ms === null ? Infinity : b.age_ms / b.budget_ms) - (a.age_ms === null ? Infinity : a.age_ms / a.budget_ms))[0];
   const lag = status.sources ? sum(status.sources.sources.flatMap((s) => s.partitions.map((p) => p.lag))) : null;
   const reads = status.sources && status.sources.ingests;
-  $("tiles").replaceChildren(
+  render($("tiles"), 
     tile("Decisions", count(total), "/s", `HTTP ${count(now.answers)}/s, messages ${count(now.messages)}/s`, rate),
     tile("Fallback", total ? (100 * share).toFixed(share > 0.1 ? 0 : 1) : "–", "%", total ? `${count(refused)} of ${count(total)} per second` : "no decisions now", series.refused, share > 0.1 ? "bad" : share > 0.01 ? "warn" : ""),
     tile("Latency p99", now.p99_ms === null ? "–" : span(now.p99_ms), "", now.p99_ms === null ? "no requests now" : `p50 ${span(now.p50_ms)}, deadline ${length(now.deadline_ms)}`, series.p99_ms, now.p99_ms > now.deadline_ms ? "bad" : ""),
@@ -103,7 +103,7 @@ function freshness(status) {
       el("td", { class: "optional", style: null }, el("div", { class: "meter" }, bar(share, stale ? "kbad" : g.age_ms > g.budget_ms / 2 ? "kwarn" : "kgood", 0.5))),
       el("td", { class: "say optional" }, g.source ? `waits for ${g.source}` : "", g.stale === "fallback" ? "" : ` (stale: ${g.stale})`));
   });
-  body("freshness").replaceChildren(rows.length
+  render(body("freshness"), rows.length
     ? el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, el("th", {}, "Group"), el("th", {}, "State"), el("th", { class: "num" }, "Age"), el("th", { class: "num" }, "Budget"), el("th", { class: "optional" }, "Age against budget"), el("th", { class: "optional" }, ""))), el("tbody", {}, rows)))
     : el("p", { class: "empty" }, "The feature file has no features."));
 }
@@ -118,9 +118,9 @@ function partitionState(source, p, status) {
 }
 
 function sources(status) {
-  if (!status.sources) { body("sources").replaceChildren(el("p", { class: "empty" }, "No source feeds this cell: transactions come over HTTP, and what they read is never behind.")); return; }
+  if (!status.sources) { render(body("sources"), el("p", { class: "empty" }, "No source feeds this cell: transactions come over HTTP, and what they read is never behind.")); return; }
   const reads = status.sources.ingests, rank = { bad: 0, warn: 1, good: 2 };
-  body("sources").replaceChildren(
+  render(body("sources"), 
     el("p", { class: "quiet" }, reads ? `This engine reads them. ${count(status.sources.unsent_answers)} answers have not left.` : status.sources.ingester ? `Engine ${status.sources.ingester} reads them; lags are known there.` : "Nobody reads them."),
     ...status.sources.sources.map((source) => {
       const parts = source.partitions.map((p) => ({ p, state: partitionState(source, p, status) }));
@@ -152,7 +152,8 @@ function refusals(status, history) {
   let list = body("refusals").querySelector(".causes");
   if (!list) body("refusals").append(list = el("div", { class: "causes" }));
   const judged = status.staleness.right + status.staleness.false;
-  list.replaceChildren(names.length ? el("div", { class: "scroll" }, el("table", {}, el("tbody", {}, status.refusals.map((r) => el("tr", {}, el("td", {}, r.cause), el("td", { class: "num" }, count(r.recent)), el("td", { class: "quiet" }, "in 5 min"), el("td", { class: "num" }, count(r.hour)), el("td", { class: "quiet" }, "in the hour"), el("td", { class: "say optional" }, r.text)))))) : "",
+  render(list, names.length ? el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, el("th", {}, "Cause"), el("th", { class: "num" }, "5 min"), el("th", { class: "num" }, "Hour"), el("th", { class: "optional" }, "Means"))),
+      el("tbody", {}, status.refusals.map((r) => el("tr", {}, el("td", {}, r.cause), el("td", { class: "num" }, count(r.recent)), el("td", { class: "num" }, count(r.hour)), el("td", { class: "say optional" }, r.text)))))) : "",
     judged ? el("p", { class: "quiet" }, `Of ${judged} refusals for staleness that could be judged since, ${status.staleness.false} (${((100 * status.staleness.false) / judged).toFixed(0)} %) were false: nothing relevant was missing.`) : "");
 }
 
@@ -165,7 +166,7 @@ function latency(status, history) {
 function journal(status, history) {
   const j = status.journal, fact = (name, value) => el("div", {}, el("dt", {}, name), el("dd", {}, value));
   const dots = j.replicated ? el("span", { class: "dots", role: "img", "aria-label": `${j.online} of ${j.replicas} replicas can acknowledge` }, Array.from({ length: j.replicas }, (_, i) => el("i", { class: i < j.online && j.session ? "" : "off" })), " ", `${j.session ? j.online : 0} of ${j.replicas}`) : "none";
-  body("journal").replaceChildren(el("dl", { class: "facts" },
+  render(body("journal"), el("dl", { class: "facts" },
     fact("Durability", j.durability), fact("Replicas that acknowledge", dots), j.replicated ? fact("Needed for a commit", String(j.quorum)) : null,
     fact("Epoch", String(j.epoch)), fact("Epoch changes in the hour", count(Math.round(sum(history.series.epochs)))), fact("Folded up to", status.engine.folded),
     fact("WAITs that came short", count(j.wait_short)), fact("Indeterminate results", count(j.indeterminate)), fact("Rolled back, unacknowledged", count(j.rolled_back)),
@@ -175,14 +176,14 @@ function journal(status, history) {
 
 function rules(status) {
   const top = Math.max(1, ...status.rules.map((r) => r.recent || 0));
-  body("rules").replaceChildren(el("div", { class: "scroll tall", tabindex: "0", role: "region", "aria-label": "Rules and their hits" }, el("table", {},
+  render(body("rules"), el("div", { class: "scroll tall", tabindex: "0", role: "region", "aria-label": "Rules and their hits" }, el("table", {},
     el("thead", {}, el("tr", {}, el("th", {}, "Rule"), el("th", {}, "Decision"), el("th", { class: "num" }, "5 min"), el("th", { class: "num" }, "Hour"), el("th", { class: "optional" }, ""), el("th", { class: "optional" }, "Says"))),
     el("tbody", {}, status.rules.map((r) => el("tr", { class: r.hour ? "" : "dim" }, el("td", {}, r.code, r.shadow ? " " : null, r.shadow ? word("none", "shadow") : null), el("td", {}, r.decision), el("td", { class: "num" }, count(r.recent)), el("td", { class: "num" }, count(r.hour)),
       el("td", { class: "optional" }, el("div", { class: "meter" }, bar((r.recent || 0) / top, r.fallback ? "kbad" : r.shadow ? "kquiet" : "kaccent"))), el("td", { class: "say optional" }, r.say || (r.fallback ? "fallback" : ""))))))));
 }
 
 function scores(status) {
-  if (!status.rules.length && !sum(status.scores)) body("scores").replaceChildren(el("p", { class: "empty" }, "No model scores here."));
+  if (!status.rules.length && !sum(status.scores)) render(body("scores"), el("p", { class: "empty" }, "No model scores here."));
   else histogram(body("scores"), status.scores, "Scores of the last hour");
 }
 
@@ -193,7 +194,7 @@ function drift(document) {
   if (!model) return;
   const look = model.short, rows = [look.score, ...look.inputs].filter(Boolean), rank = { severe: 0, moderate: 1, none: 2 };
   const shown = rows.slice().sort((a, b) => rank[a.severity] - rank[b.severity] || b.psi - a.psi).slice(0, 10), kind = { severe: "bad", moderate: "warn", none: "good" };
-  body("drift").replaceChildren(el("p", { class: "quiet" }, `${model.model}, ${count(look.rows)} decisions of ${look.window} up to ${when(model.until)}, against its training`),
+  render(body("drift"), el("p", { class: "quiet" }, `${model.model}, ${count(look.rows)} decisions of ${look.window} up to ${when(model.until)}, against its training`),
     el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, el("th", {}, "Input"), el("th", {}, "Drift"), el("th", { class: "num" }, "PSI"), el("th", { class: "num" }, "KS"), el("th", { class: "num optional" }, "Missing"))),
       el("tbody", {}, shown.map((m) => el("tr", {}, el("td", {}, m.input), el("td", {}, word(kind[m.severity] || "none", m.severity)), el("td", { class: "num" }, m.psi.toFixed(3)), el("td", { class: "num" }, m.ks.toFixed(3)), el("td", { class: "num optional" }, (100 * m.missing).toFixed(1) + " %")))))),
     rows.length > shown.length ? el("p", { class: "quiet" }, `and ${rows.length - shown.length} more inputs, none worse`) : "");
