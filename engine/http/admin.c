@@ -169,7 +169,8 @@ enum MHD_Result tide_http_admin(void *cls, struct MHD_Connection *connection, co
   struct tide_http_guest guest = {.connection = connection, .route = route, .trouble = &trouble};
   enum MHD_Result sent;
   if (!route)
-    tide_trouble_set(&trouble, TIDE_PROBLEM_not_found, "the paths here are /livez, /readyz, /healthz, /metrics, /sources, /status, /explain, /console and /snapshot");
+    tide_trouble_set(&trouble, TIDE_PROBLEM_not_found,
+                     "the paths here are /livez, /readyz, /healthz, /metrics, /sources, /status, /explain, /console and /snapshot");
   else if (!tide_route_takes(route, method))
     tide_trouble_set(&trouble, TIDE_PROBLEM_method, "this path takes %s only", tide_route_allow(route));
   else if (!tide_guard_admits(http, &guest)) reply.challenge = guest.challenge;

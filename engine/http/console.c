@@ -27,14 +27,15 @@ __asm__(".section .rodata\n"
         "tide_console_js_end:\n"
         ".byte 0\n"
         ".previous\n");
-extern const char tide_console_html_begin[], tide_console_html_end[], tide_console_css_begin[], tide_console_css_end[], tide_console_js_begin[],
-    tide_console_js_end[];
+extern const char tide_console_html_begin[], tide_console_html_end[], tide_console_css_begin[], tide_console_css_end[],
+    tide_console_js_begin[], tide_console_js_end[];
 
 void tide_console_file(const struct tide_http *http, enum tide_route_id route, struct tide_http_reply *reply) {
   (void)http;
   const char *begin = tide_console_html_begin, *end = tide_console_html_end;
   reply->media_type = "text/html; charset=utf-8";
-  if (route == TIDE_ROUTE_console_style) begin = tide_console_css_begin, end = tide_console_css_end, reply->media_type = "text/css; charset=utf-8";
+  if (route == TIDE_ROUTE_console_style)
+    begin = tide_console_css_begin, end = tide_console_css_end, reply->media_type = "text/css; charset=utf-8";
   if (route == TIDE_ROUTE_console_script)
     begin = tide_console_js_begin, end = tide_console_js_end, reply->media_type = "text/javascript; charset=utf-8";
   reply->borrowed = begin;
@@ -130,23 +131,25 @@ static bool find_token(struct tide_order *order, struct tide_token *ret) {
   bool good = read_form(order, text);
   TIDE_CHECK(pthread_rwlock_rdlock(&guard->lock) == 0);
   const struct tide_tokens *tokens = guard->secrets->tokens;
-  const struct tide_token *found = good && tokens && tide_token_is_good(tide_span_of(text)) ? tide_tokens_find(tokens, tide_span_of(text)) : NULL;
+  const struct tide_token *found =
+      good && tokens && tide_token_is_good(tide_span_of(text)) ? tide_tokens_find(tokens, tide_span_of(text)) : NULL;
   if (found) *ret = *found;
   TIDE_CHECK(pthread_rwlock_unlock(&guard->lock) == 0);
   explicit_bzero(text, sizeof text);
   if (!good)
-    return tide_trouble_set(&order->trouble, TIDE_PROBLEM_malformed, "a login is a form with the member token and no other, of at most %d bytes",
-                            TIDE_TOKEN_MOST);
+    return tide_trouble_set(&order->trouble, TIDE_PROBLEM_malformed,
+                            "a login is a form with the member token and no other, of at most %d bytes", TIDE_TOKEN_MOST);
   if (!found) return tide_trouble_set(&order->trouble, TIDE_PROBLEM_unauthorized, "the token is not known here");
   if (found && ret->scopes & 1u << TIDE_SCOPE_monitor) return true;
-  return tide_trouble_set(&order->trouble, TIDE_PROBLEM_forbidden, "the token does not have the scope monitor, without which there is nothing to see");
+  return tide_trouble_set(&order->trouble, TIDE_PROBLEM_forbidden,
+                          "the token does not have the scope monitor, without which there is nothing to see");
 }
 
 static void set_cookie(struct tide_order *order, const char *value, int64_t max_age_s) {
   char name[32];
   cookie_name(order->http, name);
-  snprintf(order->cookie, sizeof order->cookie, "%s=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%lld%s", name, value, (long long)max_age_s,
-           order->peer && order->peer->tls ? "; Secure" : "");
+  snprintf(order->cookie, sizeof order->cookie, "%s=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%lld%s", name, value,
+           (long long)max_age_s, order->peer && order->peer->tls ? "; Secure" : "");
 }
 
 static void login(struct tide_order *order) {

@@ -88,17 +88,20 @@ static bool ask(struct tide_order *order, const struct tide_buf *record, struct 
   tide_buf_put(&offer->records, record->ptr, record->len);
   if (!tide_order_offer(order, offer)) return false;
   if (offer->end != TIDE_END_answered)
-    return tide_trouble_set(&order->trouble, TIDE_PROBLEM_unavailable, "%s; nothing was read", tide_cause_text((enum tide_cause)offer->cause));
+    return tide_trouble_set(&order->trouble, TIDE_PROBLEM_unavailable, "%s; nothing was read",
+                            tide_cause_text((enum tide_cause)offer->cause));
   if (offer->answer.len) return true;
-  return tide_trouble_set(&order->trouble, TIDE_PROBLEM_unknown_decision,
-                          "no decision on this transaction is remembered; decisions are kept for duplicates_for, and only those that were asked for");
+  return tide_trouble_set(
+      &order->trouble, TIDE_PROBLEM_unknown_decision,
+      "no decision on this transaction is remembered; decisions are kept for duplicates_for, and only those that were asked for");
 }
 
 /* An id that was used twice leads to the other's decision: then what is shown is not what was asked for. */
 static bool is_at(struct tide_order *order, const struct tide_offer *offer, struct tide_position at, uint32_t index) {
   if (tide_position_cmp(offer->position, at) == 0 && offer->index == index) return true;
-  return tide_trouble_set(&order->trouble, TIDE_PROBLEM_unknown_decision,
-                          "the decision on that id that is remembered was made at another place: it was a repetition, or the id was used again");
+  return tide_trouble_set(
+      &order->trouble, TIDE_PROBLEM_unknown_decision,
+      "the decision on that id that is remembered was made at another place: it was a repetition, or the id was used again");
 }
 
 static void explain(struct tide_order *order, struct tide_buf *record, bool by_place, struct tide_position at, uint32_t index) {
@@ -132,7 +135,9 @@ void tide_explain_carry_out(struct tide_order *order) {
   if (!json_is_object(body) || json_object_size(body) != 1 || (!message && !position))
     tide_trouble_set(&order->trouble, TIDE_PROBLEM_malformed, "the body must be one JSON object with either position or message");
   else if (position) good = read_position(order, json_string_value(position), &at, &index) && read_entry(order, at, index, &record, &gone);
-  else good = json_is_object(message) ? take_message(order, message, &record) : bad(order, "message", "an object, as POST /v1/decisions/lookup takes it");
+  else
+    good = json_is_object(message) ? take_message(order, message, &record)
+                                   : bad(order, "message", "an object, as POST /v1/decisions/lookup takes it");
   if (gone)
     tide_trouble_set(&order->trouble, TIDE_PROBLEM_unknown_decision,
                      "the journal does not hold that place any more, or never did; `tidemark explain` reads the archive as well");

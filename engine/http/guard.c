@@ -157,7 +157,8 @@ static bool has_scope(struct tide_http *http, struct tide_http_guest *guest) {
   struct tide_token token = {.scopes = 0};
   uint8_t hash[TIDE_SHA256_BYTES];
   bool session = false, listener = guest->route->listener == TIDE_LISTENER_admin;
-  if (!text.len && listener && (scope == TIDE_SCOPE_monitor || scope == TIDE_SCOPE_read)) cookie = tide_console_cookie(http, guest->connection);
+  if (!text.len && listener && (scope == TIDE_SCOPE_monitor || scope == TIDE_SCOPE_read))
+    cookie = tide_console_cookie(http, guest->connection);
   if (cookie.len) session = tide_sessions_find(&http->sessions, cookie, tide_mono_now(), hash);
   TIDE_CHECK(pthread_rwlock_rdlock(&http->guard.lock) == 0);
   const struct tide_tokens *tokens = http->guard.secrets->tokens;

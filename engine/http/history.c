@@ -86,7 +86,8 @@ static void count_decisions(const struct tide_history *history, int64_t *ret_dec
   for (uint32_t d = 0; d < history->decisions; d++)
     for (uint32_t r = 0; r < history->rules; r++)
       for (uint32_t c = 0; c < history->causes; c++) {
-        int64_t n = get(history, TIDE_METER_ROW_answers_by_rule_total, d, r, c) + get(history, TIDE_METER_ROW_ingest_decisions_total, d, r, c);
+        int64_t n =
+            get(history, TIDE_METER_ROW_answers_by_rule_total, d, r, c) + get(history, TIDE_METER_ROW_ingest_decisions_total, d, r, c);
         ret_decision[d] += n;
         ret_cause[c] += n;
         ret_rule[r] += n;
@@ -94,7 +95,7 @@ static void count_decisions(const struct tide_history *history, int64_t *ret_dec
 }
 
 static void quantile(const struct tide_history *history, enum tide_meter_row row, uint32_t a, int64_t *before, const double *q,
-                       size_t count, double *ret_ms) {
+                     size_t count, double *ret_ms) {
   int64_t now[TIDE_METER_BUCKETS_MAX], between[TIDE_METER_BUCKETS_MAX];
   const int64_t *bound;
   uint32_t buckets = tide_meters_buckets(history->meters, row, (struct tide_meter_at){.a = a}, now, &bound);
@@ -162,7 +163,8 @@ void tide_history_sample(struct tide_history *history, int64_t now_ms) {
   }
   memcpy(history->last, now, sizeof now);
   history->last_ms = now_ms;
-  for (uint32_t e = 0; e < history->entities; e++) value[history->at_age + e] = known(history, TIDE_METER_ROW_freshness_age_seconds, e, 1e9);
+  for (uint32_t e = 0; e < history->entities; e++)
+    value[history->at_age + e] = known(history, TIDE_METER_ROW_freshness_age_seconds, e, 1e9);
   for (uint32_t r = 0; r < history->rules; r++) /* a rule is also true where another decided */
     value[history->at_rule_count + r] =
         (double)(r < history->spec->rule_count ? get(history, TIDE_METER_ROW_rule_hits_total, r, 0, 0) : rule[r]);
@@ -172,7 +174,9 @@ void tide_history_sample(struct tide_history *history, int64_t now_ms) {
   (void)tide_meters_buckets(history->meters, TIDE_METER_ROW_scores, TIDE_METER_PLAIN, bucket, &bound);
   for (uint32_t b = 0; b < history->buckets; b++) value[history->at_score_count + b] = (double)bucket[b];
   lock(history);
-  const double *before = history->count ? history->value + (size_t)((history->next + TIDE_HISTORY_SAMPLES - 1) % TIDE_HISTORY_SAMPLES) * history->width : value;
+  const double *before = history->count
+                             ? history->value + (size_t)((history->next + TIDE_HISTORY_SAMPLES - 1) % TIDE_HISTORY_SAMPLES) * history->width
+                             : value;
   for (uint32_t c = 0; c < history->causes; c++)
     value[history->at_cause + c] = (value[history->at_cause_count + c] - before[history->at_cause_count + c]) / seconds;
   memcpy(history->value + (size_t)history->next * history->width, value, history->width * sizeof *value);

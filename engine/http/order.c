@@ -26,7 +26,8 @@ static const char *header(struct MHD_Connection *connection, const char *name) {
 /* A page in a browser may send a request with credentials that its user has typed elsewhere. Only the console's own may ask, and it may not decide anything. */
 static bool may(struct tide_order *order) {
   struct tide_http_guest guest = {.connection = order->connection, .route = order->route, .trouble = &order->trouble};
-  if (header(order->connection, "Origin") && (order->route->scope == TIDE_SCOPE_operate || !tide_console_is_own(order->http, order->connection)))
+  if (header(order->connection, "Origin") &&
+      (order->route->scope == TIDE_SCOPE_operate || !tide_console_is_own(order->http, order->connection)))
     return tide_trouble_set(&order->trouble, TIDE_PROBLEM_forbidden, "this listener takes nothing from pages in a browser");
   bool good = tide_guard_admits(order->http, &guest);
   memcpy(order->challenge, guest.challenge, sizeof guest.challenge);
@@ -368,7 +369,7 @@ void tide_order_free(struct tide_order *order) {
 }
 
 enum MHD_Result tide_order_answer(struct tide_order *order) {
-  struct tide_http_reply reply = {.media_type = "application/json",
+  struct tide_http_reply reply = {.media_type = order->location ? "text/plain" : "application/json",
                                   .status = order->location ? MHD_HTTP_SEE_OTHER : MHD_HTTP_OK,
                                   .challenge = order->challenge,
                                   .location = order->location,

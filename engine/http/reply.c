@@ -189,7 +189,8 @@ enum MHD_Result tide_http_reply_send(struct tide_http *http, struct MHD_Connecti
   }
   if (good && reply->challenge && reply->challenge[0])
     good = MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, reply->challenge) == MHD_YES;
-  if (good && reply->cookie && reply->cookie[0]) good = MHD_add_response_header(response, MHD_HTTP_HEADER_SET_COOKIE, reply->cookie) == MHD_YES;
+  if (good && reply->cookie && reply->cookie[0])
+    good = MHD_add_response_header(response, MHD_HTTP_HEADER_SET_COOKIE, reply->cookie) == MHD_YES;
   if (good && reply->location) good = MHD_add_response_header(response, MHD_HTTP_HEADER_LOCATION, reply->location) == MHD_YES;
   for (size_t i = 0; good && reply->page && i < sizeof page_headers / sizeof page_headers[0]; i++)
     good = MHD_add_response_header(response, page_headers[i].name, page_headers[i].value) == MHD_YES;

@@ -213,7 +213,8 @@ static void put_lookup(const struct tide_spec *spec, struct tide_buf *out) {
   tide_json_key(out, "lookup");
   tide_json_open(out, '[');
   for (uint32_t i = 0; i < spec->id_count; i++) put_field(spec, spec->id[i], false, out);
-  for (uint32_t i = 0; i < primary->part_count; i++) put_field(spec, primary->part[i].ref, primary->first_of && primary->part_count > 1, out);
+  for (uint32_t i = 0; i < primary->part_count; i++)
+    put_field(spec, primary->part[i].ref, primary->first_of && primary->part_count > 1, out);
   tide_json_close(out, ']');
 }
 

@@ -118,6 +118,8 @@ function drawDecision() {
         el("h3", {}, "The message"), el("div", { class: "scroll" }, el("table", {}, el("tbody", {}, Object.entries(answer.message).map(([name, value]) => el("tr", {}, el("td", {}, name), el("td", { class: "say" }, value))))))),
       el("div", {}, el("h3", {}, "Events in the windows"), el("div", { class: "tabs", role: "group", "aria-label": "Entity" }, shown.map((e) => el("button", { type: "button", "aria-pressed": String(e === lookup.entity), onclick: () => { lookup.entity = e; drawDecision(); $("found").querySelector('[aria-pressed="true"]').focus(); } }, e))),
         timeLine(answer, lookup.entity), valueTable(answer, lookup.entity))));
+  const line = $("found").querySelector("svg.wide");
+  if (line) line.parentElement.scrollLeft = line.parentElement.scrollWidth; // the decision stands at the right
 }
 
 function startLookup() {

@@ -122,6 +122,7 @@ function start() {
   });
   startLookup();
   setInterval(sayAge, 1000);
+  addEventListener("resize", () => { for (const one of Object.values(charts)) if (one.data) one.draw(); });
   turn();
 }
 
