@@ -117,8 +117,9 @@ $(FUZZ_BIN): $(OUT)/%: $(OBJ)/%.o $(LIB)
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) $(FUZZ_SAN) -o $@ $< $(LIB) $(LDLIBS)
 
-deps: ## Install what is missing of config/packages.txt (Debian; without root it prints the command)
+deps: ## Install what is missing of config/packages.txt, and of packages-browser.txt where it can (Debian; without root it prints the command)
 	@sh config/deps.sh config/packages.txt
+	@sh config/deps.sh config/packages-browser.txt || echo "Without them the tests of the console, the alerts and the dashboard are skipped."
 
 deps-kafka: deps ## The same for a real Kafka broker in tests and in make stack, config/packages-kafka.txt
 	@sh config/deps.sh config/packages-kafka.txt
