@@ -42,7 +42,7 @@ function head(status) {
 function sayAge() {
   if (!state.since || $("board").hidden) return;
   const old = Date.now() - state.since;
-  $("age").textContent = old < 4000 ? "live" : `as of ${span(old)} ago`;
+  $("age").textContent = old < 4000 && !document.body.classList.contains("old") ? "live" : `as of ${span(old)} ago`;
 }
 
 async function turn() {
