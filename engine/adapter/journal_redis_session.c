@@ -171,6 +171,7 @@ enum tide_err tide_redis_receive_facts(struct tide_redis_journal *self, struct t
   if (err != TIDE_OK) return err;
   err = tide_redis_facts_parse(tide_redis_info_of(reply), &self->options, ret, error);
   freeReplyObject(reply);
+  if (err == TIDE_OK) self->online = ret->online;
   return err;
 }
 
@@ -314,7 +315,6 @@ enum tide_err tide_redis_begin(struct tide_journal *journal, struct tide_session
     self->sentinel++;
     return tide_redis_over(self, err == TIDE_E_IO ? TIDE_E_AGAIN : err);
   }
-  self->online = self->facts.online;
   *ret = (struct tide_session){.id = tide_redis_session_id(&self->node, &self->facts), .epoch_min = epoch};
   return TIDE_OK;
 }

@@ -82,12 +82,14 @@ static double known(const struct tide_history *history, enum tide_meter_row row,
 }
 
 /* Decisions by decision, rule and cause, of both ways in, added up along each. */
-static void count_decisions(const struct tide_history *history, int64_t *ret_decision, int64_t *ret_cause, int64_t *ret_rule) {
+static void count_decisions(const struct tide_history *history, int64_t *ret_decision, int64_t *ret_cause, int64_t *ret_rule,
+                            int64_t *ret_messages) {
   for (uint32_t d = 0; d < history->decisions; d++)
     for (uint32_t r = 0; r < history->rules; r++)
       for (uint32_t c = 0; c < history->causes; c++) {
-        int64_t n =
-            get(history, TIDE_METER_ROW_answers_by_rule_total, d, r, c) + get(history, TIDE_METER_ROW_ingest_decisions_total, d, r, c);
+        int64_t messages = get(history, TIDE_METER_ROW_ingest_decisions_total, d, r, c);
+        int64_t n = get(history, TIDE_METER_ROW_answers_by_rule_total, d, r, c) + messages;
+        *ret_messages += messages;
         ret_decision[d] += n;
         ret_cause[c] += n;
         ret_rule[r] += n;
@@ -135,10 +137,9 @@ void tide_history_sample(struct tide_history *history, int64_t now_ms) {
   int64_t *decision = tide_alloc(((size_t)history->decisions + history->causes + history->rules + 1) * sizeof *decision);
   int64_t *cause = decision + history->decisions, *rule = cause + history->causes, now[C_FIXED] = {0};
   double *value = tide_alloc(history->width * sizeof *value);
-  count_decisions(history, decision, cause, rule);
+  count_decisions(history, decision, cause, rule, &now[C_MESSAGES]);
   for (uint32_t s = 0; s < tide_meters_values(history->meters, TIDE_AXIS_status); s++)
     for (uint32_t d = 0; d < history->decisions; d++) now[C_ANSWERS] += get(history, TIDE_METER_ROW_answers_total, s, d, 0);
-  now[C_MESSAGES] = get(history, TIDE_METER_ROW_ingest_messages_total, 0, 0, 0);
   for (uint32_t r = history->spec->rule_count; r < history->rules; r++) now[C_REFUSED] += rule[r];
   now[C_SHORTS] = get(history, TIDE_METER_ROW_journal_wait_short_total, 0, 0, 0);
   now[C_MAYBE] = get(history, TIDE_METER_ROW_engine_maybe_total, 0, 0, 0);

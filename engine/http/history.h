@@ -16,7 +16,7 @@
 /* X(name, what it is) */
 #define TIDE_HISTORY_SERIES(X)                                                                            \
   X(answers, "decisions given over HTTP, per second")                                                     \
-  X(messages, "messages of sources taken, per second")                                                    \
+  X(messages, "decisions on messages of sources, per second")                                             \
   X(refused, "decisions of the fallback, per second, both ways")                                          \
   X(p50_ms, "time of POST /v1/score, milliseconds: half of the requests took at most so long")            \
   X(p99_ms, "the same of 99 %")                                                                           \

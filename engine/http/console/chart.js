@@ -17,7 +17,7 @@ function path(points) {
   let text = "", pen = false;
   for (const [x, y] of points) {
     if (y === null) { pen = false; continue; }
-    text += (pen ? "L" : "M") + x.toFixed(1) + " " + y.toFixed(1);
+    text += (pen ? "L" : "M") + x.toFixed(1) + " " + y.toFixed(1) + (pen ? "" : "h0"); // a point alone is a dot
     pen = true;
   }
   return text;
@@ -105,7 +105,7 @@ class TimeChart {
         const lower = base.slice();
         s.values.forEach((v, i) => { base[i] += v || 0; });
         const up = at.map((ms, i) => [x(ms), y(base[i])]), down = at.map((ms, i) => [x(ms), y(lower[i])]).reverse();
-        shown.push(svg("path", { d: path(up) + path(down).replace("M", "L") + "Z", class: "area " + s.kind }));
+        shown.push(svg("path", { d: path(up) + path(down).replace("h0", "").replace("M", "L") + "Z", class: "area " + s.kind }));
       }
     } else for (const s of series) shown.push(svg("path", { d: path(at.map((ms, i) => [x(ms), s.values[i] === null || s.values[i] === undefined ? null : y(s.values[i])])), class: "line " + s.kind }));
     if (limit && (log || limit.value <= high)) {

@@ -29,16 +29,15 @@ function problems(status, history) {
   const found = [], add = (severity, head, say) => found.push({ severity, head, say });
   const engine = status.engine, journal = status.journal;
   if (!engine.live) add("bad", "the engine has ended", engine.why);
-  else if (!engine.ready) add("bad", "the engine does not commit", engine.why || engine.does);
-  if (engine.journal) add("bad", "the journal is in trouble", engine.journal);
+  else if (!engine.ready) add("bad", "the engine does not commit: every decision is the fallback's", engine.journal ? `${engine.journal} (${engine.why || engine.does})` : engine.why || engine.does);
+  else if (engine.journal) add("warn", "the journal was in trouble", engine.journal);
   for (const group of status.groups) {
     const stale = group.state === "stale", behind = group.age_ms === null ? "nothing says how old it is" : `${span(group.age_ms)} behind, its budget is ${length(group.budget_ms)}`;
     const does = { fallback: "decisions that read it are made by the fallback", mark: "its values are used and marked", default: "its values are replaced by a default", recompute: "it is judged again, then the fallback decides" }[group.stale];
     if (stale) add(group.stale === "fallback" || group.stale === "recompute" ? "bad" : "warn", `${group.entity} is stale: ${behind}`, (group.source ? `waits for ${group.source}, complete up to ${when(group.complete)}; ` : "") + does);
   }
   sourceProblems(status, add);
-  if (journal.replicated && !journal.session) add("bad", "there is no session to the journal", "everything is refused until there is one");
-  else if (journal.replicated && journal.online < journal.quorum) add("bad", `${journal.online} of ${journal.replicas} replicas, ${journal.quorum} are needed`, "no commit can be acknowledged: decisions are refused");
+  if (journal.replicated && journal.online < journal.quorum) add("bad", `${journal.online} of ${journal.replicas} replicas can acknowledge, ${journal.quorum} are needed`, "no commit is acknowledged without them; bring one back as a replica of the primary that is there");
   else if (journal.replicated && journal.online < journal.replicas) add("warn", `a replica is lost: ${journal.online} of ${journal.replicas} can acknowledge`, `${journal.quorum} are needed; ${journal.online - journal.quorum === 0 ? "the next loss stops commits" : "commits go on"}`);
   const shorts = sum((history.series.shorts || []).slice(-12)) * (history.step_ms / 1000);
   if (shorts >= 0.5) add("warn", "WAIT came back short " + count(Math.round(shorts)) + " times in a minute", "replicas do not acknowledge in time");
@@ -165,7 +164,7 @@ function latency(status, history) {
 
 function journal(status, history) {
   const j = status.journal, fact = (name, value) => el("div", {}, el("dt", {}, name), el("dd", {}, value));
-  const dots = j.replicated ? el("span", { class: "dots", role: "img", "aria-label": `${j.online} of ${j.replicas} replicas can acknowledge` }, Array.from({ length: j.replicas }, (_, i) => el("i", { class: i < j.online && j.session ? "" : "off" })), " ", `${j.session ? j.online : 0} of ${j.replicas}`) : "none";
+  const dots = j.replicated ? el("span", { class: "dots" }, Array.from({ length: j.replicas }, (_, i) => el("i", { class: i < j.online ? "" : "off" })), " ", `${j.online} of ${j.replicas}`, j.session ? null : word("bad", "no session")) : "none";
   render(body("journal"), el("dl", { class: "facts" },
     fact("Durability", j.durability), fact("Replicas that acknowledge", dots), j.replicated ? fact("Needed for a commit", String(j.quorum)) : null,
     fact("Epoch", String(j.epoch)), fact("Epoch changes in the hour", count(Math.round(sum(history.series.epochs)))), fact("Folded up to", status.engine.folded),
