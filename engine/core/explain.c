@@ -1,7 +1,7 @@
 /* Collecting what the trace tells, and the document of a decision (explain.h).
  *
- * Members are only ever added: programs read this document. Windows are given for every feature that has one, so that a picture needs nothing but the document; contributions are those of
- * all inputs of the model, in its order, so that their sum and the intercept are the logit. */
+ * Members are only ever added: programs read this document. Windows are given for every feature that has one, so that a picture needs nothing but the
+ * document; contributions are those of all inputs of the model, in its order, so that their sum and the intercept are the logit. */
 #include "core/explain.h"
 
 #include "base/json_out.h"

@@ -1,7 +1,8 @@
 /* A decision as a document: the answer, the message, every rule, value, contribution and window, and the past events behind them.
  *
- * `tidemark explain` makes it while it folds the journal again, so that everything is as it was; a running engine makes it of its live state (TIDE_ASK_EXPLAIN), where the verdict is the
- * stored one and the rest is what the state shows now. One writer for both, so that a page which draws the one can draw the other. */
+ * `tidemark explain` makes it while it folds the journal again, so that everything is as it was; a running engine makes it of its live state
+ * (TIDE_ASK_EXPLAIN), where the verdict is the stored one and the rest is what the state shows now. One writer for both, so that a page which draws the
+ * one can draw the other. */
 #ifndef TIDE_EXPLAIN_H
 #define TIDE_EXPLAIN_H
 

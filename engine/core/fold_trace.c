@@ -1,7 +1,7 @@
 /* Which events of the past the windows of an event hold, one by one, for whoever explains a decision (fold.h).
  *
- * The same edges as the vector computes with, but walked the slow way, event by event: nothing of this runs while nobody asks. How many events of one entity are looked at is bounded
- * where a live engine is asked, because a merchant may have millions of them; then the newest are shown. */
+ * The same edges as the vector computes with, but walked the slow way, event by event: nothing of this runs while nobody asks. How many events of one
+ * entity are looked at is bounded where a live engine is asked, because a merchant may have millions of them; then the newest are shown. */
 #include "core/fold_state.h"
 #include "feature/tile.h"
 

@@ -1,7 +1,7 @@
 /* Refusals for staleness and what they turned out to be (stale_watch.h).
  *
- * The watched ones stand in an array; an index from (entity, key) to them is an open-addressed table of small numbers, made anew whenever one leaves, which is once a second at
- * most. It has four places for each key that can be in it, so a look at a key that nobody watches ends after one or two. */
+ * The watched ones stand in an array; an index from (entity, key) to them is an open-addressed table of small numbers, made anew whenever one leaves,
+ * which is once a second at most. It has four places for each key that can be in it, so a look at a key that nobody watches ends after one or two. */
 #include "core/stale_watch.h"
 
 enum { INDEX = TIDE_STALE_WATCH_MAX * 32, LOOK_EVERY_MS = 1000 };

@@ -1,8 +1,9 @@
 /* Was a refusal for staleness right? Watched until it can be told, so that budgets can be set by facts instead of by fear.
  *
- * A decision that the fallback made because groups were stale is remembered with its time t and the keys of the entities that were beyond their budget. It was
- *   right    when an event of one of these keys, or an outcome that names one, is folded behind it with a time in (t - reach, t]: it was on its way and not yet counted. reach is the
- *            longest delay and window of that entity; without end where a feature has no window;
+ * A decision that the fallback made because groups were stale is remembered with its time t and the keys of the entities that
+ * were beyond their budget. It was
+ *   right    when an event of one of these keys, or an outcome that names one, is folded behind it with a time in (t - reach, t]: it was on its way
+ *            and not yet counted. reach is the longest delay and window of that entity; without end where a feature has no window;
  *   false    when all of these groups have become complete up to t and nothing such came: nothing relevant was missing, the answer would have been the same;
  *   unknown  when that did not happen within an hour of the journal's time, or an operator did not wait for one of the partitions.
  * At most TIDE_STALE_WATCH_MAX are watched at once, those that came first; under a longer outage the rest is not judged, so the verdicts are a sample.

@@ -1,10 +1,12 @@
 /* The operator's console: its files, and who is logged in (parts.h). GET /console and its style and script; POST /console/login and /console/logout.
  *
- * The files stand in the program byte for byte, so a console never differs from its engine, and the page may take nothing from anywhere else (reply.c: the headers of a page). They say nothing of
- * the cell: what is shown comes from GET /status, GET /status/history and POST /explain, which ask for a token as any other client would show it, or for the session that a login has opened.
+ * The files stand in the program byte for byte, so a console never differs from its engine, and the page may take nothing from anywhere else (reply.c:
+ * the headers of a page). They say nothing of the cell: what is shown comes from GET /status, GET /status/history and POST /explain, which ask for a
+ * token as any other client would show it, or for the session that a login has opened.
  *
- * A login is a form with the token. It is taken over TLS or on a loopback address only: elsewhere the token would travel in clear. Where the engine has no tokens there is nothing to log
- * in to, and the listener answers on a loopback address only; a page of another site whose name leads here (DNS rebinding) shows that name as Host and is refused. */
+ * A login is a form with the token. It is taken over TLS or on a loopback address only: elsewhere the token would travel in clear. Where the engine has
+ * no tokens there is nothing to log in to, and the listener answers on a loopback address only; a page of another site whose name leads here (DNS
+ * rebinding) shows that name as Host and is refused. */
 #include "base/log.h"
 #include "http/order.h"
 

@@ -1,9 +1,10 @@
 /* POST /explain: a decision that is remembered, with what is behind it (order.h, core/explain.h).
  *
- * {"position": "7-48213.5"} names it by its place in the journal, as every answer and every line of the scores topic tells it: then nobody types a card number. {"message": {...}} names it by its
- * identity, in the form of POST /v1/decisions/lookup. Either way the event is read from the journal as it was folded, where it still stands there, so that all its keys are known; and the core
- * is asked what the state shows for it. It reads: nothing is counted, no entity is made. The verdict is the stored one, the values are those of the state now, which may have changed
- * since: exactly what was seen then says `tidemark explain`, from the journal. Bounded: one at a time, the newest events of each entity, and no longer than an offer may take. */
+ * {"position": "7-48213.5"} names it by its place in the journal, as every answer and every line of the scores topic tells it: then nobody types a card
+ * number. {"message": {...}} names it by its identity, in the form of POST /v1/decisions/lookup. Either way the event is read from the journal as it was
+ * folded, where it still stands there, so that all its keys are known; and the core is asked what the state shows for it. It reads: nothing is counted,
+ * no entity is made. The verdict is the stored one, the values are those of the state now, which may have changed since: exactly what was seen then says
+ * `tidemark explain`, from the journal. Bounded: one at a time, the newest events of each entity, and no longer than an offer may take. */
 #include "base/json_out.h"
 #include "base/log.h"
 #include "http/order.h"

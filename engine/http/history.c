@@ -1,7 +1,7 @@
 /* The ring of samples and what is read out of it (history.h).
  *
- * A sample keeps the counters as they stood, so that any span is one difference, beside the values that are shown. Counters of a running process do not fall, but two samples may be far apart
- * (a stopped process): times are kept with each. */
+ * A sample keeps the counters as they stood, so that any span is one difference, beside the values that are shown. Counters of a running process do not
+ * fall, but two samples may be far apart (a stopped process): times are kept with each. */
 #include "http/history.h"
 
 #include "base/json_out.h"

@@ -2,8 +2,8 @@
  *
  *   sample k:  at_ms | value of each series          720 samples in a ring, float each; a value that was not known is NaN
  *
- * Rates are per second over the time between two samples, quantiles are of what came between them. The ring is bounded by the number of series, which the feature file fixes at start
- * (decisions, causes, entities, rules); a restart forgets it: Prometheus is where metrics are kept. */
+ * Rates are per second over the time between two samples, quantiles are of what came between them. The ring is bounded by the number of series, which
+ * the feature file fixes at start (decisions, causes, entities, rules); a restart forgets it: Prometheus is where metrics are kept. */
 #ifndef TIDE_HISTORY_H
 #define TIDE_HISTORY_H
 
@@ -42,8 +42,8 @@ void tide_history_free(struct tide_history *history);
 /* One more sample, from what the meters hold now: one thread. Times do not fall. */
 void tide_history_sample(struct tide_history *history, int64_t now_ms);
 
-/* Any thread. Appends {"step_ms", "at": [ms, ...], "series": {...}, "decisions": {name: [...]}, "refusals": {cause: [...]}, "age_s": {entity: [...]}}; series that were zero or not known all
- * the time are left out, null is what was not known. */
+/* Any thread. Appends {"step_ms", "at": [ms, ...], "series": {...}, "decisions": {name: [...]}, "refusals": {cause: [...]}, "age_s": {entity: [...]}};
+ * series that were zero or not known all the time are left out, null is what was not known. */
 void tide_history_put(struct tide_history *history, struct tide_buf *out);
 /* Any thread. How often the rule (index as on the meters' axis) was true, or decided if it is one of the fallback, in the last span_ms. */
 double tide_history_rule(struct tide_history *history, uint32_t rule, int64_t span_ms);

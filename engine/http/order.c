@@ -1,11 +1,12 @@
-/* Requests with a body on the admin listener (order.h); of them here POST /sources/accept-gap and /sources/waive: what an operator decides about a partition.
+/* Requests with a body on the admin listener (order.h); of them here POST /sources/accept-gap and /sources/waive: what an operator decides about a
+ * partition.
  *
- * These two write a control record, so that every engine of the cell knows it at the same place of the journal, and audits find it there. They are taken on the admin
- * listener only, from who has the scope `operate` (guard.c); without tokens only where that listener is on this machine. A browser's page cannot give them: its
- * requests name an Origin, or are not application/json.
+ * These two write a control record, so that every engine of the cell knows it at the same place of the journal, and audits find it there. They are taken
+ * on the admin listener only, from who has the scope `operate` (guard.c); without tokens only where that listener is on this machine. A browser's page
+ * cannot give them: its requests name an Origin, or are not application/json.
  *
- * One thread carries them out, one after the other, because asking the brokers blocks; the connection is suspended meanwhile, so that probes are answered. The
- * order is answered when its record is durable and folded: what GET /sources says afterwards has it. */
+ * One thread carries them out, one after the other, because asking the brokers blocks; the connection is suspended meanwhile, so that probes are
+ * answered. The order is answered when its record is durable and folded: what GET /sources says afterwards has it. */
 #include "base/json_out.h"
 #include "base/log.h"
 #include "http/order.h"

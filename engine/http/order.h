@@ -1,7 +1,8 @@
-/* Requests with a body on the admin listener: an operator's decisions about sources (order.c), questions of the console (explain.c), its login (console.c).
+/* Requests with a body on the admin listener: an operator's decisions about sources (order.c), questions of the console (explain.c), its login
+ * (console.c).
  *
- * The body is gathered, bounded, and overwritten before it is given back. What may block is carried out by the orders' thread, one after the other, while the connection is suspended; so one
- * console can have the engine's attention once at a time, whatever it asks. */
+ * The body is gathered, bounded, and overwritten before it is given back. What may block is carried out by the orders' thread, one after the other,
+ * while the connection is suspended; so one console can have the engine's attention once at a time, whatever it asks. */
 #ifndef TIDE_ORDER_H
 #define TIDE_ORDER_H
 

@@ -1,8 +1,9 @@
 /* Sessions of people who have logged in at the console: what a browser shows instead of a token, for a while.
  *
- * Who posts a token that is known gets 256 random bits as a cookie that scripts cannot read and other sites cannot send (HttpOnly, SameSite=Strict). Kept is their SHA-256, compared with all in
- * constant time, and that of the token: a session is worth what its token is worth now, so a token that is taken out of the file ends its sessions. It ends by itself after TIDE_SESSION_IDLE_MS
- * without a request, after TIDE_SESSION_MAX_MS at the latest, at a logout, and with the process; of more than TIDE_SESSIONS_MAX the one that was used longest ago ends. */
+ * Who posts a token that is known gets 256 random bits as a cookie that scripts cannot read and other sites cannot send (HttpOnly, SameSite=Strict).
+ * Kept is their SHA-256, compared with all in constant time, and that of the token: a session is worth what its token is worth now, so a token that is
+ * taken out of the file ends its sessions. It ends by itself after TIDE_SESSION_IDLE_MS without a request, after TIDE_SESSION_MAX_MS at the latest, at a
+ * logout, and with the process; of more than TIDE_SESSIONS_MAX the one that was used longest ago ends. */
 #ifndef TIDE_SESSION_H
 #define TIDE_SESSION_H
 

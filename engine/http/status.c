@@ -1,7 +1,8 @@
 /* GET /status: everything that the console shows, as one document of now (parts.h); and the thread that samples the last hour (history.h).
  *
- * It is put together of what the engine publishes (status, sources), of the live metrics, and of the feature file: the same tables as /metrics and /sources, so the page, the alerts and the
- * verbs cannot tell different stories. Nothing here asks the core. Nothing of a message is in it: names of the feature file and of the configuration, numbers, times. */
+ * It is put together of what the engine publishes (status, sources), of the live metrics, and of the feature file: the same tables as /metrics and
+ * /sources, so the page, the alerts and the verbs cannot tell different stories. Nothing here asks the core. Nothing of a message is in it: names of the
+ * feature file and of the configuration, numbers, times. */
 #include "base/json_out.h"
 #include "core/gate.h"
 #include "http/parts.h"

@@ -1,5 +1,5 @@
-/* What a refusal for staleness turned out to be, as journals written by hand: right where something of its keys was on its way, false where nothing was, unknown where nobody can
- * tell. And the plain counts beside it: decisions judged, and those that read stale groups. */
+/* What a refusal for staleness turned out to be, as journals written by hand: right where something of its keys was on its way, false where nothing was,
+ * unknown where nobody can tell. And the plain counts beside it: decisions judged, and those that read stale groups. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
