@@ -4,6 +4,8 @@
  * is the same model with the same checksum, whatever the line breaks were. */
 #include "model/artifact.h"
 
+#include "feature/reads.h"
+
 #include <math.h>
 #include <stdio.h>
 
@@ -123,6 +125,10 @@ static void put_body(const struct tide_model *model, struct tide_buf *out) {
   put_training(model, out);
 }
 
+void tide_model_name(struct tide_model *model) {
+  snprintf(model->id, sizeof model->id, "%s@%08x", model->name, (unsigned)(model->checksum.hi >> 32));
+}
+
 void tide_model_seal(struct tide_model *model) {
   TIDE_CHECK(strlen(model->name) <= TIDE_MODEL_NAME_MAX);
   struct tide_buf bytes = TIDE_BUF_INIT;
@@ -135,7 +141,7 @@ void tide_model_seal(struct tide_model *model) {
   put_body(model, &bytes);
   model->checksum = tide_hash128(bytes.ptr, bytes.len, 0);
   tide_buf_release(&bytes);
-  snprintf(model->id, sizeof model->id, "%s@%08x", model->name, (unsigned)(model->checksum.hi >> 32));
+  tide_model_name(model);
 }
 
 void tide_model_write(const struct tide_model *model, struct tide_buf *out) {
@@ -230,4 +236,11 @@ enum tide_err tide_model_bind(struct tide_model *model, const struct tide_spec *
   tide_buf_release(&now);
   tide_buf_release(&names);
   return err;
+}
+
+uint32_t tide_model_entities(const struct tide_model *model, const struct tide_spec *spec) {
+  uint32_t entities = 0;
+  TIDE_CHECK(model->bound);
+  for (uint32_t i = 0; i < model->input_count; i++) entities |= tide_expr_entities(spec, &model->input[i].leaf).entities;
+  return entities;
 }

@@ -1,7 +1,7 @@
 /* Live metrics of a serving engine: counters, gauges and histograms with labels, written by several threads and read by another without a lock.
  *
  * One row per metric in TIDE_METERS; labels are axes whose values are fixed at start (the rules of this feature file, the routes of this server), so
- * every cell has its place in one array and nothing is allocated or looked up by name afterwards. Each writing thread has a shard of its own and is its
+ * every cell has its place in one array; only values that come later (rules of another policy) are looked up by name. Each writing thread has a shard of its own and is its
  * only writer: adding is a relaxed load and store, no locked instruction, no shared cache line. The reader adds the shards up. What it sees of one word is
  * never torn and never goes back; words of one moment may differ by what was being written, which the exposition allows for: the count of a histogram is
  * the sum of the buckets that were read, so buckets and count always agree.
@@ -53,6 +53,9 @@ enum tide_meter_type {
   X(engine_syncs_total, COUNTER, none, none, none, "Group commits asked for") \
   X(engine_refused_total, COUNTER, none, none, none, "Messages refused by the core: nothing of them was journaled") \
   X(engine_maybe_total, COUNTER, none, none, none, "Messages that ended before their entry was known to be durable: indeterminate results") \
+  X(engine_recomputed_total, COUNTER, none, none, none, "Requests that waited for fresher facts, as `stale: recompute` asks") \
+  X(engine_recomputed_fresh_total, COUNTER, none, none, none, "Of these, those whose features were fresh by then") \
+  X(engine_late_total, COUNTER, none, none, none, "Scores refused at their release: beyond a budget by the time they were acknowledged; the journal keeps them") \
   X(engine_retried_total, COUNTER, none, none, none, "Messages put into a second entry because the first was void") \
   X(engine_queued, GAUGE, none, none, none, "Messages that wait for an entry") \
   X(engine_in_flight, GAUGE, none, none, none, "Messages whose entry is under way") \
@@ -71,6 +74,8 @@ enum tide_meter_type {
   X(stale_verdicts_total, COUNTER, verdict, none, none, "What a refusal for staleness turned out to be: right (something relevant came later), false (nothing did), unknown") \
   X(stale_watched, GAUGE, none, none, none, "Refusals for staleness whose groups are not complete yet") \
   X(scores, SHARE, none, none, none, "Scores of the model in decisions given, over HTTP and on messages of sources") \
+  X(rollout_number, GAUGE, none, none, none, "Number of the rollout in force; 0: there was none") \
+  X(rollout_void, GAUGE, none, none, none, "1 while the journal holds a later rollout that could not take effect; /healthz says why") \
   X(answers_total, COUNTER, status, decision, none, "Decisions given over HTTP, retries included") \
   X(answers_by_rule_total, COUNTER, decision, rule, cause, "The same by what decided; cause: why the fallback did, or none") \
   X(ingest_decisions_total, COUNTER, decision, rule, cause, "Decisions on messages of sources by what decided, on the engine that reads; cause: why the fallback did, or none") \
@@ -107,6 +112,12 @@ enum tide_meter_type {
   X(freshness_age_seconds, AGE, entity, none, none, "How stale the features of a card never seen would be, were it asked for now; absent: nothing says") \
   X(freshness_budget_seconds, AGE, entity, none, none, "How stale they may be") \
   X(freshness_stale, LEVEL, entity, none, none, "1 when they are staler than that") \
+  X(registry_up, LEVEL, none, none, none, "1 while the registry answers, 0 while it does not; absent: there is none") \
+  X(registry_age_seconds, AGE, none, none, none, "Time since the registry answered last") \
+  X(registry_revision, LEVEL, none, none, none, "Revision of etcd as last heard") \
+  X(registry_rollout, LEVEL, none, none, none, "Number of the rollout that the registry asks for") \
+  X(registry_errors_total, COUNTER, none, none, none, "Questions to the registry that ended with an error, and values in it that cannot be used") \
+  X(registry_offers_total, COUNTER, none, none, none, "Records of versions and rollouts that this engine brought into the journal") \
   X(log_suppressed_total, COUNTER, none, none, none, "Log lines left out because their event came too often")
 
 enum tide_meter_row {
@@ -116,7 +127,8 @@ enum tide_meter_row {
       TIDE_METER_ROW_COUNT
 };
 
-/* The values of one label, by index. The strings are copied; they may hold anything but must be UTF-8. An axis that has none here makes its metrics
+/* The values of one label, by index. The strings are copied; they may hold anything but must be UTF-8. NULL, only at the end: a place that gets its name later
+ * (tide_meters_place) and is not shown before. An axis that has none here makes its metrics
  * empty. */
 struct tide_meter_values {
   const char *const *value;
@@ -132,6 +144,8 @@ struct tide_meter;  /* one thread's shard */
 enum tide_err tide_meters_new(const struct tide_meter_values values[TIDE_AXIS_COUNT], unsigned shards, struct tide_meters **ret,
                               struct tide_error *error) TIDE_WARN_UNUSED;
 void tide_meters_free(struct tide_meters *meters);
+/* Where the value of a label stands, by its name; one that is not there takes the next place without a name. Any thread. False: there is none. */
+bool tide_meters_place(struct tide_meters *meters, enum tide_meter_axis axis, const char *name, uint32_t *ret);
 /* The shard of one thread; it lives as long as meters. Two threads must never write to it. */
 struct tide_meter *tide_meters_shard(struct tide_meters *meters, unsigned shard);
 
@@ -154,6 +168,9 @@ void tide_meter_records(struct tide_meter *meter, enum tide_meter_row row, struc
 void tide_meter_share(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t millionths); /* 0..1000000 */
 void tide_meter_publish(struct tide_meter *meter, const struct tide_metrics *metrics);
 
+/* All that the shard is one of. */
+struct tide_meters *tide_meter_all(struct tide_meter *meter);
+
 /* Any thread. The value of one cell, all shards added up; of a LEVEL or AGE false when it is not there. Not of a histogram. */
 bool tide_meters_get(const struct tide_meters *meters, enum tide_meter_row row, struct tide_meter_at at, int64_t *ret);
 /* Any thread. What the buckets of a histogram's cell hold, not summed: ret[TIDE_METER_BUCKETS_MAX], the last is what is above all bounds. Returns how many there are; *ret_bound
@@ -165,10 +182,12 @@ uint32_t tide_meters_buckets(const struct tide_meters *meters, enum tide_meter_r
 int64_t tide_meter_quantile(const int64_t *bucket, const int64_t *bound, uint32_t count, double q);
 /* Any thread. One counter of the fold (base/metric.h), as published last. */
 int64_t tide_meters_fold(const struct tide_meters *meters, enum tide_metric metric);
-/* How many values an axis has, and one of them. */
-uint32_t tide_meters_values(const struct tide_meters *meters, enum tide_meter_axis axis);
-const char *tide_meters_value(const struct tide_meters *meters, enum tide_meter_axis axis, uint32_t index);
+/* How many places an axis has, and the name of one; NULL: it has none yet. */
+uint32_t tide_meters_count(const struct tide_meters *meters, enum tide_meter_axis axis);
+const char *tide_meters_name(const struct tide_meters *meters, enum tide_meter_axis axis, uint32_t index);
 
+/* Any thread. One cell's value, of a COUNTER or GAUGE. */
+int64_t tide_meters_value(const struct tide_meters *meters, enum tide_meter_row row, struct tide_meter_at at);
 /* Any thread. Appends everything, the fold's metrics first, in the Prometheus text format 0.0.4 (Content-Type: text/plain; version=0.0.4). Counters
  * and gauges with one label are shown for each of its values, so that a rate sees the first step too; cells with more labels, and histograms with any,
  * appear once they were written to: most of their product never happens. LEVEL and AGE: those that are set. */

@@ -146,6 +146,19 @@ static void put_score_reasons(const struct tide_answer *answer, struct tide_buf 
 
 static bool is_reason(const struct tide_rule *rule) { return !rule->shadow && (rule->when || rule->say_count > 0); }
 
+/* A step of the fallback says so: "fallback model: M01". */
+static void put_by(const struct tide_spec *spec, const struct tide_verdict *verdict, struct tide_buf *out) {
+  struct tide_buf text = TIDE_BUF_INIT;
+  if (verdict->by == TIDE_BY_NONE) {
+    tide_json_null(out);
+    return;
+  }
+  if (verdict->by == TIDE_BY_FALLBACK_MODEL) tide_buf_str(&text, "fallback model: ");
+  tide_buf_str(&text, tide_verdict_by(spec, verdict));
+  tide_json_str(out, tide_buf_span(&text));
+  tide_buf_release(&text);
+}
+
 static void put_reasons(const struct tide_answer *answer, struct tide_buf *out) {
   const struct tide_spec *spec = answer->spec;
   const struct tide_verdict *verdict = &answer->verdict;
@@ -164,13 +177,13 @@ static void put_reasons(const struct tide_answer *answer, struct tide_buf *out) 
   bool full = answer->features_known;
   if (verdict->by == TIDE_BY_FALLBACK && is_reason(&spec->fallback[verdict->rule]))
     put_reason(answer, &spec->fallback[verdict->rule], env, out);
-  if (full && verdict->by == TIDE_BY_RULE && is_reason(&spec->rule[verdict->rule])) {
+  if (full && tide_verdict_is_rule(verdict) && is_reason(&spec->rule[verdict->rule])) {
     put_reason(answer, &spec->rule[verdict->rule], env, out);
     if (answer->score_detail && tide_expr_reads(spec->rule[verdict->rule].when, TIDE_X_SCORE)) put_score_reasons(answer, out);
   }
   for (uint32_t i = 0; full && verdict->by != TIDE_BY_NONE && i < spec->rule_count; i++) {
     if (verdict->truth[i] != TIDE_TRUE || !spec->rule[i].when || !is_reason(&spec->rule[i])) continue;
-    if (verdict->by == TIDE_BY_RULE && i == verdict->rule) continue;
+    if (tide_verdict_is_rule(verdict) && i == verdict->rule) continue;
     put_reason(answer, &spec->rule[i], env, out);
   }
   tide_json_close(out, ']');
@@ -181,18 +194,39 @@ static uint32_t stale_entity(const struct tide_answer *answer) {
   uint32_t slot = answer->verdict.cause_slot;
   if (!answer->features_known || slot == TIDE_NONE || answer->slot[slot].cause != TIDE_C_stale || !answer->slot[slot].unknown)
     return TIDE_NONE;
-  return answer->spec->feature[answer->spec->slot[slot].feature].entity;
+  uint32_t entity = answer->spec->feature[answer->spec->slot[slot].feature].entity;
+  return answer->standing[entity].state == TIDE_S_stale ? entity : TIDE_NONE;
+}
+
+/* A fact that is too old by itself, while its group is not behind. */
+static void put_old_fact(const struct tide_answer *answer, struct tide_buf *out) {
+  const struct tide_spec *spec = answer->spec;
+  uint32_t slot = answer->verdict.cause_slot;
+  if (!answer->features_known || slot == TIDE_NONE || answer->slot[slot].cause != TIDE_C_stale) return;
+  const struct tide_feature *feature = &spec->feature[spec->slot[slot].feature];
+  char budget[TIDE_TIME_TEXT];
+  if (feature->agg != TIDE_AGG_FACT || answer->standing[feature->entity].state == TIDE_S_stale) return;
+  tide_buf_printf(out, " (what was told is older than %s, budget for facts of %s)",
+                  tide_duration_format(spec->group[spec->entity[feature->entity].group].facts_ms, budget),
+                  spec->entity[feature->entity].name);
 }
 
 static void put_cause(const struct tide_answer *answer, struct tide_buf *out) {
   const struct tide_verdict *verdict = &answer->verdict;
-  if (verdict->by != TIDE_BY_FALLBACK || verdict->cause == TIDE_C_none) return;
+  if (!tide_verdict_is_refusal(verdict) || verdict->cause == TIDE_C_none) return;
   tide_json_key(out, "cause");
   tide_json_cstr(out, tide_cause_name(verdict->cause));
   tide_json_key(out, "detail");
   struct tide_buf detail = TIDE_BUF_INIT;
   uint32_t entity = stale_entity(answer);
-  if (entity != TIDE_NONE && verdict->cause == TIDE_C_stale) { /* who is behind, and by how much too much */
+  if (answer->late_ms) {
+    char way[TIDE_TIME_TEXT], budget[TIDE_TIME_TEXT];
+    const struct tide_spec *spec = answer->spec;
+    tide_buf_printf(&detail,
+                    "the decision took %s from its commit until it could be told, beyond the budget of %s %s; it stands in the journal",
+                    tide_duration_format(answer->late_ms, way), spec->entity[answer->late_entity].name,
+                    tide_duration_format(spec->group[spec->entity[answer->late_entity].group].budget_ms, budget));
+  } else if (entity != TIDE_NONE && verdict->cause == TIDE_C_stale) { /* who is behind, and by how much too much */
     tide_standing_say(answer->spec, entity, &answer->standing[entity], answer->time.ms, &detail);
   } else {
     if (verdict->cause_slot != TIDE_NONE) tide_buf_printf(&detail, "%s: ", answer->spec->slot[verdict->cause_slot].name);
@@ -202,9 +236,12 @@ static void put_cause(const struct tide_answer *answer, struct tide_buf *out) {
       tide_standing_say(answer->spec, entity, &answer->standing[entity], answer->time.ms, &detail);
       tide_buf_char(&detail, ')');
     }
+    put_old_fact(answer, &detail);
     if (verdict->blocked_by != UINT16_MAX)
       tide_buf_printf(&detail, "; rule %s could not be answered", answer->spec->rule[verdict->blocked_by].code);
   }
+  if (verdict->by == TIDE_BY_FALLBACK_MODEL && answer->model)
+    tide_buf_printf(&detail, "; scored by the fallback model %s", answer->model->id);
   tide_json_str(out, tide_buf_span(&detail));
   tide_buf_release(&detail);
 }
@@ -236,6 +273,10 @@ static void put_standing(const struct tide_answer *answer, uint32_t entity, stru
   tide_json_key(out, "age_ms");
   if (standing->age_ms == TIDE_AGE_UNKNOWN) tide_json_null(out);
   else tide_json_int(out, standing->age_ms);
+  if (standing->has_facts) {
+    tide_json_key(out, "facts_age_ms");
+    tide_json_int(out, standing->facts_age_ms);
+  }
   if (answer->spec->group[answer->spec->entity[entity].group].consistency == TIDE_CONSISTENCY_EVENTUAL) {
     tide_json_key(out, "consistency");
     tide_json_cstr(out, "eventual");
@@ -270,6 +311,36 @@ static void put_freshness(const struct tide_answer *answer, struct tide_buf *out
   tide_json_close(out, '}');
 }
 
+/* What was judged beside the decision and had no part in it. */
+static void put_shadows(const struct tide_answer *answer, struct tide_buf *out) {
+  if (answer->shadow_count) {
+    tide_json_key(out, "shadow");
+    tide_json_open(out, '[');
+    for (uint32_t i = 0; i < answer->shadow_count; i++) {
+      tide_json_open(out, '{');
+      tide_json_key(out, "model");
+      tide_json_cstr(out, answer->shadow[i].model->id);
+      tide_json_key(out, "score");
+      tide_value_json(&answer->shadow[i].value, out);
+      tide_json_close(out, '}');
+    }
+    tide_json_close(out, ']');
+  }
+  const struct tide_verdict *verdict = answer->shadow_verdict;
+  if (!verdict) return;
+  tide_json_key(out, "shadow_policy");
+  tide_json_open(out, '{');
+  tide_json_key(out, "policy");
+  tide_json_cstr(out, answer->shadow_policy->label);
+  tide_json_key(out, "decision");
+  tide_json_cstr(out, answer->shadow_policy->spec->decision[verdict->decision]);
+  tide_json_key(out, "by");
+  put_by(answer->shadow_policy->spec, verdict, out);
+  tide_json_key(out, "differs");
+  tide_json_bool(out, verdict->decision != answer->verdict.decision);
+  tide_json_close(out, '}');
+}
+
 static void put_id(const struct tide_answer *answer, struct tide_buf *out) {
   struct tide_buf id = TIDE_BUF_INIT;
   tide_record_id(answer->spec, answer->record, &id);
@@ -287,8 +358,7 @@ static void put_decision(const struct tide_answer *answer, unsigned flags, struc
   if (verdict->by == TIDE_BY_NONE) tide_json_null(out);
   else tide_json_cstr(out, spec->decision[verdict->decision]);
   tide_json_key(out, "by");
-  if (verdict->by == TIDE_BY_NONE) tide_json_null(out);
-  else tide_json_cstr(out, tide_verdict_by(spec, verdict));
+  put_by(spec, verdict, out);
   tide_json_key(out, "score");
   tide_value_json(&answer->score, out);
   put_cause(answer, out);
@@ -330,6 +400,7 @@ void tide_answer_json(const struct tide_answer *answer, unsigned flags, struct t
   tide_json_key(out, "event_time");
   tide_json_cstr(out, tide_time_format(answer->time, time));
   if (flags & (TIDE_ANSWER_FEATURES | TIDE_ANSWER_VALUES)) put_features(answer, out);
+  if (flags & TIDE_ANSWER_FEATURES) put_shadows(answer, out);
   if (flags & TIDE_ANSWER_FRESHNESS) put_freshness(answer, out);
   tide_json_close(out, '}');
 }

@@ -114,6 +114,10 @@ static void fetch(struct tide_core *core) {
   action->inclusive = core->verifying;
 }
 
+void tide_core_look(struct tide_core *core) {
+  if (core->options.shared && tide_core_is_up(core) && core->flight == TIDE_FLIGHT_NONE) fetch(core);
+}
+
 /* Nothing is under way and everything known is folded. */
 static bool is_settled(const struct tide_core *core) {
   return core->flight == TIDE_FLIGHT_NONE && !core->held && !core->fetching && !core->must_fetch && !core->syncing && !core->retry_at_tick;
@@ -127,19 +131,29 @@ static bool may_append(const struct tide_core *core) {
   return true;
 }
 
-/* The wanted model's canonical bytes, checked against the feature file first: a record that no fold accepts must not get into the log. *ret_due: it is not the
- * active one. */
-static enum tide_err wanted_model(const struct tide_core *core, struct tide_buf *out, bool *ret_due, struct tide_error *error) {
+/* The records that put the model file of this engine in force, checked against the feature file first: a rollout that is void helps nobody.
+ * *ret_due: they are needed. A rollout that somebody made by other means says what scores, and a file that lies about at a restart must not
+ * undo it (README.md). */
+static enum tide_err wanted_model(struct tide_core *core, struct tide_buf *out, bool *ret_due, struct tide_error *error) {
   struct tide_model *model;
-  const struct tide_model *active = tide_fold_model(core->fold);
+  const struct tide_versions *versions = tide_fold_versions(core->fold);
+  const struct tide_rollout *rollout = &versions->rollout;
   *ret_due = false;
+  core->stats.model_ignored = 0;
   if (!core->options.model.len) return TIDE_OK;
   enum tide_err err = tide_model_parse(core->options.model, &model, error);
   if (err != TIDE_OK) return err;
-  err = tide_model_bind(model, tide_fold_spec(core->fold), error);
-  if (err == TIDE_OK) {
-    tide_model_write(model, out);
-    *ret_due = !active || !tide_u128_eq(active->checksum, model->checksum);
+  bool active = versions->router.live && tide_u128_eq(versions->router.live->checksum, model->checksum);
+  bool other = rollout->number && strcmp(rollout->who, TIDE_ROLLOUT_BY_FILE) != 0;
+  if (other && !active) core->stats.model_ignored = rollout->number;
+  if (!other && !active) err = tide_model_bind(model, tide_fold_spec(core->fold), error);
+  if (err == TIDE_OK && !other && !active) {
+    struct tide_buf bytes = TIDE_BUF_INIT;
+    tide_model_write(model, &bytes);
+    err = tide_rollout_of_file(rollout->number + 1, versions->features, tide_span_of(model->name), tide_buf_span(&bytes), out);
+    if (err != TIDE_OK) err = tide_fail(error, TIDE_E_CONFIG, "the model is too long for a journal entry of %u bytes", TIDE_ENTRY_MAX);
+    *ret_due = err == TIDE_OK;
+    tide_buf_release(&bytes);
   }
   tide_model_free(model);
   return err;
@@ -179,15 +193,15 @@ static enum tide_err go_on_opening(struct tide_core *core, struct tide_error *er
   }
   if (!tide_fold_spec(core->fold)) return tide_core_append(core, TIDE_FILL_CONFIG, (struct tide_span){0}, error);
   enum tide_err err = check_config(core, error);
-  struct tide_buf model = TIDE_BUF_INIT;
+  struct tide_buf rollout = TIDE_BUF_INIT;
   bool due = false;
-  if (err == TIDE_OK) err = wanted_model(core, &model, &due, error);
-  if (err == TIDE_OK && due) err = tide_core_append(core, TIDE_FILL_MODEL, tide_buf_span(&model), error);
+  if (err == TIDE_OK) err = wanted_model(core, &rollout, &due, error);
+  if (err == TIDE_OK && due) err = tide_core_append(core, TIDE_FILL_ROLLOUT, tide_buf_span(&rollout), error);
   else if (err == TIDE_OK && core->options.sources.count && !tide_ledger_declares(tide_fold_ledger(core->fold), &core->options.sources))
     err = tide_core_append(core, TIDE_FILL_SOURCES, (struct tide_span){0}, error);
   else if (err == TIDE_OK && core->asked_to_stop) set_state(core, TIDE_CORE_draining);
   else if (err == TIDE_OK) set_state(core, tide_core_epoch_is_open(core) ? TIDE_CORE_open : TIDE_CORE_barrier);
-  tide_buf_release(&model);
+  tide_buf_release(&rollout);
   return err;
 }
 
@@ -230,7 +244,7 @@ static void on_answer(void *ctx, const struct tide_answer *answer) {
   if (!held->own || answer->index >= held->records) return;
   struct tide_offer *offer = held->by_record[answer->index];
   if (offer && offer->kind == TIDE_OFFER_MESSAGE) tide_offer_note(offer, answer); /* the words are in the outbox */
-  else if (offer) tide_offer_tell(offer, answer);
+  else if (offer) tide_offer_tell(offer, answer), tide_core_bound(core, offer, answer);
   tide_core_note(core, answer);
 }
 
@@ -275,7 +289,8 @@ static enum tide_err fold_first(struct tide_core *core, struct tide_error *error
       tide_offers_push(&core->unlogged, offer);
       continue;
     }
-    tide_core_drop(core, offer, TIDE_END_done);
+    if (offer->kind == TIDE_OFFER_COMMIT) err = tide_core_done(core, offer, error);
+    else tide_core_drop(core, offer, TIDE_END_done);
   }
   if (held->own && !is_void && err == TIDE_OK) err = tide_core_logged_release(core, held->append_no, error);
   if (core->last) tide_core_held_spare(core, core->last);
@@ -348,11 +363,13 @@ static enum tide_err give_up(struct tide_core *core, struct tide_error *error) {
   enum tide_err err = TIDE_OK;
   for (int p = 0; p < TIDE_PRIORITY_COUNT && core->pressed && err == TIDE_OK; p++)
     err = tide_core_refuse_all(core, &core->queue[p], TIDE_END_refused, TIDE_C_journal_full, error);
+  if (core->pressed && err == TIDE_OK) err = tide_core_refuse_all(core, &core->again, TIDE_END_refused, TIDE_C_journal_full, error);
   if (err != TIDE_OK) return err;
   if (core->state != TIDE_CORE_lost || (!tide_core_is_gone(core) && !core->asked_to_stop)) return TIDE_OK;
   for (int p = 0; p < TIDE_PRIORITY_COUNT && err == TIDE_OK; p++)
     err = tide_core_refuse_all(core, &core->queue[p], TIDE_END_refused, TIDE_C_unavailable, error);
   if (err == TIDE_OK) err = tide_core_refuse_all(core, &core->messages, TIDE_END_refused, TIDE_C_unavailable, error);
+  if (err == TIDE_OK) err = tide_core_refuse_all(core, &core->again, TIDE_END_refused, TIDE_C_unavailable, error);
   return err == TIDE_OK ? tide_core_refuse_all(core, &core->waiting, TIDE_END_refused, TIDE_C_unavailable, error) : err;
 }
 
@@ -513,7 +530,7 @@ static enum tide_err take_event(struct tide_core *core, const struct tide_core_e
     case TIDE_CORE_SESSION: return on_session(core, event->session, error);
     case TIDE_CORE_TICK:
       core->retry_at_tick = false;
-      if (core->options.shared && tide_core_is_up(core) && core->flight == TIDE_FLIGHT_NONE) fetch(core);
+      tide_core_look(core);
       return TIDE_OK;
     case TIDE_CORE_STOP: {
       if (core->asked_to_stop) return TIDE_OK;
@@ -523,6 +540,7 @@ static enum tide_err take_event(struct tide_core *core, const struct tide_core_e
       if (tide_core_is_up(core)) set_state(core, TIDE_CORE_draining);
       tide_core_ingest_stop(core);
       enum tide_err err = tide_core_refuse_all(core, &core->waiting, TIDE_END_refused, TIDE_C_unavailable, error);
+      if (err == TIDE_OK) err = tide_core_refuse_all(core, &core->again, TIDE_END_refused, TIDE_C_unavailable, error);
       if (err == TIDE_OK) err = tide_core_refuse_all(core, &core->messages, TIDE_END_refused, TIDE_C_unavailable, error);
       for (int p = 0; p < TIDE_PRIORITY_COUNT && err == TIDE_OK && !ends_queued; p++)
         err = tide_core_refuse_all(core, &core->queue[p], TIDE_END_refused, TIDE_C_unavailable, error);
@@ -550,6 +568,7 @@ enum tide_err tide_core_step(struct tide_core *core, struct tide_core_now now, c
   if (core->state == TIDE_CORE_open && !tide_core_epoch_is_open(core)) set_state(core, TIDE_CORE_barrier);
   if (core->state == TIDE_CORE_barrier && tide_core_epoch_is_open(core)) set_state(core, TIDE_CORE_open);
   if (err == TIDE_OK) err = tide_core_ingest_go_on(core, may_append(core), error);
+  if (err == TIDE_OK) err = tide_core_again_go_on(core, error);
   if (err == TIDE_OK) err = go_on_committing(core, error);
   bool started = idle && core->flight != TIDE_FLIGHT_NONE;
   if (err == TIDE_OK && !started && tide_core_busy(core)) err = fold_first(core, error);
@@ -583,6 +602,7 @@ struct tide_offer *tide_core_abandon(struct tide_core *core) {
     if (action->kind == TIDE_DO_RELEASE) return action->offer;
   }
   struct tide_offer *offer = abandon_first(&core->waiting, TIDE_END_refused);
+  if (!offer) offer = abandon_first(&core->again, TIDE_END_refused);
   for (int p = 0; !offer && p < TIDE_PRIORITY_COUNT; p++) offer = abandon_first(&core->queue[p], TIDE_END_refused);
   if (!offer) offer = abandon_first(&core->messages, TIDE_END_refused);
   if (!offer) offer = abandon_first(&core->unlogged, TIDE_END_maybe);
@@ -593,8 +613,9 @@ struct tide_offer *tide_core_abandon(struct tide_core *core) {
 
 struct tide_mono tide_core_due(const struct tide_core *core) {
   int64_t due = core->next_deadline_ns;
-  int64_t ingest = tide_core_ingest_due(core);
+  int64_t ingest = tide_core_ingest_due(core), again = tide_core_again_due(core);
   if (ingest < due) due = ingest;
+  if (again < due) due = again;
   if (tide_core_is_up(core) && core->options.heartbeat_ms > 0) {
     int64_t beat = core->last_entry_ns + core->options.heartbeat_ms * 1000000;
     if (beat < due) due = beat;
@@ -637,6 +658,7 @@ void tide_core_free(struct tide_core *core) {
   if (!core) return;
   for (int p = 0; p < TIDE_PRIORITY_COUNT; p++) free_offers(&core->queue[p]);
   free_offers(&core->waiting);
+  free_offers(&core->again);
   free_offers(&core->messages);
   free_offers(&core->unlogged);
   tide_free(core->place);

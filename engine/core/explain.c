@@ -109,7 +109,7 @@ static void put_policy(const struct tide_answer *answer, struct tide_buf *out) {
     tide_json_key(out, "shadow");
     tide_json_bool(out, rule->shadow);
     tide_json_key(out, "decided");
-    tide_json_bool(out, verdict->by == TIDE_BY_RULE && verdict->rule == i);
+    tide_json_bool(out, tide_verdict_is_rule(verdict) && verdict->rule == i);
     put_text(out, "say", rule->say);
     tide_json_close(out, '}');
   }

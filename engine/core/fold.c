@@ -18,9 +18,9 @@ struct tide_fold *tide_fold_new(void) {
 void tide_fold_free(struct tide_fold *fold) {
   if (!fold) return;
   tide_state_release(&fold->state);
+  tide_versions_release(&fold->versions);
   tide_plan_free(fold->plan);
   tide_spec_free(fold->spec);
-  tide_model_free(fold->model);
   tide_lists_release(&fold->lists);
   tide_stubs_release(&fold->stubs);
   tide_free(fold->derived);
@@ -39,7 +39,10 @@ struct tide_position tide_fold_position(const struct tide_fold *fold) {
 }
 const struct tide_spec *tide_fold_spec(const struct tide_fold *fold) { return fold->spec; }
 const struct tide_settings *tide_fold_settings(const struct tide_fold *fold) { return &fold->settings; }
-const struct tide_model *tide_fold_model(const struct tide_fold *fold) { return fold->model; }
+const struct tide_versions *tide_fold_versions(const struct tide_fold *fold) {
+  TIDE_CHECK(fold->spec);
+  return &fold->versions;
+}
 int64_t tide_fold_watermark(const struct tide_fold *fold) { return fold->state.watermark_ms; }
 uint64_t tide_fold_nonce(const struct tide_fold *fold) { return fold->nonce; }
 struct tide_check_point tide_fold_point(const struct tide_fold *fold) {
@@ -117,22 +120,31 @@ enum tide_err tide_fold_configure(struct tide_fold *fold, const struct tide_sett
   fold->derived = tide_alloc((spec->derived_count + 1) * sizeof *fold->derived);
   tide_state_init(&fold->state, plan);
   fold->stale_watch = tide_stale_watch_new(spec);
+  tide_versions_init(&fold->versions, spec);
   return TIDE_OK;
 }
 
-enum tide_err tide_fold_activate(struct tide_fold *fold, struct tide_span artifact, struct tide_error *error) {
-  struct tide_model *model = NULL;
-  if (!fold->spec) return tide_fail(error, TIDE_E_CORRUPT, "the journal activates a model before its feature file");
-  if (artifact.len) {
-    enum tide_err err = tide_model_parse(artifact, &model, error);
-    if (!err) err = tide_model_bind(model, fold->spec, error);
-    if (err) {
-      tide_model_free(model);
-      return err;
-    }
-  }
-  tide_model_free(fold->model);
-  fold->model = model;
+static enum tide_err artifact_record(struct tide_fold *fold, const struct tide_raw_record *raw, struct tide_error *error) {
+  struct tide_artifact artifact;
+  enum tide_err err = tide_artifact_decode(raw, &artifact, error);
+  if (err) return err;
+  tide_versions_put(&fold->versions, &artifact);
+  fold->metrics.value[TIDE_M_artifacts_total]++;
+  return TIDE_OK;
+}
+
+static enum tide_err rollout_record(struct tide_fold *fold, const struct tide_raw_record *raw, struct tide_error *error) {
+  struct tide_rollout rollout;
+  enum tide_err err = tide_rollout_decode(raw, &rollout, error);
+  if (err) return err;
+  uint32_t before = fold->versions.now;
+  int64_t watermark_ms = fold->state.watermark_ms;
+  int64_t kept_ms = watermark_ms == INT64_MIN ? INT64_MIN : watermark_ms - fold->settings.duplicates_for_ms;
+  static const enum tide_metric counter[] = {[TIDE_ROLLOUT_DONE] = TIDE_M_rollouts_total,
+                                             [TIDE_ROLLOUT_PAST] = TIDE_M_rollouts_past_total,
+                                             [TIDE_ROLLOUT_VOID] = TIDE_M_rollouts_void_total};
+  fold->metrics.value[counter[tide_versions_apply(&fold->versions, &rollout, kept_ms)]]++;
+  if (fold->versions.now != before) memset(fold->rule_hits, 0, sizeof fold->rule_hits);
   return TIDE_OK;
 }
 
@@ -221,11 +233,8 @@ static enum tide_err control(struct tide_fold *fold, const struct tide_raw_recor
       fold->metrics.value[same ? TIDE_M_journal_checked_total : TIDE_M_journal_diverged_total]++;
       return TIDE_OK;
     }
-    case TIDE_REC_MODEL: {
-      struct tide_span artifact;
-      err = tide_model_decode(raw, &artifact, error);
-      return err ? err : tide_fold_activate(fold, artifact, error);
-    }
+    case TIDE_REC_ARTIFACT: return artifact_record(fold, raw, error);
+    case TIDE_REC_ROLLOUT: return rollout_record(fold, raw, error);
     default: return ledger_record(fold, raw, error);
   }
 }
@@ -251,6 +260,7 @@ static void fold_record(struct tide_fold *fold, struct tide_group_item *item, ti
     case TIDE_REC_RATE: tide_rates_put(&fold->rates, item->record.rate.currency, item->record.rate.rate_e10); break;
     case TIDE_REC_LIST: list_record(fold, item); break;
     case TIDE_REC_HEARTBEAT: tide_fold_heartbeat(fold, &item->record); break;
+    case TIDE_REC_PROFILE: tide_fold_profile(fold, item); break;
     default: TIDE_NEVER("decoding admits no other record here");
   }
 }
@@ -293,7 +303,7 @@ static enum tide_err accept_parts(struct tide_fold *fold, uint16_t count, struct
   if (refused < 0) return tide_fail(error, TIDE_E_LIMIT, "more than %d partitions feed this cell", TIDE_PARTITIONS_MAX);
   fold->metrics.value[TIDE_M_journal_void_total] += refused;
   tide_gate_change(&fold->gate);
-  tide_fold_facts(fold);
+  tide_fold_facts(fold); /* a source that was silent counts again */
   return TIDE_OK;
 }
 
@@ -356,6 +366,8 @@ enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position posit
       item->raw = raw;
     }
     if (err) break;
+    bool about_versions = item->raw.type == TIDE_REC_ARTIFACT || item->raw.type == TIDE_REC_ROLLOUT;
+    if (about_versions && !fold->spec) return tide_fail(error, TIDE_E_CORRUPT, "the journal has a version before its configuration");
     if (is_control) {
       err = control(fold, &item->raw, error);
       if (err) return err;
@@ -375,7 +387,8 @@ enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position posit
     }
   }
   if (err != TIDE_E_END) return err;
-  tide_ledger_settle(&fold->ledger);
+  tide_ledger_settle(&fold->ledger, fold->part, reader.header.cursor_count);
+  if (reader.header.cursor_count) tide_fold_facts(fold);
   if (fold->stale_watch) tide_stale_watch_settle(fold->stale_watch, &fold->ledger, fold->commit_ms);
   fold->point[position.seq % TIDE_POINTS] = tide_fold_point(fold);
   for (uint32_t e = 0; fold->spec && e < fold->spec->entity_count; e++) tide_store_sweep(&fold->state.store[e], fold->state.watermark_ms);

@@ -84,7 +84,7 @@ static uint64_t merchant_fingerprint(const struct tide_fold *fold, const struct 
   struct tuple_bytes tuple;
   tuple.len = 0;
   if (fold->spec->f_merchant == TIDE_NONE) return 0;
-  if (kind->column[kind->fp_merchant_col].what == TIDE_COL_THING) return tide_txn_thing(fold->plan, txn, fold->spec->f_merchant);
+  if (kind->column[kind->fp_merchant_col].what == TIDE_COL_THING) return txn->thing[fold->spec->f_merchant];
   tuple_datum(&tuple, (uint64_t)fold->settings.hash_seed, &record->field[fold->spec->f_merchant]);
   return tide_keyed_hash64(tuple.byte, tuple.len, (uint64_t)fold->settings.hash_seed);
 }
@@ -129,7 +129,7 @@ bool tide_find_identity(const struct tide_fold *fold, uint32_t number, uint64_t 
 #define V_ADVISED 0x04u
 #define V_CONFLICT 0x08u
 
-static void pack_answer(const struct tide_answer *answer, bool scored, struct tide_memory *memory) {
+static void pack_answer(const struct tide_fold *fold, const struct tide_answer *answer, bool scored, struct tide_memory *memory) {
   const struct tide_verdict *verdict = &answer->verdict;
   unsigned flags = (scored ? V_SCORED : 0) | (answer->status == TIDE_STATUS_REFUSED ? V_REFUSED : 0) | (answer->advised ? V_ADVISED : 0) |
                    (answer->id_conflict ? V_CONFLICT : 0);
@@ -138,7 +138,7 @@ static void pack_answer(const struct tide_answer *answer, bool scored, struct ti
   memory->seq = answer->position.seq;
   memory->index = (uint16_t)answer->index;
   memory->verdict = (uint64_t)verdict->rule | (uint64_t)(verdict->decision & 0xff) << 16 | (uint64_t)verdict->cause << 24 |
-                    (uint64_t)verdict->by << 32 | (uint64_t)flags << 40;
+                    (uint64_t)verdict->by << 32 | (uint64_t)flags << 40 | (uint64_t)(answer->policy - fold->versions.policy) << 48;
   memory->verdict2 = (uint32_t)verdict->blocked_by << 16 | (verdict->cause_slot == TIDE_NONE ? 0xffff : verdict->cause_slot & 0xffff);
   memory->score = score;
   memory->truth = 0;
@@ -151,7 +151,10 @@ bool tide_fold_unpack(const struct tide_fold *fold, const struct tide_block *blo
   uint64_t packed = tide_block_get(kind, block, kind->col_of[TIDE_COL_VERDICT], i);
   uint32_t packed2 = (uint32_t)tide_block_get(kind, block, kind->col_of[TIDE_COL_VERDICT2], i);
   uint64_t truth = tide_block_get(kind, block, kind->col_of[TIDE_COL_TRUTH], i);
-  unsigned flags = (unsigned)(packed >> 40);
+  unsigned flags = (unsigned)(packed >> 40 & 0xff);
+  const struct tide_policy_version *policy = &fold->versions.policy[packed >> 48 & (TIDE_POLICIES_MAX - 1)];
+  answer->policy = policy->spec ? policy : &fold->versions.policy[0]; /* a place that was freed: nobody asks for what it decided */
+  answer->spec = answer->policy->spec;
   struct tide_verdict *verdict = &answer->verdict;
   answer->first_index = (uint32_t)tide_block_get(kind, block, kind->col_of[TIDE_COL_INDEX], i);
   answer->first_position = (struct tide_position){tide_block_get(kind, block, kind->col_of[TIDE_COL_EPOCH], i),
@@ -162,7 +165,7 @@ bool tide_fold_unpack(const struct tide_fold *fold, const struct tide_block *blo
   verdict->by = (uint8_t)(packed >> 32);
   verdict->blocked_by = (uint16_t)(packed2 >> 16);
   verdict->cause_slot = (packed2 & 0xffff) == 0xffff ? TIDE_NONE : (uint32_t)(packed2 & 0xffff);
-  for (uint32_t r = 0; r < fold->spec->rule_count; r++) verdict->truth[r] = (truth >> r) & 1 ? TIDE_TRUE : TIDE_FALSE;
+  for (uint32_t r = 0; r < answer->spec->rule_count; r++) verdict->truth[r] = (truth >> r) & 1 ? TIDE_TRUE : TIDE_FALSE;
   uint32_t score = (uint32_t)tide_block_get(kind, block, kind->col_of[TIDE_COL_SCORE], i);
   answer->score = score == UINT32_MAX ? tide_null(TIDE_S_absent, TIDE_C_none) : tide_num((double)score / 1e6);
   answer->status = flags & V_REFUSED ? TIDE_STATUS_REFUSED : TIDE_STATUS_SCORED;
@@ -243,22 +246,21 @@ static bool is_true(const struct tide_expr *expr, const struct tide_env *env) {
   return value.type == TIDE_V_BOOL && value.yes;
 }
 
+/* Each value is one word: what it is worth, plus type, state, cause and `unknown` from the top down. */
 static void digest_values(uint64_t *hash, const struct tide_value *value, uint32_t count) {
+  static const uint64_t worth[] = {[TIDE_V_NULL] = 0, [TIDE_V_NUM] = UINT64_MAX, [TIDE_V_TEXT] = UINT64_MAX, [TIDE_V_BOOL] = 0xff};
+  uint64_t h = *hash;
   for (uint32_t i = 0; i < count; i++) {
-    struct {
-      uint8_t type, state, cause, unknown;
-      uint32_t zero;
-      uint64_t bits;
-    } word = {value[i].type, value[i].state, value[i].cause, value[i].unknown, 0, 0};
-    if (value[i].type == TIDE_V_NUM) memcpy(&word.bits, &value[i].num, sizeof word.bits);
-    else if (value[i].type == TIDE_V_TEXT) word.bits = value[i].code;
-    else if (value[i].type == TIDE_V_BOOL) word.bits = value[i].yes;
-    *hash = (*hash ^ (word.bits + ((uint64_t)word.type << 56 | (uint64_t)word.state << 48 | (uint64_t)word.cause << 40 |
-                                   (uint64_t)word.unknown << 32))) *
-            UINT64_C(0x9fb21c651e98df25);
-    *hash ^= *hash >> 32;
+    uint32_t head;
+    uint64_t bits;
+    memcpy(&head, &value[i], sizeof head); /* type, state, cause, unknown */
+    memcpy(&bits, &value[i].code, sizeof bits);
+    h = (h ^ ((bits & worth[value[i].type]) + ((uint64_t)__builtin_bswap32(head) << 32))) * UINT64_C(0x9fb21c651e98df25);
+    h ^= h >> 32;
   }
+  *hash = h;
 }
+_Static_assert(offsetof(struct tide_value, unknown) == 3, "the head of a value is its first four bytes");
 
 /* The answer to a message is kept until it has left. */
 static void put_outgoing(struct tide_fold *fold, const struct tide_answer *answer) {
@@ -277,9 +279,40 @@ static void put_outgoing(struct tide_fold *fold, const struct tide_answer *answe
                               .superseded = partition && record->offset < partition->superseded,
                               .late = answer->verdict.by == TIDE_BY_FALLBACK && answer->verdict.cause == TIDE_C_late,
                               .id = tide_buf_span(&fold->id),
-                              .model = {fold->model ? fold->model->id : "", fold->model ? strlen(fold->model->id) : 0},
+                              .model = tide_span_of(answer->model ? answer->model->id : ""),
+                              .policy = tide_span_of(answer->policy->label),
                               .json = tide_buf_span(&fold->json)};
   tide_outbox_put(&fold->outbox, &out);
+}
+
+/* Whose rules decided, and what was judged beside them. */
+static void digest_versions(const struct tide_fold *fold, const struct tide_answer *answer, uint64_t *hash) {
+  uint64_t word[5] = {*hash, fold->versions.rollout.number, (uint64_t)(answer->policy - fold->versions.policy), 0, 0};
+  if (answer->shadow_verdict)
+    word[3] = UINT64_C(1) | (uint64_t)answer->shadow_verdict->by << 8 | (uint64_t)answer->shadow_verdict->rule << 16 |
+              (uint64_t)answer->shadow_verdict->decision << 32;
+  for (uint32_t i = 0; i < answer->shadow_count; i++) {
+    uint64_t said[3] = {word[4], answer->shadow[i].model->checksum.lo, UINT64_MAX};
+    if (answer->shadow[i].value.type == TIDE_V_NUM) memcpy(&said[2], &answer->shadow[i].value.num, sizeof said[2]);
+    word[4] = tide_hash64(said, sizeof said, 71);
+  }
+  *hash = tide_hash64(word, sizeof word, 72);
+}
+
+static bool is_canary(const struct tide_router *router, const struct tide_model *model) {
+  return model && (model == router->canary[0] || model == router->canary[1]);
+}
+
+static void count_versions(struct tide_fold *fold, const struct tide_answer *answer) {
+  int64_t *value = fold->metrics.value;
+  value[TIDE_M_decisions_canary_total] += is_canary(&fold->versions.router, answer->model);
+  value[TIDE_M_decisions_fallback_model_total] += answer->verdict.by == TIDE_BY_FALLBACK_MODEL && !answer->duplicate;
+  value[TIDE_M_shadow_scores_total] += answer->shadow_count;
+  for (uint32_t i = 0; i < answer->shadow_count; i++)
+    value[TIDE_M_shadow_scores_refused_total] += answer->shadow[i].value.type != TIDE_V_NUM;
+  if (!answer->shadow_verdict) return;
+  value[TIDE_M_shadow_decisions_total]++;
+  value[TIDE_M_shadow_decisions_other_total] += answer->shadow_verdict->decision != answer->verdict.decision;
 }
 
 /* Every bit of an answer goes into the digest that DIGEST records prove: features with states, verdict, flags, place. */
@@ -302,30 +335,25 @@ static void answer_out(struct tide_fold *fold, const struct tide_answer *answer,
     digest_values(&word[10], answer->slot, fold->spec->slot_count);
     digest_values(&word[10], answer->derived, fold->spec->derived_count);
   }
-  word[11] = tide_hash64(answer->verdict.truth, fold->spec->rule_count, 50);
+  word[11] = tide_hash64(answer->verdict.truth, answer->spec->rule_count, 50);
   if (answer->model) { /* the score and whose it is; without a model the digest is what it was before there were any */
     uint64_t score[3] = {word[10], answer->model->checksum.lo, UINT64_MAX};
     if (answer->score.type == TIDE_V_NUM) memcpy(&score[2], &answer->score.num, sizeof score[2]);
     word[10] = tide_hash64(score, sizeof score, 70);
   }
+  if (fold->versions.rollout.number) digest_versions(fold, answer, &word[10]);
   fold->digest.digest = tide_hash128(word, sizeof word, 60);
   fold->digest.decisions++;
   fold->metrics.value[TIDE_M_decisions_total]++;
   if (answer->status == TIDE_STATUS_REFUSED) fold->metrics.value[TIDE_M_decisions_refused_total]++;
+  count_versions(fold, answer);
   if (answer->record->source && fold->ledger.scores) put_outgoing(fold, answer);
   if (emit) emit(ctx, answer);
 }
 
 static void refuse(struct tide_fold *fold, struct tide_answer *answer, struct tide_env *env, enum tide_cause cause, tide_emit_fn emit,
                    void *ctx) {
-  const struct tide_spec *spec = fold->spec;
-  answer->status = TIDE_STATUS_REFUSED;
-  /* Fallback rules may read derived values of the message. Those that read features are made of nothing here; no fallback rule reads them. */
-  for (uint32_t s = 0; s < spec->slot_count; s++) fold->slot[s] = tide_null(TIDE_S_absent, TIDE_C_absent);
-  env->slot = fold->slot;
-  env->derived = fold->derived;
-  for (uint32_t d = 0; d < spec->derived_count; d++) fold->derived[d] = tide_expr_eval(spec->derived[d].expr, env);
-  tide_policy_fallback(fold->spec, env, cause, &answer->verdict);
+  tide_fold_refuse(fold, env, cause, answer);
   answer_out(fold, answer, emit, ctx);
 }
 
@@ -333,28 +361,12 @@ static void judge(struct tide_fold *fold, struct tide_txn *txn, uint32_t home, s
   const struct tide_spec *spec = fold->spec;
   tide_vector_eval(&fold->state, txn, fold->slot);
   tide_gate_judge(&fold->gate, &fold->ledger, spec, fold->commit_ms, txn->time_ms, home, fold->standing);
+  tide_facts_stand(&fold->state, txn, fold->standing);
   tide_freshness_apply(spec, fold->standing, txn->has_key, fold->slot);
-  answer->standing = fold->standing;
-  env->slot = fold->slot;
-  env->derived = fold->derived;
-  for (uint32_t d = 0; d < spec->derived_count; d++) fold->derived[d] = tide_expr_eval(spec->derived[d].expr, env);
-  answer->features_known = true;
-  answer->slot = fold->slot;
-  answer->derived = fold->derived;
-  if (fold->model) {
-    tide_model_score(fold->model, spec, env, &fold->score);
-    env->score = fold->score.value;
-    env->score_blame = fold->score.refused_slot == TIDE_NONE ? 0 : fold->score.refused_slot + 1;
-    if (env->score.type == TIDE_V_NUM) answer->score = env->score;
-    answer->model = fold->model;
-    answer->score_detail = &fold->score;
-  }
-  tide_policy_decide(spec, env, &answer->verdict);
-  env->rule = false;
-  answer->status = answer->verdict.by == TIDE_BY_FALLBACK ? TIDE_STATUS_REFUSED : TIDE_STATUS_SCORED;
-  for (uint32_t e = 0; e < spec->entity_count && answer->status == TIDE_STATUS_REFUSED; e++)
-    answer->recompute |= fold->standing[e].state == TIDE_S_stale && spec->group[spec->entity[e].group].stale == TIDE_STALE_RECOMPUTE;
-  for (uint32_t r = 0; r < spec->rule_count; r++) fold->rule_hits[r] += answer->verdict.truth[r] == TIDE_TRUE;
+  tide_fold_judge(fold, txn, env, answer);
+  struct tide_policy_version *policy = &fold->versions.policy[fold->versions.now];
+  if (txn->time_ms > policy->last_ms) policy->last_ms = txn->time_ms;
+  for (uint32_t r = 0; r < policy->spec->rule_count; r++) fold->rule_hits[r] += answer->verdict.truth[r] == TIDE_TRUE;
   tide_stale_watch_judged(fold->stale_watch, txn, answer, home, fold->commit_ms);
 }
 
@@ -403,10 +415,7 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
   const struct tide_spec *spec = fold->spec;
   struct tide_record *record = &item->record;
   struct tide_txn *txn = &item->txn;
-  if (record->flags & TIDE_REC_STAMPED) {
-    if (fold->commit_ms > fold->stamp_ms) fold->stamp_ms = fold->commit_ms;
-    txn->time_ms = fold->stamp_ms;
-  }
+  txn->time_ms = tide_fold_stamp(fold, record);
   txn->lead_ms = record->flags & TIDE_REC_STAMPED ? 0 : fold->settings.lead_ms;
   uint32_t partition = tide_fold_pass(fold, record, txn->time_ms);
   if (fold->state.history_from_ms == TIDE_HISTORY_FIRST) fold->state.history_from_ms = txn->time_ms;
@@ -415,9 +424,11 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
   struct tide_env env = {.field = txn->field, .dyn = txn->dyn, .time = {txn->time_ms}, .in_list = tide_fold_in_list, .in_list_ctx = &lists};
   env.score = tide_null(TIDE_S_absent, TIDE_C_score);
   env.score.unknown = true; /* no model is loaded: a rule that reads the score is unknown */
+  const struct tide_policy_version *policy = tide_versions_policy(&fold->versions);
   struct tide_answer answer = {.position = fold->position,
                                .index = item->index,
-                               .spec = spec,
+                               .spec = policy->spec,
+                               .policy = policy,
                                .record = record,
                                .time = {txn->time_ms},
                                .score = tide_null(TIDE_S_absent, TIDE_C_none),
@@ -476,7 +487,7 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
     judge(fold, txn, home_of(fold, txn, partition), &env, &answer);
     if (fold->trace.fn) tide_fold_trace_txn(fold, txn, UINT32_MAX);
   }
-  pack_answer(&answer, scored, &memory);
+  pack_answer(fold, &answer, scored, &memory);
   if (scored) answer_out(fold, &answer, emit, ctx); /* before counting: the answer borrows what the count changes */
   if (nocount) {
     fold->metrics.value[TIDE_M_events_uncounted_total]++;

@@ -32,8 +32,8 @@ struct tide_fold {
   struct tide_stubs stubs;
   uint32_t tag;                /* running number of counted events, wraps */
   struct tide_digest digest;   /* of the decisions so far; state_hash unused here */
-  struct tide_model *model;    /* bound to spec; NULL: none is active */
-  uint64_t rule_hits[TIDE_RULES_MAX];
+  struct tide_versions versions; /* with a spec */
+  uint64_t rule_hits[TIDE_RULES_MAX]; /* of the policy in force */
   struct tide_metrics metrics;
   struct tide_check_point *point; /* [TIDE_POINTS] of the last entries, by seq; not part of the state */
   bool quiet;                  /* history: nothing is judged; not part of the state */
@@ -43,7 +43,9 @@ struct tide_fold {
   /* scratch of one event */
   struct tide_value slot[TIDE_SLOTS_MAX];
   struct tide_value *derived;
-  struct tide_score score;
+  struct tide_score score, fallback_score;
+  struct tide_shadow_score shadow[TIDE_SHADOWS_MAX];
+  struct tide_verdict shadow_verdict;
   struct tide_gate gate;
   struct tide_standing standing[TIDE_ENTITIES_MAX];
   struct tide_cursor_part *part;
@@ -68,10 +70,16 @@ void tide_fold_heartbeat(struct tide_fold *fold, const struct tide_record *recor
 /* The feature file and limits become effective; once per journal. */
 enum tide_err tide_fold_configure(struct tide_fold *fold, const struct tide_settings *settings, struct tide_span features, struct tide_error *error)
     TIDE_WARN_UNUSED;
-/* The artifact scores from here on, in place of the one before; empty: none does. */
-enum tide_err tide_fold_activate(struct tide_fold *fold, struct tide_span artifact, struct tide_error *error) TIDE_WARN_UNUSED;
+/* fold_judge.c: derived values, score, shadows and verdict of an event whose slots stand in fold->slot with their standing; fills env and answer. */
+void tide_fold_judge(struct tide_fold *fold, const struct tide_txn *txn, struct tide_env *env, struct tide_answer *answer);
+/* The decision on an event that comes to no features, for `cause`: its features are unknown. Changes nothing of the state. */
+void tide_fold_refuse(struct tide_fold *fold, struct tide_env *env, enum tide_cause cause, struct tide_answer *answer);
 /* One outcome: find its event, or leave a stub. */
 void tide_fold_outcome(struct tide_fold *fold, struct tide_group_item *item);
+/* One profile: what it tells is known from here on. */
+void tide_fold_profile(struct tide_fold *fold, struct tide_group_item *item);
+/* The time of a record: its own, or the next stamp where it came without. */
+int64_t tide_fold_stamp(struct tide_fold *fold, const struct tide_record *record);
 /* Applies waiting stubs to the event just counted. */
 void tide_fold_stubs(struct tide_fold *fold, const struct tide_txn *txn, uint64_t id);
 

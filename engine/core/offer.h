@@ -34,6 +34,8 @@ enum tide_offer_end {
 };
 const char *tide_offer_end_name(enum tide_offer_end end);
 
+#define TIDE_RULE_CODE 65 /* with the zero byte */
+
 /* The answer in numbers, for whoever counts decisions; what `answer` says in words. */
 struct tide_told {
   bool given;             /* an answer is there */
@@ -43,6 +45,8 @@ struct tide_told {
   uint16_t rule, decision;
   uint32_t score_e6;         /* millionths; TIDE_NO_SCORE: none was given */
   char model[TIDE_MODEL_ID]; /* the model that scored it, "" none */
+  char policy[TIDE_POLICY_LABEL]; /* that decided; "": the feature file's own, as far as is known */
+  char code[TIDE_RULE_CODE]; /* of the rule or fallback rule; "" none */
 };
 #define TIDE_NO_SCORE UINT32_MAX
 
@@ -79,6 +83,12 @@ struct tide_offer {
   bool left;        /* already answered with `maybe` while its entry is under way */
   uint64_t log_number; /* of its LOG action; 0: none yet */
   uint64_t logged_at;  /* appends begun when its copy had arrived; 0: it has not */
+  struct tide_mono again_until; /* would be refused as stale and waits for fresher facts, at most until then (core_again.c); 0: does not */
+  int64_t way_ms;      /* of a score: how long it may take from its commit until it is released (core_release.c); INT64_MAX: no limit */
+  int64_t commit_ms;   /* commit time of its entry */
+  uint32_t way_entity; /* whose budget way_ms is made of */
+  struct tide_etime time; /* event time of the answer */
+  bool late;           /* it took longer: the answer is the fallback's, and the journal has another */
   struct tide_offer *next;
 };
 

@@ -34,6 +34,7 @@ struct tide_stale_watch *tide_stale_watch_new(const struct tide_spec *spec) {
   for (uint32_t e = 0; e < spec->entity_count; e++) watch->reach_ms[e] = -1;
   for (uint32_t s = 0; s < spec->slot_count; s++) {
     const struct tide_feature *feature = &spec->feature[spec->slot[s].feature];
+    if (feature->agg == TIDE_AGG_FACT) continue; /* facts have ages of their own */
     int64_t *reach_ms = &watch->reach_ms[feature->entity];
     int64_t own_ms =
         spec->slot[s].window_ms ? spec->slot[s].window_ms + feature->inner_ms + feature->delayed_ms + feature->hop_ms : INT64_MAX;
@@ -62,7 +63,7 @@ static void index_item(struct tide_stale_watch *watch, uint32_t number) {
 /* The cause itself, or what made the score refuse. */
 static bool is_stale_refusal(const struct tide_answer *answer) {
   const struct tide_verdict *verdict = &answer->verdict;
-  if (verdict->by != TIDE_BY_FALLBACK) return false;
+  if (!tide_verdict_is_refusal(verdict)) return false;
   return verdict->cause == TIDE_C_stale || (verdict->cause_slot != TIDE_NONE && answer->slot[verdict->cause_slot].cause == TIDE_C_stale);
 }
 

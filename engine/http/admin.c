@@ -4,6 +4,7 @@
  * the engine commits. Both say why not. Nothing here touches the state: all comes from the engine's published status. */
 #include "base/json_out.h"
 #include "base/log.h"
+#include "core/inspect_rollout.h"
 #include "http/parts.h"
 
 #include <stdio.h>
@@ -53,6 +54,30 @@ static void put_ingester(struct tide_http *http, struct tide_buf *out) {
   tide_http_sources_free(look);
 }
 
+/* What the journal says is in force, and what of it could not be. */
+void tide_http_put_rollout(const struct tide_http *http, struct tide_buf *out) {
+  struct tide_engine_rollout *in_force = tide_alloc(sizeof *in_force);
+  tide_engine_rollout(http->engine, in_force);
+  tide_json_key(out, "provenance");
+  tide_http_put_provenance(http, in_force->model, in_force->policy, out);
+  if (in_force->rollout.number) {
+    tide_json_key(out, "rollout");
+    tide_json_open(out, '{');
+    tide_rollout_json(&in_force->rollout, out);
+    tide_json_close(out, '}');
+  }
+  if (in_force->void_number > in_force->rollout.number) {
+    tide_json_key(out, "rollout_void");
+    tide_json_open(out, '{');
+    tide_json_key(out, "number");
+    tide_json_int(out, (int64_t)in_force->void_number);
+    tide_json_key(out, "why");
+    tide_json_cstr(out, in_force->void_why);
+    tide_json_close(out, '}');
+  }
+  tide_free(in_force);
+}
+
 static void put_engine(const struct tide_http *http, const struct tide_engine_status *status, struct tide_buf *out) {
   char text[TIDE_POSITION_TEXT], time[TIDE_TIME_TEXT];
   snprintf(text, sizeof text, "%llu-%llu", (unsigned long long)status->folded.epoch, (unsigned long long)status->folded.seq);
@@ -67,8 +92,7 @@ static void put_engine(const struct tide_http *http, const struct tide_engine_st
   tide_json_int(out, status->stats.queued);
   tide_json_key(out, "in_flight");
   tide_json_int(out, status->stats.in_flight);
-  tide_json_key(out, "provenance");
-  tide_http_put_provenance(http, "", out);
+  tide_http_put_rollout(http, out);
 }
 
 /* The engine, its releases and the requests write their own rows; these are kept elsewhere and copied when somebody looks. */
@@ -112,6 +136,12 @@ static void make_page(struct tide_http *http, const struct tide_http_guest *gues
     reply->media_type = "application/json";
     tide_http_sources_put(look, &reply->body);
     tide_http_sources_free(look);
+    return;
+  }
+  if (route->id == TIDE_ROUTE_budget) {
+    reply->status = 200;
+    reply->media_type = "application/json";
+    tide_hour_put(http, &reply->body);
     return;
   }
   struct tide_engine_status status = tide_engine_status(http->engine);
@@ -169,8 +199,9 @@ enum MHD_Result tide_http_admin(void *cls, struct MHD_Connection *connection, co
   struct tide_http_guest guest = {.connection = connection, .route = route, .trouble = &trouble};
   enum MHD_Result sent;
   if (!route)
-    tide_trouble_set(&trouble, TIDE_PROBLEM_not_found,
-                     "the paths here are /livez, /readyz, /healthz, /metrics, /sources, /status, /explain, /console and /snapshot");
+    tide_trouble_set(
+        &trouble, TIDE_PROBLEM_not_found,
+        "the paths here are /livez, /readyz, /healthz, /metrics, /sources, /budget, /status, /explain, /console and /snapshot");
   else if (!tide_route_takes(route, method))
     tide_trouble_set(&trouble, TIDE_PROBLEM_method, "this path takes %s only", tide_route_allow(route));
   else if (!tide_guard_admits(http, &guest)) reply.challenge = guest.challenge;

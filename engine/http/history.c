@@ -37,10 +37,10 @@ struct tide_history *tide_history_new(const struct tide_spec *spec, const struct
   struct tide_history *history = tide_alloc(sizeof *history);
   history->spec = spec;
   history->meters = meters;
-  history->decisions = tide_meters_values(meters, TIDE_AXIS_decision);
-  history->causes = tide_meters_values(meters, TIDE_AXIS_cause);
-  history->entities = tide_meters_values(meters, TIDE_AXIS_entity);
-  history->rules = tide_meters_values(meters, TIDE_AXIS_rule);
+  history->decisions = tide_meters_count(meters, TIDE_AXIS_decision);
+  history->causes = tide_meters_count(meters, TIDE_AXIS_cause);
+  history->entities = tide_meters_count(meters, TIDE_AXIS_entity);
+  history->rules = tide_meters_count(meters, TIDE_AXIS_rule);
   int64_t bucket[TIDE_METER_BUCKETS_MAX];
   const int64_t *bound;
   history->buckets = tide_meters_buckets(meters, TIDE_METER_ROW_scores, TIDE_METER_PLAIN, bucket, &bound) - 1;
@@ -112,14 +112,14 @@ static void quantile(const struct tide_history *history, enum tide_meter_row row
 }
 
 static uint32_t route_of(const struct tide_history *history, const char *name) {
-  for (uint32_t i = 0; i < tide_meters_values(history->meters, TIDE_AXIS_route); i++)
-    if (strcmp(tide_meters_value(history->meters, TIDE_AXIS_route, i), name) == 0) return i;
+  for (uint32_t i = 0; i < tide_meters_count(history->meters, TIDE_AXIS_route); i++)
+    if (strcmp(tide_meters_name(history->meters, TIDE_AXIS_route, i), name) == 0) return i;
   TIDE_NEVER("the route of decisions has a name");
 }
 
 static void worst_partition(const struct tide_history *history, double *ret_lag, double *ret_behind_s) {
-  uint32_t sources = tide_meters_values(history->meters, TIDE_AXIS_source);
-  uint32_t partitions = tide_meters_values(history->meters, TIDE_AXIS_partition);
+  uint32_t sources = tide_meters_count(history->meters, TIDE_AXIS_source);
+  uint32_t partitions = tide_meters_count(history->meters, TIDE_AXIS_partition);
   *ret_lag = *ret_behind_s = NAN;
   for (uint32_t s = 0; s < sources; s++)
     for (uint32_t p = 0; p < partitions; p++) {
@@ -138,9 +138,9 @@ void tide_history_sample(struct tide_history *history, int64_t now_ms) {
   int64_t *cause = decision + history->decisions, *rule = cause + history->causes, now[C_FIXED] = {0};
   double *value = tide_alloc(history->width * sizeof *value);
   count_decisions(history, decision, cause, rule, &now[C_MESSAGES]);
-  for (uint32_t s = 0; s < tide_meters_values(history->meters, TIDE_AXIS_status); s++)
+  for (uint32_t s = 0; s < tide_meters_count(history->meters, TIDE_AXIS_status); s++)
     for (uint32_t d = 0; d < history->decisions; d++) now[C_ANSWERS] += get(history, TIDE_METER_ROW_answers_total, s, d, 0);
-  for (uint32_t r = history->spec->rule_count; r < history->rules; r++) now[C_REFUSED] += rule[r];
+  for (uint32_t c = 1; c < history->causes; c++) now[C_REFUSED] += cause[c]; /* the first is none */
   now[C_SHORTS] = get(history, TIDE_METER_ROW_journal_wait_short_total, 0, 0, 0);
   now[C_MAYBE] = get(history, TIDE_METER_ROW_engine_maybe_total, 0, 0, 0);
   now[C_EPOCHS] = get(history, TIDE_METER_ROW_journal_epoch_changes_total, 0, 0, 0);
@@ -166,9 +166,10 @@ void tide_history_sample(struct tide_history *history, int64_t now_ms) {
   history->last_ms = now_ms;
   for (uint32_t e = 0; e < history->entities; e++)
     value[history->at_age + e] = known(history, TIDE_METER_ROW_freshness_age_seconds, e, 1e9);
-  for (uint32_t r = 0; r < history->rules; r++) /* a rule is also true where another decided */
-    value[history->at_rule_count + r] =
-        (double)(r < history->spec->rule_count ? get(history, TIDE_METER_ROW_rule_hits_total, r, 0, 0) : rule[r]);
+  for (uint32_t r = 0; r < history->rules; r++) { /* a rule is also true where another decided; the fallback's only decide */
+    int64_t hits = get(history, TIDE_METER_ROW_rule_hits_total, r, 0, 0);
+    value[history->at_rule_count + r] = (double)(hits ? hits : rule[r]);
+  }
   for (uint32_t c = 0; c < history->causes; c++) value[history->at_cause_count + c] = (double)cause[c];
   int64_t bucket[TIDE_METER_BUCKETS_MAX];
   const int64_t *bound;
@@ -229,8 +230,8 @@ static void put_series(const struct tide_history *history, const char *name, uin
 static void put_axis(const struct tide_history *history, const char *key, enum tide_meter_axis axis, uint32_t first, struct tide_buf *out) {
   tide_json_key(out, key);
   tide_json_open(out, '{');
-  for (uint32_t i = 0; i < tide_meters_values(history->meters, axis); i++)
-    put_series(history, tide_meters_value(history->meters, axis, i), first + i, false, out);
+  for (uint32_t i = 0; i < tide_meters_count(history->meters, axis); i++)
+    put_series(history, tide_meters_name(history->meters, axis, i), first + i, false, out);
   tide_json_close(out, '}');
 }
 
@@ -256,7 +257,7 @@ void tide_history_put(struct tide_history *history, struct tide_buf *out) {
   tide_json_key(out, "refusals");
   tide_json_open(out, '{');
   for (uint32_t c = 1; c < history->causes; c++) /* the first is none */
-    put_series(history, tide_meters_value(history->meters, TIDE_AXIS_cause, c), history->at_cause + c, false, out);
+    put_series(history, tide_meters_name(history->meters, TIDE_AXIS_cause, c), history->at_cause + c, false, out);
   tide_json_close(out, '}');
   put_axis(history, "age_s", TIDE_AXIS_entity, history->at_age, out);
   tide_json_close(out, '}');

@@ -184,6 +184,7 @@ struct tide_sampler {
   pthread_t thread;
 };
 
+struct tide_hour;
 struct tide_http {
   struct tide_http_side side[TIDE_LISTENER_COUNT];
   struct tide_guard guard;
@@ -191,7 +192,9 @@ struct tide_http {
   struct tide_http_limits limits;
   struct tide_engine *engine;
   const struct tide_spec *spec;
-  struct tide_buf cell, versions; /* of "provenance": what stands before and behind the model */
+  struct tide_buf cell, versions; /* of "provenance": what stands before the model and behind the policy */
+  char features[TIDE_VERSION_TEXT]; /* the feature file's version */
+  struct tide_hour *hour;
   struct MHD_Daemon *api, *admin;
   uint16_t api_port, admin_port;
   struct tide_meters *meters;
@@ -214,6 +217,11 @@ struct tide_http {
   bool quit;
   pthread_t watch;
 };
+
+/* hour.c: what the last hour looked like; a thread of its own between the two */
+void tide_hour_start(struct tide_http *http);
+void tide_hour_stop(struct tide_http *http);
+void tide_hour_put(struct tide_http *http, struct tide_buf *out);
 
 /* request.c */
 struct tide_http_decoder *tide_http_decoder_take(struct tide_http *http, struct tide_error *error);
@@ -239,7 +247,7 @@ void tide_http_take_batch(struct tide_http_request *request, struct tide_http_de
 void tide_http_decide_locally(struct tide_http *http, struct tide_offer *offer, enum tide_offer_end end, enum tide_cause cause);
 
 /* reply.c: appends the object {"cell":..., "model":...}; model "" is null. */
-void tide_http_put_provenance(const struct tide_http *http, const char *model, struct tide_buf *out);
+void tide_http_put_provenance(const struct tide_http *http, const char *model, const char *policy, struct tide_buf *out);
 /* reply.c: the body of the response, its status, its media type, and what further headers say. */
 struct tide_http_reply {
   struct tide_buf body;
@@ -298,6 +306,8 @@ struct tide_sources_look {
 };
 struct tide_sources_look *tide_http_sources_look(struct tide_http *http);
 void tide_http_sources_free(struct tide_sources_look *look);
+/* How each entity would stand for a request of now whose card was never seen: ret[spec->entity_count]. */
+void tide_http_standings(const struct tide_sources_look *look, struct tide_standing *ret);
 /* NULL: it is not configured. */
 const struct tide_http_source *tide_http_source_of(const struct tide_http *http, uint16_t number);
 /* NULL: this engine does not read it. */
@@ -315,6 +325,9 @@ bool tide_http_is_live(const struct tide_engine_status *status);
 bool tide_http_is_ready(const struct tide_http *http, const struct tide_engine_status *status);
 /* Appends "why", sources that stand still and the journal's trouble, as members. */
 void tide_http_put_why(struct tide_http *http, const struct tide_engine_status *status, struct tide_buf *out);
+
+/* Appends "provenance", and "rollout" and "rollout_void" where there are any, as members. */
+void tide_http_put_rollout(const struct tide_http *http, struct tide_buf *out);
 
 /* status.c: the sampler of the last hour, from its start until its history is freed; the document of GET /status. */
 void tide_sampler_start(struct tide_http *http);

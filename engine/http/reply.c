@@ -1,24 +1,27 @@
 /* What came back, as the body of a response (parts.h).
  *
  * A decision is HTTP 200 whatever it is and however it came about: meshes retry 503, and issuers take anything but 200 for their own default. Only a full
- * queue is 503, and it too carries the fallback's decision. Where there is no decision to give (an event or outcome that was not journaled, features that
+ * queue is 503, and it too carries the fallback's decision. Where there is no decision to give (an event, outcome or profile that was not journaled, features that
  * could not be read) the caller gets a problem document, because there is nothing else to answer.
  *
  * The object of the answer was written where it was decided; it is opened again here only to add what the core cannot know: the time it took, and the
  * provenance. */
 #include "base/json_out.h"
+#include "base/log.h"
 #include "http/parts.h"
 
 #include <stdio.h>
 
-void tide_http_put_provenance(const struct tide_http *http, const char *model, struct tide_buf *out) {
+void tide_http_put_provenance(const struct tide_http *http, const char *model, const char *policy, struct tide_buf *out) {
   tide_buf_put(out, http->cell.ptr, http->cell.len);
   if (model[0]) tide_json_cstr(out, model);
   else tide_json_null(out);
+  tide_json_key(out, "policy");
+  tide_json_cstr(out, policy[0] ? policy : http->features);
   tide_buf_put(out, http->versions.ptr, http->versions.len);
 }
 
-static void put_tail(const struct tide_http_request *request, bool took, const char *model, struct tide_buf *out) {
+static void put_tail(const struct tide_http_request *request, bool took, const struct tide_told *told, struct tide_buf *out) {
   TIDE_CHECK(out->len > 0 && out->ptr[out->len - 1] == '}');
   out->len--;
   if (took) {
@@ -27,7 +30,7 @@ static void put_tail(const struct tide_http_request *request, bool took, const c
     tide_json_double(out, (double)(us > 0 ? us : 0) / 1000.0);
   }
   tide_json_key(out, "provenance");
-  tide_http_put_provenance(request->http, model, out);
+  tide_http_put_provenance(request->http, told->model, told->policy, out);
   tide_buf_char(out, '}');
 }
 
@@ -85,16 +88,21 @@ static unsigned put_item(struct tide_http_item *item, bool took, struct tide_buf
   struct tide_offer *offer = item->offer;
   enum tide_route_id route = request->route->id;
   if (offer) {
-    bool receipt = route == TIDE_ROUTE_events || route == TIDE_ROUTE_outcomes;
-    tide_http_count_answer(request->http->meters, request->http->spec, &offer->told);
+    bool receipt = route == TIDE_ROUTE_events || route == TIDE_ROUTE_outcomes || route == TIDE_ROUTE_profiles;
+    tide_http_count_answer(request->http->meters, &offer->told);
+    if (offer->late) { /* no journal knows of it: what an auditor finds at this position is another decision */
+      char position[TIDE_POSITION_TEXT];
+      tide_log(TIDE_LOG_WARN, "answer_late", "position=%s note=%s", tide_position_text(offer->position, offer->index, position),
+               "the decision there was too old when it could be told; the caller got the fallback");
+    }
     if (receipt && is_there(offer)) {
       put_receipt(offer, out);
-      put_tail(request, took, offer->told.model, out);
+      put_tail(request, took, &offer->told, out);
       return 200;
     }
     if (!receipt && offer->answer.len > 0) {
       put_answer(item, out);
-      put_tail(request, took, offer->told.model, out);
+      put_tail(request, took, &offer->told, out);
       if (offer->cause != TIDE_C_overload) return 200;
       return request->wait_ns ? MHD_HTTP_TOO_MANY_REQUESTS : MHD_HTTP_SERVICE_UNAVAILABLE;
     }
@@ -124,7 +132,7 @@ static void make_batch(struct tide_http_request *request, struct tide_http_reply
   }
   tide_json_close(&ret->body, ']');
   tide_json_close(&ret->body, '}');
-  put_tail(request, true, "", &ret->body);
+  put_tail(request, true, &(struct tide_told){0}, &ret->body);
   if (request->wait_ns) ret->status = MHD_HTTP_TOO_MANY_REQUESTS;
   else if (all_overload) ret->status = 503, ret->retry_after_s = 1;
 }

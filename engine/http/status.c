@@ -131,22 +131,28 @@ static void put_groups(const struct tide_sources_look *look, struct tide_buf *ou
   tide_free(gate);
 }
 
-/* In the order of the feature file; the fallback's behind the others, where a hit is a decision. */
+/* Those of the policy in force, in its order; the fallback's behind the others, where a hit is a decision. */
 static void put_rules(struct tide_http *http, struct tide_buf *out) {
-  const struct tide_spec *spec = http->spec;
+  const struct tide_policy_version *policy = tide_engine_policy(http->engine);
+  const struct tide_spec *spec = policy ? policy->spec : http->spec;
   tide_json_key(out, "rules");
   tide_json_open(out, '[');
   for (uint32_t r = 0; r < spec->rule_count + spec->fallback_count; r++) {
     bool fallback = r >= spec->rule_count;
     const struct tide_rule *rule = fallback ? &spec->fallback[r - spec->rule_count] : &spec->rule[r];
+    struct tide_verdict verdict = {.by = fallback ? TIDE_BY_FALLBACK : TIDE_BY_RULE,
+                                   .rule = (uint16_t)(fallback ? r - spec->rule_count : r)};
+    const char *code = tide_verdict_by(spec, &verdict);
+    uint32_t place;
+    bool known = tide_meters_place(http->meters, TIDE_AXIS_rule, code, &place);
     tide_json_open(out, '{');
-    put_text(out, "code", tide_meters_value(http->meters, TIDE_AXIS_rule, r));
+    put_text(out, "code", code);
     put_text(out, "decision", spec->decision[rule->decision]);
     put_text(out, "say", rule->say);
     put_bool(out, "shadow", rule->shadow);
     put_bool(out, "fallback", fallback);
-    put_number(out, "recent", tide_history_rule(http->history, r, RECENT_MS));
-    put_number(out, "hour", tide_history_rule(http->history, r, INT64_C(3600000)));
+    put_number(out, "recent", known ? tide_history_rule(http->history, place, RECENT_MS) : NAN);
+    put_number(out, "hour", known ? tide_history_rule(http->history, place, INT64_C(3600000)) : NAN);
     tide_json_close(out, '}');
   }
   tide_json_close(out, ']');
@@ -155,7 +161,7 @@ static void put_rules(struct tide_http *http, struct tide_buf *out) {
 static void put_refusals(struct tide_http *http, struct tide_buf *out) {
   tide_json_key(out, "refusals");
   tide_json_open(out, '[');
-  for (uint32_t c = 1; c < tide_meters_values(http->meters, TIDE_AXIS_cause); c++) {
+  for (uint32_t c = 1; c < tide_meters_count(http->meters, TIDE_AXIS_cause); c++) {
     double hour = tide_history_cause(http->history, c, INT64_C(3600000));
     if (!(hour > 0)) continue;
     tide_json_open(out, '{');
@@ -226,8 +232,7 @@ void tide_http_status_put(struct tide_http *http, const char *client, struct tid
   put_time(out, "time", look->now_ms);
   put_text(out, "cell", http->options.cell);
   put_text(out, "client", client);
-  tide_json_key(out, "provenance");
-  tide_http_put_provenance(http, "", out);
+  tide_http_put_rollout(http, out);
   put_engine(http, &look->status, out);
   put_journal(http, &look->status, out);
   put_groups(look, out);

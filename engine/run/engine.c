@@ -62,6 +62,7 @@ struct tide_engine {
   struct tide_engine_status status;
   bool ended;                       /* under status_mutex */
   struct tide_engine_sources shown; /* under status_mutex */
+  struct tide_in_force in_force;
   /* the journal thread's own */
   struct tide_mono session_at; /* the last session began */
   int64_t session_wait_ms;     /* before the next attempt */
@@ -70,8 +71,9 @@ struct tide_engine {
   size_t taken_cap;
   bool stopped;
   struct tide_mono next_tick, next_show;
-  struct tide_position folded; /* that was told */
-  uint64_t epoch;              /* that was metered; 0: none */
+  struct tide_position folded;            /* that was told */
+  uint64_t epoch;                         /* that was metered; 0: none */
+  uint64_t hits[TIDE_RULES_MAX], hits_of; /* of rules, as metered; of the policy with this number */
 };
 
 static void lock(pthread_mutex_t *mutex) {
@@ -328,8 +330,24 @@ static void meter_journal(struct tide_engine *engine, struct tide_meter *meter, 
   engine->epoch = epoch;
 }
 
+/* By the rules' codes, so totals go on where another policy keeps a rule; the fold counts from zero under each. */
+static void meter_rules(struct tide_engine *engine, struct tide_meter *meter, const struct tide_fold *fold) {
+  const struct tide_policy_version *policy = tide_versions_policy(tide_fold_versions(fold));
+  const uint64_t *hits = tide_fold_rule_hits(fold);
+  for (uint32_t r = 0; r < policy->spec->rule_count; r++) {
+    uint64_t before = engine->hits_of == policy->number && hits[r] >= engine->hits[r] ? engine->hits[r] : 0;
+    uint32_t place = 0; /* "(other)" */
+    engine->hits[r] = hits[r];
+    if (hits[r] == before) continue;
+    (void)tide_meters_place(tide_meter_all(meter), TIDE_AXIS_rule, policy->spec->rule[r].code, &place);
+    tide_meter_add(meter, TIDE_METER_ROW_rule_hits_total, (struct tide_meter_at){.a = place}, (int64_t)(hits[r] - before));
+  }
+  engine->hits_of = policy->number;
+}
+
 /* What the fold knows of the cell's decisions: the same on every engine. */
-static void meter_decisions(struct tide_meter *meter, const struct tide_fold *fold, const struct tide_spec *spec) {
+static void meter_decisions(struct tide_engine *engine, struct tide_meter *meter, const struct tide_fold *fold,
+                            const struct tide_spec *spec) {
   const struct tide_stale_stats *stale = tide_fold_stale_stats(fold);
   const uint64_t verdict[] = {stale->right, stale->wrong, stale->unknown};
   SET(judged_total, stale->judged);
@@ -338,9 +356,7 @@ static void meter_decisions(struct tide_meter *meter, const struct tide_fold *fo
     tide_meter_set(meter, TIDE_METER_ROW_stale_verdicts_total, (struct tide_meter_at){.a = v}, (int64_t)verdict[v]);
   for (uint32_t e = 0; e < spec->entity_count; e++)
     tide_meter_set(meter, TIDE_METER_ROW_stale_reads_total, (struct tide_meter_at){.a = e}, (int64_t)stale->stale[e]);
-  const uint64_t *hits = tide_fold_rule_hits(fold);
-  for (uint32_t r = 0; r < spec->rule_count; r++)
-    tide_meter_set(meter, TIDE_METER_ROW_rule_hits_total, (struct tide_meter_at){.a = r}, (int64_t)hits[r]);
+  meter_rules(engine, meter, fold);
 }
 
 /* What the core and the fold count as plain integers, copied into the rows that the page of metrics shows. */
@@ -358,6 +374,9 @@ static void meter_publish(struct tide_engine *engine, struct tide_fold *fold) {
   SET(engine_syncs_total, stats.syncs);
   SET(engine_refused_total, stats.refused);
   SET(engine_maybe_total, stats.maybe);
+  SET(engine_late_total, stats.late);
+  SET(engine_recomputed_total, stats.recomputed);
+  SET(engine_recomputed_fresh_total, stats.recomputed_fresh);
   SET(engine_retried_total, stats.retried);
   SET(engine_queued, stats.queued);
   SET(engine_in_flight, stats.in_flight);
@@ -374,7 +393,10 @@ static void meter_publish(struct tide_engine *engine, struct tide_fold *fold) {
     tide_meter_set(meter, TIDE_METER_ROW_engine_state, (struct tide_meter_at){.a = s}, s == now);
   if (now != TIDE_CORE_open) return; /* before that, the journal's feature file may be another than ours */
   const struct tide_spec *spec = tide_fold_spec(fold);
-  meter_decisions(meter, fold, spec);
+  meter_decisions(engine, meter, fold, spec);
+  const struct tide_versions *versions = tide_fold_versions(fold);
+  SET(rollout_number, versions->rollout.number);
+  SET(rollout_void, versions->void_number > versions->rollout.number);
   const struct tide_core_reads *reads = tide_core_reads(engine->core);
   for (uint32_t e = 0; e < spec->entity_count; e++) {
     tide_meter_set(meter, TIDE_METER_ROW_entities, (struct tide_meter_at){.a = e}, (int64_t)tide_fold_entities(fold, e));
@@ -485,6 +507,7 @@ static void show(struct tide_engine *engine, const struct tide_fold *fold, bool 
 static void publish(struct tide_engine *engine, const struct tide_error *failed) {
   struct tide_fold *fold = tide_core_fold(engine->core);
   meter_publish(engine, fold);
+  tide_in_force_look(&engine->in_force, fold);
   lock(&engine->status_mutex);
   struct tide_engine_status *status = &engine->status;
   bool changed = status->state != tide_core_state(engine->core) || failed || engine->stopped;
@@ -616,6 +639,8 @@ struct tide_engine *tide_engine_start(const struct tide_engine_options *options,
   if (engine->options.inbox_max == 0) engine->options.inbox_max = options->core.queue_max;
   engine->core = tide_core_new(&options->core, fold);
   engine->status.state = TIDE_CORE_following;
+  tide_in_force_init(&engine->in_force);
+  tide_in_force_look(&engine->in_force, fold);
   tide_ledger_init(&engine->shown.ledger);
   engine->shown.commit_ms = INT64_MIN;
   engine->folded = tide_fold_position(fold);
@@ -714,6 +739,10 @@ enum tide_err tide_engine_read(struct tide_engine *engine, struct tide_position 
   return look.err;
 }
 
+void tide_engine_rollout(struct tide_engine *engine, struct tide_engine_rollout *ret) { tide_in_force_copy(&engine->in_force, ret); }
+
+const struct tide_policy_version *tide_engine_policy(struct tide_engine *engine) { return tide_in_force_policy(&engine->in_force); }
+
 static bool wait_for(struct tide_engine *engine, bool barrier_too, int64_t timeout_ms) {
   struct tide_mono until = {tide_mono_now().ns + timeout_ms * 1000000};
   const struct tide_engine_status *status = &engine->status;
@@ -756,6 +785,7 @@ void tide_engine_free(struct tide_engine *engine) {
   tide_buf_release(&engine->requests.append_bytes);
   tide_free(engine->taken);
   tide_free(engine->inbox.report);
+  tide_in_force_release(&engine->in_force);
   (void)pthread_mutex_destroy(&engine->inbox.mutex);
   (void)pthread_cond_destroy(&engine->inbox.filled);
   (void)pthread_cond_destroy(&engine->inbox.taken);

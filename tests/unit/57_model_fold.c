@@ -1,4 +1,4 @@
-/* The fold that scores: a MODEL record activates an artifact from its place on; without one nothing is different; a refused score is unknown to rules and says
+/* The fold that scores: a rollout puts a model in force from its place on; without one nothing is different; a refused score is unknown to rules and says
  * which feature refused; snapshots carry the model; answers have the score and its reasons. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -6,128 +6,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <stdio.h>
 
-#include "core/control.h"
-#include "core/fold.h"
-#include "tests/support/model_fixture.h"
-
-#define T0 INT64_C(1700000000000)
-
-struct seen {
-  double score; /* -1: null */
-  char by[32], cause[32], model[TIDE_MODEL_ID], slot[64];
-  bool duplicate;
-  struct tide_buf json;
-};
-
-struct run {
-  struct tide_spec *spec;
-  struct tide_fold *fold;
-  struct tide_position at;
-  struct tide_buf entry;
-  struct tide_batch batch;
-  struct seen last;
-  uint64_t answers;
-  uint32_t number;
-};
-
-static void emit(void *ctx, const struct tide_answer *answer) {
-  struct run *r = ctx;
-  r->answers++;
-  r->last.score = answer->score.type == TIDE_V_NUM ? answer->score.num : -1;
-  r->last.duplicate = answer->duplicate;
-  snprintf(r->last.by, sizeof r->last.by, "%s", tide_verdict_by(answer->spec, &answer->verdict));
-  snprintf(r->last.cause, sizeof r->last.cause, "%s", tide_cause_name((enum tide_cause)answer->verdict.cause));
-  snprintf(r->last.model, sizeof r->last.model, "%s", answer->model ? answer->model->id : "");
-  snprintf(r->last.slot, sizeof r->last.slot, "%s",
-           answer->verdict.cause_slot == TIDE_NONE ? "" : answer->spec->slot[answer->verdict.cause_slot].name);
-  tide_buf_clear(&r->last.json);
-  tide_answer_json(answer, 0, &r->last.json);
-  (void)tide_buf_cstr(&r->last.json);
-}
-
-static void begin(struct run *r) {
-  struct tide_entry_header header = {.fence_nonce = 7, .commit_ms = T0 + (int64_t)r->number * 1000};
-  tide_batch_begin(&r->batch, &r->entry, &header, NULL, 0);
-}
-
-static enum tide_err end(struct run *r, struct tide_error *error) {
-  tide_batch_end(&r->batch);
-  struct tide_position at = {1, r->at.epoch ? r->at.seq + 1 : 0};
-  enum tide_err err = tide_fold_entry(r->fold, at, tide_buf_span(&r->entry), emit, r, error);
-  if (!err) r->at = at;
-  return err;
-}
-
-static void must_end(struct run *r) {
-  struct tide_error error = {0};
-  if (end(r, &error)) fail_msg("%s", error.text);
-}
-
-static struct run *started(struct tide_spec *spec) {
-  struct run *r = tide_alloc(sizeof *r);
-  r->spec = spec;
-  r->fold = tide_fold_new();
-  struct tide_fence fence = {.nonce = 7, .epoch = 1, .engine_id = 1};
-  struct tide_settings settings = tide_settings_default();
-  begin(r);
-  assert_int_equal(tide_batch_add_fence(&r->batch, &fence), TIDE_OK);
-  must_end(r);
-  begin(r);
-  assert_int_equal(tide_batch_add_config(&r->batch, &settings, (struct tide_span){spec->text, spec->text_len}), TIDE_OK);
-  must_end(r);
-  return r;
-}
-
-static void stop(struct run *r) {
-  tide_fold_free(r->fold);
-  tide_spec_free(r->spec);
-  tide_buf_release(&r->entry);
-  tide_buf_release(&r->last.json);
-  tide_free(r);
-}
-
-static enum tide_err activate(struct run *r, const struct tide_model *model, struct tide_error *error) {
-  struct tide_buf bytes = TIDE_BUF_INIT;
-  if (model) tide_model_write(model, &bytes);
-  begin(r);
-  assert_int_equal(tide_batch_add_model(&r->batch, tide_buf_span(&bytes)), TIDE_OK);
-  tide_buf_release(&bytes);
-  return end(r, error);
-}
-
-static void must_activate(struct run *r, const struct tide_model *model) {
-  struct tide_error error = {0};
-  if (activate(r, model, &error)) fail_msg("%s", error.text);
-}
-
-static void text(struct run *r, struct tide_record *record, const char *field, const char *value) {
-  struct tide_datum *datum = &record->field[tide_spec_field(r->spec, field)];
-  datum->kind = TIDE_D_TEXT;
-  datum->text = tide_span_of(value);
-}
-
-/* Event number n of the card at the shop; each is a second after the one before. id NULL: its own. */
-static void event(struct run *r, const char *card, const char *shop, const char *id) {
-  struct tide_record *record = tide_alloc(sizeof *record);
-  char own[16];
-  snprintf(own, sizeof own, "e%u", r->number);
-  record->type = TIDE_REC_EVENT;
-  record->time.ms = T0 + (int64_t)++r->number * 1000;
-  text(r, record, "id", id ? id : own);
-  text(r, record, "card", card);
-  if (shop) text(r, record, "shop", shop);
-  text(r, record, "entry", "chip");
-  *(&record->field[tide_spec_field(r->spec, "online")]) = (struct tide_datum){.kind = TIDE_D_INT, .num = 0};
-  struct tide_datum *amount = &record->field[r->spec->f_amount];
-  *amount = (struct tide_datum){.kind = TIDE_D_INT, .exponent = 2, .num = 1000};
-  memcpy(amount->currency, "EUR", 4);
-  begin(r);
-  assert_int_equal(tide_batch_add(&r->batch, r->spec, record), TIDE_OK);
-  tide_free(record);
-  must_end(r);
-}
+#include "tests/support/fold_run.h"
 
 static struct tide_digest digest(const struct run *r) { return tide_fold_digest(r->fold); }
 
@@ -140,7 +20,7 @@ static void without_a_model_a_rule_that_reads_the_score_is_unknown(void **state)
   assert_string_equal(r->last.by, "fallback.else");
   assert_string_equal(r->last.slot, "");
   assert_string_equal(r->last.model, "");
-  assert_null(tide_fold_model(r->fold));
+  assert_null(tide_fold_versions(r->fold)->router.live);
   stop(r);
 }
 
@@ -150,7 +30,7 @@ static void a_model_scores_from_its_record_on(void **state) {
   struct tide_model *model = model_small(r->spec);
   event(r, "c1", "s1", NULL);
   must_activate(r, model);
-  assert_string_equal(tide_fold_model(r->fold)->id, model->id);
+  assert_string_equal(tide_fold_versions(r->fold)->router.live->id, model->id);
   event(r, "c1", "s1", NULL); /* attempts 2, over 1, shops 1 and cards 1 in the hour before */
   /* -2 + 0.5 (2 - 1) / 2 + 0.25 + ln 2 + 0.125 = -0.68185 */
   assert_true(r->last.score == 0.335848);
@@ -312,19 +192,23 @@ static void a_snapshot_carries_the_model(void **state) {
   }
 }
 
-static void what_does_not_fit_stops_the_fold(void **state) {
+/* It is void: the model before it goes on, and the state says why. */
+static void what_does_not_fit_is_void(void **state) {
   (void)state;
   struct tide_error error = {0};
   struct run *r = started(model_spec_with("cap 3", "cap 5"));
   struct tide_spec *other = model_spec_of(model_features);
-  struct tide_model *model = model_small(other);
-  assert_int_equal(activate(r, model, &error), TIDE_E_MISMATCH);
-  assert_non_null(strstr(error.text, "card.shops_1h"));
-  stop(r);
-  r = started(model_spec_of(model_features));
-  begin(r);
-  assert_int_equal(tide_batch_add_model(&r->batch, TIDE_SPAN("{\"tidemark_model\":1}")), TIDE_OK);
-  assert_int_not_equal(end(r, &error), TIDE_OK);
+  struct tide_model *good = model_small(r->spec), *model = model_small(other);
+  must_activate(r, good);
+  must_activate(r, model);
+  const struct tide_versions *versions = tide_fold_versions(r->fold);
+  assert_int_equal(versions->rollout.number, 1);
+  assert_int_equal(versions->void_number, 2);
+  assert_non_null(strstr(versions->void_why, "card.shops_1h"));
+  assert_int_equal(tide_fold_metrics(r->fold)->value[TIDE_M_rollouts_void_total], 1);
+  event(r, "c1", "s1", NULL);
+  assert_string_equal(r->last.model, good->id);
+  tide_model_free(good);
   stop(r);
   /* before the feature file */
   r = tide_alloc(sizeof *r);
@@ -341,45 +225,17 @@ static void what_does_not_fit_stops_the_fold(void **state) {
   tide_spec_free(other);
 }
 
-static void the_record_is_read_back(void **state) {
-  (void)state;
-  struct tide_buf entry = TIDE_BUF_INIT;
-  struct tide_batch batch;
-  struct tide_error error = {0};
-  char *large = tide_alloc(TIDE_ENTRY_MAX);
-  tide_batch_begin(&batch, &entry, &(struct tide_entry_header){0}, NULL, 0);
-  size_t len = entry.len;
-  assert_int_equal(tide_batch_add_model(&batch, (struct tide_span){large, TIDE_ENTRY_MAX}), TIDE_E_LIMIT);
-  assert_int_equal(entry.len, len);
-  assert_int_equal(tide_batch_add_model(&batch, TIDE_SPAN("artifact")), TIDE_OK);
-  tide_batch_end(&batch);
-  struct tide_cursor_part *part = tide_alloc(TIDE_PARTS_MAX * sizeof *part);
-  struct tide_entry_reader reader;
-  struct tide_raw_record raw;
-  struct tide_span artifact;
-  assert_int_equal(tide_entry_open(&reader, tide_buf_span(&entry), part, &error), TIDE_OK);
-  assert_int_equal(tide_entry_next(&reader, &raw, &error), TIDE_OK);
-  assert_int_equal(raw.type, TIDE_REC_MODEL);
-  assert_int_equal(tide_model_decode(&raw, &artifact, &error), TIDE_OK);
-  assert_true(tide_span_is(artifact, "artifact"));
-  for (size_t cut = 0; cut < raw.payload.len; cut++) {
-    struct tide_raw_record less = {raw.type, 0, {raw.payload.ptr, cut}};
-    assert_int_equal(tide_model_decode(&less, &artifact, &error), TIDE_E_CORRUPT);
-  }
-  raw.flags = 1;
-  assert_int_equal(tide_model_decode(&raw, &artifact, &error), TIDE_E_VERSION);
-  tide_free(part);
-  tide_free(large);
-  tide_buf_release(&entry);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(the_record_is_read_back),           cmocka_unit_test(without_a_model_a_rule_that_reads_the_score_is_unknown),
-      cmocka_unit_test(a_model_scores_from_its_record_on), cmocka_unit_test(a_duplicate_has_the_stored_score),
-      cmocka_unit_test(a_refused_group_refuses_the_score), cmocka_unit_test(a_refused_score_names_the_feature),
-      cmocka_unit_test(a_model_shows_in_the_digest),       cmocka_unit_test(a_snapshot_carries_the_model),
-      cmocka_unit_test(what_does_not_fit_stops_the_fold),  cmocka_unit_test(a_stale_group_refuses_the_score_and_says_who_is_behind),
+      cmocka_unit_test(without_a_model_a_rule_that_reads_the_score_is_unknown),
+      cmocka_unit_test(a_model_scores_from_its_record_on),
+      cmocka_unit_test(a_duplicate_has_the_stored_score),
+      cmocka_unit_test(a_refused_group_refuses_the_score),
+      cmocka_unit_test(a_refused_score_names_the_feature),
+      cmocka_unit_test(a_model_shows_in_the_digest),
+      cmocka_unit_test(a_snapshot_carries_the_model),
+      cmocka_unit_test(what_does_not_fit_is_void),
+      cmocka_unit_test(a_stale_group_refuses_the_score_and_says_who_is_behind),
   };
   return cmocka_run_group_tests_name("model_fold", tests, NULL, NULL);
 }

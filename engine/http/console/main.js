@@ -36,7 +36,7 @@ function head(status) {
   $("cell").textContent = status.cell;
   $("engine").textContent = `engine ${status.engine.id} · ${status.engine.state}`;
   $("logout").hidden = !status.client;
-  $("foot").textContent = `features ${status.provenance.features} · durability ${status.provenance.durability} · up since ${when(status.engine.started)}${status.client ? " · logged in as " + status.client : ""} · all times UTC`;
+  $("foot").textContent = `features ${status.provenance.features} · policy ${status.provenance.policy}${status.provenance.model ? " · model " + status.provenance.model : ""}${status.rollout ? " · rollout " + status.rollout.number : ""} · durability ${status.provenance.durability} · up since ${when(status.engine.started)}${status.client ? " · logged in as " + status.client : ""} · all times UTC`;
 }
 
 function sayAge() {

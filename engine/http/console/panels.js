@@ -41,6 +41,7 @@ function problems(status, history) {
   else if (journal.replicated && journal.online < journal.replicas) add("warn", `a replica is lost: ${journal.online} of ${journal.replicas} can acknowledge`, `${journal.quorum} are needed; ${journal.online - journal.quorum === 0 ? "the next loss stops commits" : "commits go on"}`);
   const shorts = sum((history.series.shorts || []).slice(-12)) * (history.step_ms / 1000);
   if (shorts >= 0.5) add("warn", "WAIT came back short " + count(Math.round(shorts)) + " times in a minute", "replicas do not acknowledge in time");
+  if (status.rollout_void) add("warn", `rollout ${status.rollout_void.number} could not take effect`, `${status.rollout_void.why}; the one before it stays in force`);
   if (journal.diverged) add("bad", "two engines have decided differently at one position", `${journal.diverged} positions: stop one and compare both by audit`);
   const now = status.now, deadline = now.deadline_ms;
   if (now.p99_ms !== null && now.p99_ms > deadline) add("bad", `p99 is ${span(now.p99_ms)}`, `beyond the default deadline of ${length(deadline)}`);
