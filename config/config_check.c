@@ -220,10 +220,21 @@ static void check_bootstrap(struct tide_load *load) {
                       "kafka.bootstrap.servers is not set, and %s it: the brokers, as in bootstrap.servers: k1:9092,k2:9092", who);
 }
 
+static void check_watch(struct tide_load *load) {
+  const struct tide_config *c = load->config;
+  if (c->drift_long_window_ms < c->drift_window_ms || c->drift_long_window_ms / c->drift_window_ms > 64)
+    contradiction(load, ROW(drift_long_window), ROW(drift_window),
+                  "drift.long_window must be drift.window at least, and 64 times that at most");
+  if (c->feedback_genuine_after_ms >= c->feedback_keep_ms)
+    contradiction(load, ROW(feedback_genuine_after), ROW(feedback_keep),
+                  "feedback.genuine_after is not below feedback.keep: nothing would ever count as genuine");
+}
+
 void tide_load_check(struct tide_load *load) {
   check_engine(load);
   check_outlets(load);
   check_sources(load);
   check_http_log(load);
   check_bootstrap(load);
+  check_watch(load);
 }

@@ -1,7 +1,7 @@
 /* Live metrics (meter.h): where each cell lies, how it is written, and the exposition.
  *
  * A shard is one array of 64-bit atomics. A row's cells stand together, in the order of their labels (the last turns fastest); a cell is one word, or
- * for a histogram one word per bucket, one for what is above the last bound, and the sum (nanoseconds or records, so it is exact). A cell of a LEVEL or AGE
+ * for a histogram one word per bucket, one for what is above the last bound, and the sum (nanoseconds or records, so it is exact). A cell of a LEVEL, AGE or RATIO
  * holds the value and one: a cell of zero is not there. */
 #include "base/meter.h"
 
@@ -31,7 +31,8 @@ static struct bounds bounds_of(enum tide_meter_type type) {
     case TIDE_METER_COUNTER:
     case TIDE_METER_GAUGE:
     case TIDE_METER_LEVEL:
-    case TIDE_METER_AGE: break;
+    case TIDE_METER_AGE:
+    case TIDE_METER_RATIO: break;
   }
   return (struct bounds){NULL, 0};
 }
@@ -190,7 +191,9 @@ void tide_meter_add(struct tide_meter *meter, enum tide_meter_row row, struct ti
   add(meter, cell, n);
 }
 
-static bool comes_and_goes(int row) { return rows[row].type == TIDE_METER_LEVEL || rows[row].type == TIDE_METER_AGE; }
+static bool comes_and_goes(int row) {
+  return rows[row].type == TIDE_METER_LEVEL || rows[row].type == TIDE_METER_AGE || rows[row].type == TIDE_METER_RATIO;
+}
 
 void tide_meter_set(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t n) {
   word *cell = cell_of(meter, row, at);
@@ -317,7 +320,7 @@ static void put_parts(int64_t n, int64_t unit, int digits, struct tide_buf *out)
 static void put_seconds(int64_t ns, struct tide_buf *out) { put_parts(ns, 1000000000, 9, out); }
 
 static void put_number(int row, int64_t n, struct tide_buf *out) {
-  if (rows[row].type == TIDE_METER_SECONDS || rows[row].type == TIDE_METER_AGE) put_seconds(n, out);
+  if (rows[row].type == TIDE_METER_SECONDS || rows[row].type == TIDE_METER_AGE || rows[row].type == TIDE_METER_RATIO) put_seconds(n, out);
   else if (rows[row].type == TIDE_METER_SHARE) put_parts(n, 1000000, 6, out);
   else tide_buf_printf(out, "%" PRId64, n);
 }
@@ -388,7 +391,8 @@ static const char *type_name(enum tide_meter_type type) {
     case TIDE_METER_COUNTER: return "counter";
     case TIDE_METER_GAUGE:
     case TIDE_METER_LEVEL:
-    case TIDE_METER_AGE: return "gauge";
+    case TIDE_METER_AGE:
+    case TIDE_METER_RATIO: return "gauge";
     default: return "histogram";
   }
 }

@@ -22,7 +22,8 @@
 #define TIDE_METER_AXES(X)                                                                                                             \
   X(none, "") X(route, "route") X(code, "code") X(problem, "type") X(limit, "limit") X(status, "status") X(decision, "decision")        \
   X(rule, "rule") X(cause, "cause") X(entity, "entity") X(state, "state") X(engine_state, "state")        \
-  X(source, "source") X(partition, "partition") X(reason, "reason") X(letter, "letter") X(result, "result") X(verdict, "verdict")
+  X(source, "source") X(partition, "partition") X(reason, "reason") X(letter, "letter") X(result, "result") \
+  X(input, "input") X(window, "window") X(label, "label") X(match, "result") X(verdict, "verdict")
 enum tide_meter_axis {
 #define X(name, label) TIDE_AXIS_##name,
   TIDE_METER_AXES(X)
@@ -30,10 +31,10 @@ enum tide_meter_axis {
       TIDE_AXIS_COUNT
 };
 
-/* LEVEL: a gauge whose cells are there only while they are set, zero included; of one writing shard. AGE: the same in nanoseconds, shown as seconds. The last three:
- * histograms. */
+/* LEVEL: a gauge whose cells are there only while they are set, zero included; of one writing shard. AGE: the same in nanoseconds, shown as seconds. RATIO: the same in
+ * billionths, shown as a number. The last three: histograms. */
 enum tide_meter_type {
-  TIDE_METER_COUNTER, TIDE_METER_GAUGE, TIDE_METER_LEVEL, TIDE_METER_AGE, TIDE_METER_SECONDS, TIDE_METER_RECORDS, TIDE_METER_SHARE
+  TIDE_METER_COUNTER, TIDE_METER_GAUGE, TIDE_METER_LEVEL, TIDE_METER_AGE, TIDE_METER_RATIO, TIDE_METER_SECONDS, TIDE_METER_RECORDS, TIDE_METER_SHARE
 };
 
 /* X(name without tidemark_, type, up to three labels, help) */
@@ -118,6 +119,16 @@ enum tide_meter_type {
   X(registry_rollout, LEVEL, none, none, none, "Number of the rollout that the registry asks for") \
   X(registry_errors_total, COUNTER, none, none, none, "Questions to the registry that ended with an error, and values in it that cannot be used") \
   X(registry_offers_total, COUNTER, none, none, none, "Records of versions and rollouts that this engine brought into the journal") \
+  X(drift_psi, RATIO, window, input, none, "Population stability index of a model input, or of the score, against its training; of the model that scored last") \
+  X(drift_ks, RATIO, window, input, none, "Greatest difference of the two distributions (Kolmogorov and Smirnov) of the same") \
+  X(drift_severity, LEVEL, window, input, none, "0 none, 1 moderate (index from 0.1), 2 severe (from 0.25); 0 where chance explains it") \
+  X(drift_rows, LEVEL, window, none, none, "Decisions in the window of event time") \
+  X(feedback_auc, RATIO, none, none, none, "ROC AUC of the model that scored last, by the labels that have come") \
+  X(feedback_rule_precision, RATIO, rule, none, none, "Share of fraud among the labelled transactions for which the rule was true") \
+  X(feedback_precision, RATIO, none, none, none, "Share of fraud among the labelled transactions that were decided otherwise than most mildly") \
+  X(feedback_recall, RATIO, none, none, none, "Share of the labelled frauds that were decided so") \
+  X(feedback_weight, LEVEL, label, none, none, "Decisions that the labelled ones in the sample stand for") \
+  X(feedback_labels, LEVEL, match, none, none, "Labels that came, by whether their decision is kept") \
   X(log_suppressed_total, COUNTER, none, none, none, "Log lines left out because their event came too often")
 
 enum tide_meter_row {
@@ -159,9 +170,9 @@ struct tide_meter *tide_meters_shared(struct tide_meters *meters);
 
 /* All of these: only on the shard's thread; a row of another type or an index beyond its axis is our bug. */
 void tide_meter_add(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t n); /* COUNTER (n >= 0), GAUGE */
-/* GAUGE, LEVEL, AGE (n >= 0), or a COUNTER that is kept elsewhere and copied here; the shards are added up. */
+/* GAUGE, LEVEL, AGE, RATIO (n >= 0), or a COUNTER that is kept elsewhere and copied here; the shards are added up. */
 void tide_meter_set(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t n);
-/* LEVEL, AGE: the cell is not there any more. */
+/* LEVEL, AGE, RATIO: the cell is not there any more. */
 void tide_meter_unset(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at);
 void tide_meter_seconds(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t ns); /* below 0 counts as 0 */
 void tide_meter_records(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t n);
@@ -190,7 +201,7 @@ const char *tide_meters_name(const struct tide_meters *meters, enum tide_meter_a
 int64_t tide_meters_value(const struct tide_meters *meters, enum tide_meter_row row, struct tide_meter_at at);
 /* Any thread. Appends everything, the fold's metrics first, in the Prometheus text format 0.0.4 (Content-Type: text/plain; version=0.0.4). Counters
  * and gauges with one label are shown for each of its values, so that a rate sees the first step too; cells with more labels, and histograms with any,
- * appear once they were written to: most of their product never happens. LEVEL and AGE: those that are set. */
+ * appear once they were written to: most of their product never happens. LEVEL, AGE and RATIO: those that are set. */
 void tide_meters_expose(const struct tide_meters *meters, struct tide_buf *out);
 /* Appends the Markdown table for the reference page, in the order of the exposition. */
 void tide_meters_document(struct tide_buf *out);

@@ -5,6 +5,7 @@
 #include "cli/verbs.h"
 
 #include "cli/key_file.h"
+#include "cli/receipt.h"
 #include "cli/scan.h"
 #include "cli/snapshot.h"
 #include "cli/summary.h"
@@ -22,6 +23,7 @@ static const struct tide_opt options[] = {
     {"events", "N", "20", "At most so many past events are listed per entity, the newest", TIDE_OPT_INT, 0, 0, 100000, NULL},
     TIDE_KEY_OPTIONS,
     {"start-from", "DIR", NULL, "The result of backfill that the journal began with", TIDE_OPT_TEXT, 0, 0, 0, NULL},
+    {"receipt", "FILE", NULL, "Also write a receipt, from which `verify` proves the decision", TIDE_OPT_TEXT, 0, 0, 0, NULL},
     {"json", NULL, NULL, "Everything as one JSON object", TIDE_OPT_SWITCH, 0, 0, 0, NULL},
 };
 static const struct tide_positional positional[] = {
@@ -47,8 +49,9 @@ struct explain {
   /* second pass */
   struct tide_fold *fold;
   struct place target;
-  struct tide_buf out; /* the report */
-  bool json, found;
+  struct tide_buf out;     /* the report */
+  struct tide_buf receipt; /* if it is wanted */
+  bool json, found, wants_receipt;
   struct tide_explain *past; /* events that the windows hold */
 };
 
@@ -284,6 +287,24 @@ static void print_head(const struct explain *explain, const struct tide_answer *
                     answer->advised ? ", decided elsewhere (for information)" : "");
 }
 
+/* Whose rules, and what was judged beside them; nothing in a journal without rollouts. */
+static void print_versions(const struct explain *explain, const struct tide_answer *answer, struct tide_buf *out) {
+  const struct tide_rollout *rollout = &tide_fold_versions(explain->fold)->rollout;
+  if (!rollout->number) return;
+  tide_buf_printf(out, "  policy %s, ", answer->policy->label);
+  if (answer->duplicate) tide_buf_str(out, "of the first answer\n");
+  else tide_buf_printf(out, "by rollout %" PRIu64 " of %s: %s\n", rollout->number, rollout->who, rollout->why);
+  for (uint32_t i = 0; i < answer->shadow_count; i++) {
+    const struct tide_shadow_score *shadow = &answer->shadow[i];
+    if (shadow->value.type == TIDE_V_NUM) tide_buf_printf(out, "  shadow model %s: score %.6g\n", shadow->model->id, shadow->value.num);
+    else tide_buf_printf(out, "  shadow model %s: refused\n", shadow->model->id);
+  }
+  if (answer->shadow_verdict)
+    tide_buf_printf(out, "  shadow policy %s: %s, by %s\n", answer->shadow_policy->label,
+                    answer->shadow_policy->spec->decision[answer->shadow_verdict->decision],
+                    tide_verdict_by(answer->shadow_policy->spec, answer->shadow_verdict));
+}
+
 /* What the model said and why, or which of its inputs refused. */
 static void print_score(const struct tide_answer *answer, struct tide_buf *out) {
   const struct tide_score *score = answer->score_detail;
@@ -304,8 +325,9 @@ static void print_score(const struct tide_answer *answer, struct tide_buf *out) 
 /* The reasons as the answer's JSON has them: the texts are filled in there. */
 static void print_reasons(const struct tide_answer *answer, struct tide_buf *out) {
   const struct tide_verdict *verdict = &answer->verdict;
-  if (verdict->by == TIDE_BY_FALLBACK) {
-    tide_buf_printf(out, "  the fallback decided: %s", tide_cause_text((enum tide_cause)verdict->cause));
+  if (tide_verdict_is_refusal(verdict)) {
+    tide_buf_printf(out, "  the fallback%s decided: %s", verdict->by == TIDE_BY_FALLBACK_MODEL ? " model" : "",
+                    tide_cause_text((enum tide_cause)verdict->cause));
     if (verdict->cause_slot != TIDE_NONE) tide_buf_printf(out, " (%s)", answer->spec->slot[verdict->cause_slot].name);
     tide_buf_char(out, '\n');
   }
@@ -325,10 +347,12 @@ static void on_answer(void *ctx, const struct tide_answer *answer) {
   if (target) {
     explain->found = true;
     if (explain->json) {
+      explain->past->rollout = tide_fold_versions(explain->fold)->rollout.number;
       tide_explain_json(explain->past, answer, 0, &explain->out);
       tide_buf_char(&explain->out, '\n');
     } else {
       print_head(explain, answer, &explain->out);
+      print_versions(explain, answer, &explain->out);
       print_reasons(answer, &explain->out);
       print_score(answer, &explain->out);
       print_message(answer, &explain->out);
@@ -345,7 +369,10 @@ static enum tide_err fold_to(void *ctx, struct tide_position position, struct ti
   struct explain *explain = ctx;
   bool target = tide_position_cmp(position, explain->target.position) == 0;
   if (target) tide_fold_trace(explain->fold, tide_explain_note, explain->past);
-  enum tide_err err = tide_fold_entry(explain->fold, position, entry, on_answer, explain, error);
+  bool made;
+  enum tide_err err = target && explain->wants_receipt ? tide_receipt_fold(explain->fold, position, explain->target.index, entry, on_answer,
+                                                                           explain, &explain->receipt, &made, error)
+                                                       : tide_fold_entry(explain->fold, position, entry, on_answer, explain, error);
   return err == TIDE_OK && target ? TIDE_E_END : err;
 }
 
@@ -365,6 +392,7 @@ static int run(const struct tide_args *args) {
                             .wanted = tide_args_text(args, "position"),
                             .json = tide_args_on(args, "json"),
                             .past = tide_explain_new(tide_args_int(args, "events")),
+                            .wants_receipt = tide_args_on(args, "receipt"),
                             .record = tide_alloc(sizeof *explain.record)};
   enum tide_err err = tide_journal_arg(tide_args_text(args, "journal"), &dir, &error);
   if (err == TIDE_OK && !dir) err = tide_fail(&error, TIDE_E_USAGE, "explain needs --journal file:DIRECTORY: a journal in memory is gone");
@@ -377,12 +405,15 @@ static int run(const struct tide_args *args) {
     err = tide_fail(&error, TIDE_E_NOT_FOUND,
                     "transaction %.100s is in the journal, but it is of a kind that `score:` leaves out: it was counted, not decided",
                     explain.id);
+  if (err == TIDE_OK && explain.wants_receipt)
+    err = tide_receipt_write(tide_args_text(args, "receipt"), tide_buf_span(&explain.receipt), &error);
   if (err == TIDE_OK) fwrite(explain.out.ptr, 1, explain.out.len, stdout);
   int exit = err == TIDE_OK ? TIDE_EXIT_OK : tide_exit_report(&error);
   explicit_bzero(&keys, sizeof keys);
   tide_spec_free(explain.spec);
   tide_fold_free(explain.fold);
   tide_buf_release(&explain.out);
+  tide_buf_release(&explain.receipt);
   tide_free(explain.record);
   tide_explain_free(explain.past);
   return exit;
@@ -393,8 +424,10 @@ const struct tide_verb tide_verb_explain = {
     .summary = "Print one decision with its rules, every feature, and the past events behind them",
     .about =
         "Everything comes from the journal: the state is folded up to the transaction, so what is shown is what the engine knew at that moment. Card numbers "
-        "are shown as their keyed hash.",
-    .example = "tidemark explain 000000000017/000017/A1 --journal file:build/run/journal",
+        "are shown as their keyed hash. With --receipt what proves the decision goes into a file: hashes of the journal entry, the feature file and the model, the chain "
+        "of decisions, the answer.",
+    .example = "tidemark explain 000000000017/000017/A1 --journal file:build/run/journal\n"
+               "tidemark explain 000000000017/000017/A1 --journal file:build/run/journal --receipt decision.json",
     .opt = options,
     .opt_count = sizeof options / sizeof options[0],
     .positional = positional,

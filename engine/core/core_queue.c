@@ -106,6 +106,7 @@ static void put_explained(void *ctx, const struct tide_answer *answer) {
 
 static enum tide_err explain(struct tide_core *core, struct tide_offer *offer, struct tide_error *error) {
   struct explaining explaining = {offer, tide_explain_new(EXPLAIN_EVENTS)};
+  explaining.explain->rollout = tide_fold_versions(core->fold)->rollout.number;
   tide_fold_trace(core->fold, tide_explain_note, explaining.explain);
   enum tide_err err =
       tide_fold_ask(core->fold, TIDE_ASK_EXPLAIN, tide_buf_span(&offer->records), TIDE_C_none, put_explained, &explaining, error);

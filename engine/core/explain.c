@@ -98,7 +98,7 @@ static void put_policy(const struct tide_answer *answer, struct tide_buf *out) {
   for (uint32_t i = 0; answer->features_known && i < spec->rule_count; i++)
     put_text(out, spec->rule[i].code, tide_truth_name((enum tide_truth)verdict->truth[i]));
   tide_json_close(out, '}');
-  tide_json_key(out, "policy");
+  tide_json_key(out, "rule_details");
   tide_json_open(out, '[');
   for (uint32_t i = 0; answer->features_known && i < spec->rule_count; i++) {
     const struct tide_rule *rule = &spec->rule[i];
@@ -197,6 +197,8 @@ void tide_explain_json(const struct tide_explain *explain, const struct tide_ans
   tide_json_raw(out, tide_buf_span(&inner));
   tide_buf_release(&inner);
   if (answer->model) put_contributions(answer, flags, out);
+  if (answer->policy) put_text(out, "policy", answer->policy->label);
+  put_int(out, "rollout", (int64_t)explain->rollout);
   put_message(answer, flags, out);
   put_policy(answer, out);
   put_definitions(answer->spec, out);

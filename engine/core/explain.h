@@ -22,6 +22,7 @@ struct tide_explain {
   size_t past_count, past_cap;
   uint32_t *slot; /* of all past events, one behind the other */
   size_t slot_count, slot_cap;
+  uint64_t rollout;   /* that was in force; 0: none */
   int64_t events_max; /* of one entity in the document, the newest */
 };
 
@@ -36,7 +37,7 @@ size_t tide_explain_newest(const struct tide_explain *explain, size_t from, size
 
 #define TIDE_EXPLAIN_MASKED 1 /* keyed hashes in the message as their first 8 digits */
 #define TIDE_EXPLAIN_AGAIN 2  /* values are of the state now, the verdict is the stored one: "again" holds the score that comes out now */
-/* Appends one JSON object without newline: answer, model, message, rules, policy, definitions, windows, contributions, events. */
+/* Appends one JSON object without newline: answer, model, policy, rollout, message, rules, rule_details, definitions, windows, contributions, events. */
 void tide_explain_json(const struct tide_explain *explain, const struct tide_answer *answer, unsigned flags, struct tide_buf *out);
 
 #endif

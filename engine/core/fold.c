@@ -72,6 +72,9 @@ struct tide_usage tide_fold_usage(const struct tide_fold *fold, uint32_t entity)
 }
 
 void tide_fold_quiet(struct tide_fold *fold, bool on) { fold->quiet = on; }
+void tide_fold_watch(struct tide_fold *fold, const struct tide_fold_watch *watch) {
+  fold->watch = watch ? *watch : (struct tide_fold_watch){NULL, NULL, NULL};
+}
 void tide_fold_trace(struct tide_fold *fold, tide_trace_fn fn, void *ctx) { fold->trace = (struct tide_trace_hook){fn, ctx}; }
 
 uint64_t tide_fold_cursor(const struct tide_fold *fold, uint16_t source, uint16_t partition) {

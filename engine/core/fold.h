@@ -163,4 +163,22 @@ typedef void (*tide_trace_fn)(void *ctx, const struct tide_trace_event *event);
 /* Set before folding the entry of interest; NULL stops it. Costs time: every judged event is traced. */
 void tide_fold_trace(struct tide_fold *fold, tide_trace_fn fn, void *ctx);
 
+/* Somebody who watches: told of every decision when it is made, whoever wrote the event, and of every label when it comes. No part of the state: it changes no answer,
+ * and a snapshot does not have it. */
+struct tide_watched {
+  bool known;      /* the event has an identity and a primary key: only then can a label be about it */
+  uint64_t key;    /* a hash of both */
+  uint64_t alt;    /* of a label: the same under the key before a rotation; 0: none travels with it */
+  uint64_t print;  /* tells events with one identity apart: of the amount as sent; 1: none */
+};
+struct tide_fold_watch {
+  /* The watermark goes with it. */
+  void (*decided)(void *ctx, const struct tide_answer *answer, const struct tide_watched *watched, int64_t watermark_ms);
+  /* enum tide_label; again: told before, when its event had not come yet. */
+  void (*labelled)(void *ctx, const struct tide_watched *watched, uint8_t label, bool again);
+  void *ctx;
+};
+/* Copies it; NULL: nobody watches. */
+void tide_fold_watch(struct tide_fold *fold, const struct tide_fold_watch *watch);
+
 #endif

@@ -348,6 +348,7 @@ static void answer_out(struct tide_fold *fold, const struct tide_answer *answer,
   if (answer->status == TIDE_STATUS_REFUSED) fold->metrics.value[TIDE_M_decisions_refused_total]++;
   count_versions(fold, answer);
   if (answer->record->source && fold->ledger.scores) put_outgoing(fold, answer);
+  if (fold->watch.decided) fold->watch.decided(fold->watch.ctx, answer, &fold->watched, fold->state.watermark_ms);
   if (emit) emit(ctx, answer);
 }
 
@@ -451,6 +452,7 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
   note_home(fold, txn, partition);
   struct tide_memory memory = {.fp_amount = tide_amount_fingerprint(fold, record), .fp_merchant = merchant_fingerprint(fold, txn)};
   bool has_identity = txn->has_key[0] && tide_record_identity(fold, record, &memory.id);
+  if (fold->watch.decided) fold->watched = tide_fold_watched(txn, has_identity, memory.id, memory.fp_amount);
   bool answered;
   if (has_identity && repeats(fold, txn->number[0], &memory, &answer, &answered)) {
     fold->metrics.value[TIDE_M_events_duplicate_total]++;

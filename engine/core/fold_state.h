@@ -51,6 +51,8 @@ struct tide_fold {
   struct tide_cursor_part *part;
   struct tide_group_item *group; /* the records being prefetched */
   struct tide_trace_hook { tide_trace_fn fn; void *ctx; } trace;
+  struct tide_fold_watch watch; /* decided NULL: nobody */
+  struct tide_watched watched;  /* the event's */
 };
 
 /* Records of an entry are taken in groups so that the memory they need is on its way before it is touched. */
@@ -80,6 +82,8 @@ void tide_fold_outcome(struct tide_fold *fold, struct tide_group_item *item);
 void tide_fold_profile(struct tide_fold *fold, struct tide_group_item *item);
 /* The time of a record: its own, or the next stamp where it came without. */
 int64_t tide_fold_stamp(struct tide_fold *fold, const struct tide_record *record);
+/* What is watched of an event or label: by card, the card under its previous key, identity and fingerprint of the amount. */
+struct tide_watched tide_fold_watched(const struct tide_txn *txn, bool has_identity, uint64_t id, uint64_t print);
 /* Applies waiting stubs to the event just counted. */
 void tide_fold_stubs(struct tide_fold *fold, const struct tide_txn *txn, uint64_t id);
 

@@ -102,6 +102,7 @@ void tide_http_gauges(struct tide_http *http) {
   tide_meter_set(meter, TIDE_METER_ROW_http_in_flight, TIDE_METER_PLAIN, atomic_load(&http->waiting));
   tide_line_show(http, meter);
   tide_http_sources_meter(http, meter);
+  tide_http_drift_meter(http, meter);
   tide_meter_set(meter, TIDE_METER_ROW_log_suppressed_total, TIDE_METER_PLAIN, (int64_t)tide_log_suppressed());
   TIDE_CHECK(pthread_mutex_unlock(&http->gauges) == 0);
 }
@@ -128,6 +129,12 @@ static void make_page(struct tide_http *http, const struct tide_http_guest *gues
     reply->media_type = "text/plain; version=0.0.4; charset=utf-8";
     tide_http_gauges(http);
     tide_meters_expose(http->meters, &reply->body);
+    return;
+  }
+  if (route->id == TIDE_ROUTE_drift || route->id == TIDE_ROUTE_feedback) {
+    reply->status = 200;
+    reply->media_type = "application/json";
+    tide_http_drift_put(http, (enum tide_route_id)route->id, &reply->body);
     return;
   }
   if (route->id == TIDE_ROUTE_sources) {
@@ -201,7 +208,8 @@ enum MHD_Result tide_http_admin(void *cls, struct MHD_Connection *connection, co
   if (!route)
     tide_trouble_set(
         &trouble, TIDE_PROBLEM_not_found,
-        "the paths here are /livez, /readyz, /healthz, /metrics, /sources, /budget, /status, /explain, /console and /snapshot");
+        "the paths here are /livez, /readyz, /healthz, /metrics, /drift, /feedback, /sources, /budget, /status, /explain, /console "
+        "and /snapshot");
   else if (!tide_route_takes(route, method))
     tide_trouble_set(&trouble, TIDE_PROBLEM_method, "this path takes %s only", tide_route_allow(route));
   else if (!tide_guard_admits(http, &guest)) reply.challenge = guest.challenge;

@@ -6,6 +6,7 @@
 #include "http/metrics.h"
 
 #include "core/core.h"
+#include "model/drift.h"
 #include "run/ingest.h"
 
 #include <stdio.h>
@@ -53,6 +54,9 @@ static const char *const engine_state_names[] = {
     TIDE_CORE_STATES(X)
 #undef X
 };
+static const char *const window_names[] = {"short", "long"};
+_Static_assert(sizeof window_names / sizeof window_names[0] == TIDE_DRIFT_WINDOWS, "one name per window");
+static const char *const label_names[] = {"fraud", "genuine"};
 static const char *const letter_names[] = {[TIDE_LETTER_SCORE] = "score", [TIDE_LETTER_DEAD] = "dead", [TIDE_LETTER_COPY] = "copy"};
 static const char *const letter_result_names[] = {
 #define X(name) #name,
@@ -62,12 +66,25 @@ static const char *const letter_result_names[] = {
 static const char *const verdict_names[] = {"right", "false", "unknown"}; /* of core/stale_watch.h, in this order */
 /* Rules by their codes, whatever policy they stand in: totals go on where a policy keeps a rule. Behind so many different ones: "(other)". */
 enum { RULE_OTHER = 0, RULE_PLACES = 4 * TIDE_RULES_MAX };
+static const char *const match_names[] = {"matched", "unmatched", "outside_sample"};
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 #define VALUES(array)                                                                                                                      \
   { array, COUNT(array) }
 
+uint32_t tide_http_inputs(const struct tide_spec *spec, const char *name[TIDE_HTTP_INPUTS_MAX]) {
+  uint32_t count = 0;
+  name[count++] = "score";
+  name[count++] = "requested";
+  for (uint32_t i = 0; i < spec->slot_count; i++) name[count++] = spec->slot[i].name;
+  for (uint32_t i = 0; i < spec->derived_count; i++) name[count++] = spec->derived[i].name;
+  for (uint32_t i = 0; i < spec->field_count; i++) name[count++] = spec->field[i].name;
+  TIDE_CHECK(count <= TIDE_HTTP_INPUTS_MAX);
+  return count;
+}
+
 enum tide_err tide_http_meters_new(const struct tide_spec *spec, const struct tide_http_source *source, size_t sources,
                                    struct tide_meters **ret, struct tide_error *error) {
+  const char **input = tide_alloc(TIDE_HTTP_INPUTS_MAX * sizeof *input);
   char number[TIDE_PARTITIONS_MAX][8];
   const char *partition[TIDE_PARTITIONS_MAX], *source_name[TIDE_SOURCES_MAX], *reason[TIDE_ERR_COUNT];
   TIDE_CHECK(sources <= TIDE_SOURCES_MAX);
@@ -105,8 +122,14 @@ enum tide_err tide_http_meters_new(const struct tide_spec *spec, const struct ti
       [TIDE_AXIS_letter] = VALUES(letter_names),
       [TIDE_AXIS_result] = VALUES(letter_result_names),
       [TIDE_AXIS_verdict] = VALUES(verdict_names),
+      [TIDE_AXIS_match] = VALUES(match_names),
+      [TIDE_AXIS_window] = VALUES(window_names),
+      [TIDE_AXIS_label] = VALUES(label_names),
+      [TIDE_AXIS_input] = {input, tide_http_inputs(spec, input)},
   };
-  return tide_meters_new(values, 1, ret, error);
+  enum tide_err err = tide_meters_new(values, 1, ret, error);
+  tide_free(input);
+  return err;
 }
 
 struct tide_meter *tide_http_core_meter(struct tide_meters *meters) {

@@ -12,6 +12,7 @@
  *   admin.c       the admin listener's pages
  *   guard.c       who may ask what, and how much; with tls, token and rate
  *   sources.c     what is known of the sources, as a page, for probes and as metrics
+ *   drift.c       what the watch sees of the model and of labels, as pages and as metrics
  *   order.c       requests with a body on the admin listener: what an operator decides about a partition
  *   status.c      everything that the console shows, as a document; history.c the last hour of it
  *   explain.c     one decision with what is behind it
@@ -341,6 +342,10 @@ void tide_console_file(const struct tide_http *http, enum tide_route_id route, s
 struct tide_span tide_console_cookie(const struct tide_http *http, struct MHD_Connection *connection);
 /* It comes from a page that this listener has served, as far as a browser says so. */
 bool tide_console_is_own(const struct tide_http *http, struct MHD_Connection *connection);
+
+/* drift.c: the pages, of what was seen within the last second; the rows about drift and feedback. */
+void tide_http_drift_put(struct tide_http *http, enum tide_route_id route, struct tide_buf *out);
+void tide_http_drift_meter(struct tide_http *http, struct tide_meter *meter);
 
 /* order.c */
 #define TIDE_WAIVE_MAX_MS (INT64_C(7) * 86400000)

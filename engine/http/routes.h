@@ -24,6 +24,8 @@ enum tide_listener { TIDE_LISTENER_api, TIDE_LISTENER_admin, TIDE_LISTENER_COUNT
   X(healthz, admin, "GET", "/healthz", monitor, "Both, with what the engine is doing")                                       \
   X(metrics, admin, "GET", "/metrics", monitor, "Metrics as Prometheus text")                                               \
   X(snapshot, admin, "GET", "/snapshot", snapshot, "The newest snapshot, for a peer; only where snapshot.peers is set") \
+  X(drift, admin, "GET", "/drift", monitor, "How far what the model reads and scores is from its training")              \
+  X(feedback, admin, "GET", "/feedback", monitor, "What labels say of the decisions, by model and by rule")               \
   X(sources, admin, "GET", "/sources", monitor, "How far each partition of the sources has been read, and why one is not")   \
   X(budget, admin, "GET", "/budget", monitor, "What the last hour looked like: ages against budgets, values by state, refusals by cause") \
   X(accept_gap, admin, "POST", "/sources/accept-gap", operate, "Go on with a partition that stands still, at an offset of the operator's") \

@@ -10,6 +10,7 @@
 #include "http/guard.h"
 #include "http/metrics.h"
 #include "run/ingest.h"
+#include "run/watcher.h"
 
 /* X(name, default, min, max, help). Everything a client can make this listener hold or wait for has a bound here. */
 #define TIDE_HTTP_LIMITS(X)                                                                                                       \
@@ -66,6 +67,7 @@ struct tide_http_options {
   size_t source_count;
   struct tide_ingest *ingest;                        /* what may read them; NULL: no sources. Borrowed */
   struct tide_source *logs;                          /* where their logs can be asked; as ingest */
+  struct tide_watcher *watcher;                      /* drift and feedback; as ingest */
   uint32_t engine_id;
   struct tide_http_limits limits;
 };

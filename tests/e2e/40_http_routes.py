@@ -234,6 +234,8 @@ for path in ("/livez", "/readyz", "/healthz"):
     ask(path, 200, "GET", path, admin=True)
 ask("/snapshot gives nothing where no peers are named", 404, "GET", "/snapshot", admin=True, problem="not-found")
 ask("/budget", 200, "GET", "/budget", admin=True, holds=lambda v, h: v["looks"] >= 1 and {g["entity"] for g in v["groups"]} >= {"card", "merchant"})
+ask("/drift without a model", 200, "GET", "/drift", admin=True, holds=lambda v, h: v["models"] == [])
+ask("/feedback", 200, "GET", "/feedback", admin=True, holds=lambda v, h: v["one_of"] == 1)
 ask("/sources of a cell without any", 200, "GET", "/sources", admin=True, holds=lambda v, h: v["sources"] == [] and v["ingester"] is None and not v["ingests"])
 gap, waiver = {"source": "auths", "partition": 0, "cursor": 5}, {"source": "auths", "partition": 0, "for": "10m"}
 for path, good, member in (("/sources/accept-gap", gap, "cursor"), ("/sources/waive", waiver, "for")):

@@ -112,7 +112,7 @@ function drawDecision() {
       answer.complete ? "" : "The event itself is no longer in the journal, so keys that were not given are not known. ",
       answer.again !== undefined && answer.again !== null && a.score !== null && Math.abs(answer.again - a.score) > 0.0005 ? el("b", {}, `The score comes out as ${answer.again} now. `) : "", "Exactly what was seen then: ", el("code", {}, `tidemark explain ${a.id}`)),
     el("h3", { class: "wide-h" }, "Rules, in order"),
-    el("div", { class: "chips" }, answer.policy.map((r) => el("span", { class: "word " + (r.code === "else" ? "none" : truth[r.truth]) + (r.decided ? " decided" : ""), title: `${r.decision}: ${r.truth}${r.say ? " – " + r.say : ""}` }, r.code + (r.shadow ? " (shadow)" : "") + (r.decided ? " decided" : r.truth === "true" ? " true" : r.truth === "unknown" ? " unknown" : "")))),
+    el("div", { class: "chips" }, answer.rule_details.map((r) => el("span", { class: "word " + (r.code === "else" ? "none" : truth[r.truth]) + (r.decided ? " decided" : ""), title: `${r.decision}: ${r.truth}${r.say ? " – " + r.say : ""}` }, r.code + (r.shadow ? " (shadow)" : "") + (r.decided ? " decided" : r.truth === "true" ? " true" : r.truth === "unknown" ? " unknown" : "")))),
     el("div", { class: "split" },
       el("div", {}, el("h3", {}, "What moved the score"), contributions(answer),
         el("h3", {}, "The message"), el("div", { class: "scroll" }, el("table", {}, el("tbody", {}, Object.entries(answer.message).map(([name, value]) => el("tr", {}, el("td", {}, name), el("td", { class: "say" }, value))))))),
