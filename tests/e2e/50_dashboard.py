@@ -152,8 +152,8 @@ try:
     case("every query is understood", not wrong, wrong)
     case("every query whose metrics have samples gives data", not empty, empty)
     with_data = [name for name, expression in queries if all(metric in sampled or metric == "up" for metric, _ in selectors(expression)[0])]
-    case("and most have: the rest is about sources and replicas, which this engine does not have", len(with_data) >= 40 and all(
-        any(metric.startswith(("tidemark_source_", "tidemark_ingest_", "tidemark_freshness_", "tidemark_journal_")) for metric, _ in selectors(e)[0]) for n, e in queries if n not in with_data), len(with_data))
+    case("and most have: the rest is about sources, replicas, labels and a registry, which this engine does not have", len(with_data) >= 40 and all(
+        any(metric.startswith(("tidemark_source_", "tidemark_ingest_", "tidemark_freshness_", "tidemark_journal_", "tidemark_drift_", "tidemark_feedback_", "tidemark_registry_")) for metric, _ in selectors(e)[0]) for n, e in queries if n not in with_data), len(with_data))
     groups = api("rules")["groups"]
     time.sleep(1.5)
     groups = api("rules")["groups"]
