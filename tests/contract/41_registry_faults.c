@@ -176,7 +176,8 @@ MODE(status)
 MODE(leader)
 MODE(token)
 MODE(garbage)
-MODE(nothing) MODE(half) MODE(slow)
+MODE(nothing)
+MODE(half) MODE(slow)
 
     static void another_endpoint_answers(void **state) {
   (void)state;
