@@ -35,12 +35,12 @@ def traffic(server, ends):
     connection.close()
 
 
-server, ends = Server("--set", "model.file=config/defaults/model.json", "--set", "cell.name=eu-issuing", deadline=None), threading.Event()
+server, ends = Server("--set", "model.file=config/defaults/model.json", "--set", "cell.name=eu-issuing", deadline="1s"), threading.Event()
 sender = threading.Thread(target=traffic, args=(server, ends))
 sender.start()
 try:
     with Browser() as browser:
-        page = browser.page().size(1280, 940).open(f"http://127.0.0.1:{server.admin}/console")
+        page = browser.page().size(1280, 850).open(f"http://127.0.0.1:{server.admin}/console")
         page.wait("!document.getElementById('board').hidden")
         time.sleep(SECONDS)
         print(page.picture(sys.argv[1], whole=False), "bytes")

@@ -1,5 +1,5 @@
-/* What stands behind the console without a socket: the ring of the last hour (rates, gaps, what is left out, its bound) and sessions (who is let in, until when, and for how many there is
- * room). */
+/* What stands behind the console without a socket: the ring of the last hour (rates, gaps, what is left out, its bound) and sessions (who is let in,
+ * until when, and for how many there is room). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
