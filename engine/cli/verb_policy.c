@@ -1,7 +1,7 @@
 /* tidemark policy check: what a risk team runs after every change of its rules, before anything is pushed.
  *
- * The policy is put into the feature file as it would be in force (feature/spec_compose.h), so every mistake is found that the fold would find, each told at its line in the file in
- * which it stands; then the policy's own tests run on the real fold. */
+ * The policy is put into the feature file as it would be in force (feature/spec_compose.h), so every mistake is found that the fold would find, each told at
+ * its line in the file in which it stands; then the policy's own tests run on the real fold. */
 #include "cli/verbs.h"
 
 #include "cli/selftest.h"
