@@ -227,6 +227,14 @@ try:
     client.put(key, json.dumps(forged))
     case("mended, it arrives", until(lambda: in_force(load, policy="third@")), load.answers[-1]["provenance"])
 
+    client.put("/t/cells/eu/engines/9", "{}")
+    result = registry.run("engines", code=5, why=False)
+    case("a card that is none is named", "cells/eu/engines/9" in result.stderr, result.stderr)
+    result = registry.run("policy", "rollout", "easy")
+    case("and keeps nobody from rolling out", "warning" in result.stderr and until(lambda: in_force(load, policy="easy@")), result.stderr)
+    registry.run("policy", "rollout", "third")
+    case("nor back", until(lambda: in_force(load, policy="third@")))
+
     # --- nobody answers in time
     for node in cluster.nodes:
         node.process.pause()
