@@ -119,7 +119,7 @@ def polars_rows(threads):
         running = rows.select(entity, pl.col(key).alias("left"), pl.col("n").alias("n0"), pl.col("sum").alias("sum0"))
 
         def until(frame, name, offset, running=running, entity=entity, key=key):
-            found = frame.select("pos", entity, (pl.col(key) - offset).alias("left")).sort("left").join_asof(running.sort("left"), on="left", by=entity, strategy="backward")
+            found = frame.select("pos", entity, (pl.col(key) - offset).alias("left")).sort("left").join_asof(running.sort("left"), on="left", by=entity, strategy="backward", check_sortedness=False)
             return frame.join(found.select("pos", pl.col("n0").fill_null(0).alias(f"n_{name}"), pl.col("sum0").fill_null(0).alias(f"sum_{name}")), on="pos")
 
         values = [((pl.col("t") - pl.col("before")) / 1000).alias(f"{entity}.idle")]

@@ -175,7 +175,8 @@ MODE(lose)
 MODE(status)
 MODE(leader)
 MODE(token)
-MODE(garbage) MODE(nothing) MODE(half) MODE(slow)
+MODE(garbage)
+MODE(nothing) MODE(half) MODE(slow)
 
     static void another_endpoint_answers(void **state) {
   (void)state;
