@@ -64,7 +64,7 @@ RUN_TESTS := TIDE_BIN="$(CURDIR)/$(or $(BIN),build/tidemark)" TIDE_CASES="$(CASE
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all deps deps-kafka run test test-unit test-build test-only test-san test-san-build test-threads test-threads-build test-small test-small-build lint lint-run fmt coverage coverage-run fuzz fuzz-build fuzz-run sim oracle \
-  chaos chaos-campaign bench bench-training stack stack-stop stack-status run-stack docs default-model help clean FORCE
+  chaos chaos-campaign bench bench-training stack stack-stop stack-status run-stack docs default-model console-picture help clean FORCE
 
 all: $(LIB) $(BIN) ## Build the library and the program (CC=clang, SAN=address|undefined|thread choose a variant)
 
@@ -81,6 +81,7 @@ $(OBJ)/%.o: %.c | build/.gitignore
 
 # The document that the server serves stands in the object byte for byte.
 $(OBJ)/engine/http/openapi.o: engine/http/openapi.yaml
+$(OBJ)/engine/http/console.o: $(wildcard engine/http/console/*)
 
 # `q`, because two sources of different folders may have the same name. The list of objects is a prerequisite: a source that was removed leaves the archive as well.
 $(OBJ)/library.list: FORCE | build/.gitignore
@@ -220,6 +221,9 @@ default-model: all ## Train config/defaults/model.json again, after a change of 
 
 docs: all ## Write the reference of verbs, options, settings, errors and metrics, config/REFERENCE.md
 	@$(BIN) docs options > build/reference.md && mv build/reference.md config/REFERENCE.md
+
+console-picture: all ## Take the picture of the console in README.md again (a few minutes; needs packages-browser.txt)
+	@TIDE_BIN="$(CURDIR)/$(BIN)" python3 tests/support/console_picture.py engine/http/console.png
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@@\2/p' Makefile | awk -F'@@' '{printf "%-18s %s\n", $$1, $$2}'

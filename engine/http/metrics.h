@@ -11,7 +11,7 @@
 #include "http/routes.h"
 
 /* Statuses that this layer gives; any other is counted as "other". */
-#define TIDE_HTTP_CODES(X) X(200) X(400) X(401) X(403) X(404) X(405) X(409) X(413) X(415) X(422) X(429) X(431) X(503) X(504)
+#define TIDE_HTTP_CODES(X) X(200) X(303) X(400) X(401) X(403) X(404) X(405) X(409) X(413) X(415) X(422) X(429) X(431) X(503) X(504)
 
 /* Why a connection was cut. */
 #define TIDE_HTTP_CUTS(X) X(request_timeout) X(idle_timeout) X(write_timeout) X(body_too_large) X(gave_up)
@@ -42,7 +42,13 @@ void tide_http_measure_total(struct tide_meters *meters, const struct tide_route
 /* An answer that was given: by status, decision, rule, cause. Nothing where none was. */
 void tide_http_count_answer(struct tide_meters *meters, const struct tide_told *told);
 
+/* The same of a message of a source; the core's thread, into its shard. */
+void tide_http_count_message(struct tide_meters *meters, const struct tide_told *told);
+
 /* Where the time of an offer went that ended; the core's thread, into its shard. Stages that it did not come to are left out. */
 void tide_http_measure_offer(struct tide_meters *meters, const struct tide_offer *offer);
+
+/* Answers over HTTP so far that the fallback, or its model, gave for this cause, whatever rule it was. decisions: how many words the policies have. */
+int64_t tide_http_answers_by_cause(const struct tide_meters *meters, uint32_t decisions, enum tide_cause cause);
 
 #endif
