@@ -178,7 +178,8 @@ MODE(leader)
 MODE(token)
 MODE(garbage)
 MODE(nothing)
-MODE(half) MODE(slow)
+MODE(half)
+MODE(slow)
 
     static void another_endpoint_answers(void **state) {
   (void)state;
