@@ -181,7 +181,7 @@ MODE(nothing)
 MODE(half)
 MODE(slow)
 
-    static void another_endpoint_answers(void **state) {
+static void another_endpoint_answers(void **state) {
   (void)state;
   struct rig_address address;
   rig_address(&rig, &address);
