@@ -64,12 +64,12 @@ RUN_TESTS := TIDE_BIN="$(CURDIR)/$(or $(BIN),build/tidemark)" TIDE_CASES="$(CASE
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all deps deps-kafka run test test-unit test-build test-only test-san test-san-build test-threads test-threads-build test-small test-small-build lint lint-run fmt coverage coverage-run fuzz fuzz-build fuzz-run sim oracle \
-  chaos chaos-campaign bench stack stack-stop stack-status run-stack docs default-model console-picture help clean FORCE
+  chaos chaos-campaign bench bench-training stack stack-stop stack-status run-stack docs default-model console-picture help clean FORCE
 
 all: $(LIB) $(BIN) ## Build the library and the program (CC=clang, SAN=address|undefined|thread choose a variant)
 
 # The inner loops over columns are worth the vectorizer, which -O2 leaves off for loops of unknown length.
-$(OBJ)/feature/window.o $(OBJ)/feature/block.o: CFLAGS += $(if $(filter coverage,$(SAN)),,-O3)
+$(OBJ)/feature/window.o $(OBJ)/feature/block.o $(OBJ)/model/train.o: CFLAGS += $(if $(filter coverage,$(SAN)),,-O3)
 
 build/.gitignore:
 	@mkdir -p build && echo '*' > $@
@@ -199,6 +199,9 @@ chaos-campaign: all ## Faults on real Redis servers until CASES=n failovers (300
 
 bench: all $(BENCH_BIN) ## Print the table of measurements
 	@for b in $(BENCH_BIN); do echo "== $$b"; TIDE_BIN="$(CURDIR)/$(BIN)" $$b || exit 1; done
+
+bench-training: all $(OUT)/bench/bench_train ## Training sets beside DuckDB and Polars, fitting beside scikit-learn; installs them into build/bench-training
+	@TIDE_BIN="$(CURDIR)/$(BIN)" python3 bench/training.py --install
 
 STACK ?= redis$(if $(shell command -v java), kafka)
 stack: | build/.gitignore ## Start real servers on free loopback ports (STACK="redis etcd kafka"; default redis, and kafka where Java is); URLs in build/stack/env

@@ -40,9 +40,8 @@ static void count(const struct tide_http *http, struct counts *ret) {
   for (uint32_t d = 0; d < spec->decision_count; d++) {
     ret->scored += value_of(http, TIDE_METER_ROW_answers_total, TIDE_STATUS_SCORED, d, 0);
     ret->refused += value_of(http, TIDE_METER_ROW_answers_total, TIDE_STATUS_REFUSED, d, 0);
-    for (uint32_t r = 0; r < tide_meters_count(http->meters, TIDE_AXIS_rule); r++)
-      for (int c = 0; c < TIDE_C_COUNT; c++) ret->cause[c] += value_of(http, TIDE_METER_ROW_answers_by_rule_total, d, r, (size_t)c);
   }
+  for (int c = 0; c < TIDE_C_COUNT; c++) ret->cause[c] = tide_http_answers_by_cause(http->meters, spec->decision_count, (enum tide_cause)c);
   for (uint32_t e = 0; e < spec->entity_count; e++)
     for (int s = 0; s < TIDE_S_COUNT; s++) ret->value[e][s] = value_of(http, TIDE_METER_ROW_feature_values_total, e, (size_t)s, 0);
 }
@@ -191,6 +190,9 @@ void tide_hour_put(struct tide_http *http, struct tide_buf *out) {
   put_int(out, "engine", http->options.engine_id);
   tide_json_key(out, "features");
   tide_json_cstr(out, http->features);
+  const struct tide_policy_version *policy = tide_engine_policy(http->engine);
+  tide_json_key(out, "policy");
+  tide_json_cstr(out, policy && policy->label[0] ? policy->label : http->features);
   tide_json_key(out, "since");
   tide_json_cstr(out, tide_time_format((struct tide_etime){since_ms}, text));
   put_int(out, "looks", looks);

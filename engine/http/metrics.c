@@ -199,3 +199,11 @@ void tide_http_measure_offer(struct tide_meters *meters, const struct tide_offer
   if (begun && durable) tide_meter_seconds(meter, TIDE_METER_ROW_commit_seconds, TIDE_METER_PLAIN, durable - begun);
   if (durable && folded) tide_meter_seconds(meter, TIDE_METER_ROW_fold_seconds, TIDE_METER_PLAIN, folded - durable);
 }
+
+int64_t tide_http_answers_by_cause(const struct tide_meters *meters, uint32_t decisions, enum tide_cause cause) {
+  int64_t sum = 0;
+  for (uint32_t d = 0; d < decisions; d++)
+    for (uint32_t r = 0; r < RULE_PLACES; r++)
+      sum += tide_meters_value(meters, TIDE_METER_ROW_answers_by_rule_total, (struct tide_meter_at){d, r, (uint32_t)cause});
+  return sum;
+}

@@ -196,8 +196,9 @@ static bool is_marker(const void *context) { return !context || context == &quer
 static int64_t queueing_ns(const struct tide_http_request *request, int64_t now_ns) {
   const struct tide_offer *offer = request->item_count > 0 ? request->item[0].offer : NULL;
   if (!offer || (offer->end == TIDE_END_refused && offer->cause != TIDE_C_deadline)) return 0;
-  if (!offer->durable.ns) return now_ns - offer->offered.ns;
-  int64_t before_ns = (offer->begun.ns - offer->offered.ns) - (offer->durable.ns - offer->begun.ns);
+  int64_t from_ns = offer->offered.ns + offer->again_ns; /* who waits for fresher facts stands in no queue */
+  if (!offer->durable.ns) return now_ns - from_ns;
+  int64_t before_ns = (offer->begun.ns - from_ns) - (offer->durable.ns - offer->begun.ns);
   return (before_ns > 0 ? before_ns : 0) + now_ns - offer->durable.ns;
 }
 
@@ -527,6 +528,7 @@ enum tide_err tide_http_start(const struct tide_http_options *options, struct ti
   tide_line_init(http);
   tide_peers_init(http);
   tide_orders_start(http);
+  tide_hour_start(http);
   tide_sessions_init(&http->sessions);
   http->started_ms = tide_wall_now().ms;
   tide_sampler_start(http);
@@ -537,6 +539,7 @@ enum tide_err tide_http_start(const struct tide_http_options *options, struct ti
     err = tide_fail_errno(error, TIDE_E_IO, "cannot listen on %s port %u; is it taken? Port 0 takes any free one", failed->host,
                           failed->port);
     if (http->api) MHD_stop_daemon(http->api);
+    tide_hour_stop(http);
     tide_orders_stop(http);
     tide_orders_free(http);
     tide_sampler_stop(http);
@@ -549,7 +552,6 @@ enum tide_err tide_http_start(const struct tide_http_options *options, struct ti
     free_http(http);
     return err;
   }
-  tide_hour_start(http);
   http->api_port = port_of(http->api);
   http->admin_port = port_of(http->admin);
   *ret = http;

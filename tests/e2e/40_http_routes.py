@@ -194,7 +194,7 @@ for path in ("/v1/events", "/v1/outcomes", "/v1/profiles"):
 post("an outcome that says nothing", 422, "/v1/outcomes", {k: v for k, v in outcome(54).items() if k != "response_code"}, "missing-field")
 post("a profile that tells nothing", 422, "/v1/profiles", profile(), "missing-field")
 post("a profile about nobody", 422, "/v1/profiles", {"type": "profile", "segment": "vip"}, "missing-field", lambda v, h: v["pointer"] == "/card/number")
-post("a limit that is none", 422, "/v1/profiles", profile(limit="much"), "invalid-field", lambda v, h: v["pointer"] == "/limit")
+post("a limit that is none", 422, "/v1/profiles", profile(limit="much"), "invalid-field", lambda v, h: v["pointer"] == "/limit/value")
 for path in ("/v1/events", "/v1/outcomes", "/v1/profiles", "/v1/features", "/v1/decisions/lookup"):
     post(f"{path}: too long", 413, path, b" " * 5000, "body-too-large", headers=JSON)
     post(f"{path}: another type", 415, path, b"{}", "unsupported-media-type", headers={})
