@@ -73,6 +73,7 @@ struct tide_engine {
   struct tide_mono next_tick, next_show;
   struct tide_position folded;            /* that was told */
   uint64_t epoch;                         /* that was metered; 0: none */
+  struct tide_stale_stats stale;          /* that were metered */
   uint64_t hits[TIDE_RULES_MAX], hits_of; /* of rules, as metered; of the policy with this number */
 };
 
@@ -345,17 +346,23 @@ static void meter_rules(struct tide_engine *engine, struct tide_meter *meter, co
   engine->hits_of = policy->number;
 }
 
+/* A count of the fold's that is no part of its state may begin anew, with another fold: what the meter shows goes on. */
+static void grow(struct tide_meter *meter, enum tide_meter_row row, uint32_t place, uint64_t before, uint64_t now) {
+  uint64_t more = now >= before ? now - before : now;
+  if (more) tide_meter_add(meter, row, (struct tide_meter_at){.a = place}, (int64_t)more);
+}
+
 /* What the fold knows of the cell's decisions: the same on every engine. */
 static void meter_decisions(struct tide_engine *engine, struct tide_meter *meter, const struct tide_fold *fold,
                             const struct tide_spec *spec) {
-  const struct tide_stale_stats *stale = tide_fold_stale_stats(fold);
-  const uint64_t verdict[] = {stale->right, stale->wrong, stale->unknown};
-  SET(judged_total, stale->judged);
-  SET(stale_watched, stale->watched);
-  for (uint32_t v = 0; v < sizeof verdict / sizeof verdict[0]; v++)
-    tide_meter_set(meter, TIDE_METER_ROW_stale_verdicts_total, (struct tide_meter_at){.a = v}, (int64_t)verdict[v]);
-  for (uint32_t e = 0; e < spec->entity_count; e++)
-    tide_meter_set(meter, TIDE_METER_ROW_stale_reads_total, (struct tide_meter_at){.a = e}, (int64_t)stale->stale[e]);
+  const struct tide_stale_stats *now = tide_fold_stale_stats(fold), *before = &engine->stale;
+  grow(meter, TIDE_METER_ROW_judged_total, 0, before->judged, now->judged);
+  grow(meter, TIDE_METER_ROW_stale_verdicts_total, 0, before->right, now->right);
+  grow(meter, TIDE_METER_ROW_stale_verdicts_total, 1, before->wrong, now->wrong);
+  grow(meter, TIDE_METER_ROW_stale_verdicts_total, 2, before->unknown, now->unknown);
+  for (uint32_t e = 0; e < spec->entity_count; e++) grow(meter, TIDE_METER_ROW_stale_reads_total, e, before->stale[e], now->stale[e]);
+  SET(stale_watched, now->watched);
+  engine->stale = *now;
   meter_rules(engine, meter, fold);
 }
 
@@ -711,12 +718,24 @@ void tide_engine_sources(struct tide_engine *engine, struct tide_engine_sources 
   unlock(&engine->status_mutex);
 }
 
+/* Folded, as the status says, which is a tick behind: a backend may take what was read for what it has shown the core, so nothing beyond is read. */
+static bool is_shown(struct tide_engine *engine, struct tide_position at) {
+  bool shown = false;
+  for (int turn = 0; turn < 5 && !shown; turn++) {
+    struct timespec pause = {.tv_sec = engine->options.tick_ms / 1000, .tv_nsec = engine->options.tick_ms % 1000 * 1000000};
+    if (turn > 0) (void)nanosleep(&pause, NULL);
+    shown = tide_position_cmp(at, tide_engine_status(engine).folded) <= 0;
+  }
+  return shown;
+}
+
 /* One at a time; a second one is told to come again. What the thread has taken is waited for beyond the time: it uses the caller's memory. */
 enum tide_err tide_engine_read(struct tide_engine *engine, struct tide_position at, int64_t timeout_ms, struct tide_buf *out,
                                struct tide_error *error) {
   struct requests *requests = &engine->requests;
   struct tide_mono until = {tide_mono_now().ns + timeout_ms * 1000000};
   struct look look = {.at = at, .bytes = TIDE_BUF_INIT};
+  if (!is_shown(engine, at)) return tide_fail(error, TIDE_E_NOT_FOUND, "this engine has not folded so far");
   lock(&requests->mutex);
   bool free = !requests->look && !requests->quit;
   if (free) {
