@@ -48,6 +48,10 @@ static void check_engine(struct tide_load *load) {
     contradiction(
         load, ROW(journal_url), ROW(journal_url),
         "journal.url holds a password, which --print-config would show: write it to a file, and its path as journal.password_file");
+  if (url_has_password(c->registry_url))
+    contradiction(
+        load, ROW(registry_url), ROW(registry_url),
+        "registry.url holds a password, which --print-config would show: write it to a file, and its path as registry.password_file");
   bool redis = c->journal_kind == TIDE_JOURNAL_KIND_redis;
   if (redis && c->journal_timeout_ms <= c->journal_wait_ms)
     contradiction(load, ROW(journal_timeout), ROW(journal_wait),

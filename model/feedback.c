@@ -14,7 +14,9 @@
 struct kept {
   struct tide_feedback_row row;
   uint32_t next; /* of the same chain, older; NONE */
-  uint8_t model, label, level;
+  uint32_t score[TIDE_FEEDBACK_SAID];
+  uint8_t model[TIDE_FEEDBACK_SAID]; /* index into version; NO_MODEL */
+  uint8_t label, level;
   bool mature;
 };
 
@@ -23,10 +25,10 @@ struct sums {
 };
 struct version {
   struct tide_u128 checksum;
-  char id[sizeof((struct tide_feedback_model *)0)->id];
+  char id[TIDE_FEEDBACK_ID];
   uint64_t heard; /* number of the last decision of it */
   uint64_t rows;
-  struct sums scored, stopped;
+  struct sums scored, decided, stopped;
   int64_t histogram[2][BINS]; /* genuine, fraud */
 };
 
@@ -77,12 +79,23 @@ static void count_row(struct tide_feedback *feedback, const struct kept *kept, i
   if (row->stopped) count_in(&feedback->stopped, fraud, weight);
   for (uint64_t left = row->truth; left; left &= left - 1) count_in(&feedback->truth[__builtin_ctzll(left)], fraud, weight);
   if (row->rule != TIDE_FEEDBACK_NO_RULE) count_in(&feedback->decided[row->rule], fraud, weight);
-  if (kept->model == NO_MODEL || row->score == UINT32_MAX) return;
-  struct version *version = &feedback->version[kept->model];
-  uint32_t bin = row->score / (1000000 / BINS);
-  count_in(&version->scored, fraud, weight);
-  if (row->stopped) count_in(&version->stopped, fraud, weight);
-  version->histogram[fraud][bin < BINS ? bin : BINS - 1] += weight;
+  for (unsigned s = 0; s < TIDE_FEEDBACK_SAID; s++) {
+    if (kept->model[s] == NO_MODEL || kept->score[s] == UINT32_MAX) continue;
+    struct version *version = &feedback->version[kept->model[s]];
+    uint32_t bin = kept->score[s] / (1000000 / BINS);
+    count_in(&version->scored, fraud, weight);
+    if (s == 0) count_in(&version->decided, fraud, weight);
+    if (s == 0 && row->stopped) count_in(&version->stopped, fraud, weight);
+    version->histogram[fraud][bin < BINS ? bin : BINS - 1] += weight;
+  }
+}
+
+static void count_versions(struct tide_feedback *feedback, const struct kept *kept, bool more) {
+  for (unsigned s = 0; s < TIDE_FEEDBACK_SAID; s++) {
+    if (kept->model[s] == NO_MODEL) continue;
+    uint64_t *rows = &feedback->version[kept->model[s]].rows;
+    *rows = more ? *rows + 1 : *rows - 1;
+  }
 }
 
 /* ---- rows ---- */
@@ -98,14 +111,14 @@ static void put(struct tide_feedback *feedback, const struct kept *kept) {
   feedback->kept[place] = *kept;
   feedback->kept[place].next = *chain;
   *chain = place;
-  if (kept->model != NO_MODEL) feedback->version[kept->model].rows++;
+  count_versions(feedback, kept, true);
   count_row(feedback, kept, 1);
 }
 
 static void drop_oldest(struct tide_feedback *feedback) {
   struct kept *kept = &feedback->kept[feedback->first];
   count_row(feedback, kept, -1);
-  if (kept->model != NO_MODEL) feedback->version[kept->model].rows--;
+  count_versions(feedback, kept, false);
   uint32_t *link = chain_of(feedback, kept->row.key);
   while (*link != feedback->first) link = &feedback->kept[*link].next;
   *link = kept->next;
@@ -146,12 +159,12 @@ static void grow_old(struct tide_feedback *feedback, int64_t newest_ms) {
 static void forget_version(struct tide_feedback *feedback, uint8_t index) {
   for (uint32_t i = 0; i < feedback->count; i++) {
     struct kept *kept = &feedback->kept[place_of(feedback, i)];
-    if (kept->model == index) kept->model = NO_MODEL; /* its own sums go with the version, and those of the rules stay */
+    for (unsigned s = 0; s < TIDE_FEEDBACK_SAID; s++)
+      if (kept->model[s] == index) kept->model[s] = NO_MODEL; /* its own sums go with the version, and those of the rules stay */
   }
 }
 
 static uint8_t version_of(struct tide_feedback *feedback, struct tide_u128 checksum, const char *id) {
-  if (!checksum.lo && !checksum.hi) return NO_MODEL;
   uint32_t at = 0, oldest = 0;
   for (; at < feedback->versions && !tide_u128_eq(feedback->version[at].checksum, checksum); at++)
     if (feedback->version[at].heard < feedback->version[oldest].heard) oldest = at;
@@ -169,17 +182,22 @@ static uint8_t version_of(struct tide_feedback *feedback, struct tide_u128 check
 
 /* ---- decisions and labels ---- */
 
-void tide_feedback_add(struct tide_feedback *feedback, const struct tide_feedback_row *row, struct tide_u128 model, const char *id,
-                       int64_t newest_ms) {
+void tide_feedback_add(struct tide_feedback *feedback, const struct tide_feedback_row *row, const struct tide_feedback_said *said,
+                       uint32_t said_count, int64_t newest_ms) {
   TIDE_CHECK(row->rule == TIDE_FEEDBACK_NO_RULE || row->rule < TIDE_RULES_MAX);
   feedback->decisions++;
   grow_old(feedback, newest_ms);
-  uint8_t version = version_of(feedback, model, id);
+  struct kept kept = {.row = *row};
+  for (uint32_t s = 0; s < TIDE_FEEDBACK_SAID; s++) {
+    kept.model[s] = s < said_count ? version_of(feedback, said[s].model, said[s].id) : NO_MODEL;
+    kept.score[s] = s < said_count ? said[s].score : UINT32_MAX;
+  }
   if (!is_picked(row->key, feedback->level)) return;
   while (feedback->count == feedback->options.rows_max && feedback->level < LEVEL_MAX) coarsen(feedback);
   if (feedback->count == feedback->options.rows_max) drop_oldest(feedback); /* more than any cell has: the oldest give way */
   if (!is_picked(row->key, feedback->level)) return;
-  put(feedback, &(struct kept){.row = *row, .model = version, .level = (uint8_t)feedback->level});
+  kept.level = (uint8_t)feedback->level;
+  put(feedback, &kept);
   if (feedback->level && feedback->count < feedback->options.rows_max / 4) feedback->level--; /* rows have left, there is room again */
 }
 
@@ -261,6 +279,7 @@ void tide_feedback_look(const struct tide_feedback *feedback, struct tide_feedba
     memcpy(model->id, version->id, sizeof model->id);
     model->rows = version->rows;
     model->scored = shown(version->scored);
+    model->decided = shown(version->decided);
     model->stopped = shown(version->stopped);
     measure_auc(version, model);
   }
@@ -289,10 +308,12 @@ void tide_feedback_save(const struct tide_feedback *feedback, struct tide_buf *o
     tide_put_u64(out, kept->row.print);
     tide_put_zigzag(out, kept->row.time_ms);
     tide_put_varint(out, kept->row.truth);
-    tide_put_u32(out, kept->row.score);
+    for (unsigned s = 0; s < TIDE_FEEDBACK_SAID; s++) {
+      tide_put_u8(out, kept->model[s]);
+      if (kept->model[s] != NO_MODEL) tide_put_u32(out, kept->score[s]);
+    }
     tide_put_u8(out, kept->row.rule);
     tide_put_u8(out, (uint8_t)(kept->row.stopped | kept->mature << 1));
-    tide_put_u8(out, kept->model);
     tide_put_u8(out, kept->label);
     tide_put_u8(out, kept->level);
   }
@@ -319,16 +340,20 @@ static bool load_row(struct tide_feedback *feedback, struct tide_reader *reader)
   kept.row.print = tide_get_u64(reader);
   kept.row.time_ms = tide_get_zigzag(reader);
   kept.row.truth = tide_get_varint(reader);
-  kept.row.score = tide_get_u32(reader);
+  bool fits = true;
+  for (unsigned s = 0; s < TIDE_FEEDBACK_SAID; s++) {
+    kept.model[s] = tide_get_u8(reader);
+    kept.score[s] = kept.model[s] == NO_MODEL ? UINT32_MAX : tide_get_u32(reader);
+    fits &= kept.model[s] == NO_MODEL || kept.model[s] < feedback->versions;
+  }
   kept.row.rule = tide_get_u8(reader);
   uint8_t flags = tide_get_u8(reader);
   kept.row.stopped = flags & 1;
   kept.mature = flags & 2;
-  kept.model = tide_get_u8(reader);
   kept.label = tide_get_u8(reader);
   kept.level = tide_get_u8(reader);
-  bool fits = (kept.row.rule == TIDE_FEEDBACK_NO_RULE || kept.row.rule < TIDE_RULES_MAX) && kept.label <= TIDE_LABEL_genuine &&
-              kept.level <= LEVEL_MAX && (kept.model == NO_MODEL || kept.model < feedback->versions);
+  fits &= (kept.row.rule == TIDE_FEEDBACK_NO_RULE || kept.row.rule < TIDE_RULES_MAX) && kept.label <= TIDE_LABEL_genuine &&
+          kept.level <= LEVEL_MAX;
   if (reader->bad || !fits) return false;
   while (feedback->count == feedback->options.rows_max && feedback->level < LEVEL_MAX) coarsen(feedback);
   if (feedback->count == feedback->options.rows_max) drop_oldest(feedback);

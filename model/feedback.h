@@ -31,19 +31,27 @@ struct tide_feedback_row {
   uint64_t print;     /* of amount and currency as sent: tells events with one id apart; 1: it has none */
   int64_t time_ms;
   uint64_t truth;     /* rules that were true, shadow ones too: bit by index */
-  uint32_t score;     /* millionths; UINT32_MAX: none */
   uint8_t rule;       /* that decided; TIDE_FEEDBACK_NO_RULE: the fallback, or no policy */
   bool stopped;       /* another decision than the mildest */
 };
+
+/* What a model said of it: the first one of a decision decided (or would have, had it not refused), the others are shadows, which are measured like it. */
+#define TIDE_FEEDBACK_SAID 4
+struct tide_feedback_said {
+  struct tide_u128 model; /* checksum */
+  const char *id;         /* shorter than TIDE_FEEDBACK_ID */
+  uint32_t score;         /* millionths; UINT32_MAX: it refused */
+};
+#define TIDE_FEEDBACK_ID 128
 
 /* Weights: how many decisions the rows stand for. */
 struct tide_feedback_class { double fraud, genuine; };
 struct tide_feedback_rule { struct tide_feedback_class truth, decided; };
 struct tide_feedback_model {
-  struct tide_u128 checksum; /* 0: decisions without a score */
-  char id[96];
-  uint64_t rows;             /* of the sample, labelled or not */
-  struct tide_feedback_class scored, stopped;
+  struct tide_u128 checksum;
+  char id[TIDE_FEEDBACK_ID];
+  uint64_t rows;             /* of the sample that it spoke of, labelled or not */
+  struct tide_feedback_class scored, decided, stopped; /* that it scored; of these as no shadow; of those decided otherwise than most mildly */
   double auc, auc_error;     /* NaN without both classes */
 };
 struct tide_feedback_look {
@@ -59,9 +67,10 @@ struct tide_feedback_look {
 struct tide_feedback;
 struct tide_feedback *tide_feedback_new(const struct tide_feedback_options *options);
 void tide_feedback_free(struct tide_feedback *feedback);
-/* A decision of the model with this checksum and id (zero and "" without one). `newest_ms`: the watermark, from which ages are counted;
+/* A decision, and what models said of it: said[0] decided; more than TIDE_FEEDBACK_SAID are left out, 0: none was asked. `newest_ms`: the watermark, from which ages are counted;
  * INT64_MIN: there is none yet. */
-void tide_feedback_add(struct tide_feedback *feedback, const struct tide_feedback_row *row, struct tide_u128 model, const char *id, int64_t newest_ms);
+void tide_feedback_add(struct tide_feedback *feedback, const struct tide_feedback_row *row, const struct tide_feedback_said *said, uint32_t said_count,
+                       int64_t newest_ms);
 /* A label (enum tide_label) about key, or alt where it has one (0: none: the key before a rotation): of the rows with this key the latest that has `print`, else the latest.
  * again: it was told before, when it had no decision yet; it is not counted twice. */
 void tide_feedback_label(struct tide_feedback *feedback, uint64_t key, uint64_t alt, uint64_t print, uint8_t label, bool again);

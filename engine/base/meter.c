@@ -16,6 +16,9 @@ static const int64_t seconds_bounds[] = {DECADE(10000),     DECADE(100000),     
                                          DECADE(100000000), DECADE(1000000000), INT64_C(10000000000)};
 static const int64_t records_bounds[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768};
 
+static const int64_t share_bounds[] = {50000,  100000, 150000, 200000, 250000, 300000, 350000, 400000, 450000, 500000,
+                                       550000, 600000, 650000, 700000, 750000, 800000, 850000, 900000, 950000, 1000000};
+
 struct bounds {
   const int64_t *at;
   uint32_t count;
@@ -24,6 +27,7 @@ static struct bounds bounds_of(enum tide_meter_type type) {
   switch (type) {
     case TIDE_METER_SECONDS: return (struct bounds){seconds_bounds, sizeof seconds_bounds / sizeof seconds_bounds[0]};
     case TIDE_METER_RECORDS: return (struct bounds){records_bounds, sizeof records_bounds / sizeof records_bounds[0]};
+    case TIDE_METER_SHARE: return (struct bounds){share_bounds, sizeof share_bounds / sizeof share_bounds[0]};
     case TIDE_METER_COUNTER:
     case TIDE_METER_GAUGE:
     case TIDE_METER_LEVEL:
@@ -44,6 +48,8 @@ static const struct {
 };
 _Static_assert(sizeof rows / sizeof rows[0] == TIDE_METER_ROW_COUNT, "one row per metric");
 
+_Static_assert(sizeof seconds_bounds / sizeof seconds_bounds[0] < TIDE_METER_BUCKETS_MAX, "room for what is above the last bound");
+
 static const char *const axis_names[] = {
 #define X(name, label) label,
     TIDE_METER_AXES(X)
@@ -53,7 +59,7 @@ static const char *const axis_names[] = {
 typedef _Atomic int64_t word;
 
 struct tide_meter {
-  const struct tide_meters *meters;
+  struct tide_meters *meters;
   bool shared; /* several writers */
   word *words;
   word fold[TIDE_METRIC_COUNT];
@@ -170,7 +176,7 @@ static void add(const struct tide_meter *meter, word *at, int64_t n) {
   else store(at, load(at) + n);
 }
 
-static word *cell_of(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at) {
+static word *cell_of(const struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at) {
   TIDE_CHECK((unsigned)row < TIDE_METER_ROW_COUNT);
   const struct tide_meters *meters = meter->meters;
   const uint8_t *axis = rows[row].axis;
@@ -230,6 +236,11 @@ void tide_meter_records(struct tide_meter *meter, enum tide_meter_row row, struc
   observe(meter, row, at, n);
 }
 
+void tide_meter_share(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t millionths) {
+  TIDE_CHECK((unsigned)row < TIDE_METER_ROW_COUNT && rows[row].type == TIDE_METER_SHARE);
+  observe(meter, row, at, millionths);
+}
+
 void tide_meter_publish(struct tide_meter *meter, const struct tide_metrics *metrics) {
   for (int i = 0; i < TIDE_METRIC_COUNT; i++) store(&meter->fold[i], metrics->value[i]);
 }
@@ -242,21 +253,75 @@ static int64_t sum_of(const struct tide_meters *meters, size_t index) {
   return sum;
 }
 
-int64_t tide_meters_value(const struct tide_meters *meters, enum tide_meter_row row, struct tide_meter_at at) {
-  TIDE_CHECK((unsigned)row < TIDE_METER_ROW_COUNT && (rows[row].type == TIDE_METER_COUNTER || rows[row].type == TIDE_METER_GAUGE));
-  return sum_of(meters, (size_t)(cell_of(&meters->shard[0], row, at) - meters->shard[0].words));
+struct tide_meters *tide_meter_all(struct tide_meter *meter) {
+  return meter->meters;
 }
 
-/* ns as seconds, exact, without needless zeros. */
-static void put_seconds(int64_t ns, struct tide_buf *out) {
-  tide_buf_printf(out, "%" PRId64, ns / 1000000000);
-  if (ns % 1000000000 == 0) return;
-  tide_buf_printf(out, ".%09" PRId64, ns % 1000000000);
+static size_t index_of(const struct tide_meters *meters, enum tide_meter_row row, struct tide_meter_at at) {
+  return (size_t)(cell_of(&meters->shard[0], row, at) - meters->shard[0].words);
+}
+
+bool tide_meters_get(const struct tide_meters *meters, enum tide_meter_row row, struct tide_meter_at at, int64_t *ret) {
+  int64_t sum = sum_of(meters, index_of(meters, row, at));
+  TIDE_CHECK(bounds_of(rows[row].type).count == 0);
+  if (comes_and_goes((int)row) && sum == 0) return false;
+  *ret = sum - comes_and_goes((int)row);
+  return true;
+}
+
+uint32_t tide_meters_buckets(const struct tide_meters *meters, enum tide_meter_row row, struct tide_meter_at at, int64_t *ret,
+                             const int64_t **ret_bound) {
+  size_t cell = index_of(meters, row, at);
+  struct bounds bounds = bounds_of(rows[row].type);
+  TIDE_CHECK(bounds.count > 0);
+  for (uint32_t i = 0; i <= bounds.count; i++) ret[i] = sum_of(meters, cell + i);
+  *ret_bound = bounds.at;
+  return bounds.count + 1;
+}
+
+int64_t tide_meter_quantile(const int64_t *bucket, const int64_t *bound, uint32_t count, double q) {
+  TIDE_CHECK(count >= 2 && q >= 0 && q <= 1);
+  int64_t all = 0, below = 0;
+  for (uint32_t i = 0; i < count; i++) all += bucket[i];
+  if (all <= 0) return -1;
+  for (uint32_t i = 0; i + 1 < count; i++) {
+    below += bucket[i];
+    if ((double)below >= q * (double)all) return bound[i];
+  }
+  return bound[count - 2];
+}
+
+int64_t tide_meters_fold(const struct tide_meters *meters, enum tide_metric metric) {
+  int64_t sum = 0;
+  for (unsigned i = 0; i < meters->shards; i++) sum += load(&meters->shard[i].fold[metric]);
+  return sum;
+}
+
+int64_t tide_meters_value(const struct tide_meters *meters, enum tide_meter_row row, struct tide_meter_at at) {
+  int64_t value = 0;
+  TIDE_CHECK((unsigned)row < TIDE_METER_ROW_COUNT && (rows[row].type == TIDE_METER_COUNTER || rows[row].type == TIDE_METER_GAUGE));
+  (void)tide_meters_get(meters, row, at, &value);
+  return value;
+}
+
+uint32_t tide_meters_count(const struct tide_meters *meters, enum tide_meter_axis axis) { return meters->axis[axis].count; }
+const char *tide_meters_name(const struct tide_meters *meters, enum tide_meter_axis axis, uint32_t index) {
+  TIDE_CHECK(index < meters->axis[axis].count);
+  return atomic_load_explicit(&meters->axis[axis].value[index], memory_order_acquire);
+}
+
+/* A number of billionths or millionths as what it counts, exact, without needless zeros. */
+static void put_parts(int64_t n, int64_t unit, int digits, struct tide_buf *out) {
+  tide_buf_printf(out, "%" PRId64, n / unit);
+  if (n % unit == 0) return;
+  tide_buf_printf(out, ".%0*" PRId64, digits, n % unit);
   while (out->ptr[out->len - 1] == '0') out->len--;
 }
+static void put_seconds(int64_t ns, struct tide_buf *out) { put_parts(ns, 1000000000, 9, out); }
 
 static void put_number(int row, int64_t n, struct tide_buf *out) {
   if (rows[row].type == TIDE_METER_SECONDS || rows[row].type == TIDE_METER_AGE || rows[row].type == TIDE_METER_RATIO) put_seconds(n, out);
+  else if (rows[row].type == TIDE_METER_SHARE) put_parts(n, 1000000, 6, out);
   else tide_buf_printf(out, "%" PRId64, n);
 }
 
@@ -358,8 +423,7 @@ static void expose_row(const struct tide_meters *meters, int row, struct tide_bu
 
 void tide_meters_expose(const struct tide_meters *meters, struct tide_buf *out) {
   struct tide_metrics fold = {{0}};
-  for (unsigned i = 0; i < meters->shards; i++)
-    for (int k = 0; k < TIDE_METRIC_COUNT; k++) fold.value[k] += load(&meters->shard[i].fold[k]);
+  for (int k = 0; k < TIDE_METRIC_COUNT; k++) fold.value[k] = tide_meters_fold(meters, (enum tide_metric)k);
   tide_metrics_expose(&fold, out);
   struct tide_buf labels = TIDE_BUF_INIT;
   for (int row = 0; row < TIDE_METER_ROW_COUNT; row++) expose_row(meters, row, &labels, out);
@@ -382,5 +446,5 @@ void tide_meters_document(struct tide_buf *out) {
   }
   tide_buf_str(out, "; of `_records`:");
   for (size_t i = 0; i < sizeof records_bounds / sizeof records_bounds[0]; i++) tide_buf_printf(out, " %" PRId64, records_bounds[i]);
-  tide_buf_str(out, ".\n");
+  tide_buf_str(out, "; of `scores`: 0.05 to 1 in steps of 0.05.\n");
 }

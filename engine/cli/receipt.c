@@ -30,6 +30,13 @@ static void key_sha256(struct tide_buf *out, const char *key, struct tide_span o
   tide_buf_release(&hex);
 }
 
+/* As the registry and the records of the journal name it; `b2sum -l 256` prints the same. */
+static void key_hash(struct tide_buf *out, const char *key, struct tide_content_hash hash) {
+  char text[TIDE_CONTENT_HASH_TEXT];
+  tide_json_key(out, key);
+  tide_json_cstr(out, tide_content_hash_text(hash, text));
+}
+
 static void key_text(struct tide_buf *out, const char *key, const char *value) {
   tide_json_key(out, key);
   tide_json_cstr(out, value);
@@ -64,13 +71,25 @@ static void put_entry(struct tide_buf *out, struct tide_span entry, const struct
   tide_json_close(out, '}');
 }
 
-static void put_versions(struct tide_buf *out, const struct tide_answer *answer) {
-  const struct tide_spec *spec = answer->spec;
+/* What was in force: the feature file, the rollout, the policy where it is not the feature file's own, the model that was asked. */
+static void put_versions(struct tide_buf *out, const struct tide_fold *fold, const struct tide_answer *answer) {
+  const struct tide_spec *spec = tide_fold_spec(fold);
   tide_json_key(out, "features");
   tide_json_open(out, '{');
   key_text(out, "name", spec->name ? spec->name : "");
-  key_sha256(out, "sha256", (struct tide_span){spec->text, spec->text_len});
+  key_hash(out, "hash", tide_content_hash((struct tide_span){spec->text, spec->text_len}));
   tide_json_close(out, '}');
+  tide_json_key(out, "rollout");
+  tide_json_int(out, (int64_t)tide_fold_versions(fold)->rollout.number);
+  tide_json_key(out, "policy");
+  if (tide_content_hash_is_zero(answer->policy->hash)) {
+    tide_json_null(out);
+  } else {
+    tide_json_open(out, '{');
+    key_text(out, "name", answer->policy->label);
+    key_hash(out, "hash", answer->policy->hash);
+    tide_json_close(out, '}');
+  }
   tide_json_key(out, "model");
   if (!answer->model) {
     tide_json_null(out);
@@ -79,8 +98,8 @@ static void put_versions(struct tide_buf *out, const struct tide_answer *answer)
   struct tide_buf artifact = TIDE_BUF_INIT;
   tide_model_write(answer->model, &artifact);
   tide_json_open(out, '{');
-  key_text(out, "id", answer->model->id);
-  key_sha256(out, "sha256", tide_buf_span(&artifact));
+  key_text(out, "name", answer->model->id);
+  key_hash(out, "hash", tide_content_hash(tide_buf_span(&artifact)));
   tide_json_close(out, '}');
   tide_buf_release(&artifact);
 }
@@ -91,6 +110,7 @@ struct making {
   struct tide_position position;
   struct tide_span entry;
   const struct tide_entry_header *header;
+  const struct tide_fold *fold;
   struct tide_check_point before;
   struct tide_buf head, answer;
   bool made;
@@ -113,7 +133,7 @@ static void on_answer(void *ctx, const struct tide_answer *answer) {
     tide_json_key(out, "fold");
     tide_json_int(out, making->header->fold);
     put_entry(out, making->entry, making->header);
-    put_versions(out, answer);
+    put_versions(out, making->fold, answer);
     snprintf(key, sizeof key, "%08x", answer->record->key_id);
     tide_json_key(out, "key");
     if (answer->record->key_id) tide_json_cstr(out, key);
@@ -136,6 +156,7 @@ enum tide_err tide_receipt_fold(struct tide_fold *fold, struct tide_position pos
                           .position = position,
                           .entry = entry,
                           .header = &reader.header,
+                          .fold = fold,
                           .before = tide_fold_point(fold),
                           .emit = emit,
                           .ctx = ctx};

@@ -2,7 +2,8 @@
  *
  *   {"tidemark_receipt":1, "transaction":ID, "position":"7-48213.5", "fold":1,
  *    "entry":{"sha256":H, "engine":N, "fence":HEX, "attempt":HEX, "committed":TIME},        the journal entry it stands in, byte for byte
- *    "features":{"name":N, "sha256":H}, "model":{"id":N, "sha256":H} | null,                 the file's text; the artifact's canonical bytes
+ *    "features":{"name":N, "hash":B}, "rollout":N, "policy":{"name":N, "hash":B} | null,     BLAKE2b-256 of the contents, as the registry names versions; null: the policy that
+ *    "model":{"name":N, "hash":B} | null,                                                    stands in the feature file; no model was asked
  *    "key":HEX | null,                                                                       id of the key that secret fields were hashed under
  *    "before":{"decisions":N, "digest":HEX}, "after":{"decisions":N, "digest":HEX, "state":HEX},   the chain of decisions around the entry, and all that is counted
  *    "answer":{...},                                                                         as explain --json has it, with every feature

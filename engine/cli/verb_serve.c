@@ -78,9 +78,14 @@ static void on_sources(void *ctx, const struct tide_core_action *action) {
 
 static void on_release(void *ctx, struct tide_offer *offer) {
   struct serve *serve = ctx;
-  if (serve->ingest.ingest && offer->ctx == serve->ingest.ingest) tide_ingest_release(serve->ingest.ingest, offer);
-  else if (serve->registry && offer->ctx == serve->registry) tide_serve_registry_release(serve->registry, offer);
-  else tide_http_release(ctx, offer);
+  if (serve->ingest.ingest && offer->ctx == serve->ingest.ingest) {
+    tide_http_count_message(serve->meters, &offer->told);
+    tide_ingest_release(serve->ingest.ingest, offer);
+  } else if (serve->registry && offer->ctx == serve->registry) {
+    tide_serve_registry_release(serve->registry, offer);
+  } else {
+    tide_http_release(ctx, offer);
+  }
 }
 
 /* After the engine has ended. */
@@ -334,6 +339,7 @@ static enum tide_err start_engine(struct serve *serve, struct tide_error *error)
                                                 .outbox_max = OUTBOX_MAX},
                                        .journal = serve->log.journal,
                                        .pressed = serve->log.pressed,
+                                       .health = serve->log.health,
                                        .release = on_release,
                                        .sources = serve->ingest.ingest ? on_sources : NULL,
                                        .between = between,

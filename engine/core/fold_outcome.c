@@ -49,6 +49,9 @@ void tide_fold_outcome(struct tide_fold *fold, struct tide_group_item *item) {
   uint32_t number = txn->number[0];
   if (number != TIDE_NO_ENTITY && ((names_amount && tide_find_identity(fold, number, id, after_ms, fp, false, &at)) ||
                                    tide_find_identity(fold, number, id, after_ms, 0, false, &at))) {
+    struct tide_view view;
+    tide_view_of(&fold->plan->kind[0], tide_store_ent(&fold->state.store[0], number), &view);
+    tide_stale_watch_came(fold->stale_watch, txn, tide_block_time(&fold->plan->kind[0], view.chunk[at.chunk].block, at.i));
     tide_state_outcome(&fold->state, number, at, &record->outcome, amount_now, sets_amount);
     fold->metrics.value[TIDE_M_outcomes_applied_total]++;
     return;

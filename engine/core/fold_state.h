@@ -9,6 +9,7 @@
 #include "core/gate.h"
 #include "core/memo.h"
 #include "core/outbox.h"
+#include "core/stale_watch.h"
 #include "feature/state.h"
 
 /* Positions whose decisions are remembered, for CHECK records: more than an engine can be behind another and still be heard of. */
@@ -38,6 +39,7 @@ struct tide_fold {
   bool quiet;                  /* history: nothing is judged; not part of the state */
   struct tide_outbox outbox;   /* saved, not hashed: the decisions' digest says it all */
   struct tide_buf id, json;    /* scratch of an answer that goes there */
+  struct tide_stale_watch *stale_watch; /* since the feature file is known; not part of the state */
   /* scratch of one event */
   struct tide_value slot[TIDE_SLOTS_MAX];
   struct tide_value *derived;
@@ -59,6 +61,8 @@ struct tide_group_item { struct tide_raw_record raw; struct tide_record record; 
 
 /* One event: judge, count, emit. */
 void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_emit_fn emit, void *ctx);
+/* Tells the trace which events of the past the windows of a resolved event hold; of each entity those that came last, at most `newest` of them (and its tiles). */
+void tide_fold_trace_txn(struct tide_fold *fold, const struct tide_txn *txn, uint32_t newest);
 /* A record at time_ms came from its partition: the watermark may move. Returns the partition's index in the ledger. */
 uint32_t tide_fold_pass(struct tide_fold *fold, const struct tide_record *record, int64_t time_ms);
 /* Facts of partitions changed: the watermark may move. */

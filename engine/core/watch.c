@@ -12,6 +12,7 @@ struct watched_model {
   char id[TIDE_MODEL_ID];
   uint64_t heard; /* number of the last row of it */
   uint64_t rows;
+  bool shadow; /* it decided nothing of late */
 };
 
 struct tide_watch {
@@ -86,18 +87,34 @@ static void take_rules(struct tide_watch *watch, const struct tide_spec *spec) {
   watch->spec_hash = spec->hash;
 }
 
+static struct tide_feedback_said said_by(const struct tide_model *model, struct tide_value score) {
+  return (struct tide_feedback_said){model->checksum, model->id, score.type == TIDE_V_NUM ? (uint32_t)lround(score.num * 1e6) : UINT32_MAX};
+}
+
 static void feed(struct tide_watch *watch, const struct tide_answer *answer, const struct tide_watched *watched, int64_t watermark_ms) {
   const struct tide_verdict *verdict = &answer->verdict;
   struct tide_feedback_row row = {.key = watched->key,
                                   .print = watched->print,
                                   .time_ms = answer->time.ms,
-                                  .score = answer->score.type == TIDE_V_NUM ? (uint32_t)lround(answer->score.num * 1e6) : UINT32_MAX,
-                                  .rule = verdict->by == TIDE_BY_RULE ? (uint8_t)verdict->rule : TIDE_FEEDBACK_NO_RULE,
+                                  .rule = tide_verdict_is_rule(verdict) ? (uint8_t)verdict->rule : TIDE_FEEDBACK_NO_RULE,
                                   .stopped = verdict->by != TIDE_BY_NONE && verdict->decision != 0};
   for (uint32_t r = 0; answer->features_known && r < answer->spec->rule_count; r++)
     if (verdict->truth[r] == TIDE_TRUE) row.truth |= UINT64_C(1) << r;
-  const struct tide_model *model = answer->model;
-  tide_feedback_add(watch->feedback, &row, model ? model->checksum : (struct tide_u128){0, 0}, model ? model->id : "", watermark_ms);
+  struct tide_feedback_said said[TIDE_FEEDBACK_SAID];
+  uint32_t count = 0;
+  if (answer->model) said[count++] = said_by(answer->model, answer->score);
+  for (uint32_t s = 0; answer->model && s < answer->shadow_count && count < TIDE_FEEDBACK_SAID; s++)
+    said[count++] = said_by(answer->shadow[s].model, answer->shadow[s].value);
+  tide_feedback_add(watch->feedback, &row, said, count, watermark_ms);
+}
+
+static void look_at_inputs(struct tide_watch *watch, const struct tide_answer *answer, const struct tide_model *model,
+                           struct tide_value score, bool shadow, uint64_t pick) {
+  struct watched_model *of = model_of(watch, model);
+  of->heard = ++watch->rows;
+  of->shadow = shadow;
+  of->rows++;
+  tide_drift_add(of->drift, model, answer->env, score, answer->time.ms, pick);
 }
 
 static void on_decided(void *ctx, const struct tide_answer *answer, const struct tide_watched *watched, int64_t watermark_ms) {
@@ -105,13 +122,12 @@ static void on_decided(void *ctx, const struct tide_answer *answer, const struct
   if (answer->duplicate || answer->advised || !answer->counted) return;
   if (answer->spec != watch->spec || !tide_u128_eq(answer->spec->hash, watch->spec_hash)) take_rules(watch, answer->spec);
   if (watched->known) feed(watch, answer, watched, watermark_ms);
-  if (!answer->model) return;
+  if (!answer->model || !answer->features_known) return;
   uint64_t place[3] = {answer->position.epoch, answer->position.seq, answer->index}; /* without an identity, any number will do */
   uint64_t pick = watched->known ? watched->key : tide_hash64(place, sizeof place, 81);
-  struct watched_model *of = model_of(watch, answer->model);
-  of->heard = ++watch->rows;
-  of->rows++;
-  tide_drift_add(of->drift, answer->model, answer->env, answer->score, answer->time.ms, pick);
+  look_at_inputs(watch, answer, answer->model, answer->score, false, pick);
+  for (uint32_t s = 0; s < answer->shadow_count && s < TIDE_WATCH_SHADOWS; s++)
+    look_at_inputs(watch, answer, answer->shadow[s].model, answer->shadow[s].value, true, pick);
 }
 
 static void on_labelled(void *ctx, const struct tide_watched *watched, uint8_t label, bool again) {
@@ -125,12 +141,22 @@ struct tide_fold_watch tide_watch_hooks(struct tide_watch *watch) {
 
 /* ---- looking ---- */
 
-static int newest_first(const struct watched_model *a, const struct watched_model *b) { return a->heard > b->heard ? -1 : 1; }
+#define CURRENT 10000 /* rows: who was heard of among the last so many is in force */
+
+/* Those that decide now come first, of these the one with the most decisions; then who was heard of last. So live stands before canary, and before what it has replaced. */
+static bool stands_before(const struct tide_watch *watch, const struct tide_watch_model *a, const struct tide_watch_model *b) {
+  bool a_now = !a->shadow && a->heard + CURRENT > watch->rows, b_now = !b->shadow && b->heard + CURRENT > watch->rows;
+  if (a_now != b_now) return a_now;
+  if (a_now && a->rows[0] != b->rows[0]) return a->rows[0] > b->rows[0];
+  return a->heard > b->heard;
+}
 
 static void look_at_model(const struct watched_model *of, struct tide_watch_model *ret) {
   const struct tide_drift *drift = of->drift;
   memcpy(ret->id, of->id, sizeof ret->id);
   ret->rows_ever = of->rows;
+  ret->heard = of->heard;
+  ret->shadow = of->shadow;
   ret->newest_ms = tide_drift_newest_ms(drift);
   ret->left_out = tide_drift_left_out(drift);
   ret->inputs = tide_drift_inputs(drift);
@@ -144,15 +170,15 @@ static void look_at_model(const struct watched_model *of, struct tide_watch_mode
 
 struct tide_watch_look *tide_watch_look(const struct tide_watch *watch) {
   struct tide_watch_look *look = tide_alloc(sizeof *look);
-  const struct watched_model *order[TIDE_WATCH_MODELS];
   look->options = watch->options;
   for (unsigned m = 0; m < TIDE_WATCH_MODELS; m++) {
+    struct tide_watch_model one = {.rows_ever = 0};
     if (!watch->model[m].drift) continue;
+    look_at_model(&watch->model[m], &one);
     uint32_t at = look->model_count++;
-    for (; at > 0 && newest_first(&watch->model[m], order[at - 1]) < 0; at--) order[at] = order[at - 1];
-    order[at] = &watch->model[m];
+    for (; at > 0 && stands_before(watch, &one, &look->model[at - 1]); at--) look->model[at] = look->model[at - 1];
+    look->model[at] = one;
   }
-  for (uint32_t m = 0; m < look->model_count; m++) look_at_model(order[m], &look->model[m]);
   tide_feedback_look(watch->feedback, &look->feedback);
   look->rule_count = watch->rule_count;
   for (uint32_t r = 0; r < watch->rule_count; r++) {
@@ -196,6 +222,7 @@ void tide_watch_save(const struct tide_watch *watch, struct tide_position positi
     if (of->drift) tide_drift_save(of->drift, &drift);
     tide_put_varint(out, of->heard);
     tide_put_varint(out, of->rows);
+    tide_put_u8(out, of->shadow);
     tide_put_span(out, tide_span_of(of->id));
     tide_put_span(out, tide_buf_span(&drift));
   }
@@ -207,6 +234,7 @@ void tide_watch_save(const struct tide_watch *watch, struct tide_position positi
 static bool load_model(struct tide_watch *watch, struct watched_model *of, struct tide_reader *reader) {
   of->heard = tide_get_varint(reader);
   of->rows = tide_get_varint(reader);
+  of->shadow = tide_get_u8(reader);
   struct tide_span id = tide_get_span(reader), bytes = tide_get_span(reader);
   if (reader->bad || id.len >= sizeof of->id) return false;
   memcpy(of->id, id.ptr, id.len);

@@ -12,7 +12,8 @@
 #include "model/drift.h"
 #include "model/feedback.h"
 
-#define TIDE_WATCH_MODELS 4 /* whose inputs are looked at, at once; the one heard of longest ago gives way */
+#define TIDE_WATCH_MODELS 8  /* whose inputs are looked at, at once; the one heard of longest ago gives way */
+#define TIDE_WATCH_SHADOWS 3 /* of them at a decision, in the order of the rollout */
 
 struct tide_watch_options {
   struct tide_drift_options drift;
@@ -28,7 +29,8 @@ struct tide_fold_watch tide_watch_hooks(struct tide_watch *watch);
 /* Everything at one moment; owned by whoever asked. */
 struct tide_watch_model {
   char id[TIDE_MODEL_ID];
-  uint64_t rows_ever;
+  uint64_t rows_ever, heard;        /* rows so far; number of the last one among those of all models */
+  bool shadow;                      /* it decides nothing */
   int64_t newest_ms;
   uint64_t left_out;                /* rows too old for the long window */
   uint64_t rows[TIDE_DRIFT_WINDOWS]; /* in the window; about, where they are sampled */
@@ -38,7 +40,7 @@ struct tide_watch_model {
 };
 struct tide_watch_look {
   struct tide_watch_options options;
-  uint32_t model_count;             /* newest first: the first one scores now, or did last */
+  uint32_t model_count;             /* those that decide now first, by their rows: the first is the live one */
   struct tide_watch_model model[TIDE_WATCH_MODELS];
   struct tide_feedback_look feedback;
   uint32_t rule_count;

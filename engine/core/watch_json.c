@@ -78,6 +78,8 @@ void tide_watch_drift_json(const struct tide_watch_look *look, struct tide_buf *
     const struct tide_watch_model *model = &look->model[m];
     tide_json_open(out, '{');
     put_text(out, "model", model->id);
+    tide_json_key(out, "shadow");
+    tide_json_bool(out, model->shadow);
     tide_json_key(out, "until");
     if (model->newest_ms == INT64_MIN) tide_json_null(out);
     else tide_json_cstr(out, tide_time_format((struct tide_etime){model->newest_ms}, time));
@@ -131,7 +133,7 @@ void tide_watch_feedback_json(const struct tide_watch_look *look, struct tide_bu
     put_double(out, "genuine", model->scored.genuine);
     put_double(out, "auc", model->auc);
     put_double(out, "auc_error", model->auc_error);
-    put_class(out, "stopped", model->stopped, model->scored.fraud);
+    put_class(out, "stopped", model->stopped, model->decided.fraud);
     tide_json_close(out, '}');
   }
   tide_json_close(out, ']');

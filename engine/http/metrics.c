@@ -63,6 +63,7 @@ static const char *const letter_result_names[] = {
     TIDE_INGEST_RESULTS(X)
 #undef X
 };
+static const char *const verdict_names[] = {"right", "false", "unknown"}; /* of core/stale_watch.h, in this order */
 /* Rules by their codes, whatever policy they stand in: totals go on where a policy keeps a rule. Behind so many different ones: "(other)". */
 enum { RULE_OTHER = 0, RULE_PLACES = 4 * TIDE_RULES_MAX };
 static const char *const match_names[] = {"matched", "unmatched", "outside_sample"};
@@ -120,6 +121,7 @@ enum tide_err tide_http_meters_new(const struct tide_spec *spec, const struct ti
       [TIDE_AXIS_reason] = {reason, TIDE_ERR_COUNT},
       [TIDE_AXIS_letter] = VALUES(letter_names),
       [TIDE_AXIS_result] = VALUES(letter_result_names),
+      [TIDE_AXIS_verdict] = VALUES(verdict_names),
       [TIDE_AXIS_match] = VALUES(match_names),
       [TIDE_AXIS_window] = VALUES(window_names),
       [TIDE_AXIS_label] = VALUES(label_names),
@@ -162,15 +164,32 @@ void tide_http_measure_total(struct tide_meters *meters, const struct tide_route
   tide_meter_seconds(tide_meters_shared(meters), TIDE_METER_ROW_total_seconds, at, ns);
 }
 
+static size_t rule_at(struct tide_meters *meters, const struct tide_told *told) {
+  uint32_t rule = RULE_OTHER;
+  (void)tide_meters_place(meters, TIDE_AXIS_rule, told->code, &rule);
+  return rule;
+}
+
+static size_t cause_at(const struct tide_told *told) {
+  return told->by == TIDE_BY_FALLBACK || told->by == TIDE_BY_FALLBACK_MODEL ? told->cause : TIDE_C_none;
+}
+
+void tide_http_count_message(struct tide_meters *meters, const struct tide_told *told) {
+  if (!told->given || told->by == TIDE_BY_NONE) return;
+  struct tide_meter *meter = tide_http_core_meter(meters);
+  struct tide_meter_at at = {told->decision, (uint32_t)rule_at(meters, told), (uint32_t)cause_at(told)};
+  tide_meter_add(meter, TIDE_METER_ROW_ingest_decisions_total, at, 1);
+  if (told->score_e6 != TIDE_NO_SCORE) tide_meter_share(meter, TIDE_METER_ROW_scores, TIDE_METER_PLAIN, told->score_e6);
+}
+
 void tide_http_count_answer(struct tide_meters *meters, const struct tide_told *told) {
   if (!told->given) return;
   if (told->duplicate) tide_http_count(meters, TIDE_METER_ROW_answers_duplicate_total);
   if (told->by == TIDE_BY_NONE) return;
-  uint32_t rule = RULE_OTHER;
-  (void)tide_meters_place(meters, TIDE_AXIS_rule, told->code, &rule);
-  bool fell = told->by == TIDE_BY_FALLBACK || told->by == TIDE_BY_FALLBACK_MODEL;
   count_at(meters, TIDE_METER_ROW_answers_total, told->status, told->decision, 0);
-  count_at(meters, TIDE_METER_ROW_answers_by_rule_total, told->decision, rule, fell ? told->cause : TIDE_C_none);
+  count_at(meters, TIDE_METER_ROW_answers_by_rule_total, told->decision, rule_at(meters, told), cause_at(told));
+  if (told->score_e6 != TIDE_NO_SCORE)
+    tide_meter_share(tide_meters_shared(meters), TIDE_METER_ROW_scores, TIDE_METER_PLAIN, told->score_e6);
 }
 
 void tide_http_measure_offer(struct tide_meters *meters, const struct tide_offer *offer) {

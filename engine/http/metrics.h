@@ -11,7 +11,7 @@
 #include "http/routes.h"
 
 /* Statuses that this layer gives; any other is counted as "other". */
-#define TIDE_HTTP_CODES(X) X(200) X(400) X(401) X(403) X(404) X(405) X(409) X(413) X(415) X(422) X(429) X(431) X(503) X(504)
+#define TIDE_HTTP_CODES(X) X(200) X(303) X(400) X(401) X(403) X(404) X(405) X(409) X(413) X(415) X(422) X(429) X(431) X(503) X(504)
 
 /* Why a connection was cut. */
 #define TIDE_HTTP_CUTS(X) X(request_timeout) X(idle_timeout) X(write_timeout) X(body_too_large) X(gave_up)
@@ -41,6 +41,9 @@ void tide_http_count_request(struct tide_meters *meters, const struct tide_route
 void tide_http_measure_total(struct tide_meters *meters, const struct tide_route *route, int64_t ns);
 /* An answer that was given: by status, decision, rule, cause. Nothing where none was. */
 void tide_http_count_answer(struct tide_meters *meters, const struct tide_told *told);
+
+/* The same of a message of a source; the core's thread, into its shard. */
+void tide_http_count_message(struct tide_meters *meters, const struct tide_told *told);
 
 /* Where the time of an offer went that ended; the core's thread, into its shard. Stages that it did not come to are left out. */
 void tide_http_measure_offer(struct tide_meters *meters, const struct tide_offer *offer);

@@ -229,7 +229,7 @@ static void give_up_share(struct tide_http_request *request) {
 
 void tide_http_release(void *ctx, struct tide_offer *offer) {
   (void)ctx;
-  if (offer->kind == TIDE_OFFER_CONTROL) {
+  if (offer->kind == TIDE_OFFER_CONTROL || offer->kind == TIDE_OFFER_EXPLAIN) {
     tide_order_release(offer);
     return;
   }
@@ -529,6 +529,9 @@ enum tide_err tide_http_start(const struct tide_http_options *options, struct ti
   tide_peers_init(http);
   tide_orders_start(http);
   tide_hour_start(http);
+  tide_sessions_init(&http->sessions);
+  http->started_ms = tide_wall_now().ms;
+  tide_sampler_start(http);
   const struct tide_http_address *failed = NULL;
   if (!(http->api = listen_on(http, &options->listen, true))) failed = &options->listen;
   if (!failed && !(http->admin = listen_on(http, &options->admin, false))) failed = &options->admin;
@@ -539,6 +542,9 @@ enum tide_err tide_http_start(const struct tide_http_options *options, struct ti
     tide_hour_stop(http);
     tide_orders_stop(http);
     tide_orders_free(http);
+    tide_sampler_stop(http);
+    tide_sampler_free(http);
+    tide_sessions_release(&http->sessions);
     tide_peers_release(http);
     tide_line_release(http);
     if (options->secrets) http->guard.secrets = NULL; /* still the caller's */
@@ -577,11 +583,14 @@ void tide_http_stop(struct tide_http *http) {
     struct timespec pause = {.tv_nsec = 1000000};
     (void)nanosleep(&pause, NULL);
   }
+  tide_sampler_stop(http);
   tide_orders_stop(http);
   MHD_stop_daemon(http->api);
   MHD_stop_daemon(http->admin);
   tide_hour_stop(http);
   tide_orders_free(http);
+  tide_sampler_free(http);
+  tide_sessions_release(&http->sessions);
   tide_peers_release(http);
   tide_line_release(http);
   tide_guard_release(http);

@@ -1,8 +1,8 @@
 /* etcd when the Nth request goes wrong, for every N of a small life and every kind of wrong; and its tokens, endpoints and prefixes.
  *
  * A proxy before a real etcd fails one request: it hangs up before or behind the server, answers with a status, with other words than etcd's, with half of an
- * answer, too late, or says that there is no leader or that the token is invalid. In each run the work is repeated until it is done, a bounded number of
- * times, and at every moment:
+ * answer, too late, or says that there is no leader or that the token is invalid. In each run the work is repeated until it is
+ * done, a bounded number of times, and at every moment:
  *   - what a put said is done stands there, byte for byte, as a second handle past the proxy sees it;
  *   - what it said is not done (EXISTS, STALE) is not done by it;
  *   - what is read is what was written, or an error. */
@@ -178,9 +178,10 @@ MODE(leader)
 MODE(token)
 MODE(garbage)
 MODE(nothing)
-MODE(half) MODE(slow)
+MODE(half)
+MODE(slow)
 
-    static void another_endpoint_answers(void **state) {
+static void another_endpoint_answers(void **state) {
   (void)state;
   struct rig_address address;
   rig_address(&rig, &address);

@@ -158,5 +158,5 @@ if chromium():
     case("it understands all of it", result.stdout.count("<svg") == len(page.svg) and result.stdout.count("<tr") == html.count("<tr"), result.stdout[-200:])
     case("and complains of nothing", "Refused" not in result.stderr and "CONSOLE" not in result.stderr, result.stderr[-300:])
 else:
-    missing("the page in a browser", "there is no chromium: run make deps-browser")
+    missing("the page in a browser", "there is no chromium: run make deps")
 done()

@@ -82,6 +82,10 @@ with open(paths["with a score"], encoding="utf-8") as file:
 case("the same decision gives the same bytes", open(receipt_of(kinds["with a score"]), encoding="utf-8").read() == text)
 case("the receipt holds the answer", json.loads(text)["answer"]["score"] == kinds["with a score"]["score"] and '"pan"' not in text)
 
+hashed = json.loads(text)["features"]["hash"]
+with open(FEATURES, "rb") as file:
+    case("the feature file is named by BLAKE2b-256 of its bytes", hashed == hashlib.blake2b(file.read(), digest_size=32).hexdigest(), hashed)
+
 # --- receipts that were changed
 
 path = paths["with a score"]
@@ -96,8 +100,10 @@ forgeries = {
     "answer.score": lambda body: re.sub(r'"score":[0-9.e-]+', '"score":0.5', body, count=1),
     "answer.features.card.attempts_1h": lambda body: re.sub(r'"card.attempts_1h":[0-9]+', '"card.attempts_1h":77', body, count=1),
     "entry.sha256": swap(receipt["entry"]["sha256"], "0" * 64),
-    "model.sha256": swap(receipt["model"]["sha256"], "1" * 64),
-    "features.sha256": swap(receipt["features"]["sha256"], "2" * 64),
+    "model.hash": swap(receipt["model"]["hash"], "1" * 64),
+    "features.hash": swap(receipt["features"]["hash"], "2" * 64),
+    "policy": swap('"policy":null', '"policy":{"name":"p","hash":"00"}'),
+    "rollout": swap(f'"rollout":{receipt["rollout"]}', '"rollout":77'),
     "key": swap(f'"key":"{receipt["key"]}"', '"key":"00000001"'),
     "before.digest": swap(receipt["before"]["digest"], "3" * 32),
     "after.state": swap(receipt["after"]["state"], "4" * 16),
@@ -136,7 +142,7 @@ code, said = verify(paths["the last"], journal=rewritten)
 case("one amount, thousands of decisions before: the chain says so", code == 1 and "before.digest" in said and "after." in said, said)
 replay(LOG, rewritten, "--batch", "256")
 code, said = verify(path, journal=rewritten)
-case("without the model that scored: it is named", code == 1 and "model" in said and receipt["model"]["id"] in said, said)
+case("without the model that scored: it is named", code == 1 and "model" in said and receipt["model"]["name"] in said, said)
 
 # --- a journal and an archive that were damaged, cut, thrown away
 

@@ -6,6 +6,7 @@ A client scores all the time. Every answer must be scored, and by a model that a
 import json
 import os
 import re
+import ssl
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ import urllib.error
 
 sys.path[:0] = ["tests/support", "tests/stack"]
 import processes  # noqa: E402
+from certificates import Authority  # noqa: E402
 from etcd_cell import Client, Cluster  # noqa: E402
 from http_server import SHIPPED, TIDE, TMP, Server, auth, case, done, tide  # noqa: E402
 
@@ -122,7 +124,7 @@ try:
     with open(SHIPPED, encoding="utf-8") as file:
         section = re.search(r"(?m)^policy:\n(?:[ #].*\n|\n)*", file.read())[0]
     mild = section.replace("  rules:\n", "  rules:\n    - MILD: decline when card.attempts_1h >= 1\n", 1)
-    registry.run("policy", "push", write("easy.yaml", mild), "--name", "harsh")
+    registry.run("policy", "push", write("mild.yaml", mild), "--name", "harsh")
     result = registry.run("policy", "validate", "harsh", *events, code=1)
     case("one that changes more decisions than the limit does not pass", "of decisions change" in result.stdout, result.stdout)
     for name in ("easy", "other", "third"):
@@ -141,10 +143,18 @@ try:
     case("it is listed", until(lambda: [e["engine"] for e in registry.engines()] == [1] and registry.engines()[0]["ready"]))
     case("its metrics say that the registry is up", until(lambda: server.metric("tidemark_registry_up") == 1 and server.metric("tidemark_registry_revision") > 0))
     registry.run("model", "rollout", "issuer-default-1")
-    case("a rollout arrives", until(lambda: in_force(load, model="issuer-default@")), load.answers[-1]["provenance"])
+    case("a rollout arrives", until(lambda: in_force(load, model="issuer-default-1@")), load.answers[-1]["provenance"])
     case("the engine's card says which", until(lambda: registry.engines()[0]["rollout"] == 2))
     registry.run("policy", "rollout", "easy")
     case("a policy arrives", until(lambda: in_force(load, policy="easy@")), load.answers[-1]["provenance"])
+
+    settings = write("cell.yaml", f"cell: {{name: eu}}\nfeatures: {{file: {SHIPPED}}}\nkeys: {{development: true}}\njournal: {{kind: memory}}\nregistry: {{url: \"etcd://{cluster.address}/t\"}}\n")
+    result = tide("doctor", "--config", settings, code=None)
+    case("doctor looks at the registry", "the last rollout of cell eu is 3" in result.stdout, result.stdout)
+    result = tide("doctor", "--config", settings, "--set", "registry.url=etcd://127.0.0.1:1", code=None)
+    case("and says when it is out of reach", "no answer from etcd at http://127.0.0.1:1" in result.stdout, result.stdout)
+    result = tide("config", "check", "--config", settings, "--set", "registry.url=etcd://root:secret@127.0.0.1:1", code=None)
+    case("a password in the address is refused, and not shown", result.returncode == 3 and "registry.password_file" in result.stderr and "secret" not in result.stderr, result.stderr)
 
     # --- the leader dies
     leader = until(cluster.leader)
@@ -244,7 +254,7 @@ try:
 
     # --- the end
     load.stop()
-    named = {"issuer-default"}
+    named = {"issuer-default-1"}
     models = {(a["provenance"].get("model") or "").split("@")[0] for a in load.answers} - {""}
     case("every request was scored", not load.bad and len(load.answers) > 300, f"{len(load.answers)} {load.bad[:2]}")
     case("by versions that a rollout had named", models == named, models)
@@ -272,6 +282,67 @@ try:
         engine.stop()
     finally:
         full.stop()
+
+    # --- TLS, with certificates of clients
+    authority, stranger = Authority(os.path.join(TMP, "ca"), "Test CA"), Authority(os.path.join(TMP, "other-ca"), "Other CA")
+    node, client_pair, strange_pair = authority.issue("etcd", "serverAuth,clientAuth"), authority.issue("engine", "clientAuth"), stranger.issue("engine", "clientAuth")
+    secure = Cluster(os.path.join(TMP, "secure"), 1, ["--cert-file", node.cert, "--key-file", node.key, "--client-cert-auth", "--trusted-ca-file", authority.cert])
+    secure.nodes[0].tls = ssl.create_default_context(cafile=authority.cert)
+    secure.nodes[0].tls.load_cert_chain(client_pair.cert, client_pair.key)
+    secure.start()
+    try:
+        def over_tls(ca, pair, scheme="etcds"):
+            words = [f"registry.ca={ca.cert}", f"registry.cert={pair.cert}", f"registry.key={pair.key}"] if pair else [f"registry.ca={ca.cert}"]
+            return Registry(f"{scheme}://{secure.address}/t", "--set", "registry.timeout=1s", *(w for word in words for w in ("--set", word)))
+
+        case("with TLS and a certificate of its own it works", "issuer-default@" in over_tls(authority, client_pair).run("features", "push", SHIPPED).stdout)
+        result = over_tls(stranger, client_pair).run("policy", "list", code=3, why=False)
+        case("an etcd that nobody vouches for is not talked to", "no trust" in result.stderr, result.stderr)
+        for name, pair in (("without a certificate", None), ("with one of another authority", strange_pair)):
+            result = over_tls(authority, pair).run("policy", "list", code=None, why=False)
+            case(f"{name} etcd does not talk to it", result.returncode in (3, 4) and "etcd" in result.stderr, f"{result.returncode} {result.stderr}")
+        result = over_tls(authority, client_pair, "etcd").run("policy", "list", code=3, why=False)
+        case("certificates without TLS are a mistake that is told", "etcds://" in result.stderr, result.stderr)
+    finally:
+        secure.stop()
+
+    # --- a directory instead of etcd, and validation on an engine's own journal
+    local = Registry(f"dir:{TMP}/registry")
+    engine = Server("--cell", "eu", "--set", f"registry.url=dir:{TMP}/registry", level="info")
+    for n in range(200):
+        assert engine.post("/v1/score", auth(n))[1]["status"] == "scored"
+    engine.stop()
+    local.run("features", "push", SHIPPED)
+    local.run("model", "push", MODEL)
+    for name in ("easy", "harsh"):
+        local.run("policy", "push", os.path.join(TMP, "mild.yaml") if name == "harsh" else write("easy2.yaml", policy(name)), "--name", name)
+    counted = ["--journal", engine.journal, "--min-events", "200"]
+    local.run("features", "validate", "issuer-default", *counted)
+    local.run("features", "rollout", "issuer-default")
+    result = local.run("model", "validate", "issuer-default-1", *counted)
+    case("a journal's events are judged again under a version", "200 judged, 200 with a score" in result.stdout and "200 events judged by both" in result.stdout, result.stdout)
+    result = local.run("model", "validate", "issuer-default-1", "--journal", engine.journal, code=1)
+    case("too few events prove nothing", "--min-events" in result.stdout, result.stdout)
+    local.run("model", "validate", "issuer-default-1", *counted)
+    local.run("policy", "validate", "easy", *counted)
+    local.run("model", "rollout", "issuer-default-1", "--shadow")
+    engine = Server("--cell", "eu", "--set", f"registry.url=dir:{TMP}/registry", journal=engine.journal, level="info")
+    case("an engine takes its rollouts from a directory", until(lambda: local.engines() and local.engines()[0]["rollout"] == 2), local.engines())
+    local.run("model", "promote")
+    case("a promotion arrives", until(lambda: (engine.post("/v1/score", auth(1000 + int(time.monotonic() * 100)))[1]["provenance"].get("model") or "").startswith("issuer-default-1@")))
+    result = local.run("model", "retire", "issuer-default-1", code=3)
+    case("a live version is not retired", "take it out first" in result.stderr, result.stderr)
+    local.run("policy", "rollout", "easy", "--dry-run")
+    case("a dry run writes nothing", local.versions("policy")["easy"]["state"] == "validated")
+    local.run("model", "rollback", "--to", "1")
+    local.run("model", "retire", "issuer-default-1")
+    result = local.run("model", "rollout", "issuer-default-1", code=3)
+    case("a retired version is not rolled out", "was retired by" in result.stderr, result.stderr)
+    result = local.run("model", "rollback", "--to", "2", code=3)
+    case("nor gone back to", "was retired by" in result.stderr, result.stderr)
+    result = local.run("policy", "diff", "easy", "harsh", code=1, why=False)
+    case("the difference of two policies", "-     - EASY: decline" in result.stdout and "+     - MILD: decline" in result.stdout, result.stdout)
+    case("the engine ends, and its card with it or soon after", engine.stop() == 0)
 finally:
     if load:
         load.stop()

@@ -24,9 +24,9 @@ static void fuzz_feedback(struct tide_reader *reader) {
   tide_feedback_save(again, &same);
   if (!tide_span_eq(tide_buf_span(&bytes), tide_buf_span(&same))) abort();
   for (uint64_t i = 0; i < 200; i++) {
-    struct tide_feedback_row row = {
-        .key = i << 20, .print = 1, .time_ms = (int64_t)i * 20000, .score = 500000, .rule = TIDE_FEEDBACK_NO_RULE};
-    tide_feedback_add(feedback, &row, (struct tide_u128){i % 11, 1}, "m", row.time_ms);
+    struct tide_feedback_row row = {.key = i << 20, .print = 1, .time_ms = (int64_t)i * 20000, .rule = TIDE_FEEDBACK_NO_RULE};
+    struct tide_feedback_said said[] = {{{i % 11, 1}, "m", 500000}, {{i % 5, 2}, "n", 1000}};
+    tide_feedback_add(feedback, &row, said, 1 + i % 2, row.time_ms);
     tide_feedback_label(feedback, i << 20, 0, 1, (uint8_t)(i % 3), false);
   }
   tide_feedback_look(feedback, &look);

@@ -22,9 +22,9 @@ static uint64_t draw(void) {
 
 static void decide(struct tide_feedback *feedback, uint64_t key, int64_t time_ms, uint32_t score, uint64_t truth, uint8_t rule,
                    bool stopped, struct tide_u128 model) {
-  struct tide_feedback_row row = {
-      .key = key, .print = 1, .time_ms = time_ms, .score = score, .truth = truth, .rule = rule, .stopped = stopped};
-  tide_feedback_add(feedback, &row, model, model.lo == 1 ? "a@1" : model.lo ? "b@3" : "", time_ms);
+  struct tide_feedback_row row = {.key = key, .print = 1, .time_ms = time_ms, .truth = truth, .rule = rule, .stopped = stopped};
+  struct tide_feedback_said said = {model, model.lo == 1 ? "a@1" : "b@3", score};
+  tide_feedback_add(feedback, &row, &said, model.lo ? 1 : 0, time_ms);
 }
 
 static struct tide_feedback_look look_at(const struct tide_feedback *feedback) {
@@ -80,8 +80,8 @@ static void of_events_with_one_id_the_named_amount_is_meant(void **state) {
   (void)state;
   struct tide_feedback *feedback = tide_feedback_new(&options);
   for (uint64_t print = 7; print < 10; print++) {
-    struct tide_feedback_row row = {.key = 100, .print = print, .score = UINT32_MAX, .rule = (uint8_t)print};
-    tide_feedback_add(feedback, &row, no_model, "", 0);
+    struct tide_feedback_row row = {.key = 100, .print = print, .rule = (uint8_t)print};
+    tide_feedback_add(feedback, &row, NULL, 0, 0);
   }
   tide_feedback_label(feedback, 100, 0, 8, TIDE_LABEL_fraud, false);
   assert_true(look_at(feedback).rule[8].decided.fraud == 1);
@@ -151,6 +151,25 @@ static void models_are_told_apart_and_the_oldest_gives_way(void **state) {
   for (uint32_t i = 0; i < look.model_count; i++) assert_true(look.model[i].checksum.lo >= 10 && look.model[i].rows == 1);
   tide_feedback_label(feedback, 1024, 0, 1, TIDE_LABEL_unknown, false);
   assert_true(look_at(feedback).all.fraud == 0);
+  tide_feedback_free(feedback);
+}
+
+/* A shadow is measured on the same decisions, and decides none. */
+static void shadows_have_an_auc_of_their_own(void **state) {
+  (void)state;
+  struct tide_feedback *feedback = tide_feedback_new(&options);
+  for (uint64_t i = 1; i <= 20; i++) {
+    bool fraud = i % 4 == 0;
+    struct tide_feedback_row row = {.key = i << 20, .print = 1, .rule = 0, .stopped = fraud};
+    struct tide_feedback_said said[] = {{model_a, "a@1", 500000}, {model_b, "b@3", fraud ? 900000 : 100000}};
+    tide_feedback_add(feedback, &row, said, 2, 0);
+    tide_feedback_label(feedback, i << 20, 0, 1, fraud ? TIDE_LABEL_fraud : TIDE_LABEL_genuine, false);
+  }
+  struct tide_feedback_look look = look_at(feedback);
+  assert_int_equal(look.model_count, 2);
+  assert_true(look.model[0].auc == 0.5 && look.model[0].auc_error == 0.5 && look.model[1].auc == 1 && look.model[1].auc_error == 0);
+  assert_true(look.model[0].decided.fraud == 5 && look.model[0].stopped.fraud == 5 && look.model[1].decided.fraud == 0);
+  assert_true(look.model[1].scored.fraud == 5 && look.model[1].stopped.genuine == 0 && look.all.fraud == 5);
   tide_feedback_free(feedback);
 }
 
@@ -253,6 +272,7 @@ int main(void) {
                                      cmocka_unit_test(what_is_not_labelled_matures_and_leaves),
                                      cmocka_unit_test(auc_is_the_exact_one_within_its_bound),
                                      cmocka_unit_test(models_are_told_apart_and_the_oldest_gives_way),
+                                     cmocka_unit_test(shadows_have_an_auc_of_their_own),
                                      cmocka_unit_test(a_sample_stands_for_all),
                                      cmocka_unit_test(nothing_is_left_when_all_have_left),
                                      cmocka_unit_test(it_comes_back_from_bytes)};

@@ -32,7 +32,7 @@ static void set(struct tide_rollout *r, unsigned n, enum tide_plan_how how, unsi
 static void refuse(const struct tide_rollout *r, unsigned n, enum tide_plan_how how, unsigned weight, const char *says) {
   struct tide_rollout next = *r;
   assert_int_equal(tide_plan_model(&next, hash(n), how, (uint16_t)weight, &error), TIDE_E_USAGE);
-  assert_memory_equal(&next, r, sizeof next);
+  assert_true(tide_rollout_eq(&next, r));
   if (!strstr(error.text, says)) fail_msg("got \"%s\", want \"%s\"", error.text, says);
 }
 static void is(const struct tide_rollout *r, uint32_t at, unsigned n, enum tide_role role, unsigned weight) {
@@ -131,7 +131,7 @@ static void whatever_is_planned_can_be_in_force(void **state) {
       struct tide_rollout before = r;
       enum tide_err err = tide_plan_model(&r, hash(n), how, (uint16_t)weight, &error);
       assert_true(err == TIDE_OK || err == TIDE_E_USAGE);
-      if (err) assert_memory_equal(&before, &r, sizeof r);
+      if (err) assert_true(tide_rollout_eq(&before, &r));
       uint32_t canaries = 0;
       for (uint32_t i = 0; i < r.model_count; i++) canaries += r.model[i].role == TIDE_ROLE_canary;
       const char *fault = tide_rollout_fault(&r);
