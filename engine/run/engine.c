@@ -5,7 +5,7 @@
  * FETCH waits while READ_AHEAD entries are unread: a journal of any length is followed in bounded memory. */
 #include "run/engine.h"
 
-#include "core/stale_watch.h"
+#include "run/metered.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -71,10 +71,8 @@ struct tide_engine {
   size_t taken_cap;
   bool stopped;
   struct tide_mono next_tick, next_show;
-  struct tide_position folded;            /* that was told */
-  uint64_t epoch;                         /* that was metered; 0: none */
-  struct tide_stale_stats stale;          /* that were metered */
-  uint64_t hits[TIDE_RULES_MAX], hits_of; /* of rules, as metered; of the policy with this number */
+  struct tide_position folded; /* that was told */
+  struct tide_metered metered;
 };
 
 static void lock(pthread_mutex_t *mutex) {
@@ -313,59 +311,6 @@ static struct tide_engine_barrier barrier_of(const struct tide_ledger *ledger) {
 
 #define SET(name, value) tide_meter_set(meter, TIDE_METER_ROW_##name, TIDE_METER_PLAIN, (int64_t)(value))
 
-static void set_known(struct tide_meter *meter, enum tide_meter_row row, bool known, uint64_t value) {
-  if (known) tide_meter_set(meter, row, TIDE_METER_PLAIN, (int64_t)value);
-  else tide_meter_unset(meter, row, TIDE_METER_PLAIN);
-}
-
-static void meter_journal(struct tide_engine *engine, struct tide_meter *meter, uint64_t epoch) {
-  lock(&engine->status_mutex);
-  struct tide_journal_health health = engine->status.health;
-  unlock(&engine->status_mutex);
-  set_known(meter, TIDE_METER_ROW_journal_replicas, health.replicas > 0, health.replicas);
-  set_known(meter, TIDE_METER_ROW_journal_quorum, health.replicas > 0, health.quorum);
-  set_known(meter, TIDE_METER_ROW_journal_replicas_online, health.replicas > 0 && health.known, health.online);
-  SET(journal_wait_short_total, health.shorts);
-  SET(journal_epoch, epoch);
-  if (engine->epoch && epoch != engine->epoch) tide_meter_add(meter, TIDE_METER_ROW_journal_epoch_changes_total, TIDE_METER_PLAIN, 1);
-  engine->epoch = epoch;
-}
-
-/* By the rules' codes, so totals go on where another policy keeps a rule; the fold counts from zero under each. */
-static void meter_rules(struct tide_engine *engine, struct tide_meter *meter, const struct tide_fold *fold) {
-  const struct tide_policy_version *policy = tide_versions_policy(tide_fold_versions(fold));
-  const uint64_t *hits = tide_fold_rule_hits(fold);
-  for (uint32_t r = 0; r < policy->spec->rule_count; r++) {
-    uint64_t before = engine->hits_of == policy->number && hits[r] >= engine->hits[r] ? engine->hits[r] : 0;
-    uint32_t place = 0; /* "(other)" */
-    engine->hits[r] = hits[r];
-    if (hits[r] == before) continue;
-    (void)tide_meters_place(tide_meter_all(meter), TIDE_AXIS_rule, policy->spec->rule[r].code, &place);
-    tide_meter_add(meter, TIDE_METER_ROW_rule_hits_total, (struct tide_meter_at){.a = place}, (int64_t)(hits[r] - before));
-  }
-  engine->hits_of = policy->number;
-}
-
-/* A count of the fold's that is no part of its state may begin anew, with another fold: what the meter shows goes on. */
-static void grow(struct tide_meter *meter, enum tide_meter_row row, uint32_t place, uint64_t before, uint64_t now) {
-  uint64_t more = now >= before ? now - before : now;
-  if (more) tide_meter_add(meter, row, (struct tide_meter_at){.a = place}, (int64_t)more);
-}
-
-/* What the fold knows of the cell's decisions: the same on every engine. */
-static void meter_decisions(struct tide_engine *engine, struct tide_meter *meter, const struct tide_fold *fold,
-                            const struct tide_spec *spec) {
-  const struct tide_stale_stats *now = tide_fold_stale_stats(fold), *before = &engine->stale;
-  grow(meter, TIDE_METER_ROW_judged_total, 0, before->judged, now->judged);
-  grow(meter, TIDE_METER_ROW_stale_verdicts_total, 0, before->right, now->right);
-  grow(meter, TIDE_METER_ROW_stale_verdicts_total, 1, before->wrong, now->wrong);
-  grow(meter, TIDE_METER_ROW_stale_verdicts_total, 2, before->unknown, now->unknown);
-  for (uint32_t e = 0; e < spec->entity_count; e++) grow(meter, TIDE_METER_ROW_stale_reads_total, e, before->stale[e], now->stale[e]);
-  SET(stale_watched, now->watched);
-  engine->stale = *now;
-  meter_rules(engine, meter, fold);
-}
-
 /* What the core and the fold count as plain integers, copied into the rows that the page of metrics shows. */
 static void meter_publish(struct tide_engine *engine, struct tide_fold *fold) {
   struct tide_meter *meter = engine->options.meter;
@@ -394,13 +339,16 @@ static void meter_publish(struct tide_engine *engine, struct tide_fold *fold) {
   SET(ingest_unlogged_total, stats.unlogged);
   SET(ingest_active, tide_core_ingests(engine->core));
   SET(ingest_opening_partitions, barrier_of(tide_fold_ledger(fold)).behind);
-  meter_journal(engine, meter, tide_fold_position(fold).epoch);
+  lock(&engine->status_mutex);
+  struct tide_journal_health health = engine->status.health;
+  unlock(&engine->status_mutex);
+  tide_metered_journal(&engine->metered, meter, &health, tide_fold_position(fold).epoch);
   uint32_t now = (uint32_t)tide_core_state(engine->core);
   for (uint32_t s = 0; s < TIDE_CORE_STATE_COUNT; s++)
     tide_meter_set(meter, TIDE_METER_ROW_engine_state, (struct tide_meter_at){.a = s}, s == now);
   if (now != TIDE_CORE_open) return; /* before that, the journal's feature file may be another than ours */
   const struct tide_spec *spec = tide_fold_spec(fold);
-  meter_decisions(engine, meter, fold, spec);
+  tide_metered_decisions(&engine->metered, meter, fold);
   const struct tide_versions *versions = tide_fold_versions(fold);
   SET(rollout_number, versions->rollout.number);
   SET(rollout_void, versions->void_number > versions->rollout.number);
