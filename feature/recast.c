@@ -237,6 +237,16 @@ bool tide_recast_record(const struct tide_recast *recast, struct tide_record *re
   return true;
 }
 
+void tide_recast_back(const struct tide_recast *recast, const struct tide_datum *field, struct tide_datum *ret) {
+  for (uint32_t f = 0; f < recast->from->field_count; f++)
+    ret[f] = recast->field[f] == TIDE_NONE ? (struct tide_datum){.kind = TIDE_D_NONE} : field[recast->field[f]];
+}
+
+void tide_recast_back_values(const struct tide_recast *recast, const struct tide_value *field, struct tide_value *ret) {
+  for (uint32_t f = 0; f < recast->from->field_count; f++)
+    ret[f] = recast->field[f] == TIDE_NONE ? tide_null(TIDE_S_absent, TIDE_C_absent) : field[recast->field[f]];
+}
+
 /* ---- values ---- */
 
 /* Entities may contain entities that stand before them; each is looked at once. */

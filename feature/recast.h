@@ -38,6 +38,10 @@ void tide_recast_free(struct tide_recast *recast);
 /* A record decoded under `from`, as it would stand under `to`. False: it is about something that `to` does not have (a list), and is to be passed over. */
 bool tide_recast_record(const struct tide_recast *recast, struct tide_record *record);
 
+/* The other way, for what was decided under `from`: ret gets the fields of a record of `to` at their places in `from`; those that `to` lacks are missing. Values alike. */
+void tide_recast_back(const struct tide_recast *recast, const struct tide_datum *field, struct tide_datum *ret);
+void tide_recast_back_values(const struct tide_recast *recast, const struct tide_value *field, struct tide_value *ret);
+
 /* Fields, by place, of which the value of a slot is made, apart from the event that asks: operand, condition, kinds that are scored, the parts of the entity's key. */
 uint64_t tide_slot_fields(const struct tide_spec *spec, uint32_t slot);
 /* How far behind an event that value looks; 0: as far as there are events. */

@@ -17,6 +17,7 @@ struct tide_fold *tide_fold_new(void) {
 
 void tide_fold_free(struct tide_fold *fold) {
   if (!fold) return;
+  tide_generations_release(fold);
   tide_state_release(&fold->state);
   tide_plan_free(fold->plan);
   tide_spec_free(fold->spec);
@@ -93,7 +94,7 @@ enum tide_err tide_fold_configure(struct tide_fold *fold, const struct tide_sett
     if (same) return TIDE_OK;
     return tide_fail(
         error, TIDE_E_CONFIG,
-        "the journal changes its feature file or limits at %llu-%llu; this version folds one feature file per journal: back-fill a new journal",
+        "the journal changes its limits, or its feature file by a second CONFIG, at %llu-%llu: back-fill a new journal, or have the file follow by a rollout",
         (unsigned long long)fold->position.epoch, (unsigned long long)fold->position.seq);
   }
   struct tide_spec *spec;
@@ -174,8 +175,14 @@ static enum tide_err ledger_record(struct tide_fold *fold, const struct tide_raw
   }
 }
 
+/* A follower judges nothing: what decides, and what was decided, it takes over when its time comes. */
+static bool is_for_the_live(unsigned type) {
+  return type == TIDE_REC_CONFIG || type == TIDE_REC_DIGEST || type == TIDE_REC_CHECK || type == TIDE_REC_MODEL;
+}
+
 static enum tide_err control(struct tide_fold *fold, const struct tide_raw_record *raw, struct tide_error *error) {
   enum tide_err err;
+  if (fold->follows && is_for_the_live(raw->type)) return TIDE_OK;
   switch (raw->type) {
     case TIDE_REC_CONFIG: {
       struct tide_settings settings;
@@ -316,9 +323,13 @@ static bool begins_without_fence(struct tide_position position, struct tide_entr
 enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position position, struct tide_span entry, tide_emit_fn emit, void *ctx,
                               struct tide_error *error) {
   TIDE_CHECK(follows(fold->position, position));
+  if (fold->next)
+    return tide_fail(error, TIDE_E_AGAIN, "the feature file changes behind %llu-%llu: the log must be folded under the next one first",
+                     (unsigned long long)fold->position.epoch, (unsigned long long)fold->position.seq);
   struct tide_entry_reader reader;
   enum tide_err err = tide_entry_open(&reader, entry, fold->part, error);
   if (err) return err;
+  if (position.epoch > 0 && fold->position.epoch == 0 && fold->position.seq > 0) fold->based = true;
   fold->position = position;
   if (position.epoch > 0) fold->mark = tide_entry_mark_of(entry, &reader.header); /* epoch 0 is history: it stands in no log */
   fold->metrics.value[TIDE_M_journal_entries_total]++;
@@ -358,10 +369,11 @@ enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position posit
       continue;
     }
     if (!fold->spec) return tide_fail(error, TIDE_E_CORRUPT, "the journal does not begin with its configuration");
-    err = tide_record_decode(fold->spec, &item->raw, &item->record, error);
+    bool skip;
+    err = tide_fold_decode(fold, reader.header.generation, &item->raw, &item->record, &skip, error);
     if (err) return err;
     item->index = reader.index;
-    if (is_passed(fold, reader.header.cursor_count, &item->record)) continue;
+    if (skip || is_passed(fold, reader.header.cursor_count, &item->record)) continue;
     count++;
     if (count == TIDE_GROUP) {
       fold_group(fold, count, emit, ctx);
@@ -372,5 +384,6 @@ enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position posit
   tide_ledger_settle(&fold->ledger);
   fold->point[position.seq % TIDE_POINTS] = tide_fold_point(fold);
   for (uint32_t e = 0; fold->spec && e < fold->spec->entity_count; e++) tide_store_sweep(&fold->state.store[e], fold->state.watermark_ms);
+  if (fold->generations || fold->retired) tide_generations_sweep(fold);
   return TIDE_OK;
 }

@@ -104,11 +104,37 @@ enum tide_ask {
   TIDE_ASK_LOOKUP,   /* the stored decision of the record's identity, as a duplicate gets it */
   TIDE_ASK_REFUSE    /* the fallback decision for `cause`, from the message and the lists alone */
 };
-/* `record` is one event as tide_record_encode made it. Emits one answer, whose position is that of the last folded entry, or none: LOOKUP of
+/* `record` is one event as tide_record_encode made it under the file with that number (tide_fold_generation). Emits one answer, whose position is that of the last folded entry, or none: LOOKUP of
  * what is not remembered (or asked for no decision), REFUSE of an event that asks for no decision, anything before a feature file is known.
  * Errors: CORRUPT, VERSION (not an event of this feature file). */
-enum tide_err tide_fold_ask(struct tide_fold *fold, enum tide_ask ask, struct tide_span record, enum tide_cause cause, tide_emit_fn emit, void *ctx,
+enum tide_err tide_fold_ask(struct tide_fold *fold, enum tide_ask ask, uint32_t generation, struct tide_span record, enum tide_cause cause, tide_emit_fn emit, void *ctx,
                             struct tide_error *error) TIDE_WARN_UNUSED;
+
+/* ---- another feature file in a running journal (README.md, "A switch of the feature file") ----
+ *
+ * The state under another file is a second fold of the same log, the *follower*: it is made when the next file is known, folds the log from its first entry beside the live
+ * fold (on another thread if need be: the two share nothing) and takes its place where the journal says so. */
+
+#define TIDE_GENERATIONS_MAX 32 /* feature files of one journal, the present one not counted */
+#define TIDE_ANSWERING_MAX 3    /* of them, that may still be asked for what they decided */
+
+/* How many feature files the journal had before the present one: what the header of an entry says whose records are encoded under the present one. */
+uint32_t tide_fold_generation(const struct tide_fold *fold);
+/* The entry folded last ends the present file's time: nothing can be folded before tide_fold_switch. */
+bool tide_fold_waits(const struct tide_fold *fold);
+/* The text of the file that it waits for; empty where it does not wait. Borrowed until the switch. */
+struct tide_span tide_fold_awaited(const struct tide_fold *fold);
+/* Could `features` follow the present file now? CONFIG with the reason: it does not parse, cannot follow (feature/recast.h), exceeds a bound under this journal's limits, or the
+ * journal has had TIDE_GENERATIONS_MAX files, or TIDE_ANSWERING_MAX within duplicates_for, or began with a back-fill that says where sources stand. */
+enum tide_err tide_fold_can_follow(const struct tide_fold *fold, struct tide_span features, struct tide_error *error) TIDE_WARN_UNUSED;
+/* From the end of the entry being folded (or folded last) on, `features` is to be in force: the fold waits. Errors as above, and nothing changes. */
+enum tide_err tide_fold_await(struct tide_fold *fold, struct tide_span features, struct tide_error *error) TIDE_WARN_UNUSED;
+/* A new follower of `fold` under `features`, to be given every entry of the log from the first on. It judges nothing and answers nothing. CONFIG as above. */
+enum tide_err tide_fold_follower(const struct tide_fold *fold, struct tide_span features, struct tide_fold **ret, struct tide_error *error)
+    TIDE_WARN_UNUSED;
+/* `fold` becomes what its follower is, with all that does not hang on the feature file taken over: the digest, answers that have not left, cursors, the model if it
+ * can be bound. The follower is consumed on success. MISMATCH: it is not the follower that is awaited, or stands elsewhere. Pointers to the spec that was in force stay valid. */
+enum tide_err tide_fold_switch(struct tide_fold *fold, struct tide_fold *follower, struct tide_error *error) TIDE_WARN_UNUSED;
 
 /* Snapshot: the whole state at the last folded position, in 64 shard chunks by entity key and one of globals (core/snapshot.h writes files).
  * chunk 0..63: shards, 64: globals. */

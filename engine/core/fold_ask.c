@@ -65,7 +65,7 @@ static bool ask_features(struct question *q) {
 }
 
 static bool ask_lookup(struct question *q) {
-  const struct tide_fold *fold = q->fold;
+  struct tide_fold *fold = q->fold;
   uint64_t id;
   look_up(q);
   if (q->txn->number[0] == TIDE_NO_ENTITY || !tide_record_identity(fold, q->record, &id)) return false;
@@ -79,7 +79,7 @@ static bool ask_lookup(struct question *q) {
   const struct tide_block *block = view.chunk[at.chunk].block;
   q->answer.duplicate = true;
   q->answer.time.ms = tide_block_time(&fold->plan->kind[0], block, at.i);
-  if (!tide_fold_unpack(fold, block, at.i, &q->answer)) return false;
+  if (!tide_fold_unpack(fold, q->txn, block, at.i, &q->answer)) return false;
   q->answer.position = q->answer.first_position;
   q->answer.index = q->answer.first_index;
   return true;
@@ -116,13 +116,14 @@ static void message_amount(struct question *q) {
   q->txn->dyn[TIDE_DYN_amount_now] = q->txn->field[spec->f_amount];
 }
 
-enum tide_err tide_fold_ask(struct tide_fold *fold, enum tide_ask ask, struct tide_span record, enum tide_cause cause, tide_emit_fn emit,
-                            void *ctx, struct tide_error *error) {
+enum tide_err tide_fold_ask(struct tide_fold *fold, enum tide_ask ask, uint32_t generation, struct tide_span record, enum tide_cause cause,
+                            tide_emit_fn emit, void *ctx, struct tide_error *error) {
   if (!fold->spec) return TIDE_OK;
   struct tide_group_item *item = &fold->group[0]; /* scratch between entries */
   enum tide_err err = tide_raw_take(&record, &item->raw, error);
   if (err == TIDE_OK && item->raw.type != TIDE_REC_EVENT) err = tide_fail(error, TIDE_E_CORRUPT, "only an event can be asked about");
-  if (err == TIDE_OK) err = tide_record_decode(fold->spec, &item->raw, &item->record, error);
+  bool skip;
+  if (err == TIDE_OK) err = tide_fold_decode(fold, generation, &item->raw, &item->record, &skip, error);
   if (err != TIDE_OK) return err;
   struct question q = {.fold = fold, .record = &item->record, .txn = &item->txn, .lists = {fold, &item->txn}};
   tide_txn_resolve(fold->plan, q.record, q.txn);

@@ -147,8 +147,8 @@ static void pack_answer(const struct tide_answer *answer, bool scored, struct ti
     if (verdict->truth[r] == TIDE_TRUE) memory->truth |= UINT64_C(1) << r;
 }
 
-bool tide_fold_unpack(const struct tide_fold *fold, const struct tide_block *block, unsigned i, struct tide_answer *answer) {
-  const struct tide_kind *kind = &fold->plan->kind[0];
+bool tide_answer_unpack(const struct tide_plan *plan, const struct tide_block *block, unsigned i, struct tide_answer *answer) {
+  const struct tide_kind *kind = &plan->kind[0];
   uint64_t packed = tide_block_get(kind, block, kind->col_of[TIDE_COL_VERDICT], i);
   uint32_t packed2 = (uint32_t)tide_block_get(kind, block, kind->col_of[TIDE_COL_VERDICT2], i);
   uint64_t truth = tide_block_get(kind, block, kind->col_of[TIDE_COL_TRUTH], i);
@@ -163,7 +163,7 @@ bool tide_fold_unpack(const struct tide_fold *fold, const struct tide_block *blo
   verdict->by = (uint8_t)(packed >> 32);
   verdict->blocked_by = (uint16_t)(packed2 >> 16);
   verdict->cause_slot = (packed2 & 0xffff) == 0xffff ? TIDE_NONE : (uint32_t)(packed2 & 0xffff);
-  for (uint32_t r = 0; r < fold->spec->rule_count; r++) verdict->truth[r] = (truth >> r) & 1 ? TIDE_TRUE : TIDE_FALSE;
+  for (uint32_t r = 0; r < plan->spec->rule_count; r++) verdict->truth[r] = (truth >> r) & 1 ? TIDE_TRUE : TIDE_FALSE;
   uint32_t score = (uint32_t)tide_block_get(kind, block, kind->col_of[TIDE_COL_SCORE], i);
   answer->score = score == UINT32_MAX ? tide_null(TIDE_S_absent, TIDE_C_none) : tide_num((double)score / 1e6);
   answer->status = flags & V_REFUSED ? TIDE_STATUS_REFUSED : TIDE_STATUS_SCORED;
@@ -172,10 +172,18 @@ bool tide_fold_unpack(const struct tide_fold *fold, const struct tide_block *blo
   return flags & V_SCORED;
 }
 
+bool tide_fold_unpack(struct tide_fold *fold, const struct tide_txn *txn, const struct tide_block *block, unsigned i,
+                      struct tide_answer *answer) {
+  bool answered = tide_answer_unpack(fold->plan, block, i, answer);
+  const struct tide_generation *was = fold->generations ? tide_fold_generation_at(fold, answer->first_position) : NULL;
+  return was ? tide_generation_unpack(fold, was, txn, answer) : answered;
+}
+
 /* Does the event repeat one that is remembered at the card (ruling 23)? Then the first answer stands in `answer`, and *ret_answered says whether
  * there was one. An identity that is remembered with another amount or merchant only is marked as a conflict. */
-static bool repeats(const struct tide_fold *fold, uint32_t number, const struct tide_memory *memory, struct tide_answer *answer,
+static bool repeats(struct tide_fold *fold, const struct tide_txn *txn, const struct tide_memory *memory, struct tide_answer *answer,
                     bool *ret_answered) {
+  uint32_t number = txn->number[0];
   if (number == TIDE_NO_ENTITY) return false;
   const struct tide_kind *kind = &fold->plan->kind[0];
   struct tide_view view;
@@ -191,7 +199,7 @@ static bool repeats(const struct tide_fold *fold, uint32_t number, const struct 
           tide_block_get(kind, block, kind->fp_merchant_col, i) != memory->fp_merchant)
         continue;
       answer->duplicate = true;
-      *ret_answered = tide_fold_unpack(fold, block, i, answer);
+      *ret_answered = tide_fold_unpack(fold, txn, block, i, answer);
       return true;
     }
   }
@@ -303,7 +311,7 @@ static void answer_out(struct tide_fold *fold, const struct tide_answer *answer,
     digest_values(&word[10], answer->slot, fold->spec->slot_count);
     digest_values(&word[10], answer->derived, fold->spec->derived_count);
   }
-  word[11] = tide_hash64(answer->verdict.truth, fold->spec->rule_count, 50);
+  word[11] = tide_hash64(answer->verdict.truth, answer->spec->rule_count, 50);
   if (answer->model) { /* the score and whose it is; without a model the digest is what it was before there were any */
     uint64_t score[3] = {word[10], answer->model->checksum.lo, UINT64_MAX};
     if (answer->score.type == TIDE_V_NUM) memcpy(&score[2], &answer->score.num, sizeof score[2]);
@@ -493,12 +501,13 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
 
   /* Identity before lateness and currency: a repetition is answered as the first time, whatever its time says (ruling 23). */
   tide_state_lookup(&fold->state, txn);
+  if (fold->generations) tide_generations_rekey(fold, txn);
   bool is_new = txn->number[0] == TIDE_NO_ENTITY;
   note_home(fold, txn, partition);
   struct tide_memory memory = {.fp_amount = tide_amount_fingerprint(fold, record), .fp_merchant = merchant_fingerprint(fold, txn)};
   bool has_identity = txn->has_key[0] && tide_record_identity(fold, record, &memory.id);
   bool answered;
-  if (has_identity && repeats(fold, txn->number[0], &memory, &answer, &answered)) {
+  if (has_identity && repeats(fold, txn, &memory, &answer, &answered)) {
     fold->metrics.value[TIDE_M_events_duplicate_total]++;
     if (answered) answer_out(fold, &answer, emit, ctx);
     return;
