@@ -4,13 +4,9 @@
  * plan in a generation, because a repetition must get the first answer in the first answer's words. Nothing is converted, so nothing can be converted wrongly. */
 #include "core/fold_state.h"
 
-uint32_t tide_fold_generation(const struct tide_fold *fold) {
-  return fold->generations;
-}
+uint32_t tide_fold_generation(const struct tide_fold *fold) { return fold->generations; }
 
-bool tide_fold_waits(const struct tide_fold *fold) {
-  return fold->next != NULL;
-}
+bool tide_fold_waits(const struct tide_fold *fold) { return fold->next != NULL; }
 
 struct tide_span tide_fold_awaited(const struct tide_fold *fold) {
   return fold->next ? (struct tide_span){fold->next->text, fold->next->text_len} : (struct tide_span){NULL, 0};
@@ -41,8 +37,8 @@ const struct tide_generation *tide_fold_generation_at(const struct tide_fold *fo
 }
 
 /* The row of the event that stood at this place. Few rows of a card are young enough to be remembered. */
-static bool find_row(const struct tide_answers *answers, uint32_t number, struct tide_position position, uint32_t index, struct tide_view *view,
-                     struct tide_at *ret) {
+static bool find_row(const struct tide_answers *answers, uint32_t number, struct tide_position position, uint32_t index,
+                     struct tide_view *view, struct tide_at *ret) {
   const struct tide_kind *kind = &answers->plan->kind[0];
   tide_view_of(kind, tide_store_ent(&answers->store, number), view);
   for (uint32_t c = view->count; c-- > 0;) {
@@ -66,7 +62,8 @@ static uint32_t find_card(const struct tide_store *store, const struct tide_txn 
 }
 
 /* The repetition as the old file sees it: reasons of its fallback rules are made of the message's fields. */
-static void reshape(struct tide_fold *fold, const struct tide_generation *generation, const struct tide_txn *txn, struct tide_answer *answer) {
+static void reshape(struct tide_fold *fold, const struct tide_generation *generation, const struct tide_txn *txn,
+                    struct tide_answer *answer) {
   if (!fold->old) fold->old = tide_alloc(sizeof *fold->old);
   struct tide_old_record *old = fold->old;
   old->record = *txn->record;
@@ -193,9 +190,10 @@ static enum tide_err room_for_another(const struct tide_fold *fold, struct tide_
     return tide_fail(error, TIDE_E_CONFIG, "the journal has had %d feature files before this one: begin a new journal with a back-fill",
                      TIDE_GENERATIONS_MAX);
   if (answering == TIDE_ANSWERING_MAX)
-    return tide_fail(error, TIDE_E_CONFIG,
-                     "%d feature files of this journal still answer for what they decided (duplicates_for): wait until one of them need not any more",
-                     TIDE_ANSWERING_MAX);
+    return tide_fail(
+        error, TIDE_E_CONFIG,
+        "%d feature files of this journal still answer for what they decided (duplicates_for): wait until one of them need not any more",
+        TIDE_ANSWERING_MAX);
   if (fold->based && fold->ledger.partition_count)
     return tide_fail(error, TIDE_E_CONFIG,
                      "the journal began with a back-fill and has sources: back-fill a new journal under the new feature file");
@@ -255,7 +253,8 @@ static enum tide_err link_generations(struct tide_fold *follower, struct tide_er
   return err;
 }
 
-enum tide_err tide_fold_follower(const struct tide_fold *fold, struct tide_span features, struct tide_fold **ret, struct tide_error *error) {
+enum tide_err tide_fold_follower(const struct tide_fold *fold, struct tide_span features, struct tide_fold **ret,
+                                 struct tide_error *error) {
   enum tide_err err = tide_fold_can_follow(fold, features, error);
   if (err != TIDE_OK) return err;
   struct tide_fold *follower = tide_fold_new();
@@ -280,7 +279,8 @@ static enum tide_err check_follower(const struct tide_fold *fold, const struct t
   if (!fold->next) why = "no feature file is awaited";
   else if (!follower->follows || !tide_span_eq(awaited, (struct tide_span){follower->spec->text, follower->spec->text_len}))
     why = "another feature file is awaited";
-  else if (follower->generations != fold->generations + 1 || follower->generation[fold->generations].spec->text_len != fold->spec->text_len ||
+  else if (follower->generations != fold->generations + 1 ||
+           follower->generation[fold->generations].spec->text_len != fold->spec->text_len ||
            memcmp(follower->generation[fold->generations].spec->text, fold->spec->text, fold->spec->text_len) != 0)
     why = "it follows another feature file";
   else if (tide_position_cmp(fold->position, follower->position) != 0 || fold->nonce != follower->nonce ||
@@ -303,7 +303,8 @@ static void carry_lists(const struct tide_fold *was, struct tide_fold *now, cons
   for (uint32_t i = 0; now->based && i < was->lists.cap; i++) {
     const struct tide_list_cell *cell = &was->lists.cell[i];
     if (!cell->used || recast->list[cell->list] == TIDE_NONE) continue;
-    if (!tide_lists_put(&now->lists, recast->list[cell->list], cell->key, cell->expires_ms)) now->metrics.value[TIDE_M_events_rejected_total]++;
+    if (!tide_lists_put(&now->lists, recast->list[cell->list], cell->key, cell->expires_ms))
+      now->metrics.value[TIDE_M_events_rejected_total]++;
   }
 }
 

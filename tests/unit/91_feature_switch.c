@@ -1,0 +1,716 @@
+/* Another feature file takes over in a running journal: the state is that of the whole log counted under it, and what was decided before stays decided.
+ *
+ * One stream of random messages is written down twice: as the journal of a cell that changes its file twice, each message under the file of its time, and as a journal that had the
+ * later file all along, with the messages moved there by this test's own hands. At the switch both states must be equal byte by byte, behind it every value must be. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/fold.h"
+
+static const char file_a[] = "tidemark: 1\n"
+                             "name: first\n"
+                             "event:\n"
+                             "  id: id\n"
+                             "  time: time\n"
+                             "  amount: amount in EUR\n"
+                             "  score: kind in (auth, advice)\n"
+                             "  advise: kind = advice\n"
+                             "  key: pan\n"
+                             "inputs:\n"
+                             "  default:\n"
+                             "    id: /id\n"
+                             "    kind: {at: /kind, default: auth}\n"
+                             "    time: {at: /time, as: epoch_ms}\n"
+                             "    amount: {at: /amount, currency: /currency}\n"
+                             "    pan: /pan\n"
+                             "    merchant: {at: /merchant, optional: true}\n"
+                             "    device: {at: /device, optional: true}\n"
+                             "    units: {at: /units, as: int, optional: true}\n"
+                             "entities:\n"
+                             "  card: pan\n"
+                             "  shop: merchant\n"
+                             "windows: {short: \"10m, 1h\"}\n"
+                             "features:\n"
+                             "  card:\n"
+                             "    attempts: count over short with current\n"
+                             "    spend: sum of amount over 1h where result in (approved, pending)\n"
+                             "    idle: time since previous\n"
+                             "    long: count over 30d\n"
+                             "  shop:\n"
+                             "    cards: distinct of card over 1h\n"
+                             "policy:\n"
+                             "  decisions: [approve, review, decline]\n"
+                             "  lists: [blocked, odd]\n"
+                             "  rules:\n"
+                             "    - A1: decline when card in blocked say \"on the list\"\n"
+                             "    - A2: review when card.attempts_10m > 2 say \"{card.attempts_10m} in ten minutes\"\n"
+                             "    - A3: review when merchant in odd\n"
+                             "    - A4: decline when card.long_30d > 1000000\n"
+                             "    - else: approve\n"
+                             "  fallback:\n"
+                             "    - F1: decline when amount > 50 say \"{amount} at {merchant}\"\n"
+                             "    - else: approve\n";
+
+/* Other places for the fields, one gone, one new; features, a list, rules and words changed; an entity more. */
+static const char file_b[] = "tidemark: 1\n"
+                             "name: second\n"
+                             "event:\n"
+                             "  id: id\n"
+                             "  time: time\n"
+                             "  amount: amount in EUR\n"
+                             "  score: kind in (auth, advice)\n"
+                             "  advise: kind = advice\n"
+                             "  key: pan\n"
+                             "inputs:\n"
+                             "  default:\n"
+                             "    device: {at: /device, optional: true}\n"
+                             "    pan: /pan\n"
+                             "    ip: {at: /ip, optional: true}\n"
+                             "    amount: {at: /amount, currency: /currency}\n"
+                             "    kind: {at: /kind, default: auth}\n"
+                             "    merchant: {at: /merchant, optional: true}\n"
+                             "    time: {at: /time, as: epoch_ms}\n"
+                             "    id: /id\n"
+                             "entities:\n"
+                             "  card: pan\n"
+                             "  dev: device\n"
+                             "  shop: merchant\n"
+                             "features:\n"
+                             "  card:\n"
+                             "    attempts: count over 5m, 10m, 3h with current\n"
+                             "    spend: sum of amount over 1h, 3h where result = approved\n"
+                             "    ips: distinct of ip over 30m\n"
+                             "    logins: count over 2h where kind = login\n"
+                             "  dev:\n"
+                             "    cards: distinct of card over 2h\n"
+                             "    age: time since first\n"
+                             "  shop:\n"
+                             "    cards: distinct of card over 1h\n"
+                             "    mean: mean of amount over 2h\n"
+                             "freshness:\n"
+                             "  default: {budget: 15s, warming: mark}\n"
+                             "policy:\n"
+                             "  decisions: [fine, stop]\n"
+                             "  lists: [fresh, blocked]\n"
+                             "  rules:\n"
+                             "    - B0: stop when device in fresh\n"
+                             "    - A1: stop when card in blocked say \"still on the list\"\n"
+                             "    - else: fine\n"
+                             "  fallback:\n"
+                             "    - else: stop\n";
+
+static const char file_c[] = "tidemark: 1\n"
+                             "name: third\n"
+                             "event:\n"
+                             "  id: id\n"
+                             "  time: time\n"
+                             "  amount: amount in EUR\n"
+                             "  score: kind = auth\n"
+                             "  key: pan\n"
+                             "inputs:\n"
+                             "  default:\n"
+                             "    id: /id\n"
+                             "    pan: /pan\n"
+                             "    ip: {at: /ip, optional: true}\n"
+                             "    amount: {at: /amount, currency: /currency}\n"
+                             "    kind: {at: /kind, default: auth}\n"
+                             "    merchant: {at: /merchant, optional: true}\n"
+                             "    time: {at: /time, as: epoch_ms}\n"
+                             "    units: {at: /units, as: int, optional: true}\n"
+                             "entities:\n"
+                             "  card: pan\n"
+                             "  ip: ip\n"
+                             "features:\n"
+                             "  card:\n"
+                             "    attempts: count over 10m with current\n"
+                             "    ips: distinct of ip over 30m\n"
+                             "    units: sum of units over 1h\n"
+                             "  ip:\n"
+                             "    cards: distinct of card over 2h\n"
+                             "policy:\n"
+                             "  decisions: [approve]\n"
+                             "  rules:\n"
+                             "    - else: approve\n"
+                             "  fallback:\n"
+                             "    - else: approve\n";
+
+static struct tide_spec *parse(const char *text) {
+  struct tide_error error = {0};
+  struct tide_spec *spec = NULL;
+  size_t count = 0;
+  if (tide_spec_parse("test", tide_span_of(text), &spec, &error, 1, &count) != TIDE_OK) fail_msg("line %d: %s", error.line, error.text);
+  return spec;
+}
+
+/* ---- messages, apart from any feature file ---- */
+
+#define MESSAGES 4000
+#define PER_ENTRY 8
+#define START_MS INT64_C(1700000000000)
+
+struct message {
+  uint8_t type;                                               /* enum tide_record_type */
+  uint32_t id, card, merchant, device, ip, units, list, kind; /* 0: none */
+  int64_t time_ms, amount;
+  bool foreign, remove, rotated; /* amount in another currency; list; the pan under a new key, with the old one beside it */
+  uint8_t result;
+};
+
+static uint64_t seed;
+static uint32_t below(uint32_t n) {
+  seed = seed * 6364136223846793005u + 1442695040888963407u;
+  return (uint32_t)((seed >> 33) % n);
+}
+
+static void draw(struct message *all, uint64_t from) {
+  seed = from;
+  uint32_t ids = 0;
+  for (uint32_t i = 0; i < MESSAGES; i++) {
+    struct message *m = &all[i];
+    uint32_t what = below(100);
+    *m = (struct message){
+        .type = TIDE_REC_EVENT, .time_ms = START_MS + (int64_t)i * 9000 - below(20000), .card = 1 + below(40), .amount = 100 + below(9000)};
+    if (what < 10 && i > 50) { /* a repetition, or the same id with something else */
+      const struct message *was = &all[i - 1 - below(50)];
+      if (was->type == TIDE_REC_EVENT) {
+        *m = *was;
+        m->time_ms += below(3) ? 0 : 5000;
+        if (below(8) == 0) m->amount++;
+        continue;
+      }
+    } else if (what < 25 && i > 50) {
+      const struct message *was = &all[i - 1 - below(50)];
+      if (was->type == TIDE_REC_EVENT) {
+        *m = *was;
+        m->type = TIDE_REC_OUTCOME;
+        m->result = (uint8_t)(1 + below(3));
+        m->time_ms = 0;
+        continue;
+      }
+    } else if (what < 27) {
+      m->type = TIDE_REC_RATE;
+      m->amount = 9000000000 + below(100000000);
+      continue;
+    } else if (what < 30) {
+      m->type = TIDE_REC_LIST;
+      m->list = 1 + below(3);
+      m->merchant = 1 + below(12);
+      m->device = 1 + below(30);
+      m->remove = below(3) == 0;
+      continue;
+    }
+    m->id = ++ids;
+    m->kind = below(10) == 0 ? 2 : below(12) == 0 ? 3 : 1;
+    m->merchant = below(8) ? 1 + below(12) : 0;
+    m->device = below(3) ? 1 + below(30) : 0;
+    m->ip = below(4) ? 1 + below(20) : 0;
+    m->units = below(2) ? 1 + below(9) : 0;
+    m->foreign = below(6) == 0;
+    m->rotated = i > MESSAGES * 3 / 4 && below(3) == 0;
+    if (below(40) == 0) m->time_ms -= 40 * 60000;
+  }
+}
+
+static char texts[16][16];
+
+static void put_text(const struct tide_spec *spec, struct tide_record *record, const char *field, unsigned slot, const char *form,
+                     uint32_t value) {
+  uint32_t at = tide_spec_field(spec, field);
+  if (at == TIDE_NONE || !value) return;
+  snprintf(texts[slot], sizeof texts[slot], form, value);
+  record->field[at] = (struct tide_datum){.kind = TIDE_D_TEXT, .text = tide_span_of(texts[slot])};
+}
+
+static uint32_t list_of(const struct tide_spec *spec, uint32_t list) {
+  static const char *const name[] = {"", "blocked", "odd", "fresh"};
+  for (uint32_t i = 0; i < spec->list_count; i++)
+    if (strcmp(spec->list[i].name, name[list]) == 0) return i;
+  return TIDE_NONE;
+}
+
+/* False: the file has nothing to say it in. */
+static bool fill(const struct tide_spec *spec, const struct message *m, bool with_ip, struct tide_record *record) {
+  memset(record, 0, sizeof *record);
+  record->type = m->type;
+  record->time.ms = m->time_ms > 0 ? m->time_ms : 0;
+  if (m->type == TIDE_REC_RATE) {
+    memcpy(record->rate.currency, "USD", 4);
+    record->rate.rate_e10 = m->amount;
+    return true;
+  }
+  struct tide_datum *pan = &record->field[tide_spec_field(spec, "pan")];
+  *pan = (struct tide_datum){.kind = TIDE_D_KEY, .key = {m->card * UINT64_C(0x9e3779b97f4a7c15), m->card * UINT64_C(0xc2b2ae3d27d4eb4f)}};
+  if (m->rotated) pan->alt = pan->key, pan->key.lo ^= 0x5555, pan->key.hi = ~pan->key.hi;
+  record->key_id = 1;
+  if (m->type == TIDE_REC_LIST) {
+    record->list.list = list_of(spec, m->list);
+    record->list.remove = m->remove;
+    put_text(spec, record, "merchant", 3, "m%u", m->merchant);
+    put_text(spec, record, "device", 4, "device-%u", m->device);
+    return record->list.list != TIDE_NONE;
+  }
+  put_text(spec, record, "id", 0, "t%u", m->id);
+  struct tide_datum *amount = &record->field[tide_spec_field(spec, "amount")];
+  *amount = (struct tide_datum){.kind = TIDE_D_INT, .num = m->amount, .exponent = 2};
+  memcpy(amount->currency, m->foreign ? "USD" : "EUR", 4);
+  if (m->type == TIDE_REC_OUTCOME) {
+    record->outcome.set = 1u << TIDE_DYN_result;
+    record->outcome.result = m->result;
+    return true;
+  }
+  put_text(spec, record, "kind", 1, m->kind == 1 ? "auth" : m->kind == 2 ? "login" : "advice", m->kind);
+  record->field[spec->f_time] = (struct tide_datum){.kind = TIDE_D_INT, .num = m->time_ms};
+  put_text(spec, record, "merchant", 3, "m%u", m->merchant);
+  put_text(spec, record, "device", 4, "device-%u", m->device);
+  if (with_ip) put_text(spec, record, "ip", 5, "192.0.2.%u", m->ip);
+  uint32_t units = tide_spec_field(spec, "units");
+  if (units != TIDE_NONE && m->units) record->field[units] = (struct tide_datum){.kind = TIDE_D_INT, .num = m->units};
+  return true;
+}
+
+/* ---- journals ---- */
+
+struct entry {
+  struct tide_position at;
+  struct tide_buf bytes;
+};
+
+/* One entry of messages, all under `spec`; `first` as well the configuration. Without units and ip where the file of their time had none: `lacks`. */
+static void write_entry(struct entry *entry, const struct tide_spec *spec, uint32_t generation, const struct message *m, uint32_t count,
+                        bool first, const char *lacks) {
+  static struct tide_record record;
+  struct tide_settings settings = tide_settings_default();
+  struct tide_batch batch;
+  settings.duplicates_for_ms = 2 * 3600000;
+  settings.lateness_ms = 30 * 60000;
+  struct tide_entry_header header = {.fence_nonce = 7,
+                                     .attempt_nonce = entry->at.seq,
+                                     .generation = generation,
+                                     .commit_ms = m[count - 1].time_ms > 0 ? m[count - 1].time_ms : START_MS};
+  tide_batch_begin(&batch, &entry->bytes, &header, NULL, 0);
+  if (first && tide_batch_add_config(&batch, &settings, (struct tide_span){spec->text, spec->text_len})) fail();
+  for (uint32_t i = 0; i < count; i++) {
+    struct message one = m[i];
+    if (strstr(lacks, "units")) one.units = 0;
+    if (!fill(spec, &one, !strstr(lacks, "ip"), &record))
+      record = (struct tide_record){.type = TIDE_REC_OUTCOME}; /* of nothing: it only keeps the place */
+    assert_int_equal(tide_batch_add(&batch, spec, &record), TIDE_OK);
+  }
+  tide_batch_end(&batch);
+}
+
+static void write_fence(struct entry *entry) {
+  struct tide_batch batch;
+  entry->at = (struct tide_position){1, 0};
+  tide_batch_begin(&batch, &entry->bytes, &(struct tide_entry_header){.fence_nonce = 7}, NULL, 0);
+  if (tide_batch_add_fence(&batch, &(struct tide_fence){.nonce = 7, .epoch = 1, .engine_id = 1})) fail();
+  tide_batch_end(&batch);
+}
+
+#define ENTRIES (MESSAGES / PER_ENTRY + 1)
+#define FIRST_SWITCH 200u /* behind this entry */
+#define SECOND_SWITCH 380u
+#define RESENT 260u /* here everything young is sent again */
+
+struct world {
+  struct message message[MESSAGES];
+  struct tide_spec *a, *b, *c;
+  struct entry live[ENTRIES], like_b[ENTRIES], like_c[ENTRIES];
+};
+
+static void write_all(struct world *w) {
+  write_fence(&w->live[0]);
+  write_fence(&w->like_b[0]);
+  write_fence(&w->like_c[0]);
+  for (uint32_t e = 1; e < ENTRIES; e++) {
+    const struct message *m = &w->message[(e - 1) * PER_ENTRY];
+    struct tide_position at = {1, e};
+    w->live[e].at = w->like_b[e].at = w->like_c[e].at = at;
+    bool is_b = e > FIRST_SWITCH, is_c = e > SECOND_SWITCH,
+         slow = e % 7 == 0 && e < FIRST_SWITCH + 40; /* an engine that still writes under the old file */
+    if (is_b && slow) is_b = false;
+    const struct tide_spec *spec = is_c ? w->c : is_b ? w->b : w->a;
+    write_entry(&w->live[e], spec, is_c ? 2 : is_b ? 1 : 0, m, PER_ENTRY, e == 1, "");
+    write_entry(&w->like_b[e], w->b, 0, m, PER_ENTRY, e == 1, is_b ? "" : "ip");
+    /* what b lacked is lost, also where a had it */
+    write_entry(&w->like_c[e], w->c, 0, m, PER_ENTRY, e == 1, is_c ? "" : is_b ? "units" : "ip units");
+  }
+}
+
+static int setup(void **state) {
+  struct world *w = tide_alloc(sizeof *w);
+  w->a = parse(file_a);
+  w->b = parse(file_b);
+  w->c = parse(file_c);
+  draw(w->message, 11);
+  write_all(w);
+  *state = w;
+  return 0;
+}
+
+static int teardown(void **state) {
+  struct world *w = *state;
+  for (uint32_t e = 0; e < ENTRIES; e++) {
+    tide_buf_release(&w->live[e].bytes);
+    tide_buf_release(&w->like_b[e].bytes);
+    tide_buf_release(&w->like_c[e].bytes);
+  }
+  tide_spec_free(w->a);
+  tide_spec_free(w->b);
+  tide_spec_free(w->c);
+  tide_free(w);
+  return 0;
+}
+
+static void fold_on(struct tide_fold *fold, const struct entry *entry, uint32_t from, uint32_t to, tide_emit_fn emit, void *ctx) {
+  struct tide_error error = {0};
+  for (uint32_t e = from; e < to; e++)
+    if (tide_fold_entry(fold, entry[e].at, tide_buf_span(&entry[e].bytes), emit, ctx, &error) != TIDE_OK)
+      fail_msg("entry %u: %s", e, error.text);
+}
+
+static struct tide_fold *follower_of(struct tide_fold *fold, const struct tide_spec *next, const struct entry *entry, uint32_t to) {
+  struct tide_error error = {0};
+  struct tide_fold *follower = NULL;
+  if (tide_fold_follower(fold, (struct tide_span){next->text, next->text_len}, &follower, &error) != TIDE_OK) fail_msg("%s", error.text);
+  fold_on(follower, entry, 0, to, NULL, NULL);
+  return follower;
+}
+
+static void switch_to(struct tide_fold *fold, const struct tide_spec *next, const struct entry *entry, uint32_t to) {
+  struct tide_error error = {0};
+  struct tide_span text = {next->text, next->text_len};
+  struct tide_fold *follower = follower_of(fold, next, entry, to);
+  struct tide_check_point before = tide_fold_point(fold);
+  if (tide_fold_await(fold, text, &error) != TIDE_OK) fail_msg("%s", error.text);
+  assert_true(tide_fold_waits(fold));
+  assert_true(tide_span_eq(tide_fold_awaited(fold), text));
+  assert_int_equal(tide_fold_entry(fold, entry[to].at, tide_buf_span(&entry[to].bytes), NULL, NULL, &error), TIDE_E_AGAIN);
+  if (tide_fold_switch(fold, follower, &error) != TIDE_OK) fail_msg("%s", error.text);
+  assert_false(tide_fold_waits(fold));
+  struct tide_check_point after = tide_fold_point(fold);
+  assert_true(tide_u128_eq(before.digest, after.digest) && before.decisions == after.decisions);
+  assert_true(tide_position_cmp(before.position, after.position) == 0);
+}
+
+/* The shards of `fold` begin with those of one that had its feature file all along; what old files still answer stands behind. */
+static void assert_same_entities(struct tide_fold *fold, struct tide_fold *all_along) {
+  struct tide_buf x = TIDE_BUF_INIT, y = TIDE_BUF_INIT;
+  for (unsigned chunk = 0; chunk < TIDE_SHARDS; chunk++) {
+    tide_buf_clear(&x);
+    tide_buf_clear(&y);
+    tide_fold_save(fold, chunk, &x);
+    tide_fold_save(all_along, chunk, &y);
+    assert_true(x.len >= y.len);
+    if (memcmp(x.ptr, y.ptr, y.len) != 0) fail_msg("shard %u differs", chunk);
+  }
+  tide_buf_release(&x);
+  tide_buf_release(&y);
+}
+
+static void the_state_is_that_of_the_whole_log_under_the_new_file(void **state) {
+  struct world *w = *state;
+  struct tide_fold *live = tide_fold_new(), *like_b = tide_fold_new(), *like_c = tide_fold_new();
+  fold_on(live, w->live, 0, FIRST_SWITCH + 1, NULL, NULL);
+  switch_to(live, w->b, w->live, FIRST_SWITCH + 1);
+  tide_fold_quiet(like_b, true);
+  fold_on(like_b, w->like_b, 0, FIRST_SWITCH + 1, NULL, NULL);
+  assert_same_entities(live, like_b);
+  for (uint32_t e = 0; e < w->b->entity_count; e++) assert_true(tide_fold_entities(live, e) > 3);
+  fold_on(live, w->live, FIRST_SWITCH + 1, SECOND_SWITCH + 1, NULL, NULL);
+  switch_to(live, w->c, w->live, SECOND_SWITCH + 1);
+  tide_fold_quiet(like_c, true);
+  fold_on(like_c, w->like_c, 0, SECOND_SWITCH + 1, NULL, NULL);
+  assert_same_entities(live, like_c);
+  fold_on(live, w->live, SECOND_SWITCH + 1, ENTRIES, NULL, NULL);
+  assert_int_equal(tide_fold_generation(live), 2);
+  tide_fold_free(live);
+  tide_fold_free(like_b);
+  tide_fold_free(like_c);
+}
+
+/* ---- values and answers ---- */
+
+struct heard {
+  struct tide_buf json; /* of the last event, or "" */
+  bool duplicate, known;
+  uint32_t warming;
+  struct tide_value slot[64];
+  const struct tide_spec *spec;
+  char decision[16], by[16], reasons[200];
+  double score;
+  struct tide_position first;
+  uint32_t first_index;
+};
+struct hearing {
+  struct heard (*at)[PER_ENTRY + 1];
+}; /* by entry and record */
+
+static void hear(void *ctx, const struct tide_answer *answer) {
+  struct hearing *hearing = ctx;
+  struct heard *heard = &hearing->at[answer->position.seq % ENTRIES][answer->index];
+  heard->duplicate = answer->duplicate;
+  heard->known = answer->features_known;
+  heard->spec = answer->spec;
+  heard->first = answer->first_position;
+  heard->first_index = answer->first_index;
+  if (answer->features_known) memcpy(heard->slot, answer->slot, answer->spec->slot_count * sizeof *heard->slot);
+  tide_buf_clear(&heard->json);
+  tide_answer_json(answer, 0, &heard->json);
+  char *json = (char *)(uintptr_t)tide_buf_cstr(&heard->json), *reasons = strstr(json, "\"reasons\":"),
+       *end = reasons ? strstr(reasons, "],") : NULL;
+  if (end) snprintf(heard->reasons, sizeof heard->reasons, "%.*s", (int)(end - reasons), reasons);
+  snprintf(heard->decision, sizeof heard->decision, "%s",
+           answer->verdict.by == TIDE_BY_NONE ? "" : answer->spec->decision[answer->verdict.decision]);
+  snprintf(heard->by, sizeof heard->by, "%s", answer->verdict.by == TIDE_BY_NONE ? "" : tide_verdict_by(answer->spec, &answer->verdict));
+}
+
+static struct hearing hearing_new(void) { return (struct hearing){.at = tide_alloc(ENTRIES * sizeof *((struct hearing *)0)->at)}; }
+static void hearing_free(struct hearing *h) {
+  for (uint32_t e = 0; e < ENTRIES; e++)
+    for (uint32_t i = 0; i <= PER_ENTRY; i++) tide_buf_release(&h->at[e][i].json);
+  tide_free(h->at);
+}
+
+static bool same_value(const struct tide_value *x, const struct tide_value *y) {
+  return x->type == y->type && x->state == y->state && x->cause == y->cause &&
+         (x->type == TIDE_V_NULL || memcmp(&x->code, &y->code, sizeof x->code) == 0);
+}
+
+static void values_behind_the_switch_are_those_of_the_new_file(void **state) {
+  struct world *w = *state;
+  struct tide_fold *live = tide_fold_new(), *like = tide_fold_new();
+  struct hearing x = hearing_new(), y = hearing_new();
+  fold_on(live, w->live, 0, FIRST_SWITCH + 1, hear, &x);
+  int64_t until_ms = tide_fold_commit_ms(live) + tide_settings_default().max_future_skew_ms + 30 * 60000;
+  switch_to(live, w->b, w->live, FIRST_SWITCH + 1);
+  fold_on(live, w->live, FIRST_SWITCH + 1, SECOND_SWITCH + 1, hear, &x);
+  fold_on(like, w->like_b, 0, SECOND_SWITCH + 1, hear, &y);
+  uint32_t compared = 0, warming = 0, grown = 0, ips = tide_spec_slot(w->b, "card.ips_30m");
+  for (uint32_t e = FIRST_SWITCH + 1; e <= SECOND_SWITCH; e++)
+    for (uint32_t i = 0; i <= PER_ENTRY; i++) {
+      const struct heard *p = &x.at[e][i], *q = &y.at[e][i];
+      if (!p->spec && !q->spec) continue;
+      if (p->duplicate) continue; /* below */
+      assert_true(p->known == q->known);
+      for (uint32_t s = 0; p->known && s < w->b->slot_count; s++) {
+        if (s == ips) { /* older events had none: not complete for half an hour from the last that may be without */
+          bool young = p->slot[s].state == TIDE_S_warming;
+          warming += young;
+          grown += !young;
+          if (p->slot[s].type == TIDE_V_NUM && p->slot[s].num > 0 && young != (w->message[(e - 1) * PER_ENTRY + i].time_ms < until_ms))
+            fail_msg("entry %u, record %u: state %u", e, i, p->slot[s].state);
+          continue;
+        }
+        if (!same_value(&p->slot[s], &q->slot[s]))
+          fail_msg("entry %u, record %u, %s: %g (%u, %u) and %g (%u, %u)", e, i, w->b->slot[s].name, p->slot[s].num, p->slot[s].state,
+                   p->slot[s].cause, q->slot[s].num, q->slot[s].state, q->slot[s].cause);
+        compared++;
+      }
+    }
+  assert_true(compared > 5000 && warming > 50 && grown > 50);
+  hearing_free(&x);
+  hearing_free(&y);
+  tide_fold_free(live);
+  tide_fold_free(like);
+}
+
+/* A repetition gets the first answer, whichever file gave it, and however often the file has changed since. */
+static void a_repetition_gets_the_first_answer(void **state) {
+  struct world *w = *state;
+  struct tide_fold *live = tide_fold_new();
+  struct hearing x = hearing_new();
+  fold_on(live, w->live, 0, FIRST_SWITCH + 1, hear, &x);
+  switch_to(live, w->b, w->live, FIRST_SWITCH + 1);
+  fold_on(live, w->live, FIRST_SWITCH + 1, RESENT, hear, &x);
+  /* Everything decided in the last two hours before each switch is sent once more at one place of the second file's time, half of it under the old file. */
+  uint32_t of_a = 0, of_b = 0, reviewed = 0, with_reasons = 0;
+  static struct tide_record record;
+  struct hearing y = hearing_new();
+  struct entry again = {.at = {1, RESENT}};
+  for (uint32_t e = 130; e < RESENT; e += 2) {
+    for (uint32_t i = 0; i <= PER_ENTRY; i++) {
+      const struct heard *first = &x.at[e][i];
+      struct message again_of = i < PER_ENTRY ? w->message[(e - 1) * PER_ENTRY + i] : w->message[0], *m = &again_of;
+      m->rotated = e % 5 == 0; /* its card under a new key */
+      if (!first->spec || first->duplicate || i == PER_ENTRY || m->type != TIDE_REC_EVENT) continue;
+      bool old = (e + i) % 2;
+      struct tide_batch batch;
+      struct tide_error error = {0};
+      tide_batch_begin(&batch, &again.bytes, &(struct tide_entry_header){.fence_nonce = 7, .generation = old ? 0 : 1}, NULL, 0);
+      assert_true(fill(old ? w->a : w->b, m, true, &record));
+      assert_int_equal(tide_batch_add(&batch, old ? w->a : w->b, &record), TIDE_OK);
+      tide_batch_end(&batch);
+      if (tide_fold_entry(live, again.at, tide_buf_span(&again.bytes), hear, &y, &error) != TIDE_OK) fail_msg("%s", error.text);
+      const struct heard *second = &y.at[again.at.seq++ % ENTRIES][0];
+      bool remembered = second->duplicate;
+      if (remembered && second->first.seq == e && second->first_index == i) {
+        assert_string_equal(second->decision, first->decision);
+        assert_string_equal(second->by, first->by);
+        assert_ptr_equal(second->spec->text_len == first->spec->text_len ? first->spec : NULL, first->spec);
+        if (first->by[0] == 'F') {
+          if (!m->foreign) assert_string_equal(second->reasons, first->reasons);
+          with_reasons++;
+        }
+        of_a += strcmp(first->spec->name, "first") == 0;
+        of_b += strcmp(first->spec->name, "second") == 0;
+        reviewed += strcmp(first->decision, "review") == 0;
+      }
+    }
+  }
+  tide_buf_release(&again.bytes);
+  if (of_a < 10 || of_b < 10 || reviewed < 3 || with_reasons < 10) fail_msg("%u, %u, %u, %u", of_a, of_b, reviewed, with_reasons);
+  hearing_free(&x);
+  hearing_free(&y);
+  tide_fold_free(live);
+}
+
+/* From a snapshot taken behind the switch, and from one taken while the fold waits, all goes on as if nothing had been. */
+static struct tide_fold *copy_of(struct tide_fold *fold) {
+  struct tide_fold *copy = tide_fold_new();
+  struct tide_buf bytes = TIDE_BUF_INIT;
+  struct tide_error error = {0};
+  for (unsigned n = 0; n < TIDE_CHUNKS; n++) {
+    unsigned chunk = n ? n - 1 : TIDE_SHARDS;
+    tide_buf_clear(&bytes);
+    tide_fold_save(fold, chunk, &bytes);
+    if (tide_fold_load(copy, chunk, tide_buf_span(&bytes), &error) != TIDE_OK) fail_msg("chunk %u: %s", chunk, error.text);
+  }
+  tide_buf_release(&bytes);
+  return copy;
+}
+
+static void assert_same_digest(struct tide_fold *x, struct tide_fold *y) {
+  struct tide_digest a = tide_fold_digest(x), b = tide_fold_digest(y);
+  assert_true(a.state_hash == b.state_hash && a.decisions == b.decisions && tide_u128_eq(a.digest, b.digest));
+}
+
+static void snapshots_carry_it(void **state) {
+  struct world *w = *state;
+  struct tide_fold *live = tide_fold_new();
+  struct tide_error error = {0};
+  fold_on(live, w->live, 0, FIRST_SWITCH + 1, NULL, NULL);
+  assert_int_equal(tide_fold_await(live, (struct tide_span){w->b->text, w->b->text_len}, &error), TIDE_OK);
+  struct tide_fold *waiting = copy_of(live);
+  assert_true(tide_fold_waits(waiting));
+  assert_int_equal(tide_fold_switch(live, follower_of(live, w->b, w->live, FIRST_SWITCH + 1), &error), TIDE_OK);
+  assert_int_equal(tide_fold_switch(waiting, follower_of(waiting, w->b, w->live, FIRST_SWITCH + 1), &error), TIDE_OK);
+  assert_same_digest(live, waiting);
+  struct tide_fold *copy = copy_of(live);
+  assert_same_digest(live, copy);
+  fold_on(live, w->live, FIRST_SWITCH + 1, SECOND_SWITCH + 1, NULL, NULL);
+  fold_on(copy, w->live, FIRST_SWITCH + 1, SECOND_SWITCH + 1, NULL, NULL);
+  assert_same_digest(live, copy);
+  switch_to(live, w->c, w->live, SECOND_SWITCH + 1);
+  switch_to(copy, w->c, w->live, SECOND_SWITCH + 1);
+  fold_on(live, w->live, SECOND_SWITCH + 1, SECOND_SWITCH + 20, NULL, NULL);
+  fold_on(copy, w->live, SECOND_SWITCH + 1, SECOND_SWITCH + 20, NULL, NULL);
+  struct tide_fold *third = copy_of(copy);
+  fold_on(live, w->live, SECOND_SWITCH + 20, ENTRIES, NULL, NULL);
+  fold_on(copy, w->live, SECOND_SWITCH + 20, ENTRIES, NULL, NULL);
+  fold_on(third, w->live, SECOND_SWITCH + 20, ENTRIES, NULL, NULL);
+  assert_same_digest(live, copy);
+  assert_same_digest(live, third);
+  tide_fold_free(live);
+  tide_fold_free(waiting);
+  tide_fold_free(copy);
+  tide_fold_free(third);
+}
+
+static void old_answers_are_forgotten_with_the_duplicates(void **state) {
+  struct world *w = *state;
+  struct tide_fold *live = tide_fold_new();
+  struct tide_error error = {0};
+  static struct entry own[ENTRIES]; /* one switch early, and the new file from there on */
+  for (uint32_t e = 0; e < ENTRIES; e++) {
+    own[e].at = w->live[e].at;
+    if (e <= 60) tide_buf_put(&own[e].bytes, w->live[e].bytes.ptr, w->live[e].bytes.len);
+    else write_entry(&own[e], w->b, 1, &w->message[(e - 1) * PER_ENTRY], PER_ENTRY, false, "");
+  }
+  fold_on(live, own, 0, 61, NULL, NULL);
+  switch_to(live, w->b, own, 61);
+  for (unsigned i = 1; i < TIDE_ANSWERING_MAX; i++) switch_to(live, i % 2 ? w->c : w->b, own, 61);
+  assert_int_equal(tide_fold_can_follow(live, (struct tide_span){w->c->text, w->c->text_len}, &error), TIDE_E_CONFIG);
+  for (uint32_t e = 61; e < ENTRIES; e++) { /* under the fourth file of this journal, which is the second again */
+    tide_buf_release(&own[e].bytes);
+    write_entry(&own[e], w->b, TIDE_ANSWERING_MAX, &w->message[(e - 1) * PER_ENTRY], PER_ENTRY, false, "");
+  }
+  fold_on(live, own, 61, ENTRIES, NULL, NULL);
+  struct tide_fold *copy = copy_of(live);
+  assert_same_digest(live, copy);
+  for (unsigned i = 0; i < TIDE_ANSWERING_MAX; i++) { /* so many again: none of the earlier ones answers any more */
+    if (tide_fold_can_follow(live, (struct tide_span){w->c->text, w->c->text_len}, &error) != TIDE_OK) fail_msg("%s", error.text);
+    struct tide_fold *follower = follower_of(live, i % 2 ? w->b : w->c, own, ENTRIES);
+    assert_int_equal(tide_fold_await(live, (struct tide_span){(i % 2 ? w->b : w->c)->text, (i % 2 ? w->b : w->c)->text_len}, &error),
+                     TIDE_OK);
+    if (tide_fold_switch(live, follower, &error) != TIDE_OK) fail_msg("%s", error.text);
+  }
+  for (uint32_t e = 0; e < ENTRIES; e++) tide_buf_release(&own[e].bytes);
+  tide_fold_free(copy);
+  tide_fold_free(live);
+}
+
+static void only_the_awaited_follower_takes_over(void **state) {
+  struct world *w = *state;
+  struct tide_error error = {0};
+  struct tide_fold *live = tide_fold_new();
+  fold_on(live, w->live, 0, 50, NULL, NULL);
+  struct tide_fold *of_b = follower_of(live, w->b, w->live, 50), *short_of_b = follower_of(live, w->b, w->live, 49),
+                   *of_c = follower_of(live, w->c, w->live, 50);
+  assert_int_equal(tide_fold_switch(live, of_b, &error), TIDE_E_MISMATCH); /* nobody has asked for it */
+  assert_int_equal(tide_fold_await(live, (struct tide_span){w->b->text, w->b->text_len}, &error), TIDE_OK);
+  assert_int_equal(tide_fold_switch(live, of_c, &error), TIDE_E_MISMATCH);
+  assert_int_equal(tide_fold_switch(live, short_of_b, &error), TIDE_E_MISMATCH);
+  assert_non_null(strstr(error.text, "not as far"));
+  assert_int_equal(tide_fold_switch(live, of_b, &error), TIDE_OK);
+  tide_fold_free(short_of_b);
+  tide_fold_free(of_c);
+  tide_fold_free(live);
+}
+
+static void what_cannot_follow_changes_nothing(void **state) {
+  struct world *w = *state;
+  struct tide_error error = {0};
+  struct tide_fold *live = tide_fold_new();
+  struct tide_span b = {w->b->text, w->b->text_len};
+  assert_int_equal(tide_fold_await(live, b, &error), TIDE_E_CONFIG); /* there is none to follow */
+  fold_on(live, w->live, 0, 50, NULL, NULL);
+  struct tide_digest before = tide_fold_digest(live);
+  char *other = strdup(file_b), *currency = strstr(other, "EUR\n");
+  memcpy(currency, "USD\n", 4);
+  assert_int_equal(tide_fold_await(live, tide_span_of(other), &error), TIDE_E_CONFIG);
+  assert_non_null(strstr(error.text, "counted in EUR and would be in USD"));
+  memcpy(currency, "ZZZ\n", 4);
+  assert_int_equal(tide_fold_await(live, tide_span_of(other), &error), TIDE_E_CONFIG);
+  free(other);
+  assert_false(tide_fold_waits(live));
+  assert_int_equal(tide_fold_digest(live).state_hash, before.state_hash);
+  /* a fourth file while three still answer */
+  for (unsigned i = 0; i < TIDE_ANSWERING_MAX; i++) switch_to(live, i % 2 ? w->a : w->b, w->live, 50);
+  assert_int_equal(tide_fold_await(live, (struct tide_span){w->a->text, w->a->text_len}, &error), TIDE_E_CONFIG);
+  assert_non_null(strstr(error.text, "duplicates_for"));
+  /* an entry of a file that is not there yet */
+  struct entry entry = {.at = {1, 50}};
+  write_entry(&entry, w->b, TIDE_ANSWERING_MAX + 1, &w->message[400], PER_ENTRY, false, "");
+  assert_int_equal(tide_fold_entry(live, entry.at, tide_buf_span(&entry.bytes), NULL, NULL, &error), TIDE_E_CORRUPT);
+  tide_buf_release(&entry.bytes);
+  tide_fold_free(live);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(the_state_is_that_of_the_whole_log_under_the_new_file),
+                                     cmocka_unit_test(values_behind_the_switch_are_those_of_the_new_file),
+                                     cmocka_unit_test(a_repetition_gets_the_first_answer),
+                                     cmocka_unit_test(snapshots_carry_it),
+                                     cmocka_unit_test(old_answers_are_forgotten_with_the_duplicates),
+                                     cmocka_unit_test(only_the_awaited_follower_takes_over),
+                                     cmocka_unit_test(what_cannot_follow_changes_nothing)};
+  return cmocka_run_group_tests_name("feature_switch", tests, setup, teardown);
+}
