@@ -104,7 +104,8 @@ enum tide_ask {
   TIDE_ASK_LOOKUP,   /* the stored decision of the record's identity, as a duplicate gets it */
   TIDE_ASK_REFUSE    /* the fallback decision for `cause`, from the message and the lists alone */
 };
-/* `record` is one event as tide_record_encode made it under the file with that number (tide_fold_generation). Emits one answer, whose position is that of the last folded entry, or none: LOOKUP of
+/* `record` is one event as tide_record_encode made it under the file with that number
+ * (tide_fold_generation). Emits one answer, whose position is that of the last folded entry, or none: LOOKUP of
  * what is not remembered (or asked for no decision), REFUSE of an event that asks for no decision, anything before a feature file is known.
  * Errors: CORRUPT, VERSION (not an event of this feature file). */
 enum tide_err tide_fold_ask(struct tide_fold *fold, enum tide_ask ask, uint32_t generation, struct tide_span record, enum tide_cause cause, tide_emit_fn emit, void *ctx,
@@ -112,8 +113,8 @@ enum tide_err tide_fold_ask(struct tide_fold *fold, enum tide_ask ask, uint32_t 
 
 /* ---- another feature file in a running journal (README.md, "A switch of the feature file") ----
  *
- * The state under another file is a second fold of the same log, the *follower*: it is made when the next file is known, folds the log from its first entry beside the live
- * fold (on another thread if need be: the two share nothing) and takes its place where the journal says so. */
+ * The state under another file is a second fold of the same log, the *follower*: made when the next file is known, it folds the log from its first entry
+ * beside the live fold (on another thread if need be: the two share nothing) and takes its place where the journal says so. */
 
 #define TIDE_GENERATIONS_MAX 32 /* feature files of one journal, the present one not counted */
 #define TIDE_ANSWERING_MAX 3    /* of them, that may still be asked for what they decided */

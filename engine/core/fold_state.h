@@ -102,8 +102,8 @@ uint64_t tide_amount_fingerprint(const struct tide_fold *fold, const struct tide
 bool tide_fold_convert(const struct tide_fold *fold, int64_t minor, const char currency[4], int exponent, int64_t *ret);
 /* The event of the card with this identity that comes last by position among those newer than after_ms; with fp non-zero only those that bear it. */
 bool tide_find_identity(const struct tide_fold *fold, uint32_t number, uint64_t id, int64_t after_ms, uint64_t fp, bool counted_only, struct tide_at *ret);
-/* Fills the first answer of the event at row `i` of a block of the primary into a duplicate's, in the shape of the file that gave it; false when the first asked for none. `txn` is the
- * duplicate, with the entity in which the row stands. */
+/* Fills the first answer of the event at row `i` of a block of the primary into a duplicate's, in the shape of the file that gave it; false when the first
+ * asked for none. `txn` is the duplicate, with the entity in which the row stands. */
 bool tide_fold_unpack(struct tide_fold *fold, const struct tide_txn *txn, const struct tide_block *block, unsigned i, struct tide_answer *answer);
 /* The same from a row of any plan. */
 bool tide_answer_unpack(const struct tide_plan *plan, const struct tide_block *block, unsigned i, struct tide_answer *answer);
