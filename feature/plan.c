@@ -447,6 +447,7 @@ enum tide_err tide_plan_new(const struct tide_spec *spec, const struct tide_sett
     return err;
   }
   keep_counted(plan, spec);
+  if (rotates(spec, 0)) plan->kind[0].has_code = true; /* what its cards are routed by must outlive the key */
   plan->outcome_ms = settings->duplicates_for_ms;
   for (uint32_t i = 0; i < spec->feature_count; i++) {
     const struct tide_feature *feature = &spec->feature[i];

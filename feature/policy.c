@@ -142,9 +142,26 @@ void tide_policy_decide(const struct tide_spec *spec, const struct tide_env *giv
   ret->decision = fallback.decision;
 }
 
+bool tide_policy_decide_with(const struct tide_spec *spec, const struct tide_env *given, struct tide_value score,
+                             struct tide_verdict *verdict) {
+  struct tide_env env = *given;
+  struct tide_verdict again;
+  env.score = score;
+  env.score_blame = 0;
+  tide_policy_decide(spec, &env, &again);
+  if (again.by != TIDE_BY_RULE) return false;
+  again.by = TIDE_BY_FALLBACK_MODEL;
+  again.cause = verdict->cause;
+  again.cause_slot = verdict->cause_slot;
+  again.blocked_by = verdict->blocked_by;
+  *verdict = again;
+  return true;
+}
+
 const char *tide_verdict_by(const struct tide_spec *spec, const struct tide_verdict *verdict) {
   switch ((enum tide_by)verdict->by) {
-    case TIDE_BY_RULE: return spec->rule[verdict->rule].code;
+    case TIDE_BY_RULE:
+    case TIDE_BY_FALLBACK_MODEL: return spec->rule[verdict->rule].code;
     case TIDE_BY_FALLBACK: return spec->fallback[verdict->rule].when ? spec->fallback[verdict->rule].code : "fallback.else";
     case TIDE_BY_NONE: return "none";
   }

@@ -92,14 +92,15 @@ enum tide_record_type {
   TIDE_REC_CONFIG = 16,  /* control: feature file text and settings become effective here */
   TIDE_REC_DIGEST = 17,  /* control: digest of decisions and state up to here, for audit */
   TIDE_REC_FENCE = 18,   /* control: opens an epoch; always x-0 */
-  TIDE_REC_MODEL = 19,   /* control: this model scores from here on */
-  TIDE_REC_CHECK = 20,   /* control: what its writer had decided up to a position; changes nothing */
+  TIDE_REC_CHECK = 20,   /* 19 is not used any more; control: what its writer had decided up to a position; changes nothing */
   TIDE_REC_SOURCES = 21, /* control: the cell's sources (core/control.h) */
   TIDE_REC_START = 22,   /* control: a partition is read from this cursor on */
   TIDE_REC_CLAIM = 23,   /* control: which engine reads the sources */
   TIDE_REC_TARGETS = 24, /* control: how far the sources must be read until the epoch is open */
   TIDE_REC_EMITTED = 25, /* control: how many answers to messages have left */
-  TIDE_REC_WAIVE = 26    /* control: an operator's word that a partition is not to be waited for */
+  TIDE_REC_WAIVE = 26,   /* control: an operator's word that a partition is not to be waited for */
+  TIDE_REC_ARTIFACT = 27, /* control: a version of a model, a policy or a feature file (core/rollout.h) */
+  TIDE_REC_ROLLOUT = 28   /* control: which versions are in force from here on */
 };
 
 struct tide_shape {

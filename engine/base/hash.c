@@ -54,6 +54,31 @@ void tide_sha256(struct tide_span s, uint8_t ret[TIDE_SHA256_BYTES]) {
   TIDE_CHECK(rc == 0);
 }
 
+struct tide_content_hash tide_content_hash(struct tide_span s) {
+  struct tide_content_hash hash;
+  int rc = crypto_generichash_blake2b(hash.byte, sizeof hash.byte, (const unsigned char *)s.ptr, s.len, NULL, 0);
+  TIDE_CHECK(rc == 0);
+  return hash;
+}
+
+bool tide_content_hash_eq(struct tide_content_hash a, struct tide_content_hash b) { return memcmp(a.byte, b.byte, sizeof a.byte) == 0; }
+
+bool tide_content_hash_is_zero(struct tide_content_hash hash) { return tide_content_hash_eq(hash, (struct tide_content_hash){{0}}); }
+
+const char *tide_content_hash_text(struct tide_content_hash hash, char out[TIDE_CONTENT_HASH_TEXT]) {
+  return sodium_bin2hex(out, TIDE_CONTENT_HASH_TEXT, hash.byte, sizeof hash.byte);
+}
+
+bool tide_content_hash_read(struct tide_span text, struct tide_content_hash *ret) {
+  struct tide_content_hash hash;
+  size_t len;
+  if (text.len != 2 * sizeof hash.byte || sodium_hex2bin(hash.byte, sizeof hash.byte, text.ptr, text.len, NULL, &len, NULL) != 0 ||
+      len != sizeof hash.byte)
+    return false;
+  *ret = hash;
+  return true;
+}
+
 bool tide_same_bytes(const void *a, const void *b, size_t len) { return sodium_memcmp(a, b, len) == 0; }
 
 bool tide_secret_same(struct tide_span a, struct tide_span b) {

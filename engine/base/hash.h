@@ -28,6 +28,17 @@ uint64_t tide_secret_seed(const struct tide_secret_key *key);
 /* SHA-256 (FIPS 180-4, libsodium): of tokens, which are random and so need no slow hash, and whose hash people can make with other programs. */
 #define TIDE_SHA256_BYTES 32
 void tide_sha256(struct tide_span s, uint8_t ret[TIDE_SHA256_BYTES]);
+/* What names a version of a model, a policy or a feature file: unkeyed BLAKE2b-256 of its bytes (RFC 7693, libsodium; `b2sum -l 256` prints the same). All zero: none. */
+#define TIDE_CONTENT_HASH_BYTES 32
+struct tide_content_hash { uint8_t byte[TIDE_CONTENT_HASH_BYTES]; };
+struct tide_content_hash tide_content_hash(struct tide_span s);
+bool tide_content_hash_eq(struct tide_content_hash a, struct tide_content_hash b);
+bool tide_content_hash_is_zero(struct tide_content_hash hash);
+/* 64 hex digits and a zero byte; returns out. */
+#define TIDE_CONTENT_HASH_TEXT (2 * TIDE_CONTENT_HASH_BYTES + 1)
+const char *tide_content_hash_text(struct tide_content_hash hash, char out[TIDE_CONTENT_HASH_TEXT]);
+/* From 64 hex digits; false for anything else. */
+bool tide_content_hash_read(struct tide_span text, struct tide_content_hash *ret);
 /* The bytes are the same; takes a time that depends on len only. */
 bool tide_same_bytes(const void *a, const void *b, size_t len);
 /* The two are the same; takes a time that tells nothing about what they have in common. */

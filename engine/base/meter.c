@@ -6,6 +6,7 @@
 #include "base/meter.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdatomic.h>
 
 enum { LABELS = 3 };
@@ -59,9 +60,10 @@ struct tide_meter {
 
 struct tide_meters {
   struct {
-    char **value;
+    _Atomic(char *) *value; /* NULL: a place that has no name yet */
     uint32_t count;
   } axis[TIDE_AXIS_COUNT];
+  pthread_mutex_t naming;
   size_t first[TIDE_METER_ROW_COUNT]; /* of a row's cells in words */
   size_t words;
   unsigned shards; /* the last one is the shared one */
@@ -77,11 +79,13 @@ enum tide_err tide_meters_new(const struct tide_meter_values values[TIDE_AXIS_CO
                               struct tide_error *error) {
   TIDE_CHECK(shards >= 1);
   struct tide_meters *meters = tide_alloc(sizeof *meters);
+  pthread_mutex_init(&meters->naming, NULL);
   for (int axis = 0; axis < TIDE_AXIS_COUNT; axis++) {
     uint32_t count = axis == TIDE_AXIS_none ? 1 : values[axis].count;
     meters->axis[axis].count = count;
-    meters->axis[axis].value = tide_alloc((count + 1) * sizeof(char *));
-    for (uint32_t i = 0; i < count && axis != TIDE_AXIS_none; i++) meters->axis[axis].value[i] = tide_strdup(values[axis].value[i]);
+    meters->axis[axis].value = tide_alloc((count + 1) * sizeof *meters->axis[axis].value);
+    for (uint32_t i = 0; i < count && axis != TIDE_AXIS_none; i++)
+      atomic_init(&meters->axis[axis].value[i], tide_strdup(values[axis].value[i]));
   }
   for (int row = 0; row < TIDE_METER_ROW_COUNT; row++) {
     size_t words = cell_words(row);
@@ -114,10 +118,36 @@ void tide_meters_free(struct tide_meters *meters) {
   for (unsigned i = 0; i < meters->shards; i++) tide_free(meters->shard[i].words);
   tide_free(meters->shard);
   for (int axis = 0; axis < TIDE_AXIS_COUNT; axis++) {
-    for (uint32_t i = 0; i < meters->axis[axis].count; i++) tide_free(meters->axis[axis].value[i]);
+    for (uint32_t i = 0; i < meters->axis[axis].count; i++) tide_free(atomic_load(&meters->axis[axis].value[i]));
     tide_free(meters->axis[axis].value);
   }
+  pthread_mutex_destroy(&meters->naming);
   tide_free(meters);
+}
+
+/* Names are set once and in order, so the first place without one ends the search. UINT32_MAX: neither the name nor such a place is there. */
+static uint32_t find_name(const struct tide_meters *meters, enum tide_meter_axis axis, const char *name, bool *ret_known) {
+  for (uint32_t i = 0; i < meters->axis[axis].count; i++) {
+    const char *value = atomic_load_explicit(&meters->axis[axis].value[i], memory_order_acquire);
+    *ret_known = value && strcmp(value, name) == 0;
+    if (!value || *ret_known) return i;
+  }
+  return UINT32_MAX;
+}
+
+bool tide_meters_place(struct tide_meters *meters, enum tide_meter_axis axis, const char *name, uint32_t *ret) {
+  TIDE_CHECK((unsigned)axis < TIDE_AXIS_COUNT && axis != TIDE_AXIS_none);
+  bool known = false;
+  uint32_t i = find_name(meters, axis, name, &known);
+  if (!known && i != UINT32_MAX) {
+    pthread_mutex_lock(&meters->naming);
+    i = find_name(meters, axis, name, &known);
+    if (!known && i != UINT32_MAX) atomic_store_explicit(&meters->axis[axis].value[i], tide_strdup(name), memory_order_release);
+    pthread_mutex_unlock(&meters->naming);
+  }
+  if (i == UINT32_MAX) return false;
+  *ret = i;
+  return true;
 }
 
 struct tide_meter *tide_meters_shard(struct tide_meters *meters, unsigned shard) {
@@ -237,7 +267,7 @@ static void put_labels(const struct tide_meters *meters, int row, const uint32_t
     int axis = rows[row].axis[i];
     if (axis == TIDE_AXIS_none) continue;
     tide_buf_printf(out, "%s%s=\"", out->len ? "," : "", axis_names[axis]);
-    put_escaped(meters->axis[axis].value[at[i]], out);
+    put_escaped(atomic_load_explicit(&meters->axis[axis].value[at[i]], memory_order_acquire), out);
     tide_buf_char(out, '"');
   }
 }
@@ -275,6 +305,14 @@ static bool is_written(const struct tide_meters *meters, size_t cell, size_t wor
   return false;
 }
 
+static bool is_named(const struct tide_meters *meters, int row, const uint32_t at[LABELS]) {
+  for (int i = 0; i < LABELS; i++) {
+    int axis = rows[row].axis[i];
+    if (axis != TIDE_AXIS_none && !atomic_load_explicit(&meters->axis[axis].value[at[i]], memory_order_acquire)) return false;
+  }
+  return true;
+}
+
 static const char *type_name(enum tide_meter_type type) {
   switch (type) {
     case TIDE_METER_COUNTER: return "counter";
@@ -294,7 +332,7 @@ static void expose_row(const struct tide_meters *meters, int row, struct tide_bu
   for (at[0] = 0; at[0] < meters->axis[axis[0]].count; at[0]++) {
     for (at[1] = 0; at[1] < meters->axis[axis[1]].count; at[1]++) {
       for (at[2] = 0; at[2] < meters->axis[axis[2]].count; at[2]++, cell += words) {
-        if (sparse && !is_written(meters, cell, words)) continue;
+        if ((sparse && !is_written(meters, cell, words)) || !is_named(meters, row, at)) continue;
         tide_buf_clear(labels);
         put_labels(meters, row, at, labels);
         if (words > 1) {

@@ -1,7 +1,7 @@
 /* Live metrics of a serving engine: counters, gauges and histograms with labels, written by several threads and read by another without a lock.
  *
  * One row per metric in TIDE_METERS; labels are axes whose values are fixed at start (the rules of this feature file, the routes of this server), so
- * every cell has its place in one array and nothing is allocated or looked up by name afterwards. Each writing thread has a shard of its own and is its
+ * every cell has its place in one array; only values that come later (rules of another policy) are looked up by name. Each writing thread has a shard of its own and is its
  * only writer: adding is a relaxed load and store, no locked instruction, no shared cache line. The reader adds the shards up. What it sees of one word is
  * never torn and never goes back; words of one moment may differ by what was being written, which the exposition allows for: the count of a histogram is
  * the sum of the buckets that were read, so buckets and count always agree.
@@ -56,6 +56,8 @@ enum tide_meter_type { TIDE_METER_COUNTER, TIDE_METER_GAUGE, TIDE_METER_LEVEL, T
   X(inbox_refused_total, COUNTER, none, none, none, "Messages that the engine did not take, because its inbox was full or it had ended") \
   X(entities, GAUGE, entity, none, none, "Entities in memory, by kind") \
   X(feature_values_total, COUNTER, entity, state, none, "Feature values read for decisions, by the kind of entity and their state") \
+  X(rollout_number, GAUGE, none, none, none, "Number of the rollout in force; 0: there was none") \
+  X(rollout_void, GAUGE, none, none, none, "1 while the journal holds a later rollout that could not take effect; /healthz says why") \
   X(answers_total, COUNTER, status, decision, none, "Decisions given over HTTP, retries included") \
   X(answers_by_rule_total, COUNTER, decision, rule, cause, "The same by what decided; cause: why the fallback did, or none") \
   X(answers_duplicate_total, COUNTER, none, none, none, "Answers to a transaction that was known") \
@@ -100,7 +102,8 @@ enum tide_meter_row {
       TIDE_METER_ROW_COUNT
 };
 
-/* The values of one label, by index. The strings are copied; they may hold anything but must be UTF-8. An axis that has none here makes its metrics
+/* The values of one label, by index. The strings are copied; they may hold anything but must be UTF-8. NULL, only at the end: a place that gets its name later
+ * (tide_meters_place) and is not shown before. An axis that has none here makes its metrics
  * empty. */
 struct tide_meter_values {
   const char *const *value;
@@ -116,6 +119,8 @@ struct tide_meter;  /* one thread's shard */
 enum tide_err tide_meters_new(const struct tide_meter_values values[TIDE_AXIS_COUNT], unsigned shards, struct tide_meters **ret,
                               struct tide_error *error) TIDE_WARN_UNUSED;
 void tide_meters_free(struct tide_meters *meters);
+/* Where the value of a label stands, by its name; one that is not there takes the next place without a name. Any thread. False: there is none. */
+bool tide_meters_place(struct tide_meters *meters, enum tide_meter_axis axis, const char *name, uint32_t *ret);
 /* The shard of one thread; it lives as long as meters. Two threads must never write to it. */
 struct tide_meter *tide_meters_shard(struct tide_meters *meters, unsigned shard);
 

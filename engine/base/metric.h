@@ -23,6 +23,16 @@
   X(outcomes_unpriced_total, "Amounts of outcomes that were left out: no rate for their currency") \
   X(decisions_total, "Decisions made") \
   X(decisions_refused_total, "Decisions by fallback") \
+  X(decisions_canary_total, "Decisions with the score of a canary model") \
+  X(decisions_fallback_model_total, "Decisions by a rule with the score of the fallback model") \
+  X(shadow_scores_total, "Scores of shadow models") \
+  X(shadow_scores_refused_total, "The same, refused for features that cannot be trusted") \
+  X(shadow_decisions_total, "Decisions by the shadow policy") \
+  X(shadow_decisions_other_total, "The same, where the policy in force decided otherwise") \
+  X(artifacts_total, "Versions of models, policies and feature files that the journal has brought, repeated ones included") \
+  X(rollouts_total, "Rollouts that took effect") \
+  X(rollouts_past_total, "Rollouts that were passed over because one with their number or a later one is in force") \
+  X(rollouts_void_total, "Rollouts that could not take effect: something they name is missing or does not fit") \
   X(entities_dropped_total, "Entities not created because their kind was at its limit") \
   X(journal_entries_total, "Entries folded") \
   X(journal_bytes_total, "Bytes of entries folded") \

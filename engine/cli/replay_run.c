@@ -228,6 +228,16 @@ static enum tide_err digest_when_due(struct run *run, struct tide_error *error) 
   return append_digest(run, error);
 }
 
+static enum tide_err add_model(struct run *run) {
+  const struct tide_spec *spec = run->options->spec;
+  struct tide_buf records = TIDE_BUF_INIT;
+  struct tide_content_hash features = tide_content_hash((struct tide_span){spec->text, spec->text_len});
+  enum tide_err err = tide_rollout_of_file(1, features, tide_span_of(run->options->model->name), tide_buf_span(&run->model), &records);
+  if (err == TIDE_OK) err = tide_batch_add_encoded(&run->batch, tide_buf_span(&records), 2);
+  tide_buf_release(&records);
+  return err;
+}
+
 static enum tide_err begin_when_needed(struct run *run, struct tide_error *error) {
   if (run->building) return TIDE_OK;
   enum tide_err err = digest_when_due(run, error);
@@ -240,7 +250,7 @@ static enum tide_err begin_when_needed(struct run *run, struct tide_error *error
   err = tide_batch_add_config(&run->batch, &settings, (struct tide_span){spec->text, spec->text_len});
   if (err == TIDE_E_LIMIT)
     return tide_fail(error, TIDE_E_CONFIG, "the feature file is too long for a journal entry of %u bytes", TIDE_ENTRY_MAX);
-  if (err == TIDE_OK && run->model.len) err = tide_batch_add_model(&run->batch, tide_buf_span(&run->model));
+  if (err == TIDE_OK && run->model.len) err = add_model(run);
   if (err == TIDE_E_LIMIT)
     return tide_fail(error, TIDE_E_CONFIG, "feature file and model together are too long for a journal entry of %u bytes", TIDE_ENTRY_MAX);
   return err;
@@ -357,7 +367,8 @@ static enum tide_err check_fold(const struct run *run, const char *what, const c
 
 static enum tide_err check_fold_model(const struct run *run, const char *what, const char *dir, struct tide_error *error) {
   struct tide_buf bytes = TIDE_BUF_INIT;
-  if (tide_fold_model(run->fold)) tide_model_write(tide_fold_model(run->fold), &bytes);
+  const struct tide_model *live = tide_fold_versions(run->fold)->router.live;
+  if (live) tide_model_write(live, &bytes);
   enum tide_err err = check_model(run, tide_buf_span(&bytes), what, dir, error);
   tide_buf_release(&bytes);
   return err;
@@ -379,10 +390,10 @@ static enum tide_err check_config(const struct run *run, struct tide_span entry,
     return tide_fail(error, TIDE_E_CORRUPT, "the journal in %s does not begin with its configuration; is it one of replay's?", dir);
   err = check_same(run, &then, features, "journal", dir, error);
   if (err != TIDE_OK) return err;
-  struct tide_span model = {NULL, 0};
+  struct tide_artifact artifact = {0};
   err = tide_entry_next(&reader, &raw, error);
-  if (err == TIDE_OK && raw.type == TIDE_REC_MODEL) err = tide_model_decode(&raw, &model, error);
-  return err == TIDE_OK || err == TIDE_E_END ? check_model(run, model, "journal", dir, error) : err;
+  if (err == TIDE_OK && raw.type == TIDE_REC_ARTIFACT) err = tide_artifact_decode(&raw, &artifact, error);
+  return err == TIDE_OK || err == TIDE_E_END ? check_model(run, artifact.bytes, "journal", dir, error) : err;
 }
 
 static enum tide_err check_key(const struct run *run, struct tide_error *error) {

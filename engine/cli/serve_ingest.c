@@ -93,8 +93,7 @@ static enum tide_err add_source(const struct tide_config_source *from, const str
 
 static enum tide_err open_ingest(const struct tide_config *config, const struct tide_spec *spec, struct tide_meter *meter,
                                  struct tide_serve_ingest *serve, struct tide_error *error) {
-  tide_buf_printf(&serve->policy, "%s@%08llx", spec->name, (unsigned long long)(spec->hash.hi >> 32));
-  tide_buf_char(&serve->policy, '\0');
+  tide_version_text(tide_span_of(spec->name), tide_content_hash((struct tide_span){spec->text, spec->text_len}), serve->features);
   struct tide_ingest_options options = {.source = serve->source,
                                         .outlet = serve->outlet,
                                         .commit = tide_source_kafka_commit,
@@ -103,7 +102,7 @@ static enum tide_err open_ingest(const struct tide_config *config, const struct 
                                         .from_count = serve->count,
                                         .spec = spec,
                                         .scores = serve->declared.scores,
-                                        .policy = serve->policy.ptr,
+                                        .features = serve->features,
                                         .dead_form = (uint8_t)config->dead_letters_form,
                                         .lossy = config->journal_kind == TIDE_JOURNAL_KIND_redis &&
                                                  config->journal_quorum < config->journal_replicas,
@@ -143,6 +142,5 @@ void tide_serve_ingest_close(struct tide_serve_ingest *serve) {
   for (size_t i = 0; i < serve->count; i++) tide_schemas_close(serve->schemas[i]);
   tide_free(serve->from);
   tide_free(serve->schemas);
-  tide_buf_release(&serve->policy);
   *serve = (struct tide_serve_ingest){0};
 }

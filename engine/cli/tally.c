@@ -117,7 +117,7 @@ static int64_t amount_of(const struct tide_answer *answer) {
 /* The values are at hand only now. */
 static void keep_example(struct tide_tally *tally, const struct tide_answer *answer) {
   uint32_t rule = answer->verdict.rule;
-  if (answer->verdict.by != TIDE_BY_RULE || rule >= TIDE_RULES_MAX || !answer->env || tally->example[rule]) return;
+  if (!tide_verdict_is_rule(&answer->verdict) || rule >= TIDE_RULES_MAX || !answer->env || tally->example[rule]) return;
   if (!*answer->spec->rule[rule].say) return;
   struct tide_buf text = TIDE_BUF_INIT;
   tide_policy_say(answer->spec, &answer->spec->rule[rule], answer->env, &text);

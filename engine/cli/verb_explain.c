@@ -221,7 +221,7 @@ static void print_rules(const struct tide_answer *answer, struct tide_buf *out) 
   tide_buf_str(out, "\nRules, in order\n");
   for (uint32_t i = 0; i < spec->rule_count; i++) {
     const struct tide_rule *rule = &spec->rule[i];
-    bool decided = answer->verdict.by == TIDE_BY_RULE && answer->verdict.rule == i;
+    bool decided = tide_verdict_is_rule(&answer->verdict) && answer->verdict.rule == i;
     tide_buf_printf(out, "  %-6s %-10s %-8s%s%s  %s\n", rule->code, spec->decision[rule->decision], truth_name(answer->verdict.truth[i]),
                     rule->shadow ? " (shadow)" : "",
                     decided                           ? " <- decided"
@@ -320,7 +320,8 @@ static void print_head(const struct explain *explain, const struct tide_answer *
     tide_buf_printf(out, "  the id stands %" PRIu64 " times in this journal; --position chooses another\n", explain->total);
   if (verdict->by == TIDE_BY_NONE) tide_buf_str(out, "  no policy, features only\n");
   else
-    tide_buf_printf(out, "  %s, by %s%s%s%s\n", spec->decision[verdict->decision], tide_verdict_by(spec, verdict),
+    tide_buf_printf(out, "  %s, by %s%s%s%s%s\n", spec->decision[verdict->decision],
+                    verdict->by == TIDE_BY_FALLBACK_MODEL ? "the fallback model's score and " : "", tide_verdict_by(spec, verdict),
                     answer->duplicate ? ", a duplicate" : "", answer->id_conflict ? ", a reused id" : "",
                     answer->advised ? ", decided elsewhere (for information)" : "");
 }

@@ -224,12 +224,33 @@ static void print_waiting(const struct serve *serve, const struct tide_http_opti
 /* What the log has been told. */
 struct told {
   bool lost;
-  uint64_t diverged;
+  uint64_t diverged, model_ignored, rollout, rollout_void;
 };
+
+/* Which rollout is in force, which could not be, and when the model file says nothing. */
+static void tell_versions(const struct serve *serve, const struct tide_engine_status *status, struct told *told) {
+  struct tide_engine_rollout *in_force = tide_alloc(sizeof *in_force);
+  tide_engine_rollout(serve->engine, in_force);
+  uint64_t number = in_force->rollout.number, ignored = status->stats.model_ignored;
+  if (number != told->rollout)
+    tide_log(TIDE_LOG_INFO, "rollout", "number=%llu who=%s why=%s model=%s policy=%s", (unsigned long long)number, in_force->rollout.who,
+             in_force->rollout.why, in_force->model[0] ? in_force->model : "none", in_force->policy);
+  if (in_force->void_number > number && in_force->void_number != told->rollout_void)
+    tide_log(TIDE_LOG_ERROR, "rollout_void", "number=%llu why=%s note=%s", (unsigned long long)in_force->void_number, in_force->void_why,
+             "the rollout before it stays in force");
+  if (ignored && ignored != told->model_ignored)
+    tide_log(TIDE_LOG_WARN, "model_file_ignored", "rollout=%llu note=%s", (unsigned long long)ignored,
+             "a rollout that was not made by a model file says which models score; take model.file out, or roll that model out");
+  told->rollout = number;
+  told->rollout_void = in_force->void_number;
+  told->model_ignored = ignored;
+  tide_free(in_force);
+}
 
 /* Tells the log when the journal goes away and when it is back, and when another engine has decided otherwise. */
 static void tell(const struct serve *serve, struct told *told) {
   struct tide_engine_status status = tide_engine_status(serve->engine);
+  tell_versions(serve, &status, told);
   if (status.diverged > told->diverged)
     tide_log(TIDE_LOG_ERROR, "diverged", "positions=%llu note=%s", (unsigned long long)status.diverged,
              "this engine and another have decided differently at one position: stop one, and compare both by audit");

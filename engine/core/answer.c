@@ -146,6 +146,19 @@ static void put_score_reasons(const struct tide_answer *answer, struct tide_buf 
 
 static bool is_reason(const struct tide_rule *rule) { return !rule->shadow && (rule->when || rule->say_count > 0); }
 
+/* A step of the fallback says so: "fallback model: M01". */
+static void put_by(const struct tide_spec *spec, const struct tide_verdict *verdict, struct tide_buf *out) {
+  struct tide_buf text = TIDE_BUF_INIT;
+  if (verdict->by == TIDE_BY_NONE) {
+    tide_json_null(out);
+    return;
+  }
+  if (verdict->by == TIDE_BY_FALLBACK_MODEL) tide_buf_str(&text, "fallback model: ");
+  tide_buf_str(&text, tide_verdict_by(spec, verdict));
+  tide_json_str(out, tide_buf_span(&text));
+  tide_buf_release(&text);
+}
+
 static void put_reasons(const struct tide_answer *answer, struct tide_buf *out) {
   const struct tide_spec *spec = answer->spec;
   const struct tide_verdict *verdict = &answer->verdict;
@@ -164,13 +177,13 @@ static void put_reasons(const struct tide_answer *answer, struct tide_buf *out) 
   bool full = answer->features_known;
   if (verdict->by == TIDE_BY_FALLBACK && is_reason(&spec->fallback[verdict->rule]))
     put_reason(answer, &spec->fallback[verdict->rule], env, out);
-  if (full && verdict->by == TIDE_BY_RULE && is_reason(&spec->rule[verdict->rule])) {
+  if (full && tide_verdict_is_rule(verdict) && is_reason(&spec->rule[verdict->rule])) {
     put_reason(answer, &spec->rule[verdict->rule], env, out);
     if (answer->score_detail && tide_expr_reads(spec->rule[verdict->rule].when, TIDE_X_SCORE)) put_score_reasons(answer, out);
   }
   for (uint32_t i = 0; full && verdict->by != TIDE_BY_NONE && i < spec->rule_count; i++) {
     if (verdict->truth[i] != TIDE_TRUE || !spec->rule[i].when || !is_reason(&spec->rule[i])) continue;
-    if (verdict->by == TIDE_BY_RULE && i == verdict->rule) continue;
+    if (tide_verdict_is_rule(verdict) && i == verdict->rule) continue;
     put_reason(answer, &spec->rule[i], env, out);
   }
   tide_json_close(out, ']');
@@ -186,7 +199,7 @@ static uint32_t stale_entity(const struct tide_answer *answer) {
 
 static void put_cause(const struct tide_answer *answer, struct tide_buf *out) {
   const struct tide_verdict *verdict = &answer->verdict;
-  if (verdict->by != TIDE_BY_FALLBACK || verdict->cause == TIDE_C_none) return;
+  if (!tide_verdict_is_refusal(verdict) || verdict->cause == TIDE_C_none) return;
   tide_json_key(out, "cause");
   tide_json_cstr(out, tide_cause_name(verdict->cause));
   tide_json_key(out, "detail");
@@ -205,6 +218,8 @@ static void put_cause(const struct tide_answer *answer, struct tide_buf *out) {
     if (verdict->blocked_by != UINT16_MAX)
       tide_buf_printf(&detail, "; rule %s could not be answered", answer->spec->rule[verdict->blocked_by].code);
   }
+  if (verdict->by == TIDE_BY_FALLBACK_MODEL && answer->model)
+    tide_buf_printf(&detail, "; scored by the fallback model %s", answer->model->id);
   tide_json_str(out, tide_buf_span(&detail));
   tide_buf_release(&detail);
 }
@@ -270,6 +285,36 @@ static void put_freshness(const struct tide_answer *answer, struct tide_buf *out
   tide_json_close(out, '}');
 }
 
+/* What was judged beside the decision and had no part in it. */
+static void put_shadows(const struct tide_answer *answer, struct tide_buf *out) {
+  if (answer->shadow_count) {
+    tide_json_key(out, "shadow");
+    tide_json_open(out, '[');
+    for (uint32_t i = 0; i < answer->shadow_count; i++) {
+      tide_json_open(out, '{');
+      tide_json_key(out, "model");
+      tide_json_cstr(out, answer->shadow[i].model->id);
+      tide_json_key(out, "score");
+      put_value(out, &answer->shadow[i].value);
+      tide_json_close(out, '}');
+    }
+    tide_json_close(out, ']');
+  }
+  const struct tide_verdict *verdict = answer->shadow_verdict;
+  if (!verdict) return;
+  tide_json_key(out, "shadow_policy");
+  tide_json_open(out, '{');
+  tide_json_key(out, "policy");
+  tide_json_cstr(out, answer->shadow_policy->label);
+  tide_json_key(out, "decision");
+  tide_json_cstr(out, answer->shadow_policy->spec->decision[verdict->decision]);
+  tide_json_key(out, "by");
+  put_by(answer->shadow_policy->spec, verdict, out);
+  tide_json_key(out, "differs");
+  tide_json_bool(out, verdict->decision != answer->verdict.decision);
+  tide_json_close(out, '}');
+}
+
 static void put_id(const struct tide_answer *answer, struct tide_buf *out) {
   struct tide_buf id = TIDE_BUF_INIT;
   tide_record_id(answer->spec, answer->record, &id);
@@ -287,8 +332,7 @@ static void put_decision(const struct tide_answer *answer, unsigned flags, struc
   if (verdict->by == TIDE_BY_NONE) tide_json_null(out);
   else tide_json_cstr(out, spec->decision[verdict->decision]);
   tide_json_key(out, "by");
-  if (verdict->by == TIDE_BY_NONE) tide_json_null(out);
-  else tide_json_cstr(out, tide_verdict_by(spec, verdict));
+  put_by(spec, verdict, out);
   tide_json_key(out, "score");
   put_value(out, &answer->score);
   put_cause(answer, out);
@@ -330,6 +374,7 @@ void tide_answer_json(const struct tide_answer *answer, unsigned flags, struct t
   tide_json_key(out, "event_time");
   tide_json_cstr(out, tide_time_format(answer->time, time));
   if (flags & (TIDE_ANSWER_FEATURES | TIDE_ANSWER_VALUES)) put_features(answer, out);
+  if (flags & TIDE_ANSWER_FEATURES) put_shadows(answer, out);
   if (flags & TIDE_ANSWER_FRESHNESS) put_freshness(answer, out);
   tide_json_close(out, '}');
 }

@@ -239,11 +239,6 @@ enum tide_err tide_batch_add_fence(struct tide_batch *batch, const struct tide_f
   return commit_record(batch, payload, put_key(p, fence->session));
 }
 
-enum tide_err tide_batch_add_model(struct tide_batch *batch, struct tide_span artifact) {
-  uint8_t *payload = start_record(batch, TIDE_REC_MODEL, 0);
-  return commit_record(batch, payload, put_text(payload, base_of(batch) + payload_end_max, artifact));
-}
-
 enum tide_err tide_batch_add_control(struct tide_batch *batch, uint8_t type, struct tide_span bytes) {
   uint8_t *payload = start_record(batch, type, 0);
   if (bytes.len > payload_end_max - batch->out->len - RECORD_HEAD) return TIDE_E_LIMIT;

@@ -3,7 +3,7 @@
  *   offset size
  *   0      4   magic "TDE1"
  *   4      2   format version (1)
- *   6      2   fold version (1): arithmetic of fold, policy and model
+ *   6      2   fold version (2): arithmetic of fold, policy and model
  *   8      4   engine id
  *   12     4   flags (0)
  *   16     8   fence nonce: the fence this writer believes in
@@ -30,8 +30,8 @@
  *   DIGEST: decisions so far varint, digest of decisions 16 bytes, state hash u64
  *   FENCE: nonce u64, epoch u64, engine id u32, session 16 bytes
  *   CHECK: epoch varint, seq varint of a position, decisions up to there varint, digest of them 16 bytes
- *   MODEL: artifact span (model/artifact.h); empty: no model from here on
  *   SOURCES START CLAIM TARGETS EMITTED WAIVE: control.h
+ *   ARTIFACT ROLLOUT: rollout.h
  *
  * The CRC stays in the last four bytes in every version, so that a damaged version number is told from a new one.
  * Decoding checks everything (an entry may come from a disk or a network); an unknown version or type stops with TIDE_E_VERSION, it is
@@ -45,7 +45,7 @@
 #include "port/journal.h"
 
 #define TIDE_ENTRY_FORMAT 1
-#define TIDE_FOLD_VERSION 1
+#define TIDE_FOLD_VERSION 2 /* 2: versions and rollouts; before, a record of type 19 held the one model that scored */
 #define TIDE_BATCH_RECORDS_MAX 65535
 
 struct tide_cursor_part {
@@ -105,7 +105,6 @@ enum tide_err tide_batch_add_digest(struct tide_batch *batch, const struct tide_
 struct tide_fence { uint64_t nonce, epoch; uint32_t engine_id; struct tide_u128 session; /* it was written in */ };
 enum tide_err tide_batch_add_check(struct tide_batch *batch, const struct tide_check_point *point) TIDE_WARN_UNUSED;
 enum tide_err tide_batch_add_fence(struct tide_batch *batch, const struct tide_fence *fence) TIDE_WARN_UNUSED;
-enum tide_err tide_batch_add_model(struct tide_batch *batch, struct tide_span artifact) TIDE_WARN_UNUSED;
 /* One with its payload as it stands (control.h). */
 enum tide_err tide_batch_add_control(struct tide_batch *batch, uint8_t type, struct tide_span payload) TIDE_WARN_UNUSED;
 /* Patches counts, writes the CRC. The entry is then batch->out. */
@@ -139,7 +138,5 @@ enum tide_err tide_config_decode(const struct tide_raw_record *raw, struct tide_
 enum tide_err tide_digest_decode(const struct tide_raw_record *raw, struct tide_digest *ret, struct tide_error *error) TIDE_WARN_UNUSED;
 enum tide_err tide_check_decode(const struct tide_raw_record *raw, struct tide_check_point *ret, struct tide_error *error) TIDE_WARN_UNUSED;
 enum tide_err tide_fence_decode(const struct tide_raw_record *raw, struct tide_fence *ret, struct tide_error *error) TIDE_WARN_UNUSED;
-/* The artifact's bytes, borrowed and not looked at: parsing them is the fold's. */
-enum tide_err tide_model_decode(const struct tide_raw_record *raw, struct tide_span *ret_artifact, struct tide_error *error) TIDE_WARN_UNUSED;
 
 #endif

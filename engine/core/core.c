@@ -127,19 +127,28 @@ static bool may_append(const struct tide_core *core) {
   return true;
 }
 
-/* The wanted model's canonical bytes, checked against the feature file first: a record that no fold accepts must not get into the log. *ret_due: it is not the
- * active one. */
-static enum tide_err wanted_model(const struct tide_core *core, struct tide_buf *out, bool *ret_due, struct tide_error *error) {
+/* The records that put the model file of this engine in force, checked against the feature file first: a rollout that is void helps nobody. *ret_due: they are needed. A rollout that
+ * somebody made by other means says what scores, and a file that lies about at a restart must not undo it (README.md). */
+static enum tide_err wanted_model(struct tide_core *core, struct tide_buf *out, bool *ret_due, struct tide_error *error) {
   struct tide_model *model;
-  const struct tide_model *active = tide_fold_model(core->fold);
+  const struct tide_versions *versions = tide_fold_versions(core->fold);
+  const struct tide_rollout *rollout = &versions->rollout;
   *ret_due = false;
+  core->stats.model_ignored = 0;
   if (!core->options.model.len) return TIDE_OK;
   enum tide_err err = tide_model_parse(core->options.model, &model, error);
   if (err != TIDE_OK) return err;
+  bool active = versions->router.live && tide_u128_eq(versions->router.live->checksum, model->checksum);
+  bool other = rollout->number && strcmp(rollout->who, TIDE_ROLLOUT_BY_FILE) != 0;
+  if (other && !active) core->stats.model_ignored = rollout->number;
   err = tide_model_bind(model, tide_fold_spec(core->fold), error);
-  if (err == TIDE_OK) {
-    tide_model_write(model, out);
-    *ret_due = !active || !tide_u128_eq(active->checksum, model->checksum);
+  if (err == TIDE_OK && !other && !active) {
+    struct tide_buf bytes = TIDE_BUF_INIT;
+    tide_model_write(model, &bytes);
+    err = tide_rollout_of_file(rollout->number + 1, versions->features, tide_span_of(model->name), tide_buf_span(&bytes), out);
+    if (err != TIDE_OK) err = tide_fail(error, TIDE_E_CONFIG, "the model is too long for a journal entry of %u bytes", TIDE_ENTRY_MAX);
+    *ret_due = err == TIDE_OK;
+    tide_buf_release(&bytes);
   }
   tide_model_free(model);
   return err;
@@ -179,15 +188,15 @@ static enum tide_err go_on_opening(struct tide_core *core, struct tide_error *er
   }
   if (!tide_fold_spec(core->fold)) return tide_core_append(core, TIDE_FILL_CONFIG, (struct tide_span){0}, error);
   enum tide_err err = check_config(core, error);
-  struct tide_buf model = TIDE_BUF_INIT;
+  struct tide_buf rollout = TIDE_BUF_INIT;
   bool due = false;
-  if (err == TIDE_OK) err = wanted_model(core, &model, &due, error);
-  if (err == TIDE_OK && due) err = tide_core_append(core, TIDE_FILL_MODEL, tide_buf_span(&model), error);
+  if (err == TIDE_OK) err = wanted_model(core, &rollout, &due, error);
+  if (err == TIDE_OK && due) err = tide_core_append(core, TIDE_FILL_ROLLOUT, tide_buf_span(&rollout), error);
   else if (err == TIDE_OK && core->options.sources.count && !tide_ledger_declares(tide_fold_ledger(core->fold), &core->options.sources))
     err = tide_core_append(core, TIDE_FILL_SOURCES, (struct tide_span){0}, error);
   else if (err == TIDE_OK && core->asked_to_stop) set_state(core, TIDE_CORE_draining);
   else if (err == TIDE_OK) set_state(core, tide_core_epoch_is_open(core) ? TIDE_CORE_open : TIDE_CORE_barrier);
-  tide_buf_release(&model);
+  tide_buf_release(&rollout);
   return err;
 }
 

@@ -48,8 +48,8 @@ struct tide_core_options {
   uint64_t seed;              /* random, of this start: attempt and fence nonces are made of it */
   struct tide_settings settings;
   struct tide_span features;  /* the feature file; borrowed for the core's life. What a new journal is begun with; a journal that has another is an error */
-  struct tide_span model;     /* artifact that shall score, borrowed like features: opening activates it by a MODEL record unless it is the active one already. Empty:
-                               * whatever the journal says, also no model */
+  struct tide_span model;     /* a model that shall score, borrowed like features: opening puts it in force by a rollout of its own, unless it is live already or a rollout made by
+                               * other means is in force (stats.model_ignored). Empty: whatever the journal says, also none */
   uint32_t batch_records_max; /* records in one entry; 1..32767 */
   uint32_t queue_max;         /* offers that may wait; above, they are refused with cause `overload` */
   int64_t heartbeat_ms;       /* an empty entry when none was written for so long; 0: never */
@@ -166,6 +166,7 @@ struct tide_core_stats {
   uint64_t entries_own, entries_foreign, records, voided, stale, fetches, syncs, refused, maybe, retried;
   uint64_t messages, claims, rereads; /* taken of sources; claims won; INGEST actions after the first of a claim */
   uint64_t emitted, unlogged;         /* EMIT actions; offers that ended `maybe` for want of their copy */
+  uint64_t model_ignored;             /* number of the rollout that rules in place of options.model; 0: none does */
   uint32_t queued, in_flight;
 };
 struct tide_core_stats tide_core_stats(const struct tide_core *core);

@@ -232,12 +232,12 @@ static void keep_parts(const struct tide_core *core, const struct choice *choice
 
 /* ---- all others ---- */
 
-static enum tide_err fill_entry(struct tide_core *core, enum tide_core_fill fill, struct tide_span model, struct tide_batch *batch,
+static enum tide_err fill_entry(struct tide_core *core, enum tide_core_fill fill, struct tide_span records, struct tide_batch *batch,
                                 struct tide_held *held) {
   switch (fill) {
     case TIDE_FILL_OFFERS: return add_offers(core, batch, held);
     case TIDE_FILL_CONFIG: return tide_batch_add_config(batch, &core->options.settings, core->options.features);
-    case TIDE_FILL_MODEL: return tide_batch_add_model(batch, model);
+    case TIDE_FILL_ROLLOUT: return tide_batch_add_encoded(batch, records, 2);
     case TIDE_FILL_SOURCES: return tide_batch_add_sources(batch, &core->options.sources);
     case TIDE_FILL_TARGETS: return tide_batch_add_targets(batch, core->ingest.target, core->ingest.target_count);
     case TIDE_FILL_DIGEST: {
@@ -260,7 +260,7 @@ static enum tide_err fill_entry(struct tide_core *core, enum tide_core_fill fill
   TIDE_NEVER("every fill is handled");
 }
 
-enum tide_err tide_core_append(struct tide_core *core, enum tide_core_fill fill, struct tide_span model, struct tide_error *error) {
+enum tide_err tide_core_append(struct tide_core *core, enum tide_core_fill fill, struct tide_span records, struct tide_error *error) {
   struct choice choice = {.held = tide_core_held_new(core), .generation = tide_fold_generation(core->fold)};
   if (fill == TIDE_FILL_OFFERS) {
     if (tide_core_epoch_is_open(core)) choose_requests(core, &choice);
@@ -275,8 +275,8 @@ enum tide_err tide_core_append(struct tide_core *core, enum tide_core_fill fill,
   header.generation = choice.generation;
   struct tide_batch batch;
   tide_batch_begin(&batch, &choice.held->bytes, &header, core->part, (uint16_t)choice.parts);
-  if (fill_entry(core, fill, model, &batch, choice.held) != TIDE_OK) {
-    TIDE_CHECK(fill == TIDE_FILL_CONFIG || fill == TIDE_FILL_MODEL); /* all others were measured before */
+  if (fill_entry(core, fill, records, &batch, choice.held) != TIDE_OK) {
+    TIDE_CHECK(fill == TIDE_FILL_CONFIG || fill == TIDE_FILL_ROLLOUT); /* all others were measured before */
     tide_core_held_spare(core, choice.held);
     return tide_fail(error, TIDE_E_CONFIG, "the %s is too long for a journal entry of %u bytes",
                      fill == TIDE_FILL_CONFIG ? "feature file" : "model", TIDE_ENTRY_MAX);

@@ -145,9 +145,9 @@ enum tide_core_fill {
   TIDE_FILL_CLAIM,
   TIDE_FILL_RELEASE,
   TIDE_FILL_TARGETS,
-  TIDE_FILL_MODEL
+  TIDE_FILL_ROLLOUT /* two records: a version and its rollout */
 };
-enum tide_err tide_core_append(struct tide_core *core, enum tide_core_fill fill, struct tide_span model, struct tide_error *error);
+enum tide_err tide_core_append(struct tide_core *core, enum tide_core_fill fill, struct tide_span records, struct tide_error *error);
 void tide_core_open_epoch(struct tide_core *core);
 /* Something stands in a queue that may be appended now. */
 bool tide_core_has_offers(const struct tide_core *core);

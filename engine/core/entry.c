@@ -335,17 +335,3 @@ enum tide_err tide_fence_decode(const struct tide_raw_record *raw, struct tide_f
   *ret = fence;
   return TIDE_OK;
 }
-
-enum tide_err tide_model_decode(const struct tide_raw_record *raw, struct tide_span *ret_artifact, struct tide_error *error) {
-  enum tide_err err = control_check(raw, TIDE_REC_MODEL, error);
-  if (err) {
-    return err;
-  }
-  struct tide_reader r = tide_reader_of(raw->payload);
-  struct tide_span artifact = tide_get_span(&r);
-  if (r.bad || r.ptr != r.end) {
-    return corrupt(error, "a model record's length and its content disagree");
-  }
-  *ret_artifact = artifact;
-  return TIDE_OK;
-}

@@ -19,9 +19,9 @@ void tide_fold_free(struct tide_fold *fold) {
   if (!fold) return;
   tide_generations_release(fold);
   tide_state_release(&fold->state);
+  tide_versions_release(&fold->versions);
   tide_plan_free(fold->plan);
   tide_spec_free(fold->spec);
-  tide_model_free(fold->model);
   tide_lists_release(&fold->lists);
   tide_stubs_release(&fold->stubs);
   tide_free(fold->derived);
@@ -39,7 +39,10 @@ struct tide_position tide_fold_position(const struct tide_fold *fold) {
 }
 const struct tide_spec *tide_fold_spec(const struct tide_fold *fold) { return fold->spec; }
 const struct tide_settings *tide_fold_settings(const struct tide_fold *fold) { return &fold->settings; }
-const struct tide_model *tide_fold_model(const struct tide_fold *fold) { return fold->model; }
+const struct tide_versions *tide_fold_versions(const struct tide_fold *fold) {
+  TIDE_CHECK(fold->spec);
+  return &fold->versions;
+}
 int64_t tide_fold_watermark(const struct tide_fold *fold) { return fold->state.watermark_ms; }
 uint64_t tide_fold_nonce(const struct tide_fold *fold) { return fold->nonce; }
 struct tide_check_point tide_fold_point(const struct tide_fold *fold) {
@@ -112,22 +115,36 @@ enum tide_err tide_fold_configure(struct tide_fold *fold, const struct tide_sett
   fold->settings = *settings;
   fold->derived = tide_alloc((spec->derived_count + 1) * sizeof *fold->derived);
   tide_state_init(&fold->state, plan);
+  tide_versions_init(&fold->versions, spec);
   return TIDE_OK;
 }
 
-enum tide_err tide_fold_activate(struct tide_fold *fold, struct tide_span artifact, struct tide_error *error) {
-  struct tide_model *model = NULL;
-  if (!fold->spec) return tide_fail(error, TIDE_E_CORRUPT, "the journal activates a model before its feature file");
-  if (artifact.len) {
-    enum tide_err err = tide_model_parse(artifact, &model, error);
-    if (!err) err = tide_model_bind(model, fold->spec, error);
-    if (err) {
-      tide_model_free(model);
-      return err;
-    }
-  }
-  tide_model_free(fold->model);
-  fold->model = model;
+static enum tide_err artifact_record(struct tide_fold *fold, const struct tide_raw_record *raw, struct tide_error *error) {
+  struct tide_artifact artifact;
+  enum tide_err err = tide_artifact_decode(raw, &artifact, error);
+  if (err) return err;
+  tide_versions_put(&fold->versions, &artifact);
+  fold->metrics.value[TIDE_M_artifacts_total]++;
+  return TIDE_OK;
+}
+
+static enum tide_err rollout_record(struct tide_fold *fold, const struct tide_raw_record *raw, struct tide_error *error) {
+  struct tide_rollout rollout;
+  enum tide_err err = tide_rollout_decode(raw, &rollout, error);
+  if (err) return err;
+  uint32_t before = fold->versions.now;
+  bool other_file = !tide_content_hash_eq(rollout.features, fold->versions.features);
+  int64_t watermark_ms = fold->state.watermark_ms;
+  int64_t kept_ms = watermark_ms == INT64_MIN ? INT64_MIN : watermark_ms - fold->settings.duplicates_for_ms;
+  static const enum tide_metric counter[] = {[TIDE_ROLLOUT_DONE] = TIDE_M_rollouts_total,
+                                             [TIDE_ROLLOUT_PAST] = TIDE_M_rollouts_past_total,
+                                             [TIDE_ROLLOUT_VOID] = TIDE_M_rollouts_void_total};
+  /* Behind one that changes the file none can be judged before it has: whoever offers it will see that it is not in force, and offer it again. */
+  enum tide_rollout_end end = fold->next   ? TIDE_ROLLOUT_PAST
+                              : other_file ? tide_fold_await(fold, &rollout)
+                                           : tide_versions_apply(&fold->versions, &rollout, kept_ms);
+  fold->metrics.value[counter[end]]++;
+  if (fold->versions.now != before) memset(fold->rule_hits, 0, sizeof fold->rule_hits);
   return TIDE_OK;
 }
 
@@ -177,7 +194,8 @@ static enum tide_err ledger_record(struct tide_fold *fold, const struct tide_raw
 
 /* A follower judges nothing: what decides, and what was decided, it takes over when its time comes. */
 static bool is_for_the_live(unsigned type) {
-  return type == TIDE_REC_CONFIG || type == TIDE_REC_DIGEST || type == TIDE_REC_CHECK || type == TIDE_REC_MODEL;
+  return type == TIDE_REC_CONFIG || type == TIDE_REC_DIGEST || type == TIDE_REC_CHECK || type == TIDE_REC_ARTIFACT ||
+         type == TIDE_REC_ROLLOUT;
 }
 
 static enum tide_err control(struct tide_fold *fold, const struct tide_raw_record *raw, struct tide_error *error) {
@@ -222,11 +240,8 @@ static enum tide_err control(struct tide_fold *fold, const struct tide_raw_recor
       fold->metrics.value[same ? TIDE_M_journal_checked_total : TIDE_M_journal_diverged_total]++;
       return TIDE_OK;
     }
-    case TIDE_REC_MODEL: {
-      struct tide_span artifact;
-      err = tide_model_decode(raw, &artifact, error);
-      return err ? err : tide_fold_activate(fold, artifact, error);
-    }
+    case TIDE_REC_ARTIFACT: return artifact_record(fold, raw, error);
+    case TIDE_REC_ROLLOUT: return rollout_record(fold, raw, error);
     default: return ledger_record(fold, raw, error);
   }
 }
@@ -361,6 +376,8 @@ enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position posit
       item->raw = raw;
     }
     if (err) break;
+    bool about_versions = item->raw.type == TIDE_REC_ARTIFACT || item->raw.type == TIDE_REC_ROLLOUT;
+    if (about_versions && !fold->spec) return tide_fail(error, TIDE_E_CORRUPT, "the journal has a version before its configuration");
     if (is_control) {
       err = control(fold, &item->raw, error);
       if (err) return err;

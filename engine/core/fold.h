@@ -8,17 +8,25 @@
 
 #include "base/metric.h"
 #include "core/batch.h"
+#include "core/versions.h"
 #include "feature/freshness.h"
 #include "feature/policy.h"
 #include "model/logistic.h"
 
 enum tide_status { TIDE_STATUS_SCORED, TIDE_STATUS_REFUSED };
 
+/* What a shadow model said. */
+struct tide_shadow_score {
+  const struct tide_model *model;
+  struct tide_value value; /* as env's score: NUM, or NULL and unknown */
+};
+
 /* One decision. Pointers are borrowed and valid during the callback only. */
 struct tide_answer {
   struct tide_position position;  /* of the entry */
   uint32_t index;                 /* of the record in it */
-  const struct tide_spec *spec;
+  const struct tide_spec *spec;     /* the feature file with the policy that decided; of a duplicate, that of the first answer */
+  const struct tide_policy_version *policy; /* which that is; NULL: not from a fold */
   const struct tide_record *record; /* the event as journaled */
   struct tide_etime time;           /* its event time (stamped if it came without) */
   enum tide_status status;
@@ -30,12 +38,17 @@ struct tide_answer {
   bool features_known;            /* false for duplicates and late events: slot, derived and standing are not filled */
   struct tide_verdict verdict;    /* decision, by, cause, rule states (feature/policy.h) */
   struct tide_value score;        /* the model's, NUM in [0, 1]; NULL: no model, or refused (score_detail says why) */
-  const struct tide_model *model; /* that was asked; NULL: none is active, or no features were computed */
+  const struct tide_model *model; /* that was asked (of the models in force, the one that the card is routed to, or the fallback model where that decided); NULL: none
+                                   * is in force, or no features were computed */
   const struct tide_score *score_detail; /* reasons, or what refused; NULL like model */
   const struct tide_value *slot;    /* spec->slot_count */
   const struct tide_value *derived; /* spec->derived_count */
   const struct tide_standing *standing; /* spec->entity_count, with features: how fresh each entity's are (feature/freshness.h) */
   const struct tide_env *env;       /* what the rules read, for reason texts; NULL: the record's fields are all there is */
+  const struct tide_shadow_score *shadow; /* [shadow_count], with features: what the shadow models said */
+  uint32_t shadow_count;
+  const struct tide_verdict *shadow_verdict;        /* of the shadow policy, with features; NULL: there is none */
+  const struct tide_policy_version *shadow_policy;
   /* A duplicate carries the place of the first answer. */
   struct tide_position first_position;
   uint32_t first_index;
@@ -47,7 +60,8 @@ typedef void (*tide_emit_fn)(void *ctx, const struct tide_answer *answer);
 const char *tide_position_text(struct tide_position position, uint32_t index, char out[TIDE_POSITION_TEXT]);
 
 /* One JSON object as the HTTP answer and the replay output want it, without newline. */
-#define TIDE_ANSWER_FEATURES 1   /* with "features" {name: number|null} and "states" of those that are not fresh */
+/* With "features" {name: number|null}, "states" of those that are not fresh, and what was judged beside it: "shadow" [{model, score}], "shadow_policy". */
+#define TIDE_ANSWER_FEATURES 1
 #define TIDE_ANSWER_NO_REASONS 2 /* without "reasons" */
 /* With "freshness": {entity: {"state", "age_ms"}} of those that features read; empty where no features are known. Of a stale entity also "source" (which
  * partition is furthest behind) and "as_of"; of one whose level is eventual, "consistency". */
@@ -62,14 +76,15 @@ struct tide_fold *tide_fold_new(void);
 void tide_fold_free(struct tide_fold *fold);
 
 /* Folds one entry. Errors leave the fold unusable except for free: CORRUPT, VERSION, CONFIG (a feature file that does not parse), MISMATCH (a DIGEST
- * record that differs from this fold's: another arithmetic or a broken log; a model trained on other features than the feature file's). */
+ * record that differs from this fold's: another arithmetic or a broken log). A rollout that cannot take effect is no error: it is void (core/versions.h). */
 enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position position, struct tide_span entry, tide_emit_fn emit, void *ctx,
                               struct tide_error *error) TIDE_WARN_UNUSED;
 
 struct tide_position tide_fold_position(const struct tide_fold *fold);   /* of the last folded entry; {0,0} before any */
 const struct tide_spec *tide_fold_spec(const struct tide_fold *fold);    /* NULL before the first CONFIG */
 const struct tide_settings *tide_fold_settings(const struct tide_fold *fold);
-const struct tide_model *tide_fold_model(const struct tide_fold *fold);  /* that scores now; NULL: none */
+/* What is in force, and what there is (core/versions.h). Only with a feature file. */
+const struct tide_versions *tide_fold_versions(const struct tide_fold *fold);
 uint64_t tide_fold_cursor(const struct tide_fold *fold, uint16_t source, uint16_t partition); /* 0 when none */
 /* The cell's sources as they stand (core/ledger.h), and the answers to messages that have not left (core/outbox.h). */
 struct tide_ledger;
@@ -95,7 +110,7 @@ struct tide_usage { uint64_t entities, bytes; };
 struct tide_usage tide_fold_usage(const struct tide_fold *fold, uint32_t entity);
 /* How many of that kind there are; costs nothing. */
 uint64_t tide_fold_entities(const struct tide_fold *fold, uint32_t entity);
-/* Times each rule was true; by index in spec->rule. Shadow rules included. */
+/* Times each rule was true since the policy in force is in force; by index into the rules of tide_versions_policy(). Shadow rules included. */
 const uint64_t *tide_fold_rule_hits(const struct tide_fold *fold);
 
 /* Questions to the state as it stands, which change nothing of it: no count, no digest, no metric. */
@@ -121,20 +136,18 @@ enum tide_err tide_fold_ask(struct tide_fold *fold, enum tide_ask ask, uint32_t 
 
 /* How many feature files the journal had before the present one: what the header of an entry says whose records are encoded under the present one. */
 uint32_t tide_fold_generation(const struct tide_fold *fold);
-/* The entry folded last ends the present file's time: nothing can be folded before tide_fold_switch. */
+/* A ROLLOUT with another feature file stands in the entry folded last, and takes effect behind that entry: nothing can be folded before tide_fold_switch. */
 bool tide_fold_waits(const struct tide_fold *fold);
 /* The text of the file that it waits for; empty where it does not wait. Borrowed until the switch. */
 struct tide_span tide_fold_awaited(const struct tide_fold *fold);
 /* Could `features` follow the present file now? CONFIG with the reason: it does not parse, cannot follow (feature/recast.h), exceeds a bound under this journal's limits, or the
  * journal has had TIDE_GENERATIONS_MAX files, or TIDE_ANSWERING_MAX within duplicates_for, or began with a back-fill that says where sources stand. */
 enum tide_err tide_fold_can_follow(const struct tide_fold *fold, struct tide_span features, struct tide_error *error) TIDE_WARN_UNUSED;
-/* From the end of the entry being folded (or folded last) on, `features` is to be in force: the fold waits. Errors as above, and nothing changes. */
-enum tide_err tide_fold_await(struct tide_fold *fold, struct tide_span features, struct tide_error *error) TIDE_WARN_UNUSED;
 /* A new follower of `fold` under `features`, to be given every entry of the log from the first on. It judges nothing and answers nothing. CONFIG as above. */
 enum tide_err tide_fold_follower(const struct tide_fold *fold, struct tide_span features, struct tide_fold **ret, struct tide_error *error)
     TIDE_WARN_UNUSED;
-/* `fold` becomes what its follower is, with all that does not hang on the feature file taken over: the digest, answers that have not left, cursors, the model if it
- * can be bound. The follower is consumed on success. MISMATCH: it is not the follower that is awaited, or stands elsewhere. Pointers to the spec that was in force stay valid. */
+/* `fold` becomes what its follower is, with all that does not hang on the feature file taken over: the digest, answers that have not left, cursors, the
+ * library of versions; then the rollout that brought the file takes effect. The follower is consumed on success. MISMATCH: it is not the follower that is awaited, or stands elsewhere. Pointers to the spec that was in force stay valid. */
 enum tide_err tide_fold_switch(struct tide_fold *fold, struct tide_fold *follower, struct tide_error *error) TIDE_WARN_UNUSED;
 
 /* Snapshot: the whole state at the last folded position, in 64 shard chunks by entity key and one of globals (core/snapshot.h writes files).

@@ -93,12 +93,8 @@ static bool asks_for_decision(const struct question *q) {
 }
 
 static bool ask_refuse(struct question *q, enum tide_cause cause) {
-  const struct tide_spec *spec = q->fold->spec;
   if (!asks_for_decision(q)) return false;
-  for (uint32_t s = 0; s < spec->slot_count; s++) q->fold->slot[s] = tide_null(TIDE_S_absent, TIDE_C_absent);
-  derive(q);
-  tide_policy_fallback(spec, &q->env, cause, &q->answer.verdict);
-  q->answer.status = TIDE_STATUS_REFUSED;
+  tide_fold_refuse(q->fold, &q->env, cause, &q->answer);
   q->answer.unplaced = true;
   return true;
 }
@@ -135,8 +131,10 @@ enum tide_err tide_fold_ask(struct tide_fold *fold, enum tide_ask ask, uint32_t 
                             .in_list_ctx = &q.lists,
                             .score = tide_null(TIDE_S_absent, TIDE_C_score)};
   q.env.score.unknown = true;
+  const struct tide_policy_version *policy = tide_versions_policy(&fold->versions);
   q.answer = (struct tide_answer){.position = fold->position,
-                                  .spec = fold->spec,
+                                  .spec = policy->spec,
+                                  .policy = policy,
                                   .record = q.record,
                                   .time = {q.txn->time_ms},
                                   .score = tide_null(TIDE_S_absent, TIDE_C_none),

@@ -130,7 +130,7 @@ bool tide_find_identity(const struct tide_fold *fold, uint32_t number, uint64_t 
 #define V_ADVISED 0x04u
 #define V_CONFLICT 0x08u
 
-static void pack_answer(const struct tide_answer *answer, bool scored, struct tide_memory *memory) {
+static void pack_answer(const struct tide_fold *fold, const struct tide_answer *answer, bool scored, struct tide_memory *memory) {
   const struct tide_verdict *verdict = &answer->verdict;
   unsigned flags = (scored ? V_SCORED : 0) | (answer->status == TIDE_STATUS_REFUSED ? V_REFUSED : 0) | (answer->advised ? V_ADVISED : 0) |
                    (answer->id_conflict ? V_CONFLICT : 0);
@@ -139,7 +139,7 @@ static void pack_answer(const struct tide_answer *answer, bool scored, struct ti
   memory->seq = answer->position.seq;
   memory->index = (uint16_t)answer->index;
   memory->verdict = (uint64_t)verdict->rule | (uint64_t)(verdict->decision & 0xff) << 16 | (uint64_t)verdict->cause << 24 |
-                    (uint64_t)verdict->by << 32 | (uint64_t)flags << 40;
+                    (uint64_t)verdict->by << 32 | (uint64_t)flags << 40 | (uint64_t)(answer->policy - fold->versions.policy) << 48;
   memory->verdict2 = (uint32_t)verdict->blocked_by << 16 | (verdict->cause_slot == TIDE_NONE ? 0xffff : verdict->cause_slot & 0xffff);
   memory->score = score;
   memory->truth = 0;
@@ -147,12 +147,16 @@ static void pack_answer(const struct tide_answer *answer, bool scored, struct ti
     if (verdict->truth[r] == TIDE_TRUE) memory->truth |= UINT64_C(1) << r;
 }
 
-bool tide_answer_unpack(const struct tide_plan *plan, const struct tide_block *block, unsigned i, struct tide_answer *answer) {
+bool tide_answer_unpack(const struct tide_plan *plan, const struct tide_versions *versions, const struct tide_block *block, unsigned i,
+                        struct tide_answer *answer) {
   const struct tide_kind *kind = &plan->kind[0];
   uint64_t packed = tide_block_get(kind, block, kind->col_of[TIDE_COL_VERDICT], i);
   uint32_t packed2 = (uint32_t)tide_block_get(kind, block, kind->col_of[TIDE_COL_VERDICT2], i);
   uint64_t truth = tide_block_get(kind, block, kind->col_of[TIDE_COL_TRUTH], i);
-  unsigned flags = (unsigned)(packed >> 40);
+  unsigned flags = (unsigned)(packed >> 40 & 0xff);
+  const struct tide_policy_version *policy = &versions->policy[packed >> 48 & (TIDE_POLICIES_MAX - 1)];
+  answer->policy = policy->spec ? policy : &versions->policy[0]; /* a place that was freed: nobody asks for what it decided */
+  answer->spec = answer->policy->spec;
   struct tide_verdict *verdict = &answer->verdict;
   answer->first_index = (uint32_t)tide_block_get(kind, block, kind->col_of[TIDE_COL_INDEX], i);
   answer->first_position = (struct tide_position){tide_block_get(kind, block, kind->col_of[TIDE_COL_EPOCH], i),
@@ -163,7 +167,7 @@ bool tide_answer_unpack(const struct tide_plan *plan, const struct tide_block *b
   verdict->by = (uint8_t)(packed >> 32);
   verdict->blocked_by = (uint16_t)(packed2 >> 16);
   verdict->cause_slot = (packed2 & 0xffff) == 0xffff ? TIDE_NONE : (uint32_t)(packed2 & 0xffff);
-  for (uint32_t r = 0; r < plan->spec->rule_count; r++) verdict->truth[r] = (truth >> r) & 1 ? TIDE_TRUE : TIDE_FALSE;
+  for (uint32_t r = 0; r < answer->spec->rule_count; r++) verdict->truth[r] = (truth >> r) & 1 ? TIDE_TRUE : TIDE_FALSE;
   uint32_t score = (uint32_t)tide_block_get(kind, block, kind->col_of[TIDE_COL_SCORE], i);
   answer->score = score == UINT32_MAX ? tide_null(TIDE_S_absent, TIDE_C_none) : tide_num((double)score / 1e6);
   answer->status = flags & V_REFUSED ? TIDE_STATUS_REFUSED : TIDE_STATUS_SCORED;
@@ -174,7 +178,7 @@ bool tide_answer_unpack(const struct tide_plan *plan, const struct tide_block *b
 
 bool tide_fold_unpack(struct tide_fold *fold, const struct tide_txn *txn, const struct tide_block *block, unsigned i,
                       struct tide_answer *answer) {
-  bool answered = tide_answer_unpack(fold->plan, block, i, answer);
+  bool answered = tide_answer_unpack(fold->plan, &fold->versions, block, i, answer);
   const struct tide_generation *was = fold->generations ? tide_fold_generation_at(fold, answer->first_position) : NULL;
   return was ? tide_generation_unpack(fold, was, txn, answer) : answered;
 }
@@ -286,9 +290,50 @@ static void put_outgoing(struct tide_fold *fold, const struct tide_answer *answe
                               .superseded = partition && record->offset < partition->superseded,
                               .late = answer->verdict.by == TIDE_BY_FALLBACK && answer->verdict.cause == TIDE_C_late,
                               .id = tide_buf_span(&fold->id),
-                              .model = {fold->model ? fold->model->id : "", fold->model ? strlen(fold->model->id) : 0},
+                              .model = tide_span_of(answer->model ? answer->model->id : ""),
+                              .policy = tide_span_of(answer->policy->label),
                               .json = tide_buf_span(&fold->json)};
   tide_outbox_put(&fold->outbox, &out);
+}
+
+/* The place of the policy that decided; beyond all places where it was an earlier feature file's. */
+static uint64_t policy_place(const struct tide_fold *fold, const struct tide_answer *answer) {
+  for (uint32_t g = 0; answer->duplicate && g < fold->generations; g++) {
+    const struct tide_answers *answers = fold->generation[g].answers;
+    for (uint32_t p = 0; answers && p < TIDE_POLICIES_MAX; p++)
+      if (answer->policy == &answers->versions.policy[p]) return (uint64_t)(g + 1) * TIDE_POLICIES_MAX + p;
+  }
+  return (uint64_t)(answer->policy - fold->versions.policy);
+}
+
+/* Whose rules decided, and what was judged beside them. */
+static void digest_versions(const struct tide_fold *fold, const struct tide_answer *answer, uint64_t *hash) {
+  uint64_t word[5] = {*hash, fold->versions.rollout.number, policy_place(fold, answer), 0, 0};
+  if (answer->shadow_verdict)
+    word[3] = UINT64_C(1) | (uint64_t)answer->shadow_verdict->by << 8 | (uint64_t)answer->shadow_verdict->rule << 16 |
+              (uint64_t)answer->shadow_verdict->decision << 32;
+  for (uint32_t i = 0; i < answer->shadow_count; i++) {
+    uint64_t said[3] = {word[4], answer->shadow[i].model->checksum.lo, UINT64_MAX};
+    if (answer->shadow[i].value.type == TIDE_V_NUM) memcpy(&said[2], &answer->shadow[i].value.num, sizeof said[2]);
+    word[4] = tide_hash64(said, sizeof said, 71);
+  }
+  *hash = tide_hash64(word, sizeof word, 72);
+}
+
+static bool is_canary(const struct tide_router *router, const struct tide_model *model) {
+  return model && (model == router->canary[0] || model == router->canary[1]);
+}
+
+static void count_versions(struct tide_fold *fold, const struct tide_answer *answer) {
+  int64_t *value = fold->metrics.value;
+  value[TIDE_M_decisions_canary_total] += is_canary(&fold->versions.router, answer->model);
+  value[TIDE_M_decisions_fallback_model_total] += answer->verdict.by == TIDE_BY_FALLBACK_MODEL && !answer->duplicate;
+  value[TIDE_M_shadow_scores_total] += answer->shadow_count;
+  for (uint32_t i = 0; i < answer->shadow_count; i++)
+    value[TIDE_M_shadow_scores_refused_total] += answer->shadow[i].value.type != TIDE_V_NUM;
+  if (!answer->shadow_verdict) return;
+  value[TIDE_M_shadow_decisions_total]++;
+  value[TIDE_M_shadow_decisions_other_total] += answer->shadow_verdict->decision != answer->verdict.decision;
 }
 
 /* Every bit of an answer goes into the digest that DIGEST records prove: features with states, verdict, flags, place. */
@@ -317,24 +362,19 @@ static void answer_out(struct tide_fold *fold, const struct tide_answer *answer,
     if (answer->score.type == TIDE_V_NUM) memcpy(&score[2], &answer->score.num, sizeof score[2]);
     word[10] = tide_hash64(score, sizeof score, 70);
   }
+  if (fold->versions.rollout.number) digest_versions(fold, answer, &word[10]);
   fold->digest.digest = tide_hash128(word, sizeof word, 60);
   fold->digest.decisions++;
   fold->metrics.value[TIDE_M_decisions_total]++;
   if (answer->status == TIDE_STATUS_REFUSED) fold->metrics.value[TIDE_M_decisions_refused_total]++;
+  count_versions(fold, answer);
   if (answer->record->source && fold->ledger.scores) put_outgoing(fold, answer);
   if (emit) emit(ctx, answer);
 }
 
 static void refuse(struct tide_fold *fold, struct tide_answer *answer, struct tide_env *env, enum tide_cause cause, tide_emit_fn emit,
                    void *ctx) {
-  const struct tide_spec *spec = fold->spec;
-  answer->status = TIDE_STATUS_REFUSED;
-  /* Fallback rules may read derived values of the message. Those that read features are made of nothing here; no fallback rule reads them. */
-  for (uint32_t s = 0; s < spec->slot_count; s++) fold->slot[s] = tide_null(TIDE_S_absent, TIDE_C_absent);
-  env->slot = fold->slot;
-  env->derived = fold->derived;
-  for (uint32_t d = 0; d < spec->derived_count; d++) fold->derived[d] = tide_expr_eval(spec->derived[d].expr, env);
-  tide_policy_fallback(fold->spec, env, cause, &answer->verdict);
+  tide_fold_refuse(fold, env, cause, answer);
   answer_out(fold, answer, emit, ctx);
 }
 
@@ -343,27 +383,10 @@ static void judge(struct tide_fold *fold, struct tide_txn *txn, uint32_t home, s
   tide_vector_eval(&fold->state, txn, fold->slot);
   tide_gate_judge(&fold->gate, &fold->ledger, spec, fold->commit_ms, txn->time_ms, home, fold->standing);
   tide_freshness_apply(spec, fold->standing, txn->has_key, fold->slot);
-  answer->standing = fold->standing;
-  env->slot = fold->slot;
-  env->derived = fold->derived;
-  for (uint32_t d = 0; d < spec->derived_count; d++) fold->derived[d] = tide_expr_eval(spec->derived[d].expr, env);
-  answer->features_known = true;
-  answer->slot = fold->slot;
-  answer->derived = fold->derived;
-  if (fold->model) {
-    tide_model_score(fold->model, spec, env, &fold->score);
-    env->score = fold->score.value;
-    env->score_blame = fold->score.refused_slot == TIDE_NONE ? 0 : fold->score.refused_slot + 1;
-    if (env->score.type == TIDE_V_NUM) answer->score = env->score;
-    answer->model = fold->model;
-    answer->score_detail = &fold->score;
-  }
-  tide_policy_decide(spec, env, &answer->verdict);
-  env->rule = false;
-  answer->status = answer->verdict.by == TIDE_BY_FALLBACK ? TIDE_STATUS_REFUSED : TIDE_STATUS_SCORED;
-  for (uint32_t e = 0; e < spec->entity_count && answer->status == TIDE_STATUS_REFUSED; e++)
-    answer->recompute |= fold->standing[e].state == TIDE_S_stale && spec->group[spec->entity[e].group].stale == TIDE_STALE_RECOMPUTE;
-  for (uint32_t r = 0; r < spec->rule_count; r++) fold->rule_hits[r] += answer->verdict.truth[r] == TIDE_TRUE;
+  tide_fold_judge(fold, txn, env, answer);
+  struct tide_policy_version *policy = &fold->versions.policy[fold->versions.now];
+  if (txn->time_ms > policy->last_ms) policy->last_ms = txn->time_ms;
+  for (uint32_t r = 0; r < policy->spec->rule_count; r++) fold->rule_hits[r] += answer->verdict.truth[r] == TIDE_TRUE;
 }
 
 /* The left edge of a step's window at an event; *ret_right the other one. */
@@ -480,9 +503,11 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
   struct tide_env env = {.field = txn->field, .dyn = txn->dyn, .time = {txn->time_ms}, .in_list = tide_fold_in_list, .in_list_ctx = &lists};
   env.score = tide_null(TIDE_S_absent, TIDE_C_score);
   env.score.unknown = true; /* no model is loaded: a rule that reads the score is unknown */
+  const struct tide_policy_version *policy = tide_versions_policy(&fold->versions);
   struct tide_answer answer = {.position = fold->position,
                                .index = item->index,
-                               .spec = spec,
+                               .spec = policy->spec,
+                               .policy = policy,
                                .record = record,
                                .time = {txn->time_ms},
                                .score = tide_null(TIDE_S_absent, TIDE_C_none),
@@ -542,7 +567,7 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
     judge(fold, txn, home_of(fold, txn, partition), &env, &answer);
     if (fold->trace.fn) trace(fold, txn);
   }
-  pack_answer(&answer, scored, &memory);
+  pack_answer(fold, &answer, scored, &memory);
   if (scored) answer_out(fold, &answer, emit, ctx); /* before counting: the answer borrows what the count changes */
   if (nocount) {
     fold->metrics.value[TIDE_M_events_uncounted_total]++;

@@ -5,7 +5,7 @@
 #include "core/fold_state.h"
 
 #define SAVE_VERSION                                                                                                                       \
-  7 /* 3: logs with tiles; 4: the session of the fence and the mark of the last entry; 5: ranks instead of tags; 6: the ledger and the outbox; 7: earlier feature files */
+  7 /* 3: logs with tiles; 4: the session of the fence and the mark of the last entry; 5: ranks instead of tags; 6: the ledger and the outbox; 7: versions, and earlier feature files */
 
 static void save_globals_hashed(const struct tide_fold *fold, struct tide_buf *out) {
   tide_put_u64(out, (uint64_t)fold->state.watermark_ms);
@@ -25,12 +25,8 @@ static void save_globals_hashed(const struct tide_fold *fold, struct tide_buf *o
     tide_put_varint(out, fold->state.store[e].sweep_slot);
   }
   tide_generations_save_hashed(fold, out);
-  if (fold->model) { /* last, and nothing where there is none: a fold without a model has the bytes it always had */
-    struct tide_buf model = TIDE_BUF_INIT;
-    tide_model_write(fold->model, &model);
-    tide_put_span(out, tide_buf_span(&model));
-    tide_buf_release(&model);
-  }
+  if (!tide_versions_is_plain(&fold->versions)) /* last, and nothing where there is none: such a fold has the bytes it always had */
+    tide_versions_save(&fold->versions, out);
 }
 
 static void save_globals(const struct tide_fold *fold, struct tide_buf *out) {
@@ -53,7 +49,7 @@ static void save_globals(const struct tide_fold *fold, struct tide_buf *out) {
   tide_put_varint(out, fold->digest.decisions);
   tide_put_u64(out, fold->digest.digest.lo);
   tide_put_u64(out, fold->digest.digest.hi);
-  for (uint32_t r = 0; r < fold->spec->rule_count; r++) tide_put_varint(out, fold->rule_hits[r]);
+  for (uint32_t r = 0; r < TIDE_RULES_MAX; r++) tide_put_varint(out, fold->rule_hits[r]);
   tide_put_varint(out, TIDE_METRIC_COUNT);
   for (uint32_t m = 0; m < TIDE_METRIC_COUNT; m++) tide_put_zigzag(out, fold->metrics.value[m]);
   tide_outbox_save(&fold->outbox, out);
@@ -140,15 +136,15 @@ static enum tide_err load_globals(struct tide_fold *fold, struct tide_reader *re
   fold->digest.decisions = tide_get_varint(reader);
   fold->digest.digest.lo = tide_get_u64(reader);
   fold->digest.digest.hi = tide_get_u64(reader);
-  for (uint32_t r = 0; r < fold->spec->rule_count; r++) fold->rule_hits[r] = tide_get_varint(reader);
+  for (uint32_t r = 0; r < TIDE_RULES_MAX; r++) fold->rule_hits[r] = tide_get_varint(reader);
   if (tide_get_varint(reader) != TIDE_METRIC_COUNT) return broken(error, "metrics");
   for (uint32_t m = 0; m < TIDE_METRIC_COUNT; m++) fold->metrics.value[m] = tide_get_zigzag(reader);
   if (!tide_outbox_load(&fold->outbox, reader)) return broken(error, "answers");
   if (!load_hashed(fold, reader)) return broken(error, "globals");
   if (reader->ptr == reader->end) return TIDE_OK;
-  struct tide_span model = tide_get_span(reader);
-  if (reader->bad || reader->ptr != reader->end || !model.len) return broken(error, "globals");
-  return tide_fold_activate(fold, model, error);
+  if (!tide_versions_load(&fold->versions, reader) || reader->ptr != reader->end || tide_versions_is_plain(&fold->versions))
+    return broken(error, "versions");
+  return TIDE_OK;
 }
 
 enum tide_err tide_fold_load(struct tide_fold *fold, unsigned chunk, struct tide_span bytes, struct tide_error *error) {

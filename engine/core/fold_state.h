@@ -17,7 +17,7 @@
 
 /* A feature file that was in force before the present one. Its answers are those that it gave and that a repetition may still ask for: its primary entities as they
  * stood at the switch; NULL: nothing of them is remembered any more. */
-struct tide_answers { struct tide_plan *plan; struct tide_store store; };
+struct tide_answers { struct tide_plan *plan; struct tide_store store; struct tide_versions versions; /* their policies */ };
 struct tide_generation {
   struct tide_spec *spec;
   struct tide_recast *recast;   /* to the file behind it */
@@ -36,6 +36,7 @@ struct tide_fold {
   struct tide_generation *generation; /* [TIDE_GENERATIONS_MAX], oldest first */
   uint32_t generations;               /* of them: the number that entries name as theirs */
   struct tide_spec *next;             /* waits for a follower under this file; NULL: it does not */
+  struct tide_rollout next_rollout;   /* that brings it */
   bool follows;                       /* prepares a switch: counts what others have decided; not part of the state */
   bool based;                         /* history stood before the first entry */
   struct tide_retired *retired;       /* not part of the state */
@@ -51,8 +52,8 @@ struct tide_fold {
   struct tide_stubs stubs;
   uint32_t tag;                /* running number of counted events, wraps */
   struct tide_digest digest;   /* of the decisions so far; state_hash unused here */
-  struct tide_model *model;    /* bound to spec; NULL: none is active */
-  uint64_t rule_hits[TIDE_RULES_MAX];
+  struct tide_versions versions; /* with a spec */
+  uint64_t rule_hits[TIDE_RULES_MAX]; /* of the policy in force */
   struct tide_metrics metrics;
   struct tide_check_point *point; /* [TIDE_POINTS] of the last entries, by seq; not part of the state */
   bool quiet;                  /* history: nothing is judged; not part of the state */
@@ -61,7 +62,9 @@ struct tide_fold {
   /* scratch of one event */
   struct tide_value slot[TIDE_SLOTS_MAX];
   struct tide_value *derived;
-  struct tide_score score;
+  struct tide_score score, fallback_score;
+  struct tide_shadow_score shadow[TIDE_SHADOWS_MAX];
+  struct tide_verdict shadow_verdict;
   struct tide_gate gate;
   struct tide_standing standing[TIDE_ENTITIES_MAX];
   struct tide_cursor_part *part;
@@ -85,8 +88,10 @@ void tide_fold_heartbeat(struct tide_fold *fold, const struct tide_record *recor
 /* The feature file and limits become effective; once per journal. */
 enum tide_err tide_fold_configure(struct tide_fold *fold, const struct tide_settings *settings, struct tide_span features, struct tide_error *error)
     TIDE_WARN_UNUSED;
-/* The artifact scores from here on, in place of the one before; empty: none does. */
-enum tide_err tide_fold_activate(struct tide_fold *fold, struct tide_span artifact, struct tide_error *error) TIDE_WARN_UNUSED;
+/* fold_judge.c: derived values, score, shadows and verdict of an event whose slots stand in fold->slot with their standing; fills env and answer. */
+void tide_fold_judge(struct tide_fold *fold, const struct tide_txn *txn, struct tide_env *env, struct tide_answer *answer);
+/* The decision on an event that comes to no features, for `cause`: its features are unknown. Changes nothing of the state. */
+void tide_fold_refuse(struct tide_fold *fold, struct tide_env *env, enum tide_cause cause, struct tide_answer *answer);
 /* One outcome: find its event, or leave a stub. */
 void tide_fold_outcome(struct tide_fold *fold, struct tide_group_item *item);
 /* Applies waiting stubs to the event just counted. */
@@ -105,12 +110,15 @@ bool tide_find_identity(const struct tide_fold *fold, uint32_t number, uint64_t 
 /* Fills the first answer of the event at row `i` of a block of the primary into a duplicate's, in the shape of the file that gave it; false when the first
  * asked for none. `txn` is the duplicate, with the entity in which the row stands. */
 bool tide_fold_unpack(struct tide_fold *fold, const struct tide_txn *txn, const struct tide_block *block, unsigned i, struct tide_answer *answer);
-/* The same from a row of any plan. */
-bool tide_answer_unpack(const struct tide_plan *plan, const struct tide_block *block, unsigned i, struct tide_answer *answer);
+/* The same from a row of any plan, decided under these policies. */
+bool tide_answer_unpack(const struct tide_plan *plan, const struct tide_versions *versions, const struct tide_block *block, unsigned i,
+                        struct tide_answer *answer);
 
 /* ---- fold_switch.c: feature files that follow one another ---- */
 
 struct tide_old_record { struct tide_record record; struct tide_value field[TIDE_FIELDS_MAX], dyn[TIDE_DYN_COUNT]; struct tide_env env; };
+/* A rollout with another feature file: from the end of the entry being folded on the fold waits for its follower, or the rollout is void. */
+enum tide_rollout_end tide_fold_await(struct tide_fold *fold, const struct tide_rollout *rollout);
 /* A record of an entry whose header names `generation`, as one under the present file. *ret_skip: it is about something that this file does not have. */
 enum tide_err tide_fold_decode(struct tide_fold *fold, uint32_t generation, const struct tide_raw_record *raw, struct tide_record *ret, bool *ret_skip,
                                struct tide_error *error) TIDE_WARN_UNUSED;

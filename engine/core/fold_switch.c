@@ -79,7 +79,6 @@ static void reshape(struct tide_fold *fold, const struct tide_generation *genera
   }
   memcpy(old->dyn, txn->dyn, sizeof old->dyn);
   old->env = (struct tide_env){.field = old->field, .dyn = old->dyn, .time = answer->time, .score = answer->score};
-  answer->spec = generation->spec;
   answer->record = &old->record;
   answer->env = &old->env;
 }
@@ -93,7 +92,7 @@ bool tide_generation_unpack(struct tide_fold *fold, const struct tide_generation
   if (number == TIDE_NO_ENTITY || !find_row(answers, number, answer->first_position, answer->first_index, &view, &at)) return false;
   struct tide_position first = answer->first_position;
   reshape(fold, generation, txn, answer);
-  bool answered = tide_answer_unpack(answers->plan, view.chunk[at.chunk].block, at.i, answer);
+  bool answered = tide_answer_unpack(answers->plan, &answers->versions, view.chunk[at.chunk].block, at.i, answer);
   TIDE_CHECK(tide_position_cmp(first, answer->first_position) == 0);
   return answered;
 }
@@ -120,6 +119,7 @@ static void forget(struct tide_fold *fold, struct tide_generation *generation) {
   struct tide_store *store = tide_alloc(sizeof *store);
   *store = generation->answers->store;
   retire(fold, generation->answers->plan, store, 1);
+  tide_versions_release(&generation->answers->versions);
   tide_free(generation->answers);
   generation->answers = NULL;
 }
@@ -156,6 +156,7 @@ void tide_generations_sweep(struct tide_fold *fold) {
 static void answers_free(struct tide_answers *answers) {
   if (!answers) return;
   tide_store_release(&answers->store);
+  tide_versions_release(&answers->versions);
   tide_plan_free(answers->plan);
   tide_free(answers);
 }
@@ -225,12 +226,24 @@ enum tide_err tide_fold_can_follow(const struct tide_fold *fold, struct tide_spa
   return err;
 }
 
-enum tide_err tide_fold_await(struct tide_fold *fold, struct tide_span features, struct tide_error *error) {
-  struct tide_spec *spec;
+enum tide_rollout_end tide_fold_await(struct tide_fold *fold, const struct tide_rollout *rollout) {
+  struct tide_spec *spec = NULL;
+  struct tide_error error = {0};
+  struct tide_versions *versions = &fold->versions;
   TIDE_CHECK(!fold->next && !fold->follows);
-  enum tide_err err = next_file(fold, features, &spec, error);
-  if (err == TIDE_OK) fold->next = spec;
-  return err;
+  if (rollout->number <= versions->rollout.number) return TIDE_ROLLOUT_PAST;
+  const struct tide_version *version = tide_versions_find(versions, TIDE_ARTIFACT_features, rollout->features);
+  enum tide_err err = version ? next_file(fold, tide_buf_span(&version->bytes), &spec, &error)
+                              : tide_fail(&error, TIDE_E_NOT_FOUND, "the journal has no such feature file");
+  if (err == TIDE_OK) err = tide_versions_can(versions, spec, rollout, &error);
+  if (err != TIDE_OK) {
+    tide_spec_free(spec);
+    tide_versions_void(versions, rollout->number, error.text);
+    return TIDE_ROLLOUT_VOID;
+  }
+  fold->next = spec;
+  fold->next_rollout = *rollout;
+  return TIDE_ROLLOUT_DONE;
 }
 
 /* ---- the follower ---- */
@@ -291,13 +304,6 @@ static enum tide_err check_follower(const struct tide_fold *fold, const struct t
              : TIDE_OK;
 }
 
-/* Rules that keep their code keep their count. */
-static void carry_hits(const struct tide_fold *was, struct tide_fold *now) {
-  for (uint32_t r = 0; r < now->spec->rule_count; r++)
-    for (uint32_t k = 0; k < was->spec->rule_count; k++)
-      if (strcmp(now->spec->rule[r].code, was->spec->rule[k].code) == 0) now->rule_hits[r] = was->rule_hits[k];
-}
-
 /* List entries of a history before the log are known to the old fold alone; without one the follower has the same. */
 static void carry_lists(const struct tide_fold *was, struct tide_fold *now, const struct tide_recast *recast) {
   for (uint32_t i = 0; now->based && i < was->lists.cap; i++) {
@@ -332,8 +338,6 @@ static void carry(struct tide_fold *was, struct tide_fold *now) {
   struct tide_outbox outbox = now->outbox;
   now->outbox = was->outbox;
   was->outbox = outbox;
-  now->model = was->model;
-  was->model = NULL;
   now->quiet = was->quiet;
   now->trace = was->trace;
   now->retired = was->retired;
@@ -346,6 +350,9 @@ static struct tide_answers *keep_answers(struct tide_fold *was, struct tide_fold
   uint32_t others = was->spec->entity_count - 1;
   struct tide_answers *answers = tide_alloc(sizeof *answers);
   *answers = (struct tide_answers){.plan = was->plan, .store = was->state.store[0]};
+  tide_versions_hand_over(&was->versions, &now->versions);
+  answers->versions = was->versions;
+  was->versions = (struct tide_versions){0};
   if (others) {
     struct tide_store *store = tide_alloc(others * sizeof *store);
     memcpy(store, &was->state.store[1], others * sizeof *store);
@@ -369,8 +376,8 @@ enum tide_err tide_fold_switch(struct tide_fold *fold, struct tide_fold *followe
   *fold = *follower;
   *follower = *was;
   tide_free(was);
+  struct tide_rollout rollout = follower->next_rollout;
   int64_t until_ms = follower->commit_ms + (fold->settings.replay ? 0 : fold->settings.max_future_skew_ms);
-  carry_hits(follower, fold);
   carry_lists(follower, fold, recast);
   carry_fields(follower, fold, recast, until_ms);
   carry(follower, fold);
@@ -383,19 +390,18 @@ enum tide_err tide_fold_switch(struct tide_fold *fold, struct tide_fold *followe
   follower->spec = NULL;
   tide_fold_free(follower);
   tide_gate_change(&fold->gate);
-  if (fold->model) {
-    struct tide_model *model = fold->model;
-    fold->model = NULL;
-    if (tide_model_bind(model, fold->spec, NULL) == TIDE_OK) fold->model = model;
-    else tide_model_free(model);
-  }
+  TIDE_CHECK(tide_versions_apply(&fold->versions, &rollout, INT64_MIN) == TIDE_ROLLOUT_DONE); /* as was asked when the wait began */
   return TIDE_OK;
 }
 
 /* ---- as bytes ---- */
 
 void tide_generations_save(const struct tide_fold *fold, struct tide_buf *out) {
+  struct tide_buf rollout = TIDE_BUF_INIT;
+  if (fold->next) tide_rollout_write(&fold->next_rollout, &rollout);
   tide_put_span(out, tide_fold_awaited(fold));
+  tide_put_span(out, tide_buf_span(&rollout));
+  tide_buf_release(&rollout);
   tide_put_u8(out, fold->based);
   tide_put_varint(out, fold->generations);
   for (uint32_t g = 0; g < fold->generations; g++) {
@@ -405,6 +411,7 @@ void tide_generations_save(const struct tide_fold *fold, struct tide_buf *out) {
     tide_put_u64(out, generation->until.seq);
     tide_put_zigzag(out, generation->until_ms);
     tide_put_u8(out, generation->answers != NULL);
+    if (generation->answers) tide_versions_save_policies(&generation->answers->versions, out);
   }
 }
 
@@ -426,14 +433,17 @@ static enum tide_err load_generation(struct tide_fold *fold, struct tide_reader 
   generation->answers = tide_alloc(sizeof *generation->answers);
   generation->answers->plan = plan;
   tide_store_init(&generation->answers->store, &plan->kind[0]);
-  return TIDE_OK;
+  tide_versions_init(&generation->answers->versions, generation->spec);
+  return tide_versions_load_policies(&generation->answers->versions, reader) ? TIDE_OK : TIDE_E_CORRUPT;
 }
 
 bool tide_generations_load(struct tide_fold *fold, struct tide_reader *reader, enum tide_err *ret_err, struct tide_error *error) {
-  struct tide_span awaited = tide_get_span(reader);
+  struct tide_span awaited = tide_get_span(reader), rollout = tide_get_span(reader);
   uint8_t based = tide_get_u8(reader);
   uint64_t count = tide_get_varint(reader);
   enum tide_err err = TIDE_OK;
+  struct tide_raw_record raw = {.type = TIDE_REC_ROLLOUT, .payload = rollout};
+  if (awaited.len && (reader->bad || tide_rollout_decode(&raw, &fold->next_rollout, NULL) != TIDE_OK)) return false;
   if (reader->bad || based > 1 || count > TIDE_GENERATIONS_MAX) return false;
   fold->based = based;
   if (count) fold->generation = tide_alloc(TIDE_GENERATIONS_MAX * sizeof *fold->generation);

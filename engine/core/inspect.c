@@ -5,6 +5,7 @@
 #include "core/inspect.h"
 
 #include "core/inspect_ledger.h"
+#include "core/inspect_rollout.h"
 
 #include <stdio.h>
 
@@ -38,7 +39,6 @@ static const char *type_name(unsigned type) {
     case TIDE_REC_CONFIG: return "config";
     case TIDE_REC_DIGEST: return "digest";
     case TIDE_REC_FENCE: return "fence";
-    case TIDE_REC_MODEL: return "model";
     case TIDE_REC_CHECK: return "check";
     case TIDE_REC_SOURCES: return "sources";
     case TIDE_REC_START: return "start";
@@ -46,6 +46,8 @@ static const char *type_name(unsigned type) {
     case TIDE_REC_TARGETS: return "targets";
     case TIDE_REC_EMITTED: return "emitted";
     case TIDE_REC_WAIVE: return "waive";
+    case TIDE_REC_ARTIFACT: return "artifact";
+    case TIDE_REC_ROLLOUT: return "rollout";
     default: return NULL;
   }
 }
@@ -299,19 +301,8 @@ static void put_control(struct inspect *inspect, const struct tide_raw_record *r
         key_u128(out, "digest", point.digest);
       }
       break;
-    case TIDE_REC_MODEL:
-      err = tide_model_decode(raw, &features, &error);
-      if (!err && features.len) {
-        struct tide_model *model;
-        err = tide_model_parse(features, &model, &error);
-        if (!err) {
-          key_cstr(out, "model", model->id);
-          key_cstr(out, "version", model->version);
-          key_int(out, "inputs", model->input_count);
-          tide_model_free(model);
-        }
-      }
-      break;
+    case TIDE_REC_ARTIFACT:
+    case TIDE_REC_ROLLOUT: err = tide_inspect_rollout(raw, out, &error); break;
     default: err = tide_inspect_ledger(raw, out, &error);
   }
   if (err) {

@@ -33,6 +33,8 @@ enum tide_offer_end {
 };
 const char *tide_offer_end_name(enum tide_offer_end end);
 
+#define TIDE_RULE_CODE 65 /* with the zero byte */
+
 /* The answer in numbers, for whoever counts decisions; what `answer` says in words. */
 struct tide_told {
   bool given;             /* an answer is there */
@@ -41,6 +43,8 @@ struct tide_told {
   uint8_t by, cause;      /* enum tide_by, enum tide_cause */
   uint16_t rule, decision;
   char model[TIDE_MODEL_ID]; /* the model that scored it, "" none */
+  char policy[TIDE_POLICY_LABEL]; /* that decided; "": the feature file's own, as far as is known */
+  char code[TIDE_RULE_CODE]; /* of the rule or fallback rule; "" none */
 };
 
 #define TIDE_OFFER_RECORDS 2 /* an event and the outcome of its row */

@@ -45,6 +45,7 @@ void tide_outbox_put(struct tide_outbox *outbox, const struct tide_outgoing *out
   tide_put_varint(item, (out->superseded ? 1u : 0) | (out->late ? 2u : 0));
   tide_put_span(item, out->id);
   tide_put_span(item, out->model);
+  tide_put_span(item, out->policy);
   tide_put_span(item, out->json);
   outbox->bytes += item->len;
 }
@@ -62,6 +63,7 @@ static bool decode(struct tide_span bytes, struct tide_outgoing *ret) {
   ret->late = flags & 2;
   ret->id = tide_get_span(&r);
   ret->model = tide_get_span(&r);
+  ret->policy = tide_get_span(&r);
   ret->json = tide_get_span(&r);
   return !r.bad && r.ptr == r.end && flags < 4;
 }

@@ -4,6 +4,7 @@
  * the engine commits. Both say why not. Nothing here touches the state: all comes from the engine's published status. */
 #include "base/json_out.h"
 #include "base/log.h"
+#include "core/inspect_rollout.h"
 #include "http/parts.h"
 
 #include <stdio.h>
@@ -53,6 +54,30 @@ static void put_ingester(struct tide_http *http, struct tide_buf *out) {
   tide_http_sources_free(look);
 }
 
+/* What the journal says is in force, and what of it could not be. */
+static void put_rollout(const struct tide_http *http, struct tide_buf *out) {
+  struct tide_engine_rollout *in_force = tide_alloc(sizeof *in_force);
+  tide_engine_rollout(http->engine, in_force);
+  tide_json_key(out, "provenance");
+  tide_http_put_provenance(http, in_force->model, in_force->policy, out);
+  if (in_force->rollout.number) {
+    tide_json_key(out, "rollout");
+    tide_json_open(out, '{');
+    tide_rollout_json(&in_force->rollout, out);
+    tide_json_close(out, '}');
+  }
+  if (in_force->void_number > in_force->rollout.number) {
+    tide_json_key(out, "rollout_void");
+    tide_json_open(out, '{');
+    tide_json_key(out, "number");
+    tide_json_int(out, (int64_t)in_force->void_number);
+    tide_json_key(out, "why");
+    tide_json_cstr(out, in_force->void_why);
+    tide_json_close(out, '}');
+  }
+  tide_free(in_force);
+}
+
 static void put_engine(const struct tide_http *http, const struct tide_engine_status *status, struct tide_buf *out) {
   char text[TIDE_POSITION_TEXT], time[TIDE_TIME_TEXT];
   snprintf(text, sizeof text, "%llu-%llu", (unsigned long long)status->folded.epoch, (unsigned long long)status->folded.seq);
@@ -67,8 +92,7 @@ static void put_engine(const struct tide_http *http, const struct tide_engine_st
   tide_json_int(out, status->stats.queued);
   tide_json_key(out, "in_flight");
   tide_json_int(out, status->stats.in_flight);
-  tide_json_key(out, "provenance");
-  tide_http_put_provenance(http, "", out);
+  put_rollout(http, out);
 }
 
 /* The engine, its releases and the requests write their own rows; these two are kept elsewhere, and only this listener's one thread writes them. */

@@ -1,7 +1,7 @@
 /* A decision without the engine: where its inbox is full or it has ended, the fallback is run here, on the message alone (parts.h).
  *
  * Lists live in the state, which only the core's thread may read. So a fallback that asks a list is run twice, once as if nothing were listed and once as if
- * everything were, and the stricter of the two answers is given: not knowing never makes an answer milder. */
+ * everything were, and the stricter of the two answers is given: not knowing never makes an answer milder. A fallback model is not asked here. */
 #include "feature/fields.h"
 #include "http/parts.h"
 
@@ -19,7 +19,8 @@ static bool in_list(const void *ctx, uint32_t list, const struct tide_expr *oper
 
 static void decide(struct tide_http *http, const struct tide_record *record, struct tide_offer *offer, enum tide_offer_end end,
                    enum tide_cause cause) {
-  const struct tide_spec *spec = http->spec;
+  const struct tide_policy_version *policy = http->engine ? tide_engine_policy(http->engine) : NULL;
+  const struct tide_spec *spec = policy ? policy->spec : http->spec;
   struct tide_value field[TIDE_FIELDS_MAX], dyn[TIDE_DYN_COUNT] = {{0}};
   struct lists lists = {0}, *ctx = &lists;
   tide_fields_values(spec, record->field, field);
@@ -36,6 +37,7 @@ static void decide(struct tide_http *http, const struct tide_record *record, str
     env.in_list = NULL; /* a reason that names a list says "unknown" */
   }
   struct tide_answer answer = {.spec = spec,
+                               .policy = policy,
                                .record = record,
                                .time = record->time,
                                .status = TIDE_STATUS_REFUSED,

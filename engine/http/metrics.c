@@ -1,7 +1,7 @@
 /* HTTP things as rows and labels of the live metrics (metrics.h).
  *
  * The place of a value on an axis is its place in the table that it comes from; where a table has no row for something (a path that is none of ours, a
- * status that we do not give), the axis has one value more at its end. Rules and fallback rules share an axis, the fallback's behind the others. */
+ * status that we do not give), the axis has one value more at its end. Rules and fallback rules share an axis; those of other policies than the feature file's take their places when they first decide. */
 #include "http/metrics.h"
 
 #include "core/core.h"
@@ -58,6 +58,8 @@ static const char *const letter_result_names[] = {
     TIDE_INGEST_RESULTS(X)
 #undef X
 };
+/* Rules by their codes, whatever policy they stand in: totals go on where a policy keeps a rule. Behind so many different ones: "(other)". */
+enum { RULE_OTHER = 0, RULE_PLACES = 4 * TIDE_RULES_MAX };
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 #define VALUES(array)                                                                                                                      \
   { array, COUNT(array) }
@@ -73,9 +75,10 @@ enum tide_err tide_http_meters_new(const struct tide_spec *spec, const struct ti
     partition[i] = number[i];
   }
   for (unsigned i = 0; i < TIDE_ERR_COUNT; i++) reason[i] = tide_err_name((enum tide_err)i);
-  const char *rule[TIDE_RULES_MAX * 2 + 1], *entity[TIDE_ENTITIES_MAX];
-  uint32_t rules = 0;
-  TIDE_CHECK(spec->rule_count + spec->fallback_count <= COUNT(rule) && spec->entity_count <= COUNT(entity));
+  const char *rule[RULE_PLACES] = {NULL}, *entity[TIDE_ENTITIES_MAX]; /* room for the rules of other policies */
+  uint32_t rules = 1;
+  rule[RULE_OTHER] = "(other)";
+  TIDE_CHECK(spec->rule_count + spec->fallback_count < COUNT(rule) && spec->entity_count <= COUNT(entity));
   for (uint32_t i = 0; i < spec->rule_count; i++) rule[rules++] = spec->rule[i].code;
   for (uint32_t i = 0; i < spec->fallback_count; i++) {
     struct tide_verdict verdict = {.by = TIDE_BY_FALLBACK, .rule = (uint16_t)i};
@@ -89,7 +92,7 @@ enum tide_err tide_http_meters_new(const struct tide_spec *spec, const struct ti
       [TIDE_AXIS_limit] = VALUES(cut_names),
       [TIDE_AXIS_status] = VALUES(status_names),
       [TIDE_AXIS_decision] = {spec->decision, spec->decision_count},
-      [TIDE_AXIS_rule] = {rule, rules},
+      [TIDE_AXIS_rule] = {rule, spec->decision_count ? RULE_PLACES : 0},
       [TIDE_AXIS_cause] = VALUES(cause_names),
       [TIDE_AXIS_entity] = {entity, spec->entity_count},
       [TIDE_AXIS_state] = VALUES(value_state_names),
@@ -135,13 +138,15 @@ void tide_http_measure_total(struct tide_meters *meters, const struct tide_route
   tide_meter_seconds(tide_meters_shared(meters), TIDE_METER_ROW_total_seconds, at, ns);
 }
 
-void tide_http_count_answer(struct tide_meters *meters, const struct tide_spec *spec, const struct tide_told *told) {
+void tide_http_count_answer(struct tide_meters *meters, const struct tide_told *told) {
   if (!told->given) return;
   if (told->duplicate) tide_http_count(meters, TIDE_METER_ROW_answers_duplicate_total);
   if (told->by == TIDE_BY_NONE) return;
-  size_t rule = told->rule + (told->by == TIDE_BY_FALLBACK ? spec->rule_count : 0u);
+  uint32_t rule = RULE_OTHER;
+  (void)tide_meters_place(meters, TIDE_AXIS_rule, told->code, &rule);
+  bool fell = told->by == TIDE_BY_FALLBACK || told->by == TIDE_BY_FALLBACK_MODEL;
   count_at(meters, TIDE_METER_ROW_answers_total, told->status, told->decision, 0);
-  count_at(meters, TIDE_METER_ROW_answers_by_rule_total, told->decision, rule, told->by == TIDE_BY_FALLBACK ? told->cause : TIDE_C_none);
+  count_at(meters, TIDE_METER_ROW_answers_by_rule_total, told->decision, rule, fell ? told->cause : TIDE_C_none);
 }
 
 void tide_http_measure_offer(struct tide_meters *meters, const struct tide_offer *offer) {

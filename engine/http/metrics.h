@@ -37,7 +37,7 @@ void tide_http_count_problem(struct tide_meters *meters, enum tide_problem probl
 void tide_http_count_request(struct tide_meters *meters, const struct tide_route *route, unsigned status);
 void tide_http_measure_total(struct tide_meters *meters, const struct tide_route *route, int64_t ns);
 /* An answer that was given: by status, decision, rule, cause. Nothing where none was. */
-void tide_http_count_answer(struct tide_meters *meters, const struct tide_spec *spec, const struct tide_told *told);
+void tide_http_count_answer(struct tide_meters *meters, const struct tide_told *told);
 
 /* Where the time of an offer went that ended; the core's thread, into its shard. Stages that it did not come to are left out. */
 void tide_http_measure_offer(struct tide_meters *meters, const struct tide_offer *offer);

@@ -177,7 +177,8 @@ struct tide_http {
   struct tide_http_limits limits;
   struct tide_engine *engine;
   const struct tide_spec *spec;
-  struct tide_buf cell, versions; /* of "provenance": what stands before and behind the model */
+  struct tide_buf cell, versions; /* of "provenance": what stands before the model and behind the policy */
+  char features[TIDE_VERSION_TEXT]; /* the feature file's version */
   struct MHD_Daemon *api, *admin;
   uint16_t api_port, admin_port;
   struct tide_meters *meters;
@@ -220,7 +221,7 @@ void tide_http_take_batch(struct tide_http_request *request, struct tide_http_de
 void tide_http_decide_locally(struct tide_http *http, struct tide_offer *offer, enum tide_offer_end end, enum tide_cause cause);
 
 /* reply.c: appends the object {"cell":..., "model":...}; model "" is null. */
-void tide_http_put_provenance(const struct tide_http *http, const char *model, struct tide_buf *out);
+void tide_http_put_provenance(const struct tide_http *http, const char *model, const char *policy, struct tide_buf *out);
 /* reply.c: the body of the response, its status, its media type, and what further headers say. */
 struct tide_http_reply {
   struct tide_buf body;

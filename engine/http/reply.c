@@ -11,14 +11,16 @@
 
 #include <stdio.h>
 
-void tide_http_put_provenance(const struct tide_http *http, const char *model, struct tide_buf *out) {
+void tide_http_put_provenance(const struct tide_http *http, const char *model, const char *policy, struct tide_buf *out) {
   tide_buf_put(out, http->cell.ptr, http->cell.len);
   if (model[0]) tide_json_cstr(out, model);
   else tide_json_null(out);
+  tide_json_key(out, "policy");
+  tide_json_cstr(out, policy[0] ? policy : http->features);
   tide_buf_put(out, http->versions.ptr, http->versions.len);
 }
 
-static void put_tail(const struct tide_http_request *request, bool took, const char *model, struct tide_buf *out) {
+static void put_tail(const struct tide_http_request *request, bool took, const struct tide_told *told, struct tide_buf *out) {
   TIDE_CHECK(out->len > 0 && out->ptr[out->len - 1] == '}');
   out->len--;
   if (took) {
@@ -27,7 +29,7 @@ static void put_tail(const struct tide_http_request *request, bool took, const c
     tide_json_double(out, (double)(us > 0 ? us : 0) / 1000.0);
   }
   tide_json_key(out, "provenance");
-  tide_http_put_provenance(request->http, model, out);
+  tide_http_put_provenance(request->http, told->model, told->policy, out);
   tide_buf_char(out, '}');
 }
 
@@ -86,15 +88,15 @@ static unsigned put_item(struct tide_http_item *item, bool took, struct tide_buf
   enum tide_route_id route = request->route->id;
   if (offer) {
     bool receipt = route == TIDE_ROUTE_events || route == TIDE_ROUTE_outcomes;
-    tide_http_count_answer(request->http->meters, request->http->spec, &offer->told);
+    tide_http_count_answer(request->http->meters, &offer->told);
     if (receipt && is_there(offer)) {
       put_receipt(offer, out);
-      put_tail(request, took, offer->told.model, out);
+      put_tail(request, took, &offer->told, out);
       return 200;
     }
     if (!receipt && offer->answer.len > 0) {
       put_answer(item, out);
-      put_tail(request, took, offer->told.model, out);
+      put_tail(request, took, &offer->told, out);
       if (offer->cause != TIDE_C_overload) return 200;
       return request->wait_ns ? MHD_HTTP_TOO_MANY_REQUESTS : MHD_HTTP_SERVICE_UNAVAILABLE;
     }
@@ -124,7 +126,7 @@ static void make_batch(struct tide_http_request *request, struct tide_http_reply
   }
   tide_json_close(&ret->body, ']');
   tide_json_close(&ret->body, '}');
-  put_tail(request, true, "", &ret->body);
+  put_tail(request, true, &(struct tide_told){0}, &ret->body);
   if (request->wait_ns) ret->status = MHD_HTTP_TOO_MANY_REQUESTS;
   else if (all_overload) ret->status = 503, ret->retry_after_s = 1;
 }

@@ -474,25 +474,22 @@ static enum tide_err check_spec(const struct tide_spec *spec, struct tide_error 
   return TIDE_OK;
 }
 
-/* {"cell":C,"model":  and  ,"policy":P,"features":F,"durability":D} */
+/* {"cell":C,"model":  and  ,"features":F,"durability":D}; between them the model and the policy of each answer. */
 static void make_provenance(struct tide_http *http) {
   const struct tide_spec *spec = http->spec;
-  struct tide_buf *out = &http->cell, version = TIDE_BUF_INIT;
-  tide_buf_printf(&version, "%s@%08llx", spec->name, (unsigned long long)(spec->hash.hi >> 32));
+  struct tide_buf *out = &http->cell;
+  tide_version_text(tide_span_of(spec->name), tide_content_hash((struct tide_span){spec->text, spec->text_len}), http->features);
   tide_json_open(out, '{');
   tide_json_key(out, "cell");
   tide_json_cstr(out, http->options.cell);
   tide_json_key(out, "model");
   out = &http->versions;
   tide_buf_char(out, ',');
-  tide_json_key(out, "policy"); /* it is part of the feature file */
-  tide_json_str(out, tide_buf_span(&version));
   tide_json_key(out, "features");
-  tide_json_str(out, tide_buf_span(&version));
+  tide_json_cstr(out, http->features);
   tide_json_key(out, "durability");
   tide_json_cstr(out, http->options.durability);
   tide_json_close(out, '}');
-  tide_buf_release(&version);
 }
 
 static void free_http(struct tide_http *http) {

@@ -49,6 +49,7 @@ struct tide_engine {
   struct tide_engine_status status;
   bool ended;                       /* under status_mutex */
   struct tide_engine_sources shown; /* under status_mutex */
+  struct tide_in_force in_force;
   /* the journal thread's own */
   struct tide_mono session_at; /* the last session began */
   int64_t session_wait_ms;     /* before the next attempt */
@@ -291,6 +292,9 @@ static void meter_publish(struct tide_engine *engine, struct tide_fold *fold) {
     tide_meter_set(meter, TIDE_METER_ROW_engine_state, (struct tide_meter_at){.a = s}, s == now);
   if (now != TIDE_CORE_open) return; /* before that, the journal's feature file may be another than ours */
   const struct tide_spec *spec = tide_fold_spec(fold);
+  const struct tide_versions *versions = tide_fold_versions(fold);
+  SET(rollout_number, versions->rollout.number);
+  SET(rollout_void, versions->void_number > versions->rollout.number);
   const struct tide_core_reads *reads = tide_core_reads(engine->core);
   for (uint32_t e = 0; e < spec->entity_count; e++) {
     tide_meter_set(meter, TIDE_METER_ROW_entities, (struct tide_meter_at){.a = e}, (int64_t)tide_fold_entities(fold, e));
@@ -401,6 +405,7 @@ static void show(struct tide_engine *engine, const struct tide_fold *fold, bool 
 static void publish(struct tide_engine *engine, const struct tide_error *failed) {
   struct tide_fold *fold = tide_core_fold(engine->core);
   meter_publish(engine, fold);
+  tide_in_force_look(&engine->in_force, fold);
   lock(&engine->status_mutex);
   struct tide_engine_status *status = &engine->status;
   bool changed = status->state != tide_core_state(engine->core) || failed || engine->stopped;
@@ -532,6 +537,8 @@ struct tide_engine *tide_engine_start(const struct tide_engine_options *options,
   if (engine->options.inbox_max == 0) engine->options.inbox_max = options->core.queue_max;
   engine->core = tide_core_new(&options->core, fold);
   engine->status.state = TIDE_CORE_following;
+  tide_in_force_init(&engine->in_force);
+  tide_in_force_look(&engine->in_force, fold);
   tide_ledger_init(&engine->shown.ledger);
   engine->shown.commit_ms = INT64_MIN;
   engine->folded = tide_fold_position(fold);
@@ -601,6 +608,10 @@ void tide_engine_sources(struct tide_engine *engine, struct tide_engine_sources 
   unlock(&engine->status_mutex);
 }
 
+void tide_engine_rollout(struct tide_engine *engine, struct tide_engine_rollout *ret) { tide_in_force_copy(&engine->in_force, ret); }
+
+const struct tide_policy_version *tide_engine_policy(struct tide_engine *engine) { return tide_in_force_policy(&engine->in_force); }
+
 static bool wait_for(struct tide_engine *engine, bool barrier_too, int64_t timeout_ms) {
   struct tide_mono until = {tide_mono_now().ns + timeout_ms * 1000000};
   const struct tide_engine_status *status = &engine->status;
@@ -643,6 +654,7 @@ void tide_engine_free(struct tide_engine *engine) {
   tide_buf_release(&engine->requests.append_bytes);
   tide_free(engine->taken);
   tide_free(engine->inbox.report);
+  tide_in_force_release(&engine->in_force);
   (void)pthread_mutex_destroy(&engine->inbox.mutex);
   (void)pthread_cond_destroy(&engine->inbox.filled);
   (void)pthread_cond_destroy(&engine->inbox.taken);

@@ -37,7 +37,7 @@ struct tide_ingest_options {
   size_t from_count;
   const struct tide_spec *spec;
   bool scores;                 /* answers leave */
-  const char *policy;          /* "eu-issuing@41d0": the feature file, in the headers of answers; borrowed */
+  const char *features;        /* "eu-issuing@41d0aa17": the feature file, in the headers of answers; borrowed */
   uint8_t dead_form;           /* enum tide_dead_form */
   bool lossy;                  /* the journal may lose what it acknowledged (q < N): decisions that are made again say that they may supersede */
   struct tide_merge_options merge;

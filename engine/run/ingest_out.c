@@ -125,7 +125,8 @@ void tide_ingest_emit(struct tide_ingest *ingest, const struct tide_core_action 
   letter->partition = out->partition;
   letter->offset = out->offset;
   header_text(letter, "tidemark-position", tide_position_text(out->position, out->index, position));
-  header_text(letter, "tidemark-policy", ingest->options.policy);
+  tide_ingest_letter_header(letter, "tidemark-policy", out->policy);
+  header_text(letter, "tidemark-features", ingest->options.features);
   if (out->model.len) tide_ingest_letter_header(letter, "tidemark-model", out->model);
   if (out->superseded) header_text(letter, "tidemark-supersedes", "true");
   header_place(ingest, letter, out->source, out->partition, out->offset);

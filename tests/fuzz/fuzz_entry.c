@@ -8,6 +8,7 @@
 #include "adapter/archive.h"
 #include "base/hash.h"
 #include "core/control.h"
+#include "core/rollout.h"
 #include "tests/support/mini_spec.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -38,6 +39,9 @@ static void once_more(const struct tide_spec *spec, struct tide_batch *batch, co
   struct tide_start start;
   struct tide_claim claim;
   struct tide_waive waive;
+  struct tide_artifact artifact;
+  struct tide_rollout rollout;
+  static struct tide_buf again;
   uint64_t number;
   uint32_t count;
   enum tide_err err;
@@ -46,13 +50,25 @@ static void once_more(const struct tide_spec *spec, struct tide_batch *batch, co
     case TIDE_REC_DIGEST: err = tide_digest_decode(raw, &digest, &error); break;
     case TIDE_REC_CHECK: err = tide_check_decode(raw, &point, &error); break;
     case TIDE_REC_FENCE: err = tide_fence_decode(raw, &fence, &error); break;
-    case TIDE_REC_MODEL: err = tide_model_decode(raw, &features, &error); break;
     case TIDE_REC_SOURCES: err = tide_sources_decode(raw, &sources, &error); break;
     case TIDE_REC_START: err = tide_start_decode(raw, &start, &error); break;
     case TIDE_REC_CLAIM: err = tide_claim_decode(raw, &claim, &error); break;
     case TIDE_REC_TARGETS: err = tide_targets_decode(raw, target, &count, &error); break;
     case TIDE_REC_EMITTED: err = tide_emitted_decode(raw, &number, &error); break;
     case TIDE_REC_WAIVE: err = tide_waive_decode(raw, &waive, &error); break;
+    case TIDE_REC_ARTIFACT:
+      err = tide_artifact_decode(raw, &artifact, &error);
+      tide_buf_clear(&again);
+      if (!err) TIDE_CHECK(tide_artifact_encode((enum tide_artifact_kind)artifact.kind, artifact.name, artifact.bytes, &again) == TIDE_OK);
+      TIDE_CHECK(err || tide_span_eq((struct tide_span){again.ptr + 5, again.len - 5}, raw->payload));
+      break;
+    case TIDE_REC_ROLLOUT:
+      err = tide_rollout_decode(raw, &rollout, &error);
+      tide_buf_clear(&again);
+      if (!err) tide_rollout_write(&rollout, &again);
+      TIDE_CHECK(err || tide_span_eq(tide_buf_span(&again), raw->payload));
+      if (!err) (void)tide_rollout_fault(&rollout);
+      break;
     default:
       err = tide_record_decode(spec, raw, &record, &error);
       if (!err) {

@@ -1,4 +1,4 @@
-/* The fold that scores: a MODEL record activates an artifact from its place on; without one nothing is different; a refused score is unknown to rules and says
+/* The fold that scores: a rollout puts a model in force from its place on; without one nothing is different; a refused score is unknown to rules and says
  * which feature refused; snapshots carry the model; answers have the score and its reasons. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,6 +30,7 @@ struct run {
   struct seen last;
   uint64_t answers;
   uint32_t number;
+  uint64_t rollouts;
 };
 
 static void emit(void *ctx, const struct tide_answer *answer) {
@@ -88,12 +89,22 @@ static void stop(struct run *r) {
   tide_free(r);
 }
 
+/* A rollout of this model alone, or of none. */
 static enum tide_err activate(struct run *r, const struct tide_model *model, struct tide_error *error) {
-  struct tide_buf bytes = TIDE_BUF_INIT;
-  if (model) tide_model_write(model, &bytes);
+  struct tide_buf bytes = TIDE_BUF_INIT, records = TIDE_BUF_INIT;
+  struct tide_content_hash features =
+      r->spec ? tide_content_hash((struct tide_span){r->spec->text, r->spec->text_len}) : tide_content_hash(TIDE_SPAN("x"));
+  struct tide_rollout none = {.number = ++r->rollouts, .features = features};
+  if (model) {
+    tide_model_write(model, &bytes);
+    assert_int_equal(tide_rollout_of_file(r->rollouts, features, tide_span_of(model->name), tide_buf_span(&bytes), &records), TIDE_OK);
+  } else {
+    tide_rollout_encode(&none, &records);
+  }
   begin(r);
-  assert_int_equal(tide_batch_add_model(&r->batch, tide_buf_span(&bytes)), TIDE_OK);
+  assert_int_equal(tide_batch_add_encoded(&r->batch, tide_buf_span(&records), model ? 2 : 1), TIDE_OK);
   tide_buf_release(&bytes);
+  tide_buf_release(&records);
   return end(r, error);
 }
 
@@ -140,7 +151,7 @@ static void without_a_model_a_rule_that_reads_the_score_is_unknown(void **state)
   assert_string_equal(r->last.by, "fallback.else");
   assert_string_equal(r->last.slot, "");
   assert_string_equal(r->last.model, "");
-  assert_null(tide_fold_model(r->fold));
+  assert_null(tide_fold_versions(r->fold)->router.live);
   stop(r);
 }
 
@@ -150,7 +161,7 @@ static void a_model_scores_from_its_record_on(void **state) {
   struct tide_model *model = model_small(r->spec);
   event(r, "c1", "s1", NULL);
   must_activate(r, model);
-  assert_string_equal(tide_fold_model(r->fold)->id, model->id);
+  assert_string_equal(tide_fold_versions(r->fold)->router.live->id, model->id);
   event(r, "c1", "s1", NULL); /* attempts 2, over 1, shops 1 and cards 1 in the hour before */
   /* -2 + 0.5 (2 - 1) / 2 + 0.25 + ln 2 + 0.125 = -0.68185 */
   assert_true(r->last.score == 0.335848);
@@ -312,19 +323,23 @@ static void a_snapshot_carries_the_model(void **state) {
   }
 }
 
-static void what_does_not_fit_stops_the_fold(void **state) {
+/* It is void: the model before it goes on, and the state says why. */
+static void what_does_not_fit_is_void(void **state) {
   (void)state;
   struct tide_error error = {0};
   struct run *r = started(model_spec_with("cap 3", "cap 5"));
   struct tide_spec *other = model_spec_of(model_features);
-  struct tide_model *model = model_small(other);
-  assert_int_equal(activate(r, model, &error), TIDE_E_MISMATCH);
-  assert_non_null(strstr(error.text, "card.shops_1h"));
-  stop(r);
-  r = started(model_spec_of(model_features));
-  begin(r);
-  assert_int_equal(tide_batch_add_model(&r->batch, TIDE_SPAN("{\"tidemark_model\":1}")), TIDE_OK);
-  assert_int_not_equal(end(r, &error), TIDE_OK);
+  struct tide_model *good = model_small(r->spec), *model = model_small(other);
+  must_activate(r, good);
+  must_activate(r, model);
+  const struct tide_versions *versions = tide_fold_versions(r->fold);
+  assert_int_equal(versions->rollout.number, 1);
+  assert_int_equal(versions->void_number, 2);
+  assert_non_null(strstr(versions->void_why, "card.shops_1h"));
+  assert_int_equal(tide_fold_metrics(r->fold)->value[TIDE_M_rollouts_void_total], 1);
+  event(r, "c1", "s1", NULL);
+  assert_string_equal(r->last.model, good->id);
+  tide_model_free(good);
   stop(r);
   /* before the feature file */
   r = tide_alloc(sizeof *r);
@@ -341,45 +356,17 @@ static void what_does_not_fit_stops_the_fold(void **state) {
   tide_spec_free(other);
 }
 
-static void the_record_is_read_back(void **state) {
-  (void)state;
-  struct tide_buf entry = TIDE_BUF_INIT;
-  struct tide_batch batch;
-  struct tide_error error = {0};
-  char *large = tide_alloc(TIDE_ENTRY_MAX);
-  tide_batch_begin(&batch, &entry, &(struct tide_entry_header){0}, NULL, 0);
-  size_t len = entry.len;
-  assert_int_equal(tide_batch_add_model(&batch, (struct tide_span){large, TIDE_ENTRY_MAX}), TIDE_E_LIMIT);
-  assert_int_equal(entry.len, len);
-  assert_int_equal(tide_batch_add_model(&batch, TIDE_SPAN("artifact")), TIDE_OK);
-  tide_batch_end(&batch);
-  struct tide_cursor_part *part = tide_alloc(TIDE_PARTS_MAX * sizeof *part);
-  struct tide_entry_reader reader;
-  struct tide_raw_record raw;
-  struct tide_span artifact;
-  assert_int_equal(tide_entry_open(&reader, tide_buf_span(&entry), part, &error), TIDE_OK);
-  assert_int_equal(tide_entry_next(&reader, &raw, &error), TIDE_OK);
-  assert_int_equal(raw.type, TIDE_REC_MODEL);
-  assert_int_equal(tide_model_decode(&raw, &artifact, &error), TIDE_OK);
-  assert_true(tide_span_is(artifact, "artifact"));
-  for (size_t cut = 0; cut < raw.payload.len; cut++) {
-    struct tide_raw_record less = {raw.type, 0, {raw.payload.ptr, cut}};
-    assert_int_equal(tide_model_decode(&less, &artifact, &error), TIDE_E_CORRUPT);
-  }
-  raw.flags = 1;
-  assert_int_equal(tide_model_decode(&raw, &artifact, &error), TIDE_E_VERSION);
-  tide_free(part);
-  tide_free(large);
-  tide_buf_release(&entry);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(the_record_is_read_back),           cmocka_unit_test(without_a_model_a_rule_that_reads_the_score_is_unknown),
-      cmocka_unit_test(a_model_scores_from_its_record_on), cmocka_unit_test(a_duplicate_has_the_stored_score),
-      cmocka_unit_test(a_refused_group_refuses_the_score), cmocka_unit_test(a_refused_score_names_the_feature),
-      cmocka_unit_test(a_model_shows_in_the_digest),       cmocka_unit_test(a_snapshot_carries_the_model),
-      cmocka_unit_test(what_does_not_fit_stops_the_fold),  cmocka_unit_test(a_stale_group_refuses_the_score_and_says_who_is_behind),
+      cmocka_unit_test(without_a_model_a_rule_that_reads_the_score_is_unknown),
+      cmocka_unit_test(a_model_scores_from_its_record_on),
+      cmocka_unit_test(a_duplicate_has_the_stored_score),
+      cmocka_unit_test(a_refused_group_refuses_the_score),
+      cmocka_unit_test(a_refused_score_names_the_feature),
+      cmocka_unit_test(a_model_shows_in_the_digest),
+      cmocka_unit_test(a_snapshot_carries_the_model),
+      cmocka_unit_test(what_does_not_fit_is_void),
+      cmocka_unit_test(a_stale_group_refuses_the_score_and_says_who_is_behind),
   };
   return cmocka_run_group_tests_name("model_fold", tests, NULL, NULL);
 }

@@ -234,7 +234,7 @@ static void life(struct tide_journal *journal, const char *features, const struc
   if (ends == TIDE_OK) tide_engine_stop(f.engine);
   assert_int_equal(tide_engine_join(f.engine, &error), ends);
   if (ends == TIDE_OK) {
-    const struct tide_model *active = tide_fold_model(tide_engine_fold(f.engine));
+    const struct tide_model *active = tide_fold_versions(tide_engine_fold(f.engine))->router.live;
     assert_string_equal(active ? active->id : "none", scores);
   }
   tide_engine_free(f.engine);
@@ -254,7 +254,7 @@ static unsigned activations(struct tide_journal *journal) {
     struct tide_raw_record raw;
     assert_int_equal(tide_fold_entry(fold, at, tide_buf_span(&bytes), NULL, NULL, &error), TIDE_OK);
     assert_int_equal(tide_entry_open(&reader, tide_buf_span(&bytes), part, &error), TIDE_OK);
-    while (tide_entry_next(&reader, &raw, &error) == TIDE_OK) count += raw.type == TIDE_REC_MODEL;
+    while (tide_entry_next(&reader, &raw, &error) == TIDE_OK) count += raw.type == TIDE_REC_ROLLOUT;
   }
   tide_free(part);
   tide_buf_release(&bytes);

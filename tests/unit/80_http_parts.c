@@ -298,15 +298,22 @@ static void metrics_page(void **state) {
   tide_http_count_request(meters, NULL, 418);
   tide_http_measure_total(meters, &tide_routes[TIDE_ROUTE_lookup], 250000);
   tide_http_measure_total(meters, NULL, 1);
+  tide_http_count_answer(meters, &(struct tide_told){.given = true,
+                                                     .by = TIDE_BY_FALLBACK,
+                                                     .rule = 3,
+                                                     .decision = 2,
+                                                     .cause = TIDE_C_late,
+                                                     .status = TIDE_STATUS_REFUSED,
+                                                     .code = "fallback.else"});
   tide_http_count_answer(
-      meters, spec,
-      &(struct tide_told){
-          .given = true, .by = TIDE_BY_FALLBACK, .rule = 3, .decision = 2, .cause = TIDE_C_late, .status = TIDE_STATUS_REFUSED});
-  tide_http_count_answer(
-      meters, spec,
-      &(struct tide_told){.given = true, .duplicate = true, .by = TIDE_BY_RULE, .cause = TIDE_C_late}); /* a rule has no cause */
-  tide_http_count_answer(meters, spec, &(struct tide_told){.by = TIDE_BY_RULE});                        /* no answer */
-  tide_http_count_answer(meters, spec, &(struct tide_told){.given = true, .by = TIDE_BY_NONE});         /* no decision */
+      meters, &(struct tide_told){.given = true, .by = TIDE_BY_FALLBACK_MODEL, .decision = 1, .cause = TIDE_C_stale, .code = "N1"});
+  tide_http_count_answer(meters,
+                         &(struct tide_told){.given = true, .by = TIDE_BY_RULE, .decision = 1, .code = "N1"}); /* of another policy */
+  struct tide_told first = {.given = true, .duplicate = true, .by = TIDE_BY_RULE, .cause = TIDE_C_late};       /* a rule has no cause */
+  snprintf(first.code, sizeof first.code, "%s", spec->rule[0].code);
+  tide_http_count_answer(meters, &first);
+  tide_http_count_answer(meters, &(struct tide_told){.by = TIDE_BY_RULE});                /* no answer */
+  tide_http_count_answer(meters, &(struct tide_told){.given = true, .by = TIDE_BY_NONE}); /* no decision */
   tide_http_count_problem(meters, TIDE_PROBLEM_deadline);
   tide_http_count_cut(meters, TIDE_CUT_idle_timeout);
   tide_http_measure_offer(meters, &(struct tide_offer){.offered = {10}, .begun = {1010}, .durable = {3010}, .folded = {6010}});
@@ -329,6 +336,8 @@ static void metrics_page(void **state) {
                                "tidemark_answers_total{status=\"scored\",decision=\"approve\"} 1\n",
                                "tidemark_answers_total{status=\"refused\",decision=\"decline\"} 1\n",
                                "tidemark_answers_by_rule_total{decision=\"decline\",rule=\"fallback.else\",cause=\"late\"} 1\n",
+                               "tidemark_answers_by_rule_total{decision=\"challenge\",rule=\"N1\",cause=\"stale\"} 1\n",
+                               "tidemark_answers_by_rule_total{decision=\"challenge\",rule=\"N1\",cause=\"none\"} 1\n",
                                "tidemark_answers_duplicate_total 1\n",
                                "tidemark_http_problems_total{type=\"deadline\"} 1\n",
                                "tidemark_http_problems_total{type=\"malformed\"} 0\n",

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/rollout.h"
+#include "core/versions.h"
 #include "core/fold.h"
 
 static const char file_a[] = "tidemark: 1\n"
@@ -369,35 +371,94 @@ static int teardown(void **state) {
   return 0;
 }
 
-static void fold_on(struct tide_fold *fold, const struct entry *entry, uint32_t from, uint32_t to, tide_emit_fn emit, void *ctx) {
-  struct tide_error error = {0};
-  for (uint32_t e = from; e < to; e++)
-    if (tide_fold_entry(fold, entry[e].at, tide_buf_span(&entry[e].bytes), emit, ctx, &error) != TIDE_OK)
-      fail_msg("entry %u: %s", e, error.text);
+/* A log of a test's own. */
+struct log {
+  struct entry entry[ENTRIES];
+};
+
+static struct log *log_of(const struct entry *from) {
+  struct log *log = tide_alloc(sizeof *log);
+  for (uint32_t e = 0; e < ENTRIES; e++) {
+    log->entry[e].at = from[e].at;
+    tide_buf_put(&log->entry[e].bytes, from[e].bytes.ptr, from[e].bytes.len);
+  }
+  return log;
 }
 
-static struct tide_fold *follower_of(struct tide_fold *fold, const struct tide_spec *next, const struct entry *entry, uint32_t to) {
+static void log_free(struct log *log) {
+  for (uint32_t e = 0; e < ENTRIES; e++) tide_buf_release(&log->entry[e].bytes);
+  tide_free(log);
+}
+
+/* Appends records to an entry: those that bring the file, and the rollout that puts it in force. */
+static void roll_with(struct log *log, uint32_t e, struct tide_span features, const struct tide_rollout *rollout, struct tide_span policy) {
+  static struct tide_cursor_part part[TIDE_PARTS_MAX];
+  struct tide_buf was = log->entry[e].bytes, more = TIDE_BUF_INIT;
+  struct tide_entry_reader reader;
+  struct tide_raw_record raw;
+  struct tide_batch batch;
+  log->entry[e].bytes = (struct tide_buf)TIDE_BUF_INIT;
+  assert_int_equal(tide_entry_open(&reader, tide_buf_span(&was), part, NULL), TIDE_OK);
+  tide_batch_begin(&batch, &log->entry[e].bytes, &reader.header, part, reader.header.cursor_count);
+  while (tide_entry_next(&reader, &raw, NULL) == TIDE_OK)
+    assert_int_equal(tide_batch_add_encoded(&batch, (struct tide_span){raw.payload.ptr - 5, raw.payload.len + 5}, 1), TIDE_OK);
+  if (features.len) assert_int_equal(tide_artifact_encode(TIDE_ARTIFACT_features, tide_span_of("f"), features, &more), TIDE_OK);
+  if (policy.len) assert_int_equal(tide_artifact_encode(TIDE_ARTIFACT_policy, tide_span_of("p"), policy, &more), TIDE_OK);
+  tide_rollout_encode(rollout, &more);
+  assert_int_equal(tide_batch_add_encoded(&batch, tide_buf_span(&more), 1u + (features.len > 0) + (policy.len > 0)), TIDE_OK);
+  tide_batch_end(&batch);
+  tide_buf_release(&more);
+  tide_buf_release(&was);
+}
+
+static struct tide_rollout rollout_of(const struct tide_spec *spec, uint64_t number) {
+  return (struct tide_rollout){.number = number, .features = tide_content_hash((struct tide_span){spec->text, spec->text_len})};
+}
+
+static void roll(struct log *log, uint32_t e, const struct tide_spec *spec, uint64_t number) {
+  struct tide_rollout rollout = rollout_of(spec, number);
+  roll_with(log, e, (struct tide_span){spec->text, spec->text_len}, &rollout, (struct tide_span){NULL, 0});
+}
+
+/* Folds entries from..to-1; what waits gets its follower. */
+static struct tide_fold *follower_of(const struct tide_fold *fold, struct tide_span next, const struct entry *entry, uint32_t to);
+static void take_over(struct tide_fold *fold, const struct entry *entry, uint32_t e) {
+  struct tide_error error = {0};
+  struct tide_fold *follower = follower_of(fold, tide_fold_awaited(fold), entry, e + 1);
+  struct tide_check_point before = tide_fold_point(fold);
+  uint32_t generation = tide_fold_generation(fold);
+  if (e + 1 < ENTRIES)
+    assert_int_equal(tide_fold_entry(fold, entry[e + 1].at, tide_buf_span(&entry[e + 1].bytes), NULL, NULL, &error), TIDE_E_AGAIN);
+  if (tide_fold_switch(fold, follower, &error) != TIDE_OK) fail_msg("%s", error.text);
+  assert_false(tide_fold_waits(fold));
+  assert_int_equal(tide_fold_generation(fold), generation + 1);
+  struct tide_check_point after = tide_fold_point(fold);
+  assert_true(tide_u128_eq(before.digest, after.digest) && before.decisions == after.decisions);
+  assert_true(tide_position_cmp(before.position, after.position) == 0);
+}
+
+static void fold_on(struct tide_fold *fold, const struct entry *entry, uint32_t from, uint32_t to, tide_emit_fn emit, void *ctx) {
+  struct tide_error error = {0};
+  for (uint32_t e = from; e < to; e++) {
+    if (tide_fold_entry(fold, entry[e].at, tide_buf_span(&entry[e].bytes), emit, ctx, &error) != TIDE_OK)
+      fail_msg("entry %u: %s", e, error.text);
+    if (tide_fold_waits(fold)) take_over(fold, entry, e);
+  }
+}
+
+static struct tide_fold *follower_of(const struct tide_fold *fold, struct tide_span next, const struct entry *entry, uint32_t to) {
   struct tide_error error = {0};
   struct tide_fold *follower = NULL;
-  if (tide_fold_follower(fold, (struct tide_span){next->text, next->text_len}, &follower, &error) != TIDE_OK) fail_msg("%s", error.text);
+  if (tide_fold_follower(fold, next, &follower, &error) != TIDE_OK) fail_msg("%s", error.text);
   fold_on(follower, entry, 0, to, NULL, NULL);
   return follower;
 }
 
-static void switch_to(struct tide_fold *fold, const struct tide_spec *next, const struct entry *entry, uint32_t to) {
-  struct tide_error error = {0};
-  struct tide_span text = {next->text, next->text_len};
-  struct tide_fold *follower = follower_of(fold, next, entry, to);
-  struct tide_check_point before = tide_fold_point(fold);
-  if (tide_fold_await(fold, text, &error) != TIDE_OK) fail_msg("%s", error.text);
-  assert_true(tide_fold_waits(fold));
-  assert_true(tide_span_eq(tide_fold_awaited(fold), text));
-  assert_int_equal(tide_fold_entry(fold, entry[to].at, tide_buf_span(&entry[to].bytes), NULL, NULL, &error), TIDE_E_AGAIN);
-  if (tide_fold_switch(fold, follower, &error) != TIDE_OK) fail_msg("%s", error.text);
-  assert_false(tide_fold_waits(fold));
-  struct tide_check_point after = tide_fold_point(fold);
-  assert_true(tide_u128_eq(before.digest, after.digest) && before.decisions == after.decisions);
-  assert_true(tide_position_cmp(before.position, after.position) == 0);
+static struct log *two_switches(const struct world *w) {
+  struct log *log = log_of(w->live);
+  roll(log, FIRST_SWITCH, w->b, 5);
+  roll(log, SECOND_SWITCH, w->c, 6);
+  return log;
 }
 
 /* The shards of `fold` begin with those of one that had its feature file all along; what old files still answer stands behind. */
@@ -417,20 +478,22 @@ static void assert_same_entities(struct tide_fold *fold, struct tide_fold *all_a
 
 static void the_state_is_that_of_the_whole_log_under_the_new_file(void **state) {
   struct world *w = *state;
+  struct log *log = two_switches(w);
   struct tide_fold *live = tide_fold_new(), *like_b = tide_fold_new(), *like_c = tide_fold_new();
-  fold_on(live, w->live, 0, FIRST_SWITCH + 1, NULL, NULL);
-  switch_to(live, w->b, w->live, FIRST_SWITCH + 1);
+  fold_on(live, log->entry, 0, FIRST_SWITCH + 1, NULL, NULL);
+  assert_string_equal(tide_fold_spec(live)->name, "second");
   tide_fold_quiet(like_b, true);
   fold_on(like_b, w->like_b, 0, FIRST_SWITCH + 1, NULL, NULL);
   assert_same_entities(live, like_b);
   for (uint32_t e = 0; e < w->b->entity_count; e++) assert_true(tide_fold_entities(live, e) > 3);
-  fold_on(live, w->live, FIRST_SWITCH + 1, SECOND_SWITCH + 1, NULL, NULL);
-  switch_to(live, w->c, w->live, SECOND_SWITCH + 1);
+  fold_on(live, log->entry, FIRST_SWITCH + 1, SECOND_SWITCH + 1, NULL, NULL);
   tide_fold_quiet(like_c, true);
   fold_on(like_c, w->like_c, 0, SECOND_SWITCH + 1, NULL, NULL);
   assert_same_entities(live, like_c);
-  fold_on(live, w->live, SECOND_SWITCH + 1, ENTRIES, NULL, NULL);
+  fold_on(live, log->entry, SECOND_SWITCH + 1, ENTRIES, NULL, NULL);
   assert_int_equal(tide_fold_generation(live), 2);
+  assert_int_equal(tide_fold_versions(live)->rollout.number, 6);
+  log_free(log);
   tide_fold_free(live);
   tide_fold_free(like_b);
   tide_fold_free(like_c);
@@ -486,15 +549,15 @@ static bool same_value(const struct tide_value *x, const struct tide_value *y) {
 
 static void values_behind_the_switch_are_those_of_the_new_file(void **state) {
   struct world *w = *state;
+  struct log *log = two_switches(w);
   struct tide_fold *live = tide_fold_new(), *like = tide_fold_new();
   struct hearing x = hearing_new(), y = hearing_new();
-  fold_on(live, w->live, 0, FIRST_SWITCH + 1, hear, &x);
+  fold_on(live, log->entry, 0, FIRST_SWITCH + 1, hear, &x);
   int64_t until_ms = tide_fold_commit_ms(live) + tide_settings_default().max_future_skew_ms + 30 * 60000;
-  switch_to(live, w->b, w->live, FIRST_SWITCH + 1);
-  fold_on(live, w->live, FIRST_SWITCH + 1, SECOND_SWITCH + 1, hear, &x);
-  fold_on(like, w->like_b, 0, SECOND_SWITCH + 1, hear, &y);
+  fold_on(live, log->entry, FIRST_SWITCH + 1, SECOND_SWITCH, hear, &x);
+  fold_on(like, w->like_b, 0, SECOND_SWITCH, hear, &y);
   uint32_t compared = 0, warming = 0, grown = 0, ips = tide_spec_slot(w->b, "card.ips_30m");
-  for (uint32_t e = FIRST_SWITCH + 1; e <= SECOND_SWITCH; e++)
+  for (uint32_t e = FIRST_SWITCH + 1; e < SECOND_SWITCH; e++)
     for (uint32_t i = 0; i <= PER_ENTRY; i++) {
       const struct heard *p = &x.at[e][i], *q = &y.at[e][i];
       if (!p->spec && !q->spec) continue;
@@ -516,6 +579,7 @@ static void values_behind_the_switch_are_those_of_the_new_file(void **state) {
       }
     }
   assert_true(compared > 5000 && warming > 50 && grown > 50);
+  log_free(log);
   hearing_free(&x);
   hearing_free(&y);
   tide_fold_free(live);
@@ -525,13 +589,21 @@ static void values_behind_the_switch_are_those_of_the_new_file(void **state) {
 /* A repetition gets the first answer, whichever file gave it, and however often the file has changed since. */
 static void a_repetition_gets_the_first_answer(void **state) {
   struct world *w = *state;
+  static const char policy[] =
+      "policy:\n  decisions: [approve, review, decline]\n  lists: [blocked, odd]\n  rules:\n    - P1: review when amount > 30\n"
+      "    - else: approve\n  fallback:\n    - else: approve\n";
+  struct log *log = two_switches(w);
+  struct tide_rollout strict = rollout_of(w->a, 1);
+  strict.policy = tide_content_hash(tide_span_of(policy));
+  roll_with(log, 150, (struct tide_span){NULL, 0}, &strict, tide_span_of(policy));
+  struct tide_rollout back = rollout_of(w->a, 2);
+  roll_with(log, 170, (struct tide_span){NULL, 0}, &back, (struct tide_span){NULL, 0});
   struct tide_fold *live = tide_fold_new();
   struct hearing x = hearing_new();
-  fold_on(live, w->live, 0, FIRST_SWITCH + 1, hear, &x);
-  switch_to(live, w->b, w->live, FIRST_SWITCH + 1);
-  fold_on(live, w->live, FIRST_SWITCH + 1, RESENT, hear, &x);
+  fold_on(live, log->entry, 0, RESENT, hear, &x);
+  assert_int_equal(tide_fold_versions(live)->rollout.number, 5);
   /* Everything decided in the last two hours before each switch is sent once more at one place of the second file's time, half of it under the old file. */
-  uint32_t of_a = 0, of_b = 0, reviewed = 0, with_reasons = 0;
+  uint32_t of_a = 0, of_b = 0, by_policy = 0, reviewed = 0, with_reasons = 0;
   static struct tide_record record;
   struct hearing y = hearing_new();
   struct entry again = {.at = {1, RESENT}};
@@ -554,19 +626,22 @@ static void a_repetition_gets_the_first_answer(void **state) {
       if (remembered && second->first.seq == e && second->first_index == i) {
         assert_string_equal(second->decision, first->decision);
         assert_string_equal(second->by, first->by);
-        assert_ptr_equal(second->spec->text_len == first->spec->text_len ? first->spec : NULL, first->spec);
+        assert_ptr_equal(second->spec, first->spec);
         if (first->by[0] == 'F') {
           if (!m->foreign) assert_string_equal(second->reasons, first->reasons);
           with_reasons++;
         }
         of_a += strcmp(first->spec->name, "first") == 0;
         of_b += strcmp(first->spec->name, "second") == 0;
+        by_policy += strcmp(first->by, "P1") == 0;
         reviewed += strcmp(first->decision, "review") == 0;
       }
     }
   }
   tide_buf_release(&again.bytes);
-  if (of_a < 10 || of_b < 10 || reviewed < 3 || with_reasons < 10) fail_msg("%u, %u, %u, %u", of_a, of_b, reviewed, with_reasons);
+  if (of_a < 10 || of_b < 10 || reviewed < 3 || with_reasons < 10 || by_policy < 5)
+    fail_msg("%u, %u, %u, %u, %u", by_policy, of_a, of_b, reviewed, with_reasons);
+  log_free(log);
   hearing_free(&x);
   hearing_free(&y);
   tide_fold_free(live);
@@ -594,30 +669,29 @@ static void assert_same_digest(struct tide_fold *x, struct tide_fold *y) {
 
 static void snapshots_carry_it(void **state) {
   struct world *w = *state;
+  struct log *log = two_switches(w);
   struct tide_fold *live = tide_fold_new();
   struct tide_error error = {0};
-  fold_on(live, w->live, 0, FIRST_SWITCH + 1, NULL, NULL);
-  assert_int_equal(tide_fold_await(live, (struct tide_span){w->b->text, w->b->text_len}, &error), TIDE_OK);
+  fold_on(live, log->entry, 0, FIRST_SWITCH, NULL, NULL);
+  assert_int_equal(tide_fold_entry(live, log->entry[FIRST_SWITCH].at, tide_buf_span(&log->entry[FIRST_SWITCH].bytes), NULL, NULL, &error),
+                   TIDE_OK);
+  assert_true(tide_fold_waits(live));
   struct tide_fold *waiting = copy_of(live);
   assert_true(tide_fold_waits(waiting));
-  assert_int_equal(tide_fold_switch(live, follower_of(live, w->b, w->live, FIRST_SWITCH + 1), &error), TIDE_OK);
-  assert_int_equal(tide_fold_switch(waiting, follower_of(waiting, w->b, w->live, FIRST_SWITCH + 1), &error), TIDE_OK);
+  take_over(live, log->entry, FIRST_SWITCH);
+  take_over(waiting, log->entry, FIRST_SWITCH);
   assert_same_digest(live, waiting);
   struct tide_fold *copy = copy_of(live);
   assert_same_digest(live, copy);
-  fold_on(live, w->live, FIRST_SWITCH + 1, SECOND_SWITCH + 1, NULL, NULL);
-  fold_on(copy, w->live, FIRST_SWITCH + 1, SECOND_SWITCH + 1, NULL, NULL);
+  fold_on(live, log->entry, FIRST_SWITCH + 1, SECOND_SWITCH + 20, NULL, NULL);
+  fold_on(copy, log->entry, FIRST_SWITCH + 1, SECOND_SWITCH + 20, NULL, NULL);
   assert_same_digest(live, copy);
-  switch_to(live, w->c, w->live, SECOND_SWITCH + 1);
-  switch_to(copy, w->c, w->live, SECOND_SWITCH + 1);
-  fold_on(live, w->live, SECOND_SWITCH + 1, SECOND_SWITCH + 20, NULL, NULL);
-  fold_on(copy, w->live, SECOND_SWITCH + 1, SECOND_SWITCH + 20, NULL, NULL);
   struct tide_fold *third = copy_of(copy);
-  fold_on(live, w->live, SECOND_SWITCH + 20, ENTRIES, NULL, NULL);
-  fold_on(copy, w->live, SECOND_SWITCH + 20, ENTRIES, NULL, NULL);
-  fold_on(third, w->live, SECOND_SWITCH + 20, ENTRIES, NULL, NULL);
-  assert_same_digest(live, copy);
   assert_same_digest(live, third);
+  fold_on(live, log->entry, SECOND_SWITCH + 20, ENTRIES, NULL, NULL);
+  fold_on(third, log->entry, SECOND_SWITCH + 20, ENTRIES, NULL, NULL);
+  assert_same_digest(live, third);
+  log_free(log);
   tide_fold_free(live);
   tide_fold_free(waiting);
   tide_fold_free(copy);
@@ -626,52 +700,68 @@ static void snapshots_carry_it(void **state) {
 
 static void old_answers_are_forgotten_with_the_duplicates(void **state) {
   struct world *w = *state;
+  struct log *log = log_of(w->live);
   struct tide_fold *live = tide_fold_new();
-  struct tide_error error = {0};
-  static struct entry own[ENTRIES]; /* one switch early, and the new file from there on */
-  for (uint32_t e = 0; e < ENTRIES; e++) {
-    own[e].at = w->live[e].at;
-    if (e <= 60) tide_buf_put(&own[e].bytes, w->live[e].bytes.ptr, w->live[e].bytes.len);
-    else write_entry(&own[e], w->b, 1, &w->message[(e - 1) * PER_ENTRY], PER_ENTRY, false, "");
-  }
-  fold_on(live, own, 0, 61, NULL, NULL);
-  switch_to(live, w->b, own, 61);
-  for (unsigned i = 1; i < TIDE_ANSWERING_MAX; i++) switch_to(live, i % 2 ? w->c : w->b, own, 61);
-  assert_int_equal(tide_fold_can_follow(live, (struct tide_span){w->c->text, w->c->text_len}, &error), TIDE_E_CONFIG);
-  for (uint32_t e = 61; e < ENTRIES; e++) { /* under the fourth file of this journal, which is the second again */
-    tide_buf_release(&own[e].bytes);
-    write_entry(&own[e], w->b, TIDE_ANSWERING_MAX, &w->message[(e - 1) * PER_ENTRY], PER_ENTRY, false, "");
-  }
-  fold_on(live, own, 61, ENTRIES, NULL, NULL);
+  const struct tide_spec *order[] = {w->b, w->c, w->b};
+  for (uint32_t e = 61; e < ENTRIES; e++) tide_buf_clear(&log->entry[e].bytes);
+  for (uint32_t e = 61; e < ENTRIES; e++) /* the fourth file of this journal is the second again */
+    write_entry(&log->entry[e], w->b, TIDE_ANSWERING_MAX, &w->message[(e - 1) * PER_ENTRY], PER_ENTRY, false, "");
+  for (unsigned i = 0; i < TIDE_ANSWERING_MAX; i++) roll(log, 58 + i, order[i % 3], i + 1);
+  roll(log, 65, w->c, 10);          /* void: three still answer */
+  roll(log, ENTRIES - 1, w->c, 11); /* by now none of them does */
+  fold_on(live, log->entry, 0, 66, NULL, NULL);
+  const struct tide_versions *versions = tide_fold_versions(live);
+  assert_int_equal(versions->rollout.number, TIDE_ANSWERING_MAX);
+  assert_int_equal(versions->void_number, 10);
+  assert_non_null(strstr(versions->void_why, "duplicates_for"));
   struct tide_fold *copy = copy_of(live);
   assert_same_digest(live, copy);
-  for (unsigned i = 0; i < TIDE_ANSWERING_MAX; i++) { /* so many again: none of the earlier ones answers any more */
-    if (tide_fold_can_follow(live, (struct tide_span){w->c->text, w->c->text_len}, &error) != TIDE_OK) fail_msg("%s", error.text);
-    struct tide_fold *follower = follower_of(live, i % 2 ? w->b : w->c, own, ENTRIES);
-    assert_int_equal(tide_fold_await(live, (struct tide_span){(i % 2 ? w->b : w->c)->text, (i % 2 ? w->b : w->c)->text_len}, &error),
-                     TIDE_OK);
-    if (tide_fold_switch(live, follower, &error) != TIDE_OK) fail_msg("%s", error.text);
-  }
-  for (uint32_t e = 0; e < ENTRIES; e++) tide_buf_release(&own[e].bytes);
+  fold_on(live, log->entry, 66, ENTRIES, NULL, NULL);
+  fold_on(copy, log->entry, 66, ENTRIES, NULL, NULL);
+  assert_same_digest(live, copy);
+  assert_int_equal(tide_fold_versions(live)->rollout.number, 11);
+  assert_string_equal(tide_fold_spec(live)->name, "third");
+  log_free(log);
   tide_fold_free(copy);
   tide_fold_free(live);
 }
 
+static struct tide_span text_of(const struct tide_spec *spec) { return (struct tide_span){spec->text, spec->text_len}; }
+
 static void only_the_awaited_follower_takes_over(void **state) {
   struct world *w = *state;
   struct tide_error error = {0};
+  struct log *log = log_of(w->live);
   struct tide_fold *live = tide_fold_new();
-  fold_on(live, w->live, 0, 50, NULL, NULL);
-  struct tide_fold *of_b = follower_of(live, w->b, w->live, 50), *short_of_b = follower_of(live, w->b, w->live, 49),
-                   *of_c = follower_of(live, w->c, w->live, 50);
-  assert_int_equal(tide_fold_switch(live, of_b, &error), TIDE_E_MISMATCH); /* nobody has asked for it */
-  assert_int_equal(tide_fold_await(live, (struct tide_span){w->b->text, w->b->text_len}, &error), TIDE_OK);
+  roll(log, 49, w->b, 1);
+  fold_on(live, log->entry, 0, 49, NULL, NULL);
+  struct tide_fold *of_b = follower_of(live, text_of(w->b), log->entry, 50), *short_of_b = follower_of(live, text_of(w->b), log->entry, 49),
+                   *of_c = follower_of(live, text_of(w->c), log->entry, 50);
+  assert_int_equal(tide_fold_switch(live, short_of_b, &error), TIDE_E_MISMATCH); /* nobody has asked for it */
+  assert_int_equal(tide_fold_entry(live, log->entry[49].at, tide_buf_span(&log->entry[49].bytes), NULL, NULL, &error), TIDE_OK);
   assert_int_equal(tide_fold_switch(live, of_c, &error), TIDE_E_MISMATCH);
   assert_int_equal(tide_fold_switch(live, short_of_b, &error), TIDE_E_MISMATCH);
   assert_non_null(strstr(error.text, "not as far"));
   assert_int_equal(tide_fold_switch(live, of_b, &error), TIDE_OK);
+  log_free(log);
   tide_fold_free(short_of_b);
   tide_fold_free(of_c);
+  tide_fold_free(live);
+}
+
+/* What was void says why, and all goes on under the file that is in force. */
+static void void_after(struct world *w, struct tide_span features, struct tide_rollout rollout, const char *why) {
+  struct log *log = log_of(w->live);
+  struct tide_fold *live = tide_fold_new();
+  rollout.number = 3;
+  roll_with(log, 40, features, &rollout, (struct tide_span){NULL, 0});
+  fold_on(live, log->entry, 0, 50, NULL, NULL);
+  const struct tide_versions *versions = tide_fold_versions(live);
+  assert_int_equal(versions->void_number, 3);
+  if (!strstr(versions->void_why, why)) fail_msg("%s", versions->void_why);
+  assert_int_equal(tide_fold_generation(live), 0);
+  assert_int_equal(versions->rollout.number, 0);
+  log_free(log);
   tide_fold_free(live);
 }
 
@@ -679,28 +769,47 @@ static void what_cannot_follow_changes_nothing(void **state) {
   struct world *w = *state;
   struct tide_error error = {0};
   struct tide_fold *live = tide_fold_new();
-  struct tide_span b = {w->b->text, w->b->text_len};
-  assert_int_equal(tide_fold_await(live, b, &error), TIDE_E_CONFIG); /* there is none to follow */
+  assert_int_equal(tide_fold_can_follow(live, text_of(w->b), &error), TIDE_E_CONFIG); /* there is none to follow */
   fold_on(live, w->live, 0, 50, NULL, NULL);
-  struct tide_digest before = tide_fold_digest(live);
   char *other = strdup(file_b), *currency = strstr(other, "EUR\n");
+  struct tide_rollout rollout = {.number = 3};
   memcpy(currency, "USD\n", 4);
-  assert_int_equal(tide_fold_await(live, tide_span_of(other), &error), TIDE_E_CONFIG);
+  rollout.features = tide_content_hash(tide_span_of(other));
+  assert_int_equal(tide_fold_can_follow(live, tide_span_of(other), &error), TIDE_E_CONFIG);
   assert_non_null(strstr(error.text, "counted in EUR and would be in USD"));
+  void_after(w, tide_span_of(other), rollout, "counted in EUR and would be in USD");
   memcpy(currency, "ZZZ\n", 4);
-  assert_int_equal(tide_fold_await(live, tide_span_of(other), &error), TIDE_E_CONFIG);
+  rollout.features = tide_content_hash(tide_span_of(other));
+  void_after(w, tide_span_of(other), rollout, "ZZZ");
+  void_after(w, (struct tide_span){NULL, 0}, rollout, "no such feature file");
   free(other);
-  assert_false(tide_fold_waits(live));
-  assert_int_equal(tide_fold_digest(live).state_hash, before.state_hash);
-  /* a fourth file while three still answer */
-  for (unsigned i = 0; i < TIDE_ANSWERING_MAX; i++) switch_to(live, i % 2 ? w->a : w->b, w->live, 50);
-  assert_int_equal(tide_fold_await(live, (struct tide_span){w->a->text, w->a->text_len}, &error), TIDE_E_CONFIG);
-  assert_non_null(strstr(error.text, "duplicates_for"));
+  rollout = rollout_of(w->b, 3);
+  rollout.model_count = 1;
+  rollout.model[0] = (struct tide_rollout_model){.hash = {{1}}, .role = TIDE_ROLE_live, .weight = TIDE_WEIGHT_ALL};
+  void_after(w, text_of(w->b), rollout, "the journal has no model");
   /* an entry of a file that is not there yet */
   struct entry entry = {.at = {1, 50}};
-  write_entry(&entry, w->b, TIDE_ANSWERING_MAX + 1, &w->message[400], PER_ENTRY, false, "");
+  write_entry(&entry, w->b, 1, &w->message[400], PER_ENTRY, false, "");
   assert_int_equal(tide_fold_entry(live, entry.at, tide_buf_span(&entry.bytes), NULL, NULL, &error), TIDE_E_CORRUPT);
   tide_buf_release(&entry.bytes);
+  tide_fold_free(live);
+}
+
+/* A second rollout in the entry of one that changes the file is passed over, and may come again. */
+static void one_switch_an_entry(void **state) {
+  struct world *w = *state;
+  struct log *log = log_of(w->live);
+  struct tide_fold *live = tide_fold_new();
+  roll(log, 40, w->b, 1);
+  roll(log, 40, w->c, 2);
+  roll(log, 41, w->c, 2);
+  fold_on(live, log->entry, 0, 41, NULL, NULL);
+  assert_int_equal(tide_fold_versions(live)->rollout.number, 1);
+  assert_string_equal(tide_fold_spec(live)->name, "second");
+  fold_on(live, log->entry, 41, 42, NULL, NULL);
+  assert_int_equal(tide_fold_versions(live)->rollout.number, 2);
+  assert_int_equal(tide_fold_versions(live)->void_number, 0);
+  log_free(log);
   tide_fold_free(live);
 }
 
@@ -711,6 +820,7 @@ int main(void) {
                                      cmocka_unit_test(snapshots_carry_it),
                                      cmocka_unit_test(old_answers_are_forgotten_with_the_duplicates),
                                      cmocka_unit_test(only_the_awaited_follower_takes_over),
-                                     cmocka_unit_test(what_cannot_follow_changes_nothing)};
+                                     cmocka_unit_test(what_cannot_follow_changes_nothing),
+                                     cmocka_unit_test(one_switch_an_entry)};
   return cmocka_run_group_tests_name("feature_switch", tests, setup, teardown);
 }
