@@ -200,6 +200,7 @@ static bool is_for_the_live(unsigned type) {
 
 static enum tide_err control(struct tide_fold *fold, const struct tide_raw_record *raw, struct tide_error *error) {
   enum tide_err err;
+  fold->begun |= raw->type == TIDE_REC_CONFIG;
   if (fold->follows && is_for_the_live(raw->type)) return TIDE_OK;
   switch (raw->type) {
     case TIDE_REC_CONFIG: {
@@ -386,6 +387,11 @@ enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position posit
       continue;
     }
     if (!fold->spec) return tide_fail(error, TIDE_E_CORRUPT, "the journal does not begin with its configuration");
+    if (fold->follows && !fold->begun)
+      return tide_fail(
+          error, TIDE_E_NOT_FOUND,
+          "the log here begins at or behind %llu-%llu and not with its first entry: what stands before is needed under the next feature file",
+          (unsigned long long)position.epoch, (unsigned long long)position.seq);
     bool skip;
     err = tide_fold_decode(fold, reader.header.generation, &item->raw, &item->record, &skip, error);
     if (err) return err;

@@ -136,6 +136,9 @@ enum tide_err tide_fold_ask(struct tide_fold *fold, enum tide_ask ask, uint32_t 
 
 /* How many feature files the journal had before the present one: what the header of an entry says whose records are encoded under the present one. */
 uint32_t tide_fold_generation(const struct tide_fold *fold);
+/* A record of an entry whose header names `generation`, as one under the present file; when the fold has folded that entry. *ret_skip: it is about something that this file does not have. */
+enum tide_err tide_fold_decode(struct tide_fold *fold, uint32_t generation, const struct tide_raw_record *raw, struct tide_record *ret, bool *ret_skip,
+                               struct tide_error *error) TIDE_WARN_UNUSED;
 /* A ROLLOUT with another feature file stands in the entry folded last, and takes effect behind that entry: nothing can be folded before tide_fold_switch. */
 bool tide_fold_waits(const struct tide_fold *fold);
 /* The text of the file that it waits for; empty where it does not wait. Borrowed until the switch. */

@@ -38,6 +38,7 @@ struct tide_fold {
   struct tide_spec *next;             /* waits for a follower under this file; NULL: it does not */
   struct tide_rollout next_rollout;   /* that brings it */
   bool follows;                       /* prepares a switch: counts what others have decided; not part of the state */
+  bool begun;                         /* a follower: the log that it is given begins with its beginning */
   bool based;                         /* history stood before the first entry */
   struct tide_retired *retired;       /* not part of the state */
   struct tide_position position;
@@ -119,9 +120,6 @@ bool tide_answer_unpack(const struct tide_plan *plan, const struct tide_versions
 struct tide_old_record { struct tide_record record; struct tide_value field[TIDE_FIELDS_MAX], dyn[TIDE_DYN_COUNT]; struct tide_env env; };
 /* A rollout with another feature file: from the end of the entry being folded on the fold waits for its follower, or the rollout is void. */
 enum tide_rollout_end tide_fold_await(struct tide_fold *fold, const struct tide_rollout *rollout);
-/* A record of an entry whose header names `generation`, as one under the present file. *ret_skip: it is about something that this file does not have. */
-enum tide_err tide_fold_decode(struct tide_fold *fold, uint32_t generation, const struct tide_raw_record *raw, struct tide_record *ret, bool *ret_skip,
-                               struct tide_error *error) TIDE_WARN_UNUSED;
 /* The file under which a position was decided; NULL: the present one. */
 const struct tide_generation *tide_fold_generation_at(const struct tide_fold *fold, struct tide_position position);
 /* What that file answered to the event at answer->first_position; `txn` is a repetition of it. */
