@@ -71,8 +71,9 @@ enum tide_err tide_core_refuse(struct tide_core *core, struct tide_offer *offer,
   tide_buf_clear(&offer->answer);
   struct tide_span records = tide_buf_span(&offer->records);
   bool event = offer->kind == TIDE_OFFER_COMMIT && records.len > 0 && (uint8_t)records.ptr[0] == TIDE_REC_EVENT;
-  enum tide_err err =
-      event ? tide_fold_ask(core->fold, TIDE_ASK_REFUSE, offer->generation, records, cause, put_answer, &asked, error) : TIDE_OK;
+  uint32_t generation = 0;
+  bool known = event && tide_fold_generation_of(core->fold, offer->features, &generation); /* nothing is before the journal is */
+  enum tide_err err = known ? tide_fold_ask(core->fold, TIDE_ASK_REFUSE, generation, records, cause, put_answer, &asked, error) : TIDE_OK;
   if (err != TIDE_OK) return err;
   if (end == TIDE_END_maybe) core->stats.maybe++;
   else core->stats.refused++;
@@ -91,8 +92,10 @@ enum tide_err tide_core_answer(struct tide_core *core, struct tide_offer *offer,
   if (core->state != TIDE_CORE_open) return tide_core_refuse(core, offer, TIDE_END_refused, TIDE_C_unavailable, error);
   struct asked asked = {offer, false};
   enum tide_ask ask = offer->kind == TIDE_OFFER_JUDGE ? TIDE_ASK_FEATURES : TIDE_ASK_LOOKUP;
+  uint32_t generation;
+  TIDE_CHECK(tide_fold_generation_of(core->fold, offer->features, &generation)); /* the one it was opened with, or one it had since */
   enum tide_err err =
-      tide_fold_ask(core->fold, ask, offer->generation, tide_buf_span(&offer->records), TIDE_C_none, put_answer, &asked, error);
+      tide_fold_ask(core->fold, ask, generation, tide_buf_span(&offer->records), TIDE_C_none, put_answer, &asked, error);
   if (err != TIDE_OK) return err;
   offer->folded = core->now.mono;
   release(core, offer, TIDE_END_answered);

@@ -143,6 +143,8 @@ enum tide_err tide_fold_decode(struct tide_fold *fold, uint32_t generation, cons
 bool tide_fold_waits(const struct tide_fold *fold);
 /* The text of the file that it waits for; empty where it does not wait. Borrowed until the switch. */
 struct tide_span tide_fold_awaited(const struct tide_fold *fold);
+/* The number of the feature file with this hash (tide_spec.hash), the last of them; zero: of the present one. False: the journal has had none such. */
+bool tide_fold_generation_of(const struct tide_fold *fold, struct tide_u128 hash, uint32_t *ret);
 /* Could `features` follow the present file now? CONFIG with the reason: it does not parse, cannot follow (feature/recast.h), exceeds a bound under this journal's limits, or the
  * journal has had TIDE_GENERATIONS_MAX files, or TIDE_ANSWERING_MAX within duplicates_for, or began with a back-fill that says where sources stand. */
 enum tide_err tide_fold_can_follow(const struct tide_fold *fold, struct tide_span features, struct tide_error *error) TIDE_WARN_UNUSED;

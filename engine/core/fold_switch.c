@@ -6,6 +6,15 @@
 
 uint32_t tide_fold_generation(const struct tide_fold *fold) { return fold->generations; }
 
+bool tide_fold_generation_of(const struct tide_fold *fold, struct tide_u128 hash, uint32_t *ret) {
+  uint32_t g = fold->generations;
+  bool present = (!hash.lo && !hash.hi) || (fold->spec && tide_u128_eq(hash, fold->spec->hash));
+  while (!present && g > 0 && !tide_u128_eq(hash, fold->generation[g - 1].spec->hash)) g--;
+  if (!present && g == 0) return false;
+  *ret = present ? fold->generations : g - 1;
+  return true;
+}
+
 bool tide_fold_waits(const struct tide_fold *fold) { return fold->next != NULL; }
 
 struct tide_span tide_fold_awaited(const struct tide_fold *fold) {

@@ -54,7 +54,7 @@ struct tide_offer {
   void *ctx;
   uint8_t kind;     /* enum tide_offer_kind */
   uint8_t priority; /* enum tide_priority */
-  uint32_t generation;           /* of the feature file under which its records are encoded (tide_fold_generation); of control records it means nothing */
+  struct tide_u128 features;     /* hash of the feature file under which its records are encoded (tide_spec.hash); zero: of the one in force */
   uint8_t record_count;          /* 1..TIDE_OFFER_RECORDS; JUDGE and LOOKUP: 1; MESSAGE: also 0 */
   bool barrier; /* JUDGE, LOOKUP: not answered before an entry of this engine that was begun after the offer came is durable and folded. What anyone had
                  * acknowledged before stands before that entry, so the answer counts it. Without: as this engine's state stands, which may be behind others.
