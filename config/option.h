@@ -108,7 +108,7 @@ enum tide_dead_form {
   X(engine, heartbeat, DURATION, "1s", 0, TIDE_SECONDS(60), NULL, NULL, RESTART,                                                 \
     "An entry without records is written when none was written for so long, so that a quiet night is fresh; 0s: never")                                \
   X(features, file, PATH, "", 0, 1024, NULL, NULL, RESTART, "The feature file; serving needs one")                                          \
-  X(model, file, PATH, "", 0, 1024, NULL, NULL, RESTART, "The model that rules with `score` read; empty: none")                             \
+  X(model, file, PATH, "", 0, 1024, NULL, NULL, RESTART, "The model that rules with `score` read, unless a rollout says otherwise; empty: none") \
   X(keys, file, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                                     \
     "File with the key for secret fields; empty: the key in the environment's TIDEMARK_HASH_KEY")                                           \
   X(keys, file_previous, PATH, "", 0, 1024, NULL, NULL, RESTART, "The key before a rotation; both hashes travel until it is left out")       \

@@ -127,8 +127,9 @@ static bool may_append(const struct tide_core *core) {
   return true;
 }
 
-/* The records that put the model file of this engine in force, checked against the feature file first: a rollout that is void helps nobody. *ret_due: they are needed. A rollout that
- * somebody made by other means says what scores, and a file that lies about at a restart must not undo it (README.md). */
+/* The records that put the model file of this engine in force, checked against the feature file first: a rollout that is void helps nobody.
+ * *ret_due: they are needed. A rollout that somebody made by other means says what scores, and a file that lies about at a restart must not
+ * undo it (README.md). */
 static enum tide_err wanted_model(struct tide_core *core, struct tide_buf *out, bool *ret_due, struct tide_error *error) {
   struct tide_model *model;
   const struct tide_versions *versions = tide_fold_versions(core->fold);
@@ -141,7 +142,7 @@ static enum tide_err wanted_model(struct tide_core *core, struct tide_buf *out, 
   bool active = versions->router.live && tide_u128_eq(versions->router.live->checksum, model->checksum);
   bool other = rollout->number && strcmp(rollout->who, TIDE_ROLLOUT_BY_FILE) != 0;
   if (other && !active) core->stats.model_ignored = rollout->number;
-  if (!other || active) err = tide_model_bind(model, tide_fold_spec(core->fold), error);
+  if (!other && !active) err = tide_model_bind(model, tide_fold_spec(core->fold), error);
   if (err == TIDE_OK && !other && !active) {
     struct tide_buf bytes = TIDE_BUF_INIT;
     tide_model_write(model, &bytes);

@@ -1,10 +1,11 @@
 /* Versions and rollouts, for people (inspect_rollout.h): the members of their JSON objects.
  *
- * Of an artifact its name, hash and length are shown and not its content: a model or a feature file is looked at with the verbs that are made for it. A hash that is not
+ * Of an artifact its name, hash and length are shown and not its content: it is looked at with the verbs that are made for it. A hash that is not
  * there is null. */
 #include "core/inspect_rollout.h"
 
 #include "base/json_out.h"
+#include "model/artifact.h"
 
 static void put_hash(struct tide_buf *out, const char *key, struct tide_content_hash hash) {
   char text[TIDE_CONTENT_HASH_TEXT];
@@ -39,6 +40,19 @@ void tide_rollout_json(const struct tide_rollout *rollout, struct tide_buf *out)
   tide_json_close(out, ']');
 }
 
+/* As answers name it; nothing where it does not parse, which is no damage of the journal: a rollout of it is void. */
+static void put_model(struct tide_span bytes, struct tide_buf *out) {
+  struct tide_model *model;
+  if (tide_model_parse(bytes, &model, NULL) != TIDE_OK) return;
+  tide_json_key(out, "model");
+  tide_json_cstr(out, model->id);
+  tide_json_key(out, "version");
+  tide_json_cstr(out, model->version);
+  tide_json_key(out, "inputs");
+  tide_json_int(out, model->input_count);
+  tide_model_free(model);
+}
+
 enum tide_err tide_inspect_rollout(const struct tide_raw_record *raw, struct tide_buf *out, struct tide_error *error) {
   struct tide_artifact artifact;
   struct tide_rollout rollout;
@@ -61,5 +75,6 @@ enum tide_err tide_inspect_rollout(const struct tide_raw_record *raw, struct tid
   put_hash(out, "hash", artifact.hash);
   tide_json_key(out, "content_bytes");
   tide_json_int(out, (int64_t)artifact.bytes.len);
+  if (artifact.kind == TIDE_ARTIFACT_model) put_model(artifact.bytes, out);
   return TIDE_OK;
 }

@@ -1,7 +1,8 @@
 /* What is in force: the library of versions that the journal has brought, the rollout that counts, and what is made of it - models bound to the feature file, policies parsed.
  *
- * Part of the fold: it changes by ARTIFACT and ROLLOUT records alone (rollout.h), stands in snapshots and in the state's hash. A rollout takes effect whole or not at all: everything
- * it names is there, fits the feature file and is parsed before anything of the one before it is let go. */
+  * Part of the fold: it changes by ARTIFACT and ROLLOUT records alone (rollout.h), stands in snapshots and in the state's hash. A rollout takes
+  * effect whole or not at all: everything it names is there, fits the feature file and is parsed before anything of the one before it is let
+  * go. */
 #ifndef TIDE_VERSIONS_H
 #define TIDE_VERSIONS_H
 

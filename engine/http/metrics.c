@@ -1,7 +1,8 @@
 /* HTTP things as rows and labels of the live metrics (metrics.h).
  *
- * The place of a value on an axis is its place in the table that it comes from; where a table has no row for something (a path that is none of ours, a
- * status that we do not give), the axis has one value more at its end. Rules and fallback rules share an axis; those of other policies than the feature file's take their places when they first decide. */
+  * The place of a value on an axis is its place in the table that it comes from; where a table has no row for something (a path that is none of
+  * ours, a status that we do not give), the axis has one value more at its end. Rules and fallback rules share an axis; those of other policies
+  * than the feature file's take their places when they first decide. */
 #include "http/metrics.h"
 
 #include "core/core.h"

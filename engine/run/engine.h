@@ -74,8 +74,8 @@ void tide_engine_tell(struct tide_engine *engine, const struct tide_core_event *
 struct tide_engine_status tide_engine_status(struct tide_engine *engine);
 /* *ret is large: not for the stack. */
 void tide_engine_sources(struct tide_engine *engine, struct tide_engine_sources *ret);
-/* The versions in force, at most a tick old. What a registry asks for that is not there yet goes in as offers of kind CONTROL: the versions that are missing (tide_artifact_encode), then
- * the rollout (tide_rollout_encode). *ret is large: not for the stack of a deep call. */
+/* The versions in force, at most a tick old. What a registry asks for that is not there yet goes in as offers of kind CONTROL: the versions
+ * that are missing (tide_artifact_encode), then the rollout (tide_rollout_encode). *ret is large: not for the stack of a deep call. */
 void tide_engine_rollout(struct tide_engine *engine, struct tide_engine_rollout *ret);
 /* The policy in force, until tide_engine_free; NULL: not known yet. */
 const struct tide_policy_version *tide_engine_policy(struct tide_engine *engine);

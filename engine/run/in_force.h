@@ -1,7 +1,8 @@
-/* What other threads may know of the versions in force: a copy for the registry's driver and for people, and the policy by which this engine's listeners decide what the core cannot.
+/* What other threads may know of the versions in force: a copy for the registry's driver and for people, and the policy by which this engine's
+ * listeners decide what the core cannot.
  *
- * The core's thread writes it when a record about versions was folded, anyone reads it. A policy that was shown is kept until the end, so that who holds a pointer to it needs no lock;
- * there are as many as policies were rolled out since the start. */
+  * The core's thread writes it when a record about versions was folded, anyone reads it. A policy that was shown is kept until the end, so that
+  * who holds a pointer to it needs no lock; there are as many as policies were rolled out since the start. */
 #ifndef TIDE_IN_FORCE_H
 #define TIDE_IN_FORCE_H
 

@@ -79,7 +79,7 @@ sed 's/"position":"[^"]*",//; s/"first_position":"[^"]*",//' "$tmp/run" >"$tmp/r
 same "gives what an uninterrupted run gives" "$tmp/whole.bare" "$tmp/run.bare"
 exits 0 "audit needs no model file" "$tide" audit --journal "file:$tmp/journal" --decisions "$tmp/run"
 exits 0 "inspect shows the record" "$tide" inspect "$tmp/journal" --records --from 1-1 --limit 1
-check "with the model's name" grep -Eq '"type":"model","bytes":[0-9]+,"model":"issuer-default@[0-9a-f]{8}","version":"1","inputs":30' "$out"
+check "with the model's name" grep -Eq '"type":"artifact","bytes":[0-9]+,"kind":"model","name":"issuer-default","hash":"[0-9a-f]{64}","content_bytes":[0-9]+,"model":"issuer-default@[0-9a-f]{8}","version":"1","inputs":30' "$out"
 id=$(grep -E '"score":0\.9' "$tmp/run" | grep '"duplicate":false' | head -n 1 | sed 's/^{"id":"\([^"]*\)".*/\1/')
 score=$(grep -F "\"$id\"" "$tmp/run" | head -n 1 | sed 's/.*"score":\([^,]*\),.*/\1/')
 exits 0 "explain" "$tide" explain "$id" --journal "file:$tmp/journal"

@@ -18,6 +18,7 @@ import sys
 TMP = os.environ.get("TIDE_TMP", "/tmp")
 CORE, QUEUE, ENTRY, INGEST = "engine/core/core.c", "engine/core/core_queue.c", "engine/core/core_entry.c", "engine/core/core_ingest.c"
 LEDGER, FOLD, SAVE = "engine/core/ledger.c", "engine/core/fold.c", "engine/core/fold_save.c"
+VERSIONS, JUDGE, EVENT, ROUTER = "engine/core/versions.c", "engine/core/fold_judge.c", "engine/core/fold_event.c", "model/router.c"
 SHADOW, CLIENT, DRIVER = "tests/sim/shadow.c", "tests/sim/client.c", "tests/sim/ingest.c"
 REDIS, SESSION, FACTS, SIM = "engine/adapter/journal_redis.c", "engine/adapter/journal_redis_session.c", "engine/adapter/journal_redis_facts.c", "tests/sim/redis.c"
 
@@ -141,6 +142,23 @@ MUTANTS = [
     ("does not say that a decision takes another's place", "kafka_split", 1000,
      [(LEDGER, "target[i].delivered > partition->superseded) partition", "false) partition")], []),
     ("keeps a claim alive without reading", "kafka", 1000, [(INGEST, "    return left_over && may_append", "    return false && left_over && may_append")], []),
+    ("takes a rollout whose number is over", "rollout", 200,
+     [(VERSIONS, "  if (rollout->number <= versions->rollout.number) return TIDE_ROLLOUT_PAST;\n", "")], []),
+    ("judges what stands before a rollout by it", "rollout", 200,
+     [(FOLD, "    if (count && (err || is_control)) {\n", "    if (count && err) {\n")], []),
+    ("routes the event and not its card", "rollout", 200,
+     [(JUDGE, "  return tide_key_code(txn->key[0]); /* what its code will be */\n", "  return (uint64_t)txn->time_ms;\n")], []),
+    ("puts the second canary behind the first", "rollout", 200,
+     [(ROUTER, "bucket >= TIDE_BUCKETS - (uint32_t)router->weight[1]", "bucket < (uint32_t)router->weight[0] + router->weight[1]")], []),
+    ("lets a shadow decide", "rollout", 200,
+     [(ROUTER, "  return canary < 0 ? router->live : router->canary[canary];\n",
+       "  return router->shadows ? router->shadow[0] : canary < 0 ? router->live : router->canary[canary];\n")], []),
+    ("does not remember by which policy it answered", "rollout", 200,
+     [(EVENT, " | (uint64_t)(answer->policy - fold->versions.policy) << 48;", ";")], []),
+    ("forgets the rollout in a snapshot", "rollout", 200,
+     [(SAVE, "  if (!tide_versions_is_plain(&fold->versions)) /*", "  if (false) /*")], []),
+    ("leaves the policy as it was", "rollout", 200,
+     [(VERSIONS, "  versions->now = m->policy;\n", "")], []),
 ]
 
 # As above, but nobody may notice; and why.
@@ -160,7 +178,8 @@ SURVIVORS = [
      "a fence is folded when a WAIT of this engine, in this session, covers it, which proves the same"),
 ]
 PROGRAM = {"memory": "build/tests/sim/10_sim", "redis": "build/tests/sim/11_redis", "ruin": "build/tests/sim/11_redis", "split": "build/tests/sim/11_redis",
-           "kafka": "build/tests/sim/12_kafka", "kafka_redis": "build/tests/sim/12_kafka", "kafka_split": "build/tests/sim/12_kafka"}
+           "kafka": "build/tests/sim/12_kafka", "kafka_redis": "build/tests/sim/12_kafka", "kafka_split": "build/tests/sim/12_kafka",
+           "rollout": "build/tests/sim/13_rollout"}
 
 
 @functools.lru_cache(maxsize=None)

@@ -51,7 +51,7 @@ unsigned sim_pick_txn(struct sim_world *world) {
   bool again = world->txns > 0 && (world->txns == SIM_TXNS || or_percent(&world->rng, 45));
   if (again) return (unsigned)or_below(&world->rng, (int)world->txns);
   struct sim_txn txn = {.id = (uint16_t)world->txns,
-                        .card = (uint16_t)or_below(&world->rng, 5),
+                        .card = (uint16_t)or_below(&world->rng, world->versions ? SIM_CARDS : 5),
                         .shop = (uint16_t)or_below(&world->rng, 3),
                         .amount = (uint16_t)(100 + or_below(&world->rng, 900))};
   if (world->txns > 0 && or_percent(&world->rng, 10)) { /* another body under an id that exists */
@@ -160,6 +160,7 @@ static void keep(struct sim_world *world, struct sim_node *node, struct sim_atte
   attempt->position = offer->position;
   attempt->index = offer->index;
   attempt->answer = tide_strdup(tide_buf_cstr(&offer->answer));
+  snprintf(attempt->by, sizeof attempt->by, "%s %s", offer->told.model, offer->told.policy);
   if (!attempt->outcome && node->knew_spec && offer->answer.len == 0)
     sim_fail(world, "node %u ended an event without a decision (%s)", node->number, tide_offer_end_name(offer->end));
   if (offer->end != TIDE_END_done) return;
@@ -174,7 +175,8 @@ static void keep(struct sim_world *world, struct sim_node *node, struct sim_atte
 
 void sim_released(struct sim_world *world, struct sim_node *node, struct tide_offer *offer) {
   if (offer->kind == TIDE_OFFER_MESSAGE || offer->kind == TIDE_OFFER_CONTROL) {
-    sim_ingest_released(world, node, offer);
+    if (world->kafka) sim_ingest_released(world, node, offer);
+    node->news.offering = false;
     tide_offer_free(offer);
     return;
   }

@@ -76,6 +76,8 @@ struct verdict {
   struct kafka_letter *answer; /* [answers] to messages */
   size_t answers, answer_cap;
   unsigned counted[SIM_TXNS], there[SIM_TXNS];
+  uint64_t in_force[256];                   /* by record of the entry: the rollout */
+  char policy[SIM_TXNS][TIDE_POLICY_LABEL]; /* that first decided it */
 };
 
 static void message_answer(struct verdict *v, const struct tide_answer *answer) {
@@ -93,6 +95,18 @@ static void message_answer(struct verdict *v, const struct tide_answer *answer) 
       (struct kafka_letter){.partition = (unsigned)p, .offset = (unsigned)record->offset, .position = v->position, .index = answer->index};
   unsigned txn = v->world->kafka->partition[p].message[record->offset].txn;
   if (!answer->duplicate && answer->counted) v->counted[txn]++;
+}
+
+/* A repetition is the first answer's, whatever is in force by then. */
+static void rollout_answer(struct verdict *v, const struct tide_answer *answer, const struct sim_txn *txn) {
+  struct sim_world *world = v->world;
+  char *first = v->policy[txn - world->txn];
+  if (!answer->duplicate) {
+    sim_rollout_answer(world, answer, v->in_force[answer->index % 256], txn->card);
+    if (answer->counted) snprintf(first, TIDE_POLICY_LABEL, "%s", answer->policy->label);
+  } else if (strcmp(first, answer->policy->label) != 0) {
+    sim_fail(world, "transaction %u was decided by %s, and its repetition says %s", txn->id, first, answer->policy->label);
+  }
 }
 
 static bool still_there(const struct verdict *v, const struct sim_attempt *attempt) {
@@ -113,7 +127,13 @@ static void on_answer(void *ctx, const struct tide_answer *answer) {
   }
   struct sim_attempt *attempt = &world->attempt[answer->record->offset];
   if (!answer->duplicate && answer->counted) v->counted[attempt->txn]++;
+  if (world->versions) rollout_answer(v, answer, &world->txn[attempt->txn]);
   if (!still_there(v, attempt)) return;
+  char by[sizeof attempt->by];
+  snprintf(by, sizeof by, "%s %s", answer->model ? answer->model->id : "", answer->policy->label);
+  if (strcmp(by, attempt->by) != 0)
+    sim_fail(world, "the answer at %llu-%llu.%u was decided by %s and is by %s", (unsigned long long)v->position.epoch,
+             (unsigned long long)v->position.seq, answer->index, attempt->by, by);
   struct tide_buf json = TIDE_BUF_INIT;
   tide_answer_json(answer, 0, &json);
   if (strcmp(tide_buf_cstr(&json), attempt->answer) != 0)
@@ -137,6 +157,8 @@ static void look_for_attempts(struct verdict *v, struct tide_span entry) {
   v->nonce = sim_fence_of(v->position, reader, v->nonce);
   if (reader.header.fence_nonce != v->nonce) return; /* void: nothing stands in it */
   while (tide_entry_next(&reader, &raw, &error) == TIDE_OK) {
+    if (world->versions && (raw.type == TIDE_REC_ARTIFACT || raw.type == TIDE_REC_ROLLOUT)) sim_rollout_record(world, &raw);
+    if (world->versions) v->in_force[reader.index % 256] = world->versions->now;
     if (raw.type != TIDE_REC_EVENT && raw.type != TIDE_REC_OUTCOME) continue;
     if (tide_record_decode(world->spec, &raw, world->record, &error) != TIDE_OK) {
       sim_fail(world, "the log holds a record that does not decode: %s", error.text);
@@ -189,6 +211,7 @@ void sim_verdict(struct sim_world *world) {
     else sim_digest(world, at, tide_fold_digest(fold), 0, "the fold from nothing");
   }
   judge_attempts(v);
+  if (world->versions && !world->failed) sim_rollout_verdict(world);
   if (world->kafka && !world->failed) {
     sim_kafka_verdict(world, &v->shadow, v->answer, v->answers);
     for (unsigned p = 0; p < KAFKA_PARTITIONS; p++)

@@ -247,6 +247,7 @@ static void shadow_start(struct sim_world *world, struct sim_node *node, bool fr
   node->paused = 0;
   node->reader.on = node->reader.reread = node->reader.ends_asked = false;
   node->reader.turn = 0;
+  node->news.offering = false;
 }
 
 static void node_start(struct sim_world *world, struct sim_node *node) {
@@ -412,6 +413,10 @@ static void node_turn(struct sim_world *world, struct sim_node *node) {
     sim_ingest_turn(world, node);
     return;
   }
+  if (world->versions && or_percent(&world->rng, 10)) {
+    sim_rollout_turn(world, node);
+    return;
+  }
   int channel = or_below(&world->rng, SIM_CHANNELS);
   if (node->request[channel].on && or_percent(&world->rng, 50)) {
     bool opens = channel == SIM_APPEND && node->request[channel].action.kind == TIDE_DO_OPEN;
@@ -437,6 +442,7 @@ static void turn(struct sim_world *world) {
   struct sim_node *node = &world->node[or_below(&world->rng, (int)world->nodes)];
   if (world->faults && or_below(&world->rng, 400) == 0) fault_turn(world, node);
   else if (world->faults && or_below(&world->rng, 100) == 0) zombie_turn(world);
+  else if (world->faults && world->versions && or_below(&world->rng, 120) == 0) sim_rollout_make(world);
   else if (world->faults && world->kafka && or_percent(&world->rng, 2)) sim_kafka_produce(world);
   else if (world->faults && node->core && !node->paused && or_percent(&world->rng, world->kafka ? 6 : 12)) sim_offer(world, node);
   else if (world->faults && node->core && or_below(&world->rng, 500) == 0) take_snapshot(world, node);
@@ -454,7 +460,7 @@ static bool is_settled(const struct sim_world *world) {
   for (unsigned n = 0; n < world->nodes; n++) {
     const struct sim_node *node = &world->node[n];
     if (node->ended) continue;
-    if (!node->core || tide_core_state(node->core) != TIDE_CORE_open) return false;
+    if (!node->core || tide_core_state(node->core) != TIDE_CORE_open || !sim_rollout_settled(world, node)) return false;
     struct tide_core_stats stats = tide_core_stats(node->core);
     if (stats.queued || stats.in_flight || tide_position_cmp(node->digested, last) != 0) return false;
   }
@@ -523,7 +529,12 @@ struct sim_world *sim_new(enum sim_kind kind, uint64_t seed, struct sim_counts *
   world->ruinous = kind == SIM_RUIN;
   world->split = world->ruined = kind == SIM_SPLIT || kind == SIM_KAFKA_SPLIT;
   if (kind >= SIM_KAFKA) sim_kafka_new(world);
-  if (kind == SIM_MEMORY || kind == SIM_KAFKA) world->journal = tide_journal_memory_new();
+  if (kind == SIM_ROLLOUT) {
+    tide_spec_free(world->spec);
+    world->spec = sim_rollout_spec();
+    sim_rollout_new(world);
+  }
+  if (kind == SIM_MEMORY || kind == SIM_KAFKA || kind == SIM_ROLLOUT) world->journal = tide_journal_memory_new();
   else sim_redis_new(world);
   world->began_ms = world->wall_ms;
   for (unsigned n = 0; n < world->nodes; n++) {
@@ -556,6 +567,7 @@ void sim_free(struct sim_world *world) {
   if (world->model) sim_redis_free(world);
   else world->journal->ops->close(world->journal);
   sim_kafka_free(world);
+  sim_rollout_free(world);
   tide_spec_free(world->spec);
   tide_free(world->snapshot.shadow);
   tide_free(world->vouch);

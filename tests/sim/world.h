@@ -16,6 +16,7 @@
 #include "port/journal.h"
 #include "tests/oracle/rng.h"
 #include "tests/sim/kafka.h"
+#include "tests/sim/rollout.h"
 #include "tests/support/redis_model.h"
 
 #define SIM_NODES 4
@@ -33,6 +34,7 @@
   X(parts) X(parts_overlap) X(parts_passed) X(parts_gap) X(messages) X(read_again) X(offered_late)                      \
   X(unfenced) X(emits) X(scores) X(scores_again) X(superseded) X(changed) X(lefts) X(emitted_records)                                \
   X(logs) X(logged) X(log_failed) X(unlogged) X(recounted) X(vouched)                                   \
+  X(rollouts) X(rollouts_past) X(rollouts_void) X(rollouts_deaf) X(rollouts_moved) X(canaries)                          \
   X(stale) X(foreign) X(epochs) X(entries) X(retried) X(expired) X(overloads) X(settled)
 struct sim_counts {
 #define X(name) uint64_t name;
@@ -55,6 +57,7 @@ struct sim_attempt {
   struct tide_position position;
   uint32_t index;
   char *answer;
+  char by[TIDE_MODEL_ID + TIDE_POLICY_LABEL]; /* the model and the policy that it was said to be decided by */
 };
 
 struct sim_txn { uint16_t id, card, shop, amount; };
@@ -119,6 +122,7 @@ struct sim_node {
   unsigned life;               /* which start of which node */
   unsigned paused;             /* steps for which it is stopped, and knows nothing of it */
   bool ingests;
+  struct { unsigned heard; bool deaf, offering; } news; /* the last rollout that it has heard of; it hears of none; a record of it is under way */
   struct sim_reader reader;
   struct sim_shadow *shadow;
   struct tide_position shadowed;
@@ -163,6 +167,7 @@ struct sim_world {
   unsigned fences;
   struct tide_offer *buried; /* offers that were ended, kept: nobody may write to them any more */
   struct { struct tide_buf chunk[TIDE_CHUNKS]; struct tide_position position; bool there; struct sim_shadow *shadow; } snapshot;
+  struct sim_registry *versions; /* NULL: there are no rollouts */
   struct kafka *kafka; /* NULL: the cell has no sources */
   struct { bool message; unsigned partition, number; } *vouch; /* what was acknowledged and must be counted from then on: messages whose answer left, attempts */
   unsigned vouches;
@@ -178,7 +183,8 @@ struct sim_world {
  * two servers acknowledge two entries at one position, or one of an epoch that was fenced off. */
 /* KAFKA*: with sources, on the log in memory, on Redis, and on Redis with a quorum below the number of replicas; there every request is copied, and what a promotion loses comes
  * back from Kafka before the epoch is open. */
-enum sim_kind { SIM_MEMORY, SIM_REDIS, SIM_RUIN, SIM_SPLIT, SIM_KAFKA, SIM_KAFKA_REDIS, SIM_KAFKA_SPLIT };
+/* ROLLOUT: with a registry of models and policies, on the log in memory. */
+enum sim_kind { SIM_MEMORY, SIM_REDIS, SIM_RUIN, SIM_SPLIT, SIM_ROLLOUT, SIM_KAFKA, SIM_KAFKA_REDIS, SIM_KAFKA_SPLIT };
 struct sim_world *sim_new(enum sim_kind kind, uint64_t seed, struct sim_counts *counts);
 bool sim_run(struct sim_world *world, unsigned steps);
 void sim_free(struct sim_world *world);
@@ -229,6 +235,16 @@ void sim_ingest_report(struct sim_world *world, struct kafka_letter *letter);   
 void sim_ingest_gone(struct sim_world *world, struct sim_node *node);                    /* its core crashed */
 bool sim_ingest_settled(const struct sim_world *world);
 void sim_kafka_verdict(struct sim_world *world, const struct sim_shadow *shadow, const struct kafka_letter *answer, size_t answers); /* kafka_verdict.c */
+/* rollout.c */
+struct tide_spec *sim_rollout_spec(void);
+void sim_rollout_new(struct sim_world *world);
+void sim_rollout_free(struct sim_world *world);
+void sim_rollout_make(struct sim_world *world);                                          /* one more in the registry */
+void sim_rollout_turn(struct sim_world *world, struct sim_node *node);                   /* it hears of one, or brings what it has heard of */
+bool sim_rollout_settled(const struct sim_world *world, const struct sim_node *node);
+void sim_rollout_record(struct sim_world *world, const struct tide_raw_record *raw);     /* the verdict: the next record about versions in the log */
+void sim_rollout_answer(struct sim_world *world, const struct tide_answer *answer, uint64_t number, unsigned card); /* one, and what is in force at it */
+void sim_rollout_verdict(struct sim_world *world);
 /* client.c: one attempt's or message's records into an offer */
 unsigned sim_pick_txn(struct sim_world *world);
 void sim_records(struct sim_world *world, struct tide_offer *offer, unsigned txn, bool event, uint8_t result, uint16_t source, uint16_t partition, uint64_t offset);
