@@ -408,13 +408,14 @@ static void publish(struct tide_engine *engine, const struct tide_error *failed)
   tide_in_force_look(&engine->in_force, fold);
   lock(&engine->status_mutex);
   struct tide_engine_status *status = &engine->status;
-  bool changed = status->state != tide_core_state(engine->core) || failed || engine->stopped;
+  bool changed = status->waits != tide_fold_waits(fold) || status->state != tide_core_state(engine->core) || failed || engine->stopped;
   status->state = tide_core_state(engine->core);
   status->folded = tide_fold_position(fold);
   status->watermark_ms = tide_fold_watermark(fold);
   status->stats = tide_core_stats(engine->core);
   status->ingests = tide_core_ingests(engine->core);
   status->barrier = barrier_of(tide_fold_ledger(fold));
+  status->waits = tide_fold_waits(fold);
   status->diverged = (uint64_t)tide_fold_metrics(fold)->value[TIDE_M_journal_diverged_total];
   show(engine, fold, changed);
   if (failed) status->error = *failed;
@@ -458,6 +459,12 @@ static void close_inbox(struct tide_engine *engine, struct tide_offer **ret_left
   unlock(&inbox->mutex);
 }
 
+static enum tide_err follow(struct tide_engine *engine, struct tide_error *error) {
+  struct tide_fold *fold = tide_core_fold(engine->core), *follower = NULL;
+  if (engine->options.follower) follower = engine->options.follower(engine->options.ctx, fold);
+  return follower ? step(engine, &(struct tide_core_event){.kind = TIDE_CORE_FOLLOWER, .follower = follower}, error) : TIDE_OK;
+}
+
 static enum tide_err turn(struct tide_engine *engine, struct tide_error *error) {
   struct tide_offer *offers;
   size_t reports;
@@ -473,6 +480,7 @@ static enum tide_err turn(struct tide_engine *engine, struct tide_error *error) 
     while (err == TIDE_OK && event.kind == TIDE_CORE_ENTRY && tide_core_busy(engine->core))
       err = step(engine, &(struct tide_core_event){.kind = TIDE_CORE_GO_ON}, error);
   }
+  if (err == TIDE_OK && tide_fold_waits(tide_core_fold(engine->core))) err = follow(engine, error);
   if (err == TIDE_OK && stop) err = step(engine, &(struct tide_core_event){.kind = TIDE_CORE_STOP}, error);
   if (err == TIDE_OK && tide_core_busy(engine->core)) err = step(engine, &(struct tide_core_event){.kind = TIDE_CORE_GO_ON}, error);
   struct tide_mono now = tide_mono_now();
@@ -606,6 +614,10 @@ void tide_engine_sources(struct tide_engine *engine, struct tide_engine_sources 
   copy_ledger(&engine->shown.ledger, &ret->ledger);
   ret->commit_ms = engine->shown.commit_ms;
   unlock(&engine->status_mutex);
+}
+
+bool tide_engine_features(struct tide_engine *engine, struct tide_u128 *have, struct tide_buf *text) {
+  return tide_in_force_features(&engine->in_force, have, text);
 }
 
 void tide_engine_rollout(struct tide_engine *engine, struct tide_engine_rollout *ret) { tide_in_force_copy(&engine->in_force, ret); }
