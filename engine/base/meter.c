@@ -52,7 +52,7 @@ static const char *const axis_names[] = {
 typedef _Atomic int64_t word;
 
 struct tide_meter {
-  const struct tide_meters *meters;
+  struct tide_meters *meters;
   bool shared; /* several writers */
   word *words;
   word fold[TIDE_METRIC_COUNT];
@@ -148,6 +148,10 @@ bool tide_meters_place(struct tide_meters *meters, enum tide_meter_axis axis, co
   if (i == UINT32_MAX) return false;
   *ret = i;
   return true;
+}
+
+bool tide_meter_place(struct tide_meter *meter, enum tide_meter_axis axis, const char *name, uint32_t *ret) {
+  return tide_meters_place(meter->meters, axis, name, ret);
 }
 
 struct tide_meter *tide_meters_shard(struct tide_meters *meters, unsigned shard) {

@@ -121,6 +121,8 @@ enum tide_err tide_meters_new(const struct tide_meter_values values[TIDE_AXIS_CO
 void tide_meters_free(struct tide_meters *meters);
 /* Where the value of a label stands, by its name; one that is not there takes the next place without a name. Any thread. False: there is none. */
 bool tide_meters_place(struct tide_meters *meters, enum tide_meter_axis axis, const char *name, uint32_t *ret);
+/* The same of the meters that a shard belongs to. */
+bool tide_meter_place(struct tide_meter *meter, enum tide_meter_axis axis, const char *name, uint32_t *ret);
 /* The shard of one thread; it lives as long as meters. Two threads must never write to it. */
 struct tide_meter *tide_meters_shard(struct tide_meters *meters, unsigned shard);
 

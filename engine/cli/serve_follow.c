@@ -12,7 +12,8 @@
 #include "base/log.h"
 #include "core/versions.h"
 
-#define POLL_NS INT64_C(5000000)
+#define POLL_NS INT64_C(2000000)
+#define IDLE_NS INT64_C(50000000)
 #define RETRY_NS INT64_C(5000000000)
 #define TURN 64 /* entries between two looks at what is wanted */
 
@@ -22,16 +23,16 @@ struct tide_follow {
   pthread_mutex_t mutex;
   /* under mutex */
   bool quit;
-  struct tide_fold *given;     /* to the thread, which has not taken it up yet */
-  struct tide_fold *ready;     /* put down by the thread between two turns */
-  struct tide_position until;  /* entries up to there may be read */
-  bool drop;                   /* what the thread has is not wanted any more */
+  struct tide_fold *given;    /* to the thread, which has not taken it up yet */
+  struct tide_fold *ready;    /* put down by the thread between two turns */
+  struct tide_position until; /* entries up to there may be read */
+  bool drop;                  /* what the thread has is not wanted any more */
   struct tide_follow_status status;
   /* the core thread's own */
-  struct tide_u128 wanted;     /* hash of the file that is being prepared; zero: none */
-  uint32_t generation;         /* of the live fold then */
-  struct tide_u128 refused;    /* of the last that could not follow */
-  int64_t retry_ns;            /* not before that */
+  struct tide_u128 wanted;  /* hash of the file that is being prepared; zero: none */
+  uint32_t generation;      /* of the live fold then */
+  struct tide_u128 refused; /* of the last that could not follow */
+  int64_t retry_ns;         /* not before that */
 };
 
 /* ---- the thread ---- */
@@ -105,10 +106,10 @@ static void *follow_main(void *arg) {
     if (err != TIDE_OK && err != TIDE_E_END) failed(follow, &r, &error);
     pthread_mutex_lock(&follow->mutex);
     if (r.fold) follow->status.at = tide_fold_position(r.fold);
-    bool rest = err != TIDE_OK;
+    bool rest = err != TIDE_OK, idle = !r.fold;
     if (rest && r.fold && !follow->given && !follow->drop) follow->ready = r.fold, r.fold = NULL; /* may be taken while this rests */
     pthread_mutex_unlock(&follow->mutex);
-    struct timespec pause = {.tv_nsec = POLL_NS};
+    struct timespec pause = {.tv_nsec = idle ? IDLE_NS : POLL_NS};
     if (rest && !quit) (void)nanosleep(&pause, NULL);
   }
   let_go(&r);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "cli/process.h"
 #include "cli/serve_config.h"
+#include "cli/serve_follow.h"
 #include "cli/serve_ingest.h"
 #include "cli/serve_journal.h"
 #include "cli/serve_peer.h"
@@ -31,11 +32,21 @@ static const struct tide_opt options[] = {
     {"print-config", NULL, NULL, "Print every setting, its value and where it came from, and end", TIDE_OPT_SWITCH, 0, 0, 0, NULL},
 };
 
+/* A feature file that a rollout brought: what listeners and sources were ever given is kept until the end. */
+struct adopted {
+  struct tide_spec *spec;
+  char label[TIDE_VERSION_TEXT];
+  struct adopted *next;
+};
+
 struct serve {
   const struct tide_args *args;
   struct tide_config *config;   /* what this run was started with; lent to all parts */
   struct tide_config *reloaded; /* what the last reload gave, NULL: there was none. It differs in what is reloadable only */
-  struct tide_spec *spec;
+  struct tide_spec *spec;       /* of the operator's file */
+  struct adopted *adopted;      /* the last one first */
+  struct tide_u128 features;    /* hash of the file by which messages are decoded */
+  struct tide_follow *follow;
   struct tide_keys keys;
   struct tide_buf model; /* the artifact's bytes, empty: none */
   struct tide_serve_journal log;
@@ -54,7 +65,13 @@ struct serve {
 
 static void between(void *ctx, struct tide_fold *fold, struct tide_span entry) {
   struct serve *serve = ctx;
+  tide_follow_turn(serve->follow, fold);
   if (serve->snapshotter) tide_snapshotter_turn(serve->snapshotter, fold, entry, serve->snapshot_every_ms);
+}
+
+static struct tide_fold *on_waiting(void *ctx, const struct tide_fold *fold) {
+  struct serve *serve = ctx;
+  return tide_follow_take(serve->follow, fold);
 }
 
 static void on_folded(void *ctx, struct tide_position at, struct tide_span entry) {
@@ -183,7 +200,7 @@ static enum tide_err http_options(const struct serve *serve, struct tide_http_op
   *ret = (struct tide_http_options){.listen = address_of(config->http_listen, config->http_port),
                                     .admin = address_of(config->http_admin_listen, config->http_admin_port),
                                     .engine = serve->engine,
-                                    .spec = serve->spec,
+                                    .spec = serve->adopted ? serve->adopted->spec : serve->spec,
                                     .meters = serve->meters,
                                     .key = serve->keys.has_now ? &serve->keys.now : NULL,
                                     .key_previous = serve->keys.has_previous ? &serve->keys.previous : NULL,
@@ -265,10 +282,34 @@ static void tell(const struct serve *serve, struct told *told) {
   told->lost = false;
 }
 
+/* Messages are decoded by the feature file in force. Where they cannot be, they go on being decoded by the last: the fold reads both. */
+static void adopt(struct serve *serve) {
+  struct tide_buf text = TIDE_BUF_INIT;
+  struct tide_error error = {0};
+  size_t errors;
+  if (tide_engine_features(serve->engine, &serve->features, &text)) {
+    struct adopted *adopted = tide_alloc(sizeof *adopted);
+    enum tide_err err = tide_spec_parse("the journal's feature file", tide_buf_span(&text), &adopted->spec, &error, 1, &errors);
+    TIDE_CHECK(err == TIDE_OK); /* the fold has parsed it */
+    tide_version_text(tide_span_of(adopted->spec->name), tide_content_hash(tide_buf_span(&text)), adopted->label);
+    adopted->next = serve->adopted;
+    if (serve->ingest.ingest) err = tide_ingest_features(serve->ingest.ingest, adopted->spec, adopted->label, &error);
+    if (err == TIDE_OK && serve->http) err = tide_http_features(serve->http, adopted->spec, &error);
+    if (err == TIDE_OK || serve->ingest.ingest) serve->adopted = adopted; /* sources may have it */
+    else tide_spec_free(adopted->spec), tide_free(adopted);
+    if (err == TIDE_OK) tide_log(TIDE_LOG_INFO, "features", "file=%s note=%s", serve->adopted->label, "messages are decoded by it");
+    else
+      tide_log(TIDE_LOG_ERROR, "features", "why=%s note=%s", error.text,
+               "messages are decoded by an earlier feature file and counted by the one in force; what is new in it is missing");
+  }
+  tide_buf_release(&text);
+}
+
 static enum tide_err run_engine(struct serve *serve, struct tide_error *error) {
   struct tide_http_options http;
   int signal = 0;
   while (!signal && !has_ended(serve) && !tide_engine_wait_up(serve->engine, 100)) signal = wait_signal(serve, 0);
+  adopt(serve);
   enum tide_err err = signal || has_ended(serve) ? TIDE_OK : http_options(serve, &http, error);
   if (err == TIDE_OK && !signal && !has_ended(serve)) {
     err = tide_http_start(&http, &serve->http, error);
@@ -276,7 +317,10 @@ static enum tide_err run_engine(struct serve *serve, struct tide_error *error) {
     if (err == TIDE_OK && tide_engine_status(serve->engine).state == TIDE_CORE_barrier) print_waiting(serve, &http);
     while (err == TIDE_OK && !signal && !has_ended(serve) && !tide_engine_wait_open(serve->engine, 100)) signal = wait_signal(serve, 0);
     if (err == TIDE_OK && !signal && !has_ended(serve)) print_ready(serve, &http);
-    for (struct told told = {0}; err == TIDE_OK && !signal && !has_ended(serve); tell(serve, &told)) signal = wait_signal(serve, 200);
+    for (struct told told = {0}; err == TIDE_OK && !signal && !has_ended(serve); tell(serve, &told)) {
+      signal = wait_signal(serve, 100);
+      adopt(serve);
+    }
     if (signal) tide_log(TIDE_LOG_INFO, "stopping", "signal=%s", signal == SIGTERM ? "SIGTERM" : "SIGINT");
     if (serve->http) tide_http_drain(serve->http);
   }
@@ -312,6 +356,7 @@ static enum tide_err start_engine(struct serve *serve, struct tide_error *error)
                                        .release = on_release,
                                        .sources = serve->ingest.ingest ? on_sources : NULL,
                                        .between = between,
+                                       .follower = on_waiting,
                                        .folded = serve->log.mirror ? on_folded : NULL,
                                        .meter = tide_http_core_meter(serve->meters),
                                        .ctx = serve,
@@ -320,6 +365,8 @@ static enum tide_err start_engine(struct serve *serve, struct tide_error *error)
   if (getrandom(&engine.core.seed, sizeof engine.core.seed, 0) != (ssize_t)sizeof engine.core.seed)
     return tide_fail_errno(error, TIDE_E_IO, "cannot draw a random number for the entries of this start");
   serve->snapshot_at = tide_fold_position(serve->log.fold);
+  serve->features = serve->spec->hash;
+  serve->follow = tide_follow_new(serve->log.log);
   if (serve->log.mirror) tide_mirror_start(serve->log.mirror);
   serve->engine = tide_engine_start(&engine, serve->log.fold);
   serve->log.fold = NULL;
@@ -386,6 +433,12 @@ static int serve_config(struct serve *serve) {
   if (err != TIDE_OK) error.code = err;
   tide_serve_ingest_close(&serve->ingest);
   tide_engine_free(serve->engine);
+  tide_follow_free(serve->follow);
+  for (struct adopted *next, *at = serve->adopted; at; at = next) {
+    next = at->next;
+    tide_spec_free(at->spec);
+    tide_free(at);
+  }
   tide_meters_free(serve->meters);
   tide_snapshotter_free(serve->snapshotter);
   tide_serve_journal_close(&serve->log);

@@ -160,10 +160,11 @@ static enum tide_err check_config(const struct tide_core *core, struct tide_erro
   struct tide_span features = core->options.features;
   uint32_t generation;
   if (!tide_fold_generation_of(core->fold, tide_hash128(features.ptr, features.len, 0), &generation))
-    return tide_fail(error, TIDE_E_CONFIG,
-                     "the journal has another version of the feature file (\"%s\"); go on with that one, let yours follow it by a rollout, or back-fill "
-                     "a new journal",
-                     spec->name);
+    return tide_fail(
+        error, TIDE_E_CONFIG,
+        "the journal has another version of the feature file (\"%s\"); go on with that one, let yours follow it by a rollout, or back-fill "
+        "a new journal",
+        spec->name);
   const struct tide_settings *then = tide_fold_settings(core->fold), *now = &core->options.settings;
   struct tide_settings own = *now;
   own.hash_seed = then->hash_seed; /* the journal's own: it stays through rotations of the key */
@@ -228,7 +229,7 @@ static enum tide_err go_on_stopping(struct tide_core *core, struct tide_error *e
       err = tide_core_refuse_all(core, &core->queue[p], TIDE_END_refused, TIDE_C_unavailable, error);
     if (err == TIDE_OK) err = tide_core_refuse_all(core, &core->messages, TIDE_END_refused, TIDE_C_unavailable, error);
     if (err != TIDE_OK) return err;
-  } else  if (core->state == TIDE_CORE_draining) {
+  } else if (core->state == TIDE_CORE_draining) {
     if (!is_settled(core) || tide_core_queued(core) > 0 || core->unlogged.count > 0) return TIDE_OK;
     if (tide_core_ingests(core))
       return tide_core_append(core, TIDE_FILL_RELEASE, (struct tide_span){0}, error); /* another one need not wait */

@@ -105,8 +105,8 @@ void tide_core_open_epoch(struct tide_core *core) {
 struct choice {
   struct tide_held *held;
   size_t bytes;
-  uint32_t parts;      /* in core->part */
-  bool encoded;        /* a record that is encoded under a feature file was chosen: all others are under the same */
+  uint32_t parts;            /* in core->part */
+  bool encoded;              /* a record that is encoded under a feature file was chosen: all others are under the same */
   struct tide_u128 features; /* which; as offers name it */
 };
 

@@ -94,8 +94,7 @@ enum tide_err tide_core_answer(struct tide_core *core, struct tide_offer *offer,
   enum tide_ask ask = offer->kind == TIDE_OFFER_JUDGE ? TIDE_ASK_FEATURES : TIDE_ASK_LOOKUP;
   uint32_t generation;
   TIDE_CHECK(tide_fold_generation_of(core->fold, offer->features, &generation)); /* the one it was opened with, or one it had since */
-  enum tide_err err =
-      tide_fold_ask(core->fold, ask, generation, tide_buf_span(&offer->records), TIDE_C_none, put_answer, &asked, error);
+  enum tide_err err = tide_fold_ask(core->fold, ask, generation, tide_buf_span(&offer->records), TIDE_C_none, put_answer, &asked, error);
   if (err != TIDE_OK) return err;
   offer->folded = core->now.mono;
   release(core, offer, TIDE_END_answered);

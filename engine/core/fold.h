@@ -41,6 +41,7 @@ struct tide_answer {
   const struct tide_model *model; /* that was asked (of the models in force, the one that the card is routed to, or the fallback model where that decided); NULL: none
                                    * is in force, or no features were computed */
   const struct tide_score *score_detail; /* reasons, or what refused; NULL like model */
+  const char *features;             /* the feature file that decided, as answers name it; NULL: not known */
   const struct tide_value *slot;    /* spec->slot_count */
   const struct tide_value *derived; /* spec->derived_count */
   const struct tide_standing *standing; /* spec->entity_count, with features: how fresh each entity's are (feature/freshness.h) */

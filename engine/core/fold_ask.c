@@ -135,6 +135,7 @@ enum tide_err tide_fold_ask(struct tide_fold *fold, enum tide_ask ask, uint32_t 
   q.answer = (struct tide_answer){.position = fold->position,
                                   .spec = policy->spec,
                                   .policy = policy,
+                                  .features = fold->versions.policy[0].label,
                                   .record = q.record,
                                   .time = {q.txn->time_ms},
                                   .score = tide_null(TIDE_S_absent, TIDE_C_none),

@@ -157,6 +157,7 @@ bool tide_answer_unpack(const struct tide_plan *plan, const struct tide_versions
   const struct tide_policy_version *policy = &versions->policy[packed >> 48 & (TIDE_POLICIES_MAX - 1)];
   answer->policy = policy->spec ? policy : &versions->policy[0]; /* a place that was freed: nobody asks for what it decided */
   answer->spec = answer->policy->spec;
+  answer->features = versions->policy[0].label;
   struct tide_verdict *verdict = &answer->verdict;
   answer->first_index = (uint32_t)tide_block_get(kind, block, kind->col_of[TIDE_COL_INDEX], i);
   answer->first_position = (struct tide_position){tide_block_get(kind, block, kind->col_of[TIDE_COL_EPOCH], i),
@@ -508,6 +509,7 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
                                .index = item->index,
                                .spec = policy->spec,
                                .policy = policy,
+                               .features = fold->versions.policy[0].label,
                                .record = record,
                                .time = {txn->time_ms},
                                .score = tide_null(TIDE_S_absent, TIDE_C_none),

@@ -36,6 +36,7 @@ const char *tide_offer_end_name(enum tide_offer_end end);
 #define TIDE_RULE_CODE 65 /* with the zero byte */
 
 /* The answer in numbers, for whoever counts decisions; what `answer` says in words. */
+#define TIDE_WORD 65 /* of a decision; longer ones are cut */
 struct tide_told {
   bool given;             /* an answer is there */
   bool counted, duplicate;
@@ -44,6 +45,8 @@ struct tide_told {
   uint16_t rule, decision;
   char model[TIDE_MODEL_ID]; /* the model that scored it, "" none */
   char policy[TIDE_POLICY_LABEL]; /* that decided; "": the feature file's own, as far as is known */
+  char features[TIDE_VERSION_TEXT]; /* the feature file that decided; "": not known */
+  char word[TIDE_WORD]; /* the decision; "" none */
   char code[TIDE_RULE_CODE]; /* of the rule or fallback rule; "" none */
 };
 

@@ -12,6 +12,7 @@ void tide_versions_init(struct tide_versions *versions, struct tide_spec *spec) 
   *versions = (struct tide_versions){.policy = tide_alloc(TIDE_POLICIES_MAX * sizeof *versions->policy)};
   versions->features = tide_content_hash((struct tide_span){spec->text, spec->text_len});
   versions->policy[0].spec = spec;
+  versions->policy[0].features = spec->hash;
   tide_version_text(tide_span_of(spec->name), versions->features, versions->policy[0].label);
 }
 
@@ -226,6 +227,7 @@ static void label_policy(const struct tide_versions *versions, struct tide_conte
   const struct tide_version *version = tide_versions_find(versions, TIDE_ARTIFACT_policy, hash);
   tide_version_text(tide_span_of(version->name), hash, text);
   ret->hash = hash;
+  ret->features = versions->policy[0].spec->hash;
   ret->number = number;
   ret->last_ms = INT64_MIN;
   snprintf(ret->label, sizeof ret->label, "p-%llu/%s", (unsigned long long)number, text);
@@ -378,6 +380,7 @@ bool tide_versions_load_policies(struct tide_versions *versions, struct tide_rea
     policy->hash = get_hash(reader);
     if (!get_text(reader, policy->label, sizeof policy->label)) return false;
     policy->number = tide_get_u64(reader);
+    policy->features = own->hash;
     policy->last_ms = (int64_t)tide_get_u64(reader);
     struct tide_span text = tide_get_span(reader);
     struct tide_error error;

@@ -32,6 +32,7 @@ struct tide_policy_version {
   struct tide_content_hash hash;
   char label[TIDE_POLICY_LABEL];
   uint64_t number;        /* of the rollout that brought it */
+  struct tide_u128 features; /* hash of the feature file in which it stands (tide_spec.hash) */
   int64_t last_ms;        /* the latest event time decided under it */
 };
 #define TIDE_POLICIES_MAX 256

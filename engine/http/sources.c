@@ -240,12 +240,13 @@ static void meter_partition(const struct shown *shown, const struct tide_partiti
 
 /* How each entity would stand for a request of now whose card was never seen. */
 static void meter_freshness(const struct tide_sources_look *look, struct tide_meter *meter) {
-  const struct tide_spec *spec = look->http->spec;
+  const struct tide_spec *spec = atomic_load(&look->http->spec);
   struct tide_gate *gate = tide_alloc(sizeof *gate);
   struct tide_standing standing[TIDE_ENTITIES_MAX];
   tide_gate_judge(gate, &look->known.ledger, spec, look->known.commit_ms, look->now_ms, TIDE_NONE, standing);
   for (uint32_t e = 0; e < spec->entity_count; e++) {
-    struct shown shown = {look, meter, {.a = e}};
+    struct shown shown = {look, meter, {0}};
+    if (!tide_meter_place(meter, TIDE_AXIS_entity, spec->entity[e].name, &shown.at.a)) continue;
     bool known = standing[e].age_ms != TIDE_AGE_UNKNOWN;
     set(&shown, TIDE_METER_ROW_freshness_age_seconds, known, known ? ns_of(standing[e].age_ms) : 0);
     set(&shown, TIDE_METER_ROW_freshness_budget_seconds, true, ns_of(spec->group[spec->entity[e].group].budget_ms));

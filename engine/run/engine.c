@@ -297,9 +297,11 @@ static void meter_publish(struct tide_engine *engine, struct tide_fold *fold) {
   SET(rollout_void, versions->void_number > versions->rollout.number);
   const struct tide_core_reads *reads = tide_core_reads(engine->core);
   for (uint32_t e = 0; e < spec->entity_count; e++) {
-    tide_meter_set(meter, TIDE_METER_ROW_entities, (struct tide_meter_at){.a = e}, (int64_t)tide_fold_entities(fold, e));
+    uint32_t at;
+    if (!tide_meter_place(meter, TIDE_AXIS_entity, spec->entity[e].name, &at)) continue; /* of the hundredth name no series is kept */
+    tide_meter_set(meter, TIDE_METER_ROW_entities, (struct tide_meter_at){.a = at}, (int64_t)tide_fold_entities(fold, e));
     for (uint32_t s = 0; s < TIDE_S_COUNT; s++)
-      tide_meter_set(meter, TIDE_METER_ROW_feature_values_total, (struct tide_meter_at){.a = e, .b = s}, (int64_t)reads->count[e][s]);
+      tide_meter_set(meter, TIDE_METER_ROW_feature_values_total, (struct tide_meter_at){.a = at, .b = s}, (int64_t)reads->count[e][s]);
   }
 }
 

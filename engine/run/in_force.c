@@ -46,6 +46,7 @@ static void show(struct tide_engine_rollout *shown, const struct tide_versions *
   shown->void_number = versions->void_number;
   memcpy(shown->void_why, versions->void_why, sizeof shown->void_why);
   shown->features = versions->features;
+  snprintf(shown->file, sizeof shown->file, "%.*s", (int)sizeof shown->file - 1, versions->policy[0].label);
   snprintf(shown->model, sizeof shown->model, "%s", versions->router.live ? versions->router.live->id : "");
   memcpy(shown->policy, tide_versions_policy(versions)->label, sizeof shown->policy);
   shown->version_count = versions->count;

@@ -563,7 +563,8 @@ static enum tide_err open_decoders(const struct tide_ingest *ingest, const struc
   return err;
 }
 
-enum tide_err tide_ingest_features(struct tide_ingest *ingest, const struct tide_spec *spec, const char *features, struct tide_error *error) {
+enum tide_err tide_ingest_features(struct tide_ingest *ingest, const struct tide_spec *spec, const char *features,
+                                   struct tide_error *error) {
   struct tide_ingest_decoders *next;
   enum tide_err err = open_decoders(ingest, spec, features, &next, error);
   if (err == TIDE_OK) close_decoders(ingest, atomic_exchange(&ingest->next_decoders, next));
