@@ -141,6 +141,16 @@ enum tide_dead_form {
     "Remove from Redis what the older snapshot and this engine's mirror (journal.dir/mirror) hold; false: another engine does it, or nobody")  \
   X(journal, keep, DURATION, "10m", 0, TIDE_DAYS(7), NULL, NULL, RESTART,                                                                    \
     "What was folded within this stays in Redis in any case; above snapshot.every, so that an engine that was away for less can start again") \
+  X(registry, url, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                                  \
+    "Where versions and rollouts are kept: etcd://HOST:PORT,.../PREFIX, etcds://... with TLS, or dir:DIRECTORY; empty: none, and what is in force stays") \
+  X(registry, user, NAME, "", 0, 64, NULL, NULL, RESTART, "User of etcd; empty: none is shown")                                             \
+  X(registry, password_file, PATH, "", 0, 1024, NULL, NULL, RESTART, "File with its password, one line")                                    \
+  X(registry, ca, PATH, "", 0, 1024, NULL, NULL, RESTART, "Authorities, PEM, of etcd's certificate, with etcds://; empty: those of the system") \
+  X(registry, cert, PATH, "", 0, 1024, NULL, NULL, RESTART, "Client certificate, PEM, that is shown to etcd; empty: none")                  \
+  X(registry, key, PATH, "", 0, 1024, NULL, NULL, RESTART, "Its key, PEM, not encrypted")                                                   \
+  X(registry, timeout, DURATION, "3s", TIDE_MS(50), TIDE_SECONDS(60), NULL, NULL, RESTART, "How long one endpoint of etcd may take to answer") \
+  X(registry, lease, DURATION, "10s", TIDE_SECONDS(1), TIDE_HOURS(1), NULL, NULL, RESTART,                                                   \
+    "How long an engine that was not heard of is still listed; it tells of itself three times as often")                                     \
   X(snapshot, dir, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                                   \
     "Directory of the snapshots from which a restart begins; empty: snapshots in the journal's directory")                                  \
   X(snapshot, every, DURATION, "5m", 0, TIDE_DAYS(7), NULL, NULL, RELOAD, "Time between snapshots; 0s: only when the engine stops")         \

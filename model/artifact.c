@@ -123,6 +123,10 @@ static void put_body(const struct tide_model *model, struct tide_buf *out) {
   put_training(model, out);
 }
 
+void tide_model_name(struct tide_model *model) {
+  snprintf(model->id, sizeof model->id, "%s@%08x", model->name, (unsigned)(model->checksum.hi >> 32));
+}
+
 void tide_model_seal(struct tide_model *model) {
   TIDE_CHECK(strlen(model->name) <= TIDE_MODEL_NAME_MAX);
   struct tide_buf bytes = TIDE_BUF_INIT;
@@ -135,7 +139,7 @@ void tide_model_seal(struct tide_model *model) {
   put_body(model, &bytes);
   model->checksum = tide_hash128(bytes.ptr, bytes.len, 0);
   tide_buf_release(&bytes);
-  snprintf(model->id, sizeof model->id, "%s@%08x", model->name, (unsigned)(model->checksum.hi >> 32));
+  tide_model_name(model);
 }
 
 void tide_model_write(const struct tide_model *model, struct tide_buf *out) {

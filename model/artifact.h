@@ -26,7 +26,7 @@
 #define TIDE_MODEL_INPUTS_MAX 256
 #define TIDE_MODEL_BYTES_MAX (640u * 1024) /* fits a journal entry beside the feature file */
 #define TIDE_MODEL_NAME_MAX 64
-#define TIDE_MODEL_ID 80                   /* "name@1f2e3d4c" and its zero byte */
+#define TIDE_MODEL_ID 112                  /* "name@1f2e3d4c" and its zero byte; a registry's name for it may be longer than its own */
 
 /* Quantiles of the sketches: of training values before imputation and transform, and of the training scores. */
 #define TIDE_QUANTILES 11
@@ -68,7 +68,7 @@ struct tide_model {
   double roc_auc, average_precision, card_precision;
   uint32_t card_precision_k;
   struct tide_u128 checksum;
-  char id[TIDE_MODEL_ID];       /* "name@" and the first 8 digits of the checksum: what answers carry */
+  char id[TIDE_MODEL_ID];       /* what answers carry: "name@" and the first 8 digits of the checksum, or the name of the version that was rolled out */
   bool bound;
 };
 
@@ -83,6 +83,8 @@ void tide_model_free(struct tide_model *model);
 /* A name is 1..TIDE_MODEL_NAME_MAX letters, digits, dots, dashes, underscores: it stands in "name@hash". */
 bool tide_model_name_fits(const char *name);
 
+/* Gives it the id of its own name and checksum. */
+void tide_model_name(struct tide_model *model);
 /* Computes definitions, checksum and id of a model that was put together (by training). */
 void tide_model_seal(struct tide_model *model);
 /* Appends the canonical bytes, with the checksum. */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "adapter/segment.h"
+#include "base/base64.h"
 #include "base/json_out.h"
 #include "base/utf8.h"
 
@@ -43,16 +44,9 @@ struct outlet_file {
 
 static struct outlet_file *self(struct tide_outlet *outlet) { return (struct outlet_file *)outlet; }
 
-/* RFC 4648 section 4. */
 static struct tide_span base64(struct tide_buf *out, struct tide_span s) {
-  static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   tide_buf_clear(out);
-  for (size_t i = 0; i < s.len; i += 3) {
-    uint32_t v = 0;
-    size_t n = s.len - i < 3 ? s.len - i : 3;
-    for (size_t k = 0; k < 3; k++) v = v << 8 | (k < n ? (uint8_t)s.ptr[i + k] : 0);
-    for (size_t k = 0; k < 4; k++) tide_buf_char(out, k <= n ? digit[v >> (18 - 6 * k) & 63] : '=');
-  }
+  tide_base64_put(out, s);
   return tide_buf_span(out);
 }
 

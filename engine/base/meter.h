@@ -93,6 +93,12 @@ enum tide_meter_type { TIDE_METER_COUNTER, TIDE_METER_GAUGE, TIDE_METER_LEVEL, T
   X(freshness_age_seconds, AGE, entity, none, none, "How stale the features of a card never seen would be, were it asked for now; absent: nothing says") \
   X(freshness_budget_seconds, AGE, entity, none, none, "How stale they may be") \
   X(freshness_stale, LEVEL, entity, none, none, "1 when they are staler than that") \
+  X(registry_up, LEVEL, none, none, none, "1 while the registry answers, 0 while it does not; absent: there is none") \
+  X(registry_age_seconds, AGE, none, none, none, "Time since the registry answered last") \
+  X(registry_revision, LEVEL, none, none, none, "Revision of etcd as last heard") \
+  X(registry_rollout, LEVEL, none, none, none, "Number of the rollout that the registry asks for") \
+  X(registry_errors_total, COUNTER, none, none, none, "Questions to the registry that ended with an error, and values in it that cannot be used") \
+  X(registry_offers_total, COUNTER, none, none, none, "Records of versions and rollouts that this engine brought into the journal") \
   X(log_suppressed_total, COUNTER, none, none, none, "Log lines left out because their event came too often")
 
 enum tide_meter_row {

@@ -87,6 +87,19 @@ enum tide_err tide_key_write(const char *path, const struct tide_secret_key *key
   return err;
 }
 
+enum tide_err tide_password_read(const char *option, const char *path, char *out, size_t size, struct tide_error *error) {
+  FILE *in = fopen(path, "re");
+  if (!in) return tide_fail_errno(error, TIDE_E_CONFIG, "cannot read %s %s", option, path);
+  size_t len = fread(out, 1, size, in);
+  bool bad = ferror(in) != 0;
+  (void)fclose(in);
+  while (len > 0 && (out[len - 1] == '\n' || out[len - 1] == '\r')) len--;
+  if (bad || len == 0 || len == size || memchr(out, 0, len))
+    return tide_fail(error, TIDE_E_CONFIG, "%s %s must hold one line with a password of at most %zu bytes", option, path, size - 1);
+  out[len] = 0;
+  return TIDE_OK;
+}
+
 struct tide_secret_key tide_key_development(void) {
   struct tide_secret_key key = {0};
   for (size_t i = 0; i < TIDE_SECRET_KEY_BYTES; i++) key.bytes[i] = (uint8_t)i;

@@ -24,6 +24,8 @@ enum tide_err tide_key_parse(struct tide_span text, const char *where, struct ti
 enum tide_err tide_key_read(const char *path, struct tide_secret_key *ret, struct tide_error *error) TIDE_WARN_UNUSED;
 /* Creates the file with mode 0600; EXISTS when it is there. */
 enum tide_err tide_key_write(const char *path, const struct tide_secret_key *key, struct tide_error *error) TIDE_WARN_UNUSED;
+/* A password from a file of one line into `out`; option: the name of the setting that names the file, for messages. CONFIG. Overwrite it when it is done with. */
+enum tide_err tide_password_read(const char *option, const char *path, char *out, size_t size, struct tide_error *error) TIDE_WARN_UNUSED;
 /* The published development key. */
 struct tide_secret_key tide_key_development(void);
 

@@ -215,20 +215,6 @@ static enum tide_err load_snapshot(const struct tide_config *config, struct tide
 
 /* ---- Redis ---- */
 
-static enum tide_err read_password(const char *path, char *out, size_t size, struct tide_error *error) {
-  FILE *in = fopen(path, "re");
-  if (!in) return tide_fail_errno(error, TIDE_E_CONFIG, "cannot read journal.password_file %s", path);
-  size_t len = fread(out, 1, size, in);
-  bool bad = ferror(in) != 0;
-  (void)fclose(in);
-  while (len > 0 && (out[len - 1] == '\n' || out[len - 1] == '\r')) len--;
-  if (bad || len == 0 || len == size || memchr(out, 0, len))
-    return tide_fail(error, TIDE_E_CONFIG, "journal.password_file %s must hold one line with a password of at most %zu bytes", path,
-                     size - 1);
-  out[len] = 0;
-  return TIDE_OK;
-}
-
 static enum tide_err parse_nodes(const char *text, struct tide_redis_options *redis, struct tide_error *error) {
   if (!*text) return TIDE_OK;
   struct tide_redis_target list;
@@ -256,7 +242,8 @@ enum tide_err tide_serve_redis(const struct tide_config *config, struct tide_red
     err = tide_fail(error, TIDE_E_CONFIG,
                     "journal.url must not hold a password, which --print-config would show: put it into journal.password_file");
   if (err == TIDE_OK && config->journal_password_file[0])
-    err = read_password(config->journal_password_file, redis.target.password, sizeof redis.target.password, error);
+    err = tide_password_read("journal.password_file", config->journal_password_file, redis.target.password, sizeof redis.target.password,
+                             error);
   if (err == TIDE_OK) err = parse_nodes(config->journal_nodes, &redis, error);
   if (err == TIDE_OK) *ret = redis;
   explicit_bzero(&redis.target, sizeof redis.target);

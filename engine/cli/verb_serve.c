@@ -11,6 +11,7 @@
 #include "cli/serve_ingest.h"
 #include "cli/serve_journal.h"
 #include "cli/serve_peer.h"
+#include "cli/serve_registry.h"
 #include "cli/serve_snapshot.h"
 #include "cli/spec_file.h"
 #include "model/artifact.h"
@@ -53,6 +54,7 @@ struct serve {
   struct tide_meters *meters; /* written by the engine's threads and http's, so freed behind both */
   struct tide_engine *engine;
   struct tide_serve_ingest ingest;
+  struct tide_serve_registry *registry;             /* NULL: there is none */
   struct tide_http_secrets *secrets;                /* until the listeners have taken them */
   struct tide_http_source source[TIDE_SOURCES_MAX]; /* as http shows them */
   struct tide_http *http;
@@ -87,6 +89,7 @@ static void on_sources(void *ctx, const struct tide_core_action *action) {
 static void on_release(void *ctx, struct tide_offer *offer) {
   struct serve *serve = ctx;
   if (serve->ingest.ingest && offer->ctx == serve->ingest.ingest) tide_ingest_release(serve->ingest.ingest, offer);
+  else if (serve->registry && offer->ctx == serve->registry) tide_serve_registry_release(serve->registry, offer);
   else tide_http_release(ctx, offer);
 }
 
@@ -238,6 +241,17 @@ static void print_waiting(const struct serve *serve, const struct tide_http_opti
            "the sources are read up to where they ended when this epoch began; /readyz says what is missing");
 }
 
+static void start_registry(const struct serve *serve, const struct tide_http_options *http) {
+  char listen_at[160], admin_at[160];
+  uint16_t listen, admin;
+  if (!serve->registry) return;
+  tide_http_ports(serve->http, &listen, &admin);
+  snprintf(listen_at, sizeof listen_at, "%s:%u", http->listen.host, listen);
+  snprintf(admin_at, sizeof admin_at, "%s:%u", http->admin.host, admin);
+  struct tide_serve_registry_start start = {serve->engine, tide_meters_shared(serve->meters), listen_at, admin_at};
+  tide_serve_registry_start(serve->registry, &start);
+}
+
 /* What the log has been told. */
 struct told {
   bool lost;
@@ -313,6 +327,7 @@ static enum tide_err run_engine(struct serve *serve, struct tide_error *error) {
   enum tide_err err = signal || has_ended(serve) ? TIDE_OK : http_options(serve, &http, error);
   if (err == TIDE_OK && !signal && !has_ended(serve)) {
     err = tide_http_start(&http, &serve->http, error);
+    if (err == TIDE_OK) start_registry(serve, &http);
     if (err == TIDE_OK) serve->secrets = NULL; /* also before the epoch is open: /readyz says what it waits for */
     if (err == TIDE_OK && tide_engine_status(serve->engine).state == TIDE_CORE_barrier) print_waiting(serve, &http);
     while (err == TIDE_OK && !signal && !has_ended(serve) && !tide_engine_wait_open(serve->engine, 100)) signal = wait_signal(serve, 0);
@@ -324,6 +339,7 @@ static enum tide_err run_engine(struct serve *serve, struct tide_error *error) {
     if (signal) tide_log(TIDE_LOG_INFO, "stopping", "signal=%s", signal == SIGTERM ? "SIGTERM" : "SIGINT");
     if (serve->http) tide_http_drain(serve->http);
   }
+  tide_serve_registry_stop(serve->registry);
   tide_engine_stop(serve->engine);
   struct tide_error ended = {0};
   enum tide_err engine_err = tide_engine_join(serve->engine, &ended);
@@ -407,6 +423,7 @@ static enum tide_err serve_all(struct serve *serve, struct tide_error *error) {
   struct tide_key_places places = tide_serve_keys(serve->config);
   enum tide_err err = http_options(serve, &checked, error); /* mistakes are told before anything is folded */
   if (err == TIDE_OK) err = tide_serve_peer_check(serve->config, error);
+  if (err == TIDE_OK) err = tide_serve_registry_new(serve->config, &serve->registry, error);
   if (err == TIDE_OK) err = tide_http_secrets_load(&files, &serve->secrets, error);
   tide_process_keep(&serve->keys, sizeof serve->keys);
   if (err == TIDE_OK) err = tide_keys_load(&places, serve->spec, &serve->keys, error);
@@ -433,6 +450,7 @@ static int serve_config(struct serve *serve) {
   if (err != TIDE_OK) error.code = err;
   tide_serve_ingest_close(&serve->ingest);
   tide_engine_free(serve->engine);
+  tide_serve_registry_free(serve->registry);
   tide_follow_free(serve->follow);
   for (struct adopted *next, *at = serve->adopted; at; at = next) {
     next = at->next;

@@ -26,6 +26,8 @@ enum tide_err tide_journal_arg(const char *text, const char **ret_dir, struct ti
   return tide_fail_at(error, TIDE_E_USAGE, 0, 0, "journal", "--journal is memory or file:DIRECTORY, not \"%.100s\"", text);
 }
 
+enum { VERBS_MAX = 128 };
+
 static int print(struct tide_buf *text, FILE *out, int exit) {
   fwrite(text->ptr, 1, text->len, out);
   tide_buf_release(text);
@@ -37,9 +39,9 @@ static int print(struct tide_buf *text, FILE *out, int exit) {
 }
 
 static int unknown_verb(const char *word) {
-  const char *name[64];
-  char first[64][32];
-  TIDE_CHECK(tide_verb_count <= 64);
+  const char *name[VERBS_MAX];
+  char first[VERBS_MAX][32];
+  TIDE_CHECK(tide_verb_count <= VERBS_MAX);
   for (size_t i = 0; i < tide_verb_count; i++) {
     snprintf(first[i], sizeof first[i], "%.*s", (int)strcspn(tide_verbs[i]->name, " "), tide_verbs[i]->name);
     name[i] = first[i];

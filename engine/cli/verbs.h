@@ -9,8 +9,14 @@
 
 #define TIDE_VERBS(X)                                                                                                          \
   X(generate) X(init) X(restore) X(serve) X(replay) X(backfill) X(backtest) X(train) X(model_check) X(model_describe) X(explain) X(audit)                     \
-  X(features_check) X(features_describe) X(size) X(inspect) X(keys_generate) X(keys_check) X(keys_rotate) X(tokens_generate) X(tokens_line)                                  \
+  X(features_check) X(features_describe) TIDE_VERSION_VERBS(X) X(engines)                                                                     \
+  X(size) X(inspect) X(keys_generate) X(keys_check) X(keys_rotate) X(tokens_generate) X(tokens_line)                                  \
   X(source_list) X(source_accept_gap) X(source_waive) X(config_check) X(config_print) X(doctor) X(docs_options) X(docs_routes) X(version)
+/* Of versions in a registry, for each kind of them (verb_registry.h). */
+#define TIDE_VERSION_VERBS(X)                                                                                                  \
+  X(model_push) X(model_validate) X(model_list) X(model_diff) X(model_rollout) X(model_promote) X(model_rollback) X(model_retire)              \
+  X(policy_push) X(policy_validate) X(policy_list) X(policy_diff) X(policy_rollout) X(policy_promote) X(policy_rollback) X(policy_retire)      \
+  X(features_push) X(features_validate) X(features_list) X(features_diff) X(features_rollout) X(features_rollback) X(features_retire)
 
 #define X(name) extern const struct tide_verb tide_verb_##name;
 TIDE_VERBS(X)

@@ -233,6 +233,15 @@ static void label_policy(const struct tide_versions *versions, struct tide_conte
   snprintf(ret->label, sizeof ret->label, "p-%llu/%s", (unsigned long long)number, text);
 }
 
+/* A model is called what whoever put it in force calls it: by the registry's name and hash of the version, or as its file does. */
+static void name_model(const struct tide_versions *versions, const struct tide_rollout *rollout, uint32_t i) {
+  const struct tide_version *version = tide_versions_find(versions, TIDE_ARTIFACT_model, rollout->model[i].hash);
+  struct tide_model *model = versions->model[i];
+  _Static_assert(TIDE_MODEL_ID >= TIDE_VERSION_TEXT, "room for a version's name");
+  if (strcmp(rollout->who, TIDE_ROLLOUT_BY_FILE) != 0) tide_version_text(tide_span_of(version->name), version->hash, model->id);
+  else tide_model_name(model);
+}
+
 static void take_effect(struct making *m) {
   struct tide_versions *versions = m->versions;
   for (uint32_t k = 0; k < versions->rollout.model_count; k++) {
@@ -243,6 +252,7 @@ static void take_effect(struct making *m) {
   memcpy(versions->model, m->model, sizeof versions->model);
   versions->router = m->router;
   versions->rollout = *m->rollout;
+  for (uint32_t i = 0; i < m->rollout->model_count; i++) name_model(versions, m->rollout, i);
   versions->now = m->policy;
   if (m->new_policy) {
     struct tide_policy_version *policy = &versions->policy[m->policy];

@@ -65,6 +65,8 @@ static void print_tally(const struct or_tally *t) {
   fprintf(stdout, "# %llu cases with sources; entities in them fresh %llu, stale %llu, waived %llu times\n", (unsigned long long)t->sourced,
           (unsigned long long)t->standings[TIDE_S_fresh], (unsigned long long)t->standings[TIDE_S_stale],
           (unsigned long long)t->standings[TIDE_S_waived]);
+  fprintf(stdout, "# %llu rollouts, %llu answers by another policy than the file's\n", (unsigned long long)t->rollouts,
+          (unsigned long long)t->by_other);
   for (int s = 0; s < TIDE_S_COUNT; s++)
     fprintf(stdout, "# state %s: %llu\n", tide_vstate_name((enum tide_vstate)s), (unsigned long long)t->states[s]);
   for (int s = 0; s < TIDE_C_COUNT; s++)
@@ -98,6 +100,7 @@ static void test_engine_equals_oracle(void **state) {
     assert_true(tally.tiles_read > cases / 10);
     assert_true(tally.tiles_mended > cases / 50);
     assert_true(tally.tiles_late > 0);
+    assert_true(tally.by_other > 0);
     assert_true(tally.standings[TIDE_S_fresh] > cases && tally.standings[TIDE_S_stale] > cases &&
                 tally.standings[TIDE_S_waived] > cases / 20);
   }

@@ -109,7 +109,7 @@ struct or_rule { bool dropped; char code[OR_NAME]; int decision; bool shadow; co
 struct or_list { const char *name; bool is_entity; int ref; };
 
 /* FACTS stand in the header of their entry; DECLARE, START, WAIVE are control records. */
-enum or_record_type { OR_EVENT, OR_OUTCOME, OR_RATE, OR_LIST, OR_HEARTBEAT, OR_FACTS, OR_DECLARE, OR_START, OR_WAIVE };
+enum or_record_type { OR_EVENT, OR_OUTCOME, OR_RATE, OR_LIST, OR_HEARTBEAT, OR_FACTS, OR_DECLARE, OR_START, OR_WAIVE, OR_ROLLOUT };
 struct or_datum { bool has; const char *text; int64_t num; const char *currency; int exponent; };
 struct or_record {
   enum or_record_type type;
@@ -135,6 +135,7 @@ struct or_record {
   bool messages;           /* FACTS: with messages, a sign of life */
   int64_t seen_ms, drained_ms, delay_ms; /* FACTS; INT64_MIN: not told */
   int64_t until_ms;        /* WAIVE */
+  int policy;              /* ROLLOUT: that decides from here on */
 };
 
 struct or_case {
@@ -180,6 +181,7 @@ struct or_case {
   int partitions;
   bool sourced;            /* messages come from sources */
   struct or_source source[OR_SOURCES_MAX];
+  bool rolls;              /* policies change on the way */
   bool json;               /* the records go to the engine as JSON lines through its decoder, and as CSV rows beside */
   struct or_expr expr[OR_EXPRS_MAX];
   int expr_count;
@@ -188,6 +190,10 @@ extern const char *const or_decision_name[4];
 
 /* Gives a case sources, facts and budgets, for a part of the seeds (random_source.c). */
 void or_make_sources(struct or_case *c);
+/* Changes of policy, for a part of the seeds; and the rule at place r of a policy, of the fallback or not (random_rollout.c). */
+#define OR_POLICIES 3
+void or_make_rollouts(struct or_case *c);
+struct or_rule or_policy_rule(const struct or_case *c, int policy, bool fallback, int r);
 /* The same seed gives the same case. */
 void or_case_make(uint64_t seed, struct or_case *ret);
 /* Computes the derived field of every event again, after fields were changed. */

@@ -19,6 +19,7 @@ struct heard {
   int64_t time_ms;
   bool refused, counted, duplicate, id_conflict, advised, features_known;
   struct tide_verdict verdict;
+  char by[32], decision[16]; /* as the policy of then calls them */
   struct tide_value slot[OR_SLOTS_MAX], derived[OR_DERIVED_MAX];
   struct tide_standing standing[OR_ENTITIES_MAX];
 };
@@ -33,6 +34,7 @@ struct run {
   uint32_t index[OR_RECORDS_MAX];
   struct tide_decoder *decoder, *csv; /* NULL: records are made directly */
   int digests;
+  uint64_t rollouts;
   struct tide_position last; /* entry folded */
   struct tide_buf *out;
 };
@@ -50,6 +52,9 @@ static void hear(struct heard *heard, const struct tide_answer *answer) {
                           .advised = answer->advised,
                           .features_known = answer->features_known,
                           .verdict = answer->verdict};
+  (void)snprintf(heard->by, sizeof heard->by, "%s", tide_verdict_by(answer->spec, &answer->verdict));
+  if (answer->spec->decision_count)
+    (void)snprintf(heard->decision, sizeof heard->decision, "%s", answer->spec->decision[answer->verdict.decision]);
   if (!answer->features_known) return;
   memcpy(heard->slot, answer->slot, answer->spec->slot_count * sizeof *answer->slot);
   memcpy(heard->standing, answer->standing, answer->spec->entity_count * sizeof *answer->standing);
@@ -247,10 +252,31 @@ static uint16_t gather_parts(const struct run *run, int i, struct tide_cursor_pa
   return count;
 }
 
-static bool is_control(const struct or_record *r) { return r->type == OR_DECLARE || r->type == OR_START || r->type == OR_WAIVE; }
+static bool is_control(const struct or_record *r) { return r->type >= OR_DECLARE; }
+
+/* The policy and its rollout. */
+static bool add_rollout(struct run *run, const struct or_record *r, struct tide_batch *batch) {
+  struct tide_buf text = TIDE_BUF_INIT, records = TIDE_BUF_INIT;
+  struct tide_rollout rollout = {.number = ++run->rollouts,
+                                 .features = tide_content_hash((struct tide_span){run->spec->text, run->spec->text_len})};
+  unsigned count = 1;
+  bool good = true;
+  if (r->policy) {
+    or_render_policy(run->c, r->policy, &text);
+    rollout.policy = tide_content_hash(tide_buf_span(&text));
+    good = tide_artifact_encode(TIDE_ARTIFACT_policy, TIDE_SPAN("other"), tide_buf_span(&text), &records) == TIDE_OK;
+    count++;
+  }
+  tide_rollout_encode(&rollout, &records);
+  good = good && tide_batch_add_encoded(batch, tide_buf_span(&records), count) == TIDE_OK;
+  tide_buf_release(&text);
+  tide_buf_release(&records);
+  return good || fail(run, "a rollout does not fit an entry", NULL);
+}
 
 static bool add_control(struct run *run, const struct or_record *r, struct tide_batch *batch) {
   const struct or_case *c = run->c;
+  if (r->type == OR_ROLLOUT) return add_rollout(run, r, batch);
   uint16_t number = tide_source_number(tide_span_of(or_source_name[r->source])),
            partition = (uint16_t)(r->partition < 0 ? TIDE_PARTITION_ALL : r->partition);
   enum tide_err err = TIDE_OK;
@@ -400,18 +426,21 @@ static bool same_values(const struct or_case *c, const struct tide_spec *spec, c
   }
   static const char *const truth[] = {"false", "true", "unknown"};
   for (int r = 0, at = 0; r < c->rule_count; r++) {
-    if (c->rule[r].dropped) continue;
+    struct or_rule rule = or_policy_rule(c, want->policy, false, r);
+    if (rule.dropped) continue;
     if (want->truth[r] != (enum or_truth)got->verdict.truth[at])
-      return DIFFERS("rule %s is %s, engine: %s", c->rule[r].code, truth[want->truth[r]], truth[got->verdict.truth[at]]);
+      return DIFFERS("rule %s is %s, engine: %s", rule.code, truth[want->truth[r]], truth[got->verdict.truth[at]]);
     at++;
   }
   return true;
 }
 
-static const char *by_text(const struct or_case *c, const struct or_answer *want) {
+static const char *by_text(const struct or_case *c, const struct or_answer *want, char out[OR_NAME]) {
   if (want->by == OR_BY_NONE) return "none";
-  if (want->by == OR_BY_RULE) return c->rule[want->rule].code;
-  return c->fallback[want->rule].when ? c->fallback[want->rule].code : "fallback.else";
+  struct or_rule rule = or_policy_rule(c, want->policy, want->by == OR_BY_FALLBACK, want->rule);
+  if (want->by == OR_BY_FALLBACK && !rule.when) return "fallback.else";
+  (void)snprintf(out, OR_NAME, "%s", rule.code);
+  return out;
 }
 
 static bool same_answer(const struct run *run, const struct tide_spec *spec, const struct or_answer *want, const struct heard *got,
@@ -427,10 +456,11 @@ static bool same_answer(const struct run *run, const struct tide_spec *spec, con
   SAME(counted);
 #undef SAME
   if (want->features_known && !same_values(c, spec, want, got, out)) return false;
-  const char *by = tide_verdict_by(spec, &got->verdict);
-  if (strcmp(by_text(c, want), by) != 0) return DIFFERS("decided by %s, engine: %s", by_text(c, want), by);
-  if (want->by != OR_BY_NONE && strcmp(or_decision_name[want->decision], spec->decision[got->verdict.decision]) != 0)
-    return DIFFERS("decision is %s, engine: %s", or_decision_name[want->decision], spec->decision[got->verdict.decision]);
+  char code[OR_NAME];
+  const char *by = by_text(c, want, code);
+  if (strcmp(by, got->by) != 0) return DIFFERS("decided by %s of policy %d, engine: %s", by, want->policy, got->by);
+  if (want->by != OR_BY_NONE && strcmp(or_decision_name[want->decision], got->decision) != 0)
+    return DIFFERS("decision is %s, engine: %s", or_decision_name[want->decision], got->decision);
   if (want->cause != got->verdict.cause)
     return DIFFERS("cause is %s, engine: %s", tide_cause_name((enum tide_cause)want->cause), tide_cause_name(got->verdict.cause));
   if (want->refused != got->refused)
@@ -467,22 +497,22 @@ static bool same_answers(const struct run *run, const struct or_answer *want, in
 
 /* What the fold says beside its answers: how often each rule was true, and the watermark. */
 static bool same_totals(const struct run *run, const struct tide_fold *fold, const struct or_answer *want, int want_count,
-                        int64_t watermark_ms, struct tide_buf *out) {
+                        const struct or_end_state *end, struct tide_buf *out) {
   const struct or_case *c = run->c;
   const uint64_t *hits = tide_fold_rule_hits(fold);
   for (int r = 0, at = 0; r < c->rule_count; r++) {
-    if (c->rule[r].dropped) continue;
+    struct or_rule rule = or_policy_rule(c, end->policy, false, r);
+    if (rule.dropped) continue;
     uint64_t n = 0;
-    for (int i = 0; i < want_count; i++) n += want[i].features_known && want[i].truth[r] == OR_TRUE;
+    for (int i = end->policy_from; i < want_count; i++) n += want[i].features_known && want[i].truth[r] == OR_TRUE;
     if (n != hits[at]) {
-      tide_buf_printf(out, "rule %s was true %llu times, engine: %llu\n", c->rule[r].code, (unsigned long long)n,
-                      (unsigned long long)hits[at]);
+      tide_buf_printf(out, "rule %s was true %llu times, engine: %llu\n", rule.code, (unsigned long long)n, (unsigned long long)hits[at]);
       return false;
     }
     at++;
   }
-  if (tide_fold_watermark(fold) == watermark_ms) return true;
-  tide_buf_printf(out, "the watermark is %lld, engine: %lld\n", (long long)watermark_ms, (long long)tide_fold_watermark(fold));
+  if (tide_fold_watermark(fold) == end->watermark_ms) return true;
+  tide_buf_printf(out, "the watermark is %lld, engine: %lld\n", (long long)end->watermark_ms, (long long)tide_fold_watermark(fold));
   return false;
 }
 
@@ -490,11 +520,13 @@ static void count_answers(const struct or_case *c, const struct or_answer *answe
   tally->cases++;
   tally->reloads += c->reload_at >= 0;
   tally->sourced += c->sourced;
+  for (int i = 0; i < c->record_count; i++) tally->rollouts += c->record[i].type == OR_ROLLOUT && !c->record[i].dropped;
   for (int i = 0; i < c->record_count; i++) tally->records += !c->record[i].dropped;
   for (int i = 0; i < count; i++) {
     const struct or_answer *a = &answer[i];
     tally->answers++;
     tally->duplicates += a->duplicate;
+    tally->by_other += a->policy != 0;
     tally->conflicts += a->id_conflict && !a->duplicate;
     tally->refused += a->refused;
     tally->advised += a->advised;
@@ -547,10 +579,10 @@ bool or_check(const struct or_case *c, struct tide_buf *out, struct or_tally *ta
   if (good) {
     struct or_end_state end;
     int count = or_recount(c, want, &end);
-    good = same_answers(&run, want, count, run.heard, run.count, out) && same_totals(&run, run.fold, want, count, end.watermark_ms, out);
+    good = same_answers(&run, want, count, run.heard, run.count, out) && same_totals(&run, run.fold, want, count, &end, out);
     if (good && run.reloaded &&
         !(same_answers(&run, want, count, run.heard_again, run.count_again, out) &&
-          same_totals(&run, run.reloaded, want, count, end.watermark_ms, out))) {
+          same_totals(&run, run.reloaded, want, count, &end, out))) {
       tide_buf_str(out, "(only in the fold that went through save and load)\n");
       good = false;
     }

@@ -10,6 +10,7 @@
 struct or_tally {
   uint64_t cases, records, answers, values, nulls, duplicates, conflicts, refused, advised, uncounted, unknown_truths, reloads;
   uint64_t tiles_read, tiles_mended, tiles_late; /* how the engine used tiles (feature/state.h) */
+  uint64_t rollouts, by_other; /* answers by another policy than the file's */
   uint64_t sourced;       /* cases with sources */
   uint64_t standings[8];  /* of entities in them, by enum tide_vstate */
   uint64_t digests, csv, full, crowded, moved, listed; /* records; cases; values; stubs; entities; values */

@@ -412,5 +412,6 @@ void or_case_make(uint64_t seed, struct or_case *ret) {
   for (int e = 0; e < ret->entity_count; e++) ret->entity[e].stale = -1;
   or_make_stream(ret, &rng);
   or_make_sources(ret);
+  or_make_rollouts(ret);
   or_case_derive(ret);
 }

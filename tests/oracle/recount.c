@@ -252,39 +252,42 @@ static void fallback(const struct walk *w, struct or_env *env, int cause, struct
   answer->refused = true;
   answer->cause = cause;
   answer->by = OR_BY_NONE;
+  answer->policy = w->seen.policy;
   for (int r = 0; r < w->c->fallback_count; r++) {
-    const struct or_rule *rule = &w->c->fallback[r];
-    if (rule->dropped || (rule->when && !or_is_true(rule->when, env))) continue;
+    struct or_rule rule = or_policy_rule(w->c, w->seen.policy, true, r);
+    if (rule.dropped || (rule.when && !or_is_true(rule.when, env))) continue;
     answer->by = OR_BY_FALLBACK;
     answer->rule = r;
-    answer->decision = rule->decision;
+    answer->decision = rule.decision;
     return;
   }
 }
 
 static void decide(const struct walk *w, struct or_env *env, struct or_answer *answer) { /* 32 */
   const struct or_case *c = w->c;
+  struct or_rule rule[OR_RULES_MAX];
   env->rule = true;
+  answer->policy = w->seen.policy;
   int decider = -1, unsure = -1;
   for (int r = 0; r < c->rule_count; r++) {
-    if (c->rule[r].dropped) continue;
-    struct or_value v = c->rule[r].when ? or_eval(c->rule[r].when, env) : or_bool(true);
+    rule[r] = or_policy_rule(c, w->seen.policy, false, r);
+    if (rule[r].dropped) continue;
+    struct or_value v = rule[r].when ? or_eval(rule[r].when, env) : or_bool(true);
     answer->truth[r] = v.unknown ? OR_UNKNOWN : v.type == OV_BOOL && v.yes ? OR_TRUE : OR_FALSE;
-    if (!c->rule[r].shadow && decider < 0 && answer->truth[r] == OR_TRUE) decider = r;
+    if (!rule[r].shadow && decider < 0 && answer->truth[r] == OR_TRUE) decider = r;
   }
   answer->by = OR_BY_NONE;
   if (!c->decision_count) return;
   for (int r = 0; r < c->rule_count && unsure < 0 && (decider < 0 || r < decider); r++)
-    if (!c->rule[r].dropped && !c->rule[r].shadow && answer->truth[r] == OR_UNKNOWN &&
-        (decider < 0 || c->rule[r].decision > c->rule[decider].decision))
+    if (!rule[r].dropped && !rule[r].shadow && answer->truth[r] == OR_UNKNOWN && (decider < 0 || rule[r].decision > rule[decider].decision))
       unsure = r;
   if (decider >= 0 && unsure < 0) {
     answer->by = OR_BY_RULE;
     answer->rule = decider;
-    answer->decision = c->rule[decider].decision;
+    answer->decision = rule[decider].decision;
     return;
   }
-  fallback(w, env, unsure >= 0 ? or_eval(c->rule[unsure].when, env).cause : TIDE_C_none,
+  fallback(w, env, unsure >= 0 ? or_eval(rule[unsure].when, env).cause : TIDE_C_none,
            answer); /* an unknown result carries its first unknown operand's cause */
 }
 
@@ -445,6 +448,11 @@ int or_recount(const struct or_case *c, struct or_answer *answer, struct or_end_
       case OR_WAIVE:
         tell(w, r);
         tell_time(w);
+        break;
+      case OR_ROLLOUT:
+        tell_time(w);
+        if (r->policy != w->seen.policy) w->seen.policy_from = w->answer_count;
+        w->seen.policy = r->policy;
         break;
     }
   }

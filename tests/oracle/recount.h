@@ -76,6 +76,7 @@ struct or_answer {
   bool refused, counted, duplicate, id_conflict, advised, features_known;
   enum or_by by;
   int rule, decision, cause;
+  int policy;                 /* whose rule it is */
   int first_record;           /* of a duplicate */
   struct or_value slot[OR_SLOTS_MAX];
   struct or_value derived[OR_DERIVED_MAX];
@@ -111,6 +112,7 @@ struct or_end_state {
   int64_t watermark_ms;
   int crowded_stubs;  /* outcomes for which their event's place was full */
   int moved_entities; /* under another key since the rotation */
+  int policy, policy_from; /* in force at the end, and from which answer on */
   int listed;         /* times that a value was found on a list */
 };
 /* Fills answers in order of the stream and returns how many; `answer` has room for OR_RECORDS_MAX. */

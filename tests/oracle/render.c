@@ -236,16 +236,28 @@ static void stale_text(const struct or_case *c, int64_t budget_ms, int stale, do
   tide_buf_char(out, ']');
 }
 
-static void rules_section(const struct or_case *c, const char *key, const struct or_rule *rule, int count, struct tide_buf *out) {
+static void rules_section(const struct or_case *c, int policy, bool fallback, struct tide_buf *out) {
   bool any = false;
+  int count = fallback ? c->fallback_count : c->rule_count;
   for (int r = 0; r < count; r++) {
-    if (rule[r].dropped) continue;
-    if (!any) tide_buf_printf(out, "  %s:\n", key);
+    struct or_rule rule = or_policy_rule(c, policy, fallback, r);
+    if (rule.dropped) continue;
+    if (!any) tide_buf_printf(out, "  %s:\n", fallback ? "fallback" : "rules");
     any = true;
-    tide_buf_printf(out, "    - %s: '%s%s", rule[r].code, rule[r].shadow ? "shadow " : "", or_decision_name[rule[r].decision]);
-    if (rule[r].when) tide_buf_str(out, " when "), expr_text(c, rule[r].when, out);
+    tide_buf_printf(out, "    - %s: '%s%s", rule.code, rule.shadow ? "shadow " : "", or_decision_name[rule.decision]);
+    if (rule.when) tide_buf_str(out, " when "), expr_text(c, rule.when, out);
     tide_buf_str(out, "'\n");
   }
+}
+
+void or_render_policy(const struct or_case *c, int policy, struct tide_buf *out) {
+  tide_buf_str(out, "policy:\n  decisions: [");
+  for (int d = 0; d < c->decision_count; d++) tide_buf_printf(out, "%s%s", d ? ", " : "", or_decision_name[d]);
+  tide_buf_str(out, "]\n");
+  for (int n = 0; n < c->list_count; n++)
+    tide_buf_printf(out, "%s%s%s", n ? ", " : "  lists: [", c->list[n].name, n + 1 == c->list_count ? "]\n" : "");
+  rules_section(c, policy, false, out);
+  rules_section(c, policy, true, out);
 }
 
 void or_render_file(const struct or_case *c, struct tide_buf *out) {
@@ -264,14 +276,7 @@ void or_render_file(const struct or_case *c, struct tide_buf *out) {
     stale_text(c, e->budget_ms, e->stale, e->stale_default, e->waits, out);
     tide_buf_str(out, "}\n");
   }
-  if (!c->decision_count) return;
-  tide_buf_str(out, "policy:\n  decisions: [");
-  for (int d = 0; d < c->decision_count; d++) tide_buf_printf(out, "%s%s", d ? ", " : "", or_decision_name[d]);
-  tide_buf_str(out, "]\n");
-  for (int n = 0; n < c->list_count; n++)
-    tide_buf_printf(out, "%s%s%s", n ? ", " : "  lists: [", c->list[n].name, n + 1 == c->list_count ? "]\n" : "");
-  rules_section(c, "rules", c->rule, c->rule_count, out);
-  rules_section(c, "fallback", c->fallback, c->fallback_count, out);
+  if (c->decision_count) or_render_policy(c, 0, out);
 }
 
 /* ---- the stream ---- */
@@ -349,7 +354,7 @@ void or_render_json(const struct or_case *c, const struct or_record *r, const st
 
 /* Times relative to the first record, so that gaps can be read. */
 void or_render_stream(const struct or_case *c, struct tide_buf *out) {
-  static const char *const type[] = {"event", "outcome", "rate", "list", "heartbeat", "facts", "declare", "start", "waive"};
+  static const char *const type[] = {"event", "outcome", "rate", "list", "heartbeat", "facts", "declare", "start", "waive", "rollout"};
   char ms[16];
   int64_t zero = c->record[0].time_ms;
   tide_buf_printf(out, "# limits: lateness %s, duplicates_for %s, grace %s, %s; times from %lld ms\n", or_duration(c->lateness_ms, ms),
@@ -372,6 +377,7 @@ void or_render_stream(const struct or_case *c, struct tide_buf *out) {
     if (r->type == OR_DECLARE)
       for (int s = 1; s < OR_SOURCES_MAX; s++)
         if ((r->declared >> s) & 1) tide_buf_printf(out, " %s", or_source_name[s]);
+    if (r->type == OR_ROLLOUT) tide_buf_printf(out, " of policy %d", r->policy);
     if (r->type == OR_WAIVE) tide_buf_printf(out, " until %+lld", (long long)(r->until_ms - zero));
     if (r->type == OR_FACTS) {
       if (r->messages) tide_buf_str(out, " messages");

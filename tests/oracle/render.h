@@ -8,6 +8,8 @@
 #include "tests/oracle/recount.h"
 
 void or_render_file(const struct or_case *c, struct tide_buf *out);
+/* A policy alone, as a version of its own. */
+void or_render_policy(const struct or_case *c, int policy, struct tide_buf *out);
 void or_render_stream(const struct or_case *c, struct tide_buf *out);
 struct tide_settings or_settings(const struct or_case *c);
 /* The record as a decoder would make it. Texts are borrowed from the case. */

@@ -1,6 +1,7 @@
-/* The simulator with a registry (rollout.h): rollouts, canary weights, policies and rollbacks, brought by several engines at once, by some late and by some never, over the log in
- * memory with all its faults. Checked in the verdict: no decision by a version that was not in force at its position, no card with two models under one rollout, no card moved by a weight
- * that is not its own, no repetition with another answer than the first, and one state at every position.
+/* The simulator with a registry (rollout.h): rollouts, canary weights, policies and rollbacks, brought by several engines at once, by some
+ * late and by some never, over the log in memory with all its faults. Checked in the verdict: no decision by a version that was not in force
+ * at its position, no card with two models under one rollout, no card moved by a weight that is not its own, no repetition with another answer
+ * than the first, and one state at every position.
  *
  * TIDE_CASES, TIDE_SEED and TIDE_STEPS as in 10_sim.c (make sim). */
 #include <stdarg.h>

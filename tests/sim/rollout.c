@@ -1,7 +1,9 @@
-/* Rollouts in the simulated cell (rollout.h): the registry that makes them, the drivers that bring them, and the recount of who was in force where.
+/* Rollouts in the simulated cell (rollout.h): the registry that makes them, the drivers that bring them, and the recount of who was in force
+ * where.
  *
- * The recount knows the records of the log and the registry's list, nothing else: a rollout takes effect where it is the first of a higher number that was made without fault and all that it
- * names had been brought. From there on every answer must come from it, and a card from one model of it. */
+ * The recount knows the records of the log and the registry's list, nothing else: a rollout takes effect where it is the first of a higher
+ * number that was made without fault and all that it names had been brought. From there on every answer must come from it, and a card from one
+ * model of it. */
 #include "tests/sim/world.h"
 
 #include <stdio.h>
@@ -28,6 +30,7 @@ static void add_version(struct sim_registry *registry, unsigned m, const struct 
   registry->model[m].model = model;
   tide_model_write(model, &registry->model[m].bytes);
   registry->model[m].hash = tide_content_hash(tide_buf_span(&registry->model[m].bytes));
+  tide_version_text(TIDE_SPAN("v"), registry->model[m].hash, model->id);
 }
 
 void sim_rollout_new(struct sim_world *world) {

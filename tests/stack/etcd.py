@@ -13,27 +13,39 @@ import processes
 class Etcd:
     needs = {"etcd": "etcd-server"}
 
-    def __init__(self, directory):
-        self.dir = os.path.abspath(directory)
+    def __init__(self, directory, name="tidemark", stay=True, flags=()):
+        self.dir, self.name, self.stay, self.flags = os.path.abspath(directory), name, stay, list(flags)
         self.port, self.peer_port = processes.free_port(), processes.free_port()
+        self.members = [self]
         self.process = None
 
     @property
     def url(self):
         return f"http://127.0.0.1:{self.port}"
 
-    def launch(self):
+    @property
+    def peer(self):
+        return f"http://127.0.0.1:{self.peer_port}"
+
+    def begin(self):
+        """Starts the process and does not wait for it: members of a cluster wait for each other."""
         os.makedirs(self.dir, mode=0o700, exist_ok=True)
-        peer = f"http://127.0.0.1:{self.peer_port}"
+        cluster = ",".join(f"{member.name}={member.peer}" for member in self.members)
+        command = ["etcd", "--name", self.name, "--data-dir", os.path.join(self.dir, "data"), "--listen-client-urls", self.url, "--advertise-client-urls",
+                   self.url, "--listen-peer-urls", self.peer, "--initial-advertise-peer-urls", self.peer, "--initial-cluster", cluster, *self.flags]
+        self.process = processes.start(command, os.path.join(self.dir, "log"), self.dir, stay=self.stay)
+
+    def ready(self):
         log = os.path.join(self.dir, "log")
-        command = ["etcd", "--name", "tidemark", "--data-dir", os.path.join(self.dir, "data"), "--listen-client-urls", self.url, "--advertise-client-urls",
-                   self.url, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", f"tidemark={peer}"]
-        self.process = processes.start(command, log, self.dir, stay=True)
         try:
             processes.wait_for(f"etcd answers on {self.url}", self.healthy, 20)
         except BaseException as error:
             self.stop()
             raise RuntimeError(f"{error}; see {log}:\n{processes.tail(log)}") from error
+
+    def launch(self):
+        self.begin()
+        self.ready()
 
     def healthy(self):
         if not self.process.alive():

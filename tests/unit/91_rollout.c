@@ -21,11 +21,13 @@ static struct tide_content_hash bring(struct run *r, enum tide_artifact_kind kin
   return tide_content_hash(bytes);
 }
 
-static struct tide_content_hash bring_model(struct run *r, const struct tide_model *model) {
+/* From there on it is called as the answers call it. */
+static struct tide_content_hash bring_model(struct run *r, struct tide_model *model) {
   struct tide_buf bytes = TIDE_BUF_INIT;
   tide_model_write(model, &bytes);
   struct tide_content_hash hash = bring(r, TIDE_ARTIFACT_model, model->name, tide_buf_span(&bytes));
   tide_buf_release(&bytes);
+  tide_version_text(tide_span_of(model->name), hash, model->id);
   return hash;
 }
 

@@ -111,10 +111,11 @@ static void rollouts_come_in_by_offers(void **state) {
 
   struct tide_rollout rollout = {.number = 2, .who = "anna", .why = "better", .features = shown->features, .model_count = 1};
   tide_model_write(second, &model);
+  tide_version_text(TIDE_SPAN("better"), tide_content_hash(tide_buf_span(&model)), second->id);
   rollout.model[0] = (struct tide_rollout_model){tide_content_hash(tide_buf_span(&model)), TIDE_ROLE_live, TIDE_WEIGHT_ALL};
   rollout.policy = tide_content_hash(TIDE_SPAN(
       "policy:\n  decisions: [approve, review, decline]\n  rules:\n    - N1: review when amount is absent\n    - else: approve\n"));
-  assert_int_equal(tide_artifact_encode(TIDE_ARTIFACT_model, TIDE_SPAN("small"), tide_buf_span(&model), &records), TIDE_OK);
+  assert_int_equal(tide_artifact_encode(TIDE_ARTIFACT_model, TIDE_SPAN("better"), tide_buf_span(&model), &records), TIDE_OK);
   tide_rollout_encode(&rollout, &records);
   give(&f, TIDE_OFFER_CONTROL, tide_buf_span(&records), 2); /* the policy is missing */
   wait_for(&f, 2, true, shown);
