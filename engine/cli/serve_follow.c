@@ -106,6 +106,7 @@ static void *follow_main(void *arg) {
     if (err != TIDE_OK && err != TIDE_E_END) failed(follow, &r, &error);
     pthread_mutex_lock(&follow->mutex);
     if (r.fold) follow->status.at = tide_fold_position(r.fold);
+    if (r.fold) follow->status.ready = err == TIDE_E_END;
     bool rest = err != TIDE_OK, idle = !r.fold;
     if (rest && r.fold && !follow->given && !follow->drop) follow->ready = r.fold, r.fold = NULL; /* may be taken while this rests */
     pthread_mutex_unlock(&follow->mutex);
@@ -149,7 +150,7 @@ static void want(struct tide_follow *follow, const struct tide_fold *fold, struc
   follow->given = follower;
   follow->ready = NULL;
   follow->drop = true;
-  follow->status = (struct tide_follow_status){.on = follower != NULL, .features = hash};
+  follow->status = (struct tide_follow_status){.on = follower != NULL, .features = tide_content_hash(next)};
   snprintf(follow->status.why, sizeof follow->status.why, "%.*s", (int)sizeof follow->status.why - 1, error.text);
   pthread_mutex_unlock(&follow->mutex);
   tide_fold_free(old);

@@ -20,7 +20,8 @@ struct tide_fold *tide_follow_take(struct tide_follow *follow, const struct tide
 /* Any thread. */
 struct tide_follow_status {
   bool on;                 /* a file is being prepared */
-  struct tide_u128 features; /* its hash */
+  bool ready;              /* the log is folded as far as it was the last time it was looked at */
+  struct tide_content_hash features;
   struct tide_position at; /* the log is folded up to there */
   char why[200];           /* it could not be, "" */
 };

@@ -241,6 +241,11 @@ static void print_waiting(const struct serve *serve, const struct tide_http_opti
            "the sources are read up to where they ended when this epoch began; /readyz says what is missing");
 }
 
+static bool is_prepared(void *ctx, struct tide_content_hash features) {
+  struct tide_follow_status status = tide_follow_status(ctx);
+  return status.on && status.ready && tide_content_hash_eq(status.features, features);
+}
+
 static void start_registry(const struct serve *serve, const struct tide_http_options *http) {
   char listen_at[160], admin_at[160];
   uint16_t listen, admin;
@@ -248,7 +253,12 @@ static void start_registry(const struct serve *serve, const struct tide_http_opt
   tide_http_ports(serve->http, &listen, &admin);
   snprintf(listen_at, sizeof listen_at, "%s:%u", http->listen.host, listen);
   snprintf(admin_at, sizeof admin_at, "%s:%u", http->admin.host, admin);
-  struct tide_serve_registry_start start = {serve->engine, tide_meters_shared(serve->meters), listen_at, admin_at};
+  struct tide_serve_registry_start start = {.engine = serve->engine,
+                                            .meter = tide_meters_shared(serve->meters),
+                                            .listen = listen_at,
+                                            .admin = admin_at,
+                                            .prepared = is_prepared,
+                                            .ctx = serve->follow};
   tide_serve_registry_start(serve->registry, &start);
 }
 
