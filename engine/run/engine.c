@@ -56,6 +56,8 @@ struct tide_engine {
   /* the core thread's own */
   struct report *taken;
   size_t taken_cap;
+  struct tide_core_reads reads_told; /* to the meter */
+  uint64_t switches;                 /* then */
   bool stopped;
   struct tide_mono next_tick, next_show;
   struct tide_position folded; /* that was told */
@@ -296,13 +298,17 @@ static void meter_publish(struct tide_engine *engine, struct tide_fold *fold) {
   SET(rollout_number, versions->rollout.number);
   SET(rollout_void, versions->void_number > versions->rollout.number);
   const struct tide_core_reads *reads = tide_core_reads(engine->core);
+  if (stats.switches != engine->switches) engine->reads_told = (struct tide_core_reads){0}; /* they begin anew with a feature file */
+  engine->switches = stats.switches;
   for (uint32_t e = 0; e < spec->entity_count; e++) {
     uint32_t at;
     if (!tide_meter_place(meter, TIDE_AXIS_entity, spec->entity[e].name, &at)) continue; /* of the hundredth name no series is kept */
     tide_meter_set(meter, TIDE_METER_ROW_entities, (struct tide_meter_at){.a = at}, (int64_t)tide_fold_entities(fold, e));
     for (uint32_t s = 0; s < TIDE_S_COUNT; s++)
-      tide_meter_set(meter, TIDE_METER_ROW_feature_values_total, (struct tide_meter_at){.a = at, .b = s}, (int64_t)reads->count[e][s]);
+      tide_meter_add(meter, TIDE_METER_ROW_feature_values_total, (struct tide_meter_at){.a = at, .b = s},
+                     (int64_t)(reads->count[e][s] - engine->reads_told.count[e][s]));
   }
+  engine->reads_told = *reads;
 }
 
 static void meter_append(struct tide_engine *engine, const struct tide_core_action *action) {

@@ -309,10 +309,13 @@ static void metrics_page(void **state) {
                                                      .word = "decline",
                                                      .code = "fallback.else"});
   tide_http_count_answer(
-      meters, &(struct tide_told){.given = true, .by = TIDE_BY_FALLBACK_MODEL, .decision = 1, .cause = TIDE_C_stale, .word = "challenge", .code = "N1"});
-  tide_http_count_answer(meters,
-                         &(struct tide_told){.given = true, .by = TIDE_BY_RULE, .decision = 1, .word = "challenge", .code = "N1"}); /* of another policy */
-  struct tide_told first = {.given = true, .duplicate = true, .by = TIDE_BY_RULE, .cause = TIDE_C_late, .word = "approve"};       /* a rule has no cause */
+      meters, &(struct tide_told){
+                  .given = true, .by = TIDE_BY_FALLBACK_MODEL, .decision = 1, .cause = TIDE_C_stale, .word = "challenge", .code = "N1"});
+  tide_http_count_answer(
+      meters,
+      &(struct tide_told){.given = true, .by = TIDE_BY_RULE, .decision = 1, .word = "challenge", .code = "N1"}); /* of another policy */
+  struct tide_told first = {
+      .given = true, .duplicate = true, .by = TIDE_BY_RULE, .cause = TIDE_C_late, .word = "approve"}; /* a rule has no cause */
   snprintf(first.code, sizeof first.code, "%s", spec->rule[0].code);
   tide_http_count_answer(meters, &first);
   tide_http_count_answer(meters, &(struct tide_told){.by = TIDE_BY_RULE});                /* no answer */
