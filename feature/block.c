@@ -58,6 +58,7 @@ static struct dict dict_at(const struct tide_kind *kind, const struct tide_block
   return dict;
 }
 
+/* One of them; who needs several takes dicts_of. */
 static struct dict dict_of(const struct tide_kind *kind, const struct tide_block *block, unsigned d) {
   return dict_at(kind, block, d, (char *)(uintptr_t)block + tide_block_dict_at(kind, block, d));
 }
@@ -85,11 +86,24 @@ static void encode(const struct tide_kind *kind, unsigned d, int wide, const str
   }
 }
 
+/* Most entries are one cell: no call for those. */
+static bool same_entry(const char *a, const char *b, unsigned row) {
+  if (row == 8 || row == 4 || row <= 2) return row == 8 ? tide_load(a, 8) == tide_load(b, 8) : tide_load(a, row) == tide_load(b, row);
+  return memcmp(a, b, row) == 0;
+}
+
 /* The entry with these bytes, among the first `n`; n if there is none. */
 static unsigned find_entry(const char *entry, unsigned n, unsigned row, const char *wanted) {
   unsigned at = 0;
-  while (at < n && memcmp(entry + (size_t)at * row, wanted, row) != 0) at++;
+  while (at < n && !same_entry(entry + (size_t)at * row, wanted, row)) at++;
   return at;
+}
+
+/* Entries for so many different ones over a strip of this capacity; 0: plain takes no more. */
+static unsigned dict_cap(unsigned row, unsigned used, unsigned strip_cap) {
+  if (!used || used > TIDE_DICT_ENTRIES_MAX) return 0;
+  unsigned cap = used <= 4 ? used : tide_block_capacity(used);
+  return tide_dict_bytes(row, cap, strip_cap) < tide_dict_bytes(row, 0, strip_cap) ? cap : 0;
 }
 
 /* How a dictionary is built anew from the events [first, first + count) of the strip that it had: which entry each gets, and from which
@@ -101,7 +115,8 @@ struct rebuild {
   uint16_t from[TIDE_DICT_ENTRIES_MAX];
 };
 
-static void plan_rebuild(const struct dict *old, unsigned first, unsigned count, struct rebuild *ret) {
+/* strip_cap: of the strip to be. Plain as soon as the entries are too many for anything else. */
+static void plan_rebuild(const struct dict *old, unsigned first, unsigned count, unsigned strip_cap, struct rebuild *ret) {
   uint8_t seen[TIDE_DICT_ENTRIES_MAX]; /* by old entry: the new one + 1 */
   memset(seen, 0, sizeof seen);
   ret->plain = false;
@@ -115,10 +130,10 @@ static void plan_rebuild(const struct dict *old, unsigned first, unsigned count,
     } else {
       const char *entry = entry_of(old, first + j);
       at = 0;
-      while (at < ret->used && memcmp(entry_of(old, ret->from[at]), entry, old->row) != 0) at++;
+      while (at < ret->used && !same_entry(entry_of(old, ret->from[at]), entry, old->row)) at++;
     }
     if (at == ret->used) {
-      if (ret->used == TIDE_DICT_ENTRIES_MAX) {
+      if (!dict_cap(old->row, ret->used + 1, strip_cap)) {
         ret->plain = true;
         return;
       }
@@ -126,13 +141,6 @@ static void plan_rebuild(const struct dict *old, unsigned first, unsigned count,
     }
     ret->index[j] = (uint8_t)at;
   }
-}
-
-/* Entries for so many different ones over a strip of this capacity; 0: plain takes no more. */
-static unsigned dict_cap(unsigned row, unsigned used, unsigned strip_cap) {
-  if (!used || used > TIDE_DICT_ENTRIES_MAX) return 0;
-  unsigned cap = used <= 4 ? used : tide_block_capacity(used);
-  return tide_dict_bytes(row, cap, strip_cap) < tide_dict_bytes(row, 0, strip_cap) ? cap : 0;
 }
 
 /* Copies an entry into a block that may be wide where the old one was narrow. */
@@ -181,18 +189,16 @@ static void copy_column(const struct tide_kind *kind, const struct tide_block *o
   }
 }
 
-static void fill_dict(const struct tide_kind *kind, const struct tide_block *old, unsigned d, unsigned first, unsigned count,
-                      const struct rebuild *rebuild, const struct tide_block *block) {
-  struct dict from = dict_of(kind, old, d), to = dict_of(kind, block, d);
-  int old_wide = tide_block_wide(old), wide = tide_block_wide(block);
-  if (is_plain(&to)) {
-    for (unsigned j = 0; j < count; j++) copy_entry(kind, d, entry_of(&from, first + j), old_wide, to.entry + (size_t)j * to.row, wide);
+static void fill_dict(const struct tide_kind *kind, unsigned d, const struct dict *from, int old_wide, unsigned first, unsigned count,
+                      const struct rebuild *rebuild, const struct dict *to, int wide) {
+  if (is_plain(to)) {
+    for (unsigned j = 0; j < count; j++) copy_entry(kind, d, entry_of(from, first + j), old_wide, to->entry + (size_t)j * to->row, wide);
     return;
   }
-  to.head->n = (uint8_t)rebuild->used;
+  to->head->n = (uint8_t)rebuild->used;
   for (unsigned e = 0; e < rebuild->used; e++)
-    copy_entry(kind, d, entry_of(&from, rebuild->from[e]), old_wide, to.entry + (size_t)e * to.row, wide);
-  if (to.index) memcpy(to.index, rebuild->index, count);
+    copy_entry(kind, d, entry_of(from, rebuild->from[e]), old_wide, to->entry + (size_t)e * to->row, wide);
+  if (to->index) memcpy(to->index, rebuild->index, count);
 }
 
 /* A new block with the events [from, from + n) of `old`, the newest yn of them young, in the given shape. `spare`: for each dictionary the
@@ -200,18 +206,17 @@ static void fill_dict(const struct tide_kind *kind, const struct tide_block *old
 static struct tide_block *reshape(const struct tide_kind *kind, const struct tide_block *old, unsigned from, unsigned n, unsigned yn,
                                   struct shape shape, const uint8_t *spare) {
   struct rebuild rebuild[TIDE_DICTS_MAX];
+  struct dict had[TIDE_DICTS_MAX], has[TIDE_DICTS_MAX];
   uint8_t cap[TIDE_DICTS_MAX] = {0};
   unsigned old_young = old ? (unsigned)old->n - old->yn : 0;
   size_t bytes = tide_strips_bytes(kind, shape.wide, shape.cap, shape.ycap) + kind->dict_count * sizeof(struct tide_dict_head);
+  if (old) dicts_of(kind, old, had);
   for (unsigned d = 0; d < kind->dict_count; d++) {
     bool young = kind->dict[d].young;
     unsigned count = young ? yn : n, strip = young ? shape.ycap : shape.cap, row = kind->dict[d].row[shape.wide];
     rebuild[d].used = 0;
     rebuild[d].plain = !count;
-    if (old && count) {
-      struct dict dict = dict_of(kind, old, d);
-      plan_rebuild(&dict, young ? from + n - yn - old_young : from, count, &rebuild[d]);
-    }
+    if (old && count) plan_rebuild(&had[d], young ? from + n - yn - old_young : from, count, strip, &rebuild[d]);
     if (!rebuild[d].plain) cap[d] = (uint8_t)dict_cap(row, rebuild[d].used + (spare ? spare[d] : 0), strip);
     bytes += tide_dict_bytes(row, cap[d], strip);
   }
@@ -221,7 +226,9 @@ static struct tide_block *reshape(const struct tide_kind *kind, const struct tid
                                .yn = (uint16_t)yn,
                                .ycap = (uint16_t)shape.ycap,
                                .base_ms2 = shape.base_ms * 2 + shape.wide};
-  for (unsigned d = 0; d < kind->dict_count; d++) *tide_block_head(kind, block, d) = (struct tide_dict_head){0, cap[d]};
+  struct tide_dict_head *head = tide_block_head(kind, block, 0);
+  for (unsigned d = 0; d < kind->dict_count; d++) head[d] = (struct tide_dict_head){0, cap[d]};
+  dicts_of(kind, block, has);
   for (unsigned c = 0; old && c < kind->column_count; c++) {
     const struct tide_column *column = &kind->column[c];
     unsigned count = column->young ? yn : n;
@@ -230,7 +237,8 @@ static struct tide_block *reshape(const struct tide_kind *kind, const struct tid
   for (unsigned d = 0; old && d < kind->dict_count; d++) {
     bool young = kind->dict[d].young;
     unsigned count = young ? yn : n;
-    if (count) fill_dict(kind, old, d, young ? from + n - yn - old_young : from, count, &rebuild[d], block);
+    if (count)
+      fill_dict(kind, d, &had[d], tide_block_wide(old), young ? from + n - yn - old_young : from, count, &rebuild[d], &has[d], shape.wide);
   }
   return block;
 }

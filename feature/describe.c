@@ -95,6 +95,8 @@ static const struct words agg_words[] = {
     [TIDE_AGG_CHANGED] = {"1 if %1 differs from that of the latest earlier event, else 0", "null"},
     [TIDE_AGG_DISTANCE] = {"kilometres (great circle, R = 6371.0088 km, to 1 m) from the latest earlier event that has a place", "null"},
     [TIDE_AGG_SPEED] = {"kilometres from the latest earlier event that has a place, per hour between them (at least 1 s)", "null"},
+    [TIDE_AGG_FACT] = {"%1 as profiles of this %2 tell it: what was true at the event's time, of what stands before the event",
+                       "null (absent)"},
     [TIDE_AGG_NEW] = {"1 when no earlier event was ever seen, else 0", "1"},
 };
 _Static_assert(sizeof agg_words / sizeof agg_words[0] == TIDE_AGG_NEW + 1, "words for each aggregation");
@@ -102,6 +104,14 @@ _Static_assert(sizeof agg_words / sizeof agg_words[0] == TIDE_AGG_NEW + 1, "word
 static void tell_window(const struct telling *t, const struct tide_slot *slot, const struct tide_feature *f) {
   char w[TIDE_TIME_TEXT], d[TIDE_TIME_TEXT], h[TIDE_TIME_TEXT];
   struct tide_buf *out = t->out;
+  if (f->agg == TIDE_AGG_FACT) { /* no window, and no events */
+    row(t, "age");
+    tide_buf_printf(out, "at most %s at the event, then stale; ",
+                    tide_duration_format(t->spec->group[t->spec->entity[f->entity].group].facts_ms, w));
+    tide_buf_printf(out, "forgotten %s after the last event or profile of the %s\n",
+                    tide_duration_format(t->spec->entity[f->entity].forget_after_ms, w), t->spec->entity[f->entity].name);
+    return;
+  }
   row(t, "window");
   if (slot->window_ms == 0) {
     tide_buf_printf(out, "none: events before this one, kept for %s\n",
@@ -165,7 +175,7 @@ static void tell_slot(const struct telling *t, uint32_t index) {
   if (slot->money) tide_buf_printf(out, ", in %s", spec->currency);
   tide_buf_char(out, '\n');
   tell_window(t, slot, f);
-  tell_counted(t, f, &c);
+  if (f->agg != TIDE_AGG_FACT) tell_counted(t, f, &c);
   if (f->of == TIDE_OF_AMOUNT) {
     row(t, "amount");
     tide_buf_str(out, "as it stands now: after partial approvals, reversals and increments known at this position\n");
@@ -181,8 +191,10 @@ static void tell_slot(const struct telling *t, uint32_t index) {
   row(t, "empty");
   template(t, agg_words[f->agg].empty, f, &c);
   tide_buf_char(out, '\n');
-  row(t, "reach");
-  tide_buf_printf(out, "%s\n", tide_duration_format(tide_slot_reach_ms(spec, slot), time));
+  if (f->agg != TIDE_AGG_FACT) {
+    row(t, "reach");
+    tide_buf_printf(out, "%s\n", tide_duration_format(tide_slot_reach_ms(spec, slot), time));
+  }
   if (t->plan) {
     row(t, "bytes");
     tide_size_tell_slot(t->plan, index, out);
@@ -201,6 +213,7 @@ static void tell_group(const struct telling *t, const struct tide_group *g) {
   if (g->stale == TIDE_STALE_DEFAULT) tide_buf_printf(out, " %.6g", g->stale_default);
   tide_buf_printf(out, ", warming: %s", stale[g->warming]);
   if (g->warming == TIDE_STALE_DEFAULT) tide_buf_printf(out, " %.6g", g->warming_default);
+  if (g->facts_ms != TIDE_D(400)) tide_buf_printf(out, ", facts: %s", tide_duration_format(g->facts_ms, time));
   tide_buf_printf(out, ", consistency: %s, sources:", level[g->consistency]);
   for (uint32_t i = 0; i < g->source_count; i++) tide_buf_printf(out, "%s %s", i ? "," : "", g->source[i]);
   tide_buf_str(out, g->source_count ? "\n" : " all that gate\n");
@@ -269,10 +282,18 @@ void tide_describe_slot(const struct tide_spec *spec, uint32_t slot, struct tide
   telling_end(&t);
 }
 
+void tide_describe_fallback(const struct tide_spec *spec, struct tide_buf *out) {
+  struct telling t = telling_of(spec, out);
+  tell_rules(&t, "fallback", spec->fallback, spec->fallback_count);
+  telling_end(&t);
+}
+
 void tide_describe(const struct tide_spec *spec, struct tide_buf *out) {
   struct telling t = telling_of(spec, out);
-  tide_buf_printf(out, "%s: %u fields, %u entities, %u features with %u values, %u rules\n\n", spec->name, spec->field_count,
-                  spec->entity_count, spec->feature_count, spec->slot_count, spec->rule_count);
+  tide_buf_printf(out, "%s: %u fields, ", spec->name, spec->field_count - spec->fact_count);
+  if (spec->fact_count) tide_buf_printf(out, "%u facts, ", spec->fact_count);
+  tide_buf_printf(out, "%u entities, %u features with %u values, %u rules\n\n", spec->entity_count, spec->feature_count, spec->slot_count,
+                  spec->rule_count);
   tell_entities(&t);
   tide_buf_str(out, "\nFreshness groups\n");
   for (uint32_t i = 0; i < spec->group_count; i++) tell_group(&t, &spec->group[i]);

@@ -13,6 +13,9 @@ void tide_describe(const struct tide_spec *spec, struct tide_buf *out);
 /* Appends the definition of one value, by index into spec->slot. */
 void tide_describe_slot(const struct tide_spec *spec, uint32_t slot, struct tide_buf *out);
 
+/* Appends the fallback's rules as they were written, a line each. */
+void tide_describe_fallback(const struct tide_spec *spec, struct tide_buf *out);
+
 /* How far before an event the value looks (ruling 9): D + W (+ H, + W1); the entity's `keep` for values without window; 0 for
  * `time since first` and `new`, which need no event kept. */
 int64_t tide_slot_reach_ms(const struct tide_spec *spec, const struct tide_slot *slot);

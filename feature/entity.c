@@ -16,13 +16,17 @@ static struct tide_ent *ent_of(const struct tide_table *table, uint32_t slot) {
 
 void tide_store_init(struct tide_store *store, const struct tide_kind *kind) {
   *store = (struct tide_store){.kind = kind};
-  size_t stride = sizeof(struct tide_ent) + (kind->has_first ? sizeof(struct tide_first) : 0) + (kind->has_code ? sizeof(uint64_t) : 0);
+  size_t stride = sizeof(struct tide_ent) + (kind->has_first ? sizeof(struct tide_first) : 0) + (kind->has_code ? sizeof(uint64_t) : 0) +
+                  (kind->fact_count ? sizeof(struct tide_facts *) : 0);
   for (unsigned s = 0; s < TIDE_STORE_SHARDS; s++) store->shard[s].stride = (uint32_t)stride;
 }
 
 void tide_store_release_shard(struct tide_store *store, unsigned shard) {
   struct tide_table *table = &store->shard[shard];
-  for (uint32_t slot = 0; slot < table->slots; slot++) tide_ent_release(ent_of(table, slot));
+  for (uint32_t slot = 0; slot < table->slots; slot++) {
+    tide_ent_release(ent_of(table, slot));
+    if (store->kind->fact_count) tide_facts_release(tide_store_facts_at(store, number_of(shard, slot)));
+  }
   for (uint32_t page = 0; page * TIDE_PAGE < table->slots; page++) {
     tide_free(table->page[page]);
     if (table->alias_page) tide_free(table->alias_page[page]);
@@ -212,6 +216,7 @@ static void entity_begin(struct tide_store *store, uint32_t number, struct tide_
   home_set(table, slot, 0);
   if (store->kind->has_first) *tide_store_first(store, number) = (struct tide_first){INT64_MAX, INT64_MIN};
   if (store->kind->has_code) *tide_store_code_at(store, number) = tide_key_code(key);
+  if (store->kind->fact_count) *tide_store_facts_at(store, number) = NULL;
 }
 
 /* A slot for a key that leads to no entity: that of an alias whose entity is gone, or a new one. */
@@ -241,6 +246,7 @@ static void slot_drop(struct tide_store *store, uint32_t number) {
   struct tide_ent *ent = ent_of(table, slot);
   index_remove(table, ent->key);
   tide_ent_release(ent);
+  if (store->kind->fact_count) tide_facts_release(tide_store_facts_at(store, number));
   *ent = (struct tide_ent){0};
   alias_set(table, slot, (struct tide_u128){0, 0});
   slot_give(table, slot);
@@ -251,18 +257,26 @@ uint32_t tide_store_rekey(struct tide_store *store, uint32_t number, struct tide
   struct tide_ent moved = *tide_store_ent(store, number);
   struct tide_first first = store->kind->has_first ? *tide_store_first(store, number) : (struct tide_first){0};
   uint64_t code = store->kind->has_code ? tide_store_code(store, number) : 0;
+  struct tide_facts *facts = store->kind->fact_count ? *tide_store_facts_at(store, number) : NULL;
   uint32_t home = tide_store_home(store, number), to = entity_new(store, key);
   store->live--; /* the old slot is none any more */
   tide_store_ent(store, to)->log = moved.log;
   tide_store_set_home(store, to, home);
   if (store->kind->has_first) *tide_store_first(store, to) = first;
   if (store->kind->has_code) *tide_store_code_at(store, to) = code;
+  if (store->kind->fact_count) *tide_store_facts_at(store, to) = facts;
   entity_begin(store, number, moved.key);
   alias_set(&store->shard[number >> SLOT_BITS], number & SLOTS_MAX, key);
   return to;
 }
 
 static bool holds_nothing(const struct tide_store *store, uint32_t number, int64_t watermark_ms) {
+  const struct tide_kind *kind = store->kind;
+  if (watermark_ms == INT64_MIN) return false; /* what was told before the first event */
+  if (kind->fact_count) {
+    const struct tide_facts *facts = *tide_store_facts_at(store, number);
+    if (facts && !tide_facts_forgotten(facts, watermark_ms - kind->forget_ms)) return false;
+  }
   if (tide_ent_last_ms(store->kind, tide_store_ent(store, number)) > watermark_ms - store->kind->keep_ms) return false;
   return !store->kind->has_first || tide_store_first(store, number)->last_ms <= watermark_ms - store->kind->forget_ms;
 }
@@ -291,6 +305,14 @@ void tide_store_sweep(struct tide_store *store, int64_t watermark_ms) {
       store->live--;
     }
   }
+}
+
+void tide_store_begin(struct tide_store *store, int64_t watermark_ms) {
+  for (unsigned s = 0; s < TIDE_STORE_SHARDS; s++)
+    for (uint32_t slot = 0; slot < store->shard[s].slots; slot++) {
+      struct tide_facts *facts = *tide_store_facts_at(store, number_of(s, slot));
+      if (facts && facts->last_ms == INT64_MIN) facts->last_ms = watermark_ms;
+    }
 }
 
 #define HAS_ALIAS 1u /* flags of a saved entity */
@@ -322,6 +344,7 @@ void tide_table_save(const struct tide_store *store, unsigned shard, struct tide
       tide_put_u64(out, (uint64_t)first->last_ms);
     }
     if (store->kind->has_code) tide_put_u64(out, tide_store_code(store, number_of(shard, slot)));
+    if (store->kind->fact_count) tide_facts_save(*tide_store_facts_at(store, number_of(shard, slot)), out);
     tide_ent_save(store->kind, ent, out);
   }
 }
@@ -373,6 +396,7 @@ bool tide_table_load(struct tide_store *store, unsigned shard, struct tide_reade
       first->last_ms = (int64_t)tide_get_u64(reader);
     }
     if (store->kind->has_code) *tide_store_code_at(store, number) = tide_get_u64(reader);
+    if (store->kind->fact_count && !tide_facts_load(tide_store_facts_at(store, number), store->kind->fact_count, reader)) return false;
     if (!tide_ent_load(store->kind, ent, reader)) return false;
   }
   return !reader->bad;
@@ -389,7 +413,10 @@ uint64_t tide_store_bytes(const struct tide_store *store) {
       bytes += table->alias_page[page] ? TIDE_PAGE * sizeof **table->alias_page : 0;
     for (uint64_t page = 0; table->home_page && page < pages; page++)
       bytes += table->home_page[page] ? TIDE_PAGE * sizeof **table->home_page : 0;
-    for (uint32_t slot = 0; slot < table->slots; slot++) bytes += tide_ent_bytes(store->kind, ent_of(table, slot));
+    for (uint32_t slot = 0; slot < table->slots; slot++) {
+      bytes += tide_ent_bytes(store->kind, ent_of(table, slot));
+      if (store->kind->fact_count) bytes += tide_facts_bytes(*tide_store_facts_at(store, number_of(s, slot)));
+    }
   }
   return bytes;
 }

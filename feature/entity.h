@@ -12,6 +12,7 @@
 #define TIDE_ENTITY_H
 
 #include "feature/block.h"
+#include "feature/fact.h"
 
 #define TIDE_STORE_SHARDS 64
 #define TIDE_PAGE 1024
@@ -51,7 +52,7 @@ struct tide_table {
   uint32_t cell_cap;
   uint32_t live, slots;
   char **page;        /* TIDE_PAGE entities of `stride` bytes each */
-  uint32_t stride;    /* an entity and behind it, where the kind has them, its first and its code: one look, one line of the cache */
+  uint32_t stride;    /* an entity and behind it, where the kind has them, its first, its code, its facts: one look, one line of the cache */
   struct tide_u128 **alias_page;  /* NULL, or for each slot the key that its entity was given; zero: none */
   uint32_t **home_page;           /* NULL, or for each slot where the entity's events come from; 0: not known */
   uint32_t *free_slot, free_count, free_cap;
@@ -81,7 +82,7 @@ void tide_store_prefetch_ent(const struct tide_store *store, struct tide_u128 ke
 uint32_t tide_store_find(const struct tide_store *store, struct tide_u128 key);
 /* Finds or makes; TIDE_NO_ENTITY when the kind is at its limit. */
 uint32_t tide_store_make(struct tide_store *store, struct tide_u128 key);
-/* Gives an entity a new key (rotation of secret keys), which no entity may have: events, code and first times move to another slot. The old slot becomes an
+/* Gives an entity a new key (rotation of secret keys), which no entity may have: events, code, facts and first times move to another slot. The old slot becomes an
  * alias: the old key and the old number lead to the entity as long as it lives, because other entities' events hold that number and a message that
  * knows the old key only may still come. An alias does not count as an entity. Returns the new number. */
 uint32_t tide_store_rekey(struct tide_store *store, uint32_t number, struct tide_u128 key);
@@ -90,6 +91,9 @@ uint32_t tide_store_follow(const struct tide_store *store, uint32_t number);
 /* Looks at as many slots as entities were made since the last sweep, and one more, from where that stopped, and drops entities that hold
  * nothing any more. */
 void tide_store_sweep(struct tide_store *store, int64_t watermark_ms);
+
+/* Time begins: facts that were told before count as told then. */
+void tide_store_begin(struct tide_store *store, int64_t watermark_ms);
 
 /* Where the entity's events come from, as the fold notes it; 0: it never did. It lives and moves with the entity and takes no memory in a store that
  * has none. */
@@ -112,6 +116,12 @@ static inline uint64_t *tide_store_code_at(const struct tide_store *store, uint3
   return (uint64_t *)(void *)(behind + (store->kind->has_first ? sizeof(struct tide_first) : 0));
 }
 static inline uint64_t tide_store_code(const struct tide_store *store, uint32_t number) { return *tide_store_code_at(store, number); }
+/* Of kinds with facts: what is known about the entity, NULL: nothing. */
+static inline struct tide_facts **tide_store_facts_at(const struct tide_store *store, uint32_t number) {
+  char *behind = (char *)(tide_store_ent(store, number) + 1);
+  const struct tide_kind *kind = store->kind;
+  return (struct tide_facts **)(void *)(behind + (kind->has_first ? sizeof(struct tide_first) : 0) + (kind->has_code ? sizeof(uint64_t) : 0));
+}
 
 /* ---- the log of one entity ---- */
 

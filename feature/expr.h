@@ -41,12 +41,12 @@ enum tide_vstate {
 /* Why a value is null or a decision fell back. One table for values, answers, metrics and the documentation. */
 #define TIDE_CAUSES(X)                                                                                                    \
   X(none, "nothing is wrong")                                                                                             \
-  X(absent, "the entity's key is not in the message")                                                                     \
+  X(absent, "the entity's key is not in the message, or nothing was told of it")                                           \
   X(empty, "no event in the window, or division by zero")                                                                 \
   X(too_late, "the window begins before the entity's retention")                                                          \
   X(warming, "the window begins before the history does")                                                                 \
   X(capacity, "the entity kind is at its limit and this entity was not admitted")                                         \
-  X(stale, "features are staler than their budget")                                                                       \
+  X(stale, "features or facts are staler than their budget")                                                              \
   X(saturated, "a capped distinct count cannot answer the comparison")                                                    \
   X(score, "the model's score was refused")                                                                               \
   X(late, "the event is older than the watermark less lateness")                                                          \

@@ -15,7 +15,7 @@ static uint32_t find_derived(const struct tide_spec *spec, struct tide_span name
 
 static uint32_t find_field(const struct tide_spec *spec, struct tide_span name) {
   for (uint32_t i = 0; i < spec->field_count; i++)
-    if (tide_span_is(name, spec->field[i].name)) return i;
+    if (!spec->field[i].fact && tide_span_is(name, spec->field[i].name)) return i;
   return TIDE_NONE;
 }
 
@@ -103,7 +103,7 @@ const char *tide_name_nearest(const struct tide_scope *scope, struct tide_span n
   const char **names = tide_alloc(max * sizeof *names);
   if (allow & TIDE_ALLOW_FIELDS)
     for (uint32_t i = 0; i < spec->field_count; i++)
-      if (i != spec->f_time || (allow & TIDE_ALLOW_TIME)) names[n++] = spec->field[i].name;
+      if (!spec->field[i].fact && (i != spec->f_time || (allow & TIDE_ALLOW_TIME))) names[n++] = spec->field[i].name;
   if (allow & TIDE_ALLOW_DERIVED)
     for (uint32_t i = 0; i < spec->derived_count; i++) names[n++] = spec->derived[i].name;
   if (allow & TIDE_ALLOW_FEATURES)

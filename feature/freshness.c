@@ -7,7 +7,7 @@
 
 static bool is_text(const struct tide_spec *spec, uint32_t slot) { return spec->slot[slot].type == TIDE_V_TEXT; }
 
-static void make_stale(const struct tide_spec *spec, const struct tide_group *group, uint32_t slot, struct tide_value *value) {
+void tide_freshness_make_stale(const struct tide_spec *spec, const struct tide_group *group, uint32_t slot, struct tide_value *value) {
   if (value->unknown || value->state == TIDE_S_defaulted) return;
   switch ((enum tide_stale)group->stale) {
     case TIDE_STALE_DEFAULT:
@@ -37,9 +37,14 @@ void tide_freshness_apply(const struct tide_spec *spec, const struct tide_standi
   for (uint32_t s = 0; s < spec->slot_count; s++) {
     uint32_t e = spec->feature[spec->slot[s].feature].entity;
     if (standing[e].state == TIDE_S_fresh || !has_key[e]) continue;
-    if (standing[e].state == TIDE_S_stale) make_stale(spec, &spec->group[spec->entity[e].group], s, &slot[s]);
+    if (standing[e].state == TIDE_S_stale) tide_freshness_make_stale(spec, &spec->group[spec->entity[e].group], s, &slot[s]);
     else if (slot[s].state == TIDE_S_fresh || slot[s].state == TIDE_S_empty) slot[s].state = TIDE_S_waived;
   }
+}
+
+bool tide_standing_within(const struct tide_spec *spec, uint32_t entity, const struct tide_standing *standing) {
+  if (standing->state == TIDE_S_stale) return false;
+  return !standing->has_facts || standing->facts_age_ms <= spec->group[spec->entity[entity].group].facts_ms;
 }
 
 void tide_standing_source(const struct tide_standing *standing, struct tide_buf *out) {

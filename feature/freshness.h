@@ -18,10 +18,18 @@ struct tide_standing {
   const char *source;    /* the one that is furthest behind; NULL: none is waited for */
   uint32_t partition;    /* of it; TIDE_NONE: it has none that is known */
   bool undeclared;       /* the feature file waits for a source that the cell does not have */
+  bool has_facts;        /* facts were read; they have ages of their own, whatever the sources do (ruling P4) */
+  int64_t facts_age_ms;  /* of the oldest that was read */
 };
 
 /* Gives each value of an entity that is not fresh the state that its group's policy asks for. has_key: by entity, from the event: what is absent stays so. */
 void tide_freshness_apply(const struct tide_spec *spec, const struct tide_standing *standing, const bool *has_key, struct tide_value *slot);
+
+/* Within its budgets: that of its sources, and that of the facts that were read. What a policy lets through of a group that is not is no matter here. */
+bool tide_standing_within(const struct tide_spec *spec, uint32_t entity, const struct tide_standing *standing);
+
+/* Makes one value what `stale:` of its group asks for. */
+void tide_freshness_make_stale(const struct tide_spec *spec, const struct tide_group *group, uint32_t slot, struct tide_value *value);
 
 /* Appends "auths/7 complete as of 09:58:51, budget of card 10s": UTC, with the date where it is not that of when_ms. */
 void tide_standing_say(const struct tide_spec *spec, uint32_t entity, const struct tide_standing *standing, int64_t when_ms, struct tide_buf *out);

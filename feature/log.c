@@ -256,9 +256,10 @@ bool tide_view_latest(const struct tide_view *view, unsigned group, uint64_t val
   }
   if (!view->count) return false;
   const struct tide_block *block = view->chunk[0].block; /* a small log is one */
-  struct tide_cells values = tide_block_cells(view->kind, block, distinct->column);
+  struct tide_cells values = tide_block_cells(view->kind, block, distinct->column),
+                    masks = tide_block_cells(view->kind, block, view->kind->col_of[TIDE_COL_MASK]);
   for (unsigned i = block->n; i > values.first; i--) {
-    if (!((tide_block_mask(view->kind, block, i - 1) >> distinct->latest) & 1) || tide_cells_get(&values, i - 1) != value) continue;
+    if (!((tide_cells_get(&masks, i - 1) >> distinct->latest) & 1) || tide_cells_get(&values, i - 1) != value) continue;
     *ret = (struct tide_at){0, i - 1};
     return true;
   }

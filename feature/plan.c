@@ -224,12 +224,35 @@ static double operand_scale(const struct tide_spec *spec, const struct tide_feat
   if (feature->of == TIDE_OF_AMOUNT || feature->of == TIDE_OF_REQUESTED) return (double)tide_pow10[spec->exponent];
   if (feature->of != TIDE_OF_FIELD) return 1.0;
   const struct tide_field *field = &spec->field[feature->of_ref];
+  if (field->type == TIDE_F_MONEY) return (double)tide_pow10[spec->exponent]; /* a fact: kept in the counting currency */
   return field->type == TIDE_F_NUMBER ? (double)tide_pow10[field->decimals] : field->type == TIDE_F_TIME ? 1000.0 : 1.0;
+}
+
+/* A fact stands beside the log and needs nothing of it. */
+static void plan_fact(struct tide_plan *plan, struct tide_kind *kind, const struct tide_feature *feature) {
+  uint8_t number = 0;
+  while (number < kind->fact_count && kind->fact[number] != feature->of_ref) number++;
+  if (number == kind->fact_count) kind->fact[kind->fact_count++] = (uint8_t)feature->of_ref;
+  plan->keeps_facts = true;
+  kind->step[kind->step_count++] = (struct tide_step){.slot = feature->first_slot,
+                                                      .agg = feature->agg,
+                                                      .column = number,
+                                                      .column2 = 0xff,
+                                                      .edge = 0xff,
+                                                      .group = plan->spec->entity[kind->entity].group,
+                                                      .operand_field = feature->of_ref,
+                                                      .of = feature->of,
+                                                      .scale = operand_scale(plan->spec, feature),
+                                                      .money = plan->spec->slot[feature->first_slot].money};
 }
 
 static enum tide_err plan_feature(struct tide_plan *plan, struct tide_kind *kind, const struct tide_feature *feature,
                                   struct tide_error *error) {
   const struct tide_spec *spec = plan->spec;
+  if (feature->agg == TIDE_AGG_FACT) {
+    plan_fact(plan, kind, feature);
+    return TIDE_OK;
+  }
   const struct tide_expr *filter = feature->mentions_kind ? NULL : spec->score;
   const struct tide_expr *base = expr_and(plan, filter, feature->where);
   struct tide_step proto = {.agg = feature->agg,
@@ -313,6 +336,27 @@ static enum tide_err plan_feature(struct tide_plan *plan, struct tide_kind *kind
   return TIDE_OK;
 }
 
+/* Counts first, each feature's steps still behind each other. */
+static void plan_tallies(struct tide_plan *plan, struct tide_kind *kind) {
+  struct tide_step *ordered = tide_arena_alloc(&plan->arena, (kind->step_count + 1) * sizeof *ordered);
+  kind->tally = tide_arena_alloc(&plan->arena, (kind->step_count + 1) * sizeof *kind->tally);
+  uint32_t n = 0;
+  for (uint32_t s = 0; s < kind->step_count; s++) {
+    const struct tide_step *step = &kind->step[s];
+    if (step->agg != TIDE_AGG_COUNT) continue;
+    ordered[n++] = *step;
+    kind->tally[kind->tally_count++] = (struct tide_tally){.slot = step->slot,
+                                                           .bit = step->bit,
+                                                           .edge = step->edge,
+                                                           .cond = kind->cond[step->bit],
+                                                           .with_current = step->with_current,
+                                                           .keep_ms = step->keep_ms};
+  }
+  for (uint32_t s = 0; s < kind->step_count; s++)
+    if (kind->step[s].agg != TIDE_AGG_COUNT) ordered[n++] = kind->step[s];
+  kind->step = ordered;
+}
+
 static enum tide_err plan_kind(struct tide_plan *plan, uint32_t entity, struct tide_error *error) {
   const struct tide_spec *spec = plan->spec;
   struct tide_kind *kind = &plan->kind[entity];
@@ -333,6 +377,7 @@ static enum tide_err plan_kind(struct tide_plan *plan, uint32_t entity, struct t
       int64_t window_ms = spec->slot[feature->first_slot + s].window_ms;
       int64_t reach = window_ms ? reach_ms(feature, window_ms) : spec->entity[entity].keep_ms;
       if (feature->agg == TIDE_AGG_SINCE_FIRST || feature->agg == TIDE_AGG_NEW) reach = 0; /* survives retention by itself */
+      if (feature->agg == TIDE_AGG_FACT) reach = 0;
       if (reach > kind->span_ms) kind->span_ms = reach;
     }
   }
@@ -351,6 +396,7 @@ static enum tide_err plan_kind(struct tide_plan *plan, uint32_t entity, struct t
   for (uint32_t s = 0; s < kind->step_count; s++)
     if (kind->step[s].agg == TIDE_AGG_DISTINCT) kind->step[s].latest = kind->distinct[kind->step[s].latest].latest;
   kind->keep_ms = kind->span_ms + plan->settings.grace_ms;
+  plan_tallies(plan, kind);
   return TIDE_OK;
 }
 
@@ -390,6 +436,19 @@ static void plan_primary(struct tide_plan *plan) {
   column_add(kind, TIDE_COL_VERDICT2, TIDE_NONE, 4, 4, remember_ms);
   column_add(kind, TIDE_COL_SCORE, TIDE_NONE, 4, 4, remember_ms);
   column_add(kind, TIDE_COL_TRUTH, TIDE_NONE, 8, 8, remember_ms);
+}
+
+/* Each is hashed once an event, however many kinds keep it. */
+static void plan_things(struct tide_plan *plan) {
+  plan->thing = tide_arena_alloc(&plan->arena, TIDE_FIELDS_MAX * sizeof *plan->thing);
+  for (uint32_t e = 0; e < plan->spec->entity_count; e++) {
+    for (uint8_t c = 0; c < plan->kind[e].column_count; c++) {
+      const struct tide_column *column = &plan->kind[e].column[c];
+      uint32_t i = 0;
+      while (i < plan->thing_count && plan->thing[i] != column->ref) i++;
+      if (column->what == TIDE_COL_THING && i == plan->thing_count) plan->thing[plan->thing_count++] = column->ref;
+    }
+  }
 }
 
 /* What every kind keeps. */
@@ -460,6 +519,7 @@ enum tide_err tide_plan_new(const struct tide_spec *spec, const struct tide_sett
   }
   plan->outcome_ms += settings->grace_ms;
   plan_primary(plan);
+  plan_things(plan);
   for (uint32_t e = 0; e < spec->entity_count; e++) {
     const struct tide_entity *entity = &spec->entity[e];
     struct tide_kind *kind = &plan->kind[e];

@@ -109,7 +109,7 @@ struct tide_step {
   uint8_t bit;         /* local bit of the main condition */
   uint8_t bit2;        /* RATE: the denominator; STREAK: the walk */
   uint8_t latest;      /* DISTINCT: its latest bit */
-  uint8_t column;      /* operand's column index in the kind, 0xff none */
+  uint8_t column;      /* operand's column index in the kind, 0xff none; FACT: its number in the kind */
   uint8_t column2;     /* DISTANCE, SPEED: longitude */
   uint8_t pair;        /* SUM, MEAN, STDDEV, MIN, MAX: index into kind->pair */
   uint8_t edge;        /* index into kind->edge, 0xff without window */
@@ -126,6 +126,15 @@ struct tide_step {
   double scale;           /* divisor to major units or field decimals */
   int64_t inner_ms;
   int64_t keep_ms;        /* its columns answer back to watermark - keep; a window that begins before is too late */
+};
+
+/* A count over a window as small logs take it: all that the step says, in few bytes. */
+struct tide_tally {
+  uint32_t slot;
+  uint8_t bit, edge;
+  uint8_t cond;      /* of the current event, where it counts */
+  bool with_current;
+  int64_t keep_ms;
 };
 
 struct tide_kind {
@@ -147,6 +156,8 @@ struct tide_kind {
   uint8_t col_of[32];                  /* column index by enum tide_column_what for those that occur once; 0xff none */
   uint8_t ref_col[TIDE_ENTITIES_MAX];  /* primary: column of the reference to an entity */
   uint8_t rank_col[TIDE_ENTITIES_MAX]; /* and of the event's rank there */
+  uint8_t fact[TIDE_FIELDS_MAX];       /* facts that features read: the field of each number */
+  uint8_t fact_count;
   uint8_t fp_merchant_col;             /* and of what tells merchants apart in duplicates */
   struct tide_dict dict[TIDE_DICTS_MAX];
   uint8_t dict_count;
@@ -159,6 +170,8 @@ struct tide_kind {
   uint8_t edge_count;
   struct tide_step *step;
   uint32_t step_count;
+  struct tide_tally *tally;            /* the first steps, all counts: [tally_count] */
+  uint32_t tally_count;
   int64_t tile_ms;                     /* events older than raw_ms become tiles of this length; 0: rows are kept to the end */
   int64_t raw_ms;
   struct tide_tile_cell tile[TIDE_TILE_CELLS];
@@ -180,7 +193,10 @@ struct tide_plan {
   uint32_t atom_count;
   uint32_t *residual;           /* fields whose value dynamic conditions read */
   uint32_t residual_count;
+  uint32_t *thing;              /* fields of which some kind keeps a THING */
+  uint32_t thing_count;
   bool reads_reason;
+  bool keeps_facts;              /* some kind has some */
   bool mends_tiles;              /* outcomes can change events that stand in tiles */
   int64_t outcome_ms;            /* outcomes find events newer than watermark - this (ruling 26) */
   struct tide_kind kind[TIDE_ENTITIES_MAX]; /* by spec->entity index */

@@ -104,11 +104,18 @@ static void judge_field(const struct tide_spec *a, const struct tide_field *x, c
            "field `%s` is derived otherwise (event.derive), and its old values stay what they were: give it another name", y->name);
 }
 
+/* A field by its name; a fact by its name and the entity that it is about. */
+static uint32_t find_field(const struct tide_spec *a, const struct tide_field *field, const struct tide_spec *b) {
+  if (!field->fact) return tide_spec_field(b, field->name);
+  uint32_t entity = tide_spec_entity(b, a->entity[field->fact_of].name);
+  return entity == TIDE_NONE ? TIDE_NONE : tide_spec_fact(b, entity, field->name);
+}
+
 static void judge_fields(struct tide_recast *recast, struct reasons *reasons) {
   const struct tide_spec *a = recast->from, *b = recast->to;
   recast->added = b->field_count == TIDE_FIELDS_MAX ? UINT64_MAX : (UINT64_C(1) << b->field_count) - 1;
   for (uint32_t f = 0; f < a->field_count; f++) {
-    uint32_t to = recast->field[f] = tide_spec_field(b, a->field[f].name);
+    uint32_t to = recast->field[f] = find_field(a, &a->field[f], b);
     if (to != f) recast->same = false;
     if (to == TIDE_NONE) continue;
     recast->added &= ~(UINT64_C(1) << to);
@@ -269,6 +276,7 @@ static uint64_t field_bit(uint32_t field) { return field == TIDE_NONE ? 0 : UINT
 
 uint64_t tide_slot_fields(const struct tide_spec *spec, uint32_t slot) {
   const struct tide_feature *feature = &spec->feature[spec->slot[slot].feature];
+  if (feature->agg == TIDE_AGG_FACT) return key_fields(spec, feature->entity) | field_bit(feature->of_ref); /* of no events */
   uint64_t fields = key_fields(spec, feature->entity) | fields_read(spec, feature->where) | fields_read(spec, feature->rate_of);
   if (!feature->mentions_kind) fields |= fields_read(spec, spec->score);
   switch ((enum tide_operand)feature->of) {

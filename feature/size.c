@@ -16,6 +16,7 @@
 #define CARDS_PER_ENTITY 20.0
 #define OPTIONAL_SHARE 0.3
 #define NEW_PAIR_SHARE 0.6
+#define FACT_TIMES 1.5 /* every entity was told every fact, and every second of them has changed */
 
 static bool contains_primary(const struct tide_entity *entity) {
   for (uint32_t p = 0; p < entity->part_count; p++)
@@ -155,10 +156,13 @@ struct tide_kind_size tide_size_kind(const struct tide_plan *plan, uint32_t enti
   double each = per_month * population->share / (double)MONTH_MS / population->entities; /* events of one entity in a millisecond */
   size.events_each = each * rows_ms(kind);
   /* Slots come in pages for each shard; an index cell at a load of 3/8 to 3/4, on average 9/16. */
-  double slot_bytes = (double)(sizeof(struct tide_ent) + (kind->has_first ? sizeof(struct tide_first) : 0) + (kind->has_code ? 8u : 0u));
+  double slot_bytes = (double)(sizeof(struct tide_ent) + (kind->has_first ? sizeof(struct tide_first) : 0) + (kind->has_code ? 8u : 0u) +
+                               (kind->fact_count ? sizeof(struct tide_facts *) : 0));
   double shards = TIDE_STORE_SHARDS * (1 - pow(1 - 1.0 / TIDE_STORE_SHARDS, population->entities));
   double pages = ceil(population->entities / TIDE_STORE_SHARDS / TIDE_PAGE) * shards;
   size.entity_bytes = slot_bytes * pages * TIDE_PAGE / population->entities + 8 * 16.0 / 9;
+  if (kind->fact_count)
+    size.entity_bytes += allocated(sizeof(struct tide_facts) + FACT_TIMES * kind->fact_count * (double)sizeof(struct tide_fact_row));
   double typical = fmax(1, fmin(round(size.events_each), TIDE_BLOCK_MAX));
   unsigned young = kind->has_young ? (unsigned)ceil(typical * young_share(kind)) : 0;
   size.event_bytes = kind->row[0] + kind->young_row[0] * young_share(kind) + dicts_bytes(plan, kind, (unsigned)typical, young) / typical;
@@ -234,6 +238,12 @@ void tide_size_tell_slot(const struct tide_plan *plan, uint32_t slot, struct tid
       bool first = step->agg == TIDE_AGG_SINCE_FIRST || step->agg == TIDE_AGG_NEW;
       if (first) {
         tide_buf_printf(out, "%zu B an entity", sizeof(struct tide_first));
+        return;
+      }
+      if (step->agg == TIDE_AGG_FACT) {
+        tide_buf_printf(out,
+                        "%zu B an entity that is told it, %zu after a change; and %zu B where it is the first fact, and 8 B each entity",
+                        sizeof(struct tide_fact_row), TIDE_FACTS_KEPT * sizeof(struct tide_fact_row), sizeof(struct tide_facts));
         return;
       }
       unsigned bits = 1u + (step->agg == TIDE_AGG_RATE || step->agg == TIDE_AGG_STREAK || step->agg == TIDE_AGG_DISTINCT);

@@ -47,7 +47,13 @@ uint32_t tide_dyn_find(const char *name) {
 
 uint32_t tide_spec_field(const struct tide_spec *spec, const char *name) {
   for (uint32_t i = 0; i < spec->field_count; i++)
-    if (strcmp(spec->field[i].name, name) == 0) return i;
+    if (!spec->field[i].fact && strcmp(spec->field[i].name, name) == 0) return i;
+  return TIDE_NONE;
+}
+
+uint32_t tide_spec_fact(const struct tide_spec *spec, uint32_t entity, const char *name) {
+  for (uint32_t i = 0; i < spec->field_count; i++)
+    if (spec->field[i].fact && spec->field[i].fact_of == entity && strcmp(spec->field[i].name, name) == 0) return i;
   return TIDE_NONE;
 }
 
@@ -125,6 +131,7 @@ static void build_sections(struct tide_build *b) {
   tide_build_inputs(b);
   tide_build_event(b);
   tide_build_entities(b);
+  tide_build_profiles(b);
   tide_build_inputs_check(b);
   tide_build_features(b);
   tide_build_derived(b);

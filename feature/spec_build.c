@@ -200,7 +200,8 @@ const char *const *tide_build_field_names(struct tide_build *b, bool entities, s
   const struct tide_spec *spec = b->spec;
   const char **names = tide_arena_alloc(&b->scratch, (spec->field_count + spec->entity_count + 1) * sizeof *names);
   size_t n = 0;
-  for (uint32_t i = 0; i < spec->field_count; i++) names[n++] = spec->field[i].name;
+  for (uint32_t i = 0; i < spec->field_count; i++)
+    if (!spec->field[i].fact) names[n++] = spec->field[i].name;
   for (uint32_t i = 0; entities && i < spec->entity_count; i++) names[n++] = spec->entity[i].name;
   *ret_count = n;
   return names;

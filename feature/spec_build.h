@@ -54,6 +54,7 @@ void tide_build_event_names(struct tide_build *b);  /* time, amount: which field
 void tide_build_inputs(struct tide_build *b);       /* fields and shapes */
 void tide_build_event(struct tide_build *b);        /* the rest of event: */
 void tide_build_entities(struct tide_build *b);
+void tide_build_profiles(struct tide_build *b);     /* facts, and whom they are about */
 void tide_build_inputs_check(struct tide_build *b); /* does every shape carry what event and entities need */
 void tide_build_features(struct tide_build *b);     /* windows and features */
 void tide_build_derived(struct tide_build *b);
@@ -110,8 +111,12 @@ bool tide_build_as_read(struct tide_build *b, const struct tide_yaml_node *node,
 const char *tide_build_at_read(struct tide_build *b, const struct tide_yaml_node *node, const char *what); /* NULL: noted */
 /* One pair of a shape. *ret says what it is even when it is wrong (false, noted). */
 bool tide_build_column_read(struct tide_build *b, const struct tide_yaml_pair *pair, uint8_t shape_type, struct tide_build_column *ret);
+/* One pair of `facts:`. */
+bool tide_build_fact_read(struct tide_build *b, const struct tide_yaml_pair *pair, struct tide_build_column *ret);
 uint32_t tide_build_extra(uint8_t shape_type, const char *name); /* enum tide_extra, or TIDE_NONE */
 bool tide_build_carries(const struct tide_shape *shape, uint32_t field);
+/* Keys of a shape that are no columns: more of them in a profile. */
+bool tide_build_shape_key(uint8_t shape_type, const char *key);
 /* Adds a column, or replaces the one of the same field. */
 void tide_build_column_add(struct tide_build *b, struct tide_shape *shape, const struct tide_input_field *in);
 

@@ -1,7 +1,8 @@
 /* Whether the shapes of `inputs:` carry what `event:` and `entities:` need, once these are known.
  *
  * An event needs its time and its id; an outcome must be able to find its event: the id (or alias) and the primary key. What an outcome shape does not say about
- * these it takes from the shape `default`, because messages of one system name their transaction alike. Other records need their own few columns. */
+ * these it takes from the shape `default`, because messages of one system name their transaction alike; a profile likewise the key of its entity and the
+ * time. Other records need their own few columns. */
 #include "feature/spec_build.h"
 
 static const struct tide_shape *default_shape(const struct tide_spec *spec) {
@@ -89,6 +90,37 @@ static void check_event(struct tide_build *b, const struct tide_shape *shape) {
   }
 }
 
+static void check_profile(struct tide_build *b, struct tide_shape *shape) {
+  const struct tide_spec *spec = b->spec;
+  bool needed[TIDE_FIELDS_MAX], facts = false;
+  tide_spec_profile_needs(spec, shape->entity, needed);
+  const struct tide_entity *entity = &spec->entity[shape->entity];
+  uint32_t key[TIDE_FIELDS_MAX] = {0}, count = 0, have = 0;
+  for (uint32_t i = 0; i < spec->field_count; i++)
+    if (needed[i] && i != spec->f_time) key[count++] = i;
+  for (uint32_t i = 0; i < count; i++) have += tide_build_carries(shape, key[i]);
+  if (have == 0 || !entity->first_of) inherit(b, shape, key, count);
+  have = 0;
+  for (uint32_t i = 0; i < count; i++) have += tide_build_carries(shape, key[i]);
+  if (count > 0 && (entity->first_of ? have == 0 : have < count))
+    tide_build_fail(b, shape->line, shape->column, shape->name, "inputs.%s: a profile must carry the key of `%s`, which it is about",
+                    shape->name, entity->name);
+  if (spec->f_time != TIDE_NONE) {
+    inherit(b, shape, &spec->f_time, 1);
+    if (!tide_build_carries(shape, spec->f_time))
+      tide_build_fail(b, shape->line, shape->column, spec->field[spec->f_time].name,
+                      "inputs.%s: the time `%s` is not mapped: since when is true what the profile tells?", shape->name,
+                      spec->field[spec->f_time].name);
+  }
+  for (uint32_t i = 0; i < shape->field_count; i++)
+    facts = facts || (shape->field[i].field != TIDE_NONE && spec->field[shape->field[i].field].fact);
+  bool broken = tide_yaml_get(tide_yaml_get(tide_yaml_get(b->root, "inputs"), shape->name), "facts") && b->error_count;
+  if (!facts && !broken)
+    tide_build_fail(b, shape->line, shape->column, shape->name,
+                    "inputs.%s: a profile must tell something: name it under `facts:`, like {limit: {at: /limit, as: amount}}",
+                    shape->name);
+}
+
 static void need_extra(struct tide_build *b, const struct tide_shape *shape, const char *name, uint32_t extra) {
   for (uint32_t i = 0; i < shape->field_count; i++)
     if (shape->field[i].extra == extra) return;
@@ -110,6 +142,7 @@ void tide_build_inputs_check(struct tide_build *b) {
         check_event(b, shape);
         break;
       case TIDE_REC_OUTCOME: check_outcome(b, shape); break;
+      case TIDE_REC_PROFILE: check_profile(b, shape); break;
       case TIDE_REC_RATE:
         need_extra(b, shape, "currency", TIDE_XTRA_RATE_CURRENCY);
         need_extra(b, shape, "rate", TIDE_XTRA_RATE);

@@ -25,6 +25,7 @@ const char *const tide_agg_names[] = {
     [TIDE_AGG_CHANGED] = "changed",
     [TIDE_AGG_DISTANCE] = "distance_km from previous",
     [TIDE_AGG_SPEED] = "speed_kmh from previous",
+    [TIDE_AGG_FACT] = "fact",
 };
 _Static_assert(sizeof tide_agg_names / sizeof tide_agg_names[0] == TIDE_AGG_NAMED, "one name for each aggregation");
 
@@ -109,10 +110,10 @@ bool tide_clauses_cut(struct tide_span text, struct tide_clauses *ret, size_t *r
     *ret_problem = "no such aggregation";
     return false;
   }
-  /* last F and changed F have their field without `of`. */
+  /* last F, changed F and fact F have their field without `of`. */
   struct tide_span *open = NULL;
   size_t open_from = at;
-  if (c.agg == TIDE_AGG_LAST || c.agg == TIDE_AGG_CHANGED) open = &c.of;
+  if (c.agg == TIDE_AGG_LAST || c.agg == TIDE_AGG_CHANGED || c.agg == TIDE_AGG_FACT) open = &c.of;
   bool first = true;
   int depth = 0;
   size_t scan = at;

@@ -29,7 +29,7 @@ uint32_t tide_build_extra(uint8_t shape_type, const char *name) {
 }
 
 bool tide_build_as_read(struct tide_build *b, const struct tide_yaml_node *node, struct tide_build_as *ret) {
-  static const char *const words[] = {"text", "int", "decimal(n)", "bool", "rfc3339", "epoch_s", "epoch_ms", "epoch_us", "minor"};
+  static const char *const words[] = {"text", "int", "decimal(n)", "bool", "rfc3339", "epoch_s", "epoch_ms", "epoch_us", "minor", "amount"};
   if (!tide_build_scalar(b, node, "as")) return false;
   struct tide_build_as as = {.type = TIDE_F_TEXT};
   const char *text = node->text.ptr;
@@ -38,9 +38,9 @@ bool tide_build_as_read(struct tide_build *b, const struct tide_yaml_node *node,
     as.type = TIDE_F_NUMBER;
   } else if (strcmp(text, "bool") == 0) {
     as.type = TIDE_F_BOOL;
-  } else if (strcmp(text, "minor") == 0) {
+  } else if (strcmp(text, "minor") == 0 || strcmp(text, "amount") == 0) {
     as.type = TIDE_F_MONEY;
-    as.minor = true;
+    as.minor = text[0] == 'm';
   } else if (strncmp(text, "decimal(", 8) == 0 && node->text.len > 9 && text[node->text.len - 1] == ')' &&
              !tide_int_parse(tide_span_trim((struct tide_span){text + 8, node->text.len - 9}), &n)) {
     if (n < 0 || n > 9) {
@@ -150,20 +150,39 @@ static bool value_fits(const struct tide_build_as *as, struct tide_span text) {
   }
 }
 
-/* One pair of a shape: short ("/pointer") or a mapping. *ret says what it is even when it is wrong. */
-bool tide_build_column_read(struct tide_build *b, const struct tide_yaml_pair *pair, uint8_t shape_type, struct tide_build_column *ret) {
+/* What `as:` says of a column of this kind, into c->as; false: it cannot be (noted). */
+static bool read_as(struct tide_build *b, const struct tide_yaml_pair *pair, const struct tide_yaml_node *as, bool is_amount, bool is_time,
+                    bool is_fact, struct tide_build_column *c) {
+  struct tide_build_as said;
+  if (!tide_build_as_read(b, as, &said)) return false;
+  if (is_amount && !said.minor)
+    tide_build_fail_node(b, as, "as",
+                         "%s: the decimals of an amount come from its currency; leave `as` out, or write `as: minor` for whole minor units",
+                         pair->key);
+  else if (!is_amount && !is_fact && said.type == TIDE_F_MONEY)
+    tide_build_fail_node(b, as, "as", "%s: `as: %s` is for the amount (event.amount) and for facts only; use int or decimal(n)", pair->key,
+                         as->text.ptr);
+  else if (is_fact && said.type == TIDE_F_MONEY && !b->amount_name)
+    tide_build_fail_node(
+        b, as, "as", "%s: no amount is declared, so there is no currency to count in; write `amount: FIELD in EUR` in event", pair->key);
+  else if (is_time && said.type != TIDE_F_TIME)
+    tide_build_fail_node(b, as, "as", "%s is a time: write as: rfc3339, epoch_s, epoch_ms or epoch_us", pair->key);
+  else if (c->in.dyn != TIDE_NONE && !is_amount)
+    tide_build_fail_node(b, as, "as", "%s is an outcome column: its form is fixed; use `map:` to translate", pair->key);
+  else if (c->in.extra != TIDE_NONE && said.type != c->as.type)
+    tide_build_fail_node(b, as, "as", "%s has a fixed form here; leave `as` out", pair->key);
+  else {
+    c->as = said;
+    return true;
+  }
+  return false;
+}
+
+/* A column, short ("/pointer") or a mapping, of which is known what it will be. *ret says what it is even when it is wrong. */
+static bool read_column(struct tide_build *b, const struct tide_yaml_pair *pair, struct tide_build_column c, bool is_amount, bool is_time,
+                        bool is_fact, struct tide_build_column *ret) {
   static const char *const keys[] = {"at", "as", "default", "optional", "map", "currency"};
-  struct tide_build_column c = {.in = {.field = TIDE_NONE,
-                                       .dyn = tide_dyn_find(pair->key),
-                                       .extra = tide_build_extra(shape_type, pair->key),
-                                       .line = pair->line,
-                                       .column = pair->column}};
   struct tide_yaml_node *node = pair->value;
-  bool is_amount = c.in.dyn == TIDE_DYN_amount_now ||
-                   (c.in.dyn == TIDE_NONE && c.in.extra == TIDE_NONE && b->amount_name && strcmp(b->amount_name, pair->key) == 0);
-  bool is_time = c.in.extra == TIDE_XTRA_EXPIRES ||
-                 (c.in.dyn == TIDE_NONE && c.in.extra == TIDE_NONE && b->time_name && strcmp(b->time_name, pair->key) == 0);
-  c.as.type = is_amount ? TIDE_F_MONEY : is_time ? TIDE_F_TIME : c.in.extra == TIDE_XTRA_REMOVE ? TIDE_F_BOOL : TIDE_F_TEXT;
   if (node->kind == TIDE_YAML_SCALAR) {
     c.in.at = tide_build_at_read(b, node, pair->key);
     *ret = c;
@@ -181,36 +200,13 @@ bool tide_build_column_read(struct tide_build *b, const struct tide_yaml_pair *p
   } else if (!(c.in.at = tide_build_at_read(b, at, "at"))) {
     good = false;
   }
-  if (as) {
-    struct tide_build_as said;
-    if (!tide_build_as_read(b, as, &said)) {
-      good = false;
-    } else if (is_amount && !said.minor) {
-      tide_build_fail_node(
-          b, as, "as", "%s: the decimals of an amount come from its currency; leave `as` out, or write `as: minor` for whole minor units",
-          pair->key);
-      good = false;
-    } else if (!is_amount && said.minor) {
-      tide_build_fail_node(b, as, "as", "%s: `as: minor` is for the amount (event.amount) only; use int or decimal(n)", pair->key);
-      good = false;
-    } else if (is_time && said.type != TIDE_F_TIME) {
-      tide_build_fail_node(b, as, "as", "%s is a time: write as: rfc3339, epoch_s, epoch_ms or epoch_us", pair->key);
-      good = false;
-    } else if (c.in.dyn != TIDE_NONE && !is_amount) {
-      tide_build_fail_node(b, as, "as", "%s is an outcome column: its form is fixed; use `map:` to translate", pair->key);
-      good = false;
-    } else if (c.in.extra != TIDE_NONE && said.type != c.as.type) {
-      tide_build_fail_node(b, as, "as", "%s has a fixed form here; leave `as` out", pair->key);
-      good = false;
-    } else {
-      c.as = said;
-    }
-  }
+  if (as && !read_as(b, pair, as, is_amount, is_time, is_fact, &c)) good = false;
   if (optional && !tide_build_bool(b, optional, "optional", &c.in.optional)) good = false;
   if (map && !read_map(b, map, &c.in)) good = false;
   if (currency) {
-    if (!is_amount) {
-      tide_build_fail_node(b, currency, "currency", "%s: `currency:` is for the amount (event.amount) only", pair->key);
+    if (!is_amount && !(is_fact && c.as.type == TIDE_F_MONEY)) {
+      tide_build_fail_node(b, currency, "currency", "%s: `currency:` is for the amount (event.amount)%s", pair->key,
+                           is_fact ? " and for facts with `as: amount` or `as: minor`" : " only");
       good = false;
     } else if (!read_currency(b, currency, &c.in)) {
       good = false;
@@ -231,4 +227,24 @@ bool tide_build_column_read(struct tide_build *b, const struct tide_yaml_pair *p
   c.in.minor = c.as.minor;
   *ret = c;
   return good;
+}
+
+bool tide_build_column_read(struct tide_build *b, const struct tide_yaml_pair *pair, uint8_t shape_type, struct tide_build_column *ret) {
+  struct tide_build_column c = {.in = {.field = TIDE_NONE,
+                                       .dyn = tide_dyn_find(pair->key),
+                                       .extra = tide_build_extra(shape_type, pair->key),
+                                       .line = pair->line,
+                                       .column = pair->column}};
+  bool plain = c.in.dyn == TIDE_NONE && c.in.extra == TIDE_NONE;
+  bool is_amount = c.in.dyn == TIDE_DYN_amount_now || (plain && b->amount_name && strcmp(b->amount_name, pair->key) == 0);
+  bool is_time = c.in.extra == TIDE_XTRA_EXPIRES || (plain && b->time_name && strcmp(b->time_name, pair->key) == 0);
+  c.as.type = is_amount ? TIDE_F_MONEY : is_time ? TIDE_F_TIME : c.in.extra == TIDE_XTRA_REMOVE ? TIDE_F_BOOL : TIDE_F_TEXT;
+  return read_column(b, pair, c, is_amount, is_time, false, ret);
+}
+
+bool tide_build_fact_read(struct tide_build *b, const struct tide_yaml_pair *pair, struct tide_build_column *ret) {
+  struct tide_build_column c = {
+      .in = {.field = TIDE_NONE, .dyn = TIDE_NONE, .extra = TIDE_NONE, .optional = true, .line = pair->line, .column = pair->column}};
+  c.as.type = TIDE_F_TEXT;
+  return read_column(b, pair, c, false, false, true, ret);
 }

@@ -11,7 +11,7 @@
 #include "feature/spec_build.h"
 
 enum { OVER = 1, HOP = 2, CURRENT = 4, DELAYED = 8, CAP = 16, WHERE = 32, WHERE_MUST = 64 };
-enum of_kind { OF_NONE, OF_NUMBER, OF_ANY, OF_KEY, OF_PREDICATE, OF_WINDOW };
+enum of_kind { OF_NONE, OF_NUMBER, OF_ANY, OF_KEY, OF_PREDICATE, OF_WINDOW, OF_FACT };
 struct agg_row {
   uint8_t of;
   uint8_t takes;
@@ -35,6 +35,7 @@ static const struct agg_row agg_rows[TIDE_AGG_NAMED] = {
     [TIDE_AGG_CHANGED] = {OF_ANY, WHERE},
     [TIDE_AGG_DISTANCE] = {OF_NONE, WHERE},
     [TIDE_AGG_SPEED] = {OF_NONE, WHERE},
+    [TIDE_AGG_FACT] = {OF_FACT, 0},
 };
 
 /* What one feature's text is about, while it is read. */
@@ -64,14 +65,14 @@ static bool check_clauses(const struct reading *r) {
   struct tide_span front = {r->node->text.ptr, 0};
   if (row->of == OF_NONE && c->of.ptr) return REFUSE(r, c->of, "%s: `%s` takes no `of`", r->name, agg);
   if (row->of != OF_NONE && !c->of.ptr) {
-    static const char *const usage[] = {[OF_NUMBER] = "of amount",
-                                        [OF_ANY] = "merchant",
-                                        [OF_KEY] = "of merchant",
-                                        [OF_PREDICATE] = "of result = declined",
-                                        [OF_WINDOW] = "of 1h"};
+    static const char *const usage[] = {
+        [OF_NUMBER] = "of amount", [OF_ANY] = "merchant",     [OF_KEY] = "of merchant", [OF_PREDICATE] = "of result = declined",
+        [OF_WINDOW] = "of 1h",     [OF_FACT] = "credit_limit"};
     return REFUSE(r, front, "%s: `%s` needs to know of what, like `%s %s`", r->name, agg, agg, usage[row->of]);
   }
   if ((row->takes & OVER) && !c->over.ptr) return REFUSE(r, front, "%s: `%s` needs a window, like `over 10m, 24h`", r->name, agg);
+  if (row->of == OF_FACT && c->over.ptr)
+    return REFUSE(r, c->over, "%s: a fact has no window: leave `over` out (how old it may be is `facts:` under freshness)", r->name);
   if (!(row->takes & OVER) && c->over.ptr)
     return REFUSE(r, c->over, "%s: `%s` has no window: leave `over` out (how far back it looks is the entity's `keep`)", r->name, agg);
   if ((row->takes & WHERE_MUST) && !c->where.ptr)
@@ -125,6 +126,25 @@ static bool operand(const struct reading *r, struct tide_feature *f) {
   f->of = part.is_entity ? TIDE_OF_ENTITY : TIDE_OF_FIELD;
   f->of_ref = part.ref;
   return true;
+}
+
+/* The fact of the feature's entity. */
+static bool fact_operand(const struct reading *r, struct tide_feature *f) {
+  struct tide_build *b = r->b;
+  const struct tide_spec *spec = b->spec;
+  const char *name = tide_arena_strdup(&b->scratch, r->c.of), *entity = spec->entity[f->entity].name;
+  f->of = TIDE_OF_FIELD;
+  f->of_ref = tide_spec_fact(spec, f->entity, name);
+  if (f->of_ref != TIDE_NONE) return true;
+  for (uint32_t i = 0; i < b->broken_count; i++)
+    if (strcmp(b->broken[i], name) == 0) return false;
+  const char *names[TIDE_FIELDS_MAX];
+  size_t count = 0;
+  for (uint32_t i = 0; i < spec->field_count; i++)
+    if (spec->field[i].fact && spec->field[i].fact_of == f->entity) names[count++] = spec->field[i].name;
+  const char *hint = tide_build_suggest(b, name, names, count);
+  return REFUSE(r, r->c.of, "%s: no profile tells a fact `%.64s` about %s%s", r->name, name, entity,
+                *hint ? hint : "; facts stand in inputs, under `facts:` of a shape with `type: profile`");
 }
 
 /* --- windows --- */
@@ -286,6 +306,7 @@ static bool read_feature(struct reading *r, struct tide_feature *f, struct windo
     return REFUSE(r, r->node->text, "%s: no place is declared; write `place: [lat, lon]` in event, with number fields", r->name);
   }
   if ((kind == OF_NUMBER || kind == OF_ANY || kind == OF_KEY) && !operand(r, f)) return false;
+  if (kind == OF_FACT && !fact_operand(r, f)) return false;
   if (kind == OF_PREDICATE && !(f->rate_of = tide_build_expr(b, r->node, c->of, TIDE_ALLOW_FIELDS | TIDE_ALLOW_DYN, TIDE_V_BOOL, r->name)))
     return false;
   if (kind == OF_WINDOW && !duration(r, c->of, "max_count of", &f->inner_ms)) return false;
@@ -312,7 +333,8 @@ static bool read_feature(struct reading *r, struct tide_feature *f, struct windo
   return true;
 }
 
-static bool is_money(const struct tide_feature *f) {
+static bool is_money(const struct tide_spec *spec, const struct tide_feature *f) {
+  if (f->agg == TIDE_AGG_FACT) return spec->field[f->of_ref].type == TIDE_F_MONEY;
   if (f->of != TIDE_OF_AMOUNT && f->of != TIDE_OF_REQUESTED) return false;
   return f->agg == TIDE_AGG_SUM || f->agg == TIDE_AGG_MEAN || f->agg == TIDE_AGG_STDDEV || f->agg == TIDE_AGG_MIN ||
          f->agg == TIDE_AGG_MAX || f->agg == TIDE_AGG_LAST;
@@ -340,12 +362,13 @@ static bool add_feature(struct tide_build *b, struct tide_feature *f, const stru
       spec->slot_count = f->first_slot;
       return false;
     }
-    bool text = f->agg == TIDE_AGG_LAST && f->of == TIDE_OF_FIELD && spec->field[f->of_ref].type == TIDE_F_TEXT;
+    bool given = f->agg == TIDE_AGG_LAST || f->agg == TIDE_AGG_FACT;
+    bool text = given && f->of == TIDE_OF_FIELD && spec->field[f->of_ref].type == TIDE_F_TEXT;
     spec->slot[spec->slot_count++] = (struct tide_slot){.name = tide_build_dup(b, tide_span_of(name)),
                                                         .feature = spec->feature_count,
                                                         .window_ms = window_count ? window[i].ms : 0,
                                                         .type = text ? TIDE_V_TEXT : TIDE_V_NUM,
-                                                        .money = is_money(f)};
+                                                        .money = is_money(spec, f)};
   }
   spec->feature[spec->feature_count++] = *f;
   return true;
@@ -392,6 +415,7 @@ static void read_entity_features(struct tide_build *b, uint32_t entity, const st
 
 int64_t tide_slot_reach_ms(const struct tide_spec *spec, const struct tide_slot *slot) {
   const struct tide_feature *f = &spec->feature[slot->feature];
+  if (f->agg == TIDE_AGG_FACT) return 0;                                  /* reads no event */
   if (f->agg == TIDE_AGG_SINCE_FIRST || f->agg == TIDE_AGG_NEW) return 0; /* survives retention by itself, for forget_after */
   if (slot->window_ms == 0) return spec->entity[f->entity].keep_ms;
   return slot->window_ms + f->delayed_ms + f->hop_ms + f->inner_ms;

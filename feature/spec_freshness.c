@@ -3,6 +3,7 @@
  * Group 0 is `default` and always there. An entity that is named has a group of its own, which takes from `default` what it does not say,
  * wherever `default` stands in the file; all other entities belong to group 0. */
 #include "base/num.h"
+#include "feature/settings.h"
 #include "feature/spec_build.h"
 
 #define GROUP_SOURCES_MAX 64
@@ -28,11 +29,12 @@ static void read_stale(struct tide_build *b, const struct tide_yaml_node *node, 
 }
 
 static void read_group(struct tide_build *b, const struct tide_yaml_node *map, struct tide_group *group) {
-  static const char *const keys[] = {"budget", "stale", "warming", "consistency", "sources"};
+  static const char *const keys[] = {"budget", "stale", "warming", "consistency", "sources", "facts"};
   static const char *const levels[] = {"strong", "quorum", "eventual"}; /* by enum tide_consistency */
-  if (!tide_build_keys(b, map, group->name, keys, 5)) return;
+  if (!tide_build_keys(b, map, group->name, keys, 6)) return;
   struct tide_yaml_node *node;
   if ((node = tide_yaml_get(map, "budget"))) (void)tide_build_duration(b, node, "budget", &group->budget_ms);
+  if ((node = tide_yaml_get(map, "facts"))) (void)tide_build_duration(b, node, "facts", &group->facts_ms);
   if ((node = tide_yaml_get(map, "stale"))) read_stale(b, node, "stale", true, &group->stale, &group->stale_default);
   if ((node = tide_yaml_get(map, "warming"))) read_stale(b, node, "warming", false, &group->warming, &group->warming_default);
   if ((node = tide_yaml_get(map, "consistency"))) {
@@ -54,6 +56,7 @@ void tide_build_freshness(struct tide_build *b) {
   const struct tide_yaml_node *map = tide_yaml_get(b->root, "freshness");
   spec->group[spec->group_count++] = (struct tide_group){.name = "default",
                                                          .budget_ms = 15000,
+                                                         .facts_ms = TIDE_D(400),
                                                          .stale = TIDE_STALE_FALLBACK,
                                                          .warming = TIDE_STALE_FALLBACK,
                                                          .consistency = TIDE_CONSISTENCY_QUORUM};

@@ -6,9 +6,10 @@
 #include "base/clock.h"
 #include "feature/spec_build.h"
 
-static const char *const shape_keys[] = {"when", "type", "extends", "known_at"};
-static bool is_shape_key(const char *key) {
-  for (size_t i = 0; i < sizeof shape_keys / sizeof shape_keys[0]; i++)
+static const char *const shape_keys[] = {"when", "type", "extends", "known_at", "entity", "facts"}; /* the last two: profiles */
+bool tide_build_shape_key(uint8_t shape_type, const char *key) {
+  size_t count = sizeof shape_keys / sizeof shape_keys[0] - (shape_type == TIDE_REC_PROFILE ? 0 : 2);
+  for (size_t i = 0; i < count; i++)
     if (strcmp(shape_keys[i], key) == 0) return true;
   return false;
 }
@@ -82,11 +83,6 @@ static bool read_type(struct tide_build *b, const struct tide_yaml_node *node, u
   int word = tide_build_word(b, node, "type", words, sizeof words / sizeof words[0]);
   if (word < 0) return false;
   *ret = types[word];
-  if (*ret == TIDE_REC_PROFILE) {
-    tide_build_fail_node(b, node, "type",
-                         "type: profile records (facts about an entity) are not supported by this version: remove this shape");
-    return false;
-  }
   return true;
 }
 
@@ -150,7 +146,7 @@ static void read_own(struct tide_build *b, struct draft *d, struct tide_shape *s
   for (uint32_t i = 0; i < d->map->count; i++) {
     const struct tide_yaml_pair *pair = &d->map->pair[i];
     struct tide_build_column *c = &d->column[i];
-    if (is_shape_key(pair->key)) continue;
+    if (tide_build_shape_key(shape->type, pair->key)) continue;
     if (tide_yaml_is_null(pair->value)) {
       if (d->parent == TIDE_NONE && !b->shape_broken[d->index])
         tide_build_fail(b, pair->line, pair->column, pair->key, "`%.64s` has no place: write a JSON pointer or a column", pair->key);

@@ -25,6 +25,24 @@ static bool value_of(struct tide_build *b, const struct tide_yaml_pair *pair, co
   return true;
 }
 
+/* A field of the key, or a fact. */
+static bool tellable(struct tide_build *b, const struct tide_yaml_pair *pair, uint32_t entity) {
+  const struct tide_spec *spec = b->spec;
+  if (tide_spec_fact(spec, entity, pair->key) != TIDE_NONE) return true;
+  bool needed[TIDE_FIELDS_MAX];
+  tide_spec_profile_needs(spec, entity, needed);
+  uint32_t field = tide_spec_field(spec, pair->key);
+  if (field != TIDE_NONE && needed[field] && field != spec->f_time) return true;
+  if (is_broken(b, pair->key)) return false;
+  const char *names[TIDE_FIELDS_MAX];
+  size_t count = 0;
+  for (uint32_t i = 0; i < spec->field_count; i++)
+    if (i != spec->f_time && (spec->field[i].fact ? spec->field[i].fact_of == entity : needed[i])) names[count++] = spec->field[i].name;
+  tide_build_fail(b, pair->line, pair->column, pair->key, "tests: a profile of %s tells no `%.64s`%s", spec->entity[entity].name, pair->key,
+                  tide_build_suggest(b, pair->key, names, count));
+  return false;
+}
+
 static bool settable(struct tide_build *b, const struct tide_yaml_pair *pair) {
   const struct tide_spec *spec = b->spec;
   uint32_t field = tide_spec_field(spec, pair->key), dyn = tide_dyn_find(pair->key);
@@ -46,7 +64,7 @@ static bool settable(struct tide_build *b, const struct tide_yaml_pair *pair) {
   if (is_broken(b, pair->key)) return false;
   size_t count;
   const char *const *fields = tide_build_field_names(b, false, &count);
-  const char **names = tide_arena_alloc(&b->scratch, (count + TIDE_DYN_COUNT + 6) * sizeof *names);
+  const char **names = tide_arena_alloc(&b->scratch, (count + TIDE_DYN_COUNT + 7) * sizeof *names);
   memcpy(names, fields, count * sizeof *names);
   for (int i = 0; i < TIDE_DYN_COUNT; i++) names[count++] = tide_dyn_name((enum tide_dyn)i);
   names[count++] = "at";
@@ -55,6 +73,7 @@ static bool settable(struct tide_build *b, const struct tide_yaml_pair *pair) {
   names[count++] = "list";
   names[count++] = "expires";
   names[count++] = "remove";
+  names[count++] = "profile";
   tide_build_fail(b, pair->line, pair->column, pair->key, "tests: no field or outcome column is named `%.64s`%s", pair->key,
                   tide_build_suggest(b, pair->key, names, count));
   return false;
@@ -80,6 +99,18 @@ static bool read_list_key(struct tide_build *b, const struct tide_yaml_pair *pai
   return true;
 }
 
+/* `profile: ENTITY` makes it a profile. Nothing of that name may be a field. */
+static void read_profile(struct tide_build *b, const struct tide_yaml_node *map, struct tide_test_event *event) {
+  const struct tide_spec *spec = b->spec;
+  const struct tide_yaml_node *node = tide_spec_field(spec, "profile") == TIDE_NONE ? tide_yaml_get(map, "profile") : NULL;
+  if (!node) return;
+  const char *names[TIDE_ENTITIES_MAX];
+  for (uint32_t i = 0; i < spec->entity_count; i++) names[i] = spec->entity[i].name;
+  int entity = tide_build_word(b, node, "profile", names, spec->entity_count);
+  event->profile = entity >= 0;
+  event->entity = entity >= 0 ? (uint32_t)entity : 0;
+}
+
 static void read_event(struct tide_build *b, const struct tide_yaml_node *map, struct tide_test_event *event) {
   if (map->kind != TIDE_YAML_MAP) {
     tide_build_fail_node(b, map, "events", "tests: an event is a mapping, like {at: 0s, amount: 20.00}, not %s", tide_yaml_kind_name(map));
@@ -87,10 +118,12 @@ static void read_event(struct tide_build *b, const struct tide_yaml_node *map, s
   }
   *event = (struct tide_test_event){
       .repeat = 1, .line = map->line, .set = tide_arena_alloc(&b->spec->arena, (map->count + 1) * sizeof *event->set)};
+  read_profile(b, map, event);
   bool at = false;
   for (uint32_t i = 0; i < map->count; i++) {
     const struct tide_yaml_pair *pair = &map->pair[i];
     int64_t n;
+    if (strcmp(pair->key, "profile") == 0 && tide_spec_field(b->spec, "profile") == TIDE_NONE) continue;
     if (strcmp(pair->key, "at") == 0) {
       at = true;
       (void)tide_build_duration(b, pair->value, "at", &event->at_ms);
@@ -98,9 +131,10 @@ static void read_event(struct tide_build *b, const struct tide_yaml_node *map, s
       (void)tide_build_duration(b, pair->value, "every", &event->every_ms);
     } else if (strcmp(pair->key, "repeat") == 0) {
       if (tide_build_int(b, pair->value, "repeat", 1, 100000, &n)) event->repeat = (uint32_t)n;
-    } else if (!read_list_key(b, pair, event)) {
+    } else if (event->profile || !read_list_key(b, pair, event)) {
       const char *value;
-      if (!settable(b, pair) || !value_of(b, pair, &value)) continue;
+      bool good = event->profile ? tellable(b, pair, event->entity) : settable(b, pair);
+      if (!good || !value_of(b, pair, &value)) continue;
       event->set[event->set_count++] = (struct tide_test_pair){tide_build_dup(b, tide_span_of(pair->key)), value, pair->line, pair->column};
     }
   }

@@ -81,6 +81,16 @@ static bool on_earth(struct tide_value degrees, double limit) {
   return degrees.type == TIDE_V_NUM && degrees.num >= -limit && degrees.num <= limit;
 }
 
+#define SHORT_TEXT 7 /* tide_text_code holds these exactly */
+
+static uint64_t thing_of(const struct tide_plan *plan, const struct tide_txn *txn, uint32_t field) {
+  const struct tide_value *value = &txn->field[field];
+  const struct tide_datum *datum = &txn->record->field[field];
+  if (value->type != TIDE_V_TEXT) return 0;
+  if (datum->kind != TIDE_D_TEXT || datum->text.len <= SHORT_TEXT) return value->code; /* a secret one is hashed under its key already */
+  return tide_keyed_hash64(datum->text.ptr, datum->text.len, (uint64_t)plan->settings.hash_seed) | UINT64_C(1) << 63;
+}
+
 void tide_txn_resolve(const struct tide_plan *plan, const struct tide_record *record, struct tide_txn *txn) {
   const struct tide_spec *spec = plan->spec;
   uint64_t seed = (uint64_t)plan->settings.hash_seed;
@@ -90,6 +100,7 @@ void tide_txn_resolve(const struct tide_plan *plan, const struct tide_record *re
   tide_fields_values(spec, record->field, txn->field);
   if (spec->f_lat != TIDE_NONE && (!on_earth(txn->field[spec->f_lat], 90) || !on_earth(txn->field[spec->f_lon], 180)))
     txn->field[spec->f_lat] = txn->field[spec->f_lon] = tide_null(TIDE_S_absent, TIDE_C_absent);
+  for (uint32_t i = 0; i < plan->thing_count; i++) txn->thing[plan->thing[i]] = thing_of(plan, txn, plan->thing[i]);
   for (uint32_t e = 0; e < spec->entity_count; e++) {
     txn->number[e] = TIDE_NO_ENTITY;
     txn->alt[e] = (struct tide_u128){0, 0};
@@ -98,16 +109,6 @@ void tide_txn_resolve(const struct tide_plan *plan, const struct tide_record *re
     struct tide_u128 alt;
     if (entity_key(seed, &spec->entity[e], record, txn, true, &alt) && !tide_u128_eq(alt, txn->key[e])) txn->alt[e] = alt;
   }
-}
-
-#define SHORT_TEXT 7 /* tide_text_code holds these exactly */
-
-uint64_t tide_txn_thing(const struct tide_plan *plan, const struct tide_txn *txn, uint32_t field) {
-  const struct tide_value *value = &txn->field[field];
-  const struct tide_datum *datum = &txn->record->field[field];
-  if (value->type != TIDE_V_TEXT) return 0;
-  if (datum->kind != TIDE_D_TEXT || datum->text.len <= SHORT_TEXT) return value->code; /* a secret one is hashed under its key already */
-  return tide_keyed_hash64(datum->text.ptr, datum->text.len, (uint64_t)plan->settings.hash_seed) | UINT64_C(1) << 63;
 }
 
 /* ---- conditions ---- */
@@ -254,7 +255,7 @@ static int64_t column_value(const struct tide_state *state, const struct tide_ki
       const struct tide_value *value = &txn->field[column->ref];
       return value->type == TIDE_V_TEXT ? (int64_t)value->code : value->type == TIDE_V_BOOL ? 1 + value->yes : 0;
     }
-    case TIDE_COL_THING: return (int64_t)tide_txn_thing(plan, txn, column->ref);
+    case TIDE_COL_THING: return (int64_t)txn->thing[column->ref];
     case TIDE_COL_ENTITY:
       if (!txn->has_key[column->ref]) return 0;
       return (int64_t)(txn->number[column->ref] == TIDE_NO_ENTITY ? tide_key_code(txn->key[column->ref])
@@ -300,6 +301,7 @@ static void insert_one(struct tide_state *state, uint32_t e, const struct tide_t
     if ((conds & kind->score_bit) && txn->time_ms < first->first_ms) first->first_ms = txn->time_ms;
     if (txn->time_ms > first->last_ms) first->last_ms = txn->time_ms;
   }
+  if (kind->fact_count && !memory->uncounted) tide_state_keep_facts(state, e, number, txn->time_ms);
   if (txn->time_ms <= state->watermark_ms - kind->keep_ms) return; /* older than anything that can be asked for */
   uint64_t mask = tide_kind_mask(kind, conds);
   struct tide_row row;

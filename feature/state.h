@@ -15,6 +15,9 @@ struct tide_txn {
   int64_t requested, amount_now;              /* counting currency, minor units; TIDE_NULL_NUM when missing */
   uint64_t conds;                             /* truth of plan->cond as the event comes in */
   struct tide_value field[TIDE_FIELDS_MAX];
+  uint64_t thing[TIDE_FIELDS_MAX];            /* of the fields in plan->thing, as TIDE_COL_THING has them: short texts as they
+                                               * are, longer ones hashed under the journal's seed, so that nobody can choose texts
+                                               * that count as one; 0: missing */
   struct tide_value dyn[TIDE_DYNENV];         /* outcome columns, atoms, residual fields */
   struct tide_u128 key[TIDE_ENTITIES_MAX], alt[TIDE_ENTITIES_MAX]; /* alt: under the previous secret key; zero if none */
   bool has_key[TIDE_ENTITIES_MAX];
@@ -43,9 +46,6 @@ void tide_state_fields_from(struct tide_state *state, const int64_t *from_ms);
 
 /* Resolves fields and keys of a record (event, outcome, list): txn->field, key, has_key. number is not looked up. */
 void tide_txn_resolve(const struct tide_plan *plan, const struct tide_record *record, struct tide_txn *txn);
-/* A text field of the event as TIDE_COL_THING has it: short texts as they are, longer ones hashed under the journal's seed, so that nobody can choose texts
- * that count as one. 0 when it is missing. */
-uint64_t tide_txn_thing(const struct tide_plan *plan, const struct tide_txn *txn, uint32_t field);
 /* Sets amounts and evaluates all conditions for a pending event. `requested` in the counting currency or TIDE_NULL_NUM. */
 void tide_txn_conditions(const struct tide_plan *plan, struct tide_txn *txn, int64_t requested, int64_t amount_now);
 /* Evaluates the dynamic conditions again after dyn changed; the others keep their bits. amount TIDE_NULL_NUM: missing. */
@@ -75,6 +75,20 @@ void tide_state_insert(struct tide_state *state, struct tide_txn *txn, const str
 
 /* Features of every kind that were dropped for want of room are metered here. */
 bool tide_txn_capacity(const struct tide_state *state, const struct tide_txn *txn, uint32_t entity);
+
+/* ---- facts (state_fact.c; rulings P1 to P7) ---- */
+
+/* A fact by its number in the kind, told about an entity that is there: true since time_ms. False: two that are newer are known. */
+bool tide_state_tell(struct tide_state *state, uint32_t entity, uint32_t number, unsigned fact, int64_t time_ms, uint64_t value);
+/* A counted event of the entity keeps what is known about it from being forgotten. */
+void tide_state_keep_facts(struct tide_state *state, uint32_t entity, uint32_t number, int64_t time_ms);
+/* Time begins: what was told before counts as told now. */
+void tide_state_begin(struct tide_state *state, int64_t watermark_ms);
+/* What was known at the event's time, by its own age fresh or not. The key is there, and room for it. */
+struct tide_value tide_fact_value(const struct tide_state *state, const struct tide_txn *txn, const struct tide_kind *kind, const struct tide_step *step);
+/* The age of the oldest fact that the event's features read, by entity. */
+struct tide_standing;
+void tide_facts_stand(const struct tide_state *state, const struct tide_txn *txn, struct tide_standing *standing);
 
 /* Packed outcome columns. */
 #define TIDE_DYN_UNCOUNTED 0x8000u

@@ -4,6 +4,8 @@
  * is the same model with the same checksum, whatever the line breaks were. */
 #include "model/artifact.h"
 
+#include "feature/reads.h"
+
 #include <math.h>
 #include <stdio.h>
 
@@ -234,4 +236,11 @@ enum tide_err tide_model_bind(struct tide_model *model, const struct tide_spec *
   tide_buf_release(&now);
   tide_buf_release(&names);
   return err;
+}
+
+uint32_t tide_model_entities(const struct tide_model *model, const struct tide_spec *spec) {
+  uint32_t entities = 0;
+  TIDE_CHECK(model->bound);
+  for (uint32_t i = 0; i < model->input_count; i++) entities |= tide_expr_entities(spec, &model->input[i].leaf).entities;
+  return entities;
 }

@@ -92,6 +92,8 @@ void tide_model_write(const struct tide_model *model, struct tide_buf *out);
 /* Appends the same document with line breaks, as files have it. */
 void tide_model_write_lines(const struct tide_model *model, struct tide_buf *out);
 
+/* Entities whose features a bound model reads: bit per index into spec->entity. */
+uint32_t tide_model_entities(const struct tide_model *model, const struct tide_spec *spec);
 /* Makes the inputs read values of `spec`. MISMATCH when a feature is not there or is defined otherwise; the text names all of them, as far as it
  * has room for (tide_model_differences has room for all). */
 enum tide_err tide_model_bind(struct tide_model *model, const struct tide_spec *spec, struct tide_error *error) TIDE_WARN_UNUSED;

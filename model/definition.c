@@ -190,11 +190,25 @@ static void put_operand(struct writer *w, const struct tide_feature *f) {
   }
 }
 
+/* What was told, in its unit; how old it may be is freshness, like budgets. */
+static void put_fact(struct writer *w, const struct tide_slot *slot, const struct tide_feature *f) {
+  const struct tide_field *fact = &w->spec->field[f->of_ref];
+  static const char *const unit[] = {
+      [TIDE_F_TEXT] = "text", [TIDE_F_NUMBER] = "number", [TIDE_F_BOOL] = "0 or 1", [TIDE_F_MONEY] = "amount", [TIDE_F_TIME] = "seconds"};
+  tide_buf_printf(w->out, "%s = fact %s, %s", slot->name, fact->name, unit[fact->type]);
+  put_duration(w, "forgotten after", w->spec->entity[f->entity].forget_after_ms);
+  w->money |= slot->money;
+}
+
 static void put_slot(struct writer *w, const struct tide_slot *slot) {
   const struct tide_spec *spec = w->spec;
   const struct tide_feature *f = &spec->feature[slot->feature];
   const struct tide_entity *entity = &spec->entity[f->entity];
   w->entity[f->entity] = true;
+  if (f->agg == TIDE_AGG_FACT) {
+    put_fact(w, slot, f);
+    return;
+  }
   tide_buf_printf(w->out, "%s = %s", slot->name, f->agg == TIDE_AGG_NEW ? "new" : tide_agg_name((enum tide_agg)f->agg));
   put_operand(w, f);
   if (f->rate_of) {

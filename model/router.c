@@ -21,23 +21,3 @@ const struct tide_model *tide_route(const struct tide_router *router, bool has_c
   int canary = has_code ? tide_route_canary(router, tide_route_bucket(code)) : -1;
   return canary < 0 ? router->live : router->canary[canary];
 }
-
-/* `done`: derived values that were walked, so that each is walked once however often it is read. */
-static uint32_t entities_of(const struct tide_spec *spec, const struct tide_expr *expr, bool done[TIDE_DERIVED_MAX]) {
-  if (!expr) return 0;
-  if (expr->op == TIDE_X_FEATURE) return UINT32_C(1) << spec->feature[spec->slot[expr->ref].feature].entity;
-  if (expr->op == TIDE_X_DERIVED) {
-    if (done[expr->ref]) return 0;
-    done[expr->ref] = true;
-    return entities_of(spec, spec->derived[expr->ref].expr, done);
-  }
-  return entities_of(spec, expr->a, done) | entities_of(spec, expr->b, done) | entities_of(spec, expr->c, done);
-}
-
-uint32_t tide_model_entities(const struct tide_model *model, const struct tide_spec *spec) {
-  TIDE_CHECK(model->bound);
-  bool done[TIDE_DERIVED_MAX] = {false};
-  uint32_t entities = 0;
-  for (uint32_t i = 0; i < model->input_count; i++) entities |= entities_of(spec, &model->input[i].leaf, done);
-  return entities;
-}

@@ -31,7 +31,5 @@ uint32_t tide_route_bucket(uint64_t code);
 int tide_route_canary(const struct tide_router *router, uint32_t bucket);
 /* The model that scores the card; a message without a primary key (has_code false) is the live model's. NULL: no model scores. */
 const struct tide_model *tide_route(const struct tide_router *router, bool has_code, uint64_t code);
-/* The entities whose features the model reads, itself or through derived values: a bit per index into spec->entity. The model must be bound to spec. */
-uint32_t tide_model_entities(const struct tide_model *model, const struct tide_spec *spec);
 
 #endif

@@ -5,6 +5,7 @@
 #ifndef TIDE_ADMIN_CLIENT_H
 #define TIDE_ADMIN_CLIENT_H
 
+#include "adapter/admin_access.h"
 #include "base/buf.h"
 #include "base/err.h"
 
@@ -14,11 +15,12 @@ struct tide_admin_request {
   const char *address;    /* HOST:PORT */
   const char *path;       /* "/sources" */
   struct tide_span body;  /* empty: GET; else POST, application/json */
-  const char *token;      /* NULL: none; sent as Authorization: Bearer. Never printed */
+  struct tide_admin_access access;
   int64_t timeout_ms;     /* to connect, and for the whole */
 };
 
-/* *ret_status: of the answer; its body is appended to out. Errors: AGAIN (nobody answers there, or not in time), LIMIT (an answer above TIDE_ADMIN_ANSWER_MAX), CONFIG
+/* *ret_status: of the answer; its body is appended to out. Errors: AGAIN (nobody answers there, or not in time; whoever answers cannot show a certificate of the
+ * authority), LIMIT (an answer above TIDE_ADMIN_ANSWER_MAX), CONFIG
  * (the address is none). */
 enum tide_err tide_admin_ask(const struct tide_admin_request *request, long *ret_status, struct tide_buf *out, struct tide_error *error) TIDE_WARN_UNUSED;
 

@@ -138,6 +138,18 @@ static bool has_key(const struct tide_spec *spec, uint32_t entity, const struct 
   return !ent->first_of;
 }
 
+/* A profile tells something, about somebody. */
+static enum tide_err check_profile(const struct tide_spec *spec, const struct tide_record *record, struct tide_error *error) {
+  for (uint32_t i = 0; i < spec->field_count; i++) {
+    const struct tide_field *field = &spec->field[i];
+    if (!field->fact || record->field[i].kind == TIDE_D_NONE) continue;
+    if (has_key(spec, field->fact_of, record)) return TIDE_OK; /* its shape tells about one entity */
+    const char *name = spec->entity[field->fact_of].name;
+    return tide_fail_at(error, TIDE_E_MISSING, 0, 0, name, "the profile is about a %s, whose key it does not carry", name);
+  }
+  return tide_fail_at(error, TIDE_E_MISSING, 0, 0, "facts", "the profile tells nothing: none of the facts of its shape is there");
+}
+
 /* What a record of its type cannot do without, whatever its shape declares. */
 static enum tide_err check(const struct tide_decoder *d, const struct tide_record *record, struct tide_error *error) {
   const struct tide_spec *spec = d->spec;
@@ -161,6 +173,7 @@ static enum tide_err check(const struct tide_decoder *d, const struct tide_recor
         return tide_fail_at(error, TIDE_E_MISSING, 0, 0, name, "list \"%s\" holds %s, which the record does not carry", list->name, name);
       break;
     }
+    case TIDE_REC_PROFILE: return check_profile(spec, record, error);
     case TIDE_REC_HEARTBEAT:
       if (record->field[spec->f_time].kind == TIDE_D_NONE)
         return tide_fail_at(error, TIDE_E_MISSING, 0, 0, spec->field[spec->f_time].name, "the heartbeat has no time");
@@ -210,7 +223,8 @@ static enum tide_err build(struct tide_decoder *d, const struct tide_bound_shape
     }
     if (err) return err;
   }
-  if (record->type == TIDE_REC_EVENT && record->field[spec->f_time].kind == TIDE_D_NONE) record->flags |= TIDE_REC_STAMPED;
+  bool timed = record->type == TIDE_REC_EVENT || record->type == TIDE_REC_PROFILE;
+  if (timed && record->field[spec->f_time].kind == TIDE_D_NONE) record->flags |= TIDE_REC_STAMPED;
   tide_decode_derive(d, record);
   return check(d, record, error);
 }

@@ -70,6 +70,8 @@ static enum tide_err bind_field(struct tide_decoder *d, const struct tide_shape 
                                    : extra_name[in->extra];
   /* A history row without a result is a pending transaction; a list record carries only the fields of its own list. */
   if (shape->type == TIDE_REC_EVENT && in->dyn != TIDE_NONE) b->optional = true;
+  if (shape->type == TIDE_REC_PROFILE && in->field != TIDE_NONE && spec->field[in->field].fact)
+    b->optional = true; /* tells what it tells */
   if (shape->type == TIDE_REC_LIST && in->field != TIDE_NONE) b->optional = true;
   bool is_time = in->field != TIDE_NONE && in->field == spec->f_time && shape->type != TIDE_REC_HEARTBEAT;
   if (d->options.all_optional || (d->options.time_optional && is_time)) b->optional = true;

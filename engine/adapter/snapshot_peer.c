@@ -1,12 +1,10 @@
 /* The HTTP client for snapshots, by libcurl (snapshot_peer.h).
  *
  * One GET gives one snapshot as a stream, MANIFEST first, so that what does not fit the journal is refused before the rest is sent, and nothing is held in memory
- * but a chunk. Only the address that the operator wrote, by plain HTTP or, where an authority is given, by HTTPS under that authority
- * alone: no redirects, no proxies of the environment. */
+ * but a chunk. */
 #include "adapter/snapshot_peer.h"
 
 #include <curl/curl.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #define PIECE (1u << 16)
@@ -27,46 +25,25 @@ static size_t on_bytes(char *bytes, size_t size, size_t count, void *ctx) {
   return transfer->err ? 0 : size * count;
 }
 
-static void begin_curl(void) { TIDE_CHECK(curl_global_init(CURL_GLOBAL_SSL) == CURLE_OK); }
-
-static bool set_up_access(CURL *curl, const struct tide_snapshot_access *access) {
-  bool good = true;
-  if (access->ca[0])
-    good = curl_easy_setopt(curl, CURLOPT_CAINFO, access->ca) == CURLE_OK && curl_easy_setopt(curl, CURLOPT_CAPATH, NULL) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) == CURLE_OK;
-  if (good && access->cert[0])
-    good = curl_easy_setopt(curl, CURLOPT_SSLCERT, access->cert) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_SSLKEY, access->key) == CURLE_OK;
-  if (good && access->token[0])
-    good = curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, access->token) == CURLE_OK;
-  return good;
-}
-
-static enum tide_err set_up(struct transfer *transfer, const char *url, const struct tide_snapshot_access *access, int64_t timeout_ms,
+static enum tide_err set_up(struct transfer *transfer, const char *url, const struct tide_admin_access *access, int64_t timeout_ms,
                             struct tide_error *error) {
   CURL *curl = transfer->curl;
   long seconds = (long)((timeout_ms + 999) / 1000);
-  bool good = curl_easy_setopt(curl, CURLOPT_URL, url) == CURLE_OK &&
-              curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, access->ca[0] ? "https" : "http") == CURLE_OK && set_up_access(curl, access) &&
-              curl_easy_setopt(curl, CURLOPT_PROXY, "") == CURLE_OK && curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-              curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)timeout_ms) == CURLE_OK &&
-              curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L) == CURLE_OK &&
+  bool good = tide_admin_access_set(curl, url, access, timeout_ms) && curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L) == CURLE_OK &&
               curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, seconds) == CURLE_OK &&
               curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes) == CURLE_OK &&
               curl_easy_setopt(curl, CURLOPT_WRITEDATA, transfer) == CURLE_OK;
   return good ? TIDE_OK : tide_fail(error, TIDE_E_CONFIG, "libcurl refuses the address of the peer (%s)", url);
 }
 
-enum tide_err tide_snapshot_fetch(const char *address, const struct tide_snapshot_access *access, int64_t timeout_ms, const char *dir,
+enum tide_err tide_snapshot_fetch(const char *address, const struct tide_admin_access *access, int64_t timeout_ms, const char *dir,
                                   tide_snapshot_wanted_fn wanted, void *ctx, struct tide_error *error) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
   struct tide_buf url = TIDE_BUF_INIT;
   struct transfer transfer = {.error = error, .import = tide_snapshot_import_new(dir, wanted, ctx)};
-  TIDE_CHECK(pthread_once(&once, begin_curl) == 0);
+  tide_admin_curl_begin();
   transfer.curl = curl_easy_init();
   TIDE_CHECK(transfer.curl);
-  tide_buf_printf(&url, "http%s://%s/snapshot", access->ca[0] ? "s" : "", address);
+  tide_buf_printf(&url, "%s://%s/snapshot", tide_admin_scheme(access), address);
   enum tide_err err = set_up(&transfer, tide_buf_cstr(&url), access, timeout_ms, error);
   if (err == TIDE_OK) {
     long status = 0;

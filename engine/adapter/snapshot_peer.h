@@ -4,17 +4,12 @@
 #ifndef TIDE_ADAPTER_SNAPSHOT_PEER_H
 #define TIDE_ADAPTER_SNAPSHOT_PEER_H
 
+#include "adapter/admin_access.h"
 #include "adapter/snapshot_file.h"
 
-/* How to ask a peer. All paths are PEM files; "" where there is none, and then it is asked by plain HTTP (ca), without a certificate, without a token. */
-struct tide_snapshot_access {
-  const char *ca;         /* of the authority under which the peers' certificates are issued: they are asked by HTTPS */
-  const char *cert, *key; /* shown to them */
-  const char *token;      /* itself, not a path */
-};
 /* `address` is HOST:PORT; waits for a connection at most timeout_ms, and as long for bytes to come. Errors: AGAIN (not there, or it has no snapshot), CORRUPT, FULL,
  * IO, or what `wanted` said. */
-enum tide_err tide_snapshot_fetch(const char *address, const struct tide_snapshot_access *access, int64_t timeout_ms, const char *dir, tide_snapshot_wanted_fn wanted, void *ctx,
+enum tide_err tide_snapshot_fetch(const char *address, const struct tide_admin_access *access, int64_t timeout_ms, const char *dir, tide_snapshot_wanted_fn wanted, void *ctx,
                                   struct tide_error *error) TIDE_WARN_UNUSED;
 
 /* The snapshot at `position` of the directory `from`. Errors as above; NOT_FOUND: it went away. */

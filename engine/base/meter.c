@@ -243,6 +243,11 @@ static int64_t sum_of(const struct tide_meters *meters, size_t index) {
   return sum;
 }
 
+int64_t tide_meters_value(const struct tide_meters *meters, enum tide_meter_row row, struct tide_meter_at at) {
+  TIDE_CHECK((unsigned)row < TIDE_METER_ROW_COUNT && (rows[row].type == TIDE_METER_COUNTER || rows[row].type == TIDE_METER_GAUGE));
+  return sum_of(meters, (size_t)(cell_of(&meters->shard[0], row, at) - meters->shard[0].words));
+}
+
 /* ns as seconds, exact, without needless zeros. */
 static void put_seconds(int64_t ns, struct tide_buf *out) {
   tide_buf_printf(out, "%" PRId64, ns / 1000000000);

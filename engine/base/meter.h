@@ -50,6 +50,9 @@ enum tide_meter_type { TIDE_METER_COUNTER, TIDE_METER_GAUGE, TIDE_METER_LEVEL, T
   X(engine_syncs_total, COUNTER, none, none, none, "Group commits asked for") \
   X(engine_refused_total, COUNTER, none, none, none, "Messages refused by the core: nothing of them was journaled") \
   X(engine_maybe_total, COUNTER, none, none, none, "Messages that ended before their entry was known to be durable") \
+  X(engine_recomputed_total, COUNTER, none, none, none, "Requests that waited for fresher facts, as `stale: recompute` asks") \
+  X(engine_recomputed_fresh_total, COUNTER, none, none, none, "Of these, those whose features were fresh by then") \
+  X(engine_late_total, COUNTER, none, none, none, "Scores refused at their release: beyond a budget by the time they were acknowledged; the journal keeps them") \
   X(engine_retried_total, COUNTER, none, none, none, "Messages put into a second entry because the first was void") \
   X(engine_queued, GAUGE, none, none, none, "Messages that wait for an entry") \
   X(engine_in_flight, GAUGE, none, none, none, "Messages whose entry is under way") \
@@ -150,6 +153,8 @@ void tide_meter_seconds(struct tide_meter *meter, enum tide_meter_row row, struc
 void tide_meter_records(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t n);
 void tide_meter_publish(struct tide_meter *meter, const struct tide_metrics *metrics);
 
+/* Any thread. One cell's value, of a COUNTER or GAUGE. */
+int64_t tide_meters_value(const struct tide_meters *meters, enum tide_meter_row row, struct tide_meter_at at);
 /* Any thread. Appends everything, the fold's metrics first, in the Prometheus text format 0.0.4 (Content-Type: text/plain; version=0.0.4). Counters
  * and gauges with one label are shown for each of its values, so that a rate sees the first step too; cells with more labels, and histograms with any,
  * appear once they were written to: most of their product never happens. LEVEL and AGE: those that are set. */

@@ -21,6 +21,8 @@
   X(outcomes_stubbed_total, "Outcomes that came before their event") \
   X(outcomes_dropped_total, "Outcomes whose event never came, or is forgotten") \
   X(outcomes_unpriced_total, "Amounts of outcomes that were left out: no rate for their currency") \
+  X(facts_told_total, "Facts about entities that were kept") \
+  X(facts_dropped_total, "Facts that were not kept: two newer ones are known, no key, no room for the entity, or no rate") \
   X(decisions_total, "Decisions made") \
   X(decisions_refused_total, "Decisions by fallback") \
   X(decisions_canary_total, "Decisions with the score of a canary model") \

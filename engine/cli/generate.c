@@ -30,6 +30,8 @@ static enum tide_err check(const struct tide_generate_options *o, struct tide_er
   if (o->cards && o->cards < 20) return tide_fail_at(error, TIDE_E_USAGE, 0, 0, "cards", "generate: cards must be at least 20");
   if (o->merchants && o->merchants < 10)
     return tide_fail_at(error, TIDE_E_USAGE, 0, 0, "merchants", "generate: merchants must be at least 10");
+  if (o->profiles && o->csv)
+    return tide_fail_at(error, TIDE_E_USAGE, 0, 0, "profiles", "generate: profiles are written as JSON lines only: leave `format` out");
   if (o->outcomes > TIDE_GENERATE_NONE)
     return tide_fail_at(error, TIDE_E_USAGE, 0, 0, "outcomes", "generate: outcomes are records, row or none");
   return TIDE_OK;
@@ -55,6 +57,7 @@ static void count(struct gen *g, const struct tide_gen_record *r) {
   else if (r->type == GEN_LABEL) g->counts.labels++;
   else if (r->type == GEN_RATE) g->counts.rates++;
   else if (r->type == GEN_LIST) g->counts.lists++;
+  else if (r->type == GEN_PROFILE) g->counts.profiles++;
   else if (r->type != GEN_AUTH) g->counts.others++;
 }
 
@@ -77,7 +80,7 @@ static void put_twice(struct gen *g, const struct tide_gen_record *r) {
 }
 
 static int64_t delay_of(struct gen *g, const struct tide_gen_record *r) {
-  if (r->type == GEN_RATE || r->type == GEN_LIST) return 0;
+  if (r->type == GEN_RATE || r->type == GEN_LIST || r->type == GEN_PROFILE) return 0;
   bool late = tide_gen_chance(&g->noise, r->type == GEN_AUTH ? g->share_ppm_late : 0);
   bool disorder = tide_gen_chance(&g->noise, g->share_ppm_out_of_order);
   if (late) {
@@ -138,6 +141,7 @@ static void run_node(struct gen *g, int64_t time, struct tide_gen_node *node, bo
       if (g->card[node->ref].generation != node->plan.generation) break;
       if (!closing) tide_gen_lists_lost(g, time, node->ref);
       tide_gen_replace_card(g, node->ref);
+      if (!closing) tide_gen_profiles_told(g, time, node->ref);
       break;
   }
 }
@@ -168,6 +172,8 @@ static void simulate(struct gen *g) {
   uint64_t total = (uint64_t)g->opt.transactions, visits = 0;
   int64_t visit = g->opt.start_ms;
   __int128 left = weight_between(visit, visit + g->opt.days * GEN_DAY), least = left / (__int128)total / 4 + 1;
+  g->now = visit;
+  tide_gen_profiles_begin(g);
   tide_gen_lists_begin(g);
   g->next_rates = g->opt.currencies > 1 ? visit : INT64_MAX;
   while (g->counts.auths < total && !g->err) {

@@ -2,7 +2,7 @@
  *
  * Same seed and options, same bytes, on every machine: integer arithmetic only, generators of our own (generate_rng.h), no clock. What
  * it models and what it does not is told in GENERATOR.md. The records fit the shapes of config/defaults/features.yaml: JSON lines of
- * `default`, `logins`, `card_adds`, `outcomes`, `labels`, `rates`, `lists`, or CSV rows of `history` and `history_*`. */
+ * `default`, `logins`, `card_adds`, `outcomes`, `labels`, `rates`, `lists`, or CSV rows of `history` and `history_*`; profiles need a shape of the analysts' own. */
 #ifndef TIDE_GENERATE_H
 #define TIDE_GENERATE_H
 
@@ -34,7 +34,7 @@ enum tide_generate_outcomes {
   X(double, bad_pct, 0, 0, 100, "Malformed lines beside the good ones, of many sorts")
 
 struct tide_generate_counts {
-  uint64_t lines, auths, outcomes, labels, rates, lists, others; /* lines: all of them, malformed ones too; auths without re-sent ones */
+  uint64_t lines, auths, outcomes, labels, rates, lists, profiles, others; /* lines: all of them, malformed ones too; auths without re-sent ones */
   uint64_t duplicates, reused, late, out_of_order, bad;   /* lines of each sort */
   uint64_t fraud;                                         /* authorizations made by a thief, labelled or not */
   int64_t first_ms, last_ms;                              /* event times of the authorizations */
@@ -46,6 +46,7 @@ struct tide_generate_options {
 #undef X
   bool csv;                             /* rows of shape `history` with a header; else JSON lines */
   bool labels;                          /* default true */
+  bool profiles;                        /* default false; JSON only */
   enum tide_generate_outcomes outcomes; /* default records */
   const char *output;                   /* file, compressed by its ending .gz or .zst; "-" (default) for standard output */
   struct tide_generate_counts *counts;  /* filled on success if not NULL */

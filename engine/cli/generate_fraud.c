@@ -222,6 +222,7 @@ static void step_bust_out(struct gen *g, int64_t time, struct tide_gen_campaign 
     if (card->spend_q8 < 3000) card->spend_q8 = (uint16_t)(card->spend_q8 * 5 / 4);
     card->limit = card->limit * 3 / 2;
     if (card->activity < 200) card->activity = (uint8_t)(card->activity + 40);
+    tide_gen_profiles_told(g, time, c->card);
     return;
   }
   bool online = between(g, 0, 2) == 0;

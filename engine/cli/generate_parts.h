@@ -5,6 +5,7 @@
  *   generate_life.c    what customers do: purchases, answers, reversals, refunds, increments, trips
  *   generate_fraud.c   what thieves do: five kinds of campaign
  *   generate_lists.c   what analysts write on lists
+ *   generate_profiles.c  what the issuer knows of its customers
  *   generate_write.c   a record as a JSON line or CSV row, or as one of the malformed sorts
  *   generate.c         options, the clock, what goes wrong on the way (duplicates, disorder), output
  *
@@ -62,7 +63,7 @@ struct tide_gen_card {
   uint32_t last_merchant;
 };
 
-enum tide_gen_type { GEN_AUTH, GEN_ADVICE, GEN_REFUND, GEN_LOGIN, GEN_CARD_ADD, GEN_OUTCOME, GEN_LABEL, GEN_RATE, GEN_LIST };
+enum tide_gen_type { GEN_AUTH, GEN_ADVICE, GEN_REFUND, GEN_LOGIN, GEN_CARD_ADD, GEN_OUTCOME, GEN_LABEL, GEN_RATE, GEN_LIST, GEN_PROFILE };
 enum tide_gen_list { GEN_LIST_BLOCKED_CARDS, GEN_LIST_BLOCKED_IPS, GEN_LIST_TRUSTED_MERCHANTS };
 enum tide_gen_entry { GEN_CHIP, GEN_CONTACTLESS, GEN_SWIPE, GEN_ECOM, GEN_MOTO };
 enum tide_gen_extent { GEN_NO_EXTENT, GEN_PARTIAL, GEN_FULL };
@@ -70,7 +71,7 @@ enum tide_gen_extent { GEN_NO_EXTENT, GEN_PARTIAL, GEN_FULL };
 struct tide_gen_record {
   uint8_t type, entry, currency, terminal;
   uint8_t reversed, refunded; /* enum tide_gen_extent */
-  uint8_t list;               /* LIST: enum tide_gen_list */
+  uint8_t list;               /* LIST: enum tide_gen_list; PROFILE: index into tide_gen_segment */
   bool remove;                /* LIST: the entry is taken off */
   bool label_fraud, disputed, has_amount_now, fraud;
   char response[3];           /* "" when there is none */
@@ -81,7 +82,7 @@ struct tide_gen_record {
   uint32_t merchant;          /* GEN_NONE: none */
   uint64_t ip, email;         /* 0: none */
   int64_t amount, amount_now, rate_e6;
-  int64_t expires;            /* LIST: 0: never */
+  int64_t expires;            /* LIST: 0: never; PROFILE: when the account was opened */
 };
 
 /* Sorts of malformed lines. JSON and CSV know most of them; see generate_write.c. */
@@ -197,6 +198,11 @@ void tide_gen_fraud_after(struct gen *g, const struct tide_gen_record *auth, uin
 void tide_gen_lists_begin(struct gen *g);                              /* merchants that are trusted from the start */
 void tide_gen_lists_lost(struct gen *g, int64_t time, uint32_t card);  /* the card is about to be replaced */
 void tide_gen_lists_attack(struct gen *g, const struct tide_gen_record *auth); /* a thief's authorization was made */
+
+/* generate_profiles.c */
+extern const char *const tide_gen_segment[3];
+void tide_gen_profiles_begin(struct gen *g);
+void tide_gen_profiles_told(struct gen *g, int64_t time, uint32_t card); /* the card has a new number or limit */
 
 /* generate_write.c */
 void tide_gen_write_header(struct tide_buf *out);          /* CSV */

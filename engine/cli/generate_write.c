@@ -16,7 +16,7 @@
 
 static const char *const entry_name[] = {"chip", "contactless", "swipe", "ecom", "moto"};
 static const char *const extent_name[] = {"none", "partial", "full"};
-static const char *const type_name[] = {"auth", "advice", "refund", "login", "card_add", "outcome", "label", "rate", "list"};
+static const char *const type_name[] = {"auth", "advice", "refund", "login", "card_add", "outcome", "label", "rate", "list", "profile"};
 static const char *const list_name[] = {"blocked_cards", "blocked_ips", "trusted_merchants"}; /* enum tide_gen_list */
 
 /* --- pieces */
@@ -194,6 +194,13 @@ static char *json_list(char *p, const struct tide_gen_record *r) {
   return p;
 }
 
+static char *json_profile(char *p, const struct tide_gen_record *r) {
+  p = json_amount(json_card(p, r), ",\"limit\":{\"value\":", r->amount, r->currency, 0);
+  p = json_text(p, ",\"segment\":", tide_gen_segment[r->list]);
+  p = time_text(text(p, ",\"opened\":\""), r->expires);
+  return text(p, "\"}");
+}
+
 static char *json(char *p, const struct gen *g, const struct tide_gen_record *r, uint32_t flaw) {
   p = json_text(p, "{\"type\":", type_name[r->type]);
   p = text(p, ",\"at\":\"");
@@ -205,6 +212,7 @@ static char *json(char *p, const struct gen *g, const struct tide_gen_record *r,
     return text(p, "\"}");
   }
   if (r->type == GEN_LIST) return json_list(p, r);
+  if (r->type == GEN_PROFILE) return json_profile(p, r);
   if (flaw != 14) {
     *p++ = ',';
     p = json_id(p, r->id);

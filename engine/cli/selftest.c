@@ -1,8 +1,8 @@
 /* See selftest.h.
  *
  * Events of a test become CSV rows of a shape made for the purpose, in which every field and outcome column is a column of its own name; so
- * values are parsed, hashed and derived by the decoder like those of any message. List records have a shape with the same columns; what makes them such
- * stands in columns whose names no field can have. */
+ * values are parsed, hashed and derived by the decoder like those of any message. List records and profiles have shapes with the same columns; what makes
+ * them such stands in columns whose names no field can have. */
 #include "cli/selftest.h"
 
 #include "adapter/decode.h"
@@ -22,6 +22,8 @@ struct selftest {
   struct tide_arena arena;
   struct tide_secret_key key;
   struct tide_decoder *decoder;
+  const struct tide_shape *profiles; /* NULL: no facts are declared; from facts_at on its columns are facts */
+  uint32_t facts_at;
   const char *path;
   FILE *out;
   bool verbose;
@@ -31,7 +33,8 @@ struct selftest {
 
 static bool dyn_is_money(uint32_t dyn) { return dyn == TIDE_DYN_amount_now; }
 
-static const char *const list_column[] = {"#record", "#list", "#expires", "#remove"};
+#define RECORD_COLUMN "#record" /* which shape: "list", "profile", or nothing */
+static const char *const list_column[] = {"#list", "#expires", "#remove"};
 #define LIST_COLUMNS (sizeof list_column / sizeof list_column[0])
 
 /* Fields as optional columns, behind them what a list record is. */
@@ -43,14 +46,38 @@ static void make_list_shape(struct selftest *t, struct tide_shape *shape) {
     if (events->field[i].field != TIDE_NONE) in[count++] = events->field[i];
   static const uint32_t extra[] = {TIDE_XTRA_LIST, TIDE_XTRA_EXPIRES, TIDE_XTRA_REMOVE};
   for (uint32_t i = 0; i < 3; i++)
-    in[count++] = (struct tide_input_field){.field = TIDE_NONE,
-                                            .dyn = TIDE_NONE,
-                                            .extra = extra[i],
-                                            .at = list_column[i + 1],
-                                            .optional = i > 0,
-                                            .time_form = TIDE_TIME_RFC3339};
+    in[count++] = (struct tide_input_field){
+        .field = TIDE_NONE, .dyn = TIDE_NONE, .extra = extra[i], .at = list_column[i], .optional = i > 0, .time_form = TIDE_TIME_RFC3339};
   *shape = (struct tide_shape){
-      .name = "lists", .type = TIDE_REC_LIST, .when_at = list_column[0], .when_value = "list", .field = in, .field_count = count};
+      .name = "lists", .type = TIDE_REC_LIST, .when_at = RECORD_COLUMN, .when_value = "list", .field = in, .field_count = count};
+}
+
+/* The column of a fact: "#card.limit". */
+static const char *fact_column(struct selftest *t, const struct tide_field *fact) {
+  char name[160];
+  int len = snprintf(name, sizeof name, "#%s.%s", t->spec->entity[fact->fact_of].name, fact->name);
+  return tide_arena_strdup(&t->arena, (struct tide_span){name, (size_t)len});
+}
+
+/* Fields as optional columns, behind them the facts of all entities. */
+static void make_profile_shape(struct selftest *t, struct tide_shape *shape) {
+  const struct tide_shape *events = &t->columns.shape[0];
+  struct tide_input_field *in = tide_arena_alloc(&t->arena, (events->field_count + t->spec->field_count) * sizeof *in);
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < events->field_count; i++)
+    if (events->field[i].field != TIDE_NONE) in[count++] = events->field[i];
+  t->facts_at = count;
+  for (uint32_t i = 0; i < t->spec->field_count; i++)
+    if (t->spec->field[i].fact)
+      in[count++] = (struct tide_input_field){.field = i,
+                                              .dyn = TIDE_NONE,
+                                              .extra = TIDE_NONE,
+                                              .at = fact_column(t, &t->spec->field[i]),
+                                              .optional = true,
+                                              .time_form = TIDE_TIME_RFC3339};
+  *shape = (struct tide_shape){
+      .name = "profiles", .type = TIDE_REC_PROFILE, .when_at = RECORD_COLUMN, .when_value = "profile", .field = in, .field_count = count};
+  t->profiles = shape;
 }
 
 static void make_shape(struct selftest *t) {
@@ -58,7 +85,7 @@ static void make_shape(struct selftest *t) {
   struct tide_input_field *in = tide_arena_alloc(&t->arena, (spec->field_count + TIDE_DYN_COUNT) * sizeof *in);
   uint32_t count = 0;
   for (uint32_t i = 0; i < spec->field_count; i++) {
-    if (spec->field[i].derived) continue;
+    if (spec->field[i].derived || spec->field[i].fact) continue;
     in[count++] = (struct tide_input_field){
         .field = i, .dyn = TIDE_NONE, .extra = TIDE_NONE, .at = spec->field[i].name, .optional = true, .time_form = TIDE_TIME_RFC3339};
   }
@@ -68,21 +95,22 @@ static void make_shape(struct selftest *t) {
     in[count++] = (struct tide_input_field){
         .field = TIDE_NONE, .dyn = dyn, .extra = TIDE_NONE, .at = tide_dyn_name((enum tide_dyn)dyn), .optional = true};
   }
-  struct tide_shape *shape = tide_arena_alloc(&t->arena, 2 * sizeof *shape);
+  struct tide_shape *shape = tide_arena_alloc(&t->arena, 3 * sizeof *shape);
   shape[0] = (struct tide_shape){.name = "default", .type = TIDE_REC_EVENT, .field = in, .field_count = count};
   t->columns = *spec;
   t->columns.shape = shape;
   t->columns.shape_count = 1;
-  if (spec->list_count == 0) return;
-  make_list_shape(t, &shape[1]);
-  t->columns.shape_count = 2;
+  if (spec->list_count) make_list_shape(t, &shape[t->columns.shape_count++]);
+  if (spec->fact_count) make_profile_shape(t, &shape[t->columns.shape_count++]);
 }
 
 static enum tide_err header(struct selftest *t, struct tide_error *error) {
   struct tide_buf line = TIDE_BUF_INIT;
   for (uint32_t i = 0; i < t->columns.shape[0].field_count; i++)
     tide_buf_printf(&line, "%s%s", i ? "," : "", t->columns.shape[0].field[i].at);
+  tide_buf_str(&line, "," RECORD_COLUMN);
   for (uint32_t i = 0; t->spec->list_count && i < LIST_COLUMNS; i++) tide_buf_printf(&line, ",%s", list_column[i]);
+  for (uint32_t i = t->facts_at; t->profiles && i < t->profiles->field_count; i++) tide_buf_printf(&line, ",%s", t->profiles->field[i].at);
   enum tide_err err = tide_decode_header(t->decoder, tide_buf_span(&line), error);
   tide_buf_release(&line);
   return err;
@@ -142,15 +170,38 @@ static void put_cell(struct tide_buf *row, const char *text) {
   tide_buf_char(row, '"');
 }
 
+/* Behind the columns of events: which shape it is, and what that shape has of its own. */
+static void put_other_columns(const struct selftest *t, const struct tide_test_event *event, struct tide_buf *row) {
+  const struct tide_spec *spec = t->spec;
+  char text[TIDE_TIME_TEXT];
+  tide_buf_str(row, event->list ? ",list" : event->profile ? ",profile" : ",");
+  if (spec->list_count) {
+    tide_buf_printf(row, ",%s,", event->list ? event->list : "");
+    if (event->expires_ms) put_cell(row, tide_time_format((struct tide_etime){BASE_MS + *event->expires_ms}, text));
+    tide_buf_printf(row, ",%s", event->remove ? "true" : "");
+  }
+  for (uint32_t i = t->facts_at; t->profiles && i < t->profiles->field_count; i++) {
+    const struct tide_field *fact = &spec->field[t->profiles->field[i].field];
+    const char *value = event->profile && fact->fact_of == event->entity ? given(event, fact->name) : NULL;
+    tide_buf_char(row, ',');
+    if (value) put_cell(row, value);
+  }
+}
+
+/* A profile names its card as an event does; whatever else it would be is not looked at. */
 static void put_row(struct selftest *t, const struct tide_test_event *event, int64_t time_ms, uint32_t number, struct tide_buf *row) {
   const struct tide_spec *spec = t->spec;
+  bool needed[TIDE_FIELDS_MAX];
+  if (event->profile) tide_spec_profile_needs(spec, event->entity, needed);
   const struct tide_shape *shape = shape_of(spec, event);
   char text[128];
   for (uint32_t i = 0; i < t->columns.shape[0].field_count; i++) {
     const struct tide_input_field *in = &t->columns.shape[0].field[i];
     if (i) tide_buf_char(row, ',');
-    const char *value = given(event, in->at);
-    if (value) {
+    bool skipped = event->profile && (in->field == TIDE_NONE || !needed[in->field]);
+    const char *value = skipped ? NULL : given(event, in->at);
+    if (skipped) {
+    } else if (value) {
       put_cell(row, value);
     } else if (in->field == spec->f_time) {
       put_cell(row, tide_time_format((struct tide_etime){time_ms}, text));
@@ -163,10 +214,7 @@ static void put_row(struct selftest *t, const struct tide_test_event *event, int
       if (value) put_cell(row, value);
     }
   }
-  if (!spec->list_count) return;
-  tide_buf_printf(row, ",%s,%s,", event->list ? "list" : "", event->list ? event->list : "");
-  if (event->expires_ms) put_cell(row, tide_time_format((struct tide_etime){BASE_MS + *event->expires_ms}, text));
-  tide_buf_printf(row, ",%s", event->remove ? "true" : "");
+  put_other_columns(t, event, row);
 }
 
 static enum tide_err check_names(const struct selftest *t, const struct tide_test_event *event, struct tide_error *error) {
@@ -174,7 +222,7 @@ static enum tide_err check_names(const struct selftest *t, const struct tide_tes
   uint32_t count = t->columns.shape[0].field_count;
   for (uint32_t i = 0; i < count; i++) name[i] = t->columns.shape[0].field[i].at;
   for (uint32_t i = 0; i < event->set_count; i++) {
-    bool known = false;
+    bool known = event->profile && tide_spec_fact(t->spec, event->entity, event->set[i].name) != TIDE_NONE;
     for (uint32_t k = 0; k < count && !known; k++) known = strcmp(name[k], event->set[i].name) == 0;
     if (known) continue;
     const char *nearest = tide_nearest(tide_span_of(event->set[i].name), name, count);

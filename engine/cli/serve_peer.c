@@ -38,7 +38,7 @@ static void pass_over(const char *from, const struct tide_error *error) {
   tide_log(TIDE_LOG_WARN, "peer_snapshot_passed_over", "from=%s why=%s", from, error->text);
 }
 
-static void look_at_peer(const char *address, const struct tide_snapshot_access *access, const char *dir, struct tide_journal *journal,
+static void look_at_peer(const char *address, const struct tide_admin_access *access, const char *dir, struct tide_journal *journal,
                          struct offer *offer, size_t *count) {
   struct question question = {.journal = journal, .look = true};
   struct tide_error error = {0};
@@ -50,8 +50,8 @@ static void look_at_peer(const char *address, const struct tide_snapshot_access 
   offer[(*count)++].position = question.position;
 }
 
-static enum tide_err look_at_peers(const char *peers, const struct tide_snapshot_access *access, const char *dir,
-                                   struct tide_journal *journal, struct offer *offer, size_t *count, struct tide_error *error) {
+static enum tide_err look_at_peers(const char *peers, const struct tide_admin_access *access, const char *dir, struct tide_journal *journal,
+                                   struct offer *offer, size_t *count, struct tide_error *error) {
   char address[256];
   while (*peers) {
     size_t len = strcspn(peers, ",");
@@ -106,7 +106,7 @@ enum tide_err tide_serve_fetch(const struct tide_config *config, struct tide_jou
                                struct tide_error *error) {
   struct offer *offer = tide_alloc(OFFERS_MAX * sizeof *offer);
   char token[TIDE_TOKEN_MOST + 1] = "";
-  struct tide_snapshot_access access = {
+  struct tide_admin_access access = {
       .ca = config->snapshot_peer_ca, .cert = config->snapshot_peer_cert, .key = config->snapshot_peer_key, .token = token};
   size_t count = 0;
   bool got = false;

@@ -50,8 +50,8 @@ static int check(const struct tide_args *args) {
   int exit;
   if (!tide_spec_open(path, &spec, &exit)) return exit;
   printf("%s: %u fields, %u shapes, %u entities, %u features (%u values), %u derived, %u rules\n", spec->name ? spec->name : path,
-         spec->field_count, spec->shape_count, spec->entity_count, spec->feature_count, spec->slot_count, spec->derived_count,
-         spec->rule_count);
+         spec->field_count - spec->fact_count, spec->shape_count, spec->entity_count, spec->feature_count, spec->slot_count,
+         spec->derived_count, spec->rule_count);
   exit = tide_args_on(args, "no-tests") ? TIDE_EXIT_OK : run_tests(args, spec, path);
   struct tide_compare_options options = {.settings = tide_settings_default()};
   const char *against = tide_args_text(args, "against");

@@ -30,6 +30,8 @@ static const struct tide_opt options[] = {
     {"outcomes", "HOW", "records", "The issuer's answer: a record of its own, in the authorization's row, or not at all", TIDE_OPT_CHOICE,
      0, 0, 0, "records|row|none"},
     {"no-labels", NULL, NULL, "No fraud labels", TIDE_OPT_SWITCH, 0, 0, 0, NULL},
+    {"profiles", NULL, NULL, "Limit, segment and age of each card as `profile` records, for a feature file that has a shape for them",
+     TIDE_OPT_SWITCH, 0, 0, 0, NULL},
 };
 
 static void step(void *ctx, uint64_t done, uint64_t total) { tide_progress_step(ctx, done, total, done, "transactions"); }
@@ -62,6 +64,7 @@ static int run(const struct tide_args *args) {
   generate.bad_pct = tide_args_double(args, "bad");
   generate.csv = strcmp(tide_args_text(args, "format"), "csv") == 0;
   generate.labels = !tide_args_on(args, "no-labels");
+  generate.profiles = tide_args_on(args, "profiles");
   const char *outcomes = tide_args_text(args, "outcomes");
   generate.outcomes = strcmp(outcomes, "row") == 0    ? TIDE_GENERATE_ROW
                       : strcmp(outcomes, "none") == 0 ? TIDE_GENERATE_NONE

@@ -1,67 +1,14 @@
 /* tidemark source list | accept-gap | waive: an operator looks at the sources of a running cell, and decides about a partition.
  *
  * They ask an engine's admin listener (engine/http/sources.c and order.c say what it does): what is decided stands in the journal, so it holds for the whole cell
- * and is found there later. What is printed is the engine's answer, as a table or, with --json, as it came. */
+ * and is found there later. What is printed is the engine's answer, as a table or, with --json, as it came (admin_args.h). */
 #include "cli/verbs.h"
 
-#include "adapter/admin_client.h"
 #include "base/json_out.h"
-#include "http/token.h"
+#include "cli/admin_args.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdlib.h>
-
-#define TIMEOUT_MS 30000 /* above what an engine gives itself */
-
-#define ADMIN_OPTION                                                                                                                       \
-  {                                                                                                                                        \
-    "admin", "HOST:PORT", "127.0.0.1:9090", "Admin listener of an engine of the cell (http.admin_listen, http.admin_port)", TIDE_OPT_TEXT, \
-        0, 0, 0, NULL                                                                                                                      \
-  }
-#define TOKEN_OPTION                                                                                                                       \
-  {                                                                                                                                        \
-    "token-file", "FILE", NULL,                                                                                                            \
-        "File with a token that the engine knows (http.tokens_file): of scope monitor to look, of scope operate to decide", TIDE_OPT_TEXT, \
-        0, 0, 0, NULL                                                                                                                      \
-  }
-#define JSON_OPTION                                                                                                                        \
-  { "json", NULL, NULL, "The engine's answer as it came", TIDE_OPT_SWITCH, 0, 0, 0, NULL }
-
-/* Asks; *ret is the object of an answer with status 200, to be freed. Else the exit code, and why is printed. */
-static int ask(const struct tide_args *args, const char *path, const struct tide_buf *body, json_t **ret) {
-  char token[TIDE_TOKEN_MOST + 1] = "";
-  struct tide_error error = {0};
-  struct tide_buf answer = TIDE_BUF_INIT;
-  const char *file = tide_args_text(args, "token-file");
-  struct tide_admin_request request = {
-      .address = tide_args_text(args, "admin"), .path = path, .token = file ? token : NULL, .timeout_ms = TIMEOUT_MS};
-  if (body) request.body = tide_buf_span(body);
-  long status = 0;
-  enum tide_err err = file ? tide_token_load(file, token, &error) : TIDE_OK;
-  if (err == TIDE_OK) err = tide_admin_ask(&request, &status, &answer, &error);
-  explicit_bzero(token, sizeof token);
-  int exit = TIDE_EXIT_OK;
-  json_t *object = err == TIDE_OK ? json_loadb(answer.ptr, answer.len, 0, NULL) : NULL;
-  if (err != TIDE_OK) {
-    exit = tide_exit_report(&error);
-  } else if (!json_is_object(object)) {
-    fprintf(stderr, "tidemark: what answers at %s is no admin listener of an engine with sources (status %ld)\n", request.address, status);
-    exit = TIDE_EXIT_IO;
-  } else if (status != 200) {
-    const char *detail = json_string_value(json_object_get(object, "detail")), *title = json_string_value(json_object_get(object, "title"));
-    fprintf(stderr, "tidemark: %s: %s\n", title ? title : "refused", detail ? detail : "no reason is given");
-    exit = status == 400 || status == 404 || status == 422 ? TIDE_EXIT_USAGE
-           : status == 401 || status == 403                ? TIDE_EXIT_CONFIG
-           : status == 409                                 ? TIDE_EXIT_DIFFERENT
-                                                           : TIDE_EXIT_IO;
-  }
-  if (exit == TIDE_EXIT_OK && tide_args_on(args, "json")) printf("%.*s\n", (int)answer.len, answer.ptr);
-  tide_buf_release(&answer);
-  if (exit == TIDE_EXIT_OK) *ret = object;
-  else json_decref(object);
-  return exit;
-}
 
 /* ---- list ---- */
 
@@ -142,7 +89,7 @@ static void print_list(const json_t *object) {
 
 static int list(const struct tide_args *args) {
   json_t *object = NULL;
-  int exit = ask(args, "/sources", NULL, &object);
+  int exit = tide_admin_tell(args, "/sources", NULL, &object);
   if (exit != TIDE_EXIT_OK) return exit;
   if (!tide_args_on(args, "json")) print_list(object);
   const json_t *source, *partition;
@@ -154,7 +101,7 @@ static int list(const struct tide_args *args) {
   return look ? TIDE_EXIT_DIFFERENT : TIDE_EXIT_OK;
 }
 
-static const struct tide_opt list_options[] = {ADMIN_OPTION, TOKEN_OPTION, JSON_OPTION};
+static const struct tide_opt list_options[] = {TIDE_ADMIN_ADDRESS, TIDE_ADMIN_OPTIONS};
 
 const struct tide_verb tide_verb_source_list = {
     .name = "source list",
@@ -163,7 +110,7 @@ const struct tide_verb tide_verb_source_list = {
         "Of each partition: its cursor, the end of its log, how many messages are between, how long ago the moment is up to which it is complete, and how "
         "late its messages come into the log. "
         "Ends and troubles are known to the engine that reads. Exit code 1 when a partition stands still or a source that gates is silent.",
-    .example = "tidemark source list\ntidemark source list --admin 10.0.0.7:9090 --json",
+    .example = "tidemark source list\ntidemark source list --admin 10.0.0.7:9090 --ca ca.pem --token-file admin.token --json",
     .opt = list_options,
     .opt_count = sizeof list_options / sizeof list_options[0],
     .run = list};
@@ -194,7 +141,7 @@ static bool put_place(const struct tide_args *args, bool may_be_all, struct tide
 
 static int order(const struct tide_args *args, const char *path, struct tide_buf *body, json_t **ret) {
   tide_json_close(body, '}');
-  int exit = ask(args, path, body, ret);
+  int exit = tide_admin_tell(args, path, body, ret);
   tide_buf_release(body);
   return exit;
 }
@@ -225,9 +172,8 @@ static int accept_gap(const struct tide_args *args) {
 static const struct tide_opt gap_options[] = {{"cursor", "OFFSET", NULL,
                                                "The first message to be counted: an offset, or begin or end of the log as it is now",
                                                TIDE_OPT_TEXT, TIDE_OPT_REQUIRED, 0, 0, NULL},
-                                              ADMIN_OPTION,
-                                              TOKEN_OPTION,
-                                              JSON_OPTION};
+                                              TIDE_ADMIN_ADDRESS,
+                                              TIDE_ADMIN_OPTIONS};
 
 const struct tide_verb tide_verb_source_accept_gap = {
     .name = "source accept-gap",
@@ -264,9 +210,8 @@ static int waive(const struct tide_args *args) {
 
 static const struct tide_opt waive_options[] = {
     {"for", "DURATION", NULL, "For how long, at most 7d; 0s ends the waiver", TIDE_OPT_DURATION, TIDE_OPT_REQUIRED, 0, 0, NULL},
-    ADMIN_OPTION,
-    TOKEN_OPTION,
-    JSON_OPTION};
+    TIDE_ADMIN_ADDRESS,
+    TIDE_ADMIN_OPTIONS};
 
 const struct tide_verb tide_verb_source_waive = {
     .name = "source waive",

@@ -194,7 +194,21 @@ static uint32_t stale_entity(const struct tide_answer *answer) {
   uint32_t slot = answer->verdict.cause_slot;
   if (!answer->features_known || slot == TIDE_NONE || answer->slot[slot].cause != TIDE_C_stale || !answer->slot[slot].unknown)
     return TIDE_NONE;
-  return answer->spec->feature[answer->spec->slot[slot].feature].entity;
+  uint32_t entity = answer->spec->feature[answer->spec->slot[slot].feature].entity;
+  return answer->standing[entity].state == TIDE_S_stale ? entity : TIDE_NONE;
+}
+
+/* A fact that is too old by itself, while its group is not behind. */
+static void put_old_fact(const struct tide_answer *answer, struct tide_buf *out) {
+  const struct tide_spec *spec = answer->spec;
+  uint32_t slot = answer->verdict.cause_slot;
+  if (!answer->features_known || slot == TIDE_NONE || answer->slot[slot].cause != TIDE_C_stale) return;
+  const struct tide_feature *feature = &spec->feature[spec->slot[slot].feature];
+  char budget[TIDE_TIME_TEXT];
+  if (feature->agg != TIDE_AGG_FACT || answer->standing[feature->entity].state == TIDE_S_stale) return;
+  tide_buf_printf(out, " (what was told is older than %s, budget for facts of %s)",
+                  tide_duration_format(spec->group[spec->entity[feature->entity].group].facts_ms, budget),
+                  spec->entity[feature->entity].name);
 }
 
 static void put_cause(const struct tide_answer *answer, struct tide_buf *out) {
@@ -205,7 +219,14 @@ static void put_cause(const struct tide_answer *answer, struct tide_buf *out) {
   tide_json_key(out, "detail");
   struct tide_buf detail = TIDE_BUF_INIT;
   uint32_t entity = stale_entity(answer);
-  if (entity != TIDE_NONE && verdict->cause == TIDE_C_stale) { /* who is behind, and by how much too much */
+  if (answer->late_ms) {
+    char way[TIDE_TIME_TEXT], budget[TIDE_TIME_TEXT];
+    const struct tide_spec *spec = answer->spec;
+    tide_buf_printf(&detail,
+                    "the decision took %s from its commit until it could be told, beyond the budget of %s %s; it stands in the journal",
+                    tide_duration_format(answer->late_ms, way), spec->entity[answer->late_entity].name,
+                    tide_duration_format(spec->group[spec->entity[answer->late_entity].group].budget_ms, budget));
+  } else if (entity != TIDE_NONE && verdict->cause == TIDE_C_stale) { /* who is behind, and by how much too much */
     tide_standing_say(answer->spec, entity, &answer->standing[entity], answer->time.ms, &detail);
   } else {
     if (verdict->cause_slot != TIDE_NONE) tide_buf_printf(&detail, "%s: ", answer->spec->slot[verdict->cause_slot].name);
@@ -215,6 +236,7 @@ static void put_cause(const struct tide_answer *answer, struct tide_buf *out) {
       tide_standing_say(answer->spec, entity, &answer->standing[entity], answer->time.ms, &detail);
       tide_buf_char(&detail, ')');
     }
+    put_old_fact(answer, &detail);
     if (verdict->blocked_by != UINT16_MAX)
       tide_buf_printf(&detail, "; rule %s could not be answered", answer->spec->rule[verdict->blocked_by].code);
   }
@@ -251,6 +273,10 @@ static void put_standing(const struct tide_answer *answer, uint32_t entity, stru
   tide_json_key(out, "age_ms");
   if (standing->age_ms == TIDE_AGE_UNKNOWN) tide_json_null(out);
   else tide_json_int(out, standing->age_ms);
+  if (standing->has_facts) {
+    tide_json_key(out, "facts_age_ms");
+    tide_json_int(out, standing->facts_age_ms);
+  }
   if (answer->spec->group[answer->spec->entity[entity].group].consistency == TIDE_CONSISTENCY_EVENTUAL) {
     tide_json_key(out, "consistency");
     tide_json_cstr(out, "eventual");

@@ -114,6 +114,10 @@ static void fetch(struct tide_core *core) {
   action->inclusive = core->verifying;
 }
 
+void tide_core_look(struct tide_core *core) {
+  if (core->options.shared && tide_core_is_up(core) && core->flight == TIDE_FLIGHT_NONE) fetch(core);
+}
+
 /* Nothing is under way and everything known is folded. */
 static bool is_settled(const struct tide_core *core) {
   return core->flight == TIDE_FLIGHT_NONE && !core->held && !core->fetching && !core->must_fetch && !core->syncing && !core->retry_at_tick;
@@ -252,7 +256,7 @@ static void on_answer(void *ctx, const struct tide_answer *answer) {
   if (!held->own || answer->index >= held->records) return;
   struct tide_offer *offer = held->by_record[answer->index];
   if (offer && offer->kind == TIDE_OFFER_MESSAGE) tide_offer_note(offer, answer); /* the words are in the outbox */
-  else if (offer) tide_offer_tell(offer, answer);
+  else if (offer) tide_offer_tell(offer, answer), tide_core_bound(core, offer, answer);
   tide_core_note(core, answer);
 }
 
@@ -299,7 +303,8 @@ static enum tide_err fold_first(struct tide_core *core, struct tide_error *error
       tide_offers_push(&core->unlogged, offer);
       continue;
     }
-    tide_core_drop(core, offer, TIDE_END_done);
+    if (offer->kind == TIDE_OFFER_COMMIT) err = tide_core_done(core, offer, error);
+    else tide_core_drop(core, offer, TIDE_END_done);
   }
   if (held->own && !is_void && err == TIDE_OK) err = tide_core_logged_release(core, held->append_no, error);
   if (core->last) tide_core_held_spare(core, core->last);
@@ -372,6 +377,7 @@ static enum tide_err give_up(struct tide_core *core, struct tide_error *error) {
   enum tide_err err = TIDE_OK;
   for (int p = 0; p < TIDE_PRIORITY_COUNT && core->pressed && err == TIDE_OK; p++)
     err = tide_core_refuse_all(core, &core->queue[p], TIDE_END_refused, TIDE_C_journal_full, error);
+  if (core->pressed && err == TIDE_OK) err = tide_core_refuse_all(core, &core->again, TIDE_END_refused, TIDE_C_journal_full, error);
   if (err != TIDE_OK) return err;
   bool over = core->state == TIDE_CORE_lost || core->waits;
   if (!over || (!tide_core_is_gone(core) && !core->asked_to_stop)) return TIDE_OK;
@@ -379,6 +385,7 @@ static enum tide_err give_up(struct tide_core *core, struct tide_error *error) {
     err = tide_core_refuse_all(core, &core->queue[p], TIDE_END_refused, TIDE_C_unavailable, error);
   if (err == TIDE_OK && !core->waits) /* while the fold waits they go on being read, and are bounded by their window */
     err = tide_core_refuse_all(core, &core->messages, TIDE_END_refused, TIDE_C_unavailable, error);
+  if (err == TIDE_OK) err = tide_core_refuse_all(core, &core->again, TIDE_END_refused, TIDE_C_unavailable, error);
   return err == TIDE_OK ? tide_core_refuse_all(core, &core->waiting, TIDE_END_refused, TIDE_C_unavailable, error) : err;
 }
 
@@ -515,6 +522,8 @@ static void on_follower(struct tide_core *core, struct tide_fold *follower) {
     tide_fold_free(follower);
     return;
   }
+  for (struct tide_offer *offer = core->unlogged.first; offer; offer = offer->next)
+    offer->way_ms = INT64_MAX; /* it was judged in time, by groups of a file that is not asked any more */
   core->waits = false;
   core->stats.switches++;
   core->reads = (struct tide_core_reads){0}; /* they are by entity of the feature file */
@@ -549,7 +558,7 @@ static enum tide_err take_event(struct tide_core *core, const struct tide_core_e
     case TIDE_CORE_SESSION: return on_session(core, event->session, error);
     case TIDE_CORE_TICK:
       core->retry_at_tick = false;
-      if (core->options.shared && tide_core_is_up(core) && core->flight == TIDE_FLIGHT_NONE) fetch(core);
+      tide_core_look(core);
       return TIDE_OK;
     case TIDE_CORE_STOP: {
       if (core->asked_to_stop) return TIDE_OK;
@@ -559,6 +568,7 @@ static enum tide_err take_event(struct tide_core *core, const struct tide_core_e
       if (tide_core_is_up(core)) set_state(core, TIDE_CORE_draining);
       tide_core_ingest_stop(core);
       enum tide_err err = tide_core_refuse_all(core, &core->waiting, TIDE_END_refused, TIDE_C_unavailable, error);
+      if (err == TIDE_OK) err = tide_core_refuse_all(core, &core->again, TIDE_END_refused, TIDE_C_unavailable, error);
       if (err == TIDE_OK) err = tide_core_refuse_all(core, &core->messages, TIDE_END_refused, TIDE_C_unavailable, error);
       for (int p = 0; p < TIDE_PRIORITY_COUNT && err == TIDE_OK && !ends_queued; p++)
         err = tide_core_refuse_all(core, &core->queue[p], TIDE_END_refused, TIDE_C_unavailable, error);
@@ -587,6 +597,7 @@ enum tide_err tide_core_step(struct tide_core *core, struct tide_core_now now, c
   if (core->state == TIDE_CORE_open && !tide_core_epoch_is_open(core)) set_state(core, TIDE_CORE_barrier);
   if (core->state == TIDE_CORE_barrier && tide_core_epoch_is_open(core)) set_state(core, TIDE_CORE_open);
   if (err == TIDE_OK) err = tide_core_ingest_go_on(core, may_append(core), error);
+  if (err == TIDE_OK) err = tide_core_again_go_on(core, error);
   if (err == TIDE_OK) err = go_on_committing(core, error);
   bool started = idle && core->flight != TIDE_FLIGHT_NONE;
   if (err == TIDE_OK && !started && tide_core_busy(core)) err = fold_first(core, error);
@@ -620,6 +631,7 @@ struct tide_offer *tide_core_abandon(struct tide_core *core) {
     if (action->kind == TIDE_DO_RELEASE) return action->offer;
   }
   struct tide_offer *offer = abandon_first(&core->waiting, TIDE_END_refused);
+  if (!offer) offer = abandon_first(&core->again, TIDE_END_refused);
   for (int p = 0; !offer && p < TIDE_PRIORITY_COUNT; p++) offer = abandon_first(&core->queue[p], TIDE_END_refused);
   if (!offer) offer = abandon_first(&core->messages, TIDE_END_refused);
   if (!offer) offer = abandon_first(&core->unlogged, TIDE_END_maybe);
@@ -630,8 +642,9 @@ struct tide_offer *tide_core_abandon(struct tide_core *core) {
 
 struct tide_mono tide_core_due(const struct tide_core *core) {
   int64_t due = core->next_deadline_ns;
-  int64_t ingest = tide_core_ingest_due(core);
+  int64_t ingest = tide_core_ingest_due(core), again = tide_core_again_due(core);
   if (ingest < due) due = ingest;
+  if (again < due) due = again;
   if (tide_core_is_up(core) && core->options.heartbeat_ms > 0) {
     int64_t beat = core->last_entry_ns + core->options.heartbeat_ms * 1000000;
     if (beat < due) due = beat;
@@ -676,6 +689,7 @@ void tide_core_free(struct tide_core *core) {
   if (!core) return;
   for (int p = 0; p < TIDE_PRIORITY_COUNT; p++) free_offers(&core->queue[p]);
   free_offers(&core->waiting);
+  free_offers(&core->again);
   free_offers(&core->messages);
   free_offers(&core->unlogged);
   tide_free(core->place);

@@ -174,6 +174,8 @@ struct tide_core_stats {
   uint64_t switches;                  /* of the feature file, in this process */
   uint64_t emitted, unlogged;         /* EMIT actions; offers that ended `maybe` for want of their copy */
   uint64_t model_ignored;             /* number of the rollout that rules in place of options.model; 0: none does */
+  uint64_t late;                      /* scores that were too old when they could be released */
+  uint64_t recomputed, recomputed_fresh; /* requests that waited for fresher facts before they were committed; whose features were fresh then */
   uint32_t queued, in_flight;
 };
 struct tide_core_stats tide_core_stats(const struct tide_core *core);

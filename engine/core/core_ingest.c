@@ -234,7 +234,7 @@ enum tide_err tide_core_logged_release(struct tide_core *core, uint64_t append_n
       core->stats.unlogged++;
       err = tide_core_refuse(core, offer, TIDE_END_maybe, TIDE_C_unlogged, error);
     } else if (offer->logged_at && offer->logged_at < append_no) {
-      tide_core_drop(core, offer, TIDE_END_done);
+      err = tide_core_done(core, offer, error);
     } else {
       tide_offers_push(&core->unlogged, offer);
     }

@@ -24,7 +24,7 @@ struct tide_offer *tide_offers_pop(struct tide_offer_list *list) {
 }
 
 uint32_t tide_core_queued(const struct tide_core *core) {
-  return core->queue[TIDE_PRIORITY_HIGH].count + core->queue[TIDE_PRIORITY_LOW].count + core->waiting.count;
+  return core->queue[TIDE_PRIORITY_HIGH].count + core->queue[TIDE_PRIORITY_LOW].count + core->waiting.count + core->again.count;
 }
 
 static void release(struct tide_core *core, struct tide_offer *offer, enum tide_offer_end end) {
@@ -108,8 +108,10 @@ static bool is_folded(const struct tide_core *core, struct tide_position positio
 /* An offer whose `after` is folded. */
 static enum tide_err admit(struct tide_core *core, struct tide_offer *offer, struct tide_error *error) {
   if (!tide_offer_journaled(offer) && !(offer->barrier && core->options.shared)) return tide_core_answer(core, offer, error);
-  tide_offers_push(&core->queue[offer->priority], offer);
-  return TIDE_OK;
+  bool waits;
+  enum tide_err err = tide_core_again_take(core, offer, &waits, error);
+  if (!waits) tide_offers_push(&core->queue[offer->priority], offer); /* an error leaves it where it can be abandoned */
+  return err;
 }
 
 static void remember_deadline(struct tide_core *core, const struct tide_offer *offer) {
@@ -181,6 +183,7 @@ enum tide_err tide_core_expire(struct tide_core *core, struct tide_error *error)
   if (core->now.mono.ns < core->next_deadline_ns) return TIDE_OK;
   core->next_deadline_ns = INT64_MAX;
   enum tide_err err = expire_list(core, &core->waiting, TIDE_END_refused, NULL, error);
+  if (err == TIDE_OK) err = expire_list(core, &core->again, TIDE_END_refused, NULL, error);
   for (int p = 0; p < TIDE_PRIORITY_COUNT && err == TIDE_OK; p++) err = expire_list(core, &core->queue[p], TIDE_END_refused, NULL, error);
   if (err == TIDE_OK) err = expire_list(core, &core->messages, TIDE_END_refused, NULL, error);
   if (err == TIDE_OK) err = expire_list(core, &core->unlogged, TIDE_END_maybe, NULL, error);

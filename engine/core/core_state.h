@@ -84,6 +84,9 @@ struct tide_core {
   /* offers */
   struct tide_offer_list queue[TIDE_PRIORITY_COUNT];
   struct tide_offer_list waiting; /* for their `after` */
+  struct tide_offer_list again;   /* for fresher facts */
+  int64_t again_due_ns, again_look_ns;  /* the first of them has waited long enough; last looked at */
+  struct tide_position again_looked;    /* folded then */
   struct tide_offer_list messages; /* of sources, in their order */
   struct tide_offer_list unlogged; /* folded and durable; their copy has not arrived, or not before the last commit of ours was begun */
   uint64_t logs, appends;          /* LOG actions, appends begun so far */
@@ -134,6 +137,19 @@ static inline bool tide_core_is_gone(const struct tide_core *core) {
 uint32_t tide_core_queued(const struct tide_core *core);
 /* The states of what the decision read. */
 void tide_core_note(struct tide_core *core, const struct tide_answer *answer);
+
+/* core_release.c */
+/* How long the answer that an offer was just told may be on its way. */
+void tide_core_bound(const struct tide_core *core, struct tide_offer *offer, const struct tide_answer *answer);
+/* Ends an offer that is journaled, durable and folded, with its answer, or with the fallback where that has become too old. */
+enum tide_err tide_core_done(struct tide_core *core, struct tide_offer *offer, struct tide_error *error);
+
+/* core_again.c */
+/* A request that would be refused for a group with `stale: recompute` waits (*ret_waits: it is in `again`). */
+enum tide_err tide_core_again_take(struct tide_core *core, struct tide_offer *offer, bool *ret_waits, struct tide_error *error);
+/* Those whose groups are fresh by now, or who have waited long enough, go on into the queue. */
+enum tide_err tide_core_again_go_on(struct tide_core *core, struct tide_error *error);
+int64_t tide_core_again_due(const struct tide_core *core);
 
 /* Ends a message: it is the driver's again, nothing was said about it. */
 void tide_core_drop(struct tide_core *core, struct tide_offer *offer, enum tide_offer_end end);
@@ -192,6 +208,8 @@ enum tide_err tide_core_logged(struct tide_core *core, const struct tide_core_ev
 
 /* core.c */
 void tide_core_sync(struct tide_core *core);
+/* Asks for what others wrote, unless that is under way or a commit is, which will tell. */
+void tide_core_look(struct tide_core *core);
 struct tide_core_action *tide_core_act(struct tide_core *core, enum tide_core_action_kind kind);
 
 #endif

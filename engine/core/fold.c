@@ -268,6 +268,7 @@ static void fold_record(struct tide_fold *fold, struct tide_group_item *item, ti
     case TIDE_REC_RATE: tide_rates_put(&fold->rates, item->record.rate.currency, item->record.rate.rate_e10); break;
     case TIDE_REC_LIST: list_record(fold, item); break;
     case TIDE_REC_HEARTBEAT: tide_fold_heartbeat(fold, &item->record); break;
+    case TIDE_REC_PROFILE: tide_fold_profile(fold, item); break;
     default: TIDE_NEVER("decoding admits no other record here");
   }
 }
@@ -310,7 +311,7 @@ static enum tide_err accept_parts(struct tide_fold *fold, uint16_t count, struct
   if (refused < 0) return tide_fail(error, TIDE_E_LIMIT, "more than %d partitions feed this cell", TIDE_PARTITIONS_MAX);
   fold->metrics.value[TIDE_M_journal_void_total] += refused;
   tide_gate_change(&fold->gate);
-  tide_fold_facts(fold);
+  tide_fold_facts(fold); /* a source that was silent counts again */
   return TIDE_OK;
 }
 
@@ -404,7 +405,8 @@ enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position posit
     }
   }
   if (err != TIDE_E_END) return err;
-  tide_ledger_settle(&fold->ledger);
+  tide_ledger_settle(&fold->ledger, fold->part, reader.header.cursor_count);
+  if (reader.header.cursor_count) tide_fold_facts(fold);
   fold->point[position.seq % TIDE_POINTS] = tide_fold_point(fold);
   for (uint32_t e = 0; fold->spec && e < fold->spec->entity_count; e++) tide_store_sweep(&fold->state.store[e], fold->state.watermark_ms);
   if (fold->generations || fold->retired) tide_generations_sweep(fold);

@@ -35,6 +35,8 @@ struct tide_answer {
   bool maybe;                     /* unplaced, and it may be in the log all the same: `counted` is not known */
   bool advised;                   /* decided elsewhere: the decision is for information */
   bool recompute;                 /* refused for features that, by their policy, would be judged again after the journal's end was read */
+  int64_t late_ms;                /* not 0: the fallback in the place of a decision that took so long from its commit until it could be told */
+  uint32_t late_entity;           /* and whose budget did not admit that */
   bool features_known;            /* false for duplicates and late events: slot, derived and standing are not filled */
   struct tide_verdict verdict;    /* decision, by, cause, rule states (feature/policy.h) */
   struct tide_value score;        /* the model's, NUM in [0, 1]; NULL: no model, or refused (score_detail says why) */
@@ -126,6 +128,10 @@ enum tide_ask {
  * Errors: CORRUPT, VERSION (not an event of this feature file). */
 enum tide_err tide_fold_ask(struct tide_fold *fold, enum tide_ask ask, uint32_t generation, struct tide_span record, enum tide_cause cause, tide_emit_fn emit, void *ctx,
                             struct tide_error *error) TIDE_WARN_UNUSED;
+
+/* Would a decision on this event find a group with `stale: recompute` beyond its budget, were it asked for now? now_ms: by the clock of whoever asks, for an event that is
+ * to be stamped. *ret is false for what asks for no decision. `generation`, errors: as of tide_fold_ask. */
+enum tide_err tide_fold_recomputes(struct tide_fold *fold, uint32_t generation, struct tide_span record, int64_t now_ms, bool *ret, struct tide_error *error) TIDE_WARN_UNUSED;
 
 /* ---- another feature file in a running journal (README.md, "A switch of the feature file") ----
  *

@@ -36,6 +36,12 @@ static void derive(struct question *q) {
   for (uint32_t d = 0; d < spec->derived_count; d++) q->fold->derived[d] = tide_expr_eval(spec->derived[d].expr, &q->env);
 }
 
+static void judge_standing(struct question *q, int64_t time_ms) {
+  struct tide_fold *fold = q->fold;
+  uint32_t home = q->txn->number[0] == TIDE_NO_ENTITY ? 0 : tide_store_home(&fold->state.store[0], q->txn->number[0]);
+  tide_gate_judge(&fold->gate, &fold->ledger, fold->spec, fold->commit_ms, time_ms, tide_home_unpack(&fold->ledger, home), fold->standing);
+}
+
 static bool ask_features(struct question *q) {
   struct tide_fold *fold = q->fold;
   look_up(q);
@@ -49,9 +55,8 @@ static bool ask_features(struct question *q) {
   tide_vector_eval(state, q->txn, fold->slot);
   state->watermark_ms = watermark_ms;
   state->history_from_ms = history_from_ms;
-  uint32_t home = q->txn->number[0] == TIDE_NO_ENTITY ? 0 : tide_store_home(&state->store[0], q->txn->number[0]);
-  tide_gate_judge(&fold->gate, &fold->ledger, fold->spec, fold->commit_ms, q->txn->time_ms, tide_home_unpack(&fold->ledger, home),
-                  fold->standing);
+  judge_standing(q, q->txn->time_ms);
+  tide_facts_stand(state, q->txn, fold->standing);
   tide_freshness_apply(fold->spec, fold->standing, q->txn->has_key, fold->slot);
   q->answer.standing = fold->standing;
   derive(q);
@@ -69,6 +74,7 @@ static bool ask_lookup(struct question *q) {
   uint64_t id;
   look_up(q);
   if (q->txn->number[0] == TIDE_NO_ENTITY || !tide_record_identity(fold, q->record, &id)) return false;
+  if (fold->state.watermark_ms == INT64_MIN) return false; /* known by a profile alone */
   /* The body it names where it has an amount, else the latest that bears the id. */
   uint64_t fp = tide_amount_fingerprint(fold, q->record);
   int64_t after_ms = fold->state.watermark_ms - fold->settings.duplicates_for_ms - 1;
@@ -112,36 +118,62 @@ static void message_amount(struct question *q) {
   q->txn->dyn[TIDE_DYN_amount_now] = q->txn->field[spec->f_amount];
 }
 
-enum tide_err tide_fold_ask(struct tide_fold *fold, enum tide_ask ask, uint32_t generation, struct tide_span record, enum tide_cause cause,
-                            tide_emit_fn emit, void *ctx, struct tide_error *error) {
-  if (!fold->spec) return TIDE_OK;
+/* The record as a question; nothing of the state is looked at yet. */
+static enum tide_err begin(struct tide_fold *fold, uint32_t generation, struct tide_span record, struct question *q,
+                           struct tide_error *error) {
   struct tide_group_item *item = &fold->group[0]; /* scratch between entries */
   enum tide_err err = tide_raw_take(&record, &item->raw, error);
   if (err == TIDE_OK && item->raw.type != TIDE_REC_EVENT) err = tide_fail(error, TIDE_E_CORRUPT, "only an event can be asked about");
   bool skip;
   if (err == TIDE_OK) err = tide_fold_decode(fold, generation, &item->raw, &item->record, &skip, error);
   if (err != TIDE_OK) return err;
-  struct question q = {.fold = fold, .record = &item->record, .txn = &item->txn, .lists = {fold, &item->txn}};
-  tide_txn_resolve(fold->plan, q.record, q.txn);
-  if (q.record->flags & TIDE_REC_STAMPED) q.txn->time_ms = fold->commit_ms > fold->stamp_ms ? fold->commit_ms : fold->stamp_ms;
-  q.env = (struct tide_env){.field = q.txn->field,
-                            .dyn = q.txn->dyn,
-                            .time = {q.txn->time_ms},
-                            .in_list = tide_fold_in_list,
-                            .in_list_ctx = &q.lists,
-                            .score = tide_null(TIDE_S_absent, TIDE_C_score)};
-  q.env.score.unknown = true;
+  *q = (struct question){.fold = fold, .record = &item->record, .txn = &item->txn, .lists = {fold, &item->txn}};
+  tide_txn_resolve(fold->plan, q->record, q->txn);
+  if (q->record->flags & TIDE_REC_STAMPED) q->txn->time_ms = fold->commit_ms > fold->stamp_ms ? fold->commit_ms : fold->stamp_ms;
+  q->env = (struct tide_env){.field = q->txn->field,
+                             .dyn = q->txn->dyn,
+                             .time = {q->txn->time_ms},
+                             .in_list = tide_fold_in_list,
+                             .in_list_ctx = &q->lists,
+                             .score = tide_null(TIDE_S_absent, TIDE_C_score)};
+  q->env.score.unknown = true;
   const struct tide_policy_version *policy = tide_versions_policy(&fold->versions);
-  q.answer = (struct tide_answer){.position = fold->position,
-                                  .spec = policy->spec,
-                                  .policy = policy,
-                                  .features = fold->versions.policy[0].label,
-                                  .record = q.record,
-                                  .time = {q.txn->time_ms},
-                                  .score = tide_null(TIDE_S_absent, TIDE_C_none),
-                                  .env = &q.env};
-  message_amount(&q);
+  q->answer = (struct tide_answer){.position = fold->position,
+                                   .spec = policy->spec,
+                                   .policy = policy,
+                                   .features = fold->versions.policy[0].label,
+                                   .record = q->record,
+                                   .time = {q->txn->time_ms},
+                                   .score = tide_null(TIDE_S_absent, TIDE_C_none),
+                                   .env = &q->env};
+  message_amount(q);
+  return TIDE_OK;
+}
+
+enum tide_err tide_fold_ask(struct tide_fold *fold, enum tide_ask ask, uint32_t generation, struct tide_span record, enum tide_cause cause,
+                            tide_emit_fn emit, void *ctx, struct tide_error *error) {
+  if (!fold->spec) return TIDE_OK;
+  struct question q;
+  enum tide_err err = begin(fold, generation, record, &q, error);
+  if (err != TIDE_OK) return err;
   bool known = ask == TIDE_ASK_FEATURES ? ask_features(&q) : ask == TIDE_ASK_LOOKUP ? ask_lookup(&q) : ask_refuse(&q, cause);
   if (known) emit(ctx, &q.answer);
+  return TIDE_OK;
+}
+
+enum tide_err tide_fold_recomputes(struct tide_fold *fold, uint32_t generation, struct tide_span record, int64_t now_ms, bool *ret,
+                                   struct tide_error *error) {
+  *ret = false;
+  if (!fold->spec) return TIDE_OK;
+  struct question q;
+  enum tide_err err = begin(fold, generation, record, &q, error);
+  if (err != TIDE_OK || !asks_for_decision(&q)) return err;
+  look_up(&q);
+  int64_t time_ms = q.txn->time_ms;
+  if ((q.record->flags & TIDE_REC_STAMPED) && now_ms > time_ms) time_ms = now_ms;
+  judge_standing(&q, time_ms);
+  for (uint32_t e = 0; e < fold->spec->entity_count; e++)
+    *ret |= q.txn->has_key[e] && fold->standing[e].state == TIDE_S_stale &&
+            fold->spec->group[fold->spec->entity[e].group].stale == TIDE_STALE_RECOMPUTE;
   return TIDE_OK;
 }

@@ -85,7 +85,7 @@ static uint64_t merchant_fingerprint(const struct tide_fold *fold, const struct 
   struct tuple_bytes tuple;
   tuple.len = 0;
   if (fold->spec->f_merchant == TIDE_NONE) return 0;
-  if (kind->column[kind->fp_merchant_col].what == TIDE_COL_THING) return tide_txn_thing(fold->plan, txn, fold->spec->f_merchant);
+  if (kind->column[kind->fp_merchant_col].what == TIDE_COL_THING) return txn->thing[fold->spec->f_merchant];
   tuple_datum(&tuple, (uint64_t)fold->settings.hash_seed, &record->field[fold->spec->f_merchant]);
   return tide_keyed_hash64(tuple.byte, tuple.len, (uint64_t)fold->settings.hash_seed);
 }
@@ -257,22 +257,21 @@ static bool is_true(const struct tide_expr *expr, const struct tide_env *env) {
   return value.type == TIDE_V_BOOL && value.yes;
 }
 
+/* Each value is one word: what it is worth, plus type, state, cause and `unknown` from the top down. */
 static void digest_values(uint64_t *hash, const struct tide_value *value, uint32_t count) {
+  static const uint64_t worth[] = {[TIDE_V_NULL] = 0, [TIDE_V_NUM] = UINT64_MAX, [TIDE_V_TEXT] = UINT64_MAX, [TIDE_V_BOOL] = 0xff};
+  uint64_t h = *hash;
   for (uint32_t i = 0; i < count; i++) {
-    struct {
-      uint8_t type, state, cause, unknown;
-      uint32_t zero;
-      uint64_t bits;
-    } word = {value[i].type, value[i].state, value[i].cause, value[i].unknown, 0, 0};
-    if (value[i].type == TIDE_V_NUM) memcpy(&word.bits, &value[i].num, sizeof word.bits);
-    else if (value[i].type == TIDE_V_TEXT) word.bits = value[i].code;
-    else if (value[i].type == TIDE_V_BOOL) word.bits = value[i].yes;
-    *hash = (*hash ^ (word.bits + ((uint64_t)word.type << 56 | (uint64_t)word.state << 48 | (uint64_t)word.cause << 40 |
-                                   (uint64_t)word.unknown << 32))) *
-            UINT64_C(0x9fb21c651e98df25);
-    *hash ^= *hash >> 32;
+    uint32_t head;
+    uint64_t bits;
+    memcpy(&head, &value[i], sizeof head); /* type, state, cause, unknown */
+    memcpy(&bits, &value[i].code, sizeof bits);
+    h = (h ^ ((bits & worth[value[i].type]) + ((uint64_t)__builtin_bswap32(head) << 32))) * UINT64_C(0x9fb21c651e98df25);
+    h ^= h >> 32;
   }
+  *hash = h;
 }
+_Static_assert(offsetof(struct tide_value, unknown) == 3, "the head of a value is its first four bytes");
 
 /* The answer to a message is kept until it has left. */
 static void put_outgoing(struct tide_fold *fold, const struct tide_answer *answer) {
@@ -383,6 +382,7 @@ static void judge(struct tide_fold *fold, struct tide_txn *txn, uint32_t home, s
   const struct tide_spec *spec = fold->spec;
   tide_vector_eval(&fold->state, txn, fold->slot);
   tide_gate_judge(&fold->gate, &fold->ledger, spec, fold->commit_ms, txn->time_ms, home, fold->standing);
+  tide_facts_stand(&fold->state, txn, fold->standing);
   tide_freshness_apply(spec, fold->standing, txn->has_key, fold->slot);
   tide_fold_judge(fold, txn, env, answer);
   struct tide_policy_version *policy = &fold->versions.policy[fold->versions.now];
@@ -492,10 +492,7 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
   const struct tide_spec *spec = fold->spec;
   struct tide_record *record = &item->record;
   struct tide_txn *txn = &item->txn;
-  if (record->flags & TIDE_REC_STAMPED) {
-    if (fold->commit_ms > fold->stamp_ms) fold->stamp_ms = fold->commit_ms;
-    txn->time_ms = fold->stamp_ms;
-  }
+  txn->time_ms = tide_fold_stamp(fold, record);
   txn->lead_ms = record->flags & TIDE_REC_STAMPED ? 0 : fold->settings.lead_ms;
   uint32_t partition = tide_fold_pass(fold, record, txn->time_ms);
   if (fold->state.history_from_ms == TIDE_HISTORY_FIRST) fold->state.history_from_ms = txn->time_ms;

@@ -80,7 +80,7 @@ void tide_fold_judge(struct tide_fold *fold, const struct tide_txn *txn, struct 
   score(fold, txn, env, answer);
   tide_policy_decide(answer->spec, env, &answer->verdict);
   uint32_t trusted = 0;
-  for (uint32_t e = 0; e < spec->entity_count; e++) trusted |= (uint32_t)(fold->standing[e].state != TIDE_S_stale) << e;
+  for (uint32_t e = 0; e < spec->entity_count; e++) trusted |= (uint32_t)tide_standing_within(spec, e, &fold->standing[e]) << e;
   shadow_models(fold, env, answer);
   shadow_policy(fold, trusted, env, answer); /* before the score may become another's */
   fall_back_on_model(fold, trusted, env, answer);

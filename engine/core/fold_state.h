@@ -95,6 +95,10 @@ void tide_fold_judge(struct tide_fold *fold, const struct tide_txn *txn, struct 
 void tide_fold_refuse(struct tide_fold *fold, struct tide_env *env, enum tide_cause cause, struct tide_answer *answer);
 /* One outcome: find its event, or leave a stub. */
 void tide_fold_outcome(struct tide_fold *fold, struct tide_group_item *item);
+/* One profile: what it tells is known from here on. */
+void tide_fold_profile(struct tide_fold *fold, struct tide_group_item *item);
+/* The time of a record: its own, or the next stamp where it came without. */
+int64_t tide_fold_stamp(struct tide_fold *fold, const struct tide_record *record);
 /* Applies waiting stubs to the event just counted. */
 void tide_fold_stubs(struct tide_fold *fold, const struct tide_txn *txn, uint64_t id);
 

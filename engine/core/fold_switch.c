@@ -119,9 +119,10 @@ void tide_generations_rekey(struct tide_fold *fold, const struct tide_txn *txn) 
 /* ---- forgetting ---- */
 
 static void retire(struct tide_fold *fold, struct tide_plan *plan, struct tide_store *store, uint32_t count) {
-  struct tide_retired *retired = tide_alloc(sizeof *retired);
-  *retired = (struct tide_retired){.plan = plan, .store = store, .count = count, .next = fold->retired};
-  fold->retired = retired;
+  struct tide_retired *retired = tide_alloc(sizeof *retired), **last = &fold->retired;
+  *retired = (struct tide_retired){.plan = plan, .store = store, .count = count};
+  while (*last) last = &(*last)->next; /* in turn: stores without a plan of their own lean on one that is retired later */
+  *last = retired;
 }
 
 static void forget(struct tide_fold *fold, struct tide_generation *generation) {
@@ -171,6 +172,7 @@ static void answers_free(struct tide_answers *answers) {
 }
 
 void tide_generations_release(struct tide_fold *fold) {
+  free_retired(fold, true); /* before the plans that it may lean on */
   for (uint32_t g = 0; g < fold->generations; g++) {
     answers_free(fold->generation[g].answers);
     tide_recast_free(fold->generation[g].recast);
@@ -181,7 +183,6 @@ void tide_generations_release(struct tide_fold *fold) {
   fold->generations = 0;
   tide_spec_free(fold->next);
   fold->next = NULL;
-  free_retired(fold, true);
   tide_free(fold->old);
   fold->old = NULL;
 }

@@ -1,4 +1,4 @@
-/* What moves the watermark: events, heartbeats, and facts of partitions that are read to their ends (ruling 11, 56).
+/* What moves the watermark: events, heartbeats, and, behind the records of their entry, facts of partitions that are read to their ends (ruling 11, 56).
  *
  * The watermark never falls, so what was dropped behind it is never asked for again. It is the least over many partitions, and is worked out anew only when the
  * partition that moved could have been the least: one that was ahead of it before cannot. */
@@ -7,8 +7,15 @@
 static void raise_to(struct tide_fold *fold, int64_t least_ms) {
   if (least_ms == INT64_MIN || least_ms <= fold->state.watermark_ms) return;
   if (fold->state.watermark_ms == INT64_MIN) tide_stubs_begin(&fold->stubs, least_ms); /* born before there was time */
+  if (fold->state.watermark_ms == INT64_MIN) tide_state_begin(&fold->state, least_ms);
   fold->state.watermark_ms = least_ms;
   fold->metrics.value[TIDE_M_outcomes_dropped_total] += (int64_t)tide_stubs_expire(&fold->stubs, least_ms - fold->settings.lateness_ms);
+}
+
+int64_t tide_fold_stamp(struct tide_fold *fold, const struct tide_record *record) {
+  if (!(record->flags & TIDE_REC_STAMPED)) return record->time.ms;
+  if (fold->commit_ms > fold->stamp_ms) fold->stamp_ms = fold->commit_ms;
+  return fold->stamp_ms;
 }
 
 void tide_fold_facts(struct tide_fold *fold) {

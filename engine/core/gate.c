@@ -21,9 +21,9 @@ static bool is_behind(const struct tide_partition *partition, int64_t disorder_m
 static int64_t disorder_of(const struct tide_ledger_source *source) { return most(source->info.out_of_orderness_ms, 0); }
 
 /* The end of a log that nothing comes to says nothing: of a silent source it counts up to its last sign of life. */
-static int64_t drained_of(const struct tide_ledger_source *source, const struct tide_partition *partition, int64_t commit_ms) {
+static int64_t unless_silent(const struct tide_ledger_source *source, int64_t drained_ms, int64_t commit_ms) {
   bool silent = source->info.silence_ms > 0 && minus(commit_ms, source->alive_ms) > source->info.silence_ms;
-  return silent ? least(partition->drained_ms, source->alive_ms) : partition->drained_ms;
+  return silent ? least(drained_ms, source->alive_ms) : drained_ms;
 }
 
 static int64_t back(int64_t ms, int64_t by_ms) { return ms == INT64_MIN ? ms : minus(ms, by_ms); }
@@ -33,14 +33,16 @@ int64_t tide_partition_complete(const struct tide_ledger *ledger, const struct t
   const struct tide_ledger_source *source = &ledger->source[partition->origin];
   int64_t disorder_ms = disorder_of(source);
   if (is_behind(partition, disorder_ms)) return back(partition->seen_ms, disorder_ms);
-  return back(drained_of(source, partition, commit_ms), most(disorder_ms, partition->delay_ms));
+  return back(unless_silent(source, partition->drained_ms, commit_ms), most(disorder_ms, partition->delay_ms));
 }
 
-/* What the partition has passed: its newest event, or the end of its log less the queue that its delay shows. */
+/* What the partition has passed: its newest event, or the end of its log less the queue that its delay shows. An entry that tells of an end holds the messages before
+ * that end, so it counts behind them: else the last of a backlog would find their own windows
+ * dropped. A queue that has begun counts at once. */
 static int64_t passed(const struct tide_ledger *ledger, const struct tide_partition *partition, int64_t commit_ms) {
   const struct tide_ledger_source *source = &ledger->source[partition->origin];
-  int64_t queue_ms = partition->delay_ms > disorder_of(source) ? partition->delay_ms : 0;
-  return most(partition->watermark_ms, back(drained_of(source, partition, commit_ms), queue_ms));
+  int64_t delay_ms = most(partition->delay_ms, partition->settled_delay_ms), queue_ms = delay_ms > disorder_of(source) ? delay_ms : 0;
+  return most(partition->watermark_ms, back(unless_silent(source, partition->settled_drained_ms, commit_ms), queue_ms));
 }
 
 /* ---- many ---- */

@@ -49,6 +49,7 @@ struct tide_partition *tide_ledger_partition(struct tide_ledger *ledger, uint16_
                                    .watermark_ms = INT64_MIN,
                                    .seen_ms = INT64_MIN,
                                    .drained_ms = INT64_MIN,
+                                   .settled_drained_ms = INT64_MIN,
                                    .waived_until_ms = INT64_MIN};
   relate(ledger);
   return added;
@@ -102,7 +103,13 @@ void tide_ledger_entry(struct tide_ledger *ledger, uint32_t engine_id, int64_t c
   if (engine_id == ledger->claimant && commit_ms > ledger->claim_alive_ms) ledger->claim_alive_ms = commit_ms;
 }
 
-void tide_ledger_settle(struct tide_ledger *ledger) {
+void tide_ledger_settle(struct tide_ledger *ledger, const struct tide_cursor_part *part, uint16_t count) {
+  for (uint16_t i = 0; i < count; i++) {
+    struct tide_partition *partition = tide_ledger_find(ledger, part[i].source, part[i].partition);
+    TIDE_CHECK(partition); /* it was made when the part was accepted, or refused with the entry */
+    partition->settled_drained_ms = partition->drained_ms;
+    partition->settled_delay_ms = partition->delay_ms;
+  }
   if (!ledger->opening || !ledger->has_targets) return;
   for (uint32_t i = 0; i < ledger->partition_count; i++)
     if (ledger->partition[i].cursor < ledger->partition[i].target) return;
@@ -285,6 +292,8 @@ bool tide_ledger_load(struct tide_ledger *ledger, struct tide_reader *reader) {
     partition->seen_ms = (int64_t)tide_get_u64(reader);
     partition->drained_ms = (int64_t)tide_get_u64(reader);
     partition->delay_ms = (int64_t)tide_get_u64(reader);
+    partition->settled_drained_ms = partition->drained_ms;
+    partition->settled_delay_ms = partition->delay_ms;
     partition->waived_until_ms = (int64_t)tide_get_u64(reader);
   }
   count = tide_get_varint(reader);

@@ -20,6 +20,7 @@ struct tide_partition {
   uint64_t checksum;       /* of the message before the cursor; 0: not known */
   int64_t watermark_ms;    /* largest min(event time, commit time) of its events */
   int64_t seen_ms, drained_ms, delay_ms; /* contract 6; INT64_MIN: never; delay 0 */
+  int64_t settled_drained_ms, settled_delay_ms; /* as of the last entry's end: what the watermark goes by. Between entries the same as above, so not saved */
   int64_t waived_until_ms; /* INT64_MIN: not waived */
   uint32_t origin;         /* index into ledger->source, TIDE_NO_SOURCE: never declared; worked out, not saved */
 };
@@ -63,8 +64,8 @@ bool tide_ledger_is_sourced(const struct tide_ledger *ledger);
 int tide_ledger_parts(struct tide_ledger *ledger, struct tide_cursor_part *part, uint16_t count, int64_t commit_ms);
 /* An entry of this engine: it lives. */
 void tide_ledger_entry(struct tide_ledger *ledger, uint32_t engine_id, int64_t commit_ms);
-/* After an entry: the epoch may be open now. */
-void tide_ledger_settle(struct tide_ledger *ledger);
+/* After an entry's records: what its parts tell holds for the watermark too, and the epoch may be open now. */
+void tide_ledger_settle(struct tide_ledger *ledger, const struct tide_cursor_part *part, uint16_t count);
 
 void tide_ledger_fence(struct tide_ledger *ledger);
 /* The first sources of a journal are read up to their ends before the epoch is open again: this may be a history that lost its declaration with what was acknowledged

@@ -84,6 +84,12 @@ struct tide_offer {
   bool left;        /* already answered with `maybe` while its entry is under way */
   uint64_t log_number; /* of its LOG action; 0: none yet */
   uint64_t logged_at;  /* appends begun when its copy had arrived; 0: it has not */
+  struct tide_mono again_until; /* would be refused as stale and waits for fresher facts, at most until then (core_again.c); 0: does not */
+  int64_t way_ms;      /* of a score: how long it may take from its commit until it is released (core_release.c); INT64_MAX: no limit */
+  int64_t commit_ms;   /* commit time of its entry */
+  uint32_t way_entity; /* whose budget way_ms is made of */
+  struct tide_etime time; /* event time of the answer */
+  bool late;           /* it took longer: the answer is the fallback's, and the journal has another */
   struct tide_offer *next;
 };
 

@@ -122,6 +122,12 @@ static void make_page(struct tide_http *http, const struct tide_route *route, st
     tide_http_sources_free(look);
     return;
   }
+  if (route->id == TIDE_ROUTE_budget) {
+    reply->status = 200;
+    reply->media_type = "application/json";
+    tide_hour_put(http, &reply->body);
+    return;
+  }
   struct tide_engine_status status = tide_engine_status(http->engine);
   bool live = is_live(&status), ready = is_ready(http, &status);
   reply->media_type = "application/json";
@@ -177,7 +183,8 @@ enum MHD_Result tide_http_admin(void *cls, struct MHD_Connection *connection, co
   struct tide_http_guest guest = {.connection = connection, .route = route, .trouble = &trouble};
   enum MHD_Result sent;
   if (!route)
-    tide_trouble_set(&trouble, TIDE_PROBLEM_not_found, "the paths here are /livez, /readyz, /healthz, /metrics, /sources and /snapshot");
+    tide_trouble_set(&trouble, TIDE_PROBLEM_not_found,
+                     "the paths here are /livez, /readyz, /healthz, /metrics, /sources, /budget and /snapshot");
   else if (!tide_route_takes(route, method))
     tide_trouble_set(&trouble, TIDE_PROBLEM_method, "this path takes %s only", tide_route_allow(route));
   else if (!tide_guard_admits(http, &guest)) reply.challenge = guest.challenge;

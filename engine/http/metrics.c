@@ -60,7 +60,7 @@ static const char *const letter_result_names[] = {
 #undef X
 };
 /* Rules by their codes, whatever policy they stand in: totals go on where a policy keeps a rule. Behind so many different ones: "(other)". */
-enum { RULE_OTHER = 0, RULE_PLACES = 4 * TIDE_RULES_MAX };
+enum { RULE_OTHER = 0, RULE_PLACES = TIDE_HTTP_RULE_PLACES };
 /* Words of decisions and names of entities, of this feature file and those that follow it in one process; of what finds no place any more no series is kept. */
 enum { DECISION_PLACES = 12, ENTITY_PLACES = 2 * TIDE_ENTITIES_MAX };
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])

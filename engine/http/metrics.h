@@ -11,7 +11,7 @@
 #include "http/routes.h"
 
 /* Statuses that this layer gives; any other is counted as "other". */
-#define TIDE_HTTP_CODES(X) X(200) X(400) X(401) X(403) X(404) X(405) X(409) X(413) X(415) X(422) X(429) X(431) X(501) X(503) X(504)
+#define TIDE_HTTP_CODES(X) X(200) X(400) X(401) X(403) X(404) X(405) X(409) X(413) X(415) X(422) X(429) X(431) X(503) X(504)
 
 /* Why a connection was cut. */
 #define TIDE_HTTP_CUTS(X) X(request_timeout) X(idle_timeout) X(write_timeout) X(body_too_large) X(gave_up)
@@ -25,6 +25,8 @@ enum tide_http_cut {
 struct tide_http_source { uint16_t number; const char *name, *topic; };
 /* The metrics of a service with this feature file and these sources (at most TIDE_SOURCES_MAX): one shard, the core thread's (tide_http_core_meter), and the shared
  * one. Error: LIMIT. */
+/* Places for rules by their codes, and "(other)": the first. */
+#define TIDE_HTTP_RULE_PLACES (4 * TIDE_RULES_MAX)
 enum tide_err tide_http_meters_new(const struct tide_spec *spec, const struct tide_http_source *source, size_t sources, struct tide_meters **ret,
                                    struct tide_error *error) TIDE_WARN_UNUSED;
 struct tide_meter *tide_http_core_meter(struct tide_meters *meters);

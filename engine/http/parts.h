@@ -172,6 +172,7 @@ struct tide_orders {
   pthread_t thread;
 };
 
+struct tide_hour;
 struct tide_http {
   struct tide_http_side side[TIDE_LISTENER_COUNT];
   struct tide_guard guard;
@@ -180,6 +181,7 @@ struct tide_http {
   struct tide_engine *engine;
   _Atomic(const struct tide_spec *) spec; /* by which messages are decoded from now on; those before live as long as this */
   struct tide_buf cell, versions; /* of "provenance": what stands before the model and behind the feature file */
+  struct tide_hour *hour;
   struct MHD_Daemon *api, *admin;
   uint16_t api_port, admin_port;
   struct tide_meters *meters;
@@ -197,6 +199,11 @@ struct tide_http {
   bool quit;
   pthread_t watch;
 };
+
+/* hour.c: what the last hour looked like; a thread of its own between the two */
+void tide_hour_start(struct tide_http *http);
+void tide_hour_stop(struct tide_http *http);
+void tide_hour_put(struct tide_http *http, struct tide_buf *out);
 
 /* request.c */
 struct tide_http_decoder *tide_http_decoder_take(struct tide_http *http, struct tide_error *error);
@@ -279,6 +286,8 @@ struct tide_sources_look {
 };
 struct tide_sources_look *tide_http_sources_look(struct tide_http *http);
 void tide_http_sources_free(struct tide_sources_look *look);
+/* How each entity would stand for a request of now whose card was never seen: ret[spec->entity_count]. */
+const struct tide_spec *tide_http_standings(const struct tide_sources_look *look, struct tide_standing *ret);
 /* NULL: it is not configured. */
 const struct tide_http_source *tide_http_source_of(const struct tide_http *http, uint16_t number);
 /* NULL: this engine does not read it. */

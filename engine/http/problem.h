@@ -36,7 +36,6 @@
   X(batch_size, "batch-size", 422, "A batch has at least one message and not more than the limit")              \
   X(rate_limited, "rate-limited", 429, "The client asks more often than it may")                                \
   X(header_too_large, "headers-too-large", 431, "The header lines are longer than is accepted")                 \
-  X(not_supported, "not-supported", 501, "This version cannot do that")                                         \
   X(overload, "overload", 503, "More is waiting than can be answered in time")                                  \
   X(unavailable, "unavailable", 503, "The engine cannot commit now")                                            \
   X(deadline, "deadline", 504, "The deadline passed")

@@ -1,12 +1,13 @@
 /* What came back, as the body of a response (parts.h).
  *
  * A decision is HTTP 200 whatever it is and however it came about: meshes retry 503, and issuers take anything but 200 for their own default. Only a full
- * queue is 503, and it too carries the fallback's decision. Where there is no decision to give (an event or outcome that was not journaled, features that
+ * queue is 503, and it too carries the fallback's decision. Where there is no decision to give (an event, outcome or profile that was not journaled, features that
  * could not be read) the caller gets a problem document, because there is nothing else to answer.
  *
  * The object of the answer was written where it was decided; it is opened again here only to add what the core cannot know: the time it took, and the
  * provenance. */
 #include "base/json_out.h"
+#include "base/log.h"
 #include "http/parts.h"
 
 #include <stdio.h>
@@ -94,8 +95,13 @@ static unsigned put_item(struct tide_http_item *item, bool took, struct tide_buf
   struct tide_offer *offer = item->offer;
   enum tide_route_id route = request->route->id;
   if (offer) {
-    bool receipt = route == TIDE_ROUTE_events || route == TIDE_ROUTE_outcomes;
+    bool receipt = route == TIDE_ROUTE_events || route == TIDE_ROUTE_outcomes || route == TIDE_ROUTE_profiles;
     tide_http_count_answer(request->http->meters, &offer->told);
+    if (offer->late) { /* no journal knows of it: what an auditor finds at this position is another decision */
+      char position[TIDE_POSITION_TEXT];
+      tide_log(TIDE_LOG_WARN, "answer_late", "position=%s note=%s", tide_position_text(offer->position, offer->index, position),
+               "the decision there was too old when it could be told; the caller got the fallback");
+    }
     if (receipt && is_there(offer)) {
       put_receipt(offer, out);
       put_tail(request, took, &offer->told, out);

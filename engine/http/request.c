@@ -87,9 +87,18 @@ static bool check_kind(struct tide_http_item *item, const struct tide_record *re
     return tide_trouble_set(trouble, TIDE_PROBLEM_wrong_record, "the message is of kind %s; this route takes outcomes and labels",
                             record_name(record->type));
   }
+  if (route->id == TIDE_ROUTE_profiles) {
+    if (record->type == TIDE_REC_PROFILE) return true;
+    return tide_trouble_set(trouble, TIDE_PROBLEM_wrong_record,
+                            "the message is of kind %s; this route takes profiles (a shape of `type: profile` in the feature file)",
+                            record_name(record->type));
+  }
   if (record->type != TIDE_REC_EVENT)
     return tide_trouble_set(trouble, TIDE_PROBLEM_wrong_record, "the message is of kind %s; this route takes events%s",
-                            record_name(record->type), record->type == TIDE_REC_OUTCOME ? ", outcomes go to /v1/outcomes" : "");
+                            record_name(record->type),
+                            record->type == TIDE_REC_OUTCOME   ? ", outcomes go to /v1/outcomes"
+                            : record->type == TIDE_REC_PROFILE ? ", profiles go to /v1/profiles"
+                                                               : "");
   item->scores = asks_for_decision(item->spec, record);
   bool wants = route->id == TIDE_ROUTE_score || route->id == TIDE_ROUTE_score_batch;
   if (wants && !item->scores)
@@ -131,6 +140,18 @@ static bool check_identity(struct tide_http_item *item, const struct tide_decode
   return point_at_field(item, decoder, missing, prefix);
 }
 
+/* A copy of it is told again when it is read from the log: with a time of its own it says the same then, stamped it would be news. */
+static bool check_copied(struct tide_http_item *item, const struct tide_decoder *decoder, const struct tide_record *record,
+                         const char *prefix) {
+  const struct tide_spec *spec = item->spec;
+  if (record->type != TIDE_REC_PROFILE) return check_identity(item, decoder, record, prefix);
+  if (!(record->flags & TIDE_REC_STAMPED)) return true;
+  tide_trouble_set(&item->trouble, TIDE_PROBLEM_missing_field,
+                   "since when is true what the profile tells? Requests are copied into the sources' log here, so %s cannot be left out",
+                   spec->field[spec->f_time].name);
+  return point_at_field(item, decoder, spec->f_time, prefix);
+}
+
 static bool check_time(struct tide_http_item *item, const struct tide_decoder *decoder, const struct tide_record *record,
                        const char *prefix) {
   const struct tide_http *http = item->request->http;
@@ -165,7 +186,7 @@ static void set_question_time(const struct tide_http_item *item, struct tide_rec
 }
 
 uint8_t tide_http_priority(enum tide_route_id route) {
-  bool low = route == TIDE_ROUTE_events || route == TIDE_ROUTE_outcomes || route == TIDE_ROUTE_score_batch;
+  bool low = route == TIDE_ROUTE_events || route == TIDE_ROUTE_outcomes || route == TIDE_ROUTE_profiles || route == TIDE_ROUTE_score_batch;
   return low ? TIDE_PRIORITY_LOW : TIDE_PRIORITY_HIGH;
 }
 
@@ -226,18 +247,13 @@ void tide_http_take_message(struct tide_http_item *item, struct tide_http_decode
   }
   if (!item->ask.count) record[0].flags |= TIDE_REC_NOCOUNT;
   bool copied = !question && request->http->options.log && item->ask.count;
-  if (copied && !check_identity(item, decoder, &record[0], prefix)) return; /* its copy could not be told from another transaction */
+  if (copied && !check_copied(item, decoder, &record[0], prefix)) return; /* its copy could not be told from another transaction */
   for (int i = 0; i < count; i++) record[i].source = 0, record[i].partition = 0, record[i].offset = 0;
   (void)make_offer(item, record, count, message, prefix);
 }
 
 void tide_http_take(struct tide_http_request *request) {
   struct tide_http *http = request->http;
-  if (request->route->id == TIDE_ROUTE_profiles) {
-    tide_trouble_set(&request->trouble, TIDE_PROBLEM_not_supported,
-                     "profile facts are not kept by this version: no feature can read one, so taking it would be losing it");
-    return;
-  }
   struct tide_error error = {0};
   struct tide_http_decoder *decoder = tide_http_decoder_take(http, &error);
   TIDE_CHECK(decoder); /* one was made at start, and nothing has changed */

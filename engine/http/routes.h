@@ -15,7 +15,7 @@ enum tide_listener { TIDE_LISTENER_api, TIDE_LISTENER_admin, TIDE_LISTENER_COUNT
   X(score_batch, api, "POST", "/v1/score/batch", score, "Count and decide several, answers in order")                      \
   X(events, api, "POST", "/v1/events", facts, "Count an event; its decision, if it has one, is not told")                  \
   X(outcomes, api, "POST", "/v1/outcomes", facts, "Tell what became of a transaction: result, reversal, label")            \
-  X(profiles, api, "POST", "/v1/profiles", facts, "Tell a fact about an entity (refused: no feature reads one yet)")       \
+  X(profiles, api, "POST", "/v1/profiles", facts, "Tell facts about an entity: a limit, a segment, since when")           \
   X(features, api, "POST", "/v1/features", read, "Read the features of keys; counts nothing")                             \
   X(lookup, api, "POST", "/v1/decisions/lookup", read, "Read the stored decision of a transaction; counts nothing")       \
   X(openapi, api, "GET", "/v1/openapi.yaml", open, "This interface as an OpenAPI document")                               \
@@ -25,6 +25,7 @@ enum tide_listener { TIDE_LISTENER_api, TIDE_LISTENER_admin, TIDE_LISTENER_COUNT
   X(metrics, admin, "GET", "/metrics", monitor, "Metrics as Prometheus text")                                               \
   X(snapshot, admin, "GET", "/snapshot", snapshot, "The newest snapshot, for a peer; only where snapshot.peers is set") \
   X(sources, admin, "GET", "/sources", monitor, "How far each partition of the sources has been read, and why one is not")   \
+  X(budget, admin, "GET", "/budget", monitor, "What the last hour looked like: ages against budgets, values by state, refusals by cause") \
   X(accept_gap, admin, "POST", "/sources/accept-gap", operate, "Go on with a partition that stands still, at an offset of the operator's") \
   X(waive, admin, "POST", "/sources/waive", operate, "Do not wait for a partition, for a limited time")
 

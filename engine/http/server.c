@@ -547,6 +547,7 @@ enum tide_err tide_http_start(const struct tide_http_options *options, struct ti
     free_http(http);
     return err;
   }
+  tide_hour_start(http);
   http->api_port = port_of(http->api);
   http->admin_port = port_of(http->admin);
   *ret = http;
@@ -581,6 +582,7 @@ void tide_http_stop(struct tide_http *http) {
   tide_orders_stop(http);
   MHD_stop_daemon(http->api);
   MHD_stop_daemon(http->admin);
+  tide_hour_stop(http);
   tide_orders_free(http);
   tide_peers_release(http);
   tide_line_release(http);

@@ -238,12 +238,17 @@ static void meter_partition(const struct shown *shown, const struct tide_partiti
   set(shown, TIDE_METER_ROW_source_waived, true, waived);
 }
 
-/* How each entity would stand for a request of now whose card was never seen. */
-static void meter_freshness(const struct tide_sources_look *look, struct tide_meter *meter) {
+const struct tide_spec *tide_http_standings(const struct tide_sources_look *look, struct tide_standing *ret) {
   const struct tide_spec *spec = atomic_load(&look->http->spec);
   struct tide_gate *gate = tide_alloc(sizeof *gate);
+  tide_gate_judge(gate, &look->known.ledger, spec, look->known.commit_ms, look->now_ms, TIDE_NONE, ret);
+  tide_free(gate);
+  return spec;
+}
+
+static void meter_freshness(const struct tide_sources_look *look, struct tide_meter *meter) {
   struct tide_standing standing[TIDE_ENTITIES_MAX];
-  tide_gate_judge(gate, &look->known.ledger, spec, look->known.commit_ms, look->now_ms, TIDE_NONE, standing);
+  const struct tide_spec *spec = tide_http_standings(look, standing);
   for (uint32_t e = 0; e < spec->entity_count; e++) {
     struct shown shown = {look, meter, {0}};
     if (!tide_meter_place(meter, TIDE_AXIS_entity, spec->entity[e].name, &shown.at.a)) continue;
@@ -252,7 +257,6 @@ static void meter_freshness(const struct tide_sources_look *look, struct tide_me
     set(&shown, TIDE_METER_ROW_freshness_budget_seconds, true, ns_of(spec->group[spec->entity[e].group].budget_ms));
     set(&shown, TIDE_METER_ROW_freshness_stale, true, standing[e].state == TIDE_S_stale);
   }
-  tide_free(gate);
 }
 
 void tide_http_sources_meter(struct tide_http *http, struct tide_meter *meter) {

@@ -279,6 +279,9 @@ static void meter_publish(struct tide_engine *engine, struct tide_fold *fold) {
   SET(engine_syncs_total, stats.syncs);
   SET(engine_refused_total, stats.refused);
   SET(engine_maybe_total, stats.maybe);
+  SET(engine_late_total, stats.late);
+  SET(engine_recomputed_total, stats.recomputed);
+  SET(engine_recomputed_fresh_total, stats.recomputed_fresh);
   SET(engine_retried_total, stats.retried);
   SET(engine_queued, stats.queued);
   SET(engine_in_flight, stats.in_flight);

@@ -355,7 +355,8 @@ static bool take_message(struct tide_ingest *ingest, const struct tide_message *
   }
   if (message->trace.len) tide_ingest_trace_put(ingest, message);
   if (err == TIDE_OK) {
-    bool timed = record[0].time.ms != 0 && !(record[0].flags & TIDE_REC_STAMPED);
+    bool timed = record[0].time.ms != 0 && !(record[0].flags & TIDE_REC_STAMPED) &&
+                 record[0].type != TIDE_REC_PROFILE; /* since when a fact is true says nothing of when it was told */
     item.time_ms = timed ? record[0].time.ms : message->append_ms;
     offer->record_count = (uint8_t)count;
     offer->features = ingest->decoders->spec->hash;

@@ -7,12 +7,12 @@ import os
 import sys
 
 sys.path.insert(0, "tests/support")
-from http_server import JSON, Document, Server, auth, case, done, login, outcome, rfc3339, tide  # noqa: E402
+from http_server import JSON, Document, Server, auth, case, done, login, outcome, profile, rfc3339, tide, with_profiles  # noqa: E402
 
 with open("engine/http/openapi.yaml", encoding="utf-8") as file:
     text = file.read()
 document = Document(text)
-server = Server("--set", "http.max_body=4096B", "--set", "http.max_batch=5")
+server = Server("--set", "http.max_body=4096B", "--set", "http.max_batch=5", features=with_profiles())
 seen = set()  # (path, method, status)
 problems = set()
 
@@ -181,14 +181,20 @@ post("and known when it comes again", 200, "/v1/events", auth(51), holds=lambda 
 post("an outcome", 200, "/v1/outcomes", outcome(51), holds=lambda v, h: v["status"] == "accepted")
 post("shows in the features", 200, "/v1/features", {"card": {"number": "4000000000000002"}}, holds=lambda v, h: v["features"]["card.declines_1h"] == 1)
 post("a label", 200, "/v1/outcomes", {**outcome(51), "type": "label", "label": "fraud"})
-for path, body in (("/v1/events", outcome(52)), ("/v1/outcomes", auth(52)), ("/v1/events", {"type": "rate", "currency": "USD", "rate": 0.9})):
+post("facts about a card", 200, "/v1/profiles", profile(limit="1500.00", segment="vip"), holds=lambda v, h: v["status"] == "accepted" and "counted" not in v)
+post("show in the features, with their age", 200, "/v1/features", {"card": {"number": "4000000000000002"}},
+     holds=lambda v, h: (v["features"]["card.limit"], v["features"]["card.segment"], v["features"]["card.opened"]) == (1500, "vip", None)
+     and 0 <= v["freshness"]["card"]["facts_age_ms"] < 60000)
+for path, body in (("/v1/events", outcome(52)), ("/v1/outcomes", auth(52)), ("/v1/profiles", auth(52)), ("/v1/score", profile(segment="a")), ("/v1/events", {"type": "rate", "currency": "USD", "rate": 0.9})):
     post(f"{path}: another kind of message", 422, path, body, "wrong-record")
-for path in ("/v1/events", "/v1/outcomes"):
+for path in ("/v1/events", "/v1/outcomes", "/v1/profiles"):
     post(f"{path}: malformed", 400, path, b"{", "malformed", headers=JSON)
-    post(f"{path}: deadline", 504, path, {**(login(53) if path == "/v1/events" else outcome(53)), "options": {"after": "999-1"}}, "deadline",
+    post(f"{path}: deadline", 504, path, {**(login(53) if path == "/v1/events" else outcome(53) if path == "/v1/outcomes" else profile(segment="b")), "options": {"after": "999-1"}}, "deadline",
          lambda v, h: v["counted"] is False, headers={**JSON, "Tidemark-Timeout-Ms": "10"})
 post("an outcome that says nothing", 422, "/v1/outcomes", {k: v for k, v in outcome(54).items() if k != "response_code"}, "missing-field")
-post("profile facts are refused", 501, "/v1/profiles", {"account": "a1"}, "not-supported")
+post("a profile that tells nothing", 422, "/v1/profiles", profile(), "missing-field")
+post("a profile about nobody", 422, "/v1/profiles", {"type": "profile", "segment": "vip"}, "missing-field", lambda v, h: v["pointer"] == "/card/number")
+post("a limit that is none", 422, "/v1/profiles", profile(limit="much"), "invalid-field", lambda v, h: v["pointer"] == "/limit")
 for path in ("/v1/events", "/v1/outcomes", "/v1/profiles", "/v1/features", "/v1/decisions/lookup"):
     post(f"{path}: too long", 413, path, b" " * 5000, "body-too-large", headers=JSON)
     post(f"{path}: another type", 415, path, b"{}", "unsupported-media-type", headers={})
@@ -227,6 +233,7 @@ post("lookup: deadline", 504, "/v1/decisions/lookup", {**identity, "options": {"
 for path in ("/livez", "/readyz", "/healthz"):
     ask(path, 200, "GET", path, admin=True)
 ask("/snapshot gives nothing where no peers are named", 404, "GET", "/snapshot", admin=True, problem="not-found")
+ask("/budget", 200, "GET", "/budget", admin=True, holds=lambda v, h: v["looks"] >= 1 and {g["entity"] for g in v["groups"]} >= {"card", "merchant"})
 ask("/sources of a cell without any", 200, "GET", "/sources", admin=True, holds=lambda v, h: v["sources"] == [] and v["ingester"] is None and not v["ingests"])
 gap, waiver = {"source": "auths", "partition": 0, "cursor": 5}, {"source": "auths", "partition": 0, "for": "10m"}
 for path, good, member in (("/sources/accept-gap", gap, "cursor"), ("/sources/waive", waiver, "for")):

@@ -100,7 +100,7 @@ static void assert_said(const char *said, const char *what) {
 static void a_refusal_names_who_was_behind(void **state) {
   (void)state;
   const char *said = explain("t2", "");
-  assert_said(said, "the fallback decided: features are staler than their budget (card.n_10m)");
+  assert_said(said, "the fallback decided: features or facts are staler than their budget (card.n_10m)");
   assert_said(said, "stale    22s behind: auths/1 complete as of 09:58:49, budget of card 10s");
   assert_said(said, "fresh    22s behind: auths/1 complete as of 09:58:49, budget of shop 1m");
   said = explain("t2", "--json");

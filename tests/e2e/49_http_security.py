@@ -13,7 +13,7 @@ import time
 import warnings
 
 sys.path.insert(0, "tests/support")
-from http_server import JSON, SHIPPED, TIDE, Document, Server, TMP, auth, case, done, login, outcome, tide  # noqa: E402
+from http_server import JSON, SHIPPED, TIDE, Document, Server, TMP, auth, case, done, login, outcome, profile, tide, with_profiles  # noqa: E402
 from certificates import Authority  # noqa: E402
 
 CARD = {"card": {"number": "4000000000000002"}}
@@ -57,7 +57,7 @@ def ask(server, method, path, body=None, key=None, headers=None, admin=False):
 
 
 def body_of(path):
-    return {"/v1/score": auth(1), "/v1/score/batch": [auth(1)], "/v1/events": login(2), "/v1/outcomes": outcome(1), "/v1/profiles": {"account": "a"},
+    return {"/v1/score": auth(1), "/v1/score/batch": [auth(1)], "/v1/events": login(2), "/v1/outcomes": outcome(1), "/v1/profiles": profile(segment="a"),
             "/v1/features": CARD, "/sources/accept-gap": {"source": "none", "partition": 0, "cursor": "begin"},
             "/sources/waive": {"source": "none", "partition": 0, "for": "1m"}, "/v1/decisions/lookup": {k: auth(1)[k] for k in ("rrn", "stan", "acquirer", "card")}}.get(path)
 
@@ -97,7 +97,7 @@ case("a token is never overwritten", tide("tokens", "generate", path_of("two.tok
 case("scopes are words of the list", "score, facts" in tide("tokens", "generate", path_of("no.token"), "--name", "x", "--scopes", "admin", code=None).stderr
      and not os.path.exists(path_of("no.token")))
 
-server = Server("--set", f"http.tokens_file={tokens}", level="debug")
+server = Server("--set", f"http.tokens_file={tokens}", level="debug", features=with_profiles())
 for listener, method, path, scope in GUARDED:
     admin, body = listener == "admin", body_of(path)
     status, kind, got = ask(server, method, path, body, admin=admin)
@@ -108,7 +108,7 @@ for listener, method, path, scope in GUARDED:
     status, kind, got = ask(server, method, path, body, keys[wrong], admin=admin)
     case(f"{path}: a token of another scope", (status, kind) == (403, "forbidden") and f'scope="{scope}"' in got["www-authenticate"], (status, got))
     status, kind, _ = ask(server, method, path, body, keys[scope], admin=admin)
-    case(f"{path}: the right one", status in ((501,) if path == "/v1/profiles" else (404,) if path == "/snapshot" or path.startswith("/sources/") else (200,)), (status, kind))
+    case(f"{path}: the right one", status in ((404,) if path == "/snapshot" or path.startswith("/sources/") else (200,)), (status, kind))
 for _, method, path, scope in routes:
     if scope == "open":
         status, _, _ = server.ask(method, path, admin=path != "/v1/openapi.yaml")
@@ -287,14 +287,14 @@ everything = b"".join(open(os.path.join(base, name), "rb").read() for base, _, n
 case("nothing of the key is in what it wrote", not any(line.encode() in everything for line in key.splitlines()[1:-1]))
 
 # client certificates
-server = Server(*MUTUAL, level="info")
+server = Server(*MUTUAL, level="info", features=with_profiles())
 for name, client in clients.items():
     server.tls = server.admin_tls = context(client)
     refusal = {"none": "none was shown", "expired": "expired", "a server's": "not one for clients", "wrong authority": "not trusted"}.get(name)
     for listener, method, path, scope in GUARDED if name in ("none", "good") else [("api", "POST", "/v1/score", "score"), ("admin", "GET", "/metrics", "monitor")]:
         status, kind, _ = ask(server, method, path, body_of(path), admin=listener == "admin")
         if client is clients["good"]:
-            case(f"{path}: a good client certificate", status in (200, 501, 404), status)
+            case(f"{path}: a good client certificate", status in (200, 404), status)
         else:
             case(f"{path}: {name}", (status, kind) == (403, "client-certificate"), (status, kind))
     if refusal:

@@ -272,6 +272,42 @@ static void test_an_entity_goes_on_under_its_new_key(void **state) {
   assert_is(3, n, 0);
 }
 
+static void profile(int64_t time_ms, int64_t at_ms, const char *pan, int64_t cents) {
+  struct or_record *r = record(OR_PROFILE, at_ms, "none");
+  r->time_ms = time_ms;
+  r->field[OF_PAN].text = pan;
+  r->fact[0] = (struct or_datum){.has = true, .num = cents, .currency = "EUR", .exponent = 2};
+}
+
+static void test_facts_by_time_and_age(void **state) {
+  (void)state;
+  c.fact[c.fact_count++] = (struct or_fact){.name = "limit", .type = OT_MONEY};
+  int limit = feature((struct or_feature){.agg = OA_FACT, .of = OO_FACT, .of_ref = 0}, 0);
+  c.entity[0].facts_ms = 5000;
+  c.entity[0].stale = -1;
+  c.stale = -1;
+  event(0, "a", 100); /* nobody told */
+  profile(1000, 0, "p", 50000);
+  event(999, "b", 100);  /* not yet */
+  event(6000, "d", 100); /* just 5 s old */
+  event(6001, "e", 100);
+  profile(6000, 6001, "p", 70000);
+  event(6001, "f", 100);
+  event(5999, "g", 100); /* before the change */
+  profile(6000, 6001, "other", 1);
+  event(6002, "h", 100);
+  assert_int_equal(run(), 7);
+  assert_int_equal(answer[0].slot[limit].cause, TIDE_C_absent);
+  assert_int_equal(answer[1].slot[limit].cause, TIDE_C_absent);
+  assert_is(2, limit, 500);
+  assert_int_equal(answer[2].slot[limit].state, TIDE_S_fresh);
+  assert_true(answer[3].slot[limit].state == TIDE_S_stale && answer[3].slot[limit].unknown);
+  assert_is(4, limit, 700);
+  assert_is(5, limit, 500);
+  assert_is(6, limit, 700);
+  assert_int_equal(answer[6].standing[0].facts_age_ms, 2);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup(test_window_is_open_left_closed_right, begin),
@@ -285,6 +321,7 @@ int main(void) {
       cmocka_unit_test_setup(test_a_lead_lets_in_what_is_slightly_ahead, begin),
       cmocka_unit_test_setup(test_a_full_kind_takes_no_new_key, begin),
       cmocka_unit_test_setup(test_an_entity_goes_on_under_its_new_key, begin),
+      cmocka_unit_test_setup(test_facts_by_time_and_age, begin),
   };
   return cmocka_run_group_tests_name("recount", tests, NULL, NULL);
 }

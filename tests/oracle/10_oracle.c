@@ -67,6 +67,8 @@ static void print_tally(const struct or_tally *t) {
           (unsigned long long)t->standings[TIDE_S_waived]);
   fprintf(stdout, "# %llu rollouts, %llu answers by another policy than the file's\n", (unsigned long long)t->rollouts,
           (unsigned long long)t->by_other);
+  fprintf(stdout, "# %llu cases with facts, %llu read, %llu of them beyond their age\n", (unsigned long long)t->told,
+          (unsigned long long)t->facts_read, (unsigned long long)t->facts_old);
   for (int s = 0; s < TIDE_S_COUNT; s++)
     fprintf(stdout, "# state %s: %llu\n", tide_vstate_name((enum tide_vstate)s), (unsigned long long)t->states[s]);
   for (int s = 0; s < TIDE_C_COUNT; s++)
@@ -103,6 +105,7 @@ static void test_engine_equals_oracle(void **state) {
     assert_true(tally.by_other > 0);
     assert_true(tally.standings[TIDE_S_fresh] > cases && tally.standings[TIDE_S_stale] > cases &&
                 tally.standings[TIDE_S_waived] > cases / 20);
+    assert_true(tally.told > cases / 4 && tally.facts_read > cases && tally.facts_old > cases / 2);
   }
 }
 

@@ -47,9 +47,9 @@ struct or_expr {
 
 enum or_agg {
   OA_COUNT, OA_SUM, OA_MEAN, OA_STDDEV, OA_MIN, OA_MAX, OA_DISTINCT, OA_APPROX, OA_RATE, OA_MAX_COUNT, OA_STREAK, OA_SINCE_PREVIOUS, OA_SINCE_FIRST, OA_LAST,
-  OA_CHANGED, OA_DISTANCE, OA_SPEED, OA_NEW, OA_AGGS
+  OA_CHANGED, OA_DISTANCE, OA_SPEED, OA_FACT, OA_NEW, OA_AGGS
 };
-enum or_of { OO_NONE, OO_FIELD, OO_AMOUNT, OO_REQUESTED, OO_ENTITY };
+enum or_of { OO_NONE, OO_FIELD, OO_AMOUNT, OO_REQUESTED, OO_ENTITY, OO_FACT };
 
 enum or_key { OK_FIELD, OK_FIRST_OF, OK_TUPLE };
 struct or_entity {
@@ -67,7 +67,12 @@ struct or_entity {
   int stale;               /* 0 fallback, 1 mark, 2 default, 3 recompute; -1: not written */
   double stale_default;
   unsigned waits;          /* 1 << source that it names; 0: not written */
+  int64_t facts_ms;        /* 0: not written */
 };
+
+/* What profiles tell about an entity. */
+#define OR_FACTS_MAX 4
+struct or_fact { char name[24]; int entity; enum or_type type; int decimals; };
 
 /* Sources: 0 is the cell itself (requests), the others are declared by number from 1 on. */
 #define OR_SOURCES_MAX 4   /* the last one is never declared */
@@ -109,7 +114,7 @@ struct or_rule { bool dropped; char code[OR_NAME]; int decision; bool shadow; co
 struct or_list { const char *name; bool is_entity; int ref; };
 
 /* FACTS stand in the header of their entry; DECLARE, START, WAIVE are control records. */
-enum or_record_type { OR_EVENT, OR_OUTCOME, OR_RATE, OR_LIST, OR_HEARTBEAT, OR_FACTS, OR_DECLARE, OR_START, OR_WAIVE, OR_ROLLOUT };
+enum or_record_type { OR_EVENT, OR_OUTCOME, OR_RATE, OR_LIST, OR_HEARTBEAT, OR_FACTS, OR_DECLARE, OR_START, OR_WAIVE, OR_ROLLOUT, OR_PROFILE };
 struct or_datum { bool has; const char *text; int64_t num; const char *currency; int exponent; };
 struct or_record {
   enum or_record_type type;
@@ -136,6 +141,8 @@ struct or_record {
   int64_t seen_ms, drained_ms, delay_ms; /* FACTS; INT64_MIN: not told */
   int64_t until_ms;        /* WAIVE */
   int policy;              /* ROLLOUT: that decides from here on */
+  int about;               /* PROFILE: entity */
+  struct or_datum fact[OR_FACTS_MAX];
 };
 
 struct or_case {
@@ -160,6 +167,9 @@ struct or_case {
   int stale;               /* -1: not written, fallback */
   double stale_default;
   unsigned waits;          /* 0: not written, all that gate */
+  int64_t facts_ms;        /* 0: not written, 400 days */
+  struct or_fact fact[OR_FACTS_MAX];
+  int fact_count;
   int decision_count;      /* 0: no policy */
   struct or_list list[OR_LISTS_MAX];
   int list_count;
@@ -194,6 +204,8 @@ void or_make_sources(struct or_case *c);
 #define OR_POLICIES 3
 void or_make_rollouts(struct or_case *c);
 struct or_rule or_policy_rule(const struct or_case *c, int policy, bool fallback, int r);
+/* Gives a case facts about entities and profiles that tell them, for a part of the seeds (random_fact.c). */
+void or_make_facts(struct or_case *c);
 /* The same seed gives the same case. */
 void or_case_make(uint64_t seed, struct or_case *ret);
 /* Computes the derived field of every event again, after fields were changed. */

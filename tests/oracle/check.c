@@ -138,7 +138,7 @@ static bool same_datum(const struct tide_spec *spec, uint32_t f, const struct ti
 /* What the fold reads of a record of its type. */
 static bool same_record(const struct tide_spec *spec, const struct tide_record *a, const struct tide_record *b) {
   if (a->type != b->type || a->flags != b->flags || a->time.ms != b->time.ms || a->key_id != b->key_id) return false;
-  bool fields = a->type == TIDE_REC_EVENT || a->type == TIDE_REC_OUTCOME || a->type == TIDE_REC_LIST;
+  bool fields = a->type == TIDE_REC_EVENT || a->type == TIDE_REC_OUTCOME || a->type == TIDE_REC_LIST || a->type == TIDE_REC_PROFILE;
   for (uint32_t f = 0; fields && f < spec->field_count; f++)
     if (!same_datum(spec, f, &a->field[f], &b->field[f])) return false;
   const struct tide_outcome *o = &a->outcome, *p = &b->outcome;
@@ -252,7 +252,7 @@ static uint16_t gather_parts(const struct run *run, int i, struct tide_cursor_pa
   return count;
 }
 
-static bool is_control(const struct or_record *r) { return r->type >= OR_DECLARE; }
+static bool is_control(const struct or_record *r) { return r->type >= OR_DECLARE && r->type != OR_PROFILE; }
 
 /* The policy and its rollout. */
 static bool add_rollout(struct run *run, const struct or_record *r, struct tide_batch *batch) {
@@ -418,6 +418,12 @@ static bool same_values(const struct or_case *c, const struct tide_spec *spec, c
       return DIFFERS("%s is %s, age %lld, engine: %s, age %lld", c->entity[n].name,
                      tide_vstate_name((enum tide_vstate)want->standing[n].state), (long long)want->standing[n].age_ms,
                      tide_vstate_name((enum tide_vstate)got->standing[n].state), (long long)got->standing[n].age_ms);
+  for (int n = 0; n < c->entity_count; n++)
+    if (want->standing[n].has_facts != got->standing[n].has_facts ||
+        (want->standing[n].has_facts && want->standing[n].facts_age_ms != got->standing[n].facts_age_ms))
+      return DIFFERS("%s: the oldest fact read is %lld ms old, engine: %lld", c->entity[n].name,
+                     want->standing[n].has_facts ? (long long)want->standing[n].facts_age_ms : -1,
+                     got->standing[n].has_facts ? (long long)got->standing[n].facts_age_ms : -1);
   for (int d = 0, at = 0; d < c->derived_count; d++) {
     if (c->derived[d].dropped) continue;
     if (!same_value(&want->derived[d], &got->derived[at], false))
@@ -521,6 +527,7 @@ static void count_answers(const struct or_case *c, const struct or_answer *answe
   tally->reloads += c->reload_at >= 0;
   tally->sourced += c->sourced;
   for (int i = 0; i < c->record_count; i++) tally->rollouts += c->record[i].type == OR_ROLLOUT && !c->record[i].dropped;
+  tally->told += c->fact_count > 0;
   for (int i = 0; i < c->record_count; i++) tally->records += !c->record[i].dropped;
   for (int i = 0; i < count; i++) {
     const struct or_answer *a = &answer[i];
@@ -531,6 +538,7 @@ static void count_answers(const struct or_case *c, const struct or_answer *answe
     tally->refused += a->refused;
     tally->advised += a->advised;
     tally->uncounted += a->features_known && !a->counted;
+    if (a->features_known) tally->facts_read += (uint64_t)a->facts_read;
     if (a->refused) tally->causes[a->cause]++;
     for (int n = 0; a->features_known && c->sourced && n < c->entity_count; n++) tally->standings[a->standing[n].state]++;
     for (int s = 0; a->features_known && s < c->slot_count; s++) {
@@ -538,6 +546,8 @@ static void count_answers(const struct or_case *c, const struct or_answer *answe
       tally->nulls += a->slot[s].type == OV_NULL;
       tally->full += a->slot[s].cause == TIDE_C_capacity;
       tally->states[a->slot[s].state]++;
+      const struct or_feature *f = &c->feature[c->slot[s].feature];
+      tally->facts_old += f->agg == OA_FACT && a->slot[s].cause == TIDE_C_stale && a->standing[f->entity].state != TIDE_S_stale;
     }
     for (int r = 0; a->features_known && r < c->rule_count; r++) tally->unknown_truths += a->truth[r] == OR_UNKNOWN;
   }

@@ -15,7 +15,8 @@ void or_world_begin(struct or_world *w, const struct or_case *c) {
   for (int s = 0; s < OR_SOURCES_MAX; s++) {
     w->source[s].alive_ms = NEVER;
     for (int p = 0; p < OR_PARTS_MAX; p++)
-      w->part[s][p].newest_ms = w->part[s][p].seen_ms = w->part[s][p].drained_ms = w->part[s][p].waived_until_ms = NEVER;
+      w->part[s][p].newest_ms = w->part[s][p].seen_ms = w->part[s][p].drained_ms = w->part[s][p].settled_drained_ms =
+          w->part[s][p].waived_until_ms = NEVER;
   }
 }
 
@@ -59,6 +60,14 @@ void or_world_take(struct or_world *w, const struct or_record *r, int64_t commit
       break;
     default: break;
   }
+}
+
+void or_world_settle(struct or_world *w) { /* 56: behind the records of the entry that told it */
+  for (int s = 0; s < OR_SOURCES_MAX; s++)
+    for (int p = 0; p < OR_PARTS_MAX; p++) {
+      w->part[s][p].settled_drained_ms = w->part[s][p].drained_ms;
+      w->part[s][p].settled_delay_ms = w->part[s][p].delay_ms;
+    }
 }
 
 /* ---- homes (53) ---- */
@@ -111,16 +120,16 @@ static bool any_declared(const struct or_world *w) {
 }
 
 /* 51: of a silent source only up to its last sign of life. */
-static int64_t drained(const struct or_world *w, int s, int p, int64_t commit_ms) {
+static int64_t drained(const struct or_world *w, int s, int64_t drained_ms, int64_t commit_ms) {
   bool silent = w->c->source[s].silence_ms && commit_ms - w->source[s].alive_ms > w->c->source[s].silence_ms;
-  return silent ? earlier(w->part[s][p].drained_ms, w->source[s].alive_ms) : w->part[s][p].drained_ms;
+  return silent ? earlier(drained_ms, w->source[s].alive_ms) : drained_ms;
 }
 
 static int64_t complete(const struct or_world *w, int s, int p, int64_t commit_ms) { /* 50 */
   int64_t seen = w->part[s][p].seen_ms, drained_ms = w->part[s][p].drained_ms, disorder = w->c->source[s].disorder_ms;
   if (seen == NEVER && drained_ms == NEVER) return NEVER;
   bool is_drained = drained_ms != NEVER && (seen == NEVER || seen <= drained_ms + later(disorder, 2000));
-  return is_drained ? drained(w, s, p, commit_ms) - later(disorder, w->part[s][p].delay_ms) : seen - disorder;
+  return is_drained ? drained(w, s, drained_ms, commit_ms) - later(disorder, w->part[s][p].delay_ms) : seen - disorder;
 }
 
 int64_t or_world_watermark(const struct or_world *w, int64_t commit_ms) { /* 11, 56 */
@@ -133,8 +142,9 @@ int64_t or_world_watermark(const struct or_world *w, int64_t commit_ms) { /* 11,
       int64_t newest = w->part[s][p].newest_ms;
       if (!w->part[s][p].known) continue;
       if (waits) {
-        int64_t queue = w->part[s][p].delay_ms > w->c->source[s].disorder_ms ? w->part[s][p].delay_ms : 0;
-        int64_t end = drained(w, s, p, commit_ms);
+        int64_t delay = later(w->part[s][p].settled_delay_ms, w->part[s][p].delay_ms),
+                queue = delay > w->c->source[s].disorder_ms ? delay : 0;
+        int64_t end = drained(w, s, w->part[s][p].settled_drained_ms, commit_ms);
         result = earlier(result, later(newest, end == NEVER ? NEVER : end - queue));
       } else if (declared) result = later(result, newest);
       else if (newest != NEVER) result = earlier(result, newest);

@@ -454,7 +454,7 @@ static void make_feature(struct gen *g) {
 
 int64_t or_reach_ms(const struct or_case *c, const struct or_slot *slot) {
   const struct or_feature *f = &c->feature[slot->feature];
-  if (f->agg == OA_SINCE_FIRST || f->agg == OA_NEW) return 0; /* survives retention */
+  if (f->agg == OA_SINCE_FIRST || f->agg == OA_NEW || f->agg == OA_FACT) return 0; /* survives retention */
   if (!slot->window_ms) return c->entity[f->entity].keep_ms ? c->entity[f->entity].keep_ms : OR_DAY_MS * 30;
   return slot->window_ms + f->delayed_ms + f->hop_ms + f->inner_ms;
 }

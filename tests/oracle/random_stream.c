@@ -413,5 +413,6 @@ void or_case_make(uint64_t seed, struct or_case *ret) {
   or_make_stream(ret, &rng);
   or_make_sources(ret);
   or_make_rollouts(ret);
+  or_make_facts(ret);
   or_case_derive(ret);
 }

@@ -29,6 +29,7 @@ struct walk {
   const struct or_record *rate[OR_RECORDS_MAX];
   int rate_count;
   struct or_world world;
+  struct or_facts facts;
   int64_t watermark_ms, commit_ms, stamp_ms, history_from_ms;
   struct or_answer *answer;
   int answer_count;
@@ -78,6 +79,11 @@ static bool same_text(const struct or_datum *a, const struct or_datum *b) {
 static bool entity_exists(const struct walk *w, int n, const char *key) {
   for (int i = 0; i < w->count; i++)
     if (w->event[i].in[n] && strcmp(w->event[i].key[n], key) == 0) return true;
+  return or_facts_known(&w->facts, n, key, w->watermark_ms);
+}
+static bool has_events(const struct walk *w, int n, const char *key) {
+  for (int i = 0; i < w->count; i++)
+    if (w->event[i].in[n] && strcmp(w->event[i].key[n], key) == 0) return true;
   return false;
 }
 static int entities(const struct walk *w, int n) {
@@ -87,6 +93,8 @@ static int entities(const struct walk *w, int n) {
     for (int k = 0; k < i && !seen; k++) seen = w->event[k].in[n] && strcmp(w->event[k].key[n], w->event[i].key[n]) == 0;
     different += !seen;
   }
+  for (int i = 0; i < w->facts.about_count; i++) /* known by profiles alone */
+    different += !w->facts.about[i].gone && w->facts.about[i].entity == n && !has_events(w, n, w->facts.about[i].key);
   return different;
 }
 
@@ -106,6 +114,7 @@ static void meet(struct walk *w, const struct or_record *r) {
       continue;
     w->seen.moved_entities++;
     if (n == 0) or_world_rename(&w->world, alt, key);
+    or_facts_rename(&w->facts, n, alt, key);
     for (int i = 0; i < w->count; i++)
       if (w->event[i].has_key[n] && strcmp(w->event[i].key[n], alt) == 0) memcpy(w->event[i].key[n], key, sizeof key);
   }
@@ -198,6 +207,7 @@ static void raise_watermark(struct walk *w, int64_t to_ms) {
   bool first = w->watermark_ms == INT64_MIN;
   if (to_ms <= w->watermark_ms) return;
   w->watermark_ms = to_ms;
+  if (first) or_facts_begin(&w->facts, to_ms);
   for (int i = 0; i < w->stub_count; i++) {
     struct stub *stub = &w->stub[i];
     if (first) stub->born_ms = w->watermark_ms; /* born before there was a watermark: its life begins with it */
@@ -217,6 +227,11 @@ static void advance(struct walk *w, const struct or_record *r,
 static void tell(struct walk *w, const struct or_record *r) { or_world_take(&w->world, r, w->commit_ms); }
 static void tell_time(struct walk *w) {
   if (or_world_gates(&w->world)) raise_watermark(w, or_world_watermark(&w->world, w->commit_ms));
+}
+
+static void end_entry(struct walk *w) {
+  or_world_settle(&w->world);
+  tell_time(w);
 }
 
 /* ---- rules ---- */
@@ -289,6 +304,53 @@ static void decide(const struct walk *w, struct or_env *env, struct or_answer *a
   }
   fallback(w, env, unsure >= 0 ? or_eval(rule[unsure].when, env).cause : TIDE_C_none,
            answer); /* an unknown result carries its first unknown operand's cause */
+}
+
+/* ---- facts ---- */
+
+static void walk_profile(struct walk *w, const struct or_record *r) {
+  const struct or_case *c = w->c;
+  int64_t time_ms = r->time_ms;
+  if (r->stamped) time_ms = w->stamp_ms = w->commit_ms > w->stamp_ms ? w->commit_ms : w->stamp_ms;
+  meet(w, r);
+  for (int k = 0; k < c->fact_count; k++) {
+    const struct or_fact *fact = &c->fact[k];
+    const struct or_datum *datum = &r->fact[k];
+    char key[96];
+    int64_t minor = 0;
+    if (!datum->has || !or_fact_is_read(c, k)) continue;
+    if (fact->type == OT_MONEY && !convert(w, datum->num, datum->currency, datum->exponent, &minor)) continue;
+    if (!entity_key(c, fact->entity, r->field, key)) continue;
+    if (c->entity[fact->entity].max && !entity_exists(w, fact->entity, key) && entities(w, fact->entity) >= c->entity[fact->entity].max)
+      continue;
+    double scale = 1;
+    for (int i = 0; i < fact->decimals; i++) scale *= 10;
+    struct or_value value = fact->type == OT_TEXT    ? or_text(datum->text)
+                            : fact->type == OT_MONEY ? or_money(c, true, minor)
+                            : fact->type == OT_TIME  ? or_num((double)datum->num / 1000.0)
+                                                     : or_num((double)datum->num / scale);
+    or_facts_tell(&w->facts, fact->entity, key, k, time_ms, value, w->watermark_ms);
+  }
+}
+
+/* P4: a fact has an age of its own. */
+static struct or_value read_fact(const struct walk *w, const struct or_event *e, const struct or_feature *f, struct or_standing *standing) {
+  const struct or_case *c = w->c;
+  int n = f->entity;
+  if (!e->has_key[n]) return or_null(TIDE_S_absent, TIDE_C_absent);
+  if (e->full[n]) {
+    struct or_value v = or_null(TIDE_S_absent, TIDE_C_capacity);
+    v.unknown = true;
+    return v;
+  }
+  int64_t age_ms = 0, most_ms = c->entity[n].facts_ms ? c->entity[n].facts_ms : c->facts_ms ? c->facts_ms : OR_DAY_MS * 400;
+  struct or_value v = or_fact_value(&w->facts, n, e->key[n], f->of_ref, e->time_ms, w->watermark_ms, &age_ms);
+  if (v.type == OV_NULL) return v;
+  if (!standing->has_facts || age_ms > standing->facts_age_ms) standing->facts_age_ms = age_ms;
+  standing->has_facts = true;
+  w->answer[w->answer_count].facts_read++;
+  if (age_ms <= most_ms) return v;
+  return or_stale_value(c, n, (struct or_standing){.state = TIDE_S_stale}, v.type == OV_TEXT, v);
 }
 
 /* ---- one event ---- */
@@ -381,8 +443,10 @@ static void walk_event(struct walk *w, int index) {
     for (int s = 0; s < c->slot_count; s++) {
       const struct or_feature *f = &c->feature[c->slot[s].feature];
       if (f->dropped) continue;
-      answer->slot[s] = or_slot_value(c, w->event, w->count, &e, s, w->watermark_ms, w->history_from_ms);
-      bool is_text = f->agg == OA_LAST && (f->of == OO_ENTITY || or_field_info[f->of_ref].type == OT_TEXT);
+      if (f->agg == OA_FACT) answer->slot[s] = read_fact(w, &e, f, &answer->standing[f->entity]);
+      else answer->slot[s] = or_slot_value(c, w->event, w->count, &e, s, w->watermark_ms, w->history_from_ms);
+      bool is_text = f->agg == OA_FACT ? c->fact[f->of_ref].type == OT_TEXT
+                                       : f->agg == OA_LAST && (f->of == OO_ENTITY || or_field_info[f->of_ref].type == OT_TEXT);
       if (e.has_key[f->entity]) answer->slot[s] = or_stale_value(c, f->entity, answer->standing[f->entity], is_text, answer->slot[s]);
     }
     for (int d = 0; d < c->derived_count; d++)
@@ -402,6 +466,8 @@ static void walk_event(struct walk *w, int index) {
   for (int n = 0; n < c->entity_count; n++) e.in[n] = e.has_key[n] && !e.full[n] && (e.counts || n == 0);
   e.has_identity = e.has_identity && e.in[0]; /* who has no room is not remembered (45) */
   if (e.in[0]) or_world_home(&w->world, r, e.key[0]);
+  for (int n = 0; n < c->entity_count && e.counts; n++)
+    if (e.in[n]) or_facts_remind(&w->facts, n, e.key[n], e.time_ms, w->watermark_ms);
   w->event[w->count++] = e;
   for (int i = 0; i < w->stub_count && e.has_identity && e.counts; i++) { /* 27 */
     struct stub *stub = &w->stub[i];
@@ -421,6 +487,7 @@ int or_recount(const struct or_case *c, struct or_answer *answer, struct or_end_
   w->answer = answer;
   w->watermark_ms = w->commit_ms = w->stamp_ms = INT64_MIN;
   or_world_begin(&w->world, c);
+  w->facts.c = c;
   w->history_from_ms = c->history_from_ms;
   int64_t commit_ms = INT64_MIN;
   bool begins = true;
@@ -428,6 +495,7 @@ int or_recount(const struct or_case *c, struct or_answer *answer, struct or_end_
     const struct or_record *r = &c->record[i];
     if (r->new_entry) commit_ms = r->commit_ms, begins = true;
     if (r->dropped) continue;
+    if (begins && i) end_entry(w);
     if (commit_ms > w->commit_ms) w->commit_ms = commit_ms;                                    /* never decreasing */
     for (int k = i; begins && k < c->record_count && (k == i || !c->record[k].new_entry); k++) /* the header comes before all records */
       if (c->record[k].type == OR_FACTS && !c->record[k].dropped) tell(w, &c->record[k]);
@@ -436,6 +504,7 @@ int or_recount(const struct or_case *c, struct or_answer *answer, struct or_end_
     switch (r->type) {
       case OR_EVENT: walk_event(w, i); break;
       case OR_OUTCOME: walk_outcome(w, r); break;
+      case OR_PROFILE: walk_profile(w, r); break;
       case OR_RATE: w->rate[w->rate_count++] = r; break;
       case OR_LIST: w->list[w->list_count++] = r; break;
       case OR_HEARTBEAT:
@@ -456,6 +525,7 @@ int or_recount(const struct or_case *c, struct or_answer *answer, struct or_end_
         break;
     }
   }
+  end_entry(w);
   *ret = w->seen;
   ret->watermark_ms = w->watermark_ms;
   return w->answer_count;

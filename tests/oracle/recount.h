@@ -5,6 +5,7 @@
  *
  *   eval.c     one expression over one event: three-valued, states and causes (18, 19, 30, 31)
  *   window.c   one feature of one event over the events before it (3-9, 13-21)
+ *   fact.c     what was told about an entity (P1-P7)
  *   recount.c  the walk over the stream: watermark, lateness, currency, identity, parents, outcomes, stubs, rules (11, 12, 22-29, 32, 33) */
 #ifndef TIDE_ORACLE_RECOUNT_H
 #define TIDE_ORACLE_RECOUNT_H
@@ -43,12 +44,17 @@ struct or_event {
 };
 
 /* How the values of an entity stand at an event. */
-struct or_standing { int state; int64_t age_ms; /* INT64_MAX: not known */ };
+struct or_standing {
+  int state;
+  int64_t age_ms;       /* INT64_MAX: not known */
+  bool has_facts;       /* some was read */
+  int64_t facts_age_ms; /* the oldest of them */
+};
 
 /* What the journal told of the sources so far (gate.c). */
 struct or_world {
   const struct or_case *c;
-  struct { bool known, started, fed; int64_t newest_ms, seen_ms, drained_ms, delay_ms, waived_until_ms; } part[OR_SOURCES_MAX][OR_PARTS_MAX];
+  struct { bool known, started, fed; int64_t newest_ms, seen_ms, drained_ms, delay_ms, settled_drained_ms, settled_delay_ms, waived_until_ms; } part[OR_SOURCES_MAX][OR_PARTS_MAX];
   struct { bool declared; int64_t alive_ms; } source[OR_SOURCES_MAX];
   struct or_home { char card[96]; int source, partition, partitions; } home[OR_RECORDS_MAX];
   int homes;
@@ -56,6 +62,8 @@ struct or_world {
 void or_world_begin(struct or_world *w, const struct or_case *c);
 /* FACTS, DECLARE, START, WAIVE as they come; an event or heartbeat of a partition, with min(its time, commit time). */
 void or_world_take(struct or_world *w, const struct or_record *r, int64_t commit_ms);
+/* The end of an entry. */
+void or_world_settle(struct or_world *w);
 void or_world_pass(struct or_world *w, int source, int partition, int64_t passed_ms);
 /* Where the card's events come is known from this one on; the card goes on under another key. */
 void or_world_home(struct or_world *w, const struct or_record *r, const char *card);
@@ -67,6 +75,29 @@ int64_t or_world_watermark(const struct or_world *w, int64_t commit_ms);
 struct or_standing or_world_stand(const struct or_world *w, int n, const struct or_record *r, const char *card, int64_t time_ms, int64_t commit_ms);
 /* The value as its group's policy wants it. */
 struct or_value or_stale_value(const struct or_case *c, int n, struct or_standing standing, bool is_text, struct or_value v);
+
+/* What profiles told, in order. */
+struct or_told { int about, fact; int64_t time_ms; struct or_value value; };
+struct or_about { bool gone; int entity; char key[96]; int64_t last_ms; /* INT64_MIN: time had not begun */ };
+struct or_facts {
+  const struct or_case *c;
+  struct or_told told[OR_RECORDS_MAX];
+  int told_count;
+  struct or_about about[OR_RECORDS_MAX];
+  int about_count;
+};
+/* Does a feature read it? What none reads is not kept. */
+bool or_fact_is_read(const struct or_case *c, int fact);
+/* Is something known about this entity, not counting what is forgotten by now? */
+bool or_facts_known(const struct or_facts *f, int entity, const char *key, int64_t watermark_ms);
+void or_facts_tell(struct or_facts *f, int entity, const char *key, int fact, int64_t time_ms, struct or_value value, int64_t watermark_ms);
+/* A counted event of the entity. */
+void or_facts_remind(struct or_facts *f, int entity, const char *key, int64_t time_ms, int64_t watermark_ms);
+void or_facts_rename(struct or_facts *f, int entity, const char *from, const char *to);
+/* The first watermark. */
+void or_facts_begin(struct or_facts *f, int64_t watermark_ms);
+/* What an event at time_ms reads, and how old it is; absent: nothing. */
+struct or_value or_fact_value(const struct or_facts *f, int entity, const char *key, int fact, int64_t time_ms, int64_t watermark_ms, int64_t *ret_age_ms);
 
 enum or_truth { OR_FALSE, OR_TRUE, OR_UNKNOWN };
 enum or_by { OR_BY_RULE, OR_BY_FALLBACK, OR_BY_NONE };
@@ -82,6 +113,7 @@ struct or_answer {
   struct or_value derived[OR_DERIVED_MAX];
   enum or_truth truth[OR_RULES_MAX];
   struct or_standing standing[OR_ENTITIES_MAX];
+  int facts_read;
 };
 
 /* What an expression may read. */

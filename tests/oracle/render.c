@@ -104,11 +104,13 @@ static void feature_text(const struct or_case *c, const struct or_feature *f, st
                                     [OA_LAST] = "last",
                                     [OA_CHANGED] = "changed",
                                     [OA_DISTANCE] = "distance_km from previous",
-                                    [OA_SPEED] = "speed_kmh from previous"};
+                                    [OA_SPEED] = "speed_kmh from previous",
+                                    [OA_FACT] = "fact"};
   char ms[16];
   tide_buf_printf(out, "    %s: '%s", f->name, agg[f->agg]);
   if (f->of == OO_FIELD) tide_buf_printf(out, " %s", or_field_info[f->of_ref].name);
   else if (f->of == OO_ENTITY) tide_buf_printf(out, " %s", c->entity[f->of_ref].name);
+  else if (f->of == OO_FACT) tide_buf_printf(out, " %s", c->fact[f->of_ref].name);
   else if (f->of != OO_NONE) tide_buf_str(out, f->of == OO_AMOUNT ? " amount" : " requested");
   if (f->rate_of) tide_buf_char(out, ' '), expr_text(c, f->rate_of, out);
   if (f->inner_ms) tide_buf_printf(out, " %s", or_duration(f->inner_ms, ms));
@@ -154,6 +156,27 @@ static void shape(const struct or_case *c, const char *name, const char *type, s
   if (c->amount) tide_buf_str(out, "    amount_now: {at: amount_now, currency: currency_now, optional: true}\n");
 }
 
+/* One shape for each entity that profiles tell about; its key and the time stand where `default` has them. */
+static void profile_shapes(const struct or_case *c, struct tide_buf *out) {
+  static const char *const as[] = {[OT_BOOL] = "bool", [OT_MONEY] = "amount", [OT_TIME] = "epoch_ms"};
+  for (int n = 0; n < c->entity_count; n++) {
+    const char *between = "{";
+    for (int k = 0; k < c->fact_count; k++) {
+      const struct or_fact *fact = &c->fact[k];
+      if (fact->entity != n) continue;
+      if (between[0] == '{')
+        tide_buf_printf(out, "  prof%d:\n    type: profile\n    when: {t: prof%d}\n    entity: %s\n    facts: ", n, n, c->entity[n].name);
+      tide_buf_printf(out, "%s%s: {at: fact%d", between, fact->name, k);
+      if (fact->type == OT_NUM) tide_buf_printf(out, ", as: decimal(%d)", fact->decimals);
+      else if (fact->type != OT_TEXT) tide_buf_printf(out, ", as: %s", as[fact->type]);
+      if (fact->type == OT_MONEY) tide_buf_printf(out, ", currency: fact%d_currency", k);
+      tide_buf_char(out, '}');
+      between = ", ";
+    }
+    if (between[0] == ',') tide_buf_str(out, "}\n");
+  }
+}
+
 static void event_section(const struct or_case *c, struct tide_buf *out) {
   tide_buf_str(out, "tidemark: 1\nname: oracle\nevent:\n  time: time\n");
   id_text(c, "id", OF_ID1, OF_ID2, out);
@@ -169,6 +192,7 @@ static void event_section(const struct or_case *c, struct tide_buf *out) {
   if (c->cnp) tide_buf_str(out, "  derive:\n"), quoted_expr(c, "    cnp", c->cnp, out);
   tide_buf_str(out, "inputs:\n");
   shape(c, "default", "event", out);
+  profile_shapes(c, out);
   if (!c->json) return;
   shape(c, "outcomes", "outcome", out);
   tide_buf_str(out, "  rates: {type: rate, when: {t: rate}, time: {at: time, as: epoch_ms}, currency: currency, rate: rate}\n"
@@ -219,13 +243,15 @@ static void warming_text(int policy, double value, struct tide_buf *out) {
   else tide_buf_printf(out, "warming: %s", policy ? "mark" : "fallback");
 }
 
-static void stale_text(const struct or_case *c, int64_t budget_ms, int stale, double value, unsigned waits, struct tide_buf *out) {
+static void stale_text(const struct or_case *c, int64_t budget_ms, int stale, double value, unsigned waits, int64_t facts_ms,
+                       struct tide_buf *out) {
   static const char *const word[] = {"fallback", "mark", "default", "recompute"};
   char ms[16];
-  if (!c->sourced) return;
+  if (!c->sourced && !c->fact_count) return;
   if (budget_ms) tide_buf_printf(out, ", budget: %s", or_duration(budget_ms, ms));
   if (stale == 2) tide_buf_printf(out, ", stale: default %g", value);
   else if (stale >= 0) tide_buf_printf(out, ", stale: %s", word[stale]);
+  if (facts_ms) tide_buf_printf(out, ", facts: %s", or_duration(facts_ms, ms));
   if (!waits) return;
   const char *between = ", sources: [";
   for (int s = 1; s < OR_SOURCES_MAX; s++) {
@@ -265,15 +291,15 @@ void or_render_file(const struct or_case *c, struct tide_buf *out) {
   entity_section(c, out);
   tide_buf_str(out, "freshness:\n  default: {");
   warming_text(c->warming, c->warming_default, out);
-  stale_text(c, c->budget_ms, c->stale, c->stale_default, c->waits, out);
+  stale_text(c, c->budget_ms, c->stale, c->stale_default, c->waits, c->facts_ms, out);
   tide_buf_str(out, "}\n");
   for (int n = 0; n < c->entity_count; n++) {
     const struct or_entity *e = &c->entity[n];
-    if (e->warming < 0 && (!c->sourced || (!e->budget_ms && e->stale < 0 && !e->waits))) continue;
+    if (e->warming < 0 && !e->facts_ms && e->stale < 0 && (!c->sourced || (!e->budget_ms && !e->waits))) continue;
     tide_buf_printf(out, "  %s: {", e->name);
     if (e->warming >= 0) warming_text(e->warming, e->warming_default, out);
     else warming_text(c->warming, c->warming_default, out);
-    stale_text(c, e->budget_ms, e->stale, e->stale_default, e->waits, out);
+    stale_text(c, e->budget_ms, e->stale, e->stale_default, e->waits, e->facts_ms, out);
     tide_buf_str(out, "}\n");
   }
   if (c->decision_count) or_render_policy(c, 0, out);
@@ -288,6 +314,16 @@ static void line_fields(const struct or_record *r, struct tide_buf *out) {
     if (or_field_info[f].type == OT_TEXT) tide_buf_printf(out, " %s=%s", or_field_info[f].name, datum->text);
     else if (or_field_info[f].type == OT_MONEY) tide_buf_printf(out, " amount=%lld%s", (long long)datum->num, datum->currency);
     else tide_buf_printf(out, " %s=%lld", or_field_info[f].name, (long long)datum->num);
+  }
+}
+
+static void line_facts(const struct or_case *c, const struct or_record *r, struct tide_buf *out) {
+  tide_buf_printf(out, " about %s", c->entity[r->about].name);
+  for (int k = 0; k < c->fact_count; k++) {
+    const struct or_datum *datum = &r->fact[k];
+    if (!datum->has) continue;
+    if (c->fact[k].type == OT_TEXT) tide_buf_printf(out, " %s:%s", c->fact[k].name, datum->text);
+    else tide_buf_printf(out, " %s:%lld%s", c->fact[k].name, (long long)datum->num, datum->currency ? datum->currency : "");
   }
 }
 
@@ -321,9 +357,40 @@ static void json_outcome(const struct or_record *r, struct tide_buf *out) {
   tide_buf_printf(out, ",\"currency_now\":\"%s\"", r->currency);
 }
 
-void or_render_json(const struct or_case *c, const struct or_record *r, const struct or_record *row, struct tide_buf *out) {
+bool or_render_fact(const struct or_case *c, const struct or_record *r, int fact, struct tide_buf *out) {
+  const struct or_datum *datum = &r->fact[fact];
+  if (r->type != OR_PROFILE || !datum->has) return false;
+  switch (c->fact[fact].type) {
+    case OT_TEXT: tide_buf_str(out, datum->text); break;
+    case OT_BOOL: tide_buf_str(out, datum->num ? "true" : "false"); break;
+    case OT_MONEY: or_render_decimal(datum->num, datum->exponent, out); break;
+    default: or_render_decimal(datum->num, c->fact[fact].decimals, out); break;
+  }
+  return true;
+}
+
+static void json_facts(const struct or_case *c, const struct or_record *r, struct tide_buf *out) {
+  struct tide_buf text = TIDE_BUF_INIT;
+  for (int k = 0; k < c->fact_count; k++) {
+    tide_buf_clear(&text);
+    if (!or_render_fact(c, r, k, &text)) continue;
+    const char *quote = c->fact[k].type == OT_TEXT ? "\"" : "";
+    tide_buf_printf(out, ",\"fact%d\":%s%s%s", k, quote, tide_buf_cstr(&text), quote);
+    if (r->fact[k].currency) tide_buf_printf(out, ",\"fact%d_currency\":\"%s\"", k, r->fact[k].currency);
+  }
+  tide_buf_release(&text);
+}
+
+void or_render_type(const struct or_record *r, struct tide_buf *out) {
   static const char *const type[] = {"event", "outcome", "rate", "list", "heartbeat"};
-  tide_buf_printf(out, "{\"t\":\"%s\",\"time\":%lld", type[r->type], (long long)r->time_ms);
+  if (r->type == OR_PROFILE) tide_buf_printf(out, "prof%d", r->about);
+  else tide_buf_str(out, type[r->type]);
+}
+
+void or_render_json(const struct or_case *c, const struct or_record *r, const struct or_record *row, struct tide_buf *out) {
+  tide_buf_str(out, "{\"t\":\"");
+  or_render_type(r, out);
+  tide_buf_printf(out, "\",\"time\":%lld", (long long)r->time_ms);
   for (int f = 0; f < OF_COUNT; f++) {
     const struct or_datum *datum = &r->field[f];
     if (!datum->has || f == OF_TIME || f == OF_CNP) continue;
@@ -338,6 +405,7 @@ void or_render_json(const struct or_case *c, const struct or_record *r, const st
       default: or_render_decimal(datum->num, or_field_info[f].decimals, out); break;
     }
   }
+  if (r->type == OR_PROFILE) json_facts(c, r, out);
   if (r->type == OR_OUTCOME) json_outcome(r, out);
   if (row) json_outcome(row, out);
   if (r->type == OR_RATE) {
@@ -354,7 +422,8 @@ void or_render_json(const struct or_case *c, const struct or_record *r, const st
 
 /* Times relative to the first record, so that gaps can be read. */
 void or_render_stream(const struct or_case *c, struct tide_buf *out) {
-  static const char *const type[] = {"event", "outcome", "rate", "list", "heartbeat", "facts", "declare", "start", "waive", "rollout"};
+  static const char *const type[] = {"event",   "outcome", "rate",  "list",    "heartbeat", "facts",
+                                     "declare", "start",   "waive", "rollout", "profile"};
   char ms[16];
   int64_t zero = c->record[0].time_ms;
   tide_buf_printf(out, "# limits: lateness %s, duplicates_for %s, grace %s, %s; times from %lld ms\n", or_duration(c->lateness_ms, ms),
@@ -385,8 +454,10 @@ void or_render_stream(const struct or_case *c, struct tide_buf *out) {
       if (r->drained_ms != INT64_MIN) tide_buf_printf(out, " drained %+lld", (long long)(r->drained_ms - zero));
       tide_buf_printf(out, " delay %lld", (long long)r->delay_ms);
     }
-    if (r->type == OR_EVENT || r->type == OR_HEARTBEAT) tide_buf_printf(out, " t=%+lld", (long long)(r->time_ms - zero));
+    if (r->type == OR_EVENT || r->type == OR_HEARTBEAT || r->type == OR_PROFILE)
+      tide_buf_printf(out, " t=%+lld", (long long)(r->time_ms - zero));
     line_fields(r, out);
+    if (r->type == OR_PROFILE) line_facts(c, r, out);
     if (r->type == OR_OUTCOME) line_outcome(r, out);
     if (r->type == OR_RATE) tide_buf_printf(out, " %s %lld e-10", r->currency, (long long)r->rate_e10);
     if (r->type == OR_LIST)
@@ -436,7 +507,8 @@ struct tide_settings or_settings(const struct or_case *c) {
 }
 
 void or_render_record(const struct or_case *c, const struct tide_spec *spec, const struct or_record *r, struct tide_record *ret) {
-  static const uint8_t type[] = {TIDE_REC_EVENT, TIDE_REC_OUTCOME, TIDE_REC_RATE, TIDE_REC_LIST, TIDE_REC_HEARTBEAT};
+  static const uint8_t type[] = {[OR_EVENT] = TIDE_REC_EVENT, [OR_OUTCOME] = TIDE_REC_OUTCOME,     [OR_RATE] = TIDE_REC_RATE,
+                                 [OR_LIST] = TIDE_REC_LIST,   [OR_HEARTBEAT] = TIDE_REC_HEARTBEAT, [OR_PROFILE] = TIDE_REC_PROFILE};
   memset(ret, 0, sizeof *ret);
   ret->type = type[r->type];
   ret->partition = (uint16_t)r->partition;
@@ -466,7 +538,18 @@ void or_render_record(const struct or_case *c, const struct tide_spec *spec, con
       if (datum->currency) memcpy(out->currency, datum->currency, 4);
     }
   }
-  if (r->type == OR_EVENT && !r->stamped) ret->field[spec->f_time] = (struct tide_datum){.kind = TIDE_D_INT, .num = r->time_ms};
+  for (int k = 0; k < c->fact_count && r->type == OR_PROFILE; k++) {
+    const struct or_datum *datum = &r->fact[k];
+    uint32_t at = tide_spec_fact(spec, (uint32_t)c->fact[k].entity, c->fact[k].name);
+    if (!datum->has || at == TIDE_NONE) continue;
+    struct tide_datum *out = &ret->field[at];
+    *out = (struct tide_datum){.kind = datum->text ? TIDE_D_TEXT : TIDE_D_INT, .exponent = (uint8_t)datum->exponent};
+    if (datum->text) out->text = tide_span_of(datum->text);
+    else out->num = datum->num;
+    if (datum->currency) memcpy(out->currency, datum->currency, 4);
+  }
+  if ((r->type == OR_EVENT || r->type == OR_PROFILE) && !r->stamped)
+    ret->field[spec->f_time] = (struct tide_datum){.kind = TIDE_D_INT, .num = r->time_ms};
   static const uint8_t dyn[OD_COUNT] = {TIDE_DYN_result,   TIDE_DYN_reason, TIDE_DYN_reversed,  TIDE_DYN_refunded,
                                         TIDE_DYN_disputed, TIDE_DYN_label,  TIDE_DYN_amount_now};
   for (int d = 0; d < OD_COUNT; d++)
@@ -491,5 +574,4 @@ void or_render_record(const struct or_case *c, const struct tide_spec *spec, con
     ret->list.expires_ms = r->expires_ms;
     ret->list.remove = r->remove;
   }
-  (void)c;
 }

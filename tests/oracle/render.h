@@ -19,6 +19,10 @@ void or_render_json(const struct or_case *c, const struct or_record *r, const st
 /* The same as a row of CSV, and the header that goes before all rows. */
 void or_render_csv(const struct or_case *c, const struct or_record *r, const struct or_record *row, struct tide_buf *out);
 void or_render_csv_header(const struct or_case *c, struct tide_buf *out);
+/* How a message says what it is: "event", "prof0". */
+void or_render_type(const struct or_record *r, struct tide_buf *out);
+/* A fact as a message has it; false when the record does not tell it. */
+bool or_render_fact(const struct or_case *c, const struct or_record *r, int fact, struct tide_buf *out);
 /* "12.345" of 12345 and 3. */
 void or_render_decimal(int64_t num, int decimals, struct tide_buf *out);
 /* Does an entry begin at this record? (The records of an entry may have been dropped.) */

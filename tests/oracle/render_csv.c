@@ -5,7 +5,10 @@
 
 #include <string.h>
 
-#define COLUMNS_MAX (OF_COUNT + OD_COUNT + 10)
+#define COLUMNS_MAX (OF_COUNT + OD_COUNT + 10 + 2 * OR_FACTS_MAX)
+
+static const char *const fact_column[OR_FACTS_MAX] = {"fact0", "fact1", "fact2", "fact3"};
+static const char *const fact_currency[OR_FACTS_MAX] = {"fact0_currency", "fact1_currency", "fact2_currency", "fact3_currency"};
 
 struct columns {
   const char *name[COLUMNS_MAX];
@@ -26,6 +29,10 @@ static struct columns columns_of(const struct or_case *c) {
   column(&columns, "list");
   column(&columns, "expires");
   column(&columns, "remove");
+  for (int k = 0; k < c->fact_count; k++) {
+    column(&columns, fact_column[k]);
+    if (c->fact[k].type == OT_MONEY) column(&columns, fact_currency[k]);
+  }
   return columns;
 }
 
@@ -60,9 +67,19 @@ static void outcome_cell(const struct or_record *r, const char *name, struct tid
   if (strcmp(name, "currency_now") == 0) tide_buf_str(out, r->currency);
 }
 
+static bool fact_cell(const struct or_case *c, const struct or_record *r, const char *name, struct tide_buf *out) {
+  for (int k = 0; k < c->fact_count; k++) {
+    if (strcmp(name, fact_column[k]) == 0) return or_render_fact(c, r, k, out) || true;
+    if (strcmp(name, fact_currency[k]) != 0) continue;
+    if (r->type == OR_PROFILE && r->fact[k].has) tide_buf_str(out, r->fact[k].currency);
+    return true;
+  }
+  return false;
+}
+
 static void cell(const struct or_case *c, const struct or_record *r, const struct or_record *row, const char *name, struct tide_buf *out) {
-  static const char *const type[] = {"event", "outcome", "rate", "list", "heartbeat"};
-  if (strcmp(name, "t") == 0) tide_buf_str(out, type[r->type]);
+  if (fact_cell(c, r, name, out)) return;
+  if (strcmp(name, "t") == 0) or_render_type(r, out);
   else if (strcmp(name, "time") == 0) tide_buf_printf(out, "%lld", (long long)r->time_ms);
   else if (r->type == OR_RATE && strcmp(name, "currency") == 0) tide_buf_str(out, r->currency);
   else if (r->type == OR_RATE && strcmp(name, "rate") == 0) or_render_decimal(r->rate_e10, 10, out);

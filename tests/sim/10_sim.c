@@ -49,7 +49,7 @@ static void the_promise_holds(void **state) {
                            counts.conflicts, counts.crashes,       counts.store_crashes, counts.lost_entries, counts.drops,
                            counts.zombies,   counts.from_snapshot, counts.full,          counts.stale,        counts.foreign,
                            counts.epochs,    counts.sessions,      counts.verified,      counts.retried,      counts.expired,
-                           counts.overloads, counts.afters};
+                           counts.overloads, counts.afters,        counts.late};
   for (size_t i = 0; i < sizeof must / sizeof must[0]; i++) assert_int_not_equal(must[i], 0);
 }
 

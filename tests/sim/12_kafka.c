@@ -69,7 +69,8 @@ static void each_message_counts_once(void **state) {
                            c.leaps,      c.ingests,    c.ingest_stops, c.claims,       c.rereads,  c.starts,          c.jumps,
                            c.jumps_late, c.ends,       c.targets,      c.targets_late, c.openings, c.parts_overlap,   c.parts_passed,
                            c.parts_gap,  c.read_again, c.offered_late, c.scores_again, c.lefts,    c.emitted_records, c.logged,
-                           c.log_failed, c.unlogged,   c.vouched,      c.questions,    c.settled};
+                           c.log_failed, c.unlogged,   c.vouched,      c.questions,    c.late,     c.recomputed,      c.recomputed_fresh,
+                           c.settled};
   assert_all(must, sizeof must / sizeof must[0]);
 }
 

@@ -17,6 +17,7 @@ import sys
 
 TMP = os.environ.get("TIDE_TMP", "/tmp")
 CORE, QUEUE, ENTRY, INGEST = "engine/core/core.c", "engine/core/core_queue.c", "engine/core/core_entry.c", "engine/core/core_ingest.c"
+RELEASE, AGAIN = "engine/core/core_release.c", "engine/core/core_again.c"
 LEDGER, FOLD, SAVE = "engine/core/ledger.c", "engine/core/fold.c", "engine/core/fold_save.c"
 VERSIONS, JUDGE, EVENT, ROUTER = "engine/core/versions.c", "engine/core/fold_judge.c", "engine/core/fold_event.c", "model/router.c"
 SHADOW, CLIENT, DRIVER = "tests/sim/shadow.c", "tests/sim/client.c", "tests/sim/ingest.c"
@@ -141,6 +142,9 @@ MUTANTS = [
      [(SAVE, "  tide_outbox_save(&fold->outbox, out);\n", "  tide_put_varint(out, 0);\n  tide_put_varint(out, 0);\n")], []),
     ("does not say that a decision takes another's place", "kafka_split", 1000,
      [(LEDGER, "target[i].delivered > partition->superseded) partition", "false) partition")], []),
+    ("releases a score that is older than its budget", "memory", 600, [(RELEASE, "  if (bound && late.way_ms > offer->way_ms) {\n", "  if (false) {\n")], []),
+    ("tells of a score that was too old, and not its caller", "kafka", 600, [(RELEASE, "    tide_buf_clear(&offer->answer);\n    err = tide_fold_ask", "    if (false) err = tide_fold_ask")], []),
+    ("forgets who waits for fresher facts", "kafka", 600, [(CORE, "  if (!offer) offer = abandon_first(&core->again, TIDE_END_refused);\n", "")], []),
     ("keeps a claim alive without reading", "kafka", 1000, [(INGEST, "    return left_over && may_append", "    return false && left_over && may_append")], []),
     ("takes a rollout whose number is over", "rollout", 200,
      [(VERSIONS, "  if (rollout->number <= versions->rollout.number) return TIDE_ROLLOUT_PAST;\n", "")], []),

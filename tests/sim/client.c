@@ -17,7 +17,7 @@ static void event_record(struct sim_world *world, const struct sim_txn *txn, cha
   memset(record, 0, sizeof *record);
   record->type = TIDE_REC_EVENT;
   /* A time of its own, so that a retry is the same message; the order in which they come is another. */
-  record->time.ms = world->began_ms + txn->id * 5000 + txn->amount;
+  record->time.ms = world->began_ms + (world->tight ? 2 * txn->amount - 3500 : txn->id * 5000 + txn->amount);
   text_field(world, "id", text[0], sizeof text[0], "t%u", txn->id);
   text_field(world, "card", text[1], sizeof text[1], "c%u", txn->card);
   text_field(world, "shop", text[2], sizeof text[2], "s%u", txn->shop);
@@ -165,6 +165,14 @@ static void keep(struct sim_world *world, struct sim_node *node, struct sim_atte
     sim_fail(world, "node %u ended an event without a decision (%s)", node->number, tide_offer_end_name(offer->end));
   if (offer->end != TIDE_END_done) return;
   keep_done(world, node, attempt, offer);
+  attempt->late = offer->late;
+  world->counts->late += offer->late;
+  bool scored = strstr(attempt->answer, "\"status\":\"scored\"") && !strstr(attempt->answer, "\"duplicate\":true");
+  int64_t way_ms = (world->mono_ns - offer->begun.ns) / 1000000;
+  if (world->tight && scored && way_ms > SIM_BUDGET_MS)
+    sim_fail(world, "node %u released a score that was on its way for %lld ms", node->number, (long long)way_ms);
+  if (offer->late && (!world->tight || !strstr(attempt->answer, "\"cause\":\"stale\"")))
+    sim_fail(world, "node %u refused an answer as late: %s", node->number, attempt->answer);
   if (world->model && (node->client.skew_ms > 600 || node->client.skew_ms < -600))
     sim_fail(world, "node %u, whose clock is off by %lld ms, acknowledged", node->number, (long long)node->client.skew_ms);
   if (!world->model && tide_position_cmp(offer->position, world->durable) > 0)
@@ -220,6 +228,8 @@ void sim_node_gone(struct sim_world *world, struct sim_node *node) {
   world->counts->verified += tide_core_stats(node->core).verified;
   struct tide_core_stats stats = tide_core_stats(node->core);
   world->counts->retried += stats.retried;
+  world->counts->recomputed += stats.recomputed;
+  world->counts->recomputed_fresh += stats.recomputed_fresh;
   world->counts->rereads += stats.rereads;
   world->counts->claims += stats.claims;
   world->counts->foreign += stats.entries_foreign;

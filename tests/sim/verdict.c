@@ -129,6 +129,10 @@ static void on_answer(void *ctx, const struct tide_answer *answer) {
   if (!answer->duplicate && answer->counted) v->counted[attempt->txn]++;
   if (world->versions) rollout_answer(v, answer, &world->txn[attempt->txn]);
   if (!still_there(v, attempt)) return;
+  if (attempt->late) { /* what was decided was good at its position, and told to nobody */
+    if (answer->status != TIDE_STATUS_SCORED) sim_fail(world, "what was refused at release had been refused before");
+    return;
+  }
   char by[sizeof attempt->by];
   snprintf(by, sizeof by, "%s %s", answer->model ? answer->model->id : "", answer->policy->label);
   if (strcmp(by, attempt->by) != 0)

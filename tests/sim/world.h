@@ -21,6 +21,7 @@
 
 #define SIM_NODES 4
 #define SIM_TXNS 400
+#define SIM_BUDGET_MS 4
 #define SIM_ATTEMPTS 4000
 
 /* What happened, over all runs: a rule that never fired in a clean campaign was not tested. */
@@ -35,7 +36,7 @@
   X(unfenced) X(emits) X(scores) X(scores_again) X(superseded) X(changed) X(lefts) X(emitted_records)                                \
   X(logs) X(logged) X(log_failed) X(unlogged) X(recounted) X(vouched)                                   \
   X(rollouts) X(rollouts_past) X(rollouts_void) X(rollouts_deaf) X(rollouts_moved) X(canaries)                          \
-  X(stale) X(foreign) X(epochs) X(entries) X(retried) X(expired) X(overloads) X(settled)
+  X(stale) X(foreign) X(epochs) X(entries) X(retried) X(expired) X(overloads) X(late) X(recomputed) X(recomputed_fresh) X(settled)
 struct sim_counts {
 #define X(name) uint64_t name;
   SIM_COUNTS(X)
@@ -50,6 +51,7 @@ struct sim_attempt {
   uint16_t txn;
   uint8_t outcome; /* an outcome alone, without an answer */
   uint8_t records; /* in the log: counted at the end */
+  bool late;       /* its answer was refused at release: the log has another */
   bool event, log; /* an event stands in it; it was to be copied */
   uint8_t result;  /* of the outcome in it; 0: none */
   unsigned asked;  /* how much had been acknowledged when it was offered */
@@ -137,6 +139,7 @@ struct sim_world {
   unsigned nodes;
   bool faults;
   int64_t mono_ns, wall_ms, began_ms; /* began_ms: what the wall said at first */
+  bool tight;      /* budgets of SIM_BUDGET_MS, beyond which requests wait to be judged again, and answers are refused at release */
   struct tide_spec *spec;
   struct tide_record *record; /* scratch */
   struct tide_journal *journal;  /* in memory; in Redis: a reader, at the end */

@@ -213,6 +213,25 @@ static inline void hand_event(struct hand *h, const char *source, uint16_t parti
   h->count++;
 }
 
+/* A profile of this entity and key that tells one fact: a text, or else a number as the field has it (minor units of EUR). time_ms INT64_MIN: it is stamped. */
+static inline void hand_tell(struct hand *h, int64_t time_ms, const char *entity, const char *key, const char *fact, const char *text, int64_t num) {
+  static struct tide_record record;
+  record = (struct tide_record){.type = TIDE_REC_PROFILE, .time.ms = time_ms == INT64_MIN ? 0 : time_ms};
+  if (time_ms == INT64_MIN) record.flags = TIDE_REC_STAMPED;
+  uint32_t field = tide_spec_fact(h->spec, tide_spec_entity(h->spec, entity), fact);
+  if (field == TIDE_NONE) hand_fail("no such fact", NULL);
+  hand_put(h, entity, key, &record);
+  record.field[field] = (struct tide_datum){.kind = text ? TIDE_D_TEXT : TIDE_D_INT};
+  if (text) record.field[field].text = tide_span_of(text);
+  else record.field[field].num = num;
+  if (h->spec->field[field].type == TIDE_F_MONEY) {
+    memcpy(record.field[field].currency, "EUR", 4);
+    record.field[field].exponent = 2;
+  }
+  if (tide_record_encode(h->spec, &record, &h->records)) hand_fail("profile", NULL);
+  h->count++;
+}
+
 /* A heartbeat record of a source. */
 static inline void hand_heartbeat(struct hand *h, const char *source, uint16_t partition, int64_t time_ms) {
   static struct tide_record record;

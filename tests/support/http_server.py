@@ -247,5 +247,34 @@ def outcome(n, code="05", card="4000000000000002"):
     return {"type": "outcome", "rrn": f"{n:012d}", "stan": "000001", "acquirer": "900001", "card": {"number": card}, "response_code": code}
 
 
+def with_profiles():
+    """A feature file that is the shipped one, and reads facts of cards besides: profile() is a message of it."""
+    with open(SHIPPED, encoding="utf-8") as file:
+        text = file.read()
+    text = text.replace("\ninputs:\n", """
+inputs:
+  profiles:
+    type: profile
+    when: {/type: profile}
+    entity: card
+    facts: {credit_limit: {at: /limit, as: amount, currency: EUR}, segment: /segment, opened: {at: /opened, as: rfc3339}}
+""", 1).replace("\nfeatures:\n  card:\n", """
+features:
+  card:
+    limit: fact credit_limit
+    segment: fact segment
+    opened: fact opened
+""", 1)
+    assert text.count("fact") >= 3 and "profiles:" in text
+    path = os.path.join(TMP, "with_profiles.yaml")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    return path
+
+
+def profile(card="4000000000000002", **facts):
+    return {"type": "profile", "card": {"number": card}, **facts}
+
+
 def rfc3339(seconds_from_now):
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds_from_now))

@@ -83,6 +83,15 @@ static inline void mini_derive(struct tide_spec *s, const char *name, enum tide_
   f->derive_arg[1] = arg1;
 }
 
+/* A fact about an entity. */
+static inline struct tide_field *mini_fact(struct tide_spec *s, const char *name, enum tide_ftype type, uint32_t entity) {
+  struct tide_field *f = mini_field(s, name, type);
+  f->fact = true;
+  f->fact_of = entity;
+  s->fact_count++;
+  return f;
+}
+
 static inline struct tide_secret_key mini_key(uint8_t fill) {
   struct tide_secret_key key = {.id = 0};
   memset(key.bytes, fill, sizeof key.bytes);
@@ -120,6 +129,11 @@ static inline struct tide_spec *mini_cards(void) {
   s->list[0] = (struct tide_list){"blocked_cards", true, 0};
   s->list[1] = (struct tide_list){"trusted_merchants", false, mini_index(s, "merchant")};
   s->list_count = 2;
+  mini_fact(s, "limit", TIDE_F_MONEY, 0);
+  mini_fact(s, "segment", TIDE_F_TEXT, 0);
+  mini_fact(s, "risk", TIDE_F_NUMBER, 0)->decimals = 2;
+  mini_fact(s, "staff", TIDE_F_BOOL, 0);
+  mini_fact(s, "opened", TIDE_F_TIME, 0);
 
   struct tide_shape *d = mini_shape(s, "default", TIDE_REC_EVENT);
   mini_in(s, d, "id", "/id");
@@ -172,6 +186,17 @@ static inline struct tide_spec *mini_cards(void) {
   h->when_at = "/type";
   h->when_value = "heartbeat";
   mini_in(s, h, "time", "/at");
+
+  struct tide_shape *p = mini_shape(s, "profiles", TIDE_REC_PROFILE);
+  p->when_at = "/type";
+  p->when_value = "profile";
+  mini_in(s, p, "pan", "/card/number");
+  mini_in(s, p, "time", "/at");
+  mini_in(s, p, "limit", "/limit")->currency = "/currency";
+  mini_in(s, p, "segment", "/segment");
+  mini_in(s, p, "risk", "/risk");
+  mini_in(s, p, "staff", "/staff");
+  mini_in(s, p, "opened", "/opened");
 
   struct tide_shape *f = mini_shape(s, "flat", TIDE_REC_EVENT);
   mini_in(s, f, "id", "id");

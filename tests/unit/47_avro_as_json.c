@@ -340,7 +340,8 @@ static void card_map(struct gen *g) {
   tide_json_close(&g->json, '}');
 }
 
-static const char *const types[] = {"auth", "auth", "auth", "advice", "outcome", "outcome", "rate", "list", "list", "heartbeat"};
+static const char *const types[] = {"auth", "auth", "auth", "advice",    "outcome", "outcome",
+                                    "rate", "list", "list", "heartbeat", "profile", "profile"};
 
 static void kind(struct gen *g, const char *type) {
   name(g, "type");
@@ -401,6 +402,11 @@ static void message(struct gen *g, uint32_t id) {
   field(g, "list", LIST, 90);
   field(g, "expires", TIME_MS, 50);
   field(g, "remove", YES, 30);
+  field(g, "limit", AMOUNT, 50);
+  field(g, "segment", TEXT, 50);
+  field(g, "risk", DIGITS, 30);
+  field(g, "staff", YES, 30);
+  field(g, "opened", TIME_TEXT, 40);
   if (chance(g, 50)) {
     name(g, "rest");
     put_any(g, 0);
@@ -497,7 +503,7 @@ static void check_met(const int met[TIDE_ERR_COUNT], const int records[8], int c
   for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
     if (met[wanted[i]] == 0) fail_msg("no message of %d gave the error \"%s\"", cases, tide_err_name(wanted[i]));
   if (met[TIDE_OK] < cases / 4) fail_msg("only %d of %d messages were good", met[TIDE_OK], cases);
-  for (int type = TIDE_REC_EVENT; type <= TIDE_REC_HEARTBEAT; type++)
+  for (int type = TIDE_REC_EVENT; type <= TIDE_REC_PROFILE; type++)
     if (records[type] == 0) fail_msg("no record of type %d was read", type);
 }
 

@@ -172,7 +172,7 @@ static void unwanted_it_is_not_kept(void **state) {
 static void a_peer_that_is_away(void **state) {
   struct fixture *f = *state;
   int asked = 0;
-  assert_int_equal(tide_snapshot_fetch("127.0.0.1:1", &(struct tide_snapshot_access){"", "", "", ""}, 500, f->to, want, &asked, &f->error),
+  assert_int_equal(tide_snapshot_fetch("127.0.0.1:1", &(struct tide_admin_access){"", "", "", ""}, 500, f->to, want, &asked, &f->error),
                    TIDE_E_AGAIN);
   assert_int_equal(asked, 0);
   assert_int_equal(names_in(f->to), 0);

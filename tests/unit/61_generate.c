@@ -226,6 +226,39 @@ static void test_span_and_order(void **state) {
   release(&log);
 }
 
+static void test_profiles_change_no_purchase(void **state) {
+  (void)state;
+  struct log with, without;
+  struct tide_generate_options o = small();
+  o.cards = 300;
+  run(o, "n.jsonl", &without);
+  o.profiles = true;
+  run(o, "p.jsonl", &with);
+  size_t k = 0, told = 0, first = 0;
+  for (size_t i = 0; i < with.count; i++) {
+    if (!has(with.line[i], "\"type\":\"profile\"")) {
+      assert_true(k < without.count && tide_span_eq(with.line[i], without.line[k]));
+      k++;
+      continue;
+    }
+    told++;
+    if (told == i + 1) first++; /* they begin the log */
+    double limit = strtod(after(with.line[i], "\"limit\":{\"value\":").ptr, NULL);
+    assert_true(limit >= 600 && has(with.line[i], "\"opened\":\"") && after(with.line[i], "\"segment\":\"").len >= 4);
+  }
+  assert_int_equal(k, without.count);
+  assert_int_equal(first, 300);
+  assert_true(told > 300 && told == with.counts.profiles); /* new numbers and limits */
+  assert_int_equal(without.counts.profiles, 0);
+  release(&with);
+  release(&without);
+  struct tide_error error = {0};
+  o.csv = true;
+  o.output = path_of("p.csv");
+  assert_int_equal(tide_generate(&o, &error), TIDE_E_USAGE);
+  assert_string_equal(error.field, "profiles");
+}
+
 /* Every line of the log decodes under the shipped file, and every malformed one does not. */
 static void decode_all(struct tide_generate_options o, const char *shape) {
   struct log log;
@@ -565,6 +598,7 @@ int main(void) {
       cmocka_unit_test(test_same_bytes_everywhere),
       cmocka_unit_test(test_lists_change_no_purchase),
       cmocka_unit_test(test_lists),
+      cmocka_unit_test(test_profiles_change_no_purchase),
       cmocka_unit_test(test_exactly_as_many_transactions_as_asked),
       cmocka_unit_test(test_span_and_order),
       cmocka_unit_test(test_every_line_decodes),

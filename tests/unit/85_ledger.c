@@ -232,27 +232,27 @@ static void an_epoch_opens_when_all_is_read(void **state) {
   uint64_t from;
   assert_true(ledger->opening); /* the first sources of a journal: it may have lost what it had known of them */
   tide_ledger_targets(ledger, &(struct tide_target){7, 0, 0, 0}, 1);
-  tide_ledger_settle(ledger);
+  tide_ledger_settle(ledger, NULL, 0);
   assert_false(ledger->opening);
   assert_true(tide_ledger_start(ledger, &(struct tide_start){.source = 7, .cursor = 100}));
   tide_ledger_targets(ledger, first, 2); /* no epoch asks for any */
   assert_true(tide_ledger_find(ledger, 7, 0)->target == 0);
   tide_ledger_fence(ledger);
   assert_true(ledger->opening);
-  tide_ledger_settle(ledger);
+  tide_ledger_settle(ledger, NULL, 0);
   assert_true(ledger->opening); /* without targets nothing is known to be read */
   tide_ledger_targets(ledger, first, 2);
   tide_ledger_targets(ledger, later, 1); /* the first ones count */
-  tide_ledger_settle(ledger);
+  tide_ledger_settle(ledger, NULL, 0);
   assert_true(ledger->opening);
   assert_true(counts(ledger, 100, 109, &from));
-  tide_ledger_settle(ledger);
+  tide_ledger_settle(ledger, NULL, 0);
   assert_true(ledger->opening);
   assert_true(counts(ledger, 109, 110, &from));
-  tide_ledger_settle(ledger);
+  tide_ledger_settle(ledger, NULL, 0);
   assert_false(ledger->opening);
   tide_ledger_fence(ledger); /* the next epoch forgets the last one's targets */
-  tide_ledger_settle(ledger);
+  tide_ledger_settle(ledger, NULL, 0);
   assert_true(ledger->opening && !ledger->has_targets);
   struct tide_target delivered = {7, 0, 120, 120};
   tide_ledger_targets(ledger, &delivered, 1);

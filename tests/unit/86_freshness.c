@@ -441,6 +441,24 @@ static void the_watermark_is_that_of_what_gates(void **state) {
   assert_int_equal(tide_fold_watermark(h.fold), NOW);
 }
 
+/* The last of a backlog are folded in the very entry that says that the log has been read to its end, hours after their time. */
+static void the_end_of_a_backlog_does_not_outrun_its_last_messages(void **state) {
+  (void)state;
+  int64_t then = NOW - 180 * MINUTE; /* older than the windows reach back beyond now, grace included */
+  open_cell(false, 1, then - MINUTE);
+  hand_facts(&h, "auths", 0, 1, then, NOW, 100);
+  hand_event(&h, "auths", 0, then, "c", "s");
+  hand_fold(&h, NOW);
+  assert_int_equal(h.answers, 1);
+  assert_fresh(&h.answer[0]);
+  assert_int_equal(tide_fold_watermark(h.fold), NOW); /* behind them it counts */
+  hand_event(&h, "auths", 0, then, "c", "s");
+  hand_fold(&h, NOW);
+  assert_int_equal(h.answers, 1);
+  assert_true(h.answer[0].refused);
+  assert_int_equal(h.answer[0].cause, TIDE_C_too_late);
+}
+
 static void a_cell_whose_sources_do_not_gate_still_has_a_watermark(void **state) {
   (void)state;
   hand_open(&h, features);
@@ -489,6 +507,7 @@ int main(void) {
       cmocka_unit_test_teardown(a_group_may_name_its_sources, close_cell),
       cmocka_unit_test_teardown(a_question_hears_the_same_states, close_cell),
       cmocka_unit_test_teardown(the_watermark_is_that_of_what_gates, close_cell),
+      cmocka_unit_test_teardown(the_end_of_a_backlog_does_not_outrun_its_last_messages, close_cell),
       cmocka_unit_test_teardown(a_cell_whose_sources_do_not_gate_still_has_a_watermark, close_cell),
       cmocka_unit_test_teardown(facts_of_no_sense_do_no_harm, close_cell),
   };
