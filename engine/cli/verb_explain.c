@@ -381,6 +381,24 @@ static void print_head(const struct explain *explain, const struct tide_answer *
                     answer->advised ? ", decided elsewhere (for information)" : "");
 }
 
+/* Whose rules, and what was judged beside them; nothing in a journal without rollouts. */
+static void print_versions(const struct explain *explain, const struct tide_answer *answer, struct tide_buf *out) {
+  const struct tide_rollout *rollout = &tide_fold_versions(explain->fold)->rollout;
+  if (!rollout->number) return;
+  tide_buf_printf(out, "  policy %s, ", answer->policy->label);
+  if (answer->duplicate) tide_buf_str(out, "of the first answer\n");
+  else tide_buf_printf(out, "by rollout %" PRIu64 " of %s: %s\n", rollout->number, rollout->who, rollout->why);
+  for (uint32_t i = 0; i < answer->shadow_count; i++) {
+    const struct tide_shadow_score *shadow = &answer->shadow[i];
+    if (shadow->value.type == TIDE_V_NUM) tide_buf_printf(out, "  shadow model %s: score %.6g\n", shadow->model->id, shadow->value.num);
+    else tide_buf_printf(out, "  shadow model %s: refused\n", shadow->model->id);
+  }
+  if (answer->shadow_verdict)
+    tide_buf_printf(out, "  shadow policy %s: %s, by %s\n", answer->shadow_policy->label,
+                    answer->shadow_policy->spec->decision[answer->shadow_verdict->decision],
+                    tide_verdict_by(answer->shadow_policy->spec, answer->shadow_verdict));
+}
+
 /* What the model said and why, or which of its inputs refused. */
 static void print_score(const struct tide_answer *answer, struct tide_buf *out) {
   const struct tide_score *score = answer->score_detail;
@@ -401,8 +419,9 @@ static void print_score(const struct tide_answer *answer, struct tide_buf *out) 
 /* The reasons as the answer's JSON has them: the texts are filled in there. */
 static void print_reasons(const struct tide_answer *answer, struct tide_buf *out) {
   const struct tide_verdict *verdict = &answer->verdict;
-  if (verdict->by == TIDE_BY_FALLBACK) {
-    tide_buf_printf(out, "  the fallback decided: %s", tide_cause_text((enum tide_cause)verdict->cause));
+  if (tide_verdict_is_refusal(verdict)) {
+    tide_buf_printf(out, "  the fallback%s decided: %s", verdict->by == TIDE_BY_FALLBACK_MODEL ? " model" : "",
+                    tide_cause_text((enum tide_cause)verdict->cause));
     if (verdict->cause_slot != TIDE_NONE) tide_buf_printf(out, " (%s)", answer->spec->slot[verdict->cause_slot].name);
     tide_buf_char(out, '\n');
   }
@@ -428,6 +447,10 @@ static void json_report(const struct explain *explain, const struct tide_answer 
     tide_json_key(out, "model");
     tide_json_cstr(out, answer->model->id);
   }
+  tide_json_key(out, "policy");
+  tide_json_cstr(out, answer->policy->label);
+  tide_json_key(out, "rollout");
+  tide_json_int(out, (int64_t)tide_fold_versions(explain->fold)->rollout.number);
   tide_json_key(out, "message");
   tide_json_open(out, '{');
   for (uint32_t i = 0; i < spec->field_count; i++) {
@@ -492,6 +515,7 @@ static void on_answer(void *ctx, const struct tide_answer *answer) {
       json_report(explain, answer, &explain->out);
     } else {
       print_head(explain, answer, &explain->out);
+      print_versions(explain, answer, &explain->out);
       print_reasons(answer, &explain->out);
       print_score(answer, &explain->out);
       print_message(answer, &explain->out);

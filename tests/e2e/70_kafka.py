@@ -98,7 +98,7 @@ try:
     case("and what was emitted twice is the same, byte for byte", all(len(values) == 1 for values in by_place.values()),
          [values for values in by_place.values() if len(values) > 1][:1])
     case("the key is the transaction", all(m["key"] == json.loads(m["value"])["id"] for m in messages))
-    names = {"tidemark-position", "tidemark-policy", "tidemark-source", "tidemark-partition", "tidemark-offset"}
+    names = {"tidemark-position", "tidemark-policy", "tidemark-features", "tidemark-source", "tidemark-partition", "tidemark-offset"}
     case("headers say where it stands and what decided", all(set(m["headers"]) == names for m in messages), messages[0]["headers"])
 
     # --- replay of the same messages, in the order of time
