@@ -1,6 +1,7 @@
 /* What going over from one feature file to another in a running journal would mean, for people and programs (feature/recast.h).
  *
- * Per value: the same, counted from the log, or warming and for how long; what goes; what may not be changed, with its reason; and the memory that both need while they stand side by
+ * Per value: the same, counted from the log, or warming and for how long; what goes; what may not be changed, with its reason; and the memory that both need while they
+ * stand side by
  * side. */
 #ifndef TIDE_FEATURES_COMPARE_H
 #define TIDE_FEATURES_COMPARE_H

@@ -7,7 +7,8 @@
 
 #include "core/fold.h"
 
-/* tide_fold_entry; and if the fold waits behind this entry, its follower takes over. `dir` is where the log is read from again (scan.h). Errors: those of the fold and of reading, and
+/* tide_fold_entry; and if the fold waits behind this entry, its follower takes over. `dir` is where the log is read from again (scan.h). Errors: those of the fold and
+ * of reading, and
  * NOT_FOUND: the log there does not begin with its first entry. */
 enum tide_err tide_follow_entry(const char *dir, struct tide_fold *fold, struct tide_position position, struct tide_span entry, tide_emit_fn emit,
                                 void *ctx, struct tide_error *error) TIDE_WARN_UNUSED;

@@ -104,7 +104,7 @@ struct again {
   struct tide_recast *recast[TIDE_GENERATIONS_MAX + 1]; /* from there to the side's */
   uint32_t files;
   struct tide_content_hash next; /* that was rolled out last */
-  struct tide_versions *library; /* what the journal has brought; NULL: no configuration yet */
+  struct tide_versions *brought; /* what the journal has brought; NULL: no configuration yet */
   struct tide_record *record;
 };
 
@@ -120,7 +120,7 @@ static enum tide_err add_file(struct again *again, struct tide_span text, struct
 
 /* The entry names a feature file that has not been seen yet. */
 static enum tide_err go_over(struct again *again, uint32_t generation, struct tide_error *error) {
-  const struct tide_version *version = again->library ? tide_versions_find(again->library, TIDE_ARTIFACT_features, again->next) : NULL;
+  const struct tide_version *version = again->brought ? tide_versions_find(again->brought, TIDE_ARTIFACT_features, again->next) : NULL;
   if (generation != again->files || !version)
     return tide_fail(error, TIDE_E_MISMATCH, "feature file %u of the journal cannot be told: validate with log files (--log)", generation);
   return add_file(again, tide_buf_span(&version->bytes), error);
@@ -144,8 +144,8 @@ static enum tide_err add_config(struct again *again, struct tide_batch *batch, c
   enum tide_err err = tide_config_decode(raw, &settings, &was, error);
   if (!err && !again->files) {
     err = add_file(again, was, error);
-    again->library = tide_alloc(sizeof *again->library);
-    if (again->was[0]) tide_versions_init(again->library, again->was[0]);
+    again->brought = tide_alloc(sizeof *again->brought);
+    if (again->was[0]) tide_versions_init(again->brought, again->was[0]);
   }
   if (!err) err = tide_batch_add_config(batch, &settings, text);
   if (err || !again->side->of.model) return err;
@@ -160,9 +160,9 @@ static enum tide_err note_version(struct again *again, const struct tide_raw_rec
   struct tide_rollout rollout;
   enum tide_err err =
       raw->type == TIDE_REC_ARTIFACT ? tide_artifact_decode(raw, &artifact, error) : tide_rollout_decode(raw, &rollout, error);
-  if (err || !again->library) return err;
+  if (err || !again->brought) return err;
   if (raw->type == TIDE_REC_ARTIFACT) {
-    if (artifact.kind == TIDE_ARTIFACT_features) tide_versions_put(again->library, &artifact);
+    if (artifact.kind == TIDE_ARTIFACT_features) tide_versions_put(again->brought, &artifact);
   } else again->next = rollout.features;
   return TIDE_OK;
 }
@@ -209,8 +209,8 @@ static enum tide_err run_journal(const struct tide_validation_log *log, struct s
   if (side->of.model) tide_model_write(side->of.model, &again.model);
   enum tide_err err = tide_scan(log->journal_dir, "validate", on_entry, &again, &result, error);
   tide_fold_free(again.fold);
-  if (again.library && again.was[0]) tide_versions_release(again.library);
-  tide_free(again.library);
+  if (again.brought && again.was[0]) tide_versions_release(again.brought);
+  tide_free(again.brought);
   for (uint32_t g = 0; g < again.files; g++) tide_recast_free(again.recast[g]);
   for (uint32_t g = 0; g < again.files; g++) tide_spec_free(again.was[g]);
   tide_free(again.record);

@@ -1,6 +1,7 @@
 /* The thread that folds the log once more (serve_follow.h).
  *
- * The two folds share nothing: the follower is made on the core's thread, from the texts of the live one, and handed over under the mutex; from then on it is the thread's until it is taken.
+ * The two folds share nothing: the follower is made on the core's thread, from the texts of the live one, and handed over under the mutex; from then on it is the
+ * thread's until it is taken.
  * The thread reads no entry that the live fold has not folded: what is not folded yet may still be taken back by the store. */
 #include "cli/serve_follow.h"
 

@@ -1,6 +1,7 @@
 /* The fold under the next feature file, made beside a serving engine (core/fold.h, followers).
  *
- * As soon as the journal brings a feature file that could follow the one in force, a thread folds the engine's own log under it, from the first entry on and then along with the live
+ * As soon as the journal brings a feature file that could follow the one in force, a thread folds the engine's own log under it, from the first entry on and then along
+ * with the live
  * fold, so that a rollout of that file finds it ready. The log is read as audit reads it: archive and journal, or archive and mirror of a shared one. */
 #ifndef TIDE_SERVE_FOLLOW_H
 #define TIDE_SERVE_FOLLOW_H

@@ -2,7 +2,8 @@
  *
  *   watch -> the last rollout of the cell -> is its number above the one in force (and not void)? -> the versions that the journal lacks -> the rollout
  *
- * A watch only shortens the wait: every LOOK_MS the last rollout is read again, so that a watch that hangs without a word costs that time and no more. The same look is what tells
+ * A watch only shortens the wait: every LOOK_MS the last rollout is read again, so that a watch that hangs without a word costs that time and no more. The same look is
+ * what tells
  * that the registry is there. One record is offered at a time and its end awaited; whatever ends otherwise than `done` is offered again at the next look. */
 #include "cli/serve_registry.h"
 
@@ -193,7 +194,8 @@ static void announce(struct tide_serve_registry *r) {
   } else note(r, err, &error);
 }
 
-/* Every engine that is there has folded the log under the wanted feature file. Who is not known to the registry is not waited for: it goes over when it can, and answers nothing until then. */
+/* Every engine that is there has folded the log under the wanted feature file. Who is not known to the registry is not waited for: it goes over when it can, and answers
+ * nothing until then. */
 static bool all_prepared(struct tide_serve_registry *r) {
   struct tide_content_hash features = r->wanted.rollout.features;
   struct tide_engine_card *card;

@@ -4,7 +4,8 @@
  * than the one in force, with the versions that the journal lacks, and the first offer wins. What cannot be read or is corrupt is not offered. While the registry is away nothing
  * changes, scoring goes on, and /readyz says nothing of it.
  *
- * A rollout with another feature file is offered when every engine that the registry knows to be there has folded the log under that file (serve_follow.h), so that none of them has to
+ * A rollout with another feature file is offered when every engine that the registry knows to be there has folded the log under that file (serve_follow.h), so that none
+ * of them has to
  * stand still: first the file is brought, then it is waited for. */
 #ifndef TIDE_SERVE_REGISTRY_H
 #define TIDE_SERVE_REGISTRY_H

@@ -143,7 +143,8 @@ enum tide_err tide_fold_recomputes(struct tide_fold *fold, uint32_t generation, 
 
 /* How many feature files the journal had before the present one: what the header of an entry says whose records are encoded under the present one. */
 uint32_t tide_fold_generation(const struct tide_fold *fold);
-/* A record of an entry whose header names `generation`, as one under the present file; when the fold has folded that entry. *ret_skip: it is about something that this file does not have. */
+/* A record of an entry whose header names `generation`, as one under the present file; when the fold has folded that entry. *ret_skip: it is about something that this
+ * file does not have. */
 enum tide_err tide_fold_decode(struct tide_fold *fold, uint32_t generation, const struct tide_raw_record *raw, struct tide_record *ret, bool *ret_skip,
                                struct tide_error *error) TIDE_WARN_UNUSED;
 /* A ROLLOUT with another feature file stands in the entry folded last, and takes effect behind that entry: nothing can be folded before tide_fold_switch. */
@@ -159,7 +160,8 @@ enum tide_err tide_fold_can_follow(const struct tide_fold *fold, struct tide_spa
 enum tide_err tide_fold_follower(const struct tide_fold *fold, struct tide_span features, struct tide_fold **ret, struct tide_error *error)
     TIDE_WARN_UNUSED;
 /* `fold` becomes what its follower is, with all that does not hang on the feature file taken over: the digest, answers that have not left, cursors, the
- * library of versions; then the rollout that brought the file takes effect. The follower is consumed on success. MISMATCH: it is not the follower that is awaited, or stands elsewhere. Pointers to the spec that was in force stay valid. */
+ * library of versions; then the rollout that brought the file takes effect. The follower is consumed on success. MISMATCH: it is not the follower that is awaited, or
+ * stands elsewhere. Pointers to the spec that was in force stay valid. */
 enum tide_err tide_fold_switch(struct tide_fold *fold, struct tide_fold *follower, struct tide_error *error) TIDE_WARN_UNUSED;
 
 /* Snapshot: the whole state at the last folded position, in 64 shard chunks by entity key and one of globals (core/snapshot.h writes files).

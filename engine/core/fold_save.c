@@ -5,7 +5,8 @@
 #include "core/fold_state.h"
 
 #define SAVE_VERSION                                                                                                                       \
-  7 /* 3: logs with tiles; 4: the session of the fence and the mark of the last entry; 5: ranks instead of tags; 6: the ledger and the outbox; 7: versions, and earlier feature files */
+  7 /* 3: logs with tiles; 4: the session of the fence and the mark of the last entry; 5: ranks instead of tags; 6: the ledger and the outbox; 7: versions, and earlier
+     * feature files */
 
 static void save_globals_hashed(const struct tide_fold *fold, struct tide_buf *out) {
   tide_put_u64(out, (uint64_t)fold->state.watermark_ms);
