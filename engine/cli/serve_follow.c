@@ -29,6 +29,7 @@ struct tide_follow {
   struct tide_position until; /* entries up to there may be read */
   bool drop;                  /* what the thread has is not wanted any more */
   struct tide_follow_status status;
+  char said[200];              /* the last error that the log was told */
   /* the core thread's own */
   struct tide_u128 wanted;  /* hash of the file that is being prepared; zero: none */
   uint32_t generation;      /* of the live fold then */
@@ -78,10 +79,18 @@ static enum tide_err read_on(const struct tide_follow *follow, struct reading *r
 }
 
 static void failed(struct tide_follow *follow, struct reading *r, const struct tide_error *error) {
-  tide_log(TIDE_LOG_ERROR, "follow_failed", "why=%s note=%s", error->text,
-           "the next feature file cannot be prepared here: a restart behind its rollout takes a snapshot from a peer (snapshot.peers)");
+  bool never = error->code == TIDE_E_NOT_FOUND;
+  pthread_mutex_lock(&follow->mutex);
+  bool said = strncmp(follow->said, error->text, sizeof follow->said - 1) == 0;
+  snprintf(follow->said, sizeof follow->said, "%.*s", (int)sizeof follow->said - 1, error->text);
+  pthread_mutex_unlock(&follow->mutex);
+  if (!said)
+    tide_log(TIDE_LOG_ERROR, "follow_failed", "why=%s note=%s", error->text,
+             never ? "the next feature file cannot be prepared here: behind its rollout this engine takes a snapshot from a peer"
+                   : "the next feature file is not prepared here; it is tried again");
   let_go(r);
   pthread_mutex_lock(&follow->mutex);
+  follow->status.never = never;
   snprintf(follow->status.why, sizeof follow->status.why, "%.*s", (int)sizeof follow->status.why - 1, error->text);
   pthread_mutex_unlock(&follow->mutex);
 }
@@ -104,7 +113,7 @@ static void *follow_main(void *arg) {
     if (given) r.fold = given;
     struct tide_error error = {0};
     enum tide_err err = r.fold && !quit ? read_on(follow, &r, until, &error) : TIDE_E_END;
-    if (err != TIDE_OK && err != TIDE_E_END) failed(follow, &r, &error);
+    if (err != TIDE_OK && err != TIDE_E_END) error.code = err, failed(follow, &r, &error);
     pthread_mutex_lock(&follow->mutex);
     if (r.fold) follow->status.at = tide_fold_position(r.fold);
     if (r.fold) follow->status.ready = err == TIDE_E_END;

@@ -22,6 +22,7 @@ struct tide_fold *tide_follow_take(struct tide_follow *follow, const struct tide
 struct tide_follow_status {
   bool on;                 /* a file is being prepared */
   bool ready;              /* the log is folded as far as it was the last time it was looked at */
+  bool never;              /* the log here does not begin with its first entry: it cannot be prepared on this engine */
   struct tide_content_hash features;
   struct tide_position at; /* the log is folded up to there */
   char why[200];           /* it could not be, "" */

@@ -18,6 +18,7 @@
 #include "cli/verbs.h"
 
 #define LOOK_MS 10000
+#define NEVER "never" /* in an engine's card: it cannot prepare any feature file */
 #define PAUSE_MS 500 /* after trouble, and between two looks at the engine while something waits to be offered */
 #define OFFER_DEADLINE_MS 10000
 #define CARD_FRESH_MS 60000 /* position and time in an engine's card are written again after this, where nothing else has changed */
@@ -27,7 +28,7 @@ struct tide_serve_registry {
   struct tide_registry *registry;
   struct tide_engine *engine;
   struct tide_meter *meter;
-  bool (*prepared)(void *ctx, struct tide_content_hash features);
+  enum tide_prepared (*prepared)(void *ctx, struct tide_content_hash features);
   void *ctx;
   char rollouts[TIDE_REGISTRY_KEY_MAX + 1];
   pthread_t thread;
@@ -174,8 +175,9 @@ static void announce(struct tide_serve_registry *r) {
   tide_engine_rollout(r->engine, &r->in_force);
   card->ready = status.state == TIDE_CORE_open && !status.waits;
   char digits[TIDE_CONTENT_HASH_TEXT];
-  bool prepared = r->wanted.rollout.number && r->prepared(r->ctx, r->wanted.rollout.features);
-  snprintf(card->prepared, sizeof card->prepared, "%s", prepared ? tide_content_hash_text(r->wanted.rollout.features, digits) : "");
+  enum tide_prepared prepared = r->wanted.rollout.number ? r->prepared(r->ctx, r->wanted.rollout.features) : TIDE_PREPARED_NO;
+  const char *word = prepared == TIDE_PREPARED_YES ? tide_content_hash_text(r->wanted.rollout.features, digits) : "";
+  snprintf(card->prepared, sizeof card->prepared, "%s", prepared == TIDE_PREPARED_NEVER ? NEVER : word);
   card->ingests = status.ingests;
   snprintf(card->state, sizeof card->state, "%s", tide_core_state_name(status.state));
   card->epoch = status.folded.epoch;
@@ -204,12 +206,12 @@ static bool all_prepared(struct tide_serve_registry *r) {
   size_t count = 0;
   if (tide_content_hash_eq(features, r->in_force.features)) return true;
   announce(r);
-  if (!r->prepared(r->ctx, features)) snprintf(why, sizeof why, "the log is being folded under its feature file");
+  if (r->prepared(r->ctx, features) != TIDE_PREPARED_YES) snprintf(why, sizeof why, "the log is being folded under its feature file");
   else if (tide_registry_engines(r->registry, r->config->cell_name, &card, &count, &error))
     snprintf(why, sizeof why, "which engines are there is not known: %.90s", error.text);
   tide_content_hash_text(features, digits);
   for (size_t i = 0; i < count && !why[0]; i++)
-    if (strncmp(card[i].prepared, digits, sizeof card->prepared - 1) != 0)
+    if (strncmp(card[i].prepared, digits, sizeof card->prepared - 1) != 0 && strcmp(card[i].prepared, NEVER) != 0)
       snprintf(why, sizeof why, "engine %u has not folded the log under its feature file yet", card[i].engine_id);
   if (count) tide_free(card);
   if (why[0] && strcmp(r->awaited, why) != 0)
@@ -263,7 +265,7 @@ static void turn(struct tide_serve_registry *r) {
   }
   if (!atomic_load(&r->stopping) && !err && (changed || is_past(r->looked, LOOK_MS))) look(r);
   if (!atomic_load(&r->stopping) && !err && (changed || due || is_due(r))) offer_wanted(r);
-  bool news = r->wanted.rollout.number && r->prepared(r->ctx, r->wanted.rollout.features) && !r->card.prepared[0];
+  bool news = r->wanted.rollout.number && r->prepared(r->ctx, r->wanted.rollout.features) != TIDE_PREPARED_NO && !r->card.prepared[0];
   if (!atomic_load(&r->stopping) && !err && (news || is_past(r->told, r->config->registry_lease_ms / 3))) announce(r);
   show(r);
 }

@@ -18,11 +18,16 @@ struct tide_serve_registry;
 
 /* *ret is NULL where registry.url is empty. Nothing is asked yet. Error: CONFIG. The configuration is borrowed. */
 enum tide_err tide_serve_registry_new(const struct tide_config *config, struct tide_serve_registry **ret, struct tide_error *error) TIDE_WARN_UNUSED;
+enum tide_prepared {
+  TIDE_PREPARED_NO,
+  TIDE_PREPARED_YES,
+  TIDE_PREPARED_NEVER /* its log is too short: it takes a snapshot from a peer behind the switch, and is not waited for */
+};
 struct tide_serve_registry_start {
   struct tide_engine *engine;
   struct tide_meter *meter; /* that several threads may add to; its registry rows are this one's */
   const char *listen, *admin; /* HOST:PORT, for people; copied */
-  bool (*prepared)(void *ctx, struct tide_content_hash features); /* this engine could go over to that feature file; any thread */
+  enum tide_prepared (*prepared)(void *ctx, struct tide_content_hash features); /* could this engine go over to that feature file? Any thread */
   void *ctx;
 };
 /* Once, behind the engine's start. */

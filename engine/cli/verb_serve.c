@@ -16,6 +16,7 @@
 #include "cli/spec_file.h"
 #include "model/artifact.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -241,9 +242,10 @@ static void print_waiting(const struct serve *serve, const struct tide_http_opti
            "the sources are read up to where they ended when this epoch began; /readyz says what is missing");
 }
 
-static bool is_prepared(void *ctx, struct tide_content_hash features) {
+static enum tide_prepared is_prepared(void *ctx, struct tide_content_hash features) {
   struct tide_follow_status status = tide_follow_status(ctx);
-  return status.on && status.ready && tide_content_hash_eq(status.features, features);
+  if (!status.on || !tide_content_hash_eq(status.features, features)) return TIDE_PREPARED_NO;
+  return status.never ? TIDE_PREPARED_NEVER : status.ready ? TIDE_PREPARED_YES : TIDE_PREPARED_NO;
 }
 
 static void start_registry(const struct serve *serve, const struct tide_http_options *http) {
@@ -329,22 +331,51 @@ static void adopt(struct serve *serve) {
   tide_buf_release(&text);
 }
 
+/* Behind a change of the feature file that this engine cannot follow itself, with peers that can give it their state: it ends, with its snapshots put aside, since from none of them it
+ * would come further; the next start takes one from a peer. */
+static bool must_begin_elsewhere(const struct serve *serve) {
+  const struct tide_config *config = serve->config;
+  if (!config->snapshot_peers[0] && !config->snapshot_shared_dir[0]) return false;
+  return tide_engine_status(serve->engine).waits && tide_follow_status(serve->follow).never;
+}
+
+static enum tide_err begin_elsewhere(const struct serve *serve, struct tide_error *error) {
+  struct tide_position at = tide_fold_position(tide_engine_fold(serve->engine));
+  struct tide_buf aside = TIDE_BUF_INIT;
+  tide_snapshotter_end(serve->snapshotter);
+  tide_buf_printf(&aside, "%s.until-%llu-%llu", serve->log.snapshots, (unsigned long long)at.epoch, (unsigned long long)at.seq);
+  bool moved = rename(serve->log.snapshots, tide_buf_cstr(&aside)) == 0 || errno == ENOENT;
+  enum tide_err err =
+      moved ? tide_fail(error, TIDE_E_AGAIN,
+                        "a rollout changed the feature file at %llu-%llu, and the log on this engine does not begin with its first entry: start it again, and it "
+                        "takes a snapshot from a peer",
+                        (unsigned long long)at.epoch, (unsigned long long)at.seq)
+            : tide_fail_errno(error, TIDE_E_IO, "cannot put the snapshots in %s aside", serve->log.snapshots);
+  tide_buf_release(&aside);
+  return err;
+}
+
 static enum tide_err run_engine(struct serve *serve, struct tide_error *error) {
   struct tide_http_options http;
   int signal = 0;
-  while (!signal && !has_ended(serve) && !tide_engine_wait_up(serve->engine, 100)) signal = wait_signal(serve, 0);
+  bool elsewhere = false;
+  while (!signal && !has_ended(serve) && !elsewhere && !tide_engine_wait_up(serve->engine, 100)) {
+    signal = wait_signal(serve, 0);
+    elsewhere = must_begin_elsewhere(serve);
+  }
   adopt(serve);
-  enum tide_err err = signal || has_ended(serve) ? TIDE_OK : http_options(serve, &http, error);
-  if (err == TIDE_OK && !signal && !has_ended(serve)) {
+  enum tide_err err = signal || elsewhere || has_ended(serve) ? TIDE_OK : http_options(serve, &http, error);
+  if (err == TIDE_OK && !signal && !elsewhere && !has_ended(serve)) {
     err = tide_http_start(&http, &serve->http, error);
     if (err == TIDE_OK) start_registry(serve, &http);
     if (err == TIDE_OK) serve->secrets = NULL; /* also before the epoch is open: /readyz says what it waits for */
     if (err == TIDE_OK && tide_engine_status(serve->engine).state == TIDE_CORE_barrier) print_waiting(serve, &http);
     while (err == TIDE_OK && !signal && !has_ended(serve) && !tide_engine_wait_open(serve->engine, 100)) signal = wait_signal(serve, 0);
     if (err == TIDE_OK && !signal && !has_ended(serve)) print_ready(serve, &http);
-    for (struct told told = {0}; err == TIDE_OK && !signal && !has_ended(serve); tell(serve, &told)) {
+    for (struct told told = {0}; err == TIDE_OK && !signal && !elsewhere && !has_ended(serve); tell(serve, &told)) {
       signal = wait_signal(serve, 100);
       adopt(serve);
+      elsewhere = must_begin_elsewhere(serve);
     }
     if (signal) tide_log(TIDE_LOG_INFO, "stopping", "signal=%s", signal == SIGTERM ? "SIGTERM" : "SIGINT");
     if (serve->http) tide_http_drain(serve->http);
@@ -355,7 +386,8 @@ static enum tide_err run_engine(struct serve *serve, struct tide_error *error) {
   enum tide_err engine_err = tide_engine_join(serve->engine, &ended);
   tide_ingest_stop(serve->ingest.ingest);
   tide_http_stop(serve->http);
-  if (engine_err == TIDE_OK) save_last(serve);
+  if (engine_err == TIDE_OK && elsewhere) err = begin_elsewhere(serve, error);
+  else if (engine_err == TIDE_OK) save_last(serve);
   else *error = ended;
   if (engine_err == TIDE_E_HISTORY) tide_serve_history_lost(&serve->log, tide_engine_fold(serve->engine));
   return engine_err != TIDE_OK ? engine_err : err;

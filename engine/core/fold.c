@@ -337,12 +337,20 @@ static bool begins_without_fence(struct tide_position position, struct tide_entr
   return err == TIDE_E_END || (err == TIDE_OK && raw.type != TIDE_REC_FENCE);
 }
 
+/* Asked of a follower, which is to fold the whole log. */
+static enum tide_err lacks_its_beginning(struct tide_position position, struct tide_error *error) {
+  return tide_fail(error, TIDE_E_NOT_FOUND,
+                   "the log here begins at or behind %llu-%llu and not with its first entry: what stood before is needed under the next feature file",
+                   (unsigned long long)position.epoch, (unsigned long long)position.seq);
+}
+
 enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position position, struct tide_span entry, tide_emit_fn emit, void *ctx,
                               struct tide_error *error) {
   TIDE_CHECK(follows(fold->position, position));
   if (fold->next)
     return tide_fail(error, TIDE_E_AGAIN, "the feature file changes behind %llu-%llu: the log must be folded under the next one first",
                      (unsigned long long)fold->position.epoch, (unsigned long long)fold->position.seq);
+  if (fold->follows && fold->position.epoch == 0 && position.seq != 0) return lacks_its_beginning(position, error);
   struct tide_entry_reader reader;
   enum tide_err err = tide_entry_open(&reader, entry, fold->part, error);
   if (err) return err;
@@ -388,11 +396,7 @@ enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position posit
       continue;
     }
     if (!fold->spec) return tide_fail(error, TIDE_E_CORRUPT, "the journal does not begin with its configuration");
-    if (fold->follows && !fold->begun)
-      return tide_fail(
-          error, TIDE_E_NOT_FOUND,
-          "the log here begins at or behind %llu-%llu and not with its first entry: what stands before is needed under the next feature file",
-          (unsigned long long)position.epoch, (unsigned long long)position.seq);
+    if (fold->follows && !fold->begun) return lacks_its_beginning(position, error);
     bool skip;
     err = tide_fold_decode(fold, reader.header.generation, &item->raw, &item->record, &skip, error);
     if (err) return err;
