@@ -29,7 +29,7 @@ struct tide_follow {
   struct tide_position until; /* entries up to there may be read */
   bool drop;                  /* what the thread has is not wanted any more */
   struct tide_follow_status status;
-  char said[200];              /* the last error that the log was told */
+  char said[200]; /* the last error that the log was told */
   /* the core thread's own */
   struct tide_u128 wanted;  /* hash of the file that is being prepared; zero: none */
   uint32_t generation;      /* of the live fold then */

@@ -19,7 +19,7 @@
 
 #define LOOK_MS 10000
 #define NEVER "never" /* in an engine's card: it cannot prepare any feature file */
-#define PAUSE_MS 500 /* after trouble, and between two looks at the engine while something waits to be offered */
+#define PAUSE_MS 500  /* after trouble, and between two looks at the engine while something waits to be offered */
 #define OFFER_DEADLINE_MS 10000
 #define CARD_FRESH_MS 60000 /* position and time in an engine's card are written again after this, where nothing else has changed */
 

@@ -20,7 +20,7 @@ struct tide_snapshotter {
   struct tide_error *told;              /* shared with the child; code OK: it was written */
   bool failing;                         /* said so already */
   bool turned;
-  uint32_t generation;                  /* of the fold, at the last turn */
+  uint32_t generation; /* of the fold, at the last turn */
 };
 
 struct tide_snapshotter *tide_snapshotter_new(const char *dir) {
@@ -92,7 +92,8 @@ void tide_snapshotter_turn(struct tide_snapshotter *s, struct tide_fold *fold, s
   bool other_file = s->turned && s->generation != tide_fold_generation(fold); /* whoever cannot follow needs one from behind the change */
   s->turned = true;
   s->generation = tide_fold_generation(fold);
-  if ((tide_mono_now().ns - s->begun.ns < every_ms * 1000000 && !other_file) || tide_position_cmp(tide_fold_position(fold), s->saved) == 0) return;
+  if ((tide_mono_now().ns - s->begun.ns < every_ms * 1000000 && !other_file) || tide_position_cmp(tide_fold_position(fold), s->saved) == 0)
+    return;
   begin(s, fold, entry);
 }
 

@@ -346,11 +346,13 @@ static enum tide_err begin_elsewhere(const struct serve *serve, struct tide_erro
   tide_buf_printf(&aside, "%s.until-%llu-%llu", serve->log.snapshots, (unsigned long long)at.epoch, (unsigned long long)at.seq);
   bool moved = rename(serve->log.snapshots, tide_buf_cstr(&aside)) == 0 || errno == ENOENT;
   enum tide_err err =
-      moved ? tide_fail(error, TIDE_E_AGAIN,
-                        "a rollout changed the feature file at %llu-%llu, and the log on this engine does not begin with its first entry: start it again, and it "
-                        "takes a snapshot from a peer",
-                        (unsigned long long)at.epoch, (unsigned long long)at.seq)
-            : tide_fail_errno(error, TIDE_E_IO, "cannot put the snapshots in %s aside", serve->log.snapshots);
+      moved
+          ? tide_fail(
+                error, TIDE_E_AGAIN,
+                "a rollout changed the feature file at %llu-%llu, and the log on this engine does not begin with its first entry: start it again, and it "
+                "takes a snapshot from a peer",
+                (unsigned long long)at.epoch, (unsigned long long)at.seq)
+          : tide_fail_errno(error, TIDE_E_IO, "cannot put the snapshots in %s aside", serve->log.snapshots);
   tide_buf_release(&aside);
   return err;
 }

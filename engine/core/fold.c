@@ -339,9 +339,10 @@ static bool begins_without_fence(struct tide_position position, struct tide_entr
 
 /* Asked of a follower, which is to fold the whole log. */
 static enum tide_err lacks_its_beginning(struct tide_position position, struct tide_error *error) {
-  return tide_fail(error, TIDE_E_NOT_FOUND,
-                   "the log here begins at or behind %llu-%llu and not with its first entry: what stood before is needed under the next feature file",
-                   (unsigned long long)position.epoch, (unsigned long long)position.seq);
+  return tide_fail(
+      error, TIDE_E_NOT_FOUND,
+      "the log here begins at or behind %llu-%llu and not with its first entry: what stood before is needed under the next feature file",
+      (unsigned long long)position.epoch, (unsigned long long)position.seq);
 }
 
 enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position position, struct tide_span entry, tide_emit_fn emit, void *ctx,

@@ -34,6 +34,7 @@ static void encode(struct sim_world *world, struct tide_offer *offer) {
 void sim_records(struct sim_world *world, struct tide_offer *offer, unsigned txn, bool event, uint8_t result, uint16_t source,
                  uint16_t partition, uint64_t offset) {
   struct tide_record *record = world->record;
+  offer->features = world->spec->hash;
   char text[3][24];
   event_record(world, &world->txn[txn], text);
   record->source = source;
