@@ -75,11 +75,15 @@ struct tide_fold *sim_follower(struct sim_world *world, struct tide_fold *fold, 
 void sim_files_wait(struct sim_world *world, struct sim_node *node) {
   bool early = world->faults && or_percent(&world->rng, 20);
   struct tide_fold *fold = tide_core_fold(node->core), *follower = sim_follower(world, fold, early);
+  uint32_t before = tide_fold_generation(fold);
+  uint64_t decisions = tide_fold_point(fold).decisions;
   if (!follower) return;
   sim_step(world, node, &(struct tide_core_event){.kind = TIDE_CORE_FOLLOWER, .follower = follower});
   if (world->failed) return;
-  if (early != tide_fold_waits(tide_core_fold(node->core)))
+  if (tide_fold_generation(tide_core_fold(node->core)) != before + !early) /* behind it there may be another */
     sim_fail(world, "node %u took the wrong follower, or not the right one", node->number);
+  if (tide_fold_point(tide_core_fold(node->core)).decisions < decisions)
+    sim_fail(world, "node %u has forgotten what was decided", node->number);
   world->counts->switches += !early;
   world->counts->switches_early += early;
 }
