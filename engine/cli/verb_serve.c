@@ -331,7 +331,8 @@ static void adopt(struct serve *serve) {
   tide_buf_release(&text);
 }
 
-/* Behind a change of the feature file that this engine cannot follow itself, with peers that can give it their state: it ends, with its snapshots put aside, since from none of them it
+/* Behind a change of the feature file that this engine cannot follow itself, with peers that can give it their state: it ends, with its snapshots put aside, since from
+ * none of them it
  * would come further; the next start takes one from a peer. */
 static bool must_begin_elsewhere(const struct serve *serve) {
   const struct tide_config *config = serve->config;

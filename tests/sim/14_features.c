@@ -1,5 +1,6 @@
 /* The simulator with feature files that follow one another (features.c): two files take turns, brought by several engines at once, and each engine goes over when it has
- * folded the log under the next, some at once and some late, through crashes in between and restarts from snapshots of before, behind and amid. Checked in the verdict: one state at every
+ * folded the log under the next, some at once and some late, through crashes in between and restarts from snapshots of before, behind and amid. Checked in the verdict:
+ * one state at every
  * position, the same answers from the fold from nothing, no repetition with another answer than the first, nothing counted twice or lost.
  *
  * TIDE_CASES, TIDE_SEED and TIDE_STEPS as in 10_sim.c (make sim). */
