@@ -64,12 +64,12 @@ RUN_TESTS := TIDE_BIN="$(CURDIR)/$(or $(BIN),build/tidemark)" TIDE_CASES="$(CASE
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all deps deps-kafka run test test-unit test-build test-only test-san test-san-build test-threads test-threads-build test-small test-small-build lint lint-run fmt coverage coverage-run fuzz fuzz-build fuzz-run sim oracle \
-  chaos chaos-campaign bench stack stack-stop stack-status run-stack docs default-model help clean FORCE
+  chaos chaos-campaign bench bench-training stack stack-stop stack-status run-stack docs default-model console-picture help clean FORCE
 
 all: $(LIB) $(BIN) ## Build the library and the program (CC=clang, SAN=address|undefined|thread choose a variant)
 
 # The inner loops over columns are worth the vectorizer, which -O2 leaves off for loops of unknown length.
-$(OBJ)/feature/window.o $(OBJ)/feature/block.o: CFLAGS += $(if $(filter coverage,$(SAN)),,-O3)
+$(OBJ)/feature/window.o $(OBJ)/feature/block.o $(OBJ)/model/train.o: CFLAGS += $(if $(filter coverage,$(SAN)),,-O3)
 
 build/.gitignore:
 	@mkdir -p build && echo '*' > $@
@@ -81,6 +81,7 @@ $(OBJ)/%.o: %.c | build/.gitignore
 
 # The document that the server serves stands in the object byte for byte.
 $(OBJ)/engine/http/openapi.o: engine/http/openapi.yaml
+$(OBJ)/engine/http/console.o: $(wildcard engine/http/console/*)
 
 # `q`, because two sources of different folders may have the same name. The list of objects is a prerequisite: a source that was removed leaves the archive as well.
 $(OBJ)/library.list: FORCE | build/.gitignore
@@ -116,8 +117,9 @@ $(FUZZ_BIN): $(OUT)/%: $(OBJ)/%.o $(LIB)
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) $(FUZZ_SAN) -o $@ $< $(LIB) $(LDLIBS)
 
-deps: ## Install what is missing of config/packages.txt (Debian; without root it prints the command)
+deps: ## Install what is missing of config/packages.txt, and of packages-browser.txt where it can (Debian; without root it prints the command)
 	@sh config/deps.sh config/packages.txt
+	@sh config/deps.sh config/packages-browser.txt || echo "Without them the tests of the console, the alerts and the dashboard are skipped."
 
 deps-kafka: deps ## The same for a real Kafka broker in tests and in make stack, config/packages-kafka.txt
 	@sh config/deps.sh config/packages-kafka.txt
@@ -198,6 +200,9 @@ chaos-campaign: all ## Faults on real Redis servers until CASES=n failovers (300
 bench: all $(BENCH_BIN) ## Print the table of measurements
 	@for b in $(BENCH_BIN); do echo "== $$b"; TIDE_BIN="$(CURDIR)/$(BIN)" $$b || exit 1; done
 
+bench-training: all $(OUT)/bench/bench_train ## Training sets beside DuckDB and Polars, fitting beside scikit-learn; installs them into build/bench-training
+	@TIDE_BIN="$(CURDIR)/$(BIN)" python3 bench/training.py --install
+
 STACK ?= redis$(if $(shell command -v java), kafka)
 stack: | build/.gitignore ## Start real servers on free loopback ports (STACK="redis etcd kafka"; default redis, and kafka where Java is); URLs in build/stack/env
 	@python3 tests/stack/stack.py start build/stack $(STACK)
@@ -216,6 +221,9 @@ default-model: all ## Train config/defaults/model.json again, after a change of 
 
 docs: all ## Write the reference of verbs, options, settings, errors and metrics, config/REFERENCE.md
 	@$(BIN) docs options > build/reference.md && mv build/reference.md config/REFERENCE.md
+
+console-picture: all ## Take the picture of the console in README.md again (a few minutes; needs packages-browser.txt)
+	@TIDE_BIN="$(CURDIR)/$(BIN)" python3 tests/support/console_picture.py engine/http/console.png
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@@\2/p' Makefile | awk -F'@@' '{printf "%-18s %s\n", $$1, $$2}'

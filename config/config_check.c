@@ -48,6 +48,10 @@ static void check_engine(struct tide_load *load) {
     contradiction(
         load, ROW(journal_url), ROW(journal_url),
         "journal.url holds a password, which --print-config would show: write it to a file, and its path as journal.password_file");
+  if (url_has_password(c->registry_url))
+    contradiction(
+        load, ROW(registry_url), ROW(registry_url),
+        "registry.url holds a password, which --print-config would show: write it to a file, and its path as registry.password_file");
   bool redis = c->journal_kind == TIDE_JOURNAL_KIND_redis;
   if (redis && c->journal_timeout_ms <= c->journal_wait_ms)
     contradiction(load, ROW(journal_timeout), ROW(journal_wait),
@@ -220,10 +224,21 @@ static void check_bootstrap(struct tide_load *load) {
                       "kafka.bootstrap.servers is not set, and %s it: the brokers, as in bootstrap.servers: k1:9092,k2:9092", who);
 }
 
+static void check_watch(struct tide_load *load) {
+  const struct tide_config *c = load->config;
+  if (c->drift_long_window_ms < c->drift_window_ms || c->drift_long_window_ms / c->drift_window_ms > 64)
+    contradiction(load, ROW(drift_long_window), ROW(drift_window),
+                  "drift.long_window must be drift.window at least, and 64 times that at most");
+  if (c->feedback_genuine_after_ms >= c->feedback_keep_ms)
+    contradiction(load, ROW(feedback_genuine_after), ROW(feedback_keep),
+                  "feedback.genuine_after is not below feedback.keep: nothing would ever count as genuine");
+}
+
 void tide_load_check(struct tide_load *load) {
   check_engine(load);
   check_outlets(load);
   check_sources(load);
   check_http_log(load);
   check_bootstrap(load);
+  check_watch(load);
 }

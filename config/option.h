@@ -233,6 +233,17 @@ enum tide_dead_form {
   X(fold, lead, DURATION, "0s", 0, TIDE_SECONDS(10), NULL, NULL, RESTART, "Windows of requests with their own time end this much later")    \
   X(fold, history_from, TIME, "first", 0, 0, NULL, NULL, RESTART, "Event time from which the history is complete")                          \
   X(fold, max_entities, INT, "20000000", 1, 60000000, "entities", NULL, RESTART, "Entities per kind, unless the feature file says `max`")   \
+  X(drift, window, DURATION, "1h", TIDE_SECONDS(60), TIDE_DAYS(1), NULL, NULL, RESTART,                                                     \
+    "Event time over which what the model reads and scores is compared with its training")                                                   \
+  X(drift, long_window, DURATION, "1d", TIDE_HOURS(1), TIDE_DAYS(60), NULL, NULL, RESTART,                                               \
+    "A second, longer window beside it; at most 64 times drift.window")                                                                      \
+  X(drift, max_rows, INT, "5000", 100, 1000000, "decisions", NULL, RESTART,                                                                  \
+    "Decisions whose inputs are looked at in a twelfth of drift.window, about; of more every second one, every fourth and so on")            \
+  X(feedback, max_rows, INT, "262144", 1024, 16777216, "decisions", NULL, RESTART,                                                           \
+    "Decisions kept until their labels come, 64 bytes each; of more every second one is kept, every fourth and so on")                       \
+  X(feedback, keep, DURATION, "120d", TIDE_HOURS(1), TIDE_DAYS(1000), NULL, NULL, RESTART, "How long a decision waits for its label, or for a correction of it") \
+  X(feedback, genuine_after, DURATION, "30d", 0, TIDE_DAYS(1000), NULL, NULL, RESTART,                                                       \
+    "A decision without a label counts as genuine from this age on: the delay with which frauds become known")                               \
   X(log, level, CHOICE, "info", 0, 0, NULL, TIDE_LOG_LEVEL_WORDS(TIDE_OPTION_WORD), RELOAD, "Least level of log lines on stderr")           \
   X(log, format, CHOICE, "logfmt", 0, 0, NULL, TIDE_LOG_FORMAT_WORDS(TIDE_OPTION_WORD), RELOAD, "Form of log lines")                        \
   X(log, limit, INT, "10", 0, 100000, "lines", NULL, RELOAD, "Lines per event and second; the rest is counted and told as suppressed=; 0: no limit")

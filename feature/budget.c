@@ -129,6 +129,19 @@ static uint32_t values_of(const struct tide_spec *spec, uint32_t entity) {
   return values;
 }
 
+static void say_facts(const struct tide_spec *spec, uint32_t entity, struct tide_buf *out) {
+  char text[TIDE_TIME_TEXT];
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < spec->feature_count; i++) {
+    if (spec->feature[i].entity != entity || spec->feature[i].agg != TIDE_AGG_FACT) continue;
+    if (count == 0)
+      tide_buf_printf(out, "  facts         at most %s old by their own times:",
+                      tide_duration_format(spec->group[spec->entity[entity].group].facts_ms, text));
+    tide_buf_printf(out, "%s %s", count++ ? "," : "", spec->feature[i].name);
+  }
+  if (count) tide_buf_char(out, '\n');
+}
+
 void tide_budget_say(const struct tide_spec *spec, uint32_t entity, const struct tide_budget *budget, struct tide_buf *out) {
   static const char *const action[] = {
       [TIDE_STALE_FALLBACK] = "its values are not used: what cannot be answered without them goes to the fallback",
@@ -143,7 +156,9 @@ void tide_budget_say(const struct tide_spec *spec, uint32_t entity, const struct
   tide_buf_printf(out, "  budget        %s behind an event, level %s; looks at", tide_duration_format(group->budget_ms, text),
                   level_name[group->consistency]);
   for (uint32_t i = 0; i < group->source_count; i++) tide_buf_printf(out, "%s %s", i ? "," : "", group->source[i]);
-  tide_buf_printf(out, "%s\n  beyond it     %s: ", group->source_count ? "" : " all sources that gate", stale_name[group->stale]);
+  tide_buf_str(out, group->source_count ? "\n" : " all sources that gate\n");
+  say_facts(spec, entity, out);
+  tide_buf_printf(out, "  beyond it     %s: ", stale_name[group->stale]);
   if (group->stale == TIDE_STALE_DEFAULT) tide_buf_printf(out, action[TIDE_STALE_DEFAULT], group->stale_default);
   else tide_buf_str(out, action[group->stale]);
   tide_buf_printf(out, "\n  warming       %s\n", stale_name[group->warming]);

@@ -7,6 +7,7 @@
 #include "feature/spec.h"
 
 enum tide_truth { TIDE_FALSE, TIDE_TRUE, TIDE_UNKNOWN };
+static inline const char *tide_truth_name(enum tide_truth truth) { return truth == TIDE_TRUE ? "true" : truth == TIDE_FALSE ? "false" : "unknown"; }
 
 enum tide_by {
   TIDE_BY_RULE,

@@ -37,7 +37,7 @@ struct tide_reads tide_expr_entities(const struct tide_spec *spec, const struct 
 
 struct tide_reads tide_decision_entities(const struct tide_spec *spec, const struct tide_verdict *verdict) {
   struct walk walk = {.spec = spec};
-  if (verdict->by != TIDE_BY_RULE) return walk.reads;
+  if (!tide_verdict_is_rule(verdict)) return walk.reads;
   for (uint32_t r = 0; r <= verdict->rule; r++) {
     const struct tide_rule *rule = &spec->rule[r];
     if (r == verdict->rule || (!rule->shadow && rule->decision > verdict->decision)) follow(&walk, rule->when);

@@ -50,7 +50,7 @@ static void key_quantiles(struct tide_buf *out, const char *key, const double *q
   tide_json_close(out, ']');
 }
 
-static void put_input(const struct tide_model_input *input, struct tide_buf *out) {
+static void put_input(const struct tide_model_input *input, bool shares, struct tide_buf *out) {
   tide_json_open(out, '{');
   key_cstr(out, "feature", input->feature);
   key_cstr(out, "definition", input->definition);
@@ -80,6 +80,7 @@ static void put_input(const struct tide_model_input *input, struct tide_buf *out
   tide_json_open(out, '{');
   key_double(out, "missing", input->missing);
   key_quantiles(out, "quantiles", input->quantile);
+  if (shares) key_quantiles(out, "shares", input->share);
   tide_json_close(out, '}');
   tide_json_close(out, '}');
 }
@@ -93,7 +94,15 @@ static void put_training(const struct tide_model *model, struct tide_buf *out) {
   key_cstr(out, "from", tide_time_format((struct tide_etime){model->from_ms}, time));
   key_cstr(out, "to", tide_time_format((struct tide_etime){model->to_ms}, time));
   key_double(out, "l2", model->l2);
+  if (model->weighted) {
+    tide_json_key(out, "class_weight");
+    tide_json_open(out, '{');
+    key_double(out, "genuine", model->genuine_weight);
+    key_double(out, "fraud", model->fraud_weight);
+    tide_json_close(out, '}');
+  }
   key_quantiles(out, "score_quantiles", model->score_quantile);
+  if (model->has_shares) key_quantiles(out, "score_shares", model->score_share);
   tide_json_close(out, '}');
   tide_json_key(out, "metrics");
   tide_json_open(out, '{');
@@ -119,10 +128,15 @@ static void put_body(const struct tide_model *model, struct tide_buf *out) {
   tide_json_close(out, '}');
   tide_json_key(out, "inputs");
   tide_json_open(out, '[');
-  for (uint32_t i = 0; i < model->input_count; i++) put_input(&model->input[i], out);
+  for (uint32_t i = 0; i < model->input_count; i++) put_input(&model->input[i], model->has_shares, out);
   tide_json_close(out, ']');
   key_double(out, "intercept", model->intercept);
   put_training(model, out);
+}
+
+void tide_quantile_shares(const double quantile[TIDE_QUANTILES], double ret[TIDE_QUANTILES]) {
+  for (unsigned i = TIDE_QUANTILES; i-- > 0;)
+    ret[i] = i + 1 < TIDE_QUANTILES && quantile[i + 1] <= quantile[i] ? ret[i + 1] : tide_quantile_at[i];
 }
 
 void tide_model_name(struct tide_model *model) {

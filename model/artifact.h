@@ -7,14 +7,19 @@
  *               "transform":{"kind":"clip", "lo":0, "hi":101},          kind: none, log1p, clip
  *               "mean":1.2, "scale":0.4, "coefficient":0.31,
  *               "reason":{"code":"R01", "text":"{value} attempts in 10 minutes"},
- *               "training":{"missing":0.01, "quantiles":[11 numbers]}}, ...],
+ *               "training":{"missing":0.01, "quantiles":[11 numbers], "shares":[11 numbers]}}, ...],
  *    "intercept":-6.1,
- *    "training":{"rows":N, "fraud":N, "from":TIME, "to":TIME, "l2":1, "score_quantiles":[11 numbers]},
+ *    "training":{"rows":N, "fraud":N, "from":TIME, "to":TIME, "l2":1,
+ *                "class_weight":{"genuine":1, "fraud":20},                only where classes weigh otherwise than 1: then a score is no share of fraud
+ *                "score_quantiles":[11 numbers], "score_shares":[11 numbers]},
  *    "metrics":{"rows":N, "fraud":N, "roc_auc":x, "average_precision":x, "card_precision_k":100, "card_precision":x},   null: not defined
  *    "checksum":"<hash of the canonical bytes of all before, 32 hex digits>"}
  *
  * Canonical bytes: members in this order, shortest numbers that read back the same (base/json_out.h), no spaces. White space of a file does not count; everything else
- * does: an artifact that was touched by hand is refused. Thresholds are policy and not in it. */
+ * does: an artifact that was touched by hand is refused. Thresholds are policy and not in it.
+ *
+ * Quantiles alone do not tell how much of a count that is mostly 0 is 0 (somewhere from .95 to .99, if these two quantiles differ), and drift would be judged by the
+ * gap. So "shares" says for each quantile what share of the values are at or below it, exactly. Artifacts made before there were any lack both "shares". */
 #ifndef TIDE_ARTIFACT_H
 #define TIDE_ARTIFACT_H
 
@@ -47,6 +52,7 @@ struct tide_model_input {
   const char *code, *text;      /* reason: "{value}" in the text stands for the value */
   double missing;               /* share of training rows without a value, 0..1 */
   double quantile[TIDE_QUANTILES];
+  double share[TIDE_QUANTILES]; /* of the training values that are at or below the quantile */
   struct tide_expr leaf;        /* what it reads, once bound (tide_model_bind) */
 };
 
@@ -62,7 +68,10 @@ struct tide_model {
   uint64_t rows, fraud;
   int64_t from_ms, to_ms;       /* event time of the first and last training row */
   double l2;
-  double score_quantile[TIDE_QUANTILES];
+  bool weighted;                /* classes weighed otherwise than 1 */
+  double genuine_weight, fraud_weight;
+  double score_quantile[TIDE_QUANTILES], score_share[TIDE_QUANTILES];
+  bool has_shares;              /* false: an old artifact; the shares are what its quantiles prove at least */
   /* metrics on the rows behind the split; NaN: not defined (null in the file) */
   uint64_t test_rows, test_fraud;
   double roc_auc, average_precision, card_precision;
@@ -87,6 +96,9 @@ bool tide_model_name_fits(const char *name);
 void tide_model_name(struct tide_model *model);
 /* Computes definitions, checksum and id of a model that was put together (by training). */
 void tide_model_seal(struct tide_model *model);
+/* What 11 quantiles prove of the shares: the value of quantile i is not exceeded by at least the largest tide_quantile_at whose quantile is the same. For artifacts
+ * without shares. */
+void tide_quantile_shares(const double quantile[TIDE_QUANTILES], double ret[TIDE_QUANTILES]);
 /* Appends the canonical bytes, with the checksum. */
 void tide_model_write(const struct tide_model *model, struct tide_buf *out);
 /* Appends the same document with line breaks, as files have it. */

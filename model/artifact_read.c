@@ -128,6 +128,15 @@ static void quantiles(struct reading *r, const json_t *object, const char *key, 
   }
 }
 
+/* All lists of a model or none: that of the score tells. */
+static void shares(struct reading *r, const json_t *object, const char *key, const double *quantile, double ret[TIDE_QUANTILES]) {
+  if (r->err) return;
+  if (!r->model->has_shares && !json_object_get(object, key)) tide_quantile_shares(quantile, ret);
+  else if (!r->model->has_shares)
+    fail(r, TIDE_E_UNKNOWN_NAME, key, "stands beside quantiles without shares: a model has all of them or none");
+  else quantiles(r, object, key, 0, 1, ret);
+}
+
 static void read_impute(struct reading *r, const json_t *object, struct tide_model_input *input) {
   static const char *const keys[] = {"median", "absent", "empty", NULL};
   const json_t *impute = json_object_get(object, "impute");
@@ -163,7 +172,7 @@ static void read_transform(struct reading *r, const json_t *object, struct tide_
 static void read_input(struct reading *r, const json_t *object, size_t index) {
   static const char *const keys[] = {"feature", "definition",  "impute", "transform", "mean",
                                      "scale",   "coefficient", "reason", "training",  NULL};
-  static const char *const reason_keys[] = {"code", "text", NULL}, *const training_keys[] = {"missing", "quantiles", NULL};
+  static const char *const reason_keys[] = {"code", "text", NULL}, *const training_keys[] = {"missing", "quantiles", "shares", NULL};
   struct tide_model_input *input = &r->model->input[index];
   snprintf(r->where, sizeof r->where, "input %zu", index + 1);
   if (!only(r, object, "inputs", keys)) return;
@@ -185,11 +194,13 @@ static void read_input(struct reading *r, const json_t *object, size_t index) {
   if (only(r, training, "training", training_keys)) {
     input->missing = number_of(r, json_object_get(training, "missing"), "missing", 0, 1);
     quantiles(r, training, "quantiles", -ANY, ANY, input->quantile);
+    shares(r, training, "shares", input->quantile, input->share);
   }
 }
 
 static void read_training(struct reading *r, const json_t *root) {
-  static const char *const keys[] = {"rows", "fraud", "from", "to", "l2", "score_quantiles", NULL};
+  static const char *const keys[] = {"rows", "fraud", "from", "to", "l2", "class_weight", "score_quantiles", "score_shares", NULL};
+  static const char *const weight_keys[] = {"genuine", "fraud", NULL};
   static const char *const metric_keys[] = {"rows", "fraud", "roc_auc", "average_precision", "card_precision_k", "card_precision", NULL};
   struct tide_model *m = r->model;
   const json_t *training = json_object_get(root, "training"), *metrics = json_object_get(root, "metrics");
@@ -199,7 +210,15 @@ static void read_training(struct reading *r, const json_t *root) {
     m->from_ms = time_of(r, training, "from");
     m->to_ms = time_of(r, training, "to");
     m->l2 = number_of(r, json_object_get(training, "l2"), "l2", 0, ANY);
+    m->genuine_weight = m->fraud_weight = 1;
+    const json_t *weight = json_object_get(training, "class_weight");
+    if (weight && only(r, weight, "class_weight", weight_keys)) {
+      m->weighted = true;
+      m->genuine_weight = number_of(r, json_object_get(weight, "genuine"), "genuine", 0, ANY);
+      m->fraud_weight = number_of(r, json_object_get(weight, "fraud"), "fraud", 0, ANY);
+    }
     quantiles(r, training, "score_quantiles", 0, 1, m->score_quantile);
+    shares(r, training, "score_shares", m->score_quantile, m->score_share);
   }
   if (only(r, metrics, "metrics", metric_keys)) {
     m->test_rows = count(r, metrics, "rows");
@@ -257,6 +276,7 @@ static void read_model(struct reading *r, const json_t *root, bool sealed) {
     m->features = text(r, features, "name", 150);
     definitions = hash_of(r, features, "definitions");
   }
+  m->has_shares = json_object_get(json_object_get(root, "training"), "score_shares") != NULL;
   read_inputs(r, root);
   m->intercept = number_of(r, json_object_get(root, "intercept"), "intercept", -1e6, 1e6);
   read_training(r, root);

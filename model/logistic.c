@@ -87,6 +87,23 @@ void tide_model_score(const struct tide_model *model, const struct tide_spec *sp
   ret->value = tide_num(tide_score_of_logit(logit));
 }
 
+bool tide_model_contributions(const struct tide_model *model, const struct tide_env *given, struct tide_score_reason *ret) {
+  TIDE_CHECK(model->bound);
+  struct tide_env env = *given;
+  env.rule = false;
+  for (uint32_t i = 0; i < model->input_count; i++) {
+    const struct tide_model_input *input = &model->input[i];
+    double x = 0;
+    enum tide_cause cause;
+    enum tide_reading reading = tide_input_read(input, &env, &x, &cause);
+    if (reading == TIDE_READ_REFUSED) return false;
+    if (reading == TIDE_READ_MISSING) x = tide_input_impute(input, cause);
+    ret[i] = (struct tide_score_reason){
+        .input = i, .contribution = input->coefficient * tide_input_standardise(input, x), .value = tide_expr_eval(&input->leaf, &env)};
+  }
+  return true;
+}
+
 static void put_value(const struct tide_spec *spec, const struct tide_expr *leaf, struct tide_value value, struct tide_buf *out) {
   if (value.type == TIDE_V_NULL) {
     tide_buf_str(out, "unknown");

@@ -30,6 +30,10 @@ struct tide_score {
 /* Scores what stands in env under a bound model. */
 void tide_model_score(const struct tide_model *model, const struct tide_spec *spec, const struct tide_env *env, struct tide_score *ret);
 
+/* What every input adds to the logit of that score, those that lower it too: ret[model->input_count], in the model's order. False, and nothing is written beyond what came
+ * before it, when an input refuses. */
+bool tide_model_contributions(const struct tide_model *model, const struct tide_env *env, struct tide_score_reason *ret);
+
 /* The logit of one row of raw numbers: x and cause have input_count elements; where cause is not TIDE_C_none the value is missing for it. Training
  * evaluates with it. */
 double tide_model_logit(const struct tide_model *model, const double *x, const uint8_t *cause);

@@ -1,109 +1,16 @@
-/* Fitting (train.h): columns one by one, then the regression.
+/* The regression (train.h), on the matrix that columns.c makes.
  *
- * The matrix of standardised numbers is made with preprocess.c, the very code that scores. Sums run over rows in order, so the same rows give
- * the same bits; the loss uses our own exp and log1p. */
-#include "model/train.h"
-
+ * Sums run over rows in order, so the same rows give the same bits; the loss uses our own exp and log1p. L-BFGS from zero to the
+ * neighbourhood of the minimum, Newton from there. */
 #include <lbfgs.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "model/arith.h"
 #include "model/logistic.h"
-#include "model/preprocess.h"
-
-/* ---- columns ---- */
-
-static int by_value(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return x < y ? -1 : x > y;
-}
-
-/* To `digits` significant digits: what is kept does not hang on the last bits of a sum. */
-static double rounded(double x, int digits) {
-  char text[40];
-  snprintf(text, sizeof text, "%.*g", digits, x);
-  double out = strtod(text, NULL);
-  return out == 0 ? 0 : out; /* no minus zero */
-}
-
-/* The quantile of sorted values, linear between two (type 7 of Hyndman and Fan 1996, numpy's default). */
-static double quantile(const double *sorted, size_t count, double at) {
-  double place = at * (double)(count - 1);
-  size_t below = (size_t)place;
-  if (below + 1 >= count) return sorted[count - 1];
-  if (at == 0.5) return count % 2 ? sorted[below] : (sorted[below] + sorted[below + 1]) / 2;
-  return sorted[below] + (sorted[below + 1] - sorted[below]) * (place - (double)below);
-}
-
-/* The values of a column that are there, sorted; returns how many. */
-static size_t sorted_column(const struct tide_rows *rows, size_t count, uint32_t index, double *out) {
-  size_t n = 0;
-  for (size_t r = 0; r < count; r++)
-    if (!rows->cause[r * rows->inputs + index]) out[n++] = rows->x[r * rows->inputs + index];
-  if (n) qsort(out, n, sizeof *out, by_value);
-  return n;
-}
-
-void tide_train_transforms(struct tide_model *model, const struct tide_rows *rows, size_t count, const bool *chosen) {
-  double *column = tide_alloc((count + 1) * sizeof *column);
-  for (uint32_t i = 0; i < model->input_count; i++) {
-    struct tide_model_input *input = &model->input[i];
-    if (chosen[i] || input->transform != TIDE_TRANSFORM_NONE) continue;
-    size_t n = sorted_column(rows, count, i, column);
-    if (!n) continue;
-    double least = column[0], largest = column[n - 1];
-    if (least >= 0 && largest > 10) {
-      input->transform = TIDE_TRANSFORM_LOG1P;
-    } else if (largest > 10 || least < -10) {
-      double lo = rounded(quantile(column, n, 0.005), 6), hi = rounded(quantile(column, n, 0.995), 6);
-      if (!(lo < hi)) continue;
-      input->transform = TIDE_TRANSFORM_CLIP;
-      input->lo = lo;
-      input->hi = hi;
-    }
-  }
-  tide_free(column);
-}
-
-static void fit_column(struct tide_model_input *input, const struct tide_rows *rows, size_t count, uint32_t index, double *column) {
-  size_t n = sorted_column(rows, count, index, column);
-  input->missing = rounded((double)(count - n) / (double)count, 6);
-  for (unsigned q = 0; q < TIDE_QUANTILES; q++) input->quantile[q] = n ? rounded(quantile(column, n, tide_quantile_at[q]), 12) : 0;
-  for (unsigned q = 1; q < TIDE_QUANTILES; q++)
-    if (input->quantile[q] < input->quantile[q - 1]) input->quantile[q] = input->quantile[q - 1];
-  input->median = n ? quantile(column, n, 0.5) : 0;
-  if (!input->has_absent) input->absent = input->median;
-  if (!input->has_empty) input->empty = input->median;
-}
-
-/* Fills z's column with transformed values and standardises it (population deviation, like StandardScaler). False when it does not vary. */
-static bool standardise(struct tide_model_input *input, const struct tide_rows *rows, size_t count, uint32_t index, double *z) {
-  uint32_t d = rows->inputs;
-  double sum = 0, squares = 0;
-  for (size_t r = 0; r < count; r++) {
-    size_t at = r * d + index;
-    double x = rows->cause[at] ? tide_input_impute(input, (enum tide_cause)rows->cause[at]) : rows->x[at];
-    z[at] = tide_input_transform(input, x);
-    sum += z[at];
-  }
-  double mean = sum / (double)count;
-  for (size_t r = 0; r < count; r++) squares += (z[r * d + index] - mean) * (z[r * d + index] - mean);
-  input->mean = rounded(mean, 12);
-  input->scale = rounded(sqrt(squares / (double)count), 12);
-  if (!(input->scale >= 1e-9)) return false;
-  for (size_t r = 0; r < count; r++) z[r * d + index] = (z[r * d + index] - input->mean) / input->scale;
-  return true;
-}
-
-/* ---- the regression ---- */
+#include "model/train_parts.h"
 
 struct problem {
-  const double *z; /* count * d */
-  const uint8_t *fraud;
-  size_t count;
-  uint32_t d; /* weights; the intercept is number d */
+  const struct tide_matrix *m; /* d weights; the intercept is number d */
   double l2;
   unsigned steps; /* of L-BFGS */
 };
@@ -111,22 +18,23 @@ struct problem {
 /* The loss per row and its gradient at w[d + 1]. */
 static double loss(const struct problem *p, const double *w, double *gradient) {
   double sum = 0, punish = 0;
-  for (uint32_t i = 0; i <= p->d; i++) gradient[i] = 0;
-  for (size_t r = 0; r < p->count; r++) {
-    const double *z = &p->z[r * p->d];
-    double logit = w[p->d];
-    for (uint32_t i = 0; i < p->d; i++) logit += w[i] * z[i];
-    sum += tide_softplus(p->fraud[r] ? -logit : logit);
-    double off = tide_logistic(logit) - (double)p->fraud[r];
-    for (uint32_t i = 0; i < p->d; i++) gradient[i] += off * z[i];
-    gradient[p->d] += off;
+  for (uint32_t i = 0; i <= p->m->d; i++) gradient[i] = 0;
+  for (size_t r = 0; r < p->m->count; r++) {
+    const double *z = &p->m->z[r * p->m->d];
+    double logit = w[p->m->d];
+    for (uint32_t i = 0; i < p->m->d; i++) logit += w[i] * z[i];
+    double weight = p->m->weight[p->m->fraud[r]];
+    sum += weight * tide_softplus(p->m->fraud[r] ? -logit : logit);
+    double off = weight * (tide_logistic(logit) - (double)p->m->fraud[r]);
+    for (uint32_t i = 0; i < p->m->d; i++) gradient[i] += off * z[i];
+    gradient[p->m->d] += off;
   }
-  for (uint32_t i = 0; i < p->d; i++) {
+  for (uint32_t i = 0; i < p->m->d; i++) {
     punish += w[i] * w[i];
     gradient[i] += p->l2 * w[i];
   }
-  for (uint32_t i = 0; i <= p->d; i++) gradient[i] /= (double)p->count;
-  return (sum + p->l2 / 2 * punish) / (double)p->count;
+  for (uint32_t i = 0; i <= p->m->d; i++) gradient[i] /= (double)p->m->count;
+  return (sum + p->l2 / 2 * punish) / (double)p->m->count;
 }
 
 static lbfgsfloatval_t evaluate(void *instance, const lbfgsfloatval_t *w, lbfgsfloatval_t *gradient, int n, lbfgsfloatval_t step) {
@@ -135,24 +43,36 @@ static lbfgsfloatval_t evaluate(void *instance, const lbfgsfloatval_t *w, lbfgsf
   return loss(instance, w, gradient);
 }
 
+#define AT_ONCE 4 /* rows: the matrix is larger than the nearest cache, so it is passed over once for all of them */
+
+/* Adds the second derivatives of up to AT_ONCE rows from r on; each element is summed row after row, as if they came one by one. */
+static void add_rows(const struct problem *p, const double *w, size_t r, size_t count, double *h) {
+  uint32_t d = p->m->d, m = d + 1;
+  const double *z[AT_ONCE];
+  double weight[AT_ONCE];
+  for (size_t k = 0; k < AT_ONCE; k++) {
+    z[k] = &p->m->z[(k < count ? r + k : r) * d];
+    double logit = w[d];
+    for (uint32_t i = 0; i < d; i++) logit += w[i] * z[k][i];
+    double q = tide_logistic(logit);
+    weight[k] = k < count ? p->m->weight[p->m->fraud[r + k]] * q * (1 - q) : 0;
+  }
+  const double *a = z[0], *b = z[1], *c = z[2], *e = z[3];
+  for (uint32_t i = 0; i < d; i++) {
+    double wa = weight[0] * a[i], wb = weight[1] * b[i], wc = weight[2] * c[i], we = weight[3] * e[i], *row = &h[i * m];
+    for (uint32_t k = 0; k <= i; k++) row[k] = row[k] + wa * a[k] + wb * b[k] + wc * c[k] + we * e[k];
+    h[d * m + i] = h[d * m + i] + wa + wb + wc + we;
+  }
+  h[d * m + d] = h[d * m + d] + weight[0] + weight[1] + weight[2] + weight[3];
+}
+
 /* The second derivatives per row, lower triangle of (d + 1) x (d + 1). */
 static void hessian(const struct problem *p, const double *w, double *h) {
-  uint32_t m = p->d + 1;
+  uint32_t m = p->m->d + 1;
   for (uint32_t i = 0; i < m * m; i++) h[i] = 0;
-  for (size_t r = 0; r < p->count; r++) {
-    const double *z = &p->z[r * p->d];
-    double logit = w[p->d];
-    for (uint32_t i = 0; i < p->d; i++) logit += w[i] * z[i];
-    double q = tide_logistic(logit), weight = q * (1 - q);
-    for (uint32_t i = 0; i < p->d; i++) {
-      double at = weight * z[i];
-      for (uint32_t k = 0; k <= i; k++) h[i * m + k] += at * z[k];
-      h[p->d * m + i] += at;
-    }
-    h[p->d * m + p->d] += weight;
-  }
-  for (uint32_t i = 0; i < p->d; i++) h[i * m + i] += p->l2;
-  for (uint32_t i = 0; i < m * m; i++) h[i] /= (double)p->count;
+  for (size_t r = 0; r < p->m->count; r += AT_ONCE) add_rows(p, w, r, p->m->count - r < AT_ONCE ? p->m->count - r : AT_ONCE, h);
+  for (uint32_t i = 0; i < p->m->d; i++) h[i * m + i] += p->l2;
+  for (uint32_t i = 0; i < m * m; i++) h[i] /= (double)p->m->count;
 }
 
 /* Solves h x = b in place (Cholesky; Golub and Van Loan, algorithm 4.2.1). False when h is not positive definite. */
@@ -184,15 +104,16 @@ static double largest(const double *v, uint32_t m) {
   return most;
 }
 
-#define NEWTON_MAX 30
-/* Newton steps for as long as they make the gradient smaller: near the minimum each doubles the digits. Returns the gradient, or -1 when the second
- * derivatives do not allow a step. */
+#define NEWTON_MAX 50
+#define HALVINGS_MAX 30
+#define NEAR 1e-7 /* gradient per row below which full steps double the digits */
+/* Newton steps for as long as they make the gradient smaller: near the minimum each doubles the digits. Farther off a step is halved until it makes the
+ * loss smaller (Nocedal and Wright, algorithm 3.2). Returns the gradient, or -1 when the second derivatives do not allow a step. */
 static double newton(const struct problem *p, double *w, unsigned *ret_steps) {
-  uint32_t m = p->d + 1;
+  uint32_t m = p->m->d + 1;
   double *h = tide_alloc((size_t)m * m * sizeof *h), *step = tide_alloc(m * sizeof *step), *tried = tide_alloc(m * sizeof *tried),
          *gradient = tide_alloc(m * sizeof *gradient);
-  (void)loss(p, w, gradient);
-  double now = largest(gradient, m);
+  double here = loss(p, w, gradient), now = largest(gradient, m);
   for (*ret_steps = 0; *ret_steps < NEWTON_MAX && now > 0; ++*ret_steps) {
     hessian(p, w, h);
     memcpy(step, gradient, m * sizeof *step);
@@ -200,11 +121,18 @@ static double newton(const struct problem *p, double *w, unsigned *ret_steps) {
       now = -1;
       break;
     }
-    for (uint32_t i = 0; i < m; i++) tried[i] = w[i] - step[i];
-    (void)loss(p, tried, gradient);
-    double then = largest(gradient, m);
-    if (!(then < now)) break;
+    bool better = false;
+    double there = here, then = now;
+    for (unsigned halved = 0; halved < HALVINGS_MAX && !better; halved++) {
+      for (uint32_t i = 0; i < m; i++) tried[i] = w[i] - step[i], step[i] /= 2;
+      there = loss(p, tried, gradient);
+      then = largest(gradient, m);
+      better = now < NEAR ? then < now : there < here; /* near it rounding decides which loss is the smaller one */
+      if (now < NEAR) break;
+    }
+    if (!better) break;
     memcpy(w, tried, m * sizeof *w);
+    here = there;
     now = then;
   }
   tide_free(h);
@@ -223,23 +151,26 @@ static int count_step(void *instance, const lbfgsfloatval_t *x, const lbfgsfloat
 
 #define GRADIENT_MAX 1e-9 /* per row; a minimum is known to about this over l2 / rows */
 
-static enum tide_err minimise(struct problem *p, double *w, struct tide_train_result *ret, struct tide_error *error) {
+enum tide_err tide_regress(const struct tide_matrix *matrix, double l2, double *ret_w, struct tide_train_result *ret,
+                           struct tide_error *error) {
+  TIDE_CHECK(l2 > 0);
+  struct problem problem = {.m = matrix, .l2 = l2}, *p = &problem;
   lbfgs_parameter_t parameter;
   lbfgs_parameter_init(&parameter);
-  parameter.epsilon = 1e-6;
+  parameter.epsilon = 1e-3; /* the neighbourhood; Newton does the rest */
   parameter.max_iterations = 1000;
-  lbfgsfloatval_t *x = lbfgs_malloc((int)p->d + 1);
+  lbfgsfloatval_t *x = lbfgs_malloc((int)p->m->d + 1);
   TIDE_CHECK(x);
-  for (uint32_t i = 0; i <= p->d; i++) x[i] = 0;
-  int status = lbfgs((int)p->d + 1, x, NULL, evaluate, count_step, p, &parameter);
-  memcpy(w, x, (p->d + 1) * sizeof *w);
+  for (uint32_t i = 0; i <= p->m->d; i++) x[i] = 0;
+  int status = lbfgs((int)p->m->d + 1, x, NULL, evaluate, count_step, p, &parameter);
+  memcpy(ret_w, x, (p->m->d + 1) * sizeof *ret_w);
   lbfgs_free(x);
   ret->lbfgs_steps = p->steps;
   /* Its line search gives up where rounding hides the descent: that is the end of its road, not an error; whether it is the minimum is asked below. */
   bool usable = status >= 0 || status == LBFGSERR_ROUNDING_ERROR || status == LBFGSERR_MAXIMUMLINESEARCH ||
                 status == LBFGSERR_MINIMUMSTEP || status == LBFGSERR_WIDTHTOOSMALL || status == LBFGSERR_MAXIMUMITERATION;
   if (!usable) return tide_fail(error, TIDE_E_LIMIT, "the regression failed (liblbfgs says %d); try a larger --l2", status);
-  ret->gradient = newton(p, w, &ret->newton_steps);
+  ret->gradient = newton(p, ret_w, &ret->newton_steps);
   if (ret->gradient < 0)
     return tide_fail(error, TIDE_E_LIMIT, "some inputs follow from others, so the best coefficients are not determined; use a larger --l2");
   if (ret->gradient > GRADIENT_MAX)
@@ -248,48 +179,42 @@ static enum tide_err minimise(struct problem *p, double *w, struct tide_train_re
   return TIDE_OK;
 }
 
-/* Quantiles of the scores that the finished model gives its training rows. */
-static void fit_scores(struct tide_model *model, const struct tide_rows *rows, size_t count, double *score) {
-  for (size_t r = 0; r < count; r++)
-    score[r] = tide_score_of_logit(tide_model_logit(model, &rows->x[r * rows->inputs], &rows->cause[r * rows->inputs]));
-  qsort(score, count, sizeof *score, by_value);
-  for (unsigned q = 0; q < TIDE_QUANTILES; q++) model->score_quantile[q] = rounded(quantile(score, count, tide_quantile_at[q]), 6);
-  for (unsigned q = 1; q < TIDE_QUANTILES; q++)
-    if (model->score_quantile[q] < model->score_quantile[q - 1]) model->score_quantile[q] = model->score_quantile[q - 1];
+void tide_regress_keep(struct tide_model *model, const double *w) {
+  for (uint32_t i = 0; i < model->input_count; i++) model->input[i].coefficient = tide_rounded(w[i], 9);
+  model->intercept = tide_rounded(w[model->input_count], 9);
 }
 
-enum tide_err tide_train(struct tide_model *model, const struct tide_rows *rows, size_t count, double l2, struct tide_train_result *ret,
-                         struct tide_error *error) {
-  uint32_t d = rows->inputs;
-  TIDE_CHECK(d == model->input_count && d <= TIDE_MODEL_INPUTS_MAX && count <= rows->count && l2 > 0);
-  size_t fraud = 0;
-  for (size_t r = 0; r < count; r++) fraud += rows->fraud[r];
-  if (fraud == 0 || fraud == count)
-    return tide_fail(error, TIDE_E_RANGE, "%zu of %zu training rows are fraud: there is nothing to tell apart", fraud, count);
-  double *z = tide_alloc((count * d + 1) * sizeof *z), *column = tide_alloc(count * sizeof *column), *w = tide_alloc((d + 1) * sizeof *w);
+/* ---- both ---- */
+
+/* Quantiles of the scores that the finished model gives its training rows. */
+static void fit_scores(struct tide_model *model, const struct tide_rows *rows, size_t count) {
+  double *score = tide_alloc(count * sizeof *score);
+  for (size_t r = 0; r < count; r++)
+    score[r] = tide_score_of_logit(tide_model_logit(model, &rows->x[r * rows->inputs], &rows->cause[r * rows->inputs]));
+  tide_sort_doubles(score, count);
+  for (unsigned q = 0; q < TIDE_QUANTILES; q++)
+    model->score_quantile[q] = tide_rounded(tide_quantile(score, count, tide_quantile_at[q]), 6);
+  for (unsigned q = 1; q < TIDE_QUANTILES; q++)
+    if (model->score_quantile[q] < model->score_quantile[q - 1]) model->score_quantile[q] = model->score_quantile[q - 1];
+  tide_fit_shares(score, count, model->score_quantile, model->score_share);
+  model->has_shares = true;
+  tide_free(score);
+}
+
+enum tide_err tide_train(struct tide_model *model, const struct tide_rows *rows, size_t count, const struct tide_train_how *how,
+                         struct tide_train_result *ret, struct tide_error *error) {
+  struct tide_matrix matrix;
   struct tide_train_result result = {0};
-  enum tide_err err = TIDE_OK;
-  for (uint32_t i = 0; i < d && !err; i++) {
-    fit_column(&model->input[i], rows, count, i, column);
-    if (!standardise(&model->input[i], rows, count, i, z))
-      err = tide_fail_at(error, TIDE_E_RANGE, 0, 0, model->input[i].feature, "%s does not vary in the training rows; leave it out",
-                         model->input[i].feature);
-  }
-  struct problem problem = {.z = z, .fraud = rows->fraud, .count = count, .d = d, .l2 = l2};
-  if (!err) err = minimise(&problem, w, &result, error);
-  if (!err) {
-    for (uint32_t i = 0; i < d; i++) model->input[i].coefficient = rounded(w[i], 9);
-    model->intercept = rounded(w[d], 9);
-    model->rows = count;
-    model->fraud = fraud;
-    model->from_ms = rows->time_ms[0];
-    model->to_ms = rows->time_ms[count - 1];
-    model->l2 = l2;
-    fit_scores(model, rows, count, column);
-    *ret = result;
-  }
-  tide_free(z);
-  tide_free(column);
-  tide_free(w);
-  return err;
+  double w[TIDE_MODEL_INPUTS_MAX + 1];
+  enum tide_err err = tide_matrix_fit(model, rows, count, how, &matrix, error);
+  if (!err) err = tide_regress(&matrix, how->l2, w, &result, error);
+  tide_matrix_release(&matrix);
+  if (err) return err;
+  tide_regress_keep(model, w);
+  model->from_ms = rows->time_ms[0];
+  model->to_ms = rows->time_ms[count - 1];
+  model->l2 = how->l2;
+  fit_scores(model, rows, count);
+  *ret = result;
+  return TIDE_OK;
 }

@@ -80,6 +80,7 @@ static enum tide_err receive_proof(struct tide_redis_journal *self, bool *ret_en
   err = tide_redis_receive(self, self->write, REDIS_REPLY_STRING, "INFO", &reply, error);
   if (err != TIDE_OK) return err;
   err = tide_redis_facts_parse(tide_redis_info_of(reply), &self->options, &facts, error);
+  if (err == TIDE_OK) self->online = facts.online;
   note_memory(self, tide_redis_info_of(reply));
   freeReplyObject(reply);
   if (err == TIDE_OK) err = tide_redis_receive_time(self, self->write, error);
@@ -99,6 +100,7 @@ static enum tide_err settle(struct tide_redis_journal *self, struct tide_error *
     if (tide_position_cmp(self->sent, self->durable) > 0) self->durable = self->sent;
     return TIDE_OK;
   }
+  self->all_shorts++;
   if (++self->shorts < SHORT_MAX) return TIDE_OK;
   return tide_fail(error, TIDE_E_IO, "redis %s:%u: %u times in a row fewer than %u replicas acknowledged within %lld ms", self->where.host,
                    self->where.port, self->shorts, self->options.quorum, (long long)self->options.wait_ms);
@@ -449,6 +451,16 @@ enum tide_err tide_journal_redis_init(const struct tide_redis_options *options, 
 bool tide_journal_redis_pressed(const struct tide_journal *journal) {
   TIDE_CHECK(journal->ops == &redis_ops);
   return ((const struct tide_redis_journal *)(const void *)journal)->pressed;
+}
+
+void tide_journal_redis_health(const struct tide_journal *journal, struct tide_journal_health *ret) {
+  TIDE_CHECK(journal->ops == &redis_ops);
+  const struct tide_redis_journal *self = (const struct tide_redis_journal *)(const void *)journal;
+  *ret = (struct tide_journal_health){.known = self->write != NULL,
+                                      .replicas = self->options.replicas,
+                                      .quorum = self->options.quorum,
+                                      .online = self->online,
+                                      .shorts = self->all_shorts};
 }
 
 void tide_journal_redis_describe(const struct tide_journal *journal, struct tide_buf *out) {

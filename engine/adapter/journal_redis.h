@@ -53,6 +53,8 @@ enum tide_err tide_journal_redis_command(struct tide_journal *journal, int argc,
 
 /* The node's memory was above the share when last looked at. */
 bool tide_journal_redis_pressed(const struct tide_journal *journal);
+/* Of its replicas, as of the last sync or the beginning of the session. */
+void tide_journal_redis_health(const struct tide_journal *journal, struct tide_journal_health *ret);
 
 /* What begin() found, for people: one line each, into out. */
 void tide_journal_redis_describe(const struct tide_journal *journal, struct tide_buf *out);

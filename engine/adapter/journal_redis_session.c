@@ -171,6 +171,7 @@ enum tide_err tide_redis_receive_facts(struct tide_redis_journal *self, struct t
   if (err != TIDE_OK) return err;
   err = tide_redis_facts_parse(tide_redis_info_of(reply), &self->options, ret, error);
   freeReplyObject(reply);
+  if (err == TIDE_OK) self->online = ret->online;
   return err;
 }
 

@@ -30,6 +30,8 @@ struct tide_redis_journal {
   bool outstanding; /* WAIT, INFO and TIME have been sent and not been read */
   bool unproven;    /* a write of ours stands behind `sent` on the write connection, and its WAIT came back short */
   unsigned shorts;
+  uint64_t all_shorts; /* since it was opened */
+  uint32_t online;     /* replicas that could acknowledge, when last asked */
   uint64_t covers;
   struct tide_wall asked_at;
   bool pressed; /* memory above the share, when it was last looked at: */

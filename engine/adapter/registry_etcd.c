@@ -232,7 +232,7 @@ static enum tide_err put(struct tide_registry *r, const char *key, struct tide_s
   enum tide_err err = check_value(value, key, error);
   if (err) return err;
   write_txn(e, key, value, expect);
-  err = ask(e, "/v3/kv/txn", &maybe, &json, error);
+  err = ask(e, TIDE_ETCD_TXN, &maybe, &json, error);
   if (err && maybe && err == TIDE_E_AGAIN)
     return tide_fail(error, TIDE_E_INDETERMINATE, "%.100s may be written: etcd did not answer in time; look, or do the same again", key);
   if (err) return err;

@@ -178,6 +178,8 @@ static enum outcome ask_once(struct tide_etcd_http *http, const char *path, stru
   answer->too_long = false;
   bool good = set_up(http, http->curl, tide_buf_cstr(&url), body, headers, answer, why) &&
               curl_easy_setopt(http->curl, CURLOPT_TIMEOUT_MS, (long)http->timeout_ms) == CURLE_OK;
+  /* On a connection that it has used before libcurl repeats a request that got no answer, and says nothing of it: a transaction would be carried out twice. */
+  if (strcmp(path, TIDE_ETCD_TXN) == 0) good = good && curl_easy_setopt(http->curl, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK;
   TIDE_CHECK(good); /* every option is one that this libcurl knows, and the address was parsed at the start */
   CURLcode code = curl_easy_perform(http->curl);
   long status = 0;

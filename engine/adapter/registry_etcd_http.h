@@ -8,6 +8,7 @@
 #include "adapter/registry_etcd.h"
 
 #define TIDE_ETCD_ENDPOINTS_MAX 9
+#define TIDE_ETCD_TXN "/v3/kv/txn" /* what must not be carried out twice unknowingly */
 
 struct tide_etcd_http;
 /* Error: CONFIG (no endpoint, or one that is no address). Nothing is asked yet. */

@@ -101,6 +101,26 @@ void tide_json_int(struct tide_buf *out, int64_t v) {
   tide_buf_put(out, from, (size_t)(end - from));
 }
 
+/* Money, seconds, shares: most numbers are whole thousandths, and for those the shortest form needs no search. k / 1000 is rounded once, so it is the double that the
+ * decimal reads back as; below 10^15 no other decimal of 15 digits does. */
+static bool put_thousandths(struct tide_buf *out, double v) {
+  double thousandths = fabs(v) * 1000;
+  if (!(thousandths >= 1 && thousandths < 1e15)) return false;
+  uint64_t k = (uint64_t)(thousandths + 0.5);
+  if ((double)k / 1000 != fabs(v)) return false;
+  char text[24], *end = text + sizeof text, *at = end;
+  unsigned below = (unsigned)(k % 1000);
+  for (int digits = 3; digits > 0; digits--, below /= 10)
+    if (at < end || below % 10) *--at = (char)('0' + below % 10);
+  *--at = '.';
+  k /= 1000;
+  do *--at = (char)('0' + k % 10);
+  while (k /= 10);
+  if (v < 0) *--at = '-';
+  tide_buf_put(out, at, (size_t)(end - at));
+  return true;
+}
+
 void tide_json_double(struct tide_buf *out, double v) {
   TIDE_CHECK(isfinite(v));
   if (fabs(v) <= EXACT_MAX && trunc(v) == v) {
@@ -108,6 +128,7 @@ void tide_json_double(struct tide_buf *out, double v) {
     return;
   }
   comma(out);
+  if (put_thousandths(out, v)) return;
   char text[40];
   int len = 0;
   for (int precision = isnormal(v) ? 15 : 1; precision <= 17; precision++) {

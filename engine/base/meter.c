@@ -1,7 +1,7 @@
 /* Live metrics (meter.h): where each cell lies, how it is written, and the exposition.
  *
  * A shard is one array of 64-bit atomics. A row's cells stand together, in the order of their labels (the last turns fastest); a cell is one word, or
- * for a histogram one word per bucket, one for what is above the last bound, and the sum (nanoseconds or records, so it is exact). A cell of a LEVEL or AGE
+ * for a histogram one word per bucket, one for what is above the last bound, and the sum (nanoseconds or records, so it is exact). A cell of a LEVEL, AGE or RATIO
  * holds the value and one: a cell of zero is not there. */
 #include "base/meter.h"
 
@@ -16,6 +16,9 @@ static const int64_t seconds_bounds[] = {DECADE(10000),     DECADE(100000),     
                                          DECADE(100000000), DECADE(1000000000), INT64_C(10000000000)};
 static const int64_t records_bounds[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768};
 
+static const int64_t share_bounds[] = {50000,  100000, 150000, 200000, 250000, 300000, 350000, 400000, 450000, 500000,
+                                       550000, 600000, 650000, 700000, 750000, 800000, 850000, 900000, 950000, 1000000};
+
 struct bounds {
   const int64_t *at;
   uint32_t count;
@@ -24,10 +27,12 @@ static struct bounds bounds_of(enum tide_meter_type type) {
   switch (type) {
     case TIDE_METER_SECONDS: return (struct bounds){seconds_bounds, sizeof seconds_bounds / sizeof seconds_bounds[0]};
     case TIDE_METER_RECORDS: return (struct bounds){records_bounds, sizeof records_bounds / sizeof records_bounds[0]};
+    case TIDE_METER_SHARE: return (struct bounds){share_bounds, sizeof share_bounds / sizeof share_bounds[0]};
     case TIDE_METER_COUNTER:
     case TIDE_METER_GAUGE:
     case TIDE_METER_LEVEL:
-    case TIDE_METER_AGE: break;
+    case TIDE_METER_AGE:
+    case TIDE_METER_RATIO: break;
   }
   return (struct bounds){NULL, 0};
 }
@@ -42,6 +47,8 @@ static const struct {
 #undef X
 };
 _Static_assert(sizeof rows / sizeof rows[0] == TIDE_METER_ROW_COUNT, "one row per metric");
+
+_Static_assert(sizeof seconds_bounds / sizeof seconds_bounds[0] < TIDE_METER_BUCKETS_MAX, "room for what is above the last bound");
 
 static const char *const axis_names[] = {
 #define X(name, label) label,
@@ -150,10 +157,6 @@ bool tide_meters_place(struct tide_meters *meters, enum tide_meter_axis axis, co
   return true;
 }
 
-bool tide_meter_place(struct tide_meter *meter, enum tide_meter_axis axis, const char *name, uint32_t *ret) {
-  return tide_meters_place(meter->meters, axis, name, ret);
-}
-
 struct tide_meter *tide_meters_shard(struct tide_meters *meters, unsigned shard) {
   TIDE_CHECK(shard + 1 < meters->shards);
   return &meters->shard[shard];
@@ -173,7 +176,7 @@ static void add(const struct tide_meter *meter, word *at, int64_t n) {
   else store(at, load(at) + n);
 }
 
-static word *cell_of(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at) {
+static word *cell_of(const struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at) {
   TIDE_CHECK((unsigned)row < TIDE_METER_ROW_COUNT);
   const struct tide_meters *meters = meter->meters;
   const uint8_t *axis = rows[row].axis;
@@ -188,7 +191,9 @@ void tide_meter_add(struct tide_meter *meter, enum tide_meter_row row, struct ti
   add(meter, cell, n);
 }
 
-static bool comes_and_goes(int row) { return rows[row].type == TIDE_METER_LEVEL || rows[row].type == TIDE_METER_AGE; }
+static bool comes_and_goes(int row) {
+  return rows[row].type == TIDE_METER_LEVEL || rows[row].type == TIDE_METER_AGE || rows[row].type == TIDE_METER_RATIO;
+}
 
 void tide_meter_set(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t n) {
   word *cell = cell_of(meter, row, at);
@@ -231,6 +236,11 @@ void tide_meter_records(struct tide_meter *meter, enum tide_meter_row row, struc
   observe(meter, row, at, n);
 }
 
+void tide_meter_share(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t millionths) {
+  TIDE_CHECK((unsigned)row < TIDE_METER_ROW_COUNT && rows[row].type == TIDE_METER_SHARE);
+  observe(meter, row, at, millionths);
+}
+
 void tide_meter_publish(struct tide_meter *meter, const struct tide_metrics *metrics) {
   for (int i = 0; i < TIDE_METRIC_COUNT; i++) store(&meter->fold[i], metrics->value[i]);
 }
@@ -243,21 +253,75 @@ static int64_t sum_of(const struct tide_meters *meters, size_t index) {
   return sum;
 }
 
-int64_t tide_meters_value(const struct tide_meters *meters, enum tide_meter_row row, struct tide_meter_at at) {
-  TIDE_CHECK((unsigned)row < TIDE_METER_ROW_COUNT && (rows[row].type == TIDE_METER_COUNTER || rows[row].type == TIDE_METER_GAUGE));
-  return sum_of(meters, (size_t)(cell_of(&meters->shard[0], row, at) - meters->shard[0].words));
+struct tide_meters *tide_meter_all(struct tide_meter *meter) {
+  return meter->meters;
 }
 
-/* ns as seconds, exact, without needless zeros. */
-static void put_seconds(int64_t ns, struct tide_buf *out) {
-  tide_buf_printf(out, "%" PRId64, ns / 1000000000);
-  if (ns % 1000000000 == 0) return;
-  tide_buf_printf(out, ".%09" PRId64, ns % 1000000000);
+static size_t index_of(const struct tide_meters *meters, enum tide_meter_row row, struct tide_meter_at at) {
+  return (size_t)(cell_of(&meters->shard[0], row, at) - meters->shard[0].words);
+}
+
+bool tide_meters_get(const struct tide_meters *meters, enum tide_meter_row row, struct tide_meter_at at, int64_t *ret) {
+  int64_t sum = sum_of(meters, index_of(meters, row, at));
+  TIDE_CHECK(bounds_of(rows[row].type).count == 0);
+  if (comes_and_goes((int)row) && sum == 0) return false;
+  *ret = sum - comes_and_goes((int)row);
+  return true;
+}
+
+uint32_t tide_meters_buckets(const struct tide_meters *meters, enum tide_meter_row row, struct tide_meter_at at, int64_t *ret,
+                             const int64_t **ret_bound) {
+  size_t cell = index_of(meters, row, at);
+  struct bounds bounds = bounds_of(rows[row].type);
+  TIDE_CHECK(bounds.count > 0);
+  for (uint32_t i = 0; i <= bounds.count; i++) ret[i] = sum_of(meters, cell + i);
+  *ret_bound = bounds.at;
+  return bounds.count + 1;
+}
+
+int64_t tide_meter_quantile(const int64_t *bucket, const int64_t *bound, uint32_t count, double q) {
+  TIDE_CHECK(count >= 2 && q >= 0 && q <= 1);
+  int64_t all = 0, below = 0;
+  for (uint32_t i = 0; i < count; i++) all += bucket[i];
+  if (all <= 0) return -1;
+  for (uint32_t i = 0; i + 1 < count; i++) {
+    below += bucket[i];
+    if ((double)below >= q * (double)all) return bound[i];
+  }
+  return bound[count - 2];
+}
+
+int64_t tide_meters_fold(const struct tide_meters *meters, enum tide_metric metric) {
+  int64_t sum = 0;
+  for (unsigned i = 0; i < meters->shards; i++) sum += load(&meters->shard[i].fold[metric]);
+  return sum;
+}
+
+int64_t tide_meters_value(const struct tide_meters *meters, enum tide_meter_row row, struct tide_meter_at at) {
+  int64_t value = 0;
+  TIDE_CHECK((unsigned)row < TIDE_METER_ROW_COUNT && (rows[row].type == TIDE_METER_COUNTER || rows[row].type == TIDE_METER_GAUGE));
+  (void)tide_meters_get(meters, row, at, &value);
+  return value;
+}
+
+uint32_t tide_meters_count(const struct tide_meters *meters, enum tide_meter_axis axis) { return meters->axis[axis].count; }
+const char *tide_meters_name(const struct tide_meters *meters, enum tide_meter_axis axis, uint32_t index) {
+  TIDE_CHECK(index < meters->axis[axis].count);
+  return atomic_load_explicit(&meters->axis[axis].value[index], memory_order_acquire);
+}
+
+/* A number of billionths or millionths as what it counts, exact, without needless zeros. */
+static void put_parts(int64_t n, int64_t unit, int digits, struct tide_buf *out) {
+  tide_buf_printf(out, "%" PRId64, n / unit);
+  if (n % unit == 0) return;
+  tide_buf_printf(out, ".%0*" PRId64, digits, n % unit);
   while (out->ptr[out->len - 1] == '0') out->len--;
 }
+static void put_seconds(int64_t ns, struct tide_buf *out) { put_parts(ns, 1000000000, 9, out); }
 
 static void put_number(int row, int64_t n, struct tide_buf *out) {
-  if (rows[row].type == TIDE_METER_SECONDS || rows[row].type == TIDE_METER_AGE) put_seconds(n, out);
+  if (rows[row].type == TIDE_METER_SECONDS || rows[row].type == TIDE_METER_AGE || rows[row].type == TIDE_METER_RATIO) put_seconds(n, out);
+  else if (rows[row].type == TIDE_METER_SHARE) put_parts(n, 1000000, 6, out);
   else tide_buf_printf(out, "%" PRId64, n);
 }
 
@@ -327,7 +391,8 @@ static const char *type_name(enum tide_meter_type type) {
     case TIDE_METER_COUNTER: return "counter";
     case TIDE_METER_GAUGE:
     case TIDE_METER_LEVEL:
-    case TIDE_METER_AGE: return "gauge";
+    case TIDE_METER_AGE:
+    case TIDE_METER_RATIO: return "gauge";
     default: return "histogram";
   }
 }
@@ -358,8 +423,7 @@ static void expose_row(const struct tide_meters *meters, int row, struct tide_bu
 
 void tide_meters_expose(const struct tide_meters *meters, struct tide_buf *out) {
   struct tide_metrics fold = {{0}};
-  for (unsigned i = 0; i < meters->shards; i++)
-    for (int k = 0; k < TIDE_METRIC_COUNT; k++) fold.value[k] += load(&meters->shard[i].fold[k]);
+  for (int k = 0; k < TIDE_METRIC_COUNT; k++) fold.value[k] = tide_meters_fold(meters, (enum tide_metric)k);
   tide_metrics_expose(&fold, out);
   struct tide_buf labels = TIDE_BUF_INIT;
   for (int row = 0; row < TIDE_METER_ROW_COUNT; row++) expose_row(meters, row, &labels, out);
@@ -382,5 +446,5 @@ void tide_meters_document(struct tide_buf *out) {
   }
   tide_buf_str(out, "; of `_records`:");
   for (size_t i = 0; i < sizeof records_bounds / sizeof records_bounds[0]; i++) tide_buf_printf(out, " %" PRId64, records_bounds[i]);
-  tide_buf_str(out, ".\n");
+  tide_buf_str(out, "; of `scores`: 0.05 to 1 in steps of 0.05.\n");
 }

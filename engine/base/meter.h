@@ -10,7 +10,8 @@
  * after each step (tide_meter_publish).
  *
  * Latencies have fixed buckets at 1, 1.5, 2, 3, 5, 7 of every decade from 10 us to 10 s: log-spaced, so a quantile read from them is off by less than the
- * distance of two bounds (a factor of 1.67 at most), and the limits people set (1, 5, 15, 100 ms) are bounds themselves. Sizes have powers of two. */
+ * distance of two bounds (a factor of 1.67 at most), and the limits people set (1, 5, 15, 100 ms) are bounds themselves. Sizes have powers of two, shares have
+ * twenty steps of 0.05. */
 #ifndef TIDE_METER_H
 #define TIDE_METER_H
 
@@ -21,7 +22,8 @@
 #define TIDE_METER_AXES(X)                                                                                                             \
   X(none, "") X(route, "route") X(code, "code") X(problem, "type") X(limit, "limit") X(status, "status") X(decision, "decision")        \
   X(rule, "rule") X(cause, "cause") X(entity, "entity") X(state, "state") X(engine_state, "state")        \
-  X(source, "source") X(partition, "partition") X(reason, "reason") X(letter, "letter") X(result, "result")
+  X(source, "source") X(partition, "partition") X(reason, "reason") X(letter, "letter") X(result, "result") \
+  X(input, "input") X(window, "window") X(label, "label") X(match, "result") X(verdict, "verdict")
 enum tide_meter_axis {
 #define X(name, label) TIDE_AXIS_##name,
   TIDE_METER_AXES(X)
@@ -29,9 +31,11 @@ enum tide_meter_axis {
       TIDE_AXIS_COUNT
 };
 
-/* LEVEL: a gauge whose cells are there only while they are set, zero included; of one writing shard. AGE: the same in nanoseconds, shown as seconds. The last two:
- * histograms. */
-enum tide_meter_type { TIDE_METER_COUNTER, TIDE_METER_GAUGE, TIDE_METER_LEVEL, TIDE_METER_AGE, TIDE_METER_SECONDS, TIDE_METER_RECORDS };
+/* LEVEL: a gauge whose cells are there only while they are set, zero included; of one writing shard. AGE: the same in nanoseconds, shown as seconds. RATIO: the same in
+ * billionths, shown as a number. The last three: histograms. */
+enum tide_meter_type {
+  TIDE_METER_COUNTER, TIDE_METER_GAUGE, TIDE_METER_LEVEL, TIDE_METER_AGE, TIDE_METER_RATIO, TIDE_METER_SECONDS, TIDE_METER_RECORDS, TIDE_METER_SHARE
+};
 
 /* X(name without tidemark_, type, up to three labels, help) */
 #define TIDE_METERS(X) \
@@ -49,20 +53,33 @@ enum tide_meter_type { TIDE_METER_COUNTER, TIDE_METER_GAUGE, TIDE_METER_LEVEL, T
   X(engine_rolled_back_total, COUNTER, none, none, none, "Times that the journal had lost entries that were not yet acknowledged") \
   X(engine_syncs_total, COUNTER, none, none, none, "Group commits asked for") \
   X(engine_refused_total, COUNTER, none, none, none, "Messages refused by the core: nothing of them was journaled") \
-  X(engine_maybe_total, COUNTER, none, none, none, "Messages that ended before their entry was known to be durable") \
+  X(engine_maybe_total, COUNTER, none, none, none, "Messages that ended before their entry was known to be durable: indeterminate results") \
   X(engine_recomputed_total, COUNTER, none, none, none, "Requests that waited for fresher facts, as `stale: recompute` asks") \
   X(engine_recomputed_fresh_total, COUNTER, none, none, none, "Of these, those whose features were fresh by then") \
   X(engine_late_total, COUNTER, none, none, none, "Scores refused at their release: beyond a budget by the time they were acknowledged; the journal keeps them") \
   X(engine_retried_total, COUNTER, none, none, none, "Messages put into a second entry because the first was void") \
   X(engine_queued, GAUGE, none, none, none, "Messages that wait for an entry") \
   X(engine_in_flight, GAUGE, none, none, none, "Messages whose entry is under way") \
+  X(journal_epoch, GAUGE, none, none, none, "The epoch of the entry folded last") \
+  X(journal_epoch_changes_total, COUNTER, none, none, none, "Times that the folded epoch became another one") \
+  X(journal_replicas, LEVEL, none, none, none, "Replicas that the journal's primary should have; absent: the store has none") \
+  X(journal_replicas_online, LEVEL, none, none, none, "Replicas that the primary said it has, up to date enough to acknowledge; absent: there is no session") \
+  X(journal_quorum, LEVEL, none, none, none, "Replicas that must have a commit before it is acknowledged") \
+  X(journal_wait_short_total, COUNTER, none, none, none, "Times that fewer replicas than the quorum acknowledged within the time of one WAIT") \
   X(inbox_refused_total, COUNTER, none, none, none, "Messages that the engine did not take, because its inbox was full or it had ended") \
   X(entities, GAUGE, entity, none, none, "Entities in memory, by kind") \
   X(feature_values_total, COUNTER, entity, state, none, "Feature values read for decisions, by the kind of entity and their state") \
+  X(rule_hits_total, COUNTER, rule, none, none, "Decisions of the cell for which a rule was true, shadow rules included; fallback rules are not counted here") \
+  X(judged_total, COUNTER, none, none, none, "Decisions of the cell whose features were computed") \
+  X(stale_reads_total, COUNTER, entity, none, none, "Of them those that read features beyond the budget of their group, by the kind of entity") \
+  X(stale_verdicts_total, COUNTER, verdict, none, none, "What a refusal for staleness turned out to be: right (something relevant came later), false (nothing did), unknown") \
+  X(stale_watched, GAUGE, none, none, none, "Refusals for staleness whose groups are not complete yet") \
+  X(scores, SHARE, none, none, none, "Scores of the model in decisions given, over HTTP and on messages of sources") \
   X(rollout_number, GAUGE, none, none, none, "Number of the rollout in force; 0: there was none") \
   X(rollout_void, GAUGE, none, none, none, "1 while the journal holds a later rollout that could not take effect; /healthz says why") \
   X(answers_total, COUNTER, status, decision, none, "Decisions given over HTTP, retries included") \
   X(answers_by_rule_total, COUNTER, decision, rule, cause, "The same by what decided; cause: why the fallback did, or none") \
+  X(ingest_decisions_total, COUNTER, decision, rule, cause, "Decisions on messages of sources by what decided, on the engine that reads; cause: why the fallback did, or none") \
   X(answers_duplicate_total, COUNTER, none, none, none, "Answers to a transaction that was known") \
   X(http_requests_total, COUNTER, route, code, none, "Requests answered, by route and status") \
   X(http_problems_total, COUNTER, problem, none, none, "Problem documents given, by type; those of the messages of a batch as well") \
@@ -102,6 +119,16 @@ enum tide_meter_type { TIDE_METER_COUNTER, TIDE_METER_GAUGE, TIDE_METER_LEVEL, T
   X(registry_rollout, LEVEL, none, none, none, "Number of the rollout that the registry asks for") \
   X(registry_errors_total, COUNTER, none, none, none, "Questions to the registry that ended with an error, and values in it that cannot be used") \
   X(registry_offers_total, COUNTER, none, none, none, "Records of versions and rollouts that this engine brought into the journal") \
+  X(drift_psi, RATIO, window, input, none, "Population stability index of a model input, or of the score, against its training; of the model that scored last") \
+  X(drift_ks, RATIO, window, input, none, "Greatest difference of the two distributions (Kolmogorov and Smirnov) of the same") \
+  X(drift_severity, LEVEL, window, input, none, "0 none, 1 moderate (index from 0.1), 2 severe (from 0.25); 0 where chance explains it") \
+  X(drift_rows, LEVEL, window, none, none, "Decisions in the window of event time") \
+  X(feedback_auc, RATIO, none, none, none, "ROC AUC of the model that scored last, by the labels that have come") \
+  X(feedback_rule_precision, RATIO, rule, none, none, "Share of fraud among the labelled transactions for which the rule was true") \
+  X(feedback_precision, RATIO, none, none, none, "Share of fraud among the labelled transactions that were decided otherwise than most mildly") \
+  X(feedback_recall, RATIO, none, none, none, "Share of the labelled frauds that were decided so") \
+  X(feedback_weight, LEVEL, label, none, none, "Decisions that the labelled ones in the sample stand for") \
+  X(feedback_labels, LEVEL, match, none, none, "Labels that came, by whether their decision is kept") \
   X(log_suppressed_total, COUNTER, none, none, none, "Log lines left out because their event came too often")
 
 enum tide_meter_row {
@@ -130,8 +157,6 @@ enum tide_err tide_meters_new(const struct tide_meter_values values[TIDE_AXIS_CO
 void tide_meters_free(struct tide_meters *meters);
 /* Where the value of a label stands, by its name; one that is not there takes the next place without a name. Any thread. False: there is none. */
 bool tide_meters_place(struct tide_meters *meters, enum tide_meter_axis axis, const char *name, uint32_t *ret);
-/* The same of the meters that a shard belongs to. */
-bool tide_meter_place(struct tide_meter *meter, enum tide_meter_axis axis, const char *name, uint32_t *ret);
 /* The shard of one thread; it lives as long as meters. Two threads must never write to it. */
 struct tide_meter *tide_meters_shard(struct tide_meters *meters, unsigned shard);
 
@@ -145,19 +170,38 @@ struct tide_meter *tide_meters_shared(struct tide_meters *meters);
 
 /* All of these: only on the shard's thread; a row of another type or an index beyond its axis is our bug. */
 void tide_meter_add(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t n); /* COUNTER (n >= 0), GAUGE */
-/* GAUGE, LEVEL, AGE (n >= 0), or a COUNTER that is kept elsewhere and copied here; the shards are added up. */
+/* GAUGE, LEVEL, AGE, RATIO (n >= 0), or a COUNTER that is kept elsewhere and copied here; the shards are added up. */
 void tide_meter_set(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t n);
-/* LEVEL, AGE: the cell is not there any more. */
+/* LEVEL, AGE, RATIO: the cell is not there any more. */
 void tide_meter_unset(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at);
 void tide_meter_seconds(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t ns); /* below 0 counts as 0 */
 void tide_meter_records(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t n);
+void tide_meter_share(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, int64_t millionths); /* 0..1000000 */
 void tide_meter_publish(struct tide_meter *meter, const struct tide_metrics *metrics);
+
+/* All that the shard is one of. */
+struct tide_meters *tide_meter_all(struct tide_meter *meter);
+
+/* Any thread. The value of one cell, all shards added up; of a LEVEL or AGE false when it is not there. Not of a histogram. */
+bool tide_meters_get(const struct tide_meters *meters, enum tide_meter_row row, struct tide_meter_at at, int64_t *ret);
+/* Any thread. What the buckets of a histogram's cell hold, not summed: ret[TIDE_METER_BUCKETS_MAX], the last is what is above all bounds. Returns how many there are; *ret_bound
+ * are the bounds of all but the last, in nanoseconds, records or millionths. */
+#define TIDE_METER_BUCKETS_MAX 40
+uint32_t tide_meters_buckets(const struct tide_meters *meters, enum tide_meter_row row, struct tide_meter_at at, int64_t *ret, const int64_t **ret_bound);
+/* The bound below which the share q (0..1) of counted values lies, read from such buckets: the upper bound of the bucket that holds it; the last bound where it lies above all.
+ * -1: nothing was counted. */
+int64_t tide_meter_quantile(const int64_t *bucket, const int64_t *bound, uint32_t count, double q);
+/* Any thread. One counter of the fold (base/metric.h), as published last. */
+int64_t tide_meters_fold(const struct tide_meters *meters, enum tide_metric metric);
+/* How many places an axis has, and the name of one; NULL: it has none yet. */
+uint32_t tide_meters_count(const struct tide_meters *meters, enum tide_meter_axis axis);
+const char *tide_meters_name(const struct tide_meters *meters, enum tide_meter_axis axis, uint32_t index);
 
 /* Any thread. One cell's value, of a COUNTER or GAUGE. */
 int64_t tide_meters_value(const struct tide_meters *meters, enum tide_meter_row row, struct tide_meter_at at);
 /* Any thread. Appends everything, the fold's metrics first, in the Prometheus text format 0.0.4 (Content-Type: text/plain; version=0.0.4). Counters
  * and gauges with one label are shown for each of its values, so that a rate sees the first step too; cells with more labels, and histograms with any,
- * appear once they were written to: most of their product never happens. LEVEL and AGE: those that are set. */
+ * appear once they were written to: most of their product never happens. LEVEL, AGE and RATIO: those that are set. */
 void tide_meters_expose(const struct tide_meters *meters, struct tide_buf *out);
 /* Appends the Markdown table for the reference page, in the order of the exposition. */
 void tide_meters_document(struct tide_buf *out);

@@ -1,7 +1,8 @@
 /* What the issuer knows of its customers beside their purchases: the limit of each card, the class of customer, since when there is an account.
  *
- * All of it is told when the log begins, for each new number and when the limit is raised, and nothing of it is drawn: the limit is the one that declines purchases in this world, the rest
- * follows from the card's index and its owner's income. So profiles change no purchase, and whoever reads them knows what the issuer knows. */
+ * All of it is told when the log begins, for each new number and when the limit is raised, and nothing of it is drawn: the limit is the one that
+ * declines purchases in this world, the rest follows from the card's index and its owner's income. So profiles change no purchase, and whoever reads
+ * them knows what the issuer knows. */
 #include "cli/generate_parts.h"
 
 const char *const tide_gen_segment[3] = {"basic", "plus", "gold"};

@@ -38,6 +38,9 @@ static enum tide_err read_act(const struct tide_args *args, struct tide_act *ret
   ret->at_ms = tide_wall_now().ms;
   if (!copy_words(who, ret->who, sizeof ret->who))
     return tide_fail_at(error, TIDE_E_USAGE, 0, 0, "who", "--who must be a name of 1 to %d bytes", TIDE_ROLLOUT_WHO - 1);
+  if (strcmp(ret->who, TIDE_ROLLOUT_BY_FILE) == 0)
+    return tide_fail_at(error, TIDE_E_USAGE, 0, 0, "who", "--who: `%s` is what engines call themselves that were started with a model file",
+                        TIDE_ROLLOUT_BY_FILE);
   if (!copy_words(why, ret->why, sizeof ret->why))
     return tide_fail_at(error, TIDE_E_USAGE, 0, 0, "why", "--why must be one line of 1 to %d bytes", TIDE_ROLLOUT_WHY - 1);
   return TIDE_OK;

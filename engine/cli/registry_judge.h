@@ -7,8 +7,8 @@
 #include "adapter/registry_store.h"
 #include "feature/spec.h"
 
-/* Everything that `next` names is there with its bytes, is not retired, and can be in force together (core/versions.h). With `checked`: each version that `before` does not name under the
- * same feature file was validated with that feature file, and passed. Errors: of the store; CONFIG: what is wrong and what to do. */
+/* Everything that `next` names is there with its bytes, is not retired, and can be in force together (core/versions.h). With `checked`: each version that
+ * `before` does not name under the same feature file was validated with that feature file, and passed. Errors: of the store; CONFIG: what is wrong and what to do. */
 enum tide_err tide_judge_rollout(struct tide_registry *registry, const struct tide_rollout *before, const struct tide_rollout *next, bool checked,
                                  struct tide_error *error) TIDE_WARN_UNUSED;
 

@@ -410,7 +410,7 @@ static enum tide_err check_key(const struct run *run, struct tide_error *error) 
 static enum tide_err load_snapshot(struct run *run, struct tide_journal *log, struct tide_position *ret_from, struct tide_error *error) {
   const struct tide_replay_options *o = run->options;
   *ret_from = (struct tide_position){0, 0};
-  if (o->on_answer || o->on_outcome) return TIDE_OK;
+  if (o->on_answer || o->on_outcome || o->watch) return TIDE_OK;
   struct tide_released have = {0};
   if (o->output) (void)tide_sink_file_last(run->sink, &have.position, &have.index);
   struct tide_fold *fold;
@@ -493,6 +493,7 @@ static enum tide_err load_base(struct run *run, struct tide_error *error) {
   if (err != TIDE_OK) return err;
   tide_fold_free(run->fold);
   run->fold = fold;
+  tide_fold_watch(fold, run->options->watch);
   return check_fold(run, "back-fill", dir, error);
 }
 
@@ -603,6 +604,7 @@ enum tide_err tide_replay_run(const struct tide_replay_options *options, struct 
   tide_progress_begin(&run->progress, options->progress ? options->progress : "");
   if (!options->progress) run->progress.on = false;
   run->fold = tide_fold_new();
+  tide_fold_watch(run->fold, options->watch);
   if (options->model) tide_model_write(options->model, &run->model);
   bool resume = false;
   enum tide_err err = open_all(run, &resume, error);

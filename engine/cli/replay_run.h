@@ -41,6 +41,7 @@ struct tide_replay_options {
   tide_emit_fn on_answer;
   void (*on_outcome)(void *ctx, const struct tide_spec *spec, const struct tide_record *record);
   void *ctx;
+  const struct tide_fold_watch *watch; /* of the fold, from its beginning or that of a back-fill. NULL: nobody */
 };
 
 struct tide_replay_stats {

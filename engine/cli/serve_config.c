@@ -70,6 +70,14 @@ bool tide_serve_config(const struct tide_args *args, struct tide_config **ret, i
   return good;
 }
 
+struct tide_watch_options tide_serve_watch(const struct tide_config *config) {
+  return (struct tide_watch_options){
+      .drift = {.window_ms = {config->drift_window_ms, config->drift_long_window_ms}, .rows_max = (uint32_t)config->drift_max_rows},
+      .feedback = {.rows_max = (uint32_t)config->feedback_max_rows,
+                   .keep_ms = config->feedback_keep_ms,
+                   .mature_ms = config->feedback_genuine_after_ms}};
+}
+
 struct tide_http_limits tide_serve_limits(const struct tide_config *config) {
   return (struct tide_http_limits){.threads = config->http_threads,
                                    .body_bytes_max = config->http_max_body_bytes,

@@ -27,6 +27,8 @@
 bool tide_serve_config(const struct tide_args *args, struct tide_config **ret, int *ret_exit);
 
 /* The limits of the listener; every limit has a row, a test compares the tables. */
+/* What the rows say of the watch. */
+struct tide_watch_options tide_serve_watch(const struct tide_config *config);
 struct tide_http_limits tide_serve_limits(const struct tide_config *config);
 /* Certificates and tokens of the listeners. */
 struct tide_http_files tide_serve_files(const struct tide_config *config);

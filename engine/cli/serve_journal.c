@@ -270,6 +270,7 @@ static enum tide_err open_store(const struct tide_config *config, struct tide_se
       explicit_bzero(&redis.target, sizeof redis.target);
       serve->shared = true;
       serve->pressed = tide_journal_redis_pressed;
+      serve->health = tide_journal_redis_health;
       serve->durability = config->journal_replicas == 0 ? "none" : config->journal_quorum == config->journal_replicas ? "strong" : "quorum";
       break;
   }

@@ -16,6 +16,7 @@ struct tide_serve_journal {
   const char *durability;      /* of what is acknowledged, as answers say it */
   bool shared;                 /* other engines write to it */
   bool (*pressed)(const struct tide_journal *journal); /* NULL: it cannot tell */
+  void (*health)(const struct tide_journal *journal, struct tide_journal_health *ret); /* NULL: it has no replicas */
 };
 /* Asked between two attempts to reach the store, with the time to wait; false: do not go on. */
 typedef bool (*tide_serve_wait_fn)(void *ctx, int64_t ms);

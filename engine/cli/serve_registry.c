@@ -170,7 +170,8 @@ static void look_for_passed(struct tide_serve_registry *r) {
 static void announce(struct tide_serve_registry *r) {
   const struct tide_config *config = r->config;
   struct tide_engine_status status = tide_engine_status(r->engine);
-  struct tide_engine_card *card = &r->card, before = r->card;
+  struct tide_engine_card *card = &r->card;
+  const struct tide_engine_card before = r->card;
   struct tide_error error = {0};
   tide_engine_rollout(r->engine, &r->in_force);
   card->ready = status.state == TIDE_CORE_open && !status.waits;
@@ -183,7 +184,9 @@ static void announce(struct tide_serve_registry *r) {
   card->epoch = status.folded.epoch;
   card->rollout = r->in_force.rollout.number;
   int64_t now_ms = tide_wall_now().ms;
-  if (memcmp(&before, card, sizeof before) != 0 || now_ms - card->told_ms >= CARD_FRESH_MS) {
+  bool changed = card->ready != before.ready || card->ingests != before.ingests || card->epoch != before.epoch ||
+                 card->rollout != before.rollout || strcmp(card->state, before.state) != 0 || strcmp(card->prepared, before.prepared) != 0;
+  if (changed || now_ms - card->told_ms >= CARD_FRESH_MS) {
     card->told_ms = now_ms;
     snprintf(card->position, sizeof card->position, "%llu-%llu", (unsigned long long)status.folded.epoch,
              (unsigned long long)status.folded.seq);

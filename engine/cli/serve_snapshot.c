@@ -20,7 +20,9 @@ struct tide_snapshotter {
   struct tide_error *told;              /* shared with the child; code OK: it was written */
   bool failing;                         /* said so already */
   bool turned;
-  uint32_t generation; /* of the fold, at the last turn */
+  uint32_t generation;   /* of the fold, at the last turn */
+  tide_beside_fn beside; /* NULL: nothing */
+  void *beside_ctx;
 };
 
 struct tide_snapshotter *tide_snapshotter_new(const char *dir) {
@@ -64,6 +66,7 @@ static _Noreturn void child_main(struct tide_snapshotter *s, struct tide_fold *f
       0); /* locks and ports are not this process's: whoever takes its parent's place must get them, also while this one still writes */
   tide_log_level_set((enum tide_log_level)(TIDE_LOG_ERROR + 1)); /* a line would take the lock that another thread may have held */
   enum tide_err err = tide_snapshot_save(s->dir, fold, entry, released, &error);
+  if (err == TIDE_OK && s->beside) err = s->beside(s->beside_ctx, s->dir, tide_fold_position(fold), &error);
   error.code = err;
   *s->told = error;
   _exit(0);
@@ -95,6 +98,11 @@ void tide_snapshotter_turn(struct tide_snapshotter *s, struct tide_fold *fold, s
   if ((tide_mono_now().ns - s->begun.ns < every_ms * 1000000 && !other_file) || tide_position_cmp(tide_fold_position(fold), s->saved) == 0)
     return;
   begin(s, fold, entry);
+}
+
+void tide_snapshotter_beside(struct tide_snapshotter *s, tide_beside_fn beside, void *ctx) {
+  s->beside = beside;
+  s->beside_ctx = ctx;
 }
 
 void tide_snapshotter_end(struct tide_snapshotter *s) { reap(s, 0); }

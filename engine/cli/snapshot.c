@@ -91,8 +91,9 @@ static enum tide_err load_one(const char *dir, struct tide_position position, st
   return TIDE_OK;
 }
 
-enum tide_err tide_snapshot_load(const char *dir, struct tide_journal *journal, const struct tide_released *have,
-                                 struct tide_fold **ret_fold, struct tide_released *ret_released, struct tide_error *error) {
+static enum tide_err load_newest(const char *dir, struct tide_journal *journal, const struct tide_released *have,
+                                 const struct tide_position *before, struct tide_fold **ret_fold, struct tide_released *ret_released,
+                                 struct tide_error *error) {
   struct tide_position *position;
   size_t count;
   enum tide_err err = tide_snapshot_list(dir, &position, &count, error);
@@ -102,6 +103,7 @@ enum tide_err tide_snapshot_load(const char *dir, struct tide_journal *journal, 
   for (size_t i = 0; i < count && !fold; i++) {
     struct tide_error why = {0};
     unsigned long long epoch = position[i].epoch, seq = position[i].seq;
+    if (before && tide_position_cmp(position[i], *before) >= 0) continue;
     if (load_one(dir, position[i], journal, have, &fold, &released, &why) == TIDE_OK)
       tide_log(TIDE_LOG_INFO, "snapshot_used", "dir=%s position=%llu-%llu", dir, epoch, seq);
     else
@@ -112,6 +114,17 @@ enum tide_err tide_snapshot_load(const char *dir, struct tide_journal *journal, 
   *ret_fold = fold;
   *ret_released = released;
   return TIDE_OK;
+}
+
+enum tide_err tide_snapshot_load(const char *dir, struct tide_journal *journal, const struct tide_released *have,
+                                 struct tide_fold **ret_fold, struct tide_released *ret_released, struct tide_error *error) {
+  return load_newest(dir, journal, have, NULL, ret_fold, ret_released, error);
+}
+
+enum tide_err tide_snapshot_load_before(const char *dir, struct tide_journal *journal, struct tide_position before,
+                                        struct tide_fold **ret_fold, struct tide_error *error) {
+  struct tide_released released;
+  return load_newest(dir, journal, NULL, &before, ret_fold, &released, error);
 }
 
 enum tide_err tide_base_load(const char *start_from, struct tide_fold **ret_fold, struct tide_error *error) {

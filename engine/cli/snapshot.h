@@ -24,6 +24,10 @@ enum tide_err tide_snapshot_save_on(unsigned threads, const char *dir, struct ti
 enum tide_err tide_snapshot_load(const char *dir, struct tide_journal *journal, const struct tide_released *have, struct tide_fold **ret_fold,
                                  struct tide_released *ret_released, struct tide_error *error) TIDE_WARN_UNUSED;
 
+/* The same, of those whose position is before `before` only. */
+enum tide_err tide_snapshot_load_before(const char *dir, struct tide_journal *journal, struct tide_position before, struct tide_fold **ret_fold,
+                                        struct tide_error *error) TIDE_WARN_UNUSED;
+
 /* Does the journal hold the very entry that this snapshot was taken after? MISMATCH. */
 enum tide_err tide_snapshot_fits(const struct tide_snapshot_manifest *manifest, struct tide_journal *journal, struct tide_error *error) TIDE_WARN_UNUSED;
 

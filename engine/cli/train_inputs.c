@@ -4,13 +4,11 @@
  * and what may stand there. */
 #include "cli/train_inputs.h"
 
-#include <errno.h>
-#include <stdio.h>
-
 #include "base/num.h"
+#include "cli/whole_file.h"
 #include "model/definition.h"
 
-#define FILE_MAX (256u * 1024)
+#define FILE_MAX ((size_t)256 * 1024)
 
 struct list {
   const char *path;
@@ -141,18 +139,8 @@ static enum tide_err read_line(struct list *list, struct tide_span line) {
 }
 
 static enum tide_err read_file(struct list *list) {
-  FILE *file = fopen(list->path, "re");
-  if (!file) return tide_fail_errno(list->error, errno == ENOENT ? TIDE_E_NOT_FOUND : TIDE_E_IO, "cannot read %.200s", list->path);
   struct tide_buf text = TIDE_BUF_INIT;
-  size_t n;
-  do {
-    tide_buf_reserve(&text, 65536);
-    n = fread(text.ptr + text.len, 1, 65536, file);
-    text.len += n;
-  } while (n > 0 && text.len <= FILE_MAX);
-  enum tide_err err = ferror(file) ? tide_fail_errno(list->error, TIDE_E_IO, "cannot read %.200s", list->path) : TIDE_OK;
-  fclose(file);
-  if (!err && text.len > FILE_MAX) err = tide_fail(list->error, TIDE_E_TOO_LONG, "%.200s is longer than %u bytes", list->path, FILE_MAX);
+  enum tide_err err = tide_file_read(list->path, FILE_MAX, &text, list->error);
   for (size_t at = 0; at < text.len && !err;) {
     const char *end = memchr(text.ptr + at, '\n', text.len - at);
     size_t len = end ? (size_t)(end - text.ptr) - at : text.len - at;

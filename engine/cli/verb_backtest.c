@@ -9,8 +9,8 @@
 #include "cli/replay_run.h"
 #include "cli/spec_file.h"
 #include "cli/summary.h"
+#include "cli/whole_file.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 static const struct tide_opt options[] = {
@@ -29,19 +29,6 @@ static const struct tide_opt options[] = {
 };
 
 /* --- reading the new file */
-
-static enum tide_err read_file(const char *path, struct tide_buf *out, struct tide_error *error) {
-  FILE *file = fopen(path, "re");
-  if (!file) return tide_fail_errno(error, errno == ENOENT ? TIDE_E_NOT_FOUND : TIDE_E_IO, "cannot read %s", path);
-  char block[65536];
-  size_t n;
-  while ((n = fread(block, 1, sizeof block, file)) > 0 && out->len <= (1u << 20)) tide_buf_put(out, block, n);
-  bool bad = ferror(file) != 0;
-  fclose(file);
-  if (bad) return tide_fail_errno(error, TIDE_E_IO, "cannot read %s", path);
-  if (out->len > (1u << 20)) return tide_fail(error, TIDE_E_CONFIG, "%s is longer than 1 MiB", path);
-  return TIDE_OK;
-}
 
 /* A line that begins a section of a feature file: a word at the margin followed by a colon. */
 static struct tide_span section_name(struct tide_span line) {
@@ -84,7 +71,7 @@ static bool open_new(const char *path, const struct tide_spec *current, struct t
   struct tide_buf text = TIDE_BUF_INIT, whole = TIDE_BUF_INIT;
   struct tide_error error = {0};
   bool good = false;
-  if (read_file(path, &text, &error) != TIDE_OK) {
+  if (tide_file_read(path, 1u << 20, &text, &error) != TIDE_OK) {
     *ret_exit = tide_exit_report(&error);
   } else if (has_section(tide_buf_span(&text), TIDE_SPAN("tidemark"))) {
     good = tide_spec_open_text(path, tide_buf_span(&text), ret, ret_exit);

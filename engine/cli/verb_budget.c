@@ -7,6 +7,7 @@
 #include "base/json_out.h"
 #include "cli/admin_args.h"
 #include "cli/spec_file.h"
+#include "core/rollout.h"
 #include "feature/budget.h"
 
 #include <inttypes.h>
@@ -18,6 +19,10 @@ static const struct tide_opt options[] = {TIDE_MODEL_OPTION,
                                            "Admin listener of an engine that runs this file: with what its last hour looked like",
                                            TIDE_OPT_TEXT, 0, 0, 0, NULL},
                                           TIDE_ADMIN_OPTIONS};
+
+static const char *version_of(const struct tide_spec *spec, char out[TIDE_VERSION_TEXT]) {
+  return tide_version_text(tide_span_of(spec->name), tide_content_hash((struct tide_span){spec->text, spec->text_len}), out);
+}
 
 /* The group's part of the engine's answer; NULL: there is none. */
 static const json_t *hour_of(const json_t *hour, const char *entity) {
@@ -75,7 +80,8 @@ static void put_raw(const char *key, const json_t *value, struct tide_buf *out) 
 
 static void put_text(const struct tide_spec *spec, uint32_t score_reads, const json_t *hour, struct tide_buf *out) {
   struct tide_budget budget;
-  tide_buf_printf(out, "Consistency budget of %s@%08" PRIx64 "\n", spec->name, spec->hash.hi >> 32);
+  char version[TIDE_VERSION_TEXT];
+  tide_buf_printf(out, "Consistency budget of %s\n", version_of(spec, version));
   tide_buf_str(
       out,
       "A score takes the strongest level among what it reads. Rules are those that count, in their order; shadow rules decide nothing.\n\n");
@@ -95,11 +101,10 @@ static void put_text(const struct tide_spec *spec, uint32_t score_reads, const j
 
 static void put_json(const struct tide_spec *spec, uint32_t score_reads, const json_t *hour, struct tide_buf *out) {
   struct tide_budget budget;
-  struct tide_buf version = TIDE_BUF_INIT;
-  tide_buf_printf(&version, "%s@%08" PRIx64, spec->name, spec->hash.hi >> 32);
+  char version[TIDE_VERSION_TEXT];
   tide_json_open(out, '{');
   tide_json_key(out, "features");
-  tide_json_str(out, tide_buf_span(&version));
+  tide_json_cstr(out, version_of(spec, version));
   tide_json_key(out, "groups");
   tide_json_open(out, '[');
   for (uint32_t e = 0; e < spec->entity_count; e++) {
@@ -117,18 +122,20 @@ static void put_json(const struct tide_spec *spec, uint32_t score_reads, const j
   if (hour) put_raw("looks", json_object_get(hour, "looks"), out);
   tide_json_close(out, '}');
   tide_buf_char(out, '\n');
-  tide_buf_release(&version);
 }
 
 /* The engine's hour, of this very file. */
 static int ask_engine(const struct tide_args *args, const struct tide_spec *spec, json_t **ret) {
   const char *engine = tide_args_text(args, "engine");
-  char version[TIDE_MODEL_ID + 64];
+  char version[TIDE_VERSION_TEXT];
   if (!engine) return TIDE_EXIT_OK;
   int exit = tide_admin_call(args, engine, "/budget", NULL, ret);
   if (exit != TIDE_EXIT_OK) return exit;
-  const char *theirs = json_string_value(json_object_get(*ret, "features"));
-  snprintf(version, sizeof version, "%.80s@%08" PRIx64, spec->name, spec->hash.hi >> 32);
+  const char *theirs = json_string_value(json_object_get(*ret, "features")), *policy = json_string_value(json_object_get(*ret, "policy"));
+  (void)version_of(spec, version);
+  if (theirs && policy && strcmp(theirs, version) == 0 && strcmp(policy, version) != 0)
+    fprintf(stderr, "tidemark: the engine decides by another policy than the one in this file, %.100s: the rules below are the file's\n",
+            policy);
   if (theirs && strcmp(theirs, version) == 0) return TIDE_EXIT_OK;
   fprintf(stderr, "tidemark: the engine at %s runs the feature file %.100s, and this one is %s: give the one that it runs\n", engine,
           theirs ? theirs : "?", version);

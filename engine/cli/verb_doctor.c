@@ -5,11 +5,13 @@
 #include "cli/verbs.h"
 
 #include "adapter/journal_redis_doctor.h"
+#include "adapter/registry_store.h"
 #include "base/clock.h"
 #include "base/json_out.h"
 #include "cli/doctor_sources.h"
 #include "cli/key_file.h"
 #include "cli/scan.h"
+#include "cli/registry_open.h"
 #include "cli/selftest.h"
 #include "cli/serve_config.h"
 #include "cli/serve_journal.h"
@@ -222,6 +224,23 @@ static void on_kafka(void *ctx, enum tide_kafka_finding level, const char *what,
   find(ctx, of[level], what, "%s", text);
 }
 
+static void check_registry(struct doctor *doctor, const struct tide_config *config) {
+  struct tide_registry *registry;
+  struct tide_rollout_document document;
+  struct tide_error error = {0};
+  if (!config->registry_url[0]) return;
+  enum tide_err err = tide_registry_open(config, &registry, &error);
+  if (err == TIDE_OK) {
+    err = tide_registry_rollout(registry, config->cell_name, 0, &document, &error);
+    registry->ops->close(registry);
+  }
+  if (err == TIDE_E_NOT_FOUND) find(doctor, NOTE, "registry", "it answers; %s", error.text);
+  else if (err != TIDE_OK) find(doctor, FIX, "registry", "%s", error.text);
+  else
+    find(doctor, GOOD, "registry", "it answers; the last rollout of cell %s is %llu, by %s", config->cell_name,
+         (unsigned long long)document.rollout.number, document.rollout.who);
+}
+
 /* What the configuration says an engine would be started with. */
 static void check_config(struct doctor *doctor, const struct tide_config *config) {
   check_key(doctor, or_null(config->keys_file), or_null(config->keys_file_previous), config->keys_development);
@@ -231,6 +250,7 @@ static void check_config(struct doctor *doctor, const struct tide_config *config
   else check_future_space(doctor, config->journal_dir);
   if (config->journal_kind == TIDE_JOURNAL_KIND_redis) check_redis(doctor, config);
   tide_doctor_sources(config, on_kafka, doctor);
+  check_registry(doctor, config);
 }
 
 static bool is_redis(const char *journal) { return journal && (strncmp(journal, "redis", 5) == 0 || strncmp(journal, "unix:", 5) == 0); }
@@ -281,7 +301,7 @@ const struct tide_verb tide_verb_doctor = {
     .about =
         "Changes nothing. With --config, or a Redis journal, it looks at the whole deployment: every node and sentinel that it can reach, their roles, versions, "
         "memory, persistence, clocks and what the sentinels agree on; where sources are configured, the brokers and each topic: whether it is there, its copies, what it keeps "
-        "and for how long, whose clock its messages bear. Exit code 1 when something must be fixed.",
+        "and for how long, whose clock its messages bear; and whether the registry answers. Exit code 1 when something must be fixed.",
     .example = "tidemark doctor --features config/defaults/features.yaml --journal file:build/run/journal --key-file card.key\n"
                "tidemark doctor --config tidemark.yaml --json",
     .opt = options,

@@ -5,13 +5,14 @@
  * whether it took effect and how the records behind it are to be read: then the first pass folds as well. */
 #include "cli/verbs.h"
 
-#include "base/json_out.h"
 #include "cli/follow.h"
 #include "cli/key_file.h"
+#include "cli/receipt.h"
 #include "cli/scan.h"
 #include "cli/snapshot.h"
 #include "cli/summary.h"
 #include "core/answer.h"
+#include "core/explain.h"
 #include "core/ledger.h"
 #include "core/rollout.h"
 
@@ -25,6 +26,7 @@ static const struct tide_opt options[] = {
     {"events", "N", "20", "At most so many past events are listed per entity, the newest", TIDE_OPT_INT, 0, 0, 100000, NULL},
     TIDE_KEY_OPTIONS,
     {"start-from", "DIR", NULL, "The result of backfill that the journal began with", TIDE_OPT_TEXT, 0, 0, 0, NULL},
+    {"receipt", "FILE", NULL, "Also write a receipt, from which `verify` proves the decision", TIDE_OPT_TEXT, 0, 0, 0, NULL},
     {"json", NULL, NULL, "Everything as one JSON object", TIDE_OPT_SWITCH, 0, 0, 0, NULL},
 };
 static const struct tide_positional positional[] = {
@@ -53,19 +55,10 @@ struct explain {
   /* second pass */
   struct tide_fold *fold;
   struct place target;
-  struct tide_buf out; /* the report */
-  bool json, found;
-  int64_t events_max;
-  struct past {
-    char entity[64];
-    int64_t time_ms, amount_minor;
-    bool has_amount;
-    uint64_t summed; /* so many events in a tile that ends at time_ms; 0: one event */
-    uint32_t slot_first, slot_count;
-  } * past;
-  size_t past_count, past_cap;
-  uint32_t *slot; /* of all past events, one behind the other */
-  size_t slot_count, slot_cap;
+  struct tide_buf out;     /* the report */
+  struct tide_buf receipt; /* if it is wanted */
+  bool json, found, wants_receipt;
+  struct tide_explain *past; /* events that the windows hold */
 };
 
 /* --- first pass: where is it */
@@ -205,30 +198,6 @@ static enum tide_err choose(struct explain *explain, struct tide_error *error) {
 
 /* --- second pass: what was known */
 
-static void on_trace(void *ctx, const struct tide_trace_event *event) {
-  struct explain *explain = ctx;
-  if (explain->past_count == explain->past_cap) {
-    explain->past_cap = explain->past_cap ? explain->past_cap * 2 : 256;
-    explain->past = tide_realloc(explain->past, explain->past_cap * sizeof *explain->past);
-  }
-  while (explain->slot_count + event->slot_count > explain->slot_cap) {
-    explain->slot_cap = explain->slot_cap ? explain->slot_cap * 2 : 1024;
-    explain->slot = tide_realloc(explain->slot, explain->slot_cap * sizeof *explain->slot);
-  }
-  struct past *past = &explain->past[explain->past_count++];
-  snprintf(past->entity, sizeof past->entity, "%s", event->entity);
-  past->time_ms = event->time_ms;
-  past->has_amount = event->has_amount;
-  past->amount_minor = event->amount_minor;
-  past->summed = event->summed;
-  past->slot_first = (uint32_t)explain->slot_count;
-  past->slot_count = event->slot_count;
-  if (event->slot_count) memcpy(explain->slot + explain->slot_count, event->slot, event->slot_count * sizeof *event->slot);
-  explain->slot_count += event->slot_count;
-}
-
-static const char *truth_name(uint8_t truth) { return truth == TIDE_TRUE ? "true" : truth == TIDE_FALSE ? "false" : "unknown"; }
-
 static void put_number(struct tide_buf *out, const struct tide_value *value) {
   char code[8];
   size_t len;
@@ -277,8 +246,8 @@ static void print_rules(const struct tide_answer *answer, struct tide_buf *out) 
   for (uint32_t i = 0; i < spec->rule_count; i++) {
     const struct tide_rule *rule = &spec->rule[i];
     bool decided = tide_verdict_is_rule(&answer->verdict) && answer->verdict.rule == i;
-    tide_buf_printf(out, "  %-6s %-10s %-8s%s%s  %s\n", rule->code, spec->decision[rule->decision], truth_name(answer->verdict.truth[i]),
-                    rule->shadow ? " (shadow)" : "",
+    tide_buf_printf(out, "  %-6s %-10s %-8s%s%s  %s\n", rule->code, spec->decision[rule->decision],
+                    tide_truth_name((enum tide_truth)answer->verdict.truth[i]), rule->shadow ? " (shadow)" : "",
                     decided                           ? " <- decided"
                     : answer->verdict.blocked_by == i ? " <- could not be answered"
                                                       : "",
@@ -321,33 +290,25 @@ static void print_freshness(const struct tide_answer *answer, struct tide_buf *o
   }
 }
 
-/* First of the newest `events_max` past events of the entity that begins at `from`; *ret_end is behind its last. */
-static size_t newest_of(const struct explain *explain, size_t from, size_t *ret_end) {
-  size_t end = from;
-  while (end < explain->past_count && strcmp(explain->past[end].entity, explain->past[from].entity) == 0) end++;
-  *ret_end = end;
-  return end - from > (size_t)explain->events_max ? end - (size_t)explain->events_max : from;
-}
-
-static void print_past(const struct explain *explain, const struct tide_spec *spec, struct tide_buf *out) {
+static void print_past(const struct tide_explain *past, const struct tide_spec *spec, struct tide_buf *out) {
   char time[TIDE_TIME_TEXT], money[TIDE_AMOUNT_TEXT];
-  for (size_t from = 0, end; from < explain->past_count; from = end) {
-    size_t first = newest_of(explain, from, &end);
-    tide_buf_printf(out, "\nEvents of this %s that were remembered: %zu", explain->past[from].entity, end - from);
+  for (size_t from = 0, end; from < past->past_count; from = end) {
+    size_t first = tide_explain_newest(past, from, &end);
+    tide_buf_printf(out, "\nEvents of this %s that were remembered: %zu", past->past[from].entity, end - from);
     if (first > from) tide_buf_printf(out, ", the newest %zu are", end - first);
     tide_buf_char(out, '\n');
     for (size_t i = first; i < end; i++) {
-      const struct past *past = &explain->past[i];
+      const struct tide_explain_past *one = &past->past[i];
       char summed[48];
-      snprintf(summed, sizeof summed, "%" PRIu64 " event%s in a tile", past->summed, past->summed == 1 ? "" : "s");
-      tide_buf_printf(out, "  %s %14s  in ", tide_time_format((struct tide_etime){past->time_ms}, time),
-                      past->summed       ? summed
-                      : past->has_amount ? tide_money_text(past->amount_minor, spec->exponent, money)
-                                         : "-");
-      for (uint32_t k = 0; k < past->slot_count && k < 6; k++)
-        tide_buf_printf(out, "%s%s", k ? ", " : "", spec->slot[explain->slot[past->slot_first + k]].name);
-      if (past->slot_count > 6) tide_buf_printf(out, " and %u more", past->slot_count - 6);
-      if (past->slot_count == 0) tide_buf_str(out, "no window any more");
+      snprintf(summed, sizeof summed, "%" PRIu64 " event%s in a tile", one->summed, one->summed == 1 ? "" : "s");
+      tide_buf_printf(out, "  %s %14s  in ", tide_time_format((struct tide_etime){one->time_ms}, time),
+                      one->summed       ? summed
+                      : one->has_amount ? tide_money_text(one->amount_minor, spec->exponent, money)
+                                        : "-");
+      for (uint32_t k = 0; k < one->slot_count && k < 6; k++)
+        tide_buf_printf(out, "%s%s", k ? ", " : "", spec->slot[past->slot[one->slot_first + k]].name);
+      if (one->slot_count > 6) tide_buf_printf(out, " and %u more", one->slot_count - 6);
+      if (one->slot_count == 0) tide_buf_str(out, "no window any more");
       tide_buf_char(out, '\n');
     }
   }
@@ -435,84 +396,15 @@ static void print_reasons(const struct tide_answer *answer, struct tide_buf *out
   }
 }
 
-static void json_report(const struct explain *explain, const struct tide_answer *answer, struct tide_buf *out) {
-  const struct tide_spec *spec = answer->spec;
-  char time[TIDE_TIME_TEXT];
-  tide_json_open(out, '{');
-  tide_json_key(out, "answer");
-  struct tide_buf inner = TIDE_BUF_INIT;
-  tide_answer_json(answer, TIDE_ANSWER_FEATURES | TIDE_ANSWER_FRESHNESS, &inner);
-  tide_json_raw(out, tide_buf_span(&inner));
-  if (answer->model) {
-    tide_json_key(out, "model");
-    tide_json_cstr(out, answer->model->id);
-  }
-  tide_json_key(out, "policy");
-  tide_json_cstr(out, answer->policy->label);
-  tide_json_key(out, "rollout");
-  tide_json_int(out, (int64_t)tide_fold_versions(explain->fold)->rollout.number);
-  tide_json_key(out, "message");
-  tide_json_open(out, '{');
-  for (uint32_t i = 0; i < spec->field_count; i++) {
-    if (answer->record->field[i].kind == TIDE_D_NONE) continue;
-    tide_buf_clear(&inner);
-    tide_datum_text(&spec->field[i], &answer->record->field[i], &inner);
-    tide_json_key(out, spec->field[i].name);
-    tide_json_str(out, tide_buf_span(&inner));
-  }
-  tide_json_close(out, '}');
-  tide_buf_release(&inner);
-  tide_json_key(out, "rules");
-  tide_json_open(out, '{');
-  for (uint32_t i = 0; answer->features_known && i < spec->rule_count; i++) {
-    tide_json_key(out, spec->rule[i].code);
-    tide_json_cstr(out, truth_name(answer->verdict.truth[i]));
-  }
-  tide_json_close(out, '}');
-  tide_json_key(out, "definitions");
-  tide_json_open(out, '{');
-  for (uint32_t i = 0; i < spec->slot_count; i++) {
-    tide_json_key(out, spec->slot[i].name);
-    tide_json_cstr(out, spec->feature[spec->slot[i].feature].text);
-  }
-  tide_json_close(out, '}');
-  tide_json_key(out, "events");
-  tide_json_open(out, '[');
-  for (size_t from = 0, end; from < explain->past_count; from = end) {
-    for (size_t i = newest_of(explain, from, &end); i < end; i++) {
-      const struct past *past = &explain->past[i];
-      tide_json_open(out, '{');
-      tide_json_key(out, "entity");
-      tide_json_cstr(out, past->entity);
-      tide_json_key(out, "time");
-      tide_json_cstr(out, tide_time_format((struct tide_etime){past->time_ms}, time));
-      if (past->has_amount) {
-        tide_json_key(out, "amount");
-        tide_json_money(out, past->amount_minor, spec->exponent);
-      }
-      if (past->summed) {
-        tide_json_key(out, "summed");
-        tide_json_int(out, (int64_t)past->summed);
-      }
-      tide_json_key(out, "in");
-      tide_json_open(out, '[');
-      for (uint32_t k = 0; k < past->slot_count; k++) tide_json_cstr(out, spec->slot[explain->slot[past->slot_first + k]].name);
-      tide_json_close(out, ']');
-      tide_json_close(out, '}');
-    }
-  }
-  tide_json_close(out, ']');
-  tide_json_close(out, '}');
-  tide_buf_char(out, '\n');
-}
-
 static void on_answer(void *ctx, const struct tide_answer *answer) {
   struct explain *explain = ctx;
   bool target = tide_position_cmp(answer->position, explain->target.position) == 0 && answer->index == explain->target.index;
   if (target) {
     explain->found = true;
     if (explain->json) {
-      json_report(explain, answer, &explain->out);
+      explain->past->rollout = tide_fold_versions(explain->fold)->rollout.number;
+      tide_explain_json(explain->past, answer, 0, &explain->out);
+      tide_buf_char(&explain->out, '\n');
     } else {
       print_head(explain, answer, &explain->out);
       print_versions(explain, answer, &explain->out);
@@ -522,17 +414,21 @@ static void on_answer(void *ctx, const struct tide_answer *answer) {
       print_rules(answer, &explain->out);
       print_freshness(answer, &explain->out);
       print_values(answer, &explain->out);
-      print_past(explain, answer->spec, &explain->out);
+      print_past(explain->past, answer->spec, &explain->out);
     }
   }
-  explain->past_count = explain->slot_count = 0; /* the trace so far was this event's */
+  tide_explain_clear(explain->past); /* the trace so far was this event's */
 }
 
 static enum tide_err fold_to(void *ctx, struct tide_position position, struct tide_span entry, struct tide_error *error) {
   struct explain *explain = ctx;
   bool target = tide_position_cmp(position, explain->target.position) == 0;
-  if (target) tide_fold_trace(explain->fold, on_trace, explain);
-  enum tide_err err = tide_follow_entry(explain->dir, explain->fold, position, entry, on_answer, explain, error);
+  if (target) tide_fold_trace(explain->fold, tide_explain_note, explain->past);
+  bool made;
+  enum tide_err err =
+      target && explain->wants_receipt
+          ? tide_receipt_fold(explain->fold, position, explain->target.index, entry, on_answer, explain, &explain->receipt, &made, error)
+          : tide_follow_entry(explain->dir, explain->fold, position, entry, on_answer, explain, error);
   return err == TIDE_OK && target ? TIDE_E_END : err;
 }
 
@@ -551,7 +447,8 @@ static int run(const struct tide_args *args) {
                             .keys = &keys,
                             .wanted = tide_args_text(args, "position"),
                             .json = tide_args_on(args, "json"),
-                            .events_max = tide_args_int(args, "events"),
+                            .past = tide_explain_new(tide_args_int(args, "events")),
+                            .wants_receipt = tide_args_on(args, "receipt"),
                             .record = tide_alloc(sizeof *explain.record)};
   enum tide_err err = tide_journal_arg(tide_args_text(args, "journal"), &dir, &error);
   if (err == TIDE_OK && !dir) err = tide_fail(&error, TIDE_E_USAGE, "explain needs --journal file:DIRECTORY: a journal in memory is gone");
@@ -565,15 +462,17 @@ static int run(const struct tide_args *args) {
     err = tide_fail(&error, TIDE_E_NOT_FOUND,
                     "transaction %.100s is in the journal, but it is of a kind that `score:` leaves out: it was counted, not decided",
                     explain.id);
+  if (err == TIDE_OK && explain.wants_receipt)
+    err = tide_receipt_write(tide_args_text(args, "receipt"), tide_buf_span(&explain.receipt), &error);
   if (err == TIDE_OK) fwrite(explain.out.ptr, 1, explain.out.len, stdout);
   int exit = err == TIDE_OK ? TIDE_EXIT_OK : tide_exit_report(&error);
   explicit_bzero(&keys, sizeof keys);
   tide_spec_free(explain.spec);
   tide_fold_free(explain.fold);
   tide_buf_release(&explain.out);
+  tide_buf_release(&explain.receipt);
   tide_free(explain.record);
-  tide_free(explain.past);
-  tide_free(explain.slot);
+  tide_explain_free(explain.past);
   return exit;
 }
 
@@ -582,8 +481,10 @@ const struct tide_verb tide_verb_explain = {
     .summary = "Print one decision with its rules, every feature, and the past events behind them",
     .about =
         "Everything comes from the journal: the state is folded up to the transaction, so what is shown is what the engine knew at that moment. Card numbers "
-        "are shown as their keyed hash.",
-    .example = "tidemark explain 000000000017/000017/A1 --journal file:build/run/journal",
+        "are shown as their keyed hash. With --receipt what proves the decision goes into a file: hashes of the journal entry, the feature file and the model, the chain "
+        "of decisions, the answer.",
+    .example = "tidemark explain 000000000017/000017/A1 --journal file:build/run/journal\n"
+               "tidemark explain 000000000017/000017/A1 --journal file:build/run/journal --receipt decision.json",
     .opt = options,
     .opt_count = sizeof options / sizeof options[0],
     .positional = positional,

@@ -5,8 +5,9 @@
 #include "cli/verbs.h"
 
 #include <math.h>
-#include <stdlib.h>
 
+#include "cli/model_table.h"
+#include "cli/parity_say.h"
 #include "cli/spec_file.h"
 
 static const struct tide_positional file[] = {{"FILE", "The model", false, false}};
@@ -14,6 +15,7 @@ static const struct tide_positional file[] = {{"FILE", "The model", false, false
 static const struct tide_opt check_options[] = {
     {"features", "FILE", NULL, "The feature file that it must fit; left out: only the model itself is checked", TIDE_OPT_TEXT, 0, 0, 0,
      NULL},
+    TIDE_PARITY_OPTIONS,
 };
 
 static int check(const struct tide_args *args) {
@@ -35,6 +37,7 @@ static int check(const struct tide_args *args) {
     printf("%s does not fit %s: %u of its %u inputs are defined otherwise\n", model->id, features, count, model->input_count);
   else if (!err)
     printf("%s, version %s: %u inputs%s%s\n", model->id, model->version, model->input_count, spec ? ", fits " : "", spec ? features : "");
+  if (!err) err = tide_parity_from_args(args, model, &count, &error);
   exit = err ? tide_exit_report(&error) : count ? TIDE_EXIT_DIFFERENT : TIDE_EXIT_OK;
   tide_model_free(model);
   tide_spec_free(spec);
@@ -45,8 +48,11 @@ const struct tide_verb tide_verb_model_check = {
     .name = "model check",
     .summary = "Check a model file, and that a feature file defines its inputs as in training",
     .about =
-        "A model that does not fit is printed input by input with both definitions (exit code 1); a file that is no model exits with 2 to 5.",
-    .example = "tidemark model check config/defaults/model.json --features config/defaults/features.yaml",
+        "A model that does not fit is printed input by input with both definitions (exit code 1); a file that is no model exits with 2 to 5. With --rows its "
+        "scores are compared with those in a CSV of export or train --export, row by row, and if the rows it was fitted to are among them its medians, means, "
+        "scales and quantiles are computed again; what differs is named (exit code 1).",
+    .example = "tidemark model check config/defaults/model.json --features config/defaults/features.yaml\n"
+               "tidemark model check model.json --rows rows.csv",
     .opt = check_options,
     .opt_count = sizeof check_options / sizeof check_options[0],
     .positional = file,
@@ -54,24 +60,6 @@ const struct tide_verb tide_verb_model_check = {
     .run = check};
 
 /* ---- describe ---- */
-
-static int by_weight(const void *a, const void *b) {
-  const struct tide_model_input *const *x = a, *const *y = b;
-  double p = fabs((*x)->coefficient), q = fabs((*y)->coefficient);
-  if (p != q) return p > q ? -1 : 1;
-  return *x < *y ? -1 : *x > *y;
-}
-
-static void describe_input(const struct tide_model_input *input) {
-  char text[64];
-  if (input->transform == TIDE_TRANSFORM_CLIP) snprintf(text, sizeof text, "clip %.6g..%.6g", input->lo, input->hi);
-  else snprintf(text, sizeof text, "%s", tide_transform_name((enum tide_transform)input->transform));
-  printf("%-28s %+9.4f  %-18s %10.6g %10.6g %8.2f %%  %.6g", input->feature, input->coefficient, text, input->mean, input->scale,
-         100 * input->missing, input->median);
-  if (input->has_absent) printf(", absent %.6g", input->absent);
-  if (input->has_empty) printf(", empty %.6g", input->empty);
-  printf("\n");
-}
 
 static void describe_measure(const char *what, double value) {
   if (isnan(value)) printf("%s -", what);
@@ -83,21 +71,18 @@ static void describe_model(const struct tide_model *m) {
   printf("%s, version %s, for %s\n", m->id, m->version, m->features);
   printf("trained on %llu rows, %llu of them fraud, %s to %s, l2 %.6g\n", (unsigned long long)m->rows, (unsigned long long)m->fraud,
          tide_time_format((struct tide_etime){m->from_ms}, from), tide_time_format((struct tide_etime){m->to_ms}, to), m->l2);
+  if (m->weighted)
+    printf("classes were weighed, genuine %.6g, fraud %.6g: a score is no share of fraud\n", m->genuine_weight, m->fraud_weight);
   printf("tested on %llu rows, %llu of them fraud:", (unsigned long long)m->test_rows, (unsigned long long)m->test_fraud);
   describe_measure(" ROC AUC", m->roc_auc);
   describe_measure(", average precision", m->average_precision);
   printf(", card precision@%u", m->card_precision_k);
   describe_measure("", m->card_precision);
   printf("\n\nscore = 1 / (1 + exp(-(%.6g + sum of coefficient * (transform(value) - mean) / scale)))\n\n", m->intercept);
-  printf("%-28s %9s  %-18s %10s %10s %10s  %s\n", "Input", "coeff.", "transform", "mean", "scale", "missing", "imputed");
-  const struct tide_model_input **order = tide_alloc((m->input_count + 1) * sizeof *order);
-  for (uint32_t i = 0; i < m->input_count; i++) order[i] = &m->input[i];
-  qsort(order, m->input_count, sizeof *order, by_weight);
-  for (uint32_t i = 0; i < m->input_count; i++) describe_input(order[i]);
+  tide_model_table_print(m, stdout);
   printf("\nDefinitions\n");
   for (uint32_t i = 0; i < m->input_count; i++)
     printf("  %s\n    reason %s: %s\n", m->input[i].definition, m->input[i].code, m->input[i].text);
-  tide_free(order);
 }
 
 static int describe(const struct tide_args *args) {

@@ -59,6 +59,7 @@ struct serve {
   struct tide_http_secrets *secrets;                /* until the listeners have taken them */
   struct tide_http_source source[TIDE_SOURCES_MAX]; /* as http shows them */
   struct tide_http *http;
+  struct tide_watcher *watcher;         /* its hooks are the core thread's */
   struct tide_snapshotter *snapshotter; /* the core thread's, while it runs */
   _Atomic int64_t snapshot_every_ms;    /* a reload sets it */
   struct tide_position snapshot_at;     /* that the fold began with */
@@ -70,6 +71,12 @@ static void between(void *ctx, struct tide_fold *fold, struct tide_span entry) {
   struct serve *serve = ctx;
   tide_follow_turn(serve->follow, fold);
   if (serve->snapshotter) tide_snapshotter_turn(serve->snapshotter, fold, entry, serve->snapshot_every_ms);
+  tide_watcher_turn(serve->watcher);
+}
+
+static enum tide_err keep_watch(void *ctx, const char *dir, struct tide_position position, struct tide_error *error) {
+  const struct serve *serve = ctx;
+  return tide_watcher_keep(serve->watcher, dir, position, error);
 }
 
 static struct tide_fold *on_waiting(void *ctx, const struct tide_fold *fold) {
@@ -89,9 +96,14 @@ static void on_sources(void *ctx, const struct tide_core_action *action) {
 
 static void on_release(void *ctx, struct tide_offer *offer) {
   struct serve *serve = ctx;
-  if (serve->ingest.ingest && offer->ctx == serve->ingest.ingest) tide_ingest_release(serve->ingest.ingest, offer);
-  else if (serve->registry && offer->ctx == serve->registry) tide_serve_registry_release(serve->registry, offer);
-  else tide_http_release(ctx, offer);
+  if (serve->ingest.ingest && offer->ctx == serve->ingest.ingest) {
+    tide_http_count_message(serve->meters, &offer->told);
+    tide_ingest_release(serve->ingest.ingest, offer);
+  } else if (serve->registry && offer->ctx == serve->registry) {
+    tide_serve_registry_release(serve->registry, offer);
+  } else {
+    tide_http_release(ctx, offer);
+  }
 }
 
 /* After the engine has ended. */
@@ -107,6 +119,7 @@ static void save_last(struct serve *serve) {
     err = tide_fail(&error, TIDE_E_MISMATCH, "the entry at the folded position is not in the journal");
   if (err == TIDE_OK)
     err = tide_snapshot_save(serve->log.snapshots, fold, tide_buf_span(&entry), (struct tide_released){.position = at}, &error);
+  if (err == TIDE_OK) err = tide_watcher_keep(serve->watcher, serve->log.snapshots, at, &error);
   if (err != TIDE_OK)
     tide_log(TIDE_LOG_WARN, "snapshot_failed", "why=%s note=%s", error.text, "the journal is whole; the next start folds more of it");
   tide_buf_release(&entry);
@@ -205,6 +218,7 @@ static enum tide_err http_options(const struct serve *serve, struct tide_http_op
                                     .admin = address_of(config->http_admin_listen, config->http_admin_port),
                                     .engine = serve->engine,
                                     .spec = serve->adopted ? serve->adopted->spec : serve->spec,
+                                    .metered = serve->spec,
                                     .meters = serve->meters,
                                     .key = serve->keys.has_now ? &serve->keys.now : NULL,
                                     .key_previous = serve->keys.has_previous ? &serve->keys.previous : NULL,
@@ -214,6 +228,7 @@ static enum tide_err http_options(const struct serve *serve, struct tide_http_op
                                     .source_count = config->source_count,
                                     .ingest = serve->ingest.ingest,
                                     .logs = serve->ingest.source,
+                                    .watcher = serve->watcher,
                                     .engine_id = (uint32_t)config->engine_id,
                                     .log = config->http_log == TIDE_HTTP_LOG_kafka && serve->ingest.outlet,
                                     .snapshots = config->snapshot_peers[0] ? serve->log.snapshots : NULL,
@@ -414,6 +429,7 @@ static enum tide_err start_engine(struct serve *serve, struct tide_error *error)
                                                 .outbox_max = OUTBOX_MAX},
                                        .journal = serve->log.journal,
                                        .pressed = serve->log.pressed,
+                                       .health = serve->log.health,
                                        .release = on_release,
                                        .sources = serve->ingest.ingest ? on_sources : NULL,
                                        .between = between,
@@ -429,6 +445,7 @@ static enum tide_err start_engine(struct serve *serve, struct tide_error *error)
   serve->features = serve->spec->hash;
   serve->follow = tide_follow_new(serve->log.log);
   if (serve->log.mirror) tide_mirror_start(serve->log.mirror);
+  tide_watcher_attach(serve->watcher, serve->log.fold, serve->log.snapshots);
   serve->engine = tide_engine_start(&engine, serve->log.fold);
   serve->log.fold = NULL;
   if (serve->ingest.ingest) tide_ingest_start(serve->ingest.ingest, serve->engine);
@@ -451,7 +468,10 @@ static bool wait_for_store(void *ctx, int64_t ms) { return wait_signal(ctx, (int
 static enum tide_err open_journal(struct serve *serve, struct tide_error *error) {
   bool accept = tide_args_on(serve->args, "accept-loss");
   enum tide_err err = tide_serve_journal_open(serve->config, serve->spec, &serve->keys, accept, wait_for_store, serve, &serve->log, error);
-  if (err == TIDE_OK && serve->log.snapshots) serve->snapshotter = tide_snapshotter_new(serve->log.snapshots);
+  if (err == TIDE_OK && serve->log.snapshots) {
+    serve->snapshotter = tide_snapshotter_new(serve->log.snapshots);
+    tide_snapshotter_beside(serve->snapshotter, keep_watch, serve);
+  }
   return err;
 }
 
@@ -491,6 +511,8 @@ static int serve_config(struct serve *serve) {
   if (err != TIDE_OK) return tide_exit_report(&error);
   if (!tide_spec_open(serve->config->features_file, &serve->spec, &exit)) return exit;
   serve->snapshot_every_ms = serve->config->snapshot_every_ms;
+  struct tide_watch_options watched = tide_serve_watch(serve->config);
+  serve->watcher = tide_watcher_new(&watched);
   err = serve_all(serve, &error);
   if (err != TIDE_OK) error.code = err;
   tide_serve_ingest_close(&serve->ingest);
@@ -504,6 +526,7 @@ static int serve_config(struct serve *serve) {
   }
   tide_meters_free(serve->meters);
   tide_snapshotter_free(serve->snapshotter);
+  tide_watcher_free(serve->watcher);
   tide_serve_journal_close(&serve->log);
   tide_http_secrets_free(serve->secrets);
   tide_buf_release(&serve->model);

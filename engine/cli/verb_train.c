@@ -1,171 +1,86 @@
 /* tidemark train: a log with labels in, a model out.
  *
- * The work is train_run.c's; here are its options, the report, and the file: written beside its place and moved there when it is whole, so a
- * model file is never half of one. */
+ * The work is train_run.c's and what is said of it train_say.c's; here are its options and the order in which files are written: the model last, so
+ * that it is there only when everything else is. */
 #include "cli/verbs.h"
 
-#include "base/json_out.h"
+#include "base/num.h"
+#include "cli/rows_csv.h"
 #include "cli/spec_file.h"
-#include "cli/tally.h"
-#include "cli/summary.h"
-#include "cli/train_run.h"
-
-#include <math.h>
+#include "cli/train_report.h"
+#include "cli/train_say.h"
+#include "cli/whole_file.h"
 
 static const struct tide_opt options[] = {
-    {"features", "FILE", NULL, "The feature file", TIDE_OPT_TEXT, TIDE_OPT_REQUIRED, 0, 0, NULL},
-    {"input", "FILE", NULL, "The log, with labels; several are read in order", TIDE_OPT_TEXT, TIDE_OPT_REQUIRED | TIDE_OPT_REPEAT, 0, 0,
-     NULL},
+    TIDE_ROWS_OPTIONS,
     {"output", "FILE", NULL, "Where the model goes", TIDE_OPT_TEXT, TIDE_OPT_REQUIRED, 0, 0, NULL},
-    {"inputs", "FILE", NULL,
-     "What the model reads: a line per input, NAME [absent=N] [empty=N] [transform=none|log1p|clip:LO:HI] [reason text]; left out: every "
-     "number and condition among features and derived values",
-     TIDE_OPT_TEXT, 0, 0, 0, NULL},
     {"name", "NAME", NULL, "Name of the model; left out: that of the feature file", TIDE_OPT_TEXT, 0, 0, 0, NULL},
     {"model-version", "TEXT", "1", "Its version", TIDE_OPT_TEXT, 0, 0, 0, NULL},
     {"l2", "X", "1", "Strength of the penalty on coefficients (scikit-learn's C is 1 / X)", TIDE_OPT_PERCENT, 0, 0, 1000000000, NULL},
+    {"c", "LIST", NULL,
+     "Choose the penalty instead among these values of C = 1 / l2, say 0.01,0.1,1,10: folds in order of time, one-standard-error rule",
+     TIDE_OPT_TEXT, 0, 0, 0, NULL},
+    {"folds", "N", "5", "How many folds for that", TIDE_OPT_INT, 0, 2, TIDE_CHOOSE_FOLDS_MAX, NULL},
+    {"class-weight", "W", NULL,
+     "What a fraud weighs against a genuine row, or balanced: both classes weigh the same. A score is then no share of fraud; left out: 1",
+     TIDE_OPT_TEXT, 0, 0, 0, NULL},
     {"split", "SHARE", "0.8", "Share of the rows, from the earliest on, to fit to; the rest measures. 1: fit to all", TIDE_OPT_PERCENT, 0,
      0, 1, NULL},
-    {"label-delay", "DURATION", "30d", "How long labels take: rows younger than that at the end of the log are left out", TIDE_OPT_DURATION,
-     0, 0, 0, NULL},
     {"gap", "DURATION", "0s", "Leave out the rows so long before the split: labels that were not known then", TIDE_OPT_DURATION, 0, 0, 0,
      NULL},
-    {"skip", "DURATION", "0s", "Leave out the rows of the first so long, while windows fill", TIDE_OPT_DURATION, 0, 0, 0, NULL},
     {"top-cards", "K", "100", "K of card precision@k: how many cards a day can be looked at", TIDE_OPT_INT, 0, 1, 1000000, NULL},
-    {"export", "FILE", NULL, "The rows as CSV: set, time, fraud, score, and each input as it was read", TIDE_OPT_TEXT, 0, 0, 0, NULL},
-    {"input-shape", "NAME", NULL, "The shape of messages that no `when` picks; left out: default", TIDE_OPT_TEXT, 0, 0, 0, NULL},
-    {"format", "FORMAT", "auto", "Format of the log; auto looks at the first line", TIDE_OPT_CHOICE, 0, 0, 0, "auto|json|csv"},
+    {"report", "FILE", NULL, "A page with plots and tables, one HTML file without anything from elsewhere", TIDE_OPT_TEXT, 0, 0, 0, NULL},
+    {"export", "FILE", NULL,
+     "The rows as CSV: set, time, fraud, score, and each input as it was read; compressed by its ending .gz or .zst", TIDE_OPT_TEXT, 0, 0,
+     0, NULL},
     TIDE_SETTING_OPTIONS,
     TIDE_KEY_OPTIONS,
     {"json", NULL, NULL, "The report as one JSON object", TIDE_OPT_SWITCH, 0, 0, 0, NULL},
 };
 
-static enum tide_err write_model(const char *path, const struct tide_model *model, struct tide_error *error) {
-  struct tide_buf text = TIDE_BUF_INIT, beside = TIDE_BUF_INIT;
-  tide_model_write_lines(model, &text);
-  tide_buf_printf(&beside, "%s.new", path);
-  const char *name = tide_buf_cstr(&beside);
-  enum tide_err err = TIDE_OK;
-  if (text.len > TIDE_MODEL_BYTES_MAX) {
-    err = tide_fail(error, TIDE_E_LIMIT, "the model is longer than %u bytes: choose fewer inputs", TIDE_MODEL_BYTES_MAX);
-  } else {
-    FILE *file = fopen(name, "we");
-    bool written = file && fwrite(text.ptr, 1, text.len, file) == text.len;
-    if (file && fclose(file) != 0) written = false;
-    if (!written || rename(name, path) != 0) {
-      err = tide_fail_errno(error, TIDE_E_IO, "cannot write %.200s", path);
-      (void)remove(name);
-    }
+/* "0.01,0.1,1": numbers above 0, sorted here; each once. */
+static enum tide_err candidates_of(const char *text, struct tide_train_options *ret, struct tide_error *error) {
+  for (const char *at = text; at;) {
+    const char *comma = strchr(at, ',');
+    struct tide_span word = {at, comma ? (size_t)(comma - at) : strlen(at)};
+    double c;
+    if (ret->c_count == TIDE_CHOOSE_MAX)
+      return tide_fail_at(error, TIDE_E_USAGE, 0, 0, "c", "--c takes at most %d values", TIDE_CHOOSE_MAX);
+    if (tide_double_parse(word, &c) || !(c >= 1e-9 && c <= 1e9))
+      return tide_fail_at(error, TIDE_E_USAGE, 0, 0, "c", "--c is a list of numbers from 1e-9 to 1e9, like 0.01,0.1,1,10; \"%.*s\" is none",
+                          (int)(word.len > 40 ? 40 : word.len), word.ptr);
+    uint32_t k = ret->c_count++;
+    for (; k > 0 && ret->c[k - 1] > c; k--) ret->c[k] = ret->c[k - 1];
+    if (k > 0 && ret->c[k - 1] == c) return tide_fail_at(error, TIDE_E_USAGE, 0, 0, "c", "--c has %g twice", c);
+    ret->c[k] = c;
+    at = comma ? comma + 1 : NULL;
   }
-  tide_buf_release(&text);
-  tide_buf_release(&beside);
-  return err;
+  return TIDE_OK;
 }
 
-/* --- the report */
-
-static void row(const char *what, uint64_t count, const char *more) {
-  char text[TIDE_AMOUNT_TEXT];
-  if (count) printf("  %-15s%10s  %s\n", what, tide_count_text(count, text), more);
+static enum tide_err weight_of(const char *text, struct tide_train_how *ret, struct tide_error *error) {
+  ret->fraud_weight = 1;
+  if (!text) return TIDE_OK;
+  if (strcmp(text, "balanced") == 0) {
+    ret->fraud_weight = TIDE_TRAIN_BALANCED;
+    return TIDE_OK;
+  }
+  if (tide_double_parse(tide_span_of(text), &ret->fraud_weight) || !(ret->fraud_weight >= 1e-6 && ret->fraud_weight <= 1e6))
+    return tide_fail_at(error, TIDE_E_USAGE, 0, 0, "class-weight",
+                        "--class-weight is balanced, or a number from 0.000001 to 1000000, not \"%.40s\"", text);
+  return TIDE_OK;
 }
-
-static void measure(const char *what, double value, const char *more) {
-  if (isnan(value)) printf("  %-24s     -    %s\n", what, "not defined: it needs fraud and genuine rows behind the split");
-  else printf("  %-24s %8.4f %s\n", what, value, more);
-}
-
-static void print_report(const struct tide_model *m, const struct tide_train_report *r) {
-  char time[TIDE_TIME_TEXT], a[TIDE_AMOUNT_TEXT], b[TIDE_AMOUNT_TEXT], text[160];
-  printf("Model %s, version %s, for %s\n", m->id, m->version, m->features);
-  row("decisions", r->decisions, "");
-  row("  left out", r->duplicates, "duplicates");
-  row("", r->advised, "advices: decided elsewhere");
-  row("", r->uncounted, "that asked without counting");
-  struct tide_buf why = TIDE_BUF_INIT;
-  tide_buf_str(&why, "with values that are not to be trusted, or none (late, refused)");
-  for (int c = 0; c < TIDE_C_COUNT; c++)
-    if (r->unknown_by[c]) tide_buf_printf(&why, "; %s %s", tide_count_text(r->unknown_by[c], a), tide_cause_name((enum tide_cause)c));
-  row("", r->unknown, tide_buf_cstr(&why));
-  tide_buf_release(&why);
-  row("", r->skipped, "from the first days (--skip)");
-  row("", r->immature, "too young for their label at the end of the log (--label-delay)");
-  row("", r->gap, "between training and test (--gap)");
-  snprintf(text, sizeof text, "%s of them fraud, to %s", tide_count_text(m->fraud, a),
-           tide_time_format((struct tide_etime){m->to_ms}, time));
-  row("training rows", r->train, text);
-  snprintf(text, sizeof text, "%s of them fraud, from %s", tide_count_text(m->test_fraud, b),
-           r->test ? tide_time_format((struct tide_etime){r->split_ms}, time) : "");
-  row("test rows", r->test, text);
-  snprintf(text, sizeof text, "%u dropped that never vary; %u L-BFGS and %u Newton steps, gradient %.1e", r->constant, r->fit.lbfgs_steps,
-           r->fit.newton_steps, r->fit.gradient);
-  row("inputs", m->input_count, text);
-  printf("\nOn the test rows\n");
-  measure("ROC AUC", m->roc_auc, "");
-  snprintf(text, sizeof text, "(chance: %.4f)", r->test ? (double)m->test_fraud / (double)r->test : 0);
-  measure("average precision", m->average_precision, text);
-  snprintf(text, sizeof text, "of the %u cards of a day with the highest score, over %u days; a perfect ranking: %.4f", m->card_precision_k,
-           r->card_days, isnan(r->card_best) ? 0 : r->card_best);
-  measure("card precision", m->card_precision, text);
-}
-
-static void key_count(struct tide_buf *out, const char *key, uint64_t value) {
-  tide_json_key(out, key);
-  tide_json_int(out, (int64_t)value);
-}
-
-static void key_measure(struct tide_buf *out, const char *key, double value) {
-  tide_json_key(out, key);
-  if (isnan(value)) tide_json_null(out);
-  else tide_json_double(out, value);
-}
-
-static void print_json(const struct tide_model *m, const struct tide_train_report *r) {
-  struct tide_buf out = TIDE_BUF_INIT;
-  tide_json_open(&out, '{');
-  tide_json_key(&out, "model");
-  tide_json_cstr(&out, m->id);
-  tide_json_key(&out, "version");
-  tide_json_cstr(&out, m->version);
-  key_count(&out, "decisions", r->decisions);
-  key_count(&out, "duplicates", r->duplicates);
-  key_count(&out, "advised", r->advised);
-  key_count(&out, "uncounted", r->uncounted);
-  key_count(&out, "unknown", r->unknown);
-  key_count(&out, "skipped", r->skipped);
-  key_count(&out, "immature", r->immature);
-  key_count(&out, "gap", r->gap);
-  key_count(&out, "rows", r->rows);
-  key_count(&out, "train", r->train);
-  key_count(&out, "train_fraud", m->fraud);
-  key_count(&out, "test", r->test);
-  key_count(&out, "test_fraud", m->test_fraud);
-  key_count(&out, "inputs", m->input_count);
-  key_count(&out, "constant", r->constant);
-  key_measure(&out, "roc_auc", m->roc_auc);
-  key_measure(&out, "average_precision", m->average_precision);
-  key_count(&out, "card_precision_k", m->card_precision_k);
-  key_measure(&out, "card_precision", m->card_precision);
-  key_measure(&out, "card_precision_best", r->card_best);
-  tide_json_close(&out, '}');
-  printf("%.*s\n", (int)out.len, out.ptr);
-  tide_buf_release(&out);
-}
-
-/* --- the verb */
 
 static enum tide_err options_of(const struct tide_args *args, const struct tide_spec *spec, struct tide_train_options *ret,
                                 struct tide_error *error) {
-  ret->inputs = tide_args_text(args, "inputs");
   ret->name = tide_args_text(args, "name") ? tide_args_text(args, "name") : spec->name ? spec->name : "model";
   ret->version = tide_args_text(args, "model-version");
-  ret->l2 = tide_args_double(args, "l2");
+  ret->how.l2 = tide_args_double(args, "l2");
+  ret->folds = (uint32_t)tide_args_int(args, "folds");
   ret->split = tide_args_double(args, "split");
-  ret->label_delay_ms = tide_args_duration_ms(args, "label-delay");
   ret->gap_ms = tide_args_duration_ms(args, "gap");
-  ret->skip_ms = tide_args_duration_ms(args, "skip");
   ret->top_cards = (uint32_t)tide_args_int(args, "top-cards");
-  ret->export = tide_args_text(args, "export");
-  if (!(ret->l2 >= 1e-9))
+  if (!(ret->how.l2 >= 1e-9))
     return tide_fail_at(error, TIDE_E_USAGE, 0, 0, "l2",
                         "--l2 must be above 0: without a penalty collinear inputs have no best coefficients");
   if (!(ret->split > 0))
@@ -174,40 +89,39 @@ static enum tide_err options_of(const struct tide_args *args, const struct tide_
     return tide_fail_at(error, TIDE_E_USAGE, 0, 0, "name",
                         "--name is made of letters, digits, dots, dashes and underscores, and like --model-version at most %d long",
                         TIDE_MODEL_NAME_MAX);
-  return TIDE_OK;
+  enum tide_err err = weight_of(tide_args_text(args, "class-weight"), &ret->how, error);
+  if (!err && tide_args_text(args, "c")) err = candidates_of(tide_args_text(args, "c"), ret, error);
+  return err;
+}
+
+static enum tide_err write_outputs(const struct tide_args *args, const struct tide_spec *spec, const struct tide_train_run *run,
+                                   struct tide_error *error) {
+  const char *export = tide_args_text(args, "export"), *report = tide_args_text(args, "report");
+  struct tide_rows_csv_options csv = {.path = export, .score = run->score, .sets = true, .train = run->train, .test = run->test};
+  enum tide_err err = export ? tide_rows_csv_write(&run->set, &csv, error) : TIDE_OK;
+  if (!err && report) {
+    struct tide_buf page = TIDE_BUF_INIT;
+    tide_train_report(spec, run, &page);
+    err = tide_file_replace(report, tide_buf_span(&page), error);
+    tide_buf_release(&page);
+  }
+  if (!err) err = tide_model_save(tide_args_text(args, "output"), run->set.model, error);
+  return err;
 }
 
 static int train(const struct tide_args *args, const struct tide_spec *spec) {
   struct tide_error error = {0};
-  struct tide_keys keys = {0};
-  const char *input[256];
-  struct tide_train_options train = {.replay = {.spec = spec,
-                                                .keys = &keys,
-                                                .input = input,
-                                                .shape = tide_args_text(args, "input-shape"),
-                                                .format = tide_args_text(args, "format"),
-                                                .batch_records = TIDE_REPLAY_BATCH_DEFAULT,
-                                                .progress = "train"}};
-  enum tide_err err = options_of(args, spec, &train, &error);
-  for (const char *path; !err && (path = tide_args_nth(args, "input", train.replay.input_count)) != NULL; train.replay.input_count++) {
-    if (train.replay.input_count == 256) {
-      err = tide_fail(&error, TIDE_E_USAGE, "train reads at most 256 files in one run");
-      break;
-    }
-    input[train.replay.input_count] = path;
-  }
-  if (!err) err = tide_settings_from_args(args, &train.replay.settings, &error);
-  if (!err) err = tide_keys_from_args(args, spec, &keys, &error);
-  struct tide_model *model = NULL;
-  struct tide_train_report report = {0};
-  if (!err) err = tide_train_run(&train, &model, &report, &error);
-  if (!err) err = write_model(tide_args_text(args, "output"), model, &error);
-  if (!err) {
-    if (tide_args_on(args, "json")) print_json(model, &report);
-    else print_report(model, &report);
-  }
-  tide_model_free(model);
-  explicit_bzero(&keys, sizeof keys);
+  struct tide_train_options *options_given = tide_alloc(sizeof *options_given);
+  struct tide_train_run run = {0};
+  enum tide_err err = options_of(args, spec, options_given, &error);
+  if (!err) err = tide_train_rows_from_args(args, spec, "train", &options_given->rows, &error);
+  if (!err) err = tide_train_run(options_given, &run, &error);
+  if (!err) err = write_outputs(args, spec, &run, &error);
+  if (!err && tide_args_on(args, "json")) tide_train_json(&run);
+  else if (!err) tide_train_print(spec, &run);
+  tide_train_run_release(&run);
+  explicit_bzero(&options_given->rows.keys, sizeof options_given->rows.keys);
+  tide_free(options_given);
   return err ? tide_exit_report(&error) : TIDE_EXIT_OK;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/json_out.h"
 #include "cli/registry_judge.h"
+#include "cli/registry_plan.h"
 #include "cli/registry_validate.h"
 #include "cli/selftest.h"
 #include "cli/spec_file.h"
@@ -92,6 +93,25 @@ static enum tide_err open_sides(struct validate *v, struct tide_error *error) {
 }
 
 /* ---- judging ---- */
+
+/* Could it be live as the cell stands? Asked as the journal will ask it. */
+static enum tide_err run_judge(struct validate *v, struct tide_error *error) {
+  struct tide_rollout next = v->document.rollout;
+  uint32_t live = 0;
+  next.number++;
+  next.features = v->features;
+  next.policy = v->policy;
+  if (tide_content_hash_eq(next.policy, next.shadow_policy)) next.shadow_policy = (struct tide_content_hash){{0}};
+  while (live < next.model_count && next.model[live].role != TIDE_ROLE_live) live++;
+  bool has_role = tide_plan_state(&next, TIDE_ARTIFACT_model, v->version.hash) != NULL;
+  if (v->cli.kind == TIDE_ARTIFACT_model && !has_role) {
+    if (live == TIDE_ROLLOUT_MODELS_MAX) return TIDE_OK; /* sixteen others: `rollout` will say so */
+    if (live == next.model_count)
+      next.model[next.model_count++] = (struct tide_rollout_model){.role = TIDE_ROLE_live, .weight = TIDE_WEIGHT_ALL};
+    next.model[live].hash = v->version.hash;
+  }
+  return fail_version(v, tide_judge_rollout(v->cli.registry, &v->document.rollout, &next, false, error), error);
+}
 
 static enum tide_err run_tests(struct validate *v, struct tide_error *error) {
   if (v->cli.kind == TIDE_ARTIFACT_model || !v->spec || !v->spec->test_count) return TIDE_OK;
@@ -216,6 +236,7 @@ static enum tide_err validate(struct validate *v, struct tide_error *error) {
   if (!err) err = tide_registry_cli_document(cli, &v->document, error);
   if (!err) err = choose_sides(v, error);
   if (!err) err = open_sides(v, error);
+  if (!err && !v->why.len) err = run_judge(v, error);
   if (!err) err = run_tests(v, error);
   if (!err && !v->why.len) {
     err = replay(v, error);

@@ -47,7 +47,7 @@ void tide_record_id(const struct tide_spec *spec, const struct tide_record *reco
   }
 }
 
-static void put_value(struct tide_buf *out, const struct tide_value *value) {
+void tide_value_json(const struct tide_value *value, struct tide_buf *out) {
   char text[24];
   switch ((enum tide_vtype)value->type) {
     case TIDE_V_NULL: tide_json_null(out); return;
@@ -77,11 +77,11 @@ static void put_features(const struct tide_answer *answer, struct tide_buf *out)
   if (answer->features_known) {
     for (uint32_t i = 0; i < spec->slot_count; i++) {
       tide_json_key(out, spec->slot[i].name);
-      put_value(out, &answer->slot[i]);
+      tide_value_json(&answer->slot[i], out);
     }
     for (uint32_t i = 0; i < spec->derived_count; i++) {
       tide_json_key(out, spec->derived[i].name);
-      put_value(out, &answer->derived[i]);
+      tide_value_json(&answer->derived[i], out);
     }
   }
   tide_json_close(out, '}');
@@ -116,7 +116,7 @@ static void put_reason(const struct tide_answer *answer, const struct tide_rule 
     tide_json_key(out, "feature");
     tide_json_cstr(out, answer->spec->slot[rule->first_slot].name);
     tide_json_key(out, "value");
-    put_value(out, &answer->slot[rule->first_slot]);
+    tide_value_json(&answer->slot[rule->first_slot], out);
   }
   tide_json_close(out, '}');
   tide_buf_release(&text);
@@ -138,7 +138,7 @@ static void put_score_reasons(const struct tide_answer *answer, struct tide_buf 
     tide_json_key(out, "feature");
     tide_json_cstr(out, input->feature);
     tide_json_key(out, "value");
-    put_value(out, &reason->value);
+    tide_value_json(&reason->value, out);
     tide_json_close(out, '}');
   }
   tide_buf_release(&text);
@@ -321,7 +321,7 @@ static void put_shadows(const struct tide_answer *answer, struct tide_buf *out) 
       tide_json_key(out, "model");
       tide_json_cstr(out, answer->shadow[i].model->id);
       tide_json_key(out, "score");
-      put_value(out, &answer->shadow[i].value);
+      tide_value_json(&answer->shadow[i].value, out);
       tide_json_close(out, '}');
     }
     tide_json_close(out, ']');
@@ -360,7 +360,7 @@ static void put_decision(const struct tide_answer *answer, unsigned flags, struc
   tide_json_key(out, "by");
   put_by(spec, verdict, out);
   tide_json_key(out, "score");
-  put_value(out, &answer->score);
+  tide_value_json(&answer->score, out);
   put_cause(answer, out);
   if (!(flags & TIDE_ANSWER_NO_REASONS)) put_reasons(answer, out);
 }

@@ -38,6 +38,7 @@ enum tide_err tide_core_again_take(struct tide_core *core, struct tide_offer *of
   enum tide_err err = is_stale(core, offer, ret_waits, error);
   if (err != TIDE_OK || !*ret_waits) return err;
   int64_t now_ns = core->now.mono.ns, half_ns = offer->deadline.ns ? (offer->deadline.ns - now_ns) / 2 : WAIT_NS;
+  offer->again_from = core->now.mono;
   offer->again_until.ns = now_ns + (half_ns < WAIT_NS ? half_ns : WAIT_NS);
   if (!core->again.count) core->again_due_ns = INT64_MAX;
   remember(core, offer);
@@ -73,6 +74,7 @@ enum tide_err tide_core_again_go_on(struct tide_core *core, struct tide_error *e
       continue;
     }
     core->stats.recomputed_fresh += !stale;
+    offer->again_ns = core->now.mono.ns - offer->again_from.ns;
     tide_offers_push(&core->queue[offer->priority], offer);
   }
   return err;

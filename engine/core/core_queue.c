@@ -5,6 +5,8 @@
  * one says that no byte of the offer was given to the journal, the other that some may be in it. */
 #include "core/core_state.h"
 
+#include "core/explain.h"
+
 void tide_offers_push(struct tide_offer_list *list, struct tide_offer *offer) {
   offer->next = NULL;
   if (list->last) list->last->next = offer;
@@ -88,9 +90,42 @@ enum tide_err tide_core_refuse_all(struct tide_core *core, struct tide_offer_lis
   return err;
 }
 
+#define EXPLAIN_EVENTS 100 /* of one entity are told */
+
+struct explaining {
+  struct tide_offer *offer;
+  struct tide_explain *explain;
+};
+
+static void put_explained(void *ctx, const struct tide_answer *answer) {
+  struct explaining *explaining = ctx;
+  tide_buf_clear(&explaining->offer->answer);
+  tide_explain_json(explaining->explain, answer, TIDE_EXPLAIN_MASKED | TIDE_EXPLAIN_AGAIN, &explaining->offer->answer);
+  tide_offer_note(explaining->offer, answer);
+  explaining->offer->position = answer->position;
+  explaining->offer->index = answer->index;
+}
+
+static enum tide_err explain(struct tide_core *core, struct tide_offer *offer, struct tide_error *error) {
+  struct explaining explaining = {offer, tide_explain_new(EXPLAIN_EVENTS)};
+  explaining.explain->rollout = tide_fold_versions(core->fold)->rollout.number;
+  tide_fold_trace(core->fold, tide_explain_note, explaining.explain);
+  uint32_t generation;
+  TIDE_CHECK(tide_fold_generation_of(core->fold, offer->features, &generation)); /* the one it was opened with, or one it had since */
+  enum tide_err err = tide_fold_ask(core->fold, TIDE_ASK_EXPLAIN, generation, tide_buf_span(&offer->records), TIDE_C_none, put_explained,
+                                    &explaining, error);
+  tide_fold_trace(core->fold, NULL, NULL);
+  tide_explain_free(explaining.explain);
+  if (err != TIDE_OK) return err;
+  offer->folded = core->now.mono;
+  release(core, offer, TIDE_END_answered);
+  return TIDE_OK;
+}
+
 enum tide_err tide_core_answer(struct tide_core *core, struct tide_offer *offer, struct tide_error *error) {
   if (core->state != TIDE_CORE_open) return tide_core_refuse(core, offer, TIDE_END_refused, TIDE_C_unavailable, error);
   struct asked asked = {offer, false};
+  if (offer->kind == TIDE_OFFER_EXPLAIN) return explain(core, offer, error);
   enum tide_ask ask = offer->kind == TIDE_OFFER_JUDGE ? TIDE_ASK_FEATURES : TIDE_ASK_LOOKUP;
   uint32_t generation;
   TIDE_CHECK(tide_fold_generation_of(core->fold, offer->features, &generation)); /* the one it was opened with, or one it had since */

@@ -30,13 +30,15 @@ static int64_t way_of(const struct tide_core *core, const struct tide_offer *off
   return mono_ms > wall_ms ? mono_ms : wall_ms;
 }
 
-/* How much of the budget was left at its position. A group that was beyond it there had no say: the decision was made in spite of it. */
+/* How much of its budgets was left at its position: that of its sources, and that of the facts it read. What was beyond them there had no say: the decision was made in
+ * spite of it. */
 static int64_t left_of(const struct tide_answer *answer, uint32_t entity) {
   const struct tide_group *group = &answer->spec->group[answer->spec->entity[entity].group];
-  int64_t age_ms = answer->standing[entity].age_ms;
-  bool refuses = group->stale == TIDE_STALE_FALLBACK || group->stale == TIDE_STALE_RECOMPUTE;
-  return refuses && answer->standing[entity].state != TIDE_S_stale ? group->budget_ms - (age_ms == TIDE_AGE_UNKNOWN ? 0 : age_ms)
-                                                                   : INT64_MAX;
+  const struct tide_standing *standing = &answer->standing[entity];
+  if (group->stale == TIDE_STALE_MARK || group->stale == TIDE_STALE_DEFAULT) return INT64_MAX;
+  int64_t left_ms = INT64_MAX, facts_ms = standing->has_facts ? group->facts_ms - standing->facts_age_ms : -1;
+  if (standing->state != TIDE_S_stale) left_ms = group->budget_ms - (standing->age_ms == TIDE_AGE_UNKNOWN ? 0 : standing->age_ms);
+  return facts_ms >= 0 && facts_ms < left_ms ? facts_ms : left_ms;
 }
 
 /* No group at all would have been too old by now: which of them were read need not be known, of an answer that leaves in this step. */
@@ -51,7 +53,7 @@ void tide_core_bound(const struct tide_core *core, struct tide_offer *offer, con
   offer->way_ms = INT64_MAX;
   offer->commit_ms = tide_fold_commit_ms(core->fold);
   offer->time = answer->time;
-  if (answer->status != TIDE_STATUS_SCORED || !answer->features_known || (offer->answer_flags & TIDE_ANSWER_RECEIPT)) return;
+  if (!tide_verdict_is_rule(&answer->verdict) || !answer->features_known || (offer->answer_flags & TIDE_ANSWER_RECEIPT)) return;
   if (TIDE_LIKELY(is_in_time(core, offer, answer))) return;
   uint32_t entities = read_by(answer);
   for (uint32_t e = 0; entities >> e; e++) {

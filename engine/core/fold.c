@@ -28,6 +28,7 @@ void tide_fold_free(struct tide_fold *fold) {
   tide_free(fold->part);
   tide_free(fold->group);
   tide_free(fold->point);
+  tide_stale_watch_free(fold->stale_watch);
   tide_outbox_release(&fold->outbox);
   tide_buf_release(&fold->id);
   tide_buf_release(&fold->json);
@@ -55,6 +56,10 @@ struct tide_entry_mark tide_fold_mark(const struct tide_fold *fold) {
   return fold->mark;
 }
 const struct tide_metrics *tide_fold_metrics(const struct tide_fold *fold) { return &fold->metrics; }
+const struct tide_stale_stats *tide_fold_stale_stats(const struct tide_fold *fold) {
+  TIDE_CHECK(fold->stale_watch);
+  return tide_stale_watch_stats(fold->stale_watch);
+}
 const uint64_t *tide_fold_rule_hits(const struct tide_fold *fold) { return fold->rule_hits; }
 
 uint64_t tide_fold_entities(const struct tide_fold *fold, uint32_t entity) {
@@ -68,6 +73,9 @@ struct tide_usage tide_fold_usage(const struct tide_fold *fold, uint32_t entity)
 }
 
 void tide_fold_quiet(struct tide_fold *fold, bool on) { fold->quiet = on; }
+void tide_fold_watch(struct tide_fold *fold, const struct tide_fold_watch *watch) {
+  fold->watch = watch ? *watch : (struct tide_fold_watch){NULL, NULL, NULL};
+}
 void tide_fold_trace(struct tide_fold *fold, tide_trace_fn fn, void *ctx) { fold->trace = (struct tide_trace_hook){fn, ctx}; }
 
 uint64_t tide_fold_cursor(const struct tide_fold *fold, uint16_t source, uint16_t partition) {
@@ -115,6 +123,7 @@ enum tide_err tide_fold_configure(struct tide_fold *fold, const struct tide_sett
   fold->settings = *settings;
   fold->derived = tide_alloc((spec->derived_count + 1) * sizeof *fold->derived);
   tide_state_init(&fold->state, plan);
+  fold->stale_watch = tide_stale_watch_new(spec);
   tide_versions_init(&fold->versions, spec);
   return TIDE_OK;
 }
@@ -412,6 +421,7 @@ enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position posit
   if (err != TIDE_E_END) return err;
   tide_ledger_settle(&fold->ledger, fold->part, reader.header.cursor_count);
   if (reader.header.cursor_count) tide_fold_facts(fold);
+  if (fold->stale_watch) tide_stale_watch_settle(fold->stale_watch, &fold->ledger, fold->commit_ms);
   fold->point[position.seq % TIDE_POINTS] = tide_fold_point(fold);
   for (uint32_t e = 0; fold->spec && e < fold->spec->entity_count; e++) tide_store_sweep(&fold->state.store[e], fold->state.watermark_ms);
   if (fold->generations || fold->retired) tide_generations_sweep(fold);

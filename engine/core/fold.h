@@ -116,10 +116,16 @@ uint64_t tide_fold_entities(const struct tide_fold *fold, uint32_t entity);
 /* Times each rule was true since the policy in force is in force; by index into the rules of tide_versions_policy(). Shadow rules included. */
 const uint64_t *tide_fold_rule_hits(const struct tide_fold *fold);
 
+/* What became of refusals for staleness since this fold began (core/stale_watch.h); a feature file must be known. */
+struct tide_stale_stats;
+const struct tide_stale_stats *tide_fold_stale_stats(const struct tide_fold *fold);
+
 /* Questions to the state as it stands, which change nothing of it: no count, no digest, no metric. */
 enum tide_ask {
   TIDE_ASK_FEATURES, /* the features of the keys in the record at its time, with no current event; by TIDE_BY_NONE */
   TIDE_ASK_LOOKUP,   /* the stored decision of the record's identity, as a duplicate gets it */
+  TIDE_ASK_EXPLAIN,  /* the same, with the features, the score and the trace that the state gives for it now: as if it were judged again a millisecond before its time, so
+                      * that it does not see itself. What came or changed since is in them; the verdict is the stored one */
   TIDE_ASK_REFUSE    /* the fallback decision for `cause`, from the message and the lists alone */
 };
 /* `record` is one event as tide_record_encode made it under the file with that number
@@ -179,7 +185,8 @@ enum tide_err tide_fold_load(struct tide_fold *fold, unsigned chunk, struct tide
 struct tide_trace_event {
   const char *entity;
   int64_t time_ms;
-  bool has_amount;
+  bool has_amount, has_result;
+  uint8_t result;  /* enum tide_result, as it is now; of the first entity's events */
   int64_t amount_minor;
   uint64_t summed; /* 0: one event */
   const uint32_t *slot;
@@ -188,5 +195,23 @@ struct tide_trace_event {
 typedef void (*tide_trace_fn)(void *ctx, const struct tide_trace_event *event);
 /* Set before folding the entry of interest; NULL stops it. Costs time: every judged event is traced. */
 void tide_fold_trace(struct tide_fold *fold, tide_trace_fn fn, void *ctx);
+
+/* Somebody who watches: told of every decision when it is made, whoever wrote the event, and of every label when it comes. No part of the state: it changes no answer,
+ * and a snapshot does not have it. */
+struct tide_watched {
+  bool known;      /* the event has an identity and a primary key: only then can a label be about it */
+  uint64_t key;    /* a hash of both */
+  uint64_t alt;    /* of a label: the same under the key before a rotation; 0: none travels with it */
+  uint64_t print;  /* tells events with one identity apart: of the amount as sent; 1: none */
+};
+struct tide_fold_watch {
+  /* The watermark goes with it. */
+  void (*decided)(void *ctx, const struct tide_answer *answer, const struct tide_watched *watched, int64_t watermark_ms);
+  /* enum tide_label; again: told before, when its event had not come yet. */
+  void (*labelled)(void *ctx, const struct tide_watched *watched, uint8_t label, bool again);
+  void *ctx;
+};
+/* Copies it; NULL: nobody watches. */
+void tide_fold_watch(struct tide_fold *fold, const struct tide_fold_watch *watch);
 
 #endif

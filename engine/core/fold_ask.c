@@ -91,6 +91,35 @@ static bool ask_lookup(struct question *q) {
   return true;
 }
 
+#define EXPLAIN_EVENTS 400 /* of one entity; the answer is made on the core's thread */
+
+/* What the decision was, and what the state shows of its reasons now: judged again a millisecond before its time, with the verdict put back. */
+static bool ask_explain(struct question *q) {
+  struct tide_fold *fold = q->fold;
+  struct tide_txn *txn = q->txn;
+  const struct tide_datum *amount = fold->spec->f_amount == TIDE_NONE ? NULL : &q->record->field[fold->spec->f_amount];
+  int64_t requested = TIDE_NULL_NUM;
+  if (!ask_lookup(q)) return false;
+  struct tide_answer stored = q->answer;
+  if (amount && amount->kind == TIDE_D_INT && !tide_fold_convert(fold, amount->num, amount->currency, amount->exponent, &requested))
+    requested = TIDE_NULL_NUM;
+  txn->time_ms = q->answer.time.ms - 1;
+  txn->lead_ms = 0;
+  tide_txn_conditions(fold->plan, txn, requested, requested);
+  tide_vector_eval(&fold->state, txn, fold->slot);
+  judge_standing(q, txn->time_ms);
+  q->env.time = q->answer.time;
+  tide_fold_judge(fold, txn, &q->env, &q->answer);
+  q->answer.verdict = stored.verdict;
+  q->answer.status = stored.status;
+  q->answer.score = stored.score;
+  q->answer.recompute = stored.recompute;
+  q->answer.duplicate = false; /* it is told of, not repeated */
+  q->answer.counted = true;
+  if (fold->trace.fn) tide_fold_trace_txn(fold, txn, EXPLAIN_EVENTS);
+  return true;
+}
+
 static bool asks_for_decision(const struct question *q) {
   const struct tide_expr *score = q->fold->spec->score;
   if (!score) return true;
@@ -156,7 +185,13 @@ enum tide_err tide_fold_ask(struct tide_fold *fold, enum tide_ask ask, uint32_t 
   struct question q;
   enum tide_err err = begin(fold, generation, record, &q, error);
   if (err != TIDE_OK) return err;
-  bool known = ask == TIDE_ASK_FEATURES ? ask_features(&q) : ask == TIDE_ASK_LOOKUP ? ask_lookup(&q) : ask_refuse(&q, cause);
+  bool known = false;
+  switch (ask) {
+    case TIDE_ASK_FEATURES: known = ask_features(&q); break;
+    case TIDE_ASK_LOOKUP: known = ask_lookup(&q); break;
+    case TIDE_ASK_EXPLAIN: known = ask_explain(&q); break;
+    case TIDE_ASK_REFUSE: known = ask_refuse(&q, cause); break;
+  }
   if (known) emit(ctx, &q.answer);
   return TIDE_OK;
 }

@@ -7,7 +7,6 @@
 #include "base/num.h"
 #include "core/answer.h"
 #include "core/fold_state.h"
-#include "feature/tile.h"
 
 /* ---- identity ---- */
 
@@ -369,6 +368,7 @@ static void answer_out(struct tide_fold *fold, const struct tide_answer *answer,
   if (answer->status == TIDE_STATUS_REFUSED) fold->metrics.value[TIDE_M_decisions_refused_total]++;
   count_versions(fold, answer);
   if (answer->record->source && fold->ledger.scores) put_outgoing(fold, answer);
+  if (fold->watch.decided) fold->watch.decided(fold->watch.ctx, answer, &fold->watched, fold->state.watermark_ms);
   if (emit) emit(ctx, answer);
 }
 
@@ -388,64 +388,7 @@ static void judge(struct tide_fold *fold, struct tide_txn *txn, uint32_t home, s
   struct tide_policy_version *policy = &fold->versions.policy[fold->versions.now];
   if (txn->time_ms > policy->last_ms) policy->last_ms = txn->time_ms;
   for (uint32_t r = 0; r < policy->spec->rule_count; r++) fold->rule_hits[r] += answer->verdict.truth[r] == TIDE_TRUE;
-}
-
-/* The left edge of a step's window at an event; *ret_right the other one. */
-static int64_t edges_of(const struct tide_kind *kind, const struct tide_step *step, const struct tide_txn *txn, int64_t *ret_right) {
-  const struct tide_edge *edge = &kind->edge[step->edge];
-  int64_t end = txn->time_ms - edge->delayed_ms, left = end - edge->window_ms - edge->inner_ms;
-  *ret_right = edge->delayed_ms ? end : end + txn->lead_ms;
-  return edge->hop_ms ? left - ((left % edge->hop_ms) + edge->hop_ms) % edge->hop_ms : left;
-}
-
-/* Per tile and condition: how many events of it the windows hold. */
-static void trace_tiles(struct tide_fold *fold, const char *entity, const struct tide_kind *kind, const struct tide_tiles *tiles,
-                        const struct tide_txn *txn) {
-  uint32_t slots[TIDE_SLOTS_MAX];
-  for (unsigned i = 0; i < tiles->n; i++) {
-    for (uint8_t cell = 1; cell < kind->tile_cells; cell++) {
-      struct tide_trace_event event = {.entity = entity, .time_ms = tide_tiles_end_ms(kind, tiles, i), .slot = slots};
-      for (uint32_t s = 0; s < kind->step_count; s++) {
-        const struct tide_step *step = &kind->step[s];
-        int64_t right;
-        if (step->tile_count != cell || edges_of(kind, step, txn, &right) > event.time_ms - kind->tile_ms) continue;
-        event.summed = tide_tiles_count(tiles, step, i);
-        slots[event.slot_count++] = step->slot;
-      }
-      if (event.slot_count && event.summed && fold->trace.fn) fold->trace.fn(fold->trace.ctx, &event);
-    }
-  }
-}
-
-static void trace(struct tide_fold *fold, const struct tide_txn *txn) {
-  const struct tide_spec *spec = fold->spec;
-  uint32_t slots[TIDE_SLOTS_MAX];
-  for (uint32_t e = 0; e < spec->entity_count; e++) {
-    const struct tide_kind *kind = &fold->plan->kind[e];
-    if (txn->number[e] == TIDE_NO_ENTITY) continue;
-    struct tide_view view;
-    tide_view_of(kind, tide_store_ent(&fold->state.store[e], txn->number[e]), &view);
-    if (view.tiles) trace_tiles(fold, spec->entity[e].name, kind, view.tiles, txn);
-    for (uint32_t c = 0; c < view.count; c++) {
-      const struct tide_block *block = view.chunk[c].block;
-      for (unsigned i = 0; i < block->n; i++) {
-        struct tide_trace_event event = {.entity = spec->entity[e].name, .time_ms = tide_block_time(kind, block, i), .slot = slots};
-        uint64_t mask = tide_block_mask(kind, block, i);
-        for (uint32_t s = 0; s < kind->step_count; s++) {
-          const struct tide_step *step = &kind->step[s];
-          if (step->edge == 0xff || !((mask >> step->bit) & 1)) continue;
-          int64_t right, left = edges_of(kind, step, txn, &right);
-          if (event.time_ms > left && event.time_ms <= right) slots[event.slot_count++] = step->slot;
-        }
-        uint8_t amount = kind->col_of[TIDE_COL_AMOUNT];
-        if (amount != 0xff && (!kind->column[amount].young || tide_block_is_young(block, i))) {
-          event.amount_minor = tide_block_num(kind, block, amount, i);
-          event.has_amount = event.amount_minor != TIDE_NULL_NUM;
-        }
-        if (event.slot_count && fold->trace.fn) fold->trace.fn(fold->trace.ctx, &event);
-      }
-    }
-  }
+  tide_stale_watch_judged(fold->stale_watch, txn, answer, home, fold->commit_ms);
 }
 
 /* ---- the event ---- */
@@ -485,6 +428,7 @@ static void count_event(struct tide_fold *fold, struct tide_txn *txn, struct tid
   memory->uncounted = incremental;
   tide_state_insert(&fold->state, txn, memory);
   fold->metrics.value[incremental ? TIDE_M_events_incremental_total : TIDE_M_events_counted_total]++;
+  tide_stale_watch_came(fold->stale_watch, txn, txn->time_ms);
   if (has_identity && !incremental && txn->number[0] != TIDE_NO_ENTITY) tide_fold_stubs(fold, txn, memory->id);
 }
 
@@ -530,6 +474,7 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
   note_home(fold, txn, partition);
   struct tide_memory memory = {.fp_amount = tide_amount_fingerprint(fold, record), .fp_merchant = merchant_fingerprint(fold, txn)};
   bool has_identity = txn->has_key[0] && tide_record_identity(fold, record, &memory.id);
+  if (fold->watch.decided) fold->watched = tide_fold_watched(txn, has_identity, memory.id, memory.fp_amount);
   bool answered;
   if (has_identity && repeats(fold, txn, &memory, &answer, &answered)) {
     fold->metrics.value[TIDE_M_events_duplicate_total]++;
@@ -564,7 +509,7 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
   answer.counted = !nocount;
   if (scored) {
     judge(fold, txn, home_of(fold, txn, partition), &env, &answer);
-    if (fold->trace.fn) trace(fold, txn);
+    if (fold->trace.fn) tide_fold_trace_txn(fold, txn, UINT32_MAX);
   }
   pack_answer(fold, &answer, scored, &memory);
   if (scored) answer_out(fold, &answer, emit, ctx); /* before counting: the answer borrows what the count changes */

@@ -9,6 +9,25 @@ static bool outcome_amount(const struct tide_fold *fold, const struct tide_outco
   return tide_fold_convert(fold, outcome->amount_now, outcome->currency, outcome->exponent, ret);
 }
 
+static uint64_t watched_key(struct tide_u128 card, uint64_t id) {
+  uint64_t word[3] = {card.lo, card.hi, id};
+  return tide_hash64(word, sizeof word, 80);
+}
+
+struct tide_watched tide_fold_watched(const struct tide_txn *txn, bool has_identity, uint64_t id, uint64_t print) {
+  if (!has_identity) return (struct tide_watched){.print = 1};
+  bool has_alt = txn->alt[0].lo || txn->alt[0].hi;
+  return (struct tide_watched){
+      .known = true, .key = watched_key(txn->key[0], id), .alt = has_alt ? watched_key(txn->alt[0], id) : 0, .print = print};
+}
+
+static void tell_label(const struct tide_fold *fold, const struct tide_txn *txn, uint64_t id, uint64_t print,
+                       const struct tide_outcome *outcome, bool again) {
+  if (!fold->watch.labelled || !(outcome->set & (1u << TIDE_DYN_label))) return;
+  struct tide_watched watched = tide_fold_watched(txn, true, id, print);
+  fold->watch.labelled(fold->watch.ctx, &watched, outcome->label, again);
+}
+
 void tide_fold_outcome(struct tide_fold *fold, struct tide_group_item *item) {
   const struct tide_record *record = &item->record;
   struct tide_txn *txn = &item->txn;
@@ -26,9 +45,13 @@ void tide_fold_outcome(struct tide_fold *fold, struct tide_group_item *item) {
   int64_t after_ms = fold->state.watermark_ms == INT64_MIN ? INT64_MIN : fold->state.watermark_ms - fold->plan->outcome_ms;
   uint64_t fp = tide_amount_fingerprint(fold, record);
   bool names_amount = fp != 1;
+  tell_label(fold, txn, id, fp, &record->outcome, false); /* whether or not the fold still remembers the event: who watches may */
   uint32_t number = txn->number[0];
   if (number != TIDE_NO_ENTITY && ((names_amount && tide_find_identity(fold, number, id, after_ms, fp, false, &at)) ||
                                    tide_find_identity(fold, number, id, after_ms, 0, false, &at))) {
+    struct tide_view view;
+    tide_view_of(&fold->plan->kind[0], tide_store_ent(&fold->state.store[0], number), &view);
+    tide_stale_watch_came(fold->stale_watch, txn, tide_block_time(&fold->plan->kind[0], view.chunk[at.chunk].block, at.i));
     tide_state_outcome(&fold->state, number, at, &record->outcome, amount_now, sets_amount);
     fold->metrics.value[TIDE_M_outcomes_applied_total]++;
     return;
@@ -53,6 +76,7 @@ void tide_fold_stubs(struct tide_fold *fold, const struct tide_txn *txn, uint64_
       continue;
     }
     tide_state_outcome(&fold->state, number, at, &stub.outcome, stub.amount_now, stub.sets_amount);
+    tell_label(fold, txn, id, 1, &stub.outcome, true);
     fold->metrics.value[TIDE_M_outcomes_applied_total]++;
   }
 }

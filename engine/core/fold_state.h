@@ -9,6 +9,7 @@
 #include "core/gate.h"
 #include "core/memo.h"
 #include "core/outbox.h"
+#include "core/stale_watch.h"
 #include "feature/recast.h"
 #include "feature/state.h"
 
@@ -60,6 +61,7 @@ struct tide_fold {
   bool quiet;                  /* history: nothing is judged; not part of the state */
   struct tide_outbox outbox;   /* saved, not hashed: the decisions' digest says it all */
   struct tide_buf id, json;    /* scratch of an answer that goes there */
+  struct tide_stale_watch *stale_watch; /* since the feature file is known; not part of the state */
   /* scratch of one event */
   struct tide_value slot[TIDE_SLOTS_MAX];
   struct tide_value *derived;
@@ -72,6 +74,8 @@ struct tide_fold {
   struct tide_group_item *group; /* the records being prefetched */
   struct tide_old_record *old;   /* a repetition in the shape of the file under which it was decided; NULL until there is one */
   struct tide_trace_hook { tide_trace_fn fn; void *ctx; } trace;
+  struct tide_fold_watch watch; /* decided NULL: nobody */
+  struct tide_watched watched;  /* the event's */
 };
 
 /* Records of an entry are taken in groups so that the memory they need is on its way before it is touched. */
@@ -80,6 +84,8 @@ struct tide_group_item { struct tide_raw_record raw; struct tide_record record; 
 
 /* One event: judge, count, emit. */
 void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_emit_fn emit, void *ctx);
+/* Tells the trace which events of the past the windows of a resolved event hold; of each entity those that came last, at most `newest` of them (and its tiles). */
+void tide_fold_trace_txn(struct tide_fold *fold, const struct tide_txn *txn, uint32_t newest);
 /* A record at time_ms came from its partition: the watermark may move. Returns the partition's index in the ledger. */
 uint32_t tide_fold_pass(struct tide_fold *fold, const struct tide_record *record, int64_t time_ms);
 /* Facts of partitions changed: the watermark may move. */
@@ -99,6 +105,8 @@ void tide_fold_outcome(struct tide_fold *fold, struct tide_group_item *item);
 void tide_fold_profile(struct tide_fold *fold, struct tide_group_item *item);
 /* The time of a record: its own, or the next stamp where it came without. */
 int64_t tide_fold_stamp(struct tide_fold *fold, const struct tide_record *record);
+/* What is watched of an event or label: by card, the card under its previous key, identity and fingerprint of the amount. */
+struct tide_watched tide_fold_watched(const struct tide_txn *txn, bool has_identity, uint64_t id, uint64_t print);
 /* Applies waiting stubs to the event just counted. */
 void tide_fold_stubs(struct tide_fold *fold, const struct tide_txn *txn, uint64_t id);
 

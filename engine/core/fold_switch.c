@@ -350,6 +350,7 @@ static void carry(struct tide_fold *was, struct tide_fold *now) {
   was->outbox = outbox;
   now->quiet = was->quiet;
   now->trace = was->trace;
+  now->watch = was->watch;
   now->retired = was->retired;
   was->retired = NULL;
   now->follows = false;

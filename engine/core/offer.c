@@ -3,6 +3,7 @@
  * what was said. */
 #include "core/offer.h"
 
+#include <math.h>
 #include <stdio.h>
 
 static const char *const end_name[] = {
@@ -24,7 +25,9 @@ void tide_offer_note(struct tide_offer *offer, const struct tide_answer *answer)
                                    .by = answer->verdict.by,
                                    .cause = answer->verdict.cause,
                                    .rule = answer->verdict.rule,
-                                   .decision = answer->verdict.decision};
+                                   .decision = answer->verdict.decision,
+                                   .score_e6 = TIDE_NO_SCORE};
+  if (answer->score.type == TIDE_V_NUM) offer->told.score_e6 = (uint32_t)lround(answer->score.num * 1e6);
   if (answer->policy) snprintf(offer->told.policy, sizeof offer->told.policy, "%s", answer->policy->label);
   if (answer->features) snprintf(offer->told.features, sizeof offer->told.features, "%s", answer->features);
   if (answer->verdict.by != TIDE_BY_NONE)

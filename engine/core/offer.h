@@ -13,6 +13,7 @@ enum tide_offer_kind {
   TIDE_OFFER_COMMIT, /* its records are journaled; an event that asks for a decision gets it when the entry is durable and folded */
   TIDE_OFFER_JUDGE,  /* an event judged as the state stands, not journaled and not counted: features of a key */
   TIDE_OFFER_LOOKUP, /* the stored decision of an event's identity, as a retry of it would get it; not journaled */
+  TIDE_OFFER_EXPLAIN, /* the same with the events and values behind it, as the state shows them now (core/explain.h); the answer is large */
   TIDE_OFFER_MESSAGE, /* of a source: journaled with its cursor part; its answer goes to the outbox. Without records only the cursor moves */
   TIDE_OFFER_CONTROL  /* its records are control records (START, WAIVE), journaled as they are; also while the epoch is opening */
 };
@@ -43,12 +44,14 @@ struct tide_told {
   uint8_t status;         /* enum tide_status */
   uint8_t by, cause;      /* enum tide_by, enum tide_cause */
   uint16_t rule, decision;
+  uint32_t score_e6;         /* millionths; TIDE_NO_SCORE: none was given */
   char model[TIDE_MODEL_ID]; /* the model that scored it, "" none */
   char policy[TIDE_POLICY_LABEL]; /* that decided; "": the feature file's own, as far as is known */
   char features[TIDE_VERSION_TEXT]; /* the feature file that decided; "": not known */
   char word[TIDE_WORD]; /* the decision; "" none */
   char code[TIDE_RULE_CODE]; /* of the rule or fallback rule; "" none */
 };
+#define TIDE_NO_SCORE UINT32_MAX
 
 #define TIDE_OFFER_RECORDS 2 /* an event and the outcome of its row */
 
@@ -85,6 +88,8 @@ struct tide_offer {
   uint64_t log_number; /* of its LOG action; 0: none yet */
   uint64_t logged_at;  /* appends begun when its copy had arrived; 0: it has not */
   struct tide_mono again_until; /* would be refused as stale and waits for fresher facts, at most until then (core_again.c); 0: does not */
+  struct tide_mono again_from;  /* since when */
+  int64_t again_ns;             /* how long it waited for that: no queue, however long it took */
   int64_t way_ms;      /* of a score: how long it may take from its commit until it is released (core_release.c); INT64_MAX: no limit */
   int64_t commit_ms;   /* commit time of its entry */
   uint32_t way_entity; /* whose budget way_ms is made of */
@@ -95,7 +100,8 @@ struct tide_offer {
 
 /* How many of its records go into the journal. */
 static inline uint32_t tide_offer_journaled(const struct tide_offer *offer) {
-  return offer->kind == TIDE_OFFER_JUDGE || offer->kind == TIDE_OFFER_LOOKUP ? 0 : offer->record_count;
+  bool asks = offer->kind == TIDE_OFFER_JUDGE || offer->kind == TIDE_OFFER_LOOKUP || offer->kind == TIDE_OFFER_EXPLAIN;
+  return asks ? 0 : offer->record_count;
 }
 
 /* Writes the answer into the offer in numbers only. */

@@ -9,9 +9,9 @@
 
 #include <stdio.h>
 
-static bool is_live(const struct tide_engine_status *status) { return status->error.code == TIDE_OK; }
-static bool is_ready(const struct tide_http *http, const struct tide_engine_status *status) {
-  return is_live(status) && status->state == TIDE_CORE_open && !status->waits && !atomic_load(&http->draining);
+bool tide_http_is_live(const struct tide_engine_status *status) { return status->error.code == TIDE_OK; }
+bool tide_http_is_ready(const struct tide_http *http, const struct tide_engine_status *status) {
+  return tide_http_is_live(status) && status->state == TIDE_CORE_open && !status->waits && !atomic_load(&http->draining);
 }
 
 /* Where sources are waited for, which; where one stands still, why. */
@@ -28,12 +28,12 @@ static void put_sources(struct tide_http *http, bool opening, struct tide_buf *o
   tide_http_sources_free(look);
 }
 
-static void put_why(struct tide_http *http, const struct tide_engine_status *status, struct tide_buf *out) {
-  bool opening = is_live(status) && !atomic_load(&http->draining) && status->state == TIDE_CORE_barrier;
-  if (!is_live(status)) {
+void tide_http_put_why(struct tide_http *http, const struct tide_engine_status *status, struct tide_buf *out) {
+  bool opening = tide_http_is_live(status) && !atomic_load(&http->draining) && status->state == TIDE_CORE_barrier;
+  if (!tide_http_is_live(status)) {
     tide_json_key(out, "why");
     tide_json_cstr(out, status->error.text);
-  } else if (!is_ready(http, status) && !opening) {
+  } else if (!tide_http_is_ready(http, status) && !opening) {
     tide_json_key(out, "why");
     tide_json_cstr(out, atomic_load(&http->draining) ? "it is stopping"
                         : status->waits ? "a rollout has changed the feature file, and the journal is not folded under it here yet"
@@ -57,7 +57,7 @@ static void put_ingester(struct tide_http *http, struct tide_buf *out) {
 }
 
 /* What the journal says is in force, and what of it could not be. */
-static void put_rollout(const struct tide_http *http, struct tide_buf *out) {
+void tide_http_put_rollout(const struct tide_http *http, struct tide_buf *out) {
   struct tide_engine_rollout *in_force = tide_alloc(sizeof *in_force);
   tide_engine_rollout(http->engine, in_force);
   tide_json_key(out, "provenance");
@@ -94,24 +94,49 @@ static void put_engine(const struct tide_http *http, const struct tide_engine_st
   tide_json_int(out, status->stats.queued);
   tide_json_key(out, "in_flight");
   tide_json_int(out, status->stats.in_flight);
-  put_rollout(http, out);
+  tide_http_put_rollout(http, out);
 }
 
-/* The engine, its releases and the requests write their own rows; these two are kept elsewhere, and only this listener's one thread writes them. */
-static void put_metrics(struct tide_http *http, struct tide_buf *out) {
+/* The engine, its releases and the requests write their own rows; these are kept elsewhere and copied when somebody looks. */
+void tide_http_gauges(struct tide_http *http) {
   struct tide_meter *meter = tide_meters_shared(http->meters);
+  TIDE_CHECK(pthread_mutex_lock(&http->gauges) == 0);
   tide_meter_set(meter, TIDE_METER_ROW_http_in_flight, TIDE_METER_PLAIN, atomic_load(&http->waiting));
   tide_line_show(http, meter);
   tide_http_sources_meter(http, meter);
+  tide_http_drift_meter(http, meter);
   tide_meter_set(meter, TIDE_METER_ROW_log_suppressed_total, TIDE_METER_PLAIN, (int64_t)tide_log_suppressed());
-  tide_meters_expose(http->meters, out);
+  TIDE_CHECK(pthread_mutex_unlock(&http->gauges) == 0);
 }
 
-static void make_page(struct tide_http *http, const struct tide_route *route, struct tide_http_reply *reply) {
+static bool is_file(enum tide_route_id route) {
+  return route == TIDE_ROUTE_console || route == TIDE_ROUTE_console_style || route == TIDE_ROUTE_console_script;
+}
+
+static void make_page(struct tide_http *http, const struct tide_http_guest *guest, struct tide_http_reply *reply) {
+  const struct tide_route *route = guest->route;
+  if (is_file(route->id)) {
+    tide_console_file(http, route->id, reply);
+    return;
+  }
+  if (route->id == TIDE_ROUTE_status || route->id == TIDE_ROUTE_status_history) {
+    reply->status = 200;
+    reply->media_type = "application/json";
+    if (route->id == TIDE_ROUTE_status) tide_http_status_put(http, guest->caller.name, &reply->body);
+    else tide_history_put(http->history, &reply->body);
+    return;
+  }
   if (route->id == TIDE_ROUTE_metrics) {
     reply->status = 200;
     reply->media_type = "text/plain; version=0.0.4; charset=utf-8";
-    put_metrics(http, &reply->body);
+    tide_http_gauges(http);
+    tide_meters_expose(http->meters, &reply->body);
+    return;
+  }
+  if (route->id == TIDE_ROUTE_drift || route->id == TIDE_ROUTE_feedback) {
+    reply->status = 200;
+    reply->media_type = "application/json";
+    tide_http_drift_put(http, (enum tide_route_id)route->id, &reply->body);
     return;
   }
   if (route->id == TIDE_ROUTE_sources) {
@@ -129,7 +154,7 @@ static void make_page(struct tide_http *http, const struct tide_route *route, st
     return;
   }
   struct tide_engine_status status = tide_engine_status(http->engine);
-  bool live = is_live(&status), ready = is_ready(http, &status);
+  bool live = tide_http_is_live(&status), ready = tide_http_is_ready(http, &status);
   reply->media_type = "application/json";
   reply->status = (route->id == TIDE_ROUTE_livez ? live : ready) ? 200 : 503;
   tide_json_open(&reply->body, '{');
@@ -141,7 +166,7 @@ static void make_page(struct tide_http *http, const struct tide_route *route, st
     tide_json_key(&reply->body, "ready");
     tide_json_bool(&reply->body, ready);
   }
-  put_why(http, &status, &reply->body);
+  tide_http_put_why(http, &status, &reply->body);
   if (route->id == TIDE_ROUTE_healthz && http->options.source_count) put_ingester(http, &reply->body);
   if (route->id == TIDE_ROUTE_healthz) put_engine(http, &status, &reply->body);
   tide_json_close(&reply->body, '}');
@@ -183,8 +208,10 @@ enum MHD_Result tide_http_admin(void *cls, struct MHD_Connection *connection, co
   struct tide_http_guest guest = {.connection = connection, .route = route, .trouble = &trouble};
   enum MHD_Result sent;
   if (!route)
-    tide_trouble_set(&trouble, TIDE_PROBLEM_not_found,
-                     "the paths here are /livez, /readyz, /healthz, /metrics, /sources, /budget and /snapshot");
+    tide_trouble_set(
+        &trouble, TIDE_PROBLEM_not_found,
+        "the paths here are /livez, /readyz, /healthz, /metrics, /drift, /feedback, /sources, /budget, /status, /explain, /console "
+        "and /snapshot");
   else if (!tide_route_takes(route, method))
     tide_trouble_set(&trouble, TIDE_PROBLEM_method, "this path takes %s only", tide_route_allow(route));
   else if (!tide_guard_admits(http, &guest)) reply.challenge = guest.challenge;
@@ -192,7 +219,7 @@ enum MHD_Result tide_http_admin(void *cls, struct MHD_Connection *connection, co
   else if (route->id == TIDE_ROUTE_snapshot)
     tide_trouble_set(&trouble, TIDE_PROBLEM_not_found,
                      "there is no snapshot to give: none was written yet, or snapshot.peers is not set here");
-  else make_page(http, route, &reply);
+  else make_page(http, &guest, &reply);
   if (trouble.problem != TIDE_PROBLEM_none) {
     tide_http_count_problem(http->meters, trouble.problem);
     tide_trouble_json(&trouble, &reply.body);

@@ -146,25 +146,38 @@ static struct tide_span bearer(struct MHD_Connection *connection) {
   return tide_span_of(text);
 }
 
+/* What a person looks at: by a session of the console too, and never without a token from another machine. */
+static bool is_looked_at(const struct tide_route *route) {
+  return route->id == TIDE_ROUTE_status || route->id == TIDE_ROUTE_status_history || route->id == TIDE_ROUTE_explain;
+}
+
 static bool has_scope(struct tide_http *http, struct tide_http_guest *guest) {
   enum tide_scope scope = (enum tide_scope)guest->route->scope;
-  struct tide_span text = bearer(guest->connection);
+  struct tide_span text = bearer(guest->connection), cookie = {NULL, 0};
   struct tide_token token = {.scopes = 0};
+  uint8_t hash[TIDE_SHA256_BYTES];
+  bool session = false, listener = guest->route->listener == TIDE_LISTENER_admin;
+  if (!text.len && listener && (scope == TIDE_SCOPE_monitor || scope == TIDE_SCOPE_read))
+    cookie = tide_console_cookie(http, guest->connection);
+  if (cookie.len) session = tide_sessions_find(&http->sessions, cookie, tide_mono_now(), hash);
   TIDE_CHECK(pthread_rwlock_rdlock(&http->guard.lock) == 0);
   const struct tide_tokens *tokens = http->guard.secrets->tokens;
   const struct tide_token *found = tokens && tide_token_is_good(text) ? tide_tokens_find(tokens, text) : NULL;
+  if (tokens && session) found = tide_tokens_find_hash(tokens, hash);
   bool asked = tokens != NULL;
   if (found) token = *found;
   TIDE_CHECK(pthread_rwlock_unlock(&http->guard.lock) == 0);
   if (!asked) {
-    if (scope != TIDE_SCOPE_operate || tide_http_is_loopback(&http->options.admin)) return true;
+    if ((scope != TIDE_SCOPE_operate && !is_looked_at(guest->route)) || tide_http_is_loopback(&http->options.admin)) return true;
     return refuse(guest, TIDE_PROBLEM_forbidden,
                   "this listener can be reached from other machines and there are no tokens: set http.tokens_file");
   }
   if (!found) {
     snprintf(guest->challenge, TIDE_CHALLENGE, "Bearer realm=\"tidemark\"%s", text.len ? ", error=\"invalid_token\"" : "");
     return refuse(guest, TIDE_PROBLEM_unauthorized,
-                  text.len ? "the token is not known here" : "a token is asked for: send it as Authorization: Bearer TOKEN");
+                  text.len     ? "the token is not known here"
+                  : cookie.len ? "the session is over: log in again"
+                               : "a token is asked for: send it as Authorization: Bearer TOKEN");
   }
   memcpy(guest->caller.name, token.name, sizeof token.name);
   if (token.scopes & 1u << scope) return true;

@@ -42,9 +42,8 @@ static void count(const struct tide_http *http, const struct tide_spec *spec, st
     if (!tide_meters_place(http->meters, TIDE_AXIS_decision, spec->decision[i], &d)) continue;
     ret->scored += value_of(http, TIDE_METER_ROW_answers_total, TIDE_STATUS_SCORED, d, 0);
     ret->refused += value_of(http, TIDE_METER_ROW_answers_total, TIDE_STATUS_REFUSED, d, 0);
-    for (uint32_t r = 0; r < TIDE_HTTP_RULE_PLACES; r++)
-      for (int c = 0; c < TIDE_C_COUNT; c++) ret->cause[c] += value_of(http, TIDE_METER_ROW_answers_by_rule_total, d, r, (size_t)c);
   }
+  for (int c = 0; c < TIDE_C_COUNT; c++) ret->cause[c] = tide_http_answers_by_cause(http->meters, (enum tide_cause)c);
   for (uint32_t e = 0; e < spec->entity_count; e++) {
     uint32_t at;
     if (!tide_meters_place(http->meters, TIDE_AXIS_entity, spec->entity[e].name, &at)) continue;
@@ -196,7 +195,11 @@ void tide_hour_put(struct tide_http *http, struct tide_buf *out) {
   tide_json_open(out, '{');
   put_int(out, "engine", http->options.engine_id);
   tide_json_key(out, "features");
-  tide_json_cstr(out, tide_version_text(tide_span_of(spec->name), tide_content_hash((struct tide_span){spec->text, spec->text_len}), file));
+  tide_version_text(tide_span_of(spec->name), tide_content_hash((struct tide_span){spec->text, spec->text_len}), file);
+  tide_json_cstr(out, file);
+  const struct tide_policy_version *policy = tide_engine_policy(http->engine);
+  tide_json_key(out, "policy");
+  tide_json_cstr(out, policy && policy->label[0] ? policy->label : file);
   tide_json_key(out, "since");
   tide_json_cstr(out, tide_time_format((struct tide_etime){since_ms}, text));
   put_int(out, "looks", looks);

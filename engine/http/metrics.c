@@ -6,6 +6,7 @@
 #include "http/metrics.h"
 
 #include "core/core.h"
+#include "model/drift.h"
 #include "run/ingest.h"
 
 #include <stdio.h>
@@ -53,22 +54,39 @@ static const char *const engine_state_names[] = {
     TIDE_CORE_STATES(X)
 #undef X
 };
+static const char *const window_names[] = {"short", "long"};
+_Static_assert(sizeof window_names / sizeof window_names[0] == TIDE_DRIFT_WINDOWS, "one name per window");
+static const char *const label_names[] = {"fraud", "genuine"};
 static const char *const letter_names[] = {[TIDE_LETTER_SCORE] = "score", [TIDE_LETTER_DEAD] = "dead", [TIDE_LETTER_COPY] = "copy"};
 static const char *const letter_result_names[] = {
 #define X(name) #name,
     TIDE_INGEST_RESULTS(X)
 #undef X
 };
+static const char *const verdict_names[] = {"right", "false", "unknown"}; /* of core/stale_watch.h, in this order */
 /* Rules by their codes, whatever policy they stand in: totals go on where a policy keeps a rule. Behind so many different ones: "(other)". */
-enum { RULE_OTHER = 0, RULE_PLACES = TIDE_HTTP_RULE_PLACES };
+enum { RULE_OTHER = 0, RULE_PLACES = 4 * TIDE_RULES_MAX };
 /* Words of decisions and names of entities, of this feature file and those that follow it in one process; of what finds no place any more no series is kept. */
 enum { DECISION_PLACES = 12, ENTITY_PLACES = 2 * TIDE_ENTITIES_MAX };
+static const char *const match_names[] = {"matched", "unmatched", "outside_sample"};
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 #define VALUES(array)                                                                                                                      \
   { array, COUNT(array) }
 
+uint32_t tide_http_inputs(const struct tide_spec *spec, const char *name[TIDE_HTTP_INPUTS_MAX]) {
+  uint32_t count = 0;
+  name[count++] = "score";
+  name[count++] = "requested";
+  for (uint32_t i = 0; i < spec->slot_count; i++) name[count++] = spec->slot[i].name;
+  for (uint32_t i = 0; i < spec->derived_count; i++) name[count++] = spec->derived[i].name;
+  for (uint32_t i = 0; i < spec->field_count; i++) name[count++] = spec->field[i].name;
+  TIDE_CHECK(count <= TIDE_HTTP_INPUTS_MAX);
+  return count;
+}
+
 enum tide_err tide_http_meters_new(const struct tide_spec *spec, const struct tide_http_source *source, size_t sources,
                                    struct tide_meters **ret, struct tide_error *error) {
+  const char **input = tide_alloc(TIDE_HTTP_INPUTS_MAX * sizeof *input);
   char number[TIDE_PARTITIONS_MAX][8];
   const char *partition[TIDE_PARTITIONS_MAX], *source_name[TIDE_SOURCES_MAX], *reason[TIDE_ERR_COUNT];
   TIDE_CHECK(sources <= TIDE_SOURCES_MAX);
@@ -107,8 +125,15 @@ enum tide_err tide_http_meters_new(const struct tide_spec *spec, const struct ti
       [TIDE_AXIS_reason] = {reason, TIDE_ERR_COUNT},
       [TIDE_AXIS_letter] = VALUES(letter_names),
       [TIDE_AXIS_result] = VALUES(letter_result_names),
+      [TIDE_AXIS_verdict] = VALUES(verdict_names),
+      [TIDE_AXIS_match] = VALUES(match_names),
+      [TIDE_AXIS_window] = VALUES(window_names),
+      [TIDE_AXIS_label] = VALUES(label_names),
+      [TIDE_AXIS_input] = {input, tide_http_inputs(spec, input)},
   };
-  return tide_meters_new(values, 1, ret, error);
+  enum tide_err err = tide_meters_new(values, 1, ret, error);
+  tide_free(input);
+  return err;
 }
 
 struct tide_meter *tide_http_core_meter(struct tide_meters *meters) {
@@ -143,16 +168,34 @@ void tide_http_measure_total(struct tide_meters *meters, const struct tide_route
   tide_meter_seconds(tide_meters_shared(meters), TIDE_METER_ROW_total_seconds, at, ns);
 }
 
+static size_t rule_at(struct tide_meters *meters, const struct tide_told *told) {
+  uint32_t rule = RULE_OTHER;
+  (void)tide_meters_place(meters, TIDE_AXIS_rule, told->code, &rule);
+  return rule;
+}
+
+static size_t cause_at(const struct tide_told *told) {
+  return told->by == TIDE_BY_FALLBACK || told->by == TIDE_BY_FALLBACK_MODEL ? told->cause : TIDE_C_none;
+}
+
+void tide_http_count_message(struct tide_meters *meters, const struct tide_told *told) {
+  if (!told->given || told->by == TIDE_BY_NONE) return;
+  struct tide_meter *meter = tide_http_core_meter(meters);
+  struct tide_meter_at at = {told->decision, (uint32_t)rule_at(meters, told), (uint32_t)cause_at(told)};
+  tide_meter_add(meter, TIDE_METER_ROW_ingest_decisions_total, at, 1);
+  if (told->score_e6 != TIDE_NO_SCORE) tide_meter_share(meter, TIDE_METER_ROW_scores, TIDE_METER_PLAIN, told->score_e6);
+}
+
 void tide_http_count_answer(struct tide_meters *meters, const struct tide_told *told) {
   if (!told->given) return;
   if (told->duplicate) tide_http_count(meters, TIDE_METER_ROW_answers_duplicate_total);
   if (told->by == TIDE_BY_NONE) return;
-  uint32_t rule = RULE_OTHER, decision;
+  uint32_t decision;
   if (!tide_meters_place(meters, TIDE_AXIS_decision, told->word, &decision)) return;
-  (void)tide_meters_place(meters, TIDE_AXIS_rule, told->code, &rule);
-  bool fell = told->by == TIDE_BY_FALLBACK || told->by == TIDE_BY_FALLBACK_MODEL;
   count_at(meters, TIDE_METER_ROW_answers_total, told->status, decision, 0);
-  count_at(meters, TIDE_METER_ROW_answers_by_rule_total, decision, rule, fell ? told->cause : TIDE_C_none);
+  count_at(meters, TIDE_METER_ROW_answers_by_rule_total, decision, rule_at(meters, told), cause_at(told));
+  if (told->score_e6 != TIDE_NO_SCORE)
+    tide_meter_share(tide_meters_shared(meters), TIDE_METER_ROW_scores, TIDE_METER_PLAIN, told->score_e6);
 }
 
 void tide_http_measure_offer(struct tide_meters *meters, const struct tide_offer *offer) {
@@ -161,4 +204,12 @@ void tide_http_measure_offer(struct tide_meters *meters, const struct tide_offer
   if (begun) tide_meter_seconds(meter, TIDE_METER_ROW_queue_seconds, TIDE_METER_PLAIN, begun - offer->offered.ns);
   if (begun && durable) tide_meter_seconds(meter, TIDE_METER_ROW_commit_seconds, TIDE_METER_PLAIN, durable - begun);
   if (durable && folded) tide_meter_seconds(meter, TIDE_METER_ROW_fold_seconds, TIDE_METER_PLAIN, folded - durable);
+}
+
+int64_t tide_http_answers_by_cause(const struct tide_meters *meters, enum tide_cause cause) {
+  int64_t sum = 0;
+  for (uint32_t d = 0; d < tide_meters_count(meters, TIDE_AXIS_decision); d++)
+    for (uint32_t r = 0; r < RULE_PLACES; r++)
+      sum += tide_meters_value(meters, TIDE_METER_ROW_answers_by_rule_total, (struct tide_meter_at){d, r, (uint32_t)cause});
+  return sum;
 }

@@ -11,7 +11,7 @@
 #include "http/routes.h"
 
 /* Statuses that this layer gives; any other is counted as "other". */
-#define TIDE_HTTP_CODES(X) X(200) X(400) X(401) X(403) X(404) X(405) X(409) X(413) X(415) X(422) X(429) X(431) X(503) X(504)
+#define TIDE_HTTP_CODES(X) X(200) X(303) X(400) X(401) X(403) X(404) X(405) X(409) X(413) X(415) X(422) X(429) X(431) X(503) X(504)
 
 /* Why a connection was cut. */
 #define TIDE_HTTP_CUTS(X) X(request_timeout) X(idle_timeout) X(write_timeout) X(body_too_large) X(gave_up)
@@ -23,10 +23,11 @@ enum tide_http_cut {
 
 /* A source of the configuration: as its metrics are labelled, and as /sources shows it. Borrowed. */
 struct tide_http_source { uint16_t number; const char *name, *topic; };
+/* What a model can read, by name: the values of the label `input`. */
+#define TIDE_HTTP_INPUTS_MAX (TIDE_SLOTS_MAX + TIDE_DERIVED_MAX + TIDE_FIELDS_MAX + 2)
+uint32_t tide_http_inputs(const struct tide_spec *spec, const char *name[TIDE_HTTP_INPUTS_MAX]);
 /* The metrics of a service with this feature file and these sources (at most TIDE_SOURCES_MAX): one shard, the core thread's (tide_http_core_meter), and the shared
  * one. Error: LIMIT. */
-/* Places for rules by their codes, and "(other)": the first. */
-#define TIDE_HTTP_RULE_PLACES (4 * TIDE_RULES_MAX)
 enum tide_err tide_http_meters_new(const struct tide_spec *spec, const struct tide_http_source *source, size_t sources, struct tide_meters **ret,
                                    struct tide_error *error) TIDE_WARN_UNUSED;
 struct tide_meter *tide_http_core_meter(struct tide_meters *meters);
@@ -41,7 +42,13 @@ void tide_http_measure_total(struct tide_meters *meters, const struct tide_route
 /* An answer that was given: by status, decision, rule, cause. Nothing where none was. */
 void tide_http_count_answer(struct tide_meters *meters, const struct tide_told *told);
 
+/* The same of a message of a source; the core's thread, into its shard. */
+void tide_http_count_message(struct tide_meters *meters, const struct tide_told *told);
+
 /* Where the time of an offer went that ended; the core's thread, into its shard. Stages that it did not come to are left out. */
 void tide_http_measure_offer(struct tide_meters *meters, const struct tide_offer *offer);
+
+/* Answers over HTTP so far that the fallback, or its model, gave for this cause, whatever rule it was. decisions: how many words the policies have. */
+int64_t tide_http_answers_by_cause(const struct tide_meters *meters, enum tide_cause cause);
 
 #endif

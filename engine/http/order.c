@@ -1,48 +1,22 @@
-/* POST /sources/accept-gap and /sources/waive: what an operator decides about a partition (parts.h).
+/* Requests with a body on the admin listener (order.h); of them here POST /sources/accept-gap and /sources/waive: what an operator decides about a
+ * partition.
  *
- * Both write a control record, so that every engine of the cell knows it at the same place of the journal, and audits find it there. They are taken on the admin
- * listener only, from who has the scope `operate` (guard.c); without tokens only where that listener is on this machine. A browser's page cannot give them: its
- * requests name an Origin, or are not application/json.
+ * These two write a control record, so that every engine of the cell knows it at the same place of the journal, and audits find it there. They are taken
+ * on the admin listener only, from who has the scope `operate` (guard.c); without tokens only where that listener is on this machine. A browser's page
+ * cannot give them: its requests name an Origin, or are not application/json.
  *
- * One thread carries them out, one after the other, because asking the brokers blocks; the connection is suspended meanwhile, so that probes are answered. The
- * order is answered when its record is durable and folded: what GET /sources says afterwards has it. */
+ * One thread carries them out, one after the other, because asking the brokers blocks; the connection is suspended meanwhile, so that probes are
+ * answered. The order is answered when its record is durable and folded: what GET /sources says afterwards has it. */
 #include "base/json_out.h"
 #include "base/log.h"
-#include "http/parts.h"
+#include "http/order.h"
 
 #include <jansson.h>
 #include <stdio.h>
 #include <time.h>
 
-#define BODY_MAX 4096
+#define ORDER_BYTES_MAX 4096
 #define DEADLINE_NS INT64_C(10000000000)
-
-enum where { AT_CURSOR, AT_BEGIN, AT_END };
-
-struct tide_order {
-  struct tide_http *http;
-  struct MHD_Connection *connection;
-  struct tide_peer *peer;
-  const struct tide_route *route;
-  struct tide_buf body;
-  size_t seen; /* bytes of the body, kept or not */
-  struct tide_trouble trouble;
-  struct tide_http_caller caller;
-  char challenge[TIDE_CHALLENGE];
-  struct tide_buf answer;
-  bool over; /* carried out: the connection has been woken */
-  struct tide_order *next;
-
-  /* what is asked */
-  const struct tide_http_source *source;
-  bool all; /* waive: all partitions */
-  uint16_t partition;
-  enum where where;
-  uint64_t cursor;
-  int64_t for_ms;
-
-  bool released; /* the engine has given its offer back; under the mutex */
-};
 
 /* ---- who may ---- */
 
@@ -50,10 +24,11 @@ static const char *header(struct MHD_Connection *connection, const char *name) {
   return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
-/* A page in a browser may send a request with credentials that its user has typed elsewhere. */
+/* A page in a browser may send a request with credentials that its user has typed elsewhere. Only the console's own may ask, and it may not decide anything. */
 static bool may(struct tide_order *order) {
   struct tide_http_guest guest = {.connection = order->connection, .route = order->route, .trouble = &order->trouble};
-  if (header(order->connection, "Origin"))
+  if (header(order->connection, "Origin") &&
+      (order->route->scope == TIDE_SCOPE_operate || !tide_console_is_own(order->http, order->connection)))
     return tide_trouble_set(&order->trouble, TIDE_PROBLEM_forbidden, "this listener takes nothing from pages in a browser");
   bool good = tide_guard_admits(order->http, &guest);
   memcpy(order->challenge, guest.challenge, sizeof guest.challenge);
@@ -196,10 +171,8 @@ static bool check_gap(struct tide_order *order, const struct tide_sources_look *
                           name, order->partition);
 }
 
-/* Journals the order's record and waits for it; the answer's position. */
-static bool write_record(struct tide_order *order, struct tide_offer *offer, char position[TIDE_POSITION_TEXT]) {
+bool tide_order_offer(struct tide_order *order, struct tide_offer *offer) {
   struct tide_http *http = order->http;
-  offer->kind = TIDE_OFFER_CONTROL;
   offer->ctx = order;
   offer->record_count = 1;
   offer->offered = tide_mono_now();
@@ -210,6 +183,13 @@ static bool write_record(struct tide_order *order, struct tide_offer *offer, cha
   (void)pthread_mutex_lock(&http->orders.mutex);
   while (!order->released) (void)pthread_cond_wait(&http->orders.released, &http->orders.mutex);
   (void)pthread_mutex_unlock(&http->orders.mutex);
+  return true;
+}
+
+/* Journals the order's record and waits for it; the answer's position. */
+static bool write_record(struct tide_order *order, struct tide_offer *offer, char position[TIDE_POSITION_TEXT]) {
+  offer->kind = TIDE_OFFER_CONTROL;
+  if (!tide_order_offer(order, offer)) return false;
   if (offer->end == TIDE_END_done) {
     tide_position_text(offer->position, offer->index, position);
     return true;
@@ -329,7 +309,8 @@ static void *orders_main(void *arg) {
     orders->first = order->next;
     if (!orders->first) orders->last = NULL;
     (void)pthread_mutex_unlock(&orders->mutex);
-    carry_out(order);
+    if (order->route->id == TIDE_ROUTE_explain) tide_explain_carry_out(order);
+    else carry_out(order);
     order->over = true;
     MHD_resume_connection(order->connection); /* from here on the order may be gone */
     (void)pthread_mutex_lock(&orders->mutex);
@@ -382,13 +363,18 @@ struct tide_order *tide_order_new(struct tide_http *http, struct MHD_Connection 
 }
 
 void tide_order_free(struct tide_order *order) {
+  if (order->body.len) explicit_bzero(order->body.ptr, order->body.len); /* card numbers, tokens */
   tide_buf_release(&order->body);
   tide_buf_release(&order->answer);
   tide_free(order);
 }
 
-static enum MHD_Result answer(struct tide_order *order) {
-  struct tide_http_reply reply = {.media_type = "application/json", .status = 200, .challenge = order->challenge};
+enum MHD_Result tide_order_answer(struct tide_order *order) {
+  struct tide_http_reply reply = {.media_type = order->location ? "text/plain" : "application/json",
+                                  .status = order->location ? MHD_HTTP_SEE_OTHER : MHD_HTTP_OK,
+                                  .challenge = order->challenge,
+                                  .location = order->location,
+                                  .cookie = order->cookie};
   if (order->trouble.problem != TIDE_PROBLEM_none) {
     tide_http_count_problem(order->http->meters, order->trouble.problem);
     tide_trouble_json(&order->trouble, &reply.body);
@@ -400,6 +386,11 @@ static enum MHD_Result answer(struct tide_order *order) {
   tide_peer_set(order->peer, TIDE_PEER_writing);
   bool close = atomic_load(&order->http->draining) || tide_guard_is_old(order->http, TIDE_LISTENER_admin, order->peer);
   return tide_http_reply_send(order->http, order->connection, order->route, &reply, "", close);
+}
+
+/* A message is what a message may be. */
+static size_t bytes_max(const struct tide_order *order) {
+  return order->route->id == TIDE_ROUTE_explain ? (size_t)order->http->limits.body_bytes_max : ORDER_BYTES_MAX;
 }
 
 static bool enqueue(struct tide_order *order) {
@@ -419,18 +410,21 @@ static bool enqueue(struct tide_order *order) {
 }
 
 enum MHD_Result tide_order_step(struct tide_order *order, const char *data, size_t *size) {
-  if (order->over) return answer(order);
+  if (order->over) return tide_order_answer(order);
   if (*size > 0) {
     order->seen += *size;
-    if (order->seen <= BODY_MAX) tide_buf_put(&order->body, data, *size);
+    if (order->seen <= bytes_max(order)) tide_buf_put(&order->body, data, *size);
     *size = 0;
     return MHD_YES;
   }
-  if (!may(order)) return answer(order);
-  if (!tide_http_is_json(header(order->connection, MHD_HTTP_HEADER_CONTENT_TYPE)))
+  bool console = order->route->id == TIDE_ROUTE_console_login || order->route->id == TIDE_ROUTE_console_logout;
+  if (!console && !may(order)) return tide_order_answer(order);
+  if (!console && !tide_http_is_json(header(order->connection, MHD_HTTP_HEADER_CONTENT_TYPE)))
     tide_trouble_set(&order->trouble, TIDE_PROBLEM_media_type, "Content-Type must be application/json, in UTF-8");
-  else if (order->seen > BODY_MAX)
-    tide_trouble_set(&order->trouble, TIDE_PROBLEM_body_too_large, "the body is longer than the %d bytes that are accepted here", BODY_MAX);
-  else if (read_body(order) && enqueue(order)) return MHD_YES;
-  return answer(order);
+  else if (order->seen > bytes_max(order))
+    tide_trouble_set(&order->trouble, TIDE_PROBLEM_body_too_large, "the body is longer than the %zu bytes that are accepted here",
+                     bytes_max(order));
+  else if (console) tide_console_session(order);
+  else if ((order->route->id == TIDE_ROUTE_explain || read_body(order)) && enqueue(order)) return MHD_YES;
+  return tide_order_answer(order);
 }

@@ -12,7 +12,11 @@
  *   admin.c       the admin listener's pages
  *   guard.c       who may ask what, and how much; with tls, token and rate
  *   sources.c     what is known of the sources, as a page, for probes and as metrics
- *   order.c       what an operator decides about a partition
+ *   drift.c       what the watch sees of the model and of labels, as pages and as metrics
+ *   order.c       requests with a body on the admin listener: what an operator decides about a partition
+ *   status.c      everything that the console shows, as a document; history.c the last hour of it
+ *   explain.c     one decision with what is behind it
+ *   console.c     the console's files, and who is logged in; session.c
  *
  * A request goes through four stages and belongs to one thread at a time: the HTTP thread (reading, then writing) or, while it is suspended, the core's
  * thread. `pending` is what passes it over: whoever takes it to zero wakes the connection, and nobody touches the request after giving up his share. */
@@ -21,8 +25,10 @@
 
 #include "adapter/decode.h"
 #include "http/admit.h"
+#include "http/history.h"
 #include "http/metrics.h"
 #include "http/server.h"
+#include "http/session.h"
 
 #include <microhttpd.h>
 #include <pthread.h>
@@ -54,6 +60,7 @@ struct tide_peer {
 /* ---- who asks ---- */
 
 #define TIDE_CHALLENGE 96
+#define TIDE_COOKIE 160
 struct tide_http_caller {
   char name[TIDE_TOKEN_NAME]; /* of its token; "" none */
   uint64_t client;            /* by which its requests are counted; 0: they are not */
@@ -172,6 +179,14 @@ struct tide_orders {
   pthread_t thread;
 };
 
+/* Whoever takes a sample every few seconds. */
+struct tide_sampler {
+  pthread_mutex_t mutex;
+  pthread_cond_t changed;
+  bool quit;
+  pthread_t thread;
+};
+
 struct tide_hour;
 struct tide_http {
   struct tide_http_side side[TIDE_LISTENER_COUNT];
@@ -189,6 +204,11 @@ struct tide_http {
   atomic_bool draining;
   struct tide_line line;
   struct tide_orders orders;
+  struct tide_sessions sessions;
+  struct tide_history *history;
+  struct tide_sampler sampler;
+  pthread_mutex_t gauges; /* one thread at a time sets the rows that are looked up when somebody looks */
+  int64_t started_ms;
 
   pthread_mutex_t decoders_mutex;
   struct tide_http_decoder *decoders;
@@ -240,6 +260,9 @@ struct tide_http_reply {
   const char *media_type;
   unsigned retry_after_s; /* 0: not said */
   const char *challenge;  /* WWW-Authenticate; NULL or "": none */
+  const char *cookie;     /* Set-Cookie; the same */
+  const char *location;   /* where a 303 leads; NULL: it is none */
+  bool page;              /* for a browser: with the headers that bind it to what this listener serves */
 };
 void tide_http_reply_make(struct tide_http_request *request, struct tide_http_reply *ret);
 /* Hands it to the library, with the headers that every response has. Releases it. */
@@ -298,6 +321,33 @@ void tide_http_sources_why(const struct tide_sources_look *look, struct tide_buf
 void tide_http_sources_stopped(const struct tide_sources_look *look, struct tide_buf *out);
 /* Sets the rows about sources and freshness. */
 void tide_http_sources_meter(struct tide_http *http, struct tide_meter *meter);
+
+/* admin.c: sets the rows that are kept elsewhere. */
+void tide_http_gauges(struct tide_http *http);
+bool tide_http_is_live(const struct tide_engine_status *status);
+bool tide_http_is_ready(const struct tide_http *http, const struct tide_engine_status *status);
+/* Appends "why", sources that stand still and the journal's trouble, as members. */
+void tide_http_put_why(struct tide_http *http, const struct tide_engine_status *status, struct tide_buf *out);
+
+/* Appends "provenance", and "rollout" and "rollout_void" where there are any, as members. */
+void tide_http_put_rollout(const struct tide_http *http, struct tide_buf *out);
+
+/* status.c: the sampler of the last hour, from its start until its history is freed; the document of GET /status. */
+void tide_sampler_start(struct tide_http *http);
+void tide_sampler_stop(struct tide_http *http);
+void tide_sampler_free(struct tide_http *http);
+void tide_http_status_put(struct tide_http *http, const char *client, struct tide_buf *out);
+
+/* console.c: fills the reply of one of the console's files. */
+void tide_console_file(const struct tide_http *http, enum tide_route_id route, struct tide_http_reply *reply);
+/* The session that a request shows by its cookie; an empty span: none. */
+struct tide_span tide_console_cookie(const struct tide_http *http, struct MHD_Connection *connection);
+/* It comes from a page that this listener has served, as far as a browser says so. */
+bool tide_console_is_own(const struct tide_http *http, struct MHD_Connection *connection);
+
+/* drift.c: the pages, of what was seen within the last second; the rows about drift and feedback. */
+void tide_http_drift_put(struct tide_http *http, enum tide_route_id route, struct tide_buf *out);
+void tide_http_drift_meter(struct tide_http *http, struct tide_meter *meter);
 
 /* order.c */
 #define TIDE_WAIVE_MAX_MS (INT64_C(7) * 86400000)

@@ -169,6 +169,20 @@ void tide_http_reply_make(struct tide_http_request *request, struct tide_http_re
   if (!ret->retry_after_s && item->offer && item->offer->cause == TIDE_C_overload) ret->retry_after_s = 1;
 }
 
+/* The console takes scripts, styles and data from here and nowhere else, and nothing that is written into the page runs. */
+static const struct {
+  const char *name, *value;
+} page_headers[] = {
+    {"Content-Security-Policy",
+     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; "
+     "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"},
+    {"X-Content-Type-Options", "nosniff"},
+    {"X-Frame-Options", "DENY"},
+    {"Referrer-Policy", "no-referrer"},
+    {"Cross-Origin-Opener-Policy", "same-origin"},
+    {"Cross-Origin-Resource-Policy", "same-origin"},
+};
+
 enum MHD_Result tide_http_reply_send(struct tide_http *http, struct MHD_Connection *connection, const struct tide_route *route,
                                      struct tide_http_reply *reply, const char *traceparent, bool close) {
   struct MHD_Response *response;
@@ -190,6 +204,11 @@ enum MHD_Result tide_http_reply_send(struct tide_http *http, struct MHD_Connecti
   }
   if (good && reply->challenge && reply->challenge[0])
     good = MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, reply->challenge) == MHD_YES;
+  if (good && reply->cookie && reply->cookie[0])
+    good = MHD_add_response_header(response, MHD_HTTP_HEADER_SET_COOKIE, reply->cookie) == MHD_YES;
+  if (good && reply->location) good = MHD_add_response_header(response, MHD_HTTP_HEADER_LOCATION, reply->location) == MHD_YES;
+  for (size_t i = 0; good && reply->page && i < sizeof page_headers / sizeof page_headers[0]; i++)
+    good = MHD_add_response_header(response, page_headers[i].name, page_headers[i].value) == MHD_YES;
   if (good && reply->status == MHD_HTTP_METHOD_NOT_ALLOWED)
     good = MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, tide_route_allow(route)) == MHD_YES;
   if (good && traceparent[0]) good = MHD_add_response_header(response, "traceparent", traceparent) == MHD_YES;

@@ -24,10 +24,20 @@ enum tide_listener { TIDE_LISTENER_api, TIDE_LISTENER_admin, TIDE_LISTENER_COUNT
   X(healthz, admin, "GET", "/healthz", monitor, "Both, with what the engine is doing")                                       \
   X(metrics, admin, "GET", "/metrics", monitor, "Metrics as Prometheus text")                                               \
   X(snapshot, admin, "GET", "/snapshot", snapshot, "The newest snapshot, for a peer; only where snapshot.peers is set") \
+  X(drift, admin, "GET", "/drift", monitor, "How far what the model reads and scores is from its training")              \
+  X(feedback, admin, "GET", "/feedback", monitor, "What labels say of the decisions, by model and by rule")               \
   X(sources, admin, "GET", "/sources", monitor, "How far each partition of the sources has been read, and why one is not")   \
   X(budget, admin, "GET", "/budget", monitor, "What the last hour looked like: ages against budgets, values by state, refusals by cause") \
   X(accept_gap, admin, "POST", "/sources/accept-gap", operate, "Go on with a partition that stands still, at an offset of the operator's") \
-  X(waive, admin, "POST", "/sources/waive", operate, "Do not wait for a partition, for a limited time")
+  X(waive, admin, "POST", "/sources/waive", operate, "Do not wait for a partition, for a limited time")                      \
+  X(status, admin, "GET", "/status", monitor, "Everything that the console shows, as it is now")                           \
+  X(status_history, admin, "GET", "/status/history", monitor, "The last hour of it, every five seconds")                   \
+  X(explain, admin, "POST", "/explain", read, "A decision that is remembered, with the events and values behind it")       \
+  X(console, admin, "GET", "/console", open, "The operator's console, a page for a browser; it shows nothing before a login")            \
+  X(console_style, admin, "GET", "/console/console.css", open, "Its style")                                                \
+  X(console_script, admin, "GET", "/console/console.js", open, "Its script")                                               \
+  X(console_login, admin, "POST", "/console/login", open, "Give a token for a session of the console")                     \
+  X(console_logout, admin, "POST", "/console/logout", open, "End the session")
 
 enum tide_route_id {
 #define X(name, listener, method, path, scope, text) TIDE_ROUTE_##name,

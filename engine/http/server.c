@@ -196,8 +196,9 @@ static bool is_marker(const void *context) { return !context || context == &quer
 static int64_t queueing_ns(const struct tide_http_request *request, int64_t now_ns) {
   const struct tide_offer *offer = request->item_count > 0 ? request->item[0].offer : NULL;
   if (!offer || (offer->end == TIDE_END_refused && offer->cause != TIDE_C_deadline)) return 0;
-  if (!offer->durable.ns) return now_ns - offer->offered.ns;
-  int64_t before_ns = (offer->begun.ns - offer->offered.ns) - (offer->durable.ns - offer->begun.ns);
+  int64_t from_ns = offer->offered.ns + offer->again_ns; /* who waits for fresher facts stands in no queue */
+  if (!offer->durable.ns) return now_ns - from_ns;
+  int64_t before_ns = (offer->begun.ns - from_ns) - (offer->durable.ns - offer->begun.ns);
   return (before_ns > 0 ? before_ns : 0) + now_ns - offer->durable.ns;
 }
 
@@ -228,7 +229,7 @@ static void give_up_share(struct tide_http_request *request) {
 
 void tide_http_release(void *ctx, struct tide_offer *offer) {
   (void)ctx;
-  if (offer->kind == TIDE_OFFER_CONTROL) {
+  if (offer->kind == TIDE_OFFER_CONTROL || offer->kind == TIDE_OFFER_EXPLAIN) {
     tide_order_release(offer);
     return;
   }
@@ -531,6 +532,10 @@ enum tide_err tide_http_start(const struct tide_http_options *options, struct ti
   tide_line_init(http);
   tide_peers_init(http);
   tide_orders_start(http);
+  tide_hour_start(http);
+  tide_sessions_init(&http->sessions);
+  http->started_ms = tide_wall_now().ms;
+  tide_sampler_start(http);
   const struct tide_http_address *failed = NULL;
   if (!(http->api = listen_on(http, &options->listen, true))) failed = &options->listen;
   if (!failed && !(http->admin = listen_on(http, &options->admin, false))) failed = &options->admin;
@@ -538,8 +543,12 @@ enum tide_err tide_http_start(const struct tide_http_options *options, struct ti
     err = tide_fail_errno(error, TIDE_E_IO, "cannot listen on %s port %u; is it taken? Port 0 takes any free one", failed->host,
                           failed->port);
     if (http->api) MHD_stop_daemon(http->api);
+    tide_hour_stop(http);
     tide_orders_stop(http);
     tide_orders_free(http);
+    tide_sampler_stop(http);
+    tide_sampler_free(http);
+    tide_sessions_release(&http->sessions);
     tide_peers_release(http);
     tide_line_release(http);
     if (options->secrets) http->guard.secrets = NULL; /* still the caller's */
@@ -547,7 +556,6 @@ enum tide_err tide_http_start(const struct tide_http_options *options, struct ti
     free_http(http);
     return err;
   }
-  tide_hour_start(http);
   http->api_port = port_of(http->api);
   http->admin_port = port_of(http->admin);
   *ret = http;
@@ -579,11 +587,14 @@ void tide_http_stop(struct tide_http *http) {
     struct timespec pause = {.tv_nsec = 1000000};
     (void)nanosleep(&pause, NULL);
   }
+  tide_sampler_stop(http);
   tide_orders_stop(http);
   MHD_stop_daemon(http->api);
   MHD_stop_daemon(http->admin);
   tide_hour_stop(http);
   tide_orders_free(http);
+  tide_sampler_free(http);
+  tide_sessions_release(&http->sessions);
   tide_peers_release(http);
   tide_line_release(http);
   tide_guard_release(http);

@@ -10,6 +10,7 @@
 #include "http/guard.h"
 #include "http/metrics.h"
 #include "run/ingest.h"
+#include "run/watcher.h"
 
 /* X(name, default, min, max, help). Everything a client can make this listener hold or wait for has a bound here. */
 #define TIDE_HTTP_LIMITS(X)                                                                                                       \
@@ -55,6 +56,7 @@ struct tide_http_options {
   struct tide_http_address listen, admin;
   struct tide_engine *engine;                        /* borrowed until tide_http_stop */
   const struct tide_spec *spec;                      /* the same feature file as the engine's; borrowed */
+  const struct tide_spec *metered;                   /* that the meters were made for; NULL: the same; borrowed */
   struct tide_meters *meters;                        /* of tide_http_meters_new with this spec; borrowed until tide_http_stop */
   const struct tide_secret_key *key, *key_previous;  /* borrowed; NULL: none */
   const char *cell;                                  /* named in every answer */
@@ -66,6 +68,7 @@ struct tide_http_options {
   size_t source_count;
   struct tide_ingest *ingest;                        /* what may read them; NULL: no sources. Borrowed */
   struct tide_source *logs;                          /* where their logs can be asked; as ingest */
+  struct tide_watcher *watcher;                      /* drift and feedback; as ingest */
   uint32_t engine_id;
   struct tide_http_limits limits;
 };

@@ -251,7 +251,7 @@ static void meter_freshness(const struct tide_sources_look *look, struct tide_me
   const struct tide_spec *spec = tide_http_standings(look, standing);
   for (uint32_t e = 0; e < spec->entity_count; e++) {
     struct shown shown = {look, meter, {0}};
-    if (!tide_meter_place(meter, TIDE_AXIS_entity, spec->entity[e].name, &shown.at.a)) continue;
+    if (!tide_meters_place(tide_meter_all(meter), TIDE_AXIS_entity, spec->entity[e].name, &shown.at.a)) continue;
     bool known = standing[e].age_ms != TIDE_AGE_UNKNOWN;
     set(&shown, TIDE_METER_ROW_freshness_age_seconds, known, known ? ns_of(standing[e].age_ms) : 0);
     set(&shown, TIDE_METER_ROW_freshness_budget_seconds, true, ns_of(spec->group[spec->entity[e].group].budget_ms));

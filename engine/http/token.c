@@ -174,10 +174,14 @@ enum tide_err tide_tokens_read(const char *path, struct tide_tokens **ret, struc
 
 const struct tide_token *tide_tokens_find(const struct tide_tokens *tokens, struct tide_span token) {
   uint8_t hash[TIDE_SHA256_BYTES];
-  size_t found = TIDE_TOKENS_MAX;
   tide_sha256(token, hash);
+  return tide_tokens_find_hash(tokens, hash);
+}
+
+const struct tide_token *tide_tokens_find_hash(const struct tide_tokens *tokens, const uint8_t hash[TIDE_SHA256_BYTES]) {
+  size_t found = TIDE_TOKENS_MAX;
   for (size_t i = 0; i < tokens->count; i++) {
-    size_t same = tide_same_bytes(hash, tokens->token[i].hash, sizeof hash);
+    size_t same = tide_same_bytes(hash, tokens->token[i].hash, TIDE_SHA256_BYTES);
     found = same * i + (1 - same) * found; /* no branch, no early end */
   }
   return found < TIDE_TOKENS_MAX ? &tokens->token[found] : NULL;

@@ -58,6 +58,8 @@ enum tide_err tide_tokens_parse(struct tide_span text, const char *path, struct 
 enum tide_err tide_tokens_read(const char *path, struct tide_tokens **ret, struct tide_error *error) TIDE_WARN_UNUSED;
 /* The line of a token, NULL when there is none. */
 const struct tide_token *tide_tokens_find(const struct tide_tokens *tokens, struct tide_span token);
+/* The same by the token's hash. */
+const struct tide_token *tide_tokens_find_hash(const struct tide_tokens *tokens, const uint8_t hash[TIDE_SHA256_BYTES]);
 /* Appends the line of a token, without line break. */
 void tide_token_line(const char *name, struct tide_span scopes, struct tide_span token, struct tide_buf *out);
 

@@ -27,6 +27,14 @@ struct tide_session {
   uint64_t epoch_min;    /* no epoch at or below it can be opened any more; 0: unknown */
 };
 
+/* How the copies of the log stand, as a backend with replicas knows it behind each sync. */
+struct tide_journal_health {
+  bool known;               /* there is a session, and online is what was said last */
+  uint32_t replicas;        /* that there should be; 0: the store has none */
+  uint32_t quorum, online;  /* that must have a commit; that could acknowledge one when last asked */
+  uint64_t shorts;          /* times that fewer than the quorum acknowledged in time */
+};
+
 struct tide_journal;
 struct tide_journal_ops {
   const char *name;

@@ -5,6 +5,8 @@
  * FETCH waits while READ_AHEAD entries are unread: a journal of any length is followed in bounded memory. */
 #include "run/engine.h"
 
+#include "core/stale_watch.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
@@ -36,6 +38,17 @@ struct requests {
   bool has_append, has_sync, has_fetch, has_session, quit;
   struct tide_position fetch_from;
   bool fetch_inclusive;
+  struct look *look; /* somebody waits for an entry of the past */
+  pthread_cond_t looked;
+};
+
+/* One read of an entry, by whoever waits for it; it is the journal's thread while taken. */
+struct look {
+  struct tide_position at;
+  bool taken, done;
+  enum tide_err err;
+  struct tide_error error;
+  struct tide_buf bytes;
 };
 
 struct tide_engine {
@@ -57,10 +70,13 @@ struct tide_engine {
   struct report *taken;
   size_t taken_cap;
   struct tide_core_reads reads_told; /* to the meter */
-  uint64_t switches;                 /* then */
+  struct tide_stale_stats stale_told;
+  uint64_t switches; /* then */
   bool stopped;
   struct tide_mono next_tick, next_show;
-  struct tide_position folded; /* that was told */
+  struct tide_position folded;            /* that was told */
+  uint64_t epoch;                         /* that was metered; 0: none */
+  uint64_t hits[TIDE_RULES_MAX], hits_of; /* of rules, as metered; of the policy with this number */
 };
 
 static void lock(pthread_mutex_t *mutex) {
@@ -78,13 +94,17 @@ static void wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex, struct tide
   (void)pthread_cond_timedwait(cond, mutex, &when);
 }
 
-static void init_lock(pthread_mutex_t *mutex, pthread_cond_t *cond) {
+static void init_cond(pthread_cond_t *cond) {
   pthread_condattr_t attr;
-  TIDE_CHECK(pthread_mutex_init(mutex, NULL) == 0);
   TIDE_CHECK(pthread_condattr_init(&attr) == 0);
   TIDE_CHECK(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);
   TIDE_CHECK(pthread_cond_init(cond, &attr) == 0);
   (void)pthread_condattr_destroy(&attr);
+}
+
+static void init_lock(pthread_mutex_t *mutex, pthread_cond_t *cond) {
+  TIDE_CHECK(pthread_mutex_init(mutex, NULL) == 0);
+  init_cond(cond);
 }
 
 /* ---- the journal's thread ---- */
@@ -115,6 +135,15 @@ static void remember(struct tide_engine *engine, const struct tide_error *error)
   unlock(&engine->status_mutex);
 }
 
+static void look_at_health(struct tide_engine *engine) {
+  struct tide_journal_health health;
+  if (!engine->options.health) return;
+  engine->options.health(engine->options.journal, &health);
+  lock(&engine->status_mutex);
+  engine->status.health = health;
+  unlock(&engine->status_mutex);
+}
+
 static void do_append(struct tide_engine *engine, const struct tide_core_action *action, struct tide_span bytes) {
   struct tide_journal *journal = engine->options.journal;
   struct tide_core_event event = {.kind = TIDE_CORE_APPENDED, .attempt = action->attempt};
@@ -141,6 +170,7 @@ static void do_sync(struct tide_engine *engine) {
   } else if (engine->options.pressed) {
     event.pressed = engine->options.pressed(journal);
   }
+  look_at_health(engine);
   report(engine, &event);
 }
 
@@ -192,7 +222,9 @@ static void do_session(struct tide_engine *engine) {
     if (quit) return;
     struct tide_core_event event = {.kind = TIDE_CORE_SESSION};
     struct tide_error error = {0};
-    if (journal->ops->begin(journal, &event.session, &error) == TIDE_OK) {
+    enum tide_err err = journal->ops->begin(journal, &event.session, &error);
+    look_at_health(engine);
+    if (err == TIDE_OK) {
       engine->session_at = tide_mono_now();
       remember(engine, &error); /* nothing is the matter now */
       report(engine, &event);
@@ -200,6 +232,16 @@ static void do_session(struct tide_engine *engine) {
     }
     remember(engine, &error);
   }
+}
+
+/* In a session only: the journal must not begin one for a question. */
+static void do_look(struct tide_engine *engine, struct look *look) {
+  struct tide_journal *journal = engine->options.journal;
+  struct tide_position found;
+  look->err = journal->ops->read(journal, look->at, true, &look->bytes, &found, &look->error);
+  if (look->err == TIDE_E_END || (look->err == TIDE_OK && tide_position_cmp(found, look->at) != 0))
+    look->err = tide_fail(&look->error, TIDE_E_NOT_FOUND, "the journal has no entry at %llu-%llu any more, or never had",
+                          (unsigned long long)look->at.epoch, (unsigned long long)look->at.seq);
 }
 
 static void *journal_main(void *arg) {
@@ -231,6 +273,15 @@ static void *journal_main(void *arg) {
       requests->has_fetch = false;
       unlock(&requests->mutex);
       go_on_fetching(engine, &fetch, &read);
+    } else if (requests->look && !requests->look->taken) {
+      struct look *look = requests->look;
+      look->taken = true;
+      unlock(&requests->mutex);
+      do_look(engine, look);
+      lock(&requests->mutex);
+      look->done = true;
+      (void)pthread_cond_broadcast(&requests->looked);
+      continue;
     } else if (requests->quit) {
       break;
     } else {
@@ -264,6 +315,57 @@ static struct tide_engine_barrier barrier_of(const struct tide_ledger *ledger) {
 
 #define SET(name, value) tide_meter_set(meter, TIDE_METER_ROW_##name, TIDE_METER_PLAIN, (int64_t)(value))
 
+static void set_known(struct tide_meter *meter, enum tide_meter_row row, bool known, uint64_t value) {
+  if (known) tide_meter_set(meter, row, TIDE_METER_PLAIN, (int64_t)value);
+  else tide_meter_unset(meter, row, TIDE_METER_PLAIN);
+}
+
+static void meter_journal(struct tide_engine *engine, struct tide_meter *meter, uint64_t epoch) {
+  lock(&engine->status_mutex);
+  struct tide_journal_health health = engine->status.health;
+  unlock(&engine->status_mutex);
+  set_known(meter, TIDE_METER_ROW_journal_replicas, health.replicas > 0, health.replicas);
+  set_known(meter, TIDE_METER_ROW_journal_quorum, health.replicas > 0, health.quorum);
+  set_known(meter, TIDE_METER_ROW_journal_replicas_online, health.replicas > 0 && health.known, health.online);
+  SET(journal_wait_short_total, health.shorts);
+  SET(journal_epoch, epoch);
+  if (engine->epoch && epoch != engine->epoch) tide_meter_add(meter, TIDE_METER_ROW_journal_epoch_changes_total, TIDE_METER_PLAIN, 1);
+  engine->epoch = epoch;
+}
+
+/* By the rules' codes, so totals go on where another policy keeps a rule; the fold counts from zero under each. */
+static void meter_rules(struct tide_engine *engine, struct tide_meter *meter, const struct tide_fold *fold) {
+  const struct tide_policy_version *policy = tide_versions_policy(tide_fold_versions(fold));
+  const uint64_t *hits = tide_fold_rule_hits(fold);
+  for (uint32_t r = 0; r < policy->spec->rule_count; r++) {
+    uint64_t before = engine->hits_of == policy->number && hits[r] >= engine->hits[r] ? engine->hits[r] : 0;
+    uint32_t place = 0; /* "(other)" */
+    engine->hits[r] = hits[r];
+    if (hits[r] == before) continue;
+    (void)tide_meters_place(tide_meter_all(meter), TIDE_AXIS_rule, policy->spec->rule[r].code, &place);
+    tide_meter_add(meter, TIDE_METER_ROW_rule_hits_total, (struct tide_meter_at){.a = place}, (int64_t)(hits[r] - before));
+  }
+  engine->hits_of = policy->number;
+}
+
+/* What the fold knows of the cell's decisions: the same on every engine. */
+static void meter_decisions(struct tide_engine *engine, struct tide_meter *meter, const struct tide_fold *fold,
+                            const struct tide_spec *spec) {
+  const struct tide_stale_stats *stale = tide_fold_stale_stats(fold), *told = &engine->stale_told;
+  const uint64_t verdict[] = {stale->right - told->right, stale->wrong - told->wrong, stale->unknown - told->unknown};
+  tide_meter_add(meter, TIDE_METER_ROW_judged_total, TIDE_METER_PLAIN, (int64_t)(stale->judged - told->judged));
+  SET(stale_watched, stale->watched);
+  for (uint32_t v = 0; v < sizeof verdict / sizeof verdict[0]; v++)
+    tide_meter_add(meter, TIDE_METER_ROW_stale_verdicts_total, (struct tide_meter_at){.a = v}, (int64_t)verdict[v]);
+  for (uint32_t e = 0; e < spec->entity_count; e++) {
+    uint32_t at;
+    if (tide_meters_place(tide_meter_all(meter), TIDE_AXIS_entity, spec->entity[e].name, &at))
+      tide_meter_add(meter, TIDE_METER_ROW_stale_reads_total, (struct tide_meter_at){.a = at}, (int64_t)(stale->stale[e] - told->stale[e]));
+  }
+  engine->stale_told = *stale;
+  meter_rules(engine, meter, fold);
+}
+
 /* What the core and the fold count as plain integers, copied into the rows that the page of metrics shows. */
 static void meter_publish(struct tide_engine *engine, struct tide_fold *fold) {
   struct tide_meter *meter = engine->options.meter;
@@ -292,20 +394,27 @@ static void meter_publish(struct tide_engine *engine, struct tide_fold *fold) {
   SET(ingest_unlogged_total, stats.unlogged);
   SET(ingest_active, tide_core_ingests(engine->core));
   SET(ingest_opening_partitions, barrier_of(tide_fold_ledger(fold)).behind);
+  meter_journal(engine, meter, tide_fold_position(fold).epoch);
   uint32_t now = (uint32_t)tide_core_state(engine->core);
   for (uint32_t s = 0; s < TIDE_CORE_STATE_COUNT; s++)
     tide_meter_set(meter, TIDE_METER_ROW_engine_state, (struct tide_meter_at){.a = s}, s == now);
   if (now != TIDE_CORE_open) return; /* before that, the journal's feature file may be another than ours */
   const struct tide_spec *spec = tide_fold_spec(fold);
+  if (stats.switches != engine->switches) { /* these begin anew with a feature file */
+    engine->reads_told = (struct tide_core_reads){0};
+    engine->stale_told = (struct tide_stale_stats){0};
+    memset(engine->hits, 0, sizeof engine->hits);
+  }
+  engine->switches = stats.switches;
+  meter_decisions(engine, meter, fold, spec);
   const struct tide_versions *versions = tide_fold_versions(fold);
   SET(rollout_number, versions->rollout.number);
   SET(rollout_void, versions->void_number > versions->rollout.number);
   const struct tide_core_reads *reads = tide_core_reads(engine->core);
-  if (stats.switches != engine->switches) engine->reads_told = (struct tide_core_reads){0}; /* they begin anew with a feature file */
-  engine->switches = stats.switches;
   for (uint32_t e = 0; e < spec->entity_count; e++) {
     uint32_t at;
-    if (!tide_meter_place(meter, TIDE_AXIS_entity, spec->entity[e].name, &at)) continue; /* of the hundredth name no series is kept */
+    if (!tide_meters_place(tide_meter_all(meter), TIDE_AXIS_entity, spec->entity[e].name, &at))
+      continue; /* of the hundredth name no series is kept */
     tide_meter_set(meter, TIDE_METER_ROW_entities, (struct tide_meter_at){.a = at}, (int64_t)tide_fold_entities(fold, e));
     for (uint32_t s = 0; s < TIDE_S_COUNT; s++)
       tide_meter_add(meter, TIDE_METER_ROW_feature_values_total, (struct tide_meter_at){.a = at, .b = s},
@@ -564,6 +673,7 @@ struct tide_engine *tide_engine_start(const struct tide_engine_options *options,
   init_lock(&engine->inbox.mutex, &engine->inbox.filled);
   TIDE_CHECK(pthread_cond_init(&engine->inbox.taken, NULL) == 0);
   init_lock(&engine->requests.mutex, &engine->requests.filled);
+  init_cond(&engine->requests.looked);
   init_lock(&engine->status_mutex, &engine->status_changed);
   TIDE_CHECK(pthread_create(&engine->journal_thread, NULL, journal_main, engine) == 0);
   TIDE_CHECK(pthread_create(&engine->core_thread, NULL, core_main, engine) == 0);
@@ -629,6 +739,34 @@ void tide_engine_sources(struct tide_engine *engine, struct tide_engine_sources 
 
 bool tide_engine_features(struct tide_engine *engine, struct tide_u128 *have, struct tide_buf *text) {
   return tide_in_force_features(&engine->in_force, have, text);
+}
+
+/* One at a time; a second one is told to come again. What the thread has taken is waited for beyond the time: it uses the caller's memory. */
+enum tide_err tide_engine_read(struct tide_engine *engine, struct tide_position at, int64_t timeout_ms, struct tide_buf *out,
+                               struct tide_error *error) {
+  struct requests *requests = &engine->requests;
+  struct tide_mono until = {tide_mono_now().ns + timeout_ms * 1000000};
+  struct look look = {.at = at, .bytes = TIDE_BUF_INIT};
+  lock(&requests->mutex);
+  bool free = !requests->look && !requests->quit;
+  if (free) {
+    requests->look = &look;
+    (void)pthread_cond_signal(&requests->filled);
+    while (!look.taken && !look.done && tide_mono_now().ns < until.ns) wait_until(&requests->looked, &requests->mutex, until);
+    while (look.taken && !look.done) (void)pthread_cond_wait(&requests->looked, &requests->mutex);
+    requests->look = NULL;
+  }
+  unlock(&requests->mutex);
+  if (free && look.done && look.err == TIDE_OK) {
+    struct tide_buf old = *out;
+    *out = look.bytes;
+    tide_buf_release(&old);
+    return TIDE_OK;
+  }
+  tide_buf_release(&look.bytes);
+  if (!free || !look.done) return tide_fail(error, TIDE_E_AGAIN, "the journal is busy, or there is no session to it: try again");
+  if (error) *error = look.error;
+  return look.err;
 }
 
 void tide_engine_rollout(struct tide_engine *engine, struct tide_engine_rollout *ret) { tide_in_force_copy(&engine->in_force, ret); }

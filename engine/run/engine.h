@@ -19,6 +19,8 @@ struct tide_engine_options {
   struct tide_journal *journal;  /* borrowed until tide_engine_join returned; used by the journal thread alone */
   /* Called on the journal's thread behind every sync: the journal's store is nearly full. NULL: it cannot tell. */
   bool (*pressed)(const struct tide_journal *journal);
+  /* Called on the journal's thread behind every sync and every attempt to begin a session: how its replicas stand. NULL: it has none. */
+  void (*health)(const struct tide_journal *journal, struct tide_journal_health *ret);
   /* Called on the core thread with an offer that ended. It must be short and must not block: it hands the offer on. */
   void (*release)(void *ctx, struct tide_offer *offer);
   /* Called on the core thread between steps, at most once per tick, with the fold and the bytes of the entry at its position (NULL span: not
@@ -54,6 +56,7 @@ struct tide_engine_status {
   } barrier;                 /* partitions that the epoch waits for, and the first of them;
                               * targets: they are known */
   bool waits;                /* behind a change of the feature file, for the fold under the next one */
+  struct tide_journal_health health; /* of the journal's replicas; zero where it has none */
   uint64_t diverged;         /* positions at which another engine has decided otherwise */
   struct tide_error trouble; /* what the journal said last when it could not do something; code OK: nothing in this session */
   struct tide_error error;   /* code not OK: the engine ended because of this */
@@ -89,6 +92,9 @@ const struct tide_policy_version *tide_engine_policy(struct tide_engine *engine)
 bool tide_engine_wait_up(struct tide_engine *engine, int64_t timeout_ms);
 /* Waits until the state is open, or it ended (false). */
 bool tide_engine_wait_open(struct tide_engine *engine, int64_t timeout_ms);
+/* Reads the journal's entry at a position, on the journal's thread, and waits for it; any thread but the core's and the journal's. Errors: NOT_FOUND (trimmed, or never written),
+ * AGAIN (not within timeout_ms, or there is no session), IO, CORRUPT. */
+enum tide_err tide_engine_read(struct tide_engine *engine, struct tide_position at, int64_t timeout_ms, struct tide_buf *out, struct tide_error *error) TIDE_WARN_UNUSED;
 /* Asks it to drain; returns at once. Every offer handed over before comes back through release. */
 void tide_engine_stop(struct tide_engine *engine);
 /* Waits for both threads; after a stop, or after an error of its own. Then the fold may be looked at until tide_engine_free. */

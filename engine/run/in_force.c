@@ -41,7 +41,9 @@ static const struct tide_policy_version *keep(struct tide_in_force *in_force, co
   return &kept->version;
 }
 
-static void show(struct tide_engine_rollout *shown, const struct tide_versions *versions) {
+static void show(struct tide_engine_rollout *shown, const struct tide_fold *fold) {
+  const struct tide_versions *versions = tide_fold_versions(fold);
+  shown->generation = tide_fold_generation(fold);
   shown->rollout = versions->rollout;
   shown->void_number = versions->void_number;
   memcpy(shown->void_why, versions->void_why, sizeof shown->void_why);
@@ -62,7 +64,7 @@ void tide_in_force_look(struct tide_in_force *in_force, const struct tide_fold *
   const struct tide_versions *versions = tide_fold_versions(fold);
   atomic_store_explicit(&in_force->policy, keep(in_force, tide_versions_policy(versions)), memory_order_release);
   pthread_mutex_lock(&in_force->mutex);
-  show(&in_force->shown, versions);
+  show(&in_force->shown, fold);
   const struct tide_spec *spec = tide_fold_spec(fold);
   if (!tide_u128_eq(in_force->features, spec->hash)) {
     in_force->features = spec->hash;

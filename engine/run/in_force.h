@@ -16,6 +16,7 @@ struct tide_engine_rollout {
   uint64_t void_number;              /* of the last that could not take effect, 0: none; above rollout.number: it waits for a better one */
   char void_why[TIDE_VOID_WHY];
   struct tide_content_hash features; /* of the feature file in force; zero: not known yet */
+  uint32_t generation;               /* how many feature files the journal had before */
   char file[TIDE_VERSION_TEXT];      /* the feature file in force, as answers name it */
   char model[TIDE_MODEL_ID];         /* that is live, "" none */
   char policy[TIDE_POLICY_LABEL];

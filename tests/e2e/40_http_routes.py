@@ -194,7 +194,7 @@ for path in ("/v1/events", "/v1/outcomes", "/v1/profiles"):
 post("an outcome that says nothing", 422, "/v1/outcomes", {k: v for k, v in outcome(54).items() if k != "response_code"}, "missing-field")
 post("a profile that tells nothing", 422, "/v1/profiles", profile(), "missing-field")
 post("a profile about nobody", 422, "/v1/profiles", {"type": "profile", "segment": "vip"}, "missing-field", lambda v, h: v["pointer"] == "/card/number")
-post("a limit that is none", 422, "/v1/profiles", profile(limit="much"), "invalid-field", lambda v, h: v["pointer"] == "/limit")
+post("a limit that is none", 422, "/v1/profiles", profile(limit="much"), "invalid-field", lambda v, h: v["pointer"] == "/limit/value")
 for path in ("/v1/events", "/v1/outcomes", "/v1/profiles", "/v1/features", "/v1/decisions/lookup"):
     post(f"{path}: too long", 413, path, b" " * 5000, "body-too-large", headers=JSON)
     post(f"{path}: another type", 415, path, b"{}", "unsupported-media-type", headers={})
@@ -234,6 +234,8 @@ for path in ("/livez", "/readyz", "/healthz"):
     ask(path, 200, "GET", path, admin=True)
 ask("/snapshot gives nothing where no peers are named", 404, "GET", "/snapshot", admin=True, problem="not-found")
 ask("/budget", 200, "GET", "/budget", admin=True, holds=lambda v, h: v["looks"] >= 1 and {g["entity"] for g in v["groups"]} >= {"card", "merchant"})
+ask("/drift without a model", 200, "GET", "/drift", admin=True, holds=lambda v, h: v["models"] == [])
+ask("/feedback", 200, "GET", "/feedback", admin=True, holds=lambda v, h: v["one_of"] == 1)
 ask("/sources of a cell without any", 200, "GET", "/sources", admin=True, holds=lambda v, h: v["sources"] == [] and v["ingester"] is None and not v["ingests"])
 gap, waiver = {"source": "auths", "partition": 0, "cursor": 5}, {"source": "auths", "partition": 0, "for": "10m"}
 for path, good, member in (("/sources/accept-gap", gap, "cursor"), ("/sources/waive", waiver, "for")):
@@ -246,6 +248,31 @@ for path, good, member in (("/sources/accept-gap", gap, "cursor"), ("/sources/wa
     ask(f"{path}: too long", 413, "POST", path, b" " * 5000, JSON, True, "body-too-large")
     ask(f"{path}: a form of a web page", 415, "POST", path, b"source=auths", {"Content-Type": "text/plain"}, True, "unsupported-media-type")
     ask(f"{path}: a script of a web page", 403, "POST", path, good, {**JSON, "Origin": "http://evil.example"}, True, "forbidden")
+ask("/status of a cell without sources", 200, "GET", "/status", admin=True, holds=lambda v, h: v["sources"] is None and v["client"] is None and v["engine"]["ready"] and len(v["rules"]) > 5)
+ask("/status/history", 200, "GET", "/status/history", admin=True, holds=lambda v, h: all(len(s) == len(v["at"]) for s in v["series"].values()))
+place = post("an answer tells its place", 200, "/v1/score", auth(60))["position"]
+shown = ask("/explain by that place", 200, "POST", "/explain", {"position": place}, JSON, True, holds=lambda v, h: v["complete"] and v["answer"]["position"] == place)
+case("the card is shown as the beginning of its hash", len(shown["message"]["pan"]) == 9 and shown["message"]["pan"].endswith("\u2026"), shown["message"])
+ask("/explain by the message", 200, "POST", "/explain", {"message": identity}, JSON, True, holds=lambda v, h: v["complete"] and v["answer"]["id"] == "000000000030/000001/900001")
+ask("/explain: nobody knows it", 404, "POST", "/explain", {"message": {**identity, "rrn": "never"}}, JSON, True, "unknown-decision")
+for name, at in (("an event that asked for no decision", "1-1.0"), ("an entry that is not there", "1-99999999.0"), ("an epoch that is not there", "77-1.0"), ("a record that is not there", place.split(".")[0] + ".99")):
+    ask(f"/explain: {name}", 404, "POST", "/explain", {"position": at}, JSON, True, "unknown-decision")
+for name, status, kind, body in (("malformed", 400, "malformed", b"["), ("both", 400, "malformed", {"position": place, "message": identity}), ("neither", 400, "malformed", {}), ("another member", 400, "malformed", {"id": "x"}),
+                                 ("no position", 422, "invalid-field", {"position": "7"}), ("a position without its record", 422, "invalid-field", {"position": "1-2"}), ("no message", 422, "invalid-field", {"message": []}),
+                                 ("a message without an id", 422, "missing-field", {"message": {**identity, "stan": None}}), ("too long", 413, "body-too-large", b" " * 5000)):
+    ask(f"/explain: {name}", status, "POST", "/explain", body, JSON, True, kind)
+ask("/explain: a form of a web page", 415, "POST", "/explain", b"{}", {"Content-Type": "text/plain"}, True, "unsupported-media-type")
+for origin in ("http://evil.example", f"http://evil.example:{server.admin}", "null"):
+    ask(f"/explain: a script of a web page, {origin}", 403, "POST", "/explain", {"position": place}, {**JSON, "Origin": origin}, True, "forbidden")
+ask("/explain: a page whose name leads here", 403, "POST", "/explain", {"position": place}, {**JSON, "Host": "evil.example", "Origin": "http://evil.example"}, True, "forbidden")
+ask("/explain: the console's own script", 200, "POST", "/explain", {"position": place}, {**JSON, "Origin": f"http://127.0.0.1:{server.admin}"}, True)
+for path in ("/console", "/console/console.css", "/console/console.js"):
+    ask(path, 200, "GET", path, admin=True, holds=lambda v, h: len(v) > 1000 and "default-src 'none'" in h["content-security-policy"] and h["x-content-type-options"] == "nosniff" and "unsafe" not in h["content-security-policy"])
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+for path in ("/console/login", "/console/logout"):
+    ask(f"{path}: where there are no tokens", 303, "POST", path, b"token=x", FORM, True, holds=lambda v, h: h["location"] == "/console")
+    ask(f"{path}: too long", 413, "POST", path, b" " * 5000, FORM, True, "body-too-large")
+    ask(f"{path}: a form of another page", 403, "POST", path, b"token=x", {**FORM, "Origin": "http://evil.example"}, True, "forbidden")
 with open(os.path.join(server.dir, "token"), "w", encoding="utf-8") as file:
     file.write("0123456789abcdef0123456789abcdef0123456789abcdef\n")
 with open(os.path.join(server.dir, "tokens"), "w", encoding="utf-8") as file:
@@ -261,6 +288,10 @@ for path, good in (("/sources/accept-gap", gap), ("/sources/waive", waiver)):
         case(f"{path}: {name}", status == 401 and not wrong, (status, wrong, answer))
     status, got, answer = guarded.ask("POST", path, good, {**JSON, "Authorization": "bearer 0123456789abcdef0123456789abcdef0123456789abcdef"}, True)
     case(f"{path}: with the token it is looked at", status == 404, answer)
+for name, form, expected in (("no form", b"hello", 400), ("a member too many", b"token=x&y=z", 400), ("broken", b"token=%zz", 400), ("a token that is none", b"token=x", 401), ("without the scope", b"token=0123456789abcdef0123456789abcdef0123456789abcdef", 403)):
+    status, got, answer = guarded.ask("POST", "/console/login", form, FORM, True)
+    seen.add(("/console/login", "post", status))
+    case(f"/console/login: {name}", status == expected and "set-cookie" not in got and not document.check("POST", "/console/login", status, got, answer), (status, answer))
 guarded.stop()
 case("the token is in no log", "0123456789abcdef0123456789abcdef0123456789abcdef" not in guarded.log())
 page = ask("/metrics", 200, "GET", "/metrics", admin=True)

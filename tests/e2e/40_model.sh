@@ -36,7 +36,7 @@ delay=400d
 exits 3 "labels that take longer than the log" train "$tmp/bad.json"
 says "say so" "too young for their label"
 exits 3 "an empty log" "$tide" train --features "$features" --dev-key --input /dev/null --output "$tmp/bad.json"
-says "has no rows" "no row is left to train on: of 0 decisions"
+says "has no rows" "no row is left: of 0 decisions"
 exits 2 "no penalty" train "$tmp/bad.json" --l2 0
 check "and leave no file" test ! -e "$tmp/bad.json"
 

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -59,7 +60,8 @@ def ask(server, method, path, body=None, key=None, headers=None, admin=False):
 def body_of(path):
     return {"/v1/score": auth(1), "/v1/score/batch": [auth(1)], "/v1/events": login(2), "/v1/outcomes": outcome(1), "/v1/profiles": profile(segment="a"),
             "/v1/features": CARD, "/sources/accept-gap": {"source": "none", "partition": 0, "cursor": "begin"},
-            "/sources/waive": {"source": "none", "partition": 0, "for": "1m"}, "/v1/decisions/lookup": {k: auth(1)[k] for k in ("rrn", "stan", "acquirer", "card")}}.get(path)
+            "/sources/waive": {"source": "none", "partition": 0, "for": "1m"}, "/v1/decisions/lookup": {k: auth(1)[k] for k in ("rrn", "stan", "acquirer", "card")},
+            "/explain": {"message": {k: auth(1)[k] for k in ("rrn", "stan", "acquirer", "card")}}}.get(path)
 
 
 def hup(server, event):
@@ -112,7 +114,38 @@ for listener, method, path, scope in GUARDED:
 for _, method, path, scope in routes:
     if scope == "open":
         status, _, _ = server.ask(method, path, admin=path != "/v1/openapi.yaml")
-        case(f"{path} is open", status == 200, status)
+        case(f"{path} is open", status == {"/console/login": 400, "/console/logout": 303}.get(path, 200), status)
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+def login_as(key, **headers):
+    """(status, the cookie or None)"""
+    status, _, got = ask(server, "POST", "/console/login", f"token={key}".encode(), headers={**FORM, **headers}, admin=True)
+    return status, got.get("set-cookie", "").split(";")[0] or None
+
+
+case("a login with an unknown token, and with one that may not look", [login_as(keys["other"]), login_as(keys["read"])] == [(401, None), (403, None)])
+case("a login or a logout from another page", login_as(keys["monitor"], Origin="http://evil.example") == (403, None) == login_as(keys["monitor"], **{"Sec-Fetch-Site": "cross-site"})
+     and ask(server, "POST", "/console/logout", headers={"Origin": "http://evil.example"}, admin=True)[0] == 403)
+status, _, got = ask(server, "POST", "/console/login", f"token={keys['monitor']}".encode(), headers=FORM, admin=True)
+cookie = got["set-cookie"].split(";")[0]
+case("a login gives a session that scripts and other sites do not get", status == 303 and {"HttpOnly", "SameSite=Strict", "Path=/"} <= {word.strip() for word in got["set-cookie"].split(";")}, got)
+case("a session is a number of its own", re.fullmatch(f"tidemark_{server.admin}=[0-9a-f]{{64}}", cookie) and keys["monitor"] not in cookie, cookie)
+SEEN_BY = {r[2]: r[3] for r in GUARDED if r[0] == "admin" and r[1] == "GET"}
+with_session = {path: ask(server, "GET", path, headers={"Cookie": cookie}, admin=True)[0] for path in SEEN_BY}
+case("it reads what its token may read, and no more", all((status in (200, 404)) == (SEEN_BY[path] == "monitor") for path, status in with_session.items())
+     and ask(server, "POST", "/explain", body_of("/explain"), headers={"Cookie": cookie}, admin=True)[0] == 403, with_session)
+case("it decides nothing, even where its token may", [ask(server, "POST", path, body_of(path), headers={"Cookie": login_as(keys[who])[1] or cookie}, admin=True)[0] for path in ("/sources/waive", "/sources/accept-gap")
+                                                     for who in ("monitor", "operate")] == [401] * 4)
+case("neither does it ask for decisions", ask(server, "POST", "/v1/score", auth(1), headers={"Cookie": cookie})[0] == 401)
+for name, value in (("one digit changed", cookie[:-1] + ("0" if cookie[-1] != "0" else "1")), ("cut", cookie[:-1]), ("nothing", cookie.split("=")[0] + "="), ("the token", cookie.split("=")[0] + "=" + keys["monitor"])):
+    case(f"no session: {name}", ask(server, "GET", "/status", headers={"Cookie": value}, admin=True)[:2] == (401, "unauthorized"))
+case("a logout ends it", ask(server, "POST", "/console/logout", headers={"Cookie": cookie}, admin=True)[0] == 303 and ask(server, "GET", "/status", headers={"Cookie": cookie}, admin=True)[0] == 401)
+kept = login_as(keys["two"])[1], login_as(keys["monitor"])[1]
+case("a second session is there until its token is taken away", kept[0] is None and ask(server, "GET", "/status", headers={"Cookie": kept[1]}, admin=True)[0] == 200)
+many_more = [login_as(keys["monitor"])[1] for _ in range(64)]
+case("of more sessions than there is room for the one that was used longest ago ends", ask(server, "GET", "/status", headers={"Cookie": kept[1]}, admin=True)[0] == 401
+     and all(ask(server, "GET", "/status", headers={"Cookie": one}, admin=True)[0] == 200 for one in many_more[-3:]))
 case("a token of two scopes has both", [ask(server, "POST", p, body_of(p), keys["two"])[0] for p in ("/v1/score", "/v1/features", "/v1/events")] == [200, 200, 403])
 for name, value in (("another scheme", f"Basic {keys['score']}"), ("nothing behind the scheme", "Bearer"), ("one character less", f"Bearer {keys['score'][:-1]}"),
                     ("one more", f"Bearer {keys['score']}x"), ("the hash", f"Bearer {lines['score'].split()[2]}"), ("two tokens", f"Bearer {keys['score']} {keys['score']}"),
@@ -138,6 +171,10 @@ del lines["two"]
 keys["new"], lines["new"] = token("new", "score")
 write("tokens", "\n".join(lines.values()) + "\n")
 case("a list that is changed is read on SIGHUP", hup(server, "reloaded"))
+monitor_line = lines.pop("monitor")
+write("tokens", "\n".join(lines.values()) + "\n")
+case("a token that is taken away takes its sessions with it", hup(server, "reloaded") and ask(server, "GET", "/status", headers={"Cookie": many_more[-1]}, admin=True)[0] == 401)
+lines["monitor"] = monitor_line
 case("who is left out is refused, who is new is not", [ask(server, "POST", "/v1/score", auth(20), keys[w])[0] for w in ("two", "new")] == [401, 200])
 write("tokens", "new score " + keys["new"] + "\n")
 case("a list with a mistake changes nothing", hup(server, "reload_refused") and ask(server, "POST", "/v1/score", auth(21), keys["new"])[0] == 200)

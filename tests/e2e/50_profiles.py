@@ -9,7 +9,8 @@ import sys
 import time
 
 sys.path.insert(0, "tests/support")
-from http_server import TIDE, TMP, Server, case, done, rfc3339, tide  # noqa: E402
+from http_server import TIDE, TMP, Server, case, done, rfc3339, tide, with_profiles  # noqa: E402
+from processes import wait_for  # noqa: E402
 
 FEATURES = os.path.join(TMP, "facts.yaml")  # the golden one, for a cell that has just begun
 with open("tests/golden/features/facts.yaml", encoding="utf-8") as source, open(FEATURES, "w", encoding="utf-8") as target:
@@ -60,7 +61,7 @@ post("a shop that is nothing", "/v1/profiles", {"type": "shop", "shop": {"id": "
 post("a shop that is something", "/v1/profiles", {"type": "shop", "shop": {"id": "m1", "kind": "crypto"}, "since": 1700000000})
 post("is old and only marked", "/v1/score", auth(1, merchant="m1"), explain="full",
      holds=lambda v: v["features"]["merchant.segment"] == "crypto" and v["states"]["merchant.segment"] == "stale" and v["by"] == "L2")
-case("facts are counted", server.metric("tidemark_facts_told_total") >= 3, server.metric("tidemark_facts_told_total"))
+case("facts are counted", wait_for("metrics", lambda: server.metric("tidemark_facts_told_total") == 6, 10, 0.1))
 post("a message of another kind", "/v1/profiles", auth(1), 422, lambda v: v["type"].endswith("wrong-record"))
 case("it stops with a snapshot", server.stop() == 0 and "snapshot_written" in server.log())
 journal = server.journal
@@ -149,4 +150,35 @@ write(os.path.join(TMP, "live.jsonl"), rows[half:])
 tide("backfill", "--features", FEATURES, "--dev-key", "--log-level", "error", "--input", os.path.join(TMP, "history.jsonl"), "--output", os.path.join(TMP, "snap"))
 rest = replay(os.path.join(TMP, "live.jsonl"), os.path.join(TMP, "rest"), "--journal", f"file:{TMP}/after", "--start-from", os.path.join(TMP, "snap"))
 case("a back-fill knows what was told before it", [d["features"]["card.limit"] for d in rest] == want[-len(rest):] and any(want[-len(rest):][:3]))
+
+# --- training: what the issuer knows of its customers, as inputs of a model
+
+shipped, log, rows = with_profiles(), os.path.join(TMP, "made.jsonl"), os.path.join(TMP, "rows.csv")
+tide("generate", "--profiles", "--seed", "50", "--transactions", "8000", "--days", "60", "--output", log)
+with open(os.path.join(TMP, "inputs"), "w", encoding="utf-8") as file:
+    file.write("limit_share absent=0 {value} of the limit\naccount_days\ncard.limit transform=log1p\namount\n")
+words = ["train", "--features", shipped, "--inputs", os.path.join(TMP, "inputs"), "--input", log, "--dev-key", "--label-delay", "0s", "--log-level", "error"]
+tide(*words, "--output", os.path.join(TMP, "model.json"), "--export", rows)
+with open(log, encoding="utf-8") as file:
+    made = [json.loads(line) for line in file]
+limit, want = {}, []
+for row in made:
+    pan = row.get("card", {}).get("par") or row.get("card", {}).get("number")
+    if row["type"] == "profile":
+        limit[pan] = row["limit"]["value"]
+    elif row["type"] == "auth":
+        want.append(limit.get(pan))
+with open(rows, encoding="utf-8") as file:
+    table = [line.rstrip("\n").split(",") for line in file]
+at = table[0].index("card.limit")
+got = [float(row[at]) if row[at] else None for row in table[1:]]
+other = [(n, g, w) for n, (g, w) in enumerate(zip(got, want)) if g != w]
+case("rows hold the limit that was told before each decision", len(got) == len(want) and not other and None in got and len(set(got)) > 100, (len(got), len(want), other[:5]))
+with open(os.path.join(TMP, "model.json"), encoding="utf-8") as file:
+    model = json.load(file)
+case("the model knows what it reads", "fact credit_limit, amount" in json.dumps(model))
+tide("replay", "--features", shipped, "--dev-key", "--log-level", "error", "--input", log, "--output", os.path.join(TMP, "scored"), "--model", os.path.join(TMP, "model.json"))
+with open(os.path.join(TMP, "scored"), encoding="utf-8") as file:
+    scores = [json.loads(line)["score"] for line in file]
+case("and scores with it", sum(s is not None for s in scores) > 7000, sum(s is not None for s in scores))
 done()

@@ -3,25 +3,22 @@ time: what is refused says why, nothing is scored that could not be established 
 the engine is stopped (6; 30 is the form in which operators know it). Prints TAP.
 """
 
-import collections
 import http.client
 import json
 import os
 import struct
 import subprocess
 import sys
-import threading
 import time
 
 sys.path.insert(0, "tests/support")
-import chaos_cluster  # noqa: E402
+from asking import Asking, ask, causes, event_s, refused, say, scored  # noqa: E402
 from chaos_cluster import Cluster, init, redis_engine  # noqa: E402
 from chaos_load import FEATURES  # noqa: E402
 from processes import wait_for, write  # noqa: E402
 from tap import TMP, case, done  # noqa: E402
 
 BUDGET_S, STOPPED_S, SKEW_MS = 2, float(os.environ.get("TIDE_STOPPED_S", "6")), 500
-Told = collections.namedtuple("Told", "id sent got answer")
 CLOCK = os.path.join(TMP, "clock_shift.so")
 subprocess.run([os.environ.get("CC", "cc"), "-D_GNU_SOURCE", "-shared", "-fPIC", "-O1", "-o", CLOCK, "tests/preload/clock_shift.c", "-ldl"], check=True)
 
@@ -42,65 +39,12 @@ def shifted_engine(engine):
             *redis_engine(engine), "--set", "http.max_deadline=120s"]
 
 
-class Asking:
-    """A few clients that ask one engine for scores without a pause, each transaction once, and write down what they were told when."""
-
-    def __init__(self, engine, name, clients=4, timeout_ms=400, pause_s=0.03):
-        self.engine, self.name, self.timeout_ms, self.pause_s = engine, name, timeout_ms, pause_s
-        self.told, self.stopping, self.ids = [], threading.Event(), []
-        self.threads = [threading.Thread(target=self.run, args=(n,), daemon=True) for n in range(clients)]
-        for thread in self.threads:
-            thread.start()
-
-    def run(self, number):
-        client, n = None, 0
-        while not self.stopping.is_set():
-            txn, n = f"{self.name}-{number}-{n}", n + 1
-            self.ids.append(txn)
-            client = client or http.client.HTTPConnection(self.engine.place.reach, self.engine.port, timeout=120)
-            sent = time.time()
-            answer = ask(client, message(txn, self.name), self.timeout_ms)
-            self.told.append(Told(txn, sent, time.time(), answer))
-            time.sleep(self.pause_s)
-        if client:
-            client.close()
-
-    def stop(self):
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join(150)
-        return self.told
-
-    def first(self, what, after, seconds=30):
-        """When the first request that was sent after this moment got such an answer."""
-        def found():
-            return min((t.got for t in list(self.told) if t.sent >= after and what(t)), default=None)
-        return wait_for(f"{self.name}: such an answer", found, seconds)
-
-
 def message(txn, card):
     return {"id": txn, "card": card, "merchant": "m", "amount": "1.00", "currency": "EUR"}
 
 
-def ask(client, body, timeout_ms=5000, path="/v1/score"):
-    client.request("POST", path, json.dumps(body), {"Content-Type": "application/json", "Tidemark-Timeout-Ms": str(timeout_ms)})
-    return json.loads(client.getresponse().read())
-
-
-def scored(told):
-    return told.answer.get("status") == "scored"
-
-
-def refused(told):
-    return told.answer.get("status") == "refused"
-
-
-def causes(told):
-    return dict(collections.Counter(t.answer.get("cause", t.answer.get("type")) for t in told if not scored(t)))
-
-
-def event_s(answer):
-    return time.mktime(time.strptime(answer["event_time"][:19], "%Y-%m-%dT%H:%M:%S")) - time.timezone + int(answer["event_time"][20:23]) / 1000
+def start_asking(engine, name, **more):
+    return Asking((engine.place.reach, engine.port), name, lambda txn: message(txn, name), **more)
 
 
 def counted_once(engine, asking):
@@ -116,11 +60,6 @@ def counted_once(engine, asking):
     return "" if count == len(asking.ids) else f"{count} attempts of {len(asking.ids)} transactions"
 
 
-def say(what, told, **figures):
-    text = ", ".join(f"{name} {value:.2f} s" for name, value in figures.items())
-    print(f"# {what}: {len(told)} requests, {sum(map(scored, told))} scored; {text}; causes {causes(told)}", flush=True)
-
-
 cluster = Cluster(os.path.join(TMP, "cell"), shifted_engine, engines=2, down_after_ms=1500, failover_timeout_ms=3000)
 write(os.path.join(cluster.dir, "features.yaml"), FEATURES.replace("budget: 1h", f"budget: {BUDGET_S}s").replace("> 20", "> 1000000"))
 codes = []
@@ -129,7 +68,7 @@ try:
     one, two = cluster.engines
 
     # --- the replicas stand still
-    asking = Asking(one, "replicas")
+    asking = start_asking(one, "replicas")
     time.sleep(0.5)
     for node in cluster.replicas():
         cluster.pause(node)
@@ -153,7 +92,7 @@ try:
     case("and each transaction counts once", not wrong, wrong)
 
     # --- the primary is gone
-    asking = Asking(one, "primary")
+    asking = start_asking(one, "primary")
     time.sleep(0.5)
     old = cluster.group.wait_primary()
     began = time.time()
@@ -178,7 +117,7 @@ try:
     wait_for("both engines are ready", lambda: one.ready() and two.ready(), 30)
 
     # --- the engine is stopped while it waits for an acknowledgement, and goes on
-    asking = Asking(one, "stopped", clients=12, timeout_ms=90000, pause_s=0.005)
+    asking = start_asking(one, "stopped", clients=12, timeout_ms=90000, pause_s=0.005)
     time.sleep(0.5)
     primary = cluster.group.wait_primary()
     cluster.pause(primary)  # so that something is on its way for certain
@@ -214,7 +153,7 @@ try:
 
     # --- the clock
     for step in (3000, -3000):
-        asking, other = Asking(one, f"clock{step}"), Asking(two, f"other{step}")
+        asking, other = start_asking(one, f"clock{step}"), start_asking(two, f"other{step}")
         time.sleep(0.5)
         set_clock(one, step)
         began = time.time()
@@ -235,7 +174,7 @@ try:
         wrong = counted_once(two, asking)
         case("and each transaction counts once", not wrong, wrong)
     for step in (SKEW_MS - 200, 200 - SKEW_MS, 0):
-        asking = Asking(one, f"little{step}")
+        asking = start_asking(one, f"little{step}")
         time.sleep(0.2)
         set_clock(one, step)
         time.sleep(0.5)

@@ -61,6 +61,15 @@ try:
     case("nobody waits where it is not asked for", metric(plain, "engine_recomputed_total") == 0)
     case("all are counted once", all(a["counted"] is True and not a["duplicate"] for found in told.values() for a, _ in found))
 
+    # --- and the document that an operator reads says the same
+    hour = json.loads(tide("features", "budget", os.path.join(TMP, "fallback.features"), "--engine", f"127.0.0.1:{plain.admin}", "--json"))
+    card = next(group["last_hour"] for group in hour["groups"] if group["entity"] == "card")
+    case("the budget's last hour has the refusals by cause", hour["answers"]["causes"] == {"stale": refused["fallback"]} and hour["answers"]["scored"] == ASKED - refused["fallback"],
+         hour["answers"])
+    worst = card["age_ms"]["max"]  # unknown where the first look was before the first fact
+    case("and the ages, around the budget", 450 <= card["age_ms"]["p50"] <= 900 and (worst is None or worst >= card["age_ms"]["p50"]) and 0 < card["beyond"] <= hour["looks"], card)
+    case("and the stale values", card["values"]["stale"] > 0 and card["values"]["stale"] % refused["fallback"] == 0, card["values"])
+
     # --- the broker is gone: nothing will be fresh
     broker.kill()
     time.sleep(2)

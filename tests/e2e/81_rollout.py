@@ -139,6 +139,8 @@ registry("model", "push", at("alpha.json"), "--name", "alpha", "--why", "first")
 registry("model", "push", at("beta.json"), "--name", "beta", "--why", "second")
 registry("policy", "push", at("strict.yaml"), "--name", "strict", "--why", "large amounts")
 
+taken = tide("model", "push", at("beta.json"), "--name", "gamma", "--why", "x", "--registry", f"dir:{at('registry')}", "--who", "model.file", code=None)
+case("nobody acts under the name of a model file", taken.returncode == 2 and "model.file" in taken.stderr, taken.stderr)
 cell.verb("init")
 near = ["--set", f"registry.url=dir:{at('registry')}"]
 far = ["--set", f"registry.url=etcd://127.0.0.1:{free_port()}", "--set", "registry.timeout=200ms"]
@@ -245,6 +247,10 @@ try:
     case("answers and /healthz are as the document has them", not wrong, wrong[:1])
     case("no engine has decided otherwise than another", all(cell.healthz(s)["state"] == "open" and not s.metric("tidemark_journal_diverged_total") for s in servers))
     case("the engines say how often", servers[2].metric("tidemark_rollouts_total") >= 9 and servers[2].metric("tidemark_rollout_number") == 9)
+    extra = cell.engine(4, *near, "--model", at("alpha.json"))
+    wait_for("the log to say so", lambda: "event=model_file_ignored rollout=9" in extra.log(), 20)
+    case("a model file does not undo what was rolled out", cell.healthz(extra)["provenance"]["model"].startswith("beta@"), cell.healthz(extra)["provenance"])
+    case("and the engine stops like the others", extra.stop() == 0)
     for number, seen in switches.items():
         last, first = max(seen.values()), min(seen.values())
         print(f"# rollout {number}: in force {1000 * first:.0f} ms after the verb had ended, on the last engine {1000 * (last - first):.0f} ms later")
@@ -257,4 +263,19 @@ finally:
 case("they stop cleanly", codes == [0, 0, 0], codes)
 proof = audit(cell.mirror(1))
 case("the journal audits: the same answers once more, without a registry", proof["same"] is True and proof["decisions"] >= len(answers), (proof, len(answers)))
+mirror, receipts = ("--journal", f"file:{cell.mirror(1)}"), []
+for number in (3, 5, 9):
+    answer = next(a for _, _, a, r in answers if r["number"] == number)
+    tide("explain", answer["id"], *mirror, "--position", answer["position"], "--receipt", at(f"{number}.json"))
+    with open(at(f"{number}.json"), encoding="utf-8") as file:
+        receipt = json.load(file)
+    policy = receipt["policy"]["name"] if receipt["policy"] else None
+    receipts.append((receipt["rollout"], receipt["model"]["name"] == answer["provenance"]["model"], policy == (answer["provenance"]["policy"] if number == 5 else None)))
+    tide("verify", at(f"{number}.json"), *mirror, "--whole", code=0)
+case("receipts name the versions of then, and are proven", receipts == [(n, True, True) for n in (3, 5, 9)], receipts)
+seen = json.loads(tide("drift", *mirror, "--json"))["models"]
+case("drift knows who is live and who is a shadow", [(m["model"].split("@")[0], m["shadow"]) for m in seen] == [("beta", False), ("alpha", True)], [m["model"] for m in seen])
+said = json.loads(tide("drift", *mirror, "--feedback", "--json"))
+case("and counts what labels would say of both", {m["model"].split("@")[0] for m in said["models"]} == {"alpha", "beta"} and {r["rule"] for r in said["rules"]} >= {"M1", "R1"},
+     said["rules"])
 done()

@@ -84,7 +84,9 @@ static int setup(void **state) {
   assert_true(g->rows.count > 2000);
   struct tide_error error = {0};
   struct tide_train_result result;
-  if (tide_train(g->model, &g->rows, g->rows.count, number(g->json, "l2"), &result, &error)) fail_msg("%s", error.text);
+  if (tide_train(g->model, &g->rows, g->rows.count, &(struct tide_train_how){.l2 = number(g->json, "l2"), .fraud_weight = 1}, &result,
+                 &error))
+    fail_msg("%s", error.text);
   *state = g;
   return 0;
 }

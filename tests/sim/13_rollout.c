@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/sim/world.h"
 
@@ -23,8 +24,8 @@ static uint64_t number_from(const char *name, uint64_t otherwise) {
   return text && *text ? strtoull(text, NULL, 0) : otherwise;
 }
 
-static bool run_seed(uint64_t seed, unsigned steps, struct sim_counts *counts) {
-  struct sim_world *world = sim_new(SIM_ROLLOUT, seed, counts);
+static bool run_seed(enum sim_kind kind, uint64_t seed, unsigned steps, struct sim_counts *counts) {
+  struct sim_world *world = sim_new(kind, seed, counts);
   bool good = sim_run(world, steps);
   if (!good)
     fprintf(stderr, "seed %llu: %s\n  again with: make sim CASES=1 SEED=%llu\n", (unsigned long long)seed, world->why,
@@ -33,22 +34,47 @@ static bool run_seed(uint64_t seed, unsigned steps, struct sim_counts *counts) {
   return good;
 }
 
-static void who_is_in_force_decides(void **state) {
-  (void)state;
-  uint64_t seeds = number_from("TIDE_CASES", SEEDS_DEFAULT), first = number_from("TIDE_SEED", 1);
+/* TIDE_ONLY=rollout or kafka_rollout: one campaign alone, for the mutants. TIDE_CASES is for both together, unless one was chosen. */
+static uint64_t seeds_each(void) {
+  uint64_t all = number_from("TIDE_CASES", 2 * SEEDS_DEFAULT);
+  return getenv("TIDE_ONLY") ? all : (all + 1) / 2;
+}
+
+static struct sim_counts campaign(enum sim_kind kind) {
+  const char *only = getenv("TIDE_ONLY"), *name = kind == SIM_ROLLOUT ? "rollout" : "kafka_rollout";
+  if (only && strcmp(only, name) != 0) skip();
+  uint64_t seeds = seeds_each(), first = number_from("TIDE_SEED", 1);
   unsigned steps = (unsigned)number_from("TIDE_STEPS", STEPS_DEFAULT);
   struct sim_counts counts = {0};
   uint64_t failed = 0, enough = number_from("TIDE_FAILURES", 3);
-  for (uint64_t i = 0; i < seeds && failed < enough; i++) failed += !run_seed(first + i, steps, &counts);
+  printf("# %s\n", name);
+  for (uint64_t i = 0; i < seeds && failed < enough; i++) failed += !run_seed(kind, first + i, steps, &counts);
 #define X(name) printf("# %s: %llu\n", #name, (unsigned long long)counts.name);
   SIM_COUNTS(X)
 #undef X
   assert_int_equal(failed, 0);
-  if (seeds < 100) return;
-  const uint64_t must[] = {counts.done,          counts.duplicates,     counts.crashes,       counts.store_crashes,
-                           counts.from_snapshot, counts.rollouts,       counts.rollouts_past, counts.rollouts_void,
-                           counts.rollouts_deaf, counts.rollouts_moved, counts.canaries,      counts.settled};
-  for (size_t i = 0; i < sizeof must / sizeof must[0]; i++) assert_int_not_equal(must[i], 0);
+  return counts;
+}
+
+static void assert_all(const uint64_t *must, size_t count) {
+  if (seeds_each() < 100) return;
+  for (size_t i = 0; i < count; i++) assert_int_not_equal(must[i], 0);
+}
+
+static void who_is_in_force_decides(void **state) {
+  (void)state;
+  struct sim_counts c = campaign(SIM_ROLLOUT);
+  const uint64_t must[] = {c.done,          c.duplicates,    c.crashes,       c.store_crashes,  c.from_snapshot, c.rollouts,
+                           c.rollouts_past, c.rollouts_void, c.rollouts_deaf, c.rollouts_moved, c.canaries,      c.settled};
+  assert_all(must, sizeof must / sizeof must[0]);
+}
+
+static void also_of_messages(void **state) {
+  (void)state;
+  struct sim_counts c = campaign(SIM_KAFKA_ROLLOUT);
+  const uint64_t must[] = {c.done,     c.duplicates,    c.produced,      c.scores_again,  c.claims,   c.openings, c.from_snapshot,
+                           c.rollouts, c.rollouts_past, c.rollouts_void, c.rollouts_deaf, c.canaries, c.settled};
+  assert_all(must, sizeof must / sizeof must[0]);
 }
 
 /* The same seed is the same run: everything counted is equal, twice. */
@@ -56,13 +82,14 @@ static void a_seed_is_a_run(void **state) {
   (void)state;
   for (uint64_t seed = 7001; seed < 7004; seed++) {
     struct sim_counts one = {0}, two = {0};
-    assert_true(run_seed(seed, 3000, &one));
-    assert_true(run_seed(seed, 3000, &two));
+    assert_true(run_seed(SIM_KAFKA_ROLLOUT, seed, 3000, &one));
+    assert_true(run_seed(SIM_KAFKA_ROLLOUT, seed, 3000, &two));
     assert_memory_equal(&one, &two, sizeof one);
   }
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(who_is_in_force_decides), cmocka_unit_test(a_seed_is_a_run)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(who_is_in_force_decides), cmocka_unit_test(also_of_messages),
+                                     cmocka_unit_test(a_seed_is_a_run)};
   return cmocka_run_group_tests_name("sim of rollouts", tests, NULL, NULL);
 }

@@ -138,6 +138,7 @@ void sim_rollout_make(struct sim_world *world) {
 static void offer(struct sim_world *world, struct sim_node *node, const struct tide_buf *record) {
   struct tide_offer *offer = tide_offer_new();
   offer->kind = TIDE_OFFER_CONTROL;
+  offer->ctx = world->versions; /* it is no START */
   offer->record_count = 1;
   tide_buf_put(&offer->records, record->ptr, record->len);
   if (or_percent(&world->rng, 30)) offer->deadline.ns = world->mono_ns + or_below(&world->rng, 60) * 1000000;

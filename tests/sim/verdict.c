@@ -80,6 +80,18 @@ struct verdict {
   char policy[SIM_TXNS][TIDE_POLICY_LABEL]; /* that first decided it */
 };
 
+/* A repetition is the first answer's, whatever is in force by then. */
+static void rollout_answer(struct verdict *v, const struct tide_answer *answer, const struct sim_txn *txn) {
+  struct sim_world *world = v->world;
+  char *first = v->policy[txn - world->txn];
+  if (!answer->duplicate) {
+    sim_rollout_answer(world, answer, v->in_force[answer->index % 256], txn->card);
+    if (answer->counted) snprintf(first, TIDE_POLICY_LABEL, "%s", answer->policy->label);
+  } else if (strcmp(first, answer->policy->label) != 0) {
+    sim_fail(world, "transaction %u was decided by %s, and its repetition says %s", txn->id, first, answer->policy->label);
+  }
+}
+
 static void message_answer(struct verdict *v, const struct tide_answer *answer) {
   const struct tide_record *record = answer->record;
   if (v->answers == v->answer_cap) {
@@ -95,18 +107,7 @@ static void message_answer(struct verdict *v, const struct tide_answer *answer) 
       (struct kafka_letter){.partition = (unsigned)p, .offset = (unsigned)record->offset, .position = v->position, .index = answer->index};
   unsigned txn = v->world->kafka->partition[p].message[record->offset].txn;
   if (!answer->duplicate && answer->counted) v->counted[txn]++;
-}
-
-/* A repetition is the first answer's, whatever is in force by then. */
-static void rollout_answer(struct verdict *v, const struct tide_answer *answer, const struct sim_txn *txn) {
-  struct sim_world *world = v->world;
-  char *first = v->policy[txn - world->txn];
-  if (!answer->duplicate) {
-    sim_rollout_answer(world, answer, v->in_force[answer->index % 256], txn->card);
-    if (answer->counted) snprintf(first, TIDE_POLICY_LABEL, "%s", answer->policy->label);
-  } else if (strcmp(first, answer->policy->label) != 0) {
-    sim_fail(world, "transaction %u was decided by %s, and its repetition says %s", txn->id, first, answer->policy->label);
-  }
+  if (v->world->versions) rollout_answer(v, answer, &v->world->txn[txn]);
 }
 
 static bool still_there(const struct verdict *v, const struct sim_attempt *attempt) {

@@ -547,18 +547,19 @@ struct sim_world *sim_new(enum sim_kind kind, uint64_t seed, struct sim_counts *
   world->nodes = 2 + (unsigned)or_below(&world->rng, SIM_NODES - 1);
   world->wall_ms = 1700000000000;
   world->mono_ns = 1;
-  world->tight = seed % 4 == 0 && kind != SIM_ROLLOUT; /* that has a file of its own */
+  bool rollouts = kind == SIM_ROLLOUT || kind == SIM_KAFKA_ROLLOUT; /* with a feature file of their own, whose budget is long */
+  world->tight = seed % 4 == 0 && !rollouts;
   world->spec = world->tight ? tight_spec() : small_spec();
   world->record = tide_alloc(sizeof *world->record);
   world->ruinous = kind == SIM_RUIN;
   world->split = world->ruined = kind == SIM_SPLIT || kind == SIM_KAFKA_SPLIT;
   if (kind >= SIM_KAFKA) sim_kafka_new(world);
-  if (kind == SIM_ROLLOUT) {
+  if (rollouts) {
     tide_spec_free(world->spec);
     world->spec = sim_rollout_spec();
     sim_rollout_new(world);
   }
-  if (kind == SIM_MEMORY || kind == SIM_KAFKA || kind == SIM_ROLLOUT || kind == SIM_FEATURES) world->journal = tide_journal_memory_new();
+  if (kind == SIM_MEMORY || kind == SIM_KAFKA || rollouts || kind == SIM_FEATURES) world->journal = tide_journal_memory_new();
   else sim_redis_new(world);
   if (kind == SIM_FEATURES) sim_files_new(world);
   world->began_ms = world->wall_ms;

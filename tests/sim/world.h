@@ -187,8 +187,8 @@ struct sim_world {
  * two servers acknowledge two entries at one position, or one of an epoch that was fenced off. */
 /* KAFKA*: with sources, on the log in memory, on Redis, and on Redis with a quorum below the number of replicas; there every request is copied, and what a promotion loses comes
  * back from Kafka before the epoch is open. */
-/* ROLLOUT: with a registry of models and policies, on the log in memory. FEATURES: with feature files that follow one another there. */
-enum sim_kind { SIM_MEMORY, SIM_REDIS, SIM_RUIN, SIM_SPLIT, SIM_ROLLOUT, SIM_FEATURES, SIM_KAFKA, SIM_KAFKA_REDIS, SIM_KAFKA_SPLIT };
+/* ROLLOUT: with a registry of models and policies, on the log in memory; KAFKA_ROLLOUT: with sources as well. FEATURES: with feature files that follow one another. */
+enum sim_kind { SIM_MEMORY, SIM_REDIS, SIM_RUIN, SIM_SPLIT, SIM_ROLLOUT, SIM_FEATURES, SIM_KAFKA, SIM_KAFKA_REDIS, SIM_KAFKA_SPLIT, SIM_KAFKA_ROLLOUT };
 struct sim_world *sim_new(enum sim_kind kind, uint64_t seed, struct sim_counts *counts);
 bool sim_run(struct sim_world *world, unsigned steps);
 void sim_free(struct sim_world *world);

@@ -1,6 +1,7 @@
 """A single etcd as a member of the local stack: one process on two free loopback ports, its data beside it.
 
-One node, because what is tried by hand is the registry's protocol; three nodes and what happens when one dies belong to the registry's tests.
+One node, because what is tried by hand is the registry's protocol; three nodes and what happens when one dies belong to the registry's tests
+(tests/support/etcd_cell.py), which make clusters and nodes with TLS of this class.
 """
 
 import os
@@ -17,11 +18,12 @@ class Etcd:
         self.dir, self.name, self.stay, self.flags = os.path.abspath(directory), name, stay, list(flags)
         self.port, self.peer_port = processes.free_port(), processes.free_port()
         self.members = [self]
+        self.tls = None  # ssl.SSLContext of a client, where the flags give it TLS
         self.process = None
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}"
 
     @property
     def peer(self):
@@ -51,7 +53,7 @@ class Etcd:
         if not self.process.alive():
             raise RuntimeError("etcd ended")
         try:
-            with urllib.request.urlopen(f"{self.url}/health", timeout=1) as response:
+            with urllib.request.urlopen(f"{self.url}/health", timeout=1, context=self.tls) as response:
                 return b'"health":"true"' in response.read()
         except urllib.error.HTTPError:
             return False  # it listens and has no leader yet

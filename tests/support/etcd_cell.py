@@ -163,6 +163,7 @@ class Proxy(http.server.ThreadingHTTPServer):
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
+    disable_nagle_algorithm = True
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *args):
@@ -223,7 +224,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(response.status, data[: len(data) // 2], len(data))
             return self.hang_up()
         if mode == "slow":
-            time.sleep(1.5)
+            time.sleep(0.5)
         self.answer(response.status, data)
 
     def stream(self, response, mode):

@@ -248,7 +248,7 @@ def outcome(n, code="05", card="4000000000000002"):
 
 
 def with_profiles():
-    """A feature file that is the shipped one, and reads facts of cards besides: profile() is a message of it."""
+    """A feature file that is the shipped one, and reads facts of cards besides: profile() is a message of it, and so is what `generate --profiles` writes."""
     with open(SHIPPED, encoding="utf-8") as file:
         text = file.read()
     text = text.replace("\ninputs:\n", """
@@ -257,13 +257,17 @@ inputs:
     type: profile
     when: {/type: profile}
     entity: card
-    facts: {credit_limit: {at: /limit, as: amount, currency: EUR}, segment: /segment, opened: {at: /opened, as: rfc3339}}
+    facts: {credit_limit: {at: /limit/value, as: amount, currency: /limit/currency}, segment: /segment, opened: {at: /opened, as: rfc3339}}
 """, 1).replace("\nfeatures:\n  card:\n", """
 features:
   card:
     limit: fact credit_limit
     segment: fact segment
     opened: fact opened
+""", 1).replace("\nderived:\n", """
+derived:
+  limit_share: amount / card.limit
+  account_days: (time - card.opened) / 1d
 """, 1)
     assert text.count("fact") >= 3 and "profiles:" in text
     path = os.path.join(TMP, "with_profiles.yaml")
@@ -273,6 +277,8 @@ features:
 
 
 def profile(card="4000000000000002", **facts):
+    if "limit" in facts:
+        facts["limit"] = {"value": facts["limit"], "currency": "EUR"}
     return {"type": "profile", "card": {"number": card}, **facts}
 
 

@@ -27,7 +27,7 @@ struct registry_rig {
 static inline void rig_start(struct registry_rig *rig) {
   int out[2];
   pid_t parent = getpid();
-  rig->dir = test_dir("registry");
+  rig->dir = test_dir_fast("registry");
   char *data = test_path(rig->dir, "etcd");
   assert_int_equal(pipe(out), 0);
   rig->pid = fork();

@@ -129,6 +129,26 @@ static void doubles_are_short(void **state) {
   }
 }
 
+/* Whole thousandths, and the doubles beside them, as the first of 15, 16 and 17 digits that reads back the same. */
+static void thousandths_are_like_all_others(void **state) {
+  (void)state;
+  uint64_t seed = 5;
+  for (int i = 0; i < 60000; i++) {
+    seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
+    double exact = (double)(int64_t)(seed >> (14 + i % 50)) / 1000;
+    const double tried[] = {exact, -exact, nextafter(exact, 1e300), nextafter(exact, 0)};
+    for (int k = 0; k < 4; k++) {
+      char text[40] = "";
+      double v = tried[k];
+      if (!isnormal(v) || trunc(v) == v) continue;
+      for (int digits = 15; digits <= 17 && strtod(text, NULL) != v; digits++) snprintf(text, sizeof text, "%.*g", digits, v);
+      tide_buf_clear(&out);
+      tide_json_double(&out, v);
+      assert_string_equal(written(), text);
+    }
+  }
+}
+
 static void doubles_read_back_the_same(void **state) {
   (void)state;
   uint64_t seed = 11;
@@ -199,6 +219,7 @@ int main(void) {
       cmocka_unit_test_teardown(every_byte_survives_a_foreign_parser, fresh),
       cmocka_unit_test_teardown(integers_are_plain, fresh),
       cmocka_unit_test_teardown(doubles_are_short, fresh),
+      cmocka_unit_test_teardown(thousandths_are_like_all_others, fresh),
       cmocka_unit_test_teardown(doubles_read_back_the_same, fresh),
       cmocka_unit_test_teardown(money_is_exact, fresh),
   };

@@ -28,12 +28,12 @@ static const char *const causes[] = {"", "stale"};
 static const char *const entities[] = {"card"};
 static const char *const states[] = {"fresh", "stale"};
 static const struct tide_meter_values axes[TIDE_AXIS_COUNT] = {
-    [TIDE_AXIS_route] = {routes, 2},        [TIDE_AXIS_code] = {codes, 3},   [TIDE_AXIS_decision] = {decisions, 2},
-    [TIDE_AXIS_problem] = {one, 1},         [TIDE_AXIS_limit] = {one, 1},    [TIDE_AXIS_status] = {one, 1},
-    [TIDE_AXIS_engine_state] = {states, 2}, [TIDE_AXIS_rule] = {rules, 3},   [TIDE_AXIS_cause] = {causes, 2},
-    [TIDE_AXIS_entity] = {entities, 1},     [TIDE_AXIS_state] = {states, 2}, [TIDE_AXIS_source] = {one, 1},
-    [TIDE_AXIS_partition] = {codes, 3},     [TIDE_AXIS_reason] = {one, 1},   [TIDE_AXIS_letter] = {one, 1},
-    [TIDE_AXIS_result] = {one, 1},
+    [TIDE_AXIS_route] = {routes, 2},        [TIDE_AXIS_code] = {codes, 3},     [TIDE_AXIS_decision] = {decisions, 2},
+    [TIDE_AXIS_problem] = {one, 1},         [TIDE_AXIS_limit] = {one, 1},      [TIDE_AXIS_status] = {one, 1},
+    [TIDE_AXIS_engine_state] = {states, 2}, [TIDE_AXIS_rule] = {rules, 3},     [TIDE_AXIS_cause] = {causes, 2},
+    [TIDE_AXIS_entity] = {entities, 1},     [TIDE_AXIS_state] = {states, 2},   [TIDE_AXIS_source] = {one, 1},
+    [TIDE_AXIS_partition] = {codes, 3},     [TIDE_AXIS_reason] = {one, 1},     [TIDE_AXIS_letter] = {one, 1},
+    [TIDE_AXIS_result] = {one, 1},          [TIDE_AXIS_verdict] = {states, 2},
 };
 
 static struct tide_meters *meters_new(unsigned shards) {
@@ -210,6 +210,49 @@ static void an_untouched_engine_has_all_families(void **state) {
   free(p);
   tide_meters_free(meters);
   tide_meters_free(NULL);
+}
+
+static void what_is_written_can_be_read(void **state) {
+  (void)state;
+  struct tide_meters *meters = meters_new(2);
+  struct tide_meter *a = tide_meters_shard(meters, 0), *b = tide_meters_shared(meters);
+  int64_t value = -7, bucket[TIDE_METER_BUCKETS_MAX];
+  const int64_t *bound;
+  assert_true(tide_meters_get(meters, R(engine_queued), TIDE_METER_PLAIN, &value));
+  assert_int_equal(value, 0);
+  assert_false(tide_meters_get(meters, R(journal_replicas_online), TIDE_METER_PLAIN, &value)); /* not there */
+  tide_meter_set(a, R(journal_replicas_online), TIDE_METER_PLAIN, 0);
+  assert_true(tide_meters_get(meters, R(journal_replicas_online), TIDE_METER_PLAIN, &value));
+  assert_int_equal(value, 0);
+  tide_meter_add(a, R(answers_total), (struct tide_meter_at){0, 1, 0}, 5);
+  tide_meter_add(b, R(answers_total), (struct tide_meter_at){0, 1, 0}, 6);
+  assert_true(tide_meters_get(meters, R(answers_total), (struct tide_meter_at){0, 1, 0}, &value));
+  assert_int_equal(value, 11);
+  tide_meter_share(a, R(scores), TIDE_METER_PLAIN, 0);
+  tide_meter_share(b, R(scores), TIDE_METER_PLAIN, 50000);
+  tide_meter_share(b, R(scores), TIDE_METER_PLAIN, 50001);
+  tide_meter_share(b, R(scores), TIDE_METER_PLAIN, 1000000);
+  uint32_t count = tide_meters_buckets(meters, R(scores), TIDE_METER_PLAIN, bucket, &bound);
+  assert_int_equal(count, 21);
+  assert_int_equal(bound[0], 50000);
+  assert_int_equal(bucket[0], 2); /* a bound belongs to what is below it */
+  assert_int_equal(bucket[1], 1);
+  assert_int_equal(bucket[19], 1);
+  assert_int_equal(bucket[20], 0);
+  assert_int_equal(tide_meter_quantile(bucket, bound, count, 0.5), 50000);
+  assert_int_equal(tide_meter_quantile(bucket, bound, count, 0.75), 100000);
+  assert_int_equal(tide_meter_quantile(bucket, bound, count, 0.76), 1000000);
+  memset(bucket, 0, sizeof bucket);
+  assert_int_equal(tide_meter_quantile(bucket, bound, count, 0.5), -1);
+  bucket[20] = 1; /* above all bounds */
+  assert_int_equal(tide_meter_quantile(bucket, bound, count, 0.5), 1000000);
+  assert_string_equal(tide_meters_name(meters, TIDE_AXIS_rule, 1), "M01");
+  assert_int_equal(tide_meters_count(meters, TIDE_AXIS_rule), 3);
+  struct parsed *p = expose(meters);
+  assert_true(value_of(p, "tidemark_scores_bucket", "", "0.05") == 2);
+  assert_true(value_of(p, "tidemark_scores_sum", "", "") == 1.100001);
+  free(p);
+  tide_meters_free(meters);
 }
 
 static void what_is_written_comes_out(void **state) {
@@ -460,6 +503,7 @@ static void every_row_is_documented_and_well_named(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(an_untouched_engine_has_all_families),
+      cmocka_unit_test(what_is_written_can_be_read),
       cmocka_unit_test(what_is_written_comes_out),
       cmocka_unit_test(levels_come_and_go),
       cmocka_unit_test(every_bound_is_inclusive),

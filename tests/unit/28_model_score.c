@@ -196,6 +196,25 @@ static void reasons_are_the_largest(void **state) {
   assert_int_equal(s.reason_count, 2);
 }
 
+static void contributions_add_up_to_the_logit(void **state) {
+  struct world *w = *state;
+  struct tide_score said = score(w);
+  struct tide_score_reason all[TIDE_MODEL_INPUTS_MAX];
+  assert_true(tide_model_contributions(w->model, &w->env, all));
+  double logit = w->model->intercept;
+  for (uint32_t i = 0; i < w->model->input_count; i++) {
+    assert_int_equal(all[i].input, i);
+    logit += all[i].contribution;
+  }
+  assert_true(logit == said.logit); /* the same numbers in the same order */
+  for (uint32_t r = 0; r < said.reason_count; r++) assert_true(all[said.reason[r].input].contribution == said.reason[r].contribution);
+  slot(w, "card.attempts_10m")->unknown = true;
+  slot(w, "card.attempts_10m")->type = TIDE_V_NULL;
+  slot(w, "card.attempts_10m")->cause = TIDE_C_stale;
+  slot(w, "card.attempts_10m")->state = TIDE_S_stale;
+  assert_int_equal(tide_model_contributions(w->model, &w->env, all), score(w).value.type == TIDE_V_NUM);
+}
+
 static void says(struct world *w, uint32_t input, struct tide_value value, const char *text, const char *is) {
   struct tide_buf out = TIDE_BUF_INIT;
   w->model->input[input].text = text;
@@ -242,6 +261,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(extremes_stay_finite, setup, teardown),
       cmocka_unit_test(scores_are_millionths),
       cmocka_unit_test_setup_teardown(reasons_are_the_largest, setup, teardown),
+      cmocka_unit_test_setup_teardown(contributions_add_up_to_the_logit, setup, teardown),
       cmocka_unit_test_setup_teardown(texts_have_values, setup, teardown),
       cmocka_unit_test_setup_teardown(a_row_gives_the_same_logit, setup, teardown),
   };

@@ -44,7 +44,7 @@ static void a_table_has_a_closed_form(void **state) {
   tide_rows_init(&rows, 1);
   for (int i = 0; i < 400; i++) row(&rows, i, i % 10 == 0, 0, 0);     /* 10 % */
   for (int i = 0; i < 100; i++) row(&rows, 400 + i, i % 5 < 2, 1, 0); /* 40 % */
-  assert_int_equal(tide_train(model, &rows, rows.count, 1e-9, &result, &error), TIDE_OK);
+  assert_int_equal(tide_train(model, &rows, rows.count, &(struct tide_train_how){.l2 = 1e-9, .fraud_weight = 1}, &result, &error), TIDE_OK);
   double x0 = 0, x1 = 1;
   uint8_t cause = TIDE_C_none;
   assert_true(tide_score_of_logit(tide_model_logit(model, &x0, &cause)) == 0.1);
@@ -54,6 +54,8 @@ static void a_table_has_a_closed_form(void **state) {
   assert_int_equal(model->fraud, 80);
   assert_true(model->from_ms == 0 && model->to_ms == 499);
   assert_true(model->score_quantile[0] == 0.1 && model->score_quantile[TIDE_QUANTILES - 1] == 0.4);
+  assert_true(model->has_shares && model->input[0].share[0] == 0.8 && model->input[0].share[TIDE_QUANTILES - 1] == 1);
+  assert_true(model->score_share[0] == 0.8 && model->score_share[TIDE_QUANTILES - 1] == 1);
   tide_rows_release(&rows);
   tide_model_free(model);
 }
@@ -74,7 +76,7 @@ static void the_minimum_is_one(void **state) {
   }
   model->input[0].transform = TIDE_TRANSFORM_LOG1P;
   const double l2 = 0.5;
-  assert_int_equal(tide_train(model, &rows, rows.count, l2, &result, &error), TIDE_OK);
+  assert_int_equal(tide_train(model, &rows, rows.count, &(struct tide_train_how){.l2 = l2, .fraud_weight = 1}, &result, &error), TIDE_OK);
   assert_true(result.gradient < 1e-12 && result.lbfgs_steps > 0 && result.newton_steps > 0);
   double gradient[3] = {l2 * model->input[0].coefficient, l2 * model->input[1].coefficient, 0};
   for (size_t r = 0; r < rows.count; r++) {
@@ -100,12 +102,12 @@ static void what_cannot_be_fitted_is_said(void **state) {
   struct tide_train_result result;
   tide_rows_init(&rows, 1);
   for (int i = 0; i < 10; i++) row(&rows, i, false, i, 0);
-  assert_int_equal(tide_train(model, &rows, 10, 1, &result, &error), TIDE_E_RANGE);
+  assert_int_equal(tide_train(model, &rows, 10, &(struct tide_train_how){.l2 = 1, .fraud_weight = 1}, &result, &error), TIDE_E_RANGE);
   assert_non_null(strstr(error.text, "0 of 10"));
   for (int i = 0; i < 10; i++) rows.fraud[i] = 1;
-  assert_int_equal(tide_train(model, &rows, 10, 1, &result, &error), TIDE_E_RANGE);
+  assert_int_equal(tide_train(model, &rows, 10, &(struct tide_train_how){.l2 = 1, .fraud_weight = 1}, &result, &error), TIDE_E_RANGE);
   for (int i = 0; i < 10; i++) rows.fraud[i] = (uint8_t)(i & 1), rows.x[i] = 4;
-  assert_int_equal(tide_train(model, &rows, 10, 1, &result, &error), TIDE_E_RANGE);
+  assert_int_equal(tide_train(model, &rows, 10, &(struct tide_train_how){.l2 = 1, .fraud_weight = 1}, &result, &error), TIDE_E_RANGE);
   assert_non_null(strstr(error.text, "a does not vary"));
   tide_rows_release(&rows);
   tide_model_free(model);

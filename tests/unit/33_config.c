@@ -412,7 +412,8 @@ static void every_row_alone_makes_a_difference(void **state) {
       default: {
         /* The bound that contradicts no other option. */
         bool low = i == TIDE_OPTION_ROW_http_default_deadline || i == TIDE_OPTION_ROW_http_batch_deadline ||
-                   i == TIDE_OPTION_ROW_http_max_body || i == TIDE_OPTION_ROW_fold_lateness;
+                   i == TIDE_OPTION_ROW_http_max_body || i == TIDE_OPTION_ROW_fold_lateness || i == TIDE_OPTION_ROW_drift_long_window ||
+                   i == TIDE_OPTION_ROW_feedback_genuine_after;
         struct tide_option_value value = {.number = low ? o->lo : o->hi};
         tide_option_format(o, value, &set);
       }

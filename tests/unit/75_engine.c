@@ -75,6 +75,24 @@ static void *send_all(void *arg) {
   return NULL;
 }
 
+/* An entry of the past as it stands in the journal, while the engine runs; and what is not there. */
+static void reads_the_past(struct fixture *f) {
+  struct tide_buf bytes = TIDE_BUF_INIT;
+  struct tide_error error = {0};
+  struct tide_position folded = tide_engine_status(f->engine).folded;
+  static struct tide_cursor_part part[TIDE_PARTS_MAX];
+  struct tide_entry_reader reader;
+  for (uint64_t seq = 0; seq <= folded.seq; seq += folded.seq / 7 + 1) {
+    assert_int_equal(tide_engine_read(f->engine, (struct tide_position){folded.epoch, seq}, 30000, &bytes, &error), TIDE_OK);
+    assert_int_equal(tide_entry_open(&reader, tide_buf_span(&bytes), part, &error), TIDE_OK);
+  }
+  size_t len = bytes.len;
+  assert_int_equal(tide_engine_read(f->engine, (struct tide_position){folded.epoch, 1u << 30}, 30000, &bytes, &error), TIDE_E_NOT_FOUND);
+  assert_int_equal(tide_engine_read(f->engine, (struct tide_position){folded.epoch + 5, 0}, 30000, &bytes, &error), TIDE_E_NOT_FOUND);
+  assert_int_equal(bytes.len, len); /* as it was */
+  tide_buf_release(&bytes);
+}
+
 static void run(struct tide_journal *journal) {
   struct fixture f = {0};
   struct tide_spec *spec = small_spec();
@@ -106,6 +124,7 @@ static void run(struct tide_journal *journal) {
     tide_meters_expose(meters, &page);
   }
   for (unsigned t = 0; t < THREADS; t++) pthread_join(thread[t], NULL);
+  reads_the_past(&f);
   tide_engine_stop(f.engine);
   struct tide_error error = {0};
   assert_int_equal(tide_engine_join(f.engine, &error), TIDE_OK);

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "core/fold_state.h"
+#include "feature/budget.h"
 #include "model/definition.h"
 #include "tests/oracle/rng.h"
 #include "tests/support/by_hand.h"
@@ -173,6 +174,21 @@ static void numbers_among_them_feed_a_model(void **state) {
   assert_non_null(strstr(tide_buf_cstr(&text), "card.opened = fact opened, seconds forgotten after 500d"));
   assert_int_equal(tide_input_find(spec, "card.segment", &leaf, &error), TIDE_E_TYPE);
   assert_int_equal(tide_input_find(spec, "credit_limit", &leaf, &error), TIDE_E_UNKNOWN_NAME);
+  tide_buf_release(&text);
+  tide_spec_free(spec);
+}
+
+static void the_budget_says_how_old_they_may_be(void **state) {
+  (void)state;
+  struct tide_spec *spec = NULL;
+  struct tide_error error = {0};
+  struct tide_buf text = TIDE_BUF_INIT;
+  struct tide_budget budget;
+  assert_int_equal(tide_spec_load("tests/golden/features/facts.yaml", &spec, &error, 1, NULL), TIDE_OK);
+  uint32_t net = tide_spec_entity(spec, "net");
+  tide_budget_of(spec, 0, net, &budget);
+  tide_budget_say(spec, net, &budget, &text);
+  assert_non_null(strstr(tide_buf_cstr(&text), "\n  facts         at most 1d old by their own times: kind\n"));
   tide_buf_release(&text);
   tide_spec_free(spec);
 }
@@ -501,6 +517,7 @@ int main(void) {
       cmocka_unit_test(broken_bytes_are_no_facts),
       cmocka_unit_test(shapes_of_profiles),
       cmocka_unit_test(numbers_among_them_feed_a_model),
+      cmocka_unit_test(the_budget_says_how_old_they_may_be),
       BY_HAND(an_event_reads_what_was_true_at_its_time),
       BY_HAND(a_profile_is_no_event),
       BY_HAND(a_fact_has_an_age),

@@ -306,6 +306,7 @@ static void a_request_waits_for_fresher_facts(void **state) {
   assert_int_equal(r.back, 1);
   assert_scored();
   assert_says("\"card.n_10m\":1"); /* counted once */
+  assert_int_equal(r.last->again_ns, 100000000);
   assert_int_equal(tide_core_stats(r.core).recomputed, 1);
   assert_int_equal(tide_core_stats(r.core).recomputed_fresh, 1);
   rig_offer(&r, rig_request(&r, NULL, "c", 1000)); /* what is fresh does not wait */

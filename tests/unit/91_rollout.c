@@ -493,6 +493,75 @@ static void a_group_that_is_marked_is_not_fresh(void **state) {
   stop(r);
 }
 
+/* ---- questions ---- */
+
+static void ask(struct run *r, enum tide_ask what, const char *id, enum tide_cause cause) {
+  struct tide_record *record = tide_alloc(sizeof *record);
+  struct tide_buf bytes = TIDE_BUF_INIT;
+  struct tide_error error = {0};
+  record->type = TIDE_REC_EVENT;
+  record->time.ms = T0 + (int64_t)r->number * 1000;
+  text(r, record, "id", id);
+  text(r, record, "card", "c1");
+  text(r, record, "shop", "s1");
+  *(&record->field[tide_spec_field(r->spec, "online")]) = (struct tide_datum){.kind = TIDE_D_INT, .num = 0};
+  assert_int_equal(tide_record_encode(r->spec, record, &bytes), TIDE_OK);
+  struct tide_digest before = tide_fold_digest(r->fold);
+  uint64_t answers = r->answers;
+  if (tide_fold_ask(r->fold, what, tide_buf_span(&bytes), cause, emit, r, &error)) fail_msg("%s", error.text);
+  assert_int_equal(r->answers, answers + 1);
+  struct tide_digest after = tide_fold_digest(r->fold);
+  assert_true(after.decisions == before.decisions && tide_u128_eq(after.digest, before.digest) && after.state_hash == before.state_hash);
+  tide_buf_release(&bytes);
+  tide_free(record);
+}
+
+/* What cannot be judged is refused by the policy in force, with a fallback model that reads the message alone; what is looked up is told as it was decided. */
+static void questions_know_what_is_in_force(void **state) {
+  (void)state;
+  struct run *r = started(model_spec_of(model_features));
+  struct tide_model *live = variant(r, -9), *other = lesser(r, "online");
+  struct tide_rollout rollout = next_of(r);
+  add_model(&rollout, bring_model(r, live), TIDE_ROLE_live, TIDE_WEIGHT_ALL);
+  must_roll(r, &rollout);
+  event(r, "c1", "s1", "x");
+  ask(r, TIDE_ASK_REFUSE, "y", TIDE_C_quorum);
+  assert_string_equal(r->last.by, "fallback.else");
+  assert_string_equal(r->last.decision, "decline");
+  rollout = next_of(r);
+  rollout.policy = bring_policy(r, "strict", strict);
+  must_roll(r, &rollout);
+  ask(r, TIDE_ASK_REFUSE, "y", TIDE_C_quorum);
+  assert_string_equal(r->last.by, "fallback.else");
+  assert_string_equal(r->last.decision, "review"); /* the new policy's */
+  assert_string_equal(r->last.cause, "quorum");
+  ask(r, TIDE_ASK_LOOKUP, "x", TIDE_C_none);
+  assert_string_equal(r->last.by, "else");
+  assert_string_equal(r->last.decision, "approve");
+  assert_int_equal(strncmp(r->last.policy, "modelled@", 9), 0);
+  rollout = next_of(r);
+  rollout.policy = bring_policy(
+      r, "score",
+      "policy:\n  decisions: [approve, review, decline]\n  rules:\n    - R1: decline when card.attempts_10m > 40\n    - M1: decline when score >= 0.5\n    - else: approve\n");
+  add_model(&rollout, bring_model(r, other), TIDE_ROLE_fallback, 0);
+  must_roll(r, &rollout);
+  ask(r, TIDE_ASK_REFUSE, "y", TIDE_C_deadline);
+  assert_string_equal(r->last.by, "M1"); /* as strict as the rule that could not be answered */
+  assert_string_equal(r->last.model, other->id);
+  assert_string_equal(r->last.cause, "deadline");
+  assert_non_null(strstr(r->last.json.ptr, "\"by\":\"fallback model: M1\""));
+  rollout = next_of(r); /* an approval does not slip past a rule that could not be answered */
+  rollout.policy = bring_policy(
+      r, "mild",
+      "policy:\n  decisions: [approve, review, decline]\n  rules:\n    - R1: decline when card.attempts_10m > 40\n    - M1: approve when score >= 0.5\n    - else: approve\n");
+  must_roll(r, &rollout);
+  ask(r, TIDE_ASK_REFUSE, "y", TIDE_C_deadline);
+  assert_string_equal(r->last.by, "fallback.else");
+  tide_model_free(live);
+  tide_model_free(other);
+  stop(r);
+}
+
 /* ---- snapshots ---- */
 
 static struct tide_fold *reloaded(struct tide_fold *fold) {
@@ -600,6 +669,7 @@ int main(void) {
       cmocka_unit_test(the_library_keeps_what_counts),
       cmocka_unit_test(the_fallback_model_reads_only_what_is_fresh),
       cmocka_unit_test(a_group_that_is_marked_is_not_fresh),
+      cmocka_unit_test(questions_know_what_is_in_force),
       cmocka_unit_test(a_snapshot_anywhere_goes_on_the_same),
       cmocka_unit_test(cut_versions_are_refused),
   };
