@@ -184,7 +184,8 @@ static void keep(struct sim_world *world, struct sim_node *node, struct sim_atte
 
 void sim_released(struct sim_world *world, struct sim_node *node, struct tide_offer *offer) {
   if (offer->kind == TIDE_OFFER_MESSAGE || offer->kind == TIDE_OFFER_CONTROL) {
-    if (world->versions && offer->ctx == world->versions) node->news.offering = false;
+    bool ours = offer->ctx && (offer->ctx == world->versions || offer->ctx == world->files);
+    if (ours) node->news.offering = false;
     else sim_ingest_released(world, node, offer);
     tide_offer_free(offer);
     return;

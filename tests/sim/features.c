@@ -92,6 +92,7 @@ static void offer(struct sim_world *world, struct sim_node *node, struct tide_bu
   struct tide_offer *offer = tide_offer_new();
   offer->kind = TIDE_OFFER_CONTROL;
   offer->record_count = 1;
+  offer->ctx = world->files; /* it is no START */
   tide_buf_put(&offer->records, record->ptr, record->len);
   node->news.offering = true;
   sim_step(world, node, &(struct tide_core_event){.kind = TIDE_CORE_OFFER, .offer = offer});
