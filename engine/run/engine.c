@@ -4,8 +4,7 @@
  * for pointer moves only. The core asks for one request of each kind at a time, so the requests are three flags and not a queue. A
  * FETCH waits while READ_AHEAD entries are unread: a journal of any length is followed in bounded memory. */
 #include "run/engine.h"
-
-#include "core/stale_watch.h"
+#include "run/fold_meter.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -69,14 +68,11 @@ struct tide_engine {
   /* the core thread's own */
   struct report *taken;
   size_t taken_cap;
-  struct tide_core_reads reads_told; /* to the meter */
-  struct tide_stale_stats stale_told;
-  uint64_t switches; /* then */
+  struct tide_metered metered;
   bool stopped;
   struct tide_mono next_tick, next_show;
-  struct tide_position folded;            /* that was told */
-  uint64_t epoch;                         /* that was metered; 0: none */
-  uint64_t hits[TIDE_RULES_MAX], hits_of; /* of rules, as metered; of the policy with this number */
+  struct tide_position folded; /* that was told */
+  uint64_t epoch;              /* that was metered; 0: none */
 };
 
 static void lock(pthread_mutex_t *mutex) {
@@ -333,39 +329,6 @@ static void meter_journal(struct tide_engine *engine, struct tide_meter *meter, 
   engine->epoch = epoch;
 }
 
-/* By the rules' codes, so totals go on where another policy keeps a rule; the fold counts from zero under each. */
-static void meter_rules(struct tide_engine *engine, struct tide_meter *meter, const struct tide_fold *fold) {
-  const struct tide_policy_version *policy = tide_versions_policy(tide_fold_versions(fold));
-  const uint64_t *hits = tide_fold_rule_hits(fold);
-  for (uint32_t r = 0; r < policy->spec->rule_count; r++) {
-    uint64_t before = engine->hits_of == policy->number && hits[r] >= engine->hits[r] ? engine->hits[r] : 0;
-    uint32_t place = 0; /* "(other)" */
-    engine->hits[r] = hits[r];
-    if (hits[r] == before) continue;
-    (void)tide_meters_place(tide_meter_all(meter), TIDE_AXIS_rule, policy->spec->rule[r].code, &place);
-    tide_meter_add(meter, TIDE_METER_ROW_rule_hits_total, (struct tide_meter_at){.a = place}, (int64_t)(hits[r] - before));
-  }
-  engine->hits_of = policy->number;
-}
-
-/* What the fold knows of the cell's decisions: the same on every engine. */
-static void meter_decisions(struct tide_engine *engine, struct tide_meter *meter, const struct tide_fold *fold,
-                            const struct tide_spec *spec) {
-  const struct tide_stale_stats *stale = tide_fold_stale_stats(fold), *told = &engine->stale_told;
-  const uint64_t verdict[] = {stale->right - told->right, stale->wrong - told->wrong, stale->unknown - told->unknown};
-  tide_meter_add(meter, TIDE_METER_ROW_judged_total, TIDE_METER_PLAIN, (int64_t)(stale->judged - told->judged));
-  SET(stale_watched, stale->watched);
-  for (uint32_t v = 0; v < sizeof verdict / sizeof verdict[0]; v++)
-    tide_meter_add(meter, TIDE_METER_ROW_stale_verdicts_total, (struct tide_meter_at){.a = v}, (int64_t)verdict[v]);
-  for (uint32_t e = 0; e < spec->entity_count; e++) {
-    uint32_t at;
-    if (tide_meters_place(tide_meter_all(meter), TIDE_AXIS_entity, spec->entity[e].name, &at))
-      tide_meter_add(meter, TIDE_METER_ROW_stale_reads_total, (struct tide_meter_at){.a = at}, (int64_t)(stale->stale[e] - told->stale[e]));
-  }
-  engine->stale_told = *stale;
-  meter_rules(engine, meter, fold);
-}
-
 /* What the core and the fold count as plain integers, copied into the rows that the page of metrics shows. */
 static void meter_publish(struct tide_engine *engine, struct tide_fold *fold) {
   struct tide_meter *meter = engine->options.meter;
@@ -399,28 +362,7 @@ static void meter_publish(struct tide_engine *engine, struct tide_fold *fold) {
   for (uint32_t s = 0; s < TIDE_CORE_STATE_COUNT; s++)
     tide_meter_set(meter, TIDE_METER_ROW_engine_state, (struct tide_meter_at){.a = s}, s == now);
   if (now != TIDE_CORE_open) return; /* before that, the journal's feature file may be another than ours */
-  const struct tide_spec *spec = tide_fold_spec(fold);
-  if (stats.switches != engine->switches) { /* these begin anew with a feature file */
-    engine->reads_told = (struct tide_core_reads){0};
-    engine->stale_told = (struct tide_stale_stats){0};
-    memset(engine->hits, 0, sizeof engine->hits);
-  }
-  engine->switches = stats.switches;
-  meter_decisions(engine, meter, fold, spec);
-  const struct tide_versions *versions = tide_fold_versions(fold);
-  SET(rollout_number, versions->rollout.number);
-  SET(rollout_void, versions->void_number > versions->rollout.number);
-  const struct tide_core_reads *reads = tide_core_reads(engine->core);
-  for (uint32_t e = 0; e < spec->entity_count; e++) {
-    uint32_t at;
-    if (!tide_meters_place(tide_meter_all(meter), TIDE_AXIS_entity, spec->entity[e].name, &at))
-      continue; /* of the hundredth name no series is kept */
-    tide_meter_set(meter, TIDE_METER_ROW_entities, (struct tide_meter_at){.a = at}, (int64_t)tide_fold_entities(fold, e));
-    for (uint32_t s = 0; s < TIDE_S_COUNT; s++)
-      tide_meter_add(meter, TIDE_METER_ROW_feature_values_total, (struct tide_meter_at){.a = at, .b = s},
-                     (int64_t)(reads->count[e][s] - engine->reads_told.count[e][s]));
-  }
-  engine->reads_told = *reads;
+  tide_meter_fold(&engine->metered, meter, stats.switches, fold, tide_core_reads(engine->core));
 }
 
 static void meter_append(struct tide_engine *engine, const struct tide_core_action *action) {
