@@ -683,12 +683,24 @@ bool tide_engine_features(struct tide_engine *engine, struct tide_u128 *have, st
   return tide_in_force_features(&engine->in_force, have, text);
 }
 
+/* Folded, as the status says, which is a tick behind: a backend may take what was read for what it has shown the core, so nothing beyond is read. */
+static bool is_shown(struct tide_engine *engine, struct tide_position at) {
+  bool shown = false;
+  for (int turn = 0; turn < 5 && !shown; turn++) {
+    struct timespec pause = {.tv_sec = engine->options.tick_ms / 1000, .tv_nsec = engine->options.tick_ms % 1000 * 1000000};
+    if (turn > 0) (void)nanosleep(&pause, NULL);
+    shown = tide_position_cmp(at, tide_engine_status(engine).folded) <= 0;
+  }
+  return shown;
+}
+
 /* One at a time; a second one is told to come again. What the thread has taken is waited for beyond the time: it uses the caller's memory. */
 enum tide_err tide_engine_read(struct tide_engine *engine, struct tide_position at, int64_t timeout_ms, struct tide_buf *out,
                                struct tide_error *error) {
   struct requests *requests = &engine->requests;
   struct tide_mono until = {tide_mono_now().ns + timeout_ms * 1000000};
   struct look look = {.at = at, .bytes = TIDE_BUF_INIT};
+  if (!is_shown(engine, at)) return tide_fail(error, TIDE_E_NOT_FOUND, "this engine has not folded so far");
   lock(&requests->mutex);
   bool free = !requests->look && !requests->quit;
   if (free) {
