@@ -21,24 +21,27 @@ void tide_store_init(struct tide_store *store, const struct tide_kind *kind) {
   for (unsigned s = 0; s < TIDE_STORE_SHARDS; s++) store->shard[s].stride = (uint32_t)stride;
 }
 
-void tide_store_release(struct tide_store *store) {
-  for (unsigned s = 0; s < TIDE_STORE_SHARDS; s++) {
-    struct tide_table *table = &store->shard[s];
-    for (uint32_t slot = 0; slot < table->slots; slot++) {
-      tide_ent_release(ent_of(table, slot));
-      if (store->kind->fact_count) tide_facts_release(tide_store_facts_at(store, number_of(s, slot)));
-    }
-    for (uint32_t page = 0; page * TIDE_PAGE < table->slots; page++) {
-      tide_free(table->page[page]);
-      if (table->alias_page) tide_free(table->alias_page[page]);
-      if (table->home_page) tide_free(table->home_page[page]);
-    }
-    tide_free(table->alias_page);
-    tide_free(table->home_page);
-    tide_free(table->page);
-    tide_free(table->free_slot);
-    tide_free(table->cell);
+void tide_store_release_shard(struct tide_store *store, unsigned shard) {
+  struct tide_table *table = &store->shard[shard];
+  for (uint32_t slot = 0; slot < table->slots; slot++) {
+    tide_ent_release(ent_of(table, slot));
+    if (store->kind->fact_count) tide_facts_release(tide_store_facts_at(store, number_of(shard, slot)));
   }
+  for (uint32_t page = 0; page * TIDE_PAGE < table->slots; page++) {
+    tide_free(table->page[page]);
+    if (table->alias_page) tide_free(table->alias_page[page]);
+    if (table->home_page) tide_free(table->home_page[page]);
+  }
+  tide_free(table->alias_page);
+  tide_free(table->home_page);
+  tide_free(table->page);
+  tide_free(table->free_slot);
+  tide_free(table->cell);
+  *table = (struct tide_table){0};
+}
+
+void tide_store_release(struct tide_store *store) {
+  for (unsigned s = 0; s < TIDE_STORE_SHARDS; s++) tide_store_release_shard(store, s);
   *store = (struct tide_store){0};
 }
 

@@ -72,6 +72,8 @@ static inline unsigned tide_shard_of(struct tide_u128 key) { return (unsigned)(k
 
 void tide_store_init(struct tide_store *store, const struct tide_kind *kind);
 void tide_store_release(struct tide_store *store);
+/* One of its TIDE_STORE_SHARDS shards: what is large is freed a piece at a time. */
+void tide_store_release_shard(struct tide_store *store, unsigned shard);
 
 void tide_store_prefetch(const struct tide_store *store, struct tide_u128 key);
 /* The second step: the cell is here by now, ask for the entity that it probably names. */

@@ -6,6 +6,7 @@
 
 #include "base/num.h"
 #include "feature/fields.h"
+#include "feature/recast.h"
 #include "feature/tile.h"
 
 void tide_state_init(struct tide_state *state, const struct tide_plan *plan) {
@@ -16,6 +17,27 @@ void tide_state_init(struct tide_state *state, const struct tide_plan *plan) {
 void tide_state_release(struct tide_state *state) {
   for (uint32_t e = 0; state->plan && e < state->plan->spec->entity_count; e++) tide_store_release(&state->store[e]);
   tide_valueset_release(&state->scratch);
+  tide_free(state->field_from_ms);
+  tide_free(state->slot_from_ms);
+}
+
+void tide_state_fields_from(struct tide_state *state, const int64_t *from_ms) {
+  const struct tide_spec *spec = state->plan->spec;
+  bool any = false;
+  for (uint32_t f = 0; f < spec->field_count; f++) any |= from_ms[f] != INT64_MIN;
+  tide_free(state->field_from_ms);
+  tide_free(state->slot_from_ms);
+  state->field_from_ms = state->slot_from_ms = NULL;
+  if (!any) return;
+  state->field_from_ms = tide_alloc(spec->field_count * sizeof *state->field_from_ms);
+  memcpy(state->field_from_ms, from_ms, spec->field_count * sizeof *from_ms);
+  state->slot_from_ms = tide_alloc((spec->slot_count + 1) * sizeof *state->slot_from_ms);
+  for (uint32_t s = 0; s < spec->slot_count; s++) {
+    uint64_t fields = tide_slot_fields(spec, s);
+    state->slot_from_ms[s] = INT64_MIN;
+    for (uint32_t f = 0; f < spec->field_count; f++)
+      if ((fields >> f & 1) && from_ms[f] > state->slot_from_ms[s]) state->slot_from_ms[s] = from_ms[f];
+  }
 }
 
 /* ---- keys ---- */

@@ -33,12 +33,16 @@ struct tide_state {
   struct tide_store store[TIDE_ENTITIES_MAX];
   int64_t watermark_ms;          /* INT64_MIN before any event */
   int64_t history_from_ms;       /* TIDE_HISTORY_FIRST until known */
+  int64_t *field_from_ms;        /* by field: events not after it may lack the field; NULL: none ever did */
+  int64_t *slot_from_ms;         /* by slot, of the fields that it reads: what history_from_ms is to all; NULL like field_from_ms. Worked out, not saved */
   struct tide_valueset scratch;
   struct tide_tile_use tile_use; /* for tests and people: not part of the state, not saved */
 };
 
 void tide_state_init(struct tide_state *state, const struct tide_plan *plan);
 void tide_state_release(struct tide_state *state);
+/* Takes when each field began to be there: from_ms[spec->field_count], INT64_MIN: it always was. */
+void tide_state_fields_from(struct tide_state *state, const int64_t *from_ms);
 
 /* Resolves fields and keys of a record (event, outcome, list): txn->field, key, has_key. number is not looked up. */
 void tide_txn_resolve(const struct tide_plan *plan, const struct tide_record *record, struct tide_txn *txn);

@@ -437,7 +437,8 @@ static void eval_kind(struct tide_state *state, const struct tide_txn *txn, uint
     }
     *value = window_value(&judge, step, at, &acc, done);
     done = at->from;
-    if (at->left_ms < state->history_from_ms) *value = warm(&state->plan->spec->group[step->group], *value);
+    bool young = state->slot_from_ms && at->left_ms < state->slot_from_ms[step->slot];
+    if (young || at->left_ms < state->history_from_ms) *value = warm(&state->plan->spec->group[step->group], *value);
   }
 }
 

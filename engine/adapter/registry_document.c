@@ -105,6 +105,7 @@ void tide_document_card(const struct tide_engine_card *card, struct tide_buf *ou
   put_bool(out, "ready", card->ready);
   put_bool(out, "ingests", card->ingests);
   put_text(out, "position", card->position);
+  put_text(out, "prepared", card->prepared);
   put_int(out, "epoch", card->epoch);
   put_int(out, "rollout", card->rollout);
   put_time(out, "started", card->started_ms);
@@ -251,6 +252,7 @@ const char *tide_document_card_read(struct tide_span json, struct tide_engine_ca
   get_text(&r, "version", card.version, sizeof card.version, "`version` is no word");
   get_text(&r, "state", card.state, sizeof card.state, "`state` is no word");
   get_text(&r, "position", card.position, sizeof card.position, "`position` is no position");
+  get_text(&r, "prepared", card.prepared, sizeof card.prepared, "`prepared` is no word");
   card.ready = get_bool(&r, "ready", "`ready` is neither true nor false");
   card.ingests = get_bool(&r, "ingests", "`ingests` is neither true nor false");
   card.epoch = get_int(&r, "epoch", NUMBER_MAX, "`epoch` is no number");

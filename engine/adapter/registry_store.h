@@ -49,6 +49,7 @@ struct tide_engine_card {
   uint32_t engine_id;
   char address[280], admin[280], version[24], position[48], state[24];
   uint64_t epoch, rollout; /* rollout: number in force there; 0: none */
+  char prepared[20];       /* the first digits of the hash of the feature file that it can go over to at once; "": none */
   bool ready, ingests;
   int64_t started_ms, told_ms;
 };

@@ -12,6 +12,8 @@
 #include "cli/replay_run.h"
 #include "cli/scan.h"
 #include "core/rollout.h"
+#include "core/versions.h"
+#include "feature/recast.h"
 #include "model/logistic.h"
 #include "model/preprocess.h"
 
@@ -94,23 +96,45 @@ static enum tide_err run_log(const struct tide_validation_log *log, struct side 
 
 /* ---- a journal under another version ---- */
 
+/* The feature files of the journal, as far as entries can tell without being folded: the n-th is the one that was rolled out last before the first entry that names n. */
 struct again {
   struct side *side;
   struct tide_fold *fold;
   struct tide_buf entry, model, records;
-  struct tide_spec *was; /* the journal's feature file */
+  struct tide_spec *was[TIDE_GENERATIONS_MAX + 1];
+  struct tide_recast *recast[TIDE_GENERATIONS_MAX + 1]; /* from there to the side's */
+  uint32_t files;
+  struct tide_content_hash next; /* that was rolled out last */
+  struct tide_versions *brought; /* what the journal has brought; NULL: no configuration yet */
+  struct tide_record *record;
 };
 
-/* Records hold fields and lists by their place in the feature file. */
-static bool reads_alike(const struct tide_spec *a, const struct tide_spec *b) {
-  bool same = a->field_count == b->field_count && a->list_count <= b->list_count && strcmp(a->currency, b->currency) == 0;
-  for (uint32_t i = 0; same && i < a->field_count; i++)
-    same = strcmp(a->field[i].name, b->field[i].name) == 0 && a->field[i].type == b->field[i].type &&
-           a->field[i].decimals == b->field[i].decimals && a->field[i].secret == b->field[i].secret;
-  for (uint32_t i = 0; same && i < a->list_count; i++)
-    same =
-        strcmp(a->list[i].name, b->list[i].name) == 0 && a->list[i].is_entity == b->list[i].is_entity && a->list[i].ref == b->list[i].ref;
-  return same;
+static enum tide_err add_file(struct again *again, struct tide_span text, struct tide_error *error) {
+  size_t errors;
+  if (again->files > TIDE_GENERATIONS_MAX) return tide_fail(error, TIDE_E_CORRUPT, "the journal has more feature files than it may have");
+  enum tide_err err = tide_spec_parse("journal", text, &again->was[again->files], error, 1, &errors);
+  if (err) return err;
+  err = tide_recast_new(again->was[again->files], again->side->of.spec, &again->recast[again->files], error, 1, &errors);
+  again->files++;
+  return err;
+}
+
+/* The entry names a feature file that has not been seen yet. */
+static enum tide_err go_over(struct again *again, uint32_t generation, struct tide_error *error) {
+  const struct tide_version *version = again->brought ? tide_versions_find(again->brought, TIDE_ARTIFACT_features, again->next) : NULL;
+  if (generation != again->files || !version)
+    return tide_fail(error, TIDE_E_MISMATCH, "feature file %u of the journal cannot be told: validate with log files (--log)", generation);
+  return add_file(again, tide_buf_span(&version->bytes), error);
+}
+
+/* Records hold fields and lists by their place in the feature file of their time. What the side's file does not have keeps its place as a record about nothing. */
+static enum tide_err add_data(struct again *again, struct tide_batch *batch, uint32_t generation, const struct tide_raw_record *raw,
+                              struct tide_error *error) {
+  if (generation >= again->files) return tide_fail(error, TIDE_E_CORRUPT, "the journal does not begin with its configuration");
+  enum tide_err err = tide_record_decode(again->was[generation], raw, again->record, error);
+  if (err) return err;
+  if (!tide_recast_record(again->recast[generation], again->record)) *again->record = (struct tide_record){.type = TIDE_REC_OUTCOME};
+  return tide_batch_add(batch, again->side->of.spec, again->record);
 }
 
 static enum tide_err add_config(struct again *again, struct tide_batch *batch, const struct tide_raw_record *raw,
@@ -119,11 +143,11 @@ static enum tide_err add_config(struct again *again, struct tide_batch *batch, c
   struct tide_span text = {spec->text, spec->text_len}, was;
   struct tide_settings settings;
   enum tide_err err = tide_config_decode(raw, &settings, &was, error);
-  if (!err && !again->was) err = tide_spec_parse("journal", was, &again->was, error, 1, NULL);
-  if (!err && !reads_alike(again->was, spec))
-    err = tide_fail(
-        error, TIDE_E_MISMATCH,
-        "the journal's records were written with other fields or lists than this version has: validate it with log files (--log)");
+  if (!err && !again->files) {
+    err = add_file(again, was, error);
+    again->brought = tide_alloc(sizeof *again->brought);
+    if (again->was[0]) tide_versions_init(again->brought, again->was[0]);
+  }
   if (!err) err = tide_batch_add_config(batch, &settings, text);
   if (err || !again->side->of.model) return err;
   tide_buf_clear(&again->records);
@@ -132,16 +156,28 @@ static enum tide_err add_config(struct again *again, struct tide_batch *batch, c
   return err ? err : tide_batch_add_encoded(batch, tide_buf_span(&again->records), 2);
 }
 
+static enum tide_err note_version(struct again *again, const struct tide_raw_record *raw, struct tide_error *error) {
+  struct tide_artifact artifact;
+  struct tide_rollout rollout;
+  enum tide_err err =
+      raw->type == TIDE_REC_ARTIFACT ? tide_artifact_decode(raw, &artifact, error) : tide_rollout_decode(raw, &rollout, error);
+  if (err || !again->brought) return err;
+  if (raw->type == TIDE_REC_ARTIFACT) {
+    if (artifact.kind == TIDE_ARTIFACT_features) tide_versions_put(again->brought, &artifact);
+  } else again->next = rollout.features;
+  return TIDE_OK;
+}
+
 /* `bytes`: the record as it stands in the entry. */
-static enum tide_err add_record(struct again *again, struct tide_batch *batch, const struct tide_raw_record *raw, struct tide_span bytes,
-                                struct tide_error *error) {
+static enum tide_err add_record(struct again *again, struct tide_batch *batch, uint32_t generation, const struct tide_raw_record *raw,
+                                struct tide_span bytes, struct tide_error *error) {
   switch (raw->type) {
     case TIDE_REC_CONFIG: return add_config(again, batch, raw, error);
     case TIDE_REC_DIGEST:
-    case TIDE_REC_CHECK:
+    case TIDE_REC_CHECK: return TIDE_OK;
     case TIDE_REC_ARTIFACT:
-    case TIDE_REC_ROLLOUT: return TIDE_OK;
-    default: return tide_batch_add_encoded(batch, bytes, 1);
+    case TIDE_REC_ROLLOUT: return note_version(again, raw, error);
+    default: return raw->type < TIDE_REC_CONFIG ? add_data(again, batch, generation, raw, error) : tide_batch_add_encoded(batch, bytes, 1);
   }
 }
 
@@ -152,10 +188,13 @@ static enum tide_err on_entry(void *ctx, struct tide_position position, struct t
   struct tide_raw_record raw;
   struct tide_batch batch;
   enum tide_err err = tide_entry_open(&reader, entry, part, error);
+  uint32_t generation = reader.header.generation;
+  if (!err && generation && generation >= again->files) err = go_over(again, generation, error);
+  reader.header.generation = 0; /* the side's only one */
   if (!err) tide_batch_begin(&batch, &again->entry, &reader.header, part, reader.header.cursor_count);
   for (const uint8_t *begin = reader.at.ptr; !err && (err = tide_entry_next(&reader, &raw, error)) == TIDE_OK; begin = reader.at.ptr) {
     struct tide_span bytes = {(const char *)begin, (size_t)(reader.at.ptr - begin)};
-    err = add_record(again, &batch, &raw, bytes, error);
+    err = add_record(again, &batch, generation, &raw, bytes, error);
     if (err == TIDE_E_LIMIT)
       err = tide_fail(error, err, "the entry that holds the journal's settings has no room for this version: use --log");
   }
@@ -166,12 +205,16 @@ static enum tide_err on_entry(void *ctx, struct tide_position position, struct t
 }
 
 static enum tide_err run_journal(const struct tide_validation_log *log, struct side *side, struct tide_error *error) {
-  struct again again = {.side = side, .fold = tide_fold_new()};
+  struct again again = {.side = side, .fold = tide_fold_new(), .record = tide_alloc(sizeof *again.record)};
   struct tide_scan_result result;
   if (side->of.model) tide_model_write(side->of.model, &again.model);
   enum tide_err err = tide_scan(log->journal_dir, "validate", on_entry, &again, &result, error);
   tide_fold_free(again.fold);
-  tide_spec_free(again.was);
+  if (again.brought && again.was[0]) tide_versions_release(again.brought);
+  tide_free(again.brought);
+  for (uint32_t g = 0; g < again.files; g++) tide_recast_free(again.recast[g]);
+  for (uint32_t g = 0; g < again.files; g++) tide_spec_free(again.was[g]);
+  tide_free(again.record);
   tide_buf_release(&again.entry);
   tide_buf_release(&again.model);
   tide_buf_release(&again.records);

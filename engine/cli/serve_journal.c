@@ -64,7 +64,7 @@ static enum tide_err step_back(struct tide_journal *journal, struct tide_positio
 }
 
 /* The key of the newest event in an entry, 0: none. */
-static enum tide_err key_of(const struct tide_spec *spec, struct tide_span entry, uint32_t *ret, struct tide_error *error) {
+static enum tide_err key_of(struct tide_span entry, uint32_t *ret, struct tide_error *error) {
   struct tide_cursor_part *part = tide_alloc(TIDE_PARTS_MAX * sizeof *part);
   struct tide_record *record = tide_alloc(sizeof *record);
   struct tide_entry_reader reader;
@@ -73,7 +73,7 @@ static enum tide_err key_of(const struct tide_spec *spec, struct tide_span entry
   enum tide_err err = tide_entry_open(&reader, entry, part, error);
   while (err == TIDE_OK && (err = tide_entry_next(&reader, &raw, error)) == TIDE_OK) {
     if (raw.type != TIDE_REC_EVENT) continue;
-    err = tide_record_decode(spec, &raw, record, error);
+    err = tide_record_decode(NULL, &raw, record, error); /* whatever feature file it was written under */
     if (err == TIDE_OK && record->key_id) *ret = record->key_id;
   }
   tide_free(record);
@@ -93,7 +93,7 @@ static enum tide_err check_key(struct tide_journal *journal, const struct tide_s
   enum tide_err err = journal->ops->range(journal, &first, &at, error);
   while (err == TIDE_OK && key_id == 0 && at.epoch > 0 && tide_position_cmp(at, first) >= 0) {
     err = journal->ops->read(journal, at, true, &bytes, &found, error);
-    if (err == TIDE_OK && key_of(spec, tide_buf_span(&bytes), &key_id, NULL) != TIDE_OK) break;
+    if (err == TIDE_OK && key_of(tide_buf_span(&bytes), &key_id, NULL) != TIDE_OK) break;
     if (err == TIDE_OK && key_id == 0) err = step_back(journal, &at, &bytes, error);
   }
   tide_buf_release(&bytes);
@@ -341,6 +341,10 @@ enum tide_err tide_serve_journal_open(const struct tide_config *config, const st
   enum tide_err err = open_store(config, ret, error);
   if (err != TIDE_OK) return err;
   ret->snapshots = tide_serve_snapshot_dir(config);
+  struct tide_buf log = TIDE_BUF_INIT;
+  tide_buf_printf(&log, "%s%s", config->journal_dir, ret->shared ? "/mirror" : "");
+  if (config->journal_kind != TIDE_JOURNAL_KIND_memory) ret->log = tide_strdup(tide_buf_cstr(&log));
+  tide_buf_release(&log);
   return wait_and_look(config, spec, keys, accept_loss, wait, ctx, ret, error);
 }
 
@@ -349,5 +353,6 @@ void tide_serve_journal_close(struct tide_serve_journal *serve) {
   tide_mirror_close(serve->mirror);
   if (serve->journal) serve->journal->ops->close(serve->journal);
   tide_free(serve->snapshots);
+  tide_free(serve->log);
   *serve = (struct tide_serve_journal){0};
 }

@@ -11,6 +11,7 @@ struct tide_serve_journal {
   struct tide_journal *journal;
   struct tide_fold *fold;      /* empty, or of a snapshot */
   struct tide_mirror *mirror;  /* of a shared journal; started by the caller; NULL: the journal is on disk itself */
+  char *log;                   /* the directory in which the whole log can be read again; NULL: none, for a journal in memory */
   char *snapshots;             /* where snapshots go; NULL: nowhere, for a journal in memory */
   const char *durability;      /* of what is acknowledged, as answers say it */
   bool shared;                 /* other engines write to it */

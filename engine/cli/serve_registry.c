@@ -2,7 +2,8 @@
  *
  *   watch -> the last rollout of the cell -> is its number above the one in force (and not void)? -> the versions that the journal lacks -> the rollout
  *
- * A watch only shortens the wait: every LOOK_MS the last rollout is read again, so that a watch that hangs without a word costs that time and no more. The same look is what tells
+ * A watch only shortens the wait: every LOOK_MS the last rollout is read again, so that a watch that hangs without a word costs that time and no more. The same look is
+ * what tells
  * that the registry is there. One record is offered at a time and its end awaited; whatever ends otherwise than `done` is offered again at the next look. */
 #include "cli/serve_registry.h"
 
@@ -17,7 +18,8 @@
 #include "cli/verbs.h"
 
 #define LOOK_MS 10000
-#define PAUSE_MS 500 /* after trouble, and between two looks at the engine while something waits to be offered */
+#define NEVER "never" /* in an engine's card: it cannot prepare any feature file */
+#define PAUSE_MS 500  /* after trouble, and between two looks at the engine while something waits to be offered */
 #define OFFER_DEADLINE_MS 10000
 #define CARD_FRESH_MS 60000 /* position and time in an engine's card are written again after this, where nothing else has changed */
 
@@ -26,6 +28,8 @@ struct tide_serve_registry {
   struct tide_registry *registry;
   struct tide_engine *engine;
   struct tide_meter *meter;
+  enum tide_prepared (*prepared)(void *ctx, struct tide_content_hash features);
+  void *ctx;
   char rollouts[TIDE_REGISTRY_KEY_MAX + 1];
   pthread_t thread;
   bool started;
@@ -42,6 +46,7 @@ struct tide_serve_registry {
   struct tide_mono looked, told;                      /* the last look at the rollouts; the last announcement */
   struct tide_rollout_document wanted;                /* number 0: none was read */
   char trouble[sizeof((struct tide_error *)0)->text]; /* of the rollout wanted, as the log was told */
+  char awaited[160];                                  /* why the rollout wanted is not offered yet, as the log was told */
   struct tide_engine_card card;                       /* as it was announced last */
   struct tide_engine_rollout in_force;
 };
@@ -162,6 +167,62 @@ static void look_for_passed(struct tide_serve_registry *r) {
   note_trouble(r, why);
 }
 
+static void announce(struct tide_serve_registry *r) {
+  const struct tide_config *config = r->config;
+  struct tide_engine_status status = tide_engine_status(r->engine);
+  struct tide_engine_card *card = &r->card;
+  const struct tide_engine_card before = r->card;
+  struct tide_error error = {0};
+  tide_engine_rollout(r->engine, &r->in_force);
+  card->ready = status.state == TIDE_CORE_open && !status.waits;
+  char digits[TIDE_CONTENT_HASH_TEXT];
+  enum tide_prepared prepared = r->wanted.rollout.number ? r->prepared(r->ctx, r->wanted.rollout.features) : TIDE_PREPARED_NO;
+  const char *word = prepared == TIDE_PREPARED_YES ? tide_content_hash_text(r->wanted.rollout.features, digits) : "";
+  snprintf(card->prepared, sizeof card->prepared, "%s", prepared == TIDE_PREPARED_NEVER ? NEVER : word);
+  card->ingests = status.ingests;
+  snprintf(card->state, sizeof card->state, "%s", tide_core_state_name(status.state));
+  card->epoch = status.folded.epoch;
+  card->rollout = r->in_force.rollout.number;
+  int64_t now_ms = tide_wall_now().ms;
+  bool changed = card->ready != before.ready || card->ingests != before.ingests || card->epoch != before.epoch ||
+                 card->rollout != before.rollout || strcmp(card->state, before.state) != 0 || strcmp(card->prepared, before.prepared) != 0;
+  if (changed || now_ms - card->told_ms >= CARD_FRESH_MS) {
+    card->told_ms = now_ms;
+    snprintf(card->position, sizeof card->position, "%llu-%llu", (unsigned long long)status.folded.epoch,
+             (unsigned long long)status.folded.seq);
+  }
+  enum tide_err err = tide_registry_announce(r->registry, config->cell_name, card, config->registry_lease_ms, &error);
+  r->told = tide_mono_now();
+  if (err == TIDE_E_FULL) {
+    tide_meter_add(r->meter, TIDE_METER_ROW_registry_errors_total, TIDE_METER_PLAIN, 1);
+    tide_log(TIDE_LOG_WARN, "registry_full", "why=%s", error.text);
+  } else note(r, err, &error);
+}
+
+/* Every engine that is there has folded the log under the wanted feature file. Who is not known to the registry is not waited for: it goes over when it can, and answers
+ * nothing until then. */
+static bool all_prepared(struct tide_serve_registry *r) {
+  struct tide_content_hash features = r->wanted.rollout.features;
+  struct tide_engine_card *card;
+  struct tide_error error = {0};
+  char digits[TIDE_CONTENT_HASH_TEXT], why[160] = "";
+  size_t count = 0;
+  if (tide_content_hash_eq(features, r->in_force.features)) return true;
+  announce(r);
+  if (r->prepared(r->ctx, features) != TIDE_PREPARED_YES) snprintf(why, sizeof why, "the log is being folded under its feature file");
+  else if (tide_registry_engines(r->registry, r->config->cell_name, &card, &count, &error))
+    snprintf(why, sizeof why, "which engines are there is not known: %.90s", error.text);
+  tide_content_hash_text(features, digits);
+  for (size_t i = 0; i < count && !why[0]; i++)
+    if (strncmp(card[i].prepared, digits, sizeof card->prepared - 1) != 0 && strcmp(card[i].prepared, NEVER) != 0)
+      snprintf(why, sizeof why, "engine %u has not folded the log under its feature file yet", card[i].engine_id);
+  if (count) tide_free(card);
+  if (why[0] && strcmp(r->awaited, why) != 0)
+    tide_log(TIDE_LOG_INFO, "rollout_waits", "number=%llu why=%s", (unsigned long long)r->wanted.rollout.number, why);
+  snprintf(r->awaited, sizeof r->awaited, "%s", why);
+  return !why[0];
+}
+
 static void offer_wanted(struct tide_serve_registry *r) {
   struct tide_error error = {0};
   struct tide_buf record = TIDE_BUF_INIT;
@@ -173,7 +234,7 @@ static void offer_wanted(struct tide_serve_registry *r) {
   const char *fault = tide_rollout_fault(&r->wanted.rollout);
   enum tide_err err = fault ? tide_fail(&error, TIDE_E_CORRUPT, "rollout %llu: %s", (unsigned long long)r->wanted.rollout.number, fault)
                             : bring_all(r, &r->wanted.rollout, &error);
-  if (!err && is_due(r)) { /* nobody else was faster */
+  if (!err && is_due(r) && all_prepared(r)) { /* and nobody else was faster */
     tide_rollout_encode(&r->wanted.rollout, &record);
     if (offer_record(r, tide_buf_span(&record)))
       tide_log(TIDE_LOG_INFO, "rollout_brought", "number=%llu who=%s why=%s", (unsigned long long)r->wanted.rollout.number,
@@ -197,34 +258,6 @@ static void look(struct tide_serve_registry *r) {
   if (!err) r->wanted = document;
 }
 
-static void announce(struct tide_serve_registry *r) {
-  const struct tide_config *config = r->config;
-  struct tide_engine_status status = tide_engine_status(r->engine);
-  struct tide_engine_card *card = &r->card;
-  const struct tide_engine_card before = r->card;
-  struct tide_error error = {0};
-  tide_engine_rollout(r->engine, &r->in_force);
-  card->ready = status.state == TIDE_CORE_open;
-  card->ingests = status.ingests;
-  snprintf(card->state, sizeof card->state, "%s", tide_core_state_name(status.state));
-  card->epoch = status.folded.epoch;
-  card->rollout = r->in_force.rollout.number;
-  int64_t now_ms = tide_wall_now().ms;
-  bool changed = card->ready != before.ready || card->ingests != before.ingests || card->epoch != before.epoch ||
-                 card->rollout != before.rollout || strcmp(card->state, before.state) != 0;
-  if (changed || now_ms - card->told_ms >= CARD_FRESH_MS) {
-    card->told_ms = now_ms;
-    snprintf(card->position, sizeof card->position, "%llu-%llu", (unsigned long long)status.folded.epoch,
-             (unsigned long long)status.folded.seq);
-  }
-  enum tide_err err = tide_registry_announce(r->registry, config->cell_name, card, config->registry_lease_ms, &error);
-  r->told = tide_mono_now();
-  if (err == TIDE_E_FULL) {
-    tide_meter_add(r->meter, TIDE_METER_ROW_registry_errors_total, TIDE_METER_PLAIN, 1);
-    tide_log(TIDE_LOG_WARN, "registry_full", "why=%s", error.text);
-  } else note(r, err, &error);
-}
-
 static void turn(struct tide_serve_registry *r) {
   struct tide_error error = {0};
   bool changed = false, due = is_due(r);
@@ -235,7 +268,8 @@ static void turn(struct tide_serve_registry *r) {
   }
   if (!atomic_load(&r->stopping) && !err && (changed || is_past(r->looked, LOOK_MS))) look(r);
   if (!atomic_load(&r->stopping) && !err && (changed || due || is_due(r))) offer_wanted(r);
-  if (!atomic_load(&r->stopping) && !err && is_past(r->told, r->config->registry_lease_ms / 3)) announce(r);
+  bool news = r->wanted.rollout.number && r->prepared(r->ctx, r->wanted.rollout.features) != TIDE_PREPARED_NO && !r->card.prepared[0];
+  if (!atomic_load(&r->stopping) && !err && (news || is_past(r->told, r->config->registry_lease_ms / 3))) announce(r);
   show(r);
 }
 
@@ -267,6 +301,8 @@ enum tide_err tide_serve_registry_new(const struct tide_config *config, struct t
 void tide_serve_registry_start(struct tide_serve_registry *r, const struct tide_serve_registry_start *start) {
   r->engine = start->engine;
   r->meter = start->meter;
+  r->prepared = start->prepared;
+  r->ctx = start->ctx;
   r->card.engine_id = (uint32_t)r->config->engine_id;
   r->card.started_ms = tide_wall_now().ms;
   snprintf(r->card.address, sizeof r->card.address, "%s", start->listen);

@@ -19,7 +19,9 @@ struct tide_snapshotter {
   struct tide_position position, saved; /* of the child's fold; of the last that was written */
   struct tide_error *told;              /* shared with the child; code OK: it was written */
   bool failing;                         /* said so already */
-  tide_beside_fn beside;                /* NULL: nothing */
+  bool turned;
+  uint32_t generation;   /* of the fold, at the last turn */
+  tide_beside_fn beside; /* NULL: nothing */
   void *beside_ctx;
 };
 
@@ -90,7 +92,11 @@ static void begin(struct tide_snapshotter *s, struct tide_fold *fold, struct tid
 void tide_snapshotter_turn(struct tide_snapshotter *s, struct tide_fold *fold, struct tide_span entry, int64_t every_ms) {
   reap(s, WNOHANG);
   if (every_ms == 0 || s->child != 0 || !entry.ptr || !tide_fold_spec(fold)) return;
-  if (tide_mono_now().ns - s->begun.ns < every_ms * 1000000 || tide_position_cmp(tide_fold_position(fold), s->saved) == 0) return;
+  bool other_file = s->turned && s->generation != tide_fold_generation(fold); /* whoever cannot follow needs one from behind the change */
+  s->turned = true;
+  s->generation = tide_fold_generation(fold);
+  if ((tide_mono_now().ns - s->begun.ns < every_ms * 1000000 && !other_file) || tide_position_cmp(tide_fold_position(fold), s->saved) == 0)
+    return;
   begin(s, fold, entry);
 }
 

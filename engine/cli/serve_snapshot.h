@@ -12,7 +12,7 @@ struct tide_snapshotter;
 /* Snapshots into `dir` (copied). Nothing is written before tide_snapshotter_turn says so. */
 struct tide_snapshotter *tide_snapshotter_new(const char *dir);
 /* On the thread that owns the fold, between two steps: looks after a child that ended, and starts one when `every_ms` have passed since the last was
- * started and the fold has moved. every_ms 0: never. `entry` is the journal entry at the fold's position. */
+ * started and the fold has moved, or when it has another feature file. every_ms 0: never. `entry` is the journal entry at the fold's position. */
 void tide_snapshotter_turn(struct tide_snapshotter *snapshotter, struct tide_fold *fold, struct tide_span entry, int64_t every_ms);
 /* Called in the child behind a snapshot that was written, with its directory and position: keeps what belongs beside it. An error fails nothing but itself: it is
  * told like a snapshot that could not be written. */

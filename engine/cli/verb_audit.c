@@ -5,6 +5,7 @@
 #include "cli/verbs.h"
 
 #include "base/json_out.h"
+#include "cli/follow.h"
 #include "cli/scan.h"
 #include "cli/snapshot.h"
 #include "cli/summary.h"
@@ -20,6 +21,7 @@ static const struct tide_opt options[] = {
 };
 
 struct audit {
+  const char *dir;
   struct tide_fold *fold;
   FILE *file; /* decisions, or NULL */
   const char *path;
@@ -70,7 +72,7 @@ static enum tide_err on_entry(void *ctx, struct tide_position position, struct t
   static struct tide_cursor_part part[TIDE_PARTS_MAX];
   struct tide_entry_reader reader;
   struct tide_raw_record raw;
-  enum tide_err err = tide_fold_entry(audit->fold, position, entry, on_answer, audit, error);
+  enum tide_err err = tide_follow_entry(audit->dir, audit->fold, position, entry, on_answer, audit, error);
   if (err != TIDE_OK) return err;
   err = tide_entry_open(&reader, entry, part, error);
   while (err == TIDE_OK && (err = tide_entry_next(&reader, &raw, error)) == TIDE_OK) audit->digests += raw.type == TIDE_REC_DIGEST;
@@ -119,6 +121,7 @@ static int run(const struct tide_args *args) {
   if (err == TIDE_OK && audit.path && !(audit.file = fopen(audit.path, "re")))
     err = tide_fail_errno(&error, TIDE_E_IO, "cannot read the decisions in %s", audit.path);
   if (err == TIDE_OK) err = tide_base_load(tide_args_text(args, "start-from"), &audit.fold, &error);
+  audit.dir = dir;
   if (err == TIDE_OK) err = tide_scan(dir, "audit", on_entry, &audit, &scan, &error);
   if (err == TIDE_OK && audit.different) error = audit.difference, err = error.code;
   if (err == TIDE_OK && audit.file && getline(&audit.line, &audit.line_room, audit.file) > 0)
@@ -138,7 +141,7 @@ const struct tide_verb tide_verb_audit = {
     .summary = "Fold a journal again from the beginning and prove every decision",
     .about =
         "The journal carries digests of decisions and state; they are checked on the way. With --decisions every line of the file must be, byte for byte, "
-        "what the journal gives. Exit code 5 and the first difference otherwise.",
+        "what the journal gives. Where the feature file changed, the journal is read once more up to there, under the next file. Exit code 5 and the first difference otherwise.",
     .example = "tidemark audit --journal file:build/run/journal --decisions build/run/decisions.jsonl",
     .opt = options,
     .opt_count = sizeof options / sizeof options[0],

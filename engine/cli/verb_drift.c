@@ -7,6 +7,7 @@
 #include "cli/admin_args.h"
 #include "cli/key_file.h"
 #include "cli/replay_run.h"
+#include "cli/follow.h"
 #include "cli/scan.h"
 #include "cli/snapshot.h"
 #include "cli/spec_file.h"
@@ -58,8 +59,14 @@ static enum tide_err options_of(const struct tide_args *args, struct tide_watch_
   return TIDE_OK;
 }
 
+struct folding {
+  const char *dir;
+  struct tide_fold *fold;
+};
+
 static enum tide_err fold_one(void *ctx, struct tide_position position, struct tide_span entry, struct tide_error *error) {
-  return tide_fold_entry(ctx, position, entry, NULL, NULL, error);
+  const struct folding *folding = ctx;
+  return tide_follow_entry(folding->dir, folding->fold, position, entry, NULL, NULL, error);
 }
 
 static enum tide_err watch_journal(const struct tide_args *args, struct tide_watch *watch, struct tide_error *error) {
@@ -71,7 +78,8 @@ static enum tide_err watch_journal(const struct tide_args *args, struct tide_wat
   if (err == TIDE_OK && !dir) err = tide_fail(error, TIDE_E_USAGE, "drift needs --journal file:DIRECTORY: a journal in memory is gone");
   if (err == TIDE_OK) err = tide_base_load(tide_args_text(args, "start-from"), &fold, error);
   if (err == TIDE_OK) tide_fold_watch(fold, &hooks);
-  if (err == TIDE_OK) err = tide_scan(dir, "fold", fold_one, fold, &scan, error);
+  struct folding folding = {dir, fold};
+  if (err == TIDE_OK) err = tide_scan(dir, "fold", fold_one, &folding, &scan, error);
   tide_fold_free(fold);
   return err;
 }

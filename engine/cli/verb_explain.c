@@ -1,9 +1,11 @@
 /* tidemark explain: one decision with everything behind it, from the journal alone.
  *
  * The first pass reads records without folding and finds where the id stands (several times when it was sent twice or reused). The second folds
- * up to that entry, with the trace on for it, and so sees exactly the state in which the decision was made. */
+ * up to that entry, with the trace on for it, and so sees exactly the state in which the decision was made. Where a rollout names another feature file, only the fold can tell
+ * whether it took effect and how the records behind it are to be read: then the first pass folds as well. */
 #include "cli/verbs.h"
 
+#include "cli/follow.h"
 #include "cli/key_file.h"
 #include "cli/receipt.h"
 #include "cli/scan.h"
@@ -12,6 +14,7 @@
 #include "core/answer.h"
 #include "core/explain.h"
 #include "core/ledger.h"
+#include "core/rollout.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -41,7 +44,10 @@ struct explain {
   const struct tide_keys *keys;
   const char *wanted; /* --position, or NULL */
   /* first pass */
+  const char *dir;
   struct tide_spec *spec;
+  struct tide_content_hash features; /* of spec */
+  bool changes;                      /* a rollout names another feature file */
   struct tide_record *record;
   struct place place[PLACES_MAX];
   uint32_t place_count;
@@ -67,8 +73,12 @@ static struct tide_span part_of(const char *id, uint32_t index, uint32_t count) 
   return (struct tide_span){id, index + 1 == count ? strlen(id) : strcspn(id, "/")};
 }
 
+static const struct tide_spec *spec_of(const struct explain *explain) {
+  return explain->fold ? tide_fold_spec(explain->fold) : explain->spec;
+}
+
 static bool part_matches(const struct explain *explain, uint32_t i) {
-  const struct tide_spec *spec = explain->spec;
+  const struct tide_spec *spec = spec_of(explain);
   const struct tide_datum *datum = &explain->record->field[spec->id[i]];
   struct tide_span part = part_of(explain->id, i, spec->id_count);
   if (datum->kind == TIDE_D_KEY) {
@@ -84,14 +94,15 @@ static bool part_matches(const struct explain *explain, uint32_t i) {
 }
 
 static bool id_matches(const struct explain *explain) {
+  const struct tide_spec *spec = spec_of(explain);
   struct tide_buf whole = TIDE_BUF_INIT;
-  tide_record_id(explain->spec, explain->record, &whole);
+  tide_record_id(spec, explain->record, &whole);
   bool same = tide_span_eq(tide_buf_span(&whole), tide_span_of(explain->id));
   tide_buf_release(&whole);
   if (same) return true;
-  for (uint32_t i = 0; i < explain->spec->id_count; i++)
+  for (uint32_t i = 0; i < spec->id_count; i++)
     if (!part_matches(explain, i)) return false;
-  return explain->spec->id_count > 0;
+  return spec->id_count > 0;
 }
 
 static enum tide_err take_config(struct explain *explain, const struct tide_raw_record *raw, struct tide_error *error) {
@@ -101,8 +112,22 @@ static enum tide_err take_config(struct explain *explain, const struct tide_raw_
   if (err != TIDE_OK) return err;
   tide_spec_free(explain->spec);
   explain->spec = NULL;
+  explain->features = tide_content_hash(features);
   size_t errors;
   return tide_spec_parse("the journal's feature file", features, &explain->spec, error, 1, &errors);
+}
+
+static enum tide_err take_rollout(struct explain *explain, const struct tide_raw_record *raw, struct tide_error *error) {
+  struct tide_rollout rollout;
+  enum tide_err err = tide_rollout_decode(raw, &rollout, error);
+  if (err == TIDE_OK) explain->changes = !tide_content_hash_eq(rollout.features, explain->features);
+  return err == TIDE_OK && explain->changes ? TIDE_E_END : err;
+}
+
+static void note_place(struct explain *explain, struct tide_position position, uint32_t index) {
+  if (!id_matches(explain)) return;
+  explain->total++;
+  if (explain->place_count < PLACES_MAX) explain->place[explain->place_count++] = (struct place){position, index};
 }
 
 static enum tide_err look_for(void *ctx, struct tide_position position, struct tide_span entry, struct tide_error *error) {
@@ -114,15 +139,45 @@ static enum tide_err look_for(void *ctx, struct tide_position position, struct t
   if (err != TIDE_OK) return err;
   while ((err = tide_entry_next(&reader, &raw, error)) == TIDE_OK) {
     if (raw.type == TIDE_REC_CONFIG) err = take_config(explain, &raw, error);
+    if (raw.type == TIDE_REC_ROLLOUT) err = take_rollout(explain, &raw, error);
     if (err != TIDE_OK) return err;
     if (raw.type != TIDE_REC_EVENT || !explain->spec) continue;
     err = tide_record_decode(explain->spec, &raw, explain->record, error);
     if (err != TIDE_OK) return err;
-    if (!id_matches(explain)) continue;
-    explain->total++;
-    if (explain->place_count < PLACES_MAX) explain->place[explain->place_count++] = (struct place){position, reader.index};
+    note_place(explain, position, reader.index);
   }
   return err == TIDE_E_END ? TIDE_OK : err;
+}
+
+static enum tide_err fold_and_look_for(void *ctx, struct tide_position position, struct tide_span entry, struct tide_error *error) {
+  struct explain *explain = ctx;
+  static struct tide_cursor_part part[TIDE_PARTS_MAX];
+  struct tide_entry_reader reader;
+  struct tide_raw_record raw;
+  enum tide_err err = tide_follow_entry(explain->dir, explain->fold, position, entry, NULL, NULL, error);
+  if (err == TIDE_OK) err = tide_entry_open(&reader, entry, part, error);
+  while (err == TIDE_OK && (err = tide_entry_next(&reader, &raw, error)) == TIDE_OK) {
+    bool skip;
+    if (raw.type != TIDE_REC_EVENT) continue;
+    err = tide_fold_decode(explain->fold, reader.header.generation, &raw, explain->record, &skip, error);
+    if (err == TIDE_OK && !skip) note_place(explain, position, reader.index);
+  }
+  return err == TIDE_E_END ? TIDE_OK : err;
+}
+
+/* Where the id stands. */
+static enum tide_err find(struct explain *explain, const char *start_from, struct tide_error *error) {
+  struct tide_scan_result scan;
+  enum tide_err err = tide_scan(explain->dir, "find", look_for, explain, &scan, error);
+  if (err != TIDE_OK || !explain->changes) return err;
+  explain->place_count = 0;
+  explain->total = 0;
+  err = tide_base_load(start_from, &explain->fold, error);
+  if (err != TIDE_OK) return err;
+  err = tide_scan(explain->dir, "find", fold_and_look_for, explain, &scan, error);
+  tide_fold_free(explain->fold);
+  explain->fold = NULL;
+  return err;
 }
 
 static enum tide_err choose(struct explain *explain, struct tide_error *error) {
@@ -370,9 +425,10 @@ static enum tide_err fold_to(void *ctx, struct tide_position position, struct ti
   bool target = tide_position_cmp(position, explain->target.position) == 0;
   if (target) tide_fold_trace(explain->fold, tide_explain_note, explain->past);
   bool made;
-  enum tide_err err = target && explain->wants_receipt ? tide_receipt_fold(explain->fold, position, explain->target.index, entry, on_answer,
-                                                                           explain, &explain->receipt, &made, error)
-                                                       : tide_fold_entry(explain->fold, position, entry, on_answer, explain, error);
+  enum tide_err err =
+      target && explain->wants_receipt
+          ? tide_receipt_fold(explain->fold, position, explain->target.index, entry, on_answer, explain, &explain->receipt, &made, error)
+          : tide_follow_entry(explain->dir, explain->fold, position, entry, on_answer, explain, error);
   return err == TIDE_OK && target ? TIDE_E_END : err;
 }
 
@@ -397,7 +453,8 @@ static int run(const struct tide_args *args) {
   enum tide_err err = tide_journal_arg(tide_args_text(args, "journal"), &dir, &error);
   if (err == TIDE_OK && !dir) err = tide_fail(&error, TIDE_E_USAGE, "explain needs --journal file:DIRECTORY: a journal in memory is gone");
   if (err == TIDE_OK) err = read_keys(args, &keys, &error);
-  if (err == TIDE_OK) err = tide_scan(dir, "find", look_for, &explain, &scan, &error);
+  explain.dir = dir;
+  if (err == TIDE_OK) err = find(&explain, tide_args_text(args, "start-from"), &error);
   if (err == TIDE_OK) err = choose(&explain, &error);
   if (err == TIDE_OK) err = tide_base_load(tide_args_text(args, "start-from"), &explain.fold, &error);
   if (err == TIDE_OK) err = tide_scan(dir, "fold", fold_to, &explain, &scan, &error);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "cli/process.h"
 #include "cli/serve_config.h"
+#include "cli/serve_follow.h"
 #include "cli/serve_ingest.h"
 #include "cli/serve_journal.h"
 #include "cli/serve_peer.h"
@@ -15,6 +16,7 @@
 #include "cli/spec_file.h"
 #include "model/artifact.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -32,11 +34,21 @@ static const struct tide_opt options[] = {
     {"print-config", NULL, NULL, "Print every setting, its value and where it came from, and end", TIDE_OPT_SWITCH, 0, 0, 0, NULL},
 };
 
+/* A feature file that a rollout brought: what listeners and sources were ever given is kept until the end. */
+struct adopted {
+  struct tide_spec *spec;
+  char label[TIDE_VERSION_TEXT];
+  struct adopted *next;
+};
+
 struct serve {
   const struct tide_args *args;
   struct tide_config *config;   /* what this run was started with; lent to all parts */
   struct tide_config *reloaded; /* what the last reload gave, NULL: there was none. It differs in what is reloadable only */
-  struct tide_spec *spec;
+  struct tide_spec *spec;       /* of the operator's file */
+  struct adopted *adopted;      /* the last one first */
+  struct tide_u128 features;    /* hash of the file by which messages are decoded */
+  struct tide_follow *follow;
   struct tide_keys keys;
   struct tide_buf model; /* the artifact's bytes, empty: none */
   struct tide_serve_journal log;
@@ -57,6 +69,7 @@ struct serve {
 
 static void between(void *ctx, struct tide_fold *fold, struct tide_span entry) {
   struct serve *serve = ctx;
+  tide_follow_turn(serve->follow, fold);
   if (serve->snapshotter) tide_snapshotter_turn(serve->snapshotter, fold, entry, serve->snapshot_every_ms);
   tide_watcher_turn(serve->watcher);
 }
@@ -64,6 +77,11 @@ static void between(void *ctx, struct tide_fold *fold, struct tide_span entry) {
 static enum tide_err keep_watch(void *ctx, const char *dir, struct tide_position position, struct tide_error *error) {
   const struct serve *serve = ctx;
   return tide_watcher_keep(serve->watcher, dir, position, error);
+}
+
+static struct tide_fold *on_waiting(void *ctx, const struct tide_fold *fold) {
+  struct serve *serve = ctx;
+  return tide_follow_take(serve->follow, fold);
 }
 
 static void on_folded(void *ctx, struct tide_position at, struct tide_span entry) {
@@ -199,7 +217,8 @@ static enum tide_err http_options(const struct serve *serve, struct tide_http_op
   *ret = (struct tide_http_options){.listen = address_of(config->http_listen, config->http_port),
                                     .admin = address_of(config->http_admin_listen, config->http_admin_port),
                                     .engine = serve->engine,
-                                    .spec = serve->spec,
+                                    .spec = serve->adopted ? serve->adopted->spec : serve->spec,
+                                    .metered = serve->spec,
                                     .meters = serve->meters,
                                     .key = serve->keys.has_now ? &serve->keys.now : NULL,
                                     .key_previous = serve->keys.has_previous ? &serve->keys.previous : NULL,
@@ -238,6 +257,12 @@ static void print_waiting(const struct serve *serve, const struct tide_http_opti
            "the sources are read up to where they ended when this epoch began; /readyz says what is missing");
 }
 
+static enum tide_prepared is_prepared(void *ctx, struct tide_content_hash features) {
+  struct tide_follow_status status = tide_follow_status(ctx);
+  if (!status.on || !tide_content_hash_eq(status.features, features)) return TIDE_PREPARED_NO;
+  return status.never ? TIDE_PREPARED_NEVER : status.ready ? TIDE_PREPARED_YES : TIDE_PREPARED_NO;
+}
+
 static void start_registry(const struct serve *serve, const struct tide_http_options *http) {
   char listen_at[160], admin_at[160];
   uint16_t listen, admin;
@@ -245,7 +270,12 @@ static void start_registry(const struct serve *serve, const struct tide_http_opt
   tide_http_ports(serve->http, &listen, &admin);
   snprintf(listen_at, sizeof listen_at, "%s:%u", http->listen.host, listen);
   snprintf(admin_at, sizeof admin_at, "%s:%u", http->admin.host, admin);
-  struct tide_serve_registry_start start = {serve->engine, tide_meters_shared(serve->meters), listen_at, admin_at};
+  struct tide_serve_registry_start start = {.engine = serve->engine,
+                                            .meter = tide_meters_shared(serve->meters),
+                                            .listen = listen_at,
+                                            .admin = admin_at,
+                                            .prepared = is_prepared,
+                                            .ctx = serve->follow};
   tide_serve_registry_start(serve->registry, &start);
 }
 
@@ -293,19 +323,78 @@ static void tell(const struct serve *serve, struct told *told) {
   told->lost = false;
 }
 
+/* Messages are decoded by the feature file in force. Where they cannot be, they go on being decoded by the last: the fold reads both. */
+static void adopt(struct serve *serve) {
+  struct tide_buf text = TIDE_BUF_INIT;
+  struct tide_error error = {0};
+  size_t errors;
+  if (tide_engine_features(serve->engine, &serve->features, &text)) {
+    struct adopted *adopted = tide_alloc(sizeof *adopted);
+    enum tide_err err = tide_spec_parse("the journal's feature file", tide_buf_span(&text), &adopted->spec, &error, 1, &errors);
+    TIDE_CHECK(err == TIDE_OK); /* the fold has parsed it */
+    tide_version_text(tide_span_of(adopted->spec->name), tide_content_hash(tide_buf_span(&text)), adopted->label);
+    adopted->next = serve->adopted;
+    if (serve->ingest.ingest) err = tide_ingest_features(serve->ingest.ingest, adopted->spec, adopted->label, &error);
+    if (err == TIDE_OK && serve->http) err = tide_http_features(serve->http, adopted->spec, &error);
+    if (err == TIDE_OK || serve->ingest.ingest) serve->adopted = adopted; /* sources may have it */
+    else tide_spec_free(adopted->spec), tide_free(adopted);
+    if (err == TIDE_OK) tide_log(TIDE_LOG_INFO, "features", "file=%s note=%s", serve->adopted->label, "messages are decoded by it");
+    else
+      tide_log(TIDE_LOG_ERROR, "features", "why=%s note=%s", error.text,
+               "messages are decoded by an earlier feature file and counted by the one in force; what is new in it is missing");
+  }
+  tide_buf_release(&text);
+}
+
+/* Behind a change of the feature file that this engine cannot follow itself, with peers that can give it their state: it ends, with its snapshots put aside, since from
+ * none of them it
+ * would come further; the next start takes one from a peer. */
+static bool must_begin_elsewhere(const struct serve *serve) {
+  const struct tide_config *config = serve->config;
+  if (!config->snapshot_peers[0] && !config->snapshot_shared_dir[0]) return false;
+  return tide_engine_status(serve->engine).waits && tide_follow_status(serve->follow).never;
+}
+
+static enum tide_err begin_elsewhere(const struct serve *serve, struct tide_error *error) {
+  struct tide_position at = tide_fold_position(tide_engine_fold(serve->engine));
+  struct tide_buf aside = TIDE_BUF_INIT;
+  tide_snapshotter_end(serve->snapshotter);
+  tide_buf_printf(&aside, "%s.until-%llu-%llu", serve->log.snapshots, (unsigned long long)at.epoch, (unsigned long long)at.seq);
+  bool moved = rename(serve->log.snapshots, tide_buf_cstr(&aside)) == 0 || errno == ENOENT;
+  enum tide_err err =
+      moved
+          ? tide_fail(
+                error, TIDE_E_AGAIN,
+                "a rollout changed the feature file at %llu-%llu, and the log on this engine does not begin with its first entry: start it again, and it "
+                "takes a snapshot from a peer",
+                (unsigned long long)at.epoch, (unsigned long long)at.seq)
+          : tide_fail_errno(error, TIDE_E_IO, "cannot put the snapshots in %s aside", serve->log.snapshots);
+  tide_buf_release(&aside);
+  return err;
+}
+
 static enum tide_err run_engine(struct serve *serve, struct tide_error *error) {
   struct tide_http_options http;
   int signal = 0;
-  while (!signal && !has_ended(serve) && !tide_engine_wait_up(serve->engine, 100)) signal = wait_signal(serve, 0);
-  enum tide_err err = signal || has_ended(serve) ? TIDE_OK : http_options(serve, &http, error);
-  if (err == TIDE_OK && !signal && !has_ended(serve)) {
+  bool elsewhere = false;
+  while (!signal && !has_ended(serve) && !elsewhere && !tide_engine_wait_up(serve->engine, 100)) {
+    signal = wait_signal(serve, 0);
+    elsewhere = must_begin_elsewhere(serve);
+  }
+  adopt(serve);
+  enum tide_err err = signal || elsewhere || has_ended(serve) ? TIDE_OK : http_options(serve, &http, error);
+  if (err == TIDE_OK && !signal && !elsewhere && !has_ended(serve)) {
     err = tide_http_start(&http, &serve->http, error);
     if (err == TIDE_OK) start_registry(serve, &http);
     if (err == TIDE_OK) serve->secrets = NULL; /* also before the epoch is open: /readyz says what it waits for */
     if (err == TIDE_OK && tide_engine_status(serve->engine).state == TIDE_CORE_barrier) print_waiting(serve, &http);
     while (err == TIDE_OK && !signal && !has_ended(serve) && !tide_engine_wait_open(serve->engine, 100)) signal = wait_signal(serve, 0);
     if (err == TIDE_OK && !signal && !has_ended(serve)) print_ready(serve, &http);
-    for (struct told told = {0}; err == TIDE_OK && !signal && !has_ended(serve); tell(serve, &told)) signal = wait_signal(serve, 200);
+    for (struct told told = {0}; err == TIDE_OK && !signal && !elsewhere && !has_ended(serve); tell(serve, &told)) {
+      signal = wait_signal(serve, 100);
+      adopt(serve);
+      elsewhere = must_begin_elsewhere(serve);
+    }
     if (signal) tide_log(TIDE_LOG_INFO, "stopping", "signal=%s", signal == SIGTERM ? "SIGTERM" : "SIGINT");
     if (serve->http) tide_http_drain(serve->http);
   }
@@ -315,7 +404,8 @@ static enum tide_err run_engine(struct serve *serve, struct tide_error *error) {
   enum tide_err engine_err = tide_engine_join(serve->engine, &ended);
   tide_ingest_stop(serve->ingest.ingest);
   tide_http_stop(serve->http);
-  if (engine_err == TIDE_OK) save_last(serve);
+  if (engine_err == TIDE_OK && elsewhere) err = begin_elsewhere(serve, error);
+  else if (engine_err == TIDE_OK) save_last(serve);
   else *error = ended;
   if (engine_err == TIDE_E_HISTORY) tide_serve_history_lost(&serve->log, tide_engine_fold(serve->engine));
   return engine_err != TIDE_OK ? engine_err : err;
@@ -343,6 +433,7 @@ static enum tide_err start_engine(struct serve *serve, struct tide_error *error)
                                        .release = on_release,
                                        .sources = serve->ingest.ingest ? on_sources : NULL,
                                        .between = between,
+                                       .follower = on_waiting,
                                        .folded = serve->log.mirror ? on_folded : NULL,
                                        .meter = tide_http_core_meter(serve->meters),
                                        .ctx = serve,
@@ -351,6 +442,8 @@ static enum tide_err start_engine(struct serve *serve, struct tide_error *error)
   if (getrandom(&engine.core.seed, sizeof engine.core.seed, 0) != (ssize_t)sizeof engine.core.seed)
     return tide_fail_errno(error, TIDE_E_IO, "cannot draw a random number for the entries of this start");
   serve->snapshot_at = tide_fold_position(serve->log.fold);
+  serve->features = serve->spec->hash;
+  serve->follow = tide_follow_new(serve->log.log);
   if (serve->log.mirror) tide_mirror_start(serve->log.mirror);
   tide_watcher_attach(serve->watcher, serve->log.fold, serve->log.snapshots);
   serve->engine = tide_engine_start(&engine, serve->log.fold);
@@ -425,6 +518,12 @@ static int serve_config(struct serve *serve) {
   tide_serve_ingest_close(&serve->ingest);
   tide_engine_free(serve->engine);
   tide_serve_registry_free(serve->registry);
+  tide_follow_free(serve->follow);
+  for (struct adopted *next, *at = serve->adopted; at; at = next) {
+    next = at->next;
+    tide_spec_free(at->spec);
+    tide_free(at);
+  }
   tide_meters_free(serve->meters);
   tide_snapshotter_free(serve->snapshotter);
   tide_watcher_free(serve->watcher);

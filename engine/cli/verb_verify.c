@@ -2,6 +2,7 @@
  *
  * The journal (archive and all) is folded up to the decision, from the nearest snapshot whose own entry is the one in the journal, or with --whole from the beginning;
  * there the receipt is made anew and compared. Nothing in the receipt is believed but the place where to look. */
+#include "cli/follow.h"
 #include "cli/verbs.h"
 
 #include <inttypes.h>
@@ -28,6 +29,7 @@ static const struct tide_opt options[] = {
 static const struct tide_positional positional[] = {{"RECEIPT", "The file that explain --receipt wrote", false, false}};
 
 struct verify {
+  const char *dir; /* of the journal */
   struct tide_receipt receipt;
   struct tide_journal *journal;
   struct tide_fold *fold;
@@ -81,7 +83,7 @@ static enum tide_err fold_to(struct verify *verify, struct tide_position at, boo
     done = tide_position_cmp(at, target) == 0;
     struct tide_span bytes = tide_buf_span(&entry);
     if (done) err = tide_receipt_fold(verify->fold, at, verify->receipt.index, bytes, NULL, NULL, &verify->made, &verify->is_made, error);
-    else err = tide_fold_entry(verify->fold, at, bytes, NULL, NULL, error);
+    else err = tide_follow_entry(verify->dir, verify->fold, at, bytes, NULL, NULL, error);
     verify->entries++;
     tide_progress_step(&progress, at.seq, at.epoch == target.epoch ? target.seq : 0, verify->entries, "entries");
   }
@@ -100,6 +102,7 @@ static enum tide_err prove(const struct tide_args *args, struct verify *verify, 
   bool whole = tide_args_on(args, "whole");
   enum tide_err err = tide_journal_arg(tide_args_text(args, "journal"), &dir, error);
   if (err == TIDE_OK && !dir) err = tide_fail(error, TIDE_E_USAGE, "verify needs --journal file:DIRECTORY: a journal in memory is gone");
+  verify->dir = dir;
   if (err == TIDE_OK && whole && given) err = tide_fail(error, TIDE_E_USAGE, "--whole believes no snapshot: leave --snapshots out");
   if (err == TIDE_OK) err = tide_receipt_read(tide_args_at(args, 0), &verify->receipt, error);
   struct tide_journal_file_options file = {.dir = dir, .read_only = true};

@@ -9,7 +9,7 @@
 
 #define TIDE_VERBS(X)                                                                                                          \
   X(generate) X(init) X(restore) X(serve) X(replay) X(backfill) X(backtest) X(train) X(export) X(model_check) X(model_describe) X(model_import)           \
-  X(drift) X(explain) X(verify) X(audit) X(features_check) X(features_describe) X(features_budget) TIDE_VERSION_VERBS(X) X(engines)      \
+  X(drift) X(explain) X(verify) X(audit) X(features_check) X(features_describe) X(features_budget) X(features_compare) TIDE_VERSION_VERBS(X) X(engines)      \
   X(size) X(inspect) X(keys_generate) X(keys_check) X(keys_rotate) X(tokens_generate) X(tokens_line)                                  \
   X(source_list) X(source_accept_gap) X(source_waive) X(config_check) X(config_print) X(doctor) X(docs_options) X(docs_routes) X(version)
 /* Of versions in a registry, for each kind of them (verb_registry.h). */

@@ -9,7 +9,7 @@
  *   16     8   fence nonce: the fence this writer believes in
  *   24     8   attempt nonce: random per append attempt, never reused
  *   32     8   commit time, ms
- *   40     4   generation of the configuration the records are encoded under
+ *   40     4   generation: how many feature files the journal had before the one that the records are encoded under (fold.h)
  *   44     2   number of cursor parts
  *   46     2   number of records (at most 65,535)
  *   48         cursor parts, 56 bytes each:

@@ -125,7 +125,7 @@ static bool is_settled(const struct tide_core *core) {
 
 /* One commit under way: the next begins when the last own entry is durable, whether or not it is folded yet. */
 static bool may_append(const struct tide_core *core) {
-  if (core->flight != TIDE_FLIGHT_NONE || core->fetching || core->must_fetch) return false;
+  if (core->flight != TIDE_FLIGHT_NONE || core->fetching || core->must_fetch || core->waits) return false;
   for (const struct tide_held *held = core->held; held; held = held->next)
     if (held->own && tide_position_cmp(held->position, core->durable) > 0) return false;
   return true;
@@ -161,10 +161,13 @@ static enum tide_err wanted_model(struct tide_core *core, struct tide_buf *out, 
 
 static enum tide_err check_config(const struct tide_core *core, struct tide_error *error) {
   const struct tide_spec *spec = tide_fold_spec(core->fold);
-  if (!tide_span_eq(core->options.features, (struct tide_span){spec->text, spec->text_len}))
+  struct tide_span features = core->options.features;
+  uint32_t generation;
+  if (!tide_fold_generation_of(core->fold, tide_hash128(features.ptr, features.len, 0), &generation))
     return tide_fail(
         error, TIDE_E_CONFIG,
-        "the journal was begun with another version of the feature file (\"%s\"); go on with that one, or back-fill a new journal",
+        "the journal has another version of the feature file (\"%s\"); go on with that one, let yours follow it by a rollout, or back-fill "
+        "a new journal",
         spec->name);
   const struct tide_settings *then = tide_fold_settings(core->fold), *now = &core->options.settings;
   struct tide_settings own = *now;
@@ -182,6 +185,7 @@ static enum tide_err check_config(const struct tide_core *core, struct tide_erro
 
 /* What stands between here and being open. */
 static enum tide_err go_on_opening(struct tide_core *core, struct tide_error *error) {
+  if (core->waits) return TIDE_OK;
   if (core->state == TIDE_CORE_following) {
     if (!core->at_end || !is_settled(core)) return TIDE_OK;
     set_state(core, TIDE_CORE_opening);
@@ -219,9 +223,17 @@ static enum tide_err go_on_committing(struct tide_core *core, struct tide_error 
   return TIDE_OK;
 }
 
+static enum tide_err session_over(struct tide_core *core, struct tide_error *error);
+
 static enum tide_err go_on_stopping(struct tide_core *core, struct tide_error *error) {
   if (!core->asked_to_stop || core->said_stopped) return TIDE_OK;
-  if (core->state == TIDE_CORE_draining) {
+  if (core->waits && core->state != TIDE_CORE_stopped) { /* nothing more will be folded by this one */
+    enum tide_err err = session_over(core, error);
+    for (int p = 0; p < TIDE_PRIORITY_COUNT && err == TIDE_OK; p++)
+      err = tide_core_refuse_all(core, &core->queue[p], TIDE_END_refused, TIDE_C_unavailable, error);
+    if (err == TIDE_OK) err = tide_core_refuse_all(core, &core->messages, TIDE_END_refused, TIDE_C_unavailable, error);
+    if (err != TIDE_OK) return err;
+  } else if (core->state == TIDE_CORE_draining) {
     if (!is_settled(core) || tide_core_queued(core) > 0 || core->unlogged.count > 0) return TIDE_OK;
     if (tide_core_ingests(core))
       return tide_core_append(core, TIDE_FILL_RELEASE, (struct tide_span){0}, error); /* another one need not wait */
@@ -275,6 +287,8 @@ static enum tide_err fold_first(struct tide_core *core, struct tide_error *error
   if (err != TIDE_OK) return err;
   core->held = held->next;
   if (!core->held) core->held_last = NULL;
+  core->waits = tide_fold_waits(core->fold);
+  core->waits_ns = core->now.mono.ns;
   if (is_void) core->stats.voided++;
   if (is_void && held->own) requeue(core, &held->offers);
   tide_core_ingest_folded(core, held, is_void);
@@ -300,7 +314,7 @@ static enum tide_err fold_first(struct tide_core *core, struct tide_error *error
 }
 
 bool tide_core_busy(const struct tide_core *core) {
-  return core->state != TIDE_CORE_stopped && core->held && tide_position_cmp(core->held->position, core->durable) <= 0;
+  return core->state != TIDE_CORE_stopped && !core->waits && core->held && tide_position_cmp(core->held->position, core->durable) <= 0;
 }
 
 /* ---- events ---- */
@@ -365,10 +379,12 @@ static enum tide_err give_up(struct tide_core *core, struct tide_error *error) {
     err = tide_core_refuse_all(core, &core->queue[p], TIDE_END_refused, TIDE_C_journal_full, error);
   if (core->pressed && err == TIDE_OK) err = tide_core_refuse_all(core, &core->again, TIDE_END_refused, TIDE_C_journal_full, error);
   if (err != TIDE_OK) return err;
-  if (core->state != TIDE_CORE_lost || (!tide_core_is_gone(core) && !core->asked_to_stop)) return TIDE_OK;
+  bool over = core->state == TIDE_CORE_lost || core->waits;
+  if (!over || (!tide_core_is_gone(core) && !core->asked_to_stop)) return TIDE_OK;
   for (int p = 0; p < TIDE_PRIORITY_COUNT && err == TIDE_OK; p++)
     err = tide_core_refuse_all(core, &core->queue[p], TIDE_END_refused, TIDE_C_unavailable, error);
-  if (err == TIDE_OK) err = tide_core_refuse_all(core, &core->messages, TIDE_END_refused, TIDE_C_unavailable, error);
+  if (err == TIDE_OK && !core->waits) /* while the fold waits they go on being read, and are bounded by their window */
+    err = tide_core_refuse_all(core, &core->messages, TIDE_END_refused, TIDE_C_unavailable, error);
   if (err == TIDE_OK) err = tide_core_refuse_all(core, &core->again, TIDE_END_refused, TIDE_C_unavailable, error);
   return err == TIDE_OK ? tide_core_refuse_all(core, &core->waiting, TIDE_END_refused, TIDE_C_unavailable, error) : err;
 }
@@ -501,6 +517,18 @@ static enum tide_err on_fetch_end(struct tide_core *core, struct tide_error *err
   return TIDE_OK;
 }
 
+static void on_follower(struct tide_core *core, struct tide_fold *follower) {
+  if (tide_fold_switch(core->fold, follower, NULL) != TIDE_OK) {
+    tide_fold_free(follower);
+    return;
+  }
+  for (struct tide_offer *offer = core->unlogged.first; offer; offer = offer->next)
+    offer->way_ms = INT64_MAX; /* it was judged in time, by groups of a file that is not asked any more */
+  core->waits = false;
+  core->stats.switches++;
+  core->reads = (struct tide_core_reads){0}; /* they are by entity of the feature file */
+}
+
 static enum tide_err take_event(struct tide_core *core, const struct tide_core_event *event, struct tide_error *error) {
   switch (event->kind) {
     case TIDE_CORE_OFFER: {
@@ -550,6 +578,7 @@ static enum tide_err take_event(struct tide_core *core, const struct tide_core_e
     case TIDE_CORE_LEFT: tide_core_left(core, event); return TIDE_OK;
     case TIDE_CORE_LOGGED: return tide_core_logged(core, event, error);
     case TIDE_CORE_REREAD: tide_core_reread(core, event); return TIDE_OK;
+    case TIDE_CORE_FOLLOWER: on_follower(core, event->follower); return TIDE_OK;
     case TIDE_CORE_GO_ON: return TIDE_OK;
   }
   TIDE_NEVER("every event is handled");
@@ -622,6 +651,7 @@ struct tide_mono tide_core_due(const struct tide_core *core) {
   }
   if (core->state == TIDE_CORE_lost && tide_core_queued(core) > 0 && core->lost_ns + TIDE_CORE_GRACE_NS < due)
     due = core->lost_ns + TIDE_CORE_GRACE_NS;
+  if (core->waits && tide_core_queued(core) > 0 && core->waits_ns + TIDE_CORE_GRACE_NS < due) due = core->waits_ns + TIDE_CORE_GRACE_NS;
   return (struct tide_mono){due};
 }
 
@@ -642,6 +672,7 @@ struct tide_core *tide_core_new(const struct tide_core_options *options, struct 
   core->options = *options;
   core->fold = fold;
   stand_at_fold(core);
+  core->waits = tide_fold_waits(fold);
   core->next_deadline_ns = INT64_MAX;
   core->commit_ms = INT64_MIN;
   core->place = tide_alloc(TIDE_PARTITIONS_MAX * sizeof *core->place);

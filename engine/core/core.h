@@ -17,7 +17,10 @@
  *
  * A session (port/journal.h) is one life of the server that keeps the log. In a new one nothing is taken for granted: the entry at the folded position is
  * read again and must be the one that was folded (VERIFY), and an epoch is opened unless the last fence names this very session (OPEN). An
- * engine whose folded entry is missing has given answers that the log has forgotten: it ends with TIDE_E_HISTORY and decides nothing more. */
+ * engine whose folded entry is missing has given answers that the log has forgotten: it ends with TIDE_E_HISTORY and decides nothing more.
+ *
+ * Where a rollout changes the feature file, the fold waits for its follower (fold.h), which the driver makes beside the core and gives by FOLLOWER. Until then nothing is folded,
+ * committed or answered; what waits longer than a lost session would be waited for ends refused, cause unavailable. */
 #ifndef TIDE_CORE_H
 #define TIDE_CORE_H
 
@@ -47,8 +50,10 @@ struct tide_core_options {
   uint32_t engine_id;
   uint64_t seed;              /* random, of this start: attempt and fence nonces are made of it */
   struct tide_settings settings;
-  struct tide_span features;  /* the feature file; borrowed for the core's life. What a new journal is begun with; a journal that has another is an error */
-  struct tide_span model;     /* a model that shall score, borrowed like features: opening puts it in force by a rollout of its own, unless it is live already or a rollout made by
+  struct tide_span features;  /* the feature file; borrowed for the core's life. What a new journal is begun with; one that has never had this one is an error. After
+                               * a rollout changed it this may be an earlier one, or the one in force */
+  struct tide_span model;     /* a model that shall score, borrowed like features: opening puts it in force by a rollout of its own, unless it is live already or a
+                               * rollout made by
                                * other means is in force (stats.model_ignored). Empty: whatever the journal says, also none */
   uint32_t batch_records_max; /* records in one entry; 1..32767 */
   uint32_t queue_max;         /* offers that may wait; above, they are refused with cause `overload` */
@@ -78,6 +83,8 @@ enum tide_core_event_kind {
   TIDE_CORE_ENDS,          /* target, target_count (borrowed), turn: answer to ENDS: where the logs of all partitions end */
   TIDE_CORE_LEFT,          /* number: the answers up to it have left and arrived (EMIT of this turn) */
   TIDE_CORE_LOGGED,        /* number, err: the copy of a LOG action has arrived, or will not */
+  TIDE_CORE_FOLLOWER,      /* follower (taken): the fold under the next feature file, as far as the core's own (core/fold.h). Where it is not the one that is awaited, or
+                            * none is, it is freed */
   TIDE_CORE_REREAD,        /* read on from the cursors again: something of what was read is not to be used */
   TIDE_CORE_GO_ON,         /* nothing happened; fold what is durable. Given as long as tide_core_busy() */
   TIDE_CORE_TICK,          /* time passed */
@@ -86,6 +93,7 @@ enum tide_core_event_kind {
 struct tide_core_event {
   enum tide_core_event_kind kind;
   struct tide_offer *offer;
+  struct tide_fold *follower;
   uint64_t attempt;
   struct tide_position position;
   struct tide_span bytes;
@@ -112,7 +120,8 @@ enum tide_core_action_kind {
   TIDE_DO_FETCH,   /* every entry after position (`inclusive`: at or after it) that is there, in order, then FETCH_END */
   TIDE_DO_SESSION, /* begin a session, now and again until there is one, then SESSION. What else was asked for and is not answered is void */
   TIDE_DO_RELEASE, /* offer: it is the driver's again */
-  TIDE_DO_INGEST,  /* turn, place, place_count: read the sources from these cursors on and offer their messages under this turn; whatever was read before is void. A partition that
+  TIDE_DO_INGEST,  /* turn, place, place_count: read the sources from these cursors on and offer their messages under this turn; whatever was read before is void. A
+                    * partition that
                     * is not started (or not listed) needs a START first: a CONTROL offer */
   TIDE_DO_INGEST_STOP, /* do not read any more */
   TIDE_DO_ENDS,    /* turn: ask where the logs of all partitions end, from now on, and say it by ENDS */
@@ -165,6 +174,7 @@ struct tide_core_stats {
   uint64_t rolled_back;        /* entries, not acknowledged, that stand no more, or landed where one had stood */
   uint64_t entries_own, entries_foreign, records, voided, stale, fetches, syncs, refused, maybe, retried;
   uint64_t messages, claims, rereads; /* taken of sources; claims won; INGEST actions after the first of a claim */
+  uint64_t switches;                  /* of the feature file, in this process */
   uint64_t emitted, unlogged;         /* EMIT actions; offers that ended `maybe` for want of their copy */
   uint64_t model_ignored;             /* number of the rollout that rules in place of options.model; 0: none does */
   uint64_t late;                      /* scores that were too old when they could be released */

@@ -21,7 +21,9 @@ static bool recomputes(const struct tide_core *core) {
 }
 
 static enum tide_err is_stale(struct tide_core *core, const struct tide_offer *offer, bool *ret, struct tide_error *error) {
-  return tide_fold_recomputes(core->fold, tide_buf_span(&offer->records), core->now.wall.ms, ret, error);
+  uint32_t generation;
+  TIDE_CHECK(tide_fold_generation_of(core->fold, offer->features, &generation)); /* the one it was opened with, or one it had since */
+  return tide_fold_recomputes(core->fold, generation, tide_buf_span(&offer->records), core->now.wall.ms, ret, error);
 }
 
 static void remember(struct tide_core *core, const struct tide_offer *offer) {

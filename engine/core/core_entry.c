@@ -105,10 +105,15 @@ void tide_core_open_epoch(struct tide_core *core) {
 struct choice {
   struct tide_held *held;
   size_t bytes;
-  uint32_t parts; /* in core->part */
+  uint32_t parts;            /* in core->part */
+  bool encoded;              /* a record that is encoded under a feature file was chosen: all others are under the same */
+  struct tide_u128 features; /* which; as offers name it */
 };
 
+static bool is_encoded(const struct tide_offer *offer) { return offer->kind != TIDE_OFFER_CONTROL && tide_offer_journaled(offer) > 0; }
+
 static bool fits(const struct tide_core *core, const struct choice *choice, const struct tide_offer *offer, size_t more) {
+  if (choice->encoded && is_encoded(offer) && !tide_u128_eq(offer->features, choice->features)) return false;
   return choice->held->records + tide_offer_journaled(offer) <= core->options.batch_records_max &&
          choice->bytes + offer->records.len + more <= TIDE_ENTRY_MAX - ENTRY_ROOM;
 }
@@ -116,6 +121,7 @@ static bool fits(const struct tide_core *core, const struct choice *choice, cons
 static void choose(struct tide_core *core, struct choice *choice, struct tide_offer_list *list) {
   struct tide_offer *offer = tide_offers_pop(list);
   offer->begun = core->now.mono;
+  if (is_encoded(offer)) choice->encoded = true, choice->features = offer->features;
   if (tide_offer_journaled(offer)) choice->bytes += offer->records.len;
   core->stats.records += tide_offer_journaled(offer);
   held_owner(choice->held, offer);
@@ -273,6 +279,7 @@ enum tide_err tide_core_append(struct tide_core *core, enum tide_core_fill fill,
     }
   }
   struct tide_entry_header header = header_of(core, core->nonce);
+  if (tide_fold_spec(core->fold)) TIDE_CHECK(tide_fold_generation_of(core->fold, choice.features, &header.generation));
   struct tide_batch batch;
   tide_batch_begin(&batch, &choice.held->bytes, &header, core->part, (uint16_t)choice.parts);
   if (fill_entry(core, fill, records, &batch, choice.held) != TIDE_OK) {

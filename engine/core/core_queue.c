@@ -73,7 +73,9 @@ enum tide_err tide_core_refuse(struct tide_core *core, struct tide_offer *offer,
   tide_buf_clear(&offer->answer);
   struct tide_span records = tide_buf_span(&offer->records);
   bool event = offer->kind == TIDE_OFFER_COMMIT && records.len > 0 && (uint8_t)records.ptr[0] == TIDE_REC_EVENT;
-  enum tide_err err = event ? tide_fold_ask(core->fold, TIDE_ASK_REFUSE, records, cause, put_answer, &asked, error) : TIDE_OK;
+  uint32_t generation = 0;
+  bool known = event && tide_fold_generation_of(core->fold, offer->features, &generation); /* nothing is before the journal is */
+  enum tide_err err = known ? tide_fold_ask(core->fold, TIDE_ASK_REFUSE, generation, records, cause, put_answer, &asked, error) : TIDE_OK;
   if (err != TIDE_OK) return err;
   if (end == TIDE_END_maybe) core->stats.maybe++;
   else core->stats.refused++;
@@ -108,8 +110,10 @@ static enum tide_err explain(struct tide_core *core, struct tide_offer *offer, s
   struct explaining explaining = {offer, tide_explain_new(EXPLAIN_EVENTS)};
   explaining.explain->rollout = tide_fold_versions(core->fold)->rollout.number;
   tide_fold_trace(core->fold, tide_explain_note, explaining.explain);
-  enum tide_err err =
-      tide_fold_ask(core->fold, TIDE_ASK_EXPLAIN, tide_buf_span(&offer->records), TIDE_C_none, put_explained, &explaining, error);
+  uint32_t generation;
+  TIDE_CHECK(tide_fold_generation_of(core->fold, offer->features, &generation)); /* the one it was opened with, or one it had since */
+  enum tide_err err = tide_fold_ask(core->fold, TIDE_ASK_EXPLAIN, generation, tide_buf_span(&offer->records), TIDE_C_none, put_explained,
+                                    &explaining, error);
   tide_fold_trace(core->fold, NULL, NULL);
   tide_explain_free(explaining.explain);
   if (err != TIDE_OK) return err;
@@ -123,7 +127,9 @@ enum tide_err tide_core_answer(struct tide_core *core, struct tide_offer *offer,
   struct asked asked = {offer, false};
   if (offer->kind == TIDE_OFFER_EXPLAIN) return explain(core, offer, error);
   enum tide_ask ask = offer->kind == TIDE_OFFER_JUDGE ? TIDE_ASK_FEATURES : TIDE_ASK_LOOKUP;
-  enum tide_err err = tide_fold_ask(core->fold, ask, tide_buf_span(&offer->records), TIDE_C_none, put_answer, &asked, error);
+  uint32_t generation;
+  TIDE_CHECK(tide_fold_generation_of(core->fold, offer->features, &generation)); /* the one it was opened with, or one it had since */
+  enum tide_err err = tide_fold_ask(core->fold, ask, generation, tide_buf_span(&offer->records), TIDE_C_none, put_answer, &asked, error);
   if (err != TIDE_OK) return err;
   offer->folded = core->now.mono;
   release(core, offer, TIDE_END_answered);

@@ -89,12 +89,14 @@ enum tide_err tide_core_done(struct tide_core *core, struct tide_offer *offer, s
   struct late late = {offer, bound ? way_of(core, offer) : 0, offer->told.counted};
   enum tide_err err = TIDE_OK;
   if (bound && late.way_ms > offer->way_ms) {
+    uint32_t generation;
+    TIDE_CHECK(tide_fold_generation_of(core->fold, offer->features, &generation)); /* it was folded under it */
     core->stats.late++;
     offer->late = true;
     offer->cause = TIDE_C_stale;
     offer->told = (struct tide_told){0};
     tide_buf_clear(&offer->answer);
-    err = tide_fold_ask(core->fold, TIDE_ASK_REFUSE, tide_buf_span(&offer->records), TIDE_C_stale, put_late, &late, error);
+    err = tide_fold_ask(core->fold, TIDE_ASK_REFUSE, generation, tide_buf_span(&offer->records), TIDE_C_stale, put_late, &late, error);
   }
   tide_core_drop(core, offer, TIDE_END_done);
   return err;

@@ -64,6 +64,8 @@ struct tide_core {
   struct tide_session session;    /* the one that we are in */
   bool session_asked;             /* for a new one */
   int64_t lost_ns;                /* when the last one was lost */
+  bool waits;                     /* the fold, for its follower */
+  int64_t waits_ns;               /* since when */
   bool at_end;                    /* the session has read to the end once */
   struct tide_held *held, *held_last;
 
@@ -129,6 +131,7 @@ enum tide_err tide_core_refuse_all(struct tide_core *core, struct tide_offer_lis
 /* No session for longer than an offer should wait for one. */
 #define TIDE_CORE_GRACE_NS (INT64_C(250) * 1000000)
 static inline bool tide_core_is_gone(const struct tide_core *core) {
+  if (core->waits && core->now.mono.ns - core->waits_ns >= TIDE_CORE_GRACE_NS) return true;
   return core->state == TIDE_CORE_lost && core->now.mono.ns - core->lost_ns >= TIDE_CORE_GRACE_NS;
 }
 uint32_t tide_core_queued(const struct tide_core *core);

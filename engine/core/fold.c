@@ -17,6 +17,7 @@ struct tide_fold *tide_fold_new(void) {
 
 void tide_fold_free(struct tide_fold *fold) {
   if (!fold) return;
+  tide_generations_release(fold);
   tide_state_release(&fold->state);
   tide_versions_release(&fold->versions);
   tide_plan_free(fold->plan);
@@ -104,7 +105,7 @@ enum tide_err tide_fold_configure(struct tide_fold *fold, const struct tide_sett
     if (same) return TIDE_OK;
     return tide_fail(
         error, TIDE_E_CONFIG,
-        "the journal changes its feature file or limits at %llu-%llu; this version folds one feature file per journal: back-fill a new journal",
+        "the journal changes its limits, or its feature file by a second CONFIG, at %llu-%llu: back-fill a new journal, or have the file follow by a rollout",
         (unsigned long long)fold->position.epoch, (unsigned long long)fold->position.seq);
   }
   struct tide_spec *spec;
@@ -141,12 +142,17 @@ static enum tide_err rollout_record(struct tide_fold *fold, const struct tide_ra
   enum tide_err err = tide_rollout_decode(raw, &rollout, error);
   if (err) return err;
   uint32_t before = fold->versions.now;
+  bool other_file = !tide_content_hash_eq(rollout.features, fold->versions.features);
   int64_t watermark_ms = fold->state.watermark_ms;
   int64_t kept_ms = watermark_ms == INT64_MIN ? INT64_MIN : watermark_ms - fold->settings.duplicates_for_ms;
   static const enum tide_metric counter[] = {[TIDE_ROLLOUT_DONE] = TIDE_M_rollouts_total,
                                              [TIDE_ROLLOUT_PAST] = TIDE_M_rollouts_past_total,
                                              [TIDE_ROLLOUT_VOID] = TIDE_M_rollouts_void_total};
-  fold->metrics.value[counter[tide_versions_apply(&fold->versions, &rollout, kept_ms)]]++;
+  /* Behind one that changes the file none can be judged before it has: whoever offers it will see that it is not in force, and offer it again. */
+  enum tide_rollout_end end = fold->next   ? TIDE_ROLLOUT_PAST
+                              : other_file ? tide_fold_await(fold, &rollout)
+                                           : tide_versions_apply(&fold->versions, &rollout, kept_ms);
+  fold->metrics.value[counter[end]]++;
   if (fold->versions.now != before) memset(fold->rule_hits, 0, sizeof fold->rule_hits);
   return TIDE_OK;
 }
@@ -195,8 +201,16 @@ static enum tide_err ledger_record(struct tide_fold *fold, const struct tide_raw
   }
 }
 
+/* A follower judges nothing: what decides, and what was decided, it takes over when its time comes. */
+static bool is_for_the_live(unsigned type) {
+  return type == TIDE_REC_CONFIG || type == TIDE_REC_DIGEST || type == TIDE_REC_CHECK || type == TIDE_REC_ARTIFACT ||
+         type == TIDE_REC_ROLLOUT;
+}
+
 static enum tide_err control(struct tide_fold *fold, const struct tide_raw_record *raw, struct tide_error *error) {
   enum tide_err err;
+  fold->begun |= raw->type == TIDE_REC_CONFIG;
+  if (fold->follows && is_for_the_live(raw->type)) return TIDE_OK;
   switch (raw->type) {
     case TIDE_REC_CONFIG: {
       struct tide_settings settings;
@@ -332,12 +346,25 @@ static bool begins_without_fence(struct tide_position position, struct tide_entr
   return err == TIDE_E_END || (err == TIDE_OK && raw.type != TIDE_REC_FENCE);
 }
 
+/* Asked of a follower, which is to fold the whole log. */
+static enum tide_err lacks_its_beginning(struct tide_position position, struct tide_error *error) {
+  return tide_fail(
+      error, TIDE_E_NOT_FOUND,
+      "the log here begins at or behind %llu-%llu and not with its first entry: what stood before is needed under the next feature file",
+      (unsigned long long)position.epoch, (unsigned long long)position.seq);
+}
+
 enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position position, struct tide_span entry, tide_emit_fn emit, void *ctx,
                               struct tide_error *error) {
   TIDE_CHECK(follows(fold->position, position));
+  if (fold->next)
+    return tide_fail(error, TIDE_E_AGAIN, "the feature file changes behind %llu-%llu: the log must be folded under the next one first",
+                     (unsigned long long)fold->position.epoch, (unsigned long long)fold->position.seq);
+  if (fold->follows && fold->position.epoch == 0 && position.seq != 0) return lacks_its_beginning(position, error);
   struct tide_entry_reader reader;
   enum tide_err err = tide_entry_open(&reader, entry, fold->part, error);
   if (err) return err;
+  if (position.epoch > 0 && fold->position.epoch == 0 && fold->position.seq > 0) fold->based = true;
   fold->position = position;
   if (position.epoch > 0) fold->mark = tide_entry_mark_of(entry, &reader.header); /* epoch 0 is history: it stands in no log */
   fold->metrics.value[TIDE_M_journal_entries_total]++;
@@ -379,10 +406,12 @@ enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position posit
       continue;
     }
     if (!fold->spec) return tide_fail(error, TIDE_E_CORRUPT, "the journal does not begin with its configuration");
-    err = tide_record_decode(fold->spec, &item->raw, &item->record, error);
+    if (fold->follows && !fold->begun) return lacks_its_beginning(position, error);
+    bool skip;
+    err = tide_fold_decode(fold, reader.header.generation, &item->raw, &item->record, &skip, error);
     if (err) return err;
     item->index = reader.index;
-    if (is_passed(fold, reader.header.cursor_count, &item->record)) continue;
+    if (skip || is_passed(fold, reader.header.cursor_count, &item->record)) continue;
     count++;
     if (count == TIDE_GROUP) {
       fold_group(fold, count, emit, ctx);
@@ -395,5 +424,6 @@ enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position posit
   if (fold->stale_watch) tide_stale_watch_settle(fold->stale_watch, &fold->ledger, fold->commit_ms);
   fold->point[position.seq % TIDE_POINTS] = tide_fold_point(fold);
   for (uint32_t e = 0; fold->spec && e < fold->spec->entity_count; e++) tide_store_sweep(&fold->state.store[e], fold->state.watermark_ms);
+  if (fold->generations || fold->retired) tide_generations_sweep(fold);
   return TIDE_OK;
 }

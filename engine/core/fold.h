@@ -43,6 +43,7 @@ struct tide_answer {
   const struct tide_model *model; /* that was asked (of the models in force, the one that the card is routed to, or the fallback model where that decided); NULL: none
                                    * is in force, or no features were computed */
   const struct tide_score *score_detail; /* reasons, or what refused; NULL like model */
+  const char *features;             /* the feature file that decided, as answers name it; NULL: not known */
   const struct tide_value *slot;    /* spec->slot_count */
   const struct tide_value *derived; /* spec->derived_count */
   const struct tide_standing *standing; /* spec->entity_count, with features: how fresh each entity's are (feature/freshness.h) */
@@ -128,15 +129,47 @@ enum tide_ask {
   TIDE_ASK_EXPLAIN,
   TIDE_ASK_REFUSE    /* the fallback decision for `cause`, from the message and the lists alone */
 };
-/* `record` is one event as tide_record_encode made it. Emits one answer, whose position is that of the last folded entry, or none: LOOKUP of
+/* `record` is one event as tide_record_encode made it under the file with that number
+ * (tide_fold_generation). Emits one answer, whose position is that of the last folded entry, or none: LOOKUP of
  * what is not remembered (or asked for no decision), REFUSE of an event that asks for no decision, anything before a feature file is known.
  * Errors: CORRUPT, VERSION (not an event of this feature file). */
-enum tide_err tide_fold_ask(struct tide_fold *fold, enum tide_ask ask, struct tide_span record, enum tide_cause cause, tide_emit_fn emit, void *ctx,
+enum tide_err tide_fold_ask(struct tide_fold *fold, enum tide_ask ask, uint32_t generation, struct tide_span record, enum tide_cause cause, tide_emit_fn emit, void *ctx,
                             struct tide_error *error) TIDE_WARN_UNUSED;
 
 /* Would a decision on this event find a group with `stale: recompute` beyond its budget, were it asked for now? now_ms: by the clock of whoever asks, for an event that is
- * to be stamped. *ret is false for what asks for no decision. Errors as of tide_fold_ask. */
-enum tide_err tide_fold_recomputes(struct tide_fold *fold, struct tide_span record, int64_t now_ms, bool *ret, struct tide_error *error) TIDE_WARN_UNUSED;
+ * to be stamped. *ret is false for what asks for no decision. `generation`, errors: as of tide_fold_ask. */
+enum tide_err tide_fold_recomputes(struct tide_fold *fold, uint32_t generation, struct tide_span record, int64_t now_ms, bool *ret, struct tide_error *error) TIDE_WARN_UNUSED;
+
+/* ---- another feature file in a running journal (README.md, "A switch of the feature file") ----
+ *
+ * The state under another file is a second fold of the same log, the *follower*: made when the next file is known, it folds the log from its first entry
+ * beside the live fold (on another thread if need be: the two share nothing) and takes its place where the journal says so. */
+
+#define TIDE_GENERATIONS_MAX 32 /* feature files of one journal, the present one not counted */
+#define TIDE_ANSWERING_MAX 3    /* of them, that may still be asked for what they decided */
+
+/* How many feature files the journal had before the present one: what the header of an entry says whose records are encoded under the present one. */
+uint32_t tide_fold_generation(const struct tide_fold *fold);
+/* A record of an entry whose header names `generation`, as one under the present file; when the fold has folded that entry. *ret_skip: it is about something that this
+ * file does not have. */
+enum tide_err tide_fold_decode(struct tide_fold *fold, uint32_t generation, const struct tide_raw_record *raw, struct tide_record *ret, bool *ret_skip,
+                               struct tide_error *error) TIDE_WARN_UNUSED;
+/* A ROLLOUT with another feature file stands in the entry folded last, and takes effect behind that entry: nothing can be folded before tide_fold_switch. */
+bool tide_fold_waits(const struct tide_fold *fold);
+/* The text of the file that it waits for; empty where it does not wait. Borrowed until the switch. */
+struct tide_span tide_fold_awaited(const struct tide_fold *fold);
+/* The number of the feature file with this hash (tide_spec.hash), the last of them; zero: of the present one. False: the journal has had none such. */
+bool tide_fold_generation_of(const struct tide_fold *fold, struct tide_u128 hash, uint32_t *ret);
+/* Could `features` follow the present file now? CONFIG with the reason: it does not parse, cannot follow (feature/recast.h), exceeds a bound under this journal's limits, or the
+ * journal has had TIDE_GENERATIONS_MAX files, or TIDE_ANSWERING_MAX within duplicates_for, or began with a back-fill that says where sources stand. */
+enum tide_err tide_fold_can_follow(const struct tide_fold *fold, struct tide_span features, struct tide_error *error) TIDE_WARN_UNUSED;
+/* A new follower of `fold` under `features`, to be given every entry of the log from the first on. It judges nothing and answers nothing. CONFIG as above. */
+enum tide_err tide_fold_follower(const struct tide_fold *fold, struct tide_span features, struct tide_fold **ret, struct tide_error *error)
+    TIDE_WARN_UNUSED;
+/* `fold` becomes what its follower is, with all that does not hang on the feature file taken over: the digest, answers that have not left, cursors, the
+ * library of versions; then the rollout that brought the file takes effect. The follower is consumed on success. MISMATCH: it is not the follower that is awaited, or
+ * stands elsewhere. Pointers to the spec that was in force stay valid. */
+enum tide_err tide_fold_switch(struct tide_fold *fold, struct tide_fold *follower, struct tide_error *error) TIDE_WARN_UNUSED;
 
 /* Snapshot: the whole state at the last folded position, in 64 shard chunks by entity key and one of globals (core/snapshot.h writes files).
  * chunk 0..63: shards, 64: globals. */

@@ -70,7 +70,7 @@ static bool ask_features(struct question *q) {
 }
 
 static bool ask_lookup(struct question *q) {
-  const struct tide_fold *fold = q->fold;
+  struct tide_fold *fold = q->fold;
   uint64_t id;
   look_up(q);
   if (q->txn->number[0] == TIDE_NO_ENTITY || !tide_record_identity(fold, q->record, &id)) return false;
@@ -85,7 +85,7 @@ static bool ask_lookup(struct question *q) {
   const struct tide_block *block = view.chunk[at.chunk].block;
   q->answer.duplicate = true;
   q->answer.time.ms = tide_block_time(&fold->plan->kind[0], block, at.i);
-  if (!tide_fold_unpack(fold, block, at.i, &q->answer)) return false;
+  if (!tide_fold_unpack(fold, q->txn, block, at.i, &q->answer)) return false;
   q->answer.position = q->answer.first_position;
   q->answer.index = q->answer.first_index;
   return true;
@@ -148,11 +148,13 @@ static void message_amount(struct question *q) {
 }
 
 /* The record as a question; nothing of the state is looked at yet. */
-static enum tide_err begin(struct tide_fold *fold, struct tide_span record, struct question *q, struct tide_error *error) {
+static enum tide_err begin(struct tide_fold *fold, uint32_t generation, struct tide_span record, struct question *q,
+                           struct tide_error *error) {
   struct tide_group_item *item = &fold->group[0]; /* scratch between entries */
   enum tide_err err = tide_raw_take(&record, &item->raw, error);
   if (err == TIDE_OK && item->raw.type != TIDE_REC_EVENT) err = tide_fail(error, TIDE_E_CORRUPT, "only an event can be asked about");
-  if (err == TIDE_OK) err = tide_record_decode(fold->spec, &item->raw, &item->record, error);
+  bool skip;
+  if (err == TIDE_OK) err = tide_fold_decode(fold, generation, &item->raw, &item->record, &skip, error);
   if (err != TIDE_OK) return err;
   *q = (struct question){.fold = fold, .record = &item->record, .txn = &item->txn, .lists = {fold, &item->txn}};
   tide_txn_resolve(fold->plan, q->record, q->txn);
@@ -168,6 +170,7 @@ static enum tide_err begin(struct tide_fold *fold, struct tide_span record, stru
   q->answer = (struct tide_answer){.position = fold->position,
                                    .spec = policy->spec,
                                    .policy = policy,
+                                   .features = fold->versions.policy[0].label,
                                    .record = q->record,
                                    .time = {q->txn->time_ms},
                                    .score = tide_null(TIDE_S_absent, TIDE_C_none),
@@ -176,11 +179,11 @@ static enum tide_err begin(struct tide_fold *fold, struct tide_span record, stru
   return TIDE_OK;
 }
 
-enum tide_err tide_fold_ask(struct tide_fold *fold, enum tide_ask ask, struct tide_span record, enum tide_cause cause, tide_emit_fn emit,
-                            void *ctx, struct tide_error *error) {
+enum tide_err tide_fold_ask(struct tide_fold *fold, enum tide_ask ask, uint32_t generation, struct tide_span record, enum tide_cause cause,
+                            tide_emit_fn emit, void *ctx, struct tide_error *error) {
   if (!fold->spec) return TIDE_OK;
   struct question q;
-  enum tide_err err = begin(fold, record, &q, error);
+  enum tide_err err = begin(fold, generation, record, &q, error);
   if (err != TIDE_OK) return err;
   bool known = false;
   switch (ask) {
@@ -193,11 +196,12 @@ enum tide_err tide_fold_ask(struct tide_fold *fold, enum tide_ask ask, struct ti
   return TIDE_OK;
 }
 
-enum tide_err tide_fold_recomputes(struct tide_fold *fold, struct tide_span record, int64_t now_ms, bool *ret, struct tide_error *error) {
+enum tide_err tide_fold_recomputes(struct tide_fold *fold, uint32_t generation, struct tide_span record, int64_t now_ms, bool *ret,
+                                   struct tide_error *error) {
   *ret = false;
   if (!fold->spec) return TIDE_OK;
   struct question q;
-  enum tide_err err = begin(fold, record, &q, error);
+  enum tide_err err = begin(fold, generation, record, &q, error);
   if (err != TIDE_OK || !asks_for_decision(&q)) return err;
   look_up(&q);
   int64_t time_ms = q.txn->time_ms;

@@ -146,15 +146,17 @@ static void pack_answer(const struct tide_fold *fold, const struct tide_answer *
     if (verdict->truth[r] == TIDE_TRUE) memory->truth |= UINT64_C(1) << r;
 }
 
-bool tide_fold_unpack(const struct tide_fold *fold, const struct tide_block *block, unsigned i, struct tide_answer *answer) {
-  const struct tide_kind *kind = &fold->plan->kind[0];
+bool tide_answer_unpack(const struct tide_plan *plan, const struct tide_versions *versions, const struct tide_block *block, unsigned i,
+                        struct tide_answer *answer) {
+  const struct tide_kind *kind = &plan->kind[0];
   uint64_t packed = tide_block_get(kind, block, kind->col_of[TIDE_COL_VERDICT], i);
   uint32_t packed2 = (uint32_t)tide_block_get(kind, block, kind->col_of[TIDE_COL_VERDICT2], i);
   uint64_t truth = tide_block_get(kind, block, kind->col_of[TIDE_COL_TRUTH], i);
   unsigned flags = (unsigned)(packed >> 40 & 0xff);
-  const struct tide_policy_version *policy = &fold->versions.policy[packed >> 48 & (TIDE_POLICIES_MAX - 1)];
-  answer->policy = policy->spec ? policy : &fold->versions.policy[0]; /* a place that was freed: nobody asks for what it decided */
+  const struct tide_policy_version *policy = &versions->policy[packed >> 48 & (TIDE_POLICIES_MAX - 1)];
+  answer->policy = policy->spec ? policy : &versions->policy[0]; /* a place that was freed: nobody asks for what it decided */
   answer->spec = answer->policy->spec;
+  answer->features = versions->policy[0].label;
   struct tide_verdict *verdict = &answer->verdict;
   answer->first_index = (uint32_t)tide_block_get(kind, block, kind->col_of[TIDE_COL_INDEX], i);
   answer->first_position = (struct tide_position){tide_block_get(kind, block, kind->col_of[TIDE_COL_EPOCH], i),
@@ -174,10 +176,18 @@ bool tide_fold_unpack(const struct tide_fold *fold, const struct tide_block *blo
   return flags & V_SCORED;
 }
 
+bool tide_fold_unpack(struct tide_fold *fold, const struct tide_txn *txn, const struct tide_block *block, unsigned i,
+                      struct tide_answer *answer) {
+  bool answered = tide_answer_unpack(fold->plan, &fold->versions, block, i, answer);
+  const struct tide_generation *was = fold->generations ? tide_fold_generation_at(fold, answer->first_position) : NULL;
+  return was ? tide_generation_unpack(fold, was, txn, answer) : answered;
+}
+
 /* Does the event repeat one that is remembered at the card (ruling 23)? Then the first answer stands in `answer`, and *ret_answered says whether
  * there was one. An identity that is remembered with another amount or merchant only is marked as a conflict. */
-static bool repeats(const struct tide_fold *fold, uint32_t number, const struct tide_memory *memory, struct tide_answer *answer,
+static bool repeats(struct tide_fold *fold, const struct tide_txn *txn, const struct tide_memory *memory, struct tide_answer *answer,
                     bool *ret_answered) {
+  uint32_t number = txn->number[0];
   if (number == TIDE_NO_ENTITY) return false;
   const struct tide_kind *kind = &fold->plan->kind[0];
   struct tide_view view;
@@ -193,7 +203,7 @@ static bool repeats(const struct tide_fold *fold, uint32_t number, const struct 
           tide_block_get(kind, block, kind->fp_merchant_col, i) != memory->fp_merchant)
         continue;
       answer->duplicate = true;
-      *ret_answered = tide_fold_unpack(fold, block, i, answer);
+      *ret_answered = tide_fold_unpack(fold, txn, block, i, answer);
       return true;
     }
   }
@@ -285,9 +295,19 @@ static void put_outgoing(struct tide_fold *fold, const struct tide_answer *answe
   tide_outbox_put(&fold->outbox, &out);
 }
 
+/* The place of the policy that decided; beyond all places where it was an earlier feature file's. */
+static uint64_t policy_place(const struct tide_fold *fold, const struct tide_answer *answer) {
+  for (uint32_t g = 0; answer->duplicate && g < fold->generations; g++) {
+    const struct tide_answers *answers = fold->generation[g].answers;
+    for (uint32_t p = 0; answers && p < TIDE_POLICIES_MAX; p++)
+      if (answer->policy == &answers->versions.policy[p]) return (uint64_t)(g + 1) * TIDE_POLICIES_MAX + p;
+  }
+  return (uint64_t)(answer->policy - fold->versions.policy);
+}
+
 /* Whose rules decided, and what was judged beside them. */
 static void digest_versions(const struct tide_fold *fold, const struct tide_answer *answer, uint64_t *hash) {
-  uint64_t word[5] = {*hash, fold->versions.rollout.number, (uint64_t)(answer->policy - fold->versions.policy), 0, 0};
+  uint64_t word[5] = {*hash, fold->versions.rollout.number, policy_place(fold, answer), 0, 0};
   if (answer->shadow_verdict)
     word[3] = UINT64_C(1) | (uint64_t)answer->shadow_verdict->by << 8 | (uint64_t)answer->shadow_verdict->rule << 16 |
               (uint64_t)answer->shadow_verdict->decision << 32;
@@ -430,6 +450,7 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
                                .index = item->index,
                                .spec = policy->spec,
                                .policy = policy,
+                               .features = fold->versions.policy[0].label,
                                .record = record,
                                .time = {txn->time_ms},
                                .score = tide_null(TIDE_S_absent, TIDE_C_none),
@@ -448,13 +469,14 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
 
   /* Identity before lateness and currency: a repetition is answered as the first time, whatever its time says (ruling 23). */
   tide_state_lookup(&fold->state, txn);
+  if (fold->generations) tide_generations_rekey(fold, txn);
   bool is_new = txn->number[0] == TIDE_NO_ENTITY;
   note_home(fold, txn, partition);
   struct tide_memory memory = {.fp_amount = tide_amount_fingerprint(fold, record), .fp_merchant = merchant_fingerprint(fold, txn)};
   bool has_identity = txn->has_key[0] && tide_record_identity(fold, record, &memory.id);
   if (fold->watch.decided) fold->watched = tide_fold_watched(txn, has_identity, memory.id, memory.fp_amount);
   bool answered;
-  if (has_identity && repeats(fold, txn->number[0], &memory, &answer, &answered)) {
+  if (has_identity && repeats(fold, txn, &memory, &answer, &answered)) {
     fold->metrics.value[TIDE_M_events_duplicate_total]++;
     if (answered) answer_out(fold, &answer, emit, ctx);
     return;

@@ -5,7 +5,8 @@
 #include "core/fold_state.h"
 
 #define SAVE_VERSION                                                                                                                       \
-  7 /* 3: logs with tiles; 4: the session of the fence and the mark of the last entry; 5: ranks instead of tags; 6: the ledger and the outbox; 7: versions */
+  7 /* 3: logs with tiles; 4: the session of the fence and the mark of the last entry; 5: ranks instead of tags; 6: the ledger and the outbox; 7: versions, and earlier
+     * feature files */
 
 static void save_globals_hashed(const struct tide_fold *fold, struct tide_buf *out) {
   tide_put_u64(out, (uint64_t)fold->state.watermark_ms);
@@ -24,6 +25,7 @@ static void save_globals_hashed(const struct tide_fold *fold, struct tide_buf *o
     tide_put_varint(out, fold->state.store[e].sweep_shard);
     tide_put_varint(out, fold->state.store[e].sweep_slot);
   }
+  tide_generations_save_hashed(fold, out);
   if (!tide_versions_is_plain(&fold->versions)) /* last, and nothing where there is none: such a fold has the bytes it always had */
     tide_versions_save(&fold->versions, out);
 }
@@ -36,6 +38,7 @@ static void save_globals(const struct tide_fold *fold, struct tide_buf *out) {
   tide_put_span(out, tide_buf_span(&settings));
   tide_put_span(out, (struct tide_span){fold->spec->text, fold->spec->text_len});
   tide_buf_release(&settings);
+  tide_generations_save(fold, out);
   tide_put_u64(out, fold->position.epoch);
   tide_put_u64(out, fold->position.seq);
   tide_put_u64(out, fold->nonce);
@@ -61,6 +64,8 @@ void tide_fold_save(struct tide_fold *fold, unsigned chunk, struct tide_buf *out
     return;
   }
   for (uint32_t e = 0; e < fold->spec->entity_count; e++) tide_table_save(&fold->state.store[e], chunk, out);
+  for (uint32_t g = 0; g < fold->generations; g++)
+    if (fold->generation[g].answers) tide_table_save(&fold->generation[g].answers->store, chunk, out);
 }
 
 struct tide_digest tide_fold_digest(struct tide_fold *fold) {
@@ -106,7 +111,7 @@ static bool load_hashed(struct tide_fold *fold, struct tide_reader *reader) {
     fold->state.store[e].sweep_shard = (uint32_t)shard;
     fold->state.store[e].sweep_slot = (uint32_t)slot;
   }
-  return !reader->bad;
+  return !reader->bad && tide_generations_load_hashed(fold, reader);
 }
 
 static enum tide_err load_globals(struct tide_fold *fold, struct tide_reader *reader, struct tide_error *error) {
@@ -119,6 +124,7 @@ static enum tide_err load_globals(struct tide_fold *fold, struct tide_reader *re
   struct tide_settings settings;
   enum tide_err err = tide_settings_read(settings_text, &settings, error);
   if (!err) err = tide_fold_configure(fold, &settings, features, error);
+  if (!err && !tide_generations_load(fold, reader, &err, error)) return broken(error, "earlier feature files");
   if (err) return err;
   fold->position.epoch = tide_get_u64(reader);
   fold->position.seq = tide_get_u64(reader);
@@ -149,5 +155,8 @@ enum tide_err tide_fold_load(struct tide_fold *fold, unsigned chunk, struct tide
   TIDE_CHECK(fold->spec); /* the globals come first */
   for (uint32_t e = 0; e < fold->spec->entity_count; e++)
     if (!tide_table_load(&fold->state.store[e], chunk, &reader)) return broken(error, "entities");
+  for (uint32_t g = 0; g < fold->generations; g++)
+    if (fold->generation[g].answers && !tide_table_load(&fold->generation[g].answers->store, chunk, &reader))
+      return broken(error, "earlier answers");
   return reader.ptr == reader.end ? TIDE_OK : broken(error, "entities");
 }

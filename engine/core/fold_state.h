@@ -10,16 +10,38 @@
 #include "core/memo.h"
 #include "core/outbox.h"
 #include "core/stale_watch.h"
+#include "feature/recast.h"
 #include "feature/state.h"
 
 /* Positions whose decisions are remembered, for CHECK records: more than an engine can be behind another and still be heard of. */
 #define TIDE_POINTS 1024
+
+/* A feature file that was in force before the present one. Its answers are those that it gave and that a repetition may still ask for: its primary entities as they
+ * stood at the switch; NULL: nothing of them is remembered any more. */
+struct tide_answers { struct tide_plan *plan; struct tide_store store; struct tide_versions versions; /* their policies */ };
+struct tide_generation {
+  struct tide_spec *spec;
+  struct tide_recast *recast;   /* to the file behind it */
+  struct tide_position until;   /* the last entry under it */
+  int64_t until_ms;             /* no event under it is newer */
+  struct tide_answers *answers; /* NULL: forgotten */
+};
+/* Stores that nobody asks any more, freed a shard at a time: not part of the state. */
+struct tide_retired { struct tide_plan *plan; struct tide_store *store; uint32_t count, shard; struct tide_retired *next; };
 
 struct tide_fold {
   struct tide_spec *spec;
   struct tide_plan *plan;
   struct tide_settings settings;
   struct tide_state state;
+  struct tide_generation *generation; /* [TIDE_GENERATIONS_MAX], oldest first */
+  uint32_t generations;               /* of them: the number that entries name as theirs */
+  struct tide_spec *next;             /* waits for a follower under this file; NULL: it does not */
+  struct tide_rollout next_rollout;   /* that brings it */
+  bool follows;                       /* prepares a switch: counts what others have decided; not part of the state */
+  bool begun;                         /* a follower: the log that it is given begins with its beginning */
+  bool based;                         /* history stood before the first entry */
+  struct tide_retired *retired;       /* not part of the state */
   struct tide_position position;
   uint64_t nonce;              /* of the last fence */
   struct tide_u128 session;    /* that it names */
@@ -50,6 +72,7 @@ struct tide_fold {
   struct tide_standing standing[TIDE_ENTITIES_MAX];
   struct tide_cursor_part *part;
   struct tide_group_item *group; /* the records being prefetched */
+  struct tide_old_record *old;   /* a repetition in the shape of the file under which it was decided; NULL until there is one */
   struct tide_trace_hook { tide_trace_fn fn; void *ctx; } trace;
   struct tide_fold_watch watch; /* decided NULL: nobody */
   struct tide_watched watched;  /* the event's */
@@ -97,8 +120,32 @@ uint64_t tide_amount_fingerprint(const struct tide_fold *fold, const struct tide
 bool tide_fold_convert(const struct tide_fold *fold, int64_t minor, const char currency[4], int exponent, int64_t *ret);
 /* The event of the card with this identity that comes last by position among those newer than after_ms; with fp non-zero only those that bear it. */
 bool tide_find_identity(const struct tide_fold *fold, uint32_t number, uint64_t id, int64_t after_ms, uint64_t fp, bool counted_only, struct tide_at *ret);
-/* Fills the first answer of the event at row `i` of a block of the primary into a duplicate's; false when the first asked for none. */
-bool tide_fold_unpack(const struct tide_fold *fold, const struct tide_block *block, unsigned i, struct tide_answer *answer);
+/* Fills the first answer of the event at row `i` of a block of the primary into a duplicate's, in the shape of the file that gave it; false when the first
+ * asked for none. `txn` is the duplicate, with the entity in which the row stands. */
+bool tide_fold_unpack(struct tide_fold *fold, const struct tide_txn *txn, const struct tide_block *block, unsigned i, struct tide_answer *answer);
+/* The same from a row of any plan, decided under these policies. */
+bool tide_answer_unpack(const struct tide_plan *plan, const struct tide_versions *versions, const struct tide_block *block, unsigned i,
+                        struct tide_answer *answer);
+
+/* ---- fold_switch.c: feature files that follow one another ---- */
+
+struct tide_old_record { struct tide_record record; struct tide_value field[TIDE_FIELDS_MAX], dyn[TIDE_DYN_COUNT]; struct tide_env env; };
+/* A rollout with another feature file: from the end of the entry being folded on the fold waits for its follower, or the rollout is void. */
+enum tide_rollout_end tide_fold_await(struct tide_fold *fold, const struct tide_rollout *rollout);
+/* The file under which a position was decided; NULL: the present one. */
+const struct tide_generation *tide_fold_generation_at(const struct tide_fold *fold, struct tide_position position);
+/* What that file answered to the event at answer->first_position; `txn` is a repetition of it. */
+bool tide_generation_unpack(struct tide_fold *fold, const struct tide_generation *generation, const struct tide_txn *txn, struct tide_answer *answer);
+/* Keys that rotate move what was remembered as well. */
+void tide_generations_rekey(struct tide_fold *fold, const struct tide_txn *txn);
+/* After an entry: what can be asked no more is forgotten, and a piece of what was forgotten freed. */
+void tide_generations_sweep(struct tide_fold *fold);
+void tide_generations_release(struct tide_fold *fold);
+/* Snapshots: which files there were; the same as it is hashed; their answers by shard. */
+void tide_generations_save(const struct tide_fold *fold, struct tide_buf *out);
+bool tide_generations_load(struct tide_fold *fold, struct tide_reader *reader, enum tide_err *ret_err, struct tide_error *error);
+void tide_generations_save_hashed(const struct tide_fold *fold, struct tide_buf *out);
+bool tide_generations_load_hashed(struct tide_fold *fold, struct tide_reader *reader);
 /* tide_env.in_list of an event under judgement. */
 struct tide_list_ctx { const struct tide_fold *fold; const struct tide_txn *txn; };
 bool tide_fold_in_list(const void *ctx, uint32_t list, const struct tide_expr *operand, bool *ret_missing);

@@ -29,6 +29,9 @@ void tide_offer_note(struct tide_offer *offer, const struct tide_answer *answer)
                                    .score_e6 = TIDE_NO_SCORE};
   if (answer->score.type == TIDE_V_NUM) offer->told.score_e6 = (uint32_t)lround(answer->score.num * 1e6);
   if (answer->policy) snprintf(offer->told.policy, sizeof offer->told.policy, "%s", answer->policy->label);
+  if (answer->features) snprintf(offer->told.features, sizeof offer->told.features, "%s", answer->features);
+  if (answer->verdict.by != TIDE_BY_NONE)
+    snprintf(offer->told.word, sizeof offer->told.word, "%.*s", TIDE_WORD - 1, answer->spec->decision[answer->verdict.decision]);
   if (answer->verdict.by != TIDE_BY_NONE)
     snprintf(offer->told.code, sizeof offer->told.code, "%s", tide_verdict_by(answer->spec, &answer->verdict));
   if (answer->model) snprintf(offer->told.model, sizeof offer->told.model, "%s", answer->model->id);

@@ -37,6 +37,7 @@ const char *tide_offer_end_name(enum tide_offer_end end);
 #define TIDE_RULE_CODE 65 /* with the zero byte */
 
 /* The answer in numbers, for whoever counts decisions; what `answer` says in words. */
+#define TIDE_WORD 65 /* of a decision; longer ones are cut */
 struct tide_told {
   bool given;             /* an answer is there */
   bool counted, duplicate;
@@ -46,6 +47,8 @@ struct tide_told {
   uint32_t score_e6;         /* millionths; TIDE_NO_SCORE: none was given */
   char model[TIDE_MODEL_ID]; /* the model that scored it, "" none */
   char policy[TIDE_POLICY_LABEL]; /* that decided; "": the feature file's own, as far as is known */
+  char features[TIDE_VERSION_TEXT]; /* the feature file that decided; "": not known */
+  char word[TIDE_WORD]; /* the decision; "" none */
   char code[TIDE_RULE_CODE]; /* of the rule or fallback rule; "" none */
 };
 #define TIDE_NO_SCORE UINT32_MAX
@@ -57,6 +60,7 @@ struct tide_offer {
   void *ctx;
   uint8_t kind;     /* enum tide_offer_kind */
   uint8_t priority; /* enum tide_priority */
+  struct tide_u128 features;     /* hash of the feature file under which its records are encoded (tide_spec.hash); zero: of the one in force */
   uint8_t record_count;          /* 1..TIDE_OFFER_RECORDS; JUDGE and LOOKUP: 1; MESSAGE: also 0 */
   bool barrier; /* JUDGE, LOOKUP: not answered before an entry of this engine that was begun after the offer came is durable and folded. What anyone had
                  * acknowledged before stands before that entry, so the answer counts it. Without: as this engine's state stands, which may be behind others.

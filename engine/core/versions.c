@@ -12,6 +12,7 @@ void tide_versions_init(struct tide_versions *versions, struct tide_spec *spec) 
   *versions = (struct tide_versions){.policy = tide_alloc(TIDE_POLICIES_MAX * sizeof *versions->policy)};
   versions->features = tide_content_hash((struct tide_span){spec->text, spec->text_len});
   versions->policy[0].spec = spec;
+  versions->policy[0].features = spec->hash;
   tide_version_text(tide_span_of(spec->name), versions->features, versions->policy[0].label);
 }
 
@@ -226,6 +227,7 @@ static void label_policy(const struct tide_versions *versions, struct tide_conte
   const struct tide_version *version = tide_versions_find(versions, TIDE_ARTIFACT_policy, hash);
   tide_version_text(tide_span_of(version->name), hash, text);
   ret->hash = hash;
+  ret->features = versions->policy[0].spec->hash;
   ret->number = number;
   ret->last_ms = INT64_MIN;
   snprintf(ret->label, sizeof ret->label, "p-%llu/%s", (unsigned long long)number, text);
@@ -264,6 +266,13 @@ static void take_effect(struct making *m) {
   drop_spare(versions);
 }
 
+static void unmake(struct making *m) {
+  for (uint32_t i = 0; i < TIDE_ROLLOUT_MODELS_MAX; i++)
+    if (!m->taken[i]) tide_model_free(m->model[i]);
+  tide_spec_free(m->new_policy);
+  tide_spec_free(m->shadow);
+}
+
 enum tide_rollout_end tide_versions_apply(struct tide_versions *versions, const struct tide_rollout *rollout, int64_t kept_ms) {
   if (rollout->number <= versions->rollout.number) return TIDE_ROLLOUT_PAST;
   struct making m = {.versions = versions, .rollout = rollout};
@@ -271,13 +280,41 @@ enum tide_rollout_end tide_versions_apply(struct tide_versions *versions, const 
     take_effect(&m);
     return TIDE_ROLLOUT_DONE;
   }
-  for (uint32_t i = 0; i < TIDE_ROLLOUT_MODELS_MAX; i++)
-    if (!m.taken[i]) tide_model_free(m.model[i]);
-  tide_spec_free(m.new_policy);
-  tide_spec_free(m.shadow);
-  versions->void_number = rollout->number;
-  snprintf(versions->void_why, sizeof versions->void_why, "%.*s", TIDE_VOID_WHY - 1, m.error.text);
+  unmake(&m);
+  tide_versions_void(versions, rollout->number, m.error.text);
   return TIDE_ROLLOUT_VOID;
+}
+
+void tide_versions_void(struct tide_versions *versions, uint64_t number, const char *why) {
+  versions->void_number = number;
+  snprintf(versions->void_why, sizeof versions->void_why, "%.*s", TIDE_VOID_WHY - 1, why);
+}
+
+/* ---- over another feature file ---- */
+
+enum tide_err tide_versions_can(const struct tide_versions *versions, struct tide_spec *spec, const struct tide_rollout *rollout,
+                                struct tide_error *error) {
+  struct tide_versions other;
+  tide_versions_init(&other, spec);
+  memcpy(other.item, versions->item, sizeof other.item); /* lent */
+  other.count = versions->count;
+  struct making m = {.versions = &other, .rollout = rollout};
+  enum tide_err err = make(&m, INT64_MIN);
+  if (err && error) *error = m.error;
+  unmake(&m);
+  tide_free(other.policy);
+  return err;
+}
+
+void tide_versions_hand_over(struct tide_versions *from, struct tide_versions *to) {
+  TIDE_CHECK(!to->count && !to->rollout.number);
+  memcpy(to->item, from->item, sizeof to->item);
+  to->count = from->count;
+  to->void_number = from->void_number;
+  memcpy(to->void_why, from->void_why, sizeof to->void_why);
+  for (uint32_t i = 0; i < TIDE_ROLLOUT_MODELS_MAX; i++) tide_model_free(from->model[i]);
+  tide_spec_free(from->shadow.spec);
+  *from = (struct tide_versions){.features = from->features, .policy = from->policy};
 }
 
 /* ---- snapshots ---- */
@@ -307,6 +344,10 @@ void tide_versions_save(const struct tide_versions *versions, struct tide_buf *o
   tide_put_u64(out, versions->void_number);
   tide_put_span(out, tide_span_of(versions->void_why));
   tide_put_varint(out, versions->now);
+  tide_versions_save_policies(versions, out);
+}
+
+void tide_versions_save_policies(const struct tide_versions *versions, struct tide_buf *out) {
   for (uint32_t p = 1; p < TIDE_POLICIES_MAX; p++) {
     const struct tide_policy_version *policy = &versions->policy[p];
     if (!policy->spec) continue;
@@ -339,7 +380,7 @@ static bool load_version(struct tide_versions *versions, struct tide_reader *rea
   return true;
 }
 
-static bool load_policies(struct tide_versions *versions, struct tide_reader *reader) {
+bool tide_versions_load_policies(struct tide_versions *versions, struct tide_reader *reader) {
   const struct tide_spec *own = versions->policy[0].spec;
   for (;;) {
     uint64_t p = tide_get_varint(reader);
@@ -349,6 +390,7 @@ static bool load_policies(struct tide_versions *versions, struct tide_reader *re
     policy->hash = get_hash(reader);
     if (!get_text(reader, policy->label, sizeof policy->label)) return false;
     policy->number = tide_get_u64(reader);
+    policy->features = own->hash;
     policy->last_ms = (int64_t)tide_get_u64(reader);
     struct tide_span text = tide_get_span(reader);
     struct tide_error error;
@@ -383,7 +425,7 @@ bool tide_versions_load(struct tide_versions *versions, struct tide_reader *read
   versions->void_number = tide_get_u64(reader);
   if (!get_text(reader, versions->void_why, sizeof versions->void_why)) return false;
   uint64_t now = tide_get_varint(reader);
-  if (reader->bad || now >= TIDE_POLICIES_MAX || !load_policies(versions, reader)) return false;
+  if (reader->bad || now >= TIDE_POLICIES_MAX || !tide_versions_load_policies(versions, reader)) return false;
   if (!bytes.len) return now == 0;
   struct tide_raw_record raw = {.type = TIDE_REC_ROLLOUT, .payload = bytes};
   struct tide_rollout rollout;

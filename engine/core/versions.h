@@ -32,6 +32,7 @@ struct tide_policy_version {
   struct tide_content_hash hash;
   char label[TIDE_POLICY_LABEL];
   uint64_t number;        /* of the rollout that brought it */
+  struct tide_u128 features; /* hash of the feature file in which it stands (tide_spec.hash) */
   int64_t last_ms;        /* the latest event time decided under it */
 };
 #define TIDE_POLICIES_MAX 256
@@ -70,6 +71,15 @@ enum tide_rollout_end {
 /* `kept_ms`: remembered answers to events of an earlier time are not asked for any more, so a policy that decided none later may be forgotten. */
 enum tide_rollout_end tide_versions_apply(struct tide_versions *versions, const struct tide_rollout *rollout, int64_t kept_ms);
 
+
+/* Could this rollout be in force over another feature file, with the library as it is? CONFIG, MISMATCH, NOT_FOUND and what parsing gives, with the reason. */
+enum tide_err tide_versions_can(const struct tide_versions *versions, struct tide_spec *spec, const struct tide_rollout *rollout, struct tide_error *error)
+    TIDE_WARN_UNUSED;
+/* The rollout with that number cannot take effect. */
+void tide_versions_void(struct tide_versions *versions, uint64_t number, const char *why);
+/* The feature file gives way to that of `to`, which was just made: the library goes over, and what was void. Of `from` the policies stay, for what they decided. */
+void tide_versions_hand_over(struct tide_versions *from, struct tide_versions *to);
+
 static inline const struct tide_policy_version *tide_versions_policy(const struct tide_versions *versions) {
   return &versions->policy[versions->now];
 }
@@ -81,5 +91,8 @@ static inline bool tide_versions_is_plain(const struct tide_versions *versions) 
 /* load: into what init made, for the same feature file. False: the bytes cannot be. */
 void tide_versions_save(const struct tide_versions *versions, struct tide_buf *out);
 bool tide_versions_load(struct tide_versions *versions, struct tide_reader *reader);
+/* The policies alone, but for the feature file's own: what tide_versions_hand_over leaves. */
+void tide_versions_save_policies(const struct tide_versions *versions, struct tide_buf *out);
+bool tide_versions_load_policies(struct tide_versions *versions, struct tide_reader *reader);
 
 #endif

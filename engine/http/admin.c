@@ -11,7 +11,7 @@
 
 bool tide_http_is_live(const struct tide_engine_status *status) { return status->error.code == TIDE_OK; }
 bool tide_http_is_ready(const struct tide_http *http, const struct tide_engine_status *status) {
-  return tide_http_is_live(status) && status->state == TIDE_CORE_open && !atomic_load(&http->draining);
+  return tide_http_is_live(status) && status->state == TIDE_CORE_open && !status->waits && !atomic_load(&http->draining);
 }
 
 /* Where sources are waited for, which; where one stands still, why. */
@@ -35,7 +35,9 @@ void tide_http_put_why(struct tide_http *http, const struct tide_engine_status *
     tide_json_cstr(out, status->error.text);
   } else if (!tide_http_is_ready(http, status) && !opening) {
     tide_json_key(out, "why");
-    tide_json_cstr(out, atomic_load(&http->draining) ? "it is stopping" : tide_core_state_text(status->state));
+    tide_json_cstr(out, atomic_load(&http->draining) ? "it is stopping"
+                        : status->waits ? "a rollout has changed the feature file, and the journal is not folded under it here yet"
+                                        : tide_core_state_text(status->state));
   }
   if (http->options.source_count || opening) put_sources(http, opening, out);
   if (status->trouble.code != TIDE_OK) {
@@ -59,7 +61,7 @@ void tide_http_put_rollout(const struct tide_http *http, struct tide_buf *out) {
   struct tide_engine_rollout *in_force = tide_alloc(sizeof *in_force);
   tide_engine_rollout(http->engine, in_force);
   tide_json_key(out, "provenance");
-  tide_http_put_provenance(http, in_force->model, in_force->policy, out);
+  tide_http_put_provenance(http, in_force->model, in_force->policy, in_force->file, out);
   if (in_force->rollout.number) {
     tide_json_key(out, "rollout");
     tide_json_open(out, '{');

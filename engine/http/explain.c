@@ -41,8 +41,19 @@ static bool take_record(struct tide_order *order, struct tide_span entry, uint32
   enum tide_err err = tide_entry_open(&reader, entry, part, &error);
   while (err == TIDE_OK && !found && (err = tide_entry_next(&reader, &raw, &error)) == TIDE_OK)
     found = raw.type == TIDE_REC_EVENT && reader.index == index;
-  if (found) err = tide_record_decode(order->http->spec, &raw, record, &error);
-  if (found && err == TIDE_OK) err = tide_record_encode(order->http->spec, record, out);
+  const struct tide_spec *spec = atomic_load(&order->http->spec);
+  struct tide_engine_rollout *in_force = tide_alloc(sizeof *in_force);
+  tide_engine_rollout(order->http->engine, in_force);
+  struct tide_u128 now = spec->hash;
+  struct tide_buf text = TIDE_BUF_INIT;
+  bool changed = tide_engine_features(order->http->engine, &now, &text); /* just now: this listener will know in a moment */
+  bool other_file = found && (changed || reader.header.generation != in_force->generation);
+  tide_buf_release(&text);
+  tide_free(in_force);
+  if (found && other_file)
+    err = tide_fail(&error, TIDE_E_VERSION, "it was written under another feature file than the one in force: ask `tidemark explain`");
+  else if (found) err = tide_record_decode(spec, &raw, record, &error);
+  if (found && err == TIDE_OK) err = tide_record_encode(spec, record, out);
   tide_free(record);
   tide_free(part);
   if (found && err == TIDE_OK) return true;

@@ -231,7 +231,7 @@ static void put_axis(const struct tide_history *history, const char *key, enum t
   tide_json_key(out, key);
   tide_json_open(out, '{');
   for (uint32_t i = 0; i < tide_meters_count(history->meters, axis); i++)
-    put_series(history, tide_meters_name(history->meters, axis, i), first + i, false, out);
+    if (tide_meters_name(history->meters, axis, i)) put_series(history, tide_meters_name(history->meters, axis, i), first + i, false, out);
   tide_json_close(out, '}');
 }
 

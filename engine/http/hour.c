@@ -23,6 +23,7 @@ struct tide_hour {
   pthread_cond_t quit_set;
   pthread_t thread;
   bool quit;
+  const struct tide_spec *spec;             /* what the looks are about: with another feature file they begin anew */
   uint32_t looks, next;                     /* kept; where the next goes */
   int32_t age_ms[TIDE_ENTITIES_MAX][LOOKS]; /* AGE_NONE: infinitely stale */
   int64_t since_ms;                         /* of the first look ever */
@@ -34,27 +35,33 @@ static int64_t value_of(const struct tide_http *http, enum tide_meter_row row, s
   return tide_meters_value(http->meters, row, (struct tide_meter_at){(uint32_t)a, (uint32_t)b, (uint32_t)c});
 }
 
-static void count(const struct tide_http *http, struct counts *ret) {
-  const struct tide_spec *spec = http->spec;
+static void count(const struct tide_http *http, const struct tide_spec *spec, struct counts *ret) {
   *ret = (struct counts){.at_ms = tide_wall_now().ms, .late = value_of(http, TIDE_METER_ROW_engine_late_total, 0, 0, 0)};
-  for (uint32_t d = 0; d < spec->decision_count; d++) {
+  for (uint32_t i = 0; i < spec->decision_count; i++) {
+    uint32_t d;
+    if (!tide_meters_place(http->meters, TIDE_AXIS_decision, spec->decision[i], &d)) continue;
     ret->scored += value_of(http, TIDE_METER_ROW_answers_total, TIDE_STATUS_SCORED, d, 0);
     ret->refused += value_of(http, TIDE_METER_ROW_answers_total, TIDE_STATUS_REFUSED, d, 0);
   }
-  for (int c = 0; c < TIDE_C_COUNT; c++) ret->cause[c] = tide_http_answers_by_cause(http->meters, spec->decision_count, (enum tide_cause)c);
-  for (uint32_t e = 0; e < spec->entity_count; e++)
-    for (int s = 0; s < TIDE_S_COUNT; s++) ret->value[e][s] = value_of(http, TIDE_METER_ROW_feature_values_total, e, (size_t)s, 0);
+  for (int c = 0; c < TIDE_C_COUNT; c++) ret->cause[c] = tide_http_answers_by_cause(http->meters, (enum tide_cause)c);
+  for (uint32_t e = 0; e < spec->entity_count; e++) {
+    uint32_t at;
+    if (!tide_meters_place(http->meters, TIDE_AXIS_entity, spec->entity[e].name, &at)) continue;
+    for (int s = 0; s < TIDE_S_COUNT; s++) ret->value[e][s] = value_of(http, TIDE_METER_ROW_feature_values_total, at, (size_t)s, 0);
+  }
 }
 
 static void look(struct tide_http *http) {
   struct tide_hour *hour = http->hour;
   struct tide_standing standing[TIDE_ENTITIES_MAX];
   struct tide_sources_look *seen = tide_http_sources_look(http);
-  tide_http_standings(seen, standing);
+  const struct tide_spec *spec = tide_http_standings(seen, standing);
   int64_t now_ms = seen->now_ms;
   tide_http_sources_free(seen);
   TIDE_CHECK(pthread_mutex_lock(&hour->mutex) == 0);
-  for (uint32_t e = 0; e < http->spec->entity_count; e++) {
+  if (hour->spec != spec) hour->looks = hour->next = hour->minutes = hour->next_minute = 0;
+  hour->spec = spec;
+  for (uint32_t e = 0; e < spec->entity_count; e++) {
     int64_t age_ms = standing[e].age_ms;
     hour->age_ms[e][hour->next] = age_ms == TIDE_AGE_UNKNOWN ? AGE_NONE : age_ms < INT32_MAX ? (int32_t)age_ms : INT32_MAX;
   }
@@ -63,7 +70,7 @@ static void look(struct tide_http *http) {
   hour->next = (hour->next + 1) % LOOKS;
   const struct counts *last = &hour->minute[(hour->next_minute + MINUTES - 1) % MINUTES];
   if (hour->minutes == 0 || now_ms - last->at_ms >= 60000 || now_ms < last->at_ms) {
-    count(http, &hour->minute[hour->next_minute]);
+    count(http, spec, &hour->minute[hour->next_minute]);
     hour->next_minute = (hour->next_minute + 1) % MINUTES;
     if (hour->minutes < MINUTES) hour->minutes++;
   }
@@ -130,9 +137,8 @@ static void put_age(struct tide_buf *out, const char *key, int32_t age_ms) {
   else tide_json_int(out, age_ms);
 }
 
-static void put_group(const struct tide_http *http, uint32_t entity, int32_t *age, uint32_t looks, const struct counts *from,
+static void put_group(const struct tide_spec *spec, uint32_t entity, int32_t *age, uint32_t looks, const struct counts *from,
                       const struct counts *to, struct tide_buf *out) {
-  const struct tide_spec *spec = http->spec;
   int64_t budget_ms = spec->group[spec->entity[entity].group].budget_ms;
   uint32_t beyond = 0;
   int32_t now_ms = age[looks - 1];
@@ -172,16 +178,16 @@ static void put_answers(const struct counts *from, const struct counts *to, stru
 }
 
 void tide_hour_put(struct tide_http *http, struct tide_buf *out) {
-  const struct tide_spec *spec = http->spec;
   struct tide_hour *hour = http->hour;
   struct counts to, from;
-  char text[TIDE_TIME_TEXT];
+  char text[TIDE_TIME_TEXT], file[TIDE_VERSION_TEXT];
   int32_t(*age)[LOOKS] = tide_alloc(sizeof hour->age_ms);
-  count(http, &to);
   TIDE_CHECK(pthread_mutex_lock(&hour->mutex) == 0);
+  const struct tide_spec *spec = hour->spec ? hour->spec : atomic_load(&http->spec);
   uint32_t looks = hour->looks, first = (hour->next + LOOKS - looks) % LOOKS;
   for (uint32_t e = 0; e < spec->entity_count; e++)
     for (uint32_t i = 0; i < looks; i++) age[e][i] = hour->age_ms[e][(first + i) % LOOKS];
+  count(http, spec, &to);
   from = hour->minute[(hour->next_minute + MINUTES - hour->minutes) % MINUTES];
   int64_t since_ms = hour->since_ms;
   TIDE_CHECK(pthread_mutex_unlock(&hour->mutex) == 0);
@@ -189,17 +195,18 @@ void tide_hour_put(struct tide_http *http, struct tide_buf *out) {
   tide_json_open(out, '{');
   put_int(out, "engine", http->options.engine_id);
   tide_json_key(out, "features");
-  tide_json_cstr(out, http->features);
+  tide_version_text(tide_span_of(spec->name), tide_content_hash((struct tide_span){spec->text, spec->text_len}), file);
+  tide_json_cstr(out, file);
   const struct tide_policy_version *policy = tide_engine_policy(http->engine);
   tide_json_key(out, "policy");
-  tide_json_cstr(out, policy && policy->label[0] ? policy->label : http->features);
+  tide_json_cstr(out, policy && policy->label[0] ? policy->label : file);
   tide_json_key(out, "since");
   tide_json_cstr(out, tide_time_format((struct tide_etime){since_ms}, text));
   put_int(out, "looks", looks);
   put_answers(&from, &to, out);
   tide_json_key(out, "groups");
   tide_json_open(out, '[');
-  for (uint32_t e = 0; e < spec->entity_count && looks > 0; e++) put_group(http, e, age[e], looks, &from, &to, out);
+  for (uint32_t e = 0; e < spec->entity_count && looks > 0; e++) put_group(spec, e, age[e], looks, &from, &to, out);
   tide_json_close(out, ']');
   tide_json_close(out, '}');
   tide_free(age);

@@ -19,8 +19,10 @@ static bool in_list(const void *ctx, uint32_t list, const struct tide_expr *oper
 
 static void decide(struct tide_http *http, const struct tide_record *record, struct tide_offer *offer, enum tide_offer_end end,
                    enum tide_cause cause) {
+  const struct tide_spec *own = ((const struct tide_http_item *)offer->ctx)->spec;
   const struct tide_policy_version *policy = http->engine ? tide_engine_policy(http->engine) : NULL;
-  const struct tide_spec *spec = policy ? policy->spec : http->spec;
+  if (policy && !tide_u128_eq(policy->features, own->hash)) policy = NULL; /* of another feature file: the record is not in its shape */
+  const struct tide_spec *spec = policy ? policy->spec : own;
   struct tide_value field[TIDE_FIELDS_MAX], dyn[TIDE_DYN_COUNT] = {{0}};
   struct lists lists = {0}, *ctx = &lists;
   tide_fields_values(spec, record->field, field);
@@ -55,7 +57,7 @@ void tide_http_decide_locally(struct tide_http *http, struct tide_offer *offer, 
   offer->end = (uint8_t)end;
   offer->cause = (uint8_t)cause;
   enum tide_err err = tide_raw_take(&bytes, &raw, NULL);
-  if (err == TIDE_OK) err = tide_record_decode(http->spec, &raw, record, NULL);
+  if (err == TIDE_OK) err = tide_record_decode(((const struct tide_http_item *)offer->ctx)->spec, &raw, record, NULL);
   TIDE_CHECK(err == TIDE_OK); /* this layer encoded it */
   if (record->flags & TIDE_REC_STAMPED) record->time.ms = tide_wall_now().ms;
   decide(http, record, offer, end, cause);

@@ -66,6 +66,8 @@ static const char *const letter_result_names[] = {
 static const char *const verdict_names[] = {"right", "false", "unknown"}; /* of core/stale_watch.h, in this order */
 /* Rules by their codes, whatever policy they stand in: totals go on where a policy keeps a rule. Behind so many different ones: "(other)". */
 enum { RULE_OTHER = 0, RULE_PLACES = 4 * TIDE_RULES_MAX };
+/* Words of decisions and names of entities, of this feature file and those that follow it in one process; of what finds no place any more no series is kept. */
+enum { DECISION_PLACES = 12, ENTITY_PLACES = 2 * TIDE_ENTITIES_MAX };
 static const char *const match_names[] = {"matched", "unmatched", "outside_sample"};
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 #define VALUES(array)                                                                                                                      \
@@ -94,7 +96,8 @@ enum tide_err tide_http_meters_new(const struct tide_spec *spec, const struct ti
     partition[i] = number[i];
   }
   for (unsigned i = 0; i < TIDE_ERR_COUNT; i++) reason[i] = tide_err_name((enum tide_err)i);
-  const char *rule[RULE_PLACES] = {NULL}, *entity[TIDE_ENTITIES_MAX]; /* room for the rules of other policies */
+  const char *rule[RULE_PLACES] = {NULL}, *entity[ENTITY_PLACES] = {NULL},
+             *decision[DECISION_PLACES] = {NULL}; /* room for those of other files */
   uint32_t rules = 1;
   rule[RULE_OTHER] = "(other)";
   TIDE_CHECK(spec->rule_count + spec->fallback_count < COUNT(rule) && spec->entity_count <= COUNT(entity));
@@ -104,16 +107,17 @@ enum tide_err tide_http_meters_new(const struct tide_spec *spec, const struct ti
     rule[rules++] = tide_verdict_by(spec, &verdict);
   }
   for (uint32_t i = 0; i < spec->entity_count; i++) entity[i] = spec->entity[i].name;
+  for (uint32_t i = 0; i < spec->decision_count && i < DECISION_PLACES; i++) decision[i] = spec->decision[i];
   const struct tide_meter_values values[TIDE_AXIS_COUNT] = {
       [TIDE_AXIS_route] = VALUES(route_names),
       [TIDE_AXIS_code] = VALUES(code_names),
       [TIDE_AXIS_problem] = {problem_names + 1, COUNT(problem_names) - 1}, /* without none */
       [TIDE_AXIS_limit] = VALUES(cut_names),
       [TIDE_AXIS_status] = VALUES(status_names),
-      [TIDE_AXIS_decision] = {spec->decision, spec->decision_count},
+      [TIDE_AXIS_decision] = {decision, spec->decision_count ? DECISION_PLACES : 0},
       [TIDE_AXIS_rule] = {rule, spec->decision_count ? RULE_PLACES : 0},
       [TIDE_AXIS_cause] = VALUES(cause_names),
-      [TIDE_AXIS_entity] = {entity, spec->entity_count},
+      [TIDE_AXIS_entity] = {entity, ENTITY_PLACES},
       [TIDE_AXIS_state] = VALUES(value_state_names),
       [TIDE_AXIS_engine_state] = VALUES(engine_state_names),
       [TIDE_AXIS_source] = {source_name, (uint32_t)sources},
@@ -186,8 +190,10 @@ void tide_http_count_answer(struct tide_meters *meters, const struct tide_told *
   if (!told->given) return;
   if (told->duplicate) tide_http_count(meters, TIDE_METER_ROW_answers_duplicate_total);
   if (told->by == TIDE_BY_NONE) return;
-  count_at(meters, TIDE_METER_ROW_answers_total, told->status, told->decision, 0);
-  count_at(meters, TIDE_METER_ROW_answers_by_rule_total, told->decision, rule_at(meters, told), cause_at(told));
+  uint32_t decision;
+  if (!tide_meters_place(meters, TIDE_AXIS_decision, told->word, &decision)) return;
+  count_at(meters, TIDE_METER_ROW_answers_total, told->status, decision, 0);
+  count_at(meters, TIDE_METER_ROW_answers_by_rule_total, decision, rule_at(meters, told), cause_at(told));
   if (told->score_e6 != TIDE_NO_SCORE)
     tide_meter_share(tide_meters_shared(meters), TIDE_METER_ROW_scores, TIDE_METER_PLAIN, told->score_e6);
 }
@@ -200,9 +206,9 @@ void tide_http_measure_offer(struct tide_meters *meters, const struct tide_offer
   if (durable && folded) tide_meter_seconds(meter, TIDE_METER_ROW_fold_seconds, TIDE_METER_PLAIN, folded - durable);
 }
 
-int64_t tide_http_answers_by_cause(const struct tide_meters *meters, uint32_t decisions, enum tide_cause cause) {
+int64_t tide_http_answers_by_cause(const struct tide_meters *meters, enum tide_cause cause) {
   int64_t sum = 0;
-  for (uint32_t d = 0; d < decisions; d++)
+  for (uint32_t d = 0; d < tide_meters_count(meters, TIDE_AXIS_decision); d++)
     for (uint32_t r = 0; r < RULE_PLACES; r++)
       sum += tide_meters_value(meters, TIDE_METER_ROW_answers_by_rule_total, (struct tide_meter_at){d, r, (uint32_t)cause});
   return sum;

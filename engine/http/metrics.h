@@ -49,6 +49,6 @@ void tide_http_count_message(struct tide_meters *meters, const struct tide_told 
 void tide_http_measure_offer(struct tide_meters *meters, const struct tide_offer *offer);
 
 /* Answers over HTTP so far that the fallback, or its model, gave for this cause, whatever rule it was. decisions: how many words the policies have. */
-int64_t tide_http_answers_by_cause(const struct tide_meters *meters, uint32_t decisions, enum tide_cause cause);
+int64_t tide_http_answers_by_cause(const struct tide_meters *meters, enum tide_cause cause);
 
 #endif

@@ -113,6 +113,7 @@ struct tide_http_ask {
 struct tide_http_item {
   struct tide_http_request *request;
   struct tide_offer *offer;     /* NULL: there is none, trouble says why */
+  const struct tide_spec *spec; /* under which its records are encoded */
   struct tide_trouble trouble;
   struct tide_http_ask ask;
   bool scores;                  /* an event that asks for a decision */
@@ -146,6 +147,7 @@ struct tide_http_request {
 
 /* Decoders are not shared: whoever decodes takes one. */
 struct tide_http_decoder {
+  const struct tide_spec *spec;
   struct tide_decoder *message, *question; /* strict, and with every field optional */
   struct tide_record record[2];
   struct tide_http_decoder *next;
@@ -192,9 +194,8 @@ struct tide_http {
   struct tide_http_options options;
   struct tide_http_limits limits;
   struct tide_engine *engine;
-  const struct tide_spec *spec;
-  struct tide_buf cell, versions; /* of "provenance": what stands before the model and behind the policy */
-  char features[TIDE_VERSION_TEXT]; /* the feature file's version */
+  _Atomic(const struct tide_spec *) spec; /* by which messages are decoded from now on; those before live as long as this */
+  struct tide_buf cell, versions; /* of "provenance": what stands before the model and behind the feature file */
   struct tide_hour *hour;
   struct MHD_Daemon *api, *admin;
   uint16_t api_port, admin_port;
@@ -226,6 +227,7 @@ void tide_hour_put(struct tide_http *http, struct tide_buf *out);
 
 /* request.c */
 struct tide_http_decoder *tide_http_decoder_take(struct tide_http *http, struct tide_error *error);
+void tide_http_decoder_free(struct tide_http_decoder *decoder);
 void tide_http_decoder_give(struct tide_http *http, struct tide_http_decoder *decoder);
 /* Decodes one message and makes its offer, with the item's options; or fills the item's trouble. `prefix`: of pointers. */
 void tide_http_take_message(struct tide_http_item *item, struct tide_http_decoder *decoder, struct tide_span message, const char *prefix);
@@ -247,8 +249,8 @@ void tide_http_take_batch(struct tide_http_request *request, struct tide_http_de
 /* local.c: the fallback's decision for a record that the engine did not take, into the offer. */
 void tide_http_decide_locally(struct tide_http *http, struct tide_offer *offer, enum tide_offer_end end, enum tide_cause cause);
 
-/* reply.c: appends the object {"cell":..., "model":...}; model "" is null. */
-void tide_http_put_provenance(const struct tide_http *http, const char *model, const char *policy, struct tide_buf *out);
+/* reply.c: appends the object {"cell":..., "model":...}; model "" is null; features "": those in force. */
+void tide_http_put_provenance(const struct tide_http *http, const char *model, const char *policy, const char *features, struct tide_buf *out);
 /* reply.c: the body of the response, its status, its media type, and what further headers say. */
 struct tide_http_reply {
   struct tide_buf body;
@@ -308,7 +310,7 @@ struct tide_sources_look {
 struct tide_sources_look *tide_http_sources_look(struct tide_http *http);
 void tide_http_sources_free(struct tide_sources_look *look);
 /* How each entity would stand for a request of now whose card was never seen: ret[spec->entity_count]. */
-void tide_http_standings(const struct tide_sources_look *look, struct tide_standing *ret);
+const struct tide_spec *tide_http_standings(const struct tide_sources_look *look, struct tide_standing *ret);
 /* NULL: it is not configured. */
 const struct tide_http_source *tide_http_source_of(const struct tide_http *http, uint16_t number);
 /* NULL: this engine does not read it. */

@@ -12,12 +12,19 @@
 
 #include <stdio.h>
 
-void tide_http_put_provenance(const struct tide_http *http, const char *model, const char *policy, struct tide_buf *out) {
+void tide_http_put_provenance(const struct tide_http *http, const char *model, const char *policy, const char *features,
+                              struct tide_buf *out) {
+  char text[TIDE_VERSION_TEXT];
+  const struct tide_spec *spec = atomic_load(&http->spec);
+  if (!features[0])
+    features = tide_version_text(tide_span_of(spec->name), tide_content_hash((struct tide_span){spec->text, spec->text_len}), text);
   tide_buf_put(out, http->cell.ptr, http->cell.len);
   if (model[0]) tide_json_cstr(out, model);
   else tide_json_null(out);
   tide_json_key(out, "policy");
-  tide_json_cstr(out, policy[0] ? policy : http->features);
+  tide_json_cstr(out, policy[0] ? policy : features);
+  tide_json_key(out, "features");
+  tide_json_cstr(out, features);
   tide_buf_put(out, http->versions.ptr, http->versions.len);
 }
 
@@ -30,7 +37,7 @@ static void put_tail(const struct tide_http_request *request, bool took, const s
     tide_json_double(out, (double)(us > 0 ? us : 0) / 1000.0);
   }
   tide_json_key(out, "provenance");
-  tide_http_put_provenance(request->http, told->model, told->policy, out);
+  tide_http_put_provenance(request->http, told->model, told->policy, told->features, out);
   tide_buf_char(out, '}');
 }
 

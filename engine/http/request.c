@@ -17,22 +17,35 @@ static void unlock(struct tide_http *http) {
   TIDE_CHECK(failed == 0);
 }
 
-struct tide_http_decoder *tide_http_decoder_take(struct tide_http *http, struct tide_error *error) {
-  lock(http);
-  struct tide_http_decoder *decoder = http->decoders;
-  if (decoder) http->decoders = decoder->next;
-  unlock(http);
-  if (decoder) return decoder;
+void tide_http_decoder_free(struct tide_http_decoder *decoder) {
+  tide_decoder_free(decoder->message);
+  tide_decoder_free(decoder->question);
+  tide_free(decoder);
+}
+
+static struct tide_http_decoder *decoder_new(const struct tide_http *http, const struct tide_spec *spec, struct tide_error *error) {
   struct tide_decode_options options = {
-      .spec = http->spec, .key = http->options.key, .key_alt = http->options.key_previous, .time_optional = true, .beside = "/options"};
-  decoder = tide_alloc(sizeof *decoder);
+      .spec = spec, .key = http->options.key, .key_alt = http->options.key_previous, .time_optional = true, .beside = "/options"};
+  struct tide_http_decoder *decoder = tide_alloc(sizeof *decoder);
+  decoder->spec = spec;
   enum tide_err err = tide_decoder_new(&options, &decoder->message, error);
   options.all_optional = true;
   if (err == TIDE_OK) err = tide_decoder_new(&options, &decoder->question, error);
   if (err == TIDE_OK) return decoder;
-  tide_decoder_free(decoder->message);
-  tide_free(decoder);
+  tide_http_decoder_free(decoder);
   return NULL;
+}
+
+/* One of the feature file in force; those of an earlier one go on their way. */
+struct tide_http_decoder *tide_http_decoder_take(struct tide_http *http, struct tide_error *error) {
+  const struct tide_spec *spec = atomic_load(&http->spec);
+  lock(http);
+  struct tide_http_decoder *decoder = http->decoders;
+  if (decoder) http->decoders = decoder->next;
+  unlock(http);
+  if (decoder && decoder->spec == spec) return decoder;
+  if (decoder) tide_http_decoder_free(decoder);
+  return decoder_new(http, spec, error);
 }
 
 void tide_http_decoder_give(struct tide_http *http, struct tide_http_decoder *decoder) {
@@ -86,7 +99,7 @@ static bool check_kind(struct tide_http_item *item, const struct tide_record *re
                             record->type == TIDE_REC_OUTCOME   ? ", outcomes go to /v1/outcomes"
                             : record->type == TIDE_REC_PROFILE ? ", profiles go to /v1/profiles"
                                                                : "");
-  item->scores = asks_for_decision(item->request->http->spec, record);
+  item->scores = asks_for_decision(item->spec, record);
   bool wants = route->id == TIDE_ROUTE_score || route->id == TIDE_ROUTE_score_batch;
   if (wants && !item->scores)
     return tide_trouble_set(trouble, TIDE_PROBLEM_no_decision,
@@ -95,7 +108,7 @@ static bool check_kind(struct tide_http_item *item, const struct tide_record *re
 }
 
 static bool point_at_field(struct tide_http_item *item, const struct tide_decoder *decoder, uint32_t field, const char *prefix) {
-  const struct tide_spec *spec = item->request->http->spec;
+  const struct tide_spec *spec = item->spec;
   const char *place = tide_decode_place(decoder, spec->field[field].name);
   if (place || prefix[0]) tide_trouble_point(&item->trouble, prefix, place);
   return false;
@@ -104,7 +117,7 @@ static bool point_at_field(struct tide_http_item *item, const struct tide_decode
 /* A lookup, and a transaction that is copied, needs an identity and the key of the entity that remembers it. */
 static bool check_identity(struct tide_http_item *item, const struct tide_decoder *decoder, const struct tide_record *record,
                            const char *prefix) {
-  const struct tide_spec *spec = item->request->http->spec;
+  const struct tide_spec *spec = item->spec;
   bool alias = spec->alias_count > 0;
   for (uint32_t i = 0; i < spec->alias_count; i++) alias = alias && record->field[spec->alias[i]].kind != TIDE_D_NONE;
   for (uint32_t i = 0; i < spec->id_count && !alias; i++) {
@@ -130,7 +143,7 @@ static bool check_identity(struct tide_http_item *item, const struct tide_decode
 /* A copy of it is told again when it is read from the log: with a time of its own it says the same then, stamped it would be news. */
 static bool check_copied(struct tide_http_item *item, const struct tide_decoder *decoder, const struct tide_record *record,
                          const char *prefix) {
-  const struct tide_spec *spec = item->request->http->spec;
+  const struct tide_spec *spec = item->spec;
   if (record->type != TIDE_REC_PROFILE) return check_identity(item, decoder, record, prefix);
   if (!(record->flags & TIDE_REC_STAMPED)) return true;
   tide_trouble_set(&item->trouble, TIDE_PROBLEM_missing_field,
@@ -148,7 +161,7 @@ static bool check_time(struct tide_http_item *item, const struct tide_decoder *d
   tide_trouble_set(&item->trouble, TIDE_PROBLEM_future,
                    "the event is %lld ms ahead of this machine's clock, at most %lld are accepted; leave the time out to have it stamped",
                    (long long)ahead_ms, (long long)http->limits.max_future_skew_ms);
-  return point_at_field(item, decoder, http->spec->f_time, prefix);
+  return point_at_field(item, decoder, item->spec->f_time, prefix);
 }
 
 /* ---- making the offer ---- */
@@ -165,7 +178,7 @@ static unsigned answer_flags(const struct tide_http_item *item) {
 
 /* A question's time is now, unless it says another: the state's own clock stands still while nothing is journaled. */
 static void set_question_time(const struct tide_http_item *item, struct tide_record *record) {
-  const struct tide_spec *spec = item->request->http->spec;
+  const struct tide_spec *spec = item->spec;
   if (!item->ask.has_at && !(record->flags & TIDE_REC_STAMPED)) return;
   record->time.ms = item->ask.has_at ? item->ask.at_ms : tide_wall_now().ms;
   record->flags &= (uint8_t)~TIDE_REC_STAMPED;
@@ -179,7 +192,7 @@ uint8_t tide_http_priority(enum tide_route_id route) {
 
 static bool make_offer(struct tide_http_item *item, struct tide_record *record, int count, struct tide_span message, const char *prefix) {
   const struct tide_http_request *request = item->request;
-  const struct tide_spec *spec = request->http->spec;
+  const struct tide_spec *spec = item->spec;
   struct tide_offer *offer = tide_offer_new();
   for (int i = 0; i < count; i++) {
     if (tide_record_encode(spec, &record[i], &offer->records) == TIDE_OK) continue;
@@ -192,6 +205,7 @@ static bool make_offer(struct tide_http_item *item, struct tide_record *record, 
   offer->kind = route == TIDE_ROUTE_features ? TIDE_OFFER_JUDGE : route == TIDE_ROUTE_lookup ? TIDE_OFFER_LOOKUP : TIDE_OFFER_COMMIT;
   offer->priority = tide_http_priority(route);
   offer->record_count = (uint8_t)count;
+  offer->features = spec->hash;
   offer->answer_flags = answer_flags(item);
   offer->deadline = request->deadline;
   offer->after = item->ask.after;
@@ -211,6 +225,7 @@ void tide_http_take_message(struct tide_http_item *item, struct tide_http_decode
   struct tide_record *record = with->record;
   struct tide_error error = {0};
   int count = 0;
+  item->spec = with->spec;
   item->ask = (struct tide_http_ask){.count = true, .explain = TIDE_EXPLAIN_reasons, .consistency = TIDE_CONSISTENCY_QUORUM};
   enum tide_err err = tide_decode(decoder, message, record, &count, &error);
   if (err != TIDE_OK) {

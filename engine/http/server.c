@@ -475,19 +475,15 @@ static enum tide_err check_spec(const struct tide_spec *spec, struct tide_error 
   return TIDE_OK;
 }
 
-/* {"cell":C,"model":  and  ,"features":F,"durability":D}; between them the model and the policy of each answer. */
+/* {"cell":C,"model":  and  ,"durability":D}; between them the versions of each answer. */
 static void make_provenance(struct tide_http *http) {
-  const struct tide_spec *spec = http->spec;
   struct tide_buf *out = &http->cell;
-  tide_version_text(tide_span_of(spec->name), tide_content_hash((struct tide_span){spec->text, spec->text_len}), http->features);
   tide_json_open(out, '{');
   tide_json_key(out, "cell");
   tide_json_cstr(out, http->options.cell);
   tide_json_key(out, "model");
   out = &http->versions;
   tide_buf_char(out, ',');
-  tide_json_key(out, "features");
-  tide_json_cstr(out, http->features);
   tide_json_key(out, "durability");
   tide_json_cstr(out, http->options.durability);
   tide_json_close(out, '}');
@@ -496,14 +492,22 @@ static void make_provenance(struct tide_http *http) {
 static void free_http(struct tide_http *http) {
   for (struct tide_http_decoder *next, *decoder = http->decoders; decoder; decoder = next) {
     next = decoder->next;
-    tide_decoder_free(decoder->message);
-    tide_decoder_free(decoder->question);
-    tide_free(decoder);
+    tide_http_decoder_free(decoder);
   }
   (void)pthread_mutex_destroy(&http->decoders_mutex);
   tide_buf_release(&http->cell);
   tide_buf_release(&http->versions);
   tide_free(http);
+}
+
+enum tide_err tide_http_features(struct tide_http *http, const struct tide_spec *spec, struct tide_error *error) {
+  enum tide_err err = check_spec(spec, error);
+  if (err != TIDE_OK) return err;
+  const struct tide_spec *was = atomic_exchange(&http->spec, spec);
+  struct tide_http_decoder *decoder = tide_http_decoder_take(http, error); /* as one is made for every request from now on */
+  if (decoder) tide_http_decoder_give(http, decoder);
+  else atomic_store(&http->spec, was);
+  return decoder ? TIDE_OK : TIDE_E_CONFIG;
 }
 
 enum tide_err tide_http_start(const struct tide_http_options *options, struct tide_http **ret, struct tide_error *error) {

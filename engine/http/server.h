@@ -56,6 +56,7 @@ struct tide_http_options {
   struct tide_http_address listen, admin;
   struct tide_engine *engine;                        /* borrowed until tide_http_stop */
   const struct tide_spec *spec;                      /* the same feature file as the engine's; borrowed */
+  const struct tide_spec *metered;                   /* that the meters were made for; NULL: the same; borrowed */
   struct tide_meters *meters;                        /* of tide_http_meters_new with this spec; borrowed until tide_http_stop */
   const struct tide_secret_key *key, *key_previous;  /* borrowed; NULL: none */
   const char *cell;                                  /* named in every answer */
@@ -73,6 +74,9 @@ struct tide_http_options {
 };
 
 struct tide_http;
+/* From now on messages are decoded by this feature file; requests under way keep theirs. It is borrowed until tide_http_stop, like those before. Any one thread. CONFIG: it maps
+ * something to /options, or has a secret field and there is no key; nothing changes. */
+enum tide_err tide_http_features(struct tide_http *http, const struct tide_spec *spec, struct tide_error *error) TIDE_WARN_UNUSED;
 /* Both listeners are up when it returns. Errors: CONFIG (limits, a feature file that maps something to /options, a secret field without key), IO (an
  * address that cannot be listened on). */
 enum tide_err tide_http_start(const struct tide_http_options *options, struct tide_http **ret, struct tide_error *error) TIDE_WARN_UNUSED;

@@ -238,18 +238,20 @@ static void meter_partition(const struct shown *shown, const struct tide_partiti
   set(shown, TIDE_METER_ROW_source_waived, true, waived);
 }
 
-void tide_http_standings(const struct tide_sources_look *look, struct tide_standing *ret) {
+const struct tide_spec *tide_http_standings(const struct tide_sources_look *look, struct tide_standing *ret) {
+  const struct tide_spec *spec = atomic_load(&look->http->spec);
   struct tide_gate *gate = tide_alloc(sizeof *gate);
-  tide_gate_judge(gate, &look->known.ledger, look->http->spec, look->known.commit_ms, look->now_ms, TIDE_NONE, ret);
+  tide_gate_judge(gate, &look->known.ledger, spec, look->known.commit_ms, look->now_ms, TIDE_NONE, ret);
   tide_free(gate);
+  return spec;
 }
 
 static void meter_freshness(const struct tide_sources_look *look, struct tide_meter *meter) {
-  const struct tide_spec *spec = look->http->spec;
   struct tide_standing standing[TIDE_ENTITIES_MAX];
-  tide_http_standings(look, standing);
+  const struct tide_spec *spec = tide_http_standings(look, standing);
   for (uint32_t e = 0; e < spec->entity_count; e++) {
-    struct shown shown = {look, meter, {.a = e}};
+    struct shown shown = {look, meter, {0}};
+    if (!tide_meters_place(tide_meter_all(meter), TIDE_AXIS_entity, spec->entity[e].name, &shown.at.a)) continue;
     bool known = standing[e].age_ms != TIDE_AGE_UNKNOWN;
     set(&shown, TIDE_METER_ROW_freshness_age_seconds, known, known ? ns_of(standing[e].age_ms) : 0);
     set(&shown, TIDE_METER_ROW_freshness_budget_seconds, true, ns_of(spec->group[spec->entity[e].group].budget_ms));

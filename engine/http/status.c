@@ -98,7 +98,7 @@ static bool has_features(const struct tide_spec *spec, uint32_t entity) {
 
 /* As they would stand for a request of now whose card was never seen: the least fresh that any card can be. */
 static void put_groups(const struct tide_sources_look *look, struct tide_buf *out) {
-  const struct tide_spec *spec = look->http->spec;
+  const struct tide_spec *spec = atomic_load(&look->http->spec);
   struct tide_gate *gate = tide_alloc(sizeof *gate);
   struct tide_standing standing[TIDE_ENTITIES_MAX];
   struct tide_buf text = TIDE_BUF_INIT;
@@ -123,7 +123,9 @@ static void put_groups(const struct tide_sources_look *look, struct tide_buf *ou
     put_time(out, "complete", one->complete_ms);
     put_text(out, "stale", stale_word(group));
     put_text(out, "consistency", consistency[group->consistency]);
-    put_int(out, "entities", meter(look->http, TIDE_METER_ROW_entities, e));
+    uint32_t place;
+    bool known = tide_meters_place(look->http->meters, TIDE_AXIS_entity, spec->entity[e].name, &place);
+    put_int(out, "entities", known ? meter(look->http, TIDE_METER_ROW_entities, place) : 0);
     tide_json_close(out, '}');
   }
   tide_json_close(out, ']');
@@ -134,7 +136,7 @@ static void put_groups(const struct tide_sources_look *look, struct tide_buf *ou
 /* Those of the policy in force, in its order; the fallback's behind the others, where a hit is a decision. */
 static void put_rules(struct tide_http *http, struct tide_buf *out) {
   const struct tide_policy_version *policy = tide_engine_policy(http->engine);
-  const struct tide_spec *spec = policy ? policy->spec : http->spec;
+  const struct tide_spec *spec = policy ? policy->spec : atomic_load(&http->spec);
   tide_json_key(out, "rules");
   tide_json_open(out, '[');
   for (uint32_t r = 0; r < spec->rule_count + spec->fallback_count; r++) {
@@ -227,7 +229,7 @@ static void put_lookup(const struct tide_spec *spec, struct tide_buf *out) {
 
 void tide_http_status_put(struct tide_http *http, const char *client, struct tide_buf *out) {
   struct tide_sources_look *look = tide_http_sources_look(http);
-  const struct tide_spec *spec = http->spec;
+  const struct tide_spec *spec = atomic_load(&http->spec);
   tide_json_open(out, '{');
   put_time(out, "time", look->now_ms);
   put_text(out, "cell", http->options.cell);

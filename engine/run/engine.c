@@ -4,8 +4,7 @@
  * for pointer moves only. The core asks for one request of each kind at a time, so the requests are three flags and not a queue. A
  * FETCH waits while READ_AHEAD entries are unread: a journal of any length is followed in bounded memory. */
 #include "run/engine.h"
-
-#include "run/metered.h"
+#include "run/fold_meter.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -69,10 +68,10 @@ struct tide_engine {
   /* the core thread's own */
   struct report *taken;
   size_t taken_cap;
+  struct tide_metered metered;
   bool stopped;
   struct tide_mono next_tick, next_show;
   struct tide_position folded; /* that was told */
-  struct tide_metered metered;
 };
 
 static void lock(pthread_mutex_t *mutex) {
@@ -342,22 +341,12 @@ static void meter_publish(struct tide_engine *engine, struct tide_fold *fold) {
   lock(&engine->status_mutex);
   struct tide_journal_health health = engine->status.health;
   unlock(&engine->status_mutex);
-  tide_metered_journal(&engine->metered, meter, &health, tide_fold_position(fold).epoch);
+  tide_meter_journal(&engine->metered, meter, &health, tide_fold_position(fold).epoch);
   uint32_t now = (uint32_t)tide_core_state(engine->core);
   for (uint32_t s = 0; s < TIDE_CORE_STATE_COUNT; s++)
     tide_meter_set(meter, TIDE_METER_ROW_engine_state, (struct tide_meter_at){.a = s}, s == now);
   if (now != TIDE_CORE_open) return; /* before that, the journal's feature file may be another than ours */
-  const struct tide_spec *spec = tide_fold_spec(fold);
-  tide_metered_decisions(&engine->metered, meter, fold);
-  const struct tide_versions *versions = tide_fold_versions(fold);
-  SET(rollout_number, versions->rollout.number);
-  SET(rollout_void, versions->void_number > versions->rollout.number);
-  const struct tide_core_reads *reads = tide_core_reads(engine->core);
-  for (uint32_t e = 0; e < spec->entity_count; e++) {
-    tide_meter_set(meter, TIDE_METER_ROW_entities, (struct tide_meter_at){.a = e}, (int64_t)tide_fold_entities(fold, e));
-    for (uint32_t s = 0; s < TIDE_S_COUNT; s++)
-      tide_meter_set(meter, TIDE_METER_ROW_feature_values_total, (struct tide_meter_at){.a = e, .b = s}, (int64_t)reads->count[e][s]);
-  }
+  tide_meter_fold(&engine->metered, meter, stats.switches, fold, tide_core_reads(engine->core));
 }
 
 static void meter_append(struct tide_engine *engine, const struct tide_core_action *action) {
@@ -465,13 +454,14 @@ static void publish(struct tide_engine *engine, const struct tide_error *failed)
   tide_in_force_look(&engine->in_force, fold);
   lock(&engine->status_mutex);
   struct tide_engine_status *status = &engine->status;
-  bool changed = status->state != tide_core_state(engine->core) || failed || engine->stopped;
+  bool changed = status->waits != tide_fold_waits(fold) || status->state != tide_core_state(engine->core) || failed || engine->stopped;
   status->state = tide_core_state(engine->core);
   status->folded = tide_fold_position(fold);
   status->watermark_ms = tide_fold_watermark(fold);
   status->stats = tide_core_stats(engine->core);
   status->ingests = tide_core_ingests(engine->core);
   status->barrier = barrier_of(tide_fold_ledger(fold));
+  status->waits = tide_fold_waits(fold);
   status->diverged = (uint64_t)tide_fold_metrics(fold)->value[TIDE_M_journal_diverged_total];
   show(engine, fold, changed);
   if (failed) status->error = *failed;
@@ -515,6 +505,12 @@ static void close_inbox(struct tide_engine *engine, struct tide_offer **ret_left
   unlock(&inbox->mutex);
 }
 
+static enum tide_err follow(struct tide_engine *engine, struct tide_error *error) {
+  struct tide_fold *fold = tide_core_fold(engine->core), *follower = NULL;
+  if (engine->options.follower) follower = engine->options.follower(engine->options.ctx, fold);
+  return follower ? step(engine, &(struct tide_core_event){.kind = TIDE_CORE_FOLLOWER, .follower = follower}, error) : TIDE_OK;
+}
+
 static enum tide_err turn(struct tide_engine *engine, struct tide_error *error) {
   struct tide_offer *offers;
   size_t reports;
@@ -530,6 +526,7 @@ static enum tide_err turn(struct tide_engine *engine, struct tide_error *error) 
     while (err == TIDE_OK && event.kind == TIDE_CORE_ENTRY && tide_core_busy(engine->core))
       err = step(engine, &(struct tide_core_event){.kind = TIDE_CORE_GO_ON}, error);
   }
+  if (err == TIDE_OK && tide_fold_waits(tide_core_fold(engine->core))) err = follow(engine, error);
   if (err == TIDE_OK && stop) err = step(engine, &(struct tide_core_event){.kind = TIDE_CORE_STOP}, error);
   if (err == TIDE_OK && tide_core_busy(engine->core)) err = step(engine, &(struct tide_core_event){.kind = TIDE_CORE_GO_ON}, error);
   struct tide_mono now = tide_mono_now();
@@ -664,6 +661,10 @@ void tide_engine_sources(struct tide_engine *engine, struct tide_engine_sources 
   copy_ledger(&engine->shown.ledger, &ret->ledger);
   ret->commit_ms = engine->shown.commit_ms;
   unlock(&engine->status_mutex);
+}
+
+bool tide_engine_features(struct tide_engine *engine, struct tide_u128 *have, struct tide_buf *text) {
+  return tide_in_force_features(&engine->in_force, have, text);
 }
 
 /* Folded, as the status says, which is a tick behind: a backend may take what was read for what it has shown the core, so nothing beyond is read. */

@@ -26,6 +26,9 @@ struct tide_engine_options {
   /* Called on the core thread between steps, at most once per tick, with the fold and the bytes of the entry at its position (NULL span: not
    * known). For snapshots and metrics. NULL: none. */
   void (*between)(void *ctx, struct tide_fold *fold, struct tide_span entry);
+  /* Called on the core thread between steps while the fold waits for its follower (core/fold.h): the follower, or NULL: it is not there yet. NULL: nobody makes one, and the engine
+   * stays without answers behind a change of its feature file. */
+  struct tide_fold *(*follower)(void *ctx, const struct tide_fold *fold);
   /* Called on the core thread with every entry that was folded, own and foreign, in order. It must be short. NULL: none. */
   void (*folded)(void *ctx, struct tide_position at, struct tide_span entry);
   /* Called on the core thread with every action about sources: INGEST, INGEST_STOP, ENDS, EMIT, LOG (core.h). What they borrow is gone after the call. It must be short. NULL: the
@@ -52,6 +55,7 @@ struct tide_engine_status {
     bool targets;
   } barrier;                 /* partitions that the epoch waits for, and the first of them;
                               * targets: they are known */
+  bool waits;                /* behind a change of the feature file, for the fold under the next one */
   struct tide_journal_health health; /* of the journal's replicas; zero where it has none */
   uint64_t diverged;         /* positions at which another engine has decided otherwise */
   struct tide_error trouble; /* what the journal said last when it could not do something; code OK: nothing in this session */
@@ -74,6 +78,8 @@ bool tide_engine_offer(struct tide_engine *engine, struct tide_offer *offer);
 void tide_engine_offer_all(struct tide_engine *engine, struct tide_offer *first);
 /* Tells the core what became of an action about sources: ENDS, LEFT, LOGGED, REREAD; any thread. Targets are copied. */
 void tide_engine_tell(struct tide_engine *engine, const struct tide_core_event *event);
+/* Any thread: true where the feature file in force is another than *have (tide_spec.hash): then its hash stands there and its text in `text`. */
+bool tide_engine_features(struct tide_engine *engine, struct tide_u128 *have, struct tide_buf *text);
 struct tide_engine_status tide_engine_status(struct tide_engine *engine);
 /* *ret is large: not for the stack. */
 void tide_engine_sources(struct tide_engine *engine, struct tide_engine_sources *ret);

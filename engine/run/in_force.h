@@ -16,6 +16,8 @@ struct tide_engine_rollout {
   uint64_t void_number;              /* of the last that could not take effect, 0: none; above rollout.number: it waits for a better one */
   char void_why[TIDE_VOID_WHY];
   struct tide_content_hash features; /* of the feature file in force; zero: not known yet */
+  uint32_t generation;               /* how many feature files the journal had before */
+  char file[TIDE_VERSION_TEXT];      /* the feature file in force, as answers name it */
   char model[TIDE_MODEL_ID];         /* that is live, "" none */
   char policy[TIDE_POLICY_LABEL];
   uint32_t version_count;            /* what the journal has brought and need not be brought again */
@@ -25,6 +27,8 @@ struct tide_engine_rollout {
 struct tide_in_force {
   pthread_mutex_t mutex;
   struct tide_engine_rollout shown; /* under mutex */
+  struct tide_u128 features;        /* hash of the feature file in force (tide_spec.hash), and its text; under mutex */
+  struct tide_buf features_text;
   _Atomic(const struct tide_policy_version *) policy;
   /* the core thread's own */
   struct tide_in_force_policy { struct tide_policy_version version; struct tide_in_force_policy *next; } *kept;
@@ -37,6 +41,8 @@ void tide_in_force_release(struct tide_in_force *in_force);
 void tide_in_force_look(struct tide_in_force *in_force, const struct tide_fold *fold);
 /* Any thread. */
 void tide_in_force_copy(struct tide_in_force *in_force, struct tide_engine_rollout *ret);
+/* True where the feature file in force is another than *have: then its hash stands there and its text in `text`. */
+bool tide_in_force_features(struct tide_in_force *in_force, struct tide_u128 *have, struct tide_buf *text);
 const struct tide_policy_version *tide_in_force_policy(struct tide_in_force *in_force); /* NULL: not known yet */
 
 #endif

@@ -325,7 +325,7 @@ static bool take_message(struct tide_ingest *ingest, const struct tide_message *
   size_t which = 0;
   const struct tide_ingest_source *from = tide_ingest_from(ingest, message->source, &which);
   TIDE_CHECK(from);
-  struct tide_decoder *decoder = message->copy ? ingest->copy_decoder[which] : ingest->decoder[which];
+  struct tide_decoder *decoder = message->copy ? ingest->decoders->copy[which] : ingest->decoders->message[which];
   struct tide_merge_item item = {.source = message->source,
                                  .partition = message->partition,
                                  .offset = message->offset,
@@ -350,7 +350,7 @@ static bool take_message(struct tide_ingest *ingest, const struct tide_message *
     record[i].source = message->source;
     record[i].partition = message->partition;
     record[i].offset = message->offset;
-    err = tide_record_encode(ingest->options.spec, &record[i], &offer->records);
+    err = tide_record_encode(ingest->decoders->spec, &record[i], &offer->records);
     if (err != TIDE_OK) (void)tide_fail(&error, err, "the message's fields do not fit into one journal entry");
   }
   if (message->trace.len) tide_ingest_trace_put(ingest, message);
@@ -359,6 +359,7 @@ static bool take_message(struct tide_ingest *ingest, const struct tide_message *
                  record[0].type != TIDE_REC_PROFILE; /* since when a fact is true says nothing of when it was told */
     item.time_ms = timed ? record[0].time.ms : message->append_ms;
     offer->record_count = (uint8_t)count;
+    offer->features = ingest->decoders->spec->hash;
   } else {
     error.code = err;
     struct tide_meter_at at = {.a = (uint32_t)which, .b = (uint32_t)err};
@@ -383,8 +384,29 @@ static void trouble(struct tide_ingest *ingest, const struct tide_message *messa
            message->trouble->text);
 }
 
+static void close_decoders(const struct tide_ingest *ingest, struct tide_ingest_decoders *decoders) {
+  if (!decoders) return;
+  for (size_t i = 0; i < ingest->options.from_count; i++) {
+    tide_decoder_free(decoders->message[i]);
+    tide_decoder_free(decoders->copy[i]);
+  }
+  tide_free(decoders->message);
+  tide_free(decoders->copy);
+  tide_free(decoders);
+}
+
+/* To the decoders of another feature file, if there are any. */
+static void go_over(struct tide_ingest *ingest) {
+  struct tide_ingest_decoders *next = atomic_exchange(&ingest->next_decoders, NULL);
+  if (!next) return;
+  close_decoders(ingest, ingest->decoders);
+  ingest->decoders = next;
+  ingest->features = next->features;
+}
+
 /* One message; false: there was none within the source's poll time. */
 static bool read_one(struct tide_ingest *ingest, struct tide_mono now) {
+  go_over(ingest);
   struct tide_message message;
   struct tide_error error = {0};
   struct tide_source *source = ingest->options.source;
@@ -521,18 +543,33 @@ void *tide_ingest_read_main(void *arg) {
 
 /* ---- outside ---- */
 
-static enum tide_err open_decoders(struct tide_ingest *ingest, struct tide_error *error) {
+static enum tide_err open_decoders(const struct tide_ingest *ingest, const struct tide_spec *spec, const char *features,
+                                   struct tide_ingest_decoders **ret, struct tide_error *error) {
   size_t count = ingest->options.from_count;
-  ingest->decoder = tide_alloc((count + 1) * sizeof(struct tide_decoder *));
-  ingest->copy_decoder = tide_alloc((count + 1) * sizeof(struct tide_decoder *));
-  for (size_t i = 0; i < count; i++) {
+  struct tide_ingest_decoders *decoders = tide_alloc(sizeof *decoders);
+  *decoders = (struct tide_ingest_decoders){.spec = spec,
+                                            .features = features,
+                                            .message = tide_alloc((count + 1) * sizeof(struct tide_decoder *)),
+                                            .copy = tide_alloc((count + 1) * sizeof(struct tide_decoder *))};
+  enum tide_err err = TIDE_OK;
+  for (size_t i = 0; i < count && err == TIDE_OK; i++) {
     struct tide_decode_options options = ingest->options.from[i].decode;
-    enum tide_err err = tide_decoder_new(&options, &ingest->decoder[i], error);
+    options.spec = spec;
+    err = tide_decoder_new(&options, &decoders->message[i], error);
     options.time_optional = true; /* what came over HTTP without a time is stamped when it is counted, as it was there */
-    if (err == TIDE_OK) err = tide_decoder_new(&options, &ingest->copy_decoder[i], error);
-    if (err != TIDE_OK) return err;
+    if (err == TIDE_OK) err = tide_decoder_new(&options, &decoders->copy[i], error);
   }
-  return TIDE_OK;
+  if (err == TIDE_OK) *ret = decoders;
+  else close_decoders(ingest, decoders);
+  return err;
+}
+
+enum tide_err tide_ingest_features(struct tide_ingest *ingest, const struct tide_spec *spec, const char *features,
+                                   struct tide_error *error) {
+  struct tide_ingest_decoders *next;
+  enum tide_err err = open_decoders(ingest, spec, features, &next, error);
+  if (err == TIDE_OK) close_decoders(ingest, atomic_exchange(&ingest->next_decoders, next));
+  return err;
 }
 
 enum tide_err tide_ingest_new(const struct tide_ingest_options *options, struct tide_ingest **ret, struct tide_error *error) {
@@ -546,7 +583,8 @@ enum tide_err tide_ingest_new(const struct tide_ingest_options *options, struct 
   TIDE_CHECK(pthread_cond_init(&ingest->box.reader, &attr) == 0 && pthread_cond_init(&ingest->box.asker, &attr) == 0 &&
              pthread_cond_init(&ingest->box.writer, &attr) == 0);
   (void)pthread_condattr_destroy(&attr);
-  enum tide_err err = open_decoders(ingest, error);
+  enum tide_err err = open_decoders(ingest, options->spec, options->features, &ingest->decoders, error);
+  ingest->features = options->features;
   if (err != TIDE_OK) {
     tide_ingest_free(ingest);
     return err;
@@ -591,16 +629,12 @@ void tide_ingest_free(struct tide_ingest *ingest) {
   tide_merge_free(ingest->merge, drop);
   free_offers(box->back);
   free_offers(ingest->spare);
-  for (size_t i = 0; i < ingest->options.from_count; i++) {
-    if (ingest->decoder) tide_decoder_free(ingest->decoder[i]);
-    if (ingest->copy_decoder) tide_decoder_free(ingest->copy_decoder[i]);
-  }
+  close_decoders(ingest, ingest->decoders);
+  close_decoders(ingest, ingest->next_decoders);
   for (int kind = 0; kind < TIDE_LETTER_KIND_COUNT; kind++) {
     tide_ingest_letters_release(&box->in[kind]);
     tide_ingest_letters_release(&ingest->out[kind]);
   }
-  tide_free(ingest->decoder);
-  tide_free(ingest->copy_decoder);
   tide_free(ingest->record);
   tide_free(ingest->part);
   tide_buf_release(&ingest->pending);

@@ -8,6 +8,7 @@
 #include "run/ingest.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/hash.h"
 
@@ -84,6 +85,13 @@ struct tide_ingest_box {
   size_t look_count, look_cap;
 };
 
+/* Decoders of one feature file. */
+struct tide_ingest_decoders {
+  const struct tide_spec *spec;
+  const char *features;
+  struct tide_decoder **message, **copy; /* [from_count] */
+};
+
 struct tide_ingest {
   struct tide_ingest_options options;
   struct tide_engine *engine;
@@ -93,7 +101,9 @@ struct tide_ingest {
 
   /* the reader's */
   struct tide_merge *merge;
-  struct tide_decoder **decoder, **copy_decoder; /* [from_count] */
+  struct tide_ingest_decoders *decoders;
+  _Atomic(struct tide_ingest_decoders *) next_decoders; /* for the reader to go over to; NULL: none */
+  _Atomic(const char *) features;                /* the label of decoders */
   struct tide_record *record;                    /* [2] */
   uint64_t turn;
   bool on, reading;                              /* the core wants it read; partitions are known */

@@ -20,6 +20,7 @@ CORE, QUEUE, ENTRY, INGEST = "engine/core/core.c", "engine/core/core_queue.c", "
 RELEASE, AGAIN = "engine/core/core_release.c", "engine/core/core_again.c"
 LEDGER, FOLD, SAVE = "engine/core/ledger.c", "engine/core/fold.c", "engine/core/fold_save.c"
 VERSIONS, JUDGE, EVENT, ROUTER = "engine/core/versions.c", "engine/core/fold_judge.c", "engine/core/fold_event.c", "model/router.c"
+FOLLOW, SWITCH = "engine/core/fold_switch.c", "engine/core/fold_event.c"
 SHADOW, CLIENT, DRIVER = "tests/sim/shadow.c", "tests/sim/client.c", "tests/sim/ingest.c"
 REDIS, SESSION, FACTS, SIM = "engine/adapter/journal_redis.c", "engine/adapter/journal_redis_session.c", "engine/adapter/journal_redis_facts.c", "tests/sim/redis.c"
 
@@ -163,6 +164,20 @@ MUTANTS = [
      [(SAVE, "  if (!tide_versions_is_plain(&fold->versions)) /*", "  if (false) /*")], []),
     ("leaves the policy as it was", "rollout", 200,
      [(VERSIONS, "  versions->now = m->policy;\n", "")], []),
+    ("forgets what the file before has answered", "features", 200,
+     [(SWITCH, "  return was ? tide_generation_unpack(fold, was, txn, answer) : answered;\n", "  (void)was;\n  return answered;\n")], []),
+    ("takes a follower that is not there yet", "features", 200,
+     [(FOLLOW, "  else if (tide_position_cmp(fold->position, follower->position) != 0 || fold->nonce", "  else if (fold->nonce"),
+      (FOLLOW, "           !tide_entry_mark_eq(fold->mark, follower->mark))\n", "           false)\n")], []),
+    ("reads records of the file before as they stand", "features", 200,
+     [(FOLLOW, "  for (uint32_t g = generation; err == TIDE_OK && g < fold->generations && !*ret_skip; g++)\n", "  for (uint32_t g = fold->generations; g < fold->generations; g++)\n")], []),
+    ("goes on folding while it waits", "features", 200,
+     [(CORE, "core->state != TIDE_CORE_stopped && !core->waits && core->held &&", "core->state != TIDE_CORE_stopped && core->held &&")], []),
+    ("forgets in a snapshot what the file before has answered", "features", 300,
+     [(SAVE, "    if (fold->generation[g].answers) tide_table_save(&fold->generation[g].answers->store, chunk, out);\n", "    if (false) return;\n"),
+      (SAVE, "    if (fold->generation[g].answers && !tide_table_load(", "    if (false && !tide_table_load(")], []),
+    ("begins the digest anew behind a switch", "features", 200,
+     [(FOLLOW, "  now->digest = was->digest;\n", "")], []),
 ]
 
 # As above, but nobody may notice; and why.
@@ -183,7 +198,7 @@ SURVIVORS = [
 ]
 PROGRAM = {"memory": "build/tests/sim/10_sim", "redis": "build/tests/sim/11_redis", "ruin": "build/tests/sim/11_redis", "split": "build/tests/sim/11_redis",
            "kafka": "build/tests/sim/12_kafka", "kafka_redis": "build/tests/sim/12_kafka", "kafka_split": "build/tests/sim/12_kafka",
-           "rollout": "build/tests/sim/13_rollout"}
+           "rollout": "build/tests/sim/13_rollout", "features": "build/tests/sim/14_features"}
 
 
 @functools.lru_cache(maxsize=None)

@@ -34,6 +34,7 @@ static void encode(struct sim_world *world, struct tide_offer *offer) {
 void sim_records(struct sim_world *world, struct tide_offer *offer, unsigned txn, bool event, uint8_t result, uint16_t source,
                  uint16_t partition, uint64_t offset) {
   struct tide_record *record = world->record;
+  offer->features = world->spec->hash;
   char text[3][24];
   event_record(world, &world->txn[txn], text);
   record->source = source;
@@ -183,7 +184,8 @@ static void keep(struct sim_world *world, struct sim_node *node, struct sim_atte
 
 void sim_released(struct sim_world *world, struct sim_node *node, struct tide_offer *offer) {
   if (offer->kind == TIDE_OFFER_MESSAGE || offer->kind == TIDE_OFFER_CONTROL) {
-    if (world->versions && offer->ctx == world->versions) node->news.offering = false;
+    bool ours = offer->ctx && (offer->ctx == world->versions || offer->ctx == world->files);
+    if (ours) node->news.offering = false;
     else sim_ingest_released(world, node, offer);
     tide_offer_free(offer);
     return;

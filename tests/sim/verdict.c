@@ -213,7 +213,10 @@ void sim_verdict(struct sim_world *world) {
     if (world->failed) break;
     if (tide_fold_entry(fold, at, tide_buf_span(&bytes), on_answer, v, &error) != TIDE_OK)
       sim_fail(world, "the log does not fold: %s", error.text);
-    else sim_digest(world, at, tide_fold_digest(fold), 0, "the fold from nothing");
+    struct tide_fold *follower = tide_fold_waits(fold) ? sim_follower(world, fold, false) : NULL;
+    if (follower && tide_fold_switch(fold, follower, &error) != TIDE_OK)
+      sim_fail(world, "the fold from nothing takes no follower: %s", error.text);
+    if (!world->failed) sim_digest(world, at, tide_fold_digest(fold), 0, "the fold from nothing");
   }
   judge_attempts(v);
   if (world->versions && !world->failed) sim_rollout_verdict(world);

@@ -213,7 +213,8 @@ void sim_step(struct sim_world *world, struct sim_node *node, const struct tide_
   if (!world->model && tide_position_cmp(position, world->durable) > 0)
     sim_fail(world, "node %u folded %llu-%llu, which is not durable", node->number, (unsigned long long)position.epoch,
              (unsigned long long)position.seq);
-  if (tide_position_cmp(position, node->digested) == 0) return;
+  if (tide_position_cmp(position, node->digested) == 0 || tide_fold_waits(fold))
+    return; /* what it waits for is the state at its position */
   if (position.seq == 0 && tide_position_cmp(position, node->digested) > 0) sim_fenced(world, position, node->digested);
   node->digested = position;
   sim_digest(world, position, tide_fold_digest(fold), node->bit, "a node");
@@ -417,6 +418,14 @@ static void node_turn(struct sim_world *world, struct sim_node *node) {
     sim_rollout_turn(world, node);
     return;
   }
+  if (world->files && tide_fold_waits(tide_core_fold(node->core)) && or_percent(&world->rng, 10)) {
+    sim_files_wait(world, node);
+    return;
+  }
+  if (world->files && or_percent(&world->rng, 10)) {
+    sim_files_turn(world, node);
+    return;
+  }
   int channel = or_below(&world->rng, SIM_CHANNELS);
   if (node->request[channel].on && or_percent(&world->rng, 50)) {
     bool opens = channel == SIM_APPEND && node->request[channel].action.kind == TIDE_DO_OPEN;
@@ -460,7 +469,9 @@ static bool is_settled(const struct sim_world *world) {
   for (unsigned n = 0; n < world->nodes; n++) {
     const struct sim_node *node = &world->node[n];
     if (node->ended) continue;
-    if (!node->core || tide_core_state(node->core) != TIDE_CORE_open || !sim_rollout_settled(world, node)) return false;
+    if (!node->core || tide_core_state(node->core) != TIDE_CORE_open || !sim_rollout_settled(world, node) ||
+        !sim_files_settled(world, node))
+      return false;
     struct tide_core_stats stats = tide_core_stats(node->core);
     if (stats.queued || stats.in_flight || tide_position_cmp(node->digested, last) != 0) return false;
   }
@@ -548,8 +559,9 @@ struct sim_world *sim_new(enum sim_kind kind, uint64_t seed, struct sim_counts *
     world->spec = sim_rollout_spec();
     sim_rollout_new(world);
   }
-  if (kind == SIM_MEMORY || kind == SIM_KAFKA || rollouts) world->journal = tide_journal_memory_new();
+  if (kind == SIM_MEMORY || kind == SIM_KAFKA || rollouts || kind == SIM_FEATURES) world->journal = tide_journal_memory_new();
   else sim_redis_new(world);
+  if (kind == SIM_FEATURES) sim_files_new(world);
   world->began_ms = world->wall_ms;
   for (unsigned n = 0; n < world->nodes; n++) {
     world->node[n].number = n;
@@ -582,6 +594,7 @@ void sim_free(struct sim_world *world) {
   else world->journal->ops->close(world->journal);
   sim_kafka_free(world);
   sim_rollout_free(world);
+  sim_files_free(world);
   tide_spec_free(world->spec);
   tide_free(world->snapshot.shadow);
   tide_free(world->vouch);

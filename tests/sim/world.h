@@ -35,7 +35,7 @@
   X(parts) X(parts_overlap) X(parts_passed) X(parts_gap) X(messages) X(read_again) X(offered_late)                      \
   X(unfenced) X(emits) X(scores) X(scores_again) X(superseded) X(changed) X(lefts) X(emitted_records)                                \
   X(logs) X(logged) X(log_failed) X(unlogged) X(recounted) X(vouched)                                   \
-  X(rollouts) X(rollouts_past) X(rollouts_void) X(rollouts_deaf) X(rollouts_moved) X(canaries)                          \
+  X(rollouts) X(rollouts_past) X(rollouts_void) X(rollouts_deaf) X(rollouts_moved) X(canaries) X(switches) X(switches_early)            \
   X(stale) X(foreign) X(epochs) X(entries) X(retried) X(expired) X(overloads) X(late) X(recomputed) X(recomputed_fresh) X(settled)
 struct sim_counts {
 #define X(name) uint64_t name;
@@ -171,6 +171,7 @@ struct sim_world {
   struct tide_offer *buried; /* offers that were ended, kept: nobody may write to them any more */
   struct { struct tide_buf chunk[TIDE_CHUNKS]; struct tide_position position; bool there; struct sim_shadow *shadow; } snapshot;
   struct sim_registry *versions; /* NULL: there are no rollouts */
+  struct sim_files *files;       /* NULL: there is one feature file */
   struct kafka *kafka; /* NULL: the cell has no sources */
   struct { bool message; unsigned partition, number; } *vouch; /* what was acknowledged and must be counted from then on: messages whose answer left, attempts */
   unsigned vouches;
@@ -186,8 +187,8 @@ struct sim_world {
  * two servers acknowledge two entries at one position, or one of an epoch that was fenced off. */
 /* KAFKA*: with sources, on the log in memory, on Redis, and on Redis with a quorum below the number of replicas; there every request is copied, and what a promotion loses comes
  * back from Kafka before the epoch is open. */
-/* ROLLOUT: with a registry of models and policies, on the log in memory; KAFKA_ROLLOUT: with sources as well. */
-enum sim_kind { SIM_MEMORY, SIM_REDIS, SIM_RUIN, SIM_SPLIT, SIM_ROLLOUT, SIM_KAFKA, SIM_KAFKA_REDIS, SIM_KAFKA_SPLIT, SIM_KAFKA_ROLLOUT };
+/* ROLLOUT: with a registry of models and policies, on the log in memory; KAFKA_ROLLOUT: with sources as well. FEATURES: with feature files that follow one another. */
+enum sim_kind { SIM_MEMORY, SIM_REDIS, SIM_RUIN, SIM_SPLIT, SIM_ROLLOUT, SIM_FEATURES, SIM_KAFKA, SIM_KAFKA_REDIS, SIM_KAFKA_SPLIT, SIM_KAFKA_ROLLOUT };
 struct sim_world *sim_new(enum sim_kind kind, uint64_t seed, struct sim_counts *counts);
 bool sim_run(struct sim_world *world, unsigned steps);
 void sim_free(struct sim_world *world);
@@ -248,6 +249,13 @@ bool sim_rollout_settled(const struct sim_world *world, const struct sim_node *n
 void sim_rollout_record(struct sim_world *world, const struct tide_raw_record *raw);     /* the verdict: the next record about versions in the log */
 void sim_rollout_answer(struct sim_world *world, const struct tide_answer *answer, uint64_t number, unsigned card); /* one, and what is in force at it */
 void sim_rollout_verdict(struct sim_world *world);
+/* features.c */
+void sim_files_new(struct sim_world *world);
+void sim_files_free(struct sim_world *world);
+void sim_files_turn(struct sim_world *world, struct sim_node *node);                     /* it hears of a file, or brings what it has heard of */
+void sim_files_wait(struct sim_world *world, struct sim_node *node);                     /* its fold waits: a follower */
+struct tide_fold *sim_follower(struct sim_world *world, struct tide_fold *fold, bool early);
+bool sim_files_settled(const struct sim_world *world, const struct sim_node *node);
 /* client.c: one attempt's or message's records into an offer */
 unsigned sim_pick_txn(struct sim_world *world);
 void sim_records(struct sim_world *world, struct tide_offer *offer, unsigned txn, bool event, uint8_t result, uint16_t source, uint16_t partition, uint64_t offset);

@@ -264,7 +264,9 @@ static void decides_without_the_engine(void **state) {
     assert_int_equal(tide_decode(decoder, tide_span_of(row[i].message), record, &count, &error), TIDE_OK);
     record[0].source = record[0].partition = 0;
     record[0].offset = 0;
+    struct tide_http_item item = {.spec = spec};
     struct tide_offer *offer = tide_offer_new();
+    offer->ctx = &item;
     assert_int_equal(tide_record_encode(spec, &record[0], &offer->records), TIDE_OK);
     tide_http_decide_locally(http, offer, TIDE_END_refused, TIDE_C_overload);
     char expected[160];
@@ -304,12 +306,16 @@ static void metrics_page(void **state) {
                                                      .decision = 2,
                                                      .cause = TIDE_C_late,
                                                      .status = TIDE_STATUS_REFUSED,
+                                                     .word = "decline",
                                                      .code = "fallback.else"});
   tide_http_count_answer(
-      meters, &(struct tide_told){.given = true, .by = TIDE_BY_FALLBACK_MODEL, .decision = 1, .cause = TIDE_C_stale, .code = "N1"});
-  tide_http_count_answer(meters,
-                         &(struct tide_told){.given = true, .by = TIDE_BY_RULE, .decision = 1, .code = "N1"}); /* of another policy */
-  struct tide_told first = {.given = true, .duplicate = true, .by = TIDE_BY_RULE, .cause = TIDE_C_late};       /* a rule has no cause */
+      meters, &(struct tide_told){
+                  .given = true, .by = TIDE_BY_FALLBACK_MODEL, .decision = 1, .cause = TIDE_C_stale, .word = "challenge", .code = "N1"});
+  tide_http_count_answer(
+      meters,
+      &(struct tide_told){.given = true, .by = TIDE_BY_RULE, .decision = 1, .word = "challenge", .code = "N1"}); /* of another policy */
+  struct tide_told first = {
+      .given = true, .duplicate = true, .by = TIDE_BY_RULE, .cause = TIDE_C_late, .word = "approve"}; /* a rule has no cause */
   snprintf(first.code, sizeof first.code, "%s", spec->rule[0].code);
   tide_http_count_answer(meters, &first);
   tide_http_count_answer(meters, &(struct tide_told){.by = TIDE_BY_RULE});                /* no answer */

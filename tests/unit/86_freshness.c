@@ -394,7 +394,7 @@ static void a_question_hears_the_same_states(void **state) {
     hand_put(&h, "card", row[i].card, &record);
     assert_int_equal(tide_record_encode(h.spec, &record, &bytes), TIDE_OK);
     struct tide_digest before = tide_fold_digest(h.fold);
-    assert_int_equal(tide_fold_ask(h.fold, TIDE_ASK_FEATURES, tide_buf_span(&bytes), TIDE_C_none, hear_one, NULL, &error), TIDE_OK);
+    assert_int_equal(tide_fold_ask(h.fold, TIDE_ASK_FEATURES, 0, tide_buf_span(&bytes), TIDE_C_none, hear_one, NULL, &error), TIDE_OK);
     assert_true(asked.features_known);
     assert_int_equal(asked.slot[0].state, row[i].state);
     assert_int_equal(asked.standing[CARD].state, row[i].state);
