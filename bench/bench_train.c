@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "cli/rows_csv.h"
@@ -111,10 +112,12 @@ static int fit_file(const char *csv, const char *path) {
   struct tide_train_how how = {.l2 = 1};
   struct tide_train_result result;
   struct tide_mono start = tide_mono_now();
+  clock_t cpu = clock();
   if (tide_train(again, &rows, rows.count, &how, &result, &error)) return failed(&error);
-  double seconds = seconds_since(start), off = 0;
+  double seconds = seconds_since(start), cpu_seconds = (double)(clock() - cpu) / CLOCKS_PER_SEC, off = 0;
   for (uint32_t i = 0; i < model->input_count; i++) off = fmax(off, fabs(model->input[i].coefficient - again->input[i].coefficient));
-  printf("{\"seconds\":%.6f,\"steps\":%u,\"off\":%.3g,\"rows\":%zu}\n", seconds, result.lbfgs_steps + result.newton_steps, off, rows.count);
+  printf("{\"seconds\":%.6f,\"cpu\":%.6f,\"steps\":%u,\"off\":%.3g,\"rows\":%zu}\n", seconds, cpu_seconds,
+         result.lbfgs_steps + result.newton_steps, off, rows.count);
   tide_free(score);
   tide_rows_release(&rows);
   tide_model_free(model);

@@ -40,7 +40,7 @@ const char *tide_vstate_name(enum tide_vstate state) {
 static const struct {
   const char *name, *text;
 } causes[] = {
-#define X(name, text) {#name, text},
+#define X(name, text, counted, then) {#name, text},
     TIDE_CAUSES(X)
 #undef X
 };

@@ -38,28 +38,31 @@ enum tide_vstate {
       TIDE_S_COUNT
 };
 
-/* Why a value is null or a decision fell back. One table for values, answers, metrics and the documentation. */
-#define TIDE_CAUSES(X)                                                                                                    \
-  X(none, "nothing is wrong")                                                                                             \
-  X(absent, "the entity's key is not in the message, or nothing was told of it")                                           \
-  X(empty, "no event in the window, or division by zero")                                                                 \
-  X(too_late, "the window begins before the entity's retention")                                                          \
-  X(warming, "the window begins before the history does")                                                                 \
-  X(capacity, "the entity kind is at its limit and this entity was not admitted")                                         \
-  X(stale, "features or facts are staler than their budget")                                                              \
-  X(saturated, "a capped distinct count cannot answer the comparison")                                                    \
-  X(score, "the model's score was refused")                                                                               \
-  X(late, "the event is older than the watermark less lateness")                                                          \
-  X(id_conflict, "the id is remembered with another amount or merchant, and on_conflict is reject")                       \
-  X(no_rate, "no currency rate is known at this position")                                                                \
-  X(deadline, "the deadline passed")                                                                                      \
-  X(quorum, "the commit did not reach its quorum")                                                                        \
-  X(journal_full, "the journal is near its memory limit")                                                                 \
-  X(unavailable, "the engine cannot commit now")                                                                              \
-  X(overload, "more is waiting than can be answered in time")                                                             \
-  X(unlogged, "it is counted, and could not be written to the sources' log, without which it is not safe")
+/* Why a value is null or a decision fell back: X(name, meaning, whether a transaction with such a decision counts, what then). One table for values, answers, metrics and the
+ * documentation. */
+#define TIDE_CAUSES(X)                                                                                                              \
+  X(none, "nothing is wrong", "yes", "nothing falls back")                                                                              \
+  X(absent, "the entity's key is not in the message, or nothing was told of it", "yes",                                             \
+    "a comparison with it is false; `is absent` asks for it")                                                                        \
+  X(empty, "no event in the window, or division by zero", "yes", "a comparison with it is false; `is empty` asks for it")               \
+  X(too_late, "the window begins before the entity's retention", "yes", "unknown: the event is older than what its entity still keeps") \
+  X(warming, "the window begins before the history does", "yes", "as `warming:` of the group says; a back-fill, or time, mends it")     \
+  X(capacity, "the entity kind is at its limit and this entity was not admitted", "yes", "unknown; see `max:` of the entity")           \
+  X(stale, "features or facts are staler than their budget", "yes", "as `stale:` of the group says; the detail names who is behind")    \
+  X(saturated, "a capped distinct count cannot answer the comparison", "yes", "unknown where the bound decides nothing; see `cap`")     \
+  X(score, "the model's score was refused", "yes", "the detail has the cause of the input that refused it")                             \
+  X(late, "the event is older than the watermark less lateness", "no", "an advice is never late; see fold.lateness")                    \
+  X(id_conflict, "the id is remembered with another amount or merchant, and on_conflict is reject", "no", "send it under its own id")   \
+  X(no_rate, "no currency rate is known at this position", "no", "send a `rate` record for the currency, then the message again")       \
+  X(deadline, "the deadline passed", "no, or maybe", "a retry gets the journal's decision, if there is one")                            \
+  X(quorum, "the commit did not reach its quorum", "maybe", "a retry finds out; see to the replicas")                                   \
+  X(journal_full, "the journal is near its memory limit", "no", "see journal.keep and the store's memory")                              \
+  X(unavailable, "the engine cannot commit now", "no", "/readyz says what it waits for")                                                \
+  X(overload, "more is waiting than can be answered in time", "no", "send again after Retry-After; add an engine")                      \
+  X(unlogged, "it is counted, and could not be written to the sources' log, without which it is not safe", "maybe",                     \
+    "a retry gets the decision; see to the broker")
 enum tide_cause {
-#define X(name, text) TIDE_C_##name,
+#define X(name, text, counted, then) TIDE_C_##name,
   TIDE_CAUSES(X)
 #undef X
       TIDE_C_COUNT

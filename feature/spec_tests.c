@@ -164,7 +164,7 @@ static void check_answer(struct tide_build *b, const struct tide_yaml_pair *pair
     check_word(b, pair, yes_no, 2);
   } else if (strcmp(pair->key, "cause") == 0) {
     static const char *const causes[] = {
-#define X(name, text) #name,
+#define X(name, text, counted, then) #name,
         TIDE_CAUSES(X)
 #undef X
     };

@@ -41,11 +41,8 @@ void tide_buf_release(struct tide_buf *buf) {
   *buf = TIDE_BUF_INIT;
 }
 
-void tide_buf_reserve(struct tide_buf *buf, size_t more) {
+void tide_buf_grow(struct tide_buf *buf, size_t more) {
   TIDE_CHECK(buf->len <= buf->cap);
-  if (buf->cap - buf->len >= more) {
-    return;
-  }
   TIDE_CHECK(more <= SIZE_MAX / 4 && buf->len <= SIZE_MAX / 4);
   size_t need = buf->len + more, cap = buf->cap ? buf->cap : BUF_FIRST;
   while (cap < need) {
@@ -65,11 +62,6 @@ void tide_buf_put(struct tide_buf *buf, const void *ptr, size_t len) {
 }
 
 void tide_buf_str(struct tide_buf *buf, const char *str) { tide_buf_put(buf, str, strlen(str)); }
-
-void tide_buf_char(struct tide_buf *buf, char c) {
-  tide_buf_reserve(buf, 1);
-  buf->ptr[buf->len++] = c;
-}
 
 void tide_buf_printf(struct tide_buf *buf, const char *fmt, ...) {
   va_list ap, again;

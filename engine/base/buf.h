@@ -22,10 +22,16 @@ void tide_free(void *ptr);
 
 void tide_buf_release(struct tide_buf *buf);
 static inline void tide_buf_clear(struct tide_buf *buf) { buf->len = 0; }
-void tide_buf_reserve(struct tide_buf *buf, size_t more);       /* room for `more` bytes behind len */
+void tide_buf_grow(struct tide_buf *buf, size_t more);
+static inline void tide_buf_reserve(struct tide_buf *buf, size_t more) { /* room for `more` bytes behind len */
+  if (TIDE_UNLIKELY(buf->cap - buf->len < more)) tide_buf_grow(buf, more);
+}
 void tide_buf_put(struct tide_buf *buf, const void *ptr, size_t len);
 void tide_buf_str(struct tide_buf *buf, const char *str);
-void tide_buf_char(struct tide_buf *buf, char c);
+static inline void tide_buf_char(struct tide_buf *buf, char c) {
+  tide_buf_reserve(buf, 1);
+  buf->ptr[buf->len++] = c;
+}
 void tide_buf_printf(struct tide_buf *buf, const char *fmt, ...) TIDE_PRINTF(2, 3);
 const char *tide_buf_cstr(struct tide_buf *buf);    /* adds a zero byte behind len (not counted) and returns ptr */
 char *tide_buf_take(struct tide_buf *buf);          /* cstr, ownership to the caller, buf empty */

@@ -236,8 +236,11 @@ void tide_help_document(const struct tide_verb *const *verb, size_t verb_count, 
     tide_buf_printf(out, "| `%s` | %s | %d | %s |\n", tide_err_name(TIDE_##name), #class, (int)tide_exit_of(TIDE_##name), text);
   TIDE_ERRS(X)
 #undef X
-  tide_buf_str(out, "\n## Causes\n\nWhy a value is null, or a decision fell back.\n\n| cause | meaning |\n|---|---|\n");
-#define X(name, text) tide_buf_printf(out, "| `%s` | %s |\n", #name, text);
+  tide_buf_str(
+      out,
+      "\n## Causes\n\nWhy a value is null, or a decision fell back; whether the transaction counts when a decision has it (unless it was not to be "
+      "counted anyway), and what then.\n\n| cause | meaning | counts | what then |\n|---|---|---|---|\n");
+#define X(name, text, counted, then) tide_buf_printf(out, "| `%s` | %s | %s | %s |\n", #name, text, counted, then);
   TIDE_CAUSES(X)
 #undef X
   tide_buf_str(out, "\n## Metrics\n\n");

@@ -23,6 +23,7 @@ struct judged {
 
 struct side {
   struct tide_validation_side of;
+  int64_t since_ms;
   struct judged *row;
   size_t count, cap;
   uint64_t scored, parity_checked, parity_different;
@@ -60,7 +61,7 @@ static void check_parity(struct side *side, const struct tide_answer *answer) {
 static void on_answer(void *ctx, const struct tide_answer *answer) {
   struct side *side = ctx;
   const struct tide_record *record = answer->record;
-  if (answer->duplicate) return;
+  if (answer->duplicate || answer->time.ms < side->since_ms) return;
   bool scored = answer->score.type == TIDE_V_NUM, sourced = record->source || record->offset;
   if (side->count == side->cap) side->row = tide_realloc(side->row, (side->cap = side->cap ? 2 * side->cap : 4096) * sizeof *side->row);
   side->row[side->count++] =
@@ -239,7 +240,7 @@ static void compare(struct side *now, struct side *fresh, struct tide_validation
 
 enum tide_err tide_validate(const struct tide_validation_log *log, struct tide_validation_side now, struct tide_validation_side fresh,
                             struct tide_validation *ret, struct tide_error *error) {
-  struct side side[2] = {{.of = now}, {.of = fresh}};
+  struct side side[2] = {{.of = now, .since_ms = log->since_ms}, {.of = fresh, .since_ms = log->since_ms}};
   struct tide_validation result = {0};
   enum tide_err err = TIDE_OK;
   for (int i = 0; i < 2 && !err; i++)

@@ -16,6 +16,7 @@ struct tide_validation_log {
   const char *journal_dir;
   struct tide_settings settings; /* of log files; a journal has its own */
   const struct tide_keys *keys;  /* of log files */
+  int64_t since_ms;              /* only events of this time and later are compared; all are counted. INT64_MIN: all */
 };
 /* What decides on one side. */
 struct tide_validation_side {

@@ -10,13 +10,18 @@
 #include "cli/registry_judge.h"
 #include "cli/registry_plan.h"
 
-/* Above every number that the cell has seen: a journal may have rollouts that no registry knows of (a model file given at the start). */
+/* Above every number that the cell has seen: a journal may have rollouts that no registry knows of (a model file given at the start). A card that
+ * cannot be read keeps nobody from rolling back in an incident: the engines, who know what is in force, will say if the number is too low. */
 static enum tide_err next_number(const struct tide_registry_cli *cli, const struct tide_rollout_document *before, uint64_t *ret,
                                  struct tide_error *error) {
   struct tide_engine_card *card = NULL;
   size_t count = 0;
   uint64_t number = before->rollout.number;
   enum tide_err err = tide_registry_engines(cli->registry, cli->cell, &card, &count, error);
+  if (err == TIDE_E_CORRUPT) {
+    fprintf(stderr, "tidemark: warning: %s\n", error->text);
+    err = TIDE_OK;
+  }
   for (size_t i = 0; i < count && !err; i++) number = card[i].rollout > number ? card[i].rollout : number;
   tide_free(card);
   if (number < before->index) number = before->index;
@@ -259,7 +264,8 @@ ROLLBACK(features);
   const struct tide_verb tide_verb_##kind##_retire = {                                                                                     \
       .name = #kind " retire",                                                                                                             \
       .summary = "Say that a version shall not be rolled out any more",                                                                    \
-      .about = "It stays in the registry, for those who look things up. A version that is in force is refused.",                           \
+      .about = "It stays in the registry, for those who look things up. A version that is in force in the cell (--cell) is refused; in "   \
+               "other cells it may be, and stays.",                                                                                        \
       .example = "tidemark " #kind " retire 1f2e3d4c --registry etcd://10.0.0.1:2379 --why \"trained on wrong labels\"",                   \
       TIDE_ROWS(act_options),                                                                                                              \
       TIDE_WORDS(one),                                                                                                                     \

@@ -124,8 +124,13 @@ static enum tide_err replay(struct validate *v, struct tide_error *error) {
   const struct tide_args *args = v->cli.args;
   const char *input[FILES_MAX];
   struct tide_keys keys = {0};
-  struct tide_validation_log log = {
-      .input = input, .format = tide_args_text(args, "format"), .shape = tide_args_text(args, "input-shape"), .keys = &keys};
+  struct tide_validation_log log = {.input = input,
+                                    .format = tide_args_text(args, "format"),
+                                    .shape = tide_args_text(args, "input-shape"),
+                                    .keys = &keys,
+                                    .since_ms = INT64_MIN};
+  const char *since = tide_args_text(args, "since");
+  if (since) TIDE_CHECK(tide_args_time_parse(since, &log.since_ms) == TIDE_OK); /* it was checked with the command line */
   for (const char *path; (path = tide_args_nth(args, "log", log.input_count)) != NULL; log.input_count++) {
     if (log.input_count == FILES_MAX) return tide_fail(error, TIDE_E_USAGE, "validate reads at most %d files in one run", FILES_MAX);
     input[log.input_count] = path;
@@ -286,6 +291,7 @@ static int run(const struct tide_args *args) {
       {"input-shape", "NAME", NULL, "The shape of messages of the log that no `when` picks; left out: default", TIDE_OPT_TEXT, 0, 0, 0,    \
        NULL},                                                                                                                              \
       {"format", "FORMAT", "auto", "Format of the log; auto looks at the first line", TIDE_OPT_CHOICE, 0, 0, 0, "auto|json|csv"},          \
+      {"since", "TIME", NULL, "Judge only what happened from then on; all of it is counted", TIDE_OPT_TIME, 0, 0, 0, NULL},                \
       {"max-score-shift",                                                                                                                  \
        "PERCENT",                                                                                                                          \
        "20",                                                                                                                               \

@@ -247,24 +247,15 @@ static void put_cause(const struct tide_answer *answer, struct tide_buf *out) {
 }
 
 /* The least trustworthy thing that the values of one entity have in common with each other: one stale window makes the group stale. A group beyond its budget
- * is stale whatever its values say instead, unless all of them were replaced. */
-static enum tide_vstate group_state(const struct tide_answer *answer, uint32_t entity, bool *ret_any) {
+ * is stale whatever its values say instead, unless all of them were replaced. `seen`: the states of its values, a bit each. */
+static enum tide_vstate group_state(const struct tide_answer *answer, uint32_t entity, unsigned seen) {
   const struct tide_spec *spec = answer->spec;
-  bool seen[TIDE_S_COUNT] = {false}, any = false, all_absent = true;
-  for (uint32_t i = 0; i < spec->slot_count; i++) {
-    if (spec->feature[spec->slot[i].feature].entity != entity) continue;
-    const struct tide_value *value = &answer->slot[i];
-    any = true;
-    seen[value->state] = true;
-    if (value->state != TIDE_S_absent) all_absent = false;
-  }
-  *ret_any = any;
-  if (all_absent) return TIDE_S_absent;
+  if (seen == 1u << TIDE_S_absent) return TIDE_S_absent;
   bool behind = answer->standing[entity].state == TIDE_S_stale;
-  if (seen[TIDE_S_stale] || (behind && spec->group[spec->entity[entity].group].stale != TIDE_STALE_DEFAULT)) return TIDE_S_stale;
+  if (seen >> TIDE_S_stale & 1 || (behind && spec->group[spec->entity[entity].group].stale != TIDE_STALE_DEFAULT)) return TIDE_S_stale;
   if (answer->standing[entity].state == TIDE_S_waived) return TIDE_S_waived; /* said in every answer, whatever else there is to say */
-  if (seen[TIDE_S_warming]) return TIDE_S_warming;
-  if (seen[TIDE_S_defaulted]) return TIDE_S_defaulted;
+  if (seen >> TIDE_S_warming & 1) return TIDE_S_warming;
+  if (seen >> TIDE_S_defaulted & 1) return TIDE_S_defaulted;
   return TIDE_S_fresh; /* empty and saturated say something of a window, not of its freshness */
 }
 
@@ -297,14 +288,16 @@ static void put_standing(const struct tide_answer *answer, uint32_t entity, stru
 static void put_freshness(const struct tide_answer *answer, struct tide_buf *out) {
   tide_json_key(out, "freshness");
   tide_json_open(out, '{');
-  for (uint32_t e = 0; answer->features_known && e < answer->spec->entity_count; e++) {
-    bool any;
-    enum tide_vstate state = group_state(answer, e, &any);
-    if (!any) continue;
-    tide_json_key(out, answer->spec->entity[e].name);
+  const struct tide_spec *spec = answer->spec;
+  unsigned seen[TIDE_ENTITIES_MAX] = {0}; /* states of its values, a bit each */
+  for (uint32_t i = 0; answer->features_known && i < spec->slot_count; i++)
+    seen[spec->feature[spec->slot[i].feature].entity] |= 1u << answer->slot[i].state;
+  for (uint32_t e = 0; e < spec->entity_count; e++) {
+    if (!seen[e]) continue;
+    tide_json_key(out, spec->entity[e].name);
     tide_json_open(out, '{');
     tide_json_key(out, "state");
-    tide_json_cstr(out, tide_vstate_name(state));
+    tide_json_cstr(out, tide_vstate_name(group_state(answer, e, seen[e])));
     put_standing(answer, e, out);
     tide_json_close(out, '}');
   }

@@ -199,6 +199,12 @@ static void choose_messages(struct tide_core *core, struct choice *choice) {
   }
 }
 
+/* A version of a model or a feature file can need an entry almost for itself: under load it would never find the room behind the requests. */
+static bool first_is_large(const struct tide_core *core) {
+  const struct tide_offer *first = core->messages.first;
+  return first && first->kind == TIDE_OFFER_CONTROL && first->records.len > TIDE_ENTRY_MAX / 4;
+}
+
 bool tide_core_has_offers(const struct tide_core *core) {
   if (first_may_go(core)) return true;
   return tide_core_epoch_is_open(core) && core->queue[TIDE_PRIORITY_HIGH].count + core->queue[TIDE_PRIORITY_LOW].count > 0;
@@ -257,6 +263,7 @@ static enum tide_err fill_entry(struct tide_core *core, enum tide_core_fill fill
 enum tide_err tide_core_append(struct tide_core *core, enum tide_core_fill fill, struct tide_span records, struct tide_error *error) {
   struct choice choice = {.held = tide_core_held_new(core)};
   if (fill == TIDE_FILL_OFFERS) {
+    if (first_is_large(core)) choose_messages(core, &choice);
     if (tide_core_epoch_is_open(core)) choose_requests(core, &choice);
     choose_messages(core, &choice);
     keep_parts(core, &choice);

@@ -106,10 +106,10 @@ static int hex(char c) {
 /* The member `token` of a form (application/x-www-form-urlencoded) that has no other. */
 static bool read_form(const struct tide_order *order, char ret[TIDE_TOKEN_MOST + 1]) {
   static const char name[] = "token=";
-  const char *at = order->body.ptr, *end = at + order->body.len;
   size_t len = 0;
-  if (order->body.len < sizeof name - 1 || memcmp(at, name, sizeof name - 1) != 0) return false;
-  for (at += sizeof name - 1; at < end; at++) {
+  if (order->body.len < sizeof name - 1 || memcmp(order->body.ptr, name, sizeof name - 1) != 0) return false;
+  const char *end = order->body.ptr + order->body.len;
+  for (const char *at = order->body.ptr + sizeof name - 1; at < end; at++) {
     int c = (unsigned char)*at;
     if (c == '&' || len == TIDE_TOKEN_MOST) return false;
     if (c == '+') c = ' ';

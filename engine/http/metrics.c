@@ -40,7 +40,7 @@ static const char *const problem_names[] = {
 };
 static const char *const status_names[] = {[TIDE_STATUS_SCORED] = "scored", [TIDE_STATUS_REFUSED] = "refused"};
 static const char *const cause_names[] = {
-#define X(name, text) #name,
+#define X(name, text, counted, then) #name,
     TIDE_CAUSES(X)
 #undef X
 };

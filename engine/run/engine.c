@@ -5,7 +5,7 @@
  * FETCH waits while READ_AHEAD entries are unread: a journal of any length is followed in bounded memory. */
 #include "run/engine.h"
 
-#include "core/stale_watch.h"
+#include "run/metered.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -71,9 +71,8 @@ struct tide_engine {
   size_t taken_cap;
   bool stopped;
   struct tide_mono next_tick, next_show;
-  struct tide_position folded;            /* that was told */
-  uint64_t epoch;                         /* that was metered; 0: none */
-  uint64_t hits[TIDE_RULES_MAX], hits_of; /* of rules, as metered; of the policy with this number */
+  struct tide_position folded; /* that was told */
+  struct tide_metered metered;
 };
 
 static void lock(pthread_mutex_t *mutex) {
@@ -312,53 +311,6 @@ static struct tide_engine_barrier barrier_of(const struct tide_ledger *ledger) {
 
 #define SET(name, value) tide_meter_set(meter, TIDE_METER_ROW_##name, TIDE_METER_PLAIN, (int64_t)(value))
 
-static void set_known(struct tide_meter *meter, enum tide_meter_row row, bool known, uint64_t value) {
-  if (known) tide_meter_set(meter, row, TIDE_METER_PLAIN, (int64_t)value);
-  else tide_meter_unset(meter, row, TIDE_METER_PLAIN);
-}
-
-static void meter_journal(struct tide_engine *engine, struct tide_meter *meter, uint64_t epoch) {
-  lock(&engine->status_mutex);
-  struct tide_journal_health health = engine->status.health;
-  unlock(&engine->status_mutex);
-  set_known(meter, TIDE_METER_ROW_journal_replicas, health.replicas > 0, health.replicas);
-  set_known(meter, TIDE_METER_ROW_journal_quorum, health.replicas > 0, health.quorum);
-  set_known(meter, TIDE_METER_ROW_journal_replicas_online, health.replicas > 0 && health.known, health.online);
-  SET(journal_wait_short_total, health.shorts);
-  SET(journal_epoch, epoch);
-  if (engine->epoch && epoch != engine->epoch) tide_meter_add(meter, TIDE_METER_ROW_journal_epoch_changes_total, TIDE_METER_PLAIN, 1);
-  engine->epoch = epoch;
-}
-
-/* By the rules' codes, so totals go on where another policy keeps a rule; the fold counts from zero under each. */
-static void meter_rules(struct tide_engine *engine, struct tide_meter *meter, const struct tide_fold *fold) {
-  const struct tide_policy_version *policy = tide_versions_policy(tide_fold_versions(fold));
-  const uint64_t *hits = tide_fold_rule_hits(fold);
-  for (uint32_t r = 0; r < policy->spec->rule_count; r++) {
-    uint64_t before = engine->hits_of == policy->number && hits[r] >= engine->hits[r] ? engine->hits[r] : 0;
-    uint32_t place = 0; /* "(other)" */
-    engine->hits[r] = hits[r];
-    if (hits[r] == before) continue;
-    (void)tide_meters_place(tide_meter_all(meter), TIDE_AXIS_rule, policy->spec->rule[r].code, &place);
-    tide_meter_add(meter, TIDE_METER_ROW_rule_hits_total, (struct tide_meter_at){.a = place}, (int64_t)(hits[r] - before));
-  }
-  engine->hits_of = policy->number;
-}
-
-/* What the fold knows of the cell's decisions: the same on every engine. */
-static void meter_decisions(struct tide_engine *engine, struct tide_meter *meter, const struct tide_fold *fold,
-                            const struct tide_spec *spec) {
-  const struct tide_stale_stats *stale = tide_fold_stale_stats(fold);
-  const uint64_t verdict[] = {stale->right, stale->wrong, stale->unknown};
-  SET(judged_total, stale->judged);
-  SET(stale_watched, stale->watched);
-  for (uint32_t v = 0; v < sizeof verdict / sizeof verdict[0]; v++)
-    tide_meter_set(meter, TIDE_METER_ROW_stale_verdicts_total, (struct tide_meter_at){.a = v}, (int64_t)verdict[v]);
-  for (uint32_t e = 0; e < spec->entity_count; e++)
-    tide_meter_set(meter, TIDE_METER_ROW_stale_reads_total, (struct tide_meter_at){.a = e}, (int64_t)stale->stale[e]);
-  meter_rules(engine, meter, fold);
-}
-
 /* What the core and the fold count as plain integers, copied into the rows that the page of metrics shows. */
 static void meter_publish(struct tide_engine *engine, struct tide_fold *fold) {
   struct tide_meter *meter = engine->options.meter;
@@ -387,13 +339,16 @@ static void meter_publish(struct tide_engine *engine, struct tide_fold *fold) {
   SET(ingest_unlogged_total, stats.unlogged);
   SET(ingest_active, tide_core_ingests(engine->core));
   SET(ingest_opening_partitions, barrier_of(tide_fold_ledger(fold)).behind);
-  meter_journal(engine, meter, tide_fold_position(fold).epoch);
+  lock(&engine->status_mutex);
+  struct tide_journal_health health = engine->status.health;
+  unlock(&engine->status_mutex);
+  tide_metered_journal(&engine->metered, meter, &health, tide_fold_position(fold).epoch);
   uint32_t now = (uint32_t)tide_core_state(engine->core);
   for (uint32_t s = 0; s < TIDE_CORE_STATE_COUNT; s++)
     tide_meter_set(meter, TIDE_METER_ROW_engine_state, (struct tide_meter_at){.a = s}, s == now);
   if (now != TIDE_CORE_open) return; /* before that, the journal's feature file may be another than ours */
   const struct tide_spec *spec = tide_fold_spec(fold);
-  meter_decisions(engine, meter, fold, spec);
+  tide_metered_decisions(&engine->metered, meter, fold);
   const struct tide_versions *versions = tide_fold_versions(fold);
   SET(rollout_number, versions->rollout.number);
   SET(rollout_void, versions->void_number > versions->rollout.number);
@@ -711,12 +666,24 @@ void tide_engine_sources(struct tide_engine *engine, struct tide_engine_sources 
   unlock(&engine->status_mutex);
 }
 
+/* Folded, as the status says, which is a tick behind: a backend may take what was read for what it has shown the core, so nothing beyond is read. */
+static bool is_shown(struct tide_engine *engine, struct tide_position at) {
+  bool shown = false;
+  for (int turn = 0; turn < 5 && !shown; turn++) {
+    struct timespec pause = {.tv_sec = engine->options.tick_ms / 1000, .tv_nsec = engine->options.tick_ms % 1000 * 1000000};
+    if (turn > 0) (void)nanosleep(&pause, NULL);
+    shown = tide_position_cmp(at, tide_engine_status(engine).folded) <= 0;
+  }
+  return shown;
+}
+
 /* One at a time; a second one is told to come again. What the thread has taken is waited for beyond the time: it uses the caller's memory. */
 enum tide_err tide_engine_read(struct tide_engine *engine, struct tide_position at, int64_t timeout_ms, struct tide_buf *out,
                                struct tide_error *error) {
   struct requests *requests = &engine->requests;
   struct tide_mono until = {tide_mono_now().ns + timeout_ms * 1000000};
   struct look look = {.at = at, .bytes = TIDE_BUF_INIT};
+  if (!is_shown(engine, at)) return tide_fail(error, TIDE_E_NOT_FOUND, "this engine has not folded so far");
   lock(&requests->mutex);
   bool free = !requests->look && !requests->quit;
   if (free) {

@@ -86,7 +86,7 @@ const struct tide_policy_version *tide_engine_policy(struct tide_engine *engine)
 bool tide_engine_wait_up(struct tide_engine *engine, int64_t timeout_ms);
 /* Waits until the state is open, or it ended (false). */
 bool tide_engine_wait_open(struct tide_engine *engine, int64_t timeout_ms);
-/* Reads the journal's entry at a position, on the journal's thread, and waits for it; any thread but the core's and the journal's. Errors: NOT_FOUND (trimmed, or never written),
+/* Reads the journal's entry at a position, on the journal's thread, and waits for it; any thread but the core's and the journal's. Errors: NOT_FOUND (trimmed, or not folded yet),
  * AGAIN (not within timeout_ms, or there is no session), IO, CORRUPT. */
 enum tide_err tide_engine_read(struct tide_engine *engine, struct tide_position at, int64_t timeout_ms, struct tide_buf *out, struct tide_error *error) TIDE_WARN_UNUSED;
 /* Asks it to drain; returns at once. Every offer handed over before comes back through release. */

@@ -257,6 +257,12 @@ def context(client=None, authority=good, versions=None, ciphers=None):
     return found
 
 
+server = Server(*TLS, "--set", f"http.tokens_file={write('tokens', chr(10).join(lines.values()))}", level="warn")
+server.tls = server.admin_tls = context()
+status, _, got = ask(server, "POST", "/console/login", f"token={keys['monitor']}".encode(), headers={**FORM, "Origin": f"https://127.0.0.1:{server.admin}"}, admin=True)
+case("a session that was opened over TLS travels over TLS only", status == 303 and "Secure" in {word.strip() for word in got["set-cookie"].split(";")}, got)
+case("and is one", ask(server, "GET", "/status", headers={"Cookie": got["set-cookie"].split(";")[0]}, admin=True)[0] == 200)
+server.stop()
 server = Server(*TLS, level="info")
 server.tls = server.admin_tls = context()
 case("a request over TLS", server.post("/v1/score", auth(1))[0] == 200 and server.ask("GET", "/metrics", admin=True)[0] == 200)

@@ -227,6 +227,14 @@ try:
     client.put(key, json.dumps(forged))
     case("mended, it arrives", until(lambda: in_force(load, policy="third@")), load.answers[-1]["provenance"])
 
+    client.put("/t/cells/eu/engines/9", "{}")
+    result = registry.run("engines", code=5, why=False)
+    case("a card that is none is named", "cells/eu/engines/9" in result.stderr, result.stderr)
+    result = registry.run("policy", "rollout", "easy")
+    case("and keeps nobody from rolling out", "warning" in result.stderr and until(lambda: in_force(load, policy="easy@")), result.stderr)
+    registry.run("policy", "rollout", "third")
+    case("nor back", until(lambda: in_force(load, policy="third@")))
+
     # --- nobody answers in time
     for node in cluster.nodes:
         node.process.pause()
@@ -340,6 +348,25 @@ try:
     case("a retired version is not rolled out", "was retired by" in result.stderr, result.stderr)
     result = local.run("model", "rollback", "--to", "2", code=3)
     case("nor gone back to", "was retired by" in result.stderr, result.stderr)
+    result = local.run("policy", "validate", "easy", "--log", log, "--dev-key", "--since", "2026-02-20T00:00:00Z", "--min-events", "1")
+    judged = int(re.search(r"events +(\d+) judged", result.stdout)[1])
+    case("validation can look at recent events alone", 0 < judged < 1500, result.stdout)
+    running = [subprocess.Popen([TIDE, "policy", "rollout", ("easy", "own")[n % 2], *local.words, "--why", f"race {n}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+               for n in range(6)]
+    ends = [(p.communicate(timeout=60), p.returncode) for p in running]
+    won = sum(code == 0 for _, code in ends)
+    written = len([name for name in os.listdir(f"{TMP}/registry/cells/eu/rollouts") if name.isdigit()])
+    case("of people who roll out at once each either writes the next one or is told why not", 1 <= won and written == 4 + won
+         and all(code == 0 or "somebody else" in out[1] or "in force already" in out[1] for out, code in ends), f"{won} {written} {ends}")
+    mistaken = write("mistaken.yaml", policy("strict").replace("card.attempts_1h > 1000", "card.attempts_1x > 1000"))
+    line = next(n for n, text in enumerate(open(mistaken, encoding="utf-8"), 1) if "attempts_1x" in text)
+    result = tide("policy", "check", mistaken, "--features", SHIPPED, code=None)
+    case("a mistake in a policy is told at its line", result.returncode == 3 and f"mistaken.yaml:{line}:" in result.stderr, result.stderr)
+    tests = "tests:\n  - {name: quiet, events: [{at: 0s}], expect: {decision: %s}}\n"
+    for decision, code in (("approve", 0), ("decline", 1)):
+        checked = write("tested.yaml", policy("strict") + tests % decision)
+        result = tide("policy", "check", checked, "--features", SHIPPED, code=None)
+        case(f"its own tests run: {decision}", result.returncode == code, f"{result.returncode} {result.stdout} {result.stderr}")
     result = local.run("policy", "diff", "easy", "harsh", code=1, why=False)
     case("the difference of two policies", "-     - EASY: decline" in result.stdout and "+     - MILD: decline" in result.stdout, result.stdout)
     case("the engine ends, and its card with it or soon after", engine.stop() == 0)

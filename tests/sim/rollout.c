@@ -23,12 +23,13 @@ struct tide_spec *sim_rollout_spec(void) {
   return model_spec_of(model_features);
 }
 
-static void add_version(struct sim_registry *registry, unsigned m, const struct tide_spec *spec) {
+static void add_version(struct sim_registry *registry, unsigned m, const struct tide_spec *spec, size_t pad) {
   struct tide_model *model = model_small(spec);
   model->intercept = -1.5 + 0.75 * m;
   tide_model_seal(model);
   registry->model[m].model = model;
   tide_model_write(model, &registry->model[m].bytes);
+  for (size_t i = 0; i < pad; i++) tide_buf_char(&registry->model[m].bytes, ' ');
   registry->model[m].hash = tide_content_hash(tide_buf_span(&registry->model[m].bytes));
   tide_version_text(TIDE_SPAN("v"), registry->model[m].hash, model->id);
 }
@@ -36,7 +37,10 @@ static void add_version(struct sim_registry *registry, unsigned m, const struct 
 void sim_rollout_new(struct sim_world *world) {
   struct sim_registry *registry = world->versions = tide_alloc(sizeof *registry);
   struct tide_spec *other = model_spec_with("cap 3", "cap 5");
-  for (unsigned m = 0; m < SIM_MODELS; m++) add_version(registry, m, m + 1 < SIM_MODELS ? world->spec : other);
+  for (unsigned m = 0; m < SIM_MODELS; m++) {
+    bool large = m == 0 && world->seed % 16 == 3; /* needs an entry almost for itself */
+    add_version(registry, m, m + 1 < SIM_MODELS ? world->spec : other, large ? TIDE_ENTRY_MAX / 3 : 0);
+  }
   tide_spec_free(other);
   for (unsigned p = 1; p < SIM_POLICIES; p++) {
     struct tide_buf text = TIDE_BUF_INIT;

@@ -60,7 +60,7 @@ for program in "$@"; do
   export TIDE_TMP
   rm -rf "$TIDE_TMP"
   mkdir -p "$TIDE_TMP" "$(dirname "$log")"
-  code=0
+  code=0 begun=$(date +%s)
   if [ -e "$program" ]; then
     run_one "$program" "$log" || code=$?
   else
@@ -74,7 +74,7 @@ for program in "$@"; do
     /^not ok / { f++ }
     /^1\.\.[0-9]+/ { split($1, a, "[.][.]"); plan += a[2] }
     END { printf "p=%d f=%d s=%d plan=%d", p, f, s, plan }')"
-  note=""
+  note="" took=$(($(date +%s) - begun))
   if [ "$whole" = yes ]; then
     if [ "$code" = 0 ]; then p=1 f=0 s=0; else p=0 f=1 s=0; fi
   elif [ $((p + f + s)) -lt "$plan" ]; then
@@ -87,7 +87,7 @@ for program in "$@"; do
   passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
   if [ -n "${TIDE_COUNTS:-}" ]; then echo "$p $f $s" >>"$TIDE_COUNTS"; fi
   if [ "$f" = 0 ]; then
-    printf 'ok    %-44s %4d passed%s\n' "$name" "$p" "$([ "$s" = 0 ] || echo ", $s skipped")"
+    printf 'ok    %-44s %4d passed%s%s\n' "$name" "$p" "$([ "$s" = 0 ] || echo ", $s skipped")" "$([ "$took" -lt 5 ] || echo ", $took s")"
     rm -rf "$TIDE_TMP"
     if [ "$show" = yes ]; then sed 's/^/      /' "$log"; fi
   else

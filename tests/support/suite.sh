@@ -1,7 +1,8 @@
 #!/bin/sh
 # The whole of `make test`: build, lint, every test, short fuzzing, sanitizers, the second compiler; then one line with the sum.
 #
-# Steps run in this order and each one runs even if the one before failed, so one run shows everything that is wrong. A step without
+# Steps run in this order and each one runs even if the one before failed, so one run shows everything that is wrong. The builds of all other variants
+# go on in the background, with the lowest priority, while the tests of the first one run: most of those wait for servers. A step without
 # test cases of its own (a build, a fuzzer, a program under a sanitizer) counts as one case. The last line, alone, is
 # "N passed, N failed, N skipped"; the exit code is 1 if a case failed or none ran.
 set -u
@@ -19,17 +20,32 @@ export TIDE_NOTES
 # One Kafka broker for all steps (run.sh); it runs when the first test asks for it.
 TIDE_KAFKA_SHARED=$(pwd)/build/test/stack
 export TIDE_KAFKA_SHARED
-trap '[ ! -e "$TIDE_KAFKA_SHARED" ] || python3 tests/stack/stack.py stop "$TIDE_KAFKA_SHARED" >/dev/null' EXIT
+builds=
+trap '[ -z "$builds" ] || kill "$builds" 2>/dev/null; [ ! -e "$TIDE_KAFKA_SHARED" ] || python3 tests/stack/stack.py stop "$TIDE_KAFKA_SHARED" >/dev/null' EXIT
 trap 'exit 130' INT TERM # which do not run the line above by themselves
 
 headline() {
   printf '\n== %s\n' "$1"
 }
 
+log_of() { echo "build/test/$(echo "$1" | tr ' ' '_').log"; }
+
+ahead() { # NAME COMMAND...: as step, told by `told`
+  log=$(log_of "$1")
+  shift
+  if nice -n 19 "$@" >"$log" 2>&1; then echo 0 >"$log.code"; else echo 1 >"$log.code"; fi
+}
+
+told() { # NAME: waits until that one is done
+  log=$(log_of "$1")
+  while [ ! -e "$log.code" ] && kill -0 "$builds" 2>/dev/null; do sleep 1; done
+  step "$1" sh -c "cat '$log'; exit \"\$(cat '$log.code')\""
+}
+
 step() { # NAME COMMAND...: one case
   name=$1
   shift
-  log=build/test/$(echo "$name" | tr ' ' '_').log
+  log=$(log_of "step $name")
   if "$@" >"$log" 2>&1; then
     printf 'ok    %s\n' "$name"
     echo "1 0 0" >>"$TIDE_COUNTS"
@@ -42,24 +58,35 @@ step() { # NAME COMMAND...: one case
 
 headline "build"
 step "build with gcc" $make --no-print-directory -k $jobs CC=gcc SAN= all test-build
+for name in "build with small blocks" "build the fuzzers" "build with sanitizers" "build with ThreadSanitizer" "build with clang"; do
+  rm -f "$(log_of "$name").code"
+done
+{
+  ahead "build with small blocks" $make --no-print-directory -k $jobs CC=gcc SAN=small test-small-build
+  ahead "build the fuzzers" $make --no-print-directory -k $jobs CC=clang SAN=fuzz fuzz-build
+  ahead "build with sanitizers" $make --no-print-directory -k $jobs CC=clang SAN=address test-san-build
+  ahead "build with ThreadSanitizer" $make --no-print-directory -k $jobs CC=clang SAN=thread test-threads-build
+  ahead "build with clang" $make --no-print-directory -k $jobs CC=clang SAN= all test-build
+} &
+builds=$!
 headline "lint"
 $make --no-print-directory lint-run
 headline "tests"
 $make --no-print-directory -k CC=gcc SAN= test-only
 headline "the oracle again, with blocks of 4 events"
-step "build with small blocks" $make --no-print-directory -k $jobs CC=gcc SAN=small test-small-build
+told "build with small blocks"
 $make --no-print-directory CC=gcc SAN=small test-small
 headline "fuzzers, a few seconds each"
-step "build the fuzzers" $make --no-print-directory -k $jobs CC=clang SAN=fuzz fuzz-build
+told "build the fuzzers"
 $make --no-print-directory CC=clang SAN=fuzz FUZZ_SECONDS="${FUZZ_SECONDS:-3}" fuzz-run
 headline "unit and contract tests under AddressSanitizer and UBSan (clang's, which also sees arithmetic on NULL)"
-step "build with sanitizers" $make --no-print-directory -k $jobs CC=clang SAN=address test-san-build
+told "build with sanitizers"
 $make --no-print-directory CC=clang SAN=address test-san
 headline "tests with threads under ThreadSanitizer"
-step "build with ThreadSanitizer" $make --no-print-directory -k $jobs CC=clang SAN=thread test-threads-build
+told "build with ThreadSanitizer"
 $make --no-print-directory CC=clang SAN=thread test-threads
 headline "clang"
-step "build with clang" $make --no-print-directory -k $jobs CC=clang SAN= all test-build
+told "build with clang"
 
 printf '\n'
 sort -u "$TIDE_NOTES"

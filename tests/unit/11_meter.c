@@ -500,8 +500,34 @@ static void every_row_is_documented_and_well_named(void **state) {
   tide_buf_release(&page);
 }
 
+/* A place without a name is not shown, gets the first name that asks for it, and is then found again; when there is none left, the caller is told. */
+static void values_that_come_later(void **state) {
+  (void)state;
+  static const char *const later[] = {"V01", NULL, NULL};
+  struct tide_meter_values values[TIDE_AXIS_COUNT];
+  memcpy(values, axes, sizeof values);
+  values[TIDE_AXIS_rule] = (struct tide_meter_values){later, 3};
+  struct tide_meters *meters = NULL;
+  assert_int_equal(tide_meters_new(values, 1, &meters, NULL), TIDE_OK);
+  uint32_t place[3];
+  assert_true(tide_meters_place(meters, TIDE_AXIS_rule, "V01", &place[0]) && place[0] == 0);
+  assert_true(tide_meters_place(meters, TIDE_AXIS_rule, "N1", &place[1]) && place[1] == 1);
+  struct tide_meter_at at = {1, place[1], 1};
+  tide_meter_add(tide_meters_shared(meters), R(answers_by_rule_total), at, 3);
+  assert_true(tide_meters_place(meters, TIDE_AXIS_rule, "N2", &place[2]) && place[2] == 2);
+  assert_true(tide_meters_place(meters, TIDE_AXIS_rule, "N1", &place[2]) && place[2] == 1);
+  assert_false(tide_meters_place(meters, TIDE_AXIS_rule, "N3", &place[2]));
+  struct tide_buf text = TIDE_BUF_INIT;
+  tide_meters_expose(meters, &text);
+  assert_non_null(strstr(tide_buf_cstr(&text), "tidemark_answers_by_rule_total{decision=\"decline\",rule=\"N1\",cause=\"stale\"} 3\n"));
+  assert_null(strstr(text.ptr, "rule=\"N2\"")); /* named, and nothing counted */
+  tide_buf_release(&text);
+  tide_meters_free(meters);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(values_that_come_later),
       cmocka_unit_test(an_untouched_engine_has_all_families),
       cmocka_unit_test(what_is_written_can_be_read),
       cmocka_unit_test(what_is_written_comes_out),

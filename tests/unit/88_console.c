@@ -103,9 +103,9 @@ static void rates_are_differences_over_time(void **state) {
 static void rules_are_found_by_their_code(void **state) {
   struct world *w = *state;
   struct tide_told refused = told(TIDE_BY_FALLBACK, TIDE_C_stale, "fallback.else", 0);
-  uint32_t rule, fallback;
-  assert_true(tide_meters_place(w->meters, TIDE_AXIS_rule, "R1", &rule) &&
-              tide_meters_place(w->meters, TIDE_AXIS_rule, "fallback.else", &fallback));
+  uint32_t rule = 0, fallback = 0;
+  assert_true(tide_meters_place(w->meters, TIDE_AXIS_rule, "R1", &rule));
+  assert_true(tide_meters_place(w->meters, TIDE_AXIS_rule, "fallback.else", &fallback));
   tide_history_sample(w->history, BEGIN_MS);
   tide_meter_add(w->core, TIDE_METER_ROW_rule_hits_total, (struct tide_meter_at){.a = rule}, 9);
   tide_http_count_answer(w->meters, &refused);

@@ -1,0 +1,72 @@
+/* tidemark policy check: what a risk team runs after every change of its rules, before anything is pushed.
+ *
+ * The policy is put into the feature file as it would be in force (feature/spec_compose.h), so every mistake is found that the fold would find, each told at
+ * its line in the file in which it stands; then the policy's own tests run on the real fold. */
+#include "cli/verbs.h"
+
+#include "cli/selftest.h"
+#include "cli/spec_file.h"
+#include "config/yaml.h"
+#include "feature/spec_compose.h"
+
+static enum tide_err read_both(const char *policy_path, const char *features_path, struct tide_buf *policy, struct tide_buf *features,
+                               struct tide_error *error) {
+  enum tide_err err = tide_yaml_read(policy_path, "policy", policy, error);
+  return err ? err : tide_yaml_read(features_path, "feature file", features, error);
+}
+
+/* A mistake begins with the name of the file it stands in. */
+static void print_mistake(const struct tide_error *error, const char *policy_path, const char *features_path) {
+  static const char policy[] = "policy: ", features[] = "feature file: ";
+  bool of_policy = strncmp(error->text, policy, sizeof policy - 1) == 0;
+  const char *text = error->text + (of_policy ? sizeof policy - 1 : sizeof features - 1);
+  fprintf(stderr, "%s:%d:%d: %s\n", of_policy ? policy_path : features_path, error->line, error->column, text);
+}
+
+static int run_tests(const struct tide_spec *spec, const char *path) {
+  struct tide_error error = {0};
+  struct tide_selftest_result result = {0};
+  if (tide_selftest(spec, path, false, stdout, &result, &error)) return tide_exit_report(&error);
+  printf("%s: %u rules, %u of %u tests passed\n", path, spec->rule_count, result.run - result.failed, result.run);
+  return result.failed ? TIDE_EXIT_DIFFERENT : TIDE_EXIT_OK;
+}
+
+static int check(const struct tide_args *args) {
+  struct tide_error error[TIDE_SPEC_ERRORS_MAX] = {{0}};
+  struct tide_buf policy = TIDE_BUF_INIT, features = TIDE_BUF_INIT;
+  const char *policy_path = tide_args_at(args, 0), *features_path = tide_args_text(args, "features");
+  struct tide_spec *spec = NULL;
+  size_t count = 0;
+  int exit = TIDE_EXIT_OK;
+  if (read_both(policy_path, features_path, &policy, &features, &error[0])) {
+    exit = tide_exit_report(&error[0]);
+  } else if (tide_spec_parse_composed(tide_buf_span(&features), tide_buf_span(&policy), &spec, error, TIDE_SPEC_ERRORS_MAX, &count)) {
+    for (size_t i = 0; i < count && i < TIDE_SPEC_ERRORS_MAX; i++) print_mistake(&error[i], policy_path, features_path);
+    if (count > TIDE_SPEC_ERRORS_MAX) fprintf(stderr, "%s: and %zu more\n", policy_path, count - TIDE_SPEC_ERRORS_MAX);
+    exit = (int)tide_exit_of(error[0].code);
+  } else {
+    exit = run_tests(spec, policy_path);
+  }
+  tide_spec_free(spec);
+  tide_buf_release(&policy);
+  tide_buf_release(&features);
+  return exit;
+}
+
+static const struct tide_positional file[] = {{"FILE", "The policy: a file with `policy:`, and its `tests:`", false, false}};
+static const struct tide_opt options[] = {
+    {"features", "FILE", NULL, "The feature file that it shall be put into", TIDE_OPT_TEXT, TIDE_OPT_REQUIRED, 0, 0, NULL},
+};
+
+const struct tide_verb tide_verb_policy_check = {
+    .name = "policy check",
+    .summary = "Find every mistake in a policy of its own, and run its tests",
+    .about =
+        "Mistakes are printed as FILE:LINE:COLUMN with what to write instead (exit code 3), tests that fail with what was expected and what came (exit code 1). The tests of "
+        "the feature file are about its own policy and are left out.",
+    .example = "tidemark policy check strict.yaml --features config/defaults/features.yaml",
+    .opt = options,
+    .opt_count = sizeof options / sizeof options[0],
+    .positional = file,
+    .positional_count = 1,
+    .run = check};
