@@ -3,8 +3,8 @@
  * Every sum is kept as rows come, go and change sides: `count_row` adds or takes away what one row stands for, and nothing else touches the sums. So a look costs no walk, and
  * a row that is dropped leaves no trace. Rows mature and leave in the order of the list; a decision on an older event that came late does both when its turn comes.
  *
- * When the rows are nearly all taken the sample gets coarser: new decisions by the new level at once, those that are kept a few at every further decision, so that the thread that decides
- * is never held up. A row's weight is that of the level by which it was let in or kept, so the sums are right in between as well. */
+ * When the rows are nearly all taken the sample gets coarser: new decisions by the new level at once, those that are kept a few at every further decision, so that
+ * the thread that decides is never held up. A row's weight is that of the level by which it was let in or kept, so the sums are right in between as well. */
 #include "model/feedback.h"
 
 #include <math.h>
