@@ -62,6 +62,7 @@ static struct tide_told told(enum tide_by by, enum tide_cause cause, const char 
   struct tide_told told = {.given = true, .by = (uint8_t)by, .cause = (uint8_t)cause, .decision = decision, .score_e6 = 930000};
   told.status = by == TIDE_BY_FALLBACK ? TIDE_STATUS_REFUSED : TIDE_STATUS_SCORED;
   snprintf(told.code, sizeof told.code, "%s", code);
+  snprintf(told.word, sizeof told.word, "%s", decision ? "decline" : "approve");
   return told;
 }
 
