@@ -240,7 +240,7 @@ enum tide_dead_form {
   X(drift, max_rows, INT, "5000", 100, 1000000, "decisions", NULL, RESTART,                                                                  \
     "Decisions whose inputs are looked at in a twelfth of drift.window, about; of more every second one, every fourth and so on")            \
   X(feedback, max_rows, INT, "262144", 1024, 16777216, "decisions", NULL, RESTART,                                                           \
-    "Decisions kept until their labels come, about 80 bytes each; of more every second one is kept, every fourth and so on")                       \
+    "Decisions kept until their labels come, about 90 bytes each; of more every second one is kept, every fourth and so on")                       \
   X(feedback, keep, DURATION, "120d", TIDE_HOURS(1), TIDE_DAYS(1000), NULL, NULL, RESTART, "How long a decision waits for its label, or for a correction of it") \
   X(feedback, genuine_after, DURATION, "30d", 0, TIDE_DAYS(1000), NULL, NULL, RESTART,                                                       \
     "A decision without a label counts as genuine from this age on: the delay with which frauds become known")                               \

@@ -1,7 +1,10 @@
-/* Rows in a ring, in order of decision; chains by key find the one a label means (feedback.h).
+/* Rows in a list, in order of decision; chains by key find the one a label means (feedback.h).
  *
  * Every sum is kept as rows come, go and change sides: `count_row` adds or takes away what one row stands for, and nothing else touches the sums. So a look costs no walk, and
- * a row that is dropped leaves no trace. Rows mature and leave in the order of the ring; a decision on an older event that came late does both when its turn comes. */
+ * a row that is dropped leaves no trace. Rows mature and leave in the order of the list; a decision on an older event that came late does both when its turn comes.
+ *
+ * When the rows are nearly all taken the sample gets coarser: new decisions by the new level at once, those that are kept a few at every further decision, so that
+ * the thread that decides is never held up. A row's weight is that of the level by which it was let in or kept, so the sums are right in between as well. */
 #include "model/feedback.h"
 
 #include <math.h>
@@ -13,7 +16,8 @@
 
 struct kept {
   struct tide_feedback_row row;
-  uint32_t next; /* of the same chain, older; NONE */
+  uint32_t next;         /* of the same chain, older; NONE */
+  uint32_t older, newer; /* in order of decision; NONE. Of a free place: newer is the next free one */
   uint32_t score[TIDE_FEEDBACK_SAID];
   uint8_t model[TIDE_FEEDBACK_SAID]; /* index into version; NO_MODEL */
   uint8_t label, level;
@@ -34,11 +38,14 @@ struct version {
 
 struct tide_feedback {
   struct tide_feedback_options options;
-  struct kept *kept;     /* [rows_max], a ring */
-  uint32_t first, count; /* place of the oldest; how many */
-  uint32_t matured;      /* rows from the oldest on that have matured */
-  uint32_t *chain;       /* [chains], place of the newest row of each; NONE */
-  uint32_t chains;       /* a power of two */
+  struct kept *kept; /* [rows_max] */
+  uint32_t count;
+  uint32_t first, last; /* the oldest, the newest; NONE */
+  uint32_t unripe;      /* the oldest that has not matured; NONE */
+  uint32_t sweep;       /* the next to be held against a level that is new; NONE: all were */
+  uint32_t free;        /* a free place; NONE */
+  uint32_t *chain;      /* [chains], place of the newest row of each; NONE */
+  uint32_t chains;      /* a power of two */
   unsigned level;
   uint64_t decisions, labels, unmatched, outside, corrected;
   struct sums all, stopped;
@@ -55,6 +62,8 @@ struct tide_feedback *tide_feedback_new(const struct tide_feedback_options *opti
   for (feedback->chains = 16; feedback->chains < options->rows_max; feedback->chains *= 2) continue;
   feedback->chain = tide_alloc(feedback->chains * sizeof *feedback->chain);
   for (uint32_t i = 0; i < feedback->chains; i++) feedback->chain[i] = NONE;
+  for (uint32_t i = 0; i < options->rows_max; i++) feedback->kept[i].newer = i + 1 < options->rows_max ? i + 1 : NONE;
+  feedback->first = feedback->last = feedback->unripe = feedback->sweep = NONE;
   return feedback;
 }
 
@@ -100,53 +109,85 @@ static void count_versions(struct tide_feedback *feedback, const struct kept *ke
 
 /* ---- rows ---- */
 
-static uint32_t place_of(const struct tide_feedback *feedback, uint32_t number) {
-  return (uint32_t)(((uint64_t)feedback->first + number) % feedback->options.rows_max);
-}
 static uint32_t *chain_of(struct tide_feedback *feedback, uint64_t key) { return &feedback->chain[(key >> 24) & (feedback->chains - 1)]; }
 static bool is_picked(uint64_t key, unsigned level) { return !(key & ((UINT64_C(1) << level) - 1)); }
 
-static void put(struct tide_feedback *feedback, const struct kept *kept) {
-  uint32_t place = place_of(feedback, feedback->count++), *chain = chain_of(feedback, kept->row.key);
-  feedback->kept[place] = *kept;
-  feedback->kept[place].next = *chain;
-  *chain = place;
+static void put(struct tide_feedback *feedback, const struct kept *row) {
+  uint32_t at = feedback->free, *chain = chain_of(feedback, row->row.key);
+  TIDE_CHECK(at != NONE);
+  struct kept *kept = &feedback->kept[at];
+  feedback->free = kept->newer;
+  *kept = *row;
+  kept->next = *chain;
+  *chain = at;
+  kept->older = feedback->last;
+  kept->newer = NONE;
+  if (feedback->last == NONE) feedback->first = at;
+  else feedback->kept[feedback->last].newer = at;
+  feedback->last = at;
+  if (feedback->unripe == NONE && !kept->mature) feedback->unripe = at;
+  feedback->count++;
   count_versions(feedback, kept, true);
   count_row(feedback, kept, 1);
 }
 
-static void drop_oldest(struct tide_feedback *feedback) {
-  struct kept *kept = &feedback->kept[feedback->first];
+static void drop(struct tide_feedback *feedback, uint32_t at) {
+  struct kept *kept = &feedback->kept[at];
   count_row(feedback, kept, -1);
   count_versions(feedback, kept, false);
   uint32_t *link = chain_of(feedback, kept->row.key);
-  while (*link != feedback->first) link = &feedback->kept[*link].next;
+  while (*link != at) link = &feedback->kept[*link].next;
   *link = kept->next;
-  feedback->first = place_of(feedback, 1);
+  if (kept->older == NONE) feedback->first = kept->newer;
+  else feedback->kept[kept->older].newer = kept->newer;
+  if (kept->newer == NONE) feedback->last = kept->older;
+  else feedback->kept[kept->newer].older = kept->older;
+  if (feedback->unripe == at) feedback->unripe = kept->newer;
+  if (feedback->sweep == at) feedback->sweep = kept->newer;
+  kept->newer = feedback->free;
+  feedback->free = at;
   feedback->count--;
-  if (feedback->matured) feedback->matured--;
 }
 
-/* Rows that a coarser sample would not have go; the others stand for more. Each row is taken out and put back behind the rest, so their order stays. */
-static void coarsen(struct tide_feedback *feedback) {
-  uint32_t rows = feedback->count, matured = feedback->matured, still = 0;
-  feedback->level++;
-  for (uint32_t i = 0; i < rows; i++) {
-    struct kept kept = feedback->kept[feedback->first];
-    drop_oldest(feedback);
-    if (!is_picked(kept.row.key, feedback->level)) continue;
-    if (kept.level < feedback->level) kept.level = (uint8_t)feedback->level;
-    put(feedback, &kept);
-    still += i < matured;
+#define SWEEP_ROWS 8 /* a decision: seven eighths of the rows are through before the last eighth is taken */
+
+/* Rows that the level would not have let in go; the others stand for more. */
+static void sweep(struct tide_feedback *feedback, uint32_t rows) {
+  for (; rows > 0 && feedback->sweep != NONE; rows--) {
+    struct kept *kept = &feedback->kept[feedback->sweep];
+    if (!is_picked(kept->row.key, feedback->level)) {
+      drop(feedback, feedback->sweep);
+      continue;
+    }
+    if (kept->level < feedback->level) {
+      count_row(feedback, kept, -1);
+      kept->level = (uint8_t)feedback->level;
+      count_row(feedback, kept, 1);
+    }
+    feedback->sweep = kept->newer;
   }
-  feedback->matured = still;
+}
+
+static void coarsen(struct tide_feedback *feedback) {
+  feedback->level++;
+  feedback->sweep = feedback->first;
+}
+
+/* At least one place is free then. */
+static void make_room(struct tide_feedback *feedback) {
+  while (feedback->count == feedback->options.rows_max && (feedback->sweep != NONE || feedback->level < LEVEL_MAX)) {
+    if (feedback->sweep == NONE) coarsen(feedback);
+    sweep(feedback, UINT32_MAX);
+  }
+  if (feedback->count == feedback->options.rows_max) drop(feedback, feedback->first); /* more than any cell has: the oldest give way */
 }
 
 static void grow_old(struct tide_feedback *feedback, int64_t newest_ms) {
   if (newest_ms == INT64_MIN) return; /* no watermark yet */
-  while (feedback->count && feedback->kept[feedback->first].row.time_ms < newest_ms - feedback->options.keep_ms) drop_oldest(feedback);
-  for (; feedback->matured < feedback->count; feedback->matured++) {
-    struct kept *kept = &feedback->kept[place_of(feedback, feedback->matured)];
+  while (feedback->count && feedback->kept[feedback->first].row.time_ms < newest_ms - feedback->options.keep_ms)
+    drop(feedback, feedback->first);
+  for (struct kept *kept; feedback->unripe != NONE; feedback->unripe = kept->newer) {
+    kept = &feedback->kept[feedback->unripe];
     if (kept->row.time_ms > newest_ms - feedback->options.mature_ms) break;
     count_row(feedback, kept, -1);
     kept->mature = true;
@@ -157,8 +198,8 @@ static void grow_old(struct tide_feedback *feedback, int64_t newest_ms) {
 /* ---- models ---- */
 
 static void forget_version(struct tide_feedback *feedback, uint8_t index) {
-  for (uint32_t i = 0; i < feedback->count; i++) {
-    struct kept *kept = &feedback->kept[place_of(feedback, i)];
+  for (uint32_t at = feedback->first; at != NONE; at = feedback->kept[at].newer) {
+    struct kept *kept = &feedback->kept[at];
     for (unsigned s = 0; s < TIDE_FEEDBACK_SAID; s++)
       if (kept->model[s] == index) kept->model[s] = NO_MODEL; /* its own sums go with the version, and those of the rules stay */
   }
@@ -192,13 +233,16 @@ void tide_feedback_add(struct tide_feedback *feedback, const struct tide_feedbac
     kept.model[s] = s < said_count ? version_of(feedback, said[s].model, said[s].id) : NO_MODEL;
     kept.score[s] = s < said_count ? said[s].score : UINT32_MAX;
   }
+  sweep(feedback, SWEEP_ROWS);
   if (!is_picked(row->key, feedback->level)) return;
-  while (feedback->count == feedback->options.rows_max && feedback->level < LEVEL_MAX) coarsen(feedback);
-  if (feedback->count == feedback->options.rows_max) drop_oldest(feedback); /* more than any cell has: the oldest give way */
+  bool crowded = feedback->count >= feedback->options.rows_max / 8 * 7;
+  if (crowded && feedback->sweep == NONE && feedback->level < LEVEL_MAX) coarsen(feedback);
+  make_room(feedback);
   if (!is_picked(row->key, feedback->level)) return;
   kept.level = (uint8_t)feedback->level;
   put(feedback, &kept);
-  if (feedback->level && feedback->count < feedback->options.rows_max / 4) feedback->level--; /* rows have left, there is room again */
+  bool roomy = feedback->sweep == NONE && feedback->count < feedback->options.rows_max / 4;
+  if (roomy && feedback->level) feedback->level--; /* rows have left */
 }
 
 static struct kept *find(struct tide_feedback *feedback, uint64_t key, uint64_t print) {
@@ -231,8 +275,8 @@ void tide_feedback_label(struct tide_feedback *feedback, uint64_t key, uint64_t 
 }
 
 void tide_feedback_map_rules(struct tide_feedback *feedback, const uint8_t to[TIDE_RULES_MAX]) {
-  for (uint32_t i = 0; i < feedback->count; i++) {
-    struct kept *kept = &feedback->kept[place_of(feedback, i)];
+  for (uint32_t at = feedback->first; at != NONE; at = feedback->kept[at].newer) {
+    struct kept *kept = &feedback->kept[at];
     uint64_t truth = 0;
     count_row(feedback, kept, -1);
     for (uint64_t left = kept->row.truth; left; left &= left - 1) {
@@ -301,9 +345,12 @@ void tide_feedback_save(const struct tide_feedback *feedback, struct tide_buf *o
     tide_put_span(out, tide_span_of(version->id));
     tide_put_varint(out, version->heard);
   }
+  uint32_t swept = 0;
+  for (uint32_t at = feedback->first; at != feedback->sweep && at != NONE; at = feedback->kept[at].newer) swept++;
   tide_put_varint(out, feedback->count);
-  for (uint32_t i = 0; i < feedback->count; i++) {
-    const struct kept *kept = &feedback->kept[place_of(feedback, i)];
+  tide_put_varint(out, swept);
+  for (uint32_t at = feedback->first; at != NONE; at = feedback->kept[at].newer) {
+    const struct kept *kept = &feedback->kept[at];
     tide_put_u64(out, kept->row.key);
     tide_put_u64(out, kept->row.print);
     tide_put_zigzag(out, kept->row.time_ms);
@@ -355,13 +402,10 @@ static bool load_row(struct tide_feedback *feedback, struct tide_reader *reader)
   fits &= (kept.row.rule == TIDE_FEEDBACK_NO_RULE || kept.row.rule < TIDE_RULES_MAX) && kept.label <= TIDE_LABEL_genuine &&
           kept.level <= LEVEL_MAX;
   if (reader->bad || !fits) return false;
-  while (feedback->count == feedback->options.rows_max && feedback->level < LEVEL_MAX) coarsen(feedback);
-  if (feedback->count == feedback->options.rows_max) drop_oldest(feedback);
+  make_room(feedback);
   if (kept.level < feedback->level && !is_picked(kept.row.key, feedback->level)) return true;
   if (kept.level < feedback->level) kept.level = (uint8_t)feedback->level;
-  bool all_mature = feedback->matured == feedback->count;
   put(feedback, &kept);
-  if (kept.mature && all_mature) feedback->matured++;
   return true;
 }
 
@@ -370,10 +414,12 @@ static bool load(struct tide_feedback *feedback, struct tide_reader *reader) {
   for (size_t i = 0; i < sizeof number / sizeof number[0]; i++) *number[i] = tide_get_varint(reader);
   uint64_t level = tide_get_varint(reader);
   if (reader->bad || level > LEVEL_MAX || !load_versions(feedback, reader)) return false;
-  uint64_t rows = tide_get_varint(reader);
+  uint64_t rows = tide_get_varint(reader), swept = tide_get_varint(reader);
   for (; rows > 0 && !reader->bad; rows--)
     if (!load_row(feedback, reader)) return false;
   if (level > feedback->level) feedback->level = (unsigned)level;
+  for (feedback->sweep = feedback->first; swept > 0 && feedback->sweep != NONE; swept--)
+    feedback->sweep = feedback->kept[feedback->sweep].newer;
   return !reader->bad;
 }
 

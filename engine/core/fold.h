@@ -124,8 +124,9 @@ const struct tide_stale_stats *tide_fold_stale_stats(const struct tide_fold *fol
 enum tide_ask {
   TIDE_ASK_FEATURES, /* the features of the keys in the record at its time, with no current event; by TIDE_BY_NONE */
   TIDE_ASK_LOOKUP,   /* the stored decision of the record's identity, as a duplicate gets it */
-  TIDE_ASK_EXPLAIN,  /* the same, with the features, the score and the trace that the state gives for it now: as if it were judged again a millisecond before its time, so
-                      * that it does not see itself. What came or changed since is in them; the verdict is the stored one */
+  /* The same, with the features, the score and the trace that the state gives for it now: as if it were judged again a millisecond before its time, so that it does
+   * not see itself (what bears the same millisecond is left out with it). What came or changed since is in them; the verdict is the stored one. */
+  TIDE_ASK_EXPLAIN,
   TIDE_ASK_REFUSE    /* the fallback decision for `cause`, from the message and the lists alone */
 };
 /* `record` is one event as tide_record_encode made it under the file with that number

@@ -72,7 +72,6 @@ struct tide_engine {
   bool stopped;
   struct tide_mono next_tick, next_show;
   struct tide_position folded; /* that was told */
-  uint64_t epoch;              /* that was metered; 0: none */
 };
 
 static void lock(pthread_mutex_t *mutex) {
@@ -311,24 +310,6 @@ static struct tide_engine_barrier barrier_of(const struct tide_ledger *ledger) {
 
 #define SET(name, value) tide_meter_set(meter, TIDE_METER_ROW_##name, TIDE_METER_PLAIN, (int64_t)(value))
 
-static void set_known(struct tide_meter *meter, enum tide_meter_row row, bool known, uint64_t value) {
-  if (known) tide_meter_set(meter, row, TIDE_METER_PLAIN, (int64_t)value);
-  else tide_meter_unset(meter, row, TIDE_METER_PLAIN);
-}
-
-static void meter_journal(struct tide_engine *engine, struct tide_meter *meter, uint64_t epoch) {
-  lock(&engine->status_mutex);
-  struct tide_journal_health health = engine->status.health;
-  unlock(&engine->status_mutex);
-  set_known(meter, TIDE_METER_ROW_journal_replicas, health.replicas > 0, health.replicas);
-  set_known(meter, TIDE_METER_ROW_journal_quorum, health.replicas > 0, health.quorum);
-  set_known(meter, TIDE_METER_ROW_journal_replicas_online, health.replicas > 0 && health.known, health.online);
-  SET(journal_wait_short_total, health.shorts);
-  SET(journal_epoch, epoch);
-  if (engine->epoch && epoch != engine->epoch) tide_meter_add(meter, TIDE_METER_ROW_journal_epoch_changes_total, TIDE_METER_PLAIN, 1);
-  engine->epoch = epoch;
-}
-
 /* What the core and the fold count as plain integers, copied into the rows that the page of metrics shows. */
 static void meter_publish(struct tide_engine *engine, struct tide_fold *fold) {
   struct tide_meter *meter = engine->options.meter;
@@ -357,7 +338,10 @@ static void meter_publish(struct tide_engine *engine, struct tide_fold *fold) {
   SET(ingest_unlogged_total, stats.unlogged);
   SET(ingest_active, tide_core_ingests(engine->core));
   SET(ingest_opening_partitions, barrier_of(tide_fold_ledger(fold)).behind);
-  meter_journal(engine, meter, tide_fold_position(fold).epoch);
+  lock(&engine->status_mutex);
+  struct tide_journal_health health = engine->status.health;
+  unlock(&engine->status_mutex);
+  tide_meter_journal(&engine->metered, meter, &health, tide_fold_position(fold).epoch);
   uint32_t now = (uint32_t)tide_core_state(engine->core);
   for (uint32_t s = 0; s < TIDE_CORE_STATE_COUNT; s++)
     tide_meter_set(meter, TIDE_METER_ROW_engine_state, (struct tide_meter_at){.a = s}, s == now);

@@ -9,6 +9,21 @@
 
 #define SET(name, value) tide_meter_set(meter, TIDE_METER_ROW_##name, TIDE_METER_PLAIN, (int64_t)(value))
 
+static void set_known(struct tide_meter *meter, enum tide_meter_row row, bool known, uint64_t value) {
+  if (known) tide_meter_set(meter, row, TIDE_METER_PLAIN, (int64_t)value);
+  else tide_meter_unset(meter, row, TIDE_METER_PLAIN);
+}
+
+void tide_meter_journal(struct tide_metered *told, struct tide_meter *meter, const struct tide_journal_health *health, uint64_t epoch) {
+  set_known(meter, TIDE_METER_ROW_journal_replicas, health->replicas > 0, health->replicas);
+  set_known(meter, TIDE_METER_ROW_journal_quorum, health->replicas > 0, health->quorum);
+  set_known(meter, TIDE_METER_ROW_journal_replicas_online, health->replicas > 0 && health->known, health->online);
+  SET(journal_wait_short_total, health->shorts);
+  SET(journal_epoch, epoch);
+  if (told->epoch && epoch != told->epoch) tide_meter_add(meter, TIDE_METER_ROW_journal_epoch_changes_total, TIDE_METER_PLAIN, 1);
+  told->epoch = epoch;
+}
+
 /* By the rules' codes, so totals go on where another policy keeps a rule; the fold counts from zero under each. */
 static void meter_rules(struct tide_metered *told, struct tide_meter *meter, const struct tide_fold *fold) {
   const struct tide_policy_version *policy = tide_versions_policy(tide_fold_versions(fold));
@@ -24,21 +39,27 @@ static void meter_rules(struct tide_metered *told, struct tide_meter *meter, con
   told->hits_of = policy->number;
 }
 
+/* A count of the fold's that is no part of its state may begin anew, with another fold: what the meter shows goes on. */
+static void grow(struct tide_meter *meter, enum tide_meter_row row, uint32_t place, uint64_t before, uint64_t now) {
+  uint64_t more = now >= before ? now - before : now;
+  if (more) tide_meter_add(meter, row, (struct tide_meter_at){.a = place}, (int64_t)more);
+}
+
 /* What the fold knows of the cell's decisions: the same on every engine. */
 static void meter_decisions(struct tide_metered *told, struct tide_meter *meter, const struct tide_fold *fold,
                             const struct tide_spec *spec) {
-  const struct tide_stale_stats *stale = tide_fold_stale_stats(fold), *was = &told->stale;
-  const uint64_t verdict[] = {stale->right - was->right, stale->wrong - was->wrong, stale->unknown - was->unknown};
-  tide_meter_add(meter, TIDE_METER_ROW_judged_total, TIDE_METER_PLAIN, (int64_t)(stale->judged - was->judged));
-  SET(stale_watched, stale->watched);
-  for (uint32_t v = 0; v < sizeof verdict / sizeof verdict[0]; v++)
-    tide_meter_add(meter, TIDE_METER_ROW_stale_verdicts_total, (struct tide_meter_at){.a = v}, (int64_t)verdict[v]);
+  const struct tide_stale_stats *now = tide_fold_stale_stats(fold), *was = &told->stale;
+  grow(meter, TIDE_METER_ROW_judged_total, 0, was->judged, now->judged);
+  grow(meter, TIDE_METER_ROW_stale_verdicts_total, 0, was->right, now->right);
+  grow(meter, TIDE_METER_ROW_stale_verdicts_total, 1, was->wrong, now->wrong);
+  grow(meter, TIDE_METER_ROW_stale_verdicts_total, 2, was->unknown, now->unknown);
+  SET(stale_watched, now->watched);
   for (uint32_t e = 0; e < spec->entity_count; e++) {
     uint32_t at;
     if (tide_meters_place(tide_meter_all(meter), TIDE_AXIS_entity, spec->entity[e].name, &at))
-      tide_meter_add(meter, TIDE_METER_ROW_stale_reads_total, (struct tide_meter_at){.a = at}, (int64_t)(stale->stale[e] - was->stale[e]));
+      grow(meter, TIDE_METER_ROW_stale_reads_total, at, was->stale[e], now->stale[e]);
   }
-  told->stale = *stale;
+  told->stale = *now;
   meter_rules(told, meter, fold);
 }
 

@@ -2,6 +2,7 @@
 not; a decision looked up and explained; texts of strangers that would like to be markup. Pictures of each are left in build/console/. Prints TAP.
 """
 
+import json
 import os
 import re
 import shutil
@@ -219,6 +220,10 @@ try:
     servers.append(server)
     for n in range(5):
         server.post("/v1/score", {"id": f"r{n}", "card": "c", "amount": "1.00", "currency": "EUR"})
+    time.sleep(0.01)  # what bears the same millisecond is left out with the transaction itself
+    place = server.post("/v1/score", {"id": "r9", "card": "c", "amount": "1.00", "currency": "EUR"})[1]["position"]
+    status, _, text = server.ask("POST", "/explain", {"position": place}, admin=True)
+    case("a decision is explained from the journal in Redis as well", status == 200 and json.loads(text)["complete"] and len(json.loads(text)["events"]) == 5, text[:300])
     page = board(browser.page().size(1280, 900), on(server.admin))
     page.wait("document.querySelector('#journal .dots')")
     case("both replicas are there", head(page) == "✓ All is well" and "2 of 2" in page.text("#journal"), (head(page), page.text("#journal")))
@@ -268,6 +273,8 @@ try:
         page = board(browser.page().size(1280, 900), on(server.admin))
         n = speak(0, lambda: head(page) == "✓ All is well" and "FRESH" in page.text("#freshness") and "heard" in page.text("#sources") and page.eval("document.querySelectorAll('#sources .part.good').length") == 8)
         case("a source that speaks keeps its groups fresh", "lag" in page.text("#sources").lower(), page.text("#sources"))
+        status, _, text = server.ask("POST", "/explain", {"message": {"id": "k1", "card": {"number": kafka_cell.card(1)}}}, admin=True)
+        case("so is the decision on a message of a source", status == 200 and json.loads(text)["complete"] and json.loads(text)["answer"]["id"] == "k1", text[:300])
         fits(page, "sources")
         page.wait("document.querySelector('#verdict').className === 'bad' && document.querySelector('#freshness').innerText.includes('STALE') && document.querySelector('#sources').innerText.includes('SILENT')", 40)
         said = page.text("#verdict")

@@ -114,7 +114,8 @@ static void what_is_not_labelled_matures_and_leaves(void **state) {
 
 static void auc_is_the_exact_one_within_its_bound(void **state) {
   (void)state;
-  struct tide_feedback *feedback = tide_feedback_new(&options);
+  const struct tide_feedback_options roomy = {.rows_max = 4096, .keep_ms = 1000000, .mature_ms = 10000};
+  struct tide_feedback *feedback = tide_feedback_new(&roomy);
   double score[1000];
   uint8_t fraud[1000];
   random_state = 42;

@@ -433,12 +433,12 @@ static void a_question_reads_them_too(void **state) {
   h.records = (struct tide_buf)TIDE_BUF_INIT;
   h.count = 0;
   h.answers = 0;
-  assert_int_equal(tide_fold_ask(h.fold, TIDE_ASK_FEATURES, tide_buf_span(&question), TIDE_C_none, hand_hear, &h, &error), TIDE_OK);
+  assert_int_equal(tide_fold_ask(h.fold, TIDE_ASK_FEATURES, 0, tide_buf_span(&question), TIDE_C_none, hand_hear, &h, &error), TIDE_OK);
   assert_int_equal(h.answers, 1);
   is_limit(&h.answer[0], 1000);
   assert_int_equal(h.answer[0].standing[CARD].facts_age_ms, 1);
   h.answers = 0; /* and a lookup of a card that has no event finds nothing */
-  assert_int_equal(tide_fold_ask(h.fold, TIDE_ASK_LOOKUP, tide_buf_span(&question), TIDE_C_none, hand_hear, &h, &error), TIDE_OK);
+  assert_int_equal(tide_fold_ask(h.fold, TIDE_ASK_LOOKUP, 0, tide_buf_span(&question), TIDE_C_none, hand_hear, &h, &error), TIDE_OK);
   assert_int_equal(h.answers, 0);
   tide_buf_release(&question);
 }

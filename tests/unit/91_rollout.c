@@ -508,7 +508,7 @@ static void ask(struct run *r, enum tide_ask what, const char *id, enum tide_cau
   assert_int_equal(tide_record_encode(r->spec, record, &bytes), TIDE_OK);
   struct tide_digest before = tide_fold_digest(r->fold);
   uint64_t answers = r->answers;
-  if (tide_fold_ask(r->fold, what, tide_buf_span(&bytes), cause, emit, r, &error)) fail_msg("%s", error.text);
+  if (tide_fold_ask(r->fold, what, 0, tide_buf_span(&bytes), cause, emit, r, &error)) fail_msg("%s", error.text);
   assert_int_equal(r->answers, answers + 1);
   struct tide_digest after = tide_fold_digest(r->fold);
   assert_true(after.decisions == before.decisions && tide_u128_eq(after.digest, before.digest) && after.state_hash == before.state_hash);

@@ -108,7 +108,7 @@ function drawDecision() {
       el("small", {}, `${when(a.event_time)}, position ${a.position}`), a.id_conflict ? word("warn", "reused id") : null, a.advised ? word("none", "decided elsewhere") : null),
     a.detail ? el("p", {}, a.detail) : null,
     a.reasons && a.reasons.length ? el("ul", {}, a.reasons.map((r) => el("li", {}, el("b", {}, r.code), " ", r.text))) : null,
-    el("p", { class: "note" }, "The decision, its score and its rules are as they were made. Values, contributions and events are what the state shows for that moment now: what came late or changed since (outcomes, labels) is in them. ",
+    el("p", { class: "note" }, "The decision, its score and its rules are as they were made. Values, contributions and events are what the state shows for that moment now: what came late or changed since (outcomes, labels) is in them, other events of the same millisecond are not. ",
       answer.complete ? "" : "The event itself is no longer in the journal, so keys that were not given are not known. ",
       answer.again !== undefined && answer.again !== null && a.score !== null && Math.abs(answer.again - a.score) > 0.0005 ? el("b", {}, `The score comes out as ${answer.again} now. `) : "", "Exactly what was seen then: ", el("code", {}, `tidemark explain ${a.id}`)),
     el("h3", { class: "wide-h" }, "Rules, in order"),
