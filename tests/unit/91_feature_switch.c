@@ -296,10 +296,15 @@ static void only_the_awaited_follower_takes_over(void **state) {
   assert_int_equal(tide_fold_switch(live, short_of_b, &error), TIDE_E_MISMATCH);
   assert_non_null(strstr(error.text, "not as far"));
   assert_int_equal(tide_fold_switch(live, of_b, &error), TIDE_OK);
-  log_free(log);
   tide_fold_free(short_of_b);
   tide_fold_free(of_c);
+  /* a log without its beginning */
+  struct tide_fold *late = NULL;
+  assert_int_equal(tide_fold_follower(live, text_of(w->c), &late, &error), TIDE_OK);
+  assert_int_equal(tide_fold_entry(late, log->entry[7].at, tide_buf_span(&log->entry[7].bytes), NULL, NULL, &error), TIDE_E_NOT_FOUND);
+  tide_fold_free(late);
   tide_fold_free(live);
+  log_free(log);
 }
 
 /* What was void says why, and all goes on under the file that is in force. */
