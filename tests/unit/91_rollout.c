@@ -339,7 +339,7 @@ static void what_cannot_be_is_void(void **state) {
   expect_void(r, &rollout, "sum to 10000");
   rollout = good;
   rollout.features.byte[0] ^= 1;
-  expect_void(r, &rollout, "another feature file");
+  expect_void(r, &rollout, "no such feature file");
   rollout = good;
   rollout.policy =
       bring_policy(r, "broken", "policy:\n  decisions: [approve, review, decline]\n  rules:\n    - N1: review when card.nothing > 1\n");
