@@ -1,4 +1,5 @@
-/* What the journal's replicas, the fold and the decisions made from it come to, as metrics: by names of rules and entities, so that totals go on where another policy or feature file keeps a name.
+/* What the journal's replicas, the fold and the decisions made from it come to, as metrics: by names of rules and entities, so that totals go on
+ * where another policy or feature file keeps a name.
  *
  * The fold counts anew under each feature file, and rules under each policy; the meter never goes back. So what was told is kept beside it, and differences are added. */
 #ifndef TIDE_FOLD_METER_H
