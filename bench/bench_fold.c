@@ -164,7 +164,7 @@ static struct result run(const char *features, const struct load *load) {
   static struct tide_buf entry[SLICE];
   static struct tide_record record;
   struct tide_batch batch;
-  struct tide_entry_header header = {.fence_nonce = 7, .generation = 1};
+  struct tide_entry_header header = {.fence_nonce = 7};
   struct tide_fence fence = {.nonce = 7, .epoch = 1};
   tide_batch_begin(&batch, &entry[0], &header, NULL, 0);
   if (tide_batch_add_fence(&batch, &fence) || tide_batch_add_config(&batch, &settings, (struct tide_span){spec->text, spec->text_len}))
