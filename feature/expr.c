@@ -95,6 +95,9 @@ static struct tide_value why(struct tide_value a, struct tide_value b) {
   return value;
 }
 
+/* Out of line, so that tide_expr_eval, which is called for every node, has no frame of its own. */
+#define APART __attribute__((noinline))
+
 /* ---- comparisons ---- */
 
 /* A comparison that cannot be made: false in a rule when an operand is legitimately not there, else null with its reason. */
@@ -139,7 +142,7 @@ static enum tide_op mirrored(enum tide_op op) {
   }
 }
 
-static struct tide_value compare(const struct tide_expr *expr, const struct tide_env *env) {
+static APART struct tide_value compare(const struct tide_expr *expr, const struct tide_env *env) {
   struct tide_value a = load(expr->a, env), b = load(expr->b, env);
   enum tide_op op = (enum tide_op)expr->op;
   if (TIDE_UNLIKELY(!usable(a) || !usable(b))) return no_comparison(a, b, env->rule);
@@ -177,7 +180,7 @@ static bool has_num(const union tide_literal *set, uint32_t count, double num) {
   return false;
 }
 
-static struct tide_value in_set(const struct tide_expr *expr, const struct tide_env *env) {
+static APART struct tide_value in_set(const struct tide_expr *expr, const struct tide_env *env) {
   struct tide_value a = load(expr->a, env);
   if (TIDE_UNLIKELY(!usable(a))) return no_comparison(a, a, env->rule);
   if (a.type == TIDE_V_TEXT) return tide_bool(has_code(expr->set, expr->set_count, a.code));
@@ -186,7 +189,7 @@ static struct tide_value in_set(const struct tide_expr *expr, const struct tide_
   return compare_above(TIDE_X_EQ, a.num, expr->set[expr->set_count - 1].num); /* unequal to the largest is unequal to all */
 }
 
-static struct tide_value in_list(const struct tide_expr *expr, const struct tide_env *env) {
+static APART struct tide_value in_list(const struct tide_expr *expr, const struct tide_env *env) {
   bool absent = false;
   bool yes = env->in_list(env->in_list_ctx, expr->ref, expr->a, &absent);
   if (!absent) return tide_bool(yes);
@@ -204,12 +207,12 @@ static struct tide_value both(const struct tide_expr *expr, const struct tide_en
   return usable(a) && usable(b) ? tide_bool(!decisive) : why(a, b);
 }
 
-static struct tide_value negation(const struct tide_expr *expr, const struct tide_env *env) {
+static APART struct tide_value negation(const struct tide_expr *expr, const struct tide_env *env) {
   struct tide_value a = condition(expr->a, env);
   return usable(a) ? tide_bool(!a.yes) : why(a, a);
 }
 
-static struct tide_value choose(const struct tide_expr *expr, const struct tide_env *env) {
+static APART struct tide_value choose(const struct tide_expr *expr, const struct tide_env *env) {
   struct tide_value a = condition(expr->a, env);
   return usable(a) ? load(a.yes ? expr->b : expr->c, env) : why(a, a);
 }
@@ -236,7 +239,7 @@ static struct tide_value result(double num, struct tide_value a, struct tide_val
   return from;
 }
 
-static struct tide_value arithmetic(const struct tide_expr *expr, const struct tide_env *env) {
+static APART struct tide_value arithmetic(const struct tide_expr *expr, const struct tide_env *env) {
   struct tide_value a = operand(expr->a, env), b = expr->b ? operand(expr->b, env) : a;
   if (missing(a) || missing(b)) return why(a, b);
   switch ((enum tide_op)expr->op) {
