@@ -246,6 +246,16 @@ ROLLOUT(features, one, act_options, "");
       .run = run_promote}
 PROMOTE(model);
 PROMOTE(policy);
+const struct tide_verb tide_verb_features_promote = {
+    .name = "features promote",
+    .summary = "Put a validated feature file in force",
+    .about =
+        "Nothing of a feature file is tried out beside the live one, so this is `features rollout` under the name that models and policies have for "
+        "their last step. " ROLLOUT_ABOUT,
+    .example = "tidemark features promote 1f2e3d4c --cell eu --registry etcd://10.0.0.1:2379 --why \"counts by device\"",
+    TIDE_ROWS(act_options),
+    TIDE_WORDS(one),
+    .run = run_rollout};
 
 #define ROLLBACK(kind)                                                                                                                              \
   const struct tide_verb tide_verb_##kind##_rollback = {                                                                                            \

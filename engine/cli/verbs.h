@@ -16,7 +16,7 @@
 #define TIDE_VERSION_VERBS(X)                                                                                                  \
   X(model_push) X(model_validate) X(model_list) X(model_diff) X(model_rollout) X(model_promote) X(model_rollback) X(model_retire)              \
   X(policy_check) X(policy_push) X(policy_validate) X(policy_list) X(policy_diff) X(policy_rollout) X(policy_promote) X(policy_rollback) X(policy_retire)      \
-  X(features_push) X(features_validate) X(features_list) X(features_diff) X(features_rollout) X(features_rollback) X(features_retire)
+  X(features_push) X(features_validate) X(features_list) X(features_diff) X(features_rollout) X(features_promote) X(features_rollback) X(features_retire)
 
 #define X(name) extern const struct tide_verb tide_verb_##name;
 TIDE_VERBS(X)
