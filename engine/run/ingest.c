@@ -100,9 +100,14 @@ size_t tide_ingest_look(struct tide_ingest *ingest, struct tide_ingest_partition
 
 /* ---- the reader ---- */
 
+/* Messages come in runs of one partition: where the last was found is looked at first. */
 static struct tide_ingest_part *part_of(struct tide_ingest *ingest, uint16_t source, uint16_t partition) {
-  for (size_t i = 0; i < ingest->part_count; i++)
-    if (ingest->part[i].source == source && ingest->part[i].partition == partition) return &ingest->part[i];
+  for (size_t i = 0; i < ingest->part_count; i++) {
+    size_t at = ingest->hint + i < ingest->part_count ? ingest->hint + i : ingest->hint + i - ingest->part_count;
+    if (ingest->part[at].source != source || ingest->part[at].partition != partition) continue;
+    ingest->hint = at;
+    return &ingest->part[at];
+  }
   return NULL;
 }
 
@@ -173,7 +178,7 @@ static void end_turn(struct tide_ingest *ingest, struct tide_mono now) {
   tide_merge_begin(ingest->merge, NULL, NULL, 0, now, drop);
   tide_free(ingest->part);
   ingest->part = NULL;
-  ingest->part_count = 0;
+  ingest->part_count = ingest->hint = 0;
   ingest->reading = ingest->has_pending = false;
 }
 

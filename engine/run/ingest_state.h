@@ -108,7 +108,7 @@ struct tide_ingest {
   uint64_t turn;
   bool on, reading;                              /* the core wants it read; partitions are known */
   struct tide_ingest_part *part;
-  size_t part_count;
+  size_t part_count, hint; /* hint: where one was found last; below part_count, or 0 */
   struct tide_offer *spare;
   size_t outstanding;
   uint64_t holds;
