@@ -14,44 +14,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/sim/world.h"
+#include "tests/sim/campaign.h"
 
 #define SEEDS_DEFAULT 120
 #define STEPS_DEFAULT 5000
 
-static uint64_t number_from(const char *name, uint64_t otherwise) {
-  const char *text = getenv(name);
-  return text && *text ? strtoull(text, NULL, 0) : otherwise;
-}
-
-static bool run_seed(enum sim_kind kind, uint64_t seed, unsigned steps, struct sim_counts *counts) {
-  struct sim_world *world = sim_new(kind, seed, counts);
-  bool good = sim_run(world, steps);
-  if (!good)
-    fprintf(stderr, "seed %llu: %s\n  again with: make sim CASES=1 SEED=%llu\n", (unsigned long long)seed, world->why,
-            (unsigned long long)seed);
-  sim_free(world);
-  return good;
-}
-
 /* TIDE_ONLY=rollout or kafka_rollout: one campaign alone, for the mutants. TIDE_CASES is for both together, unless one was chosen. */
 static uint64_t seeds_each(void) {
-  uint64_t all = number_from("TIDE_CASES", 2 * SEEDS_DEFAULT);
+  uint64_t all = sim_number("TIDE_CASES", 2 * SEEDS_DEFAULT);
   return getenv("TIDE_ONLY") ? all : (all + 1) / 2;
 }
 
 static struct sim_counts campaign(enum sim_kind kind) {
   const char *only = getenv("TIDE_ONLY"), *name = kind == SIM_ROLLOUT ? "rollout" : "kafka_rollout";
   if (only && strcmp(only, name) != 0) skip();
-  uint64_t seeds = seeds_each(), first = number_from("TIDE_SEED", 1);
-  unsigned steps = (unsigned)number_from("TIDE_STEPS", STEPS_DEFAULT);
   struct sim_counts counts = {0};
-  uint64_t failed = 0, enough = number_from("TIDE_FAILURES", 3);
   printf("# %s\n", name);
-  for (uint64_t i = 0; i < seeds && failed < enough; i++) failed += !run_seed(kind, first + i, steps, &counts);
-#define X(name) printf("# %s: %llu\n", #name, (unsigned long long)counts.name);
-  SIM_COUNTS(X)
-#undef X
+  uint64_t failed = sim_campaign(kind, seeds_each(), STEPS_DEFAULT, &counts);
   assert_int_equal(failed, 0);
   return counts;
 }
@@ -82,8 +61,8 @@ static void a_seed_is_a_run(void **state) {
   (void)state;
   for (uint64_t seed = 7001; seed < 7004; seed++) {
     struct sim_counts one = {0}, two = {0};
-    assert_true(run_seed(SIM_KAFKA_ROLLOUT, seed, 3000, &one));
-    assert_true(run_seed(SIM_KAFKA_ROLLOUT, seed, 3000, &two));
+    assert_true(sim_seed(SIM_KAFKA_ROLLOUT, seed, 3000, &one));
+    assert_true(sim_seed(SIM_KAFKA_ROLLOUT, seed, 3000, &two));
     assert_memory_equal(&one, &two, sizeof one);
   }
 }

@@ -13,36 +13,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "tests/sim/world.h"
+#include "tests/sim/campaign.h"
 
 #define SEEDS_DEFAULT 100
 #define STEPS_DEFAULT 5000
 
-static uint64_t number_from(const char *name, uint64_t otherwise) {
-  const char *text = getenv(name);
-  return text && *text ? strtoull(text, NULL, 0) : otherwise;
-}
-
-static bool run_seed(uint64_t seed, unsigned steps, struct sim_counts *counts) {
-  struct sim_world *world = sim_new(SIM_FEATURES, seed, counts);
-  bool good = sim_run(world, steps);
-  if (!good)
-    fprintf(stderr, "seed %llu: %s\n  again with: make sim CASES=1 SEED=%llu\n", (unsigned long long)seed, world->why,
-            (unsigned long long)seed);
-  sim_free(world);
-  return good;
-}
-
 static void files_follow_one_another(void **state) {
   (void)state;
-  uint64_t seeds = number_from("TIDE_CASES", SEEDS_DEFAULT), first = number_from("TIDE_SEED", 1);
-  unsigned steps = (unsigned)number_from("TIDE_STEPS", STEPS_DEFAULT);
+  uint64_t seeds = sim_number("TIDE_CASES", SEEDS_DEFAULT);
   struct sim_counts counts = {0};
-  uint64_t failed = 0, enough = number_from("TIDE_FAILURES", 3);
-  for (uint64_t i = 0; i < seeds && failed < enough; i++) failed += !run_seed(first + i, steps, &counts);
-#define X(name) printf("# %s: %llu\n", #name, (unsigned long long)counts.name);
-  SIM_COUNTS(X)
-#undef X
+  uint64_t failed = sim_campaign(SIM_FEATURES, seeds, STEPS_DEFAULT, &counts);
   assert_int_equal(failed, 0);
   if (seeds < 100) return;
   const uint64_t must[] = {counts.done,          counts.duplicates, counts.crashes,        counts.store_crashes,
@@ -55,8 +35,8 @@ static void a_seed_is_a_run(void **state) {
   (void)state;
   for (uint64_t seed = 7001; seed < 7004; seed++) {
     struct sim_counts one = {0}, two = {0};
-    assert_true(run_seed(seed, 3000, &one));
-    assert_true(run_seed(seed, 3000, &two));
+    assert_true(sim_seed(SIM_FEATURES, seed, 3000, &one));
+    assert_true(sim_seed(SIM_FEATURES, seed, 3000, &two));
     assert_memory_equal(&one, &two, sizeof one);
   }
 }
