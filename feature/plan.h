@@ -66,6 +66,7 @@ struct tide_column {
   uint8_t dict;       /* index into kind->dict, TIDE_NO_DICT: a column by itself */
   uint8_t width[2];   /* bytes in a narrow [0] and a wide [1] block: 1, 2, 4 or 8 */
   uint16_t before[2]; /* bytes of the columns before it, per event of its strip; in a dictionary: in its entry */
+  uint16_t image[2];  /* where its cell stands in the image of a row */
   uint32_t ref;
   int64_t keep_ms;    /* how far behind the watermark it can be asked for */
 };
@@ -82,8 +83,18 @@ struct tide_dict {
   uint8_t column_count;
   uint8_t column[TIDE_DICT_COLUMNS_MAX]; /* indexes into kind->column, all of the same strip */
   uint16_t row[2];                       /* bytes of an entry in a narrow and a wide block */
+  uint16_t image[2];                     /* where its entry stands in the image of a row */
   uint8_t family;                        /* enum tide_family */
   uint32_t family_ref;                   /* the field or entity on which its columns hang */
+};
+
+/* The image of a row: its cells as a narrow or wide block has them, first those of the long strip, then those of the young one, then an entry for each
+ * dictionary. Columns in the order of their width, so that writing them asks for no width; what may not fit a narrow cell; what stands in strips. */
+#define TIDE_IMAGE_MAX (TIDE_COLUMNS_MAX * 8)
+struct tide_image {
+  uint8_t order[2][TIDE_COLUMNS_MAX], end[2][4]; /* those of 8, 4, 2 and 1 bytes: where each kind ends */
+  uint8_t narrow[TIDE_COLUMNS_MAX], narrow_count;     /* but for the time */
+  uint8_t strip[TIDE_COLUMNS_MAX], strip_count;
 };
 
 /* One distinct pair of window edges of a kind. */
@@ -163,6 +174,7 @@ struct tide_kind {
   uint8_t dict_count;
   bool has_young;
   uint16_t row[2], young_row[2];       /* bytes per event in each strip, narrow and wide, without dictionaries */
+  struct tide_image image;
   int64_t span_ms;                     /* longest reach: values are defined back to watermark - span - grace */
   int64_t keep_ms;                     /* events are kept back to watermark - keep (>= span + grace) */
   int64_t young_ms;                    /* the young strip back to watermark - young */
