@@ -32,84 +32,96 @@ static struct shape shape_of(const struct tide_block *block) {
   return (struct shape){block->cap, block->ycap, tide_block_wide(block), tide_block_base_ms(block)};
 }
 
-/* Events [first, first + count) of a column, which is none of a dictionary, to `dst` in another block. */
-static void copy_column(const struct tide_kind *kind, const struct tide_block *old, unsigned c, unsigned first, unsigned count,
-                        const struct tide_block *block, char *dst) {
-  const struct tide_column *column = &kind->column[c];
+/* Cells of a column, which is none of a dictionary, from one block to another of other width or base. */
+static void convert_cells(const struct tide_column *column, const struct tide_block *old, const char *src, unsigned count,
+                          const struct tide_block *block, char *dst) {
   int old_wide = tide_block_wide(old), wide = tide_block_wide(block);
-  unsigned at = column->young ? first - ((unsigned)old->n - old->yn) : first;
-  const char *src = (const char *)tide_block_column(kind, old, c) + (size_t)at * column->width[old_wide];
-  bool is_time = column->what == TIDE_COL_TIME, same_base = wide || tide_block_base_ms(block) == tide_block_base_ms(old);
-  if (column->width[old_wide] == column->width[wide] && (!is_time || same_base)) {
-    tide_copy_few(dst, src, (size_t)count * column->width[wide]);
-    return;
-  }
+  int64_t shift_ms = (old_wide ? 0 : tide_block_base_ms(old)) - (wide ? 0 : tide_block_base_ms(block));
   for (unsigned i = 0; i < count; i++) {
-    uint64_t raw;
-    if (is_time) raw = (uint64_t)tide_block_time(kind, old, first + i) - (wide ? 0 : (uint64_t)tide_block_base_ms(block));
-    else
-      raw = tide_raw_of(column, wide,
-                        tide_value_of(column, old_wide, tide_load(src + (size_t)i * column->width[old_wide], column->width[old_wide])));
+    uint64_t raw = tide_load(src + (size_t)i * column->width[old_wide], column->width[old_wide]);
+    if (column->what == TIDE_COL_TIME) raw += (uint64_t)shift_ms;
+    else raw = tide_raw_of(column, wide, tide_value_of(column, old_wide, raw));
     tide_store_cell(dst + (size_t)i * column->width[wide], column->width[wide], raw);
   }
 }
 
-/* A row that comes into a new block, before event i of those that are copied. */
+static char *strip_of(const struct tide_kind *kind, const struct tide_block *block, unsigned young) {
+  return (char *)(uintptr_t)block + (young ? tide_block_young_at(kind, tide_block_wide(block), block->cap) : sizeof *block);
+}
+
+/* All cells outside of dictionaries. */
+static void fill_strips(const struct tide_kind *kind, const struct tide_block *old, const struct tide_taken *taken,
+                        struct tide_block *block) {
+  int wide = tide_block_wide(block), old_wide = tide_block_wide(old);
+  bool as_is = old->base_ms2 == block->base_ms2 || (old_wide && wide);
+  char *to[2] = {strip_of(kind, block, 0), strip_of(kind, block, 1)};
+  const char *from[2] = {strip_of(kind, old, 0), strip_of(kind, old, 1)};
+  unsigned old_cap[2] = {old->cap, old->ycap};
+  for (unsigned k = 0; k < kind->image.strip_count; k++) {
+    const struct tide_column *column = &kind->column[kind->image.strip[k]];
+    unsigned y = column->young, count = taken->count[y], before = taken->adds[y] ? taken->place[y] : count;
+    size_t width = column->width[wide], old_width = column->width[old_wide];
+    char *dst = to[y] + (size_t)taken->cap[y] * column->before[wide];
+    const char *src = from[y] + (size_t)old_cap[y] * column->before[old_wide] + taken->first[y] * old_width;
+    if (!as_is) {
+      TIDE_CHECK(!taken->image);
+      convert_cells(column, old, src, count, block, dst);
+      continue;
+    }
+    tide_copy_few(dst, src, before * width);
+    if (!taken->adds[y]) continue;
+    tide_copy_few(dst + before * width, taken->image + column->image[wide], width);
+    if (before < count) tide_copy_few(dst + (before + 1) * width, src + before * width, (count - before) * width);
+  }
+}
+
+/* A row that comes before event i. */
 struct added {
   const char *image;
   unsigned i;
   bool young;
 };
 
-/* A new block with the events [from, from + n) of `old` (NULL: none), the newest yn of them young, in the given shape, and the added row (NULL: none), which does
- * not come with another shape than a larger one. `spare`: a dictionary that gets room for another entry, TIDE_NO_DICT: none. */
+/* A new block with the events [from, from + n) of `old` (NULL: cells are left to the caller), the newest yn of them young, in the given shape, and the added row (NULL:
+ * none), which comes into a larger block and not into one of another width or base. `spare`: a dictionary that gets room for another entry, TIDE_NO_DICT: none. */
 static struct tide_block *reshape(const struct tide_kind *kind, const struct tide_block *old, unsigned from, unsigned n, unsigned yn,
                                   struct shape shape, const struct added *added, unsigned spare) {
   struct tide_rebuild rebuild[TIDE_DICTS_MAX];
-  struct tide_entries had[TIDE_DICTS_MAX], has[TIDE_DICTS_MAX];
-  uint8_t cap[TIDE_DICTS_MAX];
-  int old_wide = old ? tide_block_wide(old) : shape.wide;
-  unsigned old_young = old ? (unsigned)old->n - old->yn : 0, young_from = old ? from + n - yn - old_young : 0;
-  bool adds_young = added && added->young;
-  unsigned place = added ? added->i : n, young_place = adds_young ? added->i - (n - yn) : yn;
-  size_t bytes = tide_strips_bytes(kind, shape.wide, shape.cap, shape.ycap) + kind->dict_count * sizeof(struct tide_dict_head);
-  if (old) tide_block_entries(kind, old, had);
-  for (unsigned d = 0; d < kind->dict_count; d++) {
-    const struct tide_dict *dict = &kind->dict[d];
-    unsigned count = dict->young ? yn : n, strip = dict->young ? shape.ycap : shape.cap, row = dict->row[shape.wide];
-    const char *wanted = (dict->young ? adds_young : added != NULL) ? added->image + dict->image[shape.wide] : NULL;
-    cap[d] =
-        (uint8_t)tide_dict_plan(&had[d], dict->young ? young_from : from, old ? count : 0, wanted, row, strip, d == spare, &rebuild[d]);
-    bytes += tide_dict_bytes(row, cap[d], strip);
+  struct tide_entries had[TIDE_DICTS_MAX];
+  unsigned old_young = old ? (unsigned)old->n - old->yn : 0;
+  struct tide_taken taken = {.first = {from, old ? from + n - yn - old_young : 0}, .count = {n, yn}, .cap = {shape.cap, shape.ycap}};
+  if (added) {
+    taken.image = added->image;
+    taken.adds[0] = true;
+    taken.adds[1] = added->young;
+    taken.place[0] = added->i;
+    taken.place[1] = added->i - (n - yn);
   }
+  if (old) tide_block_entries(kind, old, had);
+  size_t bytes = tide_strips_bytes(kind, shape.wide, shape.cap, shape.ycap) +
+                 tide_dicts_plan(kind, old ? had : NULL, &taken, shape.wide, spare, rebuild);
   struct tide_block *block = tide_alloc(bytes);
-  *block = (struct tide_block){.n = (uint16_t)(n + (added != NULL)),
+  *block = (struct tide_block){.n = (uint16_t)(n + taken.adds[0]),
                                .cap = (uint16_t)shape.cap,
-                               .yn = (uint16_t)(yn + adds_young),
+                               .yn = (uint16_t)(yn + taken.adds[1]),
                                .ycap = (uint16_t)shape.ycap,
                                .base_ms2 = shape.base_ms * 2 + shape.wide};
-  struct tide_dict_head *head = tide_block_head(kind, block, 0);
-  for (unsigned d = 0; d < kind->dict_count; d++) head[d] = (struct tide_dict_head){0, cap[d]};
-  tide_block_entries(kind, block, has);
-  for (unsigned k = 0; k < kind->image.strip_count; k++) {
-    unsigned c = kind->image.strip[k];
-    const struct tide_column *column = &kind->column[c];
-    unsigned count = column->young ? yn : n, begin = column->young ? from + n - yn : from, before = column->young ? young_place : place;
-    unsigned width = column->width[shape.wide];
-    char *to = tide_block_column(kind, block, c);
-    if (old && before) copy_column(kind, old, c, begin, before, block, to);
-    if (!added || (column->young && !adds_young)) continue;
-    tide_copy_few(to + (size_t)before * width, added->image + column->image[shape.wide], width);
-    if (old && before < count) copy_column(kind, old, c, begin + before, count - before, block, to + (size_t)(before + 1) * width);
-  }
-  for (unsigned d = 0; d < kind->dict_count; d++) {
-    const struct tide_dict *dict = &kind->dict[d];
-    const char *wanted = (dict->young ? adds_young : added != NULL) ? added->image + dict->image[shape.wide] : NULL;
-    unsigned count = !old ? 0 : dict->young ? yn : n;
-    if (count || wanted)
-      tide_dict_fill(kind, d, &had[d], old_wide, dict->young ? young_from : from, count, &rebuild[d], wanted,
-                     dict->young ? young_place : place, &has[d], shape.wide);
-  }
+  if (!old) return block; /* all plain: their heads are zero */
+  fill_strips(kind, old, &taken, block);
+  tide_dicts_fill(kind, had, tide_block_wide(old), &taken, rebuild, block);
+  return block;
+}
+
+/* A block of one event: its image, with heads between strips and entries. */
+static struct tide_block *block_of_one(const struct tide_kind *kind, const char *image, int wide, int64_t time_ms) {
+  bool young = kind->has_young;
+  size_t strips = tide_strips_bytes(kind, wide, 1, young), heads = kind->dict_count * sizeof(struct tide_dict_head);
+  struct tide_block *block = tide_alloc(strips + heads + kind->image.entry_bytes[wide]);
+  *block = (struct tide_block){.n = 1, .cap = 1, .yn = young, .ycap = young, .base_ms2 = time_ms * 2 + wide};
+  unsigned row = kind->row[wide], young_row = kind->young_row[wide];
+  tide_copy_few(strip_of(kind, block, 0), image, row);
+  tide_copy_few(strip_of(kind, block, 1), image + row, young_row);
+  memcpy((char *)block + strips + heads, image + row + young_row, kind->image.entry_bytes[wide]);
   return block;
 }
 
@@ -214,12 +226,12 @@ static bool insert_in_place(const struct tide_kind *kind, struct tide_block *blo
     at[d] = (uint8_t)tide_find_entry(dict[d].entry, dict[d].head->n, dict[d].row, row->image + kind->dict[d].image[wide]);
     if (at[d] == dict[d].head->cap) return false;
   }
+  char *strip[2] = {strip_of(kind, block, 0), strip_of(kind, block, 1)};
   for (unsigned k = 0; k < kind->image.strip_count; k++) {
-    unsigned c = kind->image.strip[k];
-    const struct tide_column *column = &kind->column[c];
-    if (column->young && !row->young) continue;
-    unsigned count = column->young ? block->yn : block->n, width = column->width[wide], j = place[column->young];
-    char *cell = (char *)tide_block_column(kind, block, c) + (size_t)j * width;
+    const struct tide_column *column = &kind->column[kind->image.strip[k]];
+    unsigned y = column->young, count = y ? block->yn : block->n, width = column->width[wide], j = place[y];
+    if (y && !row->young) continue;
+    char *cell = strip[y] + (size_t)(y ? block->ycap : block->cap) * column->before[wide] + (size_t)j * width;
     if (j < count) memmove(cell + width, cell, (size_t)(count - j) * width);
     tide_copy_few(cell, row->image + column->image[wide], width);
   }
@@ -239,9 +251,10 @@ void tide_block_insert(const struct tide_kind *kind, struct tide_block **ref, un
     *ref = NULL;
   }
   if (!*ref) {
-    struct shape first = {1, added.young, !row_fits(kind, row), row->value[kind->col_of[TIDE_COL_TIME]]};
-    make_image(kind, first.wide, first.base_ms, row, image);
-    *ref = reshape(kind, NULL, 0, 0, 0, first, &added, TIDE_NO_DICT);
+    int wide = !row_fits(kind, row);
+    int64_t time_ms = row->value[kind->col_of[TIDE_COL_TIME]];
+    make_image(kind, wide, time_ms, row, image);
+    *ref = block_of_one(kind, image, wide, time_ms);
     return;
   }
   struct tide_block *block = *ref;

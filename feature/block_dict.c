@@ -8,7 +8,7 @@
 static unsigned dict_cap(unsigned row, unsigned used, unsigned strip_cap) {
   if (!used || used > TIDE_DICT_ENTRIES_MAX) return 0;
   unsigned cap = used <= 4 ? used : tide_block_capacity(used);
-  return tide_dict_bytes(row, cap, strip_cap) < tide_dict_bytes(row, 0, strip_cap) ? cap : 0;
+  return tide_dict_bytes(row, cap, strip_cap) < strip_cap * row ? cap : 0;
 }
 
 /* Are all entries in use? */
@@ -33,30 +33,31 @@ static void drop_unused(const struct tide_entries *old, unsigned first, unsigned
   }
 }
 
-/* Equal ones among plain entries; as soon as they are too many for anything else, plain. */
-static void find_equal(const struct tide_entries *old, unsigned first, unsigned count, unsigned strip_cap, struct tide_rebuild *ret) {
-  for (unsigned j = 0; j < count; j++) {
-    const char *entry = old->entry + (size_t)(first + j) * old->row;
+/* Equal ones among plain entries; false as soon as they are too many for anything but plain. */
+static bool find_equal(const struct tide_entries *old, unsigned first, unsigned count, unsigned strip_cap, struct tide_rebuild *ret) {
+  const char *entry = old->entry + (size_t)first * old->row;
+  for (unsigned j = 0; j < count; j++, entry += old->row) {
     unsigned at = 0;
     while (at < ret->used && !tide_same_entry(old->entry + (size_t)ret->from[at] * old->row, entry, old->row)) at++;
     if (at == ret->used) {
-      if (!dict_cap(old->row, at + 1, strip_cap)) {
-        ret->plain = true;
-        return;
-      }
+      if (!dict_cap(old->row, at + 1, strip_cap)) return false;
       ret->from[ret->used++] = (uint16_t)(first + j);
     }
     ret->index[j] = (uint8_t)at;
   }
+  return true;
 }
 
-unsigned tide_dict_plan(const struct tide_entries *old, unsigned first, unsigned count, const char *wanted, unsigned row,
-                        unsigned strip_cap, unsigned spare, struct tide_rebuild *ret) {
-  ret->plain = ret->same = false;
-  ret->kept = ret->used = ret->at = 0;
+/* Values that did not repeat so far may do so now: looked at again where the strip has doubled. */
+static bool worth_a_look(unsigned strip_cap) { return strip_cap <= 8 || !(strip_cap & (strip_cap - 1)); }
+
+static void plan_one(const struct tide_entries *old, unsigned row, unsigned first, unsigned count, const char *wanted, unsigned strip_cap,
+                     unsigned spare, struct tide_rebuild *ret) {
+  ret->same = false;
+  ret->kept = ret->used = ret->at = ret->cap = 0;
   if (count) {
     if (tide_entries_plain(old)) {
-      find_equal(old, first, count, strip_cap, ret);
+      if (!worth_a_look(strip_cap) || !find_equal(old, first, count, strip_cap, ret)) return;
     } else if (all_used(old, first, count)) {
       ret->same = true;
       ret->used = old->head->n;
@@ -64,7 +65,6 @@ unsigned tide_dict_plan(const struct tide_entries *old, unsigned first, unsigned
       drop_unused(old, first, count, ret);
     }
   }
-  if (ret->plain) return 0;
   ret->kept = ret->used;
   if (wanted) {
     if (ret->same) ret->at = tide_find_entry(old->entry, ret->used, row, wanted);
@@ -72,9 +72,20 @@ unsigned tide_dict_plan(const struct tide_entries *old, unsigned first, unsigned
       while (ret->at < ret->used && !tide_same_entry(tide_entries_get(old, ret->from[ret->at]), wanted, row)) ret->at++;
     if (ret->at == ret->used) ret->used++;
   }
-  unsigned cap = dict_cap(row, ret->used + spare, strip_cap);
-  ret->plain = !cap;
-  return cap;
+  ret->cap = (uint8_t)dict_cap(row, ret->used + spare, strip_cap);
+}
+
+size_t tide_dicts_plan(const struct tide_kind *kind, const struct tide_entries *had, const struct tide_taken *taken, int wide,
+                       unsigned spare, struct tide_rebuild *ret) {
+  size_t bytes = kind->dict_count * sizeof(struct tide_dict_head);
+  for (unsigned d = 0; d < kind->dict_count; d++) {
+    const struct tide_dict *dict = &kind->dict[d];
+    unsigned y = dict->young, row = dict->row[wide];
+    const char *wanted = taken->adds[y] ? taken->image + dict->image[wide] : NULL;
+    plan_one(had ? &had[d] : NULL, row, taken->first[y], had ? taken->count[y] : 0, wanted, taken->cap[y], d == spare, &ret[d]);
+    bytes += tide_dict_bytes(row, ret[d].cap, taken->cap[y]);
+  }
+  return bytes;
 }
 
 /* Copies an entry into a block that may be wide where the old one was narrow. */
@@ -110,11 +121,12 @@ static void fill_index(const struct tide_entries *from, unsigned first, const st
   else memset(at, 0, count);
 }
 
-void tide_dict_fill(const struct tide_kind *kind, unsigned d, const struct tide_entries *from, int old_wide, unsigned first, unsigned count,
-                    const struct tide_rebuild *rebuild, const char *wanted, unsigned place, const struct tide_entries *to, int wide) {
-  unsigned before = wanted ? place : count, row = to->row;
-  char *at = to->entry;
-  if (tide_entries_plain(to)) {
+static void fill_one(const struct tide_kind *kind, unsigned d, const struct tide_entries *from, int old_wide,
+                     const struct tide_taken *taken, const struct tide_rebuild *rebuild, struct tide_dict_head *head, char *at, int wide) {
+  unsigned y = kind->dict[d].young, row = kind->dict[d].row[wide], first = taken->first[y], count = taken->count[y];
+  const char *wanted = taken->adds[y] ? taken->image + kind->dict[d].image[wide] : NULL;
+  unsigned before = wanted ? taken->place[y] : count;
+  if (!rebuild->cap) {
     if (before) fill_plain(kind, d, from, old_wide, first, before, at, wide);
     if (!wanted) return;
     at += (size_t)before * row;
@@ -122,7 +134,7 @@ void tide_dict_fill(const struct tide_kind *kind, unsigned d, const struct tide_
     if (before < count) fill_plain(kind, d, from, old_wide, first + before, count - before, at + row, wide);
     return;
   }
-  to->head->n = (uint8_t)rebuild->used;
+  head->n = (uint8_t)rebuild->used;
   if (rebuild->same && old_wide == wide) {
     tide_copy_few(at, from->entry, (size_t)rebuild->kept * row);
   } else {
@@ -132,9 +144,22 @@ void tide_dict_fill(const struct tide_kind *kind, unsigned d, const struct tide_
     }
   }
   if (rebuild->used > rebuild->kept) tide_copy_few(at + (size_t)rebuild->kept * row, wanted, row);
-  if (!to->index) return;
-  fill_index(from, first, rebuild, 0, before, to->index);
+  if (rebuild->cap == 1) return;
+  uint8_t *index = (uint8_t *)at + (size_t)rebuild->cap * row;
+  fill_index(from, first, rebuild, 0, before, index);
   if (!wanted) return;
-  to->index[before] = (uint8_t)rebuild->at;
-  fill_index(from, first, rebuild, before, count - before, to->index + before + 1);
+  index[before] = (uint8_t)rebuild->at;
+  fill_index(from, first, rebuild, before, count - before, index + before + 1);
+}
+
+void tide_dicts_fill(const struct tide_kind *kind, const struct tide_entries *had, int old_wide, const struct tide_taken *taken,
+                     const struct tide_rebuild *rebuild, struct tide_block *block) {
+  int wide = tide_block_wide(block);
+  struct tide_dict_head *head = tide_block_head(kind, block, 0);
+  char *at = (char *)(head + kind->dict_count);
+  for (unsigned d = 0; d < kind->dict_count; d++) {
+    head[d] = (struct tide_dict_head){0, rebuild[d].cap};
+    fill_one(kind, d, &had[d], old_wide, taken, &rebuild[d], &head[d], at, wide);
+    at += tide_dict_bytes(kind->dict[d].row[wide], rebuild[d].cap, taken->cap[kind->dict[d].young]);
+  }
 }

@@ -89,22 +89,30 @@ static inline unsigned tide_find_entry(const char *entry, unsigned n, unsigned r
   return at;
 }
 
-/* How a dictionary is built anew: from events [first, first + count) of the strip that it had, and a row that comes between them. */
+/* Which events a new block takes of an old one, by strip (0 long, 1 young): `count` from index `first` of the strip on, and a row that is added before those from
+ * `place` on. */
+struct tide_taken {
+  unsigned first[2], count[2], place[2], cap[2]; /* cap: of the new strip */
+  bool adds[2];
+  const char *image; /* of the row; NULL: none is added */
+};
+
+/* How a dictionary is built anew. */
 struct tide_rebuild {
-  bool plain, same;  /* same: the entries that there were, in their order, and each event has the one that it had */
+  uint8_t cap;             /* of the new one: 0 plain, 1 one for all */
+  bool same;               /* the entries that there were, in their order, and each event has the one that it had */
   unsigned kept, used, at; /* entries of old events, all entries, the row's: one of the kept ones, or behind them */
   uint8_t index[TIDE_BLOCK_MAX];
   uint16_t from[TIDE_DICT_ENTRIES_MAX]; /* by kept entry: an event that has it */
 };
 
-/* Decides for a strip of so many events. wanted: the row's entry, NULL: no row. Returns the dictionary's cap: 0 plain, 1 one for all. `spare`: room for so
- * many entries beside those in use. */
-unsigned tide_dict_plan(const struct tide_entries *old, unsigned first, unsigned count, const char *wanted, unsigned row, unsigned strip_cap,
-                        unsigned spare, struct tide_rebuild *ret);
-
-/* Writes what was planned into dictionary `to` of a new block; the row's entry (NULL: none) stands at index `place` of the strip. */
-void tide_dict_fill(const struct tide_kind *kind, unsigned d, const struct tide_entries *from, int old_wide, unsigned first, unsigned count,
-                    const struct tide_rebuild *rebuild, const char *wanted, unsigned place, const struct tide_entries *to, int wide);
+/* Decides about all dictionaries of a new block, and returns their bytes. had: those of the old block, NULL where nothing is taken. `spare`: one that gets room for another
+ * entry, TIDE_NO_DICT: none. An added row comes into no other width than the old block had. */
+size_t tide_dicts_plan(const struct tide_kind *kind, const struct tide_entries *had, const struct tide_taken *taken, int wide, unsigned spare,
+                       struct tide_rebuild *ret);
+/* Writes them behind the strips of the new block, as planned. */
+void tide_dicts_fill(const struct tide_kind *kind, const struct tide_entries *had, int old_wide, const struct tide_taken *taken,
+                     const struct tide_rebuild *rebuild, struct tide_block *block);
 
 /* ---- numbers that are narrow or not ---- */
 

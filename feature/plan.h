@@ -95,6 +95,7 @@ struct tide_image {
   uint8_t order[2][TIDE_COLUMNS_MAX], end[2][4]; /* those of 8, 4, 2 and 1 bytes: where each kind ends */
   uint8_t narrow[TIDE_COLUMNS_MAX], narrow_count;     /* but for the time */
   uint8_t strip[TIDE_COLUMNS_MAX], strip_count;
+  uint16_t entry_bytes[2];                            /* of all its entries */
 };
 
 /* One distinct pair of window edges of a kind. */

@@ -89,6 +89,7 @@ static void plan_image(struct tide_kind *kind) {
       kind->dict[d].image[variant] = at;
       at = (uint16_t)(at + kind->dict[d].row[variant]);
     }
+    image->entry_bytes[variant] = (uint16_t)(at - kind->row[variant] - kind->young_row[variant]);
     uint8_t count = 0;
     for (unsigned step = 0; step < 4; step++) {
       for (uint8_t c = 0; c < kind->column_count; c++) {
