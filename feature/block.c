@@ -271,13 +271,15 @@ void tide_block_insert(const struct tide_kind *kind, struct tide_block **ref, un
   replace(ref, reshape(kind, block, 0, block->n, block->yn, shape, &added, TIDE_NO_DICT));
 }
 
-void tide_block_expire(const struct tide_kind *kind, struct tide_block *block, int64_t keep_after_ms, int64_t young_after_ms) {
+bool tide_block_expire(const struct tide_kind *kind, struct tide_block *block, int64_t keep_after_ms, int64_t young_after_ms) {
+  if (!block->n || (tide_block_time(kind, block, 0) > keep_after_ms &&
+                    (!block->yn || tide_block_time(kind, block, (unsigned)block->n - block->yn) > young_after_ms)))
+    return false;
   unsigned gone = tide_block_after(kind, block, keep_after_ms);
   unsigned old = tide_block_after(kind, block, young_after_ms);
   unsigned young_gone = 0, young_at = (unsigned)block->n - block->yn;
   if (old > young_at) young_gone = old - young_at;
   if (gone > young_at + young_gone) young_gone = gone - young_at;
-  if (!gone && !young_gone) return;
   int wide = tide_block_wide(block);
   for (unsigned c = 0; c < kind->column_count; c++) {
     const struct tide_column *column = &kind->column[c];
@@ -295,6 +297,7 @@ void tide_block_expire(const struct tide_kind *kind, struct tide_block *block, i
   }
   block->n = (uint16_t)(block->n - gone);
   block->yn = (uint16_t)(block->yn - young_gone);
+  return true;
 }
 
 void tide_block_set_num(const struct tide_kind *kind, struct tide_block **ref, unsigned column, unsigned i, int64_t value) {

@@ -98,6 +98,9 @@ struct tide_image {
   uint16_t entry_bytes[2];                            /* of all its entries */
 };
 
+/* Conditions whose global number is `from` more, or `to` less, than their local bit; one of the two is 0. mask: the local bits. */
+struct tide_run { uint64_t mask; uint8_t from, to; };
+
 /* One distinct pair of window edges of a kind. */
 struct tide_edge { int64_t delayed_ms, window_ms, hop_ms, inner_ms; };
 
@@ -157,6 +160,8 @@ struct tide_kind {
   uint8_t bit_count;                   /* conditions and latest bits */
   uint8_t cond_count;
   uint8_t cond[TIDE_CONDS_MAX];        /* local bit -> global condition */
+  struct tide_run run[TIDE_CONDS_MAX]; /* the same, as runs of conditions that stand side by side in both */
+  uint8_t run_count;
   uint64_t dynamic_bits;               /* local bits of dynamic conditions */
   uint64_t score_bit;                  /* global bit of the plain kind filter, for first seen */
   struct tide_distinct distinct[16];
@@ -165,6 +170,7 @@ struct tide_kind {
   uint8_t pair_count;
   struct tide_column column[TIDE_COLUMNS_MAX];
   uint8_t column_count;
+  uint8_t origin[TIDE_COLUMNS_MAX];    /* by column: index into plan->origin; of a mask or a rank TIDE_NO_ORIGIN */
   uint8_t col_of[32];                  /* column index by enum tide_column_what for those that occur once; 0xff none */
   uint8_t ref_col[TIDE_ENTITIES_MAX];  /* primary: column of the reference to an entity */
   uint8_t rank_col[TIDE_ENTITIES_MAX]; /* and of the event's rank there */
@@ -194,6 +200,11 @@ struct tide_kind {
   int64_t forget_ms;
 };
 
+/* What columns hold of an event, each worked out once however many kinds keep it. */
+#define TIDE_NO_ORIGIN 0xff
+#define TIDE_ORIGINS_MAX 255
+struct tide_origin { uint8_t what; uint32_t ref; }; /* as of a column */
+
 struct tide_plan {
   const struct tide_spec *spec; /* borrowed */
   struct tide_settings settings;
@@ -208,6 +219,8 @@ struct tide_plan {
   uint32_t residual_count;
   uint32_t *thing;              /* fields of which some kind keeps a THING */
   uint32_t thing_count;
+  struct tide_origin *origin;   /* what the rows of an event are made of */
+  uint32_t origin_count;
   bool reads_reason;
   bool keeps_facts;              /* some kind has some */
   bool mends_tiles;              /* outcomes can change events that stand in tiles */
@@ -229,7 +242,7 @@ void tide_plan_tiles(struct tide_plan *plan, struct tide_kind *kind);
 /* Local mask of a kind from the global word. */
 static inline uint64_t tide_kind_mask(const struct tide_kind *kind, uint64_t conds) {
   uint64_t mask = 0;
-  for (unsigned bit = 0; bit < kind->cond_count; bit++) mask |= ((conds >> kind->cond[bit]) & 1) << bit;
+  for (unsigned r = 0; r < kind->run_count; r++) mask |= (conds >> kind->run[r].from << kind->run[r].to) & kind->run[r].mask;
   return mask;
 }
 

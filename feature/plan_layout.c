@@ -104,6 +104,16 @@ static void plan_image(struct tide_kind *kind) {
   }
 }
 
+static void plan_runs(struct tide_kind *kind) {
+  for (uint8_t bit = 0; bit < kind->cond_count; bit++) {
+    uint8_t cond = kind->cond[bit], from = cond > bit ? (uint8_t)(cond - bit) : 0, to = bit > cond ? (uint8_t)(bit - cond) : 0;
+    uint8_t r = 0;
+    while (r < kind->run_count && (kind->run[r].from != from || kind->run[r].to != to)) r++;
+    if (r == kind->run_count) kind->run[kind->run_count++] = (struct tide_run){0, from, to};
+    kind->run[r].mask |= UINT64_C(1) << bit;
+  }
+}
+
 void tide_plan_layout(struct tide_plan *plan, struct tide_kind *kind) {
   for (uint8_t i = 0; i < kind->column_count; i++) {
     struct tide_column *column = &kind->column[i];
@@ -129,4 +139,5 @@ void tide_plan_layout(struct tide_plan *plan, struct tide_kind *kind) {
     }
   }
   plan_image(kind);
+  plan_runs(kind);
 }

@@ -22,7 +22,6 @@ struct tide_txn {
   struct tide_u128 key[TIDE_ENTITIES_MAX], alt[TIDE_ENTITIES_MAX]; /* alt: under the previous secret key; zero if none */
   bool has_key[TIDE_ENTITIES_MAX];
   uint32_t number[TIDE_ENTITIES_MAX];         /* entity, or TIDE_NO_ENTITY */
-  uint32_t rank[TIDE_ENTITIES_MAX];           /* how many events of the same time stand before it there; set when it is inserted */
 };
 
 /* How often tiles were taken for a value, were changed by an outcome, took an event that came late. */
@@ -92,6 +91,8 @@ void tide_facts_stand(const struct tide_state *state, const struct tide_txn *txn
 
 /* Packed outcome columns. */
 #define TIDE_DYN_UNCOUNTED 0x8000u
+/* A field that conditions compare with outcome columns, when it is missing: a NaN that no arithmetic of ours makes. */
+#define TIDE_RESIDUAL_MISSING UINT64_C(0x7ff8dead00000000)
 uint16_t tide_dyn_pack(uint8_t result, uint8_t reversed, uint8_t refunded, uint8_t disputed, uint8_t label);
 
 /* Applies a set of outcome columns to the event at `at` of the primary entity `number` and to all its other entities. */
