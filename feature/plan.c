@@ -208,8 +208,13 @@ static enum tide_needs operand_needs(const struct tide_feature *feature) {
   return TIDE_NEEDS_NOTHING;
 }
 
-static uint8_t edge_add(struct tide_kind *kind, const struct tide_feature *feature, int64_t window_ms) {
-  struct tide_edge edge = {feature->delayed_ms, window_ms, feature->hop_ms, feature->inner_ms};
+static uint8_t edge_add(struct tide_kind *kind, const struct tide_feature *feature, int64_t window_ms, int64_t keep_ms) {
+  struct tide_edge edge = {.delayed_ms = feature->delayed_ms,
+                           .window_ms = window_ms,
+                           .hop_ms = feature->hop_ms,
+                           .inner_ms = feature->inner_ms,
+                           .back_ms = feature->delayed_ms + window_ms + feature->inner_ms,
+                           .keep_ms = keep_ms};
   for (uint8_t i = 0; i < kind->edge_count; i++)
     if (memcmp(&kind->edge[i], &edge, sizeof edge) == 0) return i;
   if (kind->edge_count == TIDE_EDGES_MAX) {
@@ -235,6 +240,7 @@ static void plan_fact(struct tide_plan *plan, struct tide_kind *kind, const stru
   if (number == kind->fact_count) kind->fact[kind->fact_count++] = (uint8_t)feature->of_ref;
   plan->keeps_facts = true;
   kind->step[kind->step_count++] = (struct tide_step){.slot = feature->first_slot,
+                                                      .windows = 1,
                                                       .agg = feature->agg,
                                                       .column = number,
                                                       .column2 = 0xff,
@@ -300,12 +306,11 @@ static enum tide_err plan_feature(struct tide_plan *plan, struct tide_kind *kind
     int64_t window_ms = spec->slot[order[i]].window_ms;
     *step = proto;
     step->slot = order[i];
-    step->chained = i > 0;
+    step->windows = i ? 0 : (uint16_t)feature->slot_count;
     int64_t reach = reach_ms(feature, window_ms);
     int64_t keep_ms = window_ms && lateness_ms + reach < kind->span_ms ? lateness_ms + reach : kind->span_ms;
     step->column = operand_column(plan, kind, feature, keep_ms + grace_ms);
-    step->keep_ms = keep_ms + grace_ms;
-    if (window_ms) step->edge = edge_add(kind, feature, window_ms);
+    if (window_ms) step->edge = edge_add(kind, feature, window_ms, keep_ms + grace_ms);
     if (feature->agg == TIDE_AGG_DISTANCE || feature->agg == TIDE_AGG_SPEED) {
       step->column = column_add(kind, TIDE_COL_LAT, spec->f_lat, 4, 4, keep_ms + grace_ms);
       step->column2 = column_add(kind, TIDE_COL_LON, spec->f_lon, 4, 4, keep_ms + grace_ms);
@@ -336,25 +341,37 @@ static enum tide_err plan_feature(struct tide_plan *plan, struct tide_kind *kind
   return TIDE_OK;
 }
 
-/* Counts first, each feature's steps still behind each other. */
-static void plan_tallies(struct tide_plan *plan, struct tide_kind *kind) {
-  struct tide_step *ordered = tide_arena_alloc(&plan->arena, (kind->step_count + 1) * sizeof *ordered);
-  kind->tally = tide_arena_alloc(&plan->arena, (kind->step_count + 1) * sizeof *kind->tally);
-  uint32_t n = 0;
-  for (uint32_t s = 0; s < kind->step_count; s++) {
-    const struct tide_step *step = &kind->step[s];
-    if (step->agg != TIDE_AGG_COUNT) continue;
-    ordered[n++] = *step;
-    kind->tally[kind->tally_count++] = (struct tide_tally){.slot = step->slot,
-                                                           .bit = step->bit,
-                                                           .edge = step->edge,
-                                                           .cond = kind->cond[step->bit],
-                                                           .with_current = step->with_current,
-                                                           .keep_ms = step->keep_ms};
+static bool edge_before(const struct tide_edge *a, const struct tide_edge *b) {
+  return a->delayed_ms != b->delayed_ms ? a->delayed_ms < b->delayed_ms : a->back_ms < b->back_ms;
+}
+
+/* Orders the edges, and lists what is written where: what vector.c runs through. */
+static void plan_spots(struct tide_plan *plan, struct tide_kind *kind) {
+  uint8_t place[TIDE_EDGES_MAX]; /* of each edge as it was added */
+  struct tide_edge ordered[TIDE_EDGES_MAX];
+  for (uint8_t i = 0; i < kind->edge_count; i++) {
+    place[i] = 0;
+    for (uint8_t k = 0; k < kind->edge_count; k++) {
+      bool before = edge_before(&kind->edge[k], &kind->edge[i]), after = edge_before(&kind->edge[i], &kind->edge[k]);
+      place[i] = (uint8_t)(place[i] + (before || (!after && k < i)));
+    }
+    ordered[place[i]] = kind->edge[i];
   }
-  for (uint32_t s = 0; s < kind->step_count; s++)
-    if (kind->step[s].agg != TIDE_AGG_COUNT) ordered[n++] = kind->step[s];
-  kind->step = ordered;
+  memcpy(kind->edge, ordered, kind->edge_count * sizeof ordered[0]);
+  kind->spot = tide_arena_alloc(&plan->arena, (kind->step_count + 1) * sizeof *kind->spot);
+  kind->edge_slot = tide_arena_alloc(&plan->arena, (kind->step_count + 1) * sizeof *kind->edge_slot);
+  for (uint32_t s = 0; s < kind->step_count; s++) {
+    struct tide_step *step = &kind->step[s];
+    if (step->edge != 0xff) step->edge = place[step->edge];
+    kind->spot[s] = (struct tide_spot){(uint16_t)step->slot, step->edge};
+  }
+  uint32_t n = 0;
+  for (uint8_t i = 0; i < kind->edge_count; i++) {
+    kind->edge[i].first_at = n;
+    for (uint32_t s = 0; s < kind->step_count; s++)
+      if (kind->step[s].edge == i) kind->edge_slot[n++] = (uint16_t)kind->step[s].slot;
+    kind->edge[i].slot_count = n - kind->edge[i].first_at;
+  }
 }
 
 static enum tide_err plan_kind(struct tide_plan *plan, uint32_t entity, struct tide_error *error) {
@@ -396,7 +413,7 @@ static enum tide_err plan_kind(struct tide_plan *plan, uint32_t entity, struct t
   for (uint32_t s = 0; s < kind->step_count; s++)
     if (kind->step[s].agg == TIDE_AGG_DISTINCT) kind->step[s].latest = kind->distinct[kind->step[s].latest].latest;
   kind->keep_ms = kind->span_ms + plan->settings.grace_ms;
-  plan_tallies(plan, kind);
+  plan_spots(plan, kind);
   return TIDE_OK;
 }
 

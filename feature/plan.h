@@ -86,8 +86,13 @@ struct tide_dict {
   uint32_t family_ref;                   /* the field or entity on which its columns hang */
 };
 
-/* One distinct pair of window edges of a kind. */
-struct tide_edge { int64_t delayed_ms, window_ms, hop_ms, inner_ms; };
+/* One distinct pair of window edges of a kind. Those of one delay stand together, from the youngest left edge to the oldest. */
+struct tide_edge {
+  int64_t delayed_ms, window_ms, hop_ms, inner_ms;
+  int64_t back_ms;            /* the left edge, but for the hop, is so long before the event */
+  int64_t keep_ms;            /* columns answer back to watermark - keep; a window that begins before is too late */
+  uint32_t first_at, slot_count; /* kind->edge_slot[first_at ...]: the values over it */
+};
 
 /* A distinct group: for each value of a column the latest event that satisfies a bit carries the latest bit. */
 struct tide_distinct { uint8_t column, bit, latest; };
@@ -102,9 +107,11 @@ struct tide_tile_cell { uint8_t what, of; };
 #define TIDE_TILE_CELLS 18
 #define TIDE_TILES_MAX 1024 /* a window reads at most that many; where it would be more, rows are kept */
 
-/* How to compute one slot. */
+/* How to compute one slot. The steps of a feature differ in slot, edge and tiles only and stand behind each other, from the shortest window to the
+ * longest, so that each goes on from the one before. */
 struct tide_step {
   uint32_t slot;
+  uint16_t windows;    /* in the first step of a feature: how many it has; 0 in the others */
   uint8_t agg;         /* enum tide_agg */
   uint8_t bit;         /* local bit of the main condition */
   uint8_t bit2;        /* RATE: the denominator; STREAK: the walk */
@@ -116,7 +123,6 @@ struct tide_step {
   uint8_t tile_count;  /* where it begins before the rows: cells of a tile, 0 none; all 0: it never does */
   uint8_t tile_count2, tile_sum, tile_squares;
   bool with_current;
-  bool chained;        /* same feature as the step before, longer window: go on from its accumulator */
   bool money;
   uint32_t cap;
   uint32_t group;
@@ -125,17 +131,10 @@ struct tide_step {
   uint64_t seed;          /* of this journal: keys the hashes of estimates */
   double scale;           /* divisor to major units or field decimals */
   int64_t inner_ms;
-  int64_t keep_ms;        /* its columns answer back to watermark - keep; a window that begins before is too late */
 };
 
-/* A count over a window as small logs take it: all that the step says, in few bytes. */
-struct tide_tally {
-  uint32_t slot;
-  uint8_t bit, edge;
-  uint8_t cond;      /* of the current event, where it counts */
-  bool with_current;
-  int64_t keep_ms;
-};
+/* What differs between the steps of a feature, in few bytes: where the value of which window goes. */
+struct tide_spot { uint16_t slot; uint8_t edge; };
 
 struct tide_kind {
   uint32_t entity;
@@ -170,8 +169,8 @@ struct tide_kind {
   uint8_t edge_count;
   struct tide_step *step;
   uint32_t step_count;
-  struct tide_tally *tally;            /* the first steps, all counts: [tally_count] */
-  uint32_t tally_count;
+  struct tide_spot *spot;          /* of each step */
+  uint16_t *edge_slot;                 /* slots of the steps that have a window, by edge */
   int64_t tile_ms;                     /* events older than raw_ms become tiles of this length; 0: rows are kept to the end */
   int64_t raw_ms;
   struct tide_tile_cell tile[TIDE_TILE_CELLS];
