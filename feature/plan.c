@@ -341,39 +341,6 @@ static enum tide_err plan_feature(struct tide_plan *plan, struct tide_kind *kind
   return TIDE_OK;
 }
 
-static bool edge_before(const struct tide_edge *a, const struct tide_edge *b) {
-  return a->delayed_ms != b->delayed_ms ? a->delayed_ms < b->delayed_ms : a->back_ms < b->back_ms;
-}
-
-/* Orders the edges, and lists what is written where: what vector.c runs through. */
-static void plan_spots(struct tide_plan *plan, struct tide_kind *kind) {
-  uint8_t place[TIDE_EDGES_MAX]; /* of each edge as it was added */
-  struct tide_edge ordered[TIDE_EDGES_MAX];
-  for (uint8_t i = 0; i < kind->edge_count; i++) {
-    place[i] = 0;
-    for (uint8_t k = 0; k < kind->edge_count; k++) {
-      bool before = edge_before(&kind->edge[k], &kind->edge[i]), after = edge_before(&kind->edge[i], &kind->edge[k]);
-      place[i] = (uint8_t)(place[i] + (before || (!after && k < i)));
-    }
-    ordered[place[i]] = kind->edge[i];
-  }
-  memcpy(kind->edge, ordered, kind->edge_count * sizeof ordered[0]);
-  kind->spot = tide_arena_alloc(&plan->arena, (kind->step_count + 1) * sizeof *kind->spot);
-  kind->edge_slot = tide_arena_alloc(&plan->arena, (kind->step_count + 1) * sizeof *kind->edge_slot);
-  for (uint32_t s = 0; s < kind->step_count; s++) {
-    struct tide_step *step = &kind->step[s];
-    if (step->edge != 0xff) step->edge = place[step->edge];
-    kind->spot[s] = (struct tide_spot){(uint16_t)step->slot, step->edge};
-  }
-  uint32_t n = 0;
-  for (uint8_t i = 0; i < kind->edge_count; i++) {
-    kind->edge[i].first_at = n;
-    for (uint32_t s = 0; s < kind->step_count; s++)
-      if (kind->step[s].edge == i) kind->edge_slot[n++] = (uint16_t)kind->step[s].slot;
-    kind->edge[i].slot_count = n - kind->edge[i].first_at;
-  }
-}
-
 static enum tide_err plan_kind(struct tide_plan *plan, uint32_t entity, struct tide_error *error) {
   const struct tide_spec *spec = plan->spec;
   struct tide_kind *kind = &plan->kind[entity];
@@ -413,7 +380,7 @@ static enum tide_err plan_kind(struct tide_plan *plan, uint32_t entity, struct t
   for (uint32_t s = 0; s < kind->step_count; s++)
     if (kind->step[s].agg == TIDE_AGG_DISTINCT) kind->step[s].latest = kind->distinct[kind->step[s].latest].latest;
   kind->keep_ms = kind->span_ms + plan->settings.grace_ms;
-  plan_spots(plan, kind);
+  tide_plan_order(plan, kind);
   return TIDE_OK;
 }
 

@@ -133,8 +133,18 @@ struct tide_step {
   int64_t inner_ms;
 };
 
-/* What differs between the steps of a feature, in few bytes: where the value of which window goes. */
-struct tide_spot { uint16_t slot; uint8_t edge; };
+/* What differs between the steps of a feature, in few bytes: where the value of which window goes; of a count also of which line. */
+struct tide_spot { uint16_t slot; uint8_t edge, line; };
+
+/* What small logs count: events with a bit, and the current one where it counts. COUNT: a condition. DISTINCT: a latest bit, and the value of the current
+ * event if nobody else in the window has it. */
+struct tide_line {
+  uint8_t bit;         /* local: the condition, or the latest bit */
+  uint8_t cond;        /* the global condition that the current event must satisfy */
+  bool with_current;
+  uint16_t step;       /* DISTINCT: one of its steps, for group and operand */
+};
+#define TIDE_LINES_MAX (2 * TIDE_CONDS_MAX) /* each local bit with and without the current event */
 
 struct tide_kind {
   uint32_t entity;
@@ -168,9 +178,14 @@ struct tide_kind {
   struct tide_edge edge[TIDE_EDGES_MAX];
   uint8_t edge_count;
   struct tide_step *step;
-  uint32_t step_count;
-  struct tide_spot *spot;          /* of each step */
+  uint32_t step_count;                 /* counts first, then distinct counts, those with a cap last, then all others */
+  uint32_t distinct_at, capped_at, other_at; /* where in step[] these begin */
+  struct tide_spot *spot;              /* of each step */
+  struct tide_line line[TIDE_LINES_MAX];
+  uint8_t line_count, distinct_line;   /* the lines from distinct_line on are distinct counts */
+  uint64_t distinct_edges;             /* edges over which there are distinct counts */
   uint16_t *edge_slot;                 /* slots of the steps that have a window, by edge */
+  int64_t back_ms, spare_ms;           /* no left edge is so long before the event; and none is late where it is less than spare behind the watermark */
   int64_t tile_ms;                     /* events older than raw_ms become tiles of this length; 0: rows are kept to the end */
   int64_t raw_ms;
   struct tide_tile_cell tile[TIDE_TILE_CELLS];
@@ -205,6 +220,9 @@ struct tide_plan {
 enum tide_err tide_plan_new(const struct tide_spec *spec, const struct tide_settings *settings, struct tide_plan **ret, struct tide_error *error)
     TIDE_WARN_UNUSED;
 void tide_plan_free(struct tide_plan *plan);
+
+/* Orders the edges and steps of a kind and lists what is written where: spot, line, edge_slot. */
+void tide_plan_order(struct tide_plan *plan, struct tide_kind *kind);
 
 /* Orders the columns of a kind: strips by age, dictionaries, widths, offsets. */
 void tide_plan_layout(struct tide_plan *plan, struct tide_kind *kind);

@@ -12,13 +12,13 @@ static void find_places(struct tide_look *look) {
   look->now = tide_view_after(&look->view, look->txn->time_ms + look->txn->lead_ms);
   for (unsigned e = 0; e < kind->edge_count; e++) {
     const struct tide_edge *edge = &kind->edge[e];
-    look->from[e] = tide_view_after(&look->view, look->left_ms[e]);
+    look->from[e] = tide_view_after(&look->view, tide_look_left_ms(look, edge));
     look->to[e] = edge->delayed_ms ? tide_view_after(&look->view, tide_look_right_ms(look, edge)) : look->now;
   }
 }
 
 void tide_look_tiles(const struct tide_look *look, const struct tide_step *step, int64_t *tiled_ms, struct tide_acc *acc) {
-  int64_t left_ms = look->left_ms[step->edge];
+  int64_t left_ms = tide_look_left_ms(look, &look->kind->edge[step->edge]);
   if (left_ms >= *tiled_ms) return;
   tide_tiles_sum(look->kind, look->view.tiles, step, left_ms, *tiled_ms, acc);
   *tiled_ms = left_ms;
@@ -49,7 +49,7 @@ static struct tide_value window_value(const struct tide_look *look, const struct
     case TIDE_AGG_MAX_COUNT: {
       int64_t right_ms = tide_look_right_ms(look, edge);
       return tide_num((double)tide_window_max_count(&look->view, step, look->from[e], look->to[e], right_ms,
-                                                    right_ms - look->left_ms[e] - step->inner_ms, with ? &look->txn->time_ms : NULL));
+                                                    right_ms - tide_look_left_ms(look, edge) - step->inner_ms, with ? &look->txn->time_ms : NULL));
     }
     case TIDE_AGG_STREAK: return tide_num((double)tide_window_streak(&look->view, step, look->from[e], look->to[e]));
     default: return tide_value_of_sum(step, acc);
@@ -82,81 +82,83 @@ static void large_windows(const struct tide_look *look, const struct tide_step *
 
 /* ---- states ---- */
 
-static struct tide_value too_late(void) {
+/* Which edges begin before what is kept (`late`), and which before history: those come back, a bit an edge. As a rule none does either. */
+static uint64_t find_young(struct tide_look *look) {
+  const struct tide_kind *kind = look->kind;
+  int64_t t_ms = look->txn->time_ms, watermark_ms = look->state->watermark_ms, history_ms = look->state->history_from_ms;
+  look->late = 0;
+  if (watermark_ms > t_ms && watermark_ms - t_ms > kind->spare_ms)
+    for (unsigned e = 0; e < kind->edge_count; e++)
+      look->late |= (uint64_t)(tide_look_left_ms(look, &kind->edge[e]) < watermark_ms - kind->edge[e].keep_ms) << e;
+  uint64_t young = 0;
+  if (t_ms - kind->back_ms < history_ms)
+    for (unsigned e = 0; e < kind->edge_count; e++) young |= (uint64_t)(tide_look_left_ms(look, &kind->edge[e]) < history_ms) << e;
+  return young;
+}
+
+static void warm(const struct tide_group *group, struct tide_value *value) {
+  if (group->warming == TIDE_STALE_DEFAULT) {
+    *value = tide_num(group->warming_default);
+    value->state = TIDE_S_defaulted;
+  } else {
+    value->state = TIDE_S_warming;
+    if (group->warming == TIDE_STALE_MARK && value->type == TIDE_V_NULL) return; /* keeps its own cause */
+    value->unknown = group->warming == TIDE_STALE_FALLBACK;
+  }
+  value->cause = TIDE_C_warming;
+}
+
+static void say_late(const struct tide_look *look, uint64_t edges, struct tide_value *ret) {
   struct tide_value value = tide_null(TIDE_S_stale, TIDE_C_too_late);
   value.unknown = true;
-  return value;
-}
-
-static inline struct tide_value warm(const struct tide_group *group, struct tide_value value) {
-  if (group->warming == TIDE_STALE_DEFAULT) {
-    value = tide_num(group->warming_default);
-    value.state = TIDE_S_defaulted;
-  } else {
-    value.state = TIDE_S_warming;
-    if (group->warming == TIDE_STALE_MARK && value.type == TIDE_V_NULL) return value; /* keeps its own cause */
-    value.unknown = group->warming == TIDE_STALE_FALLBACK;
+  for (; edges; edges &= edges - 1) {
+    const struct tide_edge *edge = &look->kind->edge[__builtin_ctzll(edges)];
+    for (uint32_t i = 0; i < edge->slot_count; i++) ret[look->kind->edge_slot[edge->first_at + i]] = value;
   }
-  value.cause = TIDE_C_warming;
-  return value;
 }
 
-/* Windows that begin before what is kept, or before history: each value over them says so. */
-static void say_late(const struct tide_look *look, uint64_t young, struct tide_value *ret) {
+static void say_young(const struct tide_look *look, uint64_t edges, struct tide_value *ret) {
   const struct tide_kind *kind = look->kind;
   const struct tide_spec *spec = look->state->plan->spec;
   const struct tide_group *group = &spec->group[spec->entity[kind->entity].group];
-  const int64_t *slot_from_ms = look->state->slot_from_ms;
-  for (uint64_t edges = slot_from_ms ? UINT64_MAX : young | look->late; edges; edges &= edges - 1) {
-    unsigned e = (unsigned)__builtin_ctzll(edges);
-    if (e >= kind->edge_count) return;
-    const uint16_t *slot = &kind->edge_slot[kind->edge[e].first_at];
-    for (uint32_t i = 0; i < kind->edge[e].slot_count; i++) {
-      struct tide_value *value = &ret[slot[i]];
-      if (tide_look_late(look, (uint8_t)e)) *value = too_late();
-      else if (((young >> e) & 1) || look->left_ms[e] < slot_from_ms[slot[i]]) *value = warm(group, *value);
-    }
+  for (; edges; edges &= edges - 1) {
+    const struct tide_edge *edge = &kind->edge[__builtin_ctzll(edges)];
+    const uint16_t *slot = &kind->edge_slot[edge->first_at], *end = slot + edge->slot_count;
+    for (; slot < end; slot++) warm(group, &ret[*slot]);
+  }
+}
+
+/* The same for values that read a field which did not always exist. */
+static void say_new_fields(const struct tide_look *look, uint64_t said, struct tide_value *ret) {
+  const struct tide_kind *kind = look->kind;
+  const struct tide_spec *spec = look->state->plan->spec;
+  for (unsigned e = 0; e < kind->edge_count; e++) {
+    const struct tide_edge *edge = &kind->edge[e];
+    int64_t left_ms = tide_look_left_ms(look, edge);
+    const uint16_t *slot = &kind->edge_slot[edge->first_at], *end = slot + edge->slot_count;
+    for (; slot < end && !((said >> e) & 1); slot++)
+      if (left_ms < look->state->slot_from_ms[*slot]) warm(&spec->group[spec->entity[kind->entity].group], &ret[*slot]);
   }
 }
 
 /* ---- one entity ---- */
 
-static int64_t floor_to(int64_t ms, int64_t hop_ms) {
-  int64_t rest = ms % hop_ms;
-  return ms - (rest < 0 ? rest + hop_ms : rest);
-}
-
-/* Left edges, and which are too far back; those before history come back, a bit an edge. */
-static uint64_t find_edges(struct tide_look *look) {
-  const struct tide_kind *kind = look->kind;
-  int64_t t_ms = look->txn->time_ms, watermark_ms = look->state->watermark_ms, history_ms = look->state->history_from_ms;
-  uint64_t late = 0, young = 0;
-  for (unsigned e = 0; e < kind->edge_count; e++) {
-    const struct tide_edge *edge = &kind->edge[e];
-    int64_t left_ms = t_ms - edge->back_ms;
-    if (edge->hop_ms) left_ms = floor_to(left_ms, edge->hop_ms);
-    look->left_ms[e] = left_ms;
-    late |= (uint64_t)(left_ms < watermark_ms - edge->keep_ms) << e;
-    young |= (uint64_t)(left_ms < history_ms) << e;
-  }
-  look->late = late;
-  return young;
-}
-
-static void fill(const struct tide_kind *kind, struct tide_value value, struct tide_value *ret) {
-  for (uint32_t s = 0; s < kind->step_count; s++) ret[kind->spot[s].slot] = value;
+static void fill(const struct tide_kind *kind, const struct tide_value *value, struct tide_value *ret) {
+  for (const struct tide_spot *spot = kind->spot, *end = spot + kind->step_count; spot < end; spot++)
+    memcpy(&ret[spot->slot], value, sizeof *value);
 }
 
 static void eval_kind(struct tide_state *state, const struct tide_txn *txn, uint32_t e, struct tide_value *ret) {
   const struct tide_kind *kind = &state->plan->kind[e];
   if (!txn->has_key[e]) {
-    fill(kind, tide_null(TIDE_S_absent, TIDE_C_absent), ret);
+    static const struct tide_value absent = {.type = TIDE_V_NULL, .state = TIDE_S_absent, .cause = TIDE_C_absent};
+    fill(kind, &absent, ret);
     return;
   }
   if (tide_txn_capacity(state, txn, e)) {
     struct tide_value value = tide_null(TIDE_S_absent, TIDE_C_capacity);
     value.unknown = true;
-    fill(kind, value, ret);
+    fill(kind, &value, ret);
     return;
   }
   struct tide_look look;
@@ -166,10 +168,16 @@ static void eval_kind(struct tide_state *state, const struct tide_txn *txn, uint
   look.far_at = (struct tide_at){UINT32_MAX, 0};
   tide_view_of(kind, txn->number[e] == TIDE_NO_ENTITY ? NULL : tide_store_ent(&state->store[e], txn->number[e]), &look.view);
   look.small = !look.view.big && (!look.view.count || look.view.chunk[0].block->n <= TIDE_SMALL_EVENTS);
-  uint64_t young = find_edges(&look);
-  if (look.small) tide_small_begin(&look);
-  else find_places(&look);
-  for (uint32_t s = 0; s < kind->step_count; s += kind->step[s].windows) {
+  uint64_t young = find_young(&look);
+  uint32_t s = 0;
+  if (look.small) {
+    tide_small_begin(&look);
+    tide_small_counts(&look, ret);
+    s = kind->other_at;
+  } else {
+    find_places(&look);
+  }
+  for (; s < kind->step_count; s += kind->step[s].windows) {
     const struct tide_step *step = &kind->step[s];
     if (step->edge != 0xff) {
       if (look.small) tide_small_windows(&look, step, &kind->spot[s], ret);
@@ -181,7 +189,9 @@ static void eval_kind(struct tide_state *state, const struct tide_txn *txn, uint
       ret[step->slot] = first ? tide_value_first(&look, step) : tide_value_previous(&look, step);
     }
   }
-  if (young || look.late || state->slot_from_ms) say_late(&look, young, ret);
+  if (look.late) say_late(&look, look.late, ret);
+  if (young & ~look.late) say_young(&look, young & ~look.late, ret);
+  if (state->slot_from_ms) say_new_fields(&look, young | look.late, ret);
 }
 
 void tide_vector_eval(struct tide_state *state, const struct tide_txn *txn, struct tide_value *ret) {

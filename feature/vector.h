@@ -24,7 +24,6 @@ struct tide_look {
   double far_km;
   bool small;
   uint64_t late;                           /* edges that begin before what columns answer: a bit each */
-  int64_t left_ms[TIDE_EDGES_MAX];         /* of each edge */
   struct tide_at from[TIDE_EDGES_MAX], to[TIDE_EDGES_MAX]; /* large logs: the events of its window */
   /* small logs */
   unsigned n;
@@ -33,6 +32,12 @@ struct tide_look {
   uint64_t of[TIDE_CONDS_MAX];             /* by local bit: the events that satisfy the condition */
 };
 
+static inline int64_t tide_look_left_ms(const struct tide_look *look, const struct tide_edge *edge) {
+  int64_t left_ms = look->txn->time_ms - edge->back_ms;
+  if (!edge->hop_ms) return left_ms;
+  int64_t rest = left_ms % edge->hop_ms;
+  return left_ms - (rest < 0 ? rest + edge->hop_ms : rest);
+}
 static inline int64_t tide_look_right_ms(const struct tide_look *look, const struct tide_edge *edge) {
   return edge->delayed_ms ? look->txn->time_ms - edge->delayed_ms : look->txn->time_ms + look->txn->lead_ms;
 }
@@ -46,14 +51,18 @@ void tide_look_tiles(const struct tide_look *look, const struct tide_step *step,
 
 /* From the view: the words of all conditions and windows. */
 void tide_small_begin(struct tide_look *look);
-/* One feature, all its windows: writes ret[slot] of each that is not late. */
+/* All counts and distinct counts of the kind: writes ret[slot] of each. */
+void tide_small_counts(const struct tide_look *look, struct tide_value *ret);
+/* Another feature, all its windows: writes ret[slot] of each that is not late. */
 void tide_small_windows(const struct tide_look *look, const struct tide_step *step, const struct tide_spot *spot, struct tide_value *ret);
 /* The latest visible event after `horizon_ms` that satisfies the step's bit; false if there is none. */
 bool tide_small_previous(const struct tide_look *look, const struct tide_step *step, int64_t horizon_ms, struct tide_at *ret);
 
 /* ---- vector_value.c ---- */
 
-/* The current event's operand as the column would hold it, where the step counts it; false: it does not, or the operand is missing. */
+/* The current event's operand as the column would hold it; false when it is missing. */
+bool tide_look_operand(const struct tide_look *look, const struct tide_step *step, int64_t *ret);
+/* The same where the step counts the current event; false: it does not, or the operand is missing. */
 bool tide_look_current(const struct tide_look *look, const struct tide_step *step, int64_t *ret);
 /* Of SUM, MEAN, STDDEV, MIN, MAX. */
 struct tide_value tide_value_of_sum(const struct tide_step *step, const struct tide_acc *acc);

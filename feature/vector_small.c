@@ -1,7 +1,9 @@
 /* Windows of small logs (vector.h): conditions and windows as words, a bit an event.
  *
  * The conditions of an event stand side by side in its mask. To turn them, eight masks at a time are taken apart into bytes, and of eight such bytes in one word
- * a multiplication gathers the same bit of each (Warren, Hacker's Delight, 7-3). Windows of a feature are nested, so sums walk each event once. */
+ * a multiplication gathers the same bit of each (Warren, Hacker's Delight, 7-3). Then all counts of the kind are one loop over (line, window, slot); a distinct
+ * count is one as well, for a line without the event that has the current value already, plus 1, counts as that event would. Windows of a feature are nested, so
+ * sums walk each event once. */
 #include "feature/vector.h"
 
 /* ---- conditions ---- */
@@ -28,7 +30,10 @@ static void turn(struct tide_look *look, const void *column, unsigned width) {
   uint64_t bytes[8][EIGHTS];
   unsigned n = look->n, bits = look->kind->bit_count;
   switch (width) {
-    case 1: TAKE_APART(uint8_t, 1) break;
+    case 1:
+      bytes[0][(n - 1) / 8] = 0;
+      memcpy(bytes[0], column, n); /* blocks are little-endian, like what they are saved as */
+      break;
     case 2: TAKE_APART(uint16_t, 2) break;
     case 4: TAKE_APART(uint32_t, 4) break;
     default: TAKE_APART(uint64_t, 8) break;
@@ -69,7 +74,7 @@ static void windows_narrow(struct tide_look *look, const struct tide_block *bloc
       uint64_t from_here = UINT64_MAX << e;
       look->ends = to == look->n ? look->ends | from_here : look->ends & ~from_here;
     }
-    int64_t left = look->left_ms[e] - base_ms;
+    int64_t left = tide_look_left_ms(look, edge) - base_ms;
     if (left < 0) {
       at = 0;
     } else if (left < UINT32_MAX) {
@@ -89,7 +94,7 @@ static void windows_wide(struct tide_look *look, const struct tide_block *block)
   for (unsigned e = 0; e < kind->edge_count; e++) {
     const struct tide_edge *edge = &kind->edge[e];
     unsigned to = edge->delayed_ms ? tide_block_after(kind, block, look->txn->time_ms - edge->delayed_ms) : look->now.i;
-    look->in[e] = below(to) & (UINT64_MAX << tide_block_after(kind, block, look->left_ms[e]));
+    look->in[e] = below(to) & (UINT64_MAX << tide_block_after(kind, block, tide_look_left_ms(look, edge)));
     look->ends |= (uint64_t)(to == look->n) << e;
   }
 }
@@ -116,10 +121,67 @@ void tide_small_begin(struct tide_look *look) {
 
 /* ---- counts ---- */
 
-static void counts(const struct tide_look *look, const struct tide_step *step, const struct tide_spot *spot, struct tide_value *ret) {
-  uint64_t word = look->of[step->bit];
-  unsigned current = step->with_current && tide_look_satisfies(look, step->bit);
-  for (unsigned k = 0; k < step->windows; k++) ret[spot[k].slot] = tide_num((double)(ones(word & look->in[spot[k].edge]) + current));
+/* The event that carries the latest bit of this value, as a bit; 0 if none does. */
+static uint64_t holder(const struct tide_look *look, const struct tide_step *step, uint64_t value) {
+  uint64_t left = look->of[step->latest];
+  if (!left) return 0;
+  struct tide_cells cells = tide_block_cells(look->kind, look->view.chunk[0].block, step->column);
+  left &= UINT64_MAX << cells.first; /* what is older has the column no more */
+  while (left) {
+    unsigned i = highest(left);
+    uint64_t bit = UINT64_C(1) << i;
+    if (tide_cells_get(&cells, i) == value) return bit;
+    left ^= bit;
+  }
+  return 0;
+}
+
+struct counted {
+  uint64_t word[TIDE_LINES_MAX];
+  uint8_t more[TIDE_LINES_MAX]; /* the current event */
+};
+
+static void lines(const struct tide_look *look, struct counted *ret) {
+  const struct tide_kind *kind = look->kind;
+  uint64_t conds = look->txn->conds;
+  for (unsigned l = 0; l < kind->line_count; l++) {
+    const struct tide_line *line = &kind->line[l];
+    ret->word[l] = look->of[line->bit];
+    ret->more[l] = (uint8_t)(line->with_current & (conds >> line->cond));
+  }
+  for (unsigned l = kind->distinct_line; l < kind->line_count; l++) {
+    const struct tide_step *step = &kind->step[kind->line[l].step];
+    int64_t current;
+    if (!ret->more[l]) continue;
+    if (tide_look_operand(look, step, &current)) ret->word[l] &= ~holder(look, step, (uint64_t)current);
+    else ret->more[l] = 0;
+  }
+}
+
+#define TALLY(ONES)                                                                                                                        \
+  for (const struct tide_spot *spot = look->kind->spot, *end = spot + look->kind->other_at; spot < end; spot++)                            \
+    ret[spot->slot] = tide_num((double)(int)((unsigned)ONES(counted->word[spot->line] & look->in[spot->edge]) + counted->more[spot->line]));
+
+static void tally(const struct tide_look *look, const struct counted *counted, struct tide_value *ret) { TALLY(ones) }
+
+#ifdef __x86_64__
+__attribute__((target("popcnt"))) static void tally_popcnt(const struct tide_look *look, const struct counted *counted,
+                                                           struct tide_value *ret) {
+  TALLY(__builtin_popcountll)
+}
+#endif
+
+static struct tide_at at_of(unsigned i) { return (struct tide_at){0, i}; }
+static struct tide_at from_of(uint64_t in) { return at_of(in ? (unsigned)__builtin_ctzll(in) : 0); }
+static struct tide_at to_of(uint64_t in) { return at_of(in ? highest(in) + 1 : 0); }
+
+/* APPROX_DISTINCT, and distinct counts where the log goes on behind a window: its latest bits say nothing then. */
+static void recount(const struct tide_look *look, const struct tide_step *step, const struct tide_spot *spot, struct tide_value *ret) {
+  if (tide_look_late(look, spot->edge)) return;
+  uint64_t in = look->in[spot->edge];
+  int64_t current;
+  bool with = tide_look_current(look, step, &current);
+  ret[spot->slot] = tide_value_recounted(look, step, from_of(in), to_of(in), with ? &current : NULL);
 }
 
 static void rates(const struct tide_look *look, const struct tide_step *step, const struct tide_spot *spot, struct tide_value *ret) {
@@ -148,36 +210,26 @@ static void counts_tiled(const struct tide_look *look, const struct tide_step *s
   }
 }
 
-/* The event that carries the latest bit of this value, as a bit; 0 if none does. */
-static uint64_t holder(const struct tide_look *look, const struct tide_step *step, uint64_t value) {
-  uint64_t left = look->of[step->latest];
-  if (!left) return 0;
-  struct tide_cells cells = tide_block_cells(look->kind, look->view.chunk[0].block, step->column);
-  left &= UINT64_MAX << cells.first; /* what is older has the column no more */
-  while (left) {
-    unsigned i = highest(left);
-    uint64_t bit = UINT64_C(1) << i;
-    if (tide_cells_get(&cells, i) == value) return bit;
-    left ^= bit;
+void tide_small_counts(const struct tide_look *look, struct tide_value *ret) {
+  const struct tide_kind *kind = look->kind;
+  struct counted counted;
+  lines(look, &counted);
+#ifdef __x86_64__
+  if (__builtin_cpu_supports("popcnt")) tally_popcnt(look, &counted, ret);
+  else
+#endif
+    tally(look, &counted, ret);
+  if (kind->distinct_edges & ~look->ends) {
+    for (uint32_t s = kind->distinct_at; s < kind->other_at; s++)
+      if (!((look->ends >> kind->step[s].edge) & 1)) recount(look, &kind->step[s], &kind->spot[s], ret);
   }
-  return 0;
-}
-
-static struct tide_at at_of(unsigned i) { return (struct tide_at){0, i}; }
-static struct tide_at from_of(uint64_t in) { return at_of(in ? (unsigned)__builtin_ctzll(in) : 0); }
-static struct tide_at to_of(uint64_t in) { return at_of(in ? highest(in) + 1 : 0); }
-
-static void distincts(const struct tide_look *look, const struct tide_step *step, const struct tide_spot *spot, struct tide_value *ret) {
-  int64_t current;
-  bool with = tide_look_current(look, step, &current);
-  uint64_t word = look->of[step->latest], held = with ? holder(look, step, (uint64_t)current) : 0;
-  for (unsigned k = 0; k < step->windows; k++) {
-    uint8_t edge = spot[k].edge;
-    uint64_t in = look->in[edge];
-    if (TIDE_LIKELY((look->ends >> edge) & 1)) ret[spot[k].slot] = tide_value_distinct(step, ones(word & in) + (with && !(held & in)));
-    else if (!tide_look_late(look, edge))
-      ret[spot[k].slot] = tide_value_recounted(look, step, from_of(in), to_of(in), with ? &current : NULL);
+  for (uint32_t s = kind->capped_at; s < kind->other_at; s++) {
+    struct tide_value *value = &ret[kind->spot[s].slot];
+    if (value->num > kind->step[s].cap) *value = tide_value_distinct(&kind->step[s], kind->step[s].cap + UINT64_C(1));
   }
+  if (!look->view.tiles) return;
+  for (uint32_t s = 0; s < kind->distinct_at; s += kind->step[s].windows) /* the longest window reaches tiles if any does */
+    if (kind->step[s + kind->step[s].windows - 1].tile_count) counts_tiled(look, &kind->step[s], &kind->spot[s], ret);
 }
 
 /* ---- sums ---- */
@@ -235,7 +287,7 @@ static bool is_narrow(const struct tide_look *look, const struct tide_step *step
 static unsigned max_count(const struct tide_look *look, const struct tide_step *step, const struct tide_spot *spot, bool with_current) {
   const struct tide_edge *edge = &look->kind->edge[spot->edge];
   int64_t time_ms[TIDE_SMALL_EVENTS + 1], right_ms = tide_look_right_ms(look, edge);
-  int64_t first_ms = right_ms - (right_ms - look->left_ms[spot->edge] - step->inner_ms) + 1;
+  int64_t first_ms = right_ms - (right_ms - tide_look_left_ms(look, edge) - step->inner_ms) + 1;
   unsigned n = 0, best = 0;
   for (uint64_t left = look->of[step->bit] & look->in[spot->edge]; left; left &= left - 1) {
     int64_t ms = tide_block_time(look->kind, look->view.chunk[0].block, (unsigned)__builtin_ctzll(left));
@@ -265,25 +317,13 @@ static unsigned streak(const struct tide_look *look, const struct tide_step *ste
 void tide_small_windows(const struct tide_look *look, const struct tide_step *step, const struct tide_spot *spot,
                         struct tide_value *ret) {
   switch ((enum tide_agg)step->agg) {
-    case TIDE_AGG_COUNT:
-      if (look->view.tiles) counts_tiled(look, step, spot, ret);
-      else counts(look, step, spot, ret);
-      return;
     case TIDE_AGG_RATE:
       if (look->view.tiles) counts_tiled(look, step, spot, ret);
       else rates(look, step, spot, ret);
       return;
-    case TIDE_AGG_DISTINCT: distincts(look, step, spot, ret); return;
-    case TIDE_AGG_APPROX_DISTINCT: {
-      int64_t current;
-      bool with = tide_look_current(look, step, &current);
-      for (unsigned k = 0; k < step->windows; k++) {
-        uint64_t in = look->in[spot[k].edge];
-        if (!tide_look_late(look, spot[k].edge))
-          ret[spot[k].slot] = tide_value_recounted(look, step, from_of(in), to_of(in), with ? &current : NULL);
-      }
+    case TIDE_AGG_APPROX_DISTINCT:
+      for (unsigned k = 0; k < step->windows; k++) recount(look, step, spot + k, ret);
       return;
-    }
     case TIDE_AGG_MAX_COUNT:
       for (unsigned k = 0; k < step->windows; k++)
         ret[spot[k].slot] =

@@ -7,8 +7,9 @@
 #include "base/num.h"
 #include "feature/vector.h"
 
-/* The current event's operand as the column would hold it; false when it is missing. */
-static bool operand_of(const struct tide_state *state, const struct tide_txn *txn, const struct tide_step *step, int64_t *ret) {
+bool tide_look_operand(const struct tide_look *look, const struct tide_step *step, int64_t *ret) {
+  const struct tide_state *state = look->state;
+  const struct tide_txn *txn = look->txn;
   switch ((enum tide_operand)step->of) {
     case TIDE_OF_NONE: return false;
     case TIDE_OF_AMOUNT: *ret = txn->amount_now; return *ret != TIDE_NULL_NUM;
@@ -33,7 +34,7 @@ static bool operand_of(const struct tide_state *state, const struct tide_txn *tx
 }
 
 bool tide_look_current(const struct tide_look *look, const struct tide_step *step, int64_t *ret) {
-  return step->with_current && tide_look_satisfies(look, step->bit) && operand_of(look->state, look->txn, step, ret);
+  return step->with_current && tide_look_satisfies(look, step->bit) && tide_look_operand(look, step, ret);
 }
 
 static struct tide_value stddev_value(const struct tide_step *step, const struct tide_acc *acc) {
@@ -117,7 +118,7 @@ static struct tide_value changed_value(const struct tide_look *look, const struc
                                        unsigned i) {
   const struct tide_column *column = &look->kind->column[step->column];
   int64_t current, old;
-  if (!operand_of(look->state, look->txn, step, &current)) return tide_null(TIDE_S_absent, TIDE_C_absent);
+  if (!tide_look_operand(look, step, &current)) return tide_null(TIDE_S_absent, TIDE_C_absent);
   if (column->what == TIDE_COL_CODE || column->what == TIDE_COL_THING || column->what == TIDE_COL_ENTITY) {
     old = (int64_t)tide_block_get(look->kind, block, step->column, i);
     if (!old) return tide_null(TIDE_S_absent, TIDE_C_absent);
