@@ -101,8 +101,13 @@ struct tide_image {
 /* Conditions whose global number is `from` more, or `to` less, than their local bit; one of the two is 0. mask: the local bits. */
 struct tide_run { uint64_t mask; uint8_t from, to; };
 
-/* One distinct pair of window edges of a kind. */
-struct tide_edge { int64_t delayed_ms, window_ms, hop_ms, inner_ms; };
+/* One distinct pair of window edges of a kind. Those of one delay stand together, from the youngest left edge to the oldest. */
+struct tide_edge {
+  int64_t delayed_ms, window_ms, hop_ms, inner_ms;
+  int64_t back_ms;            /* the left edge, but for the hop, is so long before the event */
+  int64_t keep_ms;            /* columns answer back to watermark - keep; a window that begins before is too late */
+  uint32_t first_at, slot_count; /* kind->edge_slot[first_at ...]: the values over it */
+};
 
 /* A distinct group: for each value of a column the latest event that satisfies a bit carries the latest bit. */
 struct tide_distinct { uint8_t column, bit, latest; };
@@ -117,9 +122,11 @@ struct tide_tile_cell { uint8_t what, of; };
 #define TIDE_TILE_CELLS 18
 #define TIDE_TILES_MAX 1024 /* a window reads at most that many; where it would be more, rows are kept */
 
-/* How to compute one slot. */
+/* How to compute one slot. The steps of a feature differ in slot, edge and tiles only and stand behind each other, from the shortest window to the
+ * longest, so that each goes on from the one before. */
 struct tide_step {
   uint32_t slot;
+  uint16_t windows;    /* in the first step of a feature: how many it has; 0 in the others */
   uint8_t agg;         /* enum tide_agg */
   uint8_t bit;         /* local bit of the main condition */
   uint8_t bit2;        /* RATE: the denominator; STREAK: the walk */
@@ -131,7 +138,6 @@ struct tide_step {
   uint8_t tile_count;  /* where it begins before the rows: cells of a tile, 0 none; all 0: it never does */
   uint8_t tile_count2, tile_sum, tile_squares;
   bool with_current;
-  bool chained;        /* same feature as the step before, longer window: go on from its accumulator */
   bool money;
   uint32_t cap;
   uint32_t group;
@@ -140,17 +146,20 @@ struct tide_step {
   uint64_t seed;          /* of this journal: keys the hashes of estimates */
   double scale;           /* divisor to major units or field decimals */
   int64_t inner_ms;
-  int64_t keep_ms;        /* its columns answer back to watermark - keep; a window that begins before is too late */
 };
 
-/* A count over a window as small logs take it: all that the step says, in few bytes. */
-struct tide_tally {
-  uint32_t slot;
-  uint8_t bit, edge;
-  uint8_t cond;      /* of the current event, where it counts */
+/* What differs between the steps of a feature, in few bytes: where the value of which window goes; of a count also of which line. */
+struct tide_spot { uint16_t slot; uint8_t edge, line; };
+
+/* What small logs count: events with a bit, and the current one where it counts. COUNT: a condition. DISTINCT: a latest bit, and the value of the current
+ * event if nobody else in the window has it. */
+struct tide_line {
+  uint8_t bit;         /* local: the condition, or the latest bit */
+  uint8_t cond;        /* the global condition that the current event must satisfy */
   bool with_current;
-  int64_t keep_ms;
+  uint16_t step;       /* DISTINCT: one of its steps, for group and operand */
 };
+#define TIDE_LINES_MAX (2 * TIDE_CONDS_MAX) /* each local bit with and without the current event */
 
 struct tide_kind {
   uint32_t entity;
@@ -188,9 +197,14 @@ struct tide_kind {
   struct tide_edge edge[TIDE_EDGES_MAX];
   uint8_t edge_count;
   struct tide_step *step;
-  uint32_t step_count;
-  struct tide_tally *tally;            /* the first steps, all counts: [tally_count] */
-  uint32_t tally_count;
+  uint32_t step_count;                 /* counts first, then distinct counts, those with a cap last, then all others */
+  uint32_t distinct_at, capped_at, other_at; /* where in step[] these begin */
+  struct tide_spot *spot;              /* of each step */
+  struct tide_line line[TIDE_LINES_MAX];
+  uint8_t line_count, distinct_line;   /* the lines from distinct_line on are distinct counts */
+  uint64_t distinct_edges;             /* edges over which there are distinct counts */
+  uint16_t *edge_slot;                 /* slots of the steps that have a window, by edge */
+  int64_t back_ms, spare_ms;           /* no left edge is so long before the event; and none is late where it is less than spare behind the watermark */
   int64_t tile_ms;                     /* events older than raw_ms become tiles of this length; 0: rows are kept to the end */
   int64_t raw_ms;
   struct tide_tile_cell tile[TIDE_TILE_CELLS];
@@ -232,6 +246,9 @@ struct tide_plan {
 enum tide_err tide_plan_new(const struct tide_spec *spec, const struct tide_settings *settings, struct tide_plan **ret, struct tide_error *error)
     TIDE_WARN_UNUSED;
 void tide_plan_free(struct tide_plan *plan);
+
+/* Orders the edges and steps of a kind and lists what is written where: spot, line, edge_slot. */
+void tide_plan_order(struct tide_plan *plan, struct tide_kind *kind);
 
 /* Orders the columns of a kind: strips by age, dictionaries, widths, offsets. */
 void tide_plan_layout(struct tide_plan *plan, struct tide_kind *kind);
