@@ -224,38 +224,31 @@ static struct tide_value residual_unpack(const struct tide_plan *plan, uint32_t 
 
 /* ---- outcomes ---- */
 
-/* What an outcome makes of an event: its dynamic conditions and its amount, before and after. */
-struct change {
-  int64_t time_ms;
-  uint64_t old_conds, conds;
-  int64_t old_amount, amount;
-};
-
-static void secondary_outcome(struct tide_state *state, uint32_t e, uint32_t number, uint32_t rank, const struct change *change) {
+void tide_state_change_in(struct tide_state *state, uint32_t e, int64_t watermark_ms, const struct tide_change *change) {
   const struct tide_kind *kind = &state->plan->kind[e];
-  number = tide_store_follow(&state->store[e], number);
+  uint32_t number = tide_store_follow(&state->store[e], change->number[e]);
   if (number == TIDE_NO_ENTITY) return;
   struct tide_ent *ent = tide_store_ent(&state->store[e], number);
   /* What is kept cannot have lost its slot to another entity: that happens after all its events are older than keep, and whoever has the slot then
    * takes only newer ones. What is older than keep nobody can ask for. */
-  if (change->time_ms <= state->watermark_ms - kind->keep_ms) return;
+  if (change->time_ms <= watermark_ms - kind->keep_ms) return;
   struct tide_view view;
   tide_view_of(kind, ent, &view);
   if (view.tiles && change->time_ms <= view.tiles->until_ms) {
     tide_ent_mend_tile(kind, ent, change->time_ms, tide_kind_mask(kind, change->old_conds), change->old_amount,
                        tide_kind_mask(kind, change->conds), change->amount);
-    state->tile_use.mended++;
+    __atomic_fetch_add(&state->tile_use.mended, 1, __ATOMIC_RELAXED);
     return;
   }
   struct tide_at at;
-  if (!tide_view_find(&view, change->time_ms, rank, &at)) return; /* never kept: it was older than that when it came */
+  if (!tide_view_find(&view, change->time_ms, change->rank[e], &at)) return; /* never kept: it was older than that when it came */
   uint8_t column = kind->col_of[TIDE_COL_AMOUNT];
   if (column != 0xff) tide_ent_set_num(kind, ent, at, column, change->amount);
   tide_ent_set_bits(kind, ent, at, tide_kind_mask(kind, change->conds));
 }
 
-void tide_state_outcome(struct tide_state *state, uint32_t number, struct tide_at at, const struct tide_outcome *outcome,
-                        int64_t amount_now, bool sets_amount) {
+bool tide_state_change(struct tide_state *state, uint32_t number, struct tide_at at, const struct tide_outcome *outcome, int64_t amount_now,
+                       bool sets_amount, struct tide_change *ret) {
   const struct tide_plan *plan = state->plan;
   const struct tide_kind *kind = &plan->kind[0];
   struct tide_ent *ent = tide_store_ent(&state->store[0], number);
@@ -285,7 +278,7 @@ void tide_state_outcome(struct tide_state *state, uint32_t number, struct tide_a
   tide_view_of(kind, ent, &view);
   block = view.chunk[at.chunk].block;
 #undef SETS
-  if (packed & TIDE_DYN_UNCOUNTED) return; /* remembered only: it has no bits and stands nowhere else */
+  if (packed & TIDE_DYN_UNCOUNTED) return false; /* remembered only: it has no bits and stands nowhere else */
   uint8_t amount_column = kind->col_of[TIDE_COL_AMOUNT];
   int64_t amount = TIDE_NULL_NUM, old_amount = TIDE_NULL_NUM;
   if (amount_column != 0xff) {
@@ -306,17 +299,27 @@ void tide_state_outcome(struct tide_state *state, uint32_t number, struct tide_a
     if (kind->column[c].what == TIDE_COL_RESIDUAL)
       dyn[TIDE_DYN_COUNT + TIDE_ATOMS_MAX + kind->column[c].ref] =
           residual_unpack(plan, kind->column[c].ref, tide_block_get(kind, block, c, at.i));
-  struct change change = {
+  struct tide_change change = {
       .time_ms = tide_block_time(kind, block, at.i), .conds = tide_txn_dynamic(plan, dyn, 0), .old_amount = old_amount, .amount = amount};
   if (plan->mends_tiles) { /* a tile does not know its events: what this one had brought is worked out again */
     tide_dyn_values(plan, packed, old_reason, old_amount, dyn);
     change.old_conds = tide_txn_dynamic(plan, dyn, 0);
   }
-  for (uint32_t e = 1; e < plan->spec->entity_count; e++) {
-    if (kind->ref_col[e] == 0xff) continue;
-    uint32_t other = (uint32_t)tide_block_get(kind, block, kind->ref_col[e], at.i);
-    uint32_t rank = (uint32_t)tide_block_get(kind, block, kind->rank_col[e], at.i);
-    if (other != TIDE_NO_ENTITY) secondary_outcome(state, e, other, rank, &change);
+  for (uint32_t e = 0; e < plan->spec->entity_count; e++) {
+    change.number[e] = TIDE_NO_ENTITY;
+    if (!e || kind->ref_col[e] == 0xff) continue;
+    change.number[e] = (uint32_t)tide_block_get(kind, block, kind->ref_col[e], at.i);
+    change.rank[e] = (uint32_t)tide_block_get(kind, block, kind->rank_col[e], at.i);
   }
   tide_ent_set_bits(kind, ent, at, tide_kind_mask(kind, change.conds));
+  *ret = change;
+  return true;
+}
+
+void tide_state_outcome(struct tide_state *state, uint32_t number, struct tide_at at, const struct tide_outcome *outcome,
+                        int64_t amount_now, bool sets_amount) {
+  struct tide_change change;
+  if (!tide_state_change(state, number, at, outcome, amount_now, sets_amount, &change)) return;
+  for (uint32_t e = 1; e < state->plan->spec->entity_count; e++)
+    if (change.number[e] != TIDE_NO_ENTITY) tide_state_change_in(state, e, state->watermark_ms, &change);
 }
