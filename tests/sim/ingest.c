@@ -71,6 +71,7 @@ static void emit(struct sim_world *world, struct sim_node *node, const struct ti
                                   .position = out->position,
                                   .index = out->index,
                                   .superseded = out->superseded,
+                                  .epoch = out->epoch,
                                   .hash = tide_hash64(out->json.ptr, out->json.len, hash)};
   sim_must_count(world, node, partition->message[out->offset].acked);
   sim_vouch(world, true, (unsigned)p, (unsigned)out->offset);
