@@ -104,8 +104,7 @@ static enum tide_err open_ingest(const struct tide_config *config, const struct 
                                         .scores = serve->declared.scores,
                                         .features = serve->features,
                                         .dead_form = (uint8_t)config->dead_letters_form,
-                                        .lossy = config->journal_kind == TIDE_JOURNAL_KIND_redis &&
-                                                 config->journal_quorum < config->journal_replicas,
+                                        .lossy = tide_config_lossy(config),
                                         .merge = {.merge_wait_ms = config->ingest_merge_wait_ms,
                                                   .by_arrival = config->ingest_order == TIDE_INGEST_ORDER_arrival,
                                                   .catch_wait_ms = CATCH_WAIT_MS,
