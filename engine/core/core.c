@@ -191,7 +191,7 @@ static enum tide_err go_on_opening(struct tide_core *core, struct tide_error *er
     set_state(core, TIDE_CORE_opening);
   }
   if (core->state != TIDE_CORE_opening || !is_settled(core)) return TIDE_OK;
-  if (!tide_u128_eq(core->fenced, core->session.id)) {
+  if (!tide_u128_eq(core->fenced, core->session.id) || core->known.epoch < core->epoch_seen) {
     tide_core_open_epoch(core);
     return TIDE_OK;
   }
@@ -418,6 +418,7 @@ static enum tide_err on_append_failed(struct tide_core *core, const struct tide_
   if (core->flight == TIDE_FLIGHT_NONE || event->attempt != core->attempt || core->appended) return TIDE_OK;
   if (event->err != TIDE_E_STALE && event->err != TIDE_E_FULL && event->err != TIDE_E_LIMIT) return on_lost(core, error);
   struct tide_held *held = core->flying;
+  if (event->number > core->epoch_seen) core->epoch_seen = event->number;
   core->flying = NULL;
   core->flight = TIDE_FLIGHT_NONE;
   tide_core_ingest_unwritten(core);
@@ -596,6 +597,7 @@ enum tide_err tide_core_step(struct tide_core *core, struct tide_core_now now, c
   bool idle = core->flight == TIDE_FLIGHT_NONE;
   if (core->state == TIDE_CORE_open && !tide_core_epoch_is_open(core)) set_state(core, TIDE_CORE_barrier);
   if (core->state == TIDE_CORE_barrier && tide_core_epoch_is_open(core)) set_state(core, TIDE_CORE_open);
+  if (core->state == TIDE_CORE_barrier && core->known.epoch < core->epoch_seen) set_state(core, TIDE_CORE_opening); /* in vain: see tide_core_ends */
   if (err == TIDE_OK) err = tide_core_ingest_go_on(core, may_append(core), error);
   if (err == TIDE_OK) err = tide_core_again_go_on(core, error);
   if (err == TIDE_OK) err = go_on_committing(core, error);
@@ -671,6 +673,7 @@ struct tide_core *tide_core_new(const struct tide_core_options *options, struct 
   struct tide_core *core = tide_alloc(sizeof *core);
   core->options = *options;
   core->fold = fold;
+  core->epoch_seen = options->epoch_seen;
   stand_at_fold(core);
   core->waits = tide_fold_waits(fold);
   core->next_deadline_ns = INT64_MAX;

@@ -62,6 +62,7 @@ struct tide_core {
   struct tide_entry_mark mark;    /* of the entry at known */
   struct tide_u128 fenced;        /* the session that the last fence names */
   struct tide_session session;    /* the one that we are in */
+  uint64_t epoch_seen;            /* the highest that is known, here or elsewhere, standing or lost: what is acknowledged is of no lower one */
   bool session_asked;             /* for a new one */
   int64_t lost_ns;                /* when the last one was lost */
   bool waits;                     /* the fold, for its follower */

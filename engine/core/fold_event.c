@@ -292,6 +292,7 @@ static void put_outgoing(struct tide_fold *fold, const struct tide_answer *answe
                               .offset = record->offset,
                               .position = answer->position,
                               .index = answer->index,
+                              .epoch = answer->position.epoch,
                               .superseded = partition && record->offset < partition->superseded,
                               .late = answer->verdict.by == TIDE_BY_FALLBACK && answer->verdict.cause == TIDE_C_late,
                               .id = tide_buf_span(&fold->id),

@@ -207,15 +207,18 @@ bool tide_ledger_claim(struct tide_ledger *ledger, const struct tide_claim *clai
   return true;
 }
 
-void tide_ledger_targets(struct tide_ledger *ledger, const struct tide_target *target, uint32_t count) {
-  if (!ledger->opening || ledger->has_targets) return;
+bool tide_ledger_targets(struct tide_ledger *ledger, const struct tide_target *target, uint32_t count) {
+  bool lossy = false;
+  if (!ledger->opening || ledger->has_targets) return false;
   ledger->has_targets = true;
   for (uint32_t i = 0; i < count; i++) {
+    lossy |= target[i].delivered > 0;
     struct tide_partition *partition = tide_ledger_partition(ledger, target[i].source, target[i].partition);
     if (!partition) continue; /* no room: its parts will be refused loudly */
     partition->target = target[i].end;
     if (target[i].delivered > partition->cursor && target[i].delivered > partition->superseded) partition->superseded = target[i].delivered;
   }
+  return lossy;
 }
 
 void tide_ledger_waive(struct tide_ledger *ledger, const struct tide_waive *waive, int64_t commit_ms) {

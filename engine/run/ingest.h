@@ -40,6 +40,8 @@ struct tide_ingest_options {
   const char *features;        /* "eu-issuing@41d0aa17": the feature file, in the headers of answers; borrowed */
   uint8_t dead_form;           /* enum tide_dead_form */
   bool lossy;                  /* the journal may lose what it acknowledged (q < N): decisions that are made again say that they may supersede */
+  uint64_t (*epoch_known)(void *ctx); /* the highest epoch that is known outside of the journal, 0: none; on the asker's thread. NULL: nobody knows */
+  void *epoch_ctx;
   struct tide_merge_options merge;
   int64_t max_future_skew_ms;
   size_t max_held;

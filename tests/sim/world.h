@@ -36,7 +36,7 @@
   X(unfenced) X(emits) X(scores) X(scores_again) X(superseded) X(changed) X(lefts) X(emitted_records)                                \
   X(logs) X(logged) X(log_failed) X(unlogged) X(recounted) X(vouched)                                   \
   X(rollouts) X(rollouts_past) X(rollouts_void) X(rollouts_deaf) X(rollouts_moved) X(canaries) X(switches) X(switches_early)            \
-  X(stale) X(foreign) X(epochs) X(entries) X(retried) X(expired) X(overloads) X(late) X(recomputed) X(recomputed_fresh) X(settled)
+  X(stale) X(foreign) X(epochs) X(epochs_taken) X(epochs_passed) X(entries) X(retried) X(expired) X(overloads) X(late) X(recomputed) X(recomputed_fresh) X(settled)
 struct sim_counts {
 #define X(name) uint64_t name;
   SIM_COUNTS(X)
@@ -101,7 +101,7 @@ struct sim_reader {
   struct tide_offer *late; /* made, and not offered yet: perhaps not before another turn has begun */
   uint64_t last;   /* number handed out last */
   bool ends_asked, ends_there;
-  uint64_t ends_turn;
+  uint64_t ends_turn, ends_epoch; /* ends_epoch: in the registry, then */
   struct tide_target target[KAFKA_PARTITIONS];
   uint32_t targets;
 };
@@ -149,7 +149,7 @@ struct sim_world {
   uint32_t laggard;              /* a replica that gets little, and is promoted one day; REDIS_NOBODY: none */
   unsigned starts;
   unsigned torn;                 /* steps for which two primaries stay, and a replica goes back and forth between them */
-  uint64_t registry;             /* the highest epoch that anyone has tried to open: what etcd or an engine's disk remembers where the servers forget */
+  uint64_t registry;             /* the highest epoch that anyone has tried to open: what etcd remembers where the servers forget */
   bool ruinous;                  /* data that was acknowledged may be destroyed: then nobody may go on as if nothing had happened */
   bool ruined;                   /* and it was */
   struct tide_position durable; /* of the log, as its last sync left it */
