@@ -497,7 +497,9 @@ static bool read_one(struct tide_ingest *ingest, struct tide_mono now) {
   struct tide_ingest_part *part = part_of(ingest, message.source, message.partition);
   if (!part || part->pending || message.next < part->cursor) return true; /* of a turn that is over, or read ahead */
   if (message.kind == TIDE_MESSAGE_DATA && message.next == part->cursor) return true;
-  if (message.kind == TIDE_MESSAGE_END) {
+  if (message.kind == TIDE_MESSAGE_DATA && message.mark && ingest->options.meter)
+    tide_meter_add(ingest->options.meter, TIDE_METER_ROW_ingest_marks_total, TIDE_METER_PLAIN, 1);
+  if (message.kind == TIDE_MESSAGE_END || message.mark) {
     part->cursor = message.next;
     tide_merge_at_end(ingest->merge, message.source, message.partition, message.next, now);
   } else {
