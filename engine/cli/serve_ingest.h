@@ -15,6 +15,7 @@ struct tide_serve_ingest {
   /* what the ingester borrows */
   struct tide_source *source;
   struct tide_outlet *outlet;
+  struct tide_kafka_marks *marks; /* NULL: ingest.barrier is log_end */
   struct tide_ingest_source *from;
   struct tide_schemas **schemas;
   size_t count;

@@ -93,8 +93,9 @@ int tide_ledger_parts(struct tide_ledger *ledger, struct tide_cursor_part *part,
     take_facts(partition, &part[i], commit_ms);
     if (part[i].next == cursor) continue;
     partition->cursor = part[i].next;
+    if (!part[i].checksum) continue; /* over markers only: the last message is still the same, and the source was not heard */
     partition->checksum = part[i].checksum;
-    if (part[i].checksum) tide_ledger_heard(ledger, part[i].source, commit_ms); /* a message, not only a marker */
+    tide_ledger_heard(ledger, part[i].source, commit_ms);
   }
   return refused;
 }

@@ -18,6 +18,7 @@
 #include "port/source.h"
 #include "run/engine.h"
 
+struct tide_kafka_marks;
 struct tide_ingest_source {
   uint16_t number;
   const char *name;
@@ -33,6 +34,9 @@ struct tide_ingest_options {
   void (*commit)(struct tide_source *source, const struct tide_place *place, size_t count);
   /* Sets each cursor to the first message that the log took at ms or later, or the end. NULL: no start is a time. */
   enum tide_err (*at_time)(struct tide_source *source, int64_t ms, struct tide_place *place, size_t count, struct tide_error *error);
+  /* Sets each cursor to behind a mark that it writes to the log now: how far a new epoch must read. NULL: to where the log says that it ends. Of the asker's thread. */
+  enum tide_err (*mark)(struct tide_kafka_marks *marks, struct tide_place *place, size_t count, struct tide_error *error);
+  struct tide_kafka_marks *marks;
   const struct tide_ingest_source *from; /* borrowed like source */
   size_t from_count;
   const struct tide_spec *spec;
