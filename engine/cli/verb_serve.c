@@ -291,7 +291,7 @@ static void start_registry(const struct serve *serve, const struct tide_http_opt
 /* What the log has been told. */
 struct told {
   bool lost;
-  uint64_t diverged, model_ignored, rollout, rollout_void;
+  uint64_t diverged, clock_steps, model_ignored, rollout, rollout_void;
 };
 
 /* Which rollout is in force, which could not be, and when the model file says nothing. */
@@ -322,6 +322,10 @@ static void tell(const struct serve *serve, struct told *told) {
     tide_log(TIDE_LOG_ERROR, "diverged", "positions=%llu note=%s", (unsigned long long)status.diverged,
              "this engine and another have decided differently at one position: stop one, and compare both by audit");
   told->diverged = status.diverged;
+  if (status.stats.clock_steps > told->clock_steps)
+    tide_log(TIDE_LOG_WARN, "clock_stepped", "ms=%lld note=%s", (long long)status.stats.clock_step_ms,
+             "nothing is written before the journal's clock has been compared with this one");
+  told->clock_steps = status.stats.clock_steps;
   if (!told->lost && status.state == TIDE_CORE_lost && status.trouble.code != TIDE_OK) {
     tide_log(TIDE_LOG_WARN, "journal_lost", "why=%s note=%s", status.trouble.text, "transactions get the fallback until it is back");
     told->lost = true;
@@ -441,6 +445,7 @@ static enum tide_err start_engine(struct serve *serve, struct tide_error *error)
                                                 .queue_max = (uint32_t)config->queue_http,
                                                 .heartbeat_ms = config->engine_heartbeat_ms,
                                                 .shared = serve->log.shared,
+                                                .compares_clocks = serve->log.shared, /* that is a store with a clock of its own */
                                                 .sources = serve->ingest.declared,
                                                 .ingests = serve->ingest.ingest != NULL,
                                                 .claim_timeout_ms = config->ingest_claim_timeout_ms,

@@ -9,6 +9,7 @@
  *   - an answer is released only when its entry is durable and every entry before it has been folded;
  *   - entries are folded in journal order, each once, own or foreign alike, and never before they are durable: a lost tail never has to be
  *     taken back out of the state;
+ *   - where the store's clock can be compared, no entry is written with a clock that was stepped since;
  *   - a store that is nearly full gets fences and heartbeats and no offers: these end refused, cause journal_full;
  *   - an offer ends exactly once; `refused` means that nothing of it is or will be in the log, nor a copy in the sources' log; everything else that is not `done` is `maybe`.
  *
@@ -59,6 +60,8 @@ struct tide_core_options {
   uint32_t queue_max;         /* offers that may wait; above, they are refused with cause `overload` */
   int64_t heartbeat_ms;       /* an empty entry when none was written for so long; 0: never */
   bool shared;                /* others may write to this journal: look for their entries at every tick */
+  bool compares_clocks;       /* a SYNC that succeeds has compared this machine's clock with the store's (port/journal.h): nothing is appended behind a step of the
+                               * wall clock before one has */
   /* Sources: what this engine says the cell's are. count 0: it has none and says nothing. */
   struct tide_sources sources;
   bool ingests;               /* it can read them: it may claim */
@@ -177,6 +180,8 @@ struct tide_core_stats {
   uint64_t messages, claims, rereads; /* taken of sources; claims won; INGEST actions after the first of a claim */
   uint64_t switches;                  /* of the feature file, in this process */
   uint64_t emitted, unlogged;         /* EMIT actions; offers that ended `maybe` for want of their copy */
+  uint64_t clock_steps;               /* times that the wall clock moved against the monotonic one, */
+  int64_t clock_step_ms;              /* and by how much the last time */
   uint64_t model_ignored;             /* number of the rollout that rules in place of options.model; 0: none does */
   uint64_t late;                      /* scores that were too old when they could be released */
   uint64_t recomputed, recomputed_fresh; /* requests that waited for fresher facts before they were committed; whose features were fresh then */

@@ -29,7 +29,7 @@
   X(steps) X(offers) X(done) X(refused) X(maybe) X(answered) X(duplicates) X(conflicts) X(outcomes) X(afters) X(questions) X(checked) \
   X(crashes) X(sessions) X(verified) X(store_crashes) X(lost_entries) X(drops) X(zombies) X(restarts) X(from_snapshot) X(full)             \
   X(server_crashes) X(server_restarts) X(promotions) X(losses) X(freezes) X(cuts) X(conn_faults) X(wipes) X(refills) X(flaps)       \
-  X(sessions_lost) X(no_session) X(history_lost) X(skewed) X(pressed) X(shorts)                                    \
+  X(sessions_lost) X(no_session) X(history_lost) X(skewed) X(clock_steps) X(clock_asked) X(pressed) X(shorts)                                    \
   X(produced) X(deposed) X(gaps) X(appeared) X(stuck) X(pauses) X(leaps)                                              \
   X(ingests) X(ingest_stops) X(claims) X(rereads) X(starts) X(jumps) X(jumps_late) X(ends) X(targets) X(targets_late) X(openings) \
   X(parts) X(parts_overlap) X(parts_passed) X(parts_gap) X(messages) X(read_again) X(offered_late)                      \
