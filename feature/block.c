@@ -4,13 +4,6 @@
  * place that knows how two layouts correspond, and the one where dictionaries are given a form and lose entries that no event has any more. */
 #include "feature/block_dict.h"
 
-unsigned tide_block_capacity(unsigned n) {
-  TIDE_CHECK(n <= 256);
-  if (n <= 4) return n;
-  unsigned step = n <= 16 ? 2 : 1u << (29 - __builtin_clz(n - 1)); /* an eighth of the next power of two */
-  return (n + step - 1) & ~(step - 1);
-}
-
 /* Cells of a column, which is none of a dictionary, from one block to another of other width or base. */
 static void convert_cells(const struct tide_column *column, const struct tide_block *old, const char *src, unsigned count,
                           const struct tide_block *block, char *dst) {
@@ -110,6 +103,10 @@ bool tide_block_expire(const struct tide_kind *kind, struct tide_block *block, i
   unsigned young_gone = 0, young_at = (unsigned)block->n - block->yn;
   if (old > young_at) young_gone = old - young_at;
   if (gone > young_at + young_gone) young_gone = gone - young_at;
+  if (gone == block->n) {
+    block->n = block->yn = 0;
+    return true;
+  }
   int wide = tide_block_wide(block);
   for (unsigned c = 0; c < kind->column_count; c++) {
     const struct tide_column *column = &kind->column[c];
@@ -193,13 +190,13 @@ struct tide_block *tide_block_split(const struct tide_kind *kind, struct tide_bl
   return tail;
 }
 
-void tide_block_fit(const struct tide_kind *kind, struct tide_block **ref) {
+void tide_block_fit(const struct tide_kind *kind, struct tide_block **ref, unsigned more) {
   struct tide_block *block = *ref;
-  if (block->cap == block->n && block->ycap == block->yn) return;
   struct tide_block_shape shape = tide_block_shape_of(block);
-  shape.cap = block->n;
-  shape.ycap = block->yn;
-  tide_block_reshape(kind, ref, shape, 0);
+  TIDE_CHECK(more <= 1);
+  shape.cap = more && block->n < TIDE_BLOCK_MAX ? tide_block_capacity(block->n + 1u) : block->n;
+  shape.ycap = more && kind->has_young && block->yn < TIDE_BLOCK_MAX ? tide_block_capacity(block->yn + 1u) : block->yn;
+  if (block->cap > shape.cap || block->ycap > shape.ycap) tide_block_reshape(kind, ref, shape, 0);
 }
 
 void tide_block_save(const struct tide_kind *kind, const struct tide_block *block, struct tide_buf *out) {

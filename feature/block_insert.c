@@ -56,7 +56,8 @@ static struct tide_block_shape shape_for(const struct tide_kind *kind, const str
 static struct tide_block *block_of_one(const struct tide_kind *kind, const char *image, int wide, int64_t time_ms) {
   bool young = kind->has_young;
   size_t strips = tide_strips_bytes(kind, wide, 1, young), heads = kind->dict_count * sizeof(struct tide_dict_head);
-  struct tide_block *block = tide_alloc(strips + heads + kind->image.entry_bytes[wide]);
+  struct tide_block *block = tide_alloc_bare(strips + heads + kind->image.entry_bytes[wide]);
+  memset((char *)block + strips, 0, heads);
   *block = (struct tide_block){.n = 1, .cap = 1, .yn = young, .ycap = young, .base_ms2 = time_ms * 2 + wide};
   unsigned row = kind->row[wide], young_row = kind->young_row[wide];
   tide_copy_few(tide_block_strip(kind, block, 0), image, row);
@@ -160,7 +161,7 @@ static struct tide_block *append(const struct tide_kind *kind, const struct tide
     from += tide_dict_bytes(row, had[d].cap, old_cap[y]);
     bytes += tide_dict_bytes(row, dict[d].cap, cap[y]);
   }
-  struct tide_block *block = tide_alloc(bytes);
+  struct tide_block *block = tide_alloc_bare(bytes); /* cells behind the last event are read by nobody */
   *block = (struct tide_block){.n = (uint16_t)(count[0] + 1),
                                .cap = (uint16_t)cap[0],
                                .yn = (uint16_t)(count[1] + kind->has_young),
