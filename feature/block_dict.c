@@ -4,22 +4,6 @@
  * entries are all in use and stay what they are: then they are copied as they stand. */
 #include "feature/block_dict.h"
 
-/* Entries for so many different ones over a strip of this capacity; 0: plain takes no more. */
-static unsigned dict_cap(unsigned row, unsigned used, unsigned strip_cap) {
-  if (!used || used > TIDE_DICT_ENTRIES_MAX) return 0;
-  unsigned cap = used <= 4 ? used : tide_block_capacity(used);
-  return tide_dict_bytes(row, cap, strip_cap) < strip_cap * row ? cap : 0;
-}
-
-/* Are all entries in use? */
-static bool all_used(const struct tide_entries *old, unsigned first, unsigned count) {
-  if (!old->index) return true;
-  uint32_t used = 0, all = (uint32_t)((UINT64_C(1) << old->head->n) - 1);
-  for (unsigned j = 0; j < count && used != all; j++) used |= UINT32_C(1) << old->index[first + j];
-  return used == all;
-}
-_Static_assert(TIDE_DICT_ENTRIES_MAX <= 32, "a bit for each entry");
-
 /* The entries of a dictionary that lost some. */
 static void drop_unused(const struct tide_entries *old, unsigned first, unsigned count, struct tide_rebuild *ret) {
   uint8_t seen[TIDE_DICT_ENTRIES_MAX] = {0}; /* by old entry: the new one + 1 */
@@ -40,7 +24,7 @@ static bool find_equal(const struct tide_entries *old, unsigned first, unsigned 
     unsigned at = 0;
     while (at < ret->used && !tide_same_entry(old->entry + (size_t)ret->from[at] * old->row, entry, old->row)) at++;
     if (at == ret->used) {
-      if (!dict_cap(old->row, at + 1, strip_cap)) return false;
+      if (!tide_dict_cap(old->row, at + 1, strip_cap)) return false;
       ret->from[ret->used++] = (uint16_t)(first + j);
     }
     ret->index[j] = (uint8_t)at;
@@ -48,44 +32,20 @@ static bool find_equal(const struct tide_entries *old, unsigned first, unsigned 
   return true;
 }
 
-/* Values that did not repeat so far may do so now: looked at again where the strip has doubled. */
-static bool worth_a_look(unsigned strip_cap) { return strip_cap <= 8 || !(strip_cap & (strip_cap - 1)); }
-
-static void plan_one(const struct tide_entries *old, unsigned row, unsigned first, unsigned count, const char *wanted, unsigned strip_cap,
-                     unsigned spare, struct tide_rebuild *ret) {
+void tide_dict_plan(const struct tide_entries *old, unsigned row, unsigned first, unsigned count, unsigned strip_cap, unsigned spare,
+                    struct tide_rebuild *ret) {
   ret->same = false;
-  ret->kept = ret->used = ret->at = ret->cap = 0;
-  if (count) {
-    if (tide_entries_plain(old)) {
-      if (!worth_a_look(strip_cap) || !find_equal(old, first, count, strip_cap, ret)) return;
-    } else if (all_used(old, first, count)) {
-      ret->same = true;
-      ret->used = old->head->n;
-    } else {
-      drop_unused(old, first, count, ret);
-    }
+  ret->used = ret->cap = 0;
+  if (!count) return;
+  if (tide_entries_plain(old)) {
+    if (!find_equal(old, first, count, strip_cap, ret)) return;
+  } else if (!old->index || tide_all_used(old->index + first, count, old->head->n)) {
+    ret->same = true;
+    ret->used = old->head->n;
+  } else {
+    drop_unused(old, first, count, ret);
   }
-  ret->kept = ret->used;
-  if (wanted) {
-    if (ret->same) ret->at = tide_find_entry(old->entry, ret->used, row, wanted);
-    else
-      while (ret->at < ret->used && !tide_same_entry(tide_entries_get(old, ret->from[ret->at]), wanted, row)) ret->at++;
-    if (ret->at == ret->used) ret->used++;
-  }
-  ret->cap = (uint8_t)dict_cap(row, ret->used + spare, strip_cap);
-}
-
-size_t tide_dicts_plan(const struct tide_kind *kind, const struct tide_entries *had, const struct tide_taken *taken, int wide,
-                       unsigned spare, struct tide_rebuild *ret) {
-  size_t bytes = kind->dict_count * sizeof(struct tide_dict_head);
-  for (unsigned d = 0; d < kind->dict_count; d++) {
-    const struct tide_dict *dict = &kind->dict[d];
-    unsigned y = dict->young, row = dict->row[wide];
-    const char *wanted = taken->adds[y] ? taken->image + dict->image[wide] : NULL;
-    plan_one(had ? &had[d] : NULL, row, taken->first[y], had ? taken->count[y] : 0, wanted, taken->cap[y], d == spare, &ret[d]);
-    bytes += tide_dict_bytes(row, ret[d].cap, taken->cap[y]);
-  }
-  return bytes;
+  ret->cap = (uint8_t)tide_dict_cap(row, ret->used + spare, strip_cap);
 }
 
 /* Copies an entry into a block that may be wide where the old one was narrow. */
@@ -102,64 +62,20 @@ static void copy_entry(const struct tide_kind *kind, unsigned d, const char *src
   }
 }
 
-static void fill_plain(const struct tide_kind *kind, unsigned d, const struct tide_entries *from, int old_wide, unsigned first,
-                       unsigned count, char *at, int wide) {
-  unsigned row = kind->dict[d].row[wide];
-  if (tide_entries_plain(from) && old_wide == wide) {
-    tide_copy_few(at, from->entry + (size_t)first * row, (size_t)count * row);
-    return;
-  }
-  for (unsigned j = 0; j < count; j++) copy_entry(kind, d, tide_entries_get(from, first + j), old_wide, at + (size_t)j * row, wide);
-}
-
-/* The index as planned; of one for all it is 0. */
-static void fill_index(const struct tide_entries *from, unsigned first, const struct tide_rebuild *rebuild, unsigned j, unsigned count,
-                       uint8_t *at) {
-  if (!count) return;
-  if (!rebuild->same) tide_copy_few((char *)at, (const char *)rebuild->index + j, count);
-  else if (from->index) tide_copy_few((char *)at, (const char *)from->index + first + j, count);
-  else memset(at, 0, count);
-}
-
-static void fill_one(const struct tide_kind *kind, unsigned d, const struct tide_entries *from, int old_wide,
-                     const struct tide_taken *taken, const struct tide_rebuild *rebuild, struct tide_dict_head *head, char *at, int wide) {
-  unsigned y = kind->dict[d].young, row = kind->dict[d].row[wide], first = taken->first[y], count = taken->count[y];
-  const char *wanted = taken->adds[y] ? taken->image + kind->dict[d].image[wide] : NULL;
-  unsigned before = wanted ? taken->place[y] : count;
+void tide_dict_fill(const struct tide_kind *kind, unsigned d, const struct tide_entries *from, int old_wide, unsigned first, unsigned count,
+                    const struct tide_rebuild *rebuild, const struct tide_entries *to, int wide) {
   if (!rebuild->cap) {
-    if (before) fill_plain(kind, d, from, old_wide, first, before, at, wide);
-    if (!wanted) return;
-    at += (size_t)before * row;
-    tide_copy_few(at, wanted, row);
-    if (before < count) fill_plain(kind, d, from, old_wide, first + before, count - before, at + row, wide);
+    for (unsigned j = 0; j < count; j++)
+      copy_entry(kind, d, tide_entries_get(from, first + j), old_wide, to->entry + (size_t)j * to->row, wide);
     return;
   }
-  head->n = (uint8_t)rebuild->used;
-  if (rebuild->same && old_wide == wide) {
-    tide_copy_few(at, from->entry, (size_t)rebuild->kept * row);
-  } else {
-    for (unsigned e = 0; e < rebuild->kept; e++) {
-      const char *entry = rebuild->same ? from->entry + (size_t)e * from->row : tide_entries_get(from, rebuild->from[e]);
-      copy_entry(kind, d, entry, old_wide, at + (size_t)e * row, wide);
-    }
+  to->head->n = (uint8_t)rebuild->used;
+  for (unsigned e = 0; e < rebuild->used; e++) {
+    const char *entry = rebuild->same ? from->entry + (size_t)e * from->row : tide_entries_get(from, rebuild->from[e]);
+    copy_entry(kind, d, entry, old_wide, to->entry + (size_t)e * to->row, wide);
   }
-  if (rebuild->used > rebuild->kept) tide_copy_few(at + (size_t)rebuild->kept * row, wanted, row);
-  if (rebuild->cap == 1) return;
-  uint8_t *index = (uint8_t *)at + (size_t)rebuild->cap * row;
-  fill_index(from, first, rebuild, 0, before, index);
-  if (!wanted) return;
-  index[before] = (uint8_t)rebuild->at;
-  fill_index(from, first, rebuild, before, count - before, index + before + 1);
-}
-
-void tide_dicts_fill(const struct tide_kind *kind, const struct tide_entries *had, int old_wide, const struct tide_taken *taken,
-                     const struct tide_rebuild *rebuild, struct tide_block *block) {
-  int wide = tide_block_wide(block);
-  struct tide_dict_head *head = tide_block_head(kind, block, 0);
-  char *at = (char *)(head + kind->dict_count);
-  for (unsigned d = 0; d < kind->dict_count; d++) {
-    head[d] = (struct tide_dict_head){0, rebuild[d].cap};
-    fill_one(kind, d, &had[d], old_wide, taken, &rebuild[d], &head[d], at, wide);
-    at += tide_dict_bytes(kind->dict[d].row[wide], rebuild[d].cap, taken->cap[kind->dict[d].young]);
-  }
+  if (!to->index) return;
+  if (!rebuild->same) memcpy(to->index, rebuild->index, count);
+  else if (from->index) memcpy(to->index, from->index + first, count);
+  else memset(to->index, 0, count);
 }

@@ -1,8 +1,8 @@
 /* The dictionaries of a block: where their entries stand, which event has which, and how one is built anew (block.h draws them).
  *
  * A dictionary has one of three forms: plain (an entry per event), one (an entry for all) or indexed (entries, and a byte per event that says which).
- * `tide_dict_plan` looks at the events that are to stand in a new block and takes the smallest; `tide_dict_fill` writes it. Both take one row more than the
- * old block has, because nearly all blocks are built anew for want of room for one. Private to block.c and those who insert. */
+ * `tide_dict_plan` looks at the events that are to stand in a new block and takes the smallest; `tide_dict_fill` writes it. Private to blocks and to those who
+ * insert. */
 #ifndef TIDE_BLOCK_DICT_H
 #define TIDE_BLOCK_DICT_H
 
@@ -70,6 +70,8 @@ static inline void tide_copy_few(char *to, const char *from, size_t bytes) {
   }
 }
 
+static inline void tide_copy_cell(char *to, const char *from, unsigned width) { tide_store_cell(to, width, tide_load(from, width)); }
+
 static inline bool tide_same_entry(const char *a, const char *b, unsigned row) {
   if (row >= 8) {
     uint64_t differs = tide_load(a + row - 8, 8) ^ tide_load(b + row - 8, 8);
@@ -89,30 +91,36 @@ static inline unsigned tide_find_entry(const char *entry, unsigned n, unsigned r
   return at;
 }
 
-/* Which events a new block takes of an old one, by strip (0 long, 1 young): `count` from index `first` of the strip on, and a row that is added before those from
- * `place` on. */
-struct tide_taken {
-  unsigned first[2], count[2], place[2], cap[2]; /* cap: of the new strip */
-  bool adds[2];
-  const char *image; /* of the row; NULL: none is added */
-};
+/* Entries for so many different ones over a strip of this capacity; 0: plain takes no more. */
+static inline unsigned tide_dict_cap(unsigned row, unsigned used, unsigned strip_cap) {
+  if (!used || used > TIDE_DICT_ENTRIES_MAX) return 0;
+  unsigned cap = used <= 4 ? used : tide_block_capacity(used);
+  return tide_dict_bytes(row, cap, strip_cap) < strip_cap * row ? cap : 0;
+}
 
-/* How a dictionary is built anew. */
+/* Does each of so many entries have an event? */
+static inline bool tide_all_used(const uint8_t *index, unsigned count, unsigned entries) {
+  uint32_t used = 0, all = (uint32_t)((UINT64_C(1) << entries) - 1);
+  for (unsigned j = 0; j < count && used != all; j++) used |= UINT32_C(1) << index[j];
+  return used == all;
+}
+_Static_assert(TIDE_DICT_ENTRIES_MAX <= 32, "a bit for each entry");
+
+/* How a dictionary is built anew from the events [first, first + count) of the strip that it had. */
 struct tide_rebuild {
-  uint8_t cap;             /* of the new one: 0 plain, 1 one for all */
-  bool same;               /* the entries that there were, in their order, and each event has the one that it had */
-  unsigned kept, used, at; /* entries of old events, all entries, the row's: one of the kept ones, or behind them */
+  uint8_t cap;   /* of the new one: 0 plain, 1 one for all */
+  bool same;     /* the entries that there were, in their order, and each event has the one that it had */
+  unsigned used; /* entries */
   uint8_t index[TIDE_BLOCK_MAX];
-  uint16_t from[TIDE_DICT_ENTRIES_MAX]; /* by kept entry: an event that has it */
+  uint16_t from[TIDE_DICT_ENTRIES_MAX]; /* by entry: an event that has it */
 };
 
-/* Decides about all dictionaries of a new block, and returns their bytes. had: those of the old block, NULL where nothing is taken. `spare`: one that gets room for another
- * entry, TIDE_NO_DICT: none. An added row comes into no other width than the old block had. */
-size_t tide_dicts_plan(const struct tide_kind *kind, const struct tide_entries *had, const struct tide_taken *taken, int wide, unsigned spare,
-                       struct tide_rebuild *ret);
-/* Writes them behind the strips of the new block, as planned. */
-void tide_dicts_fill(const struct tide_kind *kind, const struct tide_entries *had, int old_wide, const struct tide_taken *taken,
-                     const struct tide_rebuild *rebuild, struct tide_block *block);
+/* Decides for a strip of so many events and entries of `row` bytes; entries that no event has any more are lost. `spare`: room for so many beside those in use. */
+void tide_dict_plan(const struct tide_entries *old, unsigned row, unsigned first, unsigned count, unsigned strip_cap, unsigned spare,
+                    struct tide_rebuild *ret);
+/* Writes dictionary `d` of a new block as planned; its head knows its cap. */
+void tide_dict_fill(const struct tide_kind *kind, unsigned d, const struct tide_entries *from, int old_wide, unsigned first, unsigned count,
+                    const struct tide_rebuild *rebuild, const struct tide_entries *to, int wide);
 
 /* ---- numbers that are narrow or not ---- */
 
@@ -125,5 +133,33 @@ static inline uint64_t tide_raw_of(const struct tide_column *column, int wide, i
 static inline int64_t tide_value_of(const struct tide_column *column, int wide, uint64_t raw) {
   return column->number && column->narrowable && !wide && raw == tide_all_ones(column->width[0]) ? TIDE_NULL_NUM : (int64_t)raw;
 }
+
+/* ---- shapes (block.c), for those who insert ---- */
+
+struct tide_block_shape {
+  unsigned cap, ycap;
+  int wide;
+  int64_t base_ms;
+};
+
+static inline struct tide_block_shape tide_block_shape_of(const struct tide_block *block) {
+  return (struct tide_block_shape){block->cap, block->ycap, tide_block_wide(block), tide_block_base_ms(block)};
+}
+
+/* Where a strip begins: the long one or the young one. */
+static inline char *tide_block_strip(const struct tide_kind *kind, const struct tide_block *block, unsigned young) {
+  return (char *)(uintptr_t)block + (young ? tide_block_young_at(kind, tide_block_wide(block), block->cap) : sizeof *block);
+}
+
+/* Does the value fit a narrow block's cell? */
+static inline bool tide_fits_narrow(const struct tide_column *column, int64_t value) {
+  uint64_t limit = tide_all_ones(column->width[0]);
+  if (!column->narrowable) return true;
+  if (column->number) return value == TIDE_NULL_NUM || (value >= 0 && (uint64_t)value < limit);
+  return (uint64_t)value <= limit;
+}
+
+/* The block in another shape, in another place. `spare`: a bit for each dictionary that gets room for one more entry. */
+void tide_block_reshape(const struct tide_kind *kind, struct tide_block **block, struct tide_block_shape shape, uint32_t spare);
 
 #endif

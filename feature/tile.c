@@ -130,8 +130,10 @@ static void add(const struct tide_kind *kind, struct tide_tiles **ref, int64_t n
   uint8_t width[TIDE_TILE_CELLS] = {0};
   cell[0] = number - base;
   bool fits = base == tiles->base;
+  const uint8_t *old = row_at(tiles, i);
   for (unsigned c = 0; c < kind->tile_cells; c++) {
-    if (c) cell[c] = delta[c] + (there ? get(kind, tiles, i, c) : 0);
+    if (c) cell[c] = delta[c] + (there ? load_cell(old, tiles->width[c], is_signed(kind, c)) : 0);
+    old += tiles->width[c];
     TIDE_CHECK(is_signed(kind, c) || cell[c] >= 0); /* an outcome takes away what the event had added, never more */
     unsigned need = width_for(c ? cell[c] : (__int128)(highest - base), is_signed(kind, c));
     width[c] = tiles->width[c] >= need ? tiles->width[c] : (uint8_t)need;
