@@ -96,7 +96,7 @@ static uint64_t find_young(struct tide_look *look) {
   return young;
 }
 
-static void warm(const struct tide_group *group, struct tide_value *value) {
+static inline void warm(const struct tide_group *group, struct tide_value *value) {
   if (group->warming == TIDE_STALE_DEFAULT) {
     *value = tide_num(group->warming_default);
     value->state = TIDE_S_defaulted;
@@ -177,10 +177,11 @@ static void eval_kind(struct tide_state *state, const struct tide_txn *txn, uint
   } else {
     find_places(&look);
   }
-  for (; s < kind->step_count; s += kind->step[s].windows) {
-    const struct tide_step *step = &kind->step[s];
+  const struct tide_spot *spot = &kind->spot[s];
+  for (const struct tide_step *step = &kind->step[s], *end = &kind->step[kind->step_count]; step < end;
+       spot += step->windows, step += step->windows) {
     if (step->edge != 0xff) {
-      if (look.small) tide_small_windows(&look, step, &kind->spot[s], ret);
+      if (look.small) tide_small_windows(&look, step, spot, ret);
       else large_windows(&look, step, ret);
     } else if (step->agg == TIDE_AGG_FACT) {
       ret[step->slot] = tide_fact_value(state, txn, kind, step);

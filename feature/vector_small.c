@@ -26,9 +26,13 @@
     }                                                                                                                                      \
   }
 
+static inline uint64_t gather(uint64_t eight, unsigned bit) { return (((eight >> bit) & LOW_BITS) * GATHER) >> 56; }
+#define EACH_OF_8(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
+
+/* Makes look->of from the column of masks. */
 static void turn(struct tide_look *look, const void *column, unsigned width) {
   uint64_t bytes[8][EIGHTS];
-  unsigned n = look->n, bits = look->kind->bit_count;
+  unsigned n = look->n;
   switch (width) {
     case 1:
       bytes[0][(n - 1) / 8] = 0;
@@ -38,11 +42,15 @@ static void turn(struct tide_look *look, const void *column, unsigned width) {
     case 4: TAKE_APART(uint32_t, 4) break;
     default: TAKE_APART(uint64_t, 8) break;
   }
-  for (unsigned bit = 0; bit < bits; bit++) {
-    const uint64_t *from = bytes[bit / 8];
-    uint64_t word = (((from[0] >> (bit % 8)) & LOW_BITS) * GATHER) >> 56;
-    for (unsigned c = 1; 8 * c < n; c++) word |= ((((from[c] >> (bit % 8)) & LOW_BITS) * GATHER) >> 56) << (8 * c);
-    look->of[bit] = word;
+  for (unsigned b = 0; 8 * b < look->kind->bit_count; b++) {
+    uint64_t *of = &look->of[8 * b], eight = bytes[b][0];
+#define FIRST(j) of[j] = gather(eight, j);
+#define NEXT(j) of[j] |= gather(eight, j) << shift;
+    EACH_OF_8(FIRST)
+    for (unsigned c = 1, shift = 8; 8 * c < n; c++, shift += 8) {
+      eight = bytes[b][c];
+      EACH_OF_8(NEXT)
+    }
   }
 }
 
@@ -65,12 +73,14 @@ static void windows_narrow(struct tide_look *look, const struct tide_block *bloc
   const uint32_t *time = tide_block_column(kind, block, kind->col_of[TIDE_COL_TIME]);
   int64_t base_ms = tide_block_base_ms(block), delayed_ms = 0;
   unsigned to = look->now.i, at = to;
+  uint64_t upto = below(to);
   look->ends = to == look->n ? UINT64_MAX : 0;
   for (unsigned e = 0; e < kind->edge_count; e++) {
     const struct tide_edge *edge = &kind->edge[e];
     if (edge->delayed_ms != delayed_ms) {
       delayed_ms = edge->delayed_ms;
       at = to = tide_block_after(kind, block, look->txn->time_ms - delayed_ms);
+      upto = below(to);
       uint64_t from_here = UINT64_MAX << e;
       look->ends = to == look->n ? look->ends | from_here : look->ends & ~from_here;
     }
@@ -78,13 +88,13 @@ static void windows_narrow(struct tide_look *look, const struct tide_block *bloc
     if (left < 0) {
       at = 0;
     } else if (left < UINT32_MAX) {
-      uint32_t limit = (uint32_t)left;
-      while (at && time[at - 1] > limit) at--;
-      while (at < to && time[at] <= limit) at++;
+      while (at && time[at - 1] > left) at--;
+      if (edge->hop_ms)
+        while (at < to && time[at] <= left) at++;
     } else {
       at = to;
     }
-    look->in[e] = below(to) & (UINT64_MAX << at);
+    look->in[e] = upto & (UINT64_MAX << at);
   }
 }
 
