@@ -435,6 +435,24 @@ static void plan_things(struct tide_plan *plan) {
   }
 }
 
+/* The same for everything that rows are made of. */
+static void plan_origins(struct tide_plan *plan) {
+  plan->origin = tide_arena_alloc(&plan->arena, TIDE_ORIGINS_MAX * sizeof *plan->origin);
+  for (uint32_t e = 0; e < plan->spec->entity_count; e++) {
+    struct tide_kind *kind = &plan->kind[e];
+    for (uint8_t c = 0; c < kind->column_count; c++) {
+      const struct tide_column *column = &kind->column[c];
+      kind->origin[c] = TIDE_NO_ORIGIN;
+      if (column->what == TIDE_COL_MASK || column->what == TIDE_COL_RANK) continue;
+      uint32_t i = 0;
+      while (i < plan->origin_count && (plan->origin[i].what != column->what || plan->origin[i].ref != column->ref)) i++;
+      TIDE_CHECK(i < TIDE_ORIGINS_MAX); /* two for each field, two for each entity, some that are one of a kind */
+      if (i == plan->origin_count) plan->origin[plan->origin_count++] = (struct tide_origin){column->what, column->ref};
+      kind->origin[c] = (uint8_t)i;
+    }
+  }
+}
+
 /* What every kind keeps. */
 static void plan_common(struct tide_kind *kind) {
   column_add(kind, TIDE_COL_TIME, TIDE_NONE, 4, 8, kind->keep_ms);
@@ -516,6 +534,7 @@ enum tide_err tide_plan_new(const struct tide_spec *spec, const struct tide_sett
     tide_plan_free(plan);
     return err;
   }
+  plan_origins(plan);
   *ret = plan;
   return TIDE_OK;
 }

@@ -66,6 +66,7 @@ struct tide_column {
   uint8_t dict;       /* index into kind->dict, TIDE_NO_DICT: a column by itself */
   uint8_t width[2];   /* bytes in a narrow [0] and a wide [1] block: 1, 2, 4 or 8 */
   uint16_t before[2]; /* bytes of the columns before it, per event of its strip; in a dictionary: in its entry */
+  uint16_t image[2];  /* where its cell stands in the image of a row */
   uint32_t ref;
   int64_t keep_ms;    /* how far behind the watermark it can be asked for */
 };
@@ -82,9 +83,23 @@ struct tide_dict {
   uint8_t column_count;
   uint8_t column[TIDE_DICT_COLUMNS_MAX]; /* indexes into kind->column, all of the same strip */
   uint16_t row[2];                       /* bytes of an entry in a narrow and a wide block */
+  uint16_t image[2];                     /* where its entry stands in the image of a row */
   uint8_t family;                        /* enum tide_family */
   uint32_t family_ref;                   /* the field or entity on which its columns hang */
 };
+
+/* The image of a row: its cells as a narrow or wide block has them, first those of the long strip, then those of the young one, then an entry for each
+ * dictionary. Columns in the order of their width, so that writing them asks for no width; what may not fit a narrow cell; what stands in strips. */
+#define TIDE_IMAGE_MAX (TIDE_COLUMNS_MAX * 8)
+struct tide_image {
+  uint8_t order[2][TIDE_COLUMNS_MAX], end[2][4]; /* those of 8, 4, 2 and 1 bytes: where each kind ends */
+  uint8_t narrow[TIDE_COLUMNS_MAX], narrow_count;     /* but for the time */
+  uint8_t strip[TIDE_COLUMNS_MAX], strip_count;
+  uint16_t entry_bytes[2];                            /* of all its entries */
+};
+
+/* Conditions whose global number is `from` more, or `to` less, than their local bit; one of the two is 0. mask: the local bits. */
+struct tide_run { uint64_t mask; uint8_t from, to; };
 
 /* One distinct pair of window edges of a kind. Those of one delay stand together, from the youngest left edge to the oldest. */
 struct tide_edge {
@@ -153,6 +168,8 @@ struct tide_kind {
   uint8_t bit_count;                   /* conditions and latest bits */
   uint8_t cond_count;
   uint8_t cond[TIDE_CONDS_MAX];        /* local bit -> global condition */
+  struct tide_run run[TIDE_CONDS_MAX]; /* the same, as runs of conditions that stand side by side in both */
+  uint8_t run_count;
   uint64_t dynamic_bits;               /* local bits of dynamic conditions */
   uint64_t score_bit;                  /* global bit of the plain kind filter, for first seen */
   struct tide_distinct distinct[16];
@@ -161,6 +178,7 @@ struct tide_kind {
   uint8_t pair_count;
   struct tide_column column[TIDE_COLUMNS_MAX];
   uint8_t column_count;
+  uint8_t origin[TIDE_COLUMNS_MAX];    /* by column: index into plan->origin; of a mask or a rank TIDE_NO_ORIGIN */
   uint8_t col_of[32];                  /* column index by enum tide_column_what for those that occur once; 0xff none */
   uint8_t ref_col[TIDE_ENTITIES_MAX];  /* primary: column of the reference to an entity */
   uint8_t rank_col[TIDE_ENTITIES_MAX]; /* and of the event's rank there */
@@ -171,6 +189,7 @@ struct tide_kind {
   uint8_t dict_count;
   bool has_young;
   uint16_t row[2], young_row[2];       /* bytes per event in each strip, narrow and wide, without dictionaries */
+  struct tide_image image;
   int64_t span_ms;                     /* longest reach: values are defined back to watermark - span - grace */
   int64_t keep_ms;                     /* events are kept back to watermark - keep (>= span + grace) */
   int64_t young_ms;                    /* the young strip back to watermark - young */
@@ -194,6 +213,11 @@ struct tide_kind {
   int64_t forget_ms;
 };
 
+/* What columns hold of an event, each worked out once however many kinds keep it. */
+#define TIDE_NO_ORIGIN 0xff
+#define TIDE_ORIGINS_MAX 255
+struct tide_origin { uint8_t what; uint32_t ref; }; /* as of a column */
+
 struct tide_plan {
   const struct tide_spec *spec; /* borrowed */
   struct tide_settings settings;
@@ -208,6 +232,8 @@ struct tide_plan {
   uint32_t residual_count;
   uint32_t *thing;              /* fields of which some kind keeps a THING */
   uint32_t thing_count;
+  struct tide_origin *origin;   /* what the rows of an event are made of */
+  uint32_t origin_count;
   bool reads_reason;
   bool keeps_facts;              /* some kind has some */
   bool mends_tiles;              /* outcomes can change events that stand in tiles */
@@ -232,7 +258,7 @@ void tide_plan_tiles(struct tide_plan *plan, struct tide_kind *kind);
 /* Local mask of a kind from the global word. */
 static inline uint64_t tide_kind_mask(const struct tide_kind *kind, uint64_t conds) {
   uint64_t mask = 0;
-  for (unsigned bit = 0; bit < kind->cond_count; bit++) mask |= ((conds >> kind->cond[bit]) & 1) << bit;
+  for (unsigned r = 0; r < kind->run_count; r++) mask |= (conds >> kind->run[r].from << kind->run[r].to) & kind->run[r].mask;
   return mask;
 }
 
