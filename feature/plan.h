@@ -148,18 +148,17 @@ struct tide_step {
   int64_t inner_ms;
 };
 
-/* What differs between the steps of a feature, in few bytes: where the value of which window goes; of a count also of which line. */
-struct tide_spot { uint16_t slot; uint8_t edge, line; };
+/* What differs between the steps of a feature, in few bytes: where the value of which window goes; and of a count its word: a local bit or, where the current event
+ * counts, TIDE_CONDS_MAX and the number of its line. */
+struct tide_spot { uint16_t slot; uint8_t edge, word; };
 
-/* What small logs count: events with a bit, and the current one where it counts. COUNT: a condition. DISTINCT: a latest bit, and the value of the current
- * event if nobody else in the window has it. */
+/* A word of a small log that is no condition's (vector.h): a condition or a latest bit, and the current event where it counts. */
 struct tide_line {
-  uint8_t bit;         /* local: the condition, or the latest bit */
+  uint8_t bit;         /* local: COUNT: the condition; DISTINCT: the latest bit */
   uint8_t cond;        /* the global condition that the current event must satisfy */
-  bool with_current;
   uint16_t step;       /* DISTINCT: one of its steps, for group and operand */
 };
-#define TIDE_LINES_MAX (2 * TIDE_CONDS_MAX) /* each local bit with and without the current event */
+#define TIDE_LINES_MAX TIDE_CONDS_MAX /* one for each local bit */
 
 struct tide_kind {
   uint32_t entity;
@@ -197,8 +196,8 @@ struct tide_kind {
   struct tide_edge edge[TIDE_EDGES_MAX];
   uint8_t edge_count;
   struct tide_step *step;
-  uint32_t step_count;                 /* counts first, then distinct counts, those with a cap last, then all others */
-  uint32_t distinct_at, capped_at, other_at; /* where in step[] these begin */
+  uint32_t step_count;                 /* counts first, then distinct counts, those with a cap last, then others with windows, then those without */
+  uint32_t distinct_at, capped_at, other_at, windowless_at; /* where in step[] these begin */
   struct tide_spot *spot;              /* of each step */
   struct tide_line line[TIDE_LINES_MAX];
   uint8_t line_count, distinct_line;   /* the lines from distinct_line on are distinct counts */

@@ -30,14 +30,15 @@ static void plan_edges(struct tide_kind *kind) {
 
 static unsigned rank_of(const struct tide_step *step) {
   if (step->agg == TIDE_AGG_COUNT) return 0;
-  return step->agg != TIDE_AGG_DISTINCT ? 3 : step->cap ? 2 : 1;
+  if (step->agg == TIDE_AGG_DISTINCT) return step->cap ? 2 : 1;
+  return step->edge != 0xff ? 3 : 4;
 }
 
 /* Orders the steps as plan.h says; those of a feature stay behind each other. */
-static void plan_order(struct tide_plan *plan, struct tide_kind *kind) {
+static void plan_steps(struct tide_plan *plan, struct tide_kind *kind) {
   struct tide_step *ordered = tide_arena_alloc(&plan->arena, (kind->step_count + 1) * sizeof *ordered);
-  uint32_t n = 0, at[4];
-  for (unsigned rank = 0; rank < 4; rank++) {
+  uint32_t n = 0, at[5];
+  for (unsigned rank = 0; rank < 5; rank++) {
     at[rank] = n;
     for (uint32_t s = 0; s < kind->step_count; s++)
       if (rank_of(&kind->step[s]) == rank) ordered[n++] = kind->step[s];
@@ -46,29 +47,29 @@ static void plan_order(struct tide_plan *plan, struct tide_kind *kind) {
   kind->distinct_at = at[1];
   kind->capped_at = at[2];
   kind->other_at = at[3];
+  kind->windowless_at = at[4];
 }
 
-/* The line of a count; what several features count alike is one. */
-static uint8_t line_of(struct tide_kind *kind, uint32_t s) {
+/* The word of a count; what several features count alike is one line. */
+static uint8_t word_of(struct tide_kind *kind, uint32_t s) {
   const struct tide_step *step = &kind->step[s];
   bool distinct = step->agg == TIDE_AGG_DISTINCT;
-  struct tide_line line = {distinct ? step->latest : step->bit, kind->cond[step->bit], step->with_current, (uint16_t)s};
-  uint8_t l = 0;
-  while (l < kind->line_count && (kind->line[l].bit != line.bit || kind->line[l].with_current != line.with_current)) l++;
-  if (l < kind->line_count) return l;
-  TIDE_CHECK(kind->line_count < TIDE_LINES_MAX); /* no two of a bit and `with_current`, and there are 64 bits */
-  kind->line[kind->line_count] = line;
-  if (!distinct) kind->distinct_line = (uint8_t)(kind->line_count + 1);
-  return kind->line_count++;
+  uint8_t bit = distinct ? step->latest : step->bit, l = 0;
+  if (!step->with_current) return bit;
+  while (l < kind->line_count && kind->line[l].bit != bit) l++;
+  if (l == kind->line_count) {
+    kind->line[kind->line_count++] = (struct tide_line){bit, kind->cond[step->bit], (uint16_t)s};
+    if (!distinct) kind->distinct_line = kind->line_count;
+  }
+  return (uint8_t)(TIDE_CONDS_MAX + l);
 }
 
-/* What vector.c runs through: which line and which window goes where. */
 static void plan_spots(struct tide_plan *plan, struct tide_kind *kind) {
   kind->spot = tide_arena_alloc(&plan->arena, (kind->step_count + 1) * sizeof *kind->spot);
   kind->edge_slot = tide_arena_alloc(&plan->arena, (kind->step_count + 1) * sizeof *kind->edge_slot);
   for (uint32_t s = 0; s < kind->step_count; s++) {
     const struct tide_step *step = &kind->step[s];
-    kind->spot[s] = (struct tide_spot){(uint16_t)step->slot, step->edge, s < kind->other_at ? line_of(kind, s) : 0xff};
+    kind->spot[s] = (struct tide_spot){(uint16_t)step->slot, step->edge, s < kind->other_at ? word_of(kind, s) : 0xff};
     if (step->agg == TIDE_AGG_DISTINCT) kind->distinct_edges |= UINT64_C(1) << step->edge;
   }
   uint32_t n = 0;
@@ -82,6 +83,6 @@ static void plan_spots(struct tide_plan *plan, struct tide_kind *kind) {
 
 void tide_plan_order(struct tide_plan *plan, struct tide_kind *kind) {
   plan_edges(kind);
-  plan_order(plan, kind);
+  plan_steps(plan, kind);
   plan_spots(plan, kind);
 }

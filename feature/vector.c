@@ -80,6 +80,12 @@ static void large_windows(const struct tide_look *look, const struct tide_step *
   }
 }
 
+static void large_values(struct tide_look *look, struct tide_value *ret) {
+  const struct tide_kind *kind = look->kind;
+  find_places(look);
+  for (uint32_t s = 0; s < kind->windowless_at; s += kind->step[s].windows) large_windows(look, &kind->step[s], ret);
+}
+
 /* ---- states ---- */
 
 /* Which edges begin before what is kept (`late`), and which before history: those come back, a bit an edge. As a rule none does either. */
@@ -96,7 +102,7 @@ static uint64_t find_young(struct tide_look *look) {
   return young;
 }
 
-static void warm(const struct tide_group *group, struct tide_value *value) {
+static inline void warm(const struct tide_group *group, struct tide_value *value) {
   if (group->warming == TIDE_STALE_DEFAULT) {
     *value = tide_num(group->warming_default);
     value->state = TIDE_S_defaulted;
@@ -169,25 +175,13 @@ static void eval_kind(struct tide_state *state, const struct tide_txn *txn, uint
   tide_view_of(kind, txn->number[e] == TIDE_NO_ENTITY ? NULL : tide_store_ent(&state->store[e], txn->number[e]), &look.view);
   look.small = !look.view.big && (!look.view.count || look.view.chunk[0].block->n <= TIDE_SMALL_EVENTS);
   uint64_t young = find_young(&look);
-  uint32_t s = 0;
-  if (look.small) {
-    tide_small_begin(&look);
-    tide_small_counts(&look, ret);
-    s = kind->other_at;
-  } else {
-    find_places(&look);
-  }
-  for (; s < kind->step_count; s += kind->step[s].windows) {
+  if (look.small) tide_small_values(&look, ret);
+  else large_values(&look, ret);
+  for (uint32_t s = kind->windowless_at; s < kind->step_count; s++) {
     const struct tide_step *step = &kind->step[s];
-    if (step->edge != 0xff) {
-      if (look.small) tide_small_windows(&look, step, &kind->spot[s], ret);
-      else large_windows(&look, step, ret);
-    } else if (step->agg == TIDE_AGG_FACT) {
-      ret[step->slot] = tide_fact_value(state, txn, kind, step);
-    } else {
-      bool first = step->agg == TIDE_AGG_SINCE_FIRST || step->agg == TIDE_AGG_NEW;
-      ret[step->slot] = first ? tide_value_first(&look, step) : tide_value_previous(&look, step);
-    }
+    bool first = step->agg == TIDE_AGG_SINCE_FIRST || step->agg == TIDE_AGG_NEW;
+    if (step->agg == TIDE_AGG_FACT) ret[step->slot] = tide_fact_value(state, txn, kind, step);
+    else ret[step->slot] = first ? tide_value_first(&look, step) : tide_value_previous(&look, step);
   }
   if (look.late) say_late(&look, look.late, ret);
   if (young & ~look.late) say_young(&look, young & ~look.late, ret);

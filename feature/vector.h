@@ -5,7 +5,8 @@
  *   vector_value.c  numbers made of what was counted, the current event's part, values of single events before it
  *
  * A log is small when it is at most TIDE_SMALL_EVENTS in one block, and nearly all are. Of such a one each condition is a word, a bit an event, oldest lowest,
- * and so is each window: counts are population counts, and the events of a sum are found without looking at others. Values do not depend on which way was taken. */
+ * and so is each window: counts are population counts, and the events of a sum are found without looking at others. The current event stands above all others:
+ * every window has its bit, and those words where it counts. Values do not depend on which way was taken. */
 #ifndef TIDE_VECTOR_H
 #define TIDE_VECTOR_H
 
@@ -13,6 +14,7 @@
 #include "feature/tile.h"
 
 #define TIDE_SMALL_EVENTS 63 /* so that every shift by an index or a number of events is defined */
+#define TIDE_CURRENT (UINT64_C(1) << TIDE_SMALL_EVENTS)
 
 struct tide_look {
   struct tide_state *state;
@@ -28,8 +30,8 @@ struct tide_look {
   /* small logs */
   unsigned n;
   uint64_t ends;                           /* edges whose window ends where the log does */
-  uint64_t in[TIDE_EDGES_MAX];             /* the events of its window */
-  uint64_t of[TIDE_CONDS_MAX];             /* by local bit: the events that satisfy the condition */
+  uint64_t in[TIDE_EDGES_MAX];             /* the events of its window, and TIDE_CURRENT */
+  uint64_t word[TIDE_CONDS_MAX + TIDE_LINES_MAX]; /* by local bit: the events that satisfy the condition; then lines */
 };
 
 static inline int64_t tide_look_left_ms(const struct tide_look *look, const struct tide_edge *edge) {
@@ -49,12 +51,8 @@ void tide_look_tiles(const struct tide_look *look, const struct tide_step *step,
 
 /* ---- vector_small.c ---- */
 
-/* From the view: the words of all conditions and windows. */
-void tide_small_begin(struct tide_look *look);
-/* All counts and distinct counts of the kind: writes ret[slot] of each. */
-void tide_small_counts(const struct tide_look *look, struct tide_value *ret);
-/* Another feature, all its windows: writes ret[slot] of each that is not late. */
-void tide_small_windows(const struct tide_look *look, const struct tide_step *step, const struct tide_spot *spot, struct tide_value *ret);
+/* Values of all steps with windows: writes ret[slot] of each, but where it is late and nothing can be said. */
+void tide_small_values(struct tide_look *look, struct tide_value *ret);
 /* The latest visible event after `horizon_ms` that satisfies the step's bit; false if there is none. */
 bool tide_small_previous(const struct tide_look *look, const struct tide_step *step, int64_t horizon_ms, struct tide_at *ret);
 

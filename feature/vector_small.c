@@ -1,9 +1,9 @@
 /* Windows of small logs (vector.h): conditions and windows as words, a bit an event.
  *
  * The conditions of an event stand side by side in its mask. To turn them, eight masks at a time are taken apart into bytes, and of eight such bytes in one word
- * a multiplication gathers the same bit of each (Warren, Hacker's Delight, 7-3). Then all counts of the kind are one loop over (line, window, slot); a distinct
- * count is one as well, for a line without the event that has the current value already, plus 1, counts as that event would. Windows of a feature are nested, so
- * sums walk each event once. */
+ * a multiplication gathers the same bit of each (Warren, Hacker's Delight, 7-3). Then all counts of the kind are one loop over (word, window, slot). A distinct
+ * count is one as well: of the latest bits but that of the current event's value, and the current event. Windows of a feature are nested, so sums walk each event
+ * once. */
 #include "feature/vector.h"
 
 /* ---- conditions ---- */
@@ -26,9 +26,13 @@
     }                                                                                                                                      \
   }
 
+static inline uint64_t gather(uint64_t eight, unsigned bit) { return (((eight >> bit) & LOW_BITS) * GATHER) >> 56; }
+#define EACH_OF_8(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
+
+/* Makes look->word from the column of masks. */
 static void turn(struct tide_look *look, const void *column, unsigned width) {
   uint64_t bytes[8][EIGHTS];
-  unsigned n = look->n, bits = look->kind->bit_count;
+  unsigned n = look->n;
   switch (width) {
     case 1:
       bytes[0][(n - 1) / 8] = 0;
@@ -38,11 +42,15 @@ static void turn(struct tide_look *look, const void *column, unsigned width) {
     case 4: TAKE_APART(uint32_t, 4) break;
     default: TAKE_APART(uint64_t, 8) break;
   }
-  for (unsigned bit = 0; bit < bits; bit++) {
-    const uint64_t *from = bytes[bit / 8];
-    uint64_t word = (((from[0] >> (bit % 8)) & LOW_BITS) * GATHER) >> 56;
-    for (unsigned c = 1; 8 * c < n; c++) word |= ((((from[c] >> (bit % 8)) & LOW_BITS) * GATHER) >> 56) << (8 * c);
-    look->of[bit] = word;
+  for (unsigned b = 0; 8 * b < look->kind->bit_count; b++) {
+    uint64_t *word = &look->word[8 * b], eight = bytes[b][0];
+#define FIRST(j) word[j] = gather(eight, j);
+#define NEXT(j) word[j] |= gather(eight, j) << shift;
+    EACH_OF_8(FIRST)
+    for (unsigned c = 1, shift = 8; 8 * c < n; c++, shift += 8) {
+      eight = bytes[b][c];
+      EACH_OF_8(NEXT)
+    }
   }
 }
 
@@ -65,12 +73,14 @@ static void windows_narrow(struct tide_look *look, const struct tide_block *bloc
   const uint32_t *time = tide_block_column(kind, block, kind->col_of[TIDE_COL_TIME]);
   int64_t base_ms = tide_block_base_ms(block), delayed_ms = 0;
   unsigned to = look->now.i, at = to;
+  uint64_t upto = below(to);
   look->ends = to == look->n ? UINT64_MAX : 0;
   for (unsigned e = 0; e < kind->edge_count; e++) {
     const struct tide_edge *edge = &kind->edge[e];
     if (edge->delayed_ms != delayed_ms) {
       delayed_ms = edge->delayed_ms;
       at = to = tide_block_after(kind, block, look->txn->time_ms - delayed_ms);
+      upto = below(to);
       uint64_t from_here = UINT64_MAX << e;
       look->ends = to == look->n ? look->ends | from_here : look->ends & ~from_here;
     }
@@ -78,13 +88,13 @@ static void windows_narrow(struct tide_look *look, const struct tide_block *bloc
     if (left < 0) {
       at = 0;
     } else if (left < UINT32_MAX) {
-      uint32_t limit = (uint32_t)left;
-      while (at && time[at - 1] > limit) at--;
-      while (at < to && time[at] <= limit) at++;
+      while (at && time[at - 1] > left) at--;
+      if (edge->hop_ms)
+        while (at < to && time[at] <= left) at++;
     } else {
       at = to;
     }
-    look->in[e] = below(to) & (UINT64_MAX << at);
+    look->in[e] = (upto & (UINT64_MAX << at)) | TIDE_CURRENT;
   }
 }
 
@@ -94,19 +104,19 @@ static void windows_wide(struct tide_look *look, const struct tide_block *block)
   for (unsigned e = 0; e < kind->edge_count; e++) {
     const struct tide_edge *edge = &kind->edge[e];
     unsigned to = edge->delayed_ms ? tide_block_after(kind, block, look->txn->time_ms - edge->delayed_ms) : look->now.i;
-    look->in[e] = below(to) & (UINT64_MAX << tide_block_after(kind, block, tide_look_left_ms(look, edge)));
+    look->in[e] = (below(to) & (UINT64_MAX << tide_block_after(kind, block, tide_look_left_ms(look, edge)))) | TIDE_CURRENT;
     look->ends |= (uint64_t)(to == look->n) << e;
   }
 }
 
-void tide_small_begin(struct tide_look *look) {
+static void begin(struct tide_look *look) {
   const struct tide_kind *kind = look->kind;
   if (!look->view.count) {
     look->n = 0;
     look->now = (struct tide_at){0, 0};
     look->ends = UINT64_MAX;
-    memset(look->in, 0, kind->edge_count * sizeof look->in[0]);
-    memset(look->of, 0, kind->bit_count * sizeof look->of[0]);
+    for (unsigned e = 0; e < kind->edge_count; e++) look->in[e] = TIDE_CURRENT;
+    memset(look->word, 0, kind->bit_count * sizeof look->word[0]);
     return;
   }
   const struct tide_block *block = look->view.chunk[0].block;
@@ -123,7 +133,7 @@ void tide_small_begin(struct tide_look *look) {
 
 /* The event that carries the latest bit of this value, as a bit; 0 if none does. */
 static uint64_t holder(const struct tide_look *look, const struct tide_step *step, uint64_t value) {
-  uint64_t left = look->of[step->latest];
+  uint64_t left = look->word[step->latest];
   if (!left) return 0;
   struct tide_cells cells = tide_block_cells(look->kind, look->view.chunk[0].block, step->column);
   left &= UINT64_MAX << cells.first; /* what is older has the column no more */
@@ -136,89 +146,79 @@ static uint64_t holder(const struct tide_look *look, const struct tide_step *ste
   return 0;
 }
 
-struct counted {
-  uint64_t word[TIDE_LINES_MAX];
-  uint8_t more[TIDE_LINES_MAX]; /* the current event */
-};
-
-static void lines(const struct tide_look *look, struct counted *ret) {
+/* The words in which the current event counts. */
+static void lines(struct tide_look *look) {
   const struct tide_kind *kind = look->kind;
-  uint64_t conds = look->txn->conds;
-  for (unsigned l = 0; l < kind->line_count; l++) {
-    const struct tide_line *line = &kind->line[l];
-    ret->word[l] = look->of[line->bit];
-    ret->more[l] = (uint8_t)(line->with_current & (conds >> line->cond));
-  }
-  for (unsigned l = kind->distinct_line; l < kind->line_count; l++) {
+  uint64_t conds = look->txn->conds, *word = &look->word[TIDE_CONDS_MAX];
+  unsigned l = 0;
+  for (; l < kind->distinct_line; l++) word[l] = look->word[kind->line[l].bit] | (conds >> kind->line[l].cond) << TIDE_SMALL_EVENTS;
+  for (; l < kind->line_count; l++) {
     const struct tide_step *step = &kind->step[kind->line[l].step];
     int64_t current;
-    if (!ret->more[l]) continue;
-    if (tide_look_operand(look, step, &current)) ret->word[l] &= ~holder(look, step, (uint64_t)current);
-    else ret->more[l] = 0;
+    word[l] = look->word[kind->line[l].bit];
+    if (((conds >> kind->line[l].cond) & 1) && tide_look_operand(look, step, &current))
+      word[l] = (word[l] & ~holder(look, step, (uint64_t)current)) | TIDE_CURRENT;
   }
 }
 
 #define TALLY(ONES)                                                                                                                        \
   for (const struct tide_spot *spot = look->kind->spot, *end = spot + look->kind->other_at; spot < end; spot++)                            \
-    ret[spot->slot] = tide_num((double)(int)((unsigned)ONES(counted->word[spot->line] & look->in[spot->edge]) + counted->more[spot->line]));
+    ret[spot->slot] = tide_num((double)(int)ONES(look->word[spot->word] & look->in[spot->edge]));
 
-static void tally(const struct tide_look *look, const struct counted *counted, struct tide_value *ret) { TALLY(ones) }
+static void tally(const struct tide_look *look, struct tide_value *ret) { TALLY(ones) }
 
 #ifdef __x86_64__
-__attribute__((target("popcnt"))) static void tally_popcnt(const struct tide_look *look, const struct counted *counted,
-                                                           struct tide_value *ret) {
+__attribute__((target("popcnt"))) static void tally_popcnt(const struct tide_look *look, struct tide_value *ret) {
   TALLY(__builtin_popcountll)
 }
 #endif
 
 static struct tide_at at_of(unsigned i) { return (struct tide_at){0, i}; }
-static struct tide_at from_of(uint64_t in) { return at_of(in ? (unsigned)__builtin_ctzll(in) : 0); }
-static struct tide_at to_of(uint64_t in) { return at_of(in ? highest(in) + 1 : 0); }
 
 /* APPROX_DISTINCT, and distinct counts where the log goes on behind a window: its latest bits say nothing then. */
 static void recount(const struct tide_look *look, const struct tide_step *step, const struct tide_spot *spot, struct tide_value *ret) {
   if (tide_look_late(look, spot->edge)) return;
-  uint64_t in = look->in[spot->edge];
+  uint64_t in = look->in[spot->edge] & ~TIDE_CURRENT;
+  struct tide_at from = at_of(in ? (unsigned)__builtin_ctzll(in) : 0), to = at_of(in ? highest(in) + 1 : 0);
   int64_t current;
   bool with = tide_look_current(look, step, &current);
-  ret[spot->slot] = tide_value_recounted(look, step, from_of(in), to_of(in), with ? &current : NULL);
+  ret[spot->slot] = tide_value_recounted(look, step, from, to, with ? &current : NULL);
+}
+
+static uint64_t word_with(const struct tide_look *look, const struct tide_step *step, uint8_t bit) {
+  return look->word[bit] | (step->with_current && tide_look_satisfies(look, bit) ? TIDE_CURRENT : 0);
 }
 
 static void rates(const struct tide_look *look, const struct tide_step *step, const struct tide_spot *spot, struct tide_value *ret) {
-  uint64_t word = look->of[step->bit], word2 = look->of[step->bit2];
-  unsigned current = step->with_current && tide_look_satisfies(look, step->bit),
-           current2 = step->with_current && tide_look_satisfies(look, step->bit2);
+  uint64_t hits = word_with(look, step, step->bit), all = word_with(look, step, step->bit2);
   for (unsigned k = 0; k < step->windows; k++) {
     uint64_t in = look->in[spot[k].edge];
-    ret[spot[k].slot] = tide_value_rate(ones(word & in) + current, ones(word2 & in) + current2);
+    ret[spot[k].slot] = tide_value_rate(ones(hits & in), ones(all & in));
   }
 }
 
-/* The same where old events are tiles. */
-static void counts_tiled(const struct tide_look *look, const struct tide_step *step, const struct tide_spot *spot,
-                         struct tide_value *ret) {
-  uint64_t word = look->of[step->bit], word2 = step->agg == TIDE_AGG_RATE ? look->of[step->bit2] : 0;
-  unsigned current = step->with_current && tide_look_satisfies(look, step->bit), current2 = 0;
-  if (step->agg == TIDE_AGG_RATE) current2 = step->with_current && tide_look_satisfies(look, step->bit2);
+/* COUNT and RATE where old events are tiles. */
+static void counts_tiled(const struct tide_look *look, const struct tide_step *step, const struct tide_spot *spot, struct tide_value *ret) {
+  bool rate = step->agg == TIDE_AGG_RATE;
+  uint64_t hits = word_with(look, step, step->bit), all = rate ? word_with(look, step, step->bit2) : 0;
   struct tide_acc acc = TIDE_ACC_EMPTY;
   int64_t tiled_ms = look->view.tiles->until_ms;
   for (unsigned k = 0; k < step->windows; k++) {
     if (tide_look_late(look, spot[k].edge)) continue;
     tide_look_tiles(look, step + k, &tiled_ms, &acc);
-    uint64_t in = look->in[spot[k].edge], n = acc.count + ones(word & in) + current;
-    ret[spot[k].slot] = step->agg == TIDE_AGG_RATE ? tide_value_rate(n, acc.count2 + ones(word2 & in) + current2) : tide_num((double)n);
+    uint64_t in = look->in[spot[k].edge], n = acc.count + ones(hits & in);
+    ret[spot[k].slot] = rate ? tide_value_rate(n, acc.count2 + ones(all & in)) : tide_num((double)n);
   }
 }
 
-void tide_small_counts(const struct tide_look *look, struct tide_value *ret) {
+static void counts(struct tide_look *look, struct tide_value *ret) {
   const struct tide_kind *kind = look->kind;
-  struct counted counted;
-  lines(look, &counted);
+  lines(look);
 #ifdef __x86_64__
-  if (__builtin_cpu_supports("popcnt")) tally_popcnt(look, &counted, ret);
+  if (__builtin_cpu_supports("popcnt")) tally_popcnt(look, ret);
   else
 #endif
-    tally(look, &counted, ret);
+    tally(look, ret);
   if (kind->distinct_edges & ~look->ends) {
     for (uint32_t s = kind->distinct_at; s < kind->other_at; s++)
       if (!((look->ends >> kind->step[s].edge) & 1)) recount(look, &kind->step[s], &kind->spot[s], ret);
@@ -238,7 +238,7 @@ void tide_small_counts(const struct tide_look *look, struct tide_value *ret) {
 static void sums_narrow(const struct tide_look *look, const struct tide_step *step, const struct tide_spot *spot,
                         struct tide_value *ret) {
   struct tide_cells cells = {0};
-  uint64_t todo = look->of[step->bit];
+  uint64_t todo = look->word[step->bit];
   if (todo) cells = tide_block_cells(look->kind, look->view.chunk[0].block, step->column);
   int64_t sum = 0, current;
   unsigned n = 0;
@@ -258,7 +258,7 @@ static void sums_narrow(const struct tide_look *look, const struct tide_step *st
 }
 
 static void sums(const struct tide_look *look, const struct tide_step *step, const struct tide_spot *spot, struct tide_value *ret) {
-  uint64_t todo = look->of[step->bit];
+  uint64_t todo = look->word[step->bit];
   struct tide_acc acc = TIDE_ACC_EMPTY;
   int64_t current, tiled_ms = look->view.tiles ? look->view.tiles->until_ms : INT64_MIN;
   if (tide_look_current(look, step, &current)) tide_window_add_one(&acc, current);
@@ -286,10 +286,10 @@ static bool is_narrow(const struct tide_look *look, const struct tide_step *step
  * that only lie in the reach of the inner window. */
 static unsigned max_count(const struct tide_look *look, const struct tide_step *step, const struct tide_spot *spot, bool with_current) {
   const struct tide_edge *edge = &look->kind->edge[spot->edge];
-  int64_t time_ms[TIDE_SMALL_EVENTS + 1], right_ms = tide_look_right_ms(look, edge);
-  int64_t first_ms = right_ms - (right_ms - tide_look_left_ms(look, edge) - step->inner_ms) + 1;
+  int64_t time_ms[TIDE_SMALL_EVENTS + 1];
+  int64_t first_ms = tide_look_left_ms(look, edge) + step->inner_ms + 1;
   unsigned n = 0, best = 0;
-  for (uint64_t left = look->of[step->bit] & look->in[spot->edge]; left; left &= left - 1) {
+  for (uint64_t left = look->word[step->bit] & look->in[spot->edge]; left; left &= left - 1) {
     int64_t ms = tide_block_time(look->kind, look->view.chunk[0].block, (unsigned)__builtin_ctzll(left));
     if (with_current && ms > look->txn->time_ms) {
       time_ms[n++] = look->txn->time_ms;
@@ -309,13 +309,12 @@ static unsigned max_count(const struct tide_look *look, const struct tide_step *
 
 /* Consecutive latest events of the window that satisfy both bits, among those that satisfy bit2. */
 static unsigned streak(const struct tide_look *look, const struct tide_step *step, const struct tide_spot *spot) {
-  uint64_t in = look->in[spot->edge] & look->of[step->bit2], broken = in & ~look->of[step->bit];
+  uint64_t in = look->in[spot->edge] & look->word[step->bit2], broken = in & ~look->word[step->bit];
   if (broken) in &= UINT64_MAX << highest(broken); /* that one satisfies bit2 and not bit */
-  return ones(in & look->of[step->bit]);
+  return ones(in & look->word[step->bit]);
 }
 
-void tide_small_windows(const struct tide_look *look, const struct tide_step *step, const struct tide_spot *spot,
-                        struct tide_value *ret) {
+static void windows(const struct tide_look *look, const struct tide_step *step, const struct tide_spot *spot, struct tide_value *ret) {
   switch ((enum tide_agg)step->agg) {
     case TIDE_AGG_RATE:
       if (look->view.tiles) counts_tiled(look, step, spot, ret);
@@ -338,8 +337,17 @@ void tide_small_windows(const struct tide_look *look, const struct tide_step *st
   }
 }
 
+void tide_small_values(struct tide_look *look, struct tide_value *ret) {
+  const struct tide_kind *kind = look->kind;
+  begin(look);
+  counts(look, ret);
+  const struct tide_spot *spot = &kind->spot[kind->other_at];
+  const struct tide_step *step = &kind->step[kind->other_at], *end = &kind->step[kind->windowless_at];
+  for (; step < end; spot += step->windows, step += step->windows) windows(look, step, spot, ret);
+}
+
 bool tide_small_previous(const struct tide_look *look, const struct tide_step *step, int64_t horizon_ms, struct tide_at *ret) {
-  uint64_t left = look->of[step->bit] & below(look->now.i);
+  uint64_t left = look->word[step->bit] & below(look->now.i);
   if (!left) return false;
   unsigned i = highest(left);
   if (tide_block_time(look->kind, look->view.chunk[0].block, i) <= horizon_ms) return false;
