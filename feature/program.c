@@ -135,6 +135,7 @@ void tide_program_test(const struct tide_program *program, const struct tide_env
   uint8_t trits[TIDE_TRITS_MAX];
   struct frame frame;
   TIDE_CHECK(env->rule == program->rule);
+  trits[TIDE_NEITHER_TRIT] = TIDE_TRIT_NEITHER;
   enter(program, env, registers, &frame);
   compute(program, &frame, env, registers, NULL);
   test(program, &frame, env, trits);

@@ -15,9 +15,6 @@ struct build {
   const uint16_t *root;            /* values: the operands of earlier roots */
 };
 
-/* Trits that are known. */
-enum { FALSE_TRIT, NEITHER_TRIT, TRUE_TRIT, FIRST_TRIT };
-
 #define OPERAND(PLACE, INDEX) ((uint16_t)((unsigned)(PLACE) << TIDE_PLACE_BITS | (INDEX)))
 static bool is_constant(uint16_t operand) { return operand >> TIDE_PLACE_BITS == TIDE_AT_CONSTANT; }
 
@@ -126,8 +123,8 @@ static uint16_t value_of(struct build *b, const struct tide_expr *expr) {
 /* ---- conditions ---- */
 
 static uint16_t known_trit(const struct build *b, struct tide_value value) {
-  if (value.type == TIDE_V_BOOL && !value.unknown) return value.yes ? TRUE_TRIT : FALSE_TRIT;
-  return b->rule && !value.unknown ? FALSE_TRIT : NEITHER_TRIT;
+  if (value.type == TIDE_V_BOOL && !value.unknown) return value.yes ? TIDE_TRUE_TRIT : TIDE_FALSE_TRIT;
+  return b->rule && !value.unknown ? TIDE_FALSE_TRIT : TIDE_NEITHER_TRIT;
 }
 
 static uint16_t node(struct build *b, enum tide_code code, uint16_t x, uint16_t y) {
@@ -158,11 +155,11 @@ static uint16_t trit_of(struct build *b, const struct tide_expr *expr) {
     case TIDE_X_AND:
     case TIDE_X_OR: {
       uint16_t x = trit_of(b, expr->a), y = trit_of(b, expr->b);
-      return expr->op == TIDE_X_AND ? joined(b, TIDE_I_AND, x, y, FALSE_TRIT, TRUE_TRIT) : joined(b, TIDE_I_OR, x, y, TRUE_TRIT, FALSE_TRIT);
+      return expr->op == TIDE_X_AND ? joined(b, TIDE_I_AND, x, y, TIDE_FALSE_TRIT, TIDE_TRUE_TRIT) : joined(b, TIDE_I_OR, x, y, TIDE_TRUE_TRIT, TIDE_FALSE_TRIT);
     }
     case TIDE_X_NOT: {
       uint16_t x = trit_of(b, expr->a);
-      return x < FIRST_TRIT ? (uint16_t)(TRUE_TRIT - x) : node(b, TIDE_I_NOT, x, x);
+      return x < TIDE_FIRST_TRIT ? (uint16_t)(TIDE_TRUE_TRIT - x) : node(b, TIDE_I_NOT, x, x);
     }
     case TIDE_X_FIELD:
     case TIDE_X_DYN:
@@ -186,7 +183,7 @@ static uint16_t trit_of(struct build *b, const struct tide_expr *expr) {
 /* ---- roots ---- */
 
 static struct build begin(const struct tide_known_dyn *dyn, bool rule, bool values_only) {
-  struct build b = {.dyn = dyn, .rule = rule, .values_only = values_only, .trits = FIRST_TRIT};
+  struct build b = {.dyn = dyn, .rule = rule, .values_only = values_only, .trits = TIDE_FIRST_TRIT};
   b.constant = tide_alloc(TIDE_REGISTERS_MAX * sizeof *b.constant);
   b.values.insn = tide_alloc((TIDE_REGISTERS_MAX + 2 * TIDE_PROGRAM_ROOTS) * sizeof *b.values.insn); /* and GIVE and TREE of each root */
   b.tests.insn = tide_alloc((TIDE_TRITS_MAX + TIDE_PROGRAM_TRUTHS) * sizeof *b.tests.insn);
@@ -221,15 +218,15 @@ struct tide_program *tide_program_conditions(struct tide_arena *arena, const str
   struct build b = begin(dyn, rule, false);
   for (uint32_t r = 0; r < count; r++) {
     struct build before = b;
-    uint16_t trit = root[r] ? trit_of(&b, root[r]) : TRUE_TRIT;
+    uint16_t trit = root[r] ? trit_of(&b, root[r]) : TIDE_TRUE_TRIT;
     if (b.full || b.trits + (count - r - 1) > TIDE_TRITS_MAX) { /* every root behind this one may need one for its tree */
       b = before;
       trit = (uint16_t)b.trits++;
       b.tests.insn[b.tests.count++] = (struct tide_insn){.code = TIDE_I_TREE, .to = trit, .expr = root[r]};
     }
-    if (trit == TRUE_TRIT) program->given.yes[r / 64] |= UINT64_C(1) << (r % 64);
-    else if (trit == NEITHER_TRIT) program->given.neither[r / 64] |= UINT64_C(1) << (r % 64);
-    else if (trit != FALSE_TRIT) program->open[program->open_count].trit = trit, program->open[program->open_count++].root = (uint16_t)r;
+    if (trit == TIDE_TRUE_TRIT) program->given.yes[r / 64] |= UINT64_C(1) << (r % 64);
+    else if (trit == TIDE_NEITHER_TRIT) program->given.neither[r / 64] |= UINT64_C(1) << (r % 64);
+    else if (trit != TIDE_FALSE_TRIT) program->open[program->open_count].trit = trit, program->open[program->open_count++].root = (uint16_t)r;
   }
   finish(&b, arena, program);
   return program;

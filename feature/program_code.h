@@ -13,6 +13,9 @@ enum tide_place { TIDE_AT_CONSTANT, TIDE_AT_FIELD, TIDE_AT_DYN, TIDE_AT_SLOT, TI
 #define TIDE_REGISTERS_MAX 512
 #define TIDE_TRITS_MAX 4096
 
+/* Trits whose value is known: `neither` can stand beside others, false and true never do. */
+enum { TIDE_FALSE_TRIT, TIDE_NEITHER_TRIT, TIDE_TRUE_TRIT, TIDE_FIRST_TRIT };
+
 enum tide_code {
   /* values */
   TIDE_I_ADD, TIDE_I_SUB, TIDE_I_MUL, TIDE_I_DIV, TIDE_I_MIN, TIDE_I_MAX,

@@ -111,81 +111,6 @@ void tide_txn_resolve(const struct tide_plan *plan, const struct tide_record *re
   }
 }
 
-/* ---- conditions ---- */
-
-uint16_t tide_dyn_pack(uint8_t result, uint8_t reversed, uint8_t refunded, uint8_t disputed, uint8_t label) {
-  return (uint16_t)(result | reversed << 2 | refunded << 4 | disputed << 6 | label << 7);
-}
-
-static struct tide_value word(enum tide_dyn dyn, unsigned index) {
-  static uint64_t code[TIDE_DYN_COUNT][4]; /* text codes of the fixed vocabulary: same values whoever computes them first */
-  uint64_t known = __atomic_load_n(&code[dyn][index], __ATOMIC_RELAXED);
-  if (!known) {
-    known = tide_text_code(tide_span_of(tide_dyn_words(dyn)[index]));
-    __atomic_store_n(&code[dyn][index], known, __ATOMIC_RELAXED);
-  }
-  return tide_text(known);
-}
-
-void tide_dyn_values(const struct tide_plan *plan, uint16_t packed, uint64_t reason, int64_t amount_now, struct tide_value *ret_dyn) {
-  ret_dyn[TIDE_DYN_result] = word(TIDE_DYN_result, packed & 3);
-  ret_dyn[TIDE_DYN_reason] = tide_text(reason);
-  ret_dyn[TIDE_DYN_reversed] = word(TIDE_DYN_reversed, packed >> 2 & 3);
-  ret_dyn[TIDE_DYN_refunded] = word(TIDE_DYN_refunded, packed >> 4 & 3);
-  ret_dyn[TIDE_DYN_disputed] = tide_bool(packed >> 6 & 1);
-  ret_dyn[TIDE_DYN_label] = word(TIDE_DYN_label, packed >> 7 & 3);
-  ret_dyn[TIDE_DYN_amount_now] = amount_now == TIDE_NULL_NUM ? tide_null(TIDE_S_absent, TIDE_C_absent)
-                                                             : tide_num((double)amount_now / (double)tide_pow10[plan->spec->exponent]);
-}
-
-static bool cond_needs(const struct tide_plan *plan, const struct tide_cond *cond, const struct tide_txn *txn) {
-  const struct tide_spec *spec = plan->spec;
-  switch ((enum tide_needs)cond->needs) {
-    case TIDE_NEEDS_NOTHING: return true;
-    case TIDE_NEEDS_FIELD: return txn->field[cond->needs_ref].type != TIDE_V_NULL;
-    case TIDE_NEEDS_AMOUNT: return txn->dyn[TIDE_DYN_amount_now].type != TIDE_V_NULL;
-    case TIDE_NEEDS_REQUESTED: return txn->requested != TIDE_NULL_NUM;
-    case TIDE_NEEDS_ENTITY: return txn->has_key[cond->needs_ref];
-    case TIDE_NEEDS_PLACE: return txn->field[spec->f_lat].type != TIDE_V_NULL && txn->field[spec->f_lon].type != TIDE_V_NULL;
-  }
-  return false;
-}
-
-static bool holds(const struct tide_expr *expr, const struct tide_env *env) {
-  if (!expr) return true;
-  struct tide_value value = tide_expr_eval(expr, env);
-  return value.type == TIDE_V_BOOL && value.yes;
-}
-
-void tide_txn_conditions(const struct tide_plan *plan, struct tide_txn *txn, int64_t requested, int64_t amount_now) {
-  txn->requested = requested;
-  txn->amount_now = amount_now;
-  tide_dyn_values(plan, 0, 0, amount_now, txn->dyn);
-  struct tide_env env = {.field = txn->field, .dyn = txn->dyn, .time = {txn->time_ms}};
-  for (uint32_t a = 0; a < plan->atom_count; a++) txn->dyn[TIDE_DYN_COUNT + a] = tide_expr_eval(plan->atom[a], &env);
-  for (uint32_t r = 0; r < plan->residual_count; r++) txn->dyn[TIDE_DYN_COUNT + TIDE_ATOMS_MAX + r] = txn->field[plan->residual[r]];
-  txn->conds = 0;
-  for (uint32_t c = 0; c < plan->cond_count; c++) {
-    const struct tide_cond *cond = &plan->cond[c];
-    if (!cond_needs(plan, cond, txn)) continue;
-    if (holds(cond->dynamic ? cond->dynexpr : cond->expr, &env)) txn->conds |= UINT64_C(1) << c;
-  }
-}
-
-uint64_t tide_txn_dynamic(const struct tide_plan *plan, const struct tide_value *dyn, uint64_t conds) {
-  struct tide_env env = {.dyn = dyn};
-  uint64_t left = plan->cond_dynamic;
-  while (left) {
-    unsigned c = (unsigned)__builtin_ctzll(left);
-    left &= left - 1;
-    bool there = plan->cond[c].needs != TIDE_NEEDS_AMOUNT || dyn[TIDE_DYN_amount_now].type != TIDE_V_NULL;
-    uint64_t bit = UINT64_C(1) << c;
-    if (there && holds(plan->cond[c].dynexpr, &env)) conds |= bit;
-    else conds &= ~bit;
-  }
-  return conds;
-}
-
 /* ---- entities ---- */
 
 void tide_state_lookup(struct tide_state *state, struct tide_txn *txn) {
@@ -203,16 +128,7 @@ bool tide_txn_capacity(const struct tide_state *state, const struct tide_txn *tx
   return txn->has_key[entity] && txn->number[entity] == TIDE_NO_ENTITY && store->live >= store->kind->max_entities;
 }
 
-/* Two bits an atom: 1 true, 2 false, 0 null because something is absent, 3 null because of an empty result (`is empty` can tell). */
-static uint64_t atoms_pack(const struct tide_plan *plan, const struct tide_value *atom) {
-  uint64_t packed = 0;
-  for (uint32_t a = 0; a < plan->atom_count; a++) {
-    uint64_t two = atom[a].type == TIDE_V_BOOL ? (atom[a].yes ? 1 : 2) : atom[a].cause == TIDE_C_empty ? 3 : 0;
-    packed |= two << (2 * a);
-  }
-  return packed;
-}
-
+/* tide_txn.atoms, one of them. */
 static struct tide_value atom_unpack(unsigned two) {
   if (two == 3) return tide_null(TIDE_S_empty, TIDE_C_empty);
   return two ? tide_bool(two == 1) : tide_null(TIDE_S_absent, TIDE_C_absent);
@@ -269,8 +185,8 @@ static int64_t column_value(const struct tide_state *state, const struct tide_ki
     case TIDE_COL_ID: return (int64_t)memory->id;
     case TIDE_COL_DYN: return memory->uncounted ? (int64_t)TIDE_DYN_UNCOUNTED : 0;
     case TIDE_COL_REASON: return 0;
-    case TIDE_COL_ATOMS: return (int64_t)atoms_pack(plan, txn->dyn + TIDE_DYN_COUNT);
-    case TIDE_COL_RESIDUAL: return (int64_t)residual_pack(&txn->dyn[TIDE_DYN_COUNT + TIDE_ATOMS_MAX + column->ref]);
+    case TIDE_COL_ATOMS: return (int64_t)txn->atoms;
+    case TIDE_COL_RESIDUAL: return (int64_t)residual_pack(&txn->field[plan->residual[column->ref]]);
     case TIDE_COL_REF: return memory->uncounted ? TIDE_NO_ENTITY : txn->number[column->ref];
     case TIDE_COL_RANK: return memory->uncounted ? 0 : (int64_t)txn->rank[column->ref];
     case TIDE_COL_FP_LOW: return (int64_t)(memory->fp_amount & UINT32_MAX);

@@ -18,7 +18,9 @@ struct tide_txn {
   uint64_t thing[TIDE_FIELDS_MAX];            /* of the fields in plan->thing, as TIDE_COL_THING has them: short texts as they
                                                * are, longer ones hashed under the journal's seed, so that nobody can choose texts
                                                * that count as one; 0: missing */
-  struct tide_value dyn[TIDE_DYNENV];         /* outcome columns, atoms, residual fields */
+  uint64_t atoms;                             /* two bits an atom: 1 true, 2 false, 0 null because something is absent, 3 null because of an
+                                               * empty result (`is empty` can tell) */
+  struct tide_value dyn[TIDE_DYN_COUNT];      /* outcome columns as the event comes in, and its amount */
   struct tide_u128 key[TIDE_ENTITIES_MAX], alt[TIDE_ENTITIES_MAX]; /* alt: under the previous secret key; zero if none */
   bool has_key[TIDE_ENTITIES_MAX];
   uint32_t number[TIDE_ENTITIES_MAX];         /* entity, or TIDE_NO_ENTITY */
@@ -90,7 +92,7 @@ struct tide_value tide_fact_value(const struct tide_state *state, const struct t
 struct tide_standing;
 void tide_facts_stand(const struct tide_state *state, const struct tide_txn *txn, struct tide_standing *standing);
 
-/* Packed outcome columns. */
+/* Packed outcome columns (conditions.c, as all that is about conditions). */
 #define TIDE_DYN_UNCOUNTED 0x8000u
 uint16_t tide_dyn_pack(uint8_t result, uint8_t reversed, uint8_t refunded, uint8_t disputed, uint8_t label);
 
