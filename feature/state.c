@@ -42,12 +42,13 @@ void tide_state_fields_from(struct tide_state *state, const int64_t *from_ms) {
 
 /* ---- keys ---- */
 
-/* `seed`: of this journal (settings.h), so that nobody outside can choose texts that fall together. */
-static bool part_key(uint64_t seed, const struct tide_record *record, const struct tide_txn *txn, const struct tide_key_part *part,
-                     bool previous, struct tide_u128 *ret) {
+/* `seed`: of this journal (settings.h), so that nobody outside can choose texts that fall together. *rotates: some part has a hash under the previous secret key. */
+static inline bool part_key(uint64_t seed, const struct tide_record *record, const struct tide_txn *txn, const struct tide_key_part *part,
+                            bool previous, bool *rotates, struct tide_u128 *ret) {
   if (part->is_entity) {
     if (!txn->has_key[part->ref]) return false;
     struct tide_u128 alt = txn->alt[part->ref];
+    *rotates |= (alt.lo | alt.hi) != 0;
     *ret = previous && (alt.lo || alt.hi) ? alt : txn->key[part->ref];
     return true;
   }
@@ -56,16 +57,19 @@ static bool part_key(uint64_t seed, const struct tide_record *record, const stru
     case TIDE_D_NONE: return false;
     case TIDE_D_TEXT: *ret = tide_hash128(datum->text.ptr, datum->text.len, seed); return true;
     case TIDE_D_INT: *ret = tide_hash128(&datum->num, sizeof datum->num, seed + 1); return true;
-    case TIDE_D_KEY: *ret = previous && (datum->alt.lo || datum->alt.hi) ? datum->alt : datum->key; return true;
+    case TIDE_D_KEY:
+      *rotates |= (datum->alt.lo | datum->alt.hi) != 0;
+      *ret = previous && (datum->alt.lo || datum->alt.hi) ? datum->alt : datum->key;
+      return true;
   }
   return false;
 }
 
 static bool entity_key(uint64_t seed, const struct tide_entity *entity, const struct tide_record *record, const struct tide_txn *txn,
-                       bool previous, struct tide_u128 *ret) {
+                       bool previous, bool *rotates, struct tide_u128 *ret) {
   struct tide_u128 part[TIDE_TUPLE_MAX];
   for (uint32_t i = 0; i < entity->part_count; i++) {
-    bool there = part_key(seed, record, txn, &entity->part[i], previous, &part[i]);
+    bool there = part_key(seed, record, txn, &entity->part[i], previous, rotates, &part[i]);
     if (entity->first_of && there) {
       *ret = part[i];
       return true;
@@ -104,10 +108,11 @@ void tide_txn_resolve(const struct tide_plan *plan, const struct tide_record *re
   for (uint32_t e = 0; e < spec->entity_count; e++) {
     txn->number[e] = TIDE_NO_ENTITY;
     txn->alt[e] = (struct tide_u128){0, 0};
-    txn->has_key[e] = entity_key(seed, &spec->entity[e], record, txn, false, &txn->key[e]);
-    if (!txn->has_key[e]) continue;
+    bool rotates = false;
+    txn->has_key[e] = entity_key(seed, &spec->entity[e], record, txn, false, &rotates, &txn->key[e]);
+    if (!txn->has_key[e] || !rotates) continue;
     struct tide_u128 alt;
-    if (entity_key(seed, &spec->entity[e], record, txn, true, &alt) && !tide_u128_eq(alt, txn->key[e])) txn->alt[e] = alt;
+    if (entity_key(seed, &spec->entity[e], record, txn, true, &rotates, &alt) && !tide_u128_eq(alt, txn->key[e])) txn->alt[e] = alt;
   }
 }
 
