@@ -78,10 +78,46 @@ struct tide_fold {
   struct tide_watched watched;  /* the event's */
 };
 
+/* ---- what becomes of an event, in steps that fold_event.c takes one after the other and fold_slice.c for many events at once ---- */
+
+/* A record as it comes, before it is compared with what is known: all but the identity hangs on its place in the journal. */
+struct tide_came {
+  struct tide_memory memory; /* identity and fingerprints: also of an outcome */
+  bool has_identity;
+  bool no_rate;              /* it has an amount, and that has no rate here */
+  bool advised;
+  int64_t requested;         /* counting currency; TIDE_NULL_NUM: none, or no_rate; of an outcome amount_now */
+};
+/* Is there one of the same identity? With other amounts or merchants only, or one that agrees (ruling 23)? */
+enum tide_known { TIDE_KNOWN_NOT, TIDE_KNOWN_CONFLICT, TIDE_KNOWN_DUPLICATE };
+enum tide_fate { TIDE_FATE_COUNTS, TIDE_FATE_DUPLICATE, TIDE_FATE_LATE, TIDE_FATE_NO_RATE, TIDE_FATE_CONFLICT };
+
 /* Records of an entry are taken in groups so that the memory they need is on its way before it is touched. */
 #define TIDE_GROUP 16
-struct tide_group_item { struct tide_raw_record raw; struct tide_record record; struct tide_txn txn; uint32_t index; };
+struct tide_group_item {
+  struct tide_raw_record raw;
+  struct tide_record record;
+  struct tide_txn txn;
+  uint32_t index;
+  struct tide_came came;
+};
 
+/* Identity and fingerprints of a resolved event or outcome. */
+void tide_event_identify(const struct tide_fold *fold, struct tide_group_item *item);
+/* Its time, the watermark, history, its amount. Returns its partition's index in the ledger. `env` is that of tide_event_env. */
+uint32_t tide_event_come(struct tide_fold *fold, struct tide_group_item *item, const struct tide_env *env);
+/* Looks at the card's events; *ret_at: the one that is repeated. */
+enum tide_known tide_event_known(const struct tide_fold *fold, const struct tide_group_item *item, struct tide_at *ret_at);
+/* By what is known and how late it is. Pure. */
+enum tide_fate tide_event_fate(const struct tide_fold *fold, const struct tide_group_item *item, enum tide_known known);
+void tide_event_meter(struct tide_fold *fold, const struct tide_group_item *item, enum tide_known known, enum tide_fate fate);
+/* Is it an incremental authorization whose parent is there? *ret_at: the parent's place. Only for fate COUNTS. */
+bool tide_event_parent(const struct tide_fold *fold, const struct tide_txn *txn, struct tide_at *ret_at);
+/* Conditions and amounts; parent_amount: amount_now of the parent, for an increment. Returns the total that the parent comes to. */
+int64_t tide_event_conditions(const struct tide_fold *fold, struct tide_group_item *item, bool incremental, int64_t parent_amount);
+int64_t tide_event_amount_at(const struct tide_fold *fold, uint32_t number, struct tide_at at);
+/* The answer in the form that the primary keeps; of history there is none. */
+void tide_event_pack(const struct tide_fold *fold, const struct tide_answer *answer, bool scored, struct tide_memory *memory);
 /* One event: judge, count, emit. */
 void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_emit_fn emit, void *ctx);
 /* Tells the trace which events of the past the windows of a resolved event hold; of each entity those that came last, at most `newest` of them (and its tiles). */
@@ -99,6 +135,14 @@ enum tide_err tide_fold_configure(struct tide_fold *fold, const struct tide_sett
 void tide_fold_judge(struct tide_fold *fold, const struct tide_txn *txn, struct tide_env *env, struct tide_answer *answer);
 /* The decision on an event that comes to no features, for `cause`: its features are unknown. Changes nothing of the state. */
 void tide_fold_refuse(struct tide_fold *fold, struct tide_env *env, enum tide_cause cause, struct tide_answer *answer);
+/* An outcome as it comes, its identity known: its amount. False: it names no event. */
+bool tide_outcome_come(struct tide_fold *fold, struct tide_group_item *item);
+/* The event that it means, at its card (ruling 26). */
+bool tide_outcome_find(const struct tide_fold *fold, const struct tide_group_item *item, struct tide_at *ret_at);
+/* There is none: it waits for it. */
+void tide_outcome_stub(struct tide_fold *fold, const struct tide_group_item *item);
+/* The event just counted, for an outcome that waited for it; false: it was too old to be kept. */
+bool tide_stub_find(const struct tide_fold *fold, const struct tide_txn *txn, uint64_t id, struct tide_at *ret_at);
 /* One outcome: find its event, or leave a stub. */
 void tide_fold_outcome(struct tide_fold *fold, struct tide_group_item *item);
 /* One profile: what it tells is known from here on. */
