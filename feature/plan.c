@@ -129,7 +129,8 @@ static enum tide_err cond_add(struct tide_plan *plan, const struct tide_expr *ex
   cond.dynamic = needs == TIDE_NEEDS_AMOUNT || (expr && tide_expr_reads(expr, TIDE_X_DYN));
   if (cond.dynamic) {
     plan->cond_dynamic |= UINT64_C(1) << plan->cond_count;
-    enum tide_err err = rewrite(plan, expr_and(plan, needs_known(plan, needs, needs_ref), expr), &cond.dynexpr, error);
+    cond.whole = expr_and(plan, needs_known(plan, needs, needs_ref), expr);
+    enum tide_err err = rewrite(plan, cond.whole, &cond.dynexpr, error);
     if (err) return err;
     if (expr && tide_expr_reads_ref(expr, TIDE_X_DYN, TIDE_DYN_reason)) plan->reads_reason = true;
   }
@@ -507,6 +508,7 @@ enum tide_err tide_plan_new(const struct tide_spec *spec, const struct tide_sett
     tide_plan_free(plan);
     return err;
   }
+  tide_plan_conditions(plan);
   keep_counted(plan, spec);
   if (rotates(spec, 0)) plan->kind[0].has_code = true; /* what its cards are routed by must outlive the key */
   plan->outcome_ms = settings->duplicates_for_ms;

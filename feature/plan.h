@@ -30,11 +30,15 @@ enum tide_needs { TIDE_NEEDS_NOTHING, TIDE_NEEDS_FIELD, TIDE_NEEDS_AMOUNT, TIDE_
 
 struct tide_cond {
   const struct tide_expr *expr;    /* kind filter and where; NULL: every event */
+  const struct tide_expr *whole;   /* dynamic: expr, and that what it needs is there */
   const struct tide_expr *dynexpr; /* dynamic: the same over outcome columns, atoms and residual fields */
   uint8_t needs;                   /* enum tide_needs */
   uint32_t needs_ref;              /* field or entity */
   bool dynamic;
 };
+
+/* Conditions (bits) that need the same. */
+struct tide_need { uint8_t needs; uint32_t ref; uint64_t conds; };
 
 enum tide_column_what {
   TIDE_COL_TIME, TIDE_COL_MASK, TIDE_COL_TAG,
@@ -228,6 +232,12 @@ struct tide_plan {
   uint32_t score_cond;          /* global condition of the plain kind filter */
   const struct tide_expr **atom; /* conditions evaluated once per event */
   uint32_t atom_count;
+  uint32_t atom_calculates;     /* atoms (bits) that can be null because a result is empty */
+  const struct tide_program *coming;  /* conditions of an event as it comes in, then from root TIDE_CONDS_MAX on its atoms */
+  const struct tide_program *changed; /* dynamic conditions from env->dyn alone */
+  struct tide_need *need;
+  uint32_t need_count;
+  struct tide_value pending[TIDE_DYN_COUNT]; /* outcome columns of an event without outcome; the amount is its own */
   uint32_t *residual;           /* fields whose value dynamic conditions read */
   uint32_t residual_count;
   uint32_t *thing;              /* fields of which some kind keeps a THING */
@@ -251,6 +261,9 @@ void tide_plan_order(struct tide_plan *plan, struct tide_kind *kind);
 
 /* Orders the columns of a kind: strips by age, dictionaries, widths, offsets. */
 void tide_plan_layout(struct tide_plan *plan, struct tide_kind *kind);
+
+/* Compiles the conditions (conditions.c). */
+void tide_plan_conditions(struct tide_plan *plan);
 
 /* Decides whether old events of a kind become tiles (README.md, "Tiles"): tile_ms, raw_ms, its cells and those of its steps. */
 void tide_plan_tiles(struct tide_plan *plan, struct tide_kind *kind);

@@ -20,10 +20,10 @@ static inline uint32_t head_of(const struct tide_value *value) {
 static inline bool lacks(uint32_t head) { return (head & HEAD_UNKNOWN) || !(head & HEAD_TYPE); }
 static inline bool is_bound(uint32_t head) { return (head >> 8 & 0xff) == TIDE_S_saturated; }
 
-struct frame { const struct tide_value *at[TIDE_PLACES]; };
+struct frame { const void *at[TIDE_PLACES]; };
 
-static inline const struct tide_value *part(const struct frame *frame, uint16_t operand) {
-  return frame->at[operand >> TIDE_PLACE_BITS] + (operand & (TIDE_PLACE_MAX - 1));
+static inline const struct tide_value *part(const struct frame *frame, uint32_t operand) {
+  return (const struct tide_value *)((const char *)frame->at[tide_operand_place(operand)] + tide_operand_at(operand));
 }
 
 static __attribute__((noinline)) struct tide_value apply(const struct tide_insn *insn, const struct frame *frame, const struct tide_env *env) {
@@ -101,6 +101,7 @@ static void test(const struct tide_program *program, const struct frame *frame, 
       COMPARED(TIDE_I_TEXT_NE, a->code != insn->text)
       COMPARED(TIDE_I_TEXT_IN, tide_expr_has_code(insn->expr, a->code))
       case TIDE_I_BOOL: trits[insn->to] = trit_of(*a, program->rule); continue;
+      case TIDE_I_KNOWN: trits[insn->to] = trit(!lacks(head)); continue;
       default: break;
     }
 #undef COMPARED
@@ -135,15 +136,21 @@ void tide_program_test(const struct tide_program *program, const struct tide_env
   uint8_t trits[TIDE_TRITS_MAX];
   struct frame frame;
   TIDE_CHECK(env->rule == program->rule);
+  trits[TIDE_NEITHER_TRIT] = TIDE_TRIT_NEITHER;
   enter(program, env, registers, &frame);
   compute(program, &frame, env, registers, NULL);
   test(program, &frame, env, trits);
   combine(program, trits);
   *ret = program->given;
-  for (uint32_t i = 0; i < program->open_count; i++) {
-    unsigned root = program->open[i].root, result = trits[program->open[i].trit];
-    ret->yes[root / 64] |= (uint64_t)(result >> 1) << (root % 64);
-    ret->neither[root / 64] |= (uint64_t)(result == TIDE_TRIT_NEITHER) << (root % 64);
+  for (uint32_t i = 0, word = 0; word < TIDE_PROGRAM_TRUTHS / 64; word++) {
+    uint64_t yes = 0, there = 0; /* the high bit of each, and the low one */
+    for (; i < program->open_end[word]; i++) {
+      uint64_t result = trits[program->open[i].trit];
+      yes |= (result >> 1) << program->open[i].bit;
+      there |= (result & 1) << program->open[i].bit;
+    }
+    ret->yes[word] |= yes;
+    ret->neither[word] |= there & ~yes;
   }
 }
 

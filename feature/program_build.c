@@ -12,24 +12,21 @@ struct build {
   struct tide_value *constant;     /* [TIDE_REGISTERS_MAX] */
   uint32_t constants, registers, trits;
   struct tide_code_list values, tests, nodes; /* with room for all registers and trits */
-  const uint16_t *root;            /* values: the operands of earlier roots */
+  const uint32_t *root;            /* values: the operands of earlier roots */
 };
 
-/* Trits that are known. */
-enum { FALSE_TRIT, NEITHER_TRIT, TRUE_TRIT, FIRST_TRIT };
+static bool is_constant(uint32_t operand) { return tide_operand_place(operand) == TIDE_AT_CONSTANT; }
+static struct tide_value constant_of(const struct build *b, uint32_t operand) { return b->constant[tide_operand_at(operand) / sizeof *b->constant]; }
 
-#define OPERAND(PLACE, INDEX) ((uint16_t)((unsigned)(PLACE) << TIDE_PLACE_BITS | (INDEX)))
-static bool is_constant(uint16_t operand) { return operand >> TIDE_PLACE_BITS == TIDE_AT_CONSTANT; }
-
-static uint16_t constant(struct build *b, struct tide_value value) {
+static uint32_t constant(struct build *b, struct tide_value value) {
   for (uint32_t i = 0; i < b->constants; i++)
-    if (memcmp(&b->constant[i], &value, sizeof value) == 0) return OPERAND(TIDE_AT_CONSTANT, i);
+    if (memcmp(&b->constant[i], &value, sizeof value) == 0) return TIDE_OPERAND(TIDE_AT_CONSTANT, i);
   if (b->constants == TIDE_REGISTERS_MAX) {
     b->full = true;
     return 0;
   }
   b->constant[b->constants] = value;
-  return OPERAND(TIDE_AT_CONSTANT, b->constants++);
+  return TIDE_OPERAND(TIDE_AT_CONSTANT, b->constants++);
 }
 
 /* Do the nodes themselves, apart from their parts, say the same? */
@@ -62,7 +59,7 @@ static uint16_t put(struct build *b, struct tide_code_list *list, struct tide_in
 
 /* ---- values ---- */
 
-static uint16_t value_of(struct build *b, const struct tide_expr *expr);
+static uint32_t value_of(struct build *b, const struct tide_expr *expr);
 
 static struct tide_insn node_of(struct build *b, const struct tide_expr *expr) {
   struct tide_insn insn = {.code = TIDE_I_APPLY, .expr = expr};
@@ -79,7 +76,7 @@ static bool is_known(const struct build *b, const struct tide_insn *insn, struct
   struct tide_value part[3];
   for (unsigned i = 0; i < insn->parts; i++) {
     if (!is_constant(insn->operand[i])) return false;
-    part[i] = b->constant[insn->operand[i]];
+    part[i] = constant_of(b, insn->operand[i]);
   }
   const struct tide_env env = {.rule = b->rule};
   *ret = tide_expr_apply(insn->expr, part, &env);
@@ -104,15 +101,15 @@ static enum tide_code code_of(enum tide_op op) {
   }
 }
 
-static uint16_t value_of(struct build *b, const struct tide_expr *expr) {
+static uint32_t value_of(struct build *b, const struct tide_expr *expr) {
   switch ((enum tide_op)expr->op) {
-    case TIDE_X_FIELD: return OPERAND(TIDE_AT_FIELD, expr->ref);
-    case TIDE_X_FEATURE: return OPERAND(TIDE_AT_SLOT, expr->ref);
-    case TIDE_X_SCORE: return OPERAND(TIDE_AT_SCORE, 0);
-    case TIDE_X_DERIVED: return b->values_only ? b->root[expr->ref] : OPERAND(TIDE_AT_DERIVED, expr->ref);
+    case TIDE_X_FIELD: return TIDE_OPERAND(TIDE_AT_FIELD, expr->ref);
+    case TIDE_X_FEATURE: return TIDE_OPERAND(TIDE_AT_SLOT, expr->ref);
+    case TIDE_X_SCORE: return TIDE_OPERAND(TIDE_AT_SCORE, 0);
+    case TIDE_X_DERIVED: return b->values_only ? b->root[expr->ref] : TIDE_OPERAND(TIDE_AT_DERIVED, expr->ref);
     case TIDE_X_DYN:
       if (b->dyn && expr->ref < 32 && (b->dyn->known >> expr->ref & 1)) return constant(b, b->dyn->value[expr->ref]);
-      return OPERAND(TIDE_AT_DYN, expr->ref);
+      return TIDE_OPERAND(TIDE_AT_DYN, expr->ref);
     default: break;
   }
   struct tide_insn insn = node_of(b, expr);
@@ -120,14 +117,14 @@ static uint16_t value_of(struct build *b, const struct tide_expr *expr) {
   if (is_known(b, &insn, &known)) return constant(b, known);
   enum tide_code code = code_of((enum tide_op)expr->op);
   if (code <= TIDE_I_MAX) insn.code = (uint8_t)code;
-  return OPERAND(TIDE_AT_REGISTER, put(b, &b->values, insn, &b->registers, TIDE_REGISTERS_MAX));
+  return TIDE_OPERAND(TIDE_AT_REGISTER, put(b, &b->values, insn, &b->registers, TIDE_REGISTERS_MAX));
 }
 
 /* ---- conditions ---- */
 
 static uint16_t known_trit(const struct build *b, struct tide_value value) {
-  if (value.type == TIDE_V_BOOL && !value.unknown) return value.yes ? TRUE_TRIT : FALSE_TRIT;
-  return b->rule && !value.unknown ? FALSE_TRIT : NEITHER_TRIT;
+  if (value.type == TIDE_V_BOOL && !value.unknown) return value.yes ? TIDE_TRUE_TRIT : TIDE_FALSE_TRIT;
+  return b->rule && !value.unknown ? TIDE_FALSE_TRIT : TIDE_NEITHER_TRIT;
 }
 
 static uint16_t node(struct build *b, enum tide_code code, uint16_t x, uint16_t y) {
@@ -146,11 +143,12 @@ static uint16_t joined(struct build *b, enum tide_code code, uint16_t x, uint16_
 static void shorten(const struct build *b, struct tide_insn *insn) {
   enum tide_code code = code_of((enum tide_op)insn->expr->op);
   if (insn->expr->op == TIDE_X_IN && insn->expr->a->type == TIDE_V_TEXT) insn->code = TIDE_I_TEXT_IN;
+  if (insn->expr->op == TIDE_X_IS_KNOWN) insn->code = TIDE_I_KNOWN;
   if (code < TIDE_I_EQ || code > TIDE_I_GE || !is_constant(insn->operand[1])) return;
-  const struct tide_value *with = &b->constant[insn->operand[1]];
-  if (with->unknown || with->state == TIDE_S_saturated) return;
-  if (with->type == TIDE_V_NUM) insn->code = (uint8_t)code, insn->num = with->num;
-  if (with->type == TIDE_V_TEXT && code <= TIDE_I_NE) insn->code = code == TIDE_I_EQ ? TIDE_I_TEXT_EQ : TIDE_I_TEXT_NE, insn->text = with->code;
+  const struct tide_value with = constant_of(b, insn->operand[1]);
+  if (with.unknown || with.state == TIDE_S_saturated) return;
+  if (with.type == TIDE_V_NUM) insn->code = (uint8_t)code, insn->num = with.num;
+  if (with.type == TIDE_V_TEXT && code <= TIDE_I_NE) insn->code = code == TIDE_I_EQ ? TIDE_I_TEXT_EQ : TIDE_I_TEXT_NE, insn->text = with.code;
 }
 
 static uint16_t trit_of(struct build *b, const struct tide_expr *expr) {
@@ -158,19 +156,19 @@ static uint16_t trit_of(struct build *b, const struct tide_expr *expr) {
     case TIDE_X_AND:
     case TIDE_X_OR: {
       uint16_t x = trit_of(b, expr->a), y = trit_of(b, expr->b);
-      return expr->op == TIDE_X_AND ? joined(b, TIDE_I_AND, x, y, FALSE_TRIT, TRUE_TRIT) : joined(b, TIDE_I_OR, x, y, TRUE_TRIT, FALSE_TRIT);
+      return expr->op == TIDE_X_AND ? joined(b, TIDE_I_AND, x, y, TIDE_FALSE_TRIT, TIDE_TRUE_TRIT) : joined(b, TIDE_I_OR, x, y, TIDE_TRUE_TRIT, TIDE_FALSE_TRIT);
     }
     case TIDE_X_NOT: {
       uint16_t x = trit_of(b, expr->a);
-      return x < FIRST_TRIT ? (uint16_t)(TRUE_TRIT - x) : node(b, TIDE_I_NOT, x, x);
+      return x < TIDE_FIRST_TRIT ? (uint16_t)(TIDE_TRUE_TRIT - x) : node(b, TIDE_I_NOT, x, x);
     }
     case TIDE_X_FIELD:
     case TIDE_X_DYN:
     case TIDE_X_FEATURE:
     case TIDE_X_DERIVED:
     case TIDE_X_IF: {
-      uint16_t value = value_of(b, expr);
-      if (is_constant(value)) return known_trit(b, b->constant[value]);
+      uint32_t value = value_of(b, expr);
+      if (is_constant(value)) return known_trit(b, constant_of(b, value));
       struct tide_insn insn = {.code = TIDE_I_BOOL, .parts = 1, .operand = {value}};
       return put(b, &b->tests, insn, &b->trits, TIDE_TRITS_MAX);
     }
@@ -186,7 +184,7 @@ static uint16_t trit_of(struct build *b, const struct tide_expr *expr) {
 /* ---- roots ---- */
 
 static struct build begin(const struct tide_known_dyn *dyn, bool rule, bool values_only) {
-  struct build b = {.dyn = dyn, .rule = rule, .values_only = values_only, .trits = FIRST_TRIT};
+  struct build b = {.dyn = dyn, .rule = rule, .values_only = values_only, .trits = TIDE_FIRST_TRIT};
   b.constant = tide_alloc(TIDE_REGISTERS_MAX * sizeof *b.constant);
   b.values.insn = tide_alloc((TIDE_REGISTERS_MAX + 2 * TIDE_PROGRAM_ROOTS) * sizeof *b.values.insn); /* and GIVE and TREE of each root */
   b.tests.insn = tide_alloc((TIDE_TRITS_MAX + TIDE_PROGRAM_TRUTHS) * sizeof *b.tests.insn);
@@ -219,17 +217,19 @@ struct tide_program *tide_program_conditions(struct tide_arena *arena, const str
   program->root_count = count;
   program->open = tide_arena_alloc(arena, (count + 1) * sizeof *program->open);
   struct build b = begin(dyn, rule, false);
+  uint32_t open = 0;
   for (uint32_t r = 0; r < count; r++) {
     struct build before = b;
-    uint16_t trit = root[r] ? trit_of(&b, root[r]) : TRUE_TRIT;
+    uint16_t trit = root[r] ? trit_of(&b, root[r]) : TIDE_TRUE_TRIT;
     if (b.full || b.trits + (count - r - 1) > TIDE_TRITS_MAX) { /* every root behind this one may need one for its tree */
       b = before;
       trit = (uint16_t)b.trits++;
       b.tests.insn[b.tests.count++] = (struct tide_insn){.code = TIDE_I_TREE, .to = trit, .expr = root[r]};
     }
-    if (trit == TRUE_TRIT) program->given.yes[r / 64] |= UINT64_C(1) << (r % 64);
-    else if (trit == NEITHER_TRIT) program->given.neither[r / 64] |= UINT64_C(1) << (r % 64);
-    else if (trit != FALSE_TRIT) program->open[program->open_count].trit = trit, program->open[program->open_count++].root = (uint16_t)r;
+    if (trit == TIDE_TRUE_TRIT) program->given.yes[r / 64] |= UINT64_C(1) << (r % 64);
+    else if (trit == TIDE_NEITHER_TRIT) program->given.neither[r / 64] |= UINT64_C(1) << (r % 64);
+    else if (trit != TIDE_FALSE_TRIT) program->open[open].trit = trit, program->open[open++].bit = (uint16_t)(r % 64);
+    for (uint32_t word = r / 64; word < TIDE_PROGRAM_TRUTHS / 64; word++) program->open_end[word] = open;
   }
   finish(&b, arena, program);
   return program;
@@ -239,7 +239,7 @@ struct tide_program *tide_program_values(struct tide_arena *arena, const struct 
   struct tide_program *program = tide_arena_alloc(arena, sizeof *program);
   TIDE_CHECK(count <= TIDE_PROGRAM_ROOTS);
   program->root_count = count;
-  uint16_t given[TIDE_PROGRAM_ROOTS];
+  uint32_t given[TIDE_PROGRAM_ROOTS];
   struct build b = begin(NULL, false, true);
   b.root = given;
   for (uint32_t r = 0; r < count; r++) {
@@ -247,7 +247,7 @@ struct tide_program *tide_program_values(struct tide_arena *arena, const struct 
     given[r] = value_of(&b, root[r]);
     if (b.full || b.registers + (count - r - 1) > TIDE_REGISTERS_MAX) {
       b = before;
-      given[r] = OPERAND(TIDE_AT_REGISTER, b.registers);
+      given[r] = TIDE_OPERAND(TIDE_AT_REGISTER, b.registers);
       b.values.insn[b.values.count++] = (struct tide_insn){.code = TIDE_I_TREE, .to = (uint16_t)b.registers++, .expr = root[r]};
     }
     b.values.insn[b.values.count++] = (struct tide_insn){.code = TIDE_I_GIVE, .parts = 1, .to = (uint16_t)r, .operand = {given[r]}};

@@ -19,7 +19,9 @@ struct tide_txn {
   uint64_t thing[TIDE_FIELDS_MAX];            /* of the fields in plan->thing, as TIDE_COL_THING has them: short texts as they
                                                * are, longer ones hashed under the journal's seed, so that nobody can choose texts
                                                * that count as one; 0: missing */
-  struct tide_value dyn[TIDE_DYNENV];         /* outcome columns, atoms, residual fields */
+  uint64_t atoms;                             /* two bits an atom: 1 true, 2 false, 0 null because something is absent, 3 null because of an
+                                               * empty result (`is empty` can tell) */
+  struct tide_value dyn[TIDE_DYN_COUNT];      /* outcome columns as the event comes in, and its amount */
   struct tide_u128 key[TIDE_ENTITIES_MAX], alt[TIDE_ENTITIES_MAX]; /* alt: under the previous secret key; zero if none */
   bool has_key[TIDE_ENTITIES_MAX];
   uint32_t number[TIDE_ENTITIES_MAX];         /* entity, or TIDE_NO_ENTITY */
@@ -97,7 +99,7 @@ struct tide_value tide_fact_value(const struct tide_state *state, const struct t
 struct tide_standing;
 void tide_facts_stand(const struct tide_state *state, const struct tide_txn *txn, struct tide_standing *standing);
 
-/* Packed outcome columns. */
+/* Packed outcome columns (conditions.c, as all that is about conditions). */
 #define TIDE_DYN_UNCOUNTED 0x8000u
 /* A field that conditions compare with outcome columns, when it is missing: a NaN that no arithmetic of ours makes. */
 #define TIDE_RESIDUAL_MISSING UINT64_C(0x7ff8dead00000000)

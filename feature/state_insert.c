@@ -4,16 +4,6 @@
  * row keeps the event's number and rank in the others. */
 #include "feature/state.h"
 
-/* Two bits an atom: 1 true, 2 false, 0 null because something is absent, 3 null because of an empty result (`is empty` can tell). */
-static uint64_t atoms_pack(const struct tide_plan *plan, const struct tide_value *atom) {
-  uint64_t packed = 0;
-  for (uint32_t a = 0; a < plan->atom_count; a++) {
-    uint64_t two = atom[a].type == TIDE_V_BOOL ? (atom[a].yes ? 1 : 2) : atom[a].cause == TIDE_C_empty ? 3 : 0;
-    packed |= two << (2 * a);
-  }
-  return packed;
-}
-
 static uint64_t residual_pack(const struct tide_value *value) {
   uint64_t raw = 0;
   switch (value->type) {
@@ -51,8 +41,8 @@ static int64_t origin_value(const struct tide_state *state, const struct tide_or
     case TIDE_COL_ID: return (int64_t)memory->id;
     case TIDE_COL_DYN: return memory->uncounted ? (int64_t)TIDE_DYN_UNCOUNTED : 0;
     case TIDE_COL_REASON: return 0;
-    case TIDE_COL_ATOMS: return (int64_t)atoms_pack(state->plan, txn->dyn + TIDE_DYN_COUNT);
-    case TIDE_COL_RESIDUAL: return (int64_t)residual_pack(&txn->dyn[TIDE_DYN_COUNT + TIDE_ATOMS_MAX + ref]);
+    case TIDE_COL_ATOMS: return (int64_t)txn->atoms;
+    case TIDE_COL_RESIDUAL: return (int64_t)residual_pack(&txn->field[state->plan->residual[ref]]);
     case TIDE_COL_REF: return memory->uncounted ? TIDE_NO_ENTITY : txn->number[ref];
     case TIDE_COL_FP_LOW: return (int64_t)(memory->fp_amount & UINT32_MAX);
     case TIDE_COL_FP_HIGH: return (int64_t)(memory->fp_amount >> 32);

@@ -262,21 +262,22 @@ static bool is_true(const struct tide_expr *expr, const struct tide_env *env) {
   return value.type == TIDE_V_BOOL && value.yes;
 }
 
-/* Each value is one word: what it is worth, plus type, state, cause and `unknown` from the top down. */
-static void digest_values(uint64_t *hash, const struct tide_value *value, uint32_t count) {
-  static const uint64_t worth[] = {[TIDE_V_NULL] = 0, [TIDE_V_NUM] = UINT64_MAX, [TIDE_V_TEXT] = UINT64_MAX, [TIDE_V_BOOL] = 0xff};
-  uint64_t h = *hash;
-  for (uint32_t i = 0; i < count; i++) {
-    uint32_t head;
-    uint64_t bits;
-    memcpy(&head, &value[i], sizeof head); /* type, state, cause, unknown */
-    memcpy(&bits, &value[i].code, sizeof bits);
-    h = (h ^ ((bits & worth[value[i].type]) + ((uint64_t)__builtin_bswap32(head) << 32))) * UINT64_C(0x9fb21c651e98df25);
-    h ^= h >> 32;
-  }
-  *hash = h;
+/* All values of an answer: the sum of (first half + a) * (second half + b) in 128 bits, a and b other ones for each place. The products do not wait for each other; one value
+ * that differs always shows. */
+static void digest_values(const struct tide_fold *fold, const struct tide_answer *answer, uint64_t ret[2]) {
+  unsigned __int128 sum = 0;
+  uint64_t a = 0, b = 0;
+  const struct tide_value *value[] = {answer->slot, answer->derived};
+  const uint32_t count[] = {fold->spec->slot_count, fold->spec->derived_count};
+  for (unsigned v = 0; v < 2; v++)
+    for (const struct tide_value *at = value[v], *end = at + count[v]; at < end; at++) {
+      uint64_t half[2];
+      memcpy(half, at, sizeof half); /* their bytes are what they are worth (expr.h) */
+      sum += (unsigned __int128)(half[0] + (a += UINT64_C(0x9fb21c651e98df25))) * (half[1] + (b += UINT64_C(0xc2b2ae3d27d4eb4f)));
+    }
+  ret[0] = (uint64_t)sum;
+  ret[1] = (uint64_t)(sum >> 64);
 }
-_Static_assert(offsetof(struct tide_value, unknown) == 3, "the head of a value is its first four bytes");
 
 /* The answer to a message is kept until it has left. */
 static void put_outgoing(struct tide_fold *fold, const struct tide_answer *answer) {
@@ -344,7 +345,7 @@ static void count_versions(struct tide_fold *fold, const struct tide_answer *ans
 
 /* Every bit of an answer goes into the digest that DIGEST records prove: features with states, verdict, flags, place. */
 static void answer_out(struct tide_fold *fold, const struct tide_answer *answer, tide_emit_fn emit, void *ctx) {
-  uint64_t word[12] = {fold->digest.digest.lo,
+  uint64_t word[16] = {fold->digest.digest.lo,
                        fold->digest.digest.hi,
                        answer->position.epoch,
                        answer->position.seq,
@@ -356,21 +357,15 @@ static void answer_out(struct tide_fold *fold, const struct tide_answer *answer,
                        answer->first_position.epoch,
                        answer->first_position.seq,
                        answer->first_index,
-                       0,
-                       0};
-  if (answer->features_known) {
-    digest_values(&word[10], answer->slot, fold->spec->slot_count);
-    digest_values(&word[10], answer->derived, fold->spec->derived_count);
+                       answer->verdict.yes,
+                       answer->verdict.unknown};
+  if (answer->features_known) digest_values(fold, answer, &word[12]);
+  if (answer->model) { /* the score and whose it is */
+    uint64_t score[2] = {answer->model->checksum.lo, UINT64_MAX};
+    if (answer->score.type == TIDE_V_NUM) memcpy(&score[1], &answer->score.num, sizeof score[1]);
+    word[14] = tide_hash64(score, sizeof score, 70);
   }
-  uint8_t truth[TIDE_RULES_MAX];
-  for (uint32_t r = 0; r < answer->spec->rule_count; r++) truth[r] = (uint8_t)tide_verdict_truth(&answer->verdict, r);
-  word[11] = tide_hash64(truth, answer->spec->rule_count, 50);
-  if (answer->model) { /* the score and whose it is; without a model the digest is what it was before there were any */
-    uint64_t score[3] = {word[10], answer->model->checksum.lo, UINT64_MAX};
-    if (answer->score.type == TIDE_V_NUM) memcpy(&score[2], &answer->score.num, sizeof score[2]);
-    word[10] = tide_hash64(score, sizeof score, 70);
-  }
-  if (fold->versions.rollout.number) digest_versions(fold, answer, &word[10]);
+  if (fold->versions.rollout.number) digest_versions(fold, answer, &word[15]);
   fold->digest.digest = tide_hash128(word, sizeof word, 60);
   fold->digest.decisions++;
   fold->metrics.value[TIDE_M_decisions_total]++;
