@@ -325,8 +325,8 @@ void tide_fold_plainly(struct tide_fold *fold, uint32_t from, uint32_t to, tide_
     fold_near(fold, &fold->group[at], to - at < TIDE_GROUP ? to - at : TIDE_GROUP, emit, ctx);
 }
 
-static enum tide_err fold_group(struct tide_fold *fold, const struct tide_entry_header *header, uint32_t count, tide_emit_fn emit, void *ctx,
-                                struct tide_error *error) {
+static enum tide_err fold_group(struct tide_fold *fold, const struct tide_entry_header *header, uint32_t count, tide_emit_fn emit,
+                                void *ctx, struct tide_error *error) {
   if (fold->slices) return tide_slices_fold(fold, header, count, emit, ctx, error);
   for (uint32_t g = 0; g < count; g++) {
     enum tide_err err = tide_fold_read(fold, header, &fold->group[g], error);

@@ -17,7 +17,6 @@
 
 #define NOWHERE 0xff
 #define GROUPS_MAX 16
-#define SLICE_MIN 32 /* fewer records are faster plainly */
 #define READ_JOB 64
 
 /* An outcome that had waited for an event of the slice, in the order in which they are applied. */
@@ -32,11 +31,13 @@ struct tide_slices {
   struct tide_team *team;
   struct tide_fold *fold;
   const struct tide_entry_header *header;
-  uint32_t from, to;   /* of the slice, in fold->group */
-  unsigned groups;     /* jobs that the shards of a kind are cut into */
+  uint32_t from, to; /* of the slice, in fold->group */
+  unsigned groups;   /* jobs that the shards of a kind are cut into */
+  uint32_t least;    /* records that make a slice */
+  struct tide_slice_use use;
   bool coming;
-  int64_t newest_ms;   /* no event folded before this slice is newer */
-  atomic_bool close;   /* an event has a rank that only the order of records tells */
+  int64_t newest_ms; /* no event folded before this slice is newer */
+  atomic_bool close; /* an event has a rank that only the order of records tells */
   atomic_uint made[TIDE_ENTITIES_MAX];
   struct waited *waited;
   uint32_t waiting, waited_cap;
@@ -44,9 +45,9 @@ struct tide_slices {
   struct tide_error why[TIDE_SLICE / READ_JOB + 1];
   /* by record */
   uint8_t known[TIDE_SLICE], fate[TIDE_SLICE];
-  bool counts[TIDE_SLICE];   /* an event that is remembered */
+  bool counts[TIDE_SLICE]; /* an event that is remembered */
   bool incremental[TIDE_SLICE], found[TIDE_SLICE], elsewhere[TIDE_SLICE];
-  uint8_t home[TIDE_SLICE];  /* shard of its primary; NOWHERE: nothing is done there */
+  uint8_t home[TIDE_SLICE];                        /* shard of its primary; NOWHERE: nothing is done there */
   uint8_t to_shard[TIDE_ENTITIES_MAX][TIDE_SLICE]; /* where it changes something; NOWHERE: nothing */
   uint32_t first_waited[TIDE_SLICE], waited_count[TIDE_SLICE];
   struct tide_change change[TIDE_SLICE]; /* of an outcome, or of an increment's parent */
@@ -55,10 +56,16 @@ struct tide_slices {
 struct tide_slices *tide_slices_new(struct tide_team *team, bool first) {
   struct tide_slices *slices = tide_alloc(sizeof *slices);
   slices->team = team;
+  slices->least = TIDE_SLICE_LEAST;
   slices->newest_ms = first ? INT64_MIN : INT64_MAX; /* whatever was folded before may be newer than anything */
   slices->groups = 1;
   while (tide_team_size(team) > 1 && slices->groups < GROUPS_MAX && slices->groups < 4 * tide_team_size(team)) slices->groups *= 2;
   return slices;
+}
+
+void tide_slices_least(struct tide_slices *slices, uint32_t records) { slices->least = records; }
+struct tide_slice_use tide_slices_use(const struct tide_slices *slices) {
+  return slices->use;
 }
 
 void tide_slices_free(struct tide_slices *slices) {
@@ -132,6 +139,7 @@ static void read_some(void *ctx, size_t job) {
     bool at_card = !item->skip && (item->record.type == TIDE_REC_EVENT || item->record.type == TIDE_REC_OUTCOME);
     slices->home[i] = NOWHERE;
     if (!at_card) continue;
+    memset(item->txn.rank, 0, sizeof item->txn.rank); /* of entities that it has not */
     tide_event_identify(fold, item);
     slices->home[i] = (uint8_t)(item->txn.has_key[0] ? tide_shard_of(item->txn.key[0]) : i % TIDE_STORE_SHARDS);
   }
@@ -264,9 +272,9 @@ static void judge_some(void *ctx, size_t group) {
     struct tide_at at;
     if (item->record.type == TIDE_REC_EVENT) judge_event(slices, &seen, i);
     else
-      slices->found[i] = seen_before(slices, &seen, 0, &item->txn, item->came.memory.id,
-                                     item->txn.watermark_ms - fold->plan->outcome_ms) > 0 ||
-                         tide_outcome_find(fold, item, &at);
+      slices->found[i] =
+          seen_before(slices, &seen, 0, &item->txn, item->came.memory.id, item->txn.watermark_ms - fold->plan->outcome_ms) > 0 ||
+          tide_outcome_find(fold, item, &at);
   }
 }
 
@@ -348,8 +356,8 @@ static void number_some(void *ctx, size_t job) {
   list.count = 0;
   for (uint32_t i = slices->from; i < slices->to; i++) {
     const struct tide_txn *txn = &fold->group[i].txn;
-    if (slices->home[i] == NOWHERE || fold->group[i].record.type != TIDE_REC_EVENT || !slices->counts[i] ||
-        (e && slices->incremental[i]) || !txn->has_key[e] || tide_shard_of(txn->key[e]) * slices->groups / TIDE_STORE_SHARDS != group)
+    if (slices->home[i] == NOWHERE || fold->group[i].record.type != TIDE_REC_EVENT || !slices->counts[i] || (e && slices->incremental[i]) ||
+        !txn->has_key[e] || tide_shard_of(txn->key[e]) * slices->groups / TIDE_STORE_SHARDS != group)
       continue;
     list.at[list.count++] = (uint16_t)i;
   }
@@ -499,6 +507,7 @@ static void close_order(struct tide_slices *slices) {
 static void fold_slice(struct tide_slices *slices) {
   struct tide_fold *fold = slices->fold;
   uint32_t entities = fold->spec->entity_count;
+  slices->use.records += slices->to - slices->from;
   come(slices);
   tide_team_run(slices->team, slices->groups, judge_some, slices);
   settle(slices);
@@ -508,10 +517,12 @@ static void fold_slice(struct tide_slices *slices) {
   for (uint32_t e = 0; e < entities; e++) tide_store_made(&fold->state.store[e], atomic_load(&slices->made[e]));
   if (atomic_load(&slices->close)) {
     close_order(slices);
+    slices->use.closed += slices->to - slices->from;
   } else {
     tide_team_run(slices->team, slices->groups, primary_some, slices);
     tide_team_run(slices->team, (size_t)(entities - 1) * slices->groups, others_some, slices);
   }
+  slices->use.waited += slices->waiting;
   for (uint32_t w = 0; w < slices->waiting; w++)
     fold->metrics.value[slices->waited[w].found ? TIDE_M_outcomes_applied_total : TIDE_M_outcomes_dropped_total]++;
 }
@@ -542,7 +553,7 @@ enum tide_err tide_slices_fold(struct tide_fold *fold, const struct tide_entry_h
     while (to < count && fits(fold, &fold->group[to])) to++;
     slices->from = at;
     slices->to = to;
-    if (to - at >= SLICE_MIN && may(fold, to - at)) {
+    if (to - at >= slices->least && may(fold, to - at)) {
       fold_slice(slices);
     } else {
       if (to < count) to++; /* and the one that does not fit */

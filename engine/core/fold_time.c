@@ -13,8 +13,7 @@ static void raise_to(struct tide_fold *fold, int64_t least_ms) {
 }
 
 void tide_fold_expire(struct tide_fold *fold, int64_t watermark_ms) {
-  fold->metrics.value[TIDE_M_outcomes_dropped_total] +=
-      (int64_t)tide_stubs_expire(&fold->stubs, watermark_ms - fold->settings.lateness_ms);
+  fold->metrics.value[TIDE_M_outcomes_dropped_total] += (int64_t)tide_stubs_expire(&fold->stubs, watermark_ms - fold->settings.lateness_ms);
 }
 
 int64_t tide_fold_stamp(struct tide_fold *fold, const struct tide_record *record) {
