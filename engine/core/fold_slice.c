@@ -82,10 +82,14 @@ struct list {
   uint16_t at[TIDE_SLICE];
 };
 
+static bool in_group(const struct tide_slices *slices, uint8_t shard, size_t group) {
+  return shard != NOWHERE && shard * slices->groups / TIDE_STORE_SHARDS == group;
+}
+
 static void list_of(const struct tide_slices *slices, const uint8_t *shard, size_t group, struct list *ret) {
   ret->count = 0;
   for (uint32_t i = slices->from; i < slices->to; i++)
-    if (shard[i] != NOWHERE && shard[i] * slices->groups / TIDE_STORE_SHARDS == group) ret->at[ret->count++] = (uint16_t)i;
+    if (in_group(slices, shard[i], group)) ret->at[ret->count++] = (uint16_t)i;
 }
 
 /* Asks for what the records [from, to) of the list will touch in a kind: index, entity, log. */
@@ -357,7 +361,7 @@ static void number_some(void *ctx, size_t job) {
   for (uint32_t i = slices->from; i < slices->to; i++) {
     const struct tide_txn *txn = &fold->group[i].txn;
     if (slices->home[i] == NOWHERE || fold->group[i].record.type != TIDE_REC_EVENT || !slices->counts[i] || (e && slices->incremental[i]) ||
-        !txn->has_key[e] || tide_shard_of(txn->key[e]) * slices->groups / TIDE_STORE_SHARDS != group)
+        !txn->has_key[e] || !in_group(slices, (uint8_t)tide_shard_of(txn->key[e]), group))
       continue;
     list.at[list.count++] = (uint16_t)i;
   }
@@ -453,12 +457,12 @@ static void other_waited(struct tide_slices *slices, uint32_t e, uint32_t i, uns
 }
 
 /* Entities first, then their logs. */
-static void prefetch_others(const struct tide_slices *slices, uint32_t e, const struct list *list, uint32_t from) {
+static void prefetch_others(const struct tide_slices *slices, uint32_t e, size_t group, const struct list *list, uint32_t from) {
   const struct tide_store *store = &slices->fold->state.store[e];
   uint32_t number[NEAR], count = 0;
   for (uint32_t k = from; k < list->count && k < from + NEAR; k++) {
     uint32_t i = list->at[k];
-    if (slices->to_shard[e][i] == NOWHERE) continue;
+    if (!in_group(slices, slices->to_shard[e][i], group)) continue;
     number[count] = slices->elsewhere[i] ? slices->change[i].number[e] : slices->fold->group[i].txn.number[e];
     __builtin_prefetch(tide_store_ent(store, number[count++]));
   }
@@ -474,13 +478,12 @@ static void others_some(void *ctx, size_t job) {
   list.count = 0;
   for (uint32_t i = slices->from; i < slices->to; i++) {
     if (slices->home[i] == NOWHERE) continue;
-    if ((shard[i] != NOWHERE && shard[i] * slices->groups / TIDE_STORE_SHARDS == group) || slices->waited_count[i])
-      list.at[list.count++] = (uint16_t)i;
+    if (in_group(slices, shard[i], group) || slices->waited_count[i]) list.at[list.count++] = (uint16_t)i;
   }
   for (uint32_t k = 0; k < list.count; k++) {
-    if (k % NEAR == 0) prefetch_others(slices, e, &list, k);
+    if (k % NEAR == 0) prefetch_others(slices, e, group, &list, k);
     uint32_t i = list.at[k];
-    if (shard[i] != NOWHERE && shard[i] * slices->groups / TIDE_STORE_SHARDS == group) other_one(slices, e, i);
+    if (in_group(slices, shard[i], group)) other_one(slices, e, i);
     if (slices->waited_count[i]) other_waited(slices, e, i, slices->groups, group);
   }
 }
