@@ -166,9 +166,11 @@ const struct tide_sums *tide_super_sums(const struct tide_kind *kind, struct tid
 /* For a value of a distinct group: the event that carries its latest bit; false if none does. */
 bool tide_view_latest(const struct tide_view *view, unsigned group, uint64_t value, struct tide_at *ret);
 
-/* Inserts an event behind all with time <= its own; sets latest bits. Expires what is behind the watermark and tiles what is old enough first. True
- * if the event itself is that old and went into a tile. */
-bool tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, const struct tide_row *row, int64_t watermark_ms);
+/* Inserts an event behind all with time <= its own; sets latest bits, in the row as well. Expires what is behind the watermark and tiles what is old enough
+ * first. True if the event itself is that old and went into a tile. */
+bool tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, struct tide_row *row, int64_t watermark_ms);
+/* How many events of this time it holds. */
+uint32_t tide_ent_rank(const struct tide_kind *kind, const struct tide_ent *ent, int64_t time_ms);
 /* Gives the event at `at` other dynamic bits and mends the latest bits. `dynamic` holds the new values of kind->dynamic_bits. */
 void tide_ent_set_bits(const struct tide_kind *kind, struct tide_ent *ent, struct tide_at at, uint64_t dynamic);
 /* Writes a cell of any column but time, conditions and numbers. */

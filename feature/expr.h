@@ -141,6 +141,10 @@ struct tide_env {
 
 /* Evaluates three-valued. The result of a condition is BOOL, or NULL (unknown or missing: see `unknown`, `cause`). */
 struct tide_value tide_expr_eval(const struct tide_expr *expr, const struct tide_env *env);
+/* What one node makes of its parts (a, b, c: as many as it has) and of what it reads itself; tide_expr_eval of a node is this of its parts' values. */
+struct tide_value tide_expr_apply(const struct tide_expr *expr, const struct tide_value part[3], const struct tide_env *env);
+/* Is the value in the set of an IN node about texts? */
+bool tide_expr_has_code(const struct tide_expr *expr, uint64_t code);
 
 /* True if any node below reads such a thing. */
 bool tide_expr_reads(const struct tide_expr *expr, enum tide_op op);

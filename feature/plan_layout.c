@@ -75,6 +75,45 @@ static uint8_t dict_for(const struct tide_spec *spec, struct tide_kind *kind, ui
   return d;
 }
 
+/* Strips and dictionaries are laid out: the image puts them one behind the other. */
+static void plan_image(struct tide_kind *kind) {
+  struct tide_image *image = &kind->image;
+  for (uint8_t c = 0; c < kind->column_count; c++) {
+    const struct tide_column *column = &kind->column[c];
+    if (column->narrowable && column->what != TIDE_COL_TIME) image->narrow[image->narrow_count++] = c;
+    if (column->dict == TIDE_NO_DICT) image->strip[image->strip_count++] = c;
+  }
+  for (int variant = 0; variant < 2; variant++) {
+    uint16_t at = (uint16_t)(kind->row[variant] + kind->young_row[variant]);
+    for (uint8_t d = 0; d < kind->dict_count; d++) {
+      kind->dict[d].image[variant] = at;
+      at = (uint16_t)(at + kind->dict[d].row[variant]);
+    }
+    image->entry_bytes[variant] = (uint16_t)(at - kind->row[variant] - kind->young_row[variant]);
+    uint8_t count = 0;
+    for (unsigned step = 0; step < 4; step++) {
+      for (uint8_t c = 0; c < kind->column_count; c++) {
+        struct tide_column *column = &kind->column[c];
+        if (column->width[variant] != 8 >> step) continue;
+        image->order[variant][count++] = c;
+        unsigned before = column->dict != TIDE_NO_DICT ? kind->dict[column->dict].image[variant] : column->young ? kind->row[variant] : 0;
+        column->image[variant] = (uint16_t)(before + column->before[variant]);
+      }
+      image->end[variant][step] = count;
+    }
+  }
+}
+
+static void plan_runs(struct tide_kind *kind) {
+  for (uint8_t bit = 0; bit < kind->cond_count; bit++) {
+    uint8_t cond = kind->cond[bit], from = cond > bit ? (uint8_t)(cond - bit) : 0, to = bit > cond ? (uint8_t)(bit - cond) : 0;
+    uint8_t r = 0;
+    while (r < kind->run_count && (kind->run[r].from != from || kind->run[r].to != to)) r++;
+    if (r == kind->run_count) kind->run[kind->run_count++] = (struct tide_run){0, from, to};
+    kind->run[r].mask |= UINT64_C(1) << bit;
+  }
+}
+
 void tide_plan_layout(struct tide_plan *plan, struct tide_kind *kind) {
   for (uint8_t i = 0; i < kind->column_count; i++) {
     struct tide_column *column = &kind->column[i];
@@ -99,4 +138,6 @@ void tide_plan_layout(struct tide_plan *plan, struct tide_kind *kind) {
       }
     }
   }
+  plan_image(kind);
+  plan_runs(kind);
 }

@@ -1,4 +1,4 @@
-/* Resolving events, inserting them, applying outcomes (state.h).
+/* Resolving events, applying outcomes (state.h).
  *
  * One event stands in several entities; the primary's copy knows where the others are (slot numbers) and how to find the event there
  * (time, and its rank among those of that time). A slot that was given to another entity meanwhile does not hold that event, so a stale reference finds nothing. */
@@ -203,33 +203,14 @@ bool tide_txn_capacity(const struct tide_state *state, const struct tide_txn *tx
   return txn->has_key[entity] && txn->number[entity] == TIDE_NO_ENTITY && store->live >= store->kind->max_entities;
 }
 
-/* Two bits an atom: 1 true, 2 false, 0 null because something is absent, 3 null because of an empty result (`is empty` can tell). */
-static uint64_t atoms_pack(const struct tide_plan *plan, const struct tide_value *atom) {
-  uint64_t packed = 0;
-  for (uint32_t a = 0; a < plan->atom_count; a++) {
-    uint64_t two = atom[a].type == TIDE_V_BOOL ? (atom[a].yes ? 1 : 2) : atom[a].cause == TIDE_C_empty ? 3 : 0;
-    packed |= two << (2 * a);
-  }
-  return packed;
-}
-
+/* Two bits an atom, as state_insert.c packs them. */
 static struct tide_value atom_unpack(unsigned two) {
   if (two == 3) return tide_null(TIDE_S_empty, TIDE_C_empty);
   return two ? tide_bool(two == 1) : tide_null(TIDE_S_absent, TIDE_C_absent);
 }
 
-static uint64_t residual_pack(const struct tide_value *value) {
-  uint64_t raw = 0;
-  switch (value->type) {
-    case TIDE_V_NUM: memcpy(&raw, &value->num, sizeof raw); return raw;
-    case TIDE_V_TEXT: return value->code;
-    case TIDE_V_BOOL: return value->yes;
-    default: return UINT64_C(0x7ff8dead00000000); /* a NaN no arithmetic of ours makes: missing */
-  }
-}
-
 static struct tide_value residual_unpack(const struct tide_plan *plan, uint32_t residual, uint64_t raw) {
-  if (raw == UINT64_C(0x7ff8dead00000000)) return tide_null(TIDE_S_absent, TIDE_C_absent);
+  if (raw == TIDE_RESIDUAL_MISSING) return tide_null(TIDE_S_absent, TIDE_C_absent);
   switch ((enum tide_ftype)plan->spec->field[plan->residual[residual]].type) {
     case TIDE_F_TEXT: return tide_text(raw);
     case TIDE_F_BOOL: return tide_bool(raw != 0);
@@ -239,97 +220,6 @@ static struct tide_value residual_unpack(const struct tide_plan *plan, uint32_t 
       return tide_num(num);
     }
   }
-}
-
-static int64_t column_value(const struct tide_state *state, const struct tide_kind *kind, const struct tide_column *column,
-                            const struct tide_txn *txn, const struct tide_memory *memory, uint64_t mask) {
-  const struct tide_plan *plan = state->plan;
-  switch ((enum tide_column_what)column->what) {
-    case TIDE_COL_TIME: return txn->time_ms;
-    case TIDE_COL_MASK: return (int64_t)mask;
-    case TIDE_COL_TAG: return memory->tag;
-    case TIDE_COL_AMOUNT: return memory->uncounted ? TIDE_NULL_NUM : txn->amount_now;
-    case TIDE_COL_REQUESTED: return memory->uncounted ? TIDE_NULL_NUM : txn->requested;
-    case TIDE_COL_NUMBER: return txn->record->field[column->ref].kind == TIDE_D_INT ? txn->record->field[column->ref].num : TIDE_NULL_NUM;
-    case TIDE_COL_CODE: {
-      const struct tide_value *value = &txn->field[column->ref];
-      return value->type == TIDE_V_TEXT ? (int64_t)value->code : value->type == TIDE_V_BOOL ? 1 + value->yes : 0;
-    }
-    case TIDE_COL_THING: return (int64_t)txn->thing[column->ref];
-    case TIDE_COL_ENTITY:
-      if (!txn->has_key[column->ref]) return 0;
-      return (int64_t)(txn->number[column->ref] == TIDE_NO_ENTITY ? tide_key_code(txn->key[column->ref])
-                                                                  : tide_store_code(&state->store[column->ref], txn->number[column->ref]));
-    case TIDE_COL_LAT:
-    case TIDE_COL_LON: {
-      const struct tide_datum *datum = &txn->record->field[column->ref];
-      bool there = datum->kind == TIDE_D_INT && txn->field[column->ref].type != TIDE_V_NULL;
-      return there ? (int64_t)(uint32_t)(int32_t)datum->num : (int64_t)UINT32_C(0x80000000);
-    }
-    case TIDE_COL_ID: return (int64_t)memory->id;
-    case TIDE_COL_DYN: return memory->uncounted ? (int64_t)TIDE_DYN_UNCOUNTED : 0;
-    case TIDE_COL_REASON: return 0;
-    case TIDE_COL_ATOMS: return (int64_t)atoms_pack(plan, txn->dyn + TIDE_DYN_COUNT);
-    case TIDE_COL_RESIDUAL: return (int64_t)residual_pack(&txn->dyn[TIDE_DYN_COUNT + TIDE_ATOMS_MAX + column->ref]);
-    case TIDE_COL_REF: return memory->uncounted ? TIDE_NO_ENTITY : txn->number[column->ref];
-    case TIDE_COL_RANK: return memory->uncounted ? 0 : (int64_t)txn->rank[column->ref];
-    case TIDE_COL_FP_LOW: return (int64_t)(memory->fp_amount & UINT32_MAX);
-    case TIDE_COL_FP_HIGH: return (int64_t)(memory->fp_amount >> 32);
-    case TIDE_COL_FP_MERCHANT: return (int64_t)memory->fp_merchant;
-    case TIDE_COL_EPOCH: return (int64_t)memory->epoch;
-    case TIDE_COL_SEQ: return (int64_t)memory->seq;
-    case TIDE_COL_INDEX: return memory->index;
-    case TIDE_COL_VERDICT: return (int64_t)memory->verdict;
-    case TIDE_COL_VERDICT2: return memory->verdict2;
-    case TIDE_COL_SCORE: return memory->score;
-    case TIDE_COL_TRUTH: return (int64_t)memory->truth;
-  }
-  (void)kind;
-  TIDE_NEVER("column");
-  return 0;
-}
-
-void tide_state_insert_in(struct tide_state *state, uint32_t e, const struct tide_txn *txn, const struct tide_memory *memory) {
-  const struct tide_kind *kind = &state->plan->kind[e];
-  struct tide_store *store = &state->store[e];
-  uint32_t number = txn->number[e];
-  uint64_t conds = memory->uncounted ? 0 : txn->conds;
-  if (kind->has_first && !memory->uncounted) {
-    struct tide_first *first = tide_store_first(store, number);
-    if (first->last_ms != INT64_MIN && first->last_ms <= txn->watermark_ms - kind->forget_ms)
-      *first = (struct tide_first){INT64_MAX, INT64_MIN};
-    if ((conds & kind->score_bit) && txn->time_ms < first->first_ms) first->first_ms = txn->time_ms;
-    if (txn->time_ms > first->last_ms) first->last_ms = txn->time_ms;
-  }
-  if (kind->fact_count && !memory->uncounted) tide_state_keep_facts(state, e, number, txn->time_ms, txn->watermark_ms);
-  if (txn->time_ms <= txn->watermark_ms - kind->keep_ms) return; /* older than anything that can be asked for */
-  uint64_t mask = tide_kind_mask(kind, conds);
-  struct tide_row row;
-  for (unsigned c = 0; c < kind->column_count; c++) row.value[c] = column_value(state, kind, &kind->column[c], txn, memory, mask);
-  if (tide_ent_insert(kind, tide_store_ent(store, number), &row, txn->watermark_ms))
-    __atomic_fetch_add(&state->tile_use.late, 1, __ATOMIC_RELAXED);
-}
-
-/* How many events of the same time the entity holds: they all stand before this one. Events of one time are dropped together, so the rank stays true
- * as long as an outcome finds anything there. */
-uint32_t tide_state_rank(const struct tide_state *state, uint32_t e, const struct tide_txn *txn) {
-  const struct tide_kind *kind = &state->plan->kind[e];
-  if (state->plan->kind[0].rank_col[e] == 0xff || txn->number[e] == TIDE_NO_ENTITY) return 0;
-  struct tide_view view;
-  tide_view_of(kind, tide_store_ent(&state->store[e], txn->number[e]), &view);
-  struct tide_at at = tide_view_after(&view, txn->time_ms);
-  uint32_t rank = 0;
-  while (tide_view_back(&view, &at) && tide_block_time(kind, view.chunk[at.chunk].block, at.i) == txn->time_ms) rank++;
-  return rank;
-}
-
-void tide_state_insert(struct tide_state *state, struct tide_txn *txn, const struct tide_memory *memory) {
-  uint32_t entities = memory->uncounted ? 1 : state->plan->spec->entity_count;
-  for (uint32_t e = 0; e < entities; e++) /* all numbers first: rows refer to other entities */
-    if (txn->has_key[e] && txn->number[e] == TIDE_NO_ENTITY) txn->number[e] = tide_store_make(&state->store[e], txn->key[e]);
-  for (uint32_t e = 1; e < entities; e++) txn->rank[e] = tide_state_rank(state, e, txn);
-  for (uint32_t e = 0; e < entities; e++)
-    if (txn->number[e] != TIDE_NO_ENTITY) tide_state_insert_in(state, e, txn, memory);
 }
 
 /* ---- outcomes ---- */

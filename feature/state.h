@@ -73,10 +73,12 @@ struct tide_memory {
 };
 /* Inserts the event in all its entities (makes them where there is room). An uncounted one only in the primary, with no bits. */
 void tide_state_insert(struct tide_state *state, struct tide_txn *txn, const struct tide_memory *memory);
-/* Its parts, for who takes many events kind by kind (core/fold_slice.c): the event's place among those of its time in one entity, which it is not in yet, and
- * the insertion into that entity once all its numbers and ranks are known. They touch nothing but that entity, so several threads may work in different ones. */
+/* Its parts, for who takes many events kind by kind (core/fold_slice.c): what its rows hold, worked out once when all its numbers are known (ret has room for
+ * TIDE_NO_ORIGIN + 1); its place among those of its time in one entity, which it is not in yet; and the insertion into that entity, the primary last, because its
+ * row keeps the ranks in the others. The last two touch nothing but that entity, so several threads may work in different ones. */
+void tide_state_values(const struct tide_state *state, const struct tide_txn *txn, const struct tide_memory *memory, int64_t *ret);
 uint32_t tide_state_rank(const struct tide_state *state, uint32_t e, const struct tide_txn *txn);
-void tide_state_insert_in(struct tide_state *state, uint32_t e, const struct tide_txn *txn, const struct tide_memory *memory);
+void tide_state_insert_in(struct tide_state *state, uint32_t e, const struct tide_txn *txn, const struct tide_memory *memory, const int64_t *value);
 
 /* Features of every kind that were dropped for want of room are metered here. */
 bool tide_txn_capacity(const struct tide_state *state, const struct tide_txn *txn, uint32_t entity);
@@ -97,6 +99,8 @@ void tide_facts_stand(const struct tide_state *state, const struct tide_txn *txn
 
 /* Packed outcome columns. */
 #define TIDE_DYN_UNCOUNTED 0x8000u
+/* A field that conditions compare with outcome columns, when it is missing: a NaN that no arithmetic of ours makes. */
+#define TIDE_RESIDUAL_MISSING UINT64_C(0x7ff8dead00000000)
 uint16_t tide_dyn_pack(uint8_t result, uint8_t reversed, uint8_t refunded, uint8_t disputed, uint8_t label);
 
 /* Applies a set of outcome columns to the event at `at` of the primary entity `number` and to all its other entities. */

@@ -87,6 +87,7 @@ static void fly(struct tide_core *core, struct tide_batch *batch, struct tide_he
 void tide_core_open_epoch(struct tide_core *core) {
   struct tide_held *held = tide_core_held_new(core);
   uint64_t above = core->session.epoch_min > core->known.epoch ? core->session.epoch_min : core->known.epoch;
+  if (core->epoch_seen > above) above = core->epoch_seen;
   struct tide_fence fence = {.nonce = draw(core), .epoch = above + 1, .engine_id = core->options.engine_id, .session = core->session.id};
   struct tide_entry_header header = header_of(core, fence.nonce);
   struct tide_batch batch;

@@ -192,7 +192,7 @@ static enum tide_err ledger_record(struct tide_fold *fold, const struct tide_raw
       struct tide_target *target = tide_alloc(TIDE_PARTITIONS_MAX * sizeof *target);
       uint32_t count = 0;
       err = tide_targets_decode(raw, target, &count, error);
-      if (!err) tide_ledger_targets(&fold->ledger, target, count);
+      if (!err && tide_ledger_targets(&fold->ledger, target, count)) tide_outbox_renew(&fold->outbox, fold->position.epoch);
       tide_free(target);
       return err;
     }

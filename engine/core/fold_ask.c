@@ -33,7 +33,7 @@ static void derive(struct question *q) {
   const struct tide_spec *spec = q->fold->spec;
   q->env.slot = q->fold->slot;
   q->env.derived = q->fold->derived;
-  for (uint32_t d = 0; d < spec->derived_count; d++) q->fold->derived[d] = tide_expr_eval(spec->derived[d].expr, &q->env);
+  tide_policy_derive(spec, &q->env, q->fold->derived);
 }
 
 static void judge_standing(struct question *q, int64_t time_ms) {

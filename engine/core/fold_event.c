@@ -141,9 +141,7 @@ static void pack_answer(const struct tide_fold *fold, const struct tide_answer *
                     (uint64_t)verdict->by << 32 | (uint64_t)flags << 40 | (uint64_t)(answer->policy - fold->versions.policy) << 48;
   memory->verdict2 = (uint32_t)verdict->blocked_by << 16 | (verdict->cause_slot == TIDE_NONE ? 0xffff : verdict->cause_slot & 0xffff);
   memory->score = score;
-  memory->truth = 0;
-  for (uint32_t r = 0; scored && r < answer->spec->rule_count; r++)
-    if (verdict->truth[r] == TIDE_TRUE) memory->truth |= UINT64_C(1) << r;
+  memory->truth = scored ? verdict->yes : 0;
 }
 
 void tide_event_unjudged(const struct tide_fold *fold, struct tide_group_item *item, enum tide_known known) {
@@ -179,7 +177,9 @@ bool tide_answer_unpack(const struct tide_plan *plan, const struct tide_versions
   verdict->by = (uint8_t)(packed >> 32);
   verdict->blocked_by = (uint16_t)(packed2 >> 16);
   verdict->cause_slot = (packed2 & 0xffff) == 0xffff ? TIDE_NONE : (uint32_t)(packed2 & 0xffff);
-  for (uint32_t r = 0; r < answer->spec->rule_count; r++) verdict->truth[r] = (truth >> r) & 1 ? TIDE_TRUE : TIDE_FALSE;
+  uint32_t rules = answer->spec->rule_count;
+  verdict->yes = rules < 64 ? truth & ((UINT64_C(1) << rules) - 1) : truth;
+  verdict->unknown = 0;
   uint32_t score = (uint32_t)tide_block_get(kind, block, kind->col_of[TIDE_COL_SCORE], i);
   answer->score = score == UINT32_MAX ? tide_null(TIDE_S_absent, TIDE_C_none) : tide_num((double)score / 1e6);
   answer->status = flags & V_REFUSED ? TIDE_STATUS_REFUSED : TIDE_STATUS_SCORED;
@@ -304,6 +304,7 @@ static void put_outgoing(struct tide_fold *fold, const struct tide_answer *answe
                               .offset = record->offset,
                               .position = answer->position,
                               .index = answer->index,
+                              .epoch = answer->position.epoch,
                               .superseded = partition && record->offset < partition->superseded,
                               .late = answer->verdict.by == TIDE_BY_FALLBACK && answer->verdict.cause == TIDE_C_late,
                               .id = tide_buf_span(&fold->id),
@@ -373,7 +374,9 @@ static void answer_out(struct tide_fold *fold, const struct tide_answer *answer,
     digest_values(&word[10], answer->slot, fold->spec->slot_count);
     digest_values(&word[10], answer->derived, fold->spec->derived_count);
   }
-  word[11] = tide_hash64(answer->verdict.truth, answer->spec->rule_count, 50);
+  uint8_t truth[TIDE_RULES_MAX];
+  for (uint32_t r = 0; r < answer->spec->rule_count; r++) truth[r] = (uint8_t)tide_verdict_truth(&answer->verdict, r);
+  word[11] = tide_hash64(truth, answer->spec->rule_count, 50);
   if (answer->model) { /* the score and whose it is; without a model the digest is what it was before there were any */
     uint64_t score[3] = {word[10], answer->model->checksum.lo, UINT64_MAX};
     if (answer->score.type == TIDE_V_NUM) memcpy(&score[2], &answer->score.num, sizeof score[2]);
@@ -405,7 +408,7 @@ static void judge(struct tide_fold *fold, struct tide_txn *txn, uint32_t home, s
   tide_fold_judge(fold, txn, env, answer);
   struct tide_policy_version *policy = &fold->versions.policy[fold->versions.now];
   if (txn->time_ms > policy->last_ms) policy->last_ms = txn->time_ms;
-  for (uint32_t r = 0; r < policy->spec->rule_count; r++) fold->rule_hits[r] += answer->verdict.truth[r] == TIDE_TRUE;
+  for (uint64_t left = answer->verdict.yes; left; left &= left - 1) fold->rule_hits[__builtin_ctzll(left)]++;
   tide_stale_watch_judged(fold->stale_watch, txn, answer, home, fold->commit_ms);
 }
 

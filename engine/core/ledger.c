@@ -93,8 +93,9 @@ int tide_ledger_parts(struct tide_ledger *ledger, struct tide_cursor_part *part,
     take_facts(partition, &part[i], commit_ms);
     if (part[i].next == cursor) continue;
     partition->cursor = part[i].next;
+    if (!part[i].checksum) continue; /* over markers only: the last message is still the same, and the source was not heard */
     partition->checksum = part[i].checksum;
-    if (part[i].checksum) tide_ledger_heard(ledger, part[i].source, commit_ms); /* a message, not only a marker */
+    tide_ledger_heard(ledger, part[i].source, commit_ms);
   }
   return refused;
 }
@@ -207,15 +208,18 @@ bool tide_ledger_claim(struct tide_ledger *ledger, const struct tide_claim *clai
   return true;
 }
 
-void tide_ledger_targets(struct tide_ledger *ledger, const struct tide_target *target, uint32_t count) {
-  if (!ledger->opening || ledger->has_targets) return;
+bool tide_ledger_targets(struct tide_ledger *ledger, const struct tide_target *target, uint32_t count) {
+  bool lossy = false;
+  if (!ledger->opening || ledger->has_targets) return false;
   ledger->has_targets = true;
   for (uint32_t i = 0; i < count; i++) {
+    lossy |= target[i].delivered > 0;
     struct tide_partition *partition = tide_ledger_partition(ledger, target[i].source, target[i].partition);
     if (!partition) continue; /* no room: its parts will be refused loudly */
     partition->target = target[i].end;
     if (target[i].delivered > partition->cursor && target[i].delivered > partition->superseded) partition->superseded = target[i].delivered;
   }
+  return lossy;
 }
 
 void tide_ledger_waive(struct tide_ledger *ledger, const struct tide_waive *waive, int64_t commit_ms) {

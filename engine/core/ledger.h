@@ -81,8 +81,8 @@ void tide_ledger_heard(struct tide_ledger *ledger, uint16_t source, int64_t comm
 bool tide_ledger_start(struct tide_ledger *ledger, const struct tide_start *start);
 /* True: it is the claimant now (or has given up). False: another one lives. */
 bool tide_ledger_claim(struct tide_ledger *ledger, const struct tide_claim *claim, int64_t commit_ms);
-/* The first ones of an epoch count. */
-void tide_ledger_targets(struct tide_ledger *ledger, const struct tide_target *target, uint32_t count);
+/* The first ones of an epoch count. True: they do, and decisions may have left in a history that is lost. */
+bool tide_ledger_targets(struct tide_ledger *ledger, const struct tide_target *target, uint32_t count);
 void tide_ledger_waive(struct tide_ledger *ledger, const struct tide_waive *waive, int64_t commit_ms);
 
 /* As bytes, for snapshots and the state hash. load: false when they cannot be. */

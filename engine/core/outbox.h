@@ -17,6 +17,8 @@ struct tide_outgoing {
   struct tide_position position; /* of the answer */
   uint32_t index;
   bool superseded;               /* a decision on this message may have left before, in a history that is lost */
+  uint64_t epoch;                /* under which it was allowed to leave: of several decisions on a message that of the highest epoch stands. That of its position unless it was
+                                  * renewed */
   bool late;                     /* counted nowhere: its message belongs to the dead letters as well */
   struct tide_span id;           /* of the transaction */
   struct tide_span model;        /* "cards-2026-11@9f3c", empty: none */
@@ -38,6 +40,8 @@ void tide_outbox_put(struct tide_outbox *outbox, const struct tide_outgoing *out
 bool tide_outbox_get(const struct tide_outbox *outbox, uint64_t number, struct tide_outgoing *ret);
 /* Forgets those up to this number. */
 void tide_outbox_drop(struct tide_outbox *outbox, uint64_t number);
+/* All that is there may leave under this epoch, and may supersede what left meanwhile in a history that is lost. */
+void tide_outbox_renew(struct tide_outbox *outbox, uint64_t epoch);
 void tide_outbox_save(const struct tide_outbox *outbox, struct tide_buf *out);
 /* Into an empty one. False: the bytes cannot be. */
 bool tide_outbox_load(struct tide_outbox *outbox, struct tide_reader *reader);

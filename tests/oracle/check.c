@@ -434,8 +434,8 @@ static bool same_values(const struct or_case *c, const struct tide_spec *spec, c
   for (int r = 0, at = 0; r < c->rule_count; r++) {
     struct or_rule rule = or_policy_rule(c, want->policy, false, r);
     if (rule.dropped) continue;
-    if (want->truth[r] != (enum or_truth)got->verdict.truth[at])
-      return DIFFERS("rule %s is %s, engine: %s", rule.code, truth[want->truth[r]], truth[got->verdict.truth[at]]);
+    if (want->truth[r] != (enum or_truth)tide_verdict_truth(&got->verdict, (uint32_t)at))
+      return DIFFERS("rule %s is %s, engine: %s", rule.code, truth[want->truth[r]], truth[tide_verdict_truth(&got->verdict, (uint32_t)at)]);
     at++;
   }
   return true;

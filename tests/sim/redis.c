@@ -274,6 +274,17 @@ static void catch_up(struct sim_world *world) {
   world->wall_ms = world->model->now_ms;
 }
 
+/* A number is used once, also on servers that know nothing of each other: who is too late is told the highest. */
+static bool reserve(struct sim_world *world, struct sim_node *node, uint64_t epoch, uint64_t attempt) {
+  bool free = epoch > world->registry;
+  if (free) world->registry = epoch;
+  else
+    sim_mail(node, SIM_APPEND,
+             &(struct tide_core_event){.kind = TIDE_CORE_APPEND_FAILED, .attempt = attempt, .err = TIDE_E_STALE, .number = world->registry});
+  world->counts->epochs_taken += !free;
+  return free;
+}
+
 void sim_redis_carry_out(struct sim_world *world, struct sim_node *node, int channel) {
   struct sim_request *request = &node->request[channel];
   const struct tide_journal_ops *ops = node->journal->ops;
@@ -282,7 +293,7 @@ void sim_redis_carry_out(struct sim_world *world, struct sim_node *node, int cha
   enum tide_err err;
   request->on = false;
   if (channel == SIM_APPEND) {
-    if (request->action.kind == TIDE_DO_OPEN && request->action.epoch > world->registry) world->registry = request->action.epoch;
+    if (request->action.kind == TIDE_DO_OPEN && !reserve(world, node, request->action.epoch, request->action.attempt)) return;
     struct tide_span bytes = tide_buf_span(&request->bytes);
     err = request->action.kind == TIDE_DO_OPEN ? ops->open_epoch(node->journal, request->action.epoch, bytes, &event.position, &error)
                                                : ops->append(node->journal, request->action.epoch, bytes, &event.position, &error);
@@ -345,7 +356,6 @@ bool sim_redis_begin(struct sim_world *world, struct sim_node *node) {
   bool begun = node->journal->ops->begin(node->journal, &session.session, &error) == TIDE_OK;
   catch_up(world);
   world->counts->no_session += !begun;
-  if (world->registry > session.session.epoch_min) session.session.epoch_min = world->registry;
   if (begun && !sim_redis_remembers(world, node)) begun = false;
   if (begun) sim_step(world, node, &session);
   return begun;

@@ -174,6 +174,22 @@ static void a_part_counts_from_the_cursor_on(void **state) {
   tide_free(ledger);
 }
 
+/* A move over markers is no sign of life, and the last message stays the one that a log is known by. */
+static void markers_are_not_heard(void **state) {
+  (void)state;
+  struct tide_ledger *ledger = ledger_new();
+  assert_true(tide_ledger_start(ledger, &(struct tide_start){.source = 7, .cursor = 100}));
+  struct tide_cursor_part part = {.source = 7, .from = 100, .next = 110, .checksum = 5};
+  assert_int_equal(tide_ledger_parts(ledger, &part, 1, 1000), 0);
+  assert_true(tide_ledger_source(ledger, 7)->alive_ms == 1000);
+  part = (struct tide_cursor_part){.source = 7, .from = 110, .next = 112};
+  assert_int_equal(tide_ledger_parts(ledger, &part, 1, 9000), 0);
+  assert_true(tide_ledger_source(ledger, 7)->alive_ms == 1000);
+  assert_int_equal(tide_ledger_find(ledger, 7, 0)->cursor, 112);
+  assert_int_equal(tide_ledger_find(ledger, 7, 0)->checksum, 5);
+  tide_free(ledger);
+}
+
 static void a_file_must_connect_exactly(void **state) {
   (void)state;
   struct tide_ledger *ledger = ledger_new();
@@ -362,6 +378,7 @@ int main(void) {
       cmocka_unit_test(every_cut_is_refused),
       cmocka_unit_test(records_there_and_back),
       cmocka_unit_test(a_part_counts_from_the_cursor_on),
+      cmocka_unit_test(markers_are_not_heard),
       cmocka_unit_test(a_file_must_connect_exactly),
       cmocka_unit_test(a_renamed_source_is_not_mistaken),
       cmocka_unit_test(a_claim_holds_while_its_engine_writes),

@@ -1,0 +1,49 @@
+/* The instructions of a program: shared by what makes them (program_build.c) and what runs them (program.c), and by nobody else.
+ *
+ * An operand is a place: three bits say in which array, the others where in it. Registers and constants are numbered from 0 within their bounds; a root that would
+ * pass them is left to the tree. */
+#ifndef TIDE_PROGRAM_CODE_H
+#define TIDE_PROGRAM_CODE_H
+
+#include "feature/program.h"
+
+enum tide_place { TIDE_AT_CONSTANT, TIDE_AT_FIELD, TIDE_AT_DYN, TIDE_AT_SLOT, TIDE_AT_DERIVED, TIDE_AT_REGISTER, TIDE_AT_SCORE, TIDE_PLACES };
+#define TIDE_PLACE_BITS 13
+#define TIDE_PLACE_MAX (1u << TIDE_PLACE_BITS)
+#define TIDE_REGISTERS_MAX 512
+#define TIDE_TRITS_MAX 4096
+
+enum tide_code {
+  /* values */
+  TIDE_I_ADD, TIDE_I_SUB, TIDE_I_MUL, TIDE_I_DIV, TIDE_I_MIN, TIDE_I_MAX,
+  TIDE_I_APPLY, /* any node, of its operands */
+  TIDE_I_TREE,  /* the whole expression, by walking it */
+  TIDE_I_GIVE,  /* operand 0 is root `to` */
+  /* tests: a number compared with a constant, a text likewise; APPLY and TREE as above */
+  TIDE_I_EQ, TIDE_I_NE, TIDE_I_LT, TIDE_I_LE, TIDE_I_GT, TIDE_I_GE, TIDE_I_TEXT_EQ, TIDE_I_TEXT_NE, TIDE_I_TEXT_IN, TIDE_I_BOOL,
+  /* of tests: operands are numbers of trits */
+  TIDE_I_AND, TIDE_I_OR, TIDE_I_NOT
+};
+
+struct tide_insn {
+  uint8_t code;             /* enum tide_code */
+  uint8_t parts;            /* of them operands count */
+  uint16_t to;              /* register, trit or root */
+  uint16_t operand[3];
+  union { double num; uint64_t text; };
+  const struct tide_expr *expr; /* the node; of GIVE, AND, OR, NOT: NULL */
+};
+
+struct tide_code_list { struct tide_insn *insn; uint32_t count; };
+
+struct tide_program {
+  bool rule;
+  struct tide_code_list values, tests, nodes;
+  const struct tide_value *constant;
+  uint32_t root_count;
+  struct tide_truths given;      /* conditions: roots whose result is known */
+  struct { uint16_t trit, root; } *open; /* the others */
+  uint32_t open_count;
+};
+
+#endif
