@@ -6,7 +6,8 @@
 
 #include "feature/program_code.h"
 
-_Static_assert(offsetof(struct tide_value, state) == 1 && offsetof(struct tide_value, cause) == 2 && offsetof(struct tide_value, unknown) == 3,
+_Static_assert(offsetof(struct tide_value, state) == 1 && offsetof(struct tide_value, cause) == 2 &&
+                   offsetof(struct tide_value, unknown) == 3,
                "a value's head is its first four bytes");
 
 static inline uint32_t head_of(const struct tide_value *value) {
@@ -20,13 +21,16 @@ static inline uint32_t head_of(const struct tide_value *value) {
 static inline bool lacks(uint32_t head) { return (head & HEAD_UNKNOWN) || !(head & HEAD_TYPE); }
 static inline bool is_bound(uint32_t head) { return (head >> 8 & 0xff) == TIDE_S_saturated; }
 
-struct frame { const struct tide_value *at[TIDE_PLACES]; };
+struct frame {
+  const struct tide_value *at[TIDE_PLACES];
+};
 
 static inline const struct tide_value *part(const struct frame *frame, uint16_t operand) {
   return frame->at[operand >> TIDE_PLACE_BITS] + (operand & (TIDE_PLACE_MAX - 1));
 }
 
-static __attribute__((noinline)) struct tide_value apply(const struct tide_insn *insn, const struct frame *frame, const struct tide_env *env) {
+static __attribute__((noinline)) struct tide_value apply(const struct tide_insn *insn, const struct frame *frame,
+                                                         const struct tide_env *env) {
   struct tide_value parts[3];
   if (insn->code == TIDE_I_TREE) return tide_expr_eval(insn->expr, env);
   for (unsigned i = 0; i < insn->parts; i++) parts[i] = *part(frame, insn->operand[i]);
@@ -81,14 +85,14 @@ static void test(const struct tide_program *program, const struct frame *frame, 
   for (const struct tide_insn *insn = program->tests.insn, *end = insn + program->tests.count; insn < end; insn++) {
     const struct tide_value *a = part(frame, insn->operand[0]);
     uint32_t head = head_of(a);
-#define COMPARED(CODE, YES)                                                       \
-  case CODE:                                                                      \
-    if (TIDE_UNLIKELY(lacks(head))) {                                             \
-      trits[insn->to] = head & HEAD_UNKNOWN ? (uint8_t)TIDE_TRIT_NEITHER : missing; \
-      continue;                                                                   \
-    }                                                                             \
-    if (TIDE_UNLIKELY(is_bound(head))) break;                                     \
-    trits[insn->to] = trit(YES);                                                  \
+#define COMPARED(CODE, YES)                                                                                                                \
+  case CODE:                                                                                                                               \
+    if (TIDE_UNLIKELY(lacks(head))) {                                                                                                      \
+      trits[insn->to] = head & HEAD_UNKNOWN ? (uint8_t)TIDE_TRIT_NEITHER : missing;                                                        \
+      continue;                                                                                                                            \
+    }                                                                                                                                      \
+    if (TIDE_UNLIKELY(is_bound(head))) break;                                                                                              \
+    trits[insn->to] = trit(YES);                                                                                                           \
     continue;
     switch ((enum tide_code)insn->code) {
       COMPARED(TIDE_I_EQ, a->num == insn->num)

@@ -8,11 +8,11 @@
 struct build {
   const struct tide_known_dyn *dyn;
   bool rule, values_only;
-  bool full;                       /* the root being compiled does not fit */
-  struct tide_value *constant;     /* [TIDE_REGISTERS_MAX] */
+  bool full;                   /* the root being compiled does not fit */
+  struct tide_value *constant; /* [TIDE_REGISTERS_MAX] */
   uint32_t constants, registers, trits;
   struct tide_code_list values, tests, nodes; /* with room for all registers and trits */
-  const uint16_t *root;            /* values: the operands of earlier roots */
+  const uint16_t *root;                       /* values: the operands of earlier roots */
 };
 
 /* Trits that are known. */
@@ -150,7 +150,8 @@ static void shorten(const struct build *b, struct tide_insn *insn) {
   const struct tide_value *with = &b->constant[insn->operand[1]];
   if (with->unknown || with->state == TIDE_S_saturated) return;
   if (with->type == TIDE_V_NUM) insn->code = (uint8_t)code, insn->num = with->num;
-  if (with->type == TIDE_V_TEXT && code <= TIDE_I_NE) insn->code = code == TIDE_I_EQ ? TIDE_I_TEXT_EQ : TIDE_I_TEXT_NE, insn->text = with->code;
+  if (with->type == TIDE_V_TEXT && code <= TIDE_I_NE)
+    insn->code = code == TIDE_I_EQ ? TIDE_I_TEXT_EQ : TIDE_I_TEXT_NE, insn->text = with->code;
 }
 
 static uint16_t trit_of(struct build *b, const struct tide_expr *expr) {
@@ -158,7 +159,8 @@ static uint16_t trit_of(struct build *b, const struct tide_expr *expr) {
     case TIDE_X_AND:
     case TIDE_X_OR: {
       uint16_t x = trit_of(b, expr->a), y = trit_of(b, expr->b);
-      return expr->op == TIDE_X_AND ? joined(b, TIDE_I_AND, x, y, FALSE_TRIT, TRUE_TRIT) : joined(b, TIDE_I_OR, x, y, TRUE_TRIT, FALSE_TRIT);
+      return expr->op == TIDE_X_AND ? joined(b, TIDE_I_AND, x, y, FALSE_TRIT, TRUE_TRIT)
+                                    : joined(b, TIDE_I_OR, x, y, TRUE_TRIT, FALSE_TRIT);
     }
     case TIDE_X_NOT: {
       uint16_t x = trit_of(b, expr->a);

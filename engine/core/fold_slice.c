@@ -50,7 +50,8 @@ struct tide_slices {
   uint8_t home[TIDE_SLICE];                        /* shard of its primary; NOWHERE: nothing is done there */
   uint8_t to_shard[TIDE_ENTITIES_MAX][TIDE_SLICE]; /* where it changes something; NOWHERE: nothing */
   uint32_t first_waited[TIDE_SLICE], waited_count[TIDE_SLICE];
-  struct tide_change change[TIDE_SLICE]; /* of an outcome, or of an increment's parent */
+  struct tide_change change[TIDE_SLICE];         /* of an outcome, or of an increment's parent */
+  int64_t value[TIDE_SLICE][TIDE_NO_ORIGIN + 1]; /* what the rows of a counted event hold */
 };
 
 struct tide_slices *tide_slices_new(struct tide_team *team, bool first) {
@@ -390,7 +391,8 @@ static void primary_event(struct tide_slices *slices, uint32_t i) {
     if (item->came.requested != TIDE_NULL_NUM)
       slices->elsewhere[i] = tide_state_change(&fold->state, txn->number[0], at, &none, total, true, &slices->change[i]);
   }
-  if (txn->number[0] != TIDE_NO_ENTITY) tide_state_insert_in(&fold->state, 0, txn, &item->came.memory);
+  tide_state_values(&fold->state, txn, &item->came.memory, slices->value[i]);
+  if (txn->number[0] != TIDE_NO_ENTITY) tide_state_insert_in(&fold->state, 0, txn, &item->came.memory, slices->value[i]);
   for (uint32_t w = slices->first_waited[i]; w < slices->first_waited[i] + slices->waited_count[i]; w++) {
     struct waited *waited = &slices->waited[w];
     waited->found = tide_stub_find(fold, txn, item->came.memory.id, &at);
@@ -442,7 +444,7 @@ static void other_one(struct tide_slices *slices, uint32_t e, uint32_t i) {
   struct tide_fold *fold = slices->fold;
   const struct tide_group_item *item = &fold->group[i];
   if (slices->elsewhere[i]) tide_state_change_in(&fold->state, e, item->txn.watermark_ms, &slices->change[i]);
-  else tide_state_insert_in(&fold->state, e, &item->txn, &item->came.memory);
+  else tide_state_insert_in(&fold->state, e, &item->txn, &item->came.memory, slices->value[i]);
 }
 
 /* What had waited for an event is done behind it. */
