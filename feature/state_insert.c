@@ -71,7 +71,8 @@ uint32_t tide_state_rank(const struct tide_state *state, uint32_t e, const struc
   return tide_ent_rank(&state->plan->kind[e], tide_store_ent(&state->store[e], txn->number[e]), txn->time_ms);
 }
 
-void tide_state_insert_in(struct tide_state *state, uint32_t e, const struct tide_txn *txn, const struct tide_memory *memory, const int64_t *value) {
+void tide_state_insert_in(struct tide_state *state, uint32_t e, const struct tide_txn *txn, const struct tide_memory *memory,
+                          const int64_t *value) {
   const struct tide_kind *kind = &state->plan->kind[e];
   struct tide_store *store = &state->store[e];
   uint32_t number = txn->number[e];

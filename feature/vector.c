@@ -43,13 +43,15 @@ static struct tide_value window_value(const struct tide_look *look, const struct
   bool with = step->with_current && tide_look_satisfies(look, step->bit);
   switch ((enum tide_agg)step->agg) {
     case TIDE_AGG_COUNT: return tide_num((double)(acc->count + with));
-    case TIDE_AGG_RATE: return tide_value_rate(acc->count + with, acc->count2 + (step->with_current && tide_look_satisfies(look, step->bit2)));
+    case TIDE_AGG_RATE:
+      return tide_value_rate(acc->count + with, acc->count2 + (step->with_current && tide_look_satisfies(look, step->bit2)));
     case TIDE_AGG_DISTINCT: return distinct_value(look, step, operand, acc->count);
     case TIDE_AGG_APPROX_DISTINCT: return tide_value_recounted(look, step, look->from[e], look->to[e], operand);
     case TIDE_AGG_MAX_COUNT: {
       int64_t right_ms = tide_look_right_ms(look, edge);
       return tide_num((double)tide_window_max_count(&look->view, step, look->from[e], look->to[e], right_ms,
-                                                    right_ms - tide_look_left_ms(look, edge) - step->inner_ms, with ? &look->txn->time_ms : NULL));
+                                                    right_ms - tide_look_left_ms(look, edge) - step->inner_ms,
+                                                    with ? &look->txn->time_ms : NULL));
     }
     case TIDE_AGG_STREAK: return tide_num((double)tide_window_streak(&look->view, step, look->from[e], look->to[e]));
     default: return tide_value_of_sum(step, acc);

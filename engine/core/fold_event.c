@@ -129,7 +129,7 @@ bool tide_find_identity(const struct tide_fold *fold, uint32_t number, uint64_t 
 #define V_ADVISED 0x04u
 #define V_CONFLICT 0x08u
 
-void tide_event_pack(const struct tide_fold *fold, const struct tide_answer *answer, bool scored, struct tide_memory *memory) {
+static void pack_answer(const struct tide_fold *fold, const struct tide_answer *answer, bool scored, struct tide_memory *memory) {
   const struct tide_verdict *verdict = &answer->verdict;
   unsigned flags = (scored ? V_SCORED : 0) | (answer->status == TIDE_STATUS_REFUSED ? V_REFUSED : 0) | (answer->advised ? V_ADVISED : 0) |
                    (answer->id_conflict ? V_CONFLICT : 0);
@@ -142,6 +142,18 @@ void tide_event_pack(const struct tide_fold *fold, const struct tide_answer *ans
   memory->verdict2 = (uint32_t)verdict->blocked_by << 16 | (verdict->cause_slot == TIDE_NONE ? 0xffff : verdict->cause_slot & 0xffff);
   memory->score = score;
   memory->truth = scored ? verdict->yes : 0;
+}
+
+void tide_event_unjudged(const struct tide_fold *fold, struct tide_group_item *item, enum tide_known known) {
+  const struct tide_policy_version *policy = tide_versions_policy(&fold->versions);
+  struct tide_answer answer = {.position = fold->position,
+                               .index = item->index,
+                               .spec = policy->spec,
+                               .policy = policy,
+                               .advised = item->came.advised,
+                               .id_conflict = known != TIDE_KNOWN_NOT,
+                               .score = tide_null(TIDE_S_absent, TIDE_C_none)};
+  pack_answer(fold, &answer, false, &item->came.memory);
 }
 
 bool tide_answer_unpack(const struct tide_plan *plan, const struct tide_versions *versions, const struct tide_block *block, unsigned i,
@@ -446,6 +458,13 @@ static void count_event(struct tide_fold *fold, struct tide_txn *txn, struct tid
   if (has_identity && !incremental && txn->number[0] != TIDE_NO_ENTITY) tide_fold_stubs(fold, txn, memory->id);
 }
 
+void tide_event_env(const struct tide_fold *fold, const struct tide_txn *txn, struct tide_list_ctx *lists, struct tide_env *ret) {
+  *lists = (struct tide_list_ctx){fold, txn};
+  *ret = (struct tide_env){.field = txn->field, .dyn = txn->dyn, .in_list = tide_fold_in_list, .in_list_ctx = lists};
+  ret->score = tide_null(TIDE_S_absent, TIDE_C_score);
+  ret->score.unknown = true; /* no model is loaded: a rule that reads the score is unknown */
+}
+
 void tide_event_identify(const struct tide_fold *fold, struct tide_group_item *item) {
   const struct tide_record *record = &item->record;
   struct tide_came *came = &item->came;
@@ -454,7 +473,7 @@ void tide_event_identify(const struct tide_fold *fold, struct tide_group_item *i
   came->has_identity = item->txn.has_key[0] && tide_record_identity(fold, record, &came->memory.id);
 }
 
-uint32_t tide_event_come(struct tide_fold *fold, struct tide_group_item *item, const struct tide_env *env) {
+uint32_t tide_event_come(struct tide_fold *fold, struct tide_group_item *item, struct tide_env *env) {
   const struct tide_spec *spec = fold->spec;
   struct tide_record *record = &item->record;
   struct tide_txn *txn = &item->txn;
@@ -472,9 +491,8 @@ uint32_t tide_event_come(struct tide_fold *fold, struct tide_group_item *item, c
         came->no_rate ? tide_null(TIDE_S_absent, TIDE_C_absent) : tide_num((double)came->requested / (double)tide_pow10[spec->exponent]);
   }
   if (spec->f_amount != TIDE_NONE) txn->dyn[TIDE_DYN_amount_now] = txn->field[spec->f_amount];
-  struct tide_env at = *env;
-  at.time = (struct tide_etime){txn->time_ms};
-  came->advised = spec->advise && is_true(spec->advise, &at);
+  env->time = (struct tide_etime){txn->time_ms};
+  came->advised = spec->advise && is_true(spec->advise, env);
   return partition;
 }
 
@@ -502,13 +520,11 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
   struct tide_txn *txn = &item->txn;
   struct tide_came *came = &item->came;
   bool nocount = record->flags & TIDE_REC_NOCOUNT;
-  struct tide_list_ctx lists = {fold, txn};
-  struct tide_env env = {.field = txn->field, .dyn = txn->dyn, .in_list = tide_fold_in_list, .in_list_ctx = &lists};
-  env.score = tide_null(TIDE_S_absent, TIDE_C_score);
-  env.score.unknown = true; /* no model is loaded: a rule that reads the score is unknown */
+  struct tide_list_ctx lists;
+  struct tide_env env;
+  tide_event_env(fold, txn, &lists, &env);
   tide_event_identify(fold, item);
   uint32_t partition = tide_event_come(fold, item, &env);
-  env.time = (struct tide_etime){txn->time_ms};
   const struct tide_policy_version *policy = tide_versions_policy(&fold->versions);
   struct tide_answer answer = {.position = fold->position,
                                .index = item->index,
@@ -552,7 +568,7 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
     judge(fold, txn, home_of(fold, txn, partition), &env, &answer);
     if (fold->trace.fn) tide_fold_trace_txn(fold, txn, UINT32_MAX);
   }
-  tide_event_pack(fold, &answer, scored, memory);
+  pack_answer(fold, &answer, scored, memory);
   if (scored) answer_out(fold, &answer, emit, ctx); /* before counting: the answer borrows what the count changes */
   if (nocount) {
     fold->metrics.value[TIDE_M_events_uncounted_total]++;

@@ -59,6 +59,7 @@ struct tide_fold {
   struct tide_metrics metrics;
   struct tide_check_point *point; /* [TIDE_POINTS] of the last entries, by seq; not part of the state */
   bool quiet;                  /* history: nothing is judged; not part of the state */
+  struct tide_slices *slices;  /* history is folded many records at once (fold_slice.h); NULL: it is not; not part of the state */
   struct tide_outbox outbox;   /* saved, not hashed: the decisions' digest says it all */
   struct tide_buf id, json;    /* scratch of an answer that goes there */
   struct tide_stale_watch *stale_watch; /* since the feature file is known; not part of the state */
@@ -71,7 +72,8 @@ struct tide_fold {
   struct tide_gate gate;
   struct tide_standing standing[TIDE_ENTITIES_MAX];
   struct tide_cursor_part *part;
-  struct tide_group_item *group; /* the records being prefetched */
+  struct tide_group_item *group; /* the records being prefetched, [group_max] */
+  uint32_t group_max;
   struct tide_old_record *old;   /* a repetition in the shape of the file under which it was decided; NULL until there is one */
   struct tide_trace_hook { tide_trace_fn fn; void *ctx; } trace;
   struct tide_fold_watch watch; /* decided NULL: nobody */
@@ -99,13 +101,26 @@ struct tide_group_item {
   struct tide_record record;
   struct tide_txn txn;
   uint32_t index;
+  bool skip;             /* counted before, or of nothing that the present file has */
   struct tide_came came;
 };
+/* The record of a group's item, from its bytes, resolved. The cursor parts of its entry stand in fold->part. */
+enum tide_err tide_fold_read(struct tide_fold *fold, const struct tide_entry_header *header, struct tide_group_item *item, struct tide_error *error) TIDE_WARN_UNUSED;
+/* Folds items of the group that have been read, one after the other. */
+void tide_fold_plainly(struct tide_fold *fold, uint32_t from, uint32_t to, tide_emit_fn emit, void *ctx);
+void tide_fold_record(struct tide_fold *fold, struct tide_group_item *item, tide_emit_fn emit, void *ctx);
+/* Asks for the memory of an entity's log. */
+void tide_fold_prefetch_log(const struct tide_store *store, uint32_t number);
+/* The watermark rose to this: stubs that waited too long are dropped. */
+void tide_fold_expire(struct tide_fold *fold, int64_t watermark_ms);
 
+/* What an expression of the event reads; no model's score. `lists` is filled and borrowed. */
+struct tide_list_ctx;
+void tide_event_env(const struct tide_fold *fold, const struct tide_txn *txn, struct tide_list_ctx *lists, struct tide_env *ret);
 /* Identity and fingerprints of a resolved event or outcome. */
 void tide_event_identify(const struct tide_fold *fold, struct tide_group_item *item);
 /* Its time, the watermark, history, its amount. Returns its partition's index in the ledger. `env` is that of tide_event_env. */
-uint32_t tide_event_come(struct tide_fold *fold, struct tide_group_item *item, const struct tide_env *env);
+uint32_t tide_event_come(struct tide_fold *fold, struct tide_group_item *item, struct tide_env *env);
 /* Looks at the card's events; *ret_at: the one that is repeated. */
 enum tide_known tide_event_known(const struct tide_fold *fold, const struct tide_group_item *item, struct tide_at *ret_at);
 /* By what is known and how late it is. Pure. */
@@ -116,8 +131,8 @@ bool tide_event_parent(const struct tide_fold *fold, const struct tide_txn *txn,
 /* Conditions and amounts; parent_amount: amount_now of the parent, for an increment. Returns the total that the parent comes to. */
 int64_t tide_event_conditions(const struct tide_fold *fold, struct tide_group_item *item, bool incremental, int64_t parent_amount);
 int64_t tide_event_amount_at(const struct tide_fold *fold, uint32_t number, struct tide_at at);
-/* The answer in the form that the primary keeps; of history there is none. */
-void tide_event_pack(const struct tide_fold *fold, const struct tide_answer *answer, bool scored, struct tide_memory *memory);
+/* What the primary keeps of an event that was not judged. */
+void tide_event_unjudged(const struct tide_fold *fold, struct tide_group_item *item, enum tide_known known);
 /* One event: judge, count, emit. */
 void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_emit_fn emit, void *ctx);
 /* Tells the trace which events of the past the windows of a resolved event hold; of each entity those that came last, at most `newest` of them (and its tiles). */

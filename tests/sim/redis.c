@@ -279,8 +279,9 @@ static bool reserve(struct sim_world *world, struct sim_node *node, uint64_t epo
   bool free = epoch > world->registry;
   if (free) world->registry = epoch;
   else
-    sim_mail(node, SIM_APPEND,
-             &(struct tide_core_event){.kind = TIDE_CORE_APPEND_FAILED, .attempt = attempt, .err = TIDE_E_STALE, .number = world->registry});
+    sim_mail(
+        node, SIM_APPEND,
+        &(struct tide_core_event){.kind = TIDE_CORE_APPEND_FAILED, .attempt = attempt, .err = TIDE_E_STALE, .number = world->registry});
   world->counts->epochs_taken += !free;
   return free;
 }
