@@ -157,6 +157,20 @@ static enum tide_err rollout_record(struct tide_fold *fold, const struct tide_ra
   return TIDE_OK;
 }
 
+static void drop_emitted(struct tide_fold *fold) {
+  uint64_t kept = fold->ledger.lossy ? TIDE_OUTBOX_KEPT : 0, emitted = fold->ledger.emitted;
+  if (emitted > kept) tide_outbox_drop(&fold->outbox, emitted - kept);
+}
+
+/* A history that was lost may have decided the last messages otherwise, behind this one's back: what this one says of them leaves again. */
+static void let_go_again(struct tide_fold *fold) {
+  const struct tide_outbox *outbox = &fold->outbox;
+  tide_outbox_renew(&fold->outbox, fold->position.epoch);
+  if (!outbox->count || outbox->first_number > fold->ledger.emitted) return;
+  fold->ledger.emitted = outbox->first_number - 1;
+  fold->ledger.jumps++; /* who lets answers leave begins anew */
+}
+
 /* Records about the sources. Those that come too late to change anything (a second claim, targets after the first) are passed over: whoever wrote them sees it. */
 static enum tide_err ledger_record(struct tide_fold *fold, const struct tide_raw_record *raw, struct tide_error *error) {
   struct tide_sources sources;
@@ -183,7 +197,7 @@ static enum tide_err ledger_record(struct tide_fold *fold, const struct tide_raw
       struct tide_target *target = tide_alloc(TIDE_PARTITIONS_MAX * sizeof *target);
       uint32_t count = 0;
       err = tide_targets_decode(raw, target, &count, error);
-      if (!err && tide_ledger_targets(&fold->ledger, target, count)) tide_outbox_renew(&fold->outbox, fold->position.epoch);
+      if (!err && tide_ledger_targets(&fold->ledger, target, count)) let_go_again(fold);
       tide_free(target);
       return err;
     }
@@ -191,7 +205,7 @@ static enum tide_err ledger_record(struct tide_fold *fold, const struct tide_raw
       err = tide_emitted_decode(raw, &number, error);
       if (err || number <= fold->ledger.emitted) return err;
       fold->ledger.emitted = number < fold->ledger.answers ? number : fold->ledger.answers;
-      tide_outbox_drop(&fold->outbox, fold->ledger.emitted);
+      drop_emitted(fold);
       return TIDE_OK;
     case TIDE_REC_WAIVE:
       err = tide_waive_decode(raw, &waive, error);

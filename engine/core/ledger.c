@@ -218,6 +218,7 @@ bool tide_ledger_targets(struct tide_ledger *ledger, const struct tide_target *t
     partition->target = target[i].end;
     if (target[i].delivered > partition->cursor && target[i].delivered > partition->superseded) partition->superseded = target[i].delivered;
   }
+  ledger->lossy = lossy;
   return lossy;
 }
 
@@ -260,7 +261,8 @@ void tide_ledger_save(const struct tide_ledger *ledger, struct tide_buf *out) {
   tide_put_varint(out, ledger->source_count);
   for (uint32_t i = 0; i < ledger->source_count; i++) save_source(&ledger->source[i], out);
   tide_put_varint(out,
-                  (ledger->scores ? 1u : 0) | (ledger->features ? 2u : 0) | (ledger->opening ? 4u : 0) | (ledger->has_targets ? 8u : 0));
+                  (ledger->scores ? 1u : 0) | (ledger->features ? 2u : 0) | (ledger->opening ? 4u : 0) | (ledger->has_targets ? 8u : 0) |
+                      (ledger->lossy ? 16u : 0));
   tide_put_u32(out, ledger->claimant);
   tide_put_varint(out, ledger->claims);
   tide_put_u64(out, (uint64_t)ledger->claim_alive_ms);
@@ -309,11 +311,12 @@ bool tide_ledger_load(struct tide_ledger *ledger, struct tide_reader *reader) {
   ledger->features = flags & 2;
   ledger->opening = flags & 4;
   ledger->has_targets = flags & 8;
+  ledger->lossy = flags & 16;
   ledger->claimant = tide_get_u32(reader);
   ledger->claims = tide_get_varint(reader);
   ledger->claim_alive_ms = (int64_t)tide_get_u64(reader);
   ledger->answers = tide_get_varint(reader);
   ledger->emitted = tide_get_varint(reader);
   relate(ledger);
-  return !reader->bad && flags < 16 && ledger->emitted <= ledger->answers;
+  return !reader->bad && flags < 32 && ledger->emitted <= ledger->answers;
 }

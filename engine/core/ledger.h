@@ -42,9 +42,10 @@ struct tide_ledger {
   uint32_t claimant;        /* engine that reads; 0: nobody */
   uint64_t claims;          /* made so far: a claim's number */
   int64_t claim_alive_ms;   /* commit time of the claimant's last entry */
+  bool lossy;                /* the last targets said that a failover can take entries back */
   bool opening, has_targets; /* a fence came, and not all targets are reached */
-  uint64_t answers, emitted; /* to messages, so far; left, so far */
-  uint64_t jumps;            /* of operators, so far in this process: whoever reads must begin anew. Not saved */
+  uint64_t answers, emitted; /* to messages, so far; left, so far: it goes back where they are to leave again */
+  uint64_t jumps;            /* of operators and of `emitted`, so far in this process: whoever reads must begin anew. Not saved */
   uint32_t declared, gating; /* sources that are declared, and of these that gate; worked out, not saved */
   uint32_t hint;             /* where a partition was found last; worked out, not saved */
 };
