@@ -434,7 +434,8 @@ enum tide_err tide_journal_file_cut(struct tide_journal *journal, struct tide_po
   uint32_t crc = self->reader.walk.prev_crc;
   self->dead = true; /* until it has succeeded */
   err = remove_behind(self, self->reader.index, error);
-  if (!err && (self->sys->ftruncate(self->fd, (off_t)off) != 0 || self->sys->fsync(self->fd) != 0)) err = tide_sys_fail(error, "cutting", self->dir);
+  if (!err && (self->sys->ftruncate(self->fd, (off_t)off) != 0 || self->sys->fsync(self->fd) != 0))
+    err = tide_sys_fail(error, "cutting", self->dir);
   if (err) return err;
   self->dead = self->must_rotate = false;
   self->reader.walking = false;

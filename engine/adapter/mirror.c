@@ -241,7 +241,8 @@ static enum tide_err last_common(struct tide_mirror *m, struct tide_journal *jou
     enum tide_err err = m->copy->ops->read(m->copy, at, inclusive, &m->expected, &at, error);
     if (err == TIDE_OK) err = journal->ops->read(journal, at, true, &m->bytes, &found, error);
     if (err != TIDE_OK && err != TIDE_E_END) return err;
-    if (err == TIDE_E_END || tide_position_cmp(at, found) != 0 || !tide_span_eq(tide_buf_span(&m->bytes), tide_buf_span(&m->expected))) break;
+    if (err == TIDE_E_END || tide_position_cmp(at, found) != 0 || !tide_span_eq(tide_buf_span(&m->bytes), tide_buf_span(&m->expected)))
+      break;
     common = at;
     inclusive = false;
   }

@@ -321,7 +321,8 @@ enum tide_err tide_registry_take_epoch(struct tide_registry *r, const char *cell
     err = read_epoch(r, key, &highest, &revision, error);
     if (!err && highest >= number) {
       *ret_highest = highest;
-      err = tide_fail(error, TIDE_E_STALE, "epoch %" PRIu64 " of cell %.48s is not above %" PRIu64 ", which was taken", number, cell, highest);
+      err = tide_fail(error, TIDE_E_STALE, "epoch %" PRIu64 " of cell %.48s is not above %" PRIu64 ", which was taken", number, cell,
+                      highest);
       break;
     }
     if (!err) err = r->ops->put(r, key, tide_buf_span(&json), revision, error);

@@ -44,7 +44,8 @@ static void note(struct tide_serve_epoch *epoch, enum tide_err err, const struct
   bool first = epoch->failed.ns == 0;
   epoch->failed = err ? tide_mono_now() : (struct tide_mono){0};
   if (err && first)
-    tide_log(TIDE_LOG_WARN, "epoch_register_unanswered", "why=%s note=%s", error->text, "epochs are numbered by the journal and this engine's disk alone");
+    tide_log(TIDE_LOG_WARN, "epoch_register_unanswered", "why=%s note=%s", error->text,
+             "epochs are numbered by the journal and this engine's disk alone");
 }
 
 bool tide_serve_epoch_take(struct tide_serve_epoch *epoch, uint64_t number, uint64_t *ret_highest) {

@@ -207,7 +207,7 @@ static enum tide_err begin_elsewhere(const struct tide_config *config, struct ti
   bool got = false;
   enum tide_err err = serve->journal->ops->range(serve->journal, &first, &last, error);
   if (err != TIDE_OK) return err;
-  bool trimmed = first.seq > 0; /* nobody trims to a fence */
+  bool trimmed = first.seq > 0;                    /* nobody trims to a fence */
   bool together = serve->lossy && first.epoch > 0; /* what the mirror has in common with it tells */
   if (has_own && !accept_loss && !together && !(trimmed && tide_position_cmp(newest, first) < 0))
     return tide_fail(
@@ -334,10 +334,11 @@ static enum tide_err open_mirror(const struct tide_config *config, bool accept_l
   err = tide_mirror_open(&mirror, serve->journal, accept_loss, &serve->mirror, error);
   if (err == TIDE_OK) see_epoch(serve, tide_mirror_epoch(serve->mirror));
   if (err == TIDE_OK && serve->unproven && !tide_mirror_epoch(serve->mirror))
-    err = tide_fail(error, TIDE_E_HISTORY,
-                    "the journal holds the entry of no snapshot in %s, and the mirror %s, which could tell whether it is the same one, is empty. Restore it, "
-                    "or start with --accept-loss",
-                    serve->snapshots, mirror.dir);
+    err = tide_fail(
+        error, TIDE_E_HISTORY,
+        "the journal holds the entry of no snapshot in %s, and the mirror %s, which could tell whether it is the same one, is empty. Restore it, "
+        "or start with --accept-loss",
+        serve->snapshots, mirror.dir);
   tide_buf_release(&dir);
   return err;
 }

@@ -422,7 +422,8 @@ static enum tide_err run_engine(struct serve *serve, struct tide_error *error) {
   if (serve->again) {
     serve->epoch_lost = at.epoch;
     tide_log(TIDE_LOG_WARN, "history_taken_back", "position=%llu-%llu why=%s next=%s", (unsigned long long)at.epoch,
-             (unsigned long long)at.seq, ended.text, "begins again from a snapshot that stands; what was acknowledged comes back from the sources");
+             (unsigned long long)at.seq, ended.text,
+             "begins again from a snapshot that stands; what was acknowledged comes back from the sources");
   } else if (engine_err == TIDE_E_HISTORY && !serve->log.lossy) {
     tide_serve_history_lost(&serve->log, tide_engine_fold(serve->engine));
   }
@@ -433,32 +434,33 @@ static enum tide_err start_engine(struct serve *serve, struct tide_error *error)
   const struct tide_config *config = serve->config;
   struct tide_settings settings = tide_settings_from_config(config);
   settings.hash_seed = tide_keys_seed(&serve->keys);
-  struct tide_engine_options engine = {.core = {.engine_id = (uint32_t)config->engine_id,
-                                                .settings = settings,
-                                                .features = {serve->spec->text, serve->spec->text_len},
-                                                .model = tide_buf_span(&serve->model),
-                                                .batch_records_max = (uint32_t)config->commit_max_batch,
-                                                .queue_max = (uint32_t)config->queue_http,
-                                                .heartbeat_ms = config->engine_heartbeat_ms,
-                                                .shared = serve->log.shared,
-                                                .sources = serve->ingest.declared,
-                                                .ingests = serve->ingest.ingest != NULL,
-                                                .claim_timeout_ms = config->ingest_claim_timeout_ms,
-                                                .epoch_seen = serve->epoch_lost > serve->log.epoch_seen ? serve->epoch_lost : serve->log.epoch_seen,
-                                                .outbox_max = OUTBOX_MAX},
-                                       .journal = serve->log.journal,
-                                       .pressed = serve->log.pressed,
-                                       .health = serve->log.health,
-                                       .take_epoch = serve->log.shared && serve->epoch ? on_epoch : NULL,
-                                       .release = on_release,
-                                       .sources = serve->ingest.ingest ? on_sources : NULL,
-                                       .between = between,
-                                       .follower = on_waiting,
-                                       .folded = serve->log.mirror ? on_folded : NULL,
-                                       .meter = tide_http_core_meter(serve->meters),
-                                       .ctx = serve,
-                                       .inbox_max = INBOX_MAX,
-                                       .tick_ms = 10};
+  struct tide_engine_options engine = {
+      .core = {.engine_id = (uint32_t)config->engine_id,
+               .settings = settings,
+               .features = {serve->spec->text, serve->spec->text_len},
+               .model = tide_buf_span(&serve->model),
+               .batch_records_max = (uint32_t)config->commit_max_batch,
+               .queue_max = (uint32_t)config->queue_http,
+               .heartbeat_ms = config->engine_heartbeat_ms,
+               .shared = serve->log.shared,
+               .sources = serve->ingest.declared,
+               .ingests = serve->ingest.ingest != NULL,
+               .claim_timeout_ms = config->ingest_claim_timeout_ms,
+               .epoch_seen = serve->epoch_lost > serve->log.epoch_seen ? serve->epoch_lost : serve->log.epoch_seen,
+               .outbox_max = OUTBOX_MAX},
+      .journal = serve->log.journal,
+      .pressed = serve->log.pressed,
+      .health = serve->log.health,
+      .take_epoch = serve->log.shared && serve->epoch ? on_epoch : NULL,
+      .release = on_release,
+      .sources = serve->ingest.ingest ? on_sources : NULL,
+      .between = between,
+      .follower = on_waiting,
+      .folded = serve->log.mirror ? on_folded : NULL,
+      .meter = tide_http_core_meter(serve->meters),
+      .ctx = serve,
+      .inbox_max = INBOX_MAX,
+      .tick_ms = 10};
   if (getrandom(&engine.core.seed, sizeof engine.core.seed, 0) != (ssize_t)sizeof engine.core.seed)
     return tide_fail_errno(error, TIDE_E_IO, "cannot draw a random number for the entries of this start");
   serve->snapshot_at = tide_fold_position(serve->log.fold);

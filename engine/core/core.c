@@ -597,7 +597,8 @@ enum tide_err tide_core_step(struct tide_core *core, struct tide_core_now now, c
   bool idle = core->flight == TIDE_FLIGHT_NONE;
   if (core->state == TIDE_CORE_open && !tide_core_epoch_is_open(core)) set_state(core, TIDE_CORE_barrier);
   if (core->state == TIDE_CORE_barrier && tide_core_epoch_is_open(core)) set_state(core, TIDE_CORE_open);
-  if (core->state == TIDE_CORE_barrier && core->known.epoch < core->epoch_seen) set_state(core, TIDE_CORE_opening); /* in vain: see tide_core_ends */
+  if (core->state == TIDE_CORE_barrier && core->known.epoch < core->epoch_seen)
+    set_state(core, TIDE_CORE_opening); /* in vain: see tide_core_ends */
   if (err == TIDE_OK) err = tide_core_ingest_go_on(core, may_append(core), error);
   if (err == TIDE_OK) err = tide_core_again_go_on(core, error);
   if (err == TIDE_OK) err = go_on_committing(core, error);

@@ -260,9 +260,8 @@ void tide_ledger_save(const struct tide_ledger *ledger, struct tide_buf *out) {
   }
   tide_put_varint(out, ledger->source_count);
   for (uint32_t i = 0; i < ledger->source_count; i++) save_source(&ledger->source[i], out);
-  tide_put_varint(out,
-                  (ledger->scores ? 1u : 0) | (ledger->features ? 2u : 0) | (ledger->opening ? 4u : 0) | (ledger->has_targets ? 8u : 0) |
-                      (ledger->lossy ? 16u : 0));
+  tide_put_varint(out, (ledger->scores ? 1u : 0) | (ledger->features ? 2u : 0) | (ledger->opening ? 4u : 0) |
+                           (ledger->has_targets ? 8u : 0) | (ledger->lossy ? 16u : 0));
   tide_put_u32(out, ledger->claimant);
   tide_put_varint(out, ledger->claims);
   tide_put_u64(out, (uint64_t)ledger->claim_alive_ms);

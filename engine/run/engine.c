@@ -143,7 +143,8 @@ static void do_append(struct tide_engine *engine, const struct tide_core_action 
   struct tide_journal *journal = engine->options.journal;
   struct tide_core_event event = {.kind = TIDE_CORE_APPENDED, .attempt = action->attempt};
   struct tide_error error = {0};
-  if (action->kind == TIDE_DO_OPEN && engine->options.take_epoch && !engine->options.take_epoch(engine->options.ctx, action->epoch, &event.number)) {
+  if (action->kind == TIDE_DO_OPEN && engine->options.take_epoch &&
+      !engine->options.take_epoch(engine->options.ctx, action->epoch, &event.number)) {
     event.kind = TIDE_CORE_APPEND_FAILED;
     event.err = TIDE_E_STALE;
     report(engine, &event);

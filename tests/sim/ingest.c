@@ -95,8 +95,11 @@ static void ends_on(struct sim_world *world, struct sim_node *node) {
     reader->ends_asked = false;
     world->counts->epochs_passed += reader->ends_epoch > node->shadowed.epoch;
     sim_step(world, node,
-             &(struct tide_core_event){
-                 .kind = TIDE_CORE_ENDS, .turn = reader->ends_turn, .number = reader->ends_epoch, .target = reader->target, .target_count = reader->targets});
+             &(struct tide_core_event){.kind = TIDE_CORE_ENDS,
+                                       .turn = reader->ends_turn,
+                                       .number = reader->ends_epoch,
+                                       .target = reader->target,
+                                       .target_count = reader->targets});
     return;
   }
   reader->ends_there = true;

@@ -282,7 +282,8 @@ static bool reserve(struct sim_world *world, struct sim_node *node) {
   if (epoch <= world->registry) {
     request->on = false;
     sim_mail(node, SIM_APPEND,
-             &(struct tide_core_event){.kind = TIDE_CORE_APPEND_FAILED, .attempt = request->action.attempt, .err = TIDE_E_STALE, .number = world->registry});
+             &(struct tide_core_event){
+                 .kind = TIDE_CORE_APPEND_FAILED, .attempt = request->action.attempt, .err = TIDE_E_STALE, .number = world->registry});
     world->counts->epochs_taken++;
     return false;
   }

@@ -366,12 +366,10 @@ static void a_copy_begins_anywhere(void **state) {
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
   const struct CMUnitTest tests[] = {
-      CASE(a_copy_begins_anywhere),       CASE(holds_what_was_folded),
-      CASE(reads_what_did_not_fit),       CASE(never_runs_ahead_of_the_fold),
-      CASE(another_journal_is_refused),   CASE(begins_anew_behind_a_trim),
-      CASE(goes_back_to_what_both_hold),  CASE(nothing_in_common_is_refused),
-      CASE(trims_what_is_kept_elsewhere), CASE(waits_for_a_slow_engine),
-      CASE(never_trims_to_a_fence),       CASE(on_a_thread),
+      CASE(a_copy_begins_anywhere),       CASE(holds_what_was_folded),        CASE(reads_what_did_not_fit),
+      CASE(never_runs_ahead_of_the_fold), CASE(another_journal_is_refused),   CASE(begins_anew_behind_a_trim),
+      CASE(goes_back_to_what_both_hold),  CASE(nothing_in_common_is_refused), CASE(trims_what_is_kept_elsewhere),
+      CASE(waits_for_a_slow_engine),      CASE(never_trims_to_a_fence),       CASE(on_a_thread),
   };
   return cmocka_run_group_tests_name("mirror", tests, NULL, NULL);
 }

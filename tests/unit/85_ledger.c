@@ -258,7 +258,7 @@ static void an_epoch_opens_when_all_is_read(void **state) {
   assert_false(ledger->lossy);
   assert_true(tide_ledger_targets(ledger, &delivered, 1));
   assert_true(ledger->lossy);
-  assert_false(tide_ledger_targets(ledger, &delivered, 1)); /* they do not count again */
+  assert_false(tide_ledger_targets(ledger, &delivered, 1));          /* they do not count again */
   assert_int_equal(tide_ledger_find(ledger, 7, 0)->superseded, 120); /* [110, 120) had left before, maybe */
   tide_free(ledger);
   ledger = tide_alloc(sizeof *ledger);
@@ -400,7 +400,8 @@ int main(void) {
       cmocka_unit_test(a_claim_holds_while_its_engine_writes),
       cmocka_unit_test(an_epoch_opens_when_all_is_read),
       cmocka_unit_test(all_of_it_is_saved),
-      cmocka_unit_test(answers_stay_until_they_have_left), cmocka_unit_test(renewed_answers_say_so),
+      cmocka_unit_test(answers_stay_until_they_have_left),
+      cmocka_unit_test(renewed_answers_say_so),
   };
   return cmocka_run_group_tests_name("ledger", tests, NULL, NULL);
 }

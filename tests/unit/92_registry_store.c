@@ -360,9 +360,10 @@ static void base64_there_and_back(void **state) {
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
   const struct CMUnitTest tests[] = {
-      CASE(a_version_is_its_content),   CASE(words_find_versions),          CASE(what_was_found_out),
-      CASE(rollouts_follow_each_other), CASE(epochs_only_rise), CASE(engines_are_listed_by_number), CASE(what_was_touched_does_not_come_out),
-      CASE(documents_cut_anywhere),     CASE(every_call_may_fail),          cmocka_unit_test(base64_there_and_back),
+      CASE(a_version_is_its_content),           CASE(words_find_versions),    CASE(what_was_found_out),
+      CASE(rollouts_follow_each_other),         CASE(epochs_only_rise),       CASE(engines_are_listed_by_number),
+      CASE(what_was_touched_does_not_come_out), CASE(documents_cut_anywhere), CASE(every_call_may_fail),
+      cmocka_unit_test(base64_there_and_back),
   };
   return cmocka_run_group_tests_name("registry_store", tests, NULL, NULL);
 }
