@@ -165,8 +165,11 @@ static void drop_emitted(struct tide_fold *fold) {
 /* A history that was lost may have decided the last messages otherwise, behind this one's back: what this one says of them leaves again. */
 static void let_go_again(struct tide_fold *fold) {
   const struct tide_outbox *outbox = &fold->outbox;
+  struct tide_outgoing oldest;
+  bool some = outbox->count && tide_outbox_get(outbox, outbox->first_number, &oldest);
   tide_outbox_renew(&fold->outbox, fold->position.epoch);
-  if (!outbox->count || outbox->first_number > fold->ledger.emitted) return;
+  tide_ledger_again(&fold->ledger, some ? oldest.position : fold->position);
+  if (!some || outbox->first_number > fold->ledger.emitted) return;
   fold->ledger.emitted = outbox->first_number - 1;
   fold->ledger.jumps++; /* who lets answers leave begins anew */
 }
@@ -434,6 +437,7 @@ enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position posit
   }
   if (err != TIDE_E_END) return err;
   tide_ledger_settle(&fold->ledger, fold->part, reader.header.cursor_count);
+  tide_ledger_again_end(&fold->ledger, fold->position);
   if (reader.header.cursor_count) tide_fold_facts(fold);
   if (fold->stale_watch) tide_stale_watch_settle(fold->stale_watch, &fold->ledger, fold->commit_ms);
   fold->point[position.seq % TIDE_POINTS] = tide_fold_point(fold);

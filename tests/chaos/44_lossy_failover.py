@@ -211,9 +211,9 @@ try:
             counts[value["card"]] = counts.get(value["card"], 0) + 1
         for where in random.Random(SEED).sample(sorted(changed), min(200, len(changed))):
             status, answer = told(engine, "/v1/decisions/lookup", {k: v for k, v in topic[where].items() if k != "options"})
-            if status != 200 or first_place(answer) != first_place(scores[where][-1][2]):
+            if status != 200 or first_place(answer) != first_place(scores[where][-1][2]) or answer.get("supersedes") is not True:
                 wrong.append((where, status, answer, [(e, v["position"], v.get("first_position")) for e, _, v in scores[where]]))
-        case(f"{engine.name} tells the decision that stands", not wrong, wrong[:1])
+        case(f"{engine.name} tells the decision that stands, and that it supersedes", not wrong, wrong[:1])
         off = []
         for card, count in sorted(counts.items()):
             status, answer = told(engine, "/v1/features", {"card": card})
@@ -223,7 +223,8 @@ try:
     codes = [engine.stop() for engine in cluster.engines]
     case("engines stop cleanly", codes == [0, 0], codes)
     results = [audit(os.path.join(e.dir, "journal", "mirror")) for e in cluster.engines]
-    case("audit decides all of it again at both, the same", all(r["same"] for r in results) and len({r["decisions"] for r in results}) == 1, results)
+    case("audit decides all of it again at both, the same", all(r["same"] for r in results) and len({(r["decisions"], r["superseding"]) for r in results}) == 1, results)
+    case("and says how many supersede", results[0]["superseding"] >= len({topic[where]["id"] for where in changed}) / 2, (results[0], len(changed)))
     epochs = json.load(open(os.path.join(TMP, "registry", "cells", "default", "epoch"), encoding="utf-8"))["epoch"]
     highest = max(all_[-1][0] for all_ in scores.values())
     case("the registry has the highest epoch", epochs >= highest, (epochs, highest))

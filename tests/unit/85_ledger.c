@@ -268,6 +268,40 @@ static void an_epoch_opens_when_all_is_read(void **state) {
   tide_free(ledger);
 }
 
+static void what_was_made_again_says_so(void **state) {
+  (void)state;
+  struct tide_ledger *ledger = ledger_new(), *back = tide_alloc(sizeof *back);
+  struct tide_buf bytes = TIDE_BUF_INIT;
+  uint64_t from;
+  tide_ledger_start(ledger, &(struct tide_start){.source = 7, .cursor = 100});
+  for (uint64_t epoch = 2; epoch < 2 + TIDE_AGAIN_MAX + 3; epoch++) {
+    tide_ledger_fence(ledger);
+    assert_true(tide_ledger_targets(ledger, &(struct tide_target){7, 0, 100 + epoch, 100 + epoch}, 1));
+    tide_ledger_again(ledger, (struct tide_position){epoch - 1, 40});
+    tide_ledger_again_end(ledger, (struct tide_position){epoch, 1}); /* not open yet */
+    assert_true(tide_ledger_supersedes(ledger, (struct tide_position){epoch, 1000}));
+    if (epoch == 7) continue; /* it never was: the next goes on with it */
+    assert_true(counts(ledger, ledger->partition[0].cursor, 100 + epoch, &from));
+    tide_ledger_settle(ledger, NULL, 0);
+    tide_ledger_again_end(ledger, (struct tide_position){epoch, 9});
+    tide_ledger_again_end(ledger, (struct tide_position){epoch, 30}); /* it was */
+    assert_true(tide_ledger_supersedes(ledger, (struct tide_position){epoch, 9}));
+    assert_false(tide_ledger_supersedes(ledger, (struct tide_position){epoch, 10}));
+  }
+  assert_int_equal(ledger->agains, TIDE_AGAIN_MAX);
+  tide_ledger_save(ledger, &bytes);
+  struct tide_reader reader = tide_reader_of(tide_buf_span(&bytes));
+  tide_ledger_init(back);
+  assert_true(tide_ledger_load(back, &reader) && reader.ptr == reader.end);
+  assert_false(tide_ledger_supersedes(back, (struct tide_position){2, 5})); /* the oldest are forgotten */
+  assert_false(tide_ledger_supersedes(back, (struct tide_position){9, 39}));
+  assert_true(tide_ledger_supersedes(back, (struct tide_position){9, 40}) && tide_ledger_supersedes(back, (struct tide_position){10, 9}));
+  assert_true(tide_ledger_supersedes(back, (struct tide_position){7, 39})); /* of the epoch that was not open, whole */
+  tide_buf_release(&bytes);
+  tide_free(ledger);
+  tide_free(back);
+}
+
 static void all_of_it_is_saved(void **state) {
   (void)state;
   struct tide_ledger *ledger = ledger_new(), *back = tide_alloc(sizeof *back);
@@ -399,6 +433,7 @@ int main(void) {
       cmocka_unit_test(a_renamed_source_is_not_mistaken),
       cmocka_unit_test(a_claim_holds_while_its_engine_writes),
       cmocka_unit_test(an_epoch_opens_when_all_is_read),
+      cmocka_unit_test(what_was_made_again_says_so),
       cmocka_unit_test(all_of_it_is_saved),
       cmocka_unit_test(answers_stay_until_they_have_left),
       cmocka_unit_test(renewed_answers_say_so),
