@@ -26,7 +26,8 @@ struct tide_mirror_options {
 
 struct tide_mirror;
 /* Opens or creates the mirror and compares its end with `journal`, which has a session. Where the store holds another entry there, or nothing: HISTORY, as for
- * snapshots. Where the mirror is lossy, what both hold stays, and the entries behind it go to DIR.lost-EPOCH-SEQ, for audit; nothing in common is HISTORY as well. With accept_loss the mirror is moved aside (DIR.lost-EPOCH-SEQ, never deleted) and a new one begun. Where the store was trimmed beyond the mirror's
+ * snapshots. Where the mirror is lossy, what both hold stays, and the entries behind it go to DIR.lost-EPOCH-SEQ, for audit; nothing in common is HISTORY as well.
+ * With accept_loss the mirror is moved aside (DIR.lost-EPOCH-SEQ, never deleted) and a new one begun. Where the store was trimmed beyond the mirror's
  * end, it is moved aside too (DIR.until-EPOCH-SEQ), since a log with a hole is none. Errors: HISTORY, LOCKED, CORRUPT, IO. The source is taken in any case. */
 enum tide_err tide_mirror_open(const struct tide_mirror_options *options, struct tide_journal *journal, bool accept_loss, struct tide_mirror **ret,
                                struct tide_error *error) TIDE_WARN_UNUSED;

@@ -26,7 +26,8 @@ struct tide_serve_journal {
 typedef bool (*tide_serve_wait_fn)(void *ctx, int64_t ms);
 
 /* Opens it, waits for a session, loads the snapshot. Errors: CONFIG (also: written under a key that was not given), LOCKED, HISTORY (what an engine with these
- * snapshots had answered from is not in the journal; `accept_loss` goes on all the same; where the journal is lossy only if nothing at all of it is), AGAIN (wait said no), IO. On an error *ret is to be freed too. */
+ * snapshots had answered from is not in the journal; `accept_loss` goes on all the same; where the journal is lossy only if
+ * nothing at all of it is), AGAIN (wait said no), IO. On an error *ret is to be freed too. */
 enum tide_err tide_serve_journal_open(const struct tide_config *config, const struct tide_spec *spec, const struct tide_keys *keys, bool accept_loss,
                                       tide_serve_wait_fn wait, void *ctx, struct tide_serve_journal *ret, struct tide_error *error) TIDE_WARN_UNUSED;
 /* What the rows say of the Redis journal, the password read from its file: wipe ret->target after use. CONFIG. */

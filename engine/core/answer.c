@@ -369,6 +369,10 @@ static void put_counted(const struct tide_answer *answer, struct tide_buf *out) 
     tide_json_key(out, "first_position");
     tide_json_cstr(out, tide_position_text(answer->first_position, answer->first_index, position));
   }
+  if (answer->supersedes) {
+    tide_json_key(out, "supersedes");
+    tide_json_bool(out, true);
+  }
   if (answer->id_conflict) {
     tide_json_key(out, "id_conflict");
     tide_json_bool(out, true);

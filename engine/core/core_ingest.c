@@ -166,11 +166,13 @@ void tide_core_emit(struct tide_core *core) {
   struct tide_core_ingest *ingest = &core->ingest;
   if (!ingest->on || !tide_core_epoch_is_open(core)) return;
   const struct tide_outbox *outbox = tide_fold_outbox(core->fold);
-  uint64_t answers = tide_fold_ledger(core->fold)->answers;
+  uint64_t answers = tide_fold_ledger(core->fold)->answers, emitted = tide_fold_ledger(core->fold)->emitted;
+  if (ingest->emitting < emitted)
+    ingest->emitting = ingest->left = ingest->writing = emitted; /* another engine has let them leave, and they are kept all the same */
   while (ingest->emitting < answers && ingest->emitting - ingest->left < EMIT_WINDOW) {
     struct tide_outgoing outgoing;
     bool there = tide_outbox_get(outbox, ++ingest->emitting, &outgoing);
-    if (!there) continue; /* another engine has let it leave */
+    TIDE_CHECK(there);
     struct tide_core_action *action = tide_core_act(core, TIDE_DO_EMIT);
     action->turn = ingest->turn;
     action->outgoing = outgoing;

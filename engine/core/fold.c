@@ -166,6 +166,23 @@ static enum tide_err rollout_record(struct tide_fold *fold, const struct tide_ra
   return TIDE_OK;
 }
 
+static void drop_emitted(struct tide_fold *fold) {
+  uint64_t kept = fold->ledger.lossy ? TIDE_OUTBOX_KEPT : 0, emitted = fold->ledger.emitted;
+  if (emitted > kept) tide_outbox_drop(&fold->outbox, emitted - kept);
+}
+
+/* A history that was lost may have decided the last messages otherwise, behind this one's back: what this one says of them leaves again. */
+static void let_go_again(struct tide_fold *fold) {
+  const struct tide_outbox *outbox = &fold->outbox;
+  struct tide_outgoing oldest;
+  bool some = outbox->count && tide_outbox_get(outbox, outbox->first_number, &oldest);
+  tide_outbox_renew(&fold->outbox, fold->position.epoch);
+  tide_ledger_again(&fold->ledger, some ? oldest.position : fold->position);
+  if (!some || outbox->first_number > fold->ledger.emitted) return;
+  fold->ledger.emitted = outbox->first_number - 1;
+  fold->ledger.jumps++; /* who lets answers leave begins anew */
+}
+
 /* Records about the sources. Those that come too late to change anything (a second claim, targets after the first) are passed over: whoever wrote them sees it. */
 static enum tide_err ledger_record(struct tide_fold *fold, const struct tide_raw_record *raw, struct tide_error *error) {
   struct tide_sources sources;
@@ -192,7 +209,7 @@ static enum tide_err ledger_record(struct tide_fold *fold, const struct tide_raw
       struct tide_target *target = tide_alloc(TIDE_PARTITIONS_MAX * sizeof *target);
       uint32_t count = 0;
       err = tide_targets_decode(raw, target, &count, error);
-      if (!err && tide_ledger_targets(&fold->ledger, target, count)) tide_outbox_renew(&fold->outbox, fold->position.epoch);
+      if (!err && tide_ledger_targets(&fold->ledger, target, count)) let_go_again(fold);
       tide_free(target);
       return err;
     }
@@ -200,7 +217,7 @@ static enum tide_err ledger_record(struct tide_fold *fold, const struct tide_raw
       err = tide_emitted_decode(raw, &number, error);
       if (err || number <= fold->ledger.emitted) return err;
       fold->ledger.emitted = number < fold->ledger.answers ? number : fold->ledger.answers;
-      tide_outbox_drop(&fold->outbox, fold->ledger.emitted);
+      drop_emitted(fold);
       return TIDE_OK;
     case TIDE_REC_WAIVE:
       err = tide_waive_decode(raw, &waive, error);
@@ -450,6 +467,7 @@ enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position posit
   }
   if (err != TIDE_E_END) return err;
   tide_ledger_settle(&fold->ledger, fold->part, reader.header.cursor_count);
+  tide_ledger_again_end(&fold->ledger, fold->position);
   if (reader.header.cursor_count) tide_fold_facts(fold);
   if (fold->stale_watch) tide_stale_watch_settle(fold->stale_watch, &fold->ledger, fold->commit_ms);
   fold->point[position.seq % TIDE_POINTS] = tide_fold_point(fold);

@@ -31,6 +31,7 @@ struct tide_answer {
   struct tide_etime time;           /* its event time (stamped if it came without) */
   enum tide_status status;
   bool counted, duplicate, id_conflict;
+  bool supersedes;                /* the decision may take the place of another, told in a history that is lost */
   bool unplaced;                  /* never journaled: it has no position */
   bool maybe;                     /* unplaced, and it may be in the log all the same: `counted` is not known */
   bool advised;                   /* decided elsewhere: the decision is for information */

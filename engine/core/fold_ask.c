@@ -86,6 +86,7 @@ static bool ask_lookup(struct question *q) {
   q->answer.duplicate = true;
   q->answer.time.ms = tide_block_time(&fold->plan->kind[0], block, at.i);
   if (!tide_fold_unpack(fold, q->txn, block, at.i, &q->answer)) return false;
+  q->answer.supersedes = tide_ledger_supersedes(&fold->ledger, q->answer.first_position);
   q->answer.position = q->answer.first_position;
   q->answer.index = q->answer.first_index;
   return true;

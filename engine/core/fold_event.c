@@ -306,7 +306,7 @@ static void put_outgoing(struct tide_fold *fold, const struct tide_answer *answe
                               .position = answer->position,
                               .index = answer->index,
                               .epoch = answer->position.epoch,
-                              .superseded = partition && record->offset < partition->superseded,
+                              .superseded = answer->supersedes || (partition && record->offset < partition->superseded),
                               .late = answer->verdict.by == TIDE_BY_FALLBACK && answer->verdict.cause == TIDE_C_late,
                               .id = tide_buf_span(&fold->id),
                               .model = tide_span_of(answer->model ? answer->model->id : ""),
@@ -356,7 +356,7 @@ static void count_versions(struct tide_fold *fold, const struct tide_answer *ans
 }
 
 /* Every bit of an answer goes into the digest that DIGEST records prove: features with states, verdict, flags, place. */
-static void answer_out(struct tide_fold *fold, const struct tide_answer *answer, tide_emit_fn emit, void *ctx) {
+static void answer_out(struct tide_fold *fold, struct tide_answer *answer, tide_emit_fn emit, void *ctx) {
   uint64_t word[16] = {fold->digest.digest.lo,
                        fold->digest.digest.hi,
                        answer->position.epoch,
@@ -383,6 +383,7 @@ static void answer_out(struct tide_fold *fold, const struct tide_answer *answer,
   fold->metrics.value[TIDE_M_decisions_total]++;
   if (answer->status == TIDE_STATUS_REFUSED) fold->metrics.value[TIDE_M_decisions_refused_total]++;
   count_versions(fold, answer);
+  answer->supersedes = fold->ledger.agains && tide_ledger_supersedes(&fold->ledger, answer->duplicate ? answer->first_position : answer->position);
   if (answer->record->source && fold->ledger.scores) put_outgoing(fold, answer);
   if (fold->watch.decided) fold->watch.decided(fold->watch.ctx, answer, &fold->watched, fold->state.watermark_ms);
   if (emit) emit(ctx, answer);

@@ -2,7 +2,8 @@
  *
  * An answer is written once, when its entry is folded, and kept until an EMITTED record says that it has left; so whoever emits after a crash or a takeover
  * emits the same bytes. Every engine keeps the same outbox, because each folds the same entries; it is in snapshots for the same reason. Answers
- * have consecutive numbers from 1 (ledger.answers); what is kept is (emitted, answers]. */
+ * have consecutive numbers from 1 (ledger.answers); what is kept is (emitted, answers], and before it the last TIDE_OUTBOX_KEPT that have left where a failover can take entries
+ * back: should this history have been the one that was left behind, others were told something else meanwhile, and its answers leave once more (fold.c). */
 #ifndef TIDE_OUTBOX_H
 #define TIDE_OUTBOX_H
 
@@ -25,6 +26,8 @@ struct tide_outgoing {
   struct tide_span policy;       /* "p-12/strict@1f2e3d4c" */
   struct tide_span json;         /* the answer (tide_answer_json) */
 };
+
+#define TIDE_OUTBOX_KEPT 32768
 
 struct tide_outbox {
   struct tide_buf *item;  /* ring of encoded answers */

@@ -1,4 +1,5 @@
-/* The verdict on the sources (world.h, verdict.c): each message counted exactly once, each answer left, and the one that was let go in the highest epoch is of the history that stands.
+/* The verdict on the sources (world.h, verdict.c): each message counted exactly once, each answer left, and the one that was let go in the highest epoch is of
+ * the history that stands.
  *
  * Given the whole log as shadow.c counts it, and the answers that a fold from nothing gives to messages. What retention took before it was read, and an operator
  * then gave up, is counted nowhere and answered by nobody. */

@@ -274,16 +274,24 @@ static void catch_up(struct sim_world *world) {
   world->wall_ms = world->model->now_ms;
 }
 
-/* A number is used once, also on servers that know nothing of each other: who is too late is told the highest. */
-static bool reserve(struct sim_world *world, struct sim_node *node, uint64_t epoch, uint64_t attempt) {
-  bool free = epoch > world->registry;
-  if (free) world->registry = epoch;
-  else
-    sim_mail(
-        node, SIM_APPEND,
-        &(struct tide_core_event){.kind = TIDE_CORE_APPEND_FAILED, .attempt = attempt, .err = TIDE_E_STALE, .number = world->registry});
-  world->counts->epochs_taken += !free;
-  return free;
+/* A number is used once, also on servers that know nothing of each other: who is too late is told the highest. Much may happen between taking it and using it. False: not now. */
+static bool reserve(struct sim_world *world, struct sim_node *node) {
+  struct sim_request *request = &node->request[SIM_APPEND];
+  uint64_t epoch = request->action.epoch;
+  if (node->reserved == request->action.attempt) return true;
+  if (epoch <= world->registry) {
+    request->on = false;
+    sim_mail(node, SIM_APPEND,
+             &(struct tide_core_event){
+                 .kind = TIDE_CORE_APPEND_FAILED, .attempt = request->action.attempt, .err = TIDE_E_STALE, .number = world->registry});
+    world->counts->epochs_taken++;
+    return false;
+  }
+  world->registry = epoch;
+  node->reserved = request->action.attempt;
+  if (!world->faults || or_percent(&world->rng, 70)) return true;
+  node->paused = (unsigned)or_below(&world->rng, 200);
+  return false;
 }
 
 void sim_redis_carry_out(struct sim_world *world, struct sim_node *node, int channel) {
@@ -292,9 +300,9 @@ void sim_redis_carry_out(struct sim_world *world, struct sim_node *node, int cha
   struct tide_core_event event = {.attempt = request->action.attempt};
   struct tide_error error = {0};
   enum tide_err err;
+  if (channel == SIM_APPEND && request->action.kind == TIDE_DO_OPEN && !reserve(world, node)) return;
   request->on = false;
   if (channel == SIM_APPEND) {
-    if (request->action.kind == TIDE_DO_OPEN && !reserve(world, node, request->action.epoch, request->action.attempt)) return;
     struct tide_span bytes = tide_buf_span(&request->bytes);
     err = request->action.kind == TIDE_DO_OPEN ? ops->open_epoch(node->journal, request->action.epoch, bytes, &event.position, &error)
                                                : ops->append(node->journal, request->action.epoch, bytes, &event.position, &error);

@@ -33,7 +33,7 @@
   X(produced) X(deposed) X(gaps) X(appeared) X(stuck) X(pauses) X(leaps)                                              \
   X(ingests) X(ingest_stops) X(claims) X(rereads) X(starts) X(jumps) X(jumps_late) X(ends) X(targets) X(targets_late) X(openings) \
   X(parts) X(parts_overlap) X(parts_passed) X(parts_gap) X(messages) X(read_again) X(offered_late)                      \
-  X(unfenced) X(emits) X(scores) X(scores_again) X(superseded) X(changed) X(lefts) X(emitted_records)                                \
+  X(unfenced) X(emits) X(scores) X(scores_again) X(superseded) X(changed) X(lefts) X(emitted_records) X(let_go_again)                                \
   X(logs) X(logged) X(log_failed) X(unlogged) X(recounted) X(vouched)                                   \
   X(rollouts) X(rollouts_past) X(rollouts_void) X(rollouts_deaf) X(rollouts_moved) X(canaries) X(switches) X(switches_early)            \
   X(stale) X(foreign) X(epochs) X(epochs_taken) X(epochs_passed) X(entries) X(retried) X(expired) X(overloads) X(late) X(recomputed) X(recomputed_fresh) X(settled)
@@ -116,6 +116,7 @@ struct sim_node {
   unsigned number;
   int64_t skew_ms;
   bool needs_session;
+  uint64_t reserved;            /* the attempt to open an epoch whose number is taken */
   bool knew_spec; /* before this step: a refusal needs it for its decision */
   struct sim_request request[SIM_CHANNELS];
   struct sim_mail *mail[SIM_CHANNELS]; /* delivered in order within a channel, in any order between them */
