@@ -164,6 +164,8 @@ struct tide_line {
 };
 #define TIDE_LINES_MAX TIDE_CONDS_MAX /* one for each local bit */
 
+struct tide_slots { uint32_t first, count; }; /* consecutive ones */
+
 struct tide_kind {
   uint32_t entity;
   bool primary, has_first, has_code, has_dynamic;
@@ -207,7 +209,10 @@ struct tide_kind {
   uint8_t line_count, distinct_line;   /* the lines from distinct_line on are distinct counts */
   uint64_t distinct_edges;             /* edges over which there are distinct counts */
   uint16_t *edge_slot;                 /* slots of the steps that have a window, by edge */
-  int64_t back_ms, spare_ms;           /* no left edge is so long before the event; and none is late where it is less than spare behind the watermark */
+  uint8_t oldest[TIDE_EDGES_MAX];      /* edges from the one that may reach back longest */
+  int64_t spare_ms;                    /* no edge is late of an event that is not so long behind the watermark */
+  struct tide_slots *slots;            /* all its slots */
+  uint32_t slots_count;
   int64_t tile_ms;                     /* events older than raw_ms become tiles of this length; 0: rows are kept to the end */
   int64_t raw_ms;
   struct tide_tile_cell tile[TIDE_TILE_CELLS];

@@ -8,6 +8,8 @@ static bool edge_before(const struct tide_edge *a, const struct tide_edge *b) {
   return a->delayed_ms != b->delayed_ms ? a->delayed_ms < b->delayed_ms : a->back_ms < b->back_ms;
 }
 
+static int64_t reach_of(const struct tide_edge *edge) { return edge->back_ms + edge->hop_ms; }
+
 /* Orders the edges as plan.h says. */
 static void plan_edges(struct tide_kind *kind) {
   uint8_t place[TIDE_EDGES_MAX]; /* of each edge as it was added */
@@ -19,11 +21,15 @@ static void plan_edges(struct tide_kind *kind) {
     for (uint8_t k = 0; k < kind->edge_count; k++)
       place[i] = (uint8_t)(place[i] + (edge_before(&kind->edge[k], edge) || (!edge_before(edge, &kind->edge[k]) && k < i)));
     ordered[place[i]] = *edge;
-    int64_t back_ms = edge->back_ms + edge->hop_ms, spare_ms = edge->keep_ms - back_ms;
-    if (back_ms > kind->back_ms) kind->back_ms = back_ms;
+    int64_t spare_ms = edge->keep_ms - reach_of(edge);
     if (spare_ms < kind->spare_ms) kind->spare_ms = spare_ms;
   }
   memcpy(kind->edge, ordered, kind->edge_count * sizeof ordered[0]);
+  for (uint8_t i = 0; i < kind->edge_count; i++) {
+    uint8_t at = i;
+    for (; at > 0 && reach_of(&kind->edge[kind->oldest[at - 1]]) < reach_of(&kind->edge[i]); at--) kind->oldest[at] = kind->oldest[at - 1];
+    kind->oldest[at] = i;
+  }
   for (uint32_t s = 0; s < kind->step_count; s++)
     if (kind->step[s].edge != 0xff) kind->step[s].edge = place[kind->step[s].edge];
 }
@@ -71,6 +77,14 @@ static void plan_spots(struct tide_plan *plan, struct tide_kind *kind) {
     const struct tide_step *step = &kind->step[s];
     kind->spot[s] = (struct tide_spot){(uint16_t)step->slot, step->edge, s < kind->other_at ? word_of(kind, s) : 0xff};
     if (step->agg == TIDE_AGG_DISTINCT) kind->distinct_edges |= UINT64_C(1) << step->edge;
+  }
+  kind->slots = tide_arena_alloc(&plan->arena, (kind->step_count + 1) * sizeof *kind->slots);
+  bool mine[TIDE_SLOTS_MAX] = {false};
+  for (uint32_t s = 0; s < kind->step_count; s++) mine[kind->step[s].slot] = true;
+  for (uint32_t slot = 0; slot < TIDE_SLOTS_MAX; slot++) {
+    if (!mine[slot]) continue;
+    if (!slot || !mine[slot - 1]) kind->slots[kind->slots_count++] = (struct tide_slots){slot, 0};
+    kind->slots[kind->slots_count - 1].count++;
   }
   uint32_t n = 0;
   for (uint8_t i = 0; i < kind->edge_count; i++) {

@@ -90,18 +90,20 @@ static void large_values(struct tide_look *look, struct tide_value *ret) {
 
 /* ---- states ---- */
 
-/* Which edges begin before what is kept (`late`), and which before history: those come back, a bit an edge. As a rule none does either. */
-static uint64_t find_young(struct tide_look *look) {
+/* Which edges begin before what is kept: as a rule none does. */
+static uint64_t late_edges(const struct tide_look *look) {
   const struct tide_kind *kind = look->kind;
-  int64_t t_ms = look->txn->time_ms, watermark_ms = look->state->watermark_ms, history_ms = look->state->history_from_ms;
-  look->late = 0;
-  if (watermark_ms > t_ms && watermark_ms - t_ms > kind->spare_ms)
-    for (unsigned e = 0; e < kind->edge_count; e++)
-      look->late |= (uint64_t)(tide_look_left_ms(look, &kind->edge[e]) < watermark_ms - kind->edge[e].keep_ms) << e;
-  uint64_t young = 0;
-  if (t_ms - kind->back_ms < history_ms)
-    for (unsigned e = 0; e < kind->edge_count; e++) young |= (uint64_t)(tide_look_left_ms(look, &kind->edge[e]) < history_ms) << e;
-  return young;
+  int64_t t_ms = look->txn->time_ms, watermark_ms = look->state->watermark_ms;
+  uint64_t late = 0;
+  if (TIDE_LIKELY(watermark_ms <= t_ms || watermark_ms - t_ms <= kind->spare_ms)) return 0;
+  for (unsigned e = 0; e < kind->edge_count; e++)
+    late |= (uint64_t)(tide_look_left_ms(look, &kind->edge[e]) < watermark_ms - kind->edge[e].keep_ms) << e;
+  return late;
+}
+
+static const struct tide_group *group_of(const struct tide_look *look) {
+  const struct tide_spec *spec = look->state->plan->spec;
+  return &spec->group[spec->entity[look->kind->entity].group];
 }
 
 static inline void warm(const struct tide_group *group, struct tide_value *value) {
@@ -116,59 +118,52 @@ static inline void warm(const struct tide_group *group, struct tide_value *value
   value->cause = TIDE_C_warming;
 }
 
-static void say_late(const struct tide_look *look, uint64_t edges, struct tide_value *ret) {
+static void say_late(const struct tide_look *look, struct tide_value *ret) {
   struct tide_value value = tide_null(TIDE_S_stale, TIDE_C_too_late);
   value.unknown = true;
-  for (; edges; edges &= edges - 1) {
+  for (uint64_t edges = look->late; edges; edges &= edges - 1) {
     const struct tide_edge *edge = &look->kind->edge[__builtin_ctzll(edges)];
     for (uint32_t i = 0; i < edge->slot_count; i++) ret[look->kind->edge_slot[edge->first_at + i]] = value;
   }
 }
 
-static void say_young(const struct tide_look *look, uint64_t edges, struct tide_value *ret) {
+/* Windows that begin before history does: those that reach back longest. */
+static void say_young(const struct tide_look *look, struct tide_value *ret) {
   const struct tide_kind *kind = look->kind;
-  const struct tide_spec *spec = look->state->plan->spec;
-  const struct tide_group *group = &spec->group[spec->entity[kind->entity].group];
-  for (; edges; edges &= edges - 1) {
-    const struct tide_edge *edge = &kind->edge[__builtin_ctzll(edges)];
+  int64_t history_ms = look->state->history_from_ms, t_ms = look->txn->time_ms;
+  for (unsigned i = 0; i < kind->edge_count; i++) {
+    const struct tide_edge *edge = &kind->edge[kind->oldest[i]];
+    if (t_ms - edge->back_ms - edge->hop_ms >= history_ms) return;
+    if (tide_look_left_ms(look, edge) >= history_ms || tide_look_late(look, kind->oldest[i])) continue;
+    const struct tide_group *group = group_of(look);
     const uint16_t *slot = &kind->edge_slot[edge->first_at], *end = slot + edge->slot_count;
     for (; slot < end; slot++) warm(group, &ret[*slot]);
   }
 }
 
-/* The same for values that read a field which did not always exist. */
-static void say_new_fields(const struct tide_look *look, uint64_t said, struct tide_value *ret) {
+/* Windows that begin before a field did which their values read (they are no worse for having been warmed already). */
+static void say_new_fields(const struct tide_look *look, struct tide_value *ret) {
   const struct tide_kind *kind = look->kind;
-  const struct tide_spec *spec = look->state->plan->spec;
   for (unsigned e = 0; e < kind->edge_count; e++) {
     const struct tide_edge *edge = &kind->edge[e];
     int64_t left_ms = tide_look_left_ms(look, edge);
+    if (tide_look_late(look, (uint8_t)e)) continue;
     const uint16_t *slot = &kind->edge_slot[edge->first_at], *end = slot + edge->slot_count;
-    for (; slot < end && !((said >> e) & 1); slot++)
-      if (left_ms < look->state->slot_from_ms[*slot]) warm(&spec->group[spec->entity[kind->entity].group], &ret[*slot]);
+    for (; slot < end; slot++)
+      if (left_ms < look->state->slot_from_ms[*slot]) warm(group_of(look), &ret[*slot]);
   }
 }
 
 /* ---- one entity ---- */
 
 static void fill(const struct tide_kind *kind, const struct tide_value *value, struct tide_value *ret) {
-  for (const struct tide_spot *spot = kind->spot, *end = spot + kind->step_count; spot < end; spot++)
-    memcpy(&ret[spot->slot], value, sizeof *value);
+  for (uint32_t i = 0; i < kind->slots_count; i++)
+    for (struct tide_value *at = ret + kind->slots[i].first, *end = at + kind->slots[i].count; at < end; at++)
+      memcpy(at, value, sizeof *value);
 }
 
-static void eval_kind(struct tide_state *state, const struct tide_txn *txn, uint32_t e, struct tide_value *ret) {
-  const struct tide_kind *kind = &state->plan->kind[e];
-  if (!txn->has_key[e]) {
-    static const struct tide_value absent = {.type = TIDE_V_NULL, .state = TIDE_S_absent, .cause = TIDE_C_absent};
-    fill(kind, &absent, ret);
-    return;
-  }
-  if (tide_txn_capacity(state, txn, e)) {
-    struct tide_value value = tide_null(TIDE_S_absent, TIDE_C_capacity);
-    value.unknown = true;
-    fill(kind, &value, ret);
-    return;
-  }
+static void eval_kind(struct tide_state *state, const struct tide_txn *txn, const struct tide_kind *kind, struct tide_value *ret) {
+  uint32_t e = kind->entity;
   struct tide_look look;
   look.state = state;
   look.txn = txn;
@@ -176,7 +171,7 @@ static void eval_kind(struct tide_state *state, const struct tide_txn *txn, uint
   look.far_at = (struct tide_at){UINT32_MAX, 0};
   tide_view_of(kind, txn->number[e] == TIDE_NO_ENTITY ? NULL : tide_store_ent(&state->store[e], txn->number[e]), &look.view);
   look.small = !look.view.big && (!look.view.count || look.view.chunk[0].block->n <= TIDE_SMALL_EVENTS);
-  uint64_t young = find_young(&look);
+  look.late = late_edges(&look);
   if (look.small) tide_small_values(&look, ret);
   else large_values(&look, ret);
   for (uint32_t s = kind->windowless_at; s < kind->step_count; s++) {
@@ -185,11 +180,18 @@ static void eval_kind(struct tide_state *state, const struct tide_txn *txn, uint
     if (step->agg == TIDE_AGG_FACT) ret[step->slot] = tide_fact_value(state, txn, kind, step);
     else ret[step->slot] = first ? tide_value_first(&look, step) : tide_value_previous(&look, step);
   }
-  if (look.late) say_late(&look, look.late, ret);
-  if (young & ~look.late) say_young(&look, young & ~look.late, ret);
-  if (state->slot_from_ms) say_new_fields(&look, young | look.late, ret);
+  if (look.late) say_late(&look, ret);
+  say_young(&look, ret);
+  if (state->slot_from_ms) say_new_fields(&look, ret);
 }
 
 void tide_vector_eval(struct tide_state *state, const struct tide_txn *txn, struct tide_value *ret) {
-  for (uint32_t e = 0; e < state->plan->spec->entity_count; e++) eval_kind(state, txn, e, ret);
+  static const struct tide_value absent = {.type = TIDE_V_NULL, .state = TIDE_S_absent, .cause = TIDE_C_absent},
+                                 refused = {.type = TIDE_V_NULL, .state = TIDE_S_absent, .cause = TIDE_C_capacity, .unknown = true};
+  for (uint32_t e = 0; e < state->plan->spec->entity_count; e++) {
+    const struct tide_kind *kind = &state->plan->kind[e];
+    if (!txn->has_key[e]) fill(kind, &absent, ret);
+    else if (txn->number[e] == TIDE_NO_ENTITY && tide_txn_capacity(state, txn, e)) fill(kind, &refused, ret);
+    else eval_kind(state, txn, kind, ret);
+  }
 }
