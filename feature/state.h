@@ -114,9 +114,10 @@ struct tide_change {
   int64_t old_amount, amount;
   uint32_t number[TIDE_ENTITIES_MAX], rank[TIDE_ENTITIES_MAX]; /* where else the event stands; [0] is TIDE_NO_ENTITY */
 };
-/* False: it stands nowhere else. */
-bool tide_state_change(struct tide_state *state, uint32_t number, struct tide_at at, const struct tide_outcome *outcome, int64_t amount_now, bool sets_amount, struct tide_change *ret);
-/* number[e] is an entity; the watermark where the outcome comes. */
+/* False: it stands nowhere else. The watermark where the outcome comes. */
+bool tide_state_change(struct tide_state *state, uint32_t number, struct tide_at at, int64_t watermark_ms, const struct tide_outcome *outcome, int64_t amount_now,
+                       bool sets_amount, struct tide_change *ret);
+/* number[e] is an entity; the same watermark. */
 void tide_state_change_in(struct tide_state *state, uint32_t e, int64_t watermark_ms, const struct tide_change *change);
 
 #endif

@@ -389,7 +389,7 @@ static void primary_event(struct tide_slices *slices, uint32_t i) {
     TIDE_CHECK(tide_event_parent(fold, txn, &at));
     int64_t total = tide_event_conditions(fold, item, true, tide_event_amount_at(fold, txn->number[0], at));
     if (item->came.requested != TIDE_NULL_NUM)
-      slices->elsewhere[i] = tide_state_change(&fold->state, txn->number[0], at, &none, total, true, &slices->change[i]);
+      slices->elsewhere[i] = tide_state_change(&fold->state, txn->number[0], at, txn->watermark_ms, &none, total, true, &slices->change[i]);
   }
   tide_state_values(&fold->state, txn, &item->came.memory, slices->value[i]);
   if (txn->number[0] != TIDE_NO_ENTITY) tide_state_insert_in(&fold->state, 0, txn, &item->came.memory, slices->value[i]);
@@ -397,8 +397,8 @@ static void primary_event(struct tide_slices *slices, uint32_t i) {
     struct waited *waited = &slices->waited[w];
     waited->found = tide_stub_find(fold, txn, item->came.memory.id, &at);
     if (waited->found)
-      waited->elsewhere = tide_state_change(&fold->state, txn->number[0], at, &waited->stub.outcome, waited->stub.amount_now,
-                                            waited->stub.sets_amount, &waited->change);
+      waited->elsewhere = tide_state_change(&fold->state, txn->number[0], at, txn->watermark_ms, &waited->stub.outcome,
+                                            waited->stub.amount_now, waited->stub.sets_amount, &waited->change);
   }
 }
 
@@ -410,8 +410,8 @@ static void primary_outcome(struct tide_slices *slices, uint32_t i) {
   if (!slices->found[i]) return;
   if (item->txn.number[0] == TIDE_NO_ENTITY) item->txn.number[0] = tide_store_find(&fold->state.store[0], item->txn.key[0]);
   TIDE_CHECK(tide_outcome_find(fold, item, &at));
-  slices->elsewhere[i] = tide_state_change(&fold->state, item->txn.number[0], at, &item->record.outcome, item->came.requested,
-                                           !item->came.no_rate, &slices->change[i]);
+  slices->elsewhere[i] = tide_state_change(&fold->state, item->txn.number[0], at, item->txn.watermark_ms, &item->record.outcome,
+                                           item->came.requested, !item->came.no_rate, &slices->change[i]);
 }
 
 /* What the record does at its card, and where else it has something to do. */
