@@ -70,6 +70,7 @@ enum tide_option_type {
 #define TIDE_LOG_LEVEL_WORDS(X) X(debug) X(info) X(warn) X(error)
 #define TIDE_LOG_FORMAT_WORDS(X) X(logfmt) X(json)
 #define TIDE_INGEST_ORDERS(X) X(time) X(arrival)
+#define TIDE_INGEST_BARRIERS(X) X(log_end) X(marker)
 #define TIDE_HTTP_LOGS(X) X(none) X(kafka)
 #define TIDE_SCORE_FEATURES(X) X(none) X(all)
 #define TIDE_DEAD_FORMS(X) X(masked) X(original) X(none)
@@ -81,6 +82,11 @@ enum tide_journal_kind {
 enum tide_ingest_order {
 #define X(word) TIDE_INGEST_ORDER_##word,
   TIDE_INGEST_ORDERS(X)
+#undef X
+};
+enum tide_ingest_barrier {
+#define X(word) TIDE_INGEST_BARRIER_##word,
+  TIDE_INGEST_BARRIERS(X)
 #undef X
 };
 enum tide_http_log {
@@ -171,6 +177,8 @@ enum tide_dead_form {
     "How long a message may wait for the other partitions to reach its time, once they have caught up; while one catches up it waits as long as that takes") \
   X(ingest, order, CHOICE, "time", 0, 0, NULL, TIDE_INGEST_ORDERS(TIDE_OPTION_WORD), RESTART,                                                \
     "Order in which messages of different partitions are counted: by event time, the same in every run; or as they come, exact only for what the partition key contains") \
+  X(ingest, barrier, CHOICE, "log_end", 0, 0, NULL, TIDE_INGEST_BARRIERS(TIDE_OPTION_WORD), RESTART,                                        \
+    "How far a new epoch of the journal must read the topics before it is open: to the ends that the brokers tell, or to marks that the engine writes to every partition, which no deposed leader can fake; for that its user must be allowed to write to the topics of the sources") \
   X(ingest, claim_timeout, DURATION, "3s", TIDE_MS(500), TIDE_SECONDS(60), NULL, NULL, RESTART,                                              \
     "Another engine reads the sources when the one that does has written nothing for so long; above engine.heartbeat")                       \
   X(ingest, max_held, INT, "200000", 1000, 10000000, "messages", NULL, RESTART,                                                              \

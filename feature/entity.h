@@ -82,6 +82,12 @@ void tide_store_prefetch_ent(const struct tide_store *store, struct tide_u128 ke
 uint32_t tide_store_find(const struct tide_store *store, struct tide_u128 key);
 /* Finds or makes; TIDE_NO_ENTITY when the kind is at its limit. */
 uint32_t tide_store_make(struct tide_store *store, struct tide_u128 key);
+/* The same where there is room for certain and nothing has an alias: several threads may do so at once, each for keys of shards of its own. *made grows by 1 for each
+ * new one, and tide_store_made tells the store, alone again, how many there were. */
+uint32_t tide_store_make_apart(struct tide_store *store, struct tide_u128 key, uint32_t *made);
+void tide_store_made(struct tide_store *store, uint32_t count);
+/* Has an entity of it ever been given another key, as far as the store remembers? */
+bool tide_store_has_aliases(const struct tide_store *store);
 /* Gives an entity a new key (rotation of secret keys), which no entity may have: events, code, facts and first times move to another slot. The old slot becomes an
  * alias: the old key and the old number lead to the entity as long as it lives, because other entities' events hold that number and a message that
  * knows the old key only may still come. An alias does not count as an entity. Returns the new number. */

@@ -30,11 +30,15 @@ enum tide_needs { TIDE_NEEDS_NOTHING, TIDE_NEEDS_FIELD, TIDE_NEEDS_AMOUNT, TIDE_
 
 struct tide_cond {
   const struct tide_expr *expr;    /* kind filter and where; NULL: every event */
+  const struct tide_expr *whole;   /* dynamic: expr, and that what it needs is there */
   const struct tide_expr *dynexpr; /* dynamic: the same over outcome columns, atoms and residual fields */
   uint8_t needs;                   /* enum tide_needs */
   uint32_t needs_ref;              /* field or entity */
   bool dynamic;
 };
+
+/* Conditions (bits) that need the same. */
+struct tide_need { uint8_t needs; uint32_t ref; uint64_t conds; };
 
 enum tide_column_what {
   TIDE_COL_TIME, TIDE_COL_MASK, TIDE_COL_TAG,
@@ -103,8 +107,13 @@ struct tide_image {
 /* Conditions whose global number is `from` more, or `to` less, than their local bit; one of the two is 0. mask: the local bits. */
 struct tide_run { uint64_t mask; uint8_t from, to; };
 
-/* One distinct pair of window edges of a kind. */
-struct tide_edge { int64_t delayed_ms, window_ms, hop_ms, inner_ms; };
+/* One distinct pair of window edges of a kind. Those of one delay stand together, from the youngest left edge to the oldest. */
+struct tide_edge {
+  int64_t delayed_ms, window_ms, hop_ms, inner_ms;
+  int64_t back_ms;            /* the left edge, but for the hop, is so long before the event */
+  int64_t keep_ms;            /* columns answer back to watermark - keep; a window that begins before is too late */
+  uint32_t first_at, slot_count; /* kind->edge_slot[first_at ...]: the values over it */
+};
 
 /* A distinct group: for each value of a column the latest event that satisfies a bit carries the latest bit. */
 struct tide_distinct { uint8_t column, bit, latest; };
@@ -119,9 +128,11 @@ struct tide_tile_cell { uint8_t what, of; };
 #define TIDE_TILE_CELLS 18
 #define TIDE_TILES_MAX 1024 /* a window reads at most that many; where it would be more, rows are kept */
 
-/* How to compute one slot. */
+/* How to compute one slot. The steps of a feature differ in slot, edge and tiles only and stand behind each other, from the shortest window to the
+ * longest, so that each goes on from the one before. */
 struct tide_step {
   uint32_t slot;
+  uint16_t windows;    /* in the first step of a feature: how many it has; 0 in the others */
   uint8_t agg;         /* enum tide_agg */
   uint8_t bit;         /* local bit of the main condition */
   uint8_t bit2;        /* RATE: the denominator; STREAK: the walk */
@@ -133,7 +144,6 @@ struct tide_step {
   uint8_t tile_count;  /* where it begins before the rows: cells of a tile, 0 none; all 0: it never does */
   uint8_t tile_count2, tile_sum, tile_squares;
   bool with_current;
-  bool chained;        /* same feature as the step before, longer window: go on from its accumulator */
   bool money;
   uint32_t cap;
   uint32_t group;
@@ -142,17 +152,21 @@ struct tide_step {
   uint64_t seed;          /* of this journal: keys the hashes of estimates */
   double scale;           /* divisor to major units or field decimals */
   int64_t inner_ms;
-  int64_t keep_ms;        /* its columns answer back to watermark - keep; a window that begins before is too late */
 };
 
-/* A count over a window as small logs take it: all that the step says, in few bytes. */
-struct tide_tally {
-  uint32_t slot;
-  uint8_t bit, edge;
-  uint8_t cond;      /* of the current event, where it counts */
-  bool with_current;
-  int64_t keep_ms;
+/* What differs between the steps of a feature, in few bytes: where the value of which window goes; and of a count its word: a local bit or, where the current event
+ * counts, TIDE_CONDS_MAX and the number of its line. */
+struct tide_spot { uint16_t slot; uint8_t edge, word; };
+
+/* A word of a small log that is no condition's (vector.h): a condition or a latest bit, and the current event where it counts. */
+struct tide_line {
+  uint8_t bit;         /* local: COUNT: the condition; DISTINCT: the latest bit */
+  uint8_t cond;        /* the global condition that the current event must satisfy */
+  uint16_t step;       /* DISTINCT: one of its steps, for group and operand */
 };
+#define TIDE_LINES_MAX TIDE_CONDS_MAX /* one for each local bit */
+
+struct tide_slots { uint32_t first, count; }; /* consecutive ones */
 
 struct tide_kind {
   uint32_t entity;
@@ -190,9 +204,17 @@ struct tide_kind {
   struct tide_edge edge[TIDE_EDGES_MAX];
   uint8_t edge_count;
   struct tide_step *step;
-  uint32_t step_count;
-  struct tide_tally *tally;            /* the first steps, all counts: [tally_count] */
-  uint32_t tally_count;
+  uint32_t step_count;                 /* counts first, then distinct counts, those with a cap last, then others with windows, then those without */
+  uint32_t distinct_at, capped_at, other_at, windowless_at; /* where in step[] these begin */
+  struct tide_spot *spot;              /* of each step */
+  struct tide_line line[TIDE_LINES_MAX];
+  uint8_t line_count, distinct_line;   /* the lines from distinct_line on are distinct counts */
+  uint64_t distinct_edges;             /* edges over which there are distinct counts */
+  uint16_t *edge_slot;                 /* slots of the steps that have a window, by edge */
+  uint8_t oldest[TIDE_EDGES_MAX];      /* edges from the one that may reach back longest */
+  int64_t spare_ms;                    /* no edge is late of an event that is not so long behind the watermark */
+  struct tide_slots *slots;            /* all its slots */
+  uint32_t slots_count;
   int64_t tile_ms;                     /* events older than raw_ms become tiles of this length; 0: rows are kept to the end */
   int64_t raw_ms;
   struct tide_tile_cell tile[TIDE_TILE_CELLS];
@@ -217,6 +239,12 @@ struct tide_plan {
   uint32_t score_cond;          /* global condition of the plain kind filter */
   const struct tide_expr **atom; /* conditions evaluated once per event */
   uint32_t atom_count;
+  uint32_t atom_calculates;     /* atoms (bits) that can be null because a result is empty */
+  const struct tide_program *coming;  /* conditions of an event as it comes in, then from root TIDE_CONDS_MAX on its atoms */
+  const struct tide_program *changed; /* dynamic conditions from env->dyn alone */
+  struct tide_need *need;
+  uint32_t need_count;
+  struct tide_value pending[TIDE_DYN_COUNT]; /* outcome columns of an event without outcome; the amount is its own */
   uint32_t *residual;           /* fields whose value dynamic conditions read */
   uint32_t residual_count;
   uint32_t *thing;              /* fields of which some kind keeps a THING */
@@ -235,8 +263,14 @@ enum tide_err tide_plan_new(const struct tide_spec *spec, const struct tide_sett
     TIDE_WARN_UNUSED;
 void tide_plan_free(struct tide_plan *plan);
 
+/* Orders the edges and steps of a kind and lists what is written where: spot, line, edge_slot. */
+void tide_plan_order(struct tide_plan *plan, struct tide_kind *kind);
+
 /* Orders the columns of a kind: strips by age, dictionaries, widths, offsets. */
 void tide_plan_layout(struct tide_plan *plan, struct tide_kind *kind);
+
+/* Compiles the conditions (conditions.c). */
+void tide_plan_conditions(struct tide_plan *plan);
 
 /* Decides whether old events of a kind become tiles (README.md, "Tiles"): tile_ms, raw_ms, its cells and those of its steps. */
 void tide_plan_tiles(struct tide_plan *plan, struct tide_kind *kind);

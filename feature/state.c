@@ -42,12 +42,13 @@ void tide_state_fields_from(struct tide_state *state, const int64_t *from_ms) {
 
 /* ---- keys ---- */
 
-/* `seed`: of this journal (settings.h), so that nobody outside can choose texts that fall together. */
-static bool part_key(uint64_t seed, const struct tide_record *record, const struct tide_txn *txn, const struct tide_key_part *part,
-                     bool previous, struct tide_u128 *ret) {
+/* `seed`: of this journal (settings.h), so that nobody outside can choose texts that fall together. *rotates: some part has a hash under the previous secret key. */
+static inline bool part_key(uint64_t seed, const struct tide_record *record, const struct tide_txn *txn, const struct tide_key_part *part,
+                            bool previous, bool *rotates, struct tide_u128 *ret) {
   if (part->is_entity) {
     if (!txn->has_key[part->ref]) return false;
     struct tide_u128 alt = txn->alt[part->ref];
+    *rotates |= (alt.lo | alt.hi) != 0;
     *ret = previous && (alt.lo || alt.hi) ? alt : txn->key[part->ref];
     return true;
   }
@@ -56,16 +57,19 @@ static bool part_key(uint64_t seed, const struct tide_record *record, const stru
     case TIDE_D_NONE: return false;
     case TIDE_D_TEXT: *ret = tide_hash128(datum->text.ptr, datum->text.len, seed); return true;
     case TIDE_D_INT: *ret = tide_hash128(&datum->num, sizeof datum->num, seed + 1); return true;
-    case TIDE_D_KEY: *ret = previous && (datum->alt.lo || datum->alt.hi) ? datum->alt : datum->key; return true;
+    case TIDE_D_KEY:
+      *rotates |= (datum->alt.lo | datum->alt.hi) != 0;
+      *ret = previous && (datum->alt.lo || datum->alt.hi) ? datum->alt : datum->key;
+      return true;
   }
   return false;
 }
 
 static bool entity_key(uint64_t seed, const struct tide_entity *entity, const struct tide_record *record, const struct tide_txn *txn,
-                       bool previous, struct tide_u128 *ret) {
+                       bool previous, bool *rotates, struct tide_u128 *ret) {
   struct tide_u128 part[TIDE_TUPLE_MAX];
   for (uint32_t i = 0; i < entity->part_count; i++) {
-    bool there = part_key(seed, record, txn, &entity->part[i], previous, &part[i]);
+    bool there = part_key(seed, record, txn, &entity->part[i], previous, rotates, &part[i]);
     if (entity->first_of && there) {
       *ret = part[i];
       return true;
@@ -104,86 +108,12 @@ void tide_txn_resolve(const struct tide_plan *plan, const struct tide_record *re
   for (uint32_t e = 0; e < spec->entity_count; e++) {
     txn->number[e] = TIDE_NO_ENTITY;
     txn->alt[e] = (struct tide_u128){0, 0};
-    txn->has_key[e] = entity_key(seed, &spec->entity[e], record, txn, false, &txn->key[e]);
-    if (!txn->has_key[e]) continue;
+    bool rotates = false;
+    txn->has_key[e] = entity_key(seed, &spec->entity[e], record, txn, false, &rotates, &txn->key[e]);
+    if (!txn->has_key[e] || !rotates) continue;
     struct tide_u128 alt;
-    if (entity_key(seed, &spec->entity[e], record, txn, true, &alt) && !tide_u128_eq(alt, txn->key[e])) txn->alt[e] = alt;
+    if (entity_key(seed, &spec->entity[e], record, txn, true, &rotates, &alt) && !tide_u128_eq(alt, txn->key[e])) txn->alt[e] = alt;
   }
-}
-
-/* ---- conditions ---- */
-
-uint16_t tide_dyn_pack(uint8_t result, uint8_t reversed, uint8_t refunded, uint8_t disputed, uint8_t label) {
-  return (uint16_t)(result | reversed << 2 | refunded << 4 | disputed << 6 | label << 7);
-}
-
-static struct tide_value word(enum tide_dyn dyn, unsigned index) {
-  static uint64_t code[TIDE_DYN_COUNT][4]; /* text codes of the fixed vocabulary: same values whoever computes them first */
-  uint64_t known = __atomic_load_n(&code[dyn][index], __ATOMIC_RELAXED);
-  if (!known) {
-    known = tide_text_code(tide_span_of(tide_dyn_words(dyn)[index]));
-    __atomic_store_n(&code[dyn][index], known, __ATOMIC_RELAXED);
-  }
-  return tide_text(known);
-}
-
-void tide_dyn_values(const struct tide_plan *plan, uint16_t packed, uint64_t reason, int64_t amount_now, struct tide_value *ret_dyn) {
-  ret_dyn[TIDE_DYN_result] = word(TIDE_DYN_result, packed & 3);
-  ret_dyn[TIDE_DYN_reason] = tide_text(reason);
-  ret_dyn[TIDE_DYN_reversed] = word(TIDE_DYN_reversed, packed >> 2 & 3);
-  ret_dyn[TIDE_DYN_refunded] = word(TIDE_DYN_refunded, packed >> 4 & 3);
-  ret_dyn[TIDE_DYN_disputed] = tide_bool(packed >> 6 & 1);
-  ret_dyn[TIDE_DYN_label] = word(TIDE_DYN_label, packed >> 7 & 3);
-  ret_dyn[TIDE_DYN_amount_now] = amount_now == TIDE_NULL_NUM ? tide_null(TIDE_S_absent, TIDE_C_absent)
-                                                             : tide_num((double)amount_now / (double)tide_pow10[plan->spec->exponent]);
-}
-
-static bool cond_needs(const struct tide_plan *plan, const struct tide_cond *cond, const struct tide_txn *txn) {
-  const struct tide_spec *spec = plan->spec;
-  switch ((enum tide_needs)cond->needs) {
-    case TIDE_NEEDS_NOTHING: return true;
-    case TIDE_NEEDS_FIELD: return txn->field[cond->needs_ref].type != TIDE_V_NULL;
-    case TIDE_NEEDS_AMOUNT: return txn->dyn[TIDE_DYN_amount_now].type != TIDE_V_NULL;
-    case TIDE_NEEDS_REQUESTED: return txn->requested != TIDE_NULL_NUM;
-    case TIDE_NEEDS_ENTITY: return txn->has_key[cond->needs_ref];
-    case TIDE_NEEDS_PLACE: return txn->field[spec->f_lat].type != TIDE_V_NULL && txn->field[spec->f_lon].type != TIDE_V_NULL;
-  }
-  return false;
-}
-
-static bool holds(const struct tide_expr *expr, const struct tide_env *env) {
-  if (!expr) return true;
-  struct tide_value value = tide_expr_eval(expr, env);
-  return value.type == TIDE_V_BOOL && value.yes;
-}
-
-void tide_txn_conditions(const struct tide_plan *plan, struct tide_txn *txn, int64_t requested, int64_t amount_now) {
-  txn->requested = requested;
-  txn->amount_now = amount_now;
-  tide_dyn_values(plan, 0, 0, amount_now, txn->dyn);
-  struct tide_env env = {.field = txn->field, .dyn = txn->dyn, .time = {txn->time_ms}};
-  for (uint32_t a = 0; a < plan->atom_count; a++) txn->dyn[TIDE_DYN_COUNT + a] = tide_expr_eval(plan->atom[a], &env);
-  for (uint32_t r = 0; r < plan->residual_count; r++) txn->dyn[TIDE_DYN_COUNT + TIDE_ATOMS_MAX + r] = txn->field[plan->residual[r]];
-  txn->conds = 0;
-  for (uint32_t c = 0; c < plan->cond_count; c++) {
-    const struct tide_cond *cond = &plan->cond[c];
-    if (!cond_needs(plan, cond, txn)) continue;
-    if (holds(cond->dynamic ? cond->dynexpr : cond->expr, &env)) txn->conds |= UINT64_C(1) << c;
-  }
-}
-
-uint64_t tide_txn_dynamic(const struct tide_plan *plan, const struct tide_value *dyn, uint64_t conds) {
-  struct tide_env env = {.dyn = dyn};
-  uint64_t left = plan->cond_dynamic;
-  while (left) {
-    unsigned c = (unsigned)__builtin_ctzll(left);
-    left &= left - 1;
-    bool there = plan->cond[c].needs != TIDE_NEEDS_AMOUNT || dyn[TIDE_DYN_amount_now].type != TIDE_V_NULL;
-    uint64_t bit = UINT64_C(1) << c;
-    if (there && holds(plan->cond[c].dynexpr, &env)) conds |= bit;
-    else conds &= ~bit;
-  }
-  return conds;
 }
 
 /* ---- entities ---- */
@@ -203,7 +133,7 @@ bool tide_txn_capacity(const struct tide_state *state, const struct tide_txn *tx
   return txn->has_key[entity] && txn->number[entity] == TIDE_NO_ENTITY && store->live >= store->kind->max_entities;
 }
 
-/* Two bits an atom, as state_insert.c packs them. */
+/* tide_txn.atoms, one of them. */
 static struct tide_value atom_unpack(unsigned two) {
   if (two == 3) return tide_null(TIDE_S_empty, TIDE_C_empty);
   return two ? tide_bool(two == 1) : tide_null(TIDE_S_absent, TIDE_C_absent);
@@ -224,38 +154,31 @@ static struct tide_value residual_unpack(const struct tide_plan *plan, uint32_t 
 
 /* ---- outcomes ---- */
 
-/* What an outcome makes of an event: its dynamic conditions and its amount, before and after. */
-struct change {
-  int64_t time_ms;
-  uint64_t old_conds, conds;
-  int64_t old_amount, amount;
-};
-
-static void secondary_outcome(struct tide_state *state, uint32_t e, uint32_t number, uint32_t rank, const struct change *change) {
+void tide_state_change_in(struct tide_state *state, uint32_t e, int64_t watermark_ms, const struct tide_change *change) {
   const struct tide_kind *kind = &state->plan->kind[e];
-  number = tide_store_follow(&state->store[e], number);
+  uint32_t number = tide_store_follow(&state->store[e], change->number[e]);
   if (number == TIDE_NO_ENTITY) return;
   struct tide_ent *ent = tide_store_ent(&state->store[e], number);
   /* What is kept cannot have lost its slot to another entity: that happens after all its events are older than keep, and whoever has the slot then
    * takes only newer ones. What is older than keep nobody can ask for. */
-  if (change->time_ms <= state->watermark_ms - kind->keep_ms) return;
+  if (change->time_ms <= watermark_ms - kind->keep_ms) return;
   struct tide_view view;
   tide_view_of(kind, ent, &view);
   if (view.tiles && change->time_ms <= view.tiles->until_ms) {
     tide_ent_mend_tile(kind, ent, change->time_ms, tide_kind_mask(kind, change->old_conds), change->old_amount,
                        tide_kind_mask(kind, change->conds), change->amount);
-    state->tile_use.mended++;
+    __atomic_fetch_add(&state->tile_use.mended, 1, __ATOMIC_RELAXED);
     return;
   }
   struct tide_at at;
-  if (!tide_view_find(&view, change->time_ms, rank, &at)) return; /* never kept: it was older than that when it came */
+  if (!tide_view_find(&view, change->time_ms, change->rank[e], &at)) return; /* never kept: it was older than that when it came */
   uint8_t column = kind->col_of[TIDE_COL_AMOUNT];
   if (column != 0xff) tide_ent_set_num(kind, ent, at, column, change->amount);
   tide_ent_set_bits(kind, ent, at, tide_kind_mask(kind, change->conds));
 }
 
-void tide_state_outcome(struct tide_state *state, uint32_t number, struct tide_at at, const struct tide_outcome *outcome,
-                        int64_t amount_now, bool sets_amount) {
+bool tide_state_change(struct tide_state *state, uint32_t number, struct tide_at at, const struct tide_outcome *outcome, int64_t amount_now,
+                       bool sets_amount, struct tide_change *ret) {
   const struct tide_plan *plan = state->plan;
   const struct tide_kind *kind = &plan->kind[0];
   struct tide_ent *ent = tide_store_ent(&state->store[0], number);
@@ -285,7 +208,7 @@ void tide_state_outcome(struct tide_state *state, uint32_t number, struct tide_a
   tide_view_of(kind, ent, &view);
   block = view.chunk[at.chunk].block;
 #undef SETS
-  if (packed & TIDE_DYN_UNCOUNTED) return; /* remembered only: it has no bits and stands nowhere else */
+  if (packed & TIDE_DYN_UNCOUNTED) return false; /* remembered only: it has no bits and stands nowhere else */
   uint8_t amount_column = kind->col_of[TIDE_COL_AMOUNT];
   int64_t amount = TIDE_NULL_NUM, old_amount = TIDE_NULL_NUM;
   if (amount_column != 0xff) {
@@ -306,17 +229,27 @@ void tide_state_outcome(struct tide_state *state, uint32_t number, struct tide_a
     if (kind->column[c].what == TIDE_COL_RESIDUAL)
       dyn[TIDE_DYN_COUNT + TIDE_ATOMS_MAX + kind->column[c].ref] =
           residual_unpack(plan, kind->column[c].ref, tide_block_get(kind, block, c, at.i));
-  struct change change = {
+  struct tide_change change = {
       .time_ms = tide_block_time(kind, block, at.i), .conds = tide_txn_dynamic(plan, dyn, 0), .old_amount = old_amount, .amount = amount};
   if (plan->mends_tiles) { /* a tile does not know its events: what this one had brought is worked out again */
     tide_dyn_values(plan, packed, old_reason, old_amount, dyn);
     change.old_conds = tide_txn_dynamic(plan, dyn, 0);
   }
-  for (uint32_t e = 1; e < plan->spec->entity_count; e++) {
-    if (kind->ref_col[e] == 0xff) continue;
-    uint32_t other = (uint32_t)tide_block_get(kind, block, kind->ref_col[e], at.i);
-    uint32_t rank = (uint32_t)tide_block_get(kind, block, kind->rank_col[e], at.i);
-    if (other != TIDE_NO_ENTITY) secondary_outcome(state, e, other, rank, &change);
+  for (uint32_t e = 0; e < plan->spec->entity_count; e++) {
+    change.number[e] = TIDE_NO_ENTITY;
+    if (!e || kind->ref_col[e] == 0xff) continue;
+    change.number[e] = (uint32_t)tide_block_get(kind, block, kind->ref_col[e], at.i);
+    change.rank[e] = (uint32_t)tide_block_get(kind, block, kind->rank_col[e], at.i);
   }
   tide_ent_set_bits(kind, ent, at, tide_kind_mask(kind, change.conds));
+  *ret = change;
+  return true;
+}
+
+void tide_state_outcome(struct tide_state *state, uint32_t number, struct tide_at at, const struct tide_outcome *outcome,
+                        int64_t amount_now, bool sets_amount) {
+  struct tide_change change;
+  if (!tide_state_change(state, number, at, outcome, amount_now, sets_amount, &change)) return;
+  for (uint32_t e = 1; e < state->plan->spec->entity_count; e++)
+    if (change.number[e] != TIDE_NO_ENTITY) tide_state_change_in(state, e, state->watermark_ms, &change);
 }

@@ -4,16 +4,6 @@
  * row keeps the event's number and rank in the others. */
 #include "feature/state.h"
 
-/* Two bits an atom: 1 true, 2 false, 0 null because something is absent, 3 null because of an empty result (`is empty` can tell). */
-static uint64_t atoms_pack(const struct tide_plan *plan, const struct tide_value *atom) {
-  uint64_t packed = 0;
-  for (uint32_t a = 0; a < plan->atom_count; a++) {
-    uint64_t two = atom[a].type == TIDE_V_BOOL ? (atom[a].yes ? 1 : 2) : atom[a].cause == TIDE_C_empty ? 3 : 0;
-    packed |= two << (2 * a);
-  }
-  return packed;
-}
-
 static uint64_t residual_pack(const struct tide_value *value) {
   uint64_t raw = 0;
   switch (value->type) {
@@ -51,8 +41,8 @@ static int64_t origin_value(const struct tide_state *state, const struct tide_or
     case TIDE_COL_ID: return (int64_t)memory->id;
     case TIDE_COL_DYN: return memory->uncounted ? (int64_t)TIDE_DYN_UNCOUNTED : 0;
     case TIDE_COL_REASON: return 0;
-    case TIDE_COL_ATOMS: return (int64_t)atoms_pack(state->plan, txn->dyn + TIDE_DYN_COUNT);
-    case TIDE_COL_RESIDUAL: return (int64_t)residual_pack(&txn->dyn[TIDE_DYN_COUNT + TIDE_ATOMS_MAX + ref]);
+    case TIDE_COL_ATOMS: return (int64_t)txn->atoms;
+    case TIDE_COL_RESIDUAL: return (int64_t)residual_pack(&txn->field[state->plan->residual[ref]]);
     case TIDE_COL_REF: return memory->uncounted ? TIDE_NO_ENTITY : txn->number[ref];
     case TIDE_COL_FP_LOW: return (int64_t)(memory->fp_amount & UINT32_MAX);
     case TIDE_COL_FP_HIGH: return (int64_t)(memory->fp_amount >> 32);
@@ -71,44 +61,49 @@ static int64_t origin_value(const struct tide_state *state, const struct tide_or
   return 0;
 }
 
-/* The event in one of its entities. ranks: in the others, for the primary; NULL for them. */
-static void insert_one(struct tide_state *state, uint32_t e, const struct tide_txn *txn, const struct tide_memory *memory,
-                       const int64_t *value, const uint32_t *ranks) {
+void tide_state_values(const struct tide_state *state, const struct tide_txn *txn, const struct tide_memory *memory, int64_t *ret) {
+  ret[TIDE_NO_ORIGIN] = 0;
+  for (uint32_t s = 0; s < state->plan->origin_count; s++) ret[s] = origin_value(state, &state->plan->origin[s], txn, memory);
+}
+
+uint32_t tide_state_rank(const struct tide_state *state, uint32_t e, const struct tide_txn *txn) {
+  if (state->plan->kind[0].rank_col[e] == 0xff || txn->number[e] == TIDE_NO_ENTITY) return 0;
+  return tide_ent_rank(&state->plan->kind[e], tide_store_ent(&state->store[e], txn->number[e]), txn->time_ms);
+}
+
+void tide_state_insert_in(struct tide_state *state, uint32_t e, const struct tide_txn *txn, const struct tide_memory *memory,
+                          const int64_t *value) {
   const struct tide_kind *kind = &state->plan->kind[e];
   struct tide_store *store = &state->store[e];
   uint32_t number = txn->number[e];
   uint64_t conds = memory->uncounted ? 0 : txn->conds;
   if (kind->has_first && !memory->uncounted) {
     struct tide_first *first = tide_store_first(store, number);
-    if (first->last_ms != INT64_MIN && first->last_ms <= state->watermark_ms - kind->forget_ms)
+    if (first->last_ms != INT64_MIN && first->last_ms <= txn->watermark_ms - kind->forget_ms)
       *first = (struct tide_first){INT64_MAX, INT64_MIN};
     if ((conds & kind->score_bit) && txn->time_ms < first->first_ms) first->first_ms = txn->time_ms;
     if (txn->time_ms > first->last_ms) first->last_ms = txn->time_ms;
   }
-  if (kind->fact_count && !memory->uncounted) tide_state_keep_facts(state, e, number, txn->time_ms);
-  if (txn->time_ms <= state->watermark_ms - kind->keep_ms) return; /* older than anything that can be asked for */
+  if (kind->fact_count && !memory->uncounted) tide_state_keep_facts(state, e, number, txn->time_ms, txn->watermark_ms);
+  if (txn->time_ms <= txn->watermark_ms - kind->keep_ms) return; /* older than anything that can be asked for */
   struct tide_row row;
   for (unsigned c = 0; c < kind->column_count; c++) row.value[c] = value[kind->origin[c]];
   row.value[kind->col_of[TIDE_COL_MASK]] = (int64_t)tide_kind_mask(kind, conds);
-  for (uint32_t other = 1; ranks && other < state->plan->spec->entity_count; other++)
-    if (kind->rank_col[other] != 0xff) row.value[kind->rank_col[other]] = ranks[other];
-  state->tile_use.late += tide_ent_insert(kind, tide_store_ent(store, number), &row, state->watermark_ms);
+  for (uint32_t other = 1; !e && other < state->plan->spec->entity_count; other++)
+    if (kind->rank_col[other] != 0xff) row.value[kind->rank_col[other]] = memory->uncounted ? 0 : txn->rank[other];
+  if (tide_ent_insert(kind, tide_store_ent(store, number), &row, txn->watermark_ms))
+    __atomic_fetch_add(&state->tile_use.late, 1, __ATOMIC_RELAXED);
 }
 
 void tide_state_insert(struct tide_state *state, struct tide_txn *txn, const struct tide_memory *memory) {
-  const struct tide_plan *plan = state->plan;
-  uint32_t entities = memory->uncounted ? 1 : plan->spec->entity_count, rank[TIDE_ENTITIES_MAX] = {0};
+  uint32_t entities = memory->uncounted ? 1 : state->plan->spec->entity_count;
   for (uint32_t e = 0; e < entities; e++) /* all numbers first: rows refer to other entities */
     if (txn->has_key[e] && txn->number[e] == TIDE_NO_ENTITY) txn->number[e] = tide_store_make(&state->store[e], txn->key[e]);
   int64_t value[TIDE_NO_ORIGIN + 1];
-  value[TIDE_NO_ORIGIN] = 0;
-  for (uint32_t s = 0; s < plan->origin_count; s++) value[s] = origin_value(state, &plan->origin[s], txn, memory);
+  tide_state_values(state, txn, memory, value);
   for (uint32_t e = 1; e < entities; e++) {
-    if (txn->number[e] == TIDE_NO_ENTITY) continue;
-    /* Events of one time are dropped together, so the rank stays true as long as an outcome finds anything there. */
-    if (plan->kind[0].rank_col[e] != 0xff)
-      rank[e] = tide_ent_rank(&plan->kind[e], tide_store_ent(&state->store[e], txn->number[e]), txn->time_ms);
-    insert_one(state, e, txn, memory, value, NULL);
+    txn->rank[e] = tide_state_rank(state, e, txn);
+    if (txn->number[e] != TIDE_NO_ENTITY) tide_state_insert_in(state, e, txn, memory, value);
   }
-  if (txn->number[0] != TIDE_NO_ENTITY) insert_one(state, 0, txn, memory, value, rank);
+  if (txn->number[0] != TIDE_NO_ENTITY) tide_state_insert_in(state, 0, txn, memory, value);
 }

@@ -208,7 +208,7 @@ static const struct tide_kafka_setting standard[] = {
 
     {"partitioner", "murmur2_random"},
     {"queue.buffering.max.kbytes", "131072"},
-    {"linger.ms", "2"},
+    {"linger.ms", "1"},
 };
 
 enum tide_err tide_outlet_kafka_open(const struct tide_outlet_kafka_options *options, struct tide_outlet **ret, struct tide_error *error) {

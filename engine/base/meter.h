@@ -52,6 +52,7 @@ enum tide_meter_type {
   X(engine_verified_total, COUNTER, none, none, none, "Times that a session was seen to hold the entry folded last") \
   X(engine_rolled_back_total, COUNTER, none, none, none, "Times that the journal had lost entries that were not yet acknowledged") \
   X(engine_syncs_total, COUNTER, none, none, none, "Group commits asked for") \
+  X(engine_clock_steps_total, COUNTER, none, none, none, "Times that the wall clock was stepped: nothing is written behind one before the journal's clock was compared") \
   X(engine_refused_total, COUNTER, none, none, none, "Messages refused by the core: nothing of them was journaled") \
   X(engine_maybe_total, COUNTER, none, none, none, "Messages that ended before their entry was known to be durable: indeterminate results") \
   X(engine_recomputed_total, COUNTER, none, none, none, "Requests that waited for fresher facts, as `stale: recompute` asks") \
@@ -96,6 +97,7 @@ enum tide_meter_type {
   X(ingest_opening_partitions, GAUGE, none, none, none, "Partitions that the epoch waits for before it is open") \
   X(ingest_messages_total, COUNTER, none, none, none, "Messages of sources put into entries by this engine, rejected ones included") \
   X(ingest_rejected_total, COUNTER, source, reason, none, "Messages that could not be used, by the reason in their dead letter") \
+  X(ingest_marks_total, COUNTER, none, none, none, "Marks read that an engine had written to find the ends of logs (ingest.barrier: marker); they are no messages") \
   X(ingest_letters_total, COUNTER, letter, result, none, "Letters by what became of an attempt to send one; failed ones of scores and dead letters are sent again") \
   X(ingest_unsent_answers, GAUGE, none, none, none, "Answers to messages that are not known to have left") \
   X(ingest_held_messages, GAUGE, none, none, none, "Messages that wait for other partitions or for their dead letter") \

@@ -10,11 +10,14 @@
 #include "cli/spec_file.h"
 #include "cli/key_file.h"
 #include "cli/verbs.h"
+#include "base/team.h"
+#include "core/fold_slice.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 
-#define BATCH 512
+static unsigned BATCH = 512;
 #define INPUTS_MAX 256
 
 static const struct tide_opt options[] = {
@@ -168,6 +171,7 @@ static int backfill(const struct tide_args *args, const struct tide_spec *spec) 
   struct tide_intake *intake = NULL;
   struct tide_ahead *ahead = NULL;
   unsigned threads = (unsigned)tide_args_int(args, "threads");
+  struct tide_team *team = tide_team_new(threads);
   const char *input[INPUTS_MAX], *path;
   size_t count = 0;
   enum tide_err err = TIDE_OK;
@@ -197,6 +201,8 @@ static int backfill(const struct tide_args *args, const struct tide_spec *spec) 
   struct tide_mono start = tide_mono_now();
   if (!err) err = tide_intake_open(&from, &intake, &error);
   tide_fold_quiet(b.fold, true);
+  if (getenv("BATCH")) BATCH = (unsigned)atoi(getenv("BATCH"));
+  if (!getenv("PLAIN")) tide_fold_team(b.fold, team);
   if (!err) err = tide_ahead_open(intake, spec, threads, &ahead, &error);
   if (!err) err = fold_history(&b, ahead, &error);
   tide_ahead_close(ahead);
@@ -214,6 +220,7 @@ static int backfill(const struct tide_args *args, const struct tide_spec *spec) 
   }
   tide_intake_close(intake);
   tide_fold_free(b.fold);
+  tide_team_free(team);
   tide_buf_release(&b.entry);
   tide_history_sort_free(b.sort);
   tide_free(b.cursor);

@@ -18,6 +18,7 @@
 #include "port/source.h"
 #include "run/engine.h"
 
+struct tide_kafka_marks;
 struct tide_ingest_source {
   uint16_t number;
   const char *name;
@@ -33,6 +34,9 @@ struct tide_ingest_options {
   void (*commit)(struct tide_source *source, const struct tide_place *place, size_t count);
   /* Sets each cursor to the first message that the log took at ms or later, or the end. NULL: no start is a time. */
   enum tide_err (*at_time)(struct tide_source *source, int64_t ms, struct tide_place *place, size_t count, struct tide_error *error);
+  /* Sets each cursor to behind a mark that it writes to the log now: how far a new epoch must read. NULL: to where the log says that it ends. Of the asker's thread. */
+  enum tide_err (*mark)(struct tide_kafka_marks *marks, struct tide_place *place, size_t count, struct tide_error *error);
+  struct tide_kafka_marks *marks;
   const struct tide_ingest_source *from; /* borrowed like source */
   size_t from_count;
   const struct tide_spec *spec;
@@ -40,6 +44,8 @@ struct tide_ingest_options {
   const char *features;        /* "eu-issuing@41d0aa17": the feature file, in the headers of answers; borrowed */
   uint8_t dead_form;           /* enum tide_dead_form */
   bool lossy;                  /* the journal may lose what it acknowledged (q < N): decisions that are made again say that they may supersede */
+  uint64_t (*epoch_known)(void *ctx); /* the highest epoch that is known outside of the journal, 0: none; on the asker's thread. NULL: nobody knows */
+  void *epoch_ctx;
   struct tide_merge_options merge;
   int64_t max_future_skew_ms;
   size_t max_held;

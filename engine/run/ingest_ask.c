@@ -35,7 +35,9 @@ static bool answer_core(struct tide_ingest *ingest, const struct question *quest
   enum tide_err err = source->ops->places(source, &place, &count, &error);
   if (err == TIDE_OK && count > TIDE_PARTITIONS_MAX)
     err = tide_fail(&error, TIDE_E_LIMIT, "the sources have %zu partitions, at most %d can feed a cell", count, TIDE_PARTITIONS_MAX);
-  if (err == TIDE_OK) err = source->ops->ends(source, place, count, &error);
+  if (err == TIDE_OK)
+    err = ingest->options.mark ? ingest->options.mark(ingest->options.marks, place, count, &error)
+                               : source->ops->ends(source, place, count, &error);
   if (err == TIDE_OK) {
     struct tide_target *target = tide_alloc((count + 1) * sizeof *target);
     for (size_t i = 0; i < count; i++)
@@ -43,9 +45,11 @@ static bool answer_core(struct tide_ingest *ingest, const struct question *quest
                                        .partition = place[i].partition,
                                        .end = place[i].cursor,
                                        .delivered = ingest->options.lossy ? place[i].cursor : 0};
+    uint64_t known = ingest->options.epoch_known ? ingest->options.epoch_known(ingest->options.epoch_ctx) : 0;
     tide_engine_tell(
         ingest->engine,
-        &(struct tide_core_event){.kind = TIDE_CORE_ENDS, .turn = question->ends_turn, .target = target, .target_count = (uint32_t)count});
+        &(struct tide_core_event){
+            .kind = TIDE_CORE_ENDS, .turn = question->ends_turn, .number = known, .target = target, .target_count = (uint32_t)count});
     tide_free(target);
   } else {
     said("ends", &error);

@@ -14,12 +14,20 @@
 
 #define TIDE_INGEST_WINDOW 16384 /* offers with the core */
 
+/* The first message of a partition that cannot be decoded before its schema is there. */
+struct tide_ingest_pending {
+  struct tide_message message;
+  struct tide_buf bytes; /* its own, then its traceparent */
+  char why[384];         /* what the schema waits for */
+};
+
 /* A partition under a turn. */
 struct tide_ingest_part {
   uint16_t source, partition;
   bool known;               /* the journal has a cursor: it can be read */
   bool gates;
   bool throttled;           /* not read now: its share of memory is full */
+  struct tide_ingest_pending *pending; /* not read now: this message waits; NULL: none */
   bool recalls;             /* `last` is what the journal says of it */
   struct tide_cursor_part last;
   uint64_t cursor, checksum; /* read up to there */
@@ -44,6 +52,7 @@ struct tide_ingest_trace { uint64_t offset; uint16_t source, partition; uint8_t 
 struct tide_ingest_letters {
   struct tide_ingest_letter *letter; /* ring */
   size_t cap, first, count, sent;    /* sent: from the front on, all handed over */
+  size_t under_way;                  /* handed over, no report yet */
   uint64_t first_token;
 };
 
@@ -108,14 +117,13 @@ struct tide_ingest {
   uint64_t turn;
   bool on, reading;                              /* the core wants it read; partitions are known */
   struct tide_ingest_part *part;
-  size_t part_count, hint; /* hint: where one was found last; below part_count, or 0 */
+  size_t part_count;
+  uint32_t *place;                               /* [place_room] by hash of source and partition: where in `part` it stands, + 1; 0: free */
+  size_t place_room;                             /* a power of two, at least twice part_count; 0: there are none */
   struct tide_offer *spare;
   size_t outstanding;
   uint64_t holds;
-  struct tide_buf pending;                       /* a message whose schema cannot be had now */
-  struct tide_message pending_message;
-  char pending_why[384];                         /* what its schema waits for */
-  bool has_pending;
+  size_t pending_count;                          /* partitions with a message that waits for its schema */
   struct tide_mono pending_at, commit_at, places_at, retry_at, throttle_at;
 
   /* the writer's */

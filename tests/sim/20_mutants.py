@@ -17,7 +17,7 @@ import sys
 
 TMP = os.environ.get("TIDE_TMP", "/tmp")
 CORE, QUEUE, ENTRY, INGEST = "engine/core/core.c", "engine/core/core_queue.c", "engine/core/core_entry.c", "engine/core/core_ingest.c"
-RELEASE, AGAIN = "engine/core/core_release.c", "engine/core/core_again.c"
+RELEASE, AGAIN, CLOCK = "engine/core/core_release.c", "engine/core/core_again.c", "engine/core/core_clock.c"
 LEDGER, FOLD, SAVE = "engine/core/ledger.c", "engine/core/fold.c", "engine/core/fold_save.c"
 VERSIONS, JUDGE, EVENT, ROUTER = "engine/core/versions.c", "engine/core/fold_judge.c", "engine/core/fold_event.c", "model/router.c"
 FOLLOW, SWITCH = "engine/core/fold_switch.c", "engine/core/fold_event.c"
@@ -96,7 +96,11 @@ MUTANTS = [
      [(QUEUE, "  if (!tide_offer_journaled(offer) && !(offer->barrier && core->options.shared)) return tide_core_answer(core, offer, error);\n",
        "  if (!tide_offer_journaled(offer)) return tide_core_answer(core, offer, error);\n")], []),
     ("takes the clock as it is", "redis", 600,
-     [(SESSION, "    if (ahead > max || behind > max)\n", "    if (false && (ahead > max || behind > max))\n")], []),
+     [(SESSION, "    if (llabs(off_ms) > max_ms)\n", "    if (false)\n")], []),
+    ("writes behind a step of the clock before it has asked for the journal's", "redis", 600,
+     [(CLOCK, "  return !core->options.compares_clocks || (core->clock.told", "  return true || (core->clock.told")], []),
+    ("takes a comparison of the clock before for one of this clock", "redis", 600,
+     [(CLOCK, "  core->clock.told = is_near(offset_ms(core), core->clock.asked_ms);\n", "  core->clock.told = true;\n")], []),
     ("commits before it is open", "redis", 600,
      [(CORE, "  if (!commits || !may_append(core)) return TIDE_OK;\n",
        "  if ((!commits && core->known.epoch == 0) || !may_append(core)) return TIDE_OK;\n")], []),
