@@ -30,7 +30,7 @@ static struct tide_block *reshape(const struct tide_kind *kind, const struct tid
   unsigned old_young = old ? (unsigned)old->n - old->yn : 0;
   unsigned first[2] = {from, old ? from + n - yn - old_young : 0}, count[2] = {n, yn}, strip_cap[2] = {shape.cap, shape.ycap};
   size_t bytes = tide_strips_bytes(kind, shape.wide, shape.cap, shape.ycap) + kind->dict_count * sizeof(struct tide_dict_head);
-  if (old) tide_block_entries(kind, old, had);
+  if (old) tide_block_entries(kind, old, kind->dict_count, had);
   for (unsigned d = 0; d < kind->dict_count; d++) {
     unsigned y = kind->dict[d].young, row = kind->dict[d].row[shape.wide];
     if (old) tide_dict_plan(&had[d], row, first[y], count[y], strip_cap[y], spare >> d & 1, &rebuild[d]);
@@ -46,7 +46,7 @@ static struct tide_block *reshape(const struct tide_kind *kind, const struct tid
   if (!old) return block; /* all plain: their heads are zero */
   struct tide_dict_head *head = tide_block_head(kind, block, 0);
   for (unsigned d = 0; d < kind->dict_count; d++) head[d] = (struct tide_dict_head){0, cap[d]};
-  tide_block_entries(kind, block, has);
+  tide_block_entries(kind, block, kind->dict_count, has);
   int old_wide = tide_block_wide(old);
   for (unsigned k = 0; k < kind->image.strip_count; k++) {
     unsigned c = kind->image.strip[k], y = kind->column[c].young;
@@ -115,12 +115,15 @@ bool tide_block_expire(const struct tide_kind *kind, struct tide_block *block, i
     char *base = tide_block_column(kind, block, c);
     memmove(base, base + (size_t)drop * column->width[wide], (size_t)(count - drop) * column->width[wide]);
   }
+  struct tide_entries dicts[TIDE_DICTS_MAX];
+  tide_block_entries(kind, block, kind->dict_count, dicts);
   for (unsigned d = 0; d < kind->dict_count; d++) { /* entries that no event has any more go when the block is built anew */
-    struct tide_entries dict = tide_block_entries_of(kind, block, d);
+    const struct tide_entries *dict = &dicts[d];
     unsigned drop = kind->dict[d].young ? young_gone : gone;
-    if (!drop || drop >= dict.count) continue;
-    if (dict.index) memmove(dict.index, dict.index + drop, dict.count - drop);
-    else if (tide_entries_plain(&dict)) memmove(dict.entry, dict.entry + (size_t)drop * dict.row, (size_t)(dict.count - drop) * dict.row);
+    if (!drop || drop >= dict->count) continue;
+    if (dict->index) memmove(dict->index, dict->index + drop, dict->count - drop);
+    else if (tide_entries_plain(dict))
+      memmove(dict->entry, dict->entry + (size_t)drop * dict->row, (size_t)(dict->count - drop) * dict->row);
   }
   block->n = (uint16_t)(block->n - gone);
   block->yn = (uint16_t)(block->yn - young_gone);

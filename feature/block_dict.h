@@ -34,12 +34,13 @@ static inline struct tide_entries tide_block_entries_of(const struct tide_kind *
                          (char *)(uintptr_t)block + tide_block_dict_at(kind, block, d));
 }
 
-/* All of them, each behind the one before: ret[kind->dict_count]. */
-static inline void tide_block_entries(const struct tide_kind *kind, const struct tide_block *block, struct tide_entries *ret) {
-  if (!kind->dict_count) return;
+/* The first `count` of them, each behind the one before. */
+static inline void tide_block_entries(const struct tide_kind *kind, const struct tide_block *block, unsigned count,
+                                      struct tide_entries *ret) {
+  if (!count) return;
   struct tide_dict_head *head = tide_block_head(kind, block, 0);
   char *at = (char *)(head + kind->dict_count);
-  for (unsigned d = 0; d < kind->dict_count; d++, head++) {
+  for (unsigned d = 0; d < count; d++, head++) {
     ret[d] = tide_entries_at(kind, block, d, head, at);
     at += tide_dict_bytes(ret[d].row, head->cap, ret[d].cap);
   }

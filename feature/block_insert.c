@@ -13,27 +13,33 @@ struct added {
 };
 
 static bool row_fits(const struct tide_kind *kind, const struct tide_row *row) {
-  for (unsigned k = 0; k < kind->image.narrow_count; k++)
-    if (!tide_fits_narrow(&kind->column[kind->image.narrow[k]], row->value[kind->image.narrow[k]])) return false;
-  return true;
+  bool fits = true;
+  for (unsigned k = 0; k < kind->image.narrow_count; k++) {
+    int64_t value = row->value[kind->image.narrow[k].column];
+    fits &= (uint64_t)value < kind->image.narrow[k].limit || (kind->image.narrow[k].number && value == TIDE_NULL_NUM);
+  }
+  return fits;
 }
 
 /* The cells of a row as a block with this base has them, one behind the other. */
 static void make_image(const struct tide_kind *kind, int wide, int64_t base_ms, const struct tide_row *row, char *image) {
-  const uint8_t *order = kind->image.order[wide], *end = kind->image.end[wide];
+  const uint8_t *end = kind->image.end[wide];
   unsigned k = 0;
-  for (; k < end[0]; k++) tide_store_cell(image + kind->column[order[k]].image[wide], 8, (uint64_t)row->value[order[k]]);
-  for (; k < end[1]; k++) tide_store_cell(image + kind->column[order[k]].image[wide], 4, (uint64_t)row->value[order[k]]);
-  for (; k < end[2]; k++) tide_store_cell(image + kind->column[order[k]].image[wide], 2, (uint64_t)row->value[order[k]]);
-  for (; k < end[3]; k++) tide_store_cell(image + kind->column[order[k]].image[wide], 1, (uint64_t)row->value[order[k]]);
+#define CELLS(step, bytes)                                                                                                                 \
+  for (; k < end[step]; k++)                                                                                                               \
+    tide_store_cell(image + kind->image.cell[wide][k].at, bytes, (uint64_t)row->value[kind->image.cell[wide][k].column]);
+  CELLS(0, 8)
+  CELLS(1, 4)
+  CELLS(2, 2)
+  CELLS(3, 1)
+#undef CELLS
   if (wide) return;
   unsigned time = kind->col_of[TIDE_COL_TIME];
   tide_store_cell(image + kind->column[time].image[0], 4, (uint64_t)row->value[time] - (uint64_t)base_ms);
-  for (k = 0; k < kind->image.narrow_count; k++) {
-    const struct tide_column *column = &kind->column[kind->image.narrow[k]];
-    int64_t value = row->value[kind->image.narrow[k]];
-    if (value == TIDE_NULL_NUM && column->number)
-      tide_store_cell(image + column->image[0], column->width[0], tide_raw_of(column, 0, value));
+  for (k = 0; k < kind->image.narrow_count && kind->image.narrow[k].number; k++) {
+    const struct tide_column *column = &kind->column[kind->image.narrow[k].column];
+    if (row->value[kind->image.narrow[k].column] == TIDE_NULL_NUM)
+      tide_store_cell(image + column->image[0], column->width[0], kind->image.narrow[k].limit);
   }
 }
 
@@ -69,6 +75,7 @@ static struct tide_block *block_of_one(const struct tide_kind *kind, const char 
 /* A dictionary with the row's entry behind those of `count` events: from where, its new cap and entries, and which the row has. */
 struct grown {
   const char *from;
+  uint32_t bytes; /* of the new one */
   uint8_t old_cap, old_used, cap, used, at;
 };
 
@@ -159,7 +166,8 @@ static struct tide_block *append(const struct tide_kind *kind, const struct tide
     dict[d].old_used = had[d].n;
     if (!grow_dict(row, count[y], cap[y], image + kind->dict[d].image[wide], &dict[d])) return NULL;
     from += tide_dict_bytes(row, had[d].cap, old_cap[y]);
-    bytes += tide_dict_bytes(row, dict[d].cap, cap[y]);
+    dict[d].bytes = (uint32_t)tide_dict_bytes(row, dict[d].cap, cap[y]);
+    bytes += dict[d].bytes;
   }
   struct tide_block *block = tide_alloc_bare(bytes); /* cells behind the last event are read by nobody */
   *block = (struct tide_block){.n = (uint16_t)(count[0] + 1),
@@ -182,7 +190,7 @@ static struct tide_block *append(const struct tide_kind *kind, const struct tide
     unsigned y = kind->dict[d].young, row = kind->dict[d].row[wide];
     head[d] = (struct tide_dict_head){dict[d].cap ? dict[d].used : 0, dict[d].cap};
     fill_dict(row, count[y], image + kind->dict[d].image[wide], &dict[d], to);
-    to += tide_dict_bytes(row, dict[d].cap, cap[y]);
+    to += dict[d].bytes;
   }
   return block;
 }
@@ -212,7 +220,7 @@ static bool insert_in_place(const struct tide_kind *kind, struct tide_block *blo
   unsigned place[2] = {row->i, row->i - ((unsigned)block->n - block->yn)}; /* by strip */
   struct tide_entries dict[TIDE_DICTS_MAX];
   uint8_t at[TIDE_DICTS_MAX];
-  tide_block_entries(kind, block, dict);
+  tide_block_entries(kind, block, kind->dict_count, dict);
   for (unsigned d = 0; d < kind->dict_count; d++) {
     if (tide_entries_plain(&dict[d]) || (kind->dict[d].young && !row->young)) continue;
     at[d] = (uint8_t)tide_find_entry(dict[d].entry, dict[d].head->n, dict[d].row, row->image + kind->dict[d].image[wide]);

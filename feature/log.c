@@ -125,8 +125,10 @@ bool tide_view_find(const struct tide_view *view, int64_t time_ms, uint32_t rank
 }
 
 uint32_t tide_ent_rank(const struct tide_kind *kind, const struct tide_ent *ent, int64_t time_ms) {
-  struct tide_block *block = is_inline(ent) || big_of(ent) ? NULL : (struct tide_block *)raw_of(ent);
-  if (block && (!block->n || tide_block_time(kind, block, block->n - 1u) < time_ms)) return 0; /* nearly all */
+  if (!(ent->log & 3)) { /* a small log, or none: nearly always the event is the newest */
+    const struct tide_block *block = (const struct tide_block *)ent->log;
+    if (!block || !block->n || tide_block_time(kind, block, block->n - 1u) < time_ms) return 0;
+  }
   struct tide_view view;
   tide_view_of(kind, ent, &view);
   struct tide_at at = tide_view_after(&view, time_ms);
@@ -501,7 +503,7 @@ static void latest_before_small(const struct tide_kind *kind, struct tide_block 
   uint8_t mask_column = kind->col_of[TIDE_COL_MASK];
   uint64_t mask = (uint64_t)row->value[mask_column];
   struct tide_entries dict[TIDE_DICTS_MAX];
-  if (block && block->n) tide_block_entries(kind, block, dict);
+  if (block && block->n) tide_block_entries(kind, block, kind->distinct_dicts, dict);
   for (unsigned g = 0; g < kind->distinct_count; g++) {
     const struct tide_distinct *distinct = &kind->distinct[g];
     if (!((mask >> distinct->bit) & 1)) continue;

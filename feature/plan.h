@@ -96,8 +96,10 @@ struct tide_dict {
  * dictionary. Columns in the order of their width, so that writing them asks for no width; what may not fit a narrow cell; what stands in strips. */
 #define TIDE_IMAGE_MAX (TIDE_COLUMNS_MAX * 8)
 struct tide_image {
-  uint8_t order[2][TIDE_COLUMNS_MAX], end[2][4]; /* those of 8, 4, 2 and 1 bytes: where each kind ends */
-  uint8_t narrow[TIDE_COLUMNS_MAX], narrow_count;     /* but for the time */
+  struct { uint16_t at; uint8_t column; } cell[2][TIDE_COLUMNS_MAX];
+  uint8_t end[2][4];                                  /* of the cells of 8, 4, 2 and 1 bytes: where each kind ends */
+  struct { uint64_t limit; uint8_t column; bool number; } narrow[TIDE_COLUMNS_MAX]; /* what a narrow cell holds is below the limit; numbers first; but for the time */
+  uint8_t narrow_count;
   uint8_t strip[TIDE_COLUMNS_MAX], strip_count;
   uint16_t entry_bytes[2];                            /* of all its entries */
 };
@@ -192,7 +194,7 @@ struct tide_kind {
   uint8_t fact_count;
   uint8_t fp_merchant_col;             /* and of what tells merchants apart in duplicates */
   struct tide_dict dict[TIDE_DICTS_MAX];
-  uint8_t dict_count;
+  uint8_t dict_count, distinct_dicts;  /* of all; the first of them up to the last that a distinct group looks into */
   bool has_young;
   uint16_t row[2], young_row[2];       /* bytes per event in each strip, narrow and wide, without dictionaries */
   struct tide_image image;
