@@ -22,7 +22,7 @@ CFLAGS := -std=c11 -O2 -g -Wall -Wextra -Werror -Wconversion -Wshadow -ffp-contr
 # TLS to Redis where there is a hiredis that has it (Debian 12's has not); without pkg-config the answer is no.
 REDIS_TLS := $(shell pkg-config --exists hiredis_ssl openssl 2>/dev/null && echo yes)
 ifeq ($(REDIS_TLS),yes)
-CPPFLAGS += -DTIDE_REDIS_TLS $(shell pkg-config --cflags hiredis_ssl openssl)
+CPPFLAGS += -DTIDE_REDIS_TLS $(patsubst -I%,-isystem %,$(shell pkg-config --cflags hiredis_ssl openssl))
 HIREDIS_LIBS := $(shell pkg-config --libs hiredis_ssl openssl)
 else
 HIREDIS_LIBS := -lhiredis
