@@ -113,7 +113,6 @@ static enum tide_err add_source(const struct tide_config_source *from, const str
 
 static enum tide_err open_ingest(const struct tide_config *config, const struct tide_spec *spec, struct tide_meter *meter,
                                  struct tide_serve_ingest *serve, struct tide_error *error) {
-  tide_version_text(tide_span_of(spec->name), tide_content_hash((struct tide_span){spec->text, spec->text_len}), serve->features);
   struct tide_ingest_options options = {.source = serve->source,
                                         .outlet = serve->outlet,
                                         .commit = tide_source_kafka_commit,
@@ -124,7 +123,6 @@ static enum tide_err open_ingest(const struct tide_config *config, const struct 
                                         .from_count = serve->count,
                                         .spec = spec,
                                         .scores = serve->declared.scores,
-                                        .features = serve->features,
                                         .dead_form = (uint8_t)config->dead_letters_form,
                                         .lossy = config->journal_kind == TIDE_JOURNAL_KIND_redis &&
                                                  config->journal_quorum < config->journal_replicas,

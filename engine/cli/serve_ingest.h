@@ -18,7 +18,6 @@ struct tide_serve_ingest {
   struct tide_ingest_source *from;
   struct tide_schemas **schemas;
   size_t count;
-  char features[TIDE_VERSION_TEXT]; /* of the feature file */
 };
 
 /* meter: a shared one, whose sources are those of the configuration in their order; borrowed. Opens clients and decoders; no broker is

@@ -42,11 +42,12 @@ void tide_outbox_put(struct tide_outbox *outbox, const struct tide_outgoing *out
   tide_put_u64(item, out->position.epoch);
   tide_put_u64(item, out->position.seq);
   tide_put_u32(item, out->index);
-  tide_put_varint(item, (out->superseded ? 1u : 0) | (out->late ? 2u : 0));
+  tide_put_varint(item, (out->superseded ? 1u : 0) | (out->late ? 2u : 0) | (out->features.len ? 4u : 0));
   tide_put_span(item, out->id);
   tide_put_span(item, out->model);
   tide_put_span(item, out->policy);
   tide_put_span(item, out->json);
+  if (out->features.len) tide_put_span(item, out->features);
   outbox->bytes += item->len;
 }
 
@@ -65,7 +66,8 @@ static bool decode(struct tide_span bytes, struct tide_outgoing *ret) {
   ret->model = tide_get_span(&r);
   ret->policy = tide_get_span(&r);
   ret->json = tide_get_span(&r);
-  return !r.bad && r.ptr == r.end && flags < 4;
+  ret->features = flags & 4 ? tide_get_span(&r) : (struct tide_span){"", 0};
+  return !r.bad && r.ptr == r.end && flags < 8;
 }
 
 bool tide_outbox_get(const struct tide_outbox *outbox, uint64_t number, struct tide_outgoing *ret) {
