@@ -142,8 +142,8 @@ static bool number_copy(struct tide_core *core, struct tide_offer *offer) {
   return true;
 }
 
-/* Copies leave when the entry has its position and not before: whoever reads one puts it behind, so a request that is acknowledged is never the repetition of its own copy. It costs
- * no safety, since only a commit that is begun after the copy's arrival releases the request. */
+/* Copies leave when the entry has its position and not before: whoever reads one puts it behind, so a request that is acknowledged is never the repetition of
+ * its own copy. It costs no safety, since only a commit that is begun after the copy's arrival releases the request. */
 void tide_core_send_copies(struct tide_core *core, const struct tide_held *held) {
   for (struct tide_offer *offer = held->offers.first; offer; offer = offer->next) {
     if (!offer->log || offer->log_sent) continue;

@@ -68,7 +68,8 @@ struct tide_ingest;
 enum tide_err tide_ingest_new(const struct tide_ingest_options *options, struct tide_ingest **ret, struct tide_error *error) TIDE_WARN_UNUSED;
 /* Starts the threads; the engine must live until tide_ingest_stop returned. */
 void tide_ingest_start(struct tide_ingest *ingest, struct tide_engine *engine);
-/* From about now on messages are decoded by this feature file. It is borrowed until tide_ingest_stop returned, and those before as well. Any thread. CONFIG: a source cannot be decoded by it; nothing changes. */
+/* From about now on messages are decoded by this feature file. It is borrowed until tide_ingest_stop returned, and those before as well. Any
+ * thread. CONFIG: a source cannot be decoded by it; nothing changes. */
 enum tide_err tide_ingest_features(struct tide_ingest *ingest, const struct tide_spec *spec, struct tide_error *error) TIDE_WARN_UNUSED;
 /* tide_engine_options.sources: actions of the core, on its thread. */
 void tide_ingest_act(struct tide_ingest *ingest, const struct tide_core_action *action);
