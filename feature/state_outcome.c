@@ -21,7 +21,7 @@ static void row_look(struct row *row) {
   struct tide_view view;
   tide_view_of(row->kind, row->ent, &view);
   row->block = view.chunk[row->at.chunk].block;
-  tide_block_entries(row->kind, row->block, row->dict);
+  tide_block_entries(row->kind, row->block, row->kind->dict_count, row->dict);
 }
 
 static uint64_t row_get(const struct row *row, unsigned c) {

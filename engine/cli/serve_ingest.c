@@ -115,7 +115,6 @@ static uint64_t epoch_known(void *ctx) { return tide_serve_epoch_known(ctx); }
 
 static enum tide_err open_ingest(const struct tide_config *config, const struct tide_spec *spec, struct tide_meter *meter,
                                  struct tide_serve_epoch *epoch, struct tide_serve_ingest *serve, struct tide_error *error) {
-  tide_version_text(tide_span_of(spec->name), tide_content_hash((struct tide_span){spec->text, spec->text_len}), serve->features);
   struct tide_ingest_options options = {.source = serve->source,
                                         .outlet = serve->outlet,
                                         .commit = tide_source_kafka_commit,
@@ -126,7 +125,6 @@ static enum tide_err open_ingest(const struct tide_config *config, const struct 
                                         .from_count = serve->count,
                                         .spec = spec,
                                         .scores = serve->declared.scores,
-                                        .features = serve->features,
                                         .dead_form = (uint8_t)config->dead_letters_form,
                                         .lossy = tide_config_lossy(config),
                                         .epoch_known = epoch ? epoch_known : NULL,

@@ -19,7 +19,6 @@ struct tide_serve_ingest {
   struct tide_ingest_source *from;
   struct tide_schemas **schemas;
   size_t count;
-  char features[TIDE_VERSION_TEXT]; /* of the feature file */
 };
 
 /* epoch: of the registry, NULL: none; borrowed. meter: a shared one, whose sources are those of the configuration in their order; borrowed.

@@ -270,7 +270,11 @@ enum tide_err tide_serve_redis(const struct tide_config *config, struct tide_red
                                      .wait_ms = config->journal_wait_ms,
                                      .timeout_ms = config->journal_timeout_ms,
                                      .clock_skew_max_ms = config->journal_max_clock_skew_ms,
-                                     .memory_percent = (uint32_t)config->journal_memory_share};
+                                     .memory_percent = (uint32_t)config->journal_memory_share,
+                                     .tls = {.ca = config->journal_tls_ca,
+                                             .cert = config->journal_tls_cert,
+                                             .key = config->journal_tls_key,
+                                             .server_name = config->journal_tls_server_name}};
   enum tide_err err = tide_redis_target_parse(config->journal_url, &redis.target, error);
   if (err == TIDE_OK && redis.target.password[0])
     err = tide_fail(error, TIDE_E_CONFIG,

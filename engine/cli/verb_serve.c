@@ -347,7 +347,7 @@ static void adopt(struct serve *serve) {
     TIDE_CHECK(err == TIDE_OK); /* the fold has parsed it */
     tide_version_text(tide_span_of(adopted->spec->name), tide_content_hash(tide_buf_span(&text)), adopted->label);
     adopted->next = serve->adopted;
-    if (serve->ingest.ingest) err = tide_ingest_features(serve->ingest.ingest, adopted->spec, adopted->label, &error);
+    if (serve->ingest.ingest) err = tide_ingest_features(serve->ingest.ingest, adopted->spec, &error);
     if (err == TIDE_OK && serve->http) err = tide_http_features(serve->http, adopted->spec, &error);
     if (err == TIDE_OK || serve->ingest.ingest) serve->adopted = adopted; /* sources may have it */
     else tide_spec_free(adopted->spec), tide_free(adopted);

@@ -409,6 +409,7 @@ static enum tide_err on_appended(struct tide_core *core, const struct tide_core_
     return on_lost(core, error);
   }
   core->flying->position = event->position;
+  tide_core_send_copies(core, core->flying);
   /* Inside an epoch positions are dense, so the next one is the next. A fence may follow any entry of the epoch before: only reading tells. */
   if (core->flight == TIDE_FLIGHT_ENTRY && tide_position_follows(core->known, event->position)) return land(core, error);
   core->appended = true; /* others wrote in between: read them first, and our own entry with them */
@@ -627,7 +628,7 @@ enum tide_err tide_core_step(struct tide_core *core, struct tide_core_now now, c
 static struct tide_offer *abandon_first(struct tide_offer_list *list, enum tide_offer_end end) {
   struct tide_offer *offer = tide_offers_pop(list);
   if (!offer) return NULL;
-  offer->end = (uint8_t)(offer->log_number ? TIDE_END_maybe : end); /* a copy may be in the sources' log */
+  offer->end = (uint8_t)(offer->log_sent ? TIDE_END_maybe : end); /* a copy may be in the sources' log */
   offer->cause = TIDE_C_unavailable;
   tide_buf_clear(&offer->answer);
   return offer;

@@ -128,8 +128,8 @@ static void choose(struct tide_core *core, struct choice *choice, struct tide_of
   held_owner(choice->held, offer);
 }
 
-/* A request whose copy must stand in the sources' log is written there while it is committed here. False: too many are on their way. */
-static bool log_copy(struct tide_core *core, struct tide_offer *offer) {
+/* A request whose copy must stand in the sources' log gets the number of that copy. False: too many are on their way. */
+static bool number_copy(struct tide_core *core, struct tide_offer *offer) {
   if (!offer->log || offer->log_number) return true;
   if (!core->logging) {
     core->logging_cap = 1024;
@@ -140,16 +140,25 @@ static bool log_copy(struct tide_core *core, struct tide_offer *offer) {
   if (*place) return false;
   *place = offer;
   offer->log_number = ++core->logs;
-  struct tide_core_action *action = tide_core_act(core, TIDE_DO_LOG);
-  action->number = offer->log_number;
-  action->offer = offer;
   return true;
+}
+
+/* Copies leave when the entry has its position and not before: whoever reads one puts it behind, so a request that is acknowledged is never the repetition of
+ * its own copy. It costs no safety, since only a commit that is begun after the copy's arrival releases the request. */
+void tide_core_send_copies(struct tide_core *core, const struct tide_held *held) {
+  for (struct tide_offer *offer = held->offers.first; offer; offer = offer->next) {
+    if (!offer->log || offer->log_sent) continue;
+    struct tide_core_action *action = tide_core_act(core, TIDE_DO_LOG);
+    action->number = offer->log_number;
+    action->offer = offer;
+    offer->log_sent = true;
+  }
 }
 
 static void choose_requests(struct tide_core *core, struct choice *choice) {
   for (int p = 0; p < TIDE_PRIORITY_COUNT; p++)
     while (core->queue[p].first) {
-      if (!fits(core, choice, core->queue[p].first, 0) || !log_copy(core, core->queue[p].first)) return;
+      if (!fits(core, choice, core->queue[p].first, 0) || !number_copy(core, core->queue[p].first)) return;
       choose(core, choice, &core->queue[p]);
     }
 }

@@ -181,6 +181,8 @@ enum tide_core_fill {
 };
 enum tide_err tide_core_append(struct tide_core *core, enum tide_core_fill fill, struct tide_span records, struct tide_error *error);
 void tide_core_open_epoch(struct tide_core *core);
+/* The position of this entry of ours is known: copies of its requests go to the sources' log. */
+void tide_core_send_copies(struct tide_core *core, const struct tide_held *held);
 /* Something stands in a queue that may be appended now. */
 bool tide_core_has_offers(const struct tide_core *core);
 /* Messages wait for room in the outbox, and the log does not know yet that there is some. */

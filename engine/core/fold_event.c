@@ -311,6 +311,7 @@ static void put_outgoing(struct tide_fold *fold, const struct tide_answer *answe
                               .id = tide_buf_span(&fold->id),
                               .model = tide_span_of(answer->model ? answer->model->id : ""),
                               .policy = tide_span_of(answer->policy->label),
+                              .features = tide_span_of(answer->features ? answer->features : ""),
                               .json = tide_buf_span(&fold->json)};
   tide_outbox_put(&fold->outbox, &out);
 }

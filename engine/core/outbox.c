@@ -43,11 +43,12 @@ static void encode(const struct tide_outgoing *out, struct tide_buf *item) {
   tide_put_u64(item, out->position.epoch);
   tide_put_u64(item, out->position.seq);
   tide_put_u32(item, out->index);
-  tide_put_varint(item, (out->superseded ? 1u : 0) | (out->late ? 2u : 0) | epoch << 2);
+  tide_put_varint(item, (out->superseded ? 1u : 0) | (out->late ? 2u : 0) | (out->features.len ? 4u : 0) | epoch << 3);
   tide_put_span(item, out->id);
   tide_put_span(item, out->model);
   tide_put_span(item, out->policy);
   tide_put_span(item, out->json);
+  if (out->features.len) tide_put_span(item, out->features);
 }
 
 void tide_outbox_put(struct tide_outbox *outbox, const struct tide_outgoing *out) {
@@ -67,11 +68,12 @@ static bool decode(struct tide_span bytes, struct tide_outgoing *ret) {
   uint64_t flags = tide_get_varint(&r);
   ret->superseded = flags & 1;
   ret->late = flags & 2;
-  ret->epoch = flags >> 2 ? flags >> 2 : ret->position.epoch;
+  ret->epoch = flags >> 3 ? flags >> 3 : ret->position.epoch;
   ret->id = tide_get_span(&r);
   ret->model = tide_get_span(&r);
   ret->policy = tide_get_span(&r);
   ret->json = tide_get_span(&r);
+  ret->features = flags & 4 ? tide_get_span(&r) : (struct tide_span){"", 0};
   return !r.bad && r.ptr == r.end;
 }
 

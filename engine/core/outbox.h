@@ -24,6 +24,7 @@ struct tide_outgoing {
   struct tide_span id;           /* of the transaction */
   struct tide_span model;        /* "cards-2026-11@9f3c", empty: none */
   struct tide_span policy;       /* "p-12/strict@1f2e3d4c" */
+  struct tide_span features;     /* the feature file that decided, "eu-issuing@41d0aa17"; empty: not known */
   struct tide_span json;         /* the answer (tide_answer_json) */
 };
 

@@ -473,7 +473,6 @@ static void go_over(struct tide_ingest *ingest) {
   if (!next) return;
   close_decoders(ingest, ingest->decoders);
   ingest->decoders = next;
-  ingest->features = next->features;
 }
 
 /* One message; false: there was none within the source's poll time. */
@@ -602,12 +601,11 @@ void *tide_ingest_read_main(void *arg) {
 
 /* ---- outside ---- */
 
-static enum tide_err open_decoders(const struct tide_ingest *ingest, const struct tide_spec *spec, const char *features,
-                                   struct tide_ingest_decoders **ret, struct tide_error *error) {
+static enum tide_err open_decoders(const struct tide_ingest *ingest, const struct tide_spec *spec, struct tide_ingest_decoders **ret,
+                                   struct tide_error *error) {
   size_t count = ingest->options.from_count;
   struct tide_ingest_decoders *decoders = tide_alloc(sizeof *decoders);
   *decoders = (struct tide_ingest_decoders){.spec = spec,
-                                            .features = features,
                                             .message = tide_alloc((count + 1) * sizeof(struct tide_decoder *)),
                                             .copy = tide_alloc((count + 1) * sizeof(struct tide_decoder *))};
   enum tide_err err = TIDE_OK;
@@ -623,10 +621,9 @@ static enum tide_err open_decoders(const struct tide_ingest *ingest, const struc
   return err;
 }
 
-enum tide_err tide_ingest_features(struct tide_ingest *ingest, const struct tide_spec *spec, const char *features,
-                                   struct tide_error *error) {
+enum tide_err tide_ingest_features(struct tide_ingest *ingest, const struct tide_spec *spec, struct tide_error *error) {
   struct tide_ingest_decoders *next;
-  enum tide_err err = open_decoders(ingest, spec, features, &next, error);
+  enum tide_err err = open_decoders(ingest, spec, &next, error);
   if (err == TIDE_OK) close_decoders(ingest, atomic_exchange(&ingest->next_decoders, next));
   return err;
 }
@@ -642,8 +639,7 @@ enum tide_err tide_ingest_new(const struct tide_ingest_options *options, struct 
   TIDE_CHECK(pthread_cond_init(&ingest->box.reader, &attr) == 0 && pthread_cond_init(&ingest->box.asker, &attr) == 0 &&
              pthread_cond_init(&ingest->box.writer, &attr) == 0);
   (void)pthread_condattr_destroy(&attr);
-  enum tide_err err = open_decoders(ingest, options->spec, options->features, &ingest->decoders, error);
-  ingest->features = options->features;
+  enum tide_err err = open_decoders(ingest, options->spec, &ingest->decoders, error);
   if (err != TIDE_OK) {
     tide_ingest_free(ingest);
     return err;

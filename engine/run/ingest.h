@@ -41,7 +41,6 @@ struct tide_ingest_options {
   size_t from_count;
   const struct tide_spec *spec;
   bool scores;                 /* answers leave */
-  const char *features;        /* "eu-issuing@41d0aa17": the feature file, in the headers of answers; borrowed */
   uint8_t dead_form;           /* enum tide_dead_form */
   bool lossy;                  /* the journal may lose what it acknowledged (q < N): decisions that are made again say that they may supersede */
   uint64_t (*epoch_known)(void *ctx); /* the highest epoch that is known outside of the journal, 0: none; on the asker's thread. NULL: nobody knows */
@@ -71,11 +70,9 @@ struct tide_ingest;
 enum tide_err tide_ingest_new(const struct tide_ingest_options *options, struct tide_ingest **ret, struct tide_error *error) TIDE_WARN_UNUSED;
 /* Starts the threads; the engine must live until tide_ingest_stop returned. */
 void tide_ingest_start(struct tide_ingest *ingest, struct tide_engine *engine);
-/* From about now on messages are decoded by this feature file; `features` is its label, as in the options. Both are borrowed until tide_ingest_stop returned, and those
- * before as well. Any
+/* From about now on messages are decoded by this feature file. It is borrowed until tide_ingest_stop returned, and those before as well. Any
  * thread. CONFIG: a source cannot be decoded by it; nothing changes. */
-enum tide_err tide_ingest_features(struct tide_ingest *ingest, const struct tide_spec *spec, const char *features, struct tide_error *error)
-    TIDE_WARN_UNUSED;
+enum tide_err tide_ingest_features(struct tide_ingest *ingest, const struct tide_spec *spec, struct tide_error *error) TIDE_WARN_UNUSED;
 /* tide_engine_options.sources: actions of the core, on its thread. */
 void tide_ingest_act(struct tide_ingest *ingest, const struct tide_core_action *action);
 /* An offer whose ctx is the ingester came back: on the core's thread. */

@@ -97,7 +97,6 @@ struct tide_ingest_box {
 /* Decoders of one feature file. */
 struct tide_ingest_decoders {
   const struct tide_spec *spec;
-  const char *features;
   struct tide_decoder **message, **copy; /* [from_count] */
 };
 
@@ -112,7 +111,6 @@ struct tide_ingest {
   struct tide_merge *merge;
   struct tide_ingest_decoders *decoders;
   _Atomic(struct tide_ingest_decoders *) next_decoders; /* for the reader to go over to; NULL: none */
-  _Atomic(const char *) features;                /* the label of decoders */
   struct tide_record *record;                    /* [2] */
   uint64_t turn;
   bool on, reading;                              /* the core wants it read; partitions are known */

@@ -10,7 +10,6 @@
 #include <cmocka.h>
 
 #include "adapter/file.h"
-#include "adapter/marks_kafka.h"
 #include "adapter/source_kafka.h"
 #include "base/clock.h"
 #include "tests/support/kafka_cluster.h"
@@ -371,82 +370,6 @@ static void headers_and_times_come_along(struct world *w) {
   expect_before(w, 0, 3, "");
 }
 
-/* Marks: ends that were written and not asked for. They are given as such, are no message, and what stands before one is the message before it. */
-static void marks_are_ends(struct world *w) {
-  open_source(w, 2);
-  const struct tide_kafka_setting setting[] = {{"bootstrap.servers", w->kafka.brokers}, {"log_level", "2"}};
-  const struct tide_kafka_topic topic = {SOURCE, w->topic};
-  struct tide_source_kafka_options options = {
-      .topic = &topic, .topic_count = 1, .setting = setting, .setting_count = 2, .timeout_ms = 8000};
-  struct tide_kafka_marks *marks;
-  if (tide_kafka_marks_open(&options, &marks, &error)) fail_msg("%s", error.text);
-  put(w, 0, "a");
-  put(w, 0, "b");
-  flush(w);
-  struct tide_place place[2] = {{SOURCE, 0, 0}, {SOURCE, 1, 0}};
-  if (tide_kafka_marks_put(marks, place, 2, &error)) fail_msg("%s", error.text);
-  assert_true(place[0].cursor == 3 && place[1].cursor == 1);
-  assert_true(end_of(w, 0) == 3 && end_of(w, 1) == 1);
-  if (tide_kafka_marks_put(marks, place, 1, &error)) fail_msg("%s", error.text); /* another epoch */
-  assert_true(place[0].cursor == 4);
-  const struct test_kafka_header header[] = {{"tidemark-mark", "1"}, {NULL, NULL}};
-  test_kafka_put(kafka_of(w), w->topic, 0, tide_span_of("c"), 0, header);         /* what has a value is a message */
-  test_kafka_put(kafka_of(w), w->topic, 0, (struct tide_span){NULL, 0}, 0, NULL); /* a tombstone is none of ours */
-  flush(w);
-  seek(w, 0, 0);
-  struct tide_message m;
-  static const bool mark[] = {false, false, true, true, false, false};
-  for (uint64_t i = 0; i < 6; i++) {
-    do next(w, &m);
-    while (m.kind == TIDE_MESSAGE_END); /* what is put while it is read */
-    assert_int_equal(m.kind, TIDE_MESSAGE_DATA);
-    assert_true(m.offset == i && m.next == i + 1);
-    assert_true(m.mark == mark[i]);
-    assert_true(m.bytes.len == (i < 2 || i == 4));
-  }
-  seek(w, 1, 0);
-  do next(w, &m);
-  while (m.kind == TIDE_MESSAGE_END);
-  assert_true(m.mark && m.partition == 1);
-  expect_before(w, 0, 3, "b");
-  expect_before(w, 0, 4, "b");
-  expect_before(w, 0, 5, "c");
-  assert_int_equal(before(w, 1, 1), TIDE_E_END);
-  struct tide_place unknown = {OTHER, 0, 77};
-  assert_int_equal(tide_kafka_marks_put(marks, &unknown, 1, &error), TIDE_E_NOT_FOUND);
-  assert_true(unknown.cursor == 77);
-  tide_kafka_marks_close(marks);
-  struct tide_kafka_setting wrong[] = {setting[0], {"acks", "1"}};
-  options.setting = wrong;
-  assert_int_equal(tide_kafka_marks_open(&options, &marks, &error), TIDE_E_CONFIG);
-}
-
-/* Whoever may not write is told so, with the topic and what to do; no cursor moves. */
-static void marks_that_may_not_be_written(struct world *w) {
-  open_source(w, 1);
-  const struct tide_kafka_setting setting[] = {{"bootstrap.servers", w->kafka.brokers}, {"log_level", "2"}};
-  const struct tide_kafka_topic topic = {SOURCE, w->topic};
-  struct tide_source_kafka_options options = {
-      .topic = &topic, .topic_count = 1, .setting = setting, .setting_count = 2, .timeout_ms = 3000};
-  struct tide_kafka_marks *marks;
-  if (tide_kafka_marks_open(&options, &marks, &error)) fail_msg("%s", error.text);
-  struct tide_place place = {SOURCE, 0, 77};
-  rd_kafka_mock_push_request_errors(w->kafka.mock, 0 /* Produce */, 1, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
-  assert_int_equal(tide_kafka_marks_put(marks, &place, 1, &error), TIDE_E_CONFIG);
-  assert_true(place.cursor == 77);
-  assert_non_null(strstr(error.text, w->topic));
-  assert_non_null(strstr(error.text, "ingest.barrier: log_end"));
-  for (int i = 0; i < 64; i++)
-    rd_kafka_mock_push_request_errors(w->kafka.mock, 0, 1,
-                                      RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS); /* acks=all, and one of them is missing */
-  assert_int_equal(tide_kafka_marks_put(marks, &place, 1, &error), TIDE_E_IO);
-  assert_true(place.cursor == 77);
-  rd_kafka_mock_clear_request_errors(w->kafka.mock, 0);
-  if (tide_kafka_marks_put(marks, &place, 1, &error)) fail_msg("%s", error.text);
-  assert_true(place.cursor >= 1 && place.cursor <= 3 && place.cursor == end_of(w, 0));
-  tide_kafka_marks_close(marks);
-}
-
 static void places_by_time(struct world *w) {
   open_source(w, 2);
   for (int i = 0; i < 10; i++) test_kafka_put(kafka_of(w), w->topic, 0, TIDE_SPAN("t"), 1700000000000 + i * 1000, NULL);
@@ -798,8 +721,6 @@ static const struct test_case cases[] = {
     {"a_cursor_behind_the_end_is_a_gap", a_cursor_behind_the_end_is_a_gap, LIVE},
     {"unknown_topics_and_partitions", unknown_topics_and_partitions, LIVE},
     {"group_offsets", group_offsets, LIVE},
-    {"marks_are_ends", marks_are_ends, LIVE},
-    {"marks_that_may_not_be_written", marks_that_may_not_be_written, ONLY_MOCK},
     {"places_by_time", places_by_time, ONLY_REAL},
     {"what_retention_took_is_a_gap", what_retention_took_is_a_gap, ONLY_REAL},
     {"partitions_that_appear_later", partitions_that_appear_later, ONLY_REAL},

@@ -31,6 +31,7 @@ struct rig {
   struct tide_offer *last;
   unsigned back;
   unsigned appends; /* entries of this core */
+  unsigned logged_behind; /* of them, when the last copy was asked for */
 };
 
 static inline void rig_fail(const char *what, const struct tide_error *error) {
@@ -110,6 +111,7 @@ static inline void rig_act(struct rig *rig, const struct tide_core_action *actio
       break;
     case TIDE_DO_LOG:
       rig->log_number = action->number;
+      rig->logged_behind = rig->appends;
       if (!rig->unlogged) rig_step(rig, &(struct tide_core_event){.kind = TIDE_CORE_LOGGED, .number = action->number});
       break;
     case TIDE_DO_INGEST_STOP:

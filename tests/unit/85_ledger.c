@@ -365,6 +365,7 @@ static void put(struct tide_outbox *outbox, uint64_t number) {
                               .late = number % 5 == 0,
                               .superseded = number % 7 == 0,
                               .id = tide_span_of(id),
+                              .features = tide_span_of(number % 2 ? "eu@1f2e3d4c" : ""),
                               .json = tide_span_of(json)};
   tide_outbox_put(outbox, &out);
 }
@@ -375,6 +376,7 @@ static void expect(const struct tide_outbox *outbox, uint64_t number) {
   snprintf(json, sizeof json, "{\"n\":%llu}", (unsigned long long)number);
   assert_true(tide_outbox_get(outbox, number, &out));
   assert_true(tide_span_is(out.json, json) && out.offset == number * 10 && out.position.seq == number && out.number == number);
+  assert_true(tide_span_is(out.features, number % 2 ? "eu@1f2e3d4c" : ""));
   assert_true(out.late == (number % 5 == 0) && out.superseded == (number % 7 == 0) && out.partition == number % 3);
   assert_int_equal(out.epoch, 2);
 }
