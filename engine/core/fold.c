@@ -303,11 +303,11 @@ static void fold_group(struct tide_fold *fold, uint32_t count, tide_emit_fn emit
     for (uint32_t e = 0; e < entities; e++)
       if (fold->group[g].txn.has_key[e]) tide_store_prefetch_ent(&fold->state.store[e], fold->group[g].txn.key[e]);
   for (uint32_t g = 0; g < count; g++) {
-    const struct tide_txn *txn = &fold->group[g].txn;
+    struct tide_txn *txn = &fold->group[g].txn;
     for (uint32_t e = 0; e < entities; e++) {
       if (!txn->has_key[e]) continue;
-      uint32_t number = tide_store_find(&fold->state.store[e], txn->key[e]);
-      if (number != TIDE_NO_ENTITY) prefetch_block(&fold->state.store[e], number);
+      txn->number[e] = tide_store_find(&fold->state.store[e], txn->key[e]);
+      if (txn->number[e] != TIDE_NO_ENTITY) prefetch_block(&fold->state.store[e], txn->number[e]);
     }
   }
   for (uint32_t g = 0; g < count; g++) fold_record(fold, &fold->group[g], emit, ctx);
