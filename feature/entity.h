@@ -111,6 +111,12 @@ static inline struct tide_ent *tide_store_ent(const struct tide_store *store, ui
   uint32_t slot = number & ((1u << 26) - 1);
   return (struct tide_ent *)(void *)(table->page[slot / TIDE_PAGE] + (size_t)(slot % TIDE_PAGE) * table->stride);
 }
+/* Is that still what tide_store_find says of the key? A quick look, which may say no of what it does not see at once. */
+static inline bool tide_store_holds(const struct tide_store *store, uint32_t number, struct tide_u128 key) {
+  const struct tide_table *table = &store->shard[number >> 26];
+  if (table->alias_page || (number & ((1u << 26) - 1)) >= table->slots) return false;
+  return tide_u128_eq(tide_store_ent(store, number)->key, key);
+}
 /* Of kinds with has_first. */
 static inline struct tide_first *tide_store_first(const struct tide_store *store, uint32_t number) {
   return (struct tide_first *)(void *)(tide_store_ent(store, number) + 1);

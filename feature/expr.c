@@ -288,6 +288,14 @@ struct tide_value tide_expr_apply(const struct tide_expr *expr, const struct tid
   tide_panic(__FILE__, __LINE__, __func__, "a node that can be evaluated");
 }
 
+/* The leaves that most nodes stand above are read in place; everything else is a call. */
+static inline struct tide_value load(const struct tide_expr *expr, const struct tide_env *env) {
+  if (expr->op == TIDE_X_FIELD) return env->field[expr->ref];
+  if (expr->op == TIDE_X_NUM) return tide_num(expr->num);
+  if (expr->op == TIDE_X_TEXT) return (struct tide_value){.type = TIDE_V_TEXT, .code = expr->code};
+  return tide_expr_eval(expr, env);
+}
+
 struct tide_value tide_expr_eval(const struct tide_expr *expr, const struct tide_env *env) {
   struct tide_value part[3];
   switch ((enum tide_op)expr->op) {
@@ -306,8 +314,8 @@ struct tide_value tide_expr_eval(const struct tide_expr *expr, const struct tide
     }
     case TIDE_X_IN_LIST: break;
     default:
-      if (expr->a) part[0] = tide_expr_eval(expr->a, env);
-      if (expr->b) part[1] = tide_expr_eval(expr->b, env);
+      if (expr->a) part[0] = load(expr->a, env);
+      if (expr->b) part[1] = load(expr->b, env);
   }
   return tide_expr_apply(expr, part, env);
 }

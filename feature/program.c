@@ -56,16 +56,30 @@ static inline bool calculate(enum tide_code code, const struct tide_value *a, co
   return true;
 }
 
+/* Numbers compared for their own sake. False: not here. */
+static inline bool compare(enum tide_code code, const struct tide_value *a, const struct tide_value *b, struct tide_value *ret) {
+  uint32_t left = head_of(a), right = head_of(b);
+  if ((left & right & HEAD_TYPE) != TIDE_V_NUM || ((left | right) & HEAD_UNKNOWN) || is_bound(left) || is_bound(right)) return false;
+  double x = a->num, y = b->num;
+  *ret = tide_bool(code == TIDE_I_EQ   ? x == y
+                   : code == TIDE_I_NE ? x != y
+                   : code == TIDE_I_LT ? x < y
+                   : code == TIDE_I_LE ? x <= y
+                   : code == TIDE_I_GT ? x > y
+                                       : x >= y);
+  return true;
+}
+
 static void compute(const struct tide_program *program, const struct frame *frame, const struct tide_env *env, struct tide_value *registers,
-                    struct tide_value *root) {
+                    struct tide_value *derived) {
   for (const struct tide_insn *insn = program->values.insn, *end = insn + program->values.count; insn < end; insn++) {
-    const struct tide_value *a = part(frame, insn->operand[0]);
-    if (insn->code == TIDE_I_GIVE) {
-      root[insn->to] = *a;
-      continue;
-    }
-    if (insn->code > TIDE_I_MAX || !calculate((enum tide_code)insn->code, a, part(frame, insn->operand[1]), &registers[insn->to]))
-      registers[insn->to] = apply(insn, frame, env);
+    const struct tide_value *a = part(frame, insn->operand[0]), *b = part(frame, insn->operand[1]);
+    struct tide_value *to = tide_operand_place(insn->to) == TIDE_AT_DERIVED ? derived : registers;
+    enum tide_code code = (enum tide_code)insn->code;
+    to += tide_operand_at(insn->to) / sizeof *to;
+    if (code <= TIDE_I_MAX && calculate(code, a, b, to)) continue;
+    if (code >= TIDE_I_EQ && code <= TIDE_I_GE && compare(code, a, b, to)) continue;
+    *to = code == TIDE_I_GIVE ? *a : apply(insn, frame, env);
   }
 }
 
@@ -76,48 +90,49 @@ static uint8_t trit_of(struct tide_value value, bool rule) {
   return rule && !value.unknown ? TIDE_TRIT_FALSE : TIDE_TRIT_NEITHER;
 }
 
-static void test(const struct tide_program *program, const struct frame *frame, const struct tide_env *env, uint8_t *trits) {
-  const uint8_t missing = program->rule ? TIDE_TRIT_FALSE : TIDE_TRIT_NEITHER; /* what a comparison with nothing is */
-  for (const struct tide_insn *insn = program->tests.insn, *end = insn + program->tests.count; insn < end; insn++) {
-    const struct tide_value *a = part(frame, insn->operand[0]);
-    uint32_t head = head_of(a);
-#define COMPARED(CODE, YES)                                                       \
-  case CODE:                                                                      \
-    if (TIDE_UNLIKELY(lacks(head))) {                                             \
-      trits[insn->to] = head & HEAD_UNKNOWN ? (uint8_t)TIDE_TRIT_NEITHER : missing; \
-      continue;                                                                   \
-    }                                                                             \
-    if (TIDE_UNLIKELY(is_bound(head))) break;                                     \
-    trits[insn->to] = trit(YES);                                                  \
-    continue;
-    switch ((enum tide_code)insn->code) {
-      COMPARED(TIDE_I_EQ, a->num == insn->num)
-      COMPARED(TIDE_I_NE, a->num != insn->num)
-      COMPARED(TIDE_I_LT, a->num < insn->num)
-      COMPARED(TIDE_I_LE, a->num <= insn->num)
-      COMPARED(TIDE_I_GT, a->num > insn->num)
-      COMPARED(TIDE_I_GE, a->num >= insn->num)
-      COMPARED(TIDE_I_TEXT_EQ, a->code == insn->text)
-      COMPARED(TIDE_I_TEXT_NE, a->code != insn->text)
-      COMPARED(TIDE_I_TEXT_IN, tide_expr_has_code(insn->expr, a->code))
-      case TIDE_I_BOOL: trits[insn->to] = trit_of(*a, program->rule); continue;
-      case TIDE_I_KNOWN: trits[insn->to] = trit(!lacks(head)); continue;
-      default: break;
-    }
-#undef COMPARED
-    trits[insn->to] = trit_of(apply(insn, frame, env), program->rule);
-  }
+/* A comparison that is not plain: nothing or something unknown is compared, or a bound. */
+static __attribute__((noinline)) uint8_t compare_otherwise(const struct tide_program *program, const struct frame *frame, const struct tide_env *env,
+                                                           const struct tide_insn *insn, uint32_t head) {
+  if (head & HEAD_UNKNOWN) return TIDE_TRIT_NEITHER;
+  if (!(head & HEAD_TYPE)) return program->rule ? TIDE_TRIT_FALSE : TIDE_TRIT_NEITHER;
+  return trit_of(apply(insn, frame, env), program->rule);
 }
 
-static void combine(const struct tide_program *program, uint8_t *trits) {
-  for (const struct tide_insn *insn = program->nodes.insn, *end = insn + program->nodes.count; insn < end; insn++) {
-    unsigned a = trits[insn->operand[0]], b = trits[insn->operand[1]];
-    switch ((enum tide_code)insn->code) {
-      case TIDE_I_AND: a &= b; break;
-      case TIDE_I_OR: a |= b; break;
-      default: a = TIDE_TRIT_TRUE ^ ((a & 1) << 1 | a >> 1); break; /* not */
-    }
-    trits[insn->to] = (uint8_t)a;
+static void test(const struct tide_program *program, const struct frame *frame, const struct tide_env *env, uint8_t *trits) {
+  const struct tide_insn *insn = program->tests.insn, *end;
+#define EACH(CODE) for (end = program->tests.insn + program->test_end[CODE]; insn < end; insn++)
+#define COMPARED(CODE, YES)                                                                                                          \
+  EACH(CODE) {                                                                                                                       \
+    const struct tide_value *a = part(frame, insn->operand[0]);                                                                      \
+    uint32_t head = head_of(a);                                                                                                      \
+    trits[insn->to] = TIDE_LIKELY(!lacks(head) && !is_bound(head)) ? trit(YES) : compare_otherwise(program, frame, env, insn, head); \
+  }
+  EACH(TIDE_I_TREE) trits[insn->to] = trit_of(apply(insn, frame, env), program->rule);
+  COMPARED(TIDE_I_EQ, a->num == insn->num)
+  COMPARED(TIDE_I_NE, a->num != insn->num)
+  COMPARED(TIDE_I_LT, a->num < insn->num)
+  COMPARED(TIDE_I_LE, a->num <= insn->num)
+  COMPARED(TIDE_I_GT, a->num > insn->num)
+  COMPARED(TIDE_I_GE, a->num >= insn->num)
+  COMPARED(TIDE_I_TEXT_EQ, a->code == insn->text)
+  COMPARED(TIDE_I_TEXT_NE, a->code != insn->text)
+  COMPARED(TIDE_I_TEXT_IN, tide_expr_has_code(insn->expr, a->code))
+  EACH(TIDE_I_BOOL) trits[insn->to] = trit_of(*part(frame, insn->operand[0]), program->rule);
+  EACH(TIDE_I_KNOWN) trits[insn->to] = trit(!lacks(head_of(part(frame, insn->operand[0]))));
+#undef COMPARED
+#undef EACH
+}
+
+static void combine(const struct tide_node_list *nodes, uint8_t *trits) {
+  for (const struct tide_node *node = nodes->node, *end = node + nodes->count; node < end; node++) {
+    const uint16_t *at = nodes->trit + node->first, *behind = at + node->count;
+    unsigned result = trits[*at++];
+    if (node->code == TIDE_I_AND)
+      for (; at < behind; at++) result &= trits[*at];
+    else if (node->code == TIDE_I_OR)
+      for (; at < behind; at++) result |= trits[*at];
+    else result = TIDE_TRIT_TRUE ^ ((result & 1) << 1 | result >> 1);
+    trits[node->to] = (uint8_t)result;
   }
 }
 
@@ -140,7 +155,7 @@ void tide_program_test(const struct tide_program *program, const struct tide_env
   enter(program, env, registers, &frame);
   compute(program, &frame, env, registers, NULL);
   test(program, &frame, env, trits);
-  combine(program, trits);
+  combine(&program->nodes, trits);
   *ret = program->given;
   for (uint32_t i = 0, word = 0; word < TIDE_PROGRAM_TRUTHS / 64; word++) {
     uint64_t yes = 0, there = 0; /* the high bit of each, and the low one */

@@ -11,7 +11,8 @@ struct build {
   bool full;                       /* the root being compiled does not fit */
   struct tide_value *constant;     /* [TIDE_REGISTERS_MAX] */
   uint32_t constants, registers, trits;
-  struct tide_code_list values, tests, nodes; /* with room for all registers and trits */
+  struct tide_code_list values, tests; /* with room for all registers and trits */
+  struct tide_node_list nodes;
   const uint32_t *root;            /* values: the operands of earlier roots */
 };
 
@@ -44,15 +45,16 @@ static bool same(const struct tide_insn *x, const struct tide_insn *y) {
          ((x->code != TIDE_I_APPLY && x->code != TIDE_I_TEXT_IN) || same_node(x->expr, y->expr));
 }
 
-/* The number of an equal instruction, or of this one, put at the end. */
-static uint16_t put(struct build *b, struct tide_code_list *list, struct tide_insn insn, uint32_t *next, uint32_t max) {
+/* Where the result of an equal instruction is, or of this one, put at the end. */
+static uint32_t put(struct build *b, struct tide_code_list *list, struct tide_insn insn, uint32_t *next, uint32_t max) {
   for (uint32_t i = 0; i < list->count; i++)
     if (same(&list->insn[i], &insn)) return list->insn[i].to;
   if (*next == max) {
     b->full = true;
     return 0;
   }
-  insn.to = (uint16_t)(*next)++;
+  insn.to = list == &b->values ? TIDE_OPERAND(TIDE_AT_REGISTER, *next) : *next;
+  ++*next;
   list->insn[list->count++] = insn;
   return insn.to;
 }
@@ -116,8 +118,9 @@ static uint32_t value_of(struct build *b, const struct tide_expr *expr) {
   struct tide_value known;
   if (is_known(b, &insn, &known)) return constant(b, known);
   enum tide_code code = code_of((enum tide_op)expr->op);
-  if (code <= TIDE_I_MAX) insn.code = (uint8_t)code;
-  return TIDE_OPERAND(TIDE_AT_REGISTER, put(b, &b->values, insn, &b->registers, TIDE_REGISTERS_MAX));
+  bool compares = code >= TIDE_I_EQ && code <= TIDE_I_GE && expr->a->type == TIDE_V_NUM;
+  if (code <= TIDE_I_MAX || compares) insn.code = (uint8_t)code;
+  return put(b, &b->values, insn, &b->registers, TIDE_REGISTERS_MAX);
 }
 
 /* ---- conditions ---- */
@@ -127,16 +130,44 @@ static uint16_t known_trit(const struct build *b, struct tide_value value) {
   return b->rule && !value.unknown ? TIDE_FALSE_TRIT : TIDE_NEITHER_TRIT;
 }
 
-static uint16_t node(struct build *b, enum tide_code code, uint16_t x, uint16_t y) {
-  struct tide_insn insn = {.code = (uint8_t)code, .parts = 2, .operand = {x, y}};
-  return put(b, &b->nodes, insn, &b->trits, TIDE_TRITS_MAX);
+static uint16_t put_test(struct build *b, struct tide_insn insn) { return (uint16_t)put(b, &b->tests, insn, &b->trits, TIDE_TRITS_MAX); }
+
+/* What a node is made of, while it is collected. */
+struct parts { uint16_t trit[32], count; };
+
+static uint16_t put_node(struct build *b, enum tide_code code, const struct parts *parts) {
+  struct tide_node_list *list = &b->nodes;
+  for (uint32_t i = 0; i < list->count; i++)
+    if (list->node[i].code == code && list->node[i].count == parts->count &&
+        memcmp(&list->trit[list->node[i].first], parts->trit, parts->count * sizeof *parts->trit) == 0)
+      return list->node[i].to;
+  if (b->trits == TIDE_TRITS_MAX || list->trits + parts->count > TIDE_PARTS_MAX) {
+    b->full = true;
+    return 0;
+  }
+  memcpy(&list->trit[list->trits], parts->trit, parts->count * sizeof *parts->trit);
+  struct tide_node node = {.code = (uint8_t)code, .to = (uint16_t)b->trits++, .count = parts->count, .first = list->trits};
+  list->trits += parts->count;
+  list->node[list->count++] = node;
+  return node.to;
 }
 
-/* `decisive`: of `and` false, of `or` true. */
-static uint16_t joined(struct build *b, enum tide_code code, uint16_t x, uint16_t y, uint16_t decisive, uint16_t neutral) {
-  if (x == decisive || y == decisive) return decisive;
-  if (x == neutral || x == y) return y;
-  return y == neutral ? x : node(b, code, x, y);
+static uint16_t trit_of(struct build *b, const struct tide_expr *expr);
+
+/* Collects the sides of `and` (`or`), and theirs if they are the same; returns whether one of them decides whatever the others are. */
+static bool collect(struct build *b, const struct tide_expr *expr, enum tide_op op, struct parts *parts) {
+  if (expr->op == op) return collect(b, expr->a, op, parts) || collect(b, expr->b, op, parts);
+  const uint16_t neutral = op == TIDE_X_AND ? TIDE_TRUE_TRIT : TIDE_FALSE_TRIT, trit = trit_of(b, expr);
+  if (trit == neutral) return false;
+  if (trit == TIDE_FALSE_TRIT || trit == TIDE_TRUE_TRIT) return true;
+  for (uint16_t i = 0; i < parts->count; i++)
+    if (parts->trit[i] == trit) return false;
+  if (parts->count == sizeof parts->trit / sizeof *parts->trit) {
+    parts->trit[0] = put_node(b, op == TIDE_X_AND ? TIDE_I_AND : TIDE_I_OR, parts);
+    parts->count = 1;
+  }
+  parts->trit[parts->count++] = trit;
+  return false;
 }
 
 /* A comparison with a constant in the short form, the constant on the right. */
@@ -155,12 +186,15 @@ static uint16_t trit_of(struct build *b, const struct tide_expr *expr) {
   switch ((enum tide_op)expr->op) {
     case TIDE_X_AND:
     case TIDE_X_OR: {
-      uint16_t x = trit_of(b, expr->a), y = trit_of(b, expr->b);
-      return expr->op == TIDE_X_AND ? joined(b, TIDE_I_AND, x, y, TIDE_FALSE_TRIT, TIDE_TRUE_TRIT) : joined(b, TIDE_I_OR, x, y, TIDE_TRUE_TRIT, TIDE_FALSE_TRIT);
+      bool and = expr->op == TIDE_X_AND;
+      struct parts parts = {.count = 0};
+      if (collect(b, expr, (enum tide_op)expr->op, &parts)) return and ? TIDE_FALSE_TRIT : TIDE_TRUE_TRIT;
+      if (parts.count == 0) return and ? TIDE_TRUE_TRIT : TIDE_FALSE_TRIT;
+      return parts.count == 1 ? parts.trit[0] : put_node(b, and ? TIDE_I_AND : TIDE_I_OR, &parts);
     }
     case TIDE_X_NOT: {
-      uint16_t x = trit_of(b, expr->a);
-      return x < TIDE_FIRST_TRIT ? (uint16_t)(TIDE_TRUE_TRIT - x) : node(b, TIDE_I_NOT, x, x);
+      struct parts parts = {{trit_of(b, expr->a)}, 1};
+      return parts.trit[0] < TIDE_FIRST_TRIT ? (uint16_t)(TIDE_TRUE_TRIT - parts.trit[0]) : put_node(b, TIDE_I_NOT, &parts);
     }
     case TIDE_X_FIELD:
     case TIDE_X_DYN:
@@ -170,7 +204,7 @@ static uint16_t trit_of(struct build *b, const struct tide_expr *expr) {
       uint32_t value = value_of(b, expr);
       if (is_constant(value)) return known_trit(b, constant_of(b, value));
       struct tide_insn insn = {.code = TIDE_I_BOOL, .parts = 1, .operand = {value}};
-      return put(b, &b->tests, insn, &b->trits, TIDE_TRITS_MAX);
+      return put_test(b, insn);
     }
     default: break;
   }
@@ -178,7 +212,7 @@ static uint16_t trit_of(struct build *b, const struct tide_expr *expr) {
   struct tide_value known;
   if (is_known(b, &insn, &known)) return known_trit(b, known);
   shorten(b, &insn);
-  return put(b, &b->tests, insn, &b->trits, TIDE_TRITS_MAX);
+  return put_test(b, insn);
 }
 
 /* ---- roots ---- */
@@ -188,26 +222,43 @@ static struct build begin(const struct tide_known_dyn *dyn, bool rule, bool valu
   b.constant = tide_alloc(TIDE_REGISTERS_MAX * sizeof *b.constant);
   b.values.insn = tide_alloc((TIDE_REGISTERS_MAX + 2 * TIDE_PROGRAM_ROOTS) * sizeof *b.values.insn); /* and GIVE and TREE of each root */
   b.tests.insn = tide_alloc((TIDE_TRITS_MAX + TIDE_PROGRAM_TRUTHS) * sizeof *b.tests.insn);
-  b.nodes.insn = tide_alloc(TIDE_TRITS_MAX * sizeof *b.nodes.insn);
+  b.nodes.node = tide_alloc(TIDE_TRITS_MAX * sizeof *b.nodes.node);
+  b.nodes.trit = tide_alloc(TIDE_PARTS_MAX * sizeof *b.nodes.trit);
   return b;
 }
 
-static void keep(struct tide_arena *arena, struct tide_code_list *from, struct tide_code_list *to) {
-  to->count = from->count;
-  to->insn = tide_arena_alloc(arena, (from->count + 1) * sizeof *from->insn);
-  memcpy(to->insn, from->insn, from->count * sizeof *from->insn);
-  tide_free(from->insn);
+/* `from` of count elements as the arena keeps it. */
+static void *kept(struct tide_arena *arena, void *from, size_t count, size_t size) {
+  void *to = tide_arena_alloc(arena, (count + 1) * size);
+  memcpy(to, from, count * size);
+  tide_free(from);
+  return to;
+}
+
+/* Tests wait for no other, so they can stand by code. */
+static void sort_tests(const struct tide_code_list *list, struct tide_program *program) {
+  struct tide_insn *sorted = tide_alloc((list->count + 1) * sizeof *sorted);
+  uint32_t count = 0;
+  for (unsigned code = 0; code < TIDE_CODES; code++) {
+    for (uint32_t i = 0; i < list->count; i++)
+      if (list->insn[i].code == code) sorted[count++] = list->insn[i];
+    program->test_end[code] = count;
+  }
+  memcpy(list->insn, sorted, count * sizeof *sorted);
+  tide_free(sorted);
 }
 
 static void finish(struct build *b, struct tide_arena *arena, struct tide_program *program) {
-  struct tide_value *constants = tide_arena_alloc(arena, (b->constants + 1) * sizeof *constants);
-  memcpy(constants, b->constant, b->constants * sizeof *constants);
-  program->constant = constants;
   program->rule = b->rule;
-  keep(arena, &b->values, &program->values);
-  keep(arena, &b->tests, &program->tests);
-  keep(arena, &b->nodes, &program->nodes);
-  tide_free(b->constant);
+  program->constant = kept(arena, b->constant, b->constants, sizeof *b->constant);
+  program->values = b->values;
+  program->values.insn = kept(arena, b->values.insn, b->values.count, sizeof *b->values.insn);
+  sort_tests(&b->tests, program);
+  program->tests = b->tests;
+  program->tests.insn = kept(arena, b->tests.insn, b->tests.count, sizeof *b->tests.insn);
+  program->nodes = b->nodes;
+  program->nodes.node = kept(arena, b->nodes.node, b->nodes.count, sizeof *b->nodes.node);
+  program->nodes.trit = kept(arena, b->nodes.trit, b->nodes.trits, sizeof *b->nodes.trit);
 }
 
 struct tide_program *tide_program_conditions(struct tide_arena *arena, const struct tide_expr *const *root, uint32_t count, bool rule,
@@ -244,13 +295,18 @@ struct tide_program *tide_program_values(struct tide_arena *arena, const struct 
   b.root = given;
   for (uint32_t r = 0; r < count; r++) {
     struct build before = b;
+    const uint32_t own = TIDE_OPERAND(TIDE_AT_DERIVED, r);
     given[r] = value_of(&b, root[r]);
-    if (b.full || b.registers + (count - r - 1) > TIDE_REGISTERS_MAX) {
+    struct tide_insn *last = b.values.count > before.values.count ? &b.values.insn[b.values.count - 1] : NULL;
+    if (b.full) {
       b = before;
-      given[r] = TIDE_OPERAND(TIDE_AT_REGISTER, b.registers);
-      b.values.insn[b.values.count++] = (struct tide_insn){.code = TIDE_I_TREE, .to = (uint16_t)b.registers++, .expr = root[r]};
+      b.values.insn[b.values.count++] = (struct tide_insn){.code = TIDE_I_TREE, .to = own, .expr = root[r]};
+    } else if (last && last->to == given[r]) { /* goes where it belongs at once */
+      last->to = own;
+    } else {
+      b.values.insn[b.values.count++] = (struct tide_insn){.code = TIDE_I_GIVE, .parts = 1, .to = own, .operand = {given[r]}};
     }
-    b.values.insn[b.values.count++] = (struct tide_insn){.code = TIDE_I_GIVE, .parts = 1, .to = (uint16_t)r, .operand = {given[r]}};
+    given[r] = own;
   }
   finish(&b, arena, program);
   return program;

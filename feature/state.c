@@ -121,7 +121,8 @@ void tide_txn_resolve(const struct tide_plan *plan, const struct tide_record *re
 void tide_state_lookup(struct tide_state *state, struct tide_txn *txn) {
   for (uint32_t e = 0; e < state->plan->spec->entity_count; e++) {
     if (!txn->has_key[e]) continue;
-    txn->number[e] = tide_store_find(&state->store[e], txn->key[e]);
+    bool found = txn->number[e] != TIDE_NO_ENTITY && tide_store_holds(&state->store[e], txn->number[e], txn->key[e]);
+    if (!found) txn->number[e] = tide_store_find(&state->store[e], txn->key[e]);
     if (txn->number[e] != TIDE_NO_ENTITY || (!txn->alt[e].lo && !txn->alt[e].hi)) continue;
     uint32_t old = tide_store_find(&state->store[e], txn->alt[e]);
     if (old != TIDE_NO_ENTITY) txn->number[e] = tide_store_rekey(&state->store[e], old, txn->key[e]);

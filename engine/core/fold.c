@@ -326,11 +326,11 @@ static void fold_near(struct tide_fold *fold, struct tide_group_item *item, uint
     for (uint32_t e = 0; e < entities; e++)
       if (!item[g].skip && item[g].txn.has_key[e]) tide_store_prefetch_ent(&fold->state.store[e], item[g].txn.key[e]);
   for (uint32_t g = 0; g < count; g++) {
-    const struct tide_txn *txn = &item[g].txn;
+    struct tide_txn *txn = &item[g].txn;
     for (uint32_t e = 0; !item[g].skip && e < entities; e++) {
       if (!txn->has_key[e]) continue;
-      uint32_t number = tide_store_find(&fold->state.store[e], txn->key[e]);
-      if (number != TIDE_NO_ENTITY) tide_fold_prefetch_log(&fold->state.store[e], number);
+      txn->number[e] = tide_store_find(&fold->state.store[e], txn->key[e]);
+      if (txn->number[e] != TIDE_NO_ENTITY) tide_fold_prefetch_log(&fold->state.store[e], txn->number[e]);
     }
   }
   for (uint32_t g = 0; g < count; g++)
