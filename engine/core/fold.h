@@ -106,6 +106,7 @@ void tide_fold_quiet(struct tide_fold *fold, bool on);
 /* While it is quiet, the records of an entry are folded many at once on the team's threads (fold_slice.h): the state is the same, bit by bit. Once a fold; the team is
  * borrowed until the fold is freed. */
 struct tide_team;
+#define TIDE_SLICE 2048 /* at most so many at once: entries of history hold as many where they can */
 void tide_fold_team(struct tide_fold *fold, struct tide_team *team);
 uint64_t tide_fold_nonce(const struct tide_fold *fold);                  /* of the last fence */
 struct tide_u128 tide_fold_session(const struct tide_fold *fold);        /* that the last fence names; zero before any */

@@ -9,8 +9,6 @@
 #include "base/team.h"
 #include "core/fold_state.h"
 
-#define TIDE_SLICE 2048 /* records at most */
-
 struct tide_slices;
 /* first: the fold has folded no event yet. The team is borrowed. */
 struct tide_slices *tide_slices_new(struct tide_team *team, bool first);
