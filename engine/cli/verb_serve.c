@@ -426,7 +426,7 @@ static enum tide_err run_engine(struct serve *serve, struct tide_error *error) {
   if (serve->again) {
     serve->epoch_lost = at.epoch;
     tide_log(TIDE_LOG_WARN, "history_taken_back", "position=%llu-%llu why=%s next=%s", (unsigned long long)at.epoch,
-             (unsigned long long)at.seq, ended.text,
+             (unsigned long long)at.seq, "the journal lacks the entry that was folded last: a failover has lost it",
              "begins again from a snapshot that stands; what was acknowledged comes back from the sources");
   } else if (engine_err == TIDE_E_HISTORY && !serve->log.lossy) {
     tide_serve_history_lost(&serve->log, tide_engine_fold(serve->engine));

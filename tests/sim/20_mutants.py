@@ -67,7 +67,7 @@ MUTANTS = [
     ("tries again without reading after a stale epoch", "memory", 600,
      [(CORE, "    core->must_fetch = core->verify = true;\n    requeue(core, &held->offers);\n    fetch(core);", "    requeue(core, &held->offers);")], []),
     ("goes on under a fence of another session", "split", 2000,
-     [(CORE, "  if (!tide_u128_eq(core->fenced, core->session.id)) {\n", "  if (core->fenced.lo == 0) {\n")], []),
+     [(CORE, "  if (!tide_u128_eq(core->fenced, core->session.id) || core->known", "  if (core->fenced.lo == 0 || core->known")], []),
     ("acknowledges without looking at WAIT's count", "redis", 600,
      [(REDIS, "*ret_enough = acknowledged >= (long long)self->options.quorum;", "*ret_enough = true;")], []),
     ("takes one replica less than the quorum", "redis", 600,
@@ -137,9 +137,9 @@ MUTANTS = [
     ("says refused of a request whose copy is on its way", "kafka", 600, [(QUEUE, "  if (offer->log_number) end = TIDE_END_maybe;", "")], []),
     ("takes messages that were read for another turn", "kafka", 600, [(QUEUE, " || offer->turn != core->ingest.turn)", ")")], []),
     ("says of answers that they have left before they have", "kafka", 600,
-     [(ENTRY, "  if (err != TIDE_OK || !ingest->on || ingest->left <= ingest->writing) return err;\n  ingest->writing = ingest->left;\n"
+     [(ENTRY, "!ingest->on || ingest->left <= ingest->writing || !tide_core_epoch_is_open(core)) return err;\n  ingest->writing = ingest->left;\n"
        "  return tide_batch_add_emitted(batch, ingest->left);\n",
-       "  if (err != TIDE_OK || !ingest->on || ingest->emitting <= ingest->writing) return err;\n  ingest->writing = ingest->emitting;\n"
+       "!ingest->on || ingest->emitting <= ingest->writing || !tide_core_epoch_is_open(core)) return err;\n  ingest->writing = ingest->emitting;\n"
        "  return tide_batch_add_emitted(batch, ingest->emitting);\n")], []),
     ("does not say again what an entry that failed said has left", "kafka", 3000,
      [(CORE, "  tide_core_ingest_unwritten(core);\n  enum tide_err err = TIDE_OK;\n", "  enum tide_err err = TIDE_OK;\n")], []),
@@ -147,6 +147,10 @@ MUTANTS = [
      [(SAVE, "  tide_outbox_save(&fold->outbox, out);\n", "  tide_put_varint(out, 0);\n  tide_put_varint(out, 0);\n")], []),
     ("does not say that a decision takes another's place", "kafka_split", 1000,
      [(LEDGER, "target[i].delivered > partition->superseded) partition", "false) partition")], []),
+    ("lets answers of a history that came back leave without a word", "kafka_split", 3000, [(FOLD, "  tide_outbox_renew(&fold->outbox, fold->position.epoch);\n", "")], []),
+    ("takes what has left for told, whatever others were told since", "kafka_split", 3000, [(FOLD, "  fold->ledger.emitted = outbox->first_number - 1;\n", "")], []),
+    ("goes on with an epoch below one that was taken", "kafka_split", 3000,
+     [(INGEST, "  if (event->number > core->epoch_seen) core->epoch_seen = event->number;\n  if (event->number > tide_fold_position(core->fold).epoch)", "  if (false)")], []),
     ("releases a score that is older than its budget", "memory", 600, [(RELEASE, "  if (bound && late.way_ms > offer->way_ms) {\n", "  if (false) {\n")], []),
     ("tells of a score that was too old, and not its caller", "kafka", 600, [(RELEASE, "    tide_buf_clear(&offer->answer);\n    err = tide_fold_ask", "    if (false) err = tide_fold_ask")], []),
     ("forgets who waits for fresher facts", "kafka", 600, [(CORE, "  if (!offer) offer = abandon_first(&core->again, TIDE_END_refused);\n", "")], []),
