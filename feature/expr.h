@@ -57,7 +57,7 @@ enum tide_vstate {
   X(deadline, "the deadline passed", "no, or maybe", "a retry gets the journal's decision, if there is one")                            \
   X(quorum, "the commit did not reach its quorum", "maybe", "a retry finds out; see to the replicas")                                   \
   X(journal_full, "the journal is near its memory limit", "no", "see journal.keep and the store's memory")                              \
-  X(unavailable, "the engine cannot commit now", "no", "/readyz says what it waits for")                                                \
+  X(unavailable, "the engine cannot commit now", "no, or maybe", "/readyz says what it waits for")                                                \
   X(overload, "more is waiting than can be answered in time", "no", "send again after Retry-After; add an engine")                      \
   X(unlogged, "it is counted, and could not be written to the sources' log, without which it is not safe", "maybe",                     \
     "a retry gets the decision; see to the broker")
