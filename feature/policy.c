@@ -103,7 +103,8 @@ void tide_policy_fallback(const struct tide_spec *spec, const struct tide_env *g
 
 void tide_policy_compile(struct tide_spec *spec, struct tide_arena *arena) {
   const struct tide_expr *root[TIDE_DERIVED_MAX];
-  _Static_assert(TIDE_DERIVED_MAX <= TIDE_PROGRAM_ROOTS && TIDE_RULES_MAX <= 64 && TIDE_RULES_MAX <= TIDE_DERIVED_MAX, "they fit one program");
+  _Static_assert(TIDE_DERIVED_MAX <= TIDE_PROGRAM_ROOTS && TIDE_RULES_MAX <= 64 && TIDE_RULES_MAX <= TIDE_DERIVED_MAX,
+                 "they fit one program");
   for (uint32_t d = 0; d < spec->derived_count; d++) root[d] = spec->derived[d].expr;
   spec->deriving = tide_program_values(arena, root, spec->derived_count);
   spec->live_rules = 0;
