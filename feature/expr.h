@@ -71,7 +71,8 @@ const char *tide_vstate_name(enum tide_vstate state);
 const char *tide_cause_name(enum tide_cause cause);
 const char *tide_cause_text(enum tide_cause cause);
 
-/* One value: 16 bytes, and equal values are equal bytes: `reserved` and what a type does not use of the union are zero (null: all of it). `unknown` marks what should be there and must not be trusted (rulings 30, 31): an operand with unknown set makes a rule's comparison
+/* One value: 16 bytes, and equal values are equal bytes: `reserved` and what a type does not use of the union are zero (null: all of it).
+ * `unknown` marks what should be there and must not be trusted (rulings 30, 31): an operand with unknown set makes a rule's comparison
  * unknown. A null with unknown clear is legitimately not there. */
 struct tide_value {
   uint8_t type;  /* enum tide_vtype */
