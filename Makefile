@@ -164,7 +164,7 @@ test-san: # one case per program; a program that does not build is a failed case
 
 # Tests that start threads. TSan's own report is a failure (exit code 66), also where every case passes.
 # The serving process and a back-fill run under it as well: the first report ends them, and their tests miss them.
-THREADED := $(filter $(foreach t,11_meter 12_log 13_parallel 53_mirror 75_engine 78_intake_ahead,%/$(t)),$(call tests_of,unit))
+THREADED := $(filter $(foreach t,11_meter 12_log 13_parallel 14_team 53_mirror 59_slices 75_engine 78_intake_ahead,%/$(t)),$(call tests_of,unit))
 THREADED_E2E := $(filter $(foreach t,45_http_property.py 46_serve.py 48_threads.sh,%/$(t)),$(call tests_of,e2e))
 
 test-threads-build: $(THREADED) all

@@ -180,9 +180,9 @@ static void check_version(const struct exam *exam, const struct patient *patient
 }
 
 static void check_clock(const struct exam *exam, struct patient *patient) {
-  int64_t before = exam->ops->wall_now(exam->options->link_ctx).ms;
+  int64_t before = exam->ops->now(exam->options->link_ctx).wall.ms;
   redisReply *reply = ASK(patient, "TIME");
-  int64_t after = exam->ops->wall_now(exam->options->link_ctx).ms;
+  int64_t after = exam->ops->now(exam->options->link_ctx).wall.ms;
   char seconds[32], micros[32];
   if (reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 && text_of(reply->element[0], seconds, sizeof seconds) &&
       text_of(reply->element[1], micros, sizeof micros)) {

@@ -60,10 +60,10 @@ static void hiredis_close(struct tide_redis_link *link) {
   tide_free(link);
 }
 
-static struct tide_wall hiredis_wall(void *ctx) {
+static struct tide_redis_now hiredis_now(void *ctx) {
   (void)ctx;
-  return tide_wall_now();
+  return (struct tide_redis_now){.wall = tide_wall_now(), .mono = tide_mono_now()};
 }
 
 const struct tide_redis_link_ops tide_redis_link_hiredis = {
-    .connect = hiredis_connect, .send = hiredis_send, .receive = hiredis_receive, .close = hiredis_close, .wall_now = hiredis_wall};
+    .connect = hiredis_connect, .send = hiredis_send, .receive = hiredis_receive, .close = hiredis_close, .now = hiredis_now};

@@ -34,9 +34,9 @@ struct tide_redis_journal {
   uint64_t all_shorts; /* since it was opened */
   uint32_t online;     /* replicas that could acknowledge, when last asked */
   uint64_t covers;
-  struct tide_wall asked_at;
+  struct tide_redis_now asked_at;
   bool pressed; /* memory above the share, when it was last looked at: */
-  struct tide_wall pressed_at;
+  struct tide_mono pressed_at; /* 0: not yet */
   /* pages of the reader */
   struct tide_redis_page_entry page[TIDE_REDIS_PAGE_MAX];
   struct tide_buf page_bytes;

@@ -361,9 +361,16 @@ static enum tide_err source_next(struct tide_source *source, struct tide_message
       if (s->current) rd_kafka_message_destroy(s->current);
       s->current = s->batch[s->at++];
       enum tide_err err;
-      if (s->current && give(s, s->current, ret, &err, error)) return err;
+      if (s->current && give(s, s->current, ret, &err, error)) {
+        s->gave = true;
+        return err;
+      }
     }
     if (give_lost(s, ret)) return TIDE_OK;
+    if (s->gave) { /* what was given can be acted upon before anybody waits for more */
+      s->gave = false;
+      return TIDE_E_END;
+    }
     fill(s);
     if (s->count > 0) continue;
     rd_kafka_poll(s->reader, 0); /* what went wrong while nothing came */

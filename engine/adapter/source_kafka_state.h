@@ -54,6 +54,7 @@ struct tide_source_kafka {
   struct rd_kafka_message_s *batch[TIDE_SOURCE_KAFKA_BATCH];
   size_t at, count;
   struct rd_kafka_message_s *current; /* what the last call gave */
+  bool gave;                          /* something since the last END */
   struct tide_source_kafka_global global[TIDE_SOURCE_KAFKA_GLOBALS];
   bool look;     /* librdkafka has said that some topic or partition does not exist, or is not allowed; not which */
   size_t silent; /* partitions that are */

@@ -52,6 +52,7 @@ enum tide_meter_type {
   X(engine_verified_total, COUNTER, none, none, none, "Times that a session was seen to hold the entry folded last") \
   X(engine_rolled_back_total, COUNTER, none, none, none, "Times that the journal had lost entries that were not yet acknowledged") \
   X(engine_syncs_total, COUNTER, none, none, none, "Group commits asked for") \
+  X(engine_clock_steps_total, COUNTER, none, none, none, "Times that the wall clock was stepped: nothing is written behind one before the journal's clock was compared") \
   X(engine_refused_total, COUNTER, none, none, none, "Messages refused by the core: nothing of them was journaled") \
   X(engine_maybe_total, COUNTER, none, none, none, "Messages that ended before their entry was known to be durable: indeterminate results") \
   X(engine_recomputed_total, COUNTER, none, none, none, "Requests that waited for fresher facts, as `stale: recompute` asks") \

@@ -111,8 +111,10 @@ static enum tide_err add_source(const struct tide_config_source *from, const str
   return TIDE_OK;
 }
 
+static uint64_t epoch_known(void *ctx) { return tide_serve_epoch_known(ctx); }
+
 static enum tide_err open_ingest(const struct tide_config *config, const struct tide_spec *spec, struct tide_meter *meter,
-                                 struct tide_serve_ingest *serve, struct tide_error *error) {
+                                 struct tide_serve_epoch *epoch, struct tide_serve_ingest *serve, struct tide_error *error) {
   struct tide_ingest_options options = {.source = serve->source,
                                         .outlet = serve->outlet,
                                         .commit = tide_source_kafka_commit,
@@ -124,8 +126,9 @@ static enum tide_err open_ingest(const struct tide_config *config, const struct 
                                         .spec = spec,
                                         .scores = serve->declared.scores,
                                         .dead_form = (uint8_t)config->dead_letters_form,
-                                        .lossy = config->journal_kind == TIDE_JOURNAL_KIND_redis &&
-                                                 config->journal_quorum < config->journal_replicas,
+                                        .lossy = tide_config_lossy(config),
+                                        .epoch_known = epoch ? epoch_known : NULL,
+                                        .epoch_ctx = epoch,
                                         .merge = {.merge_wait_ms = config->ingest_merge_wait_ms,
                                                   .by_arrival = config->ingest_order == TIDE_INGEST_ORDER_arrival,
                                                   .catch_wait_ms = CATCH_WAIT_MS,
@@ -137,7 +140,8 @@ static enum tide_err open_ingest(const struct tide_config *config, const struct 
 }
 
 enum tide_err tide_serve_ingest_open(const struct tide_config *config, const struct tide_spec *spec, const struct tide_keys *keys,
-                                     struct tide_meter *meter, struct tide_serve_ingest *ret, struct tide_error *error) {
+                                     struct tide_meter *meter, struct tide_serve_epoch *epoch, struct tide_serve_ingest *ret,
+                                     struct tide_error *error) {
   *ret = (struct tide_serve_ingest){0};
   if (!config->source_count) return TIDE_OK;
   struct tide_kafka_settings settings;
@@ -150,7 +154,7 @@ enum tide_err tide_serve_ingest_open(const struct tide_config *config, const str
   for (size_t i = 0; i < ret->count && err == TIDE_OK; i++) err = add_source(&config->source[i], spec, keys, i, ret, error);
   if (err == TIDE_OK) err = open_source(config, &settings, ret, error);
   if (err == TIDE_OK) err = open_outlet(config, &settings, ret, error);
-  if (err == TIDE_OK) err = open_ingest(config, spec, meter, ret, error);
+  if (err == TIDE_OK) err = open_ingest(config, spec, meter, epoch, ret, error);
   tide_kafka_settings_release(&settings);
   return err;
 }

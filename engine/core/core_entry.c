@@ -87,6 +87,7 @@ static void fly(struct tide_core *core, struct tide_batch *batch, struct tide_he
 void tide_core_open_epoch(struct tide_core *core) {
   struct tide_held *held = tide_core_held_new(core);
   uint64_t above = core->session.epoch_min > core->known.epoch ? core->session.epoch_min : core->known.epoch;
+  if (core->epoch_seen > above) above = core->epoch_seen;
   struct tide_fence fence = {.nonce = draw(core), .epoch = above + 1, .engine_id = core->options.engine_id, .session = core->session.id};
   struct tide_entry_header header = header_of(core, fence.nonce);
   struct tide_batch batch;
@@ -174,7 +175,7 @@ static bool message_may_go(const struct tide_core *core) {
   const struct tide_ledger *ledger = tide_fold_ledger(core->fold);
   if (core->nonce != tide_fold_nonce(core->fold)) return false; /* a fence is not folded yet */
   if (ledger->opening) return ledger->has_targets;
-  return !core->options.outbox_max || tide_fold_outbox(core->fold)->count < core->options.outbox_max;
+  return !core->options.outbox_max || ledger->answers - ledger->emitted < core->options.outbox_max;
 }
 
 /* What is no message waits only for those before it. */
@@ -230,7 +231,8 @@ static enum tide_err add_offers(struct tide_core *core, struct tide_batch *batch
   for (const struct tide_offer *offer = held->offers.first; offer && err == TIDE_OK; offer = offer->next)
     if (tide_offer_journaled(offer)) err = tide_batch_add_encoded(batch, tide_buf_span(&offer->records), tide_offer_journaled(offer));
   struct tide_core_ingest *ingest = &core->ingest;
-  if (err != TIDE_OK || !ingest->on || ingest->left <= ingest->writing) return err;
+  /* Not while the epoch is opening: they may have to leave again in it. */
+  if (err != TIDE_OK || !ingest->on || ingest->left <= ingest->writing || !tide_core_epoch_is_open(core)) return err;
   ingest->writing = ingest->left;
   return tide_batch_add_emitted(batch, ingest->left);
 }

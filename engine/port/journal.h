@@ -49,7 +49,8 @@ struct tide_journal_ops {
    * opener wins. Errors: STALE when this epoch or a newer one exists; LIMIT, FULL, IO. Like an append it is durable after sync. */
   enum tide_err (*open_epoch)(struct tide_journal *, uint64_t epoch, struct tide_span fence, struct tide_position *ret, struct tide_error *);
   /* Makes everything appended so far durable (fdatasync, WAIT), by whichever engine; *ret_durable is the last durable position. It may stay where it
-   * was: not yet, ask again. After an error the session is over. */
+   * was: not yet, ask again. After an error the session is over. A store with a clock of its own has compared it with this machine's in between; one that is too far off is an
+   * error. */
   enum tide_err (*sync)(struct tide_journal *, struct tide_position *ret_durable, struct tide_error *);
   /* Reads the first entry after `from` (exclusive), or at or after it (inclusive). The bytes are put into out (cleared first). What
    * was trimmed is passed over: a caller

@@ -43,6 +43,8 @@ struct tide_ingest_options {
   bool scores;                 /* answers leave */
   uint8_t dead_form;           /* enum tide_dead_form */
   bool lossy;                  /* the journal may lose what it acknowledged (q < N): decisions that are made again say that they may supersede */
+  uint64_t (*epoch_known)(void *ctx); /* the highest epoch that is known outside of the journal, 0: none; on the asker's thread. NULL: nobody knows */
+  void *epoch_ctx;
   struct tide_merge_options merge;
   int64_t max_future_skew_ms;
   size_t max_held;

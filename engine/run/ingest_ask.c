@@ -69,9 +69,11 @@ static bool answer_core(struct tide_ingest *ingest, const struct question *quest
                                        .partition = place[i].partition,
                                        .end = place[i].cursor,
                                        .delivered = ingest->options.lossy ? place[i].cursor : 0};
+    uint64_t known = ingest->options.epoch_known ? ingest->options.epoch_known(ingest->options.epoch_ctx) : 0;
     tide_engine_tell(
         ingest->engine,
-        &(struct tide_core_event){.kind = TIDE_CORE_ENDS, .turn = question->ends_turn, .target = target, .target_count = (uint32_t)count});
+        &(struct tide_core_event){
+            .kind = TIDE_CORE_ENDS, .turn = question->ends_turn, .number = known, .target = target, .target_count = (uint32_t)count});
     tide_free(target);
   }
   tell(ingest, of_core, err, &error);

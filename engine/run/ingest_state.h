@@ -52,6 +52,7 @@ struct tide_ingest_trace { uint64_t offset; uint16_t source, partition; uint8_t 
 struct tide_ingest_letters {
   struct tide_ingest_letter *letter; /* ring */
   size_t cap, first, count, sent;    /* sent: from the front on, all handed over */
+  size_t under_way;                  /* handed over, no report yet */
   uint64_t first_token;
 };
 

@@ -25,6 +25,8 @@ controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
 log.dirs={dir}/data
+num.network.threads=1
+num.io.threads=2
 num.partitions=6
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
@@ -32,6 +34,9 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 """
+# It lives for minutes beside everything else on one machine. The optimizing compiler would take more of the processors meanwhile (5 to 8 us a transaction, seen) than its
+# code gives back, and a small heap needs no collector with threads of its own.
+JVM = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
 
 
 class Kafka:
@@ -46,7 +51,7 @@ class Kafka:
         self.process = None
 
     def java(self, *words):
-        return ["java", "-Xmx512m", "-cp", f"{self.libs}/*", *words]
+        return ["java", "-Xmx512m", *JVM, "-cp", f"{self.libs}/*", *words]
 
     @classmethod
     def fetch(cls):

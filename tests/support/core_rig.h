@@ -1,7 +1,8 @@
 /* One core driven by hand over a journal in memory, with a source of one partition whose facts the test tells: for what depends on when things happen.
  *
- * Requests to the journal are carried out at once, but for a SYNC while `slow` (the store does not acknowledge) and for copies of requests while `unlogged`. Time stands
- * still until rig_pass. Offers that came back stay in `back`, the last one in `last`. */
+ * Requests to the journal are carried out at once, but for a SYNC while `slow` (the store does not acknowledge) and for copies of requests while `unlogged`. Time stands still
+ * until rig_pass. The journal's clock is compared as Redis' is: while the core's is off by more than RIG_SKEW_MS, a SYNC ends the session and there is no other. Offers that
+ * came back stay in `back`, the last one in `last`. */
 #ifndef TIDE_CORE_RIG_H
 #define TIDE_CORE_RIG_H
 
@@ -13,14 +14,16 @@
 #include <stdlib.h>
 
 #define RIG_NOW INT64_C(1795255131000)
+#define RIG_SKEW_MS 500
 
 struct rig {
   struct tide_spec *spec;
   struct tide_journal *journal;
   struct tide_core *core;
   int64_t wall_ms, mono_ms;
+  int64_t off_ms; /* what the core's wall clock shows above wall_ms */
   bool slow, unlogged;
-  bool sync_waits, append_waits;
+  bool sync_waits, session_waits;
   uint64_t turn, log_number;
   uint16_t source;
   uint64_t cursor;
@@ -38,10 +41,13 @@ static inline void rig_fail(const char *what, const struct tide_error *error) {
 
 static inline void rig_step(struct rig *rig, const struct tide_core_event *event);
 
+static inline bool rig_clock_is_right(const struct rig *rig) { return rig->off_ms <= RIG_SKEW_MS && rig->off_ms >= -RIG_SKEW_MS; }
+
 static inline void rig_sync(struct rig *rig) {
   struct tide_core_event event = {.kind = TIDE_CORE_DURABLE};
   struct tide_error error = {0};
-  if (rig->journal->ops->sync(rig->journal, &event.position, &error)) rig_fail("sync", &error);
+  if (!rig_clock_is_right(rig)) event = (struct tide_core_event){.kind = TIDE_CORE_SESSION_OVER, .err = TIDE_E_IO};
+  else if (rig->journal->ops->sync(rig->journal, &event.position, &error)) rig_fail("sync", &error);
   rig->sync_waits = false;
   rig_step(rig, &event);
 }
@@ -92,6 +98,8 @@ static inline void rig_act(struct rig *rig, const struct tide_core_action *actio
       break;
     }
     case TIDE_DO_SESSION:
+      rig->session_waits = !rig_clock_is_right(rig);
+      if (rig->session_waits) break;
       event.kind = TIDE_CORE_SESSION;
       if (rig->journal->ops->begin(rig->journal, &event.session, &error)) rig_fail("session", &error);
       rig_step(rig, &event);
@@ -116,7 +124,7 @@ static inline void rig_step(struct rig *rig, const struct tide_core_event *event
   const struct tide_core_action *action;
   size_t count;
   struct tide_error error = {0};
-  struct tide_core_now now = {.wall = {rig->wall_ms}, .mono = {(rig->mono_ms + 1) * 1000000}};
+  struct tide_core_now now = {.wall = {rig->wall_ms + rig->off_ms}, .mono = {(rig->mono_ms + 1) * 1000000}};
   if (tide_core_step(rig->core, now, event, &action, &count, &error)) rig_fail("step", &error);
   if (!count) return;
   struct tide_core_action *all = tide_alloc(count * sizeof *all); /* the next step has the same array */
@@ -184,7 +192,8 @@ static inline void rig_open(struct rig *rig, const char *features, bool sourced)
                                       .features = {rig->spec->text, rig->spec->text_len},
                                       .batch_records_max = 64,
                                       .queue_max = 64,
-                                      .shared = true};
+                                      .shared = true,
+                                      .compares_clocks = true};
   options.settings.history_from_ms = 0;
   if (sourced) {
     options.sources.count = 1;
