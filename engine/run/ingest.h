@@ -81,6 +81,9 @@ void tide_ingest_release(struct tide_ingest *ingest, struct tide_offer *offer);
 void tide_ingest_reread(struct tide_ingest *ingest);
 /* The partitions it reads now; 0 while it is not the reader. Any thread. Returns how many there are. */
 size_t tide_ingest_look(struct tide_ingest *ingest, struct tide_ingest_partition *ret, size_t cap);
+/* Which question to the brokers - where logs end for a new epoch, partitions, ends - had no answer in the last half minute, and why; "": none. Any thread. */
+#define TIDE_INGEST_UNANSWERED 384
+void tide_ingest_unanswered(struct tide_ingest *ingest, char ret[TIDE_INGEST_UNANSWERED]);
 /* Stops the threads, after the engine has ended. */
 void tide_ingest_stop(struct tide_ingest *ingest);
 void tide_ingest_free(struct tide_ingest *ingest);

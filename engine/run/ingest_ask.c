@@ -21,8 +21,32 @@ struct question {
   struct tide_merge_ask ask;
 };
 
-static void said(const char *what, const struct tide_error *error) {
-  tide_log(TIDE_LOG_WARN, "source_unanswered", "question=%s reason=%s", what, error->text);
+static const char *const of_core = "where the logs end", *const of_places = "which partitions there are",
+                         *const of_ends = "how far the logs go";
+
+/* What became of a question, for the log and for /readyz. */
+static void tell(struct tide_ingest *ingest, const char *what, enum tide_err err, const struct tide_error *error) {
+  struct tide_ingest_box *box = &ingest->box;
+  if (err != TIDE_OK) tide_log(TIDE_LOG_WARN, "source_unanswered", "question=\"%s\" reason=%s", what, error->text);
+  tide_ingest_lock(ingest);
+  if (err != TIDE_OK) {
+    snprintf(box->unanswered, sizeof box->unanswered, "%s: %.300s", what, error->text);
+    box->unanswered_what = what;
+    box->unanswered_at = tide_mono_now();
+  } else if (box->unanswered_what == what) {
+    box->unanswered_what = NULL;
+  }
+  tide_ingest_unlock(ingest);
+}
+
+#define TOLD_FOR_NS (INT64_C(30) * 1000000000) /* nobody may ask any more */
+
+void tide_ingest_unanswered(struct tide_ingest *ingest, char ret[TIDE_INGEST_UNANSWERED]) {
+  const struct tide_ingest_box *box = &ingest->box;
+  tide_ingest_lock(ingest);
+  bool now = box->unanswered_what && tide_mono_now().ns - box->unanswered_at.ns < TOLD_FOR_NS;
+  snprintf(ret, TIDE_INGEST_UNANSWERED, "%s", now ? box->unanswered : "");
+  tide_ingest_unlock(ingest);
 }
 
 /* ---- where the logs end, for the core ---- */
@@ -51,9 +75,8 @@ static bool answer_core(struct tide_ingest *ingest, const struct question *quest
         &(struct tide_core_event){
             .kind = TIDE_CORE_ENDS, .turn = question->ends_turn, .number = known, .target = target, .target_count = (uint32_t)count});
     tide_free(target);
-  } else {
-    said("ends", &error);
   }
+  tell(ingest, of_core, err, &error);
   tide_free(place);
   return err == TIDE_OK;
 }
@@ -135,8 +158,8 @@ static bool answer_places(struct tide_ingest *ingest, const struct question *que
   for (size_t i = 0; i < count && err == TIDE_OK; i++) err = make_part(ingest, question, &place[i], &bytes, &part[i], &error);
   tide_buf_release(&bytes);
   tide_free(place);
+  tell(ingest, of_places, err, &error);
   if (err != TIDE_OK) {
-    said("partitions", &error);
     tide_free(part);
     return false;
   }
@@ -157,7 +180,7 @@ static void answer_ends(struct tide_ingest *ingest, struct question *question) {
   struct tide_error error = {0};
   enum tide_err err = source->ops->ends(source, question->end, question->end_count, &error);
   struct tide_ingest_box *box = &ingest->box;
-  if (err != TIDE_OK) said("ends", &error);
+  tell(ingest, of_ends, err, &error);
   tide_ingest_lock(ingest);
   if (!box->wants_ends) { /* asked again meanwhile, by another turn: that question comes next */
     tide_free(box->end);

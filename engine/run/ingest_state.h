@@ -90,6 +90,9 @@ struct tide_ingest_box {
   struct tide_ingest_letters in[TIDE_LETTER_KIND_COUNT]; /* new ones, to be taken over */
   struct tide_ingest_trace *trace; /* [TIDE_INGEST_TRACES] by hash of the place; NULL: none came yet */
   /* for people */
+  char unanswered[TIDE_INGEST_UNANSWERED]; /* "": none */
+  const char *unanswered_what;             /* the question; NULL: none */
+  struct tide_mono unanswered_at;
   struct tide_ingest_partition *look;
   size_t look_count, look_cap;
 };

@@ -45,7 +45,9 @@ try:
     wait_for("it asks for the topic", lambda: os.path.exists(engine.log) and said("source_unanswered"), 30, 0.1)
     time.sleep(1)
     case("without one of its topics nothing is open", page()[0] == 503 and broker.length("scores") == 0, page())
-    case("the log names it", "later" in said("source_unanswered")[0], said("source_unanswered")[:1])
+    case("the log names it", "topic later" in said("source_unanswered")[0], said("source_unanswered")[:1])
+    case("and so does /readyz", "topic later" in page()[1].get("unanswered", ""), page())
+    case("metrics: a question has no answer", "tidemark_ingest_unanswered 1\n" in engine.ask("GET", "/metrics", port=engine.admin)[1])
     broker.topics(later=1)
     wait_for("it goes on when the topic is there", engine.ready, 40)
     case("and everything is decided", wait_length(broker, "scores", 20, 30) == 20, broker.length("scores"))
@@ -61,6 +63,18 @@ try:
     found = {(p["partition"], p["cursor"]) for source in page("/sources")[1]["sources"] if source["name"] == "auths" for p in source["partitions"]}
     case("and are part of the source", found == {(0, 20), (1, 20), (2, 10), (3, 10)}, found)
     case("a request for now is answered", engine.score(auth("q1", 1, now_ms()), count=False)["status"] == "scored")
+
+    # --- no broker
+    broker.kill()
+    wait_for("without a broker a request is refused", lambda: engine.score(auth("q3", 1, now_ms()), count=False).get("cause") == "stale", 30, 0.2)
+    wait_for("/readyz says what is missing", lambda: page()[1].get("unanswered"), 40, 0.2)
+    writer.close()
+    broker.restart()
+    writer = broker.writer()
+    wait_for("with it back one is answered", lambda: engine.score(auth("q4", 1, now_ms()), count=False)["status"] == "scored", 40, 0.2)
+    wait_for("and nothing is missing", lambda: not page()[1].get("unanswered"), 20, 0.2)
+    send(8, 4)
+    case("it reads on", wait_length(broker, "scores", 73, 30) == 73, broker.length("scores"))
 
     # --- a log that was written again
     writer.close()
@@ -85,7 +99,7 @@ try:
     wait_for("it stands still", lambda: len(page()[1].get("stopped", [])) == 4, 40, 0.2)
     why = [p["why"] for p in page()[1]["stopped"]]
     case("a log that was written again is not read on", all("cut and written again" in text and "accept-gap" in text for text in why), why)
-    case("and nothing of it was decided", broker.length("scores") == 65, broker.length("scores"))
+    case("and nothing of it was decided", broker.length("scores") == 73, broker.length("scores"))
     case("the epoch does not open", page()[0] == 503)
     for partition in lengths:
         status, text = engine.ask("POST", "/sources/accept-gap", {"source": "auths", "partition": partition, "cursor": "begin"}, port=engine.admin)
