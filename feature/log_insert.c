@@ -1,7 +1,7 @@
 /* Putting an event into the log of an entity: expiry and tiles first, then its latest bits, then the row.
  *
- * A small log is one block and its event nearly always the newest, so what asks for the place, for the holder of a latest bit and for what is old enough to go looks at the
- * end of the block first. Big logs keep sums and maps of their blocks, which are told of every change. */
+ * A small log is one block and the event nearly always its newest, so the place and what is old enough to go are known from the ends of the
+ * block. Big logs keep sums and maps of their blocks, which are told of every change. */
 #include "feature/block_dict.h"
 #include "feature/log_parts.h"
 
@@ -203,7 +203,8 @@ static unsigned latest_in(const struct tide_kind *kind, const struct tide_block 
 #undef CARRIES
 }
 
-/* Decides the latest bits of a new event, which goes before event `place` of a small log: set in the row; the event that loses a bit is mended at once. */
+/* Decides the latest bits of a new event, which goes before event `place` of a small log: set in the row; the event that loses a bit is mended
+ * at once. */
 static void latest_before_small(const struct tide_kind *kind, struct tide_block *block, unsigned place, struct tide_row *row) {
   uint8_t mask_column = kind->col_of[TIDE_COL_MASK];
   uint64_t mask = (uint64_t)row->value[mask_column];
