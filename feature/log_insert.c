@@ -87,11 +87,11 @@ static void small_settle(const struct tide_kind *kind, struct tide_ent *ent, int
   tiles_begin(kind, ent, dead_ms, until_ms);
   tile_block(kind, ent, block, dead_ms, until_ms);
   tide_block_expire(kind, block, until_ms, young_ms);
-  if (block->n) {
-    tide_block_fit(kind, &block, 1);
-  } else {
+  if (!block->n) {
     tide_free(block);
     block = NULL;
+  } else if (4 * tide_block_capacity(block->n + 1u) <= 3u * block->cap) { /* a little less is soon filled again */
+    tide_block_fit(kind, &block, 1);
   }
   tide_ent_log_set_raw(ent, (uintptr_t)block);
 }
