@@ -18,6 +18,7 @@
 #define GIVE_AT_ONCE 512
 #define READ_AT_ONCE 64
 #define THROTTLE_EVERY_MS 1
+#define BACK_AT_ONCE 256 /* offers that came back wake the reader, which waits for room; a few do not: more are coming */
 
 void tide_ingest_lock(struct tide_ingest *ingest) {
   int failed = pthread_mutex_lock(&ingest->box.mutex);
@@ -79,7 +80,7 @@ void tide_ingest_release(struct tide_ingest *ingest, struct tide_offer *offer) {
   tide_ingest_lock(ingest);
   offer->next = ingest->box.back;
   ingest->box.back = offer;
-  (void)pthread_cond_signal(&ingest->box.reader);
+  if (++ingest->box.back_count == BACK_AT_ONCE) (void)pthread_cond_signal(&ingest->box.reader);
   tide_ingest_unlock(ingest);
 }
 
@@ -222,6 +223,7 @@ static bool take_box(struct tide_ingest *ingest, struct tide_mono now) {
   uint64_t turn = box->turn;
   struct tide_offer *back = box->back;
   box->back = NULL;
+  box->back_count = 0;
   struct tide_ingest_part *part = NULL;
   size_t parts = 0;
   if (box->has_parts && box->parts_turn == box->turn) part = box->part, parts = box->part_count;
@@ -534,12 +536,14 @@ void *tide_ingest_read_main(void *arg) {
       ingest->has_pending = !take_message(ingest, &ingest->pending_message, NULL, part, now);
     }
     throttle(ingest, now);
-    bool may_read = ingest->reading && !ingest->has_pending;
+    bool full = ingest->outstanding >= TIDE_INGEST_WINDOW; /* the core has enough for a while: what is read now would only lie there */
+    bool may_read = ingest->reading && !ingest->has_pending && !full;
     if (may_read) {
       for (int i = 0; i < READ_AT_ONCE && read_one(ingest, now); i++) continue;
     } else if (!gave) {
       tide_ingest_lock(ingest);
-      if (!ingest->box.quit && !ingest->box.fresh && !ingest->box.back) tide_ingest_wait(&ingest->box.reader, ingest, ingest->on ? 2 : 20);
+      bool room = full && ingest->box.back_count >= BACK_AT_ONCE;
+      if (!ingest->box.quit && !ingest->box.fresh && !room) tide_ingest_wait(&ingest->box.reader, ingest, ingest->on ? 2 : 20);
       tide_ingest_unlock(ingest);
     }
   }
