@@ -58,10 +58,12 @@ void tide_ingest_act(struct tide_ingest *ingest, const struct tide_core_action *
       box->place = tide_alloc((action->place_count + 1) * sizeof *box->place);
       memcpy(box->place, action->place, action->place_count * sizeof *box->place);
       box->place_count = action->place_count;
+      (void)pthread_cond_signal(&box->reader);
       break;
     case TIDE_DO_INGEST_STOP:
       box->on = false;
       box->fresh = true;
+      (void)pthread_cond_signal(&box->reader);
       break;
     case TIDE_DO_ENDS:
       box->core_asks = true;
@@ -72,7 +74,6 @@ void tide_ingest_act(struct tide_ingest *ingest, const struct tide_core_action *
     case TIDE_DO_LOG: tide_ingest_copy(ingest, action); break;
     default: TIDE_NEVER("an action about sources");
   }
-  (void)pthread_cond_signal(&box->reader);
   tide_ingest_unlock(ingest);
 }
 

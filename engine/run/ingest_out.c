@@ -59,7 +59,7 @@ struct tide_ingest_letter *tide_ingest_letter_begin(struct tide_ingest *ingest, 
   struct tide_ingest_letter *letter = letter_add(&ingest->box.in[kind]);
   tide_put_span(&letter->bytes, key);
   tide_put_span(&letter->bytes, value);
-  (void)pthread_cond_signal(&ingest->box.writer);
+  if (ingest->box.in[kind].count == 1) (void)pthread_cond_signal(&ingest->box.writer); /* else it has been told, and takes all at once */
   return letter;
 }
 
