@@ -1,6 +1,6 @@
 /* Fold, features and policy on one core, from entries in memory: transactions per second and what they cost in memory.
  *
- *   bench_fold [--quick | --only reference | shipped | hot | memory [CARDS]]
+ *   bench_fold [--quick | --only reference | shipped | minutes | hot | memory [CARDS]]
  *
  * Entries of 512 records are encoded in slices outside of the timed part. Rows that are compared run in turn, A B A B, and the median of each is
  * printed with the ratio of the medians. --quick does the same with small numbers and prints hashes only: two runs must print the
@@ -177,7 +177,8 @@ static struct result run(const char *features, const struct load *load) {
   while (n < total) {
     unsigned entries = 0;
     bool timed = n >= load->warm;
-    while (entries < SLICE && n < total) {
+    uint64_t end = timed ? total : load->warm; /* the timed part begins with a slice, also where all events fit into one */
+    while (entries < SLICE && n < end) {
       header.commit_ms = event_time(load, n + BATCH < total ? n + BATCH - 1 : total - 1); /* in replay: the largest event time so far */
       tide_batch_begin(&batch, &entry[entries], &header, NULL, 0);
       for (unsigned i = 0; i < BATCH && n < total; i++, n++) {
@@ -339,11 +340,16 @@ int main(int argc, char **argv) {
   if (argc > 2 && strcmp(argv[1], "--only") == 0) { /* one run of one row, for a profiler */
     if (argc > 3) {                                 /* so many cards, with as many events each: an instruction count needs no million */
       uint32_t cards = (uint32_t)atoi(argv[3]);
+      if (load.warm * cards / load.cards < BATCH) {
+        fprintf(stderr, "%s cards are too few: their events fit into one entry, and nothing of it would be timed\n", argv[3]);
+        return 2;
+      }
       load.warm = load.warm * cards / load.cards, load.timed = load.timed * cards / load.cards;
       load.cards = cards, load.merchants = cards / 20 + 1;
       hot.warm = load.warm, hot.timed = load.timed, hot.cards = load.cards, hot.merchants = load.merchants;
     }
-    struct result only = run(strcmp(argv[2], "shipped") == 0 ? shipped : reference, strcmp(argv[2], "hot") == 0 ? &hot : &load);
+    const char *file = strcmp(argv[2], "shipped") == 0 ? shipped : strcmp(argv[2], "minutes") == 0 ? minutes : reference;
+    struct result only = run(file, strcmp(argv[2], "hot") == 0 ? &hot : &load);
     row(argv[2], only.per_s, only.hash, 0, NULL);
     return 0;
   }

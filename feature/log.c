@@ -3,6 +3,7 @@
  * Latest bits. For a distinct group (column F, condition bit P) the event that is the last in (time, position) order among those that satisfy P and
  * have F = v carries the latest bit of v. A window that ends at the log's end contains v exactly if it contains that event: so
  * `distinct` is a count of bits, like any count. Insertions and outcomes keep the invariant; windows that end earlier recount (window.c). */
+#include "feature/block_dict.h"
 #include "feature/tile.h"
 
 /* Open addressing map value -> time of the event that carries the latest bit; rebuilt from the blocks when it is three quarters full. */
@@ -121,6 +122,19 @@ bool tide_view_find(const struct tide_view *view, int64_t time_ms, uint32_t rank
     at = (struct tide_at){at.chunk + 1, 0};
   }
   return false;
+}
+
+uint32_t tide_ent_rank(const struct tide_kind *kind, const struct tide_ent *ent, int64_t time_ms) {
+  if (!(ent->log & 3)) { /* a small log, or none: nearly always the event is the newest */
+    const struct tide_block *block = (const struct tide_block *)ent->log;
+    if (!block || !block->n || tide_block_time(kind, block, block->n - 1u) < time_ms) return 0;
+  }
+  struct tide_view view;
+  tide_view_of(kind, ent, &view);
+  struct tide_at at = tide_view_after(&view, time_ms);
+  uint32_t rank = 0;
+  while (tide_view_back(&view, &at) && tide_block_time(kind, view.chunk[at.chunk].block, at.i) == time_ms) rank++;
+  return rank;
 }
 
 const struct tide_sums *tide_chunk_sums(const struct tide_kind *kind, struct tide_chunk *chunk) {
@@ -332,7 +346,7 @@ static void big_expire(const struct tide_kind *kind, struct tide_big *big, int64
     struct tide_block **block = &big->chunk[c].block;
     if (!(*block)->yn && !(*block)->ycap) continue;
     tide_block_expire(kind, *block, INT64_MIN, watermark_ms - kind->young_ms);
-    tide_block_fit(kind, block);
+    tide_block_fit(kind, block, 0);
     stale_sums(big, &big->chunk[c]);
   }
 }
@@ -361,6 +375,7 @@ static void small_settle(const struct tide_kind *kind, struct tide_ent *ent, int
   struct tide_block *block = (struct tide_block *)raw_of(ent);
   if (!block || !block->n || block->n != tide_block_capacity(block->n)) return;
   int64_t dead_ms = watermark_ms - kind->keep_ms, young_ms = watermark_ms - kind->young_ms;
+  if (!tiles_of(ent) && tide_block_time(kind, block, 0) > watermark_ms - kind->raw_ms) return; /* nothing is old enough to begin */
   int64_t until_ms = tide_tile_floor(kind, watermark_ms - kind->raw_ms);
   unsigned dead = tide_block_after(kind, block, dead_ms), gone = tide_block_after(kind, block, until_ms);
   if (!tiles_of(ent) && gone < dead + TIDE_TILE_MIN) return; /* few rows cost less than tiles */
@@ -368,7 +383,7 @@ static void small_settle(const struct tide_kind *kind, struct tide_ent *ent, int
   tile_block(kind, ent, block, dead_ms, until_ms);
   tide_block_expire(kind, block, until_ms, young_ms);
   if (block->n) {
-    tide_block_fit(kind, &block);
+    tide_block_fit(kind, &block, 1);
   } else {
     tide_free(block);
     block = NULL;
@@ -396,7 +411,7 @@ static void big_settle(const struct tide_kind *kind, struct tide_ent *ent, struc
   if (tide_block_time(kind, first->block, 0) <= until_ms) {
     tile_block(kind, ent, first->block, dead_ms, until_ms);
     tide_block_expire(kind, first->block, until_ms, INT64_MIN);
-    tide_block_fit(kind, &first->block);
+    tide_block_fit(kind, &first->block, 0);
     chunk_note(kind, first);
   } else if (!gone) {
     return;
@@ -432,8 +447,78 @@ static struct tide_chunk *big_place(const struct tide_kind *kind, struct tide_en
   return &big->chunk[at.chunk];
 }
 
-/* Decides the latest bits of a new event before it is inserted: set in *mask; the event that loses a bit is mended at once. */
-static void latest_before_insert(const struct tide_kind *kind, const struct tide_ent *ent, struct tide_row *row, int64_t time_ms) {
+/* Among plain cells of 8 bytes, which a merchant has hundreds of: four at a time. */
+static unsigned latest_of_8(const char *cell, uint64_t value, unsigned n, unsigned first, const char *masks, unsigned mask_width,
+                            unsigned bit) {
+  const char *at = cell + (size_t)(n - first) * 8;
+  unsigned i = n;
+  while (i > first) {
+    if (i >= first + 4 && tide_load(at - 8, 8) != value && tide_load(at - 16, 8) != value && tide_load(at - 24, 8) != value &&
+        tide_load(at - 32, 8) != value) {
+      at -= 32;
+      i -= 4;
+      continue;
+    }
+    at -= 8;
+    i--;
+    if (tide_load(at, 8) == value && ((tide_load(masks + (size_t)i * mask_width, mask_width) >> bit) & 1)) return i;
+  }
+  return n;
+}
+
+/* The event of a small log that carries the latest bit for the row's value; block->n if none does. */
+static unsigned latest_in(const struct tide_kind *kind, const struct tide_block *block, const struct tide_entries *dict,
+                          const struct tide_distinct *distinct, uint64_t value) {
+  const struct tide_column *column = &kind->column[distinct->column], *mask = &kind->column[kind->col_of[TIDE_COL_MASK]];
+  int wide = tide_block_wide(block);
+  unsigned n = block->n, first = column->young ? n - block->yn : 0, mask_width = mask->width[wide];
+  const char *masks = (const char *)(block + 1) + (size_t)block->cap * mask->before[wide];
+  TIDE_CHECK(!mask->young);
+#define CARRIES(i) ((tide_load(masks + (size_t)(i)*mask_width, mask_width) >> distinct->latest) & 1)
+  if (column->dict == TIDE_NO_DICT) {
+    struct tide_cells cells = tide_block_cells(kind, block, distinct->column);
+    for (unsigned i = n; i > first; i--)
+      if (tide_cells_get(&cells, i - 1) == value && CARRIES(i - 1)) return i - 1;
+    return n;
+  }
+  const struct tide_entries *entries = &dict[column->dict];
+  unsigned width = column->width[wide], row = entries->row;
+  const char *cell = entries->entry + column->before[wide];
+  if (tide_entries_plain(entries)) {
+    if (row == 8) return latest_of_8(cell, value, n, first, masks, mask_width, distinct->latest);
+    for (unsigned i = n; i > first; i--)
+      if (tide_load(cell + (size_t)(i - 1 - first) * row, width) == value && CARRIES(i - 1)) return i - 1;
+    return n;
+  }
+  uint32_t same = 0; /* entries with this value: other columns of theirs may differ */
+  for (unsigned e = 0; e < entries->head->n; e++) same |= (uint32_t)(tide_load(cell + (size_t)e * row, width) == value) << e;
+  for (unsigned i = same ? n : first; i > first; i--)
+    if ((same >> (entries->index ? entries->index[i - 1 - first] : 0) & 1) && CARRIES(i - 1)) return i - 1;
+  return n;
+#undef CARRIES
+}
+
+/* Decides the latest bits of a new event, which goes before event `place` of a small log: set in the row; the event that loses a bit is mended at once. */
+static void latest_before_small(const struct tide_kind *kind, struct tide_block *block, unsigned place, struct tide_row *row) {
+  uint8_t mask_column = kind->col_of[TIDE_COL_MASK];
+  uint64_t mask = (uint64_t)row->value[mask_column];
+  struct tide_entries dict[TIDE_DICTS_MAX];
+  if (block && block->n) tide_block_entries(kind, block, kind->distinct_dicts, dict);
+  for (unsigned g = 0; g < kind->distinct_count; g++) {
+    const struct tide_distinct *distinct = &kind->distinct[g];
+    if (!((mask >> distinct->bit) & 1)) continue;
+    unsigned holder = block && block->n ? latest_in(kind, block, dict, distinct, (uint64_t)row->value[distinct->column]) : 0;
+    if (block && holder < block->n) {
+      if (holder >= place) continue;
+      tide_block_set(kind, block, mask_column, holder, tide_block_mask(kind, block, holder) ^ (UINT64_C(1) << distinct->latest));
+    }
+    mask |= UINT64_C(1) << distinct->latest;
+  }
+  row->value[mask_column] = (int64_t)mask;
+}
+
+/* The same for a big log. */
+static void latest_before_big(const struct tide_kind *kind, const struct tide_ent *ent, struct tide_row *row, int64_t time_ms) {
   uint8_t mask_column = kind->col_of[TIDE_COL_MASK];
   uint64_t mask = (uint64_t)row->value[mask_column];
   struct tide_view view;
@@ -453,11 +538,16 @@ static void latest_before_insert(const struct tide_kind *kind, const struct tide
   row->value[mask_column] = (int64_t)mask;
 }
 
-bool tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, const struct tide_row *given, int64_t watermark_ms) {
-  struct tide_row row = *given;
-  int64_t time_ms = row.value[kind->col_of[TIDE_COL_TIME]];
+/* Before which event of a small log it goes; nearly always behind all. */
+static unsigned place_in(const struct tide_kind *kind, const struct tide_block *block, int64_t time_ms) {
+  if (!block || !block->n) return 0;
+  return tide_block_time(kind, block, block->n - 1u) <= time_ms ? block->n : tide_block_after(kind, block, time_ms);
+}
+
+bool tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, struct tide_row *row, int64_t watermark_ms) {
+  int64_t time_ms = row->value[kind->col_of[TIDE_COL_TIME]];
   if (kind->single) {
-    if (!ent->log) ent->log = inline_of(kind, time_ms, (uint64_t)row.value[kind->col_of[TIDE_COL_MASK]]);
+    if (!ent->log) ent->log = inline_of(kind, time_ms, (uint64_t)row->value[kind->col_of[TIDE_COL_MASK]]);
     else if (is_inline(ent)) ent->log = (uintptr_t)inline_take(kind, ent);
     if (is_inline(ent)) return false;
   }
@@ -466,19 +556,23 @@ bool tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, const s
     if (!big) small_settle(kind, ent, watermark_ms);
     struct tide_tiles *tiles = tiles_of(ent);
     if (tiles && time_ms <= tiles->until_ms) { /* a late one, older than any row that can be asked for */
-      tide_tiles_add_row(kind, &tiles, &row);
+      tide_tiles_add_row(kind, &tiles, row);
       set_tiles(ent, tiles);
       return true;
     }
   }
-  if (kind->distinct_count) latest_before_insert(kind, ent, &row, time_ms);
-  if (!big) {
+  if (big) {
+    if (kind->distinct_count) latest_before_big(kind, ent, row, time_ms);
+  } else {
     struct tide_block *block = (struct tide_block *)raw_of(ent);
+    unsigned place = place_in(kind, block, time_ms);
+    if (kind->distinct_count) latest_before_small(kind, block, place, row);
     /* Expiry happens at a full step of the content, not of the allocation: a log that came from a snapshot behaves the same. */
-    if (block && block->n && block->n == tide_block_capacity(block->n))
-      tide_block_expire(kind, block, watermark_ms - kind->keep_ms, watermark_ms - kind->young_ms);
+    if (block && block->n && block->n == tide_block_capacity(block->n) &&
+        tide_block_expire(kind, block, watermark_ms - kind->keep_ms, watermark_ms - kind->young_ms))
+      place = place_in(kind, block, time_ms);
     if (!block || block->n < TIDE_BLOCK_MAX) {
-      tide_block_insert(kind, &block, block ? tide_block_after(kind, block, time_ms) : 0, &row);
+      tide_block_insert(kind, &block, place, row);
       set_raw(ent, (uintptr_t)block);
       return false;
     }
@@ -486,14 +580,14 @@ bool tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, const s
   }
   unsigned i;
   struct tide_chunk *chunk = big_place(kind, ent, big, time_ms, watermark_ms, &i);
-  tide_block_insert(kind, &chunk->block, i, &row);
+  tide_block_insert(kind, &chunk->block, i, row);
   chunk_note(kind, chunk);
   stale_sums(big, chunk);
   struct tide_view view;
   tide_view_of(kind, ent, &view);
-  uint64_t mask = (uint64_t)row.value[kind->col_of[TIDE_COL_MASK]];
+  uint64_t mask = (uint64_t)row->value[kind->col_of[TIDE_COL_MASK]];
   for (unsigned g = 0; g < kind->distinct_count; g++)
-    if ((mask >> kind->distinct[g].latest) & 1) note_latest(&view, g, (uint64_t)row.value[kind->distinct[g].column], time_ms);
+    if ((mask >> kind->distinct[g].latest) & 1) note_latest(&view, g, (uint64_t)row->value[kind->distinct[g].column], time_ms);
   return false;
 }
 

@@ -49,8 +49,8 @@ static void send_proof(struct tide_redis_journal *self) {
   snprintf(quorum, sizeof quorum, "%u", self->options.quorum);
   snprintf(wait, sizeof wait, "%" PRId64, self->options.wait_ms);
   if (self->options.quorum) SEND(self->write, "WAIT", quorum, wait);
-  bool memory = self->asked_at.ms >= self->pressed_at.ms + MEMORY_EVERY_MS || self->asked_at.ms < self->pressed_at.ms;
-  if (memory) self->pressed_at = self->asked_at;
+  bool memory = !self->pressed_at.ns || self->asked_at.mono.ns - self->pressed_at.ns >= MEMORY_EVERY_MS * INT64_C(1000000);
+  if (memory) self->pressed_at = self->asked_at.mono;
   if (memory) SEND(self->write, "INFO", "replication", "stats", "memory");
   else SEND(self->write, "INFO", "replication", "stats");
   SEND(self->write, "TIME");
@@ -149,7 +149,7 @@ static enum tide_err put(struct tide_redis_journal *self, uint64_t epoch, bool f
   snprintf(id, sizeof id, fence ? "%" PRIu64 "-0" : "%" PRIu64 "-*", epoch);
   const char *argv[] = {"XADD", self->key, "NOMKSTREAM", id, "b", entry.ptr};
   const size_t len[] = {4, strlen(self->key), 10, strlen(id), 1, entry.len};
-  self->asked_at = self->ops->wall_now(self->options.link_ctx);
+  self->asked_at = self->ops->now(self->options.link_ctx);
   self->ops->send(self->write, 6, argv, len);
   send_proof(self);
   redisReply *reply;
@@ -240,7 +240,7 @@ static enum tide_err redis_sync(struct tide_journal *journal, struct tide_positi
   enum tide_err err = TIDE_OK;
   if (!self->write) return no_session(self, error);
   if (!self->outstanding) {
-    self->asked_at = self->ops->wall_now(self->options.link_ctx);
+    self->asked_at = self->ops->now(self->options.link_ctx);
     if (self->unproven) send_proof(self); /* WAIT once more for the write that stands there */
     else err = send_cover(self, error);
   }
@@ -355,6 +355,7 @@ static void redis_close(struct tide_journal *journal) {
   struct tide_redis_journal *self = self_of(journal);
   tide_redis_end_session(self);
   explicit_bzero(&self->options.target, sizeof self->options.target);
+  tide_redis_tls_close(self->tls);
   tide_buf_release(&self->page_bytes);
   tide_free(self->key);
   tide_free(self->cover);
@@ -397,11 +398,16 @@ static char *key_of(const char *cell, const char *what, uint32_t number, bool nu
 
 enum tide_err tide_journal_redis_open(const struct tide_redis_options *options, struct tide_journal **ret, struct tide_error *error) {
   enum tide_err err = check_options(options, error);
+  struct tide_redis_tls *tls = NULL;
+  if (err == TIDE_OK && options->target.tls && !options->link) err = tide_redis_tls_open(&options->tls, &tls, error);
   if (err != TIDE_OK) return err;
   struct tide_redis_journal *self = tide_alloc(sizeof *self);
+  self->tls = tls;
   self->base.ops = &redis_ops;
   self->options = *options;
+  self->options.tls = (struct tide_redis_tls_options){0};
   self->ops = options->link ? options->link : &tide_redis_link_hiredis;
+  if (!options->link) self->options.link_ctx = tls;
   struct tide_buf name = TIDE_BUF_INIT;
   tide_buf_printf(&name, "journal%s%s", options->part ? ":" : "", options->part ? options->part : "");
   self->key = key_of(options->cell, tide_buf_cstr(&name), 0, false);

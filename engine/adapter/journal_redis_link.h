@@ -15,6 +15,9 @@ struct tide_redis_address {
   uint16_t port;  /* 0 with a path */
 };
 
+/* Both clocks of this machine, read one behind the other: where the first is set, the second is not. */
+struct tide_redis_now { struct tide_wall wall; struct tide_mono mono; };
+
 struct tide_redis_link;
 struct tide_redis_link_ops {
   /* Opens a connection; every wait on it is bounded by timeout_ms. AGAIN: not reachable now. */
@@ -25,9 +28,9 @@ struct tide_redis_link_ops {
    * over, and what was sent may have been carried out. */
   enum tide_err (*receive)(struct tide_redis_link *link, redisReply **ret, struct tide_error *error);
   void (*close)(struct tide_redis_link *link);
-  struct tide_wall (*wall_now)(void *ctx);
+  struct tide_redis_now (*now)(void *ctx);
 };
-/* hiredis on sockets; ctx is not used. */
+/* hiredis on sockets; ctx: struct tide_redis_tls, or NULL for plain connections. */
 extern const struct tide_redis_link_ops tide_redis_link_hiredis;
 
 #endif

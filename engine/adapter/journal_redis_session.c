@@ -175,21 +175,35 @@ enum tide_err tide_redis_receive_facts(struct tide_redis_journal *self, struct t
   return err;
 }
 
-/* TIME, sent not before asked_at: the server looked at its clock between then and now. */
+/* By how much this machine's clock, that showed from_ms to to_ms while the server looked at its own, is certainly ahead of it; negative: behind. */
+static int64_t ahead_ms(int64_t from_ms, int64_t to_ms, int64_t server_ms) {
+  return server_ms < from_ms ? from_ms - server_ms : server_ms > to_ms ? to_ms - server_ms : 0;
+}
+
+/* TIME, sent not before asked_at: the server looked at its clock between then and now. Where this machine's was set meanwhile it showed one thing then, which an entry may
+ * have been stamped with, and shows another now: both must agree with the server's, and with one another, however long the reply took. */
 enum tide_err tide_redis_receive_time(struct tide_redis_journal *self, struct tide_redis_link *link, struct tide_error *error) {
   redisReply *reply;
   enum tide_err err = tide_redis_receive(self, link, REDIS_REPLY_ARRAY, "TIME", &reply, error);
   if (err != TIDE_OK) return err;
-  int64_t latest = self->ops->wall_now(self->options.link_ctx).ms, earliest = self->asked_at.ms, max = self->options.clock_skew_max_ms;
+  struct tide_redis_now asked = self->asked_at, now = self->ops->now(self->options.link_ctx);
+  int64_t took_ms = (now.mono.ns - asked.mono.ns) / 1000000, max_ms = self->options.clock_skew_max_ms;
+  int64_t set_ms = now.wall.ms - asked.wall.ms - took_ms;
   if (reply->elements != 2 || reply->element[0]->type != REDIS_REPLY_STRING || reply->element[1]->type != REDIS_REPLY_STRING) {
     err = tide_fail(error, TIDE_E_IO, "redis %s:%u: TIME gave no two numbers", self->where.host, self->where.port);
   } else {
     int64_t server = strtoll(reply->element[0]->str, NULL, 10) * 1000 + strtoll(reply->element[1]->str, NULL, 10) / 1000;
-    int64_t ahead = server > latest ? server - latest : 0, behind = server < earliest ? earliest - server : 0;
-    if (ahead > max || behind > max)
+    int64_t then_ms = ahead_ms(asked.wall.ms, asked.wall.ms + took_ms, server),
+            off_ms = ahead_ms(now.wall.ms - took_ms, now.wall.ms, server);
+    if (llabs(then_ms) > llabs(off_ms)) off_ms = then_ms;
+    if (llabs(off_ms) > max_ms)
       err =
           tide_fail(error, TIDE_E_AGAIN, "the clock of this machine is %lld ms %s that of redis %s:%u and may be %lld: see to NTP on both",
-                    (long long)(ahead + behind), ahead ? "behind" : "ahead of", self->where.host, self->where.port, (long long)max);
+                    llabs(off_ms), off_ms < 0 ? "behind" : "ahead of", self->where.host, self->where.port, (long long)max_ms);
+    else if (llabs(set_ms) > max_ms)
+      err =
+          tide_fail(error, TIDE_E_AGAIN, "the clock of this machine was set by %lld ms while that of redis %s:%u was asked for: see to NTP",
+                    (long long)set_ms, self->where.host, self->where.port);
   }
   freeReplyObject(reply);
   return err;
@@ -256,7 +270,7 @@ static enum tide_err look(struct tide_redis_journal *self, uint64_t *ret_epoch, 
   redisReply *reply;
   char ttl[32] = "";
   bool ttl_known = false;
-  self->asked_at = self->ops->wall_now(self->options.link_ctx);
+  self->asked_at = self->ops->now(self->options.link_ctx);
   SEND(self->write, "INFO", "server", "memory", "persistence");
   SEND(self->write, "INFO", "replication", "stats");
   SEND(self->write, "TIME");
@@ -304,7 +318,7 @@ enum tide_err tide_redis_begin(struct tide_journal *journal, struct tide_session
   tide_redis_end_session(self);
   self->durable = (struct tide_position){0, 0};
   self->shorts = 0;
-  self->pressed_at.ms = 0;
+  self->pressed_at.ns = 0;
   self->pressed = false;
   enum tide_err err = tide_redis_find_primary(self, error);
   if (err == TIDE_OK) err = tide_redis_connect_to(self, &self->write, error);

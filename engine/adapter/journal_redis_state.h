@@ -17,6 +17,7 @@ struct tide_redis_journal {
   struct tide_journal base;
   struct tide_redis_options options;
   const struct tide_redis_link_ops *ops;
+  struct tide_redis_tls *tls; /* NULL: plain */
   char *key, *cover;
   struct tide_redis_link *write, *read; /* NULL: no session */
   struct tide_redis_address where;
@@ -33,9 +34,9 @@ struct tide_redis_journal {
   uint64_t all_shorts; /* since it was opened */
   uint32_t online;     /* replicas that could acknowledge, when last asked */
   uint64_t covers;
-  struct tide_wall asked_at;
+  struct tide_redis_now asked_at;
   bool pressed; /* memory above the share, when it was last looked at: */
-  struct tide_wall pressed_at;
+  struct tide_mono pressed_at; /* 0: not yet */
   /* pages of the reader */
   struct tide_redis_page_entry page[TIDE_REDIS_PAGE_MAX];
   struct tide_buf page_bytes;

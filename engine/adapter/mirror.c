@@ -23,13 +23,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "adapter/file.h"
+#include "adapter/archive.h"
 #include "adapter/snapshot_file.h"
+#include "base/hash.h"
 #include "base/log.h"
 
 #define QUEUE_BYTES (16u << 20)
 #define SYNC_NS (INT64_C(200) * 1000000)
 #define TRIM_NS (INT64_C(1000) * 1000000)
+#define PRUNE_NS (INT64_C(60000) * 1000000)
 #define RETRY_NS (INT64_C(1000) * 1000000)
 #define CATCH_UP_TURN 1024
 #define CLOSE_NS (INT64_C(5000) * 1000000)
@@ -65,6 +67,7 @@ struct tide_mirror {
   /* under the mutex */
   struct queue queue;
   struct tide_position noted, durable;
+  uint64_t pruned;               /* files of the archive */
   struct sample sample[SAMPLES]; /* a ring: when was what folded */
   size_t sampled;                /* in all */
   struct heard heard[ENGINES];
@@ -77,8 +80,10 @@ struct tide_mirror {
   struct tide_buf bytes, expected;
   bool session, dirty, behind, failing;
   bool broken; /* what the disk holds of the copy is not known: it is opened again */
-  int64_t retry_ns, sync_ns, trim_ns;
+  int64_t retry_ns, sync_ns, trim_ns, prune_ns;
+  bool unpruned; /* and said so */
   struct tide_position trimmed;
+  uint64_t opened_epoch;
 };
 
 static void lock(struct tide_mirror *m) { TIDE_CHECK(pthread_mutex_lock(&m->mutex) == 0); }
@@ -168,18 +173,23 @@ static enum tide_err open_copy(struct tide_mirror *m, struct tide_error *error) 
   return TIDE_OK;
 }
 
+/* A name that is free, for what ends where the mirror does. */
+static void name_aside(const struct tide_mirror *m, const char *why, struct tide_buf *name) {
+  for (int n = 0; n < 1000; n++) {
+    tide_buf_clear(name);
+    tide_buf_printf(name, "%s.%s-%llu-%llu", m->dir, why, (unsigned long long)m->end.epoch, (unsigned long long)m->end.seq);
+    if (n) tide_buf_printf(name, "-%d", n);
+    if (access(tide_buf_cstr(name), F_OK) != 0) break;
+  }
+}
+
 /* The mirror gets another name and a new one begins. */
 static enum tide_err move_aside(struct tide_mirror *m, const char *why, struct tide_error *error) {
   struct tide_buf name = TIDE_BUF_INIT;
   struct tide_position ignored;
   if (m->dirty && m->copy->ops->sync(m->copy, &ignored, NULL) != TIDE_OK) tide_log(TIDE_LOG_WARN, "mirror_end_lost", "dir=%s", m->dir);
   close_copy(m);
-  for (int n = 0; n < 1000; n++) {
-    tide_buf_clear(&name);
-    tide_buf_printf(&name, "%s.%s-%llu-%llu", m->dir, why, (unsigned long long)m->end.epoch, (unsigned long long)m->end.seq);
-    if (n) tide_buf_printf(&name, "-%d", n);
-    if (access(tide_buf_cstr(&name), F_OK) != 0) break;
-  }
+  name_aside(m, why, &name);
   enum tide_err err = TIDE_OK;
   if (rename(m->dir, tide_buf_cstr(&name)) != 0)
     err = tide_fail_errno(error, TIDE_E_IO, "cannot rename %s to %s", m->dir, tide_buf_cstr(&name));
@@ -223,6 +233,59 @@ static enum tide_err compare_end(struct tide_mirror *m, struct tide_journal *jou
       err == TIDE_OK && tide_position_cmp(found, m->end) == 0 && tide_span_eq(tide_buf_span(&m->bytes), tide_buf_span(&m->expected));
   *ret = same ? END_SAME : END_LOST;
   return TIDE_OK;
+}
+
+/* ---- what a failover took back ---- */
+
+/* The last entry that both hold, from `common` or the mirror's first one on; none: they have nothing in common there. */
+static enum tide_err last_common(struct tide_mirror *m, struct tide_journal *journal, struct tide_position *ret, struct tide_error *error) {
+  struct tide_position at = m->options.common, found, common = {0, 0};
+  bool inclusive = true;
+  for (;;) {
+    enum tide_err err = m->copy->ops->read(m->copy, at, inclusive, &m->expected, &at, error);
+    if (err == TIDE_OK) err = journal->ops->read(journal, at, true, &m->bytes, &found, error);
+    if (err != TIDE_OK && err != TIDE_E_END) return err;
+    if (err == TIDE_E_END || tide_position_cmp(at, found) != 0 || !tide_span_eq(tide_buf_span(&m->bytes), tide_buf_span(&m->expected)))
+      break;
+    common = at;
+    inclusive = false;
+  }
+  *ret = common;
+  return TIDE_OK;
+}
+
+/* The entries behind `common` as a log of their own. */
+static enum tide_err keep_lost(struct tide_mirror *m, struct tide_position common, struct tide_error *error) {
+  struct tide_buf name = TIDE_BUF_INIT;
+  struct tide_journal *lost = NULL;
+  struct tide_position at = common, durable;
+  uint64_t count = 0;
+  name_aside(m, "lost", &name);
+  struct tide_journal_file_options options = {.dir = tide_buf_cstr(&name), .create = true, .segment_bytes = m->options.segment_bytes};
+  enum tide_err err = tide_journal_file_open(&options, &lost, error);
+  while (err == TIDE_OK && (err = m->copy->ops->read(m->copy, at, false, &m->bytes, &at, error)) == TIDE_OK) {
+    err = tide_journal_file_put(lost, at, tide_buf_span(&m->bytes), error);
+    count++;
+  }
+  if (err == TIDE_E_END) err = lost->ops->sync(lost, &durable, error);
+  if (lost) lost->ops->close(lost);
+  if (err == TIDE_OK)
+    tide_log(TIDE_LOG_WARN, "mirror_cut_back", "to=%llu-%llu entries=%llu kept_in=%s", (unsigned long long)common.epoch,
+             (unsigned long long)common.seq, (unsigned long long)count, tide_buf_cstr(&name));
+  tide_buf_release(&name);
+  return err;
+}
+
+/* HISTORY: nothing of the mirror is in the journal, and no snapshot either. */
+static enum tide_err cut_back(struct tide_mirror *m, struct tide_journal *journal, struct tide_error *error) {
+  struct tide_position common;
+  enum tide_err err = last_common(m, journal, &common, error);
+  if (err == TIDE_OK && is_none(common) && is_none(m->options.common)) return TIDE_E_HISTORY;
+  if (err == TIDE_OK && is_none(common)) return move_aside(m, "lost", error); /* they parted before what is not trimmed yet */
+  if (err == TIDE_OK) err = keep_lost(m, common, error);
+  if (err == TIDE_OK) err = tide_journal_file_cut(m->copy, common, error);
+  if (err == TIDE_OK) m->end = common;
+  return err;
 }
 
 static enum tide_err write_queue(struct tide_mirror *m, struct tide_error *error) {
@@ -313,13 +376,52 @@ static enum tide_err trim_to(struct tide_mirror *m, struct tide_position to, str
   return err;
 }
 
+/* The snapshot reads back whole, and is of the entry that stands in the mirror. */
+static enum tide_err check_snapshot(struct tide_mirror *m, struct tide_position at, struct tide_error *error) {
+  struct tide_position found;
+  uint64_t hash = 0;
+  enum tide_err err = tide_snapshot_check(m->snapshots, at, &hash, error);
+  if (err == TIDE_OK) err = m->copy->ops->read(m->copy, at, true, &m->expected, &found, error);
+  if (err == TIDE_E_END ||
+      (err == TIDE_OK && (tide_position_cmp(found, at) != 0 || tide_hash64(m->expected.ptr, m->expected.len, 0) != hash)))
+    err = tide_fail(error, TIDE_E_MISMATCH, "the mirror does not hold the entry that the snapshot is of");
+  return err;
+}
+
+/* Behind a trim: the store has just been spoken with, and its clock compared. What goes wrong here holds nothing else up. */
+static void prune(struct tide_mirror *m, int64_t now_ns, struct tide_position snapshot) {
+  if (!m->options.archive_keep_ms || now_ns - m->prune_ns < PRUNE_NS) return;
+  m->prune_ns = now_ns;
+  struct tide_buf dir = TIDE_BUF_INIT;
+  struct tide_error error = {0};
+  struct tide_position until = {0, 0};
+  struct tide_archive_pruned pruned = {0};
+  tide_buf_printf(&dir, "%s/archive", m->options.dir);
+  enum tide_err err = tide_archive_expired(tide_buf_cstr(&dir), tide_wall_now(), m->options.archive_keep_ms, snapshot, &until, &error);
+  if (err == TIDE_OK && !is_none(until)) err = check_snapshot(m, snapshot, &error);
+  if (err == TIDE_OK && !is_none(until)) err = tide_archive_prune(&tide_sys_real, tide_buf_cstr(&dir), until, &pruned, &error);
+  tide_buf_release(&dir);
+  if (pruned.files)
+    tide_log(TIDE_LOG_INFO, "archive_pruned", "until=%llu-%llu files=%llu bytes=%llu", (unsigned long long)until.epoch,
+             (unsigned long long)until.seq, (unsigned long long)pruned.files, (unsigned long long)pruned.bytes);
+  if (err != TIDE_OK && !m->unpruned)
+    tide_log(TIDE_LOG_ERROR, "archive_not_pruned", "why=%s note=%s", error.text,
+             "what is older than journal.archive_keep stays, and is tried again");
+  m->unpruned = err != TIDE_OK;
+  lock(m);
+  m->pruned += pruned.files;
+  unlock(m);
+}
+
 static enum tide_err trim(struct tide_mirror *m, int64_t now_ns, struct tide_error *error) {
-  struct tide_position to, kept = kept_from(m, now_ns);
-  enum tide_err err = older_snapshot(m, &to, error);
+  struct tide_position snapshot, kept = kept_from(m, now_ns);
+  enum tide_err err = older_snapshot(m, &snapshot, error);
   if (err != TIDE_OK) return err;
-  to = least(least(to, kept), tide_mirror_durable(m));
+  struct tide_position to = least(least(snapshot, kept), tide_mirror_durable(m));
   if (is_none(to) || to.seq == 0 || tide_position_cmp(to, m->trimmed) <= 0) return TIDE_OK;
-  return trim_to(m, to, error);
+  err = trim_to(m, to, error);
+  if (err == TIDE_OK && tide_position_cmp(m->trimmed, to) == 0) prune(m, now_ns, snapshot);
+  return err;
 }
 
 /* ---- turns ---- */
@@ -422,11 +524,20 @@ void tide_mirror_start(struct tide_mirror *m) {
   m->running = true;
 }
 
+uint64_t tide_mirror_epoch(const struct tide_mirror *m) { return m->opened_epoch; }
+
 struct tide_position tide_mirror_durable(struct tide_mirror *m) {
   lock(m);
   struct tide_position durable = m->durable;
   unlock(m);
   return durable;
+}
+
+uint64_t tide_mirror_pruned(struct tide_mirror *m) {
+  lock(m);
+  uint64_t pruned = m->pruned;
+  unlock(m);
+  return pruned;
 }
 
 static void queue_release(struct queue *queue) {
@@ -466,7 +577,16 @@ enum tide_err tide_mirror_open(const struct tide_mirror_options *options, struct
   (void)pthread_condattr_destroy(&attr);
   enum end end = END_SAME;
   enum tide_err err = open_copy(m, error);
+  m->opened_epoch = m->end.epoch;
   if (err == TIDE_OK) err = compare_end(m, journal, &end, error);
+  if (err == TIDE_OK && end == END_LOST && options->lossy) {
+    err = cut_back(m, journal, error);
+    if (err == TIDE_OK) end = END_SAME;
+    if (err == TIDE_E_HISTORY) err = TIDE_OK; /* told below */
+    lock(m);
+    m->durable = m->end;
+    unlock(m);
+  }
   if (err == TIDE_OK && end == END_LOST && !accept_loss)
     err = tide_fail(
         error, TIDE_E_HISTORY,

@@ -157,6 +157,10 @@ static enum tide_err remove_one(const char *dir, const char *kind, struct tide_p
   return err;
 }
 
+enum tide_err tide_snapshot_remove(const char *dir, struct tide_position position, struct tide_error *error) {
+  return remove_one(dir, "snap", position, error);
+}
+
 /* All but the `keep` newest up to `last`. What is newer than `last` was refused when this run began, or belongs to a log that was rolled back. */
 static enum tide_err remove_all(const char *dir, const char *kind, size_t keep, struct tide_position last, struct tide_error *error) {
   struct tide_position *found;
@@ -513,4 +517,15 @@ void tide_snapshot_import_free(struct tide_snapshot_import *import) {
   tide_buf_release(&import->scratch);
   tide_free(import->dir);
   tide_free(import);
+}
+
+enum tide_err tide_snapshot_check(const char *dir, struct tide_position position, uint64_t *ret_entry_hash, struct tide_error *error) {
+  struct tide_snapshot_manifest *manifest = tide_alloc(sizeof *manifest);
+  struct tide_buf bytes = TIDE_BUF_INIT;
+  enum tide_err err = tide_snapshot_manifest_read(dir, position, manifest, error);
+  for (unsigned i = 0; err == TIDE_OK && i < manifest->chunk_count; i++) err = tide_snapshot_chunk_read(dir, manifest, i, &bytes, error);
+  if (err == TIDE_OK) *ret_entry_hash = manifest->entry_hash;
+  tide_buf_release(&bytes);
+  tide_free(manifest);
+  return err;
 }

@@ -45,12 +45,17 @@ enum tide_err tide_snapshot_write(const char *dir, unsigned threads, struct tide
 
 /* Positions of what is called a snapshot, newest first; *ret_count is 0 when there is no such directory. Free with tide_free. */
 enum tide_err tide_snapshot_list(const char *dir, struct tide_position **ret, size_t *ret_count, struct tide_error *error) TIDE_WARN_UNUSED;
+/* Removes one: of a history that is lost. */
+enum tide_err tide_snapshot_remove(const char *dir, struct tide_position position, struct tide_error *error) TIDE_WARN_UNUSED;
 /* Errors: NOT_FOUND, CORRUPT, VERSION, IO. */
 enum tide_err tide_snapshot_manifest_read(const char *dir, struct tide_position position, struct tide_snapshot_manifest *ret, struct tide_error *error)
     TIDE_WARN_UNUSED;
 /* One chunk, checked against the manifest, into out (cleared first). Errors: NOT_FOUND, CORRUPT, IO. */
 enum tide_err tide_snapshot_chunk_read(const char *dir, const struct tide_snapshot_manifest *manifest, unsigned index, struct tide_buf *out,
                                        struct tide_error *error) TIDE_WARN_UNUSED;
+
+/* Reads one from end to end: the MANIFEST and every chunk. Errors: NOT_FOUND, CORRUPT, VERSION, IO. */
+enum tide_err tide_snapshot_check(const char *dir, struct tide_position position, uint64_t *ret_entry_hash, struct tide_error *error) TIDE_WARN_UNUSED;
 
 /* A snapshot as one stream, for whoever fetches it: the MANIFEST's bytes, then each chunk as its file has it. The files are opened at once, so that the
  * stream stays whole when its generation is removed meanwhile. Errors: NOT_FOUND (no snapshot, or it went away just now), CORRUPT, IO. */

@@ -169,6 +169,7 @@ static void headers_of(const rd_kafka_message_t *m, struct tide_message *ret) {
   if (rd_kafka_header_get_last(headers, "traceparent", &value, &len) == RD_KAFKA_RESP_ERR_NO_ERROR && value)
     ret->trace = (struct tide_span){value, len};
   ret->copy = rd_kafka_header_get_last(headers, "tidemark-copy", &value, &len) == RD_KAFKA_RESP_ERR_NO_ERROR;
+  ret->mark = tide_source_kafka_is_mark(m);
 }
 
 static enum tide_err give_data(struct tide_source_kafka *s, const struct tide_source_kafka_topic *topic, const rd_kafka_message_t *m,

@@ -67,6 +67,9 @@ struct tide_source_kafka {
 struct tide_source_kafka_topic *tide_source_kafka_topic(const struct tide_source_kafka *s, uint16_t source); /* NULL: none of this number */
 enum tide_err tide_source_kafka_no_topic(uint16_t source, struct tide_error *error);                         /* NOT_FOUND */
 
+/* One that marks_kafka.h wrote. What has a value is a message, whatever its headers say. */
+bool tide_source_kafka_is_mark(const struct rd_kafka_message_s *m);
+
 /* The port's questions. */
 enum tide_err tide_source_kafka_places(struct tide_source *source, struct tide_place **ret, size_t *ret_count, struct tide_error *error) TIDE_WARN_UNUSED;
 enum tide_err tide_source_kafka_ends(struct tide_source *source, struct tide_place *place, size_t count, struct tide_error *error) TIDE_WARN_UNUSED;

@@ -52,6 +52,7 @@ enum tide_meter_type {
   X(engine_verified_total, COUNTER, none, none, none, "Times that a session was seen to hold the entry folded last") \
   X(engine_rolled_back_total, COUNTER, none, none, none, "Times that the journal had lost entries that were not yet acknowledged") \
   X(engine_syncs_total, COUNTER, none, none, none, "Group commits asked for") \
+  X(engine_clock_steps_total, COUNTER, none, none, none, "Times that the wall clock was stepped: nothing is written behind one before the journal's clock was compared") \
   X(engine_refused_total, COUNTER, none, none, none, "Messages refused by the core: nothing of them was journaled") \
   X(engine_maybe_total, COUNTER, none, none, none, "Messages that ended before their entry was known to be durable: indeterminate results") \
   X(engine_recomputed_total, COUNTER, none, none, none, "Requests that waited for fresher facts, as `stale: recompute` asks") \
@@ -66,6 +67,7 @@ enum tide_meter_type {
   X(journal_replicas_online, LEVEL, none, none, none, "Replicas that the primary said it has, up to date enough to acknowledge; absent: there is no session") \
   X(journal_quorum, LEVEL, none, none, none, "Replicas that must have a commit before it is acknowledged") \
   X(journal_wait_short_total, COUNTER, none, none, none, "Times that fewer replicas than the quorum acknowledged within the time of one WAIT") \
+  X(archive_pruned_total, COUNTER, none, none, none, "Files of the mirror's archive that were removed because they were older than journal.archive_keep") \
   X(inbox_refused_total, COUNTER, none, none, none, "Messages that the engine did not take, because its inbox was full or it had ended") \
   X(entities, GAUGE, entity, none, none, "Entities in memory, by kind") \
   X(feature_values_total, COUNTER, entity, state, none, "Feature values read for decisions, by the kind of entity and their state") \
@@ -93,9 +95,11 @@ enum tide_meter_type {
   X(http_traceparent_invalid_total, COUNTER, none, none, none, "traceparent headers that were not understood and left out") \
   X(http_protocol_errors_total, COUNTER, none, none, none, "Complaints of the HTTP library: broken requests, peers that went away") \
   X(ingest_active, GAUGE, none, none, none, "1 while this engine reads the sources") \
+  X(ingest_unanswered, GAUGE, none, none, none, "1 while a question to the brokers (partitions, ends of logs) has no answer; /readyz says which") \
   X(ingest_opening_partitions, GAUGE, none, none, none, "Partitions that the epoch waits for before it is open") \
   X(ingest_messages_total, COUNTER, none, none, none, "Messages of sources put into entries by this engine, rejected ones included") \
   X(ingest_rejected_total, COUNTER, source, reason, none, "Messages that could not be used, by the reason in their dead letter") \
+  X(ingest_marks_total, COUNTER, none, none, none, "Marks read that an engine had written to find the ends of logs (ingest.barrier: marker); they are no messages") \
   X(ingest_letters_total, COUNTER, letter, result, none, "Letters by what became of an attempt to send one; failed ones of scores and dead letters are sent again") \
   X(ingest_unsent_answers, GAUGE, none, none, none, "Answers to messages that are not known to have left") \
   X(ingest_held_messages, GAUGE, none, none, none, "Messages that wait for other partitions or for their dead letter") \

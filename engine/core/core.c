@@ -94,6 +94,7 @@ static enum tide_err hold(struct tide_core *core, struct tide_held *held, struct
 void tide_core_sync(struct tide_core *core) {
   if (core->syncing) return;
   core->syncing = true;
+  tide_core_clock_asked(core);
   core->stats.syncs++;
   tide_core_act(core, TIDE_DO_SYNC);
 }
@@ -120,12 +121,13 @@ void tide_core_look(struct tide_core *core) {
 
 /* Nothing is under way and everything known is folded. */
 static bool is_settled(const struct tide_core *core) {
-  return core->flight == TIDE_FLIGHT_NONE && !core->held && !core->fetching && !core->must_fetch && !core->syncing && !core->retry_at_tick;
+  return core->flight == TIDE_FLIGHT_NONE && !core->held && !core->fetching && !core->must_fetch && !core->syncing &&
+         !core->retry_at_tick && tide_core_clock_holds(core);
 }
 
-/* One commit under way: the next begins when the last own entry is durable, whether or not it is folded yet. */
+/* One commit under way: the next begins when the last own entry is durable, whether or not it is folded yet, and when its time can be trusted. */
 static bool may_append(const struct tide_core *core) {
-  if (core->flight != TIDE_FLIGHT_NONE || core->fetching || core->must_fetch || core->waits) return false;
+  if (core->flight != TIDE_FLIGHT_NONE || core->fetching || core->must_fetch || core->waits || !tide_core_clock_holds(core)) return false;
   for (const struct tide_held *held = core->held; held; held = held->next)
     if (held->own && tide_position_cmp(held->position, core->durable) > 0) return false;
   return true;
@@ -191,7 +193,7 @@ static enum tide_err go_on_opening(struct tide_core *core, struct tide_error *er
     set_state(core, TIDE_CORE_opening);
   }
   if (core->state != TIDE_CORE_opening || !is_settled(core)) return TIDE_OK;
-  if (!tide_u128_eq(core->fenced, core->session.id)) {
+  if (!tide_u128_eq(core->fenced, core->session.id) || core->known.epoch < core->epoch_seen) {
     tide_core_open_epoch(core);
     return TIDE_OK;
   }
@@ -326,6 +328,9 @@ static void stand_at_fold(struct tide_core *core) {
   core->fenced = tide_fold_session(core->fold);
 }
 
+/* A journal of this machine has no quorum that could be missed: its disk is full, or broken. */
+static enum tide_cause lost_cause(const struct tide_core *core) { return core->options.shared ? TIDE_C_quorum : TIDE_C_unavailable; }
+
 static enum tide_err session_over(struct tide_core *core, struct tide_error *error) {
   struct tide_held *held = core->held;
   enum tide_err err = TIDE_OK;
@@ -337,15 +342,15 @@ static enum tide_err session_over(struct tide_core *core, struct tide_error *err
   core->held = core->held_last = core->flying = NULL;
   core->flight = TIDE_FLIGHT_NONE;
   core->retry_at_tick = core->appended = core->syncing = core->fetching = core->must_fetch = core->at_end = false;
-  core->verify = core->verifying = core->pressed = false;
+  core->verify = core->verifying = core->pressed = core->clock.told = false;
   while (held) {
     struct tide_held *next = held->next;
-    if (err == TIDE_OK) err = tide_core_refuse_all(core, &held->offers, TIDE_END_maybe, TIDE_C_quorum, error);
+    if (err == TIDE_OK) err = tide_core_refuse_all(core, &held->offers, TIDE_END_maybe, lost_cause(core), error);
     if (err == TIDE_OK) tide_core_held_spare(core, held);
     else held->next = NULL, tide_core_held_free(held);
     held = next;
   }
-  if (err == TIDE_OK) err = tide_core_refuse_all(core, &core->unlogged, TIDE_END_maybe, TIDE_C_quorum, error);
+  if (err == TIDE_OK) err = tide_core_refuse_all(core, &core->unlogged, TIDE_END_maybe, lost_cause(core), error);
   tide_core_ingest_lost(core);
   stand_at_fold(core);
   core->durable = (struct tide_position){0, 0};
@@ -407,6 +412,7 @@ static enum tide_err on_appended(struct tide_core *core, const struct tide_core_
     return on_lost(core, error);
   }
   core->flying->position = event->position;
+  tide_core_send_copies(core, core->flying);
   /* Inside an epoch positions are dense, so the next one is the next. A fence may follow any entry of the epoch before: only reading tells. */
   if (core->flight == TIDE_FLIGHT_ENTRY && tide_position_follows(core->known, event->position)) return land(core, error);
   core->appended = true; /* others wrote in between: read them first, and our own entry with them */
@@ -418,24 +424,27 @@ static enum tide_err on_append_failed(struct tide_core *core, const struct tide_
   if (core->flight == TIDE_FLIGHT_NONE || event->attempt != core->attempt || core->appended) return TIDE_OK;
   if (event->err != TIDE_E_STALE && event->err != TIDE_E_FULL && event->err != TIDE_E_LIMIT) return on_lost(core, error);
   struct tide_held *held = core->flying;
+  if (event->number > core->epoch_seen) core->epoch_seen = event->number;
   core->flying = NULL;
   core->flight = TIDE_FLIGHT_NONE;
   tide_core_ingest_unwritten(core);
   enum tide_err err = TIDE_OK;
+  bool disk_full = false;
   if (event->err == TIDE_E_STALE) { /* somebody opened a newer epoch: find it, then try again */
     core->stats.stale++;
     core->must_fetch = core->verify = true;
     requeue(core, &held->offers);
     fetch(core);
   } else {
-    err = tide_core_refuse_all(core, &held->offers, TIDE_END_refused, event->err == TIDE_E_FULL ? TIDE_C_journal_full : TIDE_C_unavailable,
-                               error);
+    bool pressed = event->err == TIDE_E_FULL && core->options.shared;
+    err = tide_core_refuse_all(core, &held->offers, TIDE_END_refused, pressed ? TIDE_C_journal_full : TIDE_C_unavailable, error);
+    disk_full = event->err == TIDE_E_FULL && !pressed;
     core->retry_at_tick =
         core->state != TIDE_CORE_open; /* a fence or a configuration: they are needed, so try again when there may be room */
   }
   if (err == TIDE_OK) tide_core_held_spare(core, held);
   else tide_core_held_free(held);
-  return err;
+  return err == TIDE_OK && disk_full ? on_lost(core, error) : err; /* there is no session before there is room */
 }
 
 /* The entry at `known` is not what it was. If it was folded, answers were given from it; if not, nothing was. */
@@ -546,6 +555,7 @@ static enum tide_err take_event(struct tide_core *core, const struct tide_core_e
       if (!core->syncing) return TIDE_OK;
       core->syncing = false;
       core->pressed = event->pressed;
+      tide_core_clock_told(core);
       if (tide_position_cmp(event->position, core->durable) > 0) core->durable = event->position;
       for (struct tide_held *held = core->held; held; held = held->next)
         for (struct tide_offer *offer = held->offers.first; offer && tide_position_cmp(held->position, core->durable) <= 0;
@@ -590,12 +600,16 @@ enum tide_err tide_core_step(struct tide_core *core, struct tide_core_now now, c
   if (core->now.mono.ns == 0) core->lost_ns = now.mono.ns; /* the first step */
   core->now = now;
   core->action_count = 0;
+  tide_core_clock_look(core);
   enum tide_err err = take_event(core, event, error);
   if (err == TIDE_OK) err = give_up(core, error);
   if (err == TIDE_OK) err = tide_core_expire(core, error);
+  tide_core_clock_go_on(core);
   bool idle = core->flight == TIDE_FLIGHT_NONE;
   if (core->state == TIDE_CORE_open && !tide_core_epoch_is_open(core)) set_state(core, TIDE_CORE_barrier);
   if (core->state == TIDE_CORE_barrier && tide_core_epoch_is_open(core)) set_state(core, TIDE_CORE_open);
+  if (core->state == TIDE_CORE_barrier && core->known.epoch < core->epoch_seen)
+    set_state(core, TIDE_CORE_opening); /* in vain: see tide_core_ends */
   if (err == TIDE_OK) err = tide_core_ingest_go_on(core, may_append(core), error);
   if (err == TIDE_OK) err = tide_core_again_go_on(core, error);
   if (err == TIDE_OK) err = go_on_committing(core, error);
@@ -619,7 +633,7 @@ enum tide_err tide_core_step(struct tide_core *core, struct tide_core_now now, c
 static struct tide_offer *abandon_first(struct tide_offer_list *list, enum tide_offer_end end) {
   struct tide_offer *offer = tide_offers_pop(list);
   if (!offer) return NULL;
-  offer->end = (uint8_t)(offer->log_number ? TIDE_END_maybe : end); /* a copy may be in the sources' log */
+  offer->end = (uint8_t)(offer->log_sent ? TIDE_END_maybe : end); /* a copy may be in the sources' log */
   offer->cause = TIDE_C_unavailable;
   tide_buf_clear(&offer->answer);
   return offer;
@@ -671,6 +685,7 @@ struct tide_core *tide_core_new(const struct tide_core_options *options, struct 
   struct tide_core *core = tide_alloc(sizeof *core);
   core->options = *options;
   core->fold = fold;
+  core->epoch_seen = options->epoch_seen;
   stand_at_fold(core);
   core->waits = tide_fold_waits(fold);
   core->next_deadline_ns = INT64_MAX;

@@ -9,6 +9,7 @@
  *   - an answer is released only when its entry is durable and every entry before it has been folded;
  *   - entries are folded in journal order, each once, own or foreign alike, and never before they are durable: a lost tail never has to be
  *     taken back out of the state;
+ *   - where the store's clock can be compared, no entry is written with a clock that was stepped since;
  *   - a store that is nearly full gets fences and heartbeats and no offers: these end refused, cause journal_full;
  *   - an offer ends exactly once; `refused` means that nothing of it is or will be in the log, nor a copy in the sources' log; everything else that is not `done` is `maybe`.
  *
@@ -59,10 +60,13 @@ struct tide_core_options {
   uint32_t queue_max;         /* offers that may wait; above, they are refused with cause `overload` */
   int64_t heartbeat_ms;       /* an empty entry when none was written for so long; 0: never */
   bool shared;                /* others may write to this journal: look for their entries at every tick */
+  bool compares_clocks;       /* a SYNC that succeeds has compared this machine's clock with the store's (port/journal.h): nothing is appended behind a step of the
+                               * wall clock before one has */
   /* Sources: what this engine says the cell's are. count 0: it has none and says nothing. */
   struct tide_sources sources;
   bool ingests;               /* it can read them: it may claim */
   int64_t claim_timeout_ms;   /* a claimant that wrote nothing for so long is passed over */
+  uint64_t epoch_seen;        /* the highest epoch that this engine's disk remembers, be it of a history that is lost: an epoch up to it is not gone on with, another is opened */
   uint32_t outbox_max;        /* answers that have not left, above which no message is taken; 0: no limit */
 };
 
@@ -74,13 +78,15 @@ struct tide_core_now {
 enum tide_core_event_kind {
   TIDE_CORE_OFFER,         /* offer: one, or several linked by `next`, in their order */
   TIDE_CORE_APPENDED,      /* attempt, position: the entry (or fence) of the last APPEND or OPEN stands there */
-  TIDE_CORE_APPEND_FAILED, /* attempt, err: STALE, LIMIT, FULL: it is certainly not in the log. INDETERMINATE, IO: it may be */
+  TIDE_CORE_APPEND_FAILED, /* attempt, err, number: the highest epoch that is known elsewhere, 0: none.
+                            * STALE, LIMIT, FULL: it is certainly not in the log. INDETERMINATE, IO: it may be */
   TIDE_CORE_DURABLE,       /* position: everything up to there, as of the last SYNC; pressed: the store is nearly full */
   TIDE_CORE_SESSION_OVER,  /* err: nothing can be asked of this session any more; what was appended and is not durable may be lost */
   TIDE_CORE_ENTRY,         /* position, bytes (borrowed): answer to FETCH, in order */
   TIDE_CORE_FETCH_END,     /* the FETCH found no more */
   TIDE_CORE_SESSION,       /* session: a new connection to the journal, to a new session or the same; whatever was asked before will not be answered */
-  TIDE_CORE_ENDS,          /* target, target_count (borrowed), turn: answer to ENDS: where the logs of all partitions end */
+  TIDE_CORE_ENDS,          /* target, target_count (borrowed), turn: answer to ENDS: where the logs of all partitions end; number: the highest
+                            * epoch that was known elsewhere then, 0: none */
   TIDE_CORE_LEFT,          /* number: the answers up to it have left and arrived (EMIT of this turn) */
   TIDE_CORE_LOGGED,        /* number, err: the copy of a LOG action has arrived, or will not */
   TIDE_CORE_FOLLOWER,      /* follower (taken): the fold under the next feature file, as far as the core's own (core/fold.h). Where it is not the one that is awaited, or
@@ -176,6 +182,8 @@ struct tide_core_stats {
   uint64_t messages, claims, rereads; /* taken of sources; claims won; INGEST actions after the first of a claim */
   uint64_t switches;                  /* of the feature file, in this process */
   uint64_t emitted, unlogged;         /* EMIT actions; offers that ended `maybe` for want of their copy */
+  uint64_t clock_steps;               /* times that the wall clock moved against the monotonic one, */
+  int64_t clock_step_ms;              /* and by how much the last time */
   uint64_t model_ignored;             /* number of the rollout that rules in place of options.model; 0: none does */
   uint64_t late;                      /* scores that were too old when they could be released */
   uint64_t recomputed, recomputed_fresh; /* requests that waited for fresher facts before they were committed; whose features were fresh then */

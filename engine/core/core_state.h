@@ -1,5 +1,5 @@
-/* Inside of the core: shared by core.c (the protocol with the journal), core_entry.c (what stands in our entries), core_queue.c (offers) and core_ingest.c (sources), and
- * by nobody else.
+/* Inside of the core: shared by core.c (the protocol with the journal), core_entry.c (what stands in our entries), core_queue.c (offers), core_clock.c and core_ingest.c
+ * (sources), and by nobody else.
  *
  * Three places hold entries and offers, and every offer is in exactly one of them: `queue` (nothing of it is in the log), `flight` (its entry is
  * being appended; whether it is in the log is not known), `held` (its entry stands in the log as far as we know, and waits to be durable and
@@ -62,6 +62,7 @@ struct tide_core {
   struct tide_entry_mark mark;    /* of the entry at known */
   struct tide_u128 fenced;        /* the session that the last fence names */
   struct tide_session session;    /* the one that we are in */
+  uint64_t epoch_seen;            /* the highest that is known, here or elsewhere, standing or lost: what is acknowledged is of no lower one */
   bool session_asked;             /* for a new one */
   int64_t lost_ns;                /* when the last one was lost */
   bool waits;                     /* the fold, for its follower */
@@ -98,6 +99,7 @@ struct tide_core {
   int64_t next_deadline_ns;       /* no deadline of an offer of ours is earlier */
   bool asked_to_stop, said_stopped, digest_due;
 
+  struct { bool told; int64_t told_ms, asked_ms; } clock; /* wall less monotonic clock when the store's was found to agree; when the SYNC under way was asked for */
   int64_t commit_ms;    /* of the last entry we wrote or saw; never falls */
   int64_t last_entry_ns;
   uint64_t drawn;       /* numbers drawn from the seed */
@@ -144,6 +146,17 @@ void tide_core_bound(const struct tide_core *core, struct tide_offer *offer, con
 /* Ends an offer that is journaled, durable and folded, with its answer, or with the fallback where that has become too old. */
 enum tide_err tide_core_done(struct tide_core *core, struct tide_offer *offer, struct tide_error *error);
 
+/* core_clock.c */
+/* The wall clock has gone on as it went when the store's was last compared: entries may be stamped with it. */
+bool tide_core_clock_holds(const struct tide_core *core);
+/* A SYNC is asked for; one has succeeded. */
+void tide_core_clock_asked(struct tide_core *core);
+void tide_core_clock_told(struct tide_core *core);
+/* A step begins: notes where the clock was set. */
+void tide_core_clock_look(struct tide_core *core);
+/* Asks for a SYNC where the clock does not hold. */
+void tide_core_clock_go_on(struct tide_core *core);
+
 /* core_again.c */
 /* A request that would be refused for a group with `stale: recompute` waits (*ret_waits: it is in `again`). */
 enum tide_err tide_core_again_take(struct tide_core *core, struct tide_offer *offer, bool *ret_waits, struct tide_error *error);
@@ -168,6 +181,8 @@ enum tide_core_fill {
 };
 enum tide_err tide_core_append(struct tide_core *core, enum tide_core_fill fill, struct tide_span records, struct tide_error *error);
 void tide_core_open_epoch(struct tide_core *core);
+/* The position of this entry of ours is known: copies of its requests go to the sources' log. */
+void tide_core_send_copies(struct tide_core *core, const struct tide_held *held);
 /* Something stands in a queue that may be appended now. */
 bool tide_core_has_offers(const struct tide_core *core);
 /* Messages wait for room in the outbox, and the log does not know yet that there is some. */

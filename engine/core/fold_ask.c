@@ -33,7 +33,7 @@ static void derive(struct question *q) {
   const struct tide_spec *spec = q->fold->spec;
   q->env.slot = q->fold->slot;
   q->env.derived = q->fold->derived;
-  for (uint32_t d = 0; d < spec->derived_count; d++) q->fold->derived[d] = tide_expr_eval(spec->derived[d].expr, &q->env);
+  tide_policy_derive(spec, &q->env, q->fold->derived);
 }
 
 static void judge_standing(struct question *q, int64_t time_ms) {
@@ -86,6 +86,7 @@ static bool ask_lookup(struct question *q) {
   q->answer.duplicate = true;
   q->answer.time.ms = tide_block_time(&fold->plan->kind[0], block, at.i);
   if (!tide_fold_unpack(fold, q->txn, block, at.i, &q->answer)) return false;
+  q->answer.supersedes = tide_ledger_supersedes(&fold->ledger, q->answer.first_position);
   q->answer.position = q->answer.first_position;
   q->answer.index = q->answer.first_index;
   return true;
@@ -147,6 +148,18 @@ static void message_amount(struct question *q) {
   q->txn->dyn[TIDE_DYN_amount_now] = q->txn->field[spec->f_amount];
 }
 
+/* Now is what the asker's clock says, but never before the last stamp, nor before the next event could be stamped: that clock may be behind the one that wrote last, and what was
+ * acknowledged must be seen. (A record that is to be journaled bears no time: it is as of the stamp that it would get.) */
+static void stamp(struct question *q) {
+  const struct tide_fold *fold = q->fold;
+  struct tide_txn *txn = q->txn;
+  txn->time_ms = q->record->time.ms;
+  if (fold->commit_ms > txn->time_ms) txn->time_ms = fold->commit_ms;
+  if (fold->stamp_ms > txn->time_ms) txn->time_ms = fold->stamp_ms;
+  uint32_t f = fold->spec->f_time;
+  if (q->record->field[f].kind == TIDE_D_INT) txn->field[f] = tide_num((double)txn->time_ms / 1000.0);
+}
+
 /* The record as a question; nothing of the state is looked at yet. */
 static enum tide_err begin(struct tide_fold *fold, uint32_t generation, struct tide_span record, struct question *q,
                            struct tide_error *error) {
@@ -158,7 +171,7 @@ static enum tide_err begin(struct tide_fold *fold, uint32_t generation, struct t
   if (err != TIDE_OK) return err;
   *q = (struct question){.fold = fold, .record = &item->record, .txn = &item->txn, .lists = {fold, &item->txn}};
   tide_txn_resolve(fold->plan, q->record, q->txn);
-  if (q->record->flags & TIDE_REC_STAMPED) q->txn->time_ms = fold->commit_ms > fold->stamp_ms ? fold->commit_ms : fold->stamp_ms;
+  if (q->record->flags & TIDE_REC_STAMPED) stamp(q);
   q->env = (struct tide_env){.field = q->txn->field,
                              .dyn = q->txn->dyn,
                              .time = {q->txn->time_ms},

@@ -39,7 +39,7 @@ struct tide_journal;
 struct tide_journal_ops {
   const char *name;
   /* Begins a session, or finds that the one before still holds. Everything below works in the session begun last; after an error that ends it
-   * only this helps. Errors: AGAIN (not now: try later), CONFIG (this store cannot be used as it is set up: says what to do), IO. */
+   * only this helps. Errors: AGAIN (not now: try later), CONFIG (this store cannot be used as it is set up: says what to do), FULL (no room yet), IO. */
   enum tide_err (*begin)(struct tide_journal *, struct tide_session *ret, struct tide_error *);
   /* Appends one entry to the epoch; its position is known at once. Errors: STALE (`epoch` is not the last one), LIMIT (too long),
    * FULL: nothing is appended. INDETERMINATE, IO: it may be, and the session is over. */
@@ -49,7 +49,8 @@ struct tide_journal_ops {
    * opener wins. Errors: STALE when this epoch or a newer one exists; LIMIT, FULL, IO. Like an append it is durable after sync. */
   enum tide_err (*open_epoch)(struct tide_journal *, uint64_t epoch, struct tide_span fence, struct tide_position *ret, struct tide_error *);
   /* Makes everything appended so far durable (fdatasync, WAIT), by whichever engine; *ret_durable is the last durable position. It may stay where it
-   * was: not yet, ask again. After an error the session is over. */
+   * was: not yet, ask again. After an error the session is over. A store with a clock of its own has compared it with this machine's in between; one that is too far off is an
+   * error. */
   enum tide_err (*sync)(struct tide_journal *, struct tide_position *ret_durable, struct tide_error *);
   /* Reads the first entry after `from` (exclusive), or at or after it (inclusive). The bytes are put into out (cleared first). What
    * was trimmed is passed over: a caller

@@ -31,6 +31,7 @@ struct tide_message {
   int64_t append_ms;           /* when the log took it, by the log's clock; INT64_MIN: it does not say */
   struct tide_span trace;      /* traceparent that came with it; may be empty. Borrowed like bytes */
   bool copy;                   /* of an HTTP request that an engine answers itself (outlet.h) */
+  bool mark;                   /* DATA that an engine wrote to find the log's end: no message, it only moves the cursor; bytes are empty */
   const struct tide_error *trouble; /* TROUBLE: NOT_FOUND: unknown topic or partition; MISMATCH: a gap, the cursor is not in the log any more or not yet;
                                      * CONFIG: not authorized; IO: out of reach. Borrowed like bytes */
 };

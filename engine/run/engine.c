@@ -143,6 +143,13 @@ static void do_append(struct tide_engine *engine, const struct tide_core_action 
   struct tide_journal *journal = engine->options.journal;
   struct tide_core_event event = {.kind = TIDE_CORE_APPENDED, .attempt = action->attempt};
   struct tide_error error = {0};
+  if (action->kind == TIDE_DO_OPEN && engine->options.take_epoch &&
+      !engine->options.take_epoch(engine->options.ctx, action->epoch, &event.number)) {
+    event.kind = TIDE_CORE_APPEND_FAILED;
+    event.err = TIDE_E_STALE;
+    report(engine, &event);
+    return;
+  }
   enum tide_err err = action->kind == TIDE_DO_OPEN ? journal->ops->open_epoch(journal, action->epoch, bytes, &event.position, &error)
                                                    : journal->ops->append(journal, action->epoch, bytes, &event.position, &error);
   if (err != TIDE_OK) {
@@ -323,6 +330,7 @@ static void meter_publish(struct tide_engine *engine, struct tide_fold *fold) {
   SET(engine_verified_total, stats.verified);
   SET(engine_rolled_back_total, stats.rolled_back);
   SET(engine_syncs_total, stats.syncs);
+  SET(engine_clock_steps_total, stats.clock_steps);
   SET(engine_refused_total, stats.refused);
   SET(engine_maybe_total, stats.maybe);
   SET(engine_late_total, stats.late);
@@ -420,11 +428,22 @@ static void tell_folded(struct tide_engine *engine) {
   engine->options.folded(engine->options.ctx, at, tide_core_entry(engine->core));
 }
 
+/* Both clocks of one moment: a thread that was put aside between the two readings would look like a clock that was set. */
+static struct tide_core_now look_at_clocks(void) {
+  struct tide_core_now now;
+  for (int turn = 0; turn < 4; turn++) {
+    int64_t before_ns = tide_mono_now().ns;
+    now.wall = tide_wall_now();
+    now.mono = tide_mono_now();
+    if (now.mono.ns - before_ns < 1000000) break;
+  }
+  return now;
+}
+
 static enum tide_err step(struct tide_engine *engine, const struct tide_core_event *event, struct tide_error *error) {
   const struct tide_core_action *action;
   size_t count;
-  struct tide_core_now now = {.wall = tide_wall_now(), .mono = tide_mono_now()};
-  enum tide_err err = tide_core_step(engine->core, now, event, &action, &count, error);
+  enum tide_err err = tide_core_step(engine->core, look_at_clocks(), event, &action, &count, error);
   if (err == TIDE_OK) act(engine, tide_mono_now(), action, count);
   if (err == TIDE_OK) tell_folded(engine);
   return err;

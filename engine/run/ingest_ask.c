@@ -29,8 +29,32 @@ struct question {
   struct tide_merge_ask ask;
 };
 
-static void said(const char *what, const struct tide_error *error) {
-  tide_log(TIDE_LOG_WARN, "source_unanswered", "question=%s reason=%s", what, error->text);
+static const char *const of_core = "where the logs end", *const of_places = "which partitions there are",
+                         *const of_ends = "how far the logs go";
+
+/* What became of a question, for the log and for /readyz. */
+static void tell(struct tide_ingest *ingest, const char *what, enum tide_err err, const struct tide_error *error) {
+  struct tide_ingest_box *box = &ingest->box;
+  if (err != TIDE_OK) tide_log(TIDE_LOG_WARN, "source_unanswered", "question=\"%s\" reason=%s", what, error->text);
+  tide_ingest_lock(ingest);
+  if (err != TIDE_OK) {
+    snprintf(box->unanswered, sizeof box->unanswered, "%s: %.300s", what, error->text);
+    box->unanswered_what = what;
+    box->unanswered_at = tide_mono_now();
+  } else if (box->unanswered_what == what) {
+    box->unanswered_what = NULL;
+  }
+  tide_ingest_unlock(ingest);
+}
+
+#define TOLD_FOR_NS (INT64_C(30) * 1000000000) /* nobody may ask any more */
+
+void tide_ingest_unanswered(struct tide_ingest *ingest, char ret[TIDE_INGEST_UNANSWERED]) {
+  const struct tide_ingest_box *box = &ingest->box;
+  tide_ingest_lock(ingest);
+  bool now = box->unanswered_what && tide_mono_now().ns - box->unanswered_at.ns < TOLD_FOR_NS;
+  snprintf(ret, TIDE_INGEST_UNANSWERED, "%s", now ? box->unanswered : "");
+  tide_ingest_unlock(ingest);
 }
 
 /* ---- where the logs end, for the core ---- */
@@ -43,7 +67,9 @@ static bool answer_core(struct tide_ingest *ingest, const struct question *quest
   enum tide_err err = source->ops->places(source, &place, &count, &error);
   if (err == TIDE_OK && count > TIDE_PARTITIONS_MAX)
     err = tide_fail(&error, TIDE_E_LIMIT, "the sources have %zu partitions, at most %d can feed a cell", count, TIDE_PARTITIONS_MAX);
-  if (err == TIDE_OK) err = source->ops->ends(source, place, count, &error);
+  if (err == TIDE_OK)
+    err = ingest->options.mark ? ingest->options.mark(ingest->options.marks, place, count, &error)
+                               : source->ops->ends(source, place, count, &error);
   if (err == TIDE_OK) {
     struct tide_target *target = tide_alloc((count + 1) * sizeof *target);
     for (size_t i = 0; i < count; i++)
@@ -51,13 +77,14 @@ static bool answer_core(struct tide_ingest *ingest, const struct question *quest
                                        .partition = place[i].partition,
                                        .end = place[i].cursor,
                                        .delivered = ingest->options.lossy ? place[i].cursor : 0};
+    uint64_t known = ingest->options.epoch_known ? ingest->options.epoch_known(ingest->options.epoch_ctx) : 0;
     tide_engine_tell(
         ingest->engine,
-        &(struct tide_core_event){.kind = TIDE_CORE_ENDS, .turn = question->ends_turn, .target = target, .target_count = (uint32_t)count});
+        &(struct tide_core_event){
+            .kind = TIDE_CORE_ENDS, .turn = question->ends_turn, .number = known, .target = target, .target_count = (uint32_t)count});
     tide_free(target);
-  } else {
-    said("ends", &error);
   }
+  tell(ingest, of_core, err, &error);
   tide_free(place);
   return err == TIDE_OK;
 }
@@ -161,8 +188,8 @@ static bool answer_places(struct tide_ingest *ingest, const struct question *que
     if (!is_told(told, &place[i])) err = make_part(ingest, question, &place[i], &bytes, &part[fresh++], &error);
   tide_buf_release(&bytes);
   tide_free(place);
+  tell(ingest, of_places, err, &error);
   if (err != TIDE_OK) {
-    said("partitions", &error);
     if (first) told->turn = 0;
     tide_free(part);
     return false;
@@ -188,7 +215,7 @@ static void answer_ends(struct tide_ingest *ingest, struct question *question) {
   struct tide_error error = {0};
   enum tide_err err = source->ops->ends(source, question->end, question->end_count, &error);
   struct tide_ingest_box *box = &ingest->box;
-  if (err != TIDE_OK) said("ends", &error);
+  tell(ingest, of_ends, err, &error);
   tide_ingest_lock(ingest);
   if (!box->wants_ends) { /* asked again meanwhile, by another turn: that question comes next */
     tide_free(box->end);

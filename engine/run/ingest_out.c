@@ -129,9 +129,12 @@ void tide_ingest_emit(struct tide_ingest *ingest, const struct tide_core_action 
   letter->offset = out->offset;
   header_text(letter, "tidemark-position", tide_position_text(out->position, out->index, position));
   tide_ingest_letter_header(letter, "tidemark-policy", out->policy);
-  header_text(letter, "tidemark-features", ingest->features);
+  if (out->features.len) tide_ingest_letter_header(letter, "tidemark-features", out->features);
   if (out->model.len) tide_ingest_letter_header(letter, "tidemark-model", out->model);
-  if (out->superseded) header_text(letter, "tidemark-supersedes", "true");
+  if (out->superseded) {
+    header_text(letter, "tidemark-supersedes", "true");
+    header_number(letter, "tidemark-epoch", out->epoch);
+  }
   header_place(ingest, letter, out->source, out->partition, out->offset);
   header_trace(ingest, letter, out);
   if (!out->late) return;

@@ -10,10 +10,11 @@ import struct
 import subprocess
 import sys
 import time
+from datetime import datetime
 
 sys.path.insert(0, "tests/support")
 from asking import Asking, ask, causes, event_s, refused, say, scored  # noqa: E402
-from chaos_cluster import Cluster, init, redis_engine  # noqa: E402
+from chaos_cluster import TIDE, Cluster, init, redis_engine  # noqa: E402
 from chaos_load import FEATURES  # noqa: E402
 from processes import wait_for, write  # noqa: E402
 from tap import TMP, case, done  # noqa: E402
@@ -54,12 +55,23 @@ def counted_once(engine, asking):
         answer = ask(client, message(txn, asking.name))
         if answer.get("status") != "scored" and not answer.get("duplicate"):
             return f"{txn}: {answer}"
-    # Asked as of a little later: what was written with a clock that was ahead has stamps ahead of this one.
-    question = {"card": asking.name, "options": {"at": int(time.time() * 1000) + 10000}}
-    client.request("POST", "/v1/features", json.dumps(question), {"Content-Type": "application/json", "Tidemark-Timeout-Ms": "5000"})
+    client.request("POST", "/v1/features", json.dumps({"card": asking.name}), {"Content-Type": "application/json", "Tidemark-Timeout-Ms": "5000"})
     count = json.loads(client.getresponse().read())["features"]["card.attempts_24h"]
     client.close()
     return "" if count == len(asking.ids) else f"{count} attempts of {len(asking.ids)} transactions"
+
+
+def commits(engine, until_s, of):
+    """Commit times, in seconds, of the entries of one engine in the log as another has copied it, which holds all that was written until then."""
+    entries = []
+
+    def copied():
+        shown = subprocess.run([TIDE, "inspect", os.path.join(engine.dir, "journal", "mirror")], capture_output=True, text=True, timeout=60, check=False).stdout
+        entries[:] = [(entry["engine"], datetime.fromisoformat(entry["commit"].replace("Z", "+00:00")).timestamp()) for entry in map(json.loads, shown.splitlines())]
+        return any(number == int(engine.name[-1]) and commit_s >= until_s for number, commit_s in entries)
+
+    wait_for("the other engine has copied the log", copied, 20)
+    return [commit_s for number, commit_s in entries if number == int(of.name[-1])]
 
 
 cluster = Cluster(os.path.join(TMP, "cell"), shifted_engine, engines=2, down_after_ms=1500, failover_timeout_ms=3000)
@@ -163,25 +175,33 @@ try:
         time.sleep(1)
         where = one.readiness()[1]
         resumed = time.time()
+        written = [commit_s for commit_s in commits(two, resumed, one) if commit_s > began + 0.05]
         set_clock(one, 0)
-        back = asking.first(scored, resumed)
+        set_right = time.time()
+        back = asking.first(scored, set_right)
         time.sleep(0.3)
         told, beside = asking.stop(), other.stop()
         during = [t for t in told if t.sent > began + 0.05 and t.got < resumed]
         case(f"the clock is {step} ms off: nothing is scored", during and not any(map(scored, during)), next(filter(scored, during), len(during)))
+        case("and nothing is written that it has stamped", not written, (began, written))
         case("it says why", "clock" in where, where)
+        with open(one.log, encoding="utf-8") as file:
+            stepped = [line for line in file if "event=clock_stepped" in line]
+        case("the log names the step", len(stepped) == 1 + (step < 0) and abs(int(stepped[-1].split("ms=")[1].split()[0]) - step) < 50, stepped)
         case("the other engine goes on", all(map(scored, beside)), causes(beside))
-        case("set right, it goes on by itself", back - resumed < 5, back - resumed)
-        say(f"clock stepped by {step} ms", during, refused=min(t.got for t in told if t.sent > began and refused(t)) - began, recovered=back - resumed)
+        case("set right, it goes on by itself", back - set_right < 5, back - set_right)
+        say(f"clock stepped by {step} ms", during, refused=min(t.got for t in told if t.sent > began and refused(t)) - began, recovered=back - set_right)
         wrong = counted_once(two, asking)
         case("and each transaction counts once", not wrong, wrong)
-    for step in (SKEW_MS - 200, 200 - SKEW_MS, 0):
-        asking = start_asking(one, f"little{step}")
+    for turn, step in enumerate((SKEW_MS - 200, 0, 200 - SKEW_MS, 0)):
+        asking = start_asking(one, f"little{turn}")
         time.sleep(0.2)
         set_clock(one, step)
         time.sleep(0.5)
         told = asking.stop()
         case(f"{step} ms are within what is allowed", all(map(scored, told)), causes(told))
+        wrong = counted_once(two, asking)  # whose own clock may be behind what was stamped last
+        case("and what was stamped ahead is counted when asked about now", not wrong, wrong)
     connection.close()
 finally:
     codes = cluster.stop()

@@ -41,9 +41,10 @@ static void assert_all(const uint64_t *must, size_t count) {
 static void nothing_acknowledged_is_lost(void **state) {
   (void)state;
   struct sim_counts c = campaign(SIM_REDIS);
-  const uint64_t must[] = {c.done,    c.refused, c.maybe,       c.duplicates, c.crashes, c.server_crashes, c.server_restarts, c.promotions,
-                           c.freezes, c.cuts,    c.conn_faults, c.refills,    c.stale,   c.sessions_lost,  c.no_session,      c.verified,
-                           c.foreign, c.epochs,  c.settled,     c.skewed,     c.pressed, c.questions,      c.checked};
+  const uint64_t must[] = {c.done,       c.refused,  c.maybe,       c.duplicates,  c.crashes, c.server_crashes, c.server_restarts,
+                           c.promotions, c.freezes,  c.cuts,        c.conn_faults, c.refills, c.stale,          c.sessions_lost,
+                           c.no_session, c.verified, c.foreign,     c.epochs,      c.settled, c.skewed,         c.pressed,
+                           c.questions,  c.checked,  c.clock_steps, c.clock_asked};
   assert_all(must, sizeof must / sizeof must[0]);
 }
 

@@ -17,7 +17,7 @@ import sys
 
 TMP = os.environ.get("TIDE_TMP", "/tmp")
 CORE, QUEUE, ENTRY, INGEST = "engine/core/core.c", "engine/core/core_queue.c", "engine/core/core_entry.c", "engine/core/core_ingest.c"
-RELEASE, AGAIN = "engine/core/core_release.c", "engine/core/core_again.c"
+RELEASE, AGAIN, CLOCK = "engine/core/core_release.c", "engine/core/core_again.c", "engine/core/core_clock.c"
 LEDGER, FOLD, SAVE = "engine/core/ledger.c", "engine/core/fold.c", "engine/core/fold_save.c"
 VERSIONS, JUDGE, EVENT, ROUTER = "engine/core/versions.c", "engine/core/fold_judge.c", "engine/core/fold_event.c", "model/router.c"
 FOLLOW, SWITCH = "engine/core/fold_switch.c", "engine/core/fold_event.c"
@@ -49,7 +49,7 @@ MUTANTS = [
     ("takes a fence for the next entry without reading", "memory", 600,
      [(CORE, "if (core->flight == TIDE_FLIGHT_ENTRY && tide_position_follows", "if (tide_position_follows")], []),
     ("sends offers of a lost session once more", "memory", 600,
-     [(CORE, "if (err == TIDE_OK) err = tide_core_refuse_all(core, &held->offers, TIDE_END_maybe, TIDE_C_quorum, error);",
+     [(CORE, "if (err == TIDE_OK) err = tide_core_refuse_all(core, &held->offers, TIDE_END_maybe, lost_cause(core), error);",
        "requeue(core, &held->offers);")], []),
     ("says refused of what is under way", "memory", 600,
      [(QUEUE, "err = expire_list(core, &core->flying->offers, TIDE_END_maybe, core->flying, error);",
@@ -67,7 +67,7 @@ MUTANTS = [
     ("tries again without reading after a stale epoch", "memory", 600,
      [(CORE, "    core->must_fetch = core->verify = true;\n    requeue(core, &held->offers);\n    fetch(core);", "    requeue(core, &held->offers);")], []),
     ("goes on under a fence of another session", "split", 2000,
-     [(CORE, "  if (!tide_u128_eq(core->fenced, core->session.id)) {\n", "  if (core->fenced.lo == 0) {\n")], []),
+     [(CORE, "  if (!tide_u128_eq(core->fenced, core->session.id) || core->known", "  if (core->fenced.lo == 0 || core->known")], []),
     ("acknowledges without looking at WAIT's count", "redis", 600,
      [(REDIS, "*ret_enough = acknowledged >= (long long)self->options.quorum;", "*ret_enough = true;")], []),
     ("takes one replica less than the quorum", "redis", 600,
@@ -96,7 +96,11 @@ MUTANTS = [
      [(QUEUE, "  if (!tide_offer_journaled(offer) && !(offer->barrier && core->options.shared)) return tide_core_answer(core, offer, error);\n",
        "  if (!tide_offer_journaled(offer)) return tide_core_answer(core, offer, error);\n")], []),
     ("takes the clock as it is", "redis", 600,
-     [(SESSION, "    if (ahead > max || behind > max)\n", "    if (false && (ahead > max || behind > max))\n")], []),
+     [(SESSION, "    if (llabs(off_ms) > max_ms)\n", "    if (false)\n")], []),
+    ("writes behind a step of the clock before it has asked for the journal's", "redis", 600,
+     [(CLOCK, "  return !core->options.compares_clocks || (core->clock.told", "  return true || (core->clock.told")], []),
+    ("takes a comparison of the clock before for one of this clock", "redis", 600,
+     [(CLOCK, "  core->clock.told = is_near(offset_ms(core), core->clock.asked_ms);\n", "  core->clock.told = true;\n")], []),
     ("commits before it is open", "redis", 600,
      [(CORE, "  if (!commits || !may_append(core)) return TIDE_OK;\n",
        "  if ((!commits && core->known.epoch == 0) || !may_append(core)) return TIDE_OK;\n")], []),
@@ -130,19 +134,23 @@ MUTANTS = [
      [(CORE, "    if (offer->log && !(offer->logged_at && offer->logged_at < held->append_no)) {\n", "    if (offer->log && !offer->logged_at) {\n"),
       (INGEST, "    } else if (offer->logged_at && offer->logged_at < append_no) {\n", "    } else if (offer->logged_at) {\n")], []),
     ("releases although the copy did not arrive", "kafka_split", 3000, [(INGEST, "  if (event->err == TIDE_OK) {\n    offer->logged_at", "  if (true) {\n    offer->logged_at")], []),
-    ("says refused of a request whose copy is on its way", "kafka", 600, [(QUEUE, "  if (offer->log_number) end = TIDE_END_maybe;", "")], []),
+    ("says refused of a request whose copy is on its way", "kafka_split", 4000, [(QUEUE, "  if (offer->log_sent) end = TIDE_END_maybe;", "")], []),
     ("takes messages that were read for another turn", "kafka", 600, [(QUEUE, " || offer->turn != core->ingest.turn)", ")")], []),
     ("says of answers that they have left before they have", "kafka", 600,
-     [(ENTRY, "  if (err != TIDE_OK || !ingest->on || ingest->left <= ingest->writing) return err;\n  ingest->writing = ingest->left;\n"
+     [(ENTRY, "!ingest->on || ingest->left <= ingest->writing || !tide_core_epoch_is_open(core)) return err;\n  ingest->writing = ingest->left;\n"
        "  return tide_batch_add_emitted(batch, ingest->left);\n",
-       "  if (err != TIDE_OK || !ingest->on || ingest->emitting <= ingest->writing) return err;\n  ingest->writing = ingest->emitting;\n"
+       "!ingest->on || ingest->emitting <= ingest->writing || !tide_core_epoch_is_open(core)) return err;\n  ingest->writing = ingest->emitting;\n"
        "  return tide_batch_add_emitted(batch, ingest->emitting);\n")], []),
     ("does not say again what an entry that failed said has left", "kafka", 3000,
-     [(CORE, "  tide_core_ingest_unwritten(core);\n  enum tide_err err = TIDE_OK;\n", "  enum tide_err err = TIDE_OK;\n")], []),
+     [(CORE, "  tide_core_ingest_unwritten(core);\n  enum tide_err err = TIDE_OK;\n  bool disk_full", "  enum tide_err err = TIDE_OK;\n  bool disk_full")], []),
     ("leaves the outbox out of a snapshot", "kafka", 600,
      [(SAVE, "  tide_outbox_save(&fold->outbox, out);\n", "  tide_put_varint(out, 0);\n  tide_put_varint(out, 0);\n")], []),
     ("does not say that a decision takes another's place", "kafka_split", 1000,
      [(LEDGER, "target[i].delivered > partition->superseded) partition", "false) partition")], []),
+    ("lets answers of a history that came back leave without a word", "kafka_split", 3000, [(FOLD, "  tide_outbox_renew(&fold->outbox, fold->position.epoch);\n", "")], []),
+    ("takes what has left for told, whatever others were told since", "kafka_split", 3000, [(FOLD, "  fold->ledger.emitted = outbox->first_number - 1;\n", "")], []),
+    ("goes on with an epoch below one that was taken", "kafka_split", 3000,
+     [(INGEST, "  if (event->number > core->epoch_seen) core->epoch_seen = event->number;\n  if (event->number > tide_fold_position(core->fold).epoch)", "  if (false)")], []),
     ("releases a score that is older than its budget", "memory", 600, [(RELEASE, "  if (bound && late.way_ms > offer->way_ms) {\n", "  if (false) {\n")], []),
     ("tells of a score that was too old, and not its caller", "kafka", 600, [(RELEASE, "    tide_buf_clear(&offer->answer);\n    err = tide_fold_ask", "    if (false) err = tide_fold_ask")], []),
     ("forgets who waits for fresher facts", "kafka", 600, [(CORE, "  if (!offer) offer = abandon_first(&core->again, TIDE_END_refused);\n", "")], []),

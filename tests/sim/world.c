@@ -11,6 +11,7 @@
 #include "tests/support/small_fold.h"
 
 #define MILLISECOND INT64_C(1000000)
+#define CLOCK_MAX_MS 600 /* by which a clock may be off that says 500: what passed while the servers' was asked for */
 
 void sim_fail(struct sim_world *world, const char *fmt, ...) {
   if (world->failed) return;
@@ -199,6 +200,8 @@ void sim_step(struct sim_world *world, struct sim_node *node, const struct tide_
       return;
     }
     request->on = true;
+    if (channel == SIM_APPEND && world->model && (node->skew_ms > CLOCK_MAX_MS || node->skew_ms < -CLOCK_MAX_MS))
+      sim_fail(world, "node %u writes an entry, and its clock is off by %lld ms", node->number, (long long)node->skew_ms);
     if (action[i].kind == TIDE_DO_OPEN) linger(world, node);
     request->action = action[i];
     tide_buf_clear(&request->bytes);
@@ -270,7 +273,9 @@ static void node_start(struct sim_world *world, struct sim_node *node) {
                                       .batch_records_max = 2 + (uint32_t)or_below(&world->rng, 12),
                                       .queue_max = 3 + (uint32_t)or_below(&world->rng, 20),
                                       .heartbeat_ms = or_percent(&world->rng, 50) ? 50 : 0,
-                                      .shared = true};
+                                      .epoch_seen = node->disk.position.epoch,
+                                      .shared = true,
+                                      .compares_clocks = world->model != NULL};
   if (world->kafka) {
     options.sources = the_sources;
     options.ingests = node->ingests = node->number == 0 || or_percent(&world->rng, 80);
@@ -341,7 +346,20 @@ static void pause_or_leap(struct sim_world *world, struct sim_node *node) {
   world->counts->leaps++;
 }
 
+/* Somebody sets the clock of a node's machine, wrongly or right; the monotonic one goes on. */
+static void step_clock(struct sim_world *world, struct sim_node *node) {
+  bool off = node->skew_ms > CLOCK_MAX_MS || node->skew_ms < -CLOCK_MAX_MS;
+  int64_t by_ms = 1000 + or_below(&world->rng, 4000);
+  node->skew_ms = off ? or_below(&world->rng, 400) - 200 : or_percent(&world->rng, 50) ? by_ms : -by_ms;
+  node->client.skew_ms = node->skew_ms;
+  world->counts->clock_steps++;
+}
+
 static void fault_turn(struct sim_world *world, struct sim_node *node) {
+  if (world->model && or_percent(&world->rng, 15)) {
+    step_clock(world, node);
+    return;
+  }
   if (world->kafka && or_percent(&world->rng, 35)) {
     if (world->split && or_percent(&world->rng, 40)) {
       sim_redis_lose(world);

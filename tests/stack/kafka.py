@@ -42,6 +42,7 @@ JVM = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
 class Kafka:
     needs = {"java": "openjdk-17-jre-headless", "mvn": "maven"}
     libs = os.path.join(BUILD, "kafka", "libs")
+    more = ""  # lines of server.properties, of a test
 
     def __init__(self, directory, stay=True):
         self.dir = os.path.abspath(directory)
@@ -94,7 +95,7 @@ class Kafka:
         self.fetch()
         os.makedirs(self.dir, mode=0o700, exist_ok=True)
         properties = os.path.join(self.dir, "server.properties")
-        processes.write(properties, PROPERTIES.format(port=self.port, controller=self.controller, dir=self.dir))
+        processes.write(properties, PROPERTIES.format(port=self.port, controller=self.controller, dir=self.dir) + self.more)
         cluster = self.run(self.java("kafka.tools.StorageTool", "random-uuid"), 60).split()[-1]
         self.run(self.java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", properties), 60)
         self.launch()

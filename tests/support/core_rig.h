@@ -1,7 +1,8 @@
 /* One core driven by hand over a journal in memory, with a source of one partition whose facts the test tells: for what depends on when things happen.
  *
- * Requests to the journal are carried out at once, but for a SYNC while `slow` (the store does not acknowledge) and for copies of requests while `unlogged`. Time stands
- * still until rig_pass. Offers that came back stay in `back`, the last one in `last`. */
+ * Requests to the journal are carried out at once, but for a SYNC while `slow` (the store does not acknowledge) and for copies of requests while `unlogged`. Time stands still
+ * until rig_pass. The journal's clock is compared as Redis' is: while the core's is off by more than RIG_SKEW_MS, a SYNC ends the session and there is no other. While it
+ * is `full`, an APPEND finds no room and there is no session either. Offers that came back stay in `back`, the last one in `last`. */
 #ifndef TIDE_CORE_RIG_H
 #define TIDE_CORE_RIG_H
 
@@ -13,14 +14,17 @@
 #include <stdlib.h>
 
 #define RIG_NOW INT64_C(1795255131000)
+#define RIG_SKEW_MS 500
 
 struct rig {
   struct tide_spec *spec;
   struct tide_journal *journal;
   struct tide_core *core;
   int64_t wall_ms, mono_ms;
+  int64_t off_ms; /* what the core's wall clock shows above wall_ms */
   bool slow, unlogged;
-  bool sync_waits, append_waits;
+  bool full;      /* the store has no room */
+  bool sync_waits, session_waits;
   uint64_t turn, log_number;
   uint16_t source;
   uint64_t cursor;
@@ -28,6 +32,7 @@ struct rig {
   struct tide_offer *last;
   unsigned back;
   unsigned appends; /* entries of this core */
+  unsigned logged_behind; /* of them, when the last copy was asked for */
 };
 
 static inline void rig_fail(const char *what, const struct tide_error *error) {
@@ -37,10 +42,13 @@ static inline void rig_fail(const char *what, const struct tide_error *error) {
 
 static inline void rig_step(struct rig *rig, const struct tide_core_event *event);
 
+static inline bool rig_clock_is_right(const struct rig *rig) { return rig->off_ms <= RIG_SKEW_MS && rig->off_ms >= -RIG_SKEW_MS; }
+
 static inline void rig_sync(struct rig *rig) {
   struct tide_core_event event = {.kind = TIDE_CORE_DURABLE};
   struct tide_error error = {0};
-  if (rig->journal->ops->sync(rig->journal, &event.position, &error)) rig_fail("sync", &error);
+  if (!rig_clock_is_right(rig)) event = (struct tide_core_event){.kind = TIDE_CORE_SESSION_OVER, .err = TIDE_E_IO};
+  else if (rig->journal->ops->sync(rig->journal, &event.position, &error)) rig_fail("sync", &error);
   rig->sync_waits = false;
   rig_step(rig, &event);
 }
@@ -64,10 +72,11 @@ static inline void rig_act(struct rig *rig, const struct tide_core_action *actio
     case TIDE_DO_OPEN: {
       event = (struct tide_core_event){.kind = TIDE_CORE_APPENDED, .attempt = action->attempt};
       bool opens = action->kind == TIDE_DO_OPEN;
-      if (opens ? rig->journal->ops->open_epoch(rig->journal, action->epoch, action->bytes, &event.position, &error)
+      if (rig->full) event.kind = TIDE_CORE_APPEND_FAILED, event.err = TIDE_E_FULL;
+      else if (opens ? rig->journal->ops->open_epoch(rig->journal, action->epoch, action->bytes, &event.position, &error)
                 : rig->journal->ops->append(rig->journal, action->epoch, action->bytes, &event.position, &error))
         rig_fail("append", &error);
-      rig->appends++;
+      rig->appends += !rig->full;
       rig_step(rig, &event);
       break;
     }
@@ -91,6 +100,8 @@ static inline void rig_act(struct rig *rig, const struct tide_core_action *actio
       break;
     }
     case TIDE_DO_SESSION:
+      rig->session_waits = !rig_clock_is_right(rig) || rig->full;
+      if (rig->session_waits) break;
       event.kind = TIDE_CORE_SESSION;
       if (rig->journal->ops->begin(rig->journal, &event.session, &error)) rig_fail("session", &error);
       rig_step(rig, &event);
@@ -102,6 +113,7 @@ static inline void rig_act(struct rig *rig, const struct tide_core_action *actio
       break;
     case TIDE_DO_LOG:
       rig->log_number = action->number;
+      rig->logged_behind = rig->appends;
       if (!rig->unlogged) rig_step(rig, &(struct tide_core_event){.kind = TIDE_CORE_LOGGED, .number = action->number});
       break;
     case TIDE_DO_INGEST_STOP:
@@ -114,7 +126,7 @@ static inline void rig_step(struct rig *rig, const struct tide_core_event *event
   const struct tide_core_action *action;
   size_t count;
   struct tide_error error = {0};
-  struct tide_core_now now = {.wall = {rig->wall_ms}, .mono = {(rig->mono_ms + 1) * 1000000}};
+  struct tide_core_now now = {.wall = {rig->wall_ms + rig->off_ms}, .mono = {(rig->mono_ms + 1) * 1000000}};
   if (tide_core_step(rig->core, now, event, &action, &count, &error)) rig_fail("step", &error);
   if (!count) return;
   struct tide_core_action *all = tide_alloc(count * sizeof *all); /* the next step has the same array */
@@ -170,8 +182,8 @@ static inline void rig_drained(struct rig *rig, int64_t drained_ms) {
   rig_settle(rig);
 }
 
-/* A core of this feature file; with a source that gates, drained as of now. */
-static inline void rig_open(struct rig *rig, const char *features, bool sourced) {
+/* A core of this feature file; with a source that gates, drained as of now. shared: its journal is as one in Redis, else as one in files. */
+static inline void rig_open_on(struct rig *rig, const char *features, bool sourced, bool shared) {
   struct tide_error error = {0};
   size_t errors = 0;
   *rig = (struct rig){.wall_ms = RIG_NOW, .source = tide_source_number(tide_span_of("auths")), .journal = tide_journal_memory_new()};
@@ -182,7 +194,8 @@ static inline void rig_open(struct rig *rig, const char *features, bool sourced)
                                       .features = {rig->spec->text, rig->spec->text_len},
                                       .batch_records_max = 64,
                                       .queue_max = 64,
-                                      .shared = true};
+                                      .shared = shared,
+                                      .compares_clocks = shared};
   options.settings.history_from_ms = 0;
   if (sourced) {
     options.sources.count = 1;
@@ -204,6 +217,8 @@ static inline void rig_open(struct rig *rig, const char *features, bool sourced)
   }
   if (tide_core_state(rig->core) != TIDE_CORE_open) rig_fail("the core is not open", NULL);
 }
+
+static inline void rig_open(struct rig *rig, const char *features, bool sourced) { rig_open_on(rig, features, sourced, true); }
 
 static inline void rig_close(struct rig *rig) {
   tide_core_free(rig->core);

@@ -19,13 +19,14 @@ static enum tide_err model_receive(struct tide_redis_link *link, redisReply **re
   return redis_conn_receive(conn_of(link), ret, error);
 }
 static void model_close(struct tide_redis_link *link) { redis_conn_close(conn_of(link)); }
-static struct tide_wall model_wall_now(void *ctx) {
+static struct tide_redis_now model_now(void *ctx) {
   const struct redis_client *client = ctx;
-  return (struct tide_wall){client->model->now_ms + client->skew_ms};
+  int64_t now_ms = client->model->now_ms;
+  return (struct tide_redis_now){.wall = {now_ms + client->skew_ms}, .mono = {now_ms * 1000000}};
 }
 
 const struct tide_redis_link_ops redis_model_ops = {
-    .connect = model_connect, .send = model_send, .receive = model_receive, .close = model_close, .wall_now = model_wall_now};
+    .connect = model_connect, .send = model_send, .receive = model_receive, .close = model_close, .now = model_now};
 
 struct tide_redis_options redis_model_options(struct redis_client *client, uint32_t replicas, uint32_t quorum, uint32_t engine_id) {
   return (struct tide_redis_options){

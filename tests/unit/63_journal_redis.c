@@ -174,6 +174,36 @@ static void what_a_session_cannot_begin_with(void **state) {
   }
 }
 
+/* However long a reply takes: what the clock showed before it was set agrees with the server's, and so does what it shows now, at some moment in between. */
+static void a_clock_that_is_set_while_it_is_compared(void **state) {
+  (void)state;
+  for (int64_t set_ms = -800; set_ms <= 800; set_ms += 1600) {
+    struct cell *cell = cell_new(1);
+    struct tide_position p;
+    working(cell, 1);
+    assert_err(cell, put(cell, cell->journal, 1, false, &p), TIDE_OK);
+    redis_model_advance(cell->model, 400);
+    cell->client[0].skew_ms = set_ms;
+    redis_model_advance(cell->model, 600);
+    assert_err(cell, sync_to(cell, &p), TIDE_E_IO);
+    assert_non_null(strstr(cell->error.text, "the clock of this machine"));
+    assert_over(cell);
+    cell_free(cell);
+  }
+}
+
+static void a_slow_reply_is_no_clock_that_was_set(void **state) {
+  (void)state;
+  struct cell *cell = cell_new(1);
+  struct tide_position p;
+  working(cell, 1);
+  cell->client[0].skew_ms = 400;
+  assert_err(cell, put(cell, cell->journal, 1, false, &p), TIDE_OK);
+  redis_model_advance(cell->model, 5000);
+  assert_err(cell, sync_to(cell, &p), TIDE_OK);
+  cell_free(cell);
+}
+
 static void replicas_beyond_the_configured_prove_nothing(void **state) {
   (void)state;
   struct cell *cell = cell_new(1);
@@ -631,6 +661,8 @@ int main(void) {
   static const struct CMUnitTest tests[] = {
       T(options_that_prove_nothing_are_refused),
       T(what_a_session_cannot_begin_with),
+      T(a_clock_that_is_set_while_it_is_compared),
+      T(a_slow_reply_is_no_clock_that_was_set),
       T(replicas_beyond_the_configured_prove_nothing),
       T(both_connections_lead_to_one_process),
       T(init_creates_once),
