@@ -25,6 +25,10 @@ struct rig {
   bool slow, unlogged;
   bool full;      /* the store has no room */
   bool sync_waits, session_waits;
+  bool registered;       /* there is a register of epochs: */
+  uint64_t epoch_taken;  /* the highest number in it */
+  uint64_t delivered;    /* as targets say it of the partition */
+  uint64_t passed_by;    /* a number that another opener takes behind our next one; 0: none */
   uint64_t turn, log_number;
   uint16_t source;
   uint64_t cursor;
@@ -66,12 +70,19 @@ static inline void rig_release(struct rig *rig, struct tide_offer *offer) {
 static inline void rig_act(struct rig *rig, const struct tide_core_action *action) {
   struct tide_error error = {0};
   struct tide_core_event event = {0};
-  struct tide_target target = {.source = rig->source};
+  struct tide_target target = {.source = rig->source, .delivered = rig->delivered};
   switch (action->kind) {
     case TIDE_DO_APPEND:
     case TIDE_DO_OPEN: {
       event = (struct tide_core_event){.kind = TIDE_CORE_APPENDED, .attempt = action->attempt};
       bool opens = action->kind == TIDE_DO_OPEN;
+      if (opens && rig->registered && action->epoch <= rig->epoch_taken) {
+        rig_step(rig, &(struct tide_core_event){
+                          .kind = TIDE_CORE_APPEND_FAILED, .attempt = action->attempt, .err = TIDE_E_STALE, .number = rig->epoch_taken});
+        break;
+      }
+      if (opens && action->epoch > rig->epoch_taken) rig->epoch_taken = action->epoch;
+      if (opens && rig->passed_by > rig->epoch_taken) rig->epoch_taken = rig->passed_by;
       if (rig->full) event.kind = TIDE_CORE_APPEND_FAILED, event.err = TIDE_E_FULL;
       else if (opens ? rig->journal->ops->open_epoch(rig->journal, action->epoch, action->bytes, &event.position, &error)
                 : rig->journal->ops->append(rig->journal, action->epoch, action->bytes, &event.position, &error))
@@ -109,7 +120,11 @@ static inline void rig_act(struct rig *rig, const struct tide_core_action *actio
     case TIDE_DO_RELEASE: rig_release(rig, action->offer); break;
     case TIDE_DO_INGEST: rig->turn = action->turn; break;
     case TIDE_DO_ENDS:
-      rig_step(rig, &(struct tide_core_event){.kind = TIDE_CORE_ENDS, .turn = action->turn, .target = &target, .target_count = 1});
+      rig_step(rig, &(struct tide_core_event){.kind = TIDE_CORE_ENDS,
+                                              .turn = action->turn,
+                                              .number = rig->registered ? rig->epoch_taken : 0,
+                                              .target = &target,
+                                              .target_count = 1});
       break;
     case TIDE_DO_LOG:
       rig->log_number = action->number;
