@@ -171,10 +171,7 @@ void tide_http_sources_stopped(const struct tide_sources_look *look, struct tide
   size_t stopped = 0;
   char name[TIDE_SOURCE_NAME], unanswered[TIDE_INGEST_UNANSWERED] = "";
   if (look->http->options.ingest) tide_ingest_unanswered(look->http->options.ingest, unanswered);
-  if (unanswered[0]) {
-    tide_json_key(out, "unanswered");
-    tide_json_cstr(out, unanswered);
-  }
+  if (unanswered[0]) tide_page_text(out, "unanswered", unanswered);
   for (size_t i = 0; i < look->part_count; i++) {
     const struct tide_ingest_partition *part = &look->part[i];
     if (!part->trouble[0] || ++stopped > NAMED_IN_READYZ) continue;
