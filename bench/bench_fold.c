@@ -177,7 +177,8 @@ static struct result run(const char *features, const struct load *load) {
   while (n < total) {
     unsigned entries = 0;
     bool timed = n >= load->warm;
-    while (entries < SLICE && n < total) {
+    uint64_t end = timed ? total : load->warm; /* the timed part begins with a slice, also where all events fit into one */
+    while (entries < SLICE && n < end) {
       header.commit_ms = event_time(load, n + BATCH < total ? n + BATCH - 1 : total - 1); /* in replay: the largest event time so far */
       tide_batch_begin(&batch, &entry[entries], &header, NULL, 0);
       for (unsigned i = 0; i < BATCH && n < total; i++, n++) {
@@ -339,6 +340,10 @@ int main(int argc, char **argv) {
   if (argc > 2 && strcmp(argv[1], "--only") == 0) { /* one run of one row, for a profiler */
     if (argc > 3) {                                 /* so many cards, with as many events each: an instruction count needs no million */
       uint32_t cards = (uint32_t)atoi(argv[3]);
+      if (load.warm * cards / load.cards < BATCH) {
+        fprintf(stderr, "%s cards are too few: their events fit into one entry, and nothing of it would be timed\n", argv[3]);
+        return 2;
+      }
       load.warm = load.warm * cards / load.cards, load.timed = load.timed * cards / load.cards;
       load.cards = cards, load.merchants = cards / 20 + 1;
       hot.warm = load.warm, hot.timed = load.timed, hot.cards = load.cards, hot.merchants = load.merchants;

@@ -154,6 +154,8 @@ enum tide_dead_form {
     "Remove from Redis what the older snapshot and this engine's mirror (journal.dir/mirror) hold; false: another engine does it, or nobody")  \
   X(journal, keep, DURATION, "10m", 0, TIDE_DAYS(7), NULL, NULL, RESTART,                                                                    \
     "What was folded within this stays in Redis in any case; above snapshot.every, so that an engine that was away for less can start again") \
+  X(journal, archive_keep, DURATION, "400d", 0, TIDE_DAYS(3650), NULL, NULL, RESTART,                                                        \
+    "Archived segments of the mirror (journal.dir/mirror/archive) older than this are removed; above the longest window. 0s: never")         \
   X(registry, url, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                                  \
     "Where versions and rollouts are kept: etcd://HOST:PORT,.../PREFIX, etcds://... with TLS, or dir:DIRECTORY; empty: none, and what is in force stays") \
   X(registry, user, NAME, "", 0, 64, NULL, NULL, RESTART, "User of etcd; empty: none is shown")                                             \

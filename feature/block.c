@@ -108,10 +108,11 @@ bool tide_block_expire(const struct tide_kind *kind, struct tide_block *block, i
     return true;
   }
   int wide = tide_block_wide(block);
-  for (unsigned c = 0; c < kind->column_count; c++) {
+  for (unsigned k = 0; k < kind->image.strip_count; k++) {
+    unsigned c = kind->image.strip[k];
     const struct tide_column *column = &kind->column[c];
     unsigned drop = column->young ? young_gone : gone, count = column->young ? block->yn : block->n;
-    if (column->dict != TIDE_NO_DICT || !drop || drop >= count) continue;
+    if (!drop || drop >= count) continue;
     char *base = tide_block_column(kind, block, c);
     memmove(base, base + (size_t)drop * column->width[wide], (size_t)(count - drop) * column->width[wide]);
   }

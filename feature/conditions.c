@@ -1,7 +1,7 @@
 /* The conditions of an event: which `where` it satisfies, as it comes in and after every outcome (state.h; plan.h says what atoms are).
  *
- * An event that comes in has no outcome yet, so all that is said about outcomes is known when the plan is made and most conditions are a few tests of fields (program.h). Afterwards
- * only the dynamic ones can change, and they are worked out from what the primary keeps: outcome columns, atoms, residual fields. */
+ * An event that comes in has no outcome yet, so all that is said about outcomes is known when the plan is made and most conditions are a few tests of fields
+ * (program.h). Afterwards only the dynamic ones can change, and they are worked out from what the primary keeps: outcome columns, atoms, residual fields. */
 #include "base/num.h"
 #include "feature/program.h"
 #include "feature/state.h"
@@ -54,7 +54,8 @@ static void add_need(struct tide_plan *plan, const struct tide_cond *cond, uint6
 void tide_plan_conditions(struct tide_plan *plan) {
   static const struct tide_expr no = {.op = TIDE_X_FALSE, .type = TIDE_V_BOOL};
   const struct tide_expr *coming[TIDE_CONDS_MAX + TIDE_ATOMS_MAX], *changed[TIDE_CONDS_MAX];
-  _Static_assert(TIDE_CONDS_MAX == 64 && TIDE_CONDS_MAX + TIDE_ATOMS_MAX <= TIDE_PROGRAM_TRUTHS, "conditions are the first word, atoms the second");
+  _Static_assert(TIDE_CONDS_MAX == 64 && TIDE_CONDS_MAX + TIDE_ATOMS_MAX <= TIDE_PROGRAM_TRUTHS,
+                 "conditions are the first word, atoms the second");
   plan->need = tide_arena_alloc(&plan->arena, TIDE_CONDS_MAX * sizeof *plan->need);
   for (uint32_t c = 0; c < plan->cond_count; c++) {
     const struct tide_cond *cond = &plan->cond[c];

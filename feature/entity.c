@@ -157,10 +157,11 @@ static void index_grow(struct tide_table *table) {
   tide_free(old);
 }
 
+/* A key that is not there yet. */
 static void index_put(struct tide_table *table, struct tide_u128 key, uint32_t slot) {
   if ((uint64_t)(table->live + 1) * 4 > (uint64_t)table->cell_cap * 3) index_grow(table);
-  uint32_t at = probe(table, key);
-  TIDE_CHECK(!table->cell[at]);
+  uint32_t at = (uint32_t)(key.lo & (table->cell_cap - 1));
+  while (table->cell[at]) at = (at + 1) & (table->cell_cap - 1);
   table->cell[at] = cell_of(key, slot);
   table->live++;
 }

@@ -27,7 +27,8 @@ uint64_t tide_text_code(struct tide_span text) {
     code = four(text.ptr) | four(end - 4) << (8 * (text.len - 4));
   } else {
     size_t mid = text.len / 2;
-    code = (uint64_t)(uint8_t)text.ptr[0] | (uint64_t)(uint8_t)text.ptr[mid] << (8 * mid) | (uint64_t)(uint8_t)end[-1] << (8 * (text.len - 1));
+    code =
+        (uint64_t)(uint8_t)text.ptr[0] | (uint64_t)(uint8_t)text.ptr[mid] << (8 * mid) | (uint64_t)(uint8_t)end[-1] << (8 * (text.len - 1));
   }
   return code | (uint64_t)text.len << 56;
 }

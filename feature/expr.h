@@ -57,7 +57,7 @@ enum tide_vstate {
   X(deadline, "the deadline passed", "no, or maybe", "a retry gets the journal's decision, if there is one")                            \
   X(quorum, "the commit did not reach its quorum", "maybe", "a retry finds out; see to the replicas")                                   \
   X(journal_full, "the journal is near its memory limit", "no", "see journal.keep and the store's memory")                              \
-  X(unavailable, "the engine cannot commit now", "no", "/readyz says what it waits for")                                                \
+  X(unavailable, "the engine cannot commit now", "no, or maybe", "/readyz says what it waits for")                                                \
   X(overload, "more is waiting than can be answered in time", "no", "send again after Retry-After; add an engine")                      \
   X(unlogged, "it is counted, and could not be written to the sources' log, without which it is not safe", "maybe",                     \
     "a retry gets the decision; see to the broker")
@@ -71,7 +71,8 @@ const char *tide_vstate_name(enum tide_vstate state);
 const char *tide_cause_name(enum tide_cause cause);
 const char *tide_cause_text(enum tide_cause cause);
 
-/* One value: 16 bytes, and equal values are equal bytes: `reserved` and what a type does not use of the union are zero (null: all of it). `unknown` marks what should be there and must not be trusted (rulings 30, 31): an operand with unknown set makes a rule's comparison
+/* One value: 16 bytes, and equal values are equal bytes: `reserved` and what a type does not use of the union are zero (null: all of it).
+ * `unknown` marks what should be there and must not be trusted (rulings 30, 31): an operand with unknown set makes a rule's comparison
  * unknown. A null with unknown clear is legitimately not there. */
 struct tide_value {
   uint8_t type;  /* enum tide_vtype */

@@ -28,7 +28,9 @@ static inline struct tide_value value_of(const struct tide_field *field, const s
   return tide_num((double)datum->num / pow10_of[field->decimals]);
 }
 
-struct tide_value tide_field_value(const struct tide_field *field, const struct tide_datum *datum) { return value_of(field, datum); }
+struct tide_value tide_field_value(const struct tide_field *field, const struct tide_datum *datum) {
+  return value_of(field, datum);
+}
 
 void tide_fields_values(const struct tide_spec *spec, const struct tide_datum *field, struct tide_value *ret) {
   const struct tide_value absent = tide_null(TIDE_S_absent, TIDE_C_absent);

@@ -538,6 +538,12 @@ static void latest_before_big(const struct tide_kind *kind, const struct tide_en
   row->value[mask_column] = (int64_t)mask;
 }
 
+/* Before which event of a small log it goes; nearly always behind all. */
+static unsigned place_in(const struct tide_kind *kind, const struct tide_block *block, int64_t time_ms) {
+  if (!block || !block->n) return 0;
+  return tide_block_time(kind, block, block->n - 1u) <= time_ms ? block->n : tide_block_after(kind, block, time_ms);
+}
+
 bool tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, struct tide_row *row, int64_t watermark_ms) {
   int64_t time_ms = row->value[kind->col_of[TIDE_COL_TIME]];
   if (kind->single) {
@@ -559,12 +565,12 @@ bool tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, struct 
     if (kind->distinct_count) latest_before_big(kind, ent, row, time_ms);
   } else {
     struct tide_block *block = (struct tide_block *)raw_of(ent);
-    unsigned place = block ? tide_block_after(kind, block, time_ms) : 0;
+    unsigned place = place_in(kind, block, time_ms);
     if (kind->distinct_count) latest_before_small(kind, block, place, row);
     /* Expiry happens at a full step of the content, not of the allocation: a log that came from a snapshot behaves the same. */
     if (block && block->n && block->n == tide_block_capacity(block->n) &&
         tide_block_expire(kind, block, watermark_ms - kind->keep_ms, watermark_ms - kind->young_ms))
-      place = tide_block_after(kind, block, time_ms);
+      place = place_in(kind, block, time_ms);
     if (!block || block->n < TIDE_BLOCK_MAX) {
       tide_block_insert(kind, &block, place, row);
       set_raw(ent, (uintptr_t)block);

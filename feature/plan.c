@@ -438,21 +438,25 @@ static void plan_things(struct tide_plan *plan) {
 
 /* The same for everything that rows are made of. */
 static void plan_origins(struct tide_plan *plan) {
-  plan->origin = tide_arena_alloc(&plan->arena, TIDE_ORIGINS_MAX * sizeof *plan->origin);
+  uint32_t most = TIDE_NO_ORIGIN - TIDE_ORIGINS_REF;
+  plan->origin = tide_arena_alloc(&plan->arena, most * sizeof *plan->origin);
   for (uint32_t e = 0; e < plan->spec->entity_count; e++) {
     struct tide_kind *kind = &plan->kind[e];
     for (uint8_t c = 0; c < kind->column_count; c++) {
       const struct tide_column *column = &kind->column[c];
-      kind->origin[c] = TIDE_NO_ORIGIN;
-      if (column->what == TIDE_COL_MASK || column->what == TIDE_COL_RANK) continue;
-      uint32_t i = 0;
-      while (i < plan->origin_count && (plan->origin[i].what != column->what || plan->origin[i].ref != column->ref)) i++;
-      TIDE_CHECK(i < TIDE_ORIGINS_MAX); /* two for each field, two for each entity, some that are one of a kind */
-      if (i == plan->origin_count) plan->origin[plan->origin_count++] = (struct tide_origin){column->what, column->ref};
-      kind->origin[c] = (uint8_t)i;
+      kind->origin[c] = column->what;
+      if (column->what == TIDE_COL_MASK || column->what == TIDE_COL_RANK) kind->origin[c] = TIDE_NO_ORIGIN;
+      else if (column->ref != TIDE_NONE) {
+        uint32_t i = 0;
+        while (i < plan->origin_count && (plan->origin[i].what != column->what || plan->origin[i].ref != column->ref)) i++;
+        TIDE_CHECK(i < most); /* two for each field, two for each entity, a few */
+        if (i == plan->origin_count) plan->origin[plan->origin_count++] = (struct tide_origin){column->what, column->ref};
+        kind->origin[c] = (uint8_t)(TIDE_ORIGINS_REF + i);
+      }
     }
   }
 }
+_Static_assert(TIDE_COL_TRUTH < TIDE_ORIGINS_REF, "one place for each");
 
 /* What every kind keeps. */
 static void plan_common(struct tide_kind *kind) {

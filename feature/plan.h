@@ -186,7 +186,7 @@ struct tide_kind {
   uint8_t pair_count;
   struct tide_column column[TIDE_COLUMNS_MAX];
   uint8_t column_count;
-  uint8_t origin[TIDE_COLUMNS_MAX];    /* by column: index into plan->origin; of a mask or a rank TIDE_NO_ORIGIN */
+  uint8_t origin[TIDE_COLUMNS_MAX];    /* by column: its place among the values of an event; of a mask or a rank TIDE_NO_ORIGIN */
   uint8_t col_of[32];                  /* column index by enum tide_column_what for those that occur once; 0xff none */
   uint8_t ref_col[TIDE_ENTITIES_MAX];  /* primary: column of the reference to an entity */
   uint8_t rank_col[TIDE_ENTITIES_MAX]; /* and of the event's rank there */
@@ -224,9 +224,10 @@ struct tide_kind {
   int64_t forget_ms;
 };
 
-/* What columns hold of an event, each worked out once however many kinds keep it. */
+/* What columns hold of an event, each worked out once however many kinds keep it: what there is one of under its enum tide_column_what, behind them what
+ * belongs to a field or an entity (plan->origin). */
+#define TIDE_ORIGINS_REF 32
 #define TIDE_NO_ORIGIN 0xff
-#define TIDE_ORIGINS_MAX 255
 struct tide_origin { uint8_t what; uint32_t ref; }; /* as of a column */
 
 struct tide_plan {
@@ -249,7 +250,7 @@ struct tide_plan {
   uint32_t residual_count;
   uint32_t *thing;              /* fields of which some kind keeps a THING */
   uint32_t thing_count;
-  struct tide_origin *origin;   /* what the rows of an event are made of */
+  struct tide_origin *origin;   /* what the rows of an event are made of besides: its place is TIDE_ORIGINS_REF more */
   uint32_t origin_count;
   bool reads_reason;
   bool keeps_facts;              /* some kind has some */

@@ -6,7 +6,8 @@
 
 #include "feature/program_code.h"
 
-_Static_assert(offsetof(struct tide_value, state) == 1 && offsetof(struct tide_value, cause) == 2 && offsetof(struct tide_value, unknown) == 3,
+_Static_assert(offsetof(struct tide_value, state) == 1 && offsetof(struct tide_value, cause) == 2 &&
+                   offsetof(struct tide_value, unknown) == 3,
                "a value's head is its first four bytes");
 
 static inline uint32_t head_of(const struct tide_value *value) {
@@ -20,13 +21,16 @@ static inline uint32_t head_of(const struct tide_value *value) {
 static inline bool lacks(uint32_t head) { return (head & HEAD_UNKNOWN) || !(head & HEAD_TYPE); }
 static inline bool is_bound(uint32_t head) { return (head >> 8 & 0xff) == TIDE_S_saturated; }
 
-struct frame { const void *at[TIDE_PLACES]; };
+struct frame {
+  const void *at[TIDE_PLACES];
+};
 
 static inline const struct tide_value *part(const struct frame *frame, uint32_t operand) {
   return (const struct tide_value *)((const char *)frame->at[tide_operand_place(operand)] + tide_operand_at(operand));
 }
 
-static __attribute__((noinline)) struct tide_value apply(const struct tide_insn *insn, const struct frame *frame, const struct tide_env *env) {
+static __attribute__((noinline)) struct tide_value apply(const struct tide_insn *insn, const struct frame *frame,
+                                                         const struct tide_env *env) {
   struct tide_value parts[3];
   if (insn->code == TIDE_I_TREE) return tide_expr_eval(insn->expr, env);
   for (unsigned i = 0; i < insn->parts; i++) parts[i] = *part(frame, insn->operand[i]);
@@ -91,8 +95,8 @@ static uint8_t trit_of(struct tide_value value, bool rule) {
 }
 
 /* A comparison that is not plain: nothing or something unknown is compared, or a bound. */
-static __attribute__((noinline)) uint8_t compare_otherwise(const struct tide_program *program, const struct frame *frame, const struct tide_env *env,
-                                                           const struct tide_insn *insn, uint32_t head) {
+static __attribute__((noinline)) uint8_t compare_otherwise(const struct tide_program *program, const struct frame *frame,
+                                                           const struct tide_env *env, const struct tide_insn *insn, uint32_t head) {
   if (head & HEAD_UNKNOWN) return TIDE_TRIT_NEITHER;
   if (!(head & HEAD_TYPE)) return program->rule ? TIDE_TRIT_FALSE : TIDE_TRIT_NEITHER;
   return trit_of(apply(insn, frame, env), program->rule);
@@ -101,11 +105,11 @@ static __attribute__((noinline)) uint8_t compare_otherwise(const struct tide_pro
 static void test(const struct tide_program *program, const struct frame *frame, const struct tide_env *env, uint8_t *trits) {
   const struct tide_insn *insn = program->tests.insn, *end;
 #define EACH(CODE) for (end = program->tests.insn + program->test_end[CODE]; insn < end; insn++)
-#define COMPARED(CODE, YES)                                                                                                          \
-  EACH(CODE) {                                                                                                                       \
-    const struct tide_value *a = part(frame, insn->operand[0]);                                                                      \
-    uint32_t head = head_of(a);                                                                                                      \
-    trits[insn->to] = TIDE_LIKELY(!lacks(head) && !is_bound(head)) ? trit(YES) : compare_otherwise(program, frame, env, insn, head); \
+#define COMPARED(CODE, YES)                                                                                                                \
+  EACH(CODE) {                                                                                                                             \
+    const struct tide_value *a = part(frame, insn->operand[0]);                                                                            \
+    uint32_t head = head_of(a);                                                                                                            \
+    trits[insn->to] = TIDE_LIKELY(!lacks(head) && !is_bound(head)) ? trit(YES) : compare_otherwise(program, frame, env, insn, head);       \
   }
   EACH(TIDE_I_TREE) trits[insn->to] = trit_of(apply(insn, frame, env), program->rule);
   COMPARED(TIDE_I_EQ, a->num == insn->num)

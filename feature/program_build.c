@@ -8,16 +8,18 @@
 struct build {
   const struct tide_known_dyn *dyn;
   bool rule, values_only;
-  bool full;                       /* the root being compiled does not fit */
-  struct tide_value *constant;     /* [TIDE_REGISTERS_MAX] */
+  bool full;                   /* the root being compiled does not fit */
+  struct tide_value *constant; /* [TIDE_REGISTERS_MAX] */
   uint32_t constants, registers, trits;
   struct tide_code_list values, tests; /* with room for all registers and trits */
   struct tide_node_list nodes;
-  const uint32_t *root;            /* values: the operands of earlier roots */
+  const uint32_t *root; /* values: the operands of earlier roots */
 };
 
 static bool is_constant(uint32_t operand) { return tide_operand_place(operand) == TIDE_AT_CONSTANT; }
-static struct tide_value constant_of(const struct build *b, uint32_t operand) { return b->constant[tide_operand_at(operand) / sizeof *b->constant]; }
+static struct tide_value constant_of(const struct build *b, uint32_t operand) {
+  return b->constant[tide_operand_at(operand) / sizeof *b->constant];
+}
 
 static uint32_t constant(struct build *b, struct tide_value value) {
   for (uint32_t i = 0; i < b->constants; i++)
@@ -133,7 +135,9 @@ static uint16_t known_trit(const struct build *b, struct tide_value value) {
 static uint16_t put_test(struct build *b, struct tide_insn insn) { return (uint16_t)put(b, &b->tests, insn, &b->trits, TIDE_TRITS_MAX); }
 
 /* What a node is made of, while it is collected. */
-struct parts { uint16_t trit[32], count; };
+struct parts {
+  uint16_t trit[32], count;
+};
 
 static uint16_t put_node(struct build *b, enum tide_code code, const struct parts *parts) {
   struct tide_node_list *list = &b->nodes;
@@ -179,7 +183,8 @@ static void shorten(const struct build *b, struct tide_insn *insn) {
   const struct tide_value with = constant_of(b, insn->operand[1]);
   if (with.unknown || with.state == TIDE_S_saturated) return;
   if (with.type == TIDE_V_NUM) insn->code = (uint8_t)code, insn->num = with.num;
-  if (with.type == TIDE_V_TEXT && code <= TIDE_I_NE) insn->code = code == TIDE_I_EQ ? TIDE_I_TEXT_EQ : TIDE_I_TEXT_NE, insn->text = with.code;
+  if (with.type == TIDE_V_TEXT && code <= TIDE_I_NE)
+    insn->code = code == TIDE_I_EQ ? TIDE_I_TEXT_EQ : TIDE_I_TEXT_NE, insn->text = with.code;
 }
 
 static uint16_t trit_of(struct build *b, const struct tide_expr *expr) {
@@ -188,9 +193,9 @@ static uint16_t trit_of(struct build *b, const struct tide_expr *expr) {
     case TIDE_X_OR: {
       bool and = expr->op == TIDE_X_AND;
       struct parts parts = {.count = 0};
-      if (collect(b, expr, (enum tide_op)expr->op, &parts)) return and ? TIDE_FALSE_TRIT : TIDE_TRUE_TRIT;
-      if (parts.count == 0) return and ? TIDE_TRUE_TRIT : TIDE_FALSE_TRIT;
-      return parts.count == 1 ? parts.trit[0] : put_node(b, and ? TIDE_I_AND : TIDE_I_OR, &parts);
+      if (collect(b, expr, (enum tide_op)expr->op, &parts)) return and? TIDE_FALSE_TRIT : TIDE_TRUE_TRIT;
+      if (parts.count == 0) return and? TIDE_TRUE_TRIT : TIDE_FALSE_TRIT;
+      return parts.count == 1 ? parts.trit[0] : put_node(b, and? TIDE_I_AND : TIDE_I_OR, &parts);
     }
     case TIDE_X_NOT: {
       struct parts parts = {{trit_of(b, expr->a)}, 1};

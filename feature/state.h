@@ -56,7 +56,7 @@ uint64_t tide_txn_dynamic(const struct tide_plan *plan, const struct tide_value 
 /* The outcome columns as values, from their packed form (TIDE_COL_DYN). */
 void tide_dyn_values(const struct tide_plan *plan, uint16_t packed, uint64_t reason, int64_t amount_now, struct tide_value *ret_dyn);
 
-/* Looks up the entities of the event (where a number stands already, from an earlier look, first there); moves those found under a previous secret key. */
+/* Looks up the entities of the event, where a number stands already first there; moves those found under a previous secret key. */
 void tide_state_lookup(struct tide_state *state, struct tide_txn *txn);
 
 /* All features of the event as the state stands: ret[spec->slot_count]. */

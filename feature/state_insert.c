@@ -17,11 +17,7 @@ static uint64_t residual_pack(const struct tide_value *value) {
 static int64_t origin_value(const struct tide_state *state, const struct tide_origin *origin, const struct tide_txn *txn,
                             const struct tide_memory *memory) {
   uint32_t ref = origin->ref;
-  switch ((enum tide_column_what)origin->what) {
-    case TIDE_COL_TIME: return txn->time_ms;
-    case TIDE_COL_TAG: return memory->tag;
-    case TIDE_COL_AMOUNT: return memory->uncounted ? TIDE_NULL_NUM : txn->amount_now;
-    case TIDE_COL_REQUESTED: return memory->uncounted ? TIDE_NULL_NUM : txn->requested;
+  switch (origin->what) {
     case TIDE_COL_NUMBER: return txn->record->field[ref].kind == TIDE_D_INT ? txn->record->field[ref].num : TIDE_NULL_NUM;
     case TIDE_COL_CODE: {
       const struct tide_value *value = &txn->field[ref];
@@ -38,32 +34,36 @@ static int64_t origin_value(const struct tide_state *state, const struct tide_or
       bool there = datum->kind == TIDE_D_INT && txn->field[ref].type != TIDE_V_NULL;
       return there ? (int64_t)(uint32_t)(int32_t)datum->num : (int64_t)UINT32_C(0x80000000);
     }
-    case TIDE_COL_ID: return (int64_t)memory->id;
-    case TIDE_COL_DYN: return memory->uncounted ? (int64_t)TIDE_DYN_UNCOUNTED : 0;
-    case TIDE_COL_REASON: return 0;
-    case TIDE_COL_ATOMS: return (int64_t)txn->atoms;
     case TIDE_COL_RESIDUAL: return (int64_t)residual_pack(&txn->field[state->plan->residual[ref]]);
     case TIDE_COL_REF: return memory->uncounted ? TIDE_NO_ENTITY : txn->number[ref];
-    case TIDE_COL_FP_LOW: return (int64_t)(memory->fp_amount & UINT32_MAX);
-    case TIDE_COL_FP_HIGH: return (int64_t)(memory->fp_amount >> 32);
-    case TIDE_COL_FP_MERCHANT: return (int64_t)memory->fp_merchant;
-    case TIDE_COL_EPOCH: return (int64_t)memory->epoch;
-    case TIDE_COL_SEQ: return (int64_t)memory->seq;
-    case TIDE_COL_INDEX: return memory->index;
-    case TIDE_COL_VERDICT: return (int64_t)memory->verdict;
-    case TIDE_COL_VERDICT2: return memory->verdict2;
-    case TIDE_COL_SCORE: return memory->score;
-    case TIDE_COL_TRUTH: return (int64_t)memory->truth;
-    case TIDE_COL_MASK:
-    case TIDE_COL_RANK: break; /* differ from entity to entity */
+    default: break;
   }
   TIDE_NEVER("origin of a column");
   return 0;
 }
 
 void tide_state_values(const struct tide_state *state, const struct tide_txn *txn, const struct tide_memory *memory, int64_t *ret) {
+  const struct tide_plan *plan = state->plan;
   ret[TIDE_NO_ORIGIN] = 0;
-  for (uint32_t s = 0; s < state->plan->origin_count; s++) ret[s] = origin_value(state, &state->plan->origin[s], txn, memory);
+  ret[TIDE_COL_TIME] = txn->time_ms;
+  ret[TIDE_COL_TAG] = memory->tag;
+  ret[TIDE_COL_AMOUNT] = memory->uncounted ? TIDE_NULL_NUM : txn->amount_now;
+  ret[TIDE_COL_REQUESTED] = memory->uncounted ? TIDE_NULL_NUM : txn->requested;
+  ret[TIDE_COL_ID] = (int64_t)memory->id;
+  ret[TIDE_COL_DYN] = memory->uncounted ? (int64_t)TIDE_DYN_UNCOUNTED : 0;
+  ret[TIDE_COL_REASON] = 0;
+  ret[TIDE_COL_ATOMS] = (int64_t)txn->atoms;
+  ret[TIDE_COL_FP_LOW] = (int64_t)(memory->fp_amount & UINT32_MAX);
+  ret[TIDE_COL_FP_HIGH] = (int64_t)(memory->fp_amount >> 32);
+  ret[TIDE_COL_FP_MERCHANT] = (int64_t)memory->fp_merchant;
+  ret[TIDE_COL_EPOCH] = (int64_t)memory->epoch;
+  ret[TIDE_COL_SEQ] = (int64_t)memory->seq;
+  ret[TIDE_COL_INDEX] = memory->index;
+  ret[TIDE_COL_VERDICT] = (int64_t)memory->verdict;
+  ret[TIDE_COL_VERDICT2] = memory->verdict2;
+  ret[TIDE_COL_SCORE] = memory->score;
+  ret[TIDE_COL_TRUTH] = (int64_t)memory->truth;
+  for (uint32_t i = 0; i < plan->origin_count; i++) ret[TIDE_ORIGINS_REF + i] = origin_value(state, &plan->origin[i], txn, memory);
 }
 
 uint32_t tide_state_rank(const struct tide_state *state, uint32_t e, const struct tide_txn *txn) {

@@ -105,7 +105,9 @@ static void lay_out(const struct tide_kind *kind, struct tide_tiles **ref, const
   for (unsigned c = 0; c < kind->tile_cells; c++) head.row = (uint16_t)(head.row + width[c]);
   struct tide_tiles *tiles = tide_alloc(sizeof *tiles + (size_t)cap * head.row);
   *tiles = head;
-  for (unsigned i = 0; i < old->n; i++) {
+  bool as_is = base == old->base && memcmp(width, old->width, sizeof head.width) == 0;
+  if (as_is) memcpy(row_of(tiles, 0), row_at(old, 0), (size_t)old->n * old->row);
+  for (unsigned i = 0; !as_is && i < old->n; i++) {
     uint8_t *at = row_of(tiles, i);
     for (unsigned c = 0; c < kind->tile_cells; c++) {
       store_cell(at, width[c], c ? get(kind, old, i, c) : (__int128)(number_at(old, i) - base));

@@ -89,8 +89,7 @@ static void windows_narrow(struct tide_look *look, const struct tide_block *bloc
       at = 0;
     } else if (left < UINT32_MAX) {
       while (at && time[at - 1] > left) at--;
-      if (edge->hop_ms)
-        while (at < to && time[at] <= left) at++;
+      while (at < to && time[at] <= left) at++; /* the one before may have gone further back by its hop */
     } else {
       at = to;
     }

@@ -22,6 +22,7 @@
 
 #include "adapter/file.h"
 #include "adapter/segment.h"
+#include "base/clock.h"
 
 enum { TIDE_ARCHIVE_SUMMARY_BYTES = 104 };
 struct tide_archive_summary {
@@ -63,6 +64,15 @@ enum tide_err tide_archive_put(const struct tide_sys *sys, const char *dir, cons
     TIDE_WARN_UNUSED;
 /* Last archived position, {0,0} when there is no archive. */
 enum tide_err tide_archive_last(const char *dir, struct tide_position *ret, struct tide_error *error) TIDE_WARN_UNUSED;
+
+/* Pruning, in two steps so that a caller can look at a snapshot in between. `expired`: the end of the last file that may go, {0,0} for none: it was written more
+ * than keep_ms ago, it and all before it end at or before `behind`, what follows begins with no fence, and it is not the newest. `prune` removes the files that
+ * end there or before; what it has removed is told also with an error. Errors: IO, CORRUPT. */
+enum tide_err tide_archive_expired(const char *dir, struct tide_wall now, int64_t keep_ms, struct tide_position behind, struct tide_position *ret,
+                                   struct tide_error *error) TIDE_WARN_UNUSED;
+struct tide_archive_pruned { uint64_t files, bytes; };
+enum tide_err tide_archive_prune(const struct tide_sys *sys, const char *dir, struct tide_position until, struct tide_archive_pruned *ret,
+                                 struct tide_error *error) TIDE_WARN_UNUSED;
 
 /* Tells one log from another; 0 for an archive without files. */
 uint64_t tide_archive_log_id(struct tide_journal *archive);

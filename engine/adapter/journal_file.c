@@ -246,16 +246,6 @@ static enum tide_err flush(struct file_journal *self, struct tide_error *error) 
   return err;
 }
 
-/* A session is one opening of the directory: what happened to it in between nobody knows. */
-static enum tide_err file_begin(struct tide_journal *journal, struct tide_session *ret, struct tide_error *error) {
-  struct file_journal *self = self_of(journal);
-  if (self->dead) return dead_error(self, error);
-  enum tide_err err = self->read_only ? TIDE_OK : flush(self, error); /* what a full disk had no room for must go in first */
-  if (err) return err;
-  *ret = (struct tide_session){.id = self->session, .epoch_min = self->last.epoch};
-  return TIDE_OK;
-}
-
 static enum tide_err make_durable(struct file_journal *self, struct tide_error *error) {
   enum tide_err err = flush(self, error);
   if (err || self->durable_off == self->written) {
@@ -305,6 +295,17 @@ static enum tide_err rotate(struct file_journal *self, struct tide_error *error)
   err = start_segment(self, &next, error);
   self->must_rotate = err != TIDE_OK;
   return err;
+}
+
+/* A session is one opening of the directory: what happened to it in between nobody knows. Where the disk had no room, what was gathered must go in first,
+ * and the segment that could not be begun: before that nothing could be appended. */
+static enum tide_err file_begin(struct tide_journal *journal, struct tide_session *ret, struct tide_error *error) {
+  struct file_journal *self = self_of(journal);
+  if (self->dead) return dead_error(self, error);
+  enum tide_err err = self->read_only ? TIDE_OK : self->must_rotate ? rotate(self, error) : flush(self, error);
+  if (err) return err;
+  *ret = (struct tide_session){.id = self->session, .epoch_min = self->last.epoch};
+  return TIDE_OK;
 }
 
 static enum tide_err writable(const struct file_journal *self, struct tide_error *error) {

@@ -23,13 +23,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "adapter/file.h"
+#include "adapter/archive.h"
 #include "adapter/snapshot_file.h"
+#include "base/hash.h"
 #include "base/log.h"
 
 #define QUEUE_BYTES (16u << 20)
 #define SYNC_NS (INT64_C(200) * 1000000)
 #define TRIM_NS (INT64_C(1000) * 1000000)
+#define PRUNE_NS (INT64_C(60000) * 1000000)
 #define RETRY_NS (INT64_C(1000) * 1000000)
 #define CATCH_UP_TURN 1024
 #define CLOSE_NS (INT64_C(5000) * 1000000)
@@ -65,6 +67,7 @@ struct tide_mirror {
   /* under the mutex */
   struct queue queue;
   struct tide_position noted, durable;
+  uint64_t pruned;               /* files of the archive */
   struct sample sample[SAMPLES]; /* a ring: when was what folded */
   size_t sampled;                /* in all */
   struct heard heard[ENGINES];
@@ -77,7 +80,8 @@ struct tide_mirror {
   struct tide_buf bytes, expected;
   bool session, dirty, behind, failing;
   bool broken; /* what the disk holds of the copy is not known: it is opened again */
-  int64_t retry_ns, sync_ns, trim_ns;
+  int64_t retry_ns, sync_ns, trim_ns, prune_ns;
+  bool unpruned; /* and said so */
   struct tide_position trimmed;
   uint64_t opened_epoch;
 };
@@ -372,13 +376,52 @@ static enum tide_err trim_to(struct tide_mirror *m, struct tide_position to, str
   return err;
 }
 
+/* The snapshot reads back whole, and is of the entry that stands in the mirror. */
+static enum tide_err check_snapshot(struct tide_mirror *m, struct tide_position at, struct tide_error *error) {
+  struct tide_position found;
+  uint64_t hash = 0;
+  enum tide_err err = tide_snapshot_check(m->snapshots, at, &hash, error);
+  if (err == TIDE_OK) err = m->copy->ops->read(m->copy, at, true, &m->expected, &found, error);
+  if (err == TIDE_E_END ||
+      (err == TIDE_OK && (tide_position_cmp(found, at) != 0 || tide_hash64(m->expected.ptr, m->expected.len, 0) != hash)))
+    err = tide_fail(error, TIDE_E_MISMATCH, "the mirror does not hold the entry that the snapshot is of");
+  return err;
+}
+
+/* Behind a trim: the store has just been spoken with, and its clock compared. What goes wrong here holds nothing else up. */
+static void prune(struct tide_mirror *m, int64_t now_ns, struct tide_position snapshot) {
+  if (!m->options.archive_keep_ms || now_ns - m->prune_ns < PRUNE_NS) return;
+  m->prune_ns = now_ns;
+  struct tide_buf dir = TIDE_BUF_INIT;
+  struct tide_error error = {0};
+  struct tide_position until = {0, 0};
+  struct tide_archive_pruned pruned = {0};
+  tide_buf_printf(&dir, "%s/archive", m->options.dir);
+  enum tide_err err = tide_archive_expired(tide_buf_cstr(&dir), tide_wall_now(), m->options.archive_keep_ms, snapshot, &until, &error);
+  if (err == TIDE_OK && !is_none(until)) err = check_snapshot(m, snapshot, &error);
+  if (err == TIDE_OK && !is_none(until)) err = tide_archive_prune(&tide_sys_real, tide_buf_cstr(&dir), until, &pruned, &error);
+  tide_buf_release(&dir);
+  if (pruned.files)
+    tide_log(TIDE_LOG_INFO, "archive_pruned", "until=%llu-%llu files=%llu bytes=%llu", (unsigned long long)until.epoch,
+             (unsigned long long)until.seq, (unsigned long long)pruned.files, (unsigned long long)pruned.bytes);
+  if (err != TIDE_OK && !m->unpruned)
+    tide_log(TIDE_LOG_ERROR, "archive_not_pruned", "why=%s note=%s", error.text,
+             "what is older than journal.archive_keep stays, and is tried again");
+  m->unpruned = err != TIDE_OK;
+  lock(m);
+  m->pruned += pruned.files;
+  unlock(m);
+}
+
 static enum tide_err trim(struct tide_mirror *m, int64_t now_ns, struct tide_error *error) {
-  struct tide_position to, kept = kept_from(m, now_ns);
-  enum tide_err err = older_snapshot(m, &to, error);
+  struct tide_position snapshot, kept = kept_from(m, now_ns);
+  enum tide_err err = older_snapshot(m, &snapshot, error);
   if (err != TIDE_OK) return err;
-  to = least(least(to, kept), tide_mirror_durable(m));
+  struct tide_position to = least(least(snapshot, kept), tide_mirror_durable(m));
   if (is_none(to) || to.seq == 0 || tide_position_cmp(to, m->trimmed) <= 0) return TIDE_OK;
-  return trim_to(m, to, error);
+  err = trim_to(m, to, error);
+  if (err == TIDE_OK && tide_position_cmp(m->trimmed, to) == 0) prune(m, now_ns, snapshot);
+  return err;
 }
 
 /* ---- turns ---- */
@@ -488,6 +531,13 @@ struct tide_position tide_mirror_durable(struct tide_mirror *m) {
   struct tide_position durable = m->durable;
   unlock(m);
   return durable;
+}
+
+uint64_t tide_mirror_pruned(struct tide_mirror *m) {
+  lock(m);
+  uint64_t pruned = m->pruned;
+  unlock(m);
+  return pruned;
 }
 
 static void queue_release(struct queue *queue) {

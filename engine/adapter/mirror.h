@@ -4,6 +4,10 @@
  * read it as they are; and with what is durable there this engine trims the store. It runs behind the engine on a thread of its own and never holds
  * the fold up: where its queue is full, it drops what it was given and reads it later from the journal, over a handle of its own.
  *
+ * What was trimmed stands in the mirror's archive. A file of it that is older than archive_keep_ms is removed, if this engine can begin again without it: the older of its two
+ * snapshots is behind the file's end, reads back whole, and is of the entry that the mirror holds there. Nothing is removed while the store was not spoken with, so
+ * not by a clock that it does not agree with.
+ *
  * What may be trimmed (mirror.c says why): nothing behind the older snapshot of this engine, nothing that is not durable in this mirror, and
  * nothing that was folded less than keep_ms ago, or less than keep_ms before the last entry of any engine that wrote one within keep_ms. */
 #ifndef TIDE_ADAPTER_MIRROR_H
@@ -19,6 +23,7 @@ struct tide_mirror_options {
   const char *snapshots;       /* where this engine's snapshots are; NULL: nothing is trimmed */
   bool trim;
   int64_t keep_ms;
+  int64_t archive_keep_ms;     /* files of the mirror's archive go when they are older; 0: never */
   size_t queue_bytes;          /* entries that wait for the disk; 0: 16 MiB */
   bool lossy;                  /* a failover may take back what stands here (q < N): then it is cut back to what both hold, and the rest put aside */
   struct tide_position common; /* an entry that the journal is known to hold as it was folded, from which on to compare then; {0,0}: none */
@@ -42,6 +47,8 @@ void tide_mirror_start(struct tide_mirror *mirror);
 uint64_t tide_mirror_epoch(const struct tide_mirror *mirror);
 /* The last position that is durable in the mirror; any thread. */
 struct tide_position tide_mirror_durable(struct tide_mirror *mirror);
+/* Files of the archive that were removed since it was opened; any thread. */
+uint64_t tide_mirror_pruned(struct tide_mirror *mirror);
 /* Ends the thread when everything noted is durable, or after five seconds, and frees. */
 void tide_mirror_close(struct tide_mirror *mirror);
 

@@ -518,3 +518,14 @@ void tide_snapshot_import_free(struct tide_snapshot_import *import) {
   tide_free(import->dir);
   tide_free(import);
 }
+
+enum tide_err tide_snapshot_check(const char *dir, struct tide_position position, uint64_t *ret_entry_hash, struct tide_error *error) {
+  struct tide_snapshot_manifest *manifest = tide_alloc(sizeof *manifest);
+  struct tide_buf bytes = TIDE_BUF_INIT;
+  enum tide_err err = tide_snapshot_manifest_read(dir, position, manifest, error);
+  for (unsigned i = 0; err == TIDE_OK && i < manifest->chunk_count; i++) err = tide_snapshot_chunk_read(dir, manifest, i, &bytes, error);
+  if (err == TIDE_OK) *ret_entry_hash = manifest->entry_hash;
+  tide_buf_release(&bytes);
+  tide_free(manifest);
+  return err;
+}

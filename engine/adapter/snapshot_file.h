@@ -54,6 +54,9 @@ enum tide_err tide_snapshot_manifest_read(const char *dir, struct tide_position 
 enum tide_err tide_snapshot_chunk_read(const char *dir, const struct tide_snapshot_manifest *manifest, unsigned index, struct tide_buf *out,
                                        struct tide_error *error) TIDE_WARN_UNUSED;
 
+/* Reads one from end to end: the MANIFEST and every chunk. Errors: NOT_FOUND, CORRUPT, VERSION, IO. */
+enum tide_err tide_snapshot_check(const char *dir, struct tide_position position, uint64_t *ret_entry_hash, struct tide_error *error) TIDE_WARN_UNUSED;
+
 /* A snapshot as one stream, for whoever fetches it: the MANIFEST's bytes, then each chunk as its file has it. The files are opened at once, so that the
  * stream stays whole when its generation is removed meanwhile. Errors: NOT_FOUND (no snapshot, or it went away just now), CORRUPT, IO. */
 struct tide_snapshot_stream;

@@ -81,14 +81,6 @@ bool tide_content_hash_read(struct tide_span text, struct tide_content_hash *ret
 
 bool tide_same_bytes(const void *a, const void *b, size_t len) { return sodium_memcmp(a, b, len) == 0; }
 
-bool tide_secret_same(struct tide_span a, struct tide_span b) {
-  uint8_t one[SECRET_BYTES], other[SECRET_BYTES];  /* hashes, because the lengths may differ */
-  static const uint8_t key[TIDE_SECRET_KEY_BYTES]; /* nothing is kept: the hash need not be secret */
-  blake2b(one, sizeof one, a.len ? a.ptr : "", a.len, key);
-  blake2b(other, sizeof other, b.len ? b.ptr : "", b.len, key);
-  return sodium_memcmp(one, other, sizeof one) == 0;
-}
-
 uint64_t tide_secret_seed(const struct tide_secret_key *key) {
   static const char label[] = "tidemark hash seed";
   uint8_t out[SECRET_BYTES];

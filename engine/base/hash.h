@@ -41,8 +41,6 @@ const char *tide_content_hash_text(struct tide_content_hash hash, char out[TIDE_
 bool tide_content_hash_read(struct tide_span text, struct tide_content_hash *ret);
 /* The bytes are the same; takes a time that depends on len only. */
 bool tide_same_bytes(const void *a, const void *b, size_t len);
-/* The two are the same; takes a time that tells nothing about what they have in common. */
-bool tide_secret_same(struct tide_span a, struct tide_span b);
 /* Computes key->id from key->bytes. */
 void tide_secret_key_seal(struct tide_secret_key *key);
 

@@ -67,6 +67,7 @@ enum tide_meter_type {
   X(journal_replicas_online, LEVEL, none, none, none, "Replicas that the primary said it has, up to date enough to acknowledge; absent: there is no session") \
   X(journal_quorum, LEVEL, none, none, none, "Replicas that must have a commit before it is acknowledged") \
   X(journal_wait_short_total, COUNTER, none, none, none, "Times that fewer replicas than the quorum acknowledged within the time of one WAIT") \
+  X(archive_pruned_total, COUNTER, none, none, none, "Files of the mirror's archive that were removed because they were older than journal.archive_keep") \
   X(inbox_refused_total, COUNTER, none, none, none, "Messages that the engine did not take, because its inbox was full or it had ended") \
   X(entities, GAUGE, entity, none, none, "Entities in memory, by kind") \
   X(feature_values_total, COUNTER, entity, state, none, "Feature values read for decisions, by the kind of entity and their state") \

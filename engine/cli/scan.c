@@ -7,8 +7,16 @@
 #include "adapter/archive.h"
 #include "cli/progress.h"
 
-enum tide_err tide_scan(const char *dir, const char *what, tide_scan_fn fn, void *ctx, struct tide_scan_result *ret,
-                        struct tide_error *error) {
+static enum tide_err lacks_its_beginning(const char *dir, struct tide_position first, struct tide_error *error) {
+  return tide_fail(
+      error, TIDE_E_NOT_FOUND,
+      "the log in %s begins at %llu-%llu: what stood before was removed from the archive (journal.archive_keep) or trimmed before there was one, and without it "
+      "nothing here can be folded; bring the archive's files back from a backup, name another engine's mirror, or prove single decisions by `verify --snapshots`",
+      dir, (unsigned long long)first.epoch, (unsigned long long)first.seq);
+}
+
+static enum tide_err scan(const char *dir, const char *what, bool whole, tide_scan_fn fn, void *ctx, struct tide_scan_result *ret,
+                          struct tide_error *error) {
   struct tide_journal_file_options options = {.dir = dir, .read_only = true};
   struct tide_journal *journal;
   enum tide_err err = tide_journal_chain_open(&options, &journal, error);
@@ -19,6 +27,7 @@ enum tide_err tide_scan(const char *dir, const char *what, tide_scan_fn fn, void
   struct tide_buf entry = TIDE_BUF_INIT;
   err = journal->ops->range(journal, &at, &last, error);
   result.first = at;
+  if (err == TIDE_OK && whole && at.seq > 0) err = lacks_its_beginning(dir, at, error); /* an epoch begins with its fence */
   tide_progress_begin(&progress, what ? what : "");
   if (!what) progress.on = false;
   for (bool inclusive = true; err == TIDE_OK && last.epoch != 0; inclusive = false) {
@@ -38,4 +47,14 @@ enum tide_err tide_scan(const char *dir, const char *what, tide_scan_fn fn, void
   if (err != TIDE_OK && err != TIDE_E_END) return err;
   *ret = result;
   return TIDE_OK;
+}
+
+enum tide_err tide_scan(const char *dir, const char *what, tide_scan_fn fn, void *ctx, struct tide_scan_result *ret,
+                        struct tide_error *error) {
+  return scan(dir, what, true, fn, ctx, ret, error);
+}
+
+enum tide_err tide_scan_part(const char *dir, const char *what, tide_scan_fn fn, void *ctx, struct tide_scan_result *ret,
+                             struct tide_error *error) {
+  return scan(dir, what, false, fn, ctx, ret, error);
 }

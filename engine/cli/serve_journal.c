@@ -325,6 +325,7 @@ static enum tide_err open_mirror(const struct tide_config *config, bool accept_l
                                        .keep_ms = config->journal_keep_ms,
                                        .lossy = serve->lossy,
                                        .common = serve->verified,
+                                       .archive_keep_ms = config->journal_archive_keep_ms,
                                        .segment_bytes = (uint64_t)config->journal_segment_bytes};
   struct tide_buf dir = TIDE_BUF_INIT;
   if (!serve->shared) return TIDE_OK;

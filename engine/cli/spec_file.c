@@ -4,6 +4,8 @@
  * decides the exit code. */
 #include "cli/spec_file.h"
 
+#include "feature/spec_compose.h"
+
 static int report_all(const char *path, const struct tide_error *error, size_t count) {
   size_t shown = count < TIDE_SPEC_ERRORS_MAX ? count : TIDE_SPEC_ERRORS_MAX;
   for (size_t i = 0; i < shown; i++) {
@@ -29,6 +31,25 @@ bool tide_spec_open_text(const char *path, struct tide_span text, struct tide_sp
   enum tide_err err = tide_spec_parse(path, text, ret, error, TIDE_SPEC_ERRORS_MAX, &count);
   if (err == TIDE_OK) return true;
   *ret_exit = report_all(path, error, count);
+  return false;
+}
+
+/* A mistake begins with the name of the file it stands in. */
+static void print_composed(const struct tide_error *error, const char *policy_path, const char *features_path) {
+  static const char policy[] = "policy: ", features[] = "feature file: ";
+  bool of_policy = strncmp(error->text, policy, sizeof policy - 1) == 0;
+  const char *text = error->text + (of_policy ? sizeof policy - 1 : sizeof features - 1);
+  fprintf(stderr, "%s:%d:%d: %s\n", of_policy ? policy_path : features_path, error->line, error->column, text);
+}
+
+bool tide_spec_open_composed(const char *features_path, struct tide_span features, const char *policy_path, struct tide_span policy,
+                             struct tide_spec **ret, int *ret_exit) {
+  struct tide_error error[TIDE_SPEC_ERRORS_MAX] = {{0}};
+  size_t count = 0;
+  if (tide_spec_parse_composed(features, policy, ret, error, TIDE_SPEC_ERRORS_MAX, &count) == TIDE_OK) return true;
+  for (size_t i = 0; i < count && i < TIDE_SPEC_ERRORS_MAX; i++) print_composed(&error[i], policy_path, features_path);
+  if (count > TIDE_SPEC_ERRORS_MAX) fprintf(stderr, "%s: and %zu more\n", policy_path, count - TIDE_SPEC_ERRORS_MAX);
+  *ret_exit = (int)tide_exit_of(error[0].code);
   return false;
 }
 

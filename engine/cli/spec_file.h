@@ -16,6 +16,9 @@
 bool tide_spec_open(const char *path, struct tide_spec **ret, int *ret_exit);
 /* The same from text in memory; path only names it. */
 bool tide_spec_open_text(const char *path, struct tide_span text, struct tide_spec **ret, int *ret_exit);
+/* A feature file with the policy of another file in place of its own (feature/spec_compose.h); each mistake is printed with the file it stands in. */
+bool tide_spec_open_composed(const char *features_path, struct tide_span features, const char *policy_path, struct tide_span policy,
+                             struct tide_spec **ret, int *ret_exit);
 
 /* Rows of the settings that a replay may set. */
 #define TIDE_SETTING_OPTIONS                                                                                                      \

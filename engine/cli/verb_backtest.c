@@ -1,7 +1,7 @@
 /* tidemark backtest: what another policy would have done on a log whose labels are known, beside what the current one does.
  *
  * Both files are replayed over the whole log by the engine itself, so a backtest cannot differ from what live would do. The new file may be
- * a whole feature file, or only some sections of one (say `policy:`): then the missing sections are the current file's. Decisions are
+ * a whole feature file, or a policy of its own (feature/spec_compose.h): then the rest is the current file's. Decisions are
  * laid side by side by the line of the event. */
 #include "cli/verbs.h"
 
@@ -30,60 +30,30 @@ static const struct tide_opt options[] = {
 
 /* --- reading the new file */
 
-/* A line that begins a section of a feature file: a word at the margin followed by a colon. */
-static struct tide_span section_name(struct tide_span line) {
-  size_t len = 0;
-  while (len < line.len && ((line.ptr[len] >= 'a' && line.ptr[len] <= 'z') || line.ptr[len] == '_')) len++;
-  bool section = len > 0 && len < line.len && line.ptr[len] == ':';
-  return (struct tide_span){line.ptr, section ? len : 0};
+/* A policy of its own has no inputs. */
+static bool is_whole(struct tide_span text) {
+  static const char inputs[] = "\ninputs:";
+  return (text.len >= sizeof inputs - 2 && memcmp(text.ptr, inputs + 1, sizeof inputs - 2) == 0) ||
+         memmem(text.ptr, text.len, inputs, sizeof inputs - 1);
 }
 
-static struct tide_span next_line(struct tide_span *text) {
-  const char *end = memchr(text->ptr, '\n', text->len);
-  struct tide_span line = {text->ptr, end ? (size_t)(end - text->ptr) + 1 : text->len};
-  text->ptr += line.len;
-  text->len -= line.len;
-  return line;
-}
-
-static bool has_section(struct tide_span text, struct tide_span name) {
-  while (text.len) {
-    struct tide_span found = section_name(next_line(&text));
-    if (found.len && tide_span_eq(found, name)) return true;
-  }
-  return false;
-}
-
-/* The new sections first, so that lines in messages about them are right; then the current file's, less those replaced and its tests, which
- * were written for its own policy. */
-static void splice(struct tide_span fresh, struct tide_span current, struct tide_buf *out) {
-  tide_buf_put(out, fresh.ptr, fresh.len);
-  if (fresh.len && fresh.ptr[fresh.len - 1] != '\n') tide_buf_char(out, '\n');
-  bool keep = true;
-  while (current.len) {
-    struct tide_span line = next_line(&current), name = section_name(line);
-    if (name.len) keep = !has_section(fresh, name) && !tide_span_is(name, "tests");
-    if (keep) tide_buf_put(out, line.ptr, line.len);
-  }
-}
-
-static bool open_new(const char *path, const struct tide_spec *current, struct tide_spec **ret, int *ret_exit) {
-  struct tide_buf text = TIDE_BUF_INIT, whole = TIDE_BUF_INIT;
+static bool open_new(const char *path, const char *current_path, const struct tide_spec *current, struct tide_spec **ret, int *ret_exit) {
+  struct tide_buf text = TIDE_BUF_INIT;
   struct tide_error error = {0};
   bool good = false;
   if (tide_file_read(path, 1u << 20, &text, &error) != TIDE_OK) {
     *ret_exit = tide_exit_report(&error);
-  } else if (has_section(tide_buf_span(&text), TIDE_SPAN("tidemark"))) {
+  } else if (is_whole(tide_buf_span(&text))) {
     good = tide_spec_open_text(path, tide_buf_span(&text), ret, ret_exit);
   } else if (!current) {
-    (void)tide_fail(&error, TIDE_E_USAGE, "%s is not a whole feature file (no `tidemark: 1`); give the rest of it with --features", path);
+    (void)tide_fail(&error, TIDE_E_USAGE, "%s is not a whole feature file (it has no `inputs:`); give the rest of it with --features",
+                    path);
     *ret_exit = tide_exit_report(&error);
   } else {
-    splice(tide_buf_span(&text), (struct tide_span){current->text, current->text_len}, &whole);
-    good = tide_spec_open_text(path, tide_buf_span(&whole), ret, ret_exit);
+    good = tide_spec_open_composed(current_path, (struct tide_span){current->text, current->text_len}, path, tide_buf_span(&text), ret,
+                                   ret_exit);
   }
   tide_buf_release(&text);
-  tide_buf_release(&whole);
   return good;
 }
 
@@ -249,7 +219,7 @@ static int run(const struct tide_args *args) {
   const char *features = tide_args_text(args, "features");
   int exit = TIDE_EXIT_OK;
   if (features && !tide_spec_open(features, &current, &exit)) return exit;
-  if (open_new(tide_args_text(args, "rules"), current, &fresh_spec, &exit)) {
+  if (open_new(tide_args_text(args, "rules"), tide_args_text(args, "features"), current, &fresh_spec, &exit)) {
     struct side *side = tide_alloc(2 * sizeof *side); /* [0] current, [1] new */
     side[0].spec = current;
     side[0].model_option = "current-model";

@@ -133,7 +133,7 @@ static void check_journal(struct doctor *doctor, const char *dir) {
   struct tide_error error = {0};
   check_space(doctor, dir);
   if (access(dir, W_OK) != 0 && errno == EACCES) find(doctor, FIX, "journal", "%s cannot be written by this user", dir);
-  if (tide_scan(dir, "journal", count_entry, NULL, &result, &error) != TIDE_OK) find(doctor, FIX, "journal", "%s", error.text);
+  if (tide_scan_part(dir, "journal", count_entry, NULL, &result, &error) != TIDE_OK) find(doctor, FIX, "journal", "%s", error.text);
   else if (result.entries == 0) find(doctor, NOTE, "journal", "%s is empty", dir);
   else
     find(doctor, GOOD, "journal", "%llu entries, %llu-%llu to %llu-%llu, %.1f MiB, every checksum right",

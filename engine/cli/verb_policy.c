@@ -15,14 +15,6 @@ static enum tide_err read_both(const char *policy_path, const char *features_pat
   return err ? err : tide_yaml_read(features_path, "feature file", features, error);
 }
 
-/* A mistake begins with the name of the file it stands in. */
-static void print_mistake(const struct tide_error *error, const char *policy_path, const char *features_path) {
-  static const char policy[] = "policy: ", features[] = "feature file: ";
-  bool of_policy = strncmp(error->text, policy, sizeof policy - 1) == 0;
-  const char *text = error->text + (of_policy ? sizeof policy - 1 : sizeof features - 1);
-  fprintf(stderr, "%s:%d:%d: %s\n", of_policy ? policy_path : features_path, error->line, error->column, text);
-}
-
 static int run_tests(const struct tide_spec *spec, const char *path) {
   struct tide_error error = {0};
   struct tide_selftest_result result = {0};
@@ -32,21 +24,14 @@ static int run_tests(const struct tide_spec *spec, const char *path) {
 }
 
 static int check(const struct tide_args *args) {
-  struct tide_error error[TIDE_SPEC_ERRORS_MAX] = {{0}};
+  struct tide_error error = {0};
   struct tide_buf policy = TIDE_BUF_INIT, features = TIDE_BUF_INIT;
   const char *policy_path = tide_args_at(args, 0), *features_path = tide_args_text(args, "features");
   struct tide_spec *spec = NULL;
-  size_t count = 0;
   int exit = TIDE_EXIT_OK;
-  if (read_both(policy_path, features_path, &policy, &features, &error[0])) {
-    exit = tide_exit_report(&error[0]);
-  } else if (tide_spec_parse_composed(tide_buf_span(&features), tide_buf_span(&policy), &spec, error, TIDE_SPEC_ERRORS_MAX, &count)) {
-    for (size_t i = 0; i < count && i < TIDE_SPEC_ERRORS_MAX; i++) print_mistake(&error[i], policy_path, features_path);
-    if (count > TIDE_SPEC_ERRORS_MAX) fprintf(stderr, "%s: and %zu more\n", policy_path, count - TIDE_SPEC_ERRORS_MAX);
-    exit = (int)tide_exit_of(error[0].code);
-  } else {
+  if (read_both(policy_path, features_path, &policy, &features, &error)) exit = tide_exit_report(&error);
+  else if (tide_spec_open_composed(features_path, tide_buf_span(&features), policy_path, tide_buf_span(&policy), &spec, &exit))
     exit = run_tests(spec, policy_path);
-  }
   tide_spec_free(spec);
   tide_buf_release(&policy);
   tide_buf_release(&features);

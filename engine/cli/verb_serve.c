@@ -318,6 +318,9 @@ static void tell_versions(const struct serve *serve, const struct tide_engine_st
 static void tell(const struct serve *serve, struct told *told) {
   struct tide_engine_status status = tide_engine_status(serve->engine);
   tell_versions(serve, &status, told);
+  if (serve->log.mirror)
+    tide_meter_set(tide_meters_shared(serve->meters), TIDE_METER_ROW_archive_pruned_total, TIDE_METER_PLAIN,
+                   (int64_t)tide_mirror_pruned(serve->log.mirror));
   if (status.diverged > told->diverged)
     tide_log(TIDE_LOG_ERROR, "diverged", "positions=%llu note=%s", (unsigned long long)status.diverged,
              "this engine and another have decided differently at one position: stop one, and compare both by audit");

@@ -337,6 +337,9 @@ static void stand_at_fold(struct tide_core *core) {
   core->fenced = tide_fold_session(core->fold);
 }
 
+/* A journal of this machine has no quorum that could be missed: its disk is full, or broken. */
+static enum tide_cause lost_cause(const struct tide_core *core) { return core->options.shared ? TIDE_C_quorum : TIDE_C_unavailable; }
+
 static enum tide_err session_over(struct tide_core *core, struct tide_error *error) {
   struct tide_held *held = core->held;
   enum tide_err err = TIDE_OK;
@@ -351,12 +354,12 @@ static enum tide_err session_over(struct tide_core *core, struct tide_error *err
   core->verify = core->verifying = core->pressed = core->clock.told = false;
   while (held) {
     struct tide_held *next = held->next;
-    if (err == TIDE_OK) err = tide_core_refuse_all(core, &held->offers, TIDE_END_maybe, TIDE_C_quorum, error);
+    if (err == TIDE_OK) err = tide_core_refuse_all(core, &held->offers, TIDE_END_maybe, lost_cause(core), error);
     if (err == TIDE_OK) tide_core_held_spare(core, held);
     else held->next = NULL, tide_core_held_free(held);
     held = next;
   }
-  if (err == TIDE_OK) err = tide_core_refuse_all(core, &core->unlogged, TIDE_END_maybe, TIDE_C_quorum, error);
+  if (err == TIDE_OK) err = tide_core_refuse_all(core, &core->unlogged, TIDE_END_maybe, lost_cause(core), error);
   tide_core_ingest_lost(core);
   stand_at_fold(core);
   core->durable = (struct tide_position){0, 0};
@@ -435,20 +438,22 @@ static enum tide_err on_append_failed(struct tide_core *core, const struct tide_
   core->flight = TIDE_FLIGHT_NONE;
   tide_core_ingest_unwritten(core);
   enum tide_err err = TIDE_OK;
+  bool disk_full = false;
   if (event->err == TIDE_E_STALE) { /* somebody opened a newer epoch: find it, then try again */
     core->stats.stale++;
     core->must_fetch = core->verify = true;
     requeue(core, &held->offers);
     fetch(core);
   } else {
-    err = tide_core_refuse_all(core, &held->offers, TIDE_END_refused, event->err == TIDE_E_FULL ? TIDE_C_journal_full : TIDE_C_unavailable,
-                               error);
+    bool pressed = event->err == TIDE_E_FULL && core->options.shared;
+    err = tide_core_refuse_all(core, &held->offers, TIDE_END_refused, pressed ? TIDE_C_journal_full : TIDE_C_unavailable, error);
+    disk_full = event->err == TIDE_E_FULL && !pressed;
     core->retry_at_tick =
         core->state != TIDE_CORE_open; /* a fence or a configuration: they are needed, so try again when there may be room */
   }
   if (err == TIDE_OK) tide_core_held_spare(core, held);
   else tide_core_held_free(held);
-  return err;
+  return err == TIDE_OK && disk_full ? on_lost(core, error) : err; /* there is no session before there is room */
 }
 
 /* The entry at `known` is not what it was. If it was folded, answers were given from it; if not, nothing was. */

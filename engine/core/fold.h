@@ -128,7 +128,9 @@ const struct tide_stale_stats *tide_fold_stale_stats(const struct tide_fold *fol
 
 /* Questions to the state as it stands, which change nothing of it: no count, no digest, no metric. */
 enum tide_ask {
-  TIDE_ASK_FEATURES, /* the features of the keys in the record at its time, with no current event; by TIDE_BY_NONE */
+  /* The features of the keys in the record at its time, with no current event; by TIDE_BY_NONE. Of a record with TIDE_REC_STAMPED the time is that of whoever asks, and it
+   * is asked as of then or as of the fold's last stamp or commit time, whichever is later. */
+  TIDE_ASK_FEATURES,
   TIDE_ASK_LOOKUP,   /* the stored decision of the record's identity, as a duplicate gets it */
   /* The same, with the features, the score and the trace that the state gives for it now: as if it were judged again a millisecond before its time, so that it does
    * not see itself (what bears the same millisecond is left out with it). What came or changed since is in them; the verdict is the stored one. */

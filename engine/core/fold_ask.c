@@ -148,6 +148,18 @@ static void message_amount(struct question *q) {
   q->txn->dyn[TIDE_DYN_amount_now] = q->txn->field[spec->f_amount];
 }
 
+/* Now is what the asker's clock says, but never before the last stamp, nor before the next event could be stamped: that clock may be behind the one that wrote last, and what was
+ * acknowledged must be seen. (A record that is to be journaled bears no time: it is as of the stamp that it would get.) */
+static void stamp(struct question *q) {
+  const struct tide_fold *fold = q->fold;
+  struct tide_txn *txn = q->txn;
+  txn->time_ms = q->record->time.ms;
+  if (fold->commit_ms > txn->time_ms) txn->time_ms = fold->commit_ms;
+  if (fold->stamp_ms > txn->time_ms) txn->time_ms = fold->stamp_ms;
+  uint32_t f = fold->spec->f_time;
+  if (q->record->field[f].kind == TIDE_D_INT) txn->field[f] = tide_num((double)txn->time_ms / 1000.0);
+}
+
 /* The record as a question; nothing of the state is looked at yet. */
 static enum tide_err begin(struct tide_fold *fold, uint32_t generation, struct tide_span record, struct question *q,
                            struct tide_error *error) {
@@ -159,7 +171,7 @@ static enum tide_err begin(struct tide_fold *fold, uint32_t generation, struct t
   if (err != TIDE_OK) return err;
   *q = (struct question){.fold = fold, .record = &item->record, .txn = &item->txn, .lists = {fold, &item->txn}};
   tide_txn_resolve(fold->plan, q->record, q->txn);
-  if (q->record->flags & TIDE_REC_STAMPED) q->txn->time_ms = fold->commit_ms > fold->stamp_ms ? fold->commit_ms : fold->stamp_ms;
+  if (q->record->flags & TIDE_REC_STAMPED) stamp(q);
   q->env = (struct tide_env){.field = q->txn->field,
                              .dyn = q->txn->dyn,
                              .time = {q->txn->time_ms},

@@ -278,8 +278,8 @@ static bool is_true(const struct tide_expr *expr, const struct tide_env *env) {
   return value.type == TIDE_V_BOOL && value.yes;
 }
 
-/* Values add up by twos: what they are worth as (one + a) * (other + b) in 128 bits, a and b other ones for each two, and their heads as digits of a number to an odd base. No product of
- * the one waits for another, and a single value that differs always shows. */
+/* Values add up by twos: what they are worth as (one + a) * (other + b) in 128 bits, a and b other ones for each two, and their heads as digits of a number
+ * to an odd base. No product waits for another, and a single value that differs always shows. */
 static uint64_t digest_values(uint64_t seed, const struct tide_value *value, uint32_t count) {
   unsigned __int128 worth = 0;
   uint64_t heads = seed, a = 0, b = 0, one, other;
@@ -386,7 +386,8 @@ static void answer_out(struct tide_fold *fold, struct tide_answer *answer, tide_
                        answer->first_index,
                        answer->verdict.yes,
                        answer->verdict.unknown};
-  if (answer->features_known) word[12] = digest_values(digest_values(0, answer->slot, fold->spec->slot_count), answer->derived, fold->spec->derived_count);
+  if (answer->features_known)
+    word[12] = digest_values(digest_values(0, answer->slot, fold->spec->slot_count), answer->derived, fold->spec->derived_count);
   if (answer->model) { /* the score and whose it is */
     uint64_t score[2] = {answer->model->checksum.lo, UINT64_MAX};
     if (answer->score.type == TIDE_V_NUM) memcpy(&score[1], &answer->score.num, sizeof score[1]);

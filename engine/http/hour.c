@@ -4,6 +4,7 @@
  * last 3600 looks; once a minute it keeps the counters, so that their difference over the hour can be told. Quantiles are those of the looks, exact. It is
  * this engine's hour: one that was started ten minutes ago has ten minutes, and says since when. Nothing is kept beyond the process; for longer times there is Prometheus. */
 #include "base/json_out.h"
+#include "base/json_page.h"
 #include "http/parts.h"
 
 #include <stdlib.h>
@@ -126,11 +127,6 @@ static int by_age(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
-static void put_int(struct tide_buf *out, const char *key, int64_t value) {
-  tide_json_key(out, key);
-  tide_json_int(out, value);
-}
-
 static void put_age(struct tide_buf *out, const char *key, int32_t age_ms) {
   tide_json_key(out, key);
   if (age_ms == AGE_NONE) tide_json_null(out);
@@ -147,7 +143,7 @@ static void put_group(const struct tide_spec *spec, uint32_t entity, int32_t *ag
   tide_json_open(out, '{');
   tide_json_key(out, "entity");
   tide_json_cstr(out, spec->entity[entity].name);
-  put_int(out, "budget_ms", budget_ms);
+  tide_page_int(out, "budget_ms", budget_ms);
   tide_json_key(out, "age_ms");
   tide_json_open(out, '{');
   put_age(out, "now", now_ms);
@@ -155,10 +151,11 @@ static void put_group(const struct tide_spec *spec, uint32_t entity, int32_t *ag
   put_age(out, "p99", age[(uint32_t)((uint64_t)(looks - 1) * 99 / 100)]);
   put_age(out, "max", age[looks - 1]);
   tide_json_close(out, '}');
-  put_int(out, "beyond", beyond);
+  tide_page_int(out, "beyond", beyond);
   tide_json_key(out, "values");
   tide_json_open(out, '{');
-  for (int s = 0; s < TIDE_S_COUNT; s++) put_int(out, tide_vstate_name((enum tide_vstate)s), to->value[entity][s] - from->value[entity][s]);
+  for (int s = 0; s < TIDE_S_COUNT; s++)
+    tide_page_int(out, tide_vstate_name((enum tide_vstate)s), to->value[entity][s] - from->value[entity][s]);
   tide_json_close(out, '}');
   tide_json_close(out, '}');
 }
@@ -166,13 +163,14 @@ static void put_group(const struct tide_spec *spec, uint32_t entity, int32_t *ag
 static void put_answers(const struct counts *from, const struct counts *to, struct tide_buf *out) {
   tide_json_key(out, "answers");
   tide_json_open(out, '{');
-  put_int(out, "scored", to->scored - from->scored);
-  put_int(out, "refused", to->refused - from->refused);
-  put_int(out, "late", to->late - from->late);
+  tide_page_int(out, "scored", to->scored - from->scored);
+  tide_page_int(out, "refused", to->refused - from->refused);
+  tide_page_int(out, "late", to->late - from->late);
   tide_json_key(out, "causes");
   tide_json_open(out, '{');
   for (int c = 0; c < TIDE_C_COUNT; c++)
-    if (c != TIDE_C_none && to->cause[c] > from->cause[c]) put_int(out, tide_cause_name((enum tide_cause)c), to->cause[c] - from->cause[c]);
+    if (c != TIDE_C_none && to->cause[c] > from->cause[c])
+      tide_page_int(out, tide_cause_name((enum tide_cause)c), to->cause[c] - from->cause[c]);
   tide_json_close(out, '}');
   tide_json_close(out, '}');
 }
@@ -193,7 +191,7 @@ void tide_hour_put(struct tide_http *http, struct tide_buf *out) {
   TIDE_CHECK(pthread_mutex_unlock(&hour->mutex) == 0);
   if (to.at_ms - since_ms > LOOKS * INT64_C(1000)) since_ms = to.at_ms - LOOKS * INT64_C(1000);
   tide_json_open(out, '{');
-  put_int(out, "engine", http->options.engine_id);
+  tide_page_int(out, "engine", http->options.engine_id);
   tide_json_key(out, "features");
   tide_version_text(tide_span_of(spec->name), tide_content_hash((struct tide_span){spec->text, spec->text_len}), file);
   tide_json_cstr(out, file);
@@ -202,7 +200,7 @@ void tide_hour_put(struct tide_http *http, struct tide_buf *out) {
   tide_json_cstr(out, policy && policy->label[0] ? policy->label : file);
   tide_json_key(out, "since");
   tide_json_cstr(out, tide_time_format((struct tide_etime){since_ms}, text));
-  put_int(out, "looks", looks);
+  tide_page_int(out, "looks", looks);
   put_answers(&from, &to, out);
   tide_json_key(out, "groups");
   tide_json_open(out, '[');

@@ -176,12 +176,13 @@ static unsigned answer_flags(const struct tide_http_item *item) {
          (item->ask.explain == TIDE_EXPLAIN_full ? TIDE_ANSWER_FEATURES : 0);
 }
 
-/* A question's time is now, unless it says another: the state's own clock stands still while nothing is journaled. */
+/* A question's time is now, unless it says another: the state's own clock stands still while nothing is journaled. It stays marked as one without a time, for now is
+ * never before what the fold has stamped. */
 static void set_question_time(const struct tide_http_item *item, struct tide_record *record) {
   const struct tide_spec *spec = item->spec;
   if (!item->ask.has_at && !(record->flags & TIDE_REC_STAMPED)) return;
   record->time.ms = item->ask.has_at ? item->ask.at_ms : tide_wall_now().ms;
-  record->flags &= (uint8_t)~TIDE_REC_STAMPED;
+  if (item->ask.has_at) record->flags &= (uint8_t)~TIDE_REC_STAMPED;
   record->field[spec->f_time] = (struct tide_datum){.kind = TIDE_D_INT, .num = record->time.ms};
 }
 

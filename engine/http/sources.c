@@ -4,6 +4,7 @@
  * still and why: on the engine that reads) and the configuration (names, topics). They are looked at one behind the other without stopping any of them, so a
  * cursor may be newer than the end beside it; lag is never shown below zero. Nothing of a message is here: names, numbers and times. */
 #include "base/json_out.h"
+#include "base/json_page.h"
 #include "core/gate.h"
 #include "http/parts.h"
 
@@ -76,27 +77,6 @@ static bool is_silent(const struct tide_sources_look *look, const struct tide_le
 
 /* ---- the page ---- */
 
-static void put_int(struct tide_buf *out, const char *key, int64_t value) {
-  tide_json_key(out, key);
-  tide_json_int(out, value);
-}
-
-static void put_bool(struct tide_buf *out, const char *key, bool value) {
-  tide_json_key(out, key);
-  tide_json_bool(out, value);
-}
-
-static void put_text(struct tide_buf *out, const char *key, const char *value) {
-  tide_json_key(out, key);
-  if (value && value[0]) tide_json_cstr(out, value);
-  else tide_json_null(out);
-}
-
-static void put_time(struct tide_buf *out, const char *key, int64_t ms) {
-  char text[TIDE_TIME_TEXT];
-  put_text(out, key, is_time(ms) ? tide_time_format((struct tide_etime){ms}, text) : NULL);
-}
-
 static void put_known(struct tide_buf *out, const char *key, bool known, int64_t value) {
   tide_json_key(out, key);
   if (known) tide_json_int(out, value);
@@ -109,38 +89,38 @@ static void put_partition(const struct tide_sources_look *look, const struct tid
   int64_t complete_ms = complete_of(look, partition);
   bool waived = partition->waived_until_ms != INT64_MIN && partition->waived_until_ms > look->known.commit_ms;
   tide_json_open(out, '{');
-  put_int(out, "partition", partition->partition);
+  tide_page_int(out, "partition", partition->partition);
   put_known(out, "cursor", partition->started, (int64_t)partition->cursor);
   put_known(out, "target", look->known.ledger.opening && look->known.ledger.has_targets, (int64_t)partition->target);
   put_known(out, "end", ended, ended ? (int64_t)read->view.end : 0);
   put_known(out, "lag", ended, ended ? lag_of(partition, read) : 0);
-  put_time(out, "seen", partition->seen_ms);
-  put_time(out, "drained", partition->drained_ms);
-  put_int(out, "delay_ms", partition->delay_ms);
-  put_time(out, "complete", complete_ms);
+  tide_page_time(out, "seen", partition->seen_ms);
+  tide_page_time(out, "drained", partition->drained_ms);
+  tide_page_int(out, "delay_ms", partition->delay_ms);
+  tide_page_time(out, "complete", complete_ms);
   put_known(out, "complete_age_ms", is_time(complete_ms), is_time(complete_ms) ? age_ms(look, complete_ms) : 0);
-  put_time(out, "waived_until", waived ? partition->waived_until_ms : INT64_MIN);
+  tide_page_time(out, "waived_until", waived ? partition->waived_until_ms : INT64_MIN);
   put_known(out, "held", read != NULL, read ? (int64_t)read->view.held : 0);
   tide_json_key(out, "stopped");
   if (read) tide_json_bool(out, read->view.stopped || read->trouble[0]);
   else tide_json_null(out);
-  put_text(out, "trouble", read ? read->trouble : NULL);
+  tide_page_text(out, "trouble", read ? read->trouble : NULL);
   tide_json_close(out, '}');
 }
 
 static void put_source(const struct tide_sources_look *look, const struct tide_ledger_source *source, struct tide_buf *out) {
   const struct tide_http_source *configured = tide_http_source_of(look->http, source->info.number);
   tide_json_open(out, '{');
-  put_text(out, "name", source->info.name);
-  put_text(out, "topic", configured ? configured->topic : NULL);
-  put_int(out, "number", source->info.number);
-  put_bool(out, "declared", source->declared);
-  put_bool(out, "gates", source->info.gates);
-  put_text(out, "key", source->info.keyed ? "card" : "none");
-  put_int(out, "out_of_orderness_ms", source->info.out_of_orderness_ms);
-  put_int(out, "silence_ms", source->info.silence_ms);
-  put_time(out, "heard", source->alive_ms);
-  put_bool(out, "silent", is_silent(look, source));
+  tide_page_text(out, "name", source->info.name);
+  tide_page_text(out, "topic", configured ? configured->topic : NULL);
+  tide_page_int(out, "number", source->info.number);
+  tide_page_bool(out, "declared", source->declared);
+  tide_page_bool(out, "gates", source->info.gates);
+  tide_page_text(out, "key", source->info.keyed ? "card" : "none");
+  tide_page_int(out, "out_of_orderness_ms", source->info.out_of_orderness_ms);
+  tide_page_int(out, "silence_ms", source->info.silence_ms);
+  tide_page_time(out, "heard", source->alive_ms);
+  tide_page_bool(out, "silent", is_silent(look, source));
   tide_json_key(out, "partitions");
   tide_json_open(out, '[');
   for (uint32_t i = 0; i < look->known.ledger.partition_count; i++)
@@ -152,14 +132,14 @@ static void put_source(const struct tide_sources_look *look, const struct tide_l
 void tide_http_sources_put(const struct tide_sources_look *look, struct tide_buf *out) {
   const struct tide_ledger *ledger = &look->known.ledger;
   tide_json_open(out, '{');
-  put_int(out, "engine", look->http->options.engine_id);
-  put_text(out, "state", tide_core_state_name(look->status.state));
-  put_bool(out, "ingests", look->status.ingests);
+  tide_page_int(out, "engine", look->http->options.engine_id);
+  tide_page_text(out, "state", tide_core_state_name(look->status.state));
+  tide_page_bool(out, "ingests", look->status.ingests);
   put_known(out, "ingester", ledger->claimant != 0, ledger->claimant);
-  put_time(out, "ingester_heard", ledger->claimant ? ledger->claim_alive_ms : INT64_MIN);
-  put_bool(out, "scores", ledger->scores);
-  put_int(out, "unsent_answers", (int64_t)(ledger->answers - ledger->emitted));
-  put_int(out, "behind", look->status.barrier.behind);
+  tide_page_time(out, "ingester_heard", ledger->claimant ? ledger->claim_alive_ms : INT64_MIN);
+  tide_page_bool(out, "scores", ledger->scores);
+  tide_page_int(out, "unsent_answers", (int64_t)(ledger->answers - ledger->emitted));
+  tide_page_int(out, "behind", look->status.barrier.behind);
   tide_json_key(out, "sources");
   tide_json_open(out, '[');
   for (uint32_t i = 0; i < ledger->source_count; i++) put_source(look, &ledger->source[i], out);
@@ -191,7 +171,7 @@ void tide_http_sources_stopped(const struct tide_sources_look *look, struct tide
   size_t stopped = 0;
   char name[TIDE_SOURCE_NAME], unanswered[TIDE_INGEST_UNANSWERED] = "";
   if (look->http->options.ingest) tide_ingest_unanswered(look->http->options.ingest, unanswered);
-  if (unanswered[0]) put_text(out, "unanswered", unanswered);
+  if (unanswered[0]) tide_page_text(out, "unanswered", unanswered);
   for (size_t i = 0; i < look->part_count; i++) {
     const struct tide_ingest_partition *part = &look->part[i];
     if (!part->trouble[0] || ++stopped > NAMED_IN_READYZ) continue;
@@ -200,14 +180,14 @@ void tide_http_sources_stopped(const struct tide_sources_look *look, struct tide
       tide_json_open(out, '[');
     }
     tide_json_open(out, '{');
-    put_text(out, "source", name_of(look, part->view.source, name));
-    put_int(out, "partition", part->view.partition);
-    put_text(out, "why", part->trouble);
+    tide_page_text(out, "source", name_of(look, part->view.source, name));
+    tide_page_int(out, "partition", part->view.partition);
+    tide_page_text(out, "why", part->trouble);
     tide_json_close(out, '}');
   }
   if (!stopped) return;
   tide_json_close(out, ']');
-  put_int(out, "stopped_partitions", (int64_t)stopped);
+  tide_page_int(out, "stopped_partitions", (int64_t)stopped);
 }
 
 /* ---- metrics ---- */

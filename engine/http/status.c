@@ -4,6 +4,7 @@
  * /sources, so the page, the alerts and the verbs cannot tell different stories. Nothing here asks the core. Nothing of a message is in it: names of the
  * feature file and of the configuration, numbers, times. */
 #include "base/json_out.h"
+#include "base/json_page.h"
 #include "core/gate.h"
 #include "http/parts.h"
 
@@ -11,30 +12,6 @@
 #include <stdio.h>
 
 #define RECENT_MS INT64_C(300000)
-
-static void put_int(struct tide_buf *out, const char *key, int64_t value) {
-  tide_json_key(out, key);
-  tide_json_int(out, value);
-}
-static void put_bool(struct tide_buf *out, const char *key, bool value) {
-  tide_json_key(out, key);
-  tide_json_bool(out, value);
-}
-static void put_text(struct tide_buf *out, const char *key, const char *value) {
-  tide_json_key(out, key);
-  if (value && value[0]) tide_json_cstr(out, value);
-  else tide_json_null(out);
-}
-static void put_time(struct tide_buf *out, const char *key, int64_t ms) {
-  char text[TIDE_TIME_TEXT];
-  bool known = ms >= TIDE_TIME_MIN_MS && ms <= TIDE_TIME_MAX_MS;
-  put_text(out, key, known ? tide_time_format((struct tide_etime){ms}, text) : NULL);
-}
-static void put_number(struct tide_buf *out, const char *key, double value) {
-  tide_json_key(out, key);
-  if (isnan(value)) tide_json_null(out);
-  else tide_json_double(out, value);
-}
 
 static int64_t meter(const struct tide_http *http, enum tide_meter_row row, uint32_t a) {
   int64_t value = 0;
@@ -47,19 +24,19 @@ static void put_engine(struct tide_http *http, const struct tide_engine_status *
   snprintf(text, sizeof text, "%llu-%llu", (unsigned long long)status->folded.epoch, (unsigned long long)status->folded.seq);
   tide_json_key(out, "engine");
   tide_json_open(out, '{');
-  put_int(out, "id", http->options.engine_id);
-  put_text(out, "state", tide_core_state_name(status->state));
-  put_text(out, "does", tide_core_state_text(status->state));
-  put_bool(out, "live", tide_http_is_live(status));
-  put_bool(out, "ready", tide_http_is_ready(http, status));
+  tide_page_int(out, "id", http->options.engine_id);
+  tide_page_text(out, "state", tide_core_state_name(status->state));
+  tide_page_text(out, "does", tide_core_state_text(status->state));
+  tide_page_bool(out, "live", tide_http_is_live(status));
+  tide_page_bool(out, "ready", tide_http_is_ready(http, status));
   tide_http_put_why(http, status, out);
-  put_time(out, "started", http->started_ms);
-  put_text(out, "folded", text);
-  put_time(out, "watermark", status->watermark_ms);
-  put_int(out, "queued", status->stats.queued);
-  put_int(out, "in_flight", status->stats.in_flight);
-  put_int(out, "connections", meter(http, TIDE_METER_ROW_http_connections, 0));
-  put_bool(out, "ingests", status->ingests);
+  tide_page_time(out, "started", http->started_ms);
+  tide_page_text(out, "folded", text);
+  tide_page_time(out, "watermark", status->watermark_ms);
+  tide_page_int(out, "queued", status->stats.queued);
+  tide_page_int(out, "in_flight", status->stats.in_flight);
+  tide_page_int(out, "connections", meter(http, TIDE_METER_ROW_http_connections, 0));
+  tide_page_bool(out, "ingests", status->ingests);
   tide_json_close(out, '}');
 }
 
@@ -67,21 +44,21 @@ static void put_journal(struct tide_http *http, const struct tide_engine_status 
   const struct tide_journal_health *health = &status->health;
   tide_json_key(out, "journal");
   tide_json_open(out, '{');
-  put_text(out, "durability", http->options.durability);
-  put_int(out, "epoch", (int64_t)status->folded.epoch);
-  put_int(out, "epoch_changes", meter(http, TIDE_METER_ROW_journal_epoch_changes_total, 0));
-  put_int(out, "sessions", (int64_t)status->stats.sessions);
-  put_bool(out, "replicated", health->replicas > 0);
-  put_bool(out, "session", health->known || health->replicas == 0);
-  put_int(out, "replicas", health->replicas);
-  put_int(out, "online", health->online);
-  put_int(out, "quorum", health->quorum);
-  put_int(out, "wait_short", (int64_t)health->shorts);
-  put_int(out, "indeterminate", (int64_t)status->stats.maybe);
-  put_int(out, "rolled_back", (int64_t)status->stats.rolled_back);
-  put_int(out, "diverged", (int64_t)status->diverged);
-  put_int(out, "conflicts", tide_meters_fold(http->meters, TIDE_M_events_conflict_total));
-  put_int(out, "late", tide_meters_fold(http->meters, TIDE_M_events_late_total));
+  tide_page_text(out, "durability", http->options.durability);
+  tide_page_int(out, "epoch", (int64_t)status->folded.epoch);
+  tide_page_int(out, "epoch_changes", meter(http, TIDE_METER_ROW_journal_epoch_changes_total, 0));
+  tide_page_int(out, "sessions", (int64_t)status->stats.sessions);
+  tide_page_bool(out, "replicated", health->replicas > 0);
+  tide_page_bool(out, "session", health->known || health->replicas == 0);
+  tide_page_int(out, "replicas", health->replicas);
+  tide_page_int(out, "online", health->online);
+  tide_page_int(out, "quorum", health->quorum);
+  tide_page_int(out, "wait_short", (int64_t)health->shorts);
+  tide_page_int(out, "indeterminate", (int64_t)status->stats.maybe);
+  tide_page_int(out, "rolled_back", (int64_t)status->stats.rolled_back);
+  tide_page_int(out, "diverged", (int64_t)status->diverged);
+  tide_page_int(out, "conflicts", tide_meters_fold(http->meters, TIDE_M_events_conflict_total));
+  tide_page_int(out, "late", tide_meters_fold(http->meters, TIDE_M_events_late_total));
   tide_json_close(out, '}');
 }
 
@@ -111,21 +88,21 @@ static void put_groups(const struct tide_sources_look *look, struct tide_buf *ou
     const struct tide_standing *one = &standing[e];
     if (!has_features(spec, e)) continue;
     tide_json_open(out, '{');
-    put_text(out, "entity", spec->entity[e].name);
-    put_text(out, "state", tide_vstate_name((enum tide_vstate)one->state));
-    put_int(out, "budget_ms", group->budget_ms);
+    tide_page_text(out, "entity", spec->entity[e].name);
+    tide_page_text(out, "state", tide_vstate_name((enum tide_vstate)one->state));
+    tide_page_int(out, "budget_ms", group->budget_ms);
     tide_json_key(out, "age_ms");
     if (one->age_ms == TIDE_AGE_UNKNOWN) tide_json_null(out);
     else tide_json_int(out, one->age_ms);
     tide_buf_clear(&text);
     if (one->source) tide_standing_source(one, &text);
-    put_text(out, "source", tide_buf_cstr(&text));
-    put_time(out, "complete", one->complete_ms);
-    put_text(out, "stale", stale_word(group));
-    put_text(out, "consistency", consistency[group->consistency]);
+    tide_page_text(out, "source", tide_buf_cstr(&text));
+    tide_page_time(out, "complete", one->complete_ms);
+    tide_page_text(out, "stale", stale_word(group));
+    tide_page_text(out, "consistency", consistency[group->consistency]);
     uint32_t place;
     bool known = tide_meters_place(look->http->meters, TIDE_AXIS_entity, spec->entity[e].name, &place);
-    put_int(out, "entities", known ? meter(look->http, TIDE_METER_ROW_entities, place) : 0);
+    tide_page_int(out, "entities", known ? meter(look->http, TIDE_METER_ROW_entities, place) : 0);
     tide_json_close(out, '}');
   }
   tide_json_close(out, ']');
@@ -148,13 +125,13 @@ static void put_rules(struct tide_http *http, struct tide_buf *out) {
     uint32_t place;
     bool known = tide_meters_place(http->meters, TIDE_AXIS_rule, code, &place);
     tide_json_open(out, '{');
-    put_text(out, "code", code);
-    put_text(out, "decision", spec->decision[rule->decision]);
-    put_text(out, "say", rule->say);
-    put_bool(out, "shadow", rule->shadow);
-    put_bool(out, "fallback", fallback);
-    put_number(out, "recent", known ? tide_history_rule(http->history, place, RECENT_MS) : NAN);
-    put_number(out, "hour", known ? tide_history_rule(http->history, place, INT64_C(3600000)) : NAN);
+    tide_page_text(out, "code", code);
+    tide_page_text(out, "decision", spec->decision[rule->decision]);
+    tide_page_text(out, "say", rule->say);
+    tide_page_bool(out, "shadow", rule->shadow);
+    tide_page_bool(out, "fallback", fallback);
+    tide_page_number(out, "recent", known ? tide_history_rule(http->history, place, RECENT_MS) : NAN);
+    tide_page_number(out, "hour", known ? tide_history_rule(http->history, place, INT64_C(3600000)) : NAN);
     tide_json_close(out, '}');
   }
   tide_json_close(out, ']');
@@ -167,10 +144,10 @@ static void put_refusals(struct tide_http *http, struct tide_buf *out) {
     double hour = tide_history_cause(http->history, c, INT64_C(3600000));
     if (!(hour > 0)) continue;
     tide_json_open(out, '{');
-    put_text(out, "cause", tide_cause_name((enum tide_cause)c));
-    put_text(out, "text", tide_cause_text((enum tide_cause)c));
-    put_number(out, "recent", tide_history_cause(http->history, c, RECENT_MS));
-    put_number(out, "hour", hour);
+    tide_page_text(out, "cause", tide_cause_name((enum tide_cause)c));
+    tide_page_text(out, "text", tide_cause_text((enum tide_cause)c));
+    tide_page_number(out, "recent", tide_history_cause(http->history, c, RECENT_MS));
+    tide_page_number(out, "hour", hour);
     tide_json_close(out, '}');
   }
   tide_json_close(out, ']');
@@ -180,13 +157,13 @@ static void put_numbers(struct tide_http *http, struct tide_buf *out) {
   int64_t bucket[TIDE_METER_BUCKETS_MAX];
   tide_json_key(out, "now");
   tide_json_open(out, '{');
-  put_number(out, "answers", tide_history_last(http->history, TIDE_H_answers));
-  put_number(out, "messages", tide_history_last(http->history, TIDE_H_messages));
-  put_number(out, "refused", tide_history_last(http->history, TIDE_H_refused));
-  put_number(out, "p50_ms", tide_history_last(http->history, TIDE_H_p50_ms));
-  put_number(out, "p99_ms", tide_history_last(http->history, TIDE_H_p99_ms));
-  put_number(out, "p999_ms", tide_history_last(http->history, TIDE_H_p999_ms));
-  put_int(out, "deadline_ms", http->limits.deadline_ms);
+  tide_page_number(out, "answers", tide_history_last(http->history, TIDE_H_answers));
+  tide_page_number(out, "messages", tide_history_last(http->history, TIDE_H_messages));
+  tide_page_number(out, "refused", tide_history_last(http->history, TIDE_H_refused));
+  tide_page_number(out, "p50_ms", tide_history_last(http->history, TIDE_H_p50_ms));
+  tide_page_number(out, "p99_ms", tide_history_last(http->history, TIDE_H_p99_ms));
+  tide_page_number(out, "p999_ms", tide_history_last(http->history, TIDE_H_p999_ms));
+  tide_page_int(out, "deadline_ms", http->limits.deadline_ms);
   tide_json_close(out, '}');
   tide_json_key(out, "scores");
   tide_json_open(out, '[');
@@ -195,10 +172,10 @@ static void put_numbers(struct tide_http *http, struct tide_buf *out) {
   tide_json_close(out, ']');
   tide_json_key(out, "staleness");
   tide_json_open(out, '{');
-  put_int(out, "judged", meter(http, TIDE_METER_ROW_judged_total, 0));
-  put_int(out, "right", meter(http, TIDE_METER_ROW_stale_verdicts_total, 0));
-  put_int(out, "false", meter(http, TIDE_METER_ROW_stale_verdicts_total, 1));
-  put_int(out, "unknown", meter(http, TIDE_METER_ROW_stale_verdicts_total, 2));
+  tide_page_int(out, "judged", meter(http, TIDE_METER_ROW_judged_total, 0));
+  tide_page_int(out, "right", meter(http, TIDE_METER_ROW_stale_verdicts_total, 0));
+  tide_page_int(out, "false", meter(http, TIDE_METER_ROW_stale_verdicts_total, 1));
+  tide_page_int(out, "unknown", meter(http, TIDE_METER_ROW_stale_verdicts_total, 2));
   tide_json_close(out, '}');
 }
 
@@ -208,10 +185,10 @@ static void put_field(const struct tide_spec *spec, uint32_t field, bool optiona
   for (uint32_t i = 0; i < shape->field_count; i++) {
     if (shape->field[i].field != field || shape->field[i].at[0] != '/') continue;
     tide_json_open(out, '{');
-    put_text(out, "name", spec->field[field].name);
-    put_text(out, "at", shape->field[i].at);
-    put_bool(out, "secret", spec->field[field].secret);
-    put_bool(out, "optional", optional);
+    tide_page_text(out, "name", spec->field[field].name);
+    tide_page_text(out, "at", shape->field[i].at);
+    tide_page_bool(out, "secret", spec->field[field].secret);
+    tide_page_bool(out, "optional", optional);
     tide_json_close(out, '}');
     return;
   }
@@ -231,9 +208,9 @@ void tide_http_status_put(struct tide_http *http, const char *client, struct tid
   struct tide_sources_look *look = tide_http_sources_look(http);
   const struct tide_spec *spec = atomic_load(&http->spec);
   tide_json_open(out, '{');
-  put_time(out, "time", look->now_ms);
-  put_text(out, "cell", http->options.cell);
-  put_text(out, "client", client);
+  tide_page_time(out, "time", look->now_ms);
+  tide_page_text(out, "cell", http->options.cell);
+  tide_page_text(out, "client", client);
   tide_http_put_rollout(http, out);
   put_engine(http, &look->status, out);
   put_journal(http, &look->status, out);

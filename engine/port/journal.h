@@ -39,7 +39,7 @@ struct tide_journal;
 struct tide_journal_ops {
   const char *name;
   /* Begins a session, or finds that the one before still holds. Everything below works in the session begun last; after an error that ends it
-   * only this helps. Errors: AGAIN (not now: try later), CONFIG (this store cannot be used as it is set up: says what to do), IO. */
+   * only this helps. Errors: AGAIN (not now: try later), CONFIG (this store cannot be used as it is set up: says what to do), FULL (no room yet), IO. */
   enum tide_err (*begin)(struct tide_journal *, struct tide_session *ret, struct tide_error *);
   /* Appends one entry to the epoch; its position is known at once. Errors: STALE (`epoch` is not the last one), LIMIT (too long),
    * FULL: nothing is appended. INDETERMINATE, IO: it may be, and the session is over. */

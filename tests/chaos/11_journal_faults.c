@@ -530,6 +530,35 @@ static void a_file_size_limit_is_said(void **state) {
   tide_free(dir);
 }
 
+/* Not even the header of the next segment: what stands is durable, nothing is appended, and there is no session before there is room. */
+static void no_session_before_the_next_segment_has_room(void **state) {
+  (void)state;
+  char *dir = test_dir("roll");
+  struct tide_session session;
+  struct tide_position last;
+  struct rlimit limit;
+  signal(SIGXFSZ, SIG_IGN);
+  struct tide_journal *journal = open_writer(dir, 3000);
+  for (int i = 0; i < 2; i++) assert_int_equal(add(journal, 1000), TIDE_OK);
+  struct tide_position acked = sync_all(journal);
+  assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+  limit.rlim_cur = 0;
+  assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+  enum tide_err added = add(journal, 2000), begun = journal->ops->begin(journal, &session, &error), again = add(journal, 10);
+  lift_limit(dir);
+  assert_int_equal(added, TIDE_E_FULL);
+  assert_int_equal(begun, TIDE_E_FULL);
+  assert_non_null(strstr(error.text, "room"));
+  assert_int_equal(again, TIDE_E_FULL);
+  assert_int_equal(journal->ops->begin(journal, &session, &error), TIDE_OK);
+  assert_int_equal(add(journal, 2000), TIDE_OK);
+  assert_int_equal(tide_position_cmp(sync_all(journal), (struct tide_position){acked.epoch, acked.seq + 1}), 0);
+  journal->ops->close(journal);
+  assert_null(test_journal_whole(dir, (struct tide_position){acked.epoch, acked.seq + 1}, &last, &error));
+  test_dir_remove(dir);
+  tide_free(dir);
+}
+
 static void remove_ballast(const char *dir) {
   char *path = test_path(dir, "ballast");
   assert_int_equal(unlink(path), 0);
@@ -689,6 +718,7 @@ int main(void) {
       cmocka_unit_test(every_call_may_fail),
       cmocka_unit_test(a_file_size_limit_is_said),
       cmocka_unit_test(a_full_disk_is_said),
+      cmocka_unit_test(no_session_before_the_next_segment_has_room),
       cmocka_unit_test(a_read_only_directory_is_said),
       cmocka_unit_test(the_second_writer_learns_the_first_ones_pid),
       cmocka_unit_test(what_is_not_there_is_not_made),

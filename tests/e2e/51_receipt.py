@@ -155,6 +155,11 @@ with open(packed[len(packed) // 2], "wb") as file:
 code, said = verify(paths["the last"], "--whole")
 case("a changed archive is corrupt", code == 5 and "proven" not in said, said)
 case("which a later snapshot does not need", verify(paths["the last"])[0] == 0, verify(paths["the last"]))
+os.unlink(packed[0])  # as journal.archive_keep removes the oldest
+for words in (("audit",), ("explain", "999999999999/999999/900001", "--dev-key"), ("drift",)):
+    result = tide(*words, "--journal", f"file:{JOURNAL}", "--log-level", "error", code=None)
+    case(f"{words[0]} says that the beginning is gone", result.returncode not in (0, 1) and "begins at" in result.stderr and "journal.archive_keep" in result.stderr
+         and not result.stdout, (result.returncode, result.stderr))
 shutil.rmtree(f"{JOURNAL}/archive")
 case("nor does it need the archive at all", verify(paths["the last"])[0] == 0, verify(paths["the last"]))
 code, said = verify(paths["the first"])

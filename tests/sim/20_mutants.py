@@ -49,7 +49,7 @@ MUTANTS = [
     ("takes a fence for the next entry without reading", "memory", 600,
      [(CORE, "if (core->flight == TIDE_FLIGHT_ENTRY && tide_position_follows", "if (tide_position_follows")], []),
     ("sends offers of a lost session once more", "memory", 600,
-     [(CORE, "if (err == TIDE_OK) err = tide_core_refuse_all(core, &held->offers, TIDE_END_maybe, TIDE_C_quorum, error);",
+     [(CORE, "if (err == TIDE_OK) err = tide_core_refuse_all(core, &held->offers, TIDE_END_maybe, lost_cause(core), error);",
        "requeue(core, &held->offers);")], []),
     ("says refused of what is under way", "memory", 600,
      [(QUEUE, "err = expire_list(core, &core->flying->offers, TIDE_END_maybe, core->flying, error);",
@@ -141,7 +141,7 @@ MUTANTS = [
        "!ingest->on || ingest->emitting <= ingest->writing || !tide_core_epoch_is_open(core)) return err;\n  ingest->writing = ingest->emitting;\n"
        "  return tide_batch_add_emitted(batch, ingest->emitting);\n")], []),
     ("does not say again what an entry that failed said has left", "kafka", 3000,
-     [(CORE, "  tide_core_ingest_unwritten(core);\n  enum tide_err err = TIDE_OK;\n", "  enum tide_err err = TIDE_OK;\n")], []),
+     [(CORE, "  tide_core_ingest_unwritten(core);\n  enum tide_err err = TIDE_OK;\n  bool disk_full", "  enum tide_err err = TIDE_OK;\n  bool disk_full")], []),
     ("leaves the outbox out of a snapshot", "kafka", 600,
      [(SAVE, "  tide_outbox_save(&fold->outbox, out);\n", "  tide_put_varint(out, 0);\n  tide_put_varint(out, 0);\n")], []),
     ("does not say that a decision takes another's place", "kafka_split", 1000,

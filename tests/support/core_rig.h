@@ -1,8 +1,8 @@
 /* One core driven by hand over a journal in memory, with a source of one partition whose facts the test tells: for what depends on when things happen.
  *
  * Requests to the journal are carried out at once, but for a SYNC while `slow` (the store does not acknowledge) and for copies of requests while `unlogged`. Time stands still
- * until rig_pass. The journal's clock is compared as Redis' is: while the core's is off by more than RIG_SKEW_MS, a SYNC ends the session and there is no other. Offers that
- * came back stay in `back`, the last one in `last`. */
+ * until rig_pass. The journal's clock is compared as Redis' is: while the core's is off by more than RIG_SKEW_MS, a SYNC ends the session and there is no other. While it
+ * is `full`, an APPEND finds no room and there is no session either. Offers that came back stay in `back`, the last one in `last`. */
 #ifndef TIDE_CORE_RIG_H
 #define TIDE_CORE_RIG_H
 
@@ -23,6 +23,7 @@ struct rig {
   int64_t wall_ms, mono_ms;
   int64_t off_ms; /* what the core's wall clock shows above wall_ms */
   bool slow, unlogged;
+  bool full;      /* the store has no room */
   bool sync_waits, session_waits;
   uint64_t turn, log_number;
   uint16_t source;
@@ -71,10 +72,11 @@ static inline void rig_act(struct rig *rig, const struct tide_core_action *actio
     case TIDE_DO_OPEN: {
       event = (struct tide_core_event){.kind = TIDE_CORE_APPENDED, .attempt = action->attempt};
       bool opens = action->kind == TIDE_DO_OPEN;
-      if (opens ? rig->journal->ops->open_epoch(rig->journal, action->epoch, action->bytes, &event.position, &error)
+      if (rig->full) event.kind = TIDE_CORE_APPEND_FAILED, event.err = TIDE_E_FULL;
+      else if (opens ? rig->journal->ops->open_epoch(rig->journal, action->epoch, action->bytes, &event.position, &error)
                 : rig->journal->ops->append(rig->journal, action->epoch, action->bytes, &event.position, &error))
         rig_fail("append", &error);
-      rig->appends++;
+      rig->appends += !rig->full;
       rig_step(rig, &event);
       break;
     }
@@ -98,7 +100,7 @@ static inline void rig_act(struct rig *rig, const struct tide_core_action *actio
       break;
     }
     case TIDE_DO_SESSION:
-      rig->session_waits = !rig_clock_is_right(rig);
+      rig->session_waits = !rig_clock_is_right(rig) || rig->full;
       if (rig->session_waits) break;
       event.kind = TIDE_CORE_SESSION;
       if (rig->journal->ops->begin(rig->journal, &event.session, &error)) rig_fail("session", &error);
@@ -180,8 +182,8 @@ static inline void rig_drained(struct rig *rig, int64_t drained_ms) {
   rig_settle(rig);
 }
 
-/* A core of this feature file; with a source that gates, drained as of now. */
-static inline void rig_open(struct rig *rig, const char *features, bool sourced) {
+/* A core of this feature file; with a source that gates, drained as of now. shared: its journal is as one in Redis, else as one in files. */
+static inline void rig_open_on(struct rig *rig, const char *features, bool sourced, bool shared) {
   struct tide_error error = {0};
   size_t errors = 0;
   *rig = (struct rig){.wall_ms = RIG_NOW, .source = tide_source_number(tide_span_of("auths")), .journal = tide_journal_memory_new()};
@@ -192,8 +194,8 @@ static inline void rig_open(struct rig *rig, const char *features, bool sourced)
                                       .features = {rig->spec->text, rig->spec->text_len},
                                       .batch_records_max = 64,
                                       .queue_max = 64,
-                                      .shared = true,
-                                      .compares_clocks = true};
+                                      .shared = shared,
+                                      .compares_clocks = shared};
   options.settings.history_from_ms = 0;
   if (sourced) {
     options.sources.count = 1;
@@ -215,6 +217,8 @@ static inline void rig_open(struct rig *rig, const char *features, bool sourced)
   }
   if (tide_core_state(rig->core) != TIDE_CORE_open) rig_fail("the core is not open", NULL);
 }
+
+static inline void rig_open(struct rig *rig, const char *features, bool sourced) { rig_open_on(rig, features, sourced, true); }
 
 static inline void rig_close(struct rig *rig) {
   tide_core_free(rig->core);

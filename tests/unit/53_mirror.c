@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include "../support/journal_check.h"
 #include "adapter/archive.h"
 #include "adapter/mirror.h"
+#include "adapter/snapshot_file.h"
 
 #define SECOND INT64_C(1000000000)
 
@@ -363,13 +365,139 @@ static void a_copy_begins_anywhere(void **state) {
   copy->ops->close(copy);
 }
 
+static void nothing_in(void *ctx, unsigned index, struct tide_buf *out) {
+  (void)ctx;
+  tide_buf_printf(out, "chunk %u", index);
+}
+
+/* A snapshot that reads back, of what stands in the journal at `at`. */
+static void real_snapshot_at(struct fixture *f, struct tide_position at) {
+  struct tide_snapshot_manifest *manifest = tide_alloc(sizeof *manifest);
+  struct tide_position found;
+  assert_int_equal(f->journal->ops->read(f->journal, at, true, &f->out, &found, &f->error), TIDE_OK);
+  *manifest = (struct tide_snapshot_manifest){.position = at, .entry_hash = tide_hash64(f->out.ptr, f->out.len, 0), .chunk_count = 3};
+  assert_int_equal(tide_snapshot_write(f->snapshots, 1, manifest, nothing_in, NULL, &f->error), TIDE_OK);
+  tide_free(manifest);
+}
+
+static size_t archive_files(struct fixture *f, uint64_t *ret_first) {
+  char *dir = test_path(f->mirror_dir, "archive");
+  uint64_t *number;
+  size_t count = 0;
+  assert_int_equal(tide_segment_list(dir, TIDE_ARCHIVE_SUFFIX, NULL, &number, &count, &f->error), TIDE_OK);
+  if (count) *ret_first = number[0];
+  tide_free(number);
+  tide_free(dir);
+  return count;
+}
+
+/* All files of the archive were written so long ago. */
+static void age_archive(struct fixture *f, int64_t seconds) {
+  uint64_t first = 0;
+  size_t count = archive_files(f, &first);
+  char *dir = test_path(f->mirror_dir, "archive");
+  struct timespec at = {.tv_sec = tide_wall_now().ms / 1000 - seconds}, both[2] = {at, at};
+  for (uint64_t number = first; number < first + count; number++) {
+    char *path = tide_segment_path(dir, number, TIDE_ARCHIVE_SUFFIX);
+    assert_int_equal(utimensat(AT_FDCWD, path, both, 0), 0);
+    tide_free(path);
+  }
+  tide_free(dir);
+}
+
+/* Grows, takes two snapshots at the end and trims; a minute passes. */
+static void grow_and_trim(struct fixture *f, bool real) {
+  for (int i = 0; i < 2; i++) {
+    grow(f, 30, 1, true);
+    turns(f, 2);
+    if (f->last.seq == 0) grow(f, 1, 1, true), turns(f, 1);
+    if (real) real_snapshot_at(f, f->last);
+    else snapshot_at(f, f->last);
+  }
+  f->now.ns += 61 * SECOND;
+  turns(f, 3);
+}
+
+static void the_archive_is_pruned(void **state) {
+  struct fixture *f = *state;
+  uint64_t first = 0, then = 0;
+  f->options.archive_keep_ms = INT64_C(400) * 86400000;
+  assert_int_equal(open_it(f, false), TIDE_OK);
+  grow(f, 2000, 1, true);
+  turns(f, 3);
+  grow_and_trim(f, true);
+  size_t files = archive_files(f, &first);
+  assert_true(files > 5);
+  age_archive(f, 399 * 86400); /* not yet */
+  grow_and_trim(f, true);
+  assert_true(archive_files(f, &then) >= files);
+  assert_int_equal(then, first);
+  assert_int_equal(tide_mirror_pruned(f->mirror), 0);
+  age_archive(f, 401 * 86400);
+  grow_and_trim(f, true);
+  size_t left = archive_files(f, &then);
+  assert_true(then > first && left >= 1);
+  assert_int_equal(tide_mirror_pruned(f->mirror), then - first);
+  /* What is left is one log without a gap, up to its end, and begins with no fence. */
+  struct tide_journal *chain;
+  struct tide_position from, to;
+  assert_int_equal(tide_journal_chain_open(&(struct tide_journal_file_options){.dir = f->mirror_dir}, &chain, &f->error), TIDE_OK);
+  const char *wrong = test_journal_walk(chain, &from, &to, &f->error);
+  chain->ops->close(chain);
+  if (wrong) fail_msg("%s: %s", wrong, f->error.text);
+  assert_true(from.epoch > 1 && from.seq > 0);
+  assert_int_equal(tide_position_cmp(to, f->last), 0);
+  /* And the mirror goes on from it. */
+  close_it(f);
+  assert_int_equal(open_it(f, false), TIDE_OK);
+  grow_and_trim(f, true);
+}
+
+/* One that does not read back, and one of another entry: nothing goes. */
+static void only_behind_a_snapshot_that_reads_back(void **state) {
+  struct fixture *f = *state;
+  uint64_t first = 0, then = 0;
+  f->options.archive_keep_ms = 1000;
+  assert_int_equal(open_it(f, false), TIDE_OK);
+  grow(f, 2000, 1, true);
+  turns(f, 3);
+  grow_and_trim(f, false); /* empty directories: trimmed by, as before */
+  (void)archive_files(f, &first);
+  age_archive(f, 86400);
+  grow_and_trim(f, false);
+  assert_true(archive_files(f, &then) > 3);
+  assert_int_equal(then, first);
+  assert_int_equal(tide_mirror_pruned(f->mirror), 0);
+  grow_and_trim(f, true);
+  (void)archive_files(f, &then);
+  assert_true(then > first);
+}
+
+static void for_ever_is_for_ever(void **state) {
+  struct fixture *f = *state;
+  uint64_t first = 0, then = 0;
+  assert_int_equal(open_it(f, false), TIDE_OK);
+  grow(f, 2000, 1, true);
+  turns(f, 3);
+  grow_and_trim(f, true);
+  size_t files = archive_files(f, &first);
+  age_archive(f, INT64_C(4000) * 86400);
+  grow_and_trim(f, true);
+  assert_true(archive_files(f, &then) >= files);
+  assert_int_equal(then, first);
+}
+
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
   const struct CMUnitTest tests[] = {
-      CASE(a_copy_begins_anywhere),       CASE(holds_what_was_folded),        CASE(reads_what_did_not_fit),
-      CASE(never_runs_ahead_of_the_fold), CASE(another_journal_is_refused),   CASE(begins_anew_behind_a_trim),
-      CASE(goes_back_to_what_both_hold),  CASE(nothing_in_common_is_refused), CASE(trims_what_is_kept_elsewhere),
-      CASE(waits_for_a_slow_engine),      CASE(never_trims_to_a_fence),       CASE(on_a_thread),
+      CASE(a_copy_begins_anywhere),       CASE(holds_what_was_folded),
+      CASE(reads_what_did_not_fit),       CASE(never_runs_ahead_of_the_fold),
+      CASE(another_journal_is_refused),   CASE(begins_anew_behind_a_trim),
+      CASE(goes_back_to_what_both_hold),  CASE(nothing_in_common_is_refused),
+      CASE(trims_what_is_kept_elsewhere), CASE(waits_for_a_slow_engine),
+      CASE(never_trims_to_a_fence),       CASE(on_a_thread),
+      CASE(the_archive_is_pruned),        CASE(only_behind_a_snapshot_that_reads_back),
+      CASE(for_ever_is_for_ever),
   };
   return cmocka_run_group_tests_name("mirror", tests, NULL, NULL);
 }

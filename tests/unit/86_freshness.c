@@ -372,11 +372,43 @@ static void a_group_may_name_its_sources(void **state) {
 /* ---- questions, and time ---- */
 
 static struct hand_answer asked;
+static struct tide_etime asked_at;
 static void hear_one(void *ctx, const struct tide_answer *answer) {
   (void)ctx;
   asked.features_known = answer->features_known;
   asked.slot[0] = answer->slot[0];
   asked.standing[CARD] = answer->standing[CARD];
+  asked_at = answer->time;
+}
+
+/* The features of the card "k1" as somebody asks for them whose clock says `now_ms`; as of when. */
+static struct tide_etime ask_about_now(int64_t now_ms, double *ret_count) {
+  static struct tide_record record;
+  struct tide_buf bytes = TIDE_BUF_INIT;
+  struct tide_error error = {0};
+  record = (struct tide_record){.type = TIDE_REC_EVENT, .flags = TIDE_REC_STAMPED, .time.ms = now_ms};
+  hand_put(&h, "card", "k1", &record);
+  assert_int_equal(tide_record_encode(h.spec, &record, &bytes), TIDE_OK);
+  assert_int_equal(tide_fold_ask(h.fold, TIDE_ASK_FEATURES, 0, tide_buf_span(&bytes), TIDE_C_none, hear_one, NULL, &error), TIDE_OK);
+  tide_buf_release(&bytes);
+  *ret_count = asked.slot[0].num;
+  return asked_at;
+}
+
+static void now_is_not_before_what_was_stamped(void **state) {
+  (void)state;
+  double count;
+  hand_open(&h, features);
+  hand_event(&h, NULL, 0, INT64_MIN, "k1", "s"); /* stamped by an engine whose clock is ahead */
+  hand_fold(&h, NOW + 400);
+  assert_int_equal(ask_about_now(NOW, &count).ms, NOW + 400);
+  assert_true(count == 1);
+  hand_fold(&h, NOW + 450); /* the next stamp would be that */
+  assert_int_equal(ask_about_now(NOW + 420, &count).ms, NOW + 450);
+  assert_int_equal(ask_about_now(NOW + 1000, &count).ms, NOW + 1000);
+  assert_true(count == 1);
+  assert_int_equal(ask_about_now(NOW + 10 * MINUTE + 400, &count).ms, NOW + 10 * MINUTE + 400);
+  assert_true(count == 0); /* the window is over: the asker's clock counts where it is ahead */
 }
 
 static void a_question_hears_the_same_states(void **state) {
@@ -505,6 +537,7 @@ int main(void) {
       cmocka_unit_test_teardown(a_waiver_is_said_in_every_answer_and_ends, close_cell),
       cmocka_unit_test_teardown(what_was_never_read_is_not_complete, close_cell),
       cmocka_unit_test_teardown(a_group_may_name_its_sources, close_cell),
+      cmocka_unit_test_teardown(now_is_not_before_what_was_stamped, close_cell),
       cmocka_unit_test_teardown(a_question_hears_the_same_states, close_cell),
       cmocka_unit_test_teardown(the_watermark_is_that_of_what_gates, close_cell),
       cmocka_unit_test_teardown(the_end_of_a_backlog_does_not_outrun_its_last_messages, close_cell),
