@@ -72,14 +72,18 @@ void tide_view_of(const struct tide_kind *kind, const struct tide_ent *ent, stru
     ret->count = 1;
     return;
   }
-  ret->tiles = tiles_of(ent);
-  ret->big = big_of(ent);
-  if (ret->big) {
+  uintptr_t log = ent->log;
+  if ((log & 3) == 2) {
+    ret->tiles = (const struct tide_tiles *)(log & ~(uintptr_t)2);
+    log = ret->tiles->log;
+  }
+  if ((log & 3) == 1) {
+    ret->big = (struct tide_big *)(log & ~(uintptr_t)1);
     ret->chunk = ret->big->chunk;
     ret->count = ret->big->count;
     return;
   }
-  struct tide_block *block = (struct tide_block *)raw_of(ent);
+  struct tide_block *block = (struct tide_block *)log;
   if (!block || !block->n) return;
   ret->one = (struct tide_chunk){.block = block, .last_ms = tide_block_time(kind, block, block->n - 1u)};
   ret->count = 1;
