@@ -74,7 +74,8 @@ void sim_redis_lose(struct sim_world *world) {
   struct redis_model *model = world->model;
   uint32_t n = world->laggard;
   uint32_t was = model->announced;
-  world->laggard = was != REDIS_NOBODY && or_percent(&world->rng, 50) ? was : ANY(world, model->nodes); /* or back again, with what it had */
+  world->laggard =
+      was != REDIS_NOBODY && or_percent(&world->rng, 50) ? was : ANY(world, model->nodes); /* or back again, with what it had */
   if (n == REDIS_NOBODY || !is_up(world, n) || model->node[n].primary) return;
   redis_model_promote(model, n);
   model->announced = n;
