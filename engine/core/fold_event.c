@@ -399,7 +399,8 @@ static void answer_out(struct tide_fold *fold, struct tide_answer *answer, tide_
   fold->metrics.value[TIDE_M_decisions_total]++;
   if (answer->status == TIDE_STATUS_REFUSED) fold->metrics.value[TIDE_M_decisions_refused_total]++;
   count_versions(fold, answer);
-  answer->supersedes = fold->ledger.agains && tide_ledger_supersedes(&fold->ledger, answer->duplicate ? answer->first_position : answer->position);
+  answer->supersedes =
+      fold->ledger.agains && tide_ledger_supersedes(&fold->ledger, answer->duplicate ? answer->first_position : answer->position);
   if (answer->record->source && fold->ledger.scores) put_outgoing(fold, answer);
   if (fold->watch.decided) fold->watch.decided(fold->watch.ctx, answer, &fold->watched, fold->state.watermark_ms);
   if (emit) emit(ctx, answer);
