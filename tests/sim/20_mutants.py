@@ -134,7 +134,6 @@ MUTANTS = [
      [(CORE, "    if (offer->log && !(offer->logged_at && offer->logged_at < held->append_no)) {\n", "    if (offer->log && !offer->logged_at) {\n"),
       (INGEST, "    } else if (offer->logged_at && offer->logged_at < append_no) {\n", "    } else if (offer->logged_at) {\n")], []),
     ("releases although the copy did not arrive", "kafka_split", 3000, [(INGEST, "  if (event->err == TIDE_OK) {\n    offer->logged_at", "  if (true) {\n    offer->logged_at")], []),
-    ("says refused of a request whose copy is on its way", "kafka_split", 4000, [(QUEUE, "  if (offer->log_sent) end = TIDE_END_maybe;", "")], []),
     ("takes messages that were read for another turn", "kafka", 600, [(QUEUE, " || offer->turn != core->ingest.turn)", ")")], []),
     ("says of answers that they have left before they have", "kafka", 600,
      [(ENTRY, "!ingest->on || ingest->left <= ingest->writing || !tide_core_epoch_is_open(core)) return err;\n  ingest->writing = ingest->left;\n"
@@ -147,10 +146,6 @@ MUTANTS = [
      [(SAVE, "  tide_outbox_save(&fold->outbox, out);\n", "  tide_put_varint(out, 0);\n  tide_put_varint(out, 0);\n")], []),
     ("does not say that a decision takes another's place", "kafka_split", 1000,
      [(LEDGER, "target[i].delivered > partition->superseded) partition", "false) partition")], []),
-    ("lets answers of a history that came back leave without a word", "kafka_split", 3000, [(FOLD, "  tide_outbox_renew(&fold->outbox, fold->position.epoch);\n", "")], []),
-    ("takes what has left for told, whatever others were told since", "kafka_split", 3000, [(FOLD, "  fold->ledger.emitted = outbox->first_number - 1;\n", "")], []),
-    ("goes on with an epoch below one that was taken", "kafka_split", 3000,
-     [(INGEST, "  if (event->number > core->epoch_seen) core->epoch_seen = event->number;\n  if (event->number > tide_fold_position(core->fold).epoch)", "  if (false)")], []),
     ("releases a score that is older than its budget", "memory", 600, [(RELEASE, "  if (bound && late.way_ms > offer->way_ms) {\n", "  if (false) {\n")], []),
     ("tells of a score that was too old, and not its caller", "kafka", 600, [(RELEASE, "    tide_buf_clear(&offer->answer);\n    err = tide_fold_ask", "    if (false) err = tide_fold_ask")], []),
     ("forgets who waits for fresher facts", "kafka", 600, [(CORE, "  if (!offer) offer = abandon_first(&core->again, TIDE_END_refused);\n", "")], []),
