@@ -64,12 +64,16 @@ static bool fits(const struct tide_fold *fold, const struct tide_group_item *ite
   return true;
 }
 
+/* Time begins with an event. */
+static bool began(const struct tide_fold *fold) {
+  return fold->state.watermark_ms != INT64_MIN && fold->state.history_from_ms != TIDE_HISTORY_FIRST;
+}
+
 static bool may(const struct tide_fold *fold, uint32_t count) {
   const struct tide_state *state = &fold->state;
   if (!fold->quiet || fold->digest.decisions || fold->follows || fold->generations || fold->ledger.declared || fold->ledger.gating ||
       fold->watch.decided || fold->watch.labelled || fold->trace.fn)
     return false;
-  if (state->watermark_ms == INT64_MIN || state->history_from_ms == TIDE_HISTORY_FIRST) return false; /* time has not begun */
   for (uint32_t e = 0; e < fold->spec->entity_count; e++)
     if (state->store[e].live + count > state->store[e].kind->max_entities || tide_store_has_aliases(&state->store[e])) return false;
   return true;
@@ -194,7 +198,10 @@ enum tide_err tide_slices_fold(struct tide_fold *fold, const struct tide_entry_h
     while (to < count && fits(fold, &fold->group[to])) to++;
     slices->from = at;
     slices->to = to;
-    if (to - at >= slices->least && may(fold, to - at)) {
+    if (!began(fold)) {
+      to = at + 1; /* the next record may be the one with which time begins */
+      tide_fold_plainly(fold, at, to, emit, ctx);
+    } else if (to - at >= slices->least && may(fold, to - at)) {
       fold_slice(slices);
     } else {
       if (to < count) to++; /* and the one that does not fit */
