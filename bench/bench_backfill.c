@@ -3,9 +3,10 @@
  *   bench_backfill [TRANSACTIONS]   (default 20000; TIDE_BIN is the program, default build/tidemark)
  *
  * A log is generated, as JSON and as the warehouse's CSV, folded with `backfill` (as given, sorted by known_at in memory, sorted through a temporary
- * file; each on one thread and on two), decided with `replay` and folded again with `audit`. Rates are messages per second of the whole process, start included, on
- * however many threads it takes; processor time is that of all of them, which hangs less on what else the machine does. The hash is over all files of the snapshot, or over the decisions: all rows of one input that fold the same rows in
- * the same order must show the same. Run from the repository's root: the shipped feature file is used. */
+ * file; each on one thread and on two), decided with `replay` and folded again with `audit`. Rates are messages per second of the whole process, start
+ * included, on however many threads it takes; processor time is that of all of them, which hangs less on what else the machine does. The hash is over all
+ * files of the snapshot, or over the decisions: all rows of one input that fold the same rows in the same order must show the same. Run from the
+ * repository's root: the shipped feature file is used. */
 #include <dirent.h>
 #include <stdarg.h>
 #include <stdio.h>
