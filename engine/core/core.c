@@ -266,6 +266,7 @@ static void on_answer(void *ctx, const struct tide_answer *answer) {
 static void requeue(struct tide_core *core, struct tide_offer_list *offers) {
   struct tide_offer_list all[TIDE_PRIORITY_COUNT] = {{0}}, messages = {0};
   for (struct tide_offer *offer; (offer = tide_offers_pop(offers));) {
+    TIDE_CHECK(!offer->log_sent);
     core->stats.retried++;
     offer->begun = (struct tide_mono){0};
     offer->index = 0;
@@ -280,6 +281,14 @@ static void requeue(struct tide_core *core, struct tide_offer_list *offers) {
   }
 }
 
+/* Offers of an entry that counts for nothing. A copy that has left may be counted, so its request cannot be said to be new once more. */
+static enum tide_err begin_again(struct tide_core *core, struct tide_offer_list *offers, struct tide_error *error) {
+  struct tide_offer_list copied = {0}, others = {0};
+  for (struct tide_offer *offer; (offer = tide_offers_pop(offers));) tide_offers_push(offer->log_sent ? &copied : &others, offer);
+  requeue(core, &others);
+  return tide_core_refuse_all(core, &copied, TIDE_END_maybe, TIDE_C_quorum, error);
+}
+
 static enum tide_err fold_first(struct tide_core *core, struct tide_error *error) {
   struct tide_held *held = core->held;
   bool is_void = held->position.seq != 0 && held->nonce != tide_fold_nonce(core->fold);
@@ -292,7 +301,7 @@ static enum tide_err fold_first(struct tide_core *core, struct tide_error *error
   core->waits = tide_fold_waits(core->fold);
   core->waits_ns = core->now.mono.ns;
   if (is_void) core->stats.voided++;
-  if (is_void && held->own) requeue(core, &held->offers);
+  if (is_void && held->own) err = begin_again(core, &held->offers, error);
   tide_core_ingest_folded(core, held, is_void);
   for (struct tide_offer *offer; err == TIDE_OK && (offer = tide_offers_pop(&held->offers));) {
     if (!tide_offer_journaled(offer) && offer->kind != TIDE_OFFER_MESSAGE) {
@@ -633,7 +642,8 @@ enum tide_err tide_core_step(struct tide_core *core, struct tide_core_now now, c
 static struct tide_offer *abandon_first(struct tide_offer_list *list, enum tide_offer_end end) {
   struct tide_offer *offer = tide_offers_pop(list);
   if (!offer) return NULL;
-  offer->end = (uint8_t)(offer->log_sent ? TIDE_END_maybe : end); /* a copy may be in the sources' log */
+  TIDE_CHECK(end == TIDE_END_maybe || !offer->log_sent);
+  offer->end = (uint8_t)end;
   offer->cause = TIDE_C_unavailable;
   tide_buf_clear(&offer->answer);
   return offer;

@@ -137,7 +137,6 @@ MUTANTS = [
      [(CORE, "    if (offer->log && !(offer->logged_at && offer->logged_at < held->append_no)) {\n", "    if (offer->log && !offer->logged_at) {\n"),
       (INGEST, "    } else if (offer->logged_at && offer->logged_at < append_no) {\n", "    } else if (offer->logged_at) {\n")], []),
     ("releases although the copy did not arrive", "kafka_split", 3000, [(INGEST, "  if (event->err == TIDE_OK) {\n    offer->logged_at", "  if (true) {\n    offer->logged_at")], []),
-    ("says refused of a request whose copy is on its way", "kafka_split", 4000, [(QUEUE, "  if (offer->log_sent) end = TIDE_END_maybe;", "")], []),
     ("takes messages that were read for another turn", "kafka", 600, [(QUEUE, " || offer->turn != core->ingest.turn)", ")")], []),
     ("says of answers that they have left before they have", "kafka", 600,
      [(ENTRY, "!ingest->on || ingest->left <= ingest->writing || !tide_core_epoch_is_open(core)) return err;\n  ingest->writing = ingest->left;\n"
