@@ -105,22 +105,22 @@ static __attribute__((noinline)) uint8_t compare_otherwise(const struct tide_pro
 static void test(const struct tide_program *program, const struct frame *frame, const struct tide_env *env, uint8_t *trits) {
   const struct tide_insn *insn = program->tests.insn, *end;
 #define EACH(CODE) for (end = program->tests.insn + program->test_end[CODE]; insn < end; insn++)
-#define COMPARED(CODE, YES)                                                                                                                \
+#define COMPARED(CODE, TYPE, YES)                                                                                                                \
   EACH(CODE) {                                                                                                                             \
     const struct tide_value *a = part(frame, insn->operand[0]);                                                                            \
     uint32_t head = head_of(a);                                                                                                            \
-    trits[insn->to] = TIDE_LIKELY(!lacks(head) && !is_bound(head)) ? trit(YES) : compare_otherwise(program, frame, env, insn, head);       \
+    trits[insn->to] = TIDE_LIKELY((head & (HEAD_UNKNOWN | HEAD_TYPE)) == (TYPE) && a->state != TIDE_S_saturated) ? trit(YES) : compare_otherwise(program, frame, env, insn, head);       \
   }
   EACH(TIDE_I_TREE) trits[insn->to] = trit_of(apply(insn, frame, env), program->rule);
-  COMPARED(TIDE_I_EQ, a->num == insn->num)
-  COMPARED(TIDE_I_NE, a->num != insn->num)
-  COMPARED(TIDE_I_LT, a->num < insn->num)
-  COMPARED(TIDE_I_LE, a->num <= insn->num)
-  COMPARED(TIDE_I_GT, a->num > insn->num)
-  COMPARED(TIDE_I_GE, a->num >= insn->num)
-  COMPARED(TIDE_I_TEXT_EQ, a->code == insn->text)
-  COMPARED(TIDE_I_TEXT_NE, a->code != insn->text)
-  COMPARED(TIDE_I_TEXT_IN, tide_expr_has_code(insn->expr, a->code))
+  COMPARED(TIDE_I_EQ, TIDE_V_NUM, a->num == insn->num)
+  COMPARED(TIDE_I_NE, TIDE_V_NUM, a->num != insn->num)
+  COMPARED(TIDE_I_LT, TIDE_V_NUM, a->num < insn->num)
+  COMPARED(TIDE_I_LE, TIDE_V_NUM, a->num <= insn->num)
+  COMPARED(TIDE_I_GT, TIDE_V_NUM, a->num > insn->num)
+  COMPARED(TIDE_I_GE, TIDE_V_NUM, a->num >= insn->num)
+  COMPARED(TIDE_I_TEXT_EQ, TIDE_V_TEXT, a->code == insn->text)
+  COMPARED(TIDE_I_TEXT_NE, TIDE_V_TEXT, a->code != insn->text)
+  COMPARED(TIDE_I_TEXT_IN, TIDE_V_TEXT, tide_expr_has_code(insn->expr, a->code))
   EACH(TIDE_I_BOOL) trits[insn->to] = trit_of(*part(frame, insn->operand[0]), program->rule);
   EACH(TIDE_I_KNOWN) trits[insn->to] = trit(!lacks(head_of(part(frame, insn->operand[0]))));
 #undef COMPARED

@@ -234,8 +234,7 @@ static void counts(struct tide_look *look, struct tide_value *ret) {
 /* ---- sums ---- */
 
 /* SUM and MEAN of a number that takes four bytes: a bit is set only where it is there, and 63 of them fit. */
-static void sums_narrow(const struct tide_look *look, const struct tide_step *step, const struct tide_spot *spot,
-                        struct tide_value *ret) {
+static void sums_narrow(const struct tide_look *look, const struct tide_step *step, const struct tide_spot *spot, struct tide_value *ret) {
   struct tide_cells cells = {0};
   uint64_t todo = look->word[step->bit];
   if (todo) cells = tide_block_cells(look->kind, look->view.chunk[0].block, step->column);
@@ -288,7 +287,7 @@ static unsigned max_count(const struct tide_look *look, const struct tide_step *
   int64_t time_ms[TIDE_SMALL_EVENTS + 1];
   int64_t first_ms = tide_look_left_ms(look, edge) + step->inner_ms + 1;
   unsigned n = 0, best = 0;
-  for (uint64_t left = look->word[step->bit] & look->in[spot->edge]; left; left &= left - 1) {
+  for (uint64_t left = look->word[step->bit] & look->in [spot->edge]; left; left &= left - 1) {
     int64_t ms = tide_block_time(look->kind, look->view.chunk[0].block, (unsigned)__builtin_ctzll(left));
     if (with_current && ms > look->txn->time_ms) {
       time_ms[n++] = look->txn->time_ms;
@@ -324,8 +323,7 @@ static void windows(const struct tide_look *look, const struct tide_step *step, 
       return;
     case TIDE_AGG_MAX_COUNT:
       for (unsigned k = 0; k < step->windows; k++)
-        ret[spot[k].slot] =
-            tide_num((double)max_count(look, step, spot + k, step->with_current && tide_look_satisfies(look, step->bit)));
+        ret[spot[k].slot] = tide_num((double)max_count(look, step, spot + k, step->with_current && tide_look_satisfies(look, step->bit)));
       return;
     case TIDE_AGG_STREAK:
       for (unsigned k = 0; k < step->windows; k++) ret[spot[k].slot] = tide_num((double)streak(look, step, spot + k));

@@ -317,7 +317,8 @@ enum tide_err tide_registry_take_epoch(struct tide_registry *r, const char *cell
   uint64_t highest = 0, revision;
   snprintf(key, sizeof key, "cells/%s/epoch", cell);
   tide_document_epoch(number, &json);
-  for (int tries = 0; tries < 8 && (err == TIDE_E_STALE || err == TIDE_E_EXISTS || err == TIDE_E_INDETERMINATE); tries++) { /* somebody was faster, or nobody knows */
+  for (int tries = 0; tries < 8 && (err == TIDE_E_STALE || err == TIDE_E_EXISTS || err == TIDE_E_INDETERMINATE);
+       tries++) { /* somebody was faster, or nobody knows */
     err = read_epoch(r, key, &highest, &revision, error);
     if (!err && highest >= number) {
       *ret_highest = highest;

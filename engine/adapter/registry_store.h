@@ -106,8 +106,8 @@ const char *tide_registry_rollouts_dir(const char *cell, char out[TIDE_REGISTRY_
 
 /* The highest epoch number that was taken; 0: none. */
 enum tide_err tide_registry_epoch(struct tide_registry *registry, const char *cell, uint64_t *ret, struct tide_error *error) TIDE_WARN_UNUSED;
-/* Takes a number, for one opener. STALE: it is not above the highest, *ret_highest is that. Where a put may have been written it is looked again; then the number may be STALE for whoever
- * has it. */
+/* Takes a number, for one opener. STALE: it is not above the highest, *ret_highest is that. Where a put may have been written it is looked again; then the number may be STALE
+ * for whoever has it. */
 enum tide_err tide_registry_take_epoch(struct tide_registry *registry, const char *cell, uint64_t number, uint64_t *ret_highest, struct tide_error *error)
     TIDE_WARN_UNUSED;
 

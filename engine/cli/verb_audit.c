@@ -147,8 +147,8 @@ const struct tide_verb tide_verb_audit = {
     .summary = "Fold a journal again from the beginning and prove every decision",
     .about =
         "The journal carries digests of decisions and state; they are checked on the way. With --decisions every line of the file must be, byte for byte, "
-        "what the journal gives. Where the feature file changed, the journal is read once more up to there, under the next file. Exit code 5 and the first difference otherwise. Decisions that were made again after a failover with journal.quorum below journal.replicas are counted: they may supersede "
-        "others that were told before.",
+        "what the journal gives. Where the feature file changed, the journal is read once more up to there, under the next file. Exit code 5 and the first difference otherwise. "
+        "Decisions that were made again after a failover with journal.quorum below journal.replicas are counted: they may supersede others that were told before.",
     .example = "tidemark audit --journal file:build/run/journal --decisions build/run/decisions.jsonl",
     .opt = options,
     .opt_count = sizeof options / sizeof options[0],

@@ -43,7 +43,8 @@ void tide_core_ends(struct tide_core *core, const struct tide_core_event *event)
   if (!ingest->ends_asked || event->turn != ingest->ends_turn) return;
   TIDE_CHECK(event->target_count <= TIDE_PARTITIONS_MAX);
   if (event->number > core->epoch_seen) core->epoch_seen = event->number;
-  if (event->number > tide_fold_position(core->fold).epoch) { /* something of that epoch may have been acknowledged, in a history that is lost */
+  if (event->number >
+      tide_fold_position(core->fold).epoch) { /* something of that epoch may have been acknowledged, in a history that is lost */
     ingest->ends_asked = false;
     return;
   }

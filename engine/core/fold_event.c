@@ -278,33 +278,6 @@ static bool is_true(const struct tide_expr *expr, const struct tide_env *env) {
   return value.type == TIDE_V_BOOL && value.yes;
 }
 
-/* Values add up by twos: what they are worth as (one + a) * (other + b) in 128 bits, a and b other ones for each two, and their heads as digits of a number
- * to an odd base. No product waits for another, and a single value that differs always shows. */
-static uint64_t digest_values(uint64_t seed, const struct tide_value *value, uint32_t count) {
-  unsigned __int128 worth = 0;
-  uint64_t heads = seed, a = 0, b = 0, one, other;
-  struct tide_value last[2] = {{0}};
-  const struct tide_value *end = value + (count & ~1u);
-  if (count & 1) last[0] = *end;
-  for (;;) {
-    if (value == end) {
-      if (!(count & 1)) break;
-      count = 0;
-      value = last, end = last + 2;
-    }
-    memcpy(&one, &value[0], sizeof one); /* equal values are equal bytes (expr.h) */
-    memcpy(&other, &value[1], sizeof other);
-    heads = heads * UINT64_C(0x9e3779b97f4a7c15) + (one | other << 32);
-    a += UINT64_C(0x9fb21c651e98df25);
-    b += UINT64_C(0xc2b2ae3d27d4eb4f);
-    worth += (unsigned __int128)(value[0].code + a) * (value[1].code + b);
-    value += 2;
-  }
-  uint64_t word[3] = {(uint64_t)worth, (uint64_t)(worth >> 64), heads};
-  return tide_hash64(word, sizeof word, 73);
-}
-_Static_assert(offsetof(struct tide_value, reserved) == 4 && offsetof(struct tide_value, code) == 8, "two heads are one word");
-
 /* The answer to a message is kept until it has left. */
 static void put_outgoing(struct tide_fold *fold, const struct tide_answer *answer) {
   const struct tide_record *record = answer->record;
@@ -372,7 +345,7 @@ static void count_versions(struct tide_fold *fold, const struct tide_answer *ans
 
 /* Every bit of an answer goes into the digest that DIGEST records prove: features with states, verdict, flags, place. */
 static void answer_out(struct tide_fold *fold, struct tide_answer *answer, tide_emit_fn emit, void *ctx) {
-  uint64_t word[15] = {fold->digest.digest.lo,
+  uint64_t word[16] = {fold->digest.digest.lo,
                        fold->digest.digest.hi,
                        answer->position.epoch,
                        answer->position.seq,
@@ -386,20 +359,23 @@ static void answer_out(struct tide_fold *fold, struct tide_answer *answer, tide_
                        answer->first_index,
                        answer->verdict.yes,
                        answer->verdict.unknown};
-  if (answer->features_known)
-    word[12] = digest_values(digest_values(0, answer->slot, fold->spec->slot_count), answer->derived, fold->spec->derived_count);
+  if (answer->features_known) { /* equal values are equal bytes (expr.h) */
+    word[12] = tide_hash64(answer->slot, fold->spec->slot_count * sizeof *answer->slot, 0);
+    word[13] = tide_hash64(answer->derived, fold->spec->derived_count * sizeof *answer->derived, 0);
+  }
   if (answer->model) { /* the score and whose it is */
     uint64_t score[2] = {answer->model->checksum.lo, UINT64_MAX};
     if (answer->score.type == TIDE_V_NUM) memcpy(&score[1], &answer->score.num, sizeof score[1]);
-    word[13] = tide_hash64(score, sizeof score, 70);
+    word[14] = tide_hash64(score, sizeof score, 70);
   }
-  if (fold->versions.rollout.number) digest_versions(fold, answer, &word[14]);
+  if (fold->versions.rollout.number) digest_versions(fold, answer, &word[15]);
   fold->digest.digest = tide_hash128(word, sizeof word, 60);
   fold->digest.decisions++;
   fold->metrics.value[TIDE_M_decisions_total]++;
   if (answer->status == TIDE_STATUS_REFUSED) fold->metrics.value[TIDE_M_decisions_refused_total]++;
   count_versions(fold, answer);
-  answer->supersedes = fold->ledger.agains && tide_ledger_supersedes(&fold->ledger, answer->duplicate ? answer->first_position : answer->position);
+  answer->supersedes =
+      fold->ledger.agains && tide_ledger_supersedes(&fold->ledger, answer->duplicate ? answer->first_position : answer->position);
   if (answer->record->source && fold->ledger.scores) put_outgoing(fold, answer);
   if (fold->watch.decided) fold->watch.decided(fold->watch.ctx, answer, &fold->watched, fold->state.watermark_ms);
   if (emit) emit(ctx, answer);

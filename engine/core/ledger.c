@@ -223,7 +223,9 @@ bool tide_ledger_targets(struct tide_ledger *ledger, const struct tide_target *t
   return lossy;
 }
 
-static bool is_ending(const struct tide_ledger *ledger) { return ledger->agains && ledger->again[ledger->agains - 1].to.epoch == UINT64_MAX; }
+static bool is_ending(const struct tide_ledger *ledger) {
+  return ledger->agains && ledger->again[ledger->agains - 1].to.epoch == UINT64_MAX;
+}
 
 void tide_ledger_again(struct tide_ledger *ledger, struct tide_position from) {
   if (is_ending(ledger)) return; /* an epoch that was never open: it goes on */

@@ -18,6 +18,7 @@
 #define GIVE_AT_ONCE 512
 #define READ_AT_ONCE 64
 #define THROTTLE_EVERY_MS 1
+#define BACK_AT_ONCE 256 /* offers that came back wake the reader, which waits for room; a few do not: more are coming */
 #define PENDING_EVERY_MS 50
 
 void tide_ingest_lock(struct tide_ingest *ingest) {
@@ -58,10 +59,12 @@ void tide_ingest_act(struct tide_ingest *ingest, const struct tide_core_action *
       box->place = tide_alloc((action->place_count + 1) * sizeof *box->place);
       memcpy(box->place, action->place, action->place_count * sizeof *box->place);
       box->place_count = action->place_count;
+      (void)pthread_cond_signal(&box->reader);
       break;
     case TIDE_DO_INGEST_STOP:
       box->on = false;
       box->fresh = true;
+      (void)pthread_cond_signal(&box->reader);
       break;
     case TIDE_DO_ENDS:
       box->core_asks = true;
@@ -72,7 +75,6 @@ void tide_ingest_act(struct tide_ingest *ingest, const struct tide_core_action *
     case TIDE_DO_LOG: tide_ingest_copy(ingest, action); break;
     default: TIDE_NEVER("an action about sources");
   }
-  (void)pthread_cond_signal(&box->reader);
   tide_ingest_unlock(ingest);
 }
 
@@ -80,7 +82,7 @@ void tide_ingest_release(struct tide_ingest *ingest, struct tide_offer *offer) {
   tide_ingest_lock(ingest);
   offer->next = ingest->box.back;
   ingest->box.back = offer;
-  (void)pthread_cond_signal(&ingest->box.reader);
+  if (++ingest->box.back_count == BACK_AT_ONCE) (void)pthread_cond_signal(&ingest->box.reader);
   tide_ingest_unlock(ingest);
 }
 
@@ -256,6 +258,7 @@ static bool take_box(struct tide_ingest *ingest, struct tide_mono now) {
   uint64_t turn = box->turn;
   struct tide_offer *back = box->back;
   box->back = NULL;
+  box->back_count = 0;
   struct tide_ingest_part *part = NULL;
   size_t parts = 0;
   if (box->has_parts && box->parts_turn == box->turn) part = box->part, parts = box->part_count;
@@ -588,11 +591,13 @@ void *tide_ingest_read_main(void *arg) {
     now_and_then(ingest, now);
     try_pending(ingest, now);
     throttle(ingest, now);
-    if (ingest->reading) {
+    bool full = ingest->outstanding >= TIDE_INGEST_WINDOW; /* the core has enough for a while: what is read now would only lie there */
+    if (ingest->reading && !full) {
       for (int i = 0; i < READ_AT_ONCE && read_one(ingest, now); i++) continue;
     } else if (!gave) {
       tide_ingest_lock(ingest);
-      if (!ingest->box.quit && !ingest->box.fresh && !ingest->box.back) tide_ingest_wait(&ingest->box.reader, ingest, ingest->on ? 2 : 20);
+      bool room = full && ingest->box.back_count >= BACK_AT_ONCE;
+      if (!ingest->box.quit && !ingest->box.fresh && !room) tide_ingest_wait(&ingest->box.reader, ingest, ingest->on ? 2 : 20);
       tide_ingest_unlock(ingest);
     }
   }

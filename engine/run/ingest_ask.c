@@ -11,6 +11,14 @@
 
 #define RETRY_MS 200
 
+/* Partitions that the reader was told of in this turn: they are not looked at again, for that takes several requests for each of them, and the ends that live messages
+ * wait for are asked by the same thread. */
+struct told {
+  uint64_t turn;
+  struct tide_place *place;
+  size_t count;
+};
+
 struct question {
   bool core, places, ends;
   uint64_t ends_turn, turn;
@@ -147,32 +155,59 @@ static enum tide_err make_part(struct tide_ingest *ingest, const struct question
   return check_before(ingest, part, bytes, error);
 }
 
-static bool answer_places(struct tide_ingest *ingest, const struct question *question) {
+static bool is_told(const struct told *told, const struct tide_place *place) {
+  for (size_t i = 0; i < told->count; i++)
+    if (told->place[i].source == place->source && told->place[i].partition == place->partition) return true;
+  return false;
+}
+
+/* Gives the reader what was found, unless it has not taken what it was given before. */
+static bool give_parts(struct tide_ingest_box *box, struct tide_ingest_part *part, size_t count, uint64_t turn) {
+  if (box->has_parts && box->parts_turn == turn) return false;
+  tide_free(box->part);
+  box->part = part;
+  box->part_count = count;
+  box->parts_turn = turn;
+  box->has_parts = true;
+  (void)pthread_cond_signal(&box->reader);
+  return true;
+}
+
+static bool answer_places(struct tide_ingest *ingest, const struct question *question, struct told *told) {
   struct tide_source *source = ingest->options.source;
   struct tide_place *place = NULL;
-  size_t count = 0;
+  size_t count = 0, fresh = 0;
   struct tide_error error = {0};
   struct tide_buf bytes = TIDE_BUF_INIT;
+  bool first = told->turn != question->turn;
+  if (first) told->count = 0;
+  told->turn = question->turn;
   enum tide_err err = source->ops->places(source, &place, &count, &error);
   struct tide_ingest_part *part = tide_alloc((count + 1) * sizeof *part);
-  for (size_t i = 0; i < count && err == TIDE_OK; i++) err = make_part(ingest, question, &place[i], &bytes, &part[i], &error);
+  for (size_t i = 0; i < count && err == TIDE_OK; i++)
+    if (!is_told(told, &place[i])) err = make_part(ingest, question, &place[i], &bytes, &part[fresh++], &error);
   tide_buf_release(&bytes);
   tide_free(place);
   tell(ingest, of_places, err, &error);
   if (err != TIDE_OK) {
+    if (first) told->turn = 0;
     tide_free(part);
     return false;
   }
+  if (fresh == 0 && !first) {
+    tide_free(part);
+    return true;
+  }
+  told->place = tide_realloc(told->place, (told->count + fresh + 1) * sizeof *told->place);
+  for (size_t i = 0; i < fresh; i++) told->place[told->count + i] = (struct tide_place){part[i].source, part[i].partition, 0};
   struct tide_ingest_box *box = &ingest->box;
   tide_ingest_lock(ingest);
-  tide_free(box->part);
-  box->part = part;
-  box->part_count = count;
-  box->parts_turn = question->turn;
-  box->has_parts = true;
-  (void)pthread_cond_signal(&box->reader);
+  bool given = give_parts(box, part, fresh, question->turn);
   tide_ingest_unlock(ingest);
-  return true;
+  if (given) told->count += fresh;
+  else tide_free(part);
+  if (!given && first) told->turn = 0;
+  return given;
 }
 
 static void answer_ends(struct tide_ingest *ingest, struct question *question) {
@@ -221,6 +256,7 @@ void *tide_ingest_ask_main(void *arg) {
   struct tide_ingest *ingest = arg;
   (void)pthread_setname_np(pthread_self(), "tide-ask"); /* for top -H */
   struct tide_ingest_box *box = &ingest->box;
+  struct told told = {0};
   tide_ingest_lock(ingest);
   while (!box->quit) {
     if (!box->core_asks && !(box->wants_places && box->on) && !box->wants_ends) {
@@ -232,7 +268,7 @@ void *tide_ingest_ask_main(void *arg) {
     tide_ingest_unlock(ingest);
     bool core = question.core && !answer_core(ingest, &question);
     if (question.ends) answer_ends(ingest, &question);
-    bool places = question.places && !answer_places(ingest, &question);
+    bool places = question.places && !answer_places(ingest, &question, &told);
     tide_free(question.place);
     tide_free(question.end);
     tide_ingest_lock(ingest);
@@ -241,5 +277,6 @@ void *tide_ingest_ask_main(void *arg) {
     if (core || places) tide_ingest_wait(&box->asker, ingest, RETRY_MS);
   }
   tide_ingest_unlock(ingest);
+  tide_free(told.place);
   return NULL;
 }

@@ -59,7 +59,7 @@ struct tide_ingest_letter *tide_ingest_letter_begin(struct tide_ingest *ingest, 
   struct tide_ingest_letter *letter = letter_add(&ingest->box.in[kind]);
   tide_put_span(&letter->bytes, key);
   tide_put_span(&letter->bytes, value);
-  (void)pthread_cond_signal(&ingest->box.writer);
+  if (ingest->box.in[kind].count == 1) (void)pthread_cond_signal(&ingest->box.writer); /* else it has been told, and takes all at once */
   return letter;
 }
 
@@ -73,9 +73,10 @@ static void header_text(struct tide_ingest_letter *letter, const char *name, con
 }
 
 static void header_number(struct tide_ingest_letter *letter, const char *name, uint64_t number) {
-  char text[24];
-  snprintf(text, sizeof text, "%" PRIu64, number);
-  header_text(letter, name, text);
+  char text[24], *at = text + sizeof text;
+  do *--at = (char)('0' + number % 10);
+  while (number /= 10);
+  tide_ingest_letter_header(letter, name, (struct tide_span){at, (size_t)(text + sizeof text - at)});
 }
 
 static void header_place(const struct tide_ingest *ingest, struct tide_ingest_letter *letter, uint16_t source, uint16_t partition,

@@ -80,6 +80,7 @@ struct tide_ingest_box {
   uint64_t parts_turn;
   /* core -> reader */
   struct tide_offer *back;  /* offers that came back, linked */
+  size_t back_count;
   bool reread;
   /* writer -> reader */
   uint64_t *arrived;        /* holds whose dead letters arrived */

@@ -6,9 +6,9 @@ with the other one, then primary and other replica die at once and the sentinels
 was lost, before anything is acknowledged. The recorder's rules are those of q = N; the topics are the truth for what is counted in the end, and of each message that was decided
 twice the decision that was let go in the highest epoch says that it supersedes and is the one that engines tell.
 
-Every second time the primary of before is the only one left after that: the end that had been lost stands again, and what was decided meanwhile is gone.
+The first time, and then every second time, the primary of before is the only one left after that: the end that had been lost stands again, and what was decided meanwhile is gone.
 
-CASES=n rounds (2); SEED=n.
+CASES=n rounds (1); SEED=n.
 """
 
 import http.client
@@ -29,7 +29,7 @@ from processes import wait_for  # noqa: E402
 from redis_cell import audit  # noqa: E402
 from tap import TMP, case, done  # noqa: E402
 
-ROUNDS, SEED = int(os.environ.get("TIDE_CASES") or 2), int(os.environ.get("TIDE_SEED") or 44)
+ROUNDS, SEED = int(os.environ.get("TIDE_CASES") or 1), int(os.environ.get("TIDE_SEED") or 44)
 PARTITIONS = 3
 need_broker()
 broker, cluster, load = Broker(), None, None
@@ -159,7 +159,7 @@ try:
     run = Run(cluster, load, SEED)
     for n in range(ROUNDS):
         run.hold(1.0, 2.0)
-        (there_and_back if n % 2 else left_behind)(run)
+        (left_behind if n % 2 else there_and_back)(run)
         cluster.repair()
     run.hold(1.0, 1.1)
     cluster.repair()

@@ -74,9 +74,10 @@ void sim_redis_lose(struct sim_world *world) {
   struct redis_model *model = world->model;
   uint32_t n = world->laggard;
   uint32_t was = model->announced;
-  world->laggard = was != REDIS_NOBODY && or_percent(&world->rng, 50) ? was : ANY(world, model->nodes); /* or back again, with what it had */
-  if (n == REDIS_NOBODY || !is_up(world, n) || model->node[n].primary) return;
-  redis_model_promote(model, n);
+  world->laggard =
+      was != REDIS_NOBODY && or_percent(&world->rng, 50) ? was : ANY(world, model->nodes); /* or back again, with what it had */
+  if (n == REDIS_NOBODY || !is_up(world, n) || n == was) return;
+  if (!model->node[n].primary) redis_model_promote(model, n); /* the primary of before may not know that it is none any more */
   model->announced = n;
   if (was != REDIS_NOBODY && was != n && is_up(world, was) && or_percent(&world->rng, 50)) redis_model_follow(model, was, n);
   if (or_percent(&world->rng, 50)) world->torn = 300 + ANY(world, 600);
