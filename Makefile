@@ -1,7 +1,7 @@
 # Tidemark: one Makefile for everything. `make help` lists the targets.
 #
 # Objects of one compiler and sanitizer live in a directory of their own (build/obj/gcc, build/obj/gcc-address), so variants never mix.
-# Nothing is asked of the machine while this file is read: before `make deps` has run, plain `make` and `make help` still work.
+# Nothing that may be missing is needed while this file is read: before `make deps` has run, plain `make` and `make help` still work.
 
 ifeq ($(origin CC),default)
 CC := gcc
@@ -19,7 +19,15 @@ BIN := $(if $(wildcard engine/main.c),$(OUT)/tidemark)
 
 CPPFLAGS := -I. -Iengine -D_GNU_SOURCE
 CFLAGS := -std=c11 -O2 -g -Wall -Wextra -Werror -Wconversion -Wshadow -ffp-contract=off -fno-omit-frame-pointer $(EXTRA_CFLAGS)
-LDLIBS := -lrdkafka -lavro -lhiredis -lcurl -lmicrohttpd -lgnutls -lyajl -ljansson -llbfgs -lyaml -lsodium -lxxhash -lzstd -lz -lpthread -lm
+# TLS to Redis where there is a hiredis that has it (Debian 12's has not); without pkg-config the answer is no.
+REDIS_TLS := $(shell pkg-config --exists hiredis_ssl openssl 2>/dev/null && echo yes)
+ifeq ($(REDIS_TLS),yes)
+CPPFLAGS += -DTIDE_REDIS_TLS $(patsubst -I%,-isystem %,$(shell pkg-config --cflags hiredis_ssl openssl))
+HIREDIS_LIBS := $(shell pkg-config --libs hiredis_ssl openssl)
+else
+HIREDIS_LIBS := -lhiredis
+endif
+LDLIBS := -lrdkafka -lavro $(HIREDIS_LIBS) -lcurl -lmicrohttpd -lgnutls -lyajl -ljansson -llbfgs -lyaml -lsodium -lxxhash -lzstd -lz -lpthread -lm
 FUZZ_SAN := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
 # jemalloc would hide allocations from the sanitizers.
@@ -82,6 +90,12 @@ $(OBJ)/%.o: %.c | build/.gitignore
 # The document that the server serves stands in the object byte for byte.
 $(OBJ)/engine/http/openapi.o: engine/http/openapi.yaml
 $(OBJ)/engine/http/console.o: $(wildcard engine/http/console/*)
+
+# Objects that were compiled with another answer about TLS are compiled again.
+$(OBJ)/redis_tls: FORCE | build/.gitignore
+	@mkdir -p $(@D)
+	@echo '$(REDIS_TLS)' | cmp -s - $@ || echo '$(REDIS_TLS)' > $@
+$(patsubst %.c,$(OBJ)/%.o,$(wildcard engine/adapter/journal_redis*.c)): $(OBJ)/redis_tls
 
 # `q`, because two sources of different folders may have the same name. The list of objects is a prerequisite: a source that was removed leaves the archive as well.
 $(OBJ)/library.list: FORCE | build/.gitignore
@@ -150,7 +164,7 @@ test-san: # one case per program; a program that does not build is a failed case
 
 # Tests that start threads. TSan's own report is a failure (exit code 66), also where every case passes.
 # The serving process and a back-fill run under it as well: the first report ends them, and their tests miss them.
-THREADED := $(filter $(foreach t,11_meter 12_log 13_parallel 53_mirror 75_engine 78_intake_ahead,%/$(t)),$(call tests_of,unit))
+THREADED := $(filter $(foreach t,11_meter 12_log 13_parallel 14_team 53_mirror 59_slices 75_engine 78_intake_ahead,%/$(t)),$(call tests_of,unit))
 THREADED_E2E := $(filter $(foreach t,45_http_property.py 46_serve.py 48_threads.sh,%/$(t)),$(call tests_of,e2e))
 
 test-threads-build: $(THREADED) all

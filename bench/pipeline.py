@@ -128,7 +128,7 @@ def main():
 
         def launch(number, topic, wait):
             path = config(os.path.join(TMP, f"{topic}.yaml"), broker, {"auths": {"topic": topic, "key": "card", "silence": "1h"}}, f"{topic}_scores", f"{topic}_dead",
-                          scores={"features": "none"}, kafka={"linger.ms": 2, "queued.max.messages.kbytes": 65536}, snapshot={"every": "0s"})
+                          scores={"features": "none"}, kafka={"queued.max.messages.kbytes": 65536}, snapshot={"every": "0s"})
             engines.append(Engine(f"engine{number}", "--config", path, "--features", features, *cell.words(), "--set", f"engine.id={number}",
                                   "--set", f"journal.dir={TMP}/journal{number}", "--log-level", "warn"))
             engines[-1].launch(wait)

@@ -51,6 +51,8 @@ enum tide_err tide_config_load(const struct tide_config_input *input, struct tid
 enum tide_err tide_config_parse(struct tide_span text, const struct tide_config_input *input, struct tide_config **ret, struct tide_error *error,
                                 size_t error_max, size_t *ret_errors) TIDE_WARN_UNUSED;
 void tide_config_free(struct tide_config *config);
+/* The journal may lose to a failover what it has acknowledged: fewer replicas must have it than there are. */
+bool tide_config_lossy(const struct tide_config *config);
 
 /* A value by its row, for code that treats all rows alike. Texts are borrowed from the configuration. */
 struct tide_option_value tide_config_value(const struct tide_config *config, enum tide_option_row row);

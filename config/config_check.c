@@ -165,14 +165,18 @@ static void check_outlets(struct tide_load *load) {
     contradiction(load, ROW(scores_file), ROW(dead_letters_file), "scores.file and dead_letters.file are the same file");
 }
 
+bool tide_config_lossy(const struct tide_config *config) {
+  return config->journal_kind == TIDE_JOURNAL_KIND_redis && config->journal_quorum < config->journal_replicas;
+}
+
 static void check_http_log(struct tide_load *load) {
   const struct tide_config *c = load->config;
-  bool copies = c->http_log == TIDE_HTTP_LOG_kafka, lossy = c->journal_quorum < c->journal_replicas;
-  if (c->journal_kind == TIDE_JOURNAL_KIND_redis && lossy)
+  bool copies = c->http_log == TIDE_HTTP_LOG_kafka;
+  if (tide_config_lossy(c) && !copies)
     contradiction(
         load, ROW(journal_quorum), ROW(journal_replicas),
-        "journal.quorum is below journal.replicas: a replica that lacks the end of the journal may become primary, and engines of this version do not "
-        "go back behind what they have answered from. Raise journal.quorum to journal.replicas, with AOF on every node");
+        "journal.quorum is below journal.replicas: a replica that lacks the end of the journal may become primary, and what came by HTTP would be nowhere else. "
+        "Set http.log: kafka, so that it is in Kafka before it is answered, or raise journal.quorum to journal.replicas, with AOF on every node");
   if (copies && !c->http_log_source[0])
     at_row(load, ROW(http_log), "http.log kafka needs http.log_source, the source to whose topic transactions are copied");
   if (!copies || !c->http_log_source[0]) return;

@@ -70,6 +70,7 @@ enum tide_option_type {
 #define TIDE_LOG_LEVEL_WORDS(X) X(debug) X(info) X(warn) X(error)
 #define TIDE_LOG_FORMAT_WORDS(X) X(logfmt) X(json)
 #define TIDE_INGEST_ORDERS(X) X(time) X(arrival)
+#define TIDE_INGEST_BARRIERS(X) X(log_end) X(marker)
 #define TIDE_HTTP_LOGS(X) X(none) X(kafka)
 #define TIDE_SCORE_FEATURES(X) X(none) X(all)
 #define TIDE_DEAD_FORMS(X) X(masked) X(original) X(none)
@@ -81,6 +82,11 @@ enum tide_journal_kind {
 enum tide_ingest_order {
 #define X(word) TIDE_INGEST_ORDER_##word,
   TIDE_INGEST_ORDERS(X)
+#undef X
+};
+enum tide_ingest_barrier {
+#define X(word) TIDE_INGEST_BARRIER_##word,
+  TIDE_INGEST_BARRIERS(X)
 #undef X
 };
 enum tide_http_log {
@@ -122,8 +128,15 @@ enum tide_dead_form {
     "Where the journal lives: a directory of this machine; a Redis stream with replicas; or memory, which forgets everything and is for tests") \
   X(journal, dir, PATH, "tidemark-data/journal", 1, 1024, NULL, NULL, RESTART, "Directory of the file journal; with Redis, of this engine's mirror and snapshots") \
   X(journal, url, PATH, "redis://127.0.0.1:6379", 1, 1024, NULL, NULL, RESTART,                                                             \
-    "Where the Redis journal is: redis://[USER@]HOST:PORT, redis+sentinel://[USER@]HOST:PORT,.../NAME, or unix:/SOCKET")                     \
+    "Where the Redis journal is: redis://[USER@]HOST:PORT, redis+sentinel://[USER@]HOST:PORT,.../NAME, or unix:/SOCKET; " \
+    "with TLS rediss:// and rediss+sentinel://")                     \
   X(journal, password_file, PATH, "", 0, 1024, NULL, NULL, RESTART, "File with the password for Redis; empty: none is asked for")           \
+  X(journal, tls_ca, PATH, "", 0, 1024, NULL, NULL, RESTART,                                                                                 \
+    "Authorities of Redis nodes and sentinels under rediss://, PEM; empty: those of this machine")                                          \
+  X(journal, tls_cert, PATH, "", 0, 1024, NULL, NULL, RESTART, "Certificate of this engine for Redis, PEM, where nodes ask for one; empty: none") \
+  X(journal, tls_key, PATH, "", 0, 1024, NULL, NULL, RESTART, "Its key, PEM, not encrypted")                                                \
+  X(journal, tls_server_name, PATH, "", 0, 253, NULL, NULL, RESTART,                                                                         \
+    "The name that the certificates of all nodes and sentinels bear; empty: each must bear the host by which it is called")                 \
   X(journal, replicas, INT, "2", 0, 8, "replicas", NULL, RESTART,                                                                            \
     "Replicas of the Redis primary, at most; 0: none, for development, and every answer says so")                                            \
   X(journal, quorum, INT, "2", 0, 8, "replicas", NULL, RESTART, "Replicas that must have a commit before anything of it is acknowledged")     \
@@ -173,6 +186,9 @@ enum tide_dead_form {
     "How long a message may wait for the other partitions to reach its time, once they have caught up; while one catches up it waits as long as that takes") \
   X(ingest, order, CHOICE, "time", 0, 0, NULL, TIDE_INGEST_ORDERS(TIDE_OPTION_WORD), RESTART,                                                \
     "Order in which messages of different partitions are counted: by event time, the same in every run; or as they come, exact only for what the partition key contains") \
+  X(ingest, barrier, CHOICE, "log_end", 0, 0, NULL, TIDE_INGEST_BARRIERS(TIDE_OPTION_WORD), RESTART,                                        \
+    "How far a new epoch of the journal must read the topics before it is open: to the ends that the brokers tell, or to marks that the " \
+    "engine writes to every partition, which no deposed leader can fake; for that its user must be allowed to write to the topics of the sources") \
   X(ingest, claim_timeout, DURATION, "3s", TIDE_MS(500), TIDE_SECONDS(60), NULL, NULL, RESTART,                                              \
     "Another engine reads the sources when the one that does has written nothing for so long; above engine.heartbeat")                       \
   X(ingest, max_held, INT, "200000", 1000, 10000000, "messages", NULL, RESTART,                                                              \

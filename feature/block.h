@@ -186,8 +186,12 @@ static inline int64_t tide_block_num(const struct tide_kind *kind, const struct 
   return (int64_t)raw;
 }
 
-/* The capacity step that holds n events (n at most TIDE_BLOCK_MAX). */
-unsigned tide_block_capacity(unsigned n);
+/* The capacity step that holds n events (n at most TIDE_BLOCK_MAX): fine steps up to 16, then eighths of the next power of two. */
+static inline unsigned tide_block_capacity(unsigned n) {
+  if (n <= 4) return n;
+  unsigned step = n <= 16 ? 2 : 1u << (29 - __builtin_clz(n - 1));
+  return (n + step - 1) & ~(step - 1);
+}
 /* Index of the first event with time > ms (all events at or before ms are below it). */
 unsigned tide_block_after(const struct tide_kind *kind, const struct tide_block *block, int64_t ms);
 
@@ -196,16 +200,16 @@ struct tide_row { int64_t value[TIDE_COLUMNS_MAX]; };
 
 /* Inserts a row before index i (time order is the caller's), growing or widening as needed. *block may be NULL (empty) and may move. */
 void tide_block_insert(const struct tide_kind *kind, struct tide_block **block, unsigned i, const struct tide_row *row);
-/* Drops events with time <= keep_after_ms from the front, and young columns of those with time <= young_after_ms. Does not shrink. */
-void tide_block_expire(const struct tide_kind *kind, struct tide_block *block, int64_t keep_after_ms, int64_t young_after_ms);
+/* Drops events with time <= keep_after_ms from the front, and young columns of those with time <= young_after_ms. Does not shrink. False: there are none. */
+bool tide_block_expire(const struct tide_kind *kind, struct tide_block *block, int64_t keep_after_ms, int64_t young_after_ms);
 /* Writes a number that may not fit a narrow block. May move *block. */
 void tide_block_set_num(const struct tide_kind *kind, struct tide_block **block, unsigned column, unsigned i, int64_t value);
 /* Writes a cell of any column but the time and numbers; dictionaries may need room. May move *block. */
 void tide_block_put(const struct tide_kind *kind, struct tide_block **block, unsigned column, unsigned i, uint64_t value);
 /* Splits off the events from index i on into a new block (i between 1 and n - 1). */
 struct tide_block *tide_block_split(const struct tide_kind *kind, struct tide_block *block, unsigned i);
-/* Reallocates to exactly what is used. May move *block. */
-void tide_block_fit(const struct tide_kind *kind, struct tide_block **block);
+/* Gives back what is allocated beyond its events and `more` of them, none or one. May move *block. */
+void tide_block_fit(const struct tide_kind *kind, struct tide_block **block, unsigned more);
 
 /* Logical content: n, yn, wide, base, then each column's value for each event; the same whatever form its dictionaries have. */
 void tide_block_save(const struct tide_kind *kind, const struct tide_block *block, struct tide_buf *out);

@@ -49,7 +49,7 @@ static void make_quiet(const struct tide_spec *spec, uint32_t stale, bool score_
     q->env.score = tide_null(TIDE_S_absent, TIDE_C_score);
     q->env.score.unknown = true;
   }
-  for (uint32_t d = 0; d < spec->derived_count; d++) q->derived[d] = tide_expr_eval(spec->derived[d].expr, &q->env);
+  tide_policy_derive(spec, &q->env, q->derived);
 }
 
 static bool reads(const struct tide_spec *spec, const struct tide_rule *rule, uint32_t score_reads, uint32_t entity) {
@@ -78,7 +78,7 @@ void tide_budget_of(const struct tide_spec *spec, uint32_t score_reads, uint32_t
   for (uint32_t r = 0; r < spec->rule_count; r++) {
     ret->rule[r] = TIDE_WITHOUT_decides;
     ret->blocked_by[r] = UINT16_MAX;
-    if (ret->quiet.truth[r] == TIDE_UNKNOWN) ret->rule[r] = TIDE_WITHOUT_unanswered;
+    if (tide_verdict_truth(&ret->quiet, r) == TIDE_UNKNOWN) ret->rule[r] = TIDE_WITHOUT_unanswered;
     else if (reads(spec, &spec->rule[r], score_reads, entity)) ret->rule[r] = uses ? TIDE_WITHOUT_used : TIDE_WITHOUT_depends;
     if (ret->rule[r] != TIDE_WITHOUT_decides || spec->rule[r].shadow)
       continue; /* a shadow rule decides nothing that it could give way with */

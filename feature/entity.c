@@ -157,10 +157,11 @@ static void index_grow(struct tide_table *table) {
   tide_free(old);
 }
 
+/* A key that is not there yet. */
 static void index_put(struct tide_table *table, struct tide_u128 key, uint32_t slot) {
   if ((uint64_t)(table->live + 1) * 4 > (uint64_t)table->cell_cap * 3) index_grow(table);
-  uint32_t at = probe(table, key);
-  TIDE_CHECK(!table->cell[at]);
+  uint32_t at = (uint32_t)(key.lo & (table->cell_cap - 1));
+  while (table->cell[at]) at = (at + 1) & (table->cell_cap - 1);
   table->cell[at] = cell_of(key, slot);
   table->live++;
 }
@@ -228,7 +229,6 @@ static uint32_t entity_new(struct tide_store *store, struct tide_u128 key) {
   if (cell) alias_set(table, slot, (struct tide_u128){0, 0});
   entity_begin(store, number_of(shard, slot), key);
   if (!cell) index_put(table, key, slot);
-  store->live++;
   return number_of(shard, slot);
 }
 
@@ -236,8 +236,26 @@ uint32_t tide_store_make(struct tide_store *store, struct tide_u128 key) {
   uint32_t number = tide_store_find(store, key);
   if (number != TIDE_NO_ENTITY) return number;
   if (store->live >= store->kind->max_entities) return TIDE_NO_ENTITY;
-  store->made++;
+  tide_store_made(store, 1);
   return entity_new(store, key);
+}
+
+uint32_t tide_store_make_apart(struct tide_store *store, struct tide_u128 key, uint32_t *made) {
+  uint32_t number = tide_store_find(store, key);
+  if (number != TIDE_NO_ENTITY) return number;
+  ++*made;
+  return entity_new(store, key);
+}
+
+void tide_store_made(struct tide_store *store, uint32_t count) {
+  store->made += count;
+  store->live += count;
+}
+
+bool tide_store_has_aliases(const struct tide_store *store) {
+  bool any = false;
+  for (unsigned s = 0; s < TIDE_STORE_SHARDS; s++) any |= store->shard[s].alias_page != NULL;
+  return any;
 }
 
 static void slot_drop(struct tide_store *store, uint32_t number) {
@@ -258,8 +276,7 @@ uint32_t tide_store_rekey(struct tide_store *store, uint32_t number, struct tide
   struct tide_first first = store->kind->has_first ? *tide_store_first(store, number) : (struct tide_first){0};
   uint64_t code = store->kind->has_code ? tide_store_code(store, number) : 0;
   struct tide_facts *facts = store->kind->fact_count ? *tide_store_facts_at(store, number) : NULL;
-  uint32_t home = tide_store_home(store, number), to = entity_new(store, key);
-  store->live--; /* the old slot is none any more */
+  uint32_t home = tide_store_home(store, number), to = entity_new(store, key); /* one more, and the old slot is none any more */
   tide_store_ent(store, to)->log = moved.log;
   tide_store_set_home(store, to, home);
   if (store->kind->has_first) *tide_store_first(store, to) = first;

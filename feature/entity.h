@@ -82,6 +82,12 @@ void tide_store_prefetch_ent(const struct tide_store *store, struct tide_u128 ke
 uint32_t tide_store_find(const struct tide_store *store, struct tide_u128 key);
 /* Finds or makes; TIDE_NO_ENTITY when the kind is at its limit. */
 uint32_t tide_store_make(struct tide_store *store, struct tide_u128 key);
+/* The same where there is room for certain and nothing has an alias: several threads may do so at once, each for keys of shards of its own. *made grows by 1 for each
+ * new one, and tide_store_made tells the store, alone again, how many there were. */
+uint32_t tide_store_make_apart(struct tide_store *store, struct tide_u128 key, uint32_t *made);
+void tide_store_made(struct tide_store *store, uint32_t count);
+/* Has an entity of it ever been given another key, as far as the store remembers? */
+bool tide_store_has_aliases(const struct tide_store *store);
 /* Gives an entity a new key (rotation of secret keys), which no entity may have: events, code, facts and first times move to another slot. The old slot becomes an
  * alias: the old key and the old number lead to the entity as long as it lives, because other entities' events hold that number and a message that
  * knows the old key only may still come. An alias does not count as an entity. Returns the new number. */
@@ -104,6 +110,12 @@ static inline struct tide_ent *tide_store_ent(const struct tide_store *store, ui
   const struct tide_table *table = &store->shard[number >> 26];
   uint32_t slot = number & ((1u << 26) - 1);
   return (struct tide_ent *)(void *)(table->page[slot / TIDE_PAGE] + (size_t)(slot % TIDE_PAGE) * table->stride);
+}
+/* Is that still what tide_store_find says of the key? A quick look, which may say no of what it does not see at once. */
+static inline bool tide_store_holds(const struct tide_store *store, uint32_t number, struct tide_u128 key) {
+  const struct tide_table *table = &store->shard[number >> 26];
+  if (table->alias_page || (number & ((1u << 26) - 1)) >= table->slots) return false;
+  return tide_u128_eq(tide_store_ent(store, number)->key, key);
 }
 /* Of kinds with has_first. */
 static inline struct tide_first *tide_store_first(const struct tide_store *store, uint32_t number) {
@@ -160,9 +172,11 @@ const struct tide_sums *tide_super_sums(const struct tide_kind *kind, struct tid
 /* For a value of a distinct group: the event that carries its latest bit; false if none does. */
 bool tide_view_latest(const struct tide_view *view, unsigned group, uint64_t value, struct tide_at *ret);
 
-/* Inserts an event behind all with time <= its own; sets latest bits. Expires what is behind the watermark and tiles what is old enough first. True
- * if the event itself is that old and went into a tile. */
-bool tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, const struct tide_row *row, int64_t watermark_ms);
+/* Inserts an event behind all with time <= its own; sets latest bits, in the row as well. Expires what is behind the watermark and tiles what is old enough
+ * first. True if the event itself is that old and went into a tile. */
+bool tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, struct tide_row *row, int64_t watermark_ms);
+/* How many events of this time it holds. */
+uint32_t tide_ent_rank(const struct tide_kind *kind, const struct tide_ent *ent, int64_t time_ms);
 /* Gives the event at `at` other dynamic bits and mends the latest bits. `dynamic` holds the new values of kind->dynamic_bits. */
 void tide_ent_set_bits(const struct tide_kind *kind, struct tide_ent *ent, struct tide_at at, uint64_t dynamic);
 /* Writes a cell of any column but time, conditions and numbers. */

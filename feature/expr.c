@@ -1,6 +1,7 @@
 /* Evaluating expressions, three-valued (expr.h has the grammar, LANGUAGE.md the tables of truth).
  *
- * Plain recursion over an immutable tree whose depth the parser bounds; no allocation, no string, no clock. A value travels in two registers.
+ * What a node makes of its parts stands here once (tide_expr_apply). The tree is walked by plain recursion, whose depth the parser bounds; what is evaluated for
+ * every event is compiled into a program (program.h), which takes shorter ways where values are plain and comes here for all others. No allocation, no string, no clock.
  * Invariant: a null says why it is null (state, cause), and `unknown` on it says whether that was legitimate. Unknown wins over missing,
  * left wins over right, so the cause that comes out is the cause of the first operand that could not be trusted. */
 #include "feature/expr.h"
@@ -12,11 +13,23 @@
 
 #define CODE_HASHED (UINT64_C(1) << 63)
 
+static inline uint64_t four(const char *at) {
+  const uint8_t *byte = (const uint8_t *)at;
+  return (uint64_t)((uint32_t)byte[0] | (uint32_t)byte[1] << 8 | (uint32_t)byte[2] << 16 | (uint32_t)byte[3] << 24);
+}
+
 uint64_t tide_text_code(struct tide_span text) {
   if (text.len == 0) return 0;
   if (text.len > 7) return tide_hash64(text.ptr, text.len, 0) | CODE_HASHED;
-  uint64_t code = 0;
-  for (size_t i = 0; i < text.len; i++) code |= (uint64_t)(uint8_t)text.ptr[i] << (8 * i);
+  uint64_t code;
+  const char *end = text.ptr + text.len;
+  if (text.len >= 4) { /* two pieces that may overlap */
+    code = four(text.ptr) | four(end - 4) << (8 * (text.len - 4));
+  } else {
+    size_t mid = text.len / 2;
+    code =
+        (uint64_t)(uint8_t)text.ptr[0] | (uint64_t)(uint8_t)text.ptr[mid] << (8 * mid) | (uint64_t)(uint8_t)end[-1] << (8 * (text.len - 1));
+  }
   return code | (uint64_t)text.len << 56;
 }
 
@@ -68,23 +81,10 @@ static struct tide_value undecided(void) {
   return value;
 }
 
-/* The leaves that conditions are made of are read in place; everything else is a call. */
-static inline struct tide_value load(const struct tide_expr *expr, const struct tide_env *env) {
-  switch ((enum tide_op)expr->op) {
-    case TIDE_X_NUM: return tide_num(expr->num);
-    case TIDE_X_TEXT: return (struct tide_value){.type = TIDE_V_TEXT, .code = expr->code};
-    case TIDE_X_FIELD: return env->field[expr->ref];
-    case TIDE_X_DYN: return env->dyn[expr->ref];
-    case TIDE_X_FEATURE: return env->slot[expr->ref];
-    default: return tide_expr_eval(expr, env);
-  }
-}
-
 /* A condition as part of a larger one. In a rule a bool that is legitimately not there is false, as its comparison with true would be
  * (ruling 30): `not cnp` and `not (cnp = true)` must not differ. */
-static inline struct tide_value condition(const struct tide_expr *expr, const struct tide_env *env) {
-  struct tide_value value = load(expr, env);
-  return env->rule && missing(value) && !value.unknown ? tide_bool(false) : value;
+static inline struct tide_value condition(struct tide_value value, bool rule) {
+  return rule && missing(value) && !value.unknown ? tide_bool(false) : value;
 }
 
 /* Which of two operands explains why there is no result: unknown before missing, left before right. */
@@ -94,9 +94,6 @@ static struct tide_value why(struct tide_value a, struct tide_value b) {
   value.unknown = from.unknown;
   return value;
 }
-
-/* Out of line, so that tide_expr_eval, which is called for every node, has no frame of its own. */
-#define APART __attribute__((noinline))
 
 /* ---- comparisons ---- */
 
@@ -142,10 +139,8 @@ static enum tide_op mirrored(enum tide_op op) {
   }
 }
 
-static APART struct tide_value compare(const struct tide_expr *expr, const struct tide_env *env) {
-  struct tide_value a = load(expr->a, env), b = load(expr->b, env);
-  enum tide_op op = (enum tide_op)expr->op;
-  if (TIDE_UNLIKELY(!usable(a) || !usable(b))) return no_comparison(a, b, env->rule);
+static struct tide_value compare(enum tide_op op, struct tide_value a, struct tide_value b, bool rule) {
+  if (TIDE_UNLIKELY(!usable(a) || !usable(b))) return no_comparison(a, b, rule);
   if (a.type == TIDE_V_NUM) {
     if (TIDE_LIKELY(!saturated(a) && !saturated(b))) return tide_bool(compare_num(op, a.num, b.num));
     if (saturated(a) && saturated(b)) return undecided();
@@ -158,7 +153,9 @@ static APART struct tide_value compare(const struct tide_expr *expr, const struc
 /* Sets are sorted by the parser; short ones are quicker to walk. */
 #define WALK_MAX 16
 
-static bool has_code(const union tide_literal *set, uint32_t count, uint64_t code) {
+bool tide_expr_has_code(const struct tide_expr *expr, uint64_t code) {
+  const union tide_literal *set = expr->set;
+  uint32_t count = expr->set_count;
   while (count > WALK_MAX) {
     uint32_t half = count / 2;
     if (set[half].code <= code) set += half, count -= half;
@@ -180,48 +177,35 @@ static bool has_num(const union tide_literal *set, uint32_t count, double num) {
   return false;
 }
 
-static APART struct tide_value in_set(const struct tide_expr *expr, const struct tide_env *env) {
-  struct tide_value a = load(expr->a, env);
-  if (TIDE_UNLIKELY(!usable(a))) return no_comparison(a, a, env->rule);
-  if (a.type == TIDE_V_TEXT) return tide_bool(has_code(expr->set, expr->set_count, a.code));
+static struct tide_value in_set(const struct tide_expr *expr, struct tide_value a, bool rule) {
+  if (TIDE_UNLIKELY(!usable(a))) return no_comparison(a, a, rule);
+  if (a.type == TIDE_V_TEXT) return tide_bool(tide_expr_has_code(expr, a.code));
   TIDE_CHECK(a.type == TIDE_V_NUM);
   if (TIDE_LIKELY(!saturated(a))) return tide_bool(has_num(expr->set, expr->set_count, a.num));
   return compare_above(TIDE_X_EQ, a.num, expr->set[expr->set_count - 1].num); /* unequal to the largest is unequal to all */
 }
 
-static APART struct tide_value in_list(const struct tide_expr *expr, const struct tide_env *env) {
+static struct tide_value in_list(const struct tide_expr *expr, const struct tide_env *env) {
   bool absent = false;
   bool yes = env->in_list(env->in_list_ctx, expr->ref, expr->a, &absent);
   if (!absent) return tide_bool(yes);
   return env->rule ? tide_bool(false) : tide_null(TIDE_S_absent, TIDE_C_absent);
 }
 
-/* ---- and, or, not, if ---- */
+/* ---- and, or, not ---- */
 
 /* `and` is decided by a false, `or` by a true, whatever the other side is (Kleene). */
-static struct tide_value both(const struct tide_expr *expr, const struct tide_env *env, bool decisive) {
-  struct tide_value a = condition(expr->a, env);
-  if (is(a, decisive)) return tide_bool(decisive);
-  struct tide_value b = condition(expr->b, env);
-  if (is(b, decisive)) return tide_bool(decisive);
+static struct tide_value both(struct tide_value a, struct tide_value b, bool decisive) {
+  if (is(a, decisive) || is(b, decisive)) return tide_bool(decisive);
   return usable(a) && usable(b) ? tide_bool(!decisive) : why(a, b);
 }
 
-static APART struct tide_value negation(const struct tide_expr *expr, const struct tide_env *env) {
-  struct tide_value a = condition(expr->a, env);
-  return usable(a) ? tide_bool(!a.yes) : why(a, a);
-}
-
-static APART struct tide_value choose(const struct tide_expr *expr, const struct tide_env *env) {
-  struct tide_value a = condition(expr->a, env);
-  return usable(a) ? load(a.yes ? expr->b : expr->c, env) : why(a, a);
-}
+static struct tide_value negation(struct tide_value a) { return usable(a) ? tide_bool(!a.yes) : why(a, a); }
 
 /* ---- arithmetic ---- */
 
 /* A bound is no number to calculate with: what is made of it is unknown (ruling 31). */
-static inline struct tide_value operand(const struct tide_expr *expr, const struct tide_env *env) {
-  struct tide_value value = load(expr, env);
+static inline struct tide_value operand(struct tide_value value) {
   if (TIDE_UNLIKELY(saturated(value))) {
     value.unknown = true;
     value.cause = TIDE_C_saturated;
@@ -239,10 +223,10 @@ static struct tide_value result(double num, struct tide_value a, struct tide_val
   return from;
 }
 
-static APART struct tide_value arithmetic(const struct tide_expr *expr, const struct tide_env *env) {
-  struct tide_value a = operand(expr->a, env), b = expr->b ? operand(expr->b, env) : a;
+static struct tide_value arithmetic(enum tide_op op, struct tide_value a, struct tide_value b) {
+  a = operand(a), b = operand(b);
   if (missing(a) || missing(b)) return why(a, b);
-  switch ((enum tide_op)expr->op) {
+  switch (op) {
     case TIDE_X_ADD: return result(a.num + b.num, a, b);
     case TIDE_X_SUB: return result(a.num - b.num, a, b);
     case TIDE_X_MUL: return result(a.num * b.num, a, b);
@@ -256,17 +240,18 @@ static APART struct tide_value arithmetic(const struct tide_expr *expr, const st
   }
 }
 
-/* ---- the tree ---- */
+/* ---- nodes ---- */
 
-struct tide_value tide_expr_eval(const struct tide_expr *expr, const struct tide_env *env) {
-  switch ((enum tide_op)expr->op) {
-    case TIDE_X_NUM:
-    case TIDE_X_TEXT:
-    case TIDE_X_FIELD:
-    case TIDE_X_DYN:
-    case TIDE_X_FEATURE: return load(expr, env);
+struct tide_value tide_expr_apply(const struct tide_expr *expr, const struct tide_value part[3], const struct tide_env *env) {
+  enum tide_op op = (enum tide_op)expr->op;
+  switch (op) {
+    case TIDE_X_NUM: return tide_num(expr->num);
+    case TIDE_X_TEXT: return (struct tide_value){.type = TIDE_V_TEXT, .code = expr->code};
     case TIDE_X_TRUE: return tide_bool(true);
     case TIDE_X_FALSE: return tide_bool(false);
+    case TIDE_X_FIELD: return env->field[expr->ref];
+    case TIDE_X_DYN: return env->dyn[expr->ref];
+    case TIDE_X_FEATURE: return env->slot[expr->ref];
     case TIDE_X_DERIVED: return env->derived[expr->ref];
     case TIDE_X_SCORE: return env->score;
     case TIDE_X_EVENT_TIME: return tide_num((double)env->time.ms / 1000.0); /* ruling 6 */
@@ -275,36 +260,65 @@ struct tide_value tide_expr_eval(const struct tide_expr *expr, const struct tide
     case TIDE_X_LT:
     case TIDE_X_LE:
     case TIDE_X_GT:
-    case TIDE_X_GE: return compare(expr, env);
-    case TIDE_X_IN: return in_set(expr, env);
+    case TIDE_X_GE: return compare(op, part[0], part[1], env->rule);
+    case TIDE_X_IN: return in_set(expr, part[0], env->rule);
     case TIDE_X_IN_LIST: return in_list(expr, env);
     case TIDE_X_ENTITY: break; /* stands only under IN_LIST, which does not evaluate it */
-    case TIDE_X_IS_EMPTY: {
-      struct tide_value a = load(expr->a, env);
-      return tide_bool(missing(a) && a.cause == TIDE_C_empty);
-    }
-    case TIDE_X_IS_ABSENT: {
-      struct tide_value a = load(expr->a, env);
-      return tide_bool(missing(a) && a.cause == TIDE_C_absent);
-    }
-    case TIDE_X_IS_KNOWN: return tide_bool(usable(load(expr->a, env)));
-    case TIDE_X_AND: return both(expr, env, false);
-    case TIDE_X_OR: return both(expr, env, true);
-    case TIDE_X_NOT: return negation(expr, env);
+    case TIDE_X_IS_EMPTY: return tide_bool(missing(part[0]) && part[0].cause == TIDE_C_empty);
+    case TIDE_X_IS_ABSENT: return tide_bool(missing(part[0]) && part[0].cause == TIDE_C_absent);
+    case TIDE_X_IS_KNOWN: return tide_bool(usable(part[0]));
+    case TIDE_X_AND: return both(condition(part[0], env->rule), condition(part[1], env->rule), false);
+    case TIDE_X_OR: return both(condition(part[0], env->rule), condition(part[1], env->rule), true);
+    case TIDE_X_NOT: return negation(condition(part[0], env->rule));
     case TIDE_X_ADD:
     case TIDE_X_SUB:
     case TIDE_X_MUL:
     case TIDE_X_DIV:
+    case TIDE_X_MIN:
+    case TIDE_X_MAX: return arithmetic(op, part[0], part[1]);
     case TIDE_X_NEG:
     case TIDE_X_LOG1P:
-    case TIDE_X_ABS:
-    case TIDE_X_MIN:
-    case TIDE_X_MAX: return arithmetic(expr, env);
-    case TIDE_X_IF: return choose(expr, env);
+    case TIDE_X_ABS: return arithmetic(op, part[0], part[0]);
+    case TIDE_X_IF: {
+      const struct tide_value a = condition(part[0], env->rule);
+      return usable(a) ? part[a.yes ? 1 : 2] : why(a, a);
+    }
     case TIDE_X_HOUR: return tide_num(tide_zone_hour(expr->zone, env->time));
     case TIDE_X_WEEKDAY: return tide_num(tide_zone_weekday(expr->zone, env->time));
   }
   tide_panic(__FILE__, __LINE__, __func__, "a node that can be evaluated");
+}
+
+/* The leaves that most nodes stand above are read in place; everything else is a call. */
+static inline struct tide_value load(const struct tide_expr *expr, const struct tide_env *env) {
+  if (expr->op == TIDE_X_FIELD) return env->field[expr->ref];
+  if (expr->op == TIDE_X_NUM) return tide_num(expr->num);
+  if (expr->op == TIDE_X_TEXT) return (struct tide_value){.type = TIDE_V_TEXT, .code = expr->code};
+  return tide_expr_eval(expr, env);
+}
+
+struct tide_value tide_expr_eval(const struct tide_expr *expr, const struct tide_env *env) {
+  struct tide_value part[3];
+  switch ((enum tide_op)expr->op) {
+    case TIDE_X_AND:
+    case TIDE_X_OR: { /* the right side only where the left one does not decide */
+      part[0] = tide_expr_eval(expr->a, env);
+      if (is(condition(part[0], env->rule), expr->op == TIDE_X_OR)) return tide_bool(expr->op == TIDE_X_OR);
+      part[1] = tide_expr_eval(expr->b, env);
+      break;
+    }
+    case TIDE_X_IF: {
+      part[0] = tide_expr_eval(expr->a, env);
+      const struct tide_value a = condition(part[0], env->rule);
+      if (usable(a)) return tide_expr_eval(a.yes ? expr->b : expr->c, env);
+      break;
+    }
+    case TIDE_X_IN_LIST: break;
+    default:
+      if (expr->a) part[0] = load(expr->a, env);
+      if (expr->b) part[1] = load(expr->b, env);
+  }
+  return tide_expr_apply(expr, part, env);
 }
 
 bool tide_expr_reads(const struct tide_expr *expr, enum tide_op op) {

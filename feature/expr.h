@@ -71,7 +71,8 @@ const char *tide_vstate_name(enum tide_vstate state);
 const char *tide_cause_name(enum tide_cause cause);
 const char *tide_cause_text(enum tide_cause cause);
 
-/* One value: 16 bytes. `unknown` marks what should be there and must not be trusted (rulings 30, 31): an operand with unknown set makes a rule's comparison
+/* One value: 16 bytes, and equal values are equal bytes: `reserved` and what a type does not use of the union are zero (null: all of it).
+ * `unknown` marks what should be there and must not be trusted (rulings 30, 31): an operand with unknown set makes a rule's comparison
  * unknown. A null with unknown clear is legitimately not there. */
 struct tide_value {
   uint8_t type;  /* enum tide_vtype */
@@ -141,6 +142,10 @@ struct tide_env {
 
 /* Evaluates three-valued. The result of a condition is BOOL, or NULL (unknown or missing: see `unknown`, `cause`). */
 struct tide_value tide_expr_eval(const struct tide_expr *expr, const struct tide_env *env);
+/* What one node makes of its parts (a, b, c: as many as it has) and of what it reads itself; tide_expr_eval of a node is this of its parts' values. */
+struct tide_value tide_expr_apply(const struct tide_expr *expr, const struct tide_value part[3], const struct tide_env *env);
+/* Is the value in the set of an IN node about texts? */
+bool tide_expr_has_code(const struct tide_expr *expr, uint64_t code);
 
 /* True if any node below reads such a thing. */
 bool tide_expr_reads(const struct tide_expr *expr, enum tide_op op);
@@ -150,7 +155,9 @@ static inline struct tide_value tide_num(double num) {
   return (struct tide_value){.type = TIDE_V_NUM, .num = num};
 }
 static inline struct tide_value tide_bool(bool yes) {
-  return (struct tide_value){.type = TIDE_V_BOOL, .yes = yes};
+  struct tide_value value = {.type = TIDE_V_BOOL, .num = 0}; /* the whole union, of which `yes` is a byte */
+  value.yes = yes;
+  return value;
 }
 static inline struct tide_value tide_text(uint64_t code) {
   return code ? (struct tide_value){.type = TIDE_V_TEXT, .code = code}

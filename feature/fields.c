@@ -10,7 +10,7 @@
 
 static const double pow10_of[10] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9};
 
-struct tide_value tide_field_value(const struct tide_field *field, const struct tide_datum *datum) {
+static inline struct tide_value value_of(const struct tide_field *field, const struct tide_datum *datum) {
   switch ((enum tide_datum_kind)datum->kind) {
     case TIDE_D_NONE: return tide_null(TIDE_S_absent, TIDE_C_absent);
     case TIDE_D_TEXT: return tide_text(tide_text_code(datum->text));
@@ -28,6 +28,12 @@ struct tide_value tide_field_value(const struct tide_field *field, const struct 
   return tide_num((double)datum->num / pow10_of[field->decimals]);
 }
 
+struct tide_value tide_field_value(const struct tide_field *field, const struct tide_datum *datum) {
+  return value_of(field, datum);
+}
+
 void tide_fields_values(const struct tide_spec *spec, const struct tide_datum *field, struct tide_value *ret) {
-  for (uint32_t i = 0; i < spec->field_count; i++) ret[i] = tide_field_value(&spec->field[i], &field[i]);
+  const struct tide_value absent = tide_null(TIDE_S_absent, TIDE_C_absent);
+  for (uint32_t i = 0, count = spec->field_count; i < count; i++)
+    ret[i] = field[i].kind == TIDE_D_NONE ? absent : value_of(&spec->field[i], &field[i]); /* most are not there */
 }

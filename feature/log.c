@@ -1,9 +1,9 @@
-/* The event log of one entity: views, search, insertion, outcome changes, latest bits (entity.h).
+/* The event log of one entity: views, search, outcome changes, latest bits, bytes on disk (entity.h; insertion: log_insert.c).
  *
  * Latest bits. For a distinct group (column F, condition bit P) the event that is the last in (time, position) order among those that satisfy P and
  * have F = v carries the latest bit of v. A window that ends at the log's end contains v exactly if it contains that event: so
  * `distinct` is a count of bits, like any count. Insertions and outcomes keep the invariant; windows that end earlier recount (window.c). */
-#include "feature/tile.h"
+#include "feature/log_parts.h"
 
 /* Open addressing map value -> time of the event that carries the latest bit; rebuilt from the blocks when it is three quarters full. */
 struct tide_lastmap {
@@ -18,16 +18,14 @@ struct tide_lastmap {
 
 #define INLINE_TIME_BITS 44 /* five centuries from 1970 on */
 
-static bool is_inline(const struct tide_ent *ent) { return (ent->log & 3) == 3; }
-
 /* An event of a kind that keeps nothing but time and conditions, as ent->log; 0 where it does not fit. */
-static uintptr_t inline_of(const struct tide_kind *kind, int64_t time_ms, uint64_t mask) {
+uintptr_t tide_ent_log_single(const struct tide_kind *kind, int64_t time_ms, uint64_t mask) {
   if (!kind->single || time_ms < 0 || time_ms >> INLINE_TIME_BITS) return 0;
   return (uintptr_t)(mask << (INLINE_TIME_BITS + 2) | (uint64_t)time_ms << 2 | 3);
 }
 
 /* The block that it stands for. */
-static void inline_block(const struct tide_kind *kind, const struct tide_ent *ent, union tide_single *ret) {
+static void single_block(const struct tide_kind *kind, const struct tide_ent *ent, union tide_single *ret) {
   int64_t time_ms = (int64_t)(ent->log >> 2 & ((UINT64_C(1) << INLINE_TIME_BITS) - 1));
   struct tide_block *block = (struct tide_block *)(void *)ret->byte;
   *block = (struct tide_block){.n = 1, .cap = 1, .base_ms2 = time_ms * 2};
@@ -35,27 +33,12 @@ static void inline_block(const struct tide_kind *kind, const struct tide_ent *en
   tide_block_set(kind, block, kind->col_of[TIDE_COL_MASK], 0, ent->log >> (INLINE_TIME_BITS + 2));
 }
 
-static struct tide_block *inline_take(const struct tide_kind *kind, const struct tide_ent *ent) {
+struct tide_block *tide_ent_log_take_single(const struct tide_kind *kind, const struct tide_ent *ent) {
   union tide_single single;
-  inline_block(kind, ent, &single);
+  single_block(kind, ent, &single);
   struct tide_block *block = tide_alloc(tide_block_bytes(kind, &single.block));
   memcpy(block, &single, tide_block_bytes(kind, &single.block));
   return block;
-}
-
-static struct tide_tiles *tiles_of(const struct tide_ent *ent) {
-  return (ent->log & 3) == 2 ? (struct tide_tiles *)(ent->log & ~(uintptr_t)2) : NULL;
-}
-static void set_tiles(struct tide_ent *ent, struct tide_tiles *tiles) { ent->log = (uintptr_t)tiles | 2; }
-/* The raw log: the entity's own, or behind its tiles. */
-static uintptr_t raw_of(const struct tide_ent *ent) { return tiles_of(ent) ? tiles_of(ent)->log : ent->log; }
-static void set_raw(struct tide_ent *ent, uintptr_t log) {
-  if (tiles_of(ent)) tiles_of(ent)->log = log;
-  else ent->log = log;
-}
-static struct tide_big *big_of(const struct tide_ent *ent) {
-  uintptr_t log = raw_of(ent);
-  return (log & 3) == 1 ? (struct tide_big *)(log & ~(uintptr_t)1) : NULL;
 }
 
 void tide_view_of(const struct tide_kind *kind, const struct tide_ent *ent, struct tide_view *ret) {
@@ -65,20 +48,20 @@ void tide_view_of(const struct tide_kind *kind, const struct tide_ent *ent, stru
   ret->chunk = &ret->one;
   ret->count = 0;
   if (!ent || !ent->log) return;
-  if (is_inline(ent)) {
-    inline_block(kind, ent, &ret->single);
+  if (tide_ent_log_is_single(ent)) {
+    single_block(kind, ent, &ret->single);
     ret->one = (struct tide_chunk){.block = &ret->single.block, .last_ms = tide_block_base_ms(&ret->single.block)};
     ret->count = 1;
     return;
   }
-  ret->tiles = tiles_of(ent);
-  ret->big = big_of(ent);
+  ret->tiles = tide_ent_log_tiles(ent);
+  ret->big = tide_ent_log_big(ent);
   if (ret->big) {
     ret->chunk = ret->big->chunk;
     ret->count = ret->big->count;
     return;
   }
-  struct tide_block *block = (struct tide_block *)raw_of(ent);
+  struct tide_block *block = (struct tide_block *)tide_ent_log_raw(ent);
   if (!block || !block->n) return;
   ret->one = (struct tide_chunk){.block = block, .last_ms = tide_block_time(kind, block, block->n - 1u)};
   ret->count = 1;
@@ -121,6 +104,19 @@ bool tide_view_find(const struct tide_view *view, int64_t time_ms, uint32_t rank
     at = (struct tide_at){at.chunk + 1, 0};
   }
   return false;
+}
+
+uint32_t tide_ent_rank(const struct tide_kind *kind, const struct tide_ent *ent, int64_t time_ms) {
+  if (!(ent->log & 3)) { /* a small log, or none: nearly always the event is the newest */
+    const struct tide_block *block = (const struct tide_block *)ent->log;
+    if (!block || !block->n || tide_block_time(kind, block, block->n - 1u) < time_ms) return 0;
+  }
+  struct tide_view view;
+  tide_view_of(kind, ent, &view);
+  struct tide_at at = tide_view_after(&view, time_ms);
+  uint32_t rank = 0;
+  while (tide_view_back(&view, &at) && tide_block_time(kind, view.chunk[at.chunk].block, at.i) == time_ms) rank++;
+  return rank;
 }
 
 const struct tide_sums *tide_chunk_sums(const struct tide_kind *kind, struct tide_chunk *chunk) {
@@ -179,13 +175,13 @@ const struct tide_sums *tide_super_sums(const struct tide_kind *kind, struct tid
 }
 
 /* Every change of a chunk's content goes through here: what was summed up is no longer true. */
-static void stale_sums(struct tide_big *big, struct tide_chunk *chunk) {
+void tide_ent_log_stale(struct tide_big *big, struct tide_chunk *chunk) {
   chunk->sums_valid = false;
   if (big) big->super[(size_t)(chunk - big->chunk) / TIDE_SUPER].valid = false;
 }
 
 /* Chunks from `at` on changed places. */
-static void stale_supers(struct tide_big *big, uint32_t at) {
+void tide_ent_log_stale_supers(struct tide_big *big, uint32_t at) {
   for (uint32_t i = at / TIDE_SUPER; i <= big->cap / TIDE_SUPER; i++) big->super[i].valid = false;
 }
 
@@ -211,7 +207,7 @@ static void map_put(struct tide_lastmap *map, uint64_t value, int64_t time_ms) {
   map->cell[at].time_ms = time_ms;
 }
 
-static void map_rebuild(const struct tide_kind *kind, struct tide_big *big, unsigned group) {
+void tide_ent_log_map_rebuild(const struct tide_kind *kind, struct tide_big *big, unsigned group) {
   const struct tide_distinct *distinct = &kind->distinct[group];
   uint32_t live = 0;
   for (uint32_t c = 0; c < big->count; c++) {
@@ -266,7 +262,7 @@ bool tide_view_latest(const struct tide_view *view, unsigned group, uint64_t val
   return false;
 }
 
-static void flip(const struct tide_view *view, unsigned bit, struct tide_at at) {
+void tide_ent_log_flip(const struct tide_view *view, unsigned bit, struct tide_at at) {
   struct tide_chunk *chunk = &view->chunk[at.chunk];
   unsigned column = view->kind->col_of[TIDE_COL_MASK];
   uint64_t mask = tide_block_get(view->kind, chunk->block, column, at.i);
@@ -279,222 +275,10 @@ static void flip(const struct tide_view *view, unsigned bit, struct tide_at at) 
   if (super->valid) super->sums->count[bit] = (uint16_t)(super->sums->count[bit] + change);
 }
 
-static void note_latest(const struct tide_view *view, unsigned group, uint64_t value, int64_t time_ms) {
+void tide_ent_log_note_latest(const struct tide_view *view, unsigned group, uint64_t value, int64_t time_ms) {
   if (!view->big) return;
   map_put(view->big->map[group], value, time_ms);
-  if (view->big->map[group]->used / 3 > view->big->map[group]->cap / 4) map_rebuild(view->kind, view->big, group);
-}
-
-/* ---- insertion ---- */
-
-static void chunk_note(const struct tide_kind *kind, struct tide_chunk *chunk) {
-  chunk->last_ms = tide_block_time(kind, chunk->block, chunk->block->n - 1u);
-  chunk->sums_valid = false;
-}
-
-static void big_insert_chunk(struct tide_big *big, uint32_t at, struct tide_chunk chunk) {
-  if (big->count == big->cap) {
-    uint32_t old = big->cap ? big->cap / TIDE_SUPER + 1 : 0;
-    big->cap = big->cap ? big->cap * 2 : 8;
-    big->chunk = tide_realloc(big->chunk, big->cap * sizeof *big->chunk);
-    big->super = tide_realloc(big->super, (big->cap / TIDE_SUPER + 1) * sizeof *big->super);
-    for (uint32_t i = old; i <= big->cap / TIDE_SUPER; i++) big->super[i] = (struct tide_super){0};
-  }
-  memmove(big->chunk + at + 1, big->chunk + at, (big->count - at) * sizeof *big->chunk);
-  big->chunk[at] = chunk;
-  big->count++;
-  stale_supers(big, at);
-}
-
-static struct tide_big *grow_big(const struct tide_kind *kind, struct tide_ent *ent) {
-  struct tide_big *big = tide_alloc(sizeof *big);
-  struct tide_chunk chunk = {.block = (struct tide_block *)raw_of(ent)};
-  chunk_note(kind, &chunk);
-  big_insert_chunk(big, 0, chunk);
-  set_raw(ent, (uintptr_t)big | 1);
-  for (unsigned g = 0; g < kind->distinct_count; g++) map_rebuild(kind, big, g);
-  return big;
-}
-
-static void big_expire(const struct tide_kind *kind, struct tide_big *big, int64_t watermark_ms) {
-  uint32_t gone = 0;
-  while (gone + 1 < big->count && big->chunk[gone].last_ms <= watermark_ms - kind->keep_ms) {
-    tide_free(big->chunk[gone].block);
-    tide_free(big->chunk[gone].sums);
-    gone++;
-  }
-  if (gone) {
-    memmove(big->chunk, big->chunk + gone, (big->count - gone) * sizeof *big->chunk);
-    big->count -= gone;
-    stale_supers(big, 0);
-  }
-  for (uint32_t c = 0; c + 1 < big->count && big->chunk[c].last_ms <= watermark_ms - kind->young_ms; c++) {
-    struct tide_block **block = &big->chunk[c].block;
-    if (!(*block)->yn && !(*block)->ycap) continue;
-    tide_block_expire(kind, *block, INT64_MIN, watermark_ms - kind->young_ms);
-    tide_block_fit(kind, block);
-    stale_sums(big, &big->chunk[c]);
-  }
-}
-
-/* ---- tiles ---- */
-
-/* Tiles the events of a block with time in (dead_ms, until_ms]; older ones can no longer be asked for. */
-static void tile_block(const struct tide_kind *kind, struct tide_ent *ent, const struct tide_block *block, int64_t dead_ms,
-                       int64_t until_ms) {
-  struct tide_tiles *tiles = tiles_of(ent);
-  tide_tiles_add_block(kind, &tiles, block, tide_block_after(kind, block, dead_ms), tide_block_after(kind, block, until_ms));
-  set_tiles(ent, tiles);
-}
-
-static void tiles_begin(const struct tide_kind *kind, struct tide_ent *ent, int64_t dead_ms, int64_t until_ms) {
-  if (!tiles_of(ent)) {
-    set_tiles(ent, tide_tiles_new(kind, ent->log, until_ms));
-    return;
-  }
-  tiles_of(ent)->until_ms = until_ms;
-  tide_tiles_expire(kind, tiles_of(ent), dead_ms);
-}
-
-/* Moves old rows of a small log into tiles, at a full step of its content as expiry. */
-static void small_settle(const struct tide_kind *kind, struct tide_ent *ent, int64_t watermark_ms) {
-  struct tide_block *block = (struct tide_block *)raw_of(ent);
-  if (!block || !block->n || block->n != tide_block_capacity(block->n)) return;
-  int64_t dead_ms = watermark_ms - kind->keep_ms, young_ms = watermark_ms - kind->young_ms;
-  int64_t until_ms = tide_tile_floor(kind, watermark_ms - kind->raw_ms);
-  unsigned dead = tide_block_after(kind, block, dead_ms), gone = tide_block_after(kind, block, until_ms);
-  if (!tiles_of(ent) && gone < dead + TIDE_TILE_MIN) return; /* few rows cost less than tiles */
-  tiles_begin(kind, ent, dead_ms, until_ms);
-  tile_block(kind, ent, block, dead_ms, until_ms);
-  tide_block_expire(kind, block, until_ms, young_ms);
-  if (block->n) {
-    tide_block_fit(kind, &block);
-  } else {
-    tide_free(block);
-    block = NULL;
-  }
-  set_raw(ent, (uintptr_t)block);
-}
-
-/* The same for a big log; its last chunk stays as it is, so that there is always one. */
-static void big_settle(const struct tide_kind *kind, struct tide_ent *ent, struct tide_big *big, int64_t watermark_ms) {
-  int64_t dead_ms = watermark_ms - kind->keep_ms;
-  int64_t until_ms = tide_tile_floor(kind, watermark_ms - kind->raw_ms);
-  int64_t last_ms = tide_tile_floor(kind, tide_block_time(kind, big->chunk[big->count - 1].block, 0) - 1);
-  if (last_ms < until_ms) until_ms = last_ms;
-  bool has = tiles_of(ent) != NULL;
-  if (has ? until_ms <= tiles_of(ent)->until_ms : tide_block_time(kind, big->chunk[0].block, 0) > until_ms) return;
-  tiles_begin(kind, ent, dead_ms, until_ms);
-  uint32_t gone = 0;
-  while (big->chunk[gone].last_ms <= until_ms) {
-    tile_block(kind, ent, big->chunk[gone].block, dead_ms, until_ms);
-    tide_free(big->chunk[gone].block);
-    tide_free(big->chunk[gone].sums);
-    gone++;
-  }
-  struct tide_chunk *first = &big->chunk[gone];
-  if (tide_block_time(kind, first->block, 0) <= until_ms) {
-    tile_block(kind, ent, first->block, dead_ms, until_ms);
-    tide_block_expire(kind, first->block, until_ms, INT64_MIN);
-    tide_block_fit(kind, &first->block);
-    chunk_note(kind, first);
-  } else if (!gone) {
-    return;
-  }
-  memmove(big->chunk, big->chunk + gone, (big->count - gone) * sizeof *big->chunk);
-  big->count -= gone;
-  stale_supers(big, 0);
-}
-
-/* Where the row goes in a big log: a chunk with room and the index in it. */
-static struct tide_chunk *big_place(const struct tide_kind *kind, struct tide_ent *ent, struct tide_big *big, int64_t time_ms,
-                                    int64_t watermark_ms, unsigned *ret_i) {
-  struct tide_view view = {.kind = kind, .count = big->count, .chunk = big->chunk, .big = big};
-  struct tide_at at = tide_view_after(&view, time_ms);
-  if (at.chunk == big->count) at = (struct tide_at){big->count - 1, big->chunk[big->count - 1].block->n};
-  if (big->chunk[at.chunk].block->n == TIDE_BLOCK_MAX) {
-    struct tide_block *block = big->chunk[at.chunk].block;
-    if (at.chunk + 1 == big->count && at.i == block->n) { /* the usual way to grow: a fresh block at the end */
-      if (kind->tile_ms) big_settle(kind, ent, big, watermark_ms);
-      big_expire(kind, big, watermark_ms);
-      big_insert_chunk(big, big->count, (struct tide_chunk){0});
-      *ret_i = 0;
-      return &big->chunk[big->count - 1];
-    }
-    struct tide_chunk tail = {.block = tide_block_split(kind, block, TIDE_BLOCK_MAX / 2)};
-    chunk_note(kind, &tail);
-    chunk_note(kind, &big->chunk[at.chunk]);
-    stale_sums(big, &big->chunk[at.chunk]); /* also where the tail begins the next sum of sums */
-    big_insert_chunk(big, at.chunk + 1, tail);
-    if (at.i > TIDE_BLOCK_MAX / 2) at = (struct tide_at){at.chunk + 1, at.i - TIDE_BLOCK_MAX / 2};
-  }
-  *ret_i = at.i;
-  return &big->chunk[at.chunk];
-}
-
-/* Decides the latest bits of a new event before it is inserted: set in *mask; the event that loses a bit is mended at once. */
-static void latest_before_insert(const struct tide_kind *kind, const struct tide_ent *ent, struct tide_row *row, int64_t time_ms) {
-  uint8_t mask_column = kind->col_of[TIDE_COL_MASK];
-  uint64_t mask = (uint64_t)row->value[mask_column];
-  struct tide_view view;
-  tide_view_of(kind, ent, &view);
-  struct tide_at place = tide_view_after(&view, time_ms);
-  for (unsigned g = 0; g < kind->distinct_count; g++) {
-    const struct tide_distinct *distinct = &kind->distinct[g];
-    if (!((mask >> distinct->bit) & 1)) continue;
-    uint64_t value = (uint64_t)row->value[distinct->column];
-    struct tide_at holder;
-    if (tide_view_latest(&view, g, value, &holder)) {
-      if (!tide_at_less(holder, place)) continue;
-      flip(&view, distinct->latest, holder);
-    }
-    mask |= UINT64_C(1) << distinct->latest;
-  }
-  row->value[mask_column] = (int64_t)mask;
-}
-
-bool tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, const struct tide_row *given, int64_t watermark_ms) {
-  struct tide_row row = *given;
-  int64_t time_ms = row.value[kind->col_of[TIDE_COL_TIME]];
-  if (kind->single) {
-    if (!ent->log) ent->log = inline_of(kind, time_ms, (uint64_t)row.value[kind->col_of[TIDE_COL_MASK]]);
-    else if (is_inline(ent)) ent->log = (uintptr_t)inline_take(kind, ent);
-    if (is_inline(ent)) return false;
-  }
-  struct tide_big *big = big_of(ent);
-  if (kind->tile_ms) {
-    if (!big) small_settle(kind, ent, watermark_ms);
-    struct tide_tiles *tiles = tiles_of(ent);
-    if (tiles && time_ms <= tiles->until_ms) { /* a late one, older than any row that can be asked for */
-      tide_tiles_add_row(kind, &tiles, &row);
-      set_tiles(ent, tiles);
-      return true;
-    }
-  }
-  if (kind->distinct_count) latest_before_insert(kind, ent, &row, time_ms);
-  if (!big) {
-    struct tide_block *block = (struct tide_block *)raw_of(ent);
-    /* Expiry happens at a full step of the content, not of the allocation: a log that came from a snapshot behaves the same. */
-    if (block && block->n && block->n == tide_block_capacity(block->n))
-      tide_block_expire(kind, block, watermark_ms - kind->keep_ms, watermark_ms - kind->young_ms);
-    if (!block || block->n < TIDE_BLOCK_MAX) {
-      tide_block_insert(kind, &block, block ? tide_block_after(kind, block, time_ms) : 0, &row);
-      set_raw(ent, (uintptr_t)block);
-      return false;
-    }
-    big = grow_big(kind, ent);
-  }
-  unsigned i;
-  struct tide_chunk *chunk = big_place(kind, ent, big, time_ms, watermark_ms, &i);
-  tide_block_insert(kind, &chunk->block, i, &row);
-  chunk_note(kind, chunk);
-  stale_sums(big, chunk);
-  struct tide_view view;
-  tide_view_of(kind, ent, &view);
-  uint64_t mask = (uint64_t)row.value[kind->col_of[TIDE_COL_MASK]];
-  for (unsigned g = 0; g < kind->distinct_count; g++)
-    if ((mask >> kind->distinct[g].latest) & 1) note_latest(&view, g, (uint64_t)row.value[kind->distinct[g].column], time_ms);
-  return false;
+  if (view->big->map[group]->used / 3 > view->big->map[group]->cap / 4) tide_ent_log_map_rebuild(view->kind, view->big, group);
 }
 
 /* ---- outcomes ---- */
@@ -508,8 +292,8 @@ static void inherit(const struct tide_view *view, unsigned group, uint64_t value
     if (young && !tide_block_is_young(block, at.i)) return;
     if (!((tide_block_mask(view->kind, block, at.i) >> distinct->bit) & 1)) continue;
     if (tide_block_get(view->kind, block, distinct->column, at.i) != value) continue;
-    flip(view, distinct->latest, at);
-    note_latest(view, group, value, tide_block_time(view->kind, block, at.i));
+    tide_ent_log_flip(view, distinct->latest, at);
+    tide_ent_log_note_latest(view, group, value, tide_block_time(view->kind, block, at.i));
     return;
   }
 }
@@ -522,7 +306,7 @@ void tide_ent_set_bits(const struct tide_kind *kind, struct tide_ent *ent, struc
   uint64_t old = tide_block_get(kind, chunk->block, column, at.i);
   uint64_t mask = (old & ~kind->dynamic_bits) | (dynamic & kind->dynamic_bits);
   if (mask == old) return;
-  stale_sums(view.big, chunk);
+  tide_ent_log_stale(view.big, chunk);
   tide_block_set(kind, chunk->block, column, at.i, mask);
   for (unsigned g = 0; g < kind->distinct_count; g++) {
     const struct tide_distinct *distinct = &kind->distinct[g];
@@ -534,46 +318,46 @@ void tide_ent_set_bits(const struct tide_kind *kind, struct tide_ent *ent, struc
       struct tide_at holder;
       if (tide_view_latest(&view, g, value, &holder)) {
         if (!tide_at_less(holder, at)) continue;
-        flip(&view, distinct->latest, holder);
+        tide_ent_log_flip(&view, distinct->latest, holder);
       }
-      flip(&view, distinct->latest, at);
-      note_latest(&view, g, value, tide_block_time(kind, chunk->block, at.i));
+      tide_ent_log_flip(&view, distinct->latest, at);
+      tide_ent_log_note_latest(&view, g, value, tide_block_time(kind, chunk->block, at.i));
     } else if ((old >> distinct->latest) & 1) {
-      flip(&view, distinct->latest, at);
+      tide_ent_log_flip(&view, distinct->latest, at);
       inherit(&view, g, value, at);
     }
   }
 }
 
 void tide_ent_set_num(const struct tide_kind *kind, struct tide_ent *ent, struct tide_at at, unsigned column, int64_t value) {
-  struct tide_big *big = big_of(ent);
+  struct tide_big *big = tide_ent_log_big(ent);
   if (big) {
     tide_block_set_num(kind, &big->chunk[at.chunk].block, column, at.i, value);
-    stale_sums(big, &big->chunk[at.chunk]);
+    tide_ent_log_stale(big, &big->chunk[at.chunk]);
     return;
   }
-  struct tide_block *block = (struct tide_block *)raw_of(ent);
+  struct tide_block *block = (struct tide_block *)tide_ent_log_raw(ent);
   tide_block_set_num(kind, &block, column, at.i, value);
-  set_raw(ent, (uintptr_t)block);
+  tide_ent_log_set_raw(ent, (uintptr_t)block);
 }
 
 void tide_ent_set(const struct tide_kind *kind, struct tide_ent *ent, struct tide_at at, unsigned column, uint64_t value) {
-  struct tide_big *big = big_of(ent);
+  struct tide_big *big = tide_ent_log_big(ent);
   if (big) { /* nothing is summed up of such a column */
     tide_block_put(kind, &big->chunk[at.chunk].block, column, at.i, value);
     return;
   }
-  struct tide_block *block = (struct tide_block *)raw_of(ent);
+  struct tide_block *block = (struct tide_block *)tide_ent_log_raw(ent);
   tide_block_put(kind, &block, column, at.i, value);
-  set_raw(ent, (uintptr_t)block);
+  tide_ent_log_set_raw(ent, (uintptr_t)block);
 }
 
 void tide_ent_mend_tile(const struct tide_kind *kind, struct tide_ent *ent, int64_t time_ms, uint64_t old_bits, int64_t old_amount,
                         uint64_t new_bits, int64_t new_amount) {
-  struct tide_tiles *tiles = tiles_of(ent);
+  struct tide_tiles *tiles = tide_ent_log_tiles(ent);
   TIDE_CHECK(tiles && time_ms <= tiles->until_ms);
   tide_tiles_correct(kind, &tiles, time_ms, old_bits, old_amount, new_bits, new_amount);
-  set_tiles(ent, tiles);
+  tide_ent_log_set_tiles(ent, tiles);
 }
 
 int64_t tide_ent_last_ms(const struct tide_kind *kind, const struct tide_ent *ent) {
@@ -584,10 +368,10 @@ int64_t tide_ent_last_ms(const struct tide_kind *kind, const struct tide_ent *en
 }
 
 void tide_ent_release(struct tide_ent *ent) {
-  if (is_inline(ent)) ent->log = 0;
-  struct tide_big *big = big_of(ent);
+  if (tide_ent_log_is_single(ent)) ent->log = 0;
+  struct tide_big *big = tide_ent_log_big(ent);
   if (!big) {
-    tide_free((void *)raw_of(ent));
+    tide_free((void *)tide_ent_log_raw(ent));
   } else {
     for (uint32_t c = 0; c < big->count; c++) {
       tide_free(big->chunk[c].block);
@@ -599,15 +383,15 @@ void tide_ent_release(struct tide_ent *ent) {
     tide_free(big->chunk);
     tide_free(big);
   }
-  tide_free(tiles_of(ent));
+  tide_free(tide_ent_log_tiles(ent));
   ent->log = 0;
 }
 
 uint64_t tide_ent_bytes(const struct tide_kind *kind, const struct tide_ent *ent) {
-  struct tide_big *big = big_of(ent);
-  if (!ent->log || is_inline(ent)) return 0;
-  uint64_t tile_bytes = tiles_of(ent) ? tide_tiles_bytes(tiles_of(ent)) : 0;
-  if (!big) return tile_bytes + (raw_of(ent) ? tide_block_bytes(kind, (const struct tide_block *)raw_of(ent)) : 0);
+  struct tide_big *big = tide_ent_log_big(ent);
+  if (!ent->log || tide_ent_log_is_single(ent)) return 0;
+  uint64_t tile_bytes = tide_ent_log_tiles(ent) ? tide_tiles_bytes(tide_ent_log_tiles(ent)) : 0;
+  if (!big) return tile_bytes + (tide_ent_log_raw(ent) ? tide_block_bytes(kind, (const struct tide_block *)tide_ent_log_raw(ent)) : 0);
   uint64_t sums_bytes = sizeof(struct tide_sums) + kind->pair_count * sizeof(struct tide_pairsum);
   uint64_t bytes = tile_bytes + sizeof *big + big->cap * sizeof *big->chunk + (big->cap / TIDE_SUPER + 1) * sizeof *big->super;
   for (uint32_t i = 0; i <= big->cap / TIDE_SUPER; i++) bytes += big->super[i].sums ? sums_bytes : 0;
@@ -637,28 +421,28 @@ static bool load_raw(const struct tide_kind *kind, struct tide_ent *ent, struct 
   if (!count) return true;
   struct tide_block *block = tide_block_load(kind, reader);
   if (!block) return false;
-  set_raw(ent, (uintptr_t)block);
+  tide_ent_log_set_raw(ent, (uintptr_t)block);
   if (!(head & 1)) {
     if (kind->single && block->n == 1 && !tide_block_wide(block) && tide_block_time(kind, block, 0) == tide_block_base_ms(block)) {
-      uintptr_t log = inline_of(kind, tide_block_base_ms(block), tide_block_mask(kind, block, 0));
+      uintptr_t log = tide_ent_log_single(kind, tide_block_base_ms(block), tide_block_mask(kind, block, 0));
       if (log) { /* saved again it has the same bytes */
         tide_free(block);
-        set_raw(ent, log);
+        tide_ent_log_set_raw(ent, log);
       }
     }
     return true;
   }
-  struct tide_big *big = grow_big(kind, ent);
+  struct tide_big *big = tide_ent_log_grow(kind, ent);
   while (big->count < count) {
     struct tide_chunk chunk = {.block = tide_block_load(kind, reader)};
     if (!chunk.block) break;
-    chunk_note(kind, &chunk);
+    tide_ent_log_note_chunk(kind, &chunk);
     if (tide_block_time(kind, chunk.block, 0) < big->chunk[big->count - 1].last_ms) reader->bad = true;
-    big_insert_chunk(big, big->count, chunk);
+    tide_ent_log_add_chunk(big, big->count, chunk);
     if (reader->bad) break;
   }
   if (big->count < count || reader->bad) return false;
-  for (unsigned g = 0; g < kind->distinct_count; g++) map_rebuild(kind, big, g);
+  for (unsigned g = 0; g < kind->distinct_count; g++) tide_ent_log_map_rebuild(kind, big, g);
   return true;
 }
 
@@ -669,7 +453,7 @@ bool tide_ent_load(const struct tide_kind *kind, struct tide_ent *ent, struct ti
   if (has) {
     struct tide_tiles *tiles = tide_tiles_load(kind, reader);
     if (!tiles) return false;
-    set_tiles(ent, tiles);
+    tide_ent_log_set_tiles(ent, tiles);
   }
   bool good = load_raw(kind, ent, reader);
   if (good && has) { /* rows begin where tiles end */

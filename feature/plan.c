@@ -129,7 +129,8 @@ static enum tide_err cond_add(struct tide_plan *plan, const struct tide_expr *ex
   cond.dynamic = needs == TIDE_NEEDS_AMOUNT || (expr && tide_expr_reads(expr, TIDE_X_DYN));
   if (cond.dynamic) {
     plan->cond_dynamic |= UINT64_C(1) << plan->cond_count;
-    enum tide_err err = rewrite(plan, expr_and(plan, needs_known(plan, needs, needs_ref), expr), &cond.dynexpr, error);
+    cond.whole = expr_and(plan, needs_known(plan, needs, needs_ref), expr);
+    enum tide_err err = rewrite(plan, cond.whole, &cond.dynexpr, error);
     if (err) return err;
     if (expr && tide_expr_reads_ref(expr, TIDE_X_DYN, TIDE_DYN_reason)) plan->reads_reason = true;
   }
@@ -208,8 +209,13 @@ static enum tide_needs operand_needs(const struct tide_feature *feature) {
   return TIDE_NEEDS_NOTHING;
 }
 
-static uint8_t edge_add(struct tide_kind *kind, const struct tide_feature *feature, int64_t window_ms) {
-  struct tide_edge edge = {feature->delayed_ms, window_ms, feature->hop_ms, feature->inner_ms};
+static uint8_t edge_add(struct tide_kind *kind, const struct tide_feature *feature, int64_t window_ms, int64_t keep_ms) {
+  struct tide_edge edge = {.delayed_ms = feature->delayed_ms,
+                           .window_ms = window_ms,
+                           .hop_ms = feature->hop_ms,
+                           .inner_ms = feature->inner_ms,
+                           .back_ms = feature->delayed_ms + window_ms + feature->inner_ms,
+                           .keep_ms = keep_ms};
   for (uint8_t i = 0; i < kind->edge_count; i++)
     if (memcmp(&kind->edge[i], &edge, sizeof edge) == 0) return i;
   if (kind->edge_count == TIDE_EDGES_MAX) {
@@ -235,6 +241,7 @@ static void plan_fact(struct tide_plan *plan, struct tide_kind *kind, const stru
   if (number == kind->fact_count) kind->fact[kind->fact_count++] = (uint8_t)feature->of_ref;
   plan->keeps_facts = true;
   kind->step[kind->step_count++] = (struct tide_step){.slot = feature->first_slot,
+                                                      .windows = 1,
                                                       .agg = feature->agg,
                                                       .column = number,
                                                       .column2 = 0xff,
@@ -300,12 +307,11 @@ static enum tide_err plan_feature(struct tide_plan *plan, struct tide_kind *kind
     int64_t window_ms = spec->slot[order[i]].window_ms;
     *step = proto;
     step->slot = order[i];
-    step->chained = i > 0;
+    step->windows = i ? 0 : (uint16_t)feature->slot_count;
     int64_t reach = reach_ms(feature, window_ms);
     int64_t keep_ms = window_ms && lateness_ms + reach < kind->span_ms ? lateness_ms + reach : kind->span_ms;
     step->column = operand_column(plan, kind, feature, keep_ms + grace_ms);
-    step->keep_ms = keep_ms + grace_ms;
-    if (window_ms) step->edge = edge_add(kind, feature, window_ms);
+    if (window_ms) step->edge = edge_add(kind, feature, window_ms, keep_ms + grace_ms);
     if (feature->agg == TIDE_AGG_DISTANCE || feature->agg == TIDE_AGG_SPEED) {
       step->column = column_add(kind, TIDE_COL_LAT, spec->f_lat, 4, 4, keep_ms + grace_ms);
       step->column2 = column_add(kind, TIDE_COL_LON, spec->f_lon, 4, 4, keep_ms + grace_ms);
@@ -334,27 +340,6 @@ static enum tide_err plan_feature(struct tide_plan *plan, struct tide_kind *kind
     for (uint32_t i = 0; i < feature->slot_count; i++) first[i].latest = group; /* bit assigned when all conditions are known */
   }
   return TIDE_OK;
-}
-
-/* Counts first, each feature's steps still behind each other. */
-static void plan_tallies(struct tide_plan *plan, struct tide_kind *kind) {
-  struct tide_step *ordered = tide_arena_alloc(&plan->arena, (kind->step_count + 1) * sizeof *ordered);
-  kind->tally = tide_arena_alloc(&plan->arena, (kind->step_count + 1) * sizeof *kind->tally);
-  uint32_t n = 0;
-  for (uint32_t s = 0; s < kind->step_count; s++) {
-    const struct tide_step *step = &kind->step[s];
-    if (step->agg != TIDE_AGG_COUNT) continue;
-    ordered[n++] = *step;
-    kind->tally[kind->tally_count++] = (struct tide_tally){.slot = step->slot,
-                                                           .bit = step->bit,
-                                                           .edge = step->edge,
-                                                           .cond = kind->cond[step->bit],
-                                                           .with_current = step->with_current,
-                                                           .keep_ms = step->keep_ms};
-  }
-  for (uint32_t s = 0; s < kind->step_count; s++)
-    if (kind->step[s].agg != TIDE_AGG_COUNT) ordered[n++] = kind->step[s];
-  kind->step = ordered;
 }
 
 static enum tide_err plan_kind(struct tide_plan *plan, uint32_t entity, struct tide_error *error) {
@@ -396,7 +381,7 @@ static enum tide_err plan_kind(struct tide_plan *plan, uint32_t entity, struct t
   for (uint32_t s = 0; s < kind->step_count; s++)
     if (kind->step[s].agg == TIDE_AGG_DISTINCT) kind->step[s].latest = kind->distinct[kind->step[s].latest].latest;
   kind->keep_ms = kind->span_ms + plan->settings.grace_ms;
-  plan_tallies(plan, kind);
+  tide_plan_order(plan, kind);
   return TIDE_OK;
 }
 
@@ -450,6 +435,28 @@ static void plan_things(struct tide_plan *plan) {
     }
   }
 }
+
+/* The same for everything that rows are made of. */
+static void plan_origins(struct tide_plan *plan) {
+  uint32_t most = TIDE_NO_ORIGIN - TIDE_ORIGINS_REF;
+  plan->origin = tide_arena_alloc(&plan->arena, most * sizeof *plan->origin);
+  for (uint32_t e = 0; e < plan->spec->entity_count; e++) {
+    struct tide_kind *kind = &plan->kind[e];
+    for (uint8_t c = 0; c < kind->column_count; c++) {
+      const struct tide_column *column = &kind->column[c];
+      kind->origin[c] = column->what;
+      if (column->what == TIDE_COL_MASK || column->what == TIDE_COL_RANK) kind->origin[c] = TIDE_NO_ORIGIN;
+      else if (column->ref != TIDE_NONE) {
+        uint32_t i = 0;
+        while (i < plan->origin_count && (plan->origin[i].what != column->what || plan->origin[i].ref != column->ref)) i++;
+        TIDE_CHECK(i < most); /* two for each field, two for each entity, a few */
+        if (i == plan->origin_count) plan->origin[plan->origin_count++] = (struct tide_origin){column->what, column->ref};
+        kind->origin[c] = (uint8_t)(TIDE_ORIGINS_REF + i);
+      }
+    }
+  }
+}
+_Static_assert(TIDE_COL_TRUTH < TIDE_ORIGINS_REF, "one place for each");
 
 /* What every kind keeps. */
 static void plan_common(struct tide_kind *kind) {
@@ -505,6 +512,7 @@ enum tide_err tide_plan_new(const struct tide_spec *spec, const struct tide_sett
     tide_plan_free(plan);
     return err;
   }
+  tide_plan_conditions(plan);
   keep_counted(plan, spec);
   if (rotates(spec, 0)) plan->kind[0].has_code = true; /* what its cards are routed by must outlive the key */
   plan->outcome_ms = settings->duplicates_for_ms;
@@ -532,6 +540,7 @@ enum tide_err tide_plan_new(const struct tide_spec *spec, const struct tide_sett
     tide_plan_free(plan);
     return err;
   }
+  plan_origins(plan);
   *ret = plan;
   return TIDE_OK;
 }

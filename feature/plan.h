@@ -30,11 +30,15 @@ enum tide_needs { TIDE_NEEDS_NOTHING, TIDE_NEEDS_FIELD, TIDE_NEEDS_AMOUNT, TIDE_
 
 struct tide_cond {
   const struct tide_expr *expr;    /* kind filter and where; NULL: every event */
+  const struct tide_expr *whole;   /* dynamic: expr, and that what it needs is there */
   const struct tide_expr *dynexpr; /* dynamic: the same over outcome columns, atoms and residual fields */
   uint8_t needs;                   /* enum tide_needs */
   uint32_t needs_ref;              /* field or entity */
   bool dynamic;
 };
+
+/* Conditions (bits) that need the same. */
+struct tide_need { uint8_t needs; uint32_t ref; uint64_t conds; };
 
 enum tide_column_what {
   TIDE_COL_TIME, TIDE_COL_MASK, TIDE_COL_TAG,
@@ -66,6 +70,7 @@ struct tide_column {
   uint8_t dict;       /* index into kind->dict, TIDE_NO_DICT: a column by itself */
   uint8_t width[2];   /* bytes in a narrow [0] and a wide [1] block: 1, 2, 4 or 8 */
   uint16_t before[2]; /* bytes of the columns before it, per event of its strip; in a dictionary: in its entry */
+  uint16_t image[2];  /* where its cell stands in the image of a row */
   uint32_t ref;
   int64_t keep_ms;    /* how far behind the watermark it can be asked for */
 };
@@ -82,12 +87,33 @@ struct tide_dict {
   uint8_t column_count;
   uint8_t column[TIDE_DICT_COLUMNS_MAX]; /* indexes into kind->column, all of the same strip */
   uint16_t row[2];                       /* bytes of an entry in a narrow and a wide block */
+  uint16_t image[2];                     /* where its entry stands in the image of a row */
   uint8_t family;                        /* enum tide_family */
   uint32_t family_ref;                   /* the field or entity on which its columns hang */
 };
 
-/* One distinct pair of window edges of a kind. */
-struct tide_edge { int64_t delayed_ms, window_ms, hop_ms, inner_ms; };
+/* The image of a row: its cells as a narrow or wide block has them, first those of the long strip, then those of the young one, then an entry for each
+ * dictionary. Columns in the order of their width, so that writing them asks for no width; what may not fit a narrow cell; what stands in strips. */
+#define TIDE_IMAGE_MAX (TIDE_COLUMNS_MAX * 8)
+struct tide_image {
+  struct { uint16_t at; uint8_t column; } cell[2][TIDE_COLUMNS_MAX];
+  uint8_t end[2][4];                                  /* of the cells of 8, 4, 2 and 1 bytes: where each kind ends */
+  struct { uint64_t limit; uint8_t column; bool number; } narrow[TIDE_COLUMNS_MAX]; /* what a narrow cell holds is below the limit; numbers first; but for the time */
+  uint8_t narrow_count;
+  uint8_t strip[TIDE_COLUMNS_MAX], strip_count;
+  uint16_t entry_bytes[2];                            /* of all its entries */
+};
+
+/* Conditions whose global number is `from` more, or `to` less, than their local bit; one of the two is 0. mask: the local bits. */
+struct tide_run { uint64_t mask; uint8_t from, to; };
+
+/* One distinct pair of window edges of a kind. Those of one delay stand together, from the youngest left edge to the oldest. */
+struct tide_edge {
+  int64_t delayed_ms, window_ms, hop_ms, inner_ms;
+  int64_t back_ms;            /* the left edge, but for the hop, is so long before the event */
+  int64_t keep_ms;            /* columns answer back to watermark - keep; a window that begins before is too late */
+  uint32_t first_at, slot_count; /* kind->edge_slot[first_at ...]: the values over it */
+};
 
 /* A distinct group: for each value of a column the latest event that satisfies a bit carries the latest bit. */
 struct tide_distinct { uint8_t column, bit, latest; };
@@ -102,9 +128,11 @@ struct tide_tile_cell { uint8_t what, of; };
 #define TIDE_TILE_CELLS 18
 #define TIDE_TILES_MAX 1024 /* a window reads at most that many; where it would be more, rows are kept */
 
-/* How to compute one slot. */
+/* How to compute one slot. The steps of a feature differ in slot, edge and tiles only and stand behind each other, from the shortest window to the
+ * longest, so that each goes on from the one before. */
 struct tide_step {
   uint32_t slot;
+  uint16_t windows;    /* in the first step of a feature: how many it has; 0 in the others */
   uint8_t agg;         /* enum tide_agg */
   uint8_t bit;         /* local bit of the main condition */
   uint8_t bit2;        /* RATE: the denominator; STREAK: the walk */
@@ -116,7 +144,6 @@ struct tide_step {
   uint8_t tile_count;  /* where it begins before the rows: cells of a tile, 0 none; all 0: it never does */
   uint8_t tile_count2, tile_sum, tile_squares;
   bool with_current;
-  bool chained;        /* same feature as the step before, longer window: go on from its accumulator */
   bool money;
   uint32_t cap;
   uint32_t group;
@@ -125,17 +152,21 @@ struct tide_step {
   uint64_t seed;          /* of this journal: keys the hashes of estimates */
   double scale;           /* divisor to major units or field decimals */
   int64_t inner_ms;
-  int64_t keep_ms;        /* its columns answer back to watermark - keep; a window that begins before is too late */
 };
 
-/* A count over a window as small logs take it: all that the step says, in few bytes. */
-struct tide_tally {
-  uint32_t slot;
-  uint8_t bit, edge;
-  uint8_t cond;      /* of the current event, where it counts */
-  bool with_current;
-  int64_t keep_ms;
+/* What differs between the steps of a feature, in few bytes: where the value of which window goes; and of a count its word: a local bit or, where the current event
+ * counts, TIDE_CONDS_MAX and the number of its line. */
+struct tide_spot { uint16_t slot; uint8_t edge, word; };
+
+/* A word of a small log that is no condition's (vector.h): a condition or a latest bit, and the current event where it counts. */
+struct tide_line {
+  uint8_t bit;         /* local: COUNT: the condition; DISTINCT: the latest bit */
+  uint8_t cond;        /* the global condition that the current event must satisfy */
+  uint16_t step;       /* DISTINCT: one of its steps, for group and operand */
 };
+#define TIDE_LINES_MAX TIDE_CONDS_MAX /* one for each local bit */
+
+struct tide_slots { uint32_t first, count; }; /* consecutive ones */
 
 struct tide_kind {
   uint32_t entity;
@@ -145,6 +176,8 @@ struct tide_kind {
   uint8_t bit_count;                   /* conditions and latest bits */
   uint8_t cond_count;
   uint8_t cond[TIDE_CONDS_MAX];        /* local bit -> global condition */
+  struct tide_run run[TIDE_CONDS_MAX]; /* the same, as runs of conditions that stand side by side in both */
+  uint8_t run_count;
   uint64_t dynamic_bits;               /* local bits of dynamic conditions */
   uint64_t score_bit;                  /* global bit of the plain kind filter, for first seen */
   struct tide_distinct distinct[16];
@@ -153,6 +186,7 @@ struct tide_kind {
   uint8_t pair_count;
   struct tide_column column[TIDE_COLUMNS_MAX];
   uint8_t column_count;
+  uint8_t origin[TIDE_COLUMNS_MAX];    /* by column: its place among the values of an event; of a mask or a rank TIDE_NO_ORIGIN */
   uint8_t col_of[32];                  /* column index by enum tide_column_what for those that occur once; 0xff none */
   uint8_t ref_col[TIDE_ENTITIES_MAX];  /* primary: column of the reference to an entity */
   uint8_t rank_col[TIDE_ENTITIES_MAX]; /* and of the event's rank there */
@@ -160,18 +194,27 @@ struct tide_kind {
   uint8_t fact_count;
   uint8_t fp_merchant_col;             /* and of what tells merchants apart in duplicates */
   struct tide_dict dict[TIDE_DICTS_MAX];
-  uint8_t dict_count;
+  uint8_t dict_count, distinct_dicts;  /* of all; the first of them up to the last that a distinct group looks into */
   bool has_young;
   uint16_t row[2], young_row[2];       /* bytes per event in each strip, narrow and wide, without dictionaries */
+  struct tide_image image;
   int64_t span_ms;                     /* longest reach: values are defined back to watermark - span - grace */
   int64_t keep_ms;                     /* events are kept back to watermark - keep (>= span + grace) */
   int64_t young_ms;                    /* the young strip back to watermark - young */
   struct tide_edge edge[TIDE_EDGES_MAX];
   uint8_t edge_count;
   struct tide_step *step;
-  uint32_t step_count;
-  struct tide_tally *tally;            /* the first steps, all counts: [tally_count] */
-  uint32_t tally_count;
+  uint32_t step_count;                 /* counts first, then distinct counts, those with a cap last, then others with windows, then those without */
+  uint32_t distinct_at, capped_at, other_at, windowless_at; /* where in step[] these begin */
+  struct tide_spot *spot;              /* of each step */
+  struct tide_line line[TIDE_LINES_MAX];
+  uint8_t line_count, distinct_line;   /* the lines from distinct_line on are distinct counts */
+  uint64_t distinct_edges;             /* edges over which there are distinct counts */
+  uint16_t *edge_slot;                 /* slots of the steps that have a window, by edge */
+  uint8_t oldest[TIDE_EDGES_MAX];      /* edges from the one that may reach back longest */
+  int64_t spare_ms;                    /* no edge is late of an event that is not so long behind the watermark */
+  struct tide_slots *slots;            /* all its slots */
+  uint32_t slots_count;
   int64_t tile_ms;                     /* events older than raw_ms become tiles of this length; 0: rows are kept to the end */
   int64_t raw_ms;
   struct tide_tile_cell tile[TIDE_TILE_CELLS];
@@ -180,6 +223,12 @@ struct tide_kind {
   uint64_t max_entities;
   int64_t forget_ms;
 };
+
+/* What columns hold of an event, each worked out once however many kinds keep it: what there is one of under its enum tide_column_what, behind them what
+ * belongs to a field or an entity (plan->origin). */
+#define TIDE_ORIGINS_REF 32
+#define TIDE_NO_ORIGIN 0xff
+struct tide_origin { uint8_t what; uint32_t ref; }; /* as of a column */
 
 struct tide_plan {
   const struct tide_spec *spec; /* borrowed */
@@ -191,10 +240,18 @@ struct tide_plan {
   uint32_t score_cond;          /* global condition of the plain kind filter */
   const struct tide_expr **atom; /* conditions evaluated once per event */
   uint32_t atom_count;
+  uint32_t atom_calculates;     /* atoms (bits) that can be null because a result is empty */
+  const struct tide_program *coming;  /* conditions of an event as it comes in, then from root TIDE_CONDS_MAX on its atoms */
+  const struct tide_program *changed; /* dynamic conditions from env->dyn alone */
+  struct tide_need *need;
+  uint32_t need_count;
+  struct tide_value pending[TIDE_DYN_COUNT]; /* outcome columns of an event without outcome; the amount is its own */
   uint32_t *residual;           /* fields whose value dynamic conditions read */
   uint32_t residual_count;
   uint32_t *thing;              /* fields of which some kind keeps a THING */
   uint32_t thing_count;
+  struct tide_origin *origin;   /* what the rows of an event are made of besides: its place is TIDE_ORIGINS_REF more */
+  uint32_t origin_count;
   bool reads_reason;
   bool keeps_facts;              /* some kind has some */
   bool mends_tiles;              /* outcomes can change events that stand in tiles */
@@ -207,8 +264,14 @@ enum tide_err tide_plan_new(const struct tide_spec *spec, const struct tide_sett
     TIDE_WARN_UNUSED;
 void tide_plan_free(struct tide_plan *plan);
 
+/* Orders the edges and steps of a kind and lists what is written where: spot, line, edge_slot. */
+void tide_plan_order(struct tide_plan *plan, struct tide_kind *kind);
+
 /* Orders the columns of a kind: strips by age, dictionaries, widths, offsets. */
 void tide_plan_layout(struct tide_plan *plan, struct tide_kind *kind);
+
+/* Compiles the conditions (conditions.c). */
+void tide_plan_conditions(struct tide_plan *plan);
 
 /* Decides whether old events of a kind become tiles (README.md, "Tiles"): tile_ms, raw_ms, its cells and those of its steps. */
 void tide_plan_tiles(struct tide_plan *plan, struct tide_kind *kind);
@@ -216,7 +279,7 @@ void tide_plan_tiles(struct tide_plan *plan, struct tide_kind *kind);
 /* Local mask of a kind from the global word. */
 static inline uint64_t tide_kind_mask(const struct tide_kind *kind, uint64_t conds) {
   uint64_t mask = 0;
-  for (unsigned bit = 0; bit < kind->cond_count; bit++) mask |= ((conds >> kind->cond[bit]) & 1) << bit;
+  for (unsigned r = 0; r < kind->run_count; r++) mask |= (conds >> kind->run[r].from << kind->run[r].to) & kind->run[r].mask;
   return mask;
 }
 

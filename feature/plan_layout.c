@@ -75,6 +75,62 @@ static uint8_t dict_for(const struct tide_spec *spec, struct tide_kind *kind, ui
   return d;
 }
 
+/* What does not fit a narrow cell is seen before it is written. */
+static void plan_narrow(struct tide_kind *kind, bool number) {
+  struct tide_image *image = &kind->image;
+  for (uint8_t c = 0; c < kind->column_count; c++) {
+    const struct tide_column *column = &kind->column[c];
+    if (!column->narrowable || column->what == TIDE_COL_TIME || column->number != number) continue;
+    uint64_t all = (UINT64_C(1) << (8 * column->width[0])) - 1; /* of a number: missing */
+    image->narrow[image->narrow_count].column = c;
+    image->narrow[image->narrow_count].number = number;
+    image->narrow[image->narrow_count++].limit = number ? all : all + 1;
+  }
+}
+
+/* Strips and dictionaries are laid out: the image puts them one behind the other. */
+static void plan_image(struct tide_kind *kind) {
+  struct tide_image *image = &kind->image;
+  plan_narrow(kind, true);
+  plan_narrow(kind, false);
+  for (uint8_t c = 0; c < kind->column_count; c++)
+    if (kind->column[c].dict == TIDE_NO_DICT) image->strip[image->strip_count++] = c;
+  for (int variant = 0; variant < 2; variant++) {
+    uint16_t at = (uint16_t)(kind->row[variant] + kind->young_row[variant]);
+    for (uint8_t d = 0; d < kind->dict_count; d++) {
+      kind->dict[d].image[variant] = at;
+      at = (uint16_t)(at + kind->dict[d].row[variant]);
+    }
+    image->entry_bytes[variant] = (uint16_t)(at - kind->row[variant] - kind->young_row[variant]);
+    uint8_t count = 0;
+    for (unsigned step = 0; step < 4; step++) {
+      for (uint8_t c = 0; c < kind->column_count; c++) {
+        struct tide_column *column = &kind->column[c];
+        if (column->width[variant] != 8 >> step) continue;
+        unsigned before = column->dict != TIDE_NO_DICT ? kind->dict[column->dict].image[variant] : column->young ? kind->row[variant] : 0;
+        column->image[variant] = (uint16_t)(before + column->before[variant]);
+        image->cell[variant][count].column = c;
+        image->cell[variant][count++].at = column->image[variant];
+      }
+      image->end[variant][step] = count;
+    }
+  }
+  for (uint8_t g = 0; g < kind->distinct_count; g++) {
+    uint8_t dict = kind->column[kind->distinct[g].column].dict;
+    if (dict != TIDE_NO_DICT && dict >= kind->distinct_dicts) kind->distinct_dicts = (uint8_t)(dict + 1);
+  }
+}
+
+static void plan_runs(struct tide_kind *kind) {
+  for (uint8_t bit = 0; bit < kind->cond_count; bit++) {
+    uint8_t cond = kind->cond[bit], from = cond > bit ? (uint8_t)(cond - bit) : 0, to = bit > cond ? (uint8_t)(bit - cond) : 0;
+    uint8_t r = 0;
+    while (r < kind->run_count && (kind->run[r].from != from || kind->run[r].to != to)) r++;
+    if (r == kind->run_count) kind->run[kind->run_count++] = (struct tide_run){0, from, to};
+    kind->run[r].mask |= UINT64_C(1) << bit;
+  }
+}
+
 void tide_plan_layout(struct tide_plan *plan, struct tide_kind *kind) {
   for (uint8_t i = 0; i < kind->column_count; i++) {
     struct tide_column *column = &kind->column[i];
@@ -99,4 +155,6 @@ void tide_plan_layout(struct tide_plan *plan, struct tide_kind *kind) {
       }
     }
   }
+  plan_image(kind);
+  plan_runs(kind);
 }

@@ -28,6 +28,12 @@ static bool mendable(const struct tide_plan *plan, const struct tide_kind *kind,
   return kind->primary || !key_moves(plan->spec, kind->entity);
 }
 
+/* How far behind the watermark it asks for events; 0: for none. */
+static int64_t keep_of(const struct tide_plan *plan, const struct tide_kind *kind, const struct tide_step *step) {
+  if (step->agg == TIDE_AGG_SINCE_FIRST || step->agg == TIDE_AGG_NEW || step->agg == TIDE_AGG_FACT) return 0; /* stands beside the log */
+  return step->edge == 0xff ? kind->span_ms + plan->settings.grace_ms : kind->edge[step->edge].keep_ms;
+}
+
 static int64_t gcd(int64_t a, int64_t b) {
   while (b) {
     int64_t rest = a % b;
@@ -76,10 +82,9 @@ void tide_plan_tiles(struct tide_plan *plan, struct tide_kind *kind) {
   bool any_hop = false;
   for (uint32_t s = 0; s < kind->step_count; s++) {
     const struct tide_step *step = &kind->step[s];
-    int64_t need_ms = step->keep_ms;
-    if (step->agg == TIDE_AGG_SINCE_FIRST || step->agg == TIDE_AGG_NEW) need_ms = 0; /* stands beside the log */
-    else if (step->edge != 0xff && kind->edge[step->edge].hop_ms && additive(step->agg) && mendable(plan, kind, step)) {
-      need_ms = step->keep_ms - kind->edge[step->edge].window_ms;
+    int64_t need_ms = keep_of(plan, kind, step);
+    if (step->edge != 0xff && kind->edge[step->edge].hop_ms && additive(step->agg) && mendable(plan, kind, step)) {
+      need_ms -= kind->edge[step->edge].window_ms;
       any_hop = true;
     }
     if (need_ms > raw_ms) raw_ms = need_ms;
@@ -92,7 +97,7 @@ void tide_plan_tiles(struct tide_plan *plan, struct tide_kind *kind) {
   bool room = true;
   for (uint32_t s = 0; s < kind->step_count; s++) {
     struct tide_step *step = &kind->step[s];
-    if (step->keep_ms <= raw_ms || step->agg == TIDE_AGG_SINCE_FIRST || step->agg == TIDE_AGG_NEW) continue;
+    if (keep_of(plan, kind, step) <= raw_ms) continue;
     tile_ms = gcd(kind->edge[step->edge].hop_ms, tile_ms);
     room = room && step_cells(kind, step);
   }

@@ -5,6 +5,7 @@
 #include "feature/policy.h"
 
 #include "base/buf.h"
+#include "feature/program.h"
 
 /* Descends from an unknown node to the first operand, left to right, that made it so: its cause, and its feature slot if it is one.
  * Asking each part for its value keeps to the parts that mattered: in `a > 1 and b > 2` a stale b is innocent where a > 1 is false. */
@@ -100,31 +101,51 @@ void tide_policy_fallback(const struct tide_spec *spec, const struct tide_env *g
   TIDE_CHECK(spec->fallback_count == 0); /* the last fallback rule is always else */
 }
 
+void tide_policy_compile(struct tide_spec *spec, struct tide_arena *arena) {
+  const struct tide_expr *root[TIDE_DERIVED_MAX];
+  _Static_assert(TIDE_DERIVED_MAX <= TIDE_PROGRAM_ROOTS && TIDE_RULES_MAX <= 64 && TIDE_RULES_MAX <= TIDE_DERIVED_MAX,
+                 "they fit one program");
+  for (uint32_t d = 0; d < spec->derived_count; d++) root[d] = spec->derived[d].expr;
+  spec->deriving = tide_program_values(arena, root, spec->derived_count);
+  spec->live_rules = 0;
+  for (uint32_t r = 0; r < spec->rule_count; r++) {
+    root[r] = spec->rule[r].when;
+    spec->live_rules |= (uint64_t)!spec->rule[r].shadow << r;
+  }
+  spec->deciding = tide_program_conditions(arena, root, spec->rule_count, true, NULL);
+}
+
+void tide_policy_derive(const struct tide_spec *spec, const struct tide_env *env, struct tide_value *ret) {
+  tide_program_derive(spec->deriving, env, ret);
+}
+
 /* The first rule that is true and counts, or TIDE_NONE. */
-static uint32_t first_true(const struct tide_spec *spec, const uint8_t *truth) {
-  for (uint32_t r = 0; r < spec->rule_count; r++)
-    if (!spec->rule[r].shadow && truth[r] == TIDE_TRUE) return r;
-  return TIDE_NONE;
+static uint32_t first_true(const struct tide_spec *spec, uint64_t yes) {
+  yes &= spec->live_rules;
+  return yes ? (uint32_t)__builtin_ctzll(yes) : TIDE_NONE;
 }
 
 /* The first unknown rule before `decider` that would have been stricter; without a decider the first unknown rule. */
-static uint32_t first_blocker(const struct tide_spec *spec, const uint8_t *truth, uint32_t decider) {
-  for (uint32_t r = 0; r < spec->rule_count && r != decider; r++) {
-    if (spec->rule[r].shadow || truth[r] != TIDE_UNKNOWN) continue;
-    if (decider == TIDE_NONE || spec->rule[r].decision > spec->rule[decider].decision) return r;
+static uint32_t first_blocker(const struct tide_spec *spec, uint64_t unknown, uint32_t decider) {
+  for (uint64_t left = unknown & spec->live_rules; left; left &= left - 1) {
+    uint32_t r = (uint32_t)__builtin_ctzll(left);
+    if (decider == TIDE_NONE) return r;
+    if (r > decider) break;
+    if (spec->rule[r].decision > spec->rule[decider].decision) return r;
   }
   return TIDE_NONE;
 }
 
 void tide_policy_decide(const struct tide_spec *spec, const struct tide_env *given, struct tide_verdict *ret) {
   struct tide_env env = *given;
+  struct tide_truths truths;
   env.rule = true;
-  TIDE_CHECK(spec->rule_count <= TIDE_RULES_MAX);
-  *ret = (struct tide_verdict){.by = TIDE_BY_NONE, .blocked_by = UINT16_MAX, .cause_slot = TIDE_NONE};
-  for (uint32_t r = 0; r < spec->rule_count; r++) ret->truth[r] = (uint8_t)truth_of(&spec->rule[r], &env);
+  tide_program_test(spec->deciding, &env, &truths);
+  *ret = (struct tide_verdict){
+      .by = TIDE_BY_NONE, .blocked_by = UINT16_MAX, .cause_slot = TIDE_NONE, .yes = truths.yes[0], .unknown = truths.neither[0]};
   if (!spec->decision_count) return;
 
-  uint32_t decider = first_true(spec, ret->truth), blocker = first_blocker(spec, ret->truth, decider);
+  uint32_t decider = first_true(spec, ret->yes), blocker = first_blocker(spec, ret->unknown, decider);
   if (decider != TIDE_NONE && blocker == TIDE_NONE) {
     ret->by = TIDE_BY_RULE;
     ret->rule = (uint16_t)decider;

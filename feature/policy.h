@@ -23,8 +23,13 @@ struct tide_verdict {
   uint16_t decision;       /* index into spec->decision */
   uint16_t blocked_by;     /* the rule that was unknown and stricter (no rule true: the first unknown one), UINT16_MAX if none */
   uint32_t cause_slot;     /* feature slot that made it unknown, TIDE_NONE if none */
-  uint8_t truth[TIDE_RULES_MAX]; /* enum tide_truth of every rule of spec->rule */
+  uint64_t yes, unknown;   /* rules of spec->rule that are true, that nobody can answer: bits by index; in neither: false */
 };
+_Static_assert(TIDE_RULES_MAX <= 64, "rules are bits of a word");
+
+static inline enum tide_truth tide_verdict_truth(const struct tide_verdict *verdict, uint32_t rule) {
+  return verdict->yes >> rule & 1 ? TIDE_TRUE : verdict->unknown >> rule & 1 ? TIDE_UNKNOWN : TIDE_FALSE;
+}
 
 /* A rule of spec->rule decided, with whatever score. */
 static inline bool tide_verdict_is_rule(const struct tide_verdict *verdict) {
@@ -35,6 +40,11 @@ static inline bool tide_verdict_is_refusal(const struct tide_verdict *verdict) {
   return verdict->by == TIDE_BY_FALLBACK || verdict->by == TIDE_BY_FALLBACK_MODEL;
 }
 
+/* Compiles what is evaluated for every event, derived values and rules, into the arena: spec->deriving, deciding, live_rules. Part of parsing; whoever builds or changes
+ * rules by hand asks for it himself. */
+void tide_policy_compile(struct tide_spec *spec, struct tide_arena *arena);
+/* The derived values of the event in env, whose `derived` is ret[spec->derived_count]. */
+void tide_policy_derive(const struct tide_spec *spec, const struct tide_env *env, struct tide_value *ret);
 /* Judges the event in env (fields, dyn, slots, derived, score). env->rule is set by the callee. */
 void tide_policy_decide(const struct tide_spec *spec, const struct tide_env *env, struct tide_verdict *ret);
 /* The fallback's decision for a given cause, without looking at rules: late events, lost quorum, deadline. Fields, lists, time; env->slot may be

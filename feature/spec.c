@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/utf8.h"
+#include "feature/policy.h"
 #include "feature/spec_build.h"
 
 static const char *const result_words[] = {"pending", "approved", "partial", "declined", NULL};
@@ -183,6 +184,7 @@ enum tide_err tide_spec_parse(const char *path, struct tide_span text, struct ti
     tide_spec_free(b.spec);
     return err;
   }
+  tide_policy_compile(b.spec, &b.spec->arena);
   *ret = b.spec;
   return TIDE_OK;
 }

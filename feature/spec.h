@@ -253,6 +253,10 @@ struct tide_spec {
   const struct tide_expr *score, *advise;        /* NULL: score: every event; advise: none */
   bool conflict_rejects;                         /* on_conflict: reject */
   bool reads_score;                              /* some rule reads the model's score */
+
+  const struct tide_program *deriving;           /* derived values, compiled (tide_policy_compile) */
+  const struct tide_program *deciding;           /* rules; shadow ones too */
+  uint64_t live_rules;                           /* rules that are no shadow: bits by index */
 };
 
 /* Parses and checks a whole feature file. `path` only names it in errors. On success *ret is a new spec (tide_spec_free). On failure up to

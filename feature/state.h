@@ -11,6 +11,7 @@
 struct tide_txn {
   const struct tide_record *record;
   int64_t time_ms;
+  int64_t watermark_ms;                       /* where it comes: that of the state behind everything before it, and itself */
   int64_t lead_ms;                            /* windows end so much later than time_ms (ruling 47) */
   int64_t requested, amount_now;              /* counting currency, minor units; TIDE_NULL_NUM when missing */
   uint64_t conds;                             /* truth of plan->cond as the event comes in */
@@ -18,7 +19,9 @@ struct tide_txn {
   uint64_t thing[TIDE_FIELDS_MAX];            /* of the fields in plan->thing, as TIDE_COL_THING has them: short texts as they
                                                * are, longer ones hashed under the journal's seed, so that nobody can choose texts
                                                * that count as one; 0: missing */
-  struct tide_value dyn[TIDE_DYNENV];         /* outcome columns, atoms, residual fields */
+  uint64_t atoms;                             /* two bits an atom: 1 true, 2 false, 0 null because something is absent, 3 null because of an
+                                               * empty result (`is empty` can tell) */
+  struct tide_value dyn[TIDE_DYN_COUNT];      /* outcome columns as the event comes in, and its amount */
   struct tide_u128 key[TIDE_ENTITIES_MAX], alt[TIDE_ENTITIES_MAX]; /* alt: under the previous secret key; zero if none */
   bool has_key[TIDE_ENTITIES_MAX];
   uint32_t number[TIDE_ENTITIES_MAX];         /* entity, or TIDE_NO_ENTITY */
@@ -53,7 +56,7 @@ uint64_t tide_txn_dynamic(const struct tide_plan *plan, const struct tide_value 
 /* The outcome columns as values, from their packed form (TIDE_COL_DYN). */
 void tide_dyn_values(const struct tide_plan *plan, uint16_t packed, uint64_t reason, int64_t amount_now, struct tide_value *ret_dyn);
 
-/* Looks up the entities of the event; moves those found under a previous secret key. */
+/* Looks up the entities of the event, where a number stands already first there; moves those found under a previous secret key. */
 void tide_state_lookup(struct tide_state *state, struct tide_txn *txn);
 
 /* All features of the event as the state stands: ret[spec->slot_count]. */
@@ -72,6 +75,12 @@ struct tide_memory {
 };
 /* Inserts the event in all its entities (makes them where there is room). An uncounted one only in the primary, with no bits. */
 void tide_state_insert(struct tide_state *state, struct tide_txn *txn, const struct tide_memory *memory);
+/* Its parts, for who takes many events kind by kind (core/fold_slice.c): what its rows hold, worked out once when all its numbers are known (ret has room for
+ * TIDE_NO_ORIGIN + 1); its place among those of its time in one entity, which it is not in yet; and the insertion into that entity, the primary last, because its
+ * row keeps the ranks in the others. The last two touch nothing but that entity, so several threads may work in different ones. */
+void tide_state_values(const struct tide_state *state, const struct tide_txn *txn, const struct tide_memory *memory, int64_t *ret);
+uint32_t tide_state_rank(const struct tide_state *state, uint32_t e, const struct tide_txn *txn);
+void tide_state_insert_in(struct tide_state *state, uint32_t e, const struct tide_txn *txn, const struct tide_memory *memory, const int64_t *value);
 
 /* Features of every kind that were dropped for want of room are metered here. */
 bool tide_txn_capacity(const struct tide_state *state, const struct tide_txn *txn, uint32_t entity);
@@ -81,7 +90,7 @@ bool tide_txn_capacity(const struct tide_state *state, const struct tide_txn *tx
 /* A fact by its number in the kind, told about an entity that is there: true since time_ms. False: two that are newer are known. */
 bool tide_state_tell(struct tide_state *state, uint32_t entity, uint32_t number, unsigned fact, int64_t time_ms, uint64_t value);
 /* A counted event of the entity keeps what is known about it from being forgotten. */
-void tide_state_keep_facts(struct tide_state *state, uint32_t entity, uint32_t number, int64_t time_ms);
+void tide_state_keep_facts(struct tide_state *state, uint32_t entity, uint32_t number, int64_t time_ms, int64_t watermark_ms);
 /* Time begins: what was told before counts as told now. */
 void tide_state_begin(struct tide_state *state, int64_t watermark_ms);
 /* What was known at the event's time, by its own age fresh or not. The key is there, and room for it. */
@@ -90,11 +99,25 @@ struct tide_value tide_fact_value(const struct tide_state *state, const struct t
 struct tide_standing;
 void tide_facts_stand(const struct tide_state *state, const struct tide_txn *txn, struct tide_standing *standing);
 
-/* Packed outcome columns. */
+/* Packed outcome columns (conditions.c, as all that is about conditions). */
 #define TIDE_DYN_UNCOUNTED 0x8000u
+/* A field that conditions compare with outcome columns, when it is missing: a NaN that no arithmetic of ours makes. */
+#define TIDE_RESIDUAL_MISSING UINT64_C(0x7ff8dead00000000)
 uint16_t tide_dyn_pack(uint8_t result, uint8_t reversed, uint8_t refunded, uint8_t disputed, uint8_t label);
 
 /* Applies a set of outcome columns to the event at `at` of the primary entity `number` and to all its other entities. */
 void tide_state_outcome(struct tide_state *state, uint32_t number, struct tide_at at, const struct tide_outcome *outcome, int64_t amount_now, bool sets_amount);
+/* Its parts: what is changed at the primary, and what that means for the event's other entities. As of insertion, each touches its own entity only. */
+struct tide_change {
+  int64_t time_ms;
+  uint64_t old_conds, conds; /* dynamic conditions before, where tiles must be mended, and after */
+  int64_t old_amount, amount;
+  uint32_t number[TIDE_ENTITIES_MAX], rank[TIDE_ENTITIES_MAX]; /* where else the event stands; [0] is TIDE_NO_ENTITY */
+};
+/* False: it stands nowhere else. The watermark where the outcome comes. */
+bool tide_state_change(struct tide_state *state, uint32_t number, struct tide_at at, int64_t watermark_ms, const struct tide_outcome *outcome, int64_t amount_now,
+                       bool sets_amount, struct tide_change *ret);
+/* number[e] is an entity; the same watermark. */
+void tide_state_change_in(struct tide_state *state, uint32_t e, int64_t watermark_ms, const struct tide_change *change);
 
 #endif

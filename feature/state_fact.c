@@ -6,26 +6,26 @@
 #include "feature/freshness.h"
 #include "feature/state.h"
 
-static int64_t horizon_of(const struct tide_state *state, const struct tide_kind *kind) {
-  return state->watermark_ms == INT64_MIN ? INT64_MIN : state->watermark_ms - kind->forget_ms;
+static int64_t horizon_of(const struct tide_kind *kind, int64_t watermark_ms) {
+  return watermark_ms == INT64_MIN ? INT64_MIN : watermark_ms - kind->forget_ms;
 }
 
 /* What was forgotten does not come back because something new is told. */
-static struct tide_facts **alive(struct tide_state *state, uint32_t entity, uint32_t number) {
+static struct tide_facts **alive(struct tide_state *state, uint32_t entity, uint32_t number, int64_t watermark_ms) {
   struct tide_facts **facts = tide_store_facts_at(&state->store[entity], number);
-  if (*facts && tide_facts_forgotten(*facts, horizon_of(state, &state->plan->kind[entity]))) tide_facts_release(facts);
+  if (*facts && tide_facts_forgotten(*facts, horizon_of(&state->plan->kind[entity], watermark_ms))) tide_facts_release(facts);
   return facts;
 }
 
 bool tide_state_tell(struct tide_state *state, uint32_t entity, uint32_t number, unsigned fact, int64_t time_ms, uint64_t value) {
-  struct tide_facts **facts = alive(state, entity, number);
+  struct tide_facts **facts = alive(state, entity, number, state->watermark_ms);
   bool kept = tide_facts_tell(facts, fact, time_ms, value);
   if (state->watermark_ms > (*facts)->last_ms) (*facts)->last_ms = state->watermark_ms;
   return kept;
 }
 
-void tide_state_keep_facts(struct tide_state *state, uint32_t entity, uint32_t number, int64_t time_ms) {
-  struct tide_facts **facts = alive(state, entity, number);
+void tide_state_keep_facts(struct tide_state *state, uint32_t entity, uint32_t number, int64_t time_ms, int64_t watermark_ms) {
+  struct tide_facts **facts = alive(state, entity, number, watermark_ms);
   if (*facts && time_ms > (*facts)->last_ms) (*facts)->last_ms = time_ms;
 }
 
@@ -40,7 +40,7 @@ static const struct tide_fact_row *row_of(const struct tide_state *state, const 
   uint32_t number = txn->number[kind->entity];
   if (number == TIDE_NO_ENTITY) return NULL;
   const struct tide_facts *facts = *tide_store_facts_at(&state->store[kind->entity], number);
-  if (!facts || tide_facts_forgotten(facts, horizon_of(state, kind))) return NULL;
+  if (!facts || tide_facts_forgotten(facts, horizon_of(kind, state->watermark_ms))) return NULL;
   return tide_facts_at(facts, step->column, txn->time_ms);
 }
 

@@ -64,7 +64,7 @@ static size_t cell_at(const struct tide_tiles *tiles, unsigned c) {
 }
 
 static int64_t number_at(const struct tide_tiles *tiles, unsigned i) {
-  return tiles->base + (int64_t)load_cell(row_at(tiles, i), tiles->width[0], false);
+  return tiles->base + (int64_t)tide_load((const char *)row_at(tiles, i), tiles->width[0]); /* it fits 8 bytes */
 }
 
 static __int128 get(const struct tide_kind *kind, const struct tide_tiles *tiles, unsigned i, unsigned c) {
@@ -105,7 +105,9 @@ static void lay_out(const struct tide_kind *kind, struct tide_tiles **ref, const
   for (unsigned c = 0; c < kind->tile_cells; c++) head.row = (uint16_t)(head.row + width[c]);
   struct tide_tiles *tiles = tide_alloc(sizeof *tiles + (size_t)cap * head.row);
   *tiles = head;
-  for (unsigned i = 0; i < old->n; i++) {
+  bool as_is = base == old->base && memcmp(width, old->width, sizeof head.width) == 0;
+  if (as_is) memcpy(row_of(tiles, 0), row_at(old, 0), (size_t)old->n * old->row);
+  for (unsigned i = 0; !as_is && i < old->n; i++) {
     uint8_t *at = row_of(tiles, i);
     for (unsigned c = 0; c < kind->tile_cells; c++) {
       store_cell(at, width[c], c ? get(kind, old, i, c) : (__int128)(number_at(old, i) - base));
@@ -130,8 +132,10 @@ static void add(const struct tide_kind *kind, struct tide_tiles **ref, int64_t n
   uint8_t width[TIDE_TILE_CELLS] = {0};
   cell[0] = number - base;
   bool fits = base == tiles->base;
+  const uint8_t *old = row_at(tiles, i);
   for (unsigned c = 0; c < kind->tile_cells; c++) {
-    if (c) cell[c] = delta[c] + (there ? get(kind, tiles, i, c) : 0);
+    if (c) cell[c] = delta[c] + (there ? load_cell(old, tiles->width[c], is_signed(kind, c)) : 0);
+    old += tiles->width[c];
     TIDE_CHECK(is_signed(kind, c) || cell[c] >= 0); /* an outcome takes away what the event had added, never more */
     unsigned need = width_for(c ? cell[c] : (__int128)(highest - base), is_signed(kind, c));
     width[c] = tiles->width[c] >= need ? tiles->width[c] : (uint8_t)need;
@@ -235,20 +239,50 @@ void tide_tiles_expire(const struct tide_kind *kind, struct tide_tiles *tiles, i
   tiles->n = (uint16_t)(tiles->n - gone);
 }
 
+/* Of cells of so many bytes, at most TIDE_TILES_MAX of them, which cannot overflow 64 bits. */
+#define SUM_ROWS(type)                                                                                                                     \
+  {                                                                                                                                        \
+    int64_t sum = 0;                                                                                                                       \
+    for (unsigned i = from; i < to; i++, at += tiles->row) {                                                                               \
+      type x;                                                                                                                              \
+      memcpy(&x, at, sizeof x);                                                                                                            \
+      sum += x;                                                                                                                            \
+    }                                                                                                                                      \
+    return sum;                                                                                                                            \
+  }
+
+/* Of cell c in the rows [from, to). */
+static __int128 sum_rows(const struct tide_kind *kind, const struct tide_tiles *tiles, unsigned c, unsigned from, unsigned to) {
+  const uint8_t *at = row_at(tiles, from) + cell_at(tiles, c);
+  bool with_sign = is_signed(kind, c);
+  switch (tiles->width[c]) {
+    case 1:
+      if (with_sign) SUM_ROWS(int8_t)
+      SUM_ROWS(uint8_t)
+    case 2:
+      if (with_sign) SUM_ROWS(int16_t)
+      SUM_ROWS(uint16_t)
+    case 4:
+      if (with_sign) SUM_ROWS(int32_t)
+      SUM_ROWS(uint32_t)
+    default: {
+      __int128 sum = 0;
+      for (unsigned i = from; i < to; i++, at += tiles->row) sum += load_cell(at, tiles->width[c], with_sign);
+      return sum;
+    }
+  }
+}
+
 void tide_tiles_sum(const struct tide_kind *kind, const struct tide_tiles *tiles, const struct tide_step *step, int64_t left_ms,
                     int64_t right_ms, struct tide_acc *acc) {
   TIDE_CHECK(step->tile_count); /* only readers of tiles begin before them (README.md) */
-  unsigned from = find(tiles, left_ms / kind->tile_ms), to = find(tiles, right_ms / kind->tile_ms);
   TIDE_CHECK(left_ms % kind->tile_ms == 0 && right_ms % kind->tile_ms == 0);
-  size_t count = cell_at(tiles, step->tile_count), count2 = cell_at(tiles, step->tile_count2), sum = cell_at(tiles, step->tile_sum),
-         squares = cell_at(tiles, step->tile_squares);
-  for (unsigned i = from; i < to; i++) {
-    const uint8_t *row = row_at(tiles, i);
-    acc->count += (uint64_t)load_cell(row + count, tiles->width[step->tile_count], false);
-    if (step->tile_count2) acc->count2 += (uint64_t)load_cell(row + count2, tiles->width[step->tile_count2], false);
-    if (step->tile_sum) acc->sum += load_cell(row + sum, tiles->width[step->tile_sum], true);
-    if (step->tile_squares) acc->squares += load_cell(row + squares, tiles->width[step->tile_squares], true);
-  }
+  unsigned from = find(tiles, left_ms / kind->tile_ms), to = right_ms == tiles->until_ms ? tiles->n : find(tiles, right_ms / kind->tile_ms);
+  if (from == to) return;
+  acc->count += (uint64_t)sum_rows(kind, tiles, step->tile_count, from, to);
+  if (step->tile_count2) acc->count2 += (uint64_t)sum_rows(kind, tiles, step->tile_count2, from, to);
+  if (step->tile_sum) acc->sum += sum_rows(kind, tiles, step->tile_sum, from, to);
+  if (step->tile_squares) acc->squares += sum_rows(kind, tiles, step->tile_squares, from, to);
 }
 
 uint64_t tide_tiles_bytes(const struct tide_tiles *tiles) { return sizeof *tiles + (uint64_t)tiles->cap * tiles->row; }

@@ -164,6 +164,27 @@ static enum tide_err fail_count(const struct csv_reader *r, uint32_t count, bool
                       r->column_count);
 }
 
+/* A row without quotes, as most are: whatever stands between commas is a cell. */
+static enum tide_err read_plain(const struct csv_reader *r, struct tide_span bytes, struct tide_capture *capture,
+                                struct tide_error *error) {
+  const char *begin = bytes.ptr, *limit = bytes.ptr + bytes.len;
+  for (uint32_t count = 0; count < r->column_count; count++) {
+    const char *end = begin;
+    while (end < limit && *end != ',') end++;
+    uint32_t place = r->place_of[count];
+    if (place != TIDE_NONE && end > begin)
+      capture[place] = (struct tide_capture){.kind = TIDE_CAP_TEXT, .text = {begin, (size_t)(end - begin)}};
+    bool more = end < limit;
+    if (more != (count + 1 < r->column_count)) {
+      if (!more) return fail_count(r, count + 1, false, error);
+      const char *next = memchr(end + 1, ',', (size_t)(limit - end - 1));
+      return fail_count(r, count + 2, next != NULL, error);
+    }
+    begin = end + 1;
+  }
+  return TIDE_OK;
+}
+
 static enum tide_err csv_read(struct tide_format_reader *reader, struct tide_span bytes, struct tide_capture *capture,
                               struct tide_arena *scratch, bool *scratch_used, struct tide_error *error) {
   struct csv_reader *r = (struct csv_reader *)reader;
@@ -172,6 +193,7 @@ static enum tide_err csv_read(struct tide_format_reader *reader, struct tide_spa
   enum tide_err err = check_bytes(bytes, error);
   if (err) return err;
   for (uint32_t i = 0; i < r->place_count; i++) capture[i].kind = TIDE_CAP_NONE;
+  if (bytes.len && !memchr(bytes.ptr, '"', bytes.len)) return read_plain(r, bytes, capture, error);
   uint32_t count = 0;
   for (struct cursor c = cursor_of(bytes); c.more; count++) {
     struct cell cell;

@@ -34,6 +34,10 @@ enum tide_err tide_journal_file_open(const struct tide_journal_file_options *opt
 enum tide_err tide_journal_file_put(struct tide_journal *journal, struct tide_position at, struct tide_span entry, struct tide_error *error)
     TIDE_WARN_UNUSED;
 
+/* Takes away what stands behind `last`: of a copy, when the log that it copies has lost it. Durable on return. Errors: MISMATCH (no such entry; it may be in the archive), IO;
+ * after IO only opening again tells. */
+enum tide_err tide_journal_file_cut(struct tide_journal *journal, struct tide_position last, struct tide_error *error) TIDE_WARN_UNUSED;
+
 /* Lines of a file, "-" for standard input; plain, gzip or zstd by content (several files in order). CSV header handling is the caller's.
  * All of them are partition 0 of `source`; nothing is given before it is sought. A line that is too long counts as a message without bytes for `before`. `ends`
  * reads everything (compression does not tell); it and `before` fail with IO for standard input. */

@@ -403,6 +403,49 @@ enum tide_err tide_journal_file_put(struct tide_journal *journal, struct tide_po
   return err ? err : put(self, at, entry, &ignored, error);
 }
 
+/* The segments behind go first, the last one first: whenever it ends in between, what is left is a log. */
+static enum tide_err remove_behind(struct file_journal *self, size_t index, struct tide_error *error) {
+  enum tide_err err = TIDE_OK;
+  while (!err && self->reader.count > index + 1) {
+    if (self->sys->unlink(segment_name(self, self->reader.count - 1)) != 0) err = tide_sys_fail(error, "removing", self->read_path);
+    if (!err) err = tide_sys_sync_dir(self->sys, self->dir, error);
+    if (!err) self->reader.count--;
+  }
+  int fd = err ? -1 : self->sys->open(segment_name(self, index), O_RDWR, 0);
+  if (!err && fd < 0) err = tide_sys_fail(error, "opening", self->read_path);
+  if (err) return err;
+  close(self->fd);
+  self->fd = fd;
+  return TIDE_OK;
+}
+
+enum tide_err tide_journal_file_cut(struct tide_journal *journal, struct tide_position last, struct tide_error *error) {
+  TIDE_CHECK(journal->ops == &file_ops);
+  struct file_journal *self = self_of(journal);
+  struct tide_frame frame;
+  struct tide_span entry;
+  enum tide_err err = writable(self, error);
+  if (!err) err = make_durable(self, error);
+  if (err) return err;
+  err = tide_log_reader_read(&self->reader, last, true, &frame, &entry, error);
+  if (err == TIDE_E_END || (!err && tide_position_cmp(frame.at, last) != 0))
+    err = tide_fail(error, TIDE_E_MISMATCH, "journal %s has no entry at %" PRIu64 "-%" PRIu64, self->dir, last.epoch, last.seq);
+  if (err) return err;
+  uint64_t off = self->reader.walk.off;
+  uint32_t crc = self->reader.walk.prev_crc;
+  self->dead = true; /* until it has succeeded */
+  err = remove_behind(self, self->reader.index, error);
+  if (!err && (self->sys->ftruncate(self->fd, (off_t)off) != 0 || self->sys->fsync(self->fd) != 0))
+    err = tide_sys_fail(error, "cutting", self->dir);
+  if (err) return err;
+  self->dead = self->must_rotate = false;
+  self->reader.walking = false;
+  self->written = self->durable_off = off;
+  self->last = self->durable = last;
+  self->last_crc = crc;
+  return TIDE_OK;
+}
+
 static enum tide_err file_sync(struct tide_journal *journal, struct tide_position *ret_durable, struct tide_error *error) {
   struct file_journal *self = self_of(journal);
   enum tide_err err = writable(self, error);

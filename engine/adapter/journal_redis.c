@@ -355,6 +355,7 @@ static void redis_close(struct tide_journal *journal) {
   struct tide_redis_journal *self = self_of(journal);
   tide_redis_end_session(self);
   explicit_bzero(&self->options.target, sizeof self->options.target);
+  tide_redis_tls_close(self->tls);
   tide_buf_release(&self->page_bytes);
   tide_free(self->key);
   tide_free(self->cover);
@@ -397,11 +398,16 @@ static char *key_of(const char *cell, const char *what, uint32_t number, bool nu
 
 enum tide_err tide_journal_redis_open(const struct tide_redis_options *options, struct tide_journal **ret, struct tide_error *error) {
   enum tide_err err = check_options(options, error);
+  struct tide_redis_tls *tls = NULL;
+  if (err == TIDE_OK && options->target.tls && !options->link) err = tide_redis_tls_open(&options->tls, &tls, error);
   if (err != TIDE_OK) return err;
   struct tide_redis_journal *self = tide_alloc(sizeof *self);
+  self->tls = tls;
   self->base.ops = &redis_ops;
   self->options = *options;
+  self->options.tls = (struct tide_redis_tls_options){0};
   self->ops = options->link ? options->link : &tide_redis_link_hiredis;
+  if (!options->link) self->options.link_ctx = tls;
   struct tide_buf name = TIDE_BUF_INIT;
   tide_buf_printf(&name, "journal%s%s", options->part ? ":" : "", options->part ? options->part : "");
   self->key = key_of(options->cell, tide_buf_cstr(&name), 0, false);

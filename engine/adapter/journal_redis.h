@@ -2,27 +2,30 @@
  *
  *   redis://[USER[:PASSWORD]@]HOST[:PORT]                   one node, taken for the primary
  *   redis+sentinel://[USER[:PASSWORD]@]HOST[:PORT],.../NAME  the primary that the sentinels name NAME
+ *   rediss://, rediss+sentinel://                           the same with TLS, the sentinels too (journal_redis_tls.h)
  *   unix:/PATH or redis+unix:/PATH                          the same on a socket of this machine */
 #ifndef TIDE_JOURNAL_REDIS_H
 #define TIDE_JOURNAL_REDIS_H
 
 #include "adapter/journal_redis_link.h"
+#include "adapter/journal_redis_tls.h"
 #include "port/journal.h"
 
 #define TIDE_REDIS_ADDRESSES_MAX 8
 
 struct tide_redis_target {
-  bool sentinel;
+  bool sentinel, tls;
   struct tide_redis_address address[TIDE_REDIS_ADDRESSES_MAX]; /* of the node, or of the sentinels */
   uint32_t address_count;
   char name[128];               /* the sentinels' name of the primary */
   char user[128], password[512]; /* "" none */
 };
-/* Takes a URL apart. Errors: CONFIG, with what is wrong and never with the password. rediss:// is refused: hiredis without TLS. */
+/* Takes a URL apart. Errors: CONFIG, with what is wrong and never with the password; rediss:// in a build without TLS. */
 enum tide_err tide_redis_target_parse(const char *url, struct tide_redis_target *ret, struct tide_error *error) TIDE_WARN_UNUSED;
 
 struct tide_redis_options {
   struct tide_redis_target target;
+  struct tide_redis_tls_options tls; /* where target.tls; the caller's until open returned */
   const char *cell;          /* the stream is tidemark:{CELL}:journal */
   const char *part;          /* NULL: the journal; else the stream is tidemark:{CELL}:journal:PART, for restore */
   uint32_t engine_id;
@@ -33,7 +36,7 @@ struct tide_redis_options {
   int64_t timeout_ms;        /* of every exchange with a node; above wait_ms */
   int64_t clock_skew_max_ms; /* between this machine and the node */
   uint32_t memory_percent;   /* of the node's maxmemory; above it tide_journal_redis_pressed() says so */
-  const struct tide_redis_link_ops *link; /* NULL: hiredis */
+  const struct tide_redis_link_ops *link; /* NULL: hiredis, whose ctx is made here */
   void *link_ctx;
 };
 /* Checks the options; connects only in begin(). CONFIG: 2(q+1) <= N+1, or what else cannot work. */

@@ -392,16 +392,29 @@ static bool check_sentinel(const struct exam *exam, const struct tide_redis_addr
 }
 
 void tide_journal_redis_examine(const struct tide_redis_options *options, tide_redis_finding_fn fn, void *ctx) {
-  struct exam exam = {.options = options, .ops = options->link ? options->link : &tide_redis_link_hiredis, .fn = fn, .ctx = ctx};
+  struct tide_redis_options with = *options;
+  struct exam exam = {.options = &with, .ops = options->link ? options->link : &tide_redis_link_hiredis, .fn = fn, .ctx = ctx};
   const struct tide_redis_target *target = &options->target;
   struct tide_redis_address primary = target->address[0];
   bool found = !target->sentinel;
   struct patient cell = {.what = "redis"};
+  struct tide_redis_tls *tls = NULL;
+  struct tide_error error = {0};
   snprintf(cell.address.host, sizeof cell.address.host, "settings");
+  if (target->tls && !options->link) {
+    if (tide_redis_tls_open(&options->tls, &tls, &error) != TIDE_OK) {
+      tell(&exam, TIDE_REDIS_FIX, &cell, "%s", error.text);
+      explicit_bzero(&with.target, sizeof with.target);
+      return;
+    }
+    with.link_ctx = tls;
+  }
   for (uint32_t i = 0; target->sentinel && i < target->address_count; i++)
     (void)check_sentinel(&exam, &target->address[i], &primary, &found);
   if (target->sentinel && target->address_count < 3)
     tell(&exam, TIDE_REDIS_NOTE, &cell, "journal.url names %u sentinels: name all of them, so that one can be away at a start",
          target->address_count);
   if (found) examine_primary(&exam, &primary);
+  tide_redis_tls_close(tls);
+  explicit_bzero(&with.target, sizeof with.target);
 }

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "adapter/journal_redis_tls.h"
+
 #include "base/buf.h"
 
 struct tide_redis_link {
@@ -14,13 +16,17 @@ struct tide_redis_link {
 
 static enum tide_err hiredis_connect(void *ctx, const struct tide_redis_address *address, int64_t timeout_ms, struct tide_redis_link **ret,
                                      struct tide_error *error) {
-  (void)ctx;
   struct timeval timeout = {.tv_sec = timeout_ms / 1000, .tv_usec = (timeout_ms % 1000) * 1000};
   redisContext *context =
       address->port ? redisConnectWithTimeout(address->host, address->port, timeout) : redisConnectUnixWithTimeout(address->host, timeout);
   if (!context) return tide_fail(error, TIDE_E_LIMIT, "redis %s: no memory for a connection", address->host);
   if (context->err || redisSetTimeout(context, timeout) != REDIS_OK) {
     enum tide_err err = tide_fail(error, TIDE_E_AGAIN, "redis %s:%u cannot be reached: %s", address->host, address->port, context->errstr);
+    redisFree(context);
+    return err;
+  }
+  enum tide_err err = ctx && address->port ? tide_redis_tls_begin(ctx, context, address->host, error) : TIDE_OK;
+  if (err != TIDE_OK) {
     redisFree(context);
     return err;
   }

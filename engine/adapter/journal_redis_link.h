@@ -30,7 +30,7 @@ struct tide_redis_link_ops {
   void (*close)(struct tide_redis_link *link);
   struct tide_redis_now (*now)(void *ctx);
 };
-/* hiredis on sockets; ctx is not used. */
+/* hiredis on sockets; ctx: struct tide_redis_tls, or NULL for plain connections. */
 extern const struct tide_redis_link_ops tide_redis_link_hiredis;
 
 #endif

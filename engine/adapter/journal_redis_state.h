@@ -17,6 +17,7 @@ struct tide_redis_journal {
   struct tide_journal base;
   struct tide_redis_options options;
   const struct tide_redis_link_ops *ops;
+  struct tide_redis_tls *tls; /* NULL: plain */
   char *key, *cover;
   struct tide_redis_link *write, *read; /* NULL: no session */
   struct tide_redis_address where;

@@ -86,14 +86,12 @@ enum tide_err tide_redis_target_parse(const char *url, struct tide_redis_target 
     *ret = target;
     return TIDE_OK;
   }
-  if (starts(url, "rediss://") || starts(url, "rediss+sentinel://"))
-    return tide_fail(
-        error, TIDE_E_CONFIG,
-        "rediss:// asks for TLS, and this build's hiredis has none (hiredis_ssl was not found): use a private network, a unix socket or a TLS tunnel, "
-        "and redis://");
-  target.sentinel = starts(url, "redis+sentinel://");
-  if (!target.sentinel && !starts(url, "redis://"))
-    return tide_fail(error, TIDE_E_CONFIG, "the journal's URL must begin with redis://, redis+sentinel:// or unix:/");
+  target.tls = starts(url, "rediss://") || starts(url, "rediss+sentinel://");
+  if (target.tls && tide_redis_tls_known(error) != TIDE_OK) return TIDE_E_CONFIG;
+  target.sentinel = starts(url, "redis+sentinel://") || starts(url, "rediss+sentinel://");
+  if (!target.sentinel && !target.tls && !starts(url, "redis://"))
+    return tide_fail(error, TIDE_E_CONFIG,
+                     "the journal's URL must begin with redis://, redis+sentinel://, rediss://, rediss+sentinel:// or unix:/");
   rest = strstr(url, "://") + 3;
   const char *slash = strchr(rest, '/'), *end = slash ? slash : rest + strlen(rest), *at = NULL;
   for (const char *p = rest; p < end; p++)

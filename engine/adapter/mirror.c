@@ -83,6 +83,7 @@ struct tide_mirror {
   int64_t retry_ns, sync_ns, trim_ns, prune_ns;
   bool unpruned; /* and said so */
   struct tide_position trimmed;
+  uint64_t opened_epoch;
 };
 
 static void lock(struct tide_mirror *m) { TIDE_CHECK(pthread_mutex_lock(&m->mutex) == 0); }
@@ -172,18 +173,23 @@ static enum tide_err open_copy(struct tide_mirror *m, struct tide_error *error) 
   return TIDE_OK;
 }
 
+/* A name that is free, for what ends where the mirror does. */
+static void name_aside(const struct tide_mirror *m, const char *why, struct tide_buf *name) {
+  for (int n = 0; n < 1000; n++) {
+    tide_buf_clear(name);
+    tide_buf_printf(name, "%s.%s-%llu-%llu", m->dir, why, (unsigned long long)m->end.epoch, (unsigned long long)m->end.seq);
+    if (n) tide_buf_printf(name, "-%d", n);
+    if (access(tide_buf_cstr(name), F_OK) != 0) break;
+  }
+}
+
 /* The mirror gets another name and a new one begins. */
 static enum tide_err move_aside(struct tide_mirror *m, const char *why, struct tide_error *error) {
   struct tide_buf name = TIDE_BUF_INIT;
   struct tide_position ignored;
   if (m->dirty && m->copy->ops->sync(m->copy, &ignored, NULL) != TIDE_OK) tide_log(TIDE_LOG_WARN, "mirror_end_lost", "dir=%s", m->dir);
   close_copy(m);
-  for (int n = 0; n < 1000; n++) {
-    tide_buf_clear(&name);
-    tide_buf_printf(&name, "%s.%s-%llu-%llu", m->dir, why, (unsigned long long)m->end.epoch, (unsigned long long)m->end.seq);
-    if (n) tide_buf_printf(&name, "-%d", n);
-    if (access(tide_buf_cstr(&name), F_OK) != 0) break;
-  }
+  name_aside(m, why, &name);
   enum tide_err err = TIDE_OK;
   if (rename(m->dir, tide_buf_cstr(&name)) != 0)
     err = tide_fail_errno(error, TIDE_E_IO, "cannot rename %s to %s", m->dir, tide_buf_cstr(&name));
@@ -227,6 +233,59 @@ static enum tide_err compare_end(struct tide_mirror *m, struct tide_journal *jou
       err == TIDE_OK && tide_position_cmp(found, m->end) == 0 && tide_span_eq(tide_buf_span(&m->bytes), tide_buf_span(&m->expected));
   *ret = same ? END_SAME : END_LOST;
   return TIDE_OK;
+}
+
+/* ---- what a failover took back ---- */
+
+/* The last entry that both hold, from `common` or the mirror's first one on; none: they have nothing in common there. */
+static enum tide_err last_common(struct tide_mirror *m, struct tide_journal *journal, struct tide_position *ret, struct tide_error *error) {
+  struct tide_position at = m->options.common, found, common = {0, 0};
+  bool inclusive = true;
+  for (;;) {
+    enum tide_err err = m->copy->ops->read(m->copy, at, inclusive, &m->expected, &at, error);
+    if (err == TIDE_OK) err = journal->ops->read(journal, at, true, &m->bytes, &found, error);
+    if (err != TIDE_OK && err != TIDE_E_END) return err;
+    if (err == TIDE_E_END || tide_position_cmp(at, found) != 0 || !tide_span_eq(tide_buf_span(&m->bytes), tide_buf_span(&m->expected)))
+      break;
+    common = at;
+    inclusive = false;
+  }
+  *ret = common;
+  return TIDE_OK;
+}
+
+/* The entries behind `common` as a log of their own. */
+static enum tide_err keep_lost(struct tide_mirror *m, struct tide_position common, struct tide_error *error) {
+  struct tide_buf name = TIDE_BUF_INIT;
+  struct tide_journal *lost = NULL;
+  struct tide_position at = common, durable;
+  uint64_t count = 0;
+  name_aside(m, "lost", &name);
+  struct tide_journal_file_options options = {.dir = tide_buf_cstr(&name), .create = true, .segment_bytes = m->options.segment_bytes};
+  enum tide_err err = tide_journal_file_open(&options, &lost, error);
+  while (err == TIDE_OK && (err = m->copy->ops->read(m->copy, at, false, &m->bytes, &at, error)) == TIDE_OK) {
+    err = tide_journal_file_put(lost, at, tide_buf_span(&m->bytes), error);
+    count++;
+  }
+  if (err == TIDE_E_END) err = lost->ops->sync(lost, &durable, error);
+  if (lost) lost->ops->close(lost);
+  if (err == TIDE_OK)
+    tide_log(TIDE_LOG_WARN, "mirror_cut_back", "to=%llu-%llu entries=%llu kept_in=%s", (unsigned long long)common.epoch,
+             (unsigned long long)common.seq, (unsigned long long)count, tide_buf_cstr(&name));
+  tide_buf_release(&name);
+  return err;
+}
+
+/* HISTORY: nothing of the mirror is in the journal, and no snapshot either. */
+static enum tide_err cut_back(struct tide_mirror *m, struct tide_journal *journal, struct tide_error *error) {
+  struct tide_position common;
+  enum tide_err err = last_common(m, journal, &common, error);
+  if (err == TIDE_OK && is_none(common) && is_none(m->options.common)) return TIDE_E_HISTORY;
+  if (err == TIDE_OK && is_none(common)) return move_aside(m, "lost", error); /* they parted before what is not trimmed yet */
+  if (err == TIDE_OK) err = keep_lost(m, common, error);
+  if (err == TIDE_OK) err = tide_journal_file_cut(m->copy, common, error);
+  if (err == TIDE_OK) m->end = common;
+  return err;
 }
 
 static enum tide_err write_queue(struct tide_mirror *m, struct tide_error *error) {
@@ -465,6 +524,8 @@ void tide_mirror_start(struct tide_mirror *m) {
   m->running = true;
 }
 
+uint64_t tide_mirror_epoch(const struct tide_mirror *m) { return m->opened_epoch; }
+
 struct tide_position tide_mirror_durable(struct tide_mirror *m) {
   lock(m);
   struct tide_position durable = m->durable;
@@ -516,7 +577,16 @@ enum tide_err tide_mirror_open(const struct tide_mirror_options *options, struct
   (void)pthread_condattr_destroy(&attr);
   enum end end = END_SAME;
   enum tide_err err = open_copy(m, error);
+  m->opened_epoch = m->end.epoch;
   if (err == TIDE_OK) err = compare_end(m, journal, &end, error);
+  if (err == TIDE_OK && end == END_LOST && options->lossy) {
+    err = cut_back(m, journal, error);
+    if (err == TIDE_OK) end = END_SAME;
+    if (err == TIDE_E_HISTORY) err = TIDE_OK; /* told below */
+    lock(m);
+    m->durable = m->end;
+    unlock(m);
+  }
   if (err == TIDE_OK && end == END_LOST && !accept_loss)
     err = tide_fail(
         error, TIDE_E_HISTORY,

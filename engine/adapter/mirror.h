@@ -25,11 +25,14 @@ struct tide_mirror_options {
   int64_t keep_ms;
   int64_t archive_keep_ms;     /* files of the mirror's archive go when they are older; 0: never */
   size_t queue_bytes;          /* entries that wait for the disk; 0: 16 MiB */
+  bool lossy;                  /* a failover may take back what stands here (q < N): then it is cut back to what both hold, and the rest put aside */
+  struct tide_position common; /* an entry that the journal is known to hold as it was folded, from which on to compare then; {0,0}: none */
 };
 
 struct tide_mirror;
 /* Opens or creates the mirror and compares its end with `journal`, which has a session. Where the store holds another entry there, or nothing: HISTORY, as for
- * snapshots; with accept_loss the mirror is moved aside (DIR.lost-EPOCH-SEQ, never deleted) and a new one begun. Where the store was trimmed beyond the mirror's
+ * snapshots. Where the mirror is lossy, what both hold stays, and the entries behind it go to DIR.lost-EPOCH-SEQ, for audit; nothing in common is HISTORY as well.
+ * With accept_loss the mirror is moved aside (DIR.lost-EPOCH-SEQ, never deleted) and a new one begun. Where the store was trimmed beyond the mirror's
  * end, it is moved aside too (DIR.until-EPOCH-SEQ), since a log with a hole is none. Errors: HISTORY, LOCKED, CORRUPT, IO. The source is taken in any case. */
 enum tide_err tide_mirror_open(const struct tide_mirror_options *options, struct tide_journal *journal, bool accept_loss, struct tide_mirror **ret,
                                struct tide_error *error) TIDE_WARN_UNUSED;
@@ -40,6 +43,8 @@ void tide_mirror_note(struct tide_mirror *mirror, struct tide_mono now, struct t
 bool tide_mirror_turn(struct tide_mirror *mirror, struct tide_mono now);
 /* The thread that takes turns. */
 void tide_mirror_start(struct tide_mirror *mirror);
+/* The epoch in which the mirror ended when it was opened, also where that was cut off then. */
+uint64_t tide_mirror_epoch(const struct tide_mirror *mirror);
 /* The last position that is durable in the mirror; any thread. */
 struct tide_position tide_mirror_durable(struct tide_mirror *mirror);
 /* Files of the archive that were removed since it was opened; any thread. */

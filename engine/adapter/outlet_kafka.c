@@ -7,6 +7,10 @@
  * the log, so all that are under way are reported as failed and the sender decides; when the last of them was taken, `send` makes a new producer. Twice in the
  * log is possible then, as after any letter that is given up and sent again; what leaves an engine carries its own identity for that reason.
  *
+ * Letters leave in bursts. Who waits for reports has sent all that he has: then everything leaves at once, one request for each partition, and linger.ms is only the
+ * time after which it leaves if librdkafka's thread did not come to it meanwhile. It is long, because a burst that began to leave while it grew would be
+ * two requests for each partition, and librdkafka (2.0) polls without rest while more than five are ready for a broker.
+ *
  * Invariant: open == number of letters taken and not yet reported. */
 #include "adapter/outlet_kafka.h"
 
@@ -15,7 +19,7 @@
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
 
-enum { CLOSE_MS = 5000 };
+enum { CLOSE_MS = 5000, PUSH_MS = 1, PUSHES = 5 };
 
 struct record {
   uint64_t token;
@@ -32,6 +36,7 @@ struct outlet_kafka {
   char *topic[TIDE_LETTER_KIND_COUNT];
   struct record *spare;
   size_t open;
+  int pushes;  /* times still to say that what was taken leaves now */
   bool broken; /* the producer has ended for good */
   struct tide_kafka_log log;
 };
@@ -101,6 +106,7 @@ static enum tide_err hand_over(struct outlet_kafka *o, const struct tide_letter 
                             RD_KAFKA_V_OPAQUE(record), RD_KAFKA_V_END);
   if (!err) {
     o->open++;
+    o->pushes = PUSHES;
     return TIDE_OK;
   }
   rd_kafka_headers_destroy(headers);
@@ -154,12 +160,18 @@ static size_t outlet_reports(struct tide_outlet *outlet, int wait_ms, struct tid
   struct outlet_kafka *o = self(outlet);
   size_t count = 0;
   if (!o->producer) return 0;
+  if (!o->event) o->event = rd_kafka_queue_poll(o->queue, 0);
+  if (!o->event && wait_ms > 0 && o->pushes > 0) {
+    (void)rd_kafka_flush(o->producer, PUSH_MS); /* does not take the reports, so waits as long as that whatever happens */
+    o->pushes--;
+    wait_ms -= PUSH_MS;
+  }
   while (count < cap) {
     if (!o->event) {
       o->event = rd_kafka_queue_poll(o->queue, count ? 0 : wait_ms);
       if (!o->event) break;
-      if (rd_kafka_event_type(o->event) == RD_KAFKA_EVENT_ERROR) take_error(o, o->event);
     }
+    if (rd_kafka_event_type(o->event) == RD_KAFKA_EVENT_ERROR) take_error(o, o->event);
     const rd_kafka_message_t *m = rd_kafka_event_type(o->event) == RD_KAFKA_EVENT_DR ? rd_kafka_event_message_next(o->event) : NULL;
     if (m) {
       fill_report(o, m, &ret[count++]);
@@ -205,10 +217,9 @@ static const struct tide_kafka_owned owned[] = {
 /* murmur2_random puts a key into the partition that Java producers choose. The queue's own bound of 1 GiB is no bound for a service. */
 static const struct tide_kafka_setting standard[] = {
     {"client.id", "tidemark"},
-
     {"partitioner", "murmur2_random"},
     {"queue.buffering.max.kbytes", "131072"},
-    {"linger.ms", "2"},
+    {"linger.ms", "50"},
 };
 
 enum tide_err tide_outlet_kafka_open(const struct tide_outlet_kafka_options *options, struct tide_outlet **ret, struct tide_error *error) {

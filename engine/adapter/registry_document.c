@@ -263,3 +263,17 @@ const char *tide_document_card_read(struct tide_span json, struct tide_engine_ca
   if (!r.fault) *ret = card;
   return r.fault;
 }
+
+void tide_document_epoch(uint64_t epoch, struct tide_buf *out) {
+  tide_json_open(out, '{');
+  put_int(out, "epoch", epoch);
+  tide_json_close(out, '}');
+}
+
+const char *tide_document_epoch_read(struct tide_span json, uint64_t *ret) {
+  struct read r = begin(json);
+  uint64_t epoch = get_int(&r, "epoch", NUMBER_MAX, "`epoch` is no number");
+  json_decref(r.json);
+  if (!r.fault) *ret = epoch;
+  return r.fault;
+}

@@ -15,6 +15,8 @@ void tide_document_check(const struct tide_version_check *check, struct tide_buf
 const char *tide_document_check_read(struct tide_span json, struct tide_version_check *ret); /* figures: appended */
 void tide_document_rollout(const struct tide_rollout_document *document, struct tide_buf *out);
 const char *tide_document_rollout_read(struct tide_span json, struct tide_rollout_document *ret);
+void tide_document_epoch(uint64_t epoch, struct tide_buf *out);
+const char *tide_document_epoch_read(struct tide_span json, uint64_t *ret);
 void tide_document_card(const struct tide_engine_card *card, struct tide_buf *out);
 const char *tide_document_card_read(struct tide_span json, struct tide_engine_card *ret);
 

@@ -286,6 +286,53 @@ enum tide_err tide_registry_roll_out(struct tide_registry *r, const char *cell, 
                    "somebody else has rolled out to cell %.48s meanwhile: look at it (`tidemark model list`), then try again", cell);
 }
 
+/* ---- epochs ---- */
+
+static enum tide_err read_epoch(struct tide_registry *r, const char *key, uint64_t *ret, uint64_t *ret_revision, struct tide_error *error) {
+  struct tide_buf json = TIDE_BUF_INIT;
+  enum tide_err err = r->ops->get(r, key, &json, ret_revision, error);
+  const char *fault = err ? NULL : tide_document_epoch_read(tide_buf_span(&json), ret);
+  tide_buf_release(&json);
+  if (err == TIDE_E_NOT_FOUND) {
+    *ret = *ret_revision = 0;
+    return TIDE_OK;
+  }
+  return fault ? corrupt(key, fault, error) : err;
+}
+
+enum tide_err tide_registry_epoch(struct tide_registry *r, const char *cell, uint64_t *ret, struct tide_error *error) {
+  char key[KEY];
+  uint64_t revision, epoch;
+  snprintf(key, sizeof key, "cells/%s/epoch", cell);
+  enum tide_err err = read_epoch(r, key, &epoch, &revision, error);
+  if (!err) *ret = epoch;
+  return err;
+}
+
+enum tide_err tide_registry_take_epoch(struct tide_registry *r, const char *cell, uint64_t number, uint64_t *ret_highest,
+                                       struct tide_error *error) {
+  char key[KEY];
+  struct tide_buf json = TIDE_BUF_INIT;
+  enum tide_err err = TIDE_E_STALE;
+  uint64_t highest = 0, revision;
+  snprintf(key, sizeof key, "cells/%s/epoch", cell);
+  tide_document_epoch(number, &json);
+  for (int tries = 0; tries < 8 && (err == TIDE_E_STALE || err == TIDE_E_EXISTS || err == TIDE_E_INDETERMINATE);
+       tries++) { /* somebody was faster, or nobody knows */
+    err = read_epoch(r, key, &highest, &revision, error);
+    if (!err && highest >= number) {
+      *ret_highest = highest;
+      err = tide_fail(error, TIDE_E_STALE, "epoch %" PRIu64 " of cell %.48s is not above %" PRIu64 ", which was taken", number, cell,
+                      highest);
+      break;
+    }
+    if (!err) err = r->ops->put(r, key, tide_buf_span(&json), revision, error);
+    if (err == TIDE_E_STALE || err == TIDE_E_EXISTS) *ret_highest = number; /* should it never be quiet */
+  }
+  tide_buf_release(&json);
+  return err == TIDE_E_EXISTS ? TIDE_E_STALE : err;
+}
+
 /* ---- engines ---- */
 
 enum tide_err tide_registry_announce(struct tide_registry *r, const char *cell, const struct tide_engine_card *card, int64_t ttl_ms,

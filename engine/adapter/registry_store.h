@@ -6,6 +6,7 @@
  *   retired/KIND/HASH            it shall not be rolled out any more: who, when, why
  *   cells/CELL/rollouts/INDEX    a rollout (port/rollout.h), 1, 2, 3.. in 20 digits; the last one is the statement of what shall be in force
  *   cells/CELL/engines/ID        an engine that is there, under a lease
+ *   cells/CELL/epoch             the highest number that an epoch of the cell's journal was to be opened under; it only rises
  *
  * All but the first and the last two lines of that are never changed once written: content and about, because a version is its content; a rollout, because the next one has the
  * next index, which only one writer can take. So two people who roll out at the same time cannot overwrite each other: the second is told. (A rollout's number
@@ -102,6 +103,13 @@ enum tide_err tide_registry_roll_out(struct tide_registry *registry, const char 
                                   struct tide_error *error) TIDE_WARN_UNUSED;
 /* Names of the cells that have a rollout are not listed by a registry: who asks knows the cell. The directory to watch for a cell's rollouts, into `out`. */
 const char *tide_registry_rollouts_dir(const char *cell, char out[TIDE_REGISTRY_KEY_MAX + 1]);
+
+/* The highest epoch number that was taken; 0: none. */
+enum tide_err tide_registry_epoch(struct tide_registry *registry, const char *cell, uint64_t *ret, struct tide_error *error) TIDE_WARN_UNUSED;
+/* Takes a number, for one opener. STALE: it is not above the highest, *ret_highest is that. Where a put may have been written it is looked again; then the number may be STALE
+ * for whoever has it. */
+enum tide_err tide_registry_take_epoch(struct tide_registry *registry, const char *cell, uint64_t number, uint64_t *ret_highest, struct tide_error *error)
+    TIDE_WARN_UNUSED;
 
 enum tide_err tide_registry_announce(struct tide_registry *registry, const char *cell, const struct tide_engine_card *card, int64_t ttl_ms,
                                   struct tide_error *error) TIDE_WARN_UNUSED;

@@ -1,7 +1,7 @@
 /* Schemas by number over HTTP, by libcurl (schema_registry.h).
  *
- * Transfers run in one multi handle and have no thread of their own: each `get` moves all of them on, and waits a moment for its own. So a registry that hangs
- * costs the caller that moment and not the time-out, and other partitions go on.
+ * Transfers run in one multi handle and have no thread of their own: each `get` moves all of them on, and the one that begins a transfer waits a moment for it. So a
+ * registry that hangs costs the caller that moment once and not the time-out, and other partitions go on.
  *
  * Only what the registry says itself counts as "there is no such schema": status 404 with its error code 40403. The 404 of a wrong address, a proxy's
  * page, an answer cut off are trouble with the registry; if they were taken for an answer, good messages would become dead letters. After trouble the registry is left
@@ -204,8 +204,12 @@ enum tide_err tide_schema_registry_get(struct tide_schema_registry *r, uint32_t 
     if (r->transfer_count == TRANSFERS_MAX)
       return tide_fail(error, TIDE_E_AGAIN, "schema %u waits: %u others are asked for at %.120s", id, TRANSFERS_MAX, r->shown);
   }
-  if (!t) t = begin(r, id);
-  wait_for(r, t);
+  if (t) {
+    move(r);
+  } else {
+    t = begin(r, id);
+    wait_for(r, t);
+  }
   if (!t->done) return tide_fail(error, TIDE_E_AGAIN, "schema %u is on its way from the schema registry %.120s", id, r->shown);
   enum tide_err err = judge(r, t, out, error);
   drop(r, t);

@@ -157,6 +157,10 @@ static enum tide_err remove_one(const char *dir, const char *kind, struct tide_p
   return err;
 }
 
+enum tide_err tide_snapshot_remove(const char *dir, struct tide_position position, struct tide_error *error) {
+  return remove_one(dir, "snap", position, error);
+}
+
 /* All but the `keep` newest up to `last`. What is newer than `last` was refused when this run began, or belongs to a log that was rolled back. */
 static enum tide_err remove_all(const char *dir, const char *kind, size_t keep, struct tide_position last, struct tide_error *error) {
   struct tide_position *found;

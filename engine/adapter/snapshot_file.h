@@ -45,6 +45,8 @@ enum tide_err tide_snapshot_write(const char *dir, unsigned threads, struct tide
 
 /* Positions of what is called a snapshot, newest first; *ret_count is 0 when there is no such directory. Free with tide_free. */
 enum tide_err tide_snapshot_list(const char *dir, struct tide_position **ret, size_t *ret_count, struct tide_error *error) TIDE_WARN_UNUSED;
+/* Removes one: of a history that is lost. */
+enum tide_err tide_snapshot_remove(const char *dir, struct tide_position position, struct tide_error *error) TIDE_WARN_UNUSED;
 /* Errors: NOT_FOUND, CORRUPT, VERSION, IO. */
 enum tide_err tide_snapshot_manifest_read(const char *dir, struct tide_position position, struct tide_snapshot_manifest *ret, struct tide_error *error)
     TIDE_WARN_UNUSED;

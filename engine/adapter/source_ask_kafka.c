@@ -5,9 +5,10 @@
  * looked for once more, because it may be newer than what the client knows of the cluster.
  *
  * `before` reads with a partition handle of the side client, one offset before the place and then further and further back, because offsets may hold no
- * message (markers of transactions, what compaction took away). */
+ * message (markers of transactions, marks of ours, what compaction took away). */
 #include "adapter/source_kafka_state.h"
 
+#include "adapter/marks_kafka.h"
 #include "base/clock.h"
 
 #include <librdkafka/rdkafka.h>
@@ -164,6 +165,14 @@ enum tide_err tide_source_kafka_at_time(struct tide_source *source, int64_t ms, 
   return err;
 }
 
+bool tide_source_kafka_is_mark(const rd_kafka_message_t *m) {
+  rd_kafka_headers_t *headers;
+  const void *value;
+  size_t len;
+  return m->len == 0 && rd_kafka_message_headers(m, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+         rd_kafka_header_get_last(headers, TIDE_KAFKA_MARK, &value, &len) == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
 /* Reads from `from` on and keeps the last message below `cursor` in out. Errors: END: none there. */
 static enum tide_err last_below(struct tide_source_kafka *s, const struct tide_source_kafka_topic *topic, uint16_t partition, int64_t from,
                                 int64_t cursor, int64_t until_ns, struct tide_buf *out, struct tide_error *error) {
@@ -185,6 +194,8 @@ static enum tide_err last_below(struct tide_source_kafka *s, const struct tide_s
                         (long long)cursor, partition, topic->name, rd_kafka_message_errstr(m));
     } else if (m->err || m->offset >= cursor) {
       done = true;
+    } else if (tide_source_kafka_is_mark(m)) {
+      done = m->offset == cursor - 1;
     } else {
       found = true;
       done = m->offset == cursor - 1;

@@ -54,6 +54,7 @@ struct tide_source_kafka {
   struct rd_kafka_message_s *batch[TIDE_SOURCE_KAFKA_BATCH];
   size_t at, count;
   struct rd_kafka_message_s *current; /* what the last call gave */
+  bool gave;                          /* something since the last END */
   struct tide_source_kafka_global global[TIDE_SOURCE_KAFKA_GLOBALS];
   bool look;     /* librdkafka has said that some topic or partition does not exist, or is not allowed; not which */
   size_t silent; /* partitions that are */
@@ -65,6 +66,9 @@ struct tide_source_kafka {
 
 struct tide_source_kafka_topic *tide_source_kafka_topic(const struct tide_source_kafka *s, uint16_t source); /* NULL: none of this number */
 enum tide_err tide_source_kafka_no_topic(uint16_t source, struct tide_error *error);                         /* NOT_FOUND */
+
+/* One that marks_kafka.h wrote. What has a value is a message, whatever its headers say. */
+bool tide_source_kafka_is_mark(const struct rd_kafka_message_s *m);
 
 /* The port's questions. */
 enum tide_err tide_source_kafka_places(struct tide_source *source, struct tide_place **ret, size_t *ret_count, struct tide_error *error) TIDE_WARN_UNUSED;

@@ -17,6 +17,12 @@ void *tide_alloc(size_t bytes) {
   return ptr;
 }
 
+void *tide_alloc_bare(size_t bytes) {
+  void *ptr = malloc(bytes ? bytes : 1);
+  TIDE_CHECK(ptr && "out of memory");
+  return ptr;
+}
+
 void *tide_realloc(void *ptr, size_t bytes) {
   void *grown = realloc(ptr, bytes ? bytes : 1);
   TIDE_CHECK(grown && "out of memory");

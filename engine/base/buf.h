@@ -15,6 +15,7 @@ struct tide_buf {
 #define TIDE_BUF_INIT ((struct tide_buf){0})
 
 void *tide_alloc(size_t bytes);                     /* zeroed; panics when memory is exhausted */
+void *tide_alloc_bare(size_t bytes);                /* the same with anything in it: the caller writes what it reads */
 void *tide_realloc(void *ptr, size_t bytes);        /* panics when memory is exhausted */
 char *tide_strdup(const char *str);                 /* NULL stays NULL */
 char *tide_strndup(const char *ptr, size_t len);    /* adds the zero byte */

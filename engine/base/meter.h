@@ -95,9 +95,11 @@ enum tide_meter_type {
   X(http_traceparent_invalid_total, COUNTER, none, none, none, "traceparent headers that were not understood and left out") \
   X(http_protocol_errors_total, COUNTER, none, none, none, "Complaints of the HTTP library: broken requests, peers that went away") \
   X(ingest_active, GAUGE, none, none, none, "1 while this engine reads the sources") \
+  X(ingest_unanswered, GAUGE, none, none, none, "1 while a question to the brokers (partitions, ends of logs) has no answer; /readyz says which") \
   X(ingest_opening_partitions, GAUGE, none, none, none, "Partitions that the epoch waits for before it is open") \
   X(ingest_messages_total, COUNTER, none, none, none, "Messages of sources put into entries by this engine, rejected ones included") \
   X(ingest_rejected_total, COUNTER, source, reason, none, "Messages that could not be used, by the reason in their dead letter") \
+  X(ingest_marks_total, COUNTER, none, none, none, "Marks read that an engine had written to find the ends of logs (ingest.barrier: marker); they are no messages") \
   X(ingest_letters_total, COUNTER, letter, result, none, "Letters by what became of an attempt to send one; failed ones of scores and dead letters are sent again") \
   X(ingest_unsent_answers, GAUGE, none, none, none, "Answers to messages that are not known to have left") \
   X(ingest_held_messages, GAUGE, none, none, none, "Messages that wait for other partitions or for their dead letter") \

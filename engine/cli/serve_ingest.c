@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "adapter/marks_kafka.h"
 #include "adapter/outlet_file.h"
 #include "adapter/outlet_kafka.h"
 #include "adapter/schemas.h"
@@ -25,6 +26,22 @@ static void client_line(void *ctx, int level, const char *what, const char *text
 
 static const struct tide_kafka_log client_log = {.line = client_line};
 
+/* Whoever may not write to a topic is told now, and not when an epoch cannot be opened. Brokers that cannot be asked say nothing about that: they are needed later. */
+static enum tide_err try_marks(struct tide_serve_ingest *serve, struct tide_error *error) {
+  struct tide_place *place = NULL;
+  size_t count = 0;
+  struct tide_error why = {0};
+  enum tide_err err = serve->source->ops->places(serve->source, &place, &count, &why);
+  if (err == TIDE_OK) err = tide_kafka_marks_put(serve->marks, place, count, &why);
+  tide_free(place);
+  if (err == TIDE_E_CONFIG) {
+    *error = why;
+    return err;
+  }
+  if (err != TIDE_OK) tide_log(TIDE_LOG_WARN, "marks_untried", "reason=%s", why.text);
+  return TIDE_OK;
+}
+
 static enum tide_err open_source(const struct tide_config *config, const struct tide_kafka_settings *settings,
                                  struct tide_serve_ingest *serve, struct tide_error *error) {
   struct tide_kafka_topic topic[TIDE_SOURCES_MAX];
@@ -36,7 +53,10 @@ static enum tide_err open_source(const struct tide_config *config, const struct 
                                               .setting_count = settings->count,
                                               .poll_ms = POLL_MS,
                                               .log = client_log};
-  return tide_source_kafka_open(&options, &serve->source, error);
+  enum tide_err err = tide_source_kafka_open(&options, &serve->source, error);
+  if (err != TIDE_OK || config->ingest_barrier != TIDE_INGEST_BARRIER_marker) return err;
+  err = tide_kafka_marks_open(&options, &serve->marks, error);
+  return err == TIDE_OK ? try_marks(serve, error) : err;
 }
 
 static const char *copy_topic(const struct tide_config *config) {
@@ -91,21 +111,24 @@ static enum tide_err add_source(const struct tide_config_source *from, const str
   return TIDE_OK;
 }
 
+static uint64_t epoch_known(void *ctx) { return tide_serve_epoch_known(ctx); }
+
 static enum tide_err open_ingest(const struct tide_config *config, const struct tide_spec *spec, struct tide_meter *meter,
-                                 struct tide_serve_ingest *serve, struct tide_error *error) {
-  tide_version_text(tide_span_of(spec->name), tide_content_hash((struct tide_span){spec->text, spec->text_len}), serve->features);
+                                 struct tide_serve_epoch *epoch, struct tide_serve_ingest *serve, struct tide_error *error) {
   struct tide_ingest_options options = {.source = serve->source,
                                         .outlet = serve->outlet,
                                         .commit = tide_source_kafka_commit,
                                         .at_time = tide_source_kafka_at_time,
+                                        .mark = serve->marks ? tide_kafka_marks_put : NULL,
+                                        .marks = serve->marks,
                                         .from = serve->from,
                                         .from_count = serve->count,
                                         .spec = spec,
                                         .scores = serve->declared.scores,
-                                        .features = serve->features,
                                         .dead_form = (uint8_t)config->dead_letters_form,
-                                        .lossy = config->journal_kind == TIDE_JOURNAL_KIND_redis &&
-                                                 config->journal_quorum < config->journal_replicas,
+                                        .lossy = tide_config_lossy(config),
+                                        .epoch_known = epoch ? epoch_known : NULL,
+                                        .epoch_ctx = epoch,
                                         .merge = {.merge_wait_ms = config->ingest_merge_wait_ms,
                                                   .by_arrival = config->ingest_order == TIDE_INGEST_ORDER_arrival,
                                                   .catch_wait_ms = CATCH_WAIT_MS,
@@ -117,7 +140,8 @@ static enum tide_err open_ingest(const struct tide_config *config, const struct 
 }
 
 enum tide_err tide_serve_ingest_open(const struct tide_config *config, const struct tide_spec *spec, const struct tide_keys *keys,
-                                     struct tide_meter *meter, struct tide_serve_ingest *ret, struct tide_error *error) {
+                                     struct tide_meter *meter, struct tide_serve_epoch *epoch, struct tide_serve_ingest *ret,
+                                     struct tide_error *error) {
   *ret = (struct tide_serve_ingest){0};
   if (!config->source_count) return TIDE_OK;
   struct tide_kafka_settings settings;
@@ -130,13 +154,14 @@ enum tide_err tide_serve_ingest_open(const struct tide_config *config, const str
   for (size_t i = 0; i < ret->count && err == TIDE_OK; i++) err = add_source(&config->source[i], spec, keys, i, ret, error);
   if (err == TIDE_OK) err = open_source(config, &settings, ret, error);
   if (err == TIDE_OK) err = open_outlet(config, &settings, ret, error);
-  if (err == TIDE_OK) err = open_ingest(config, spec, meter, ret, error);
+  if (err == TIDE_OK) err = open_ingest(config, spec, meter, epoch, ret, error);
   tide_kafka_settings_release(&settings);
   return err;
 }
 
 void tide_serve_ingest_close(struct tide_serve_ingest *serve) {
   tide_ingest_free(serve->ingest);
+  tide_kafka_marks_close(serve->marks);
   if (serve->source) serve->source->ops->close(serve->source);
   if (serve->outlet) serve->outlet->ops->close(serve->outlet);
   for (size_t i = 0; i < serve->count; i++) tide_schemas_close(serve->schemas[i]);

@@ -6,6 +6,7 @@
 
 #include "cli/key_file.h"
 #include "config/config.h"
+#include "cli/serve_epoch.h"
 #include "run/ingest.h"
 
 struct tide_serve_ingest {
@@ -14,16 +15,17 @@ struct tide_serve_ingest {
   /* what the ingester borrows */
   struct tide_source *source;
   struct tide_outlet *outlet;
+  struct tide_kafka_marks *marks; /* NULL: ingest.barrier is log_end */
   struct tide_ingest_source *from;
   struct tide_schemas **schemas;
   size_t count;
-  char features[TIDE_VERSION_TEXT]; /* of the feature file */
 };
 
-/* meter: a shared one, whose sources are those of the configuration in their order; borrowed. Opens clients and decoders; no broker is
+/* epoch: of the registry, NULL: none; borrowed. meter: a shared one, whose sources are those of the configuration in their order; borrowed.
+ * Opens clients and decoders; no broker is
  * asked. Errors: CONFIG (a source's `input` that the feature file does not have; a setting of Kafka). */
 enum tide_err tide_serve_ingest_open(const struct tide_config *config, const struct tide_spec *spec, const struct tide_keys *keys,
-                                     struct tide_meter *meter, struct tide_serve_ingest *ret, struct tide_error *error) TIDE_WARN_UNUSED;
+                                     struct tide_meter *meter, struct tide_serve_epoch *epoch, struct tide_serve_ingest *ret, struct tide_error *error) TIDE_WARN_UNUSED;
 /* After the engine has ended. */
 void tide_serve_ingest_close(struct tide_serve_ingest *serve);
 

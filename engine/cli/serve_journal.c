@@ -154,7 +154,7 @@ static enum tide_err check_marker(const struct tide_serve_journal *serve, bool a
     bool whole = fscanf(in, "%llu %llu %llx %x", &epoch, &seq, &nonce, &crc) == 4, there = false;
     (void)fclose(in);
     if (whole) err = look_for(serve->journal, (struct tide_position){epoch, seq}, (struct tide_entry_mark){nonce, crc}, &there, error);
-    if (err == TIDE_OK && !there && !accept_loss)
+    if (err == TIDE_OK && !there && !accept_loss && !serve->lossy)
       err = tide_fail(
           error, TIDE_E_HISTORY,
           "this engine has answered from a journal up to %llu-%llu, and the journal does not hold that any more (%s): restore it, or start with "
@@ -169,6 +169,36 @@ static enum tide_err check_marker(const struct tide_serve_journal *serve, bool a
   return err;
 }
 
+/* ---- snapshots ---- */
+
+static void see_epoch(struct tide_serve_journal *serve, uint64_t epoch) {
+  if (epoch > serve->epoch_seen) serve->epoch_seen = epoch;
+}
+
+/* Snapshots of what a failover took back: not to be begun from, not to be trimmed by, not to be given to peers. */
+static enum tide_err remove_lost(const struct tide_serve_journal *serve, struct tide_error *error) {
+  struct tide_position *position = NULL;
+  struct tide_snapshot_manifest *manifest = tide_alloc(sizeof *manifest);
+  size_t count = 0;
+  enum tide_err err = tide_snapshot_list(serve->snapshots, &position, &count, error);
+  for (size_t i = 0; i < count && err == TIDE_OK; i++) {
+    struct tide_error why = {0};
+    err = tide_snapshot_manifest_read(serve->snapshots, position[i], manifest, &why);
+    if (err == TIDE_OK) err = tide_snapshot_fits(manifest, serve->journal, &why);
+    if (err != TIDE_E_MISMATCH) { /* damaged, or the journal is away just now: it stays */
+      err = TIDE_OK;
+      continue;
+    }
+    err = tide_snapshot_remove(serve->snapshots, position[i], error);
+    if (err == TIDE_OK)
+      tide_log(TIDE_LOG_WARN, "snapshot_of_lost_history", "position=%llu-%llu why=%s", (unsigned long long)position[i].epoch,
+               (unsigned long long)position[i].seq, why.text);
+  }
+  tide_free(position);
+  tide_free(manifest);
+  return err;
+}
+
 /* What an engine does whose own snapshots, if any, do not fit: where that is because the journal was trimmed beyond them, or there are none, a peer's will do. */
 static enum tide_err begin_elsewhere(const struct tide_config *config, struct tide_serve_journal *serve, bool has_own,
                                      struct tide_position newest, bool accept_loss, struct tide_error *error) {
@@ -177,14 +207,16 @@ static enum tide_err begin_elsewhere(const struct tide_config *config, struct ti
   bool got = false;
   enum tide_err err = serve->journal->ops->range(serve->journal, &first, &last, error);
   if (err != TIDE_OK) return err;
-  bool trimmed = first.seq > 0; /* nobody trims to a fence */
-  if (has_own && !accept_loss && !(trimmed && tide_position_cmp(newest, first) < 0))
+  bool trimmed = first.seq > 0;                    /* nobody trims to a fence */
+  bool together = serve->lossy && first.epoch > 0; /* what the mirror has in common with it tells */
+  if (has_own && !accept_loss && !together && !(trimmed && tide_position_cmp(newest, first) < 0))
     return tide_fail(
         error, TIDE_E_HISTORY,
         "there are snapshots in %s, the newest of %llu-%llu, and the journal holds none of their entries: it was emptied, rolled back, or is another cell's. "
         "Restore it, or start with --accept-loss",
         serve->snapshots, (unsigned long long)newest.epoch, (unsigned long long)newest.seq);
   if (first.epoch == 0) return TIDE_OK;
+  serve->unproven = has_own && together && !accept_loss;
   if (config->snapshot_peers[0] || config->snapshot_shared_dir[0]) {
     err = make_dirs(serve->snapshots, error);
     if (err == TIDE_OK) err = tide_serve_fetch(config, serve->journal, serve->snapshots, &got, error);
@@ -206,8 +238,10 @@ static enum tide_err load_snapshot(const struct tide_config *config, struct tide
   size_t count = 0;
   enum tide_err err = tide_snapshot_list(serve->snapshots, &position, &count, error);
   if (count) newest = position[0];
+  if (count) see_epoch(serve, newest.epoch);
   tide_free(position);
   if (err == TIDE_OK) err = tide_snapshot_load(serve->snapshots, serve->journal, NULL, &serve->fold, &released, error);
+  serve->verified = err == TIDE_OK && serve->fold ? tide_fold_position(serve->fold) : (struct tide_position){0, 0};
   if (err == TIDE_OK && !serve->fold && serve->shared) err = begin_elsewhere(config, serve, count > 0, newest, accept_loss, error);
   if (err == TIDE_OK && !serve->fold) serve->fold = tide_fold_new();
   return err;
@@ -236,7 +270,11 @@ enum tide_err tide_serve_redis(const struct tide_config *config, struct tide_red
                                      .wait_ms = config->journal_wait_ms,
                                      .timeout_ms = config->journal_timeout_ms,
                                      .clock_skew_max_ms = config->journal_max_clock_skew_ms,
-                                     .memory_percent = (uint32_t)config->journal_memory_share};
+                                     .memory_percent = (uint32_t)config->journal_memory_share,
+                                     .tls = {.ca = config->journal_tls_ca,
+                                             .cert = config->journal_tls_cert,
+                                             .key = config->journal_tls_key,
+                                             .server_name = config->journal_tls_server_name}};
   enum tide_err err = tide_redis_target_parse(config->journal_url, &redis.target, error);
   if (err == TIDE_OK && redis.target.password[0])
     err = tide_fail(error, TIDE_E_CONFIG,
@@ -269,6 +307,7 @@ static enum tide_err open_store(const struct tide_config *config, struct tide_se
       if (err == TIDE_OK) err = tide_journal_redis_open(&redis, &serve->journal, error);
       explicit_bzero(&redis.target, sizeof redis.target);
       serve->shared = true;
+      serve->lossy = tide_config_lossy(config);
       serve->pressed = tide_journal_redis_pressed;
       serve->health = tide_journal_redis_health;
       serve->durability = config->journal_replicas == 0 ? "none" : config->journal_quorum == config->journal_replicas ? "strong" : "quorum";
@@ -284,6 +323,8 @@ static enum tide_err open_mirror(const struct tide_config *config, bool accept_l
   struct tide_mirror_options mirror = {.snapshots = serve->snapshots,
                                        .trim = config->journal_trim,
                                        .keep_ms = config->journal_keep_ms,
+                                       .lossy = serve->lossy,
+                                       .common = serve->verified,
                                        .archive_keep_ms = config->journal_archive_keep_ms,
                                        .segment_bytes = (uint64_t)config->journal_segment_bytes};
   struct tide_buf dir = TIDE_BUF_INIT;
@@ -296,6 +337,13 @@ static enum tide_err open_mirror(const struct tide_config *config, bool accept_l
   tide_buf_printf(&dir, "%s/mirror", config->journal_dir);
   mirror.dir = tide_buf_cstr(&dir);
   err = tide_mirror_open(&mirror, serve->journal, accept_loss, &serve->mirror, error);
+  if (err == TIDE_OK) see_epoch(serve, tide_mirror_epoch(serve->mirror));
+  if (err == TIDE_OK && serve->unproven && !tide_mirror_epoch(serve->mirror))
+    err = tide_fail(
+        error, TIDE_E_HISTORY,
+        "the journal holds the entry of no snapshot in %s, and the mirror %s, which could tell whether it is the same one, is empty. Restore it, "
+        "or start with --accept-loss",
+        serve->snapshots, mirror.dir);
   tide_buf_release(&dir);
   return err;
 }
@@ -311,7 +359,10 @@ static enum tide_err look(const struct tide_config *config, const struct tide_sp
   if (err == TIDE_OK) err = check_key(serve->journal, spec, keys, error);
   if (err == TIDE_OK) err = load_snapshot(config, serve, accept_loss, error);
   if (err == TIDE_OK) err = open_mirror(config, accept_loss, serve, error);
+  if (err == TIDE_OK && serve->lossy) err = remove_lost(serve, error);
   if (err != TIDE_OK) { /* it may be tried again */
+    tide_mirror_close(serve->mirror);
+    serve->mirror = NULL;
     tide_fold_free(serve->fold);
     serve->fold = NULL;
   }

@@ -143,9 +143,9 @@ void tide_tally_answer(void *ctx, const struct tide_answer *answer) {
                                .by = answer->verdict.by,
                                .decision = (uint8_t)answer->verdict.decision,
                                .cause = answer->verdict.cause};
-  for (uint32_t i = 0; answer->features_known && i < answer->spec->rule_count && i < TIDE_RULES_MAX; i++) {
-    row.truth |= (uint64_t)(answer->verdict.truth[i] == TIDE_TRUE) << i;
-    row.unknown |= (uint64_t)(answer->verdict.truth[i] == TIDE_UNKNOWN) << i;
+  if (answer->features_known) {
+    row.truth = answer->verdict.yes;
+    row.unknown = answer->verdict.unknown;
   }
   if (answer->spec->f_amount != TIDE_NONE && answer->record->field[answer->spec->f_amount].kind == TIDE_D_INT) {
     const struct tide_datum *amount = &answer->record->field[answer->spec->f_amount];

@@ -29,7 +29,7 @@ struct audit {
   char *line;
   size_t line_room;
   struct tide_buf json;
-  uint64_t decisions, digests;
+  uint64_t decisions, digests, superseding;
   bool different;
   struct tide_error difference;
 };
@@ -50,6 +50,7 @@ static void describe(struct audit *audit, const char *was, size_t was_len, struc
 static void on_answer(void *ctx, const struct tide_answer *answer) {
   struct audit *audit = ctx;
   audit->decisions++;
+  audit->superseding += answer->supersedes && !answer->duplicate;
   if (!audit->file || audit->different) return;
   char position[TIDE_POSITION_TEXT];
   ssize_t len = getline(&audit->line, &audit->line_room, audit->file);
@@ -92,6 +93,8 @@ static int report(struct audit *audit, const struct tide_scan_result *scan, cons
     tide_json_int(&out, (int64_t)scan->entries);
     tide_json_key(&out, "decisions");
     tide_json_int(&out, (int64_t)audit->decisions);
+    tide_json_key(&out, "superseding");
+    tide_json_int(&out, (int64_t)audit->superseding);
     tide_json_key(&out, "digests");
     tide_json_int(&out, (int64_t)audit->digests);
     tide_json_key(&out, "compared");
@@ -107,6 +110,9 @@ static int report(struct audit *audit, const struct tide_scan_result *scan, cons
     printf("%s decisions in %s entries are what they were; digests that agree: %s%s\n", tide_count_text(audit->decisions, a),
            tide_count_text(scan->entries, b), tide_count_text(audit->digests, c),
            audit->file ? "; every line of the decisions file is the same" : "");
+    if (audit->superseding)
+      printf("%s of them were made again after a failover that may have lost others: they may supersede what was told before\n",
+             tide_count_text(audit->superseding, a));
   }
   return bad ? tide_exit_report(error) : TIDE_EXIT_OK;
 }
@@ -141,7 +147,8 @@ const struct tide_verb tide_verb_audit = {
     .summary = "Fold a journal again from the beginning and prove every decision",
     .about =
         "The journal carries digests of decisions and state; they are checked on the way. With --decisions every line of the file must be, byte for byte, "
-        "what the journal gives. Where the feature file changed, the journal is read once more up to there, under the next file. Exit code 5 and the first difference otherwise.",
+        "what the journal gives. Where the feature file changed, the journal is read once more up to there, under the next file. Exit code 5 and the first difference otherwise. "
+        "Decisions that were made again after a failover with journal.quorum below journal.replicas are counted: they may supersede others that were told before.",
     .example = "tidemark audit --journal file:build/run/journal --decisions build/run/decisions.jsonl",
     .opt = options,
     .opt_count = sizeof options / sizeof options[0],

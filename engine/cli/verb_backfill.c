@@ -2,7 +2,9 @@
  *
  * The history is folded without judging (tide_fold_quiet): counted and remembered, never answered. It stands at positions 0-N, epoch 0, which no
  * journal has; the first fence, 1-0, follows any of them. Source cursors stay at 0, so the log that follows may overlap with the history:
- * what was counted here is a duplicate there. Where the shape says when a row became known, rows are sorted by that; else they are taken in the order given. */
+ * what was counted here is a duplicate there. Where the shape says when a row became known, rows are sorted by that; else they are taken in the order given.
+ * With several threads some decode ahead, and the records of an entry are folded by phases (core/fold_slice.h). */
+#include "base/team.h"
 #include "cli/history_sort.h"
 #include "cli/intake_ahead.h"
 #include "cli/progress.h"
@@ -14,7 +16,6 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-#define BATCH 512
 #define INPUTS_MAX 256
 
 static const struct tide_opt options[] = {
@@ -30,8 +31,8 @@ static const struct tide_opt options[] = {
      TIDE_OPT_TEXT, 0, 0, 0, NULL},
     {"memory-mib", "N", "512", "Memory for sorting; what does not fit goes to files in the output directory", TIDE_OPT_INT, 0, 1, 1048576,
      NULL},
-    {"threads", "N", "1", "Threads that decode ahead of the fold and write the snapshot; the result is the same with any number",
-     TIDE_OPT_INT, 0, 1, TIDE_THREADS_MAX, NULL},
+    {"threads", "N", "1", "Threads that decode, fold and write the snapshot; the result is the same with any number", TIDE_OPT_INT, 0, 1,
+     TIDE_THREADS_MAX, NULL},
     {"output", "DIR", NULL, "Directory for the snapshot, for replay --start-from", TIDE_OPT_TEXT, TIDE_OPT_REQUIRED, 0, 0, NULL},
     {"input-shape", "NAME", NULL, "The shape of messages that no `when` picks; left out: default", TIDE_OPT_TEXT, 0, 0, 0, NULL},
     {"format", "FORMAT", "auto", "Format of the history; auto looks at the first line", TIDE_OPT_CHOICE, 0, 0, 0, "auto|json|csv"},
@@ -85,7 +86,7 @@ static enum tide_err add(struct backfill *b, struct tide_span records, unsigned 
   }
   if (event_ms > b->commit_ms) b->commit_ms = event_ms;
   b->records += count;
-  return b->records >= BATCH ? fold_entry(b, error) : TIDE_OK;
+  return b->records >= TIDE_SLICE ? fold_entry(b, error) : TIDE_OK;
 }
 
 static enum tide_err take(struct backfill *b, const struct tide_ahead_item *item, struct tide_error *error) {
@@ -168,6 +169,7 @@ static int backfill(const struct tide_args *args, const struct tide_spec *spec) 
   struct tide_intake *intake = NULL;
   struct tide_ahead *ahead = NULL;
   unsigned threads = (unsigned)tide_args_int(args, "threads");
+  struct tide_team *team = tide_team_new(threads);
   const char *input[INPUTS_MAX], *path;
   size_t count = 0;
   enum tide_err err = TIDE_OK;
@@ -197,6 +199,7 @@ static int backfill(const struct tide_args *args, const struct tide_spec *spec) 
   struct tide_mono start = tide_mono_now();
   if (!err) err = tide_intake_open(&from, &intake, &error);
   tide_fold_quiet(b.fold, true);
+  tide_fold_team(b.fold, team);
   if (!err) err = tide_ahead_open(intake, spec, threads, &ahead, &error);
   if (!err) err = fold_history(&b, ahead, &error);
   tide_ahead_close(ahead);
@@ -214,6 +217,7 @@ static int backfill(const struct tide_args *args, const struct tide_spec *spec) 
   }
   tide_intake_close(intake);
   tide_fold_free(b.fold);
+  tide_team_free(team);
   tide_buf_release(&b.entry);
   tide_history_sort_free(b.sort);
   tide_free(b.cursor);

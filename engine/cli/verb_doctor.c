@@ -206,6 +206,19 @@ static void check_redis(struct doctor *doctor, const struct tide_config *config)
     return;
   }
   tide_journal_redis_examine(&redis, on_finding, doctor);
+  long long quorum = (long long)config->journal_quorum, replicas = (long long)config->journal_replicas;
+  if (tide_config_lossy(config) && !config->registry_url[0])
+    find(
+        doctor, FIX, "quorum",
+        "%lld of %lld replicas must have a commit, and there is no registry: after a failover that loses entries a position may be given twice. Set registry.url, "
+        "or raise journal.quorum",
+        quorum, replicas);
+  else if (tide_config_lossy(config))
+    find(
+        doctor, NOTE, "quorum",
+        "%lld of %lld replicas must have a commit: a failover may lose acknowledged entries, which come back from Kafka with other decisions; keep the topics for longer "
+        "than a replica may lag",
+        quorum, replicas);
   explicit_bzero(&redis.target, sizeof redis.target);
 }
 

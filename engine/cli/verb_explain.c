@@ -247,7 +247,7 @@ static void print_rules(const struct tide_answer *answer, struct tide_buf *out) 
     const struct tide_rule *rule = &spec->rule[i];
     bool decided = tide_verdict_is_rule(&answer->verdict) && answer->verdict.rule == i;
     tide_buf_printf(out, "  %-6s %-10s %-8s%s%s  %s\n", rule->code, spec->decision[rule->decision],
-                    tide_truth_name((enum tide_truth)answer->verdict.truth[i]), rule->shadow ? " (shadow)" : "",
+                    tide_truth_name(tide_verdict_truth(&answer->verdict, i)), rule->shadow ? " (shadow)" : "",
                     decided                           ? " <- decided"
                     : answer->verdict.blocked_by == i ? " <- could not be answered"
                                                       : "",
@@ -389,7 +389,7 @@ static void print_reasons(const struct tide_answer *answer, struct tide_buf *out
   if (!answer->env) return;
   for (uint32_t i = 0; i < answer->spec->rule_count; i++) {
     const struct tide_rule *rule = &answer->spec->rule[i];
-    if (!answer->features_known || verdict->truth[i] != TIDE_TRUE || rule->say_count == 0) continue;
+    if (!answer->features_known || tide_verdict_truth(verdict, i) != TIDE_TRUE || rule->say_count == 0) continue;
     tide_buf_printf(out, "  %s%s: ", rule->code, rule->shadow ? " (shadow)" : "");
     tide_policy_say(answer->spec, rule, answer->env, out);
     tide_buf_char(out, '\n');

@@ -56,6 +56,7 @@ struct serve {
   struct tide_engine *engine;
   struct tide_serve_ingest ingest;
   struct tide_serve_registry *registry;             /* NULL: there is none */
+  struct tide_serve_epoch *epoch;                   /* the same */
   struct tide_http_secrets *secrets;                /* until the listeners have taken them */
   struct tide_http_source source[TIDE_SOURCES_MAX]; /* as http shows them */
   struct tide_http *http;
@@ -63,6 +64,9 @@ struct serve {
   struct tide_snapshotter *snapshotter; /* the core thread's, while it runs */
   _Atomic int64_t snapshot_every_ms;    /* a reload sets it */
   struct tide_position snapshot_at;     /* that the fold began with */
+  uint16_t listen, admin;               /* ports that the listeners had; 0: they were not up yet */
+  uint64_t epoch_lost;                  /* of the history that a failover took back from the run before; 0: none did */
+  bool again;                           /* it did from this one: begin again from a snapshot that stands */
 };
 
 /* ---- snapshots ---- */
@@ -92,6 +96,11 @@ static void on_folded(void *ctx, struct tide_position at, struct tide_span entry
 static void on_sources(void *ctx, const struct tide_core_action *action) {
   struct serve *serve = ctx;
   tide_ingest_act(serve->ingest.ingest, action);
+}
+
+static bool on_epoch(void *ctx, uint64_t epoch, uint64_t *ret_highest) {
+  const struct serve *serve = ctx;
+  return tide_serve_epoch_take(serve->epoch, epoch, ret_highest);
 }
 
 static void on_release(void *ctx, struct tide_offer *offer) {
@@ -340,7 +349,7 @@ static void adopt(struct serve *serve) {
     TIDE_CHECK(err == TIDE_OK); /* the fold has parsed it */
     tide_version_text(tide_span_of(adopted->spec->name), tide_content_hash(tide_buf_span(&text)), adopted->label);
     adopted->next = serve->adopted;
-    if (serve->ingest.ingest) err = tide_ingest_features(serve->ingest.ingest, adopted->spec, adopted->label, &error);
+    if (serve->ingest.ingest) err = tide_ingest_features(serve->ingest.ingest, adopted->spec, &error);
     if (err == TIDE_OK && serve->http) err = tide_http_features(serve->http, adopted->spec, &error);
     if (err == TIDE_OK || serve->ingest.ingest) serve->adopted = adopted; /* sources may have it */
     else tide_spec_free(adopted->spec), tide_free(adopted);
@@ -391,6 +400,7 @@ static enum tide_err run_engine(struct serve *serve, struct tide_error *error) {
   enum tide_err err = signal || elsewhere || has_ended(serve) ? TIDE_OK : http_options(serve, &http, error);
   if (err == TIDE_OK && !signal && !elsewhere && !has_ended(serve)) {
     err = tide_http_start(&http, &serve->http, error);
+    if (err == TIDE_OK) tide_http_ports(serve->http, &serve->listen, &serve->admin);
     if (err == TIDE_OK) start_registry(serve, &http);
     if (err == TIDE_OK) serve->secrets = NULL; /* also before the epoch is open: /readyz says what it waits for */
     if (err == TIDE_OK && tide_engine_status(serve->engine).state == TIDE_CORE_barrier) print_waiting(serve, &http);
@@ -413,7 +423,16 @@ static enum tide_err run_engine(struct serve *serve, struct tide_error *error) {
   if (engine_err == TIDE_OK && elsewhere) err = begin_elsewhere(serve, error);
   else if (engine_err == TIDE_OK) save_last(serve);
   else *error = ended;
-  if (engine_err == TIDE_E_HISTORY) tide_serve_history_lost(&serve->log, tide_engine_fold(serve->engine));
+  struct tide_position at = tide_fold_position(tide_engine_fold(serve->engine));
+  serve->again = engine_err == TIDE_E_HISTORY && serve->log.lossy && !signal;
+  if (serve->again) {
+    serve->epoch_lost = at.epoch;
+    tide_log(TIDE_LOG_WARN, "history_taken_back", "position=%llu-%llu why=%s next=%s", (unsigned long long)at.epoch,
+             (unsigned long long)at.seq, "the journal lacks the entry that was folded last: a failover has lost it",
+             "begins again from a snapshot that stands; what was acknowledged comes back from the sources");
+  } else if (engine_err == TIDE_E_HISTORY && !serve->log.lossy) {
+    tide_serve_history_lost(&serve->log, tide_engine_fold(serve->engine));
+  }
   return engine_err != TIDE_OK ? engine_err : err;
 }
 
@@ -421,31 +440,34 @@ static enum tide_err start_engine(struct serve *serve, struct tide_error *error)
   const struct tide_config *config = serve->config;
   struct tide_settings settings = tide_settings_from_config(config);
   settings.hash_seed = tide_keys_seed(&serve->keys);
-  struct tide_engine_options engine = {.core = {.engine_id = (uint32_t)config->engine_id,
-                                                .settings = settings,
-                                                .features = {serve->spec->text, serve->spec->text_len},
-                                                .model = tide_buf_span(&serve->model),
-                                                .batch_records_max = (uint32_t)config->commit_max_batch,
-                                                .queue_max = (uint32_t)config->queue_http,
-                                                .heartbeat_ms = config->engine_heartbeat_ms,
-                                                .shared = serve->log.shared,
-                                                .compares_clocks = serve->log.shared, /* that is a store with a clock of its own */
-                                                .sources = serve->ingest.declared,
-                                                .ingests = serve->ingest.ingest != NULL,
-                                                .claim_timeout_ms = config->ingest_claim_timeout_ms,
-                                                .outbox_max = OUTBOX_MAX},
-                                       .journal = serve->log.journal,
-                                       .pressed = serve->log.pressed,
-                                       .health = serve->log.health,
-                                       .release = on_release,
-                                       .sources = serve->ingest.ingest ? on_sources : NULL,
-                                       .between = between,
-                                       .follower = on_waiting,
-                                       .folded = serve->log.mirror ? on_folded : NULL,
-                                       .meter = tide_http_core_meter(serve->meters),
-                                       .ctx = serve,
-                                       .inbox_max = INBOX_MAX,
-                                       .tick_ms = 10};
+  struct tide_engine_options engine = {
+      .core = {.engine_id = (uint32_t)config->engine_id,
+               .settings = settings,
+               .features = {serve->spec->text, serve->spec->text_len},
+               .model = tide_buf_span(&serve->model),
+               .batch_records_max = (uint32_t)config->commit_max_batch,
+               .queue_max = (uint32_t)config->queue_http,
+               .heartbeat_ms = config->engine_heartbeat_ms,
+               .shared = serve->log.shared,
+               .compares_clocks = serve->log.shared, /* that is a store with a clock of its own */
+               .sources = serve->ingest.declared,
+               .ingests = serve->ingest.ingest != NULL,
+               .claim_timeout_ms = config->ingest_claim_timeout_ms,
+               .epoch_seen = serve->epoch_lost > serve->log.epoch_seen ? serve->epoch_lost : serve->log.epoch_seen,
+               .outbox_max = OUTBOX_MAX},
+      .journal = serve->log.journal,
+      .pressed = serve->log.pressed,
+      .health = serve->log.health,
+      .take_epoch = serve->log.shared && serve->epoch ? on_epoch : NULL,
+      .release = on_release,
+      .sources = serve->ingest.ingest ? on_sources : NULL,
+      .between = between,
+      .follower = on_waiting,
+      .folded = serve->log.mirror ? on_folded : NULL,
+      .meter = tide_http_core_meter(serve->meters),
+      .ctx = serve,
+      .inbox_max = INBOX_MAX,
+      .tick_ms = 10};
   if (getrandom(&engine.core.seed, sizeof engine.core.seed, 0) != (ssize_t)sizeof engine.core.seed)
     return tide_fail_errno(error, TIDE_E_IO, "cannot draw a random number for the entries of this start");
   serve->snapshot_at = tide_fold_position(serve->log.fold);
@@ -496,13 +518,15 @@ static enum tide_err serve_all(struct serve *serve, struct tide_error *error) {
   enum tide_err err = http_options(serve, &checked, error); /* mistakes are told before anything is folded */
   if (err == TIDE_OK) err = tide_serve_peer_check(serve->config, error);
   if (err == TIDE_OK) err = tide_serve_registry_new(serve->config, &serve->registry, error);
+  if (err == TIDE_OK) err = tide_serve_epoch_new(serve->config, &serve->epoch, error);
   if (err == TIDE_OK) err = tide_http_secrets_load(&files, &serve->secrets, error);
   tide_process_keep(&serve->keys, sizeof serve->keys);
   if (err == TIDE_OK) err = tide_keys_load(&places, serve->spec, &serve->keys, error);
   if (err == TIDE_OK) err = load_model(serve, error);
   if (err == TIDE_OK) err = open_meters(serve, error);
   if (err == TIDE_OK)
-    err = tide_serve_ingest_open(serve->config, serve->spec, &serve->keys, tide_meters_shared(serve->meters), &serve->ingest, error);
+    err = tide_serve_ingest_open(serve->config, serve->spec, &serve->keys, tide_meters_shared(serve->meters), serve->epoch, &serve->ingest,
+                                 error);
   if (err == TIDE_OK) raise_files(checked.limits.connections_max);
   if (err == TIDE_OK) err = open_journal(serve, error);
   if (err == TIDE_OK) err = start_engine(serve, error);
@@ -525,6 +549,7 @@ static int serve_config(struct serve *serve) {
   tide_serve_ingest_close(&serve->ingest);
   tide_engine_free(serve->engine);
   tide_serve_registry_free(serve->registry);
+  tide_serve_epoch_free(serve->epoch);
   tide_follow_free(serve->follow);
   for (struct adopted *next, *at = serve->adopted; at; at = next) {
     next = at->next;
@@ -539,7 +564,17 @@ static int serve_config(struct serve *serve) {
   tide_buf_release(&serve->model);
   tide_spec_free(serve->spec);
   tide_process_wipe(&serve->keys, sizeof serve->keys);
+  if (serve->again) return TIDE_EXIT_OK;
   return err == TIDE_OK ? TIDE_EXIT_OK : tide_exit_report(&error);
+}
+
+/* In the same process, as a start would, with the configuration of the last reload; whoever calls finds it at the same ports. */
+static void begin_again(struct serve *serve) {
+  struct serve next = {.args = serve->args, .config = serve->reloaded ? serve->reloaded : serve->config, .epoch_lost = serve->epoch_lost};
+  if (serve->reloaded) tide_config_free(serve->config);
+  if (serve->listen) next.config->http_port = serve->listen;
+  if (serve->admin) next.config->http_admin_port = serve->admin;
+  *serve = next;
 }
 
 static int run(const struct tide_args *args) {
@@ -554,7 +589,7 @@ static int run(const struct tide_args *args) {
     signals_of(&set); /* before any thread: they inherit it, and only this one waits for signals */
     TIDE_CHECK(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
     (void)signal(SIGPIPE, SIG_IGN);
-    exit = serve_config(&serve);
+    while (exit = serve_config(&serve), serve.again) begin_again(&serve);
   }
   tide_config_free(serve.reloaded);
   tide_config_free(serve.config);

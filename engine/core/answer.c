@@ -182,7 +182,7 @@ static void put_reasons(const struct tide_answer *answer, struct tide_buf *out) 
     if (answer->score_detail && tide_expr_reads(spec->rule[verdict->rule].when, TIDE_X_SCORE)) put_score_reasons(answer, out);
   }
   for (uint32_t i = 0; full && verdict->by != TIDE_BY_NONE && i < spec->rule_count; i++) {
-    if (verdict->truth[i] != TIDE_TRUE || !spec->rule[i].when || !is_reason(&spec->rule[i])) continue;
+    if (tide_verdict_truth(verdict, i) != TIDE_TRUE || !spec->rule[i].when || !is_reason(&spec->rule[i])) continue;
     if (tide_verdict_is_rule(verdict) && i == verdict->rule) continue;
     put_reason(answer, &spec->rule[i], env, out);
   }
@@ -368,6 +368,10 @@ static void put_counted(const struct tide_answer *answer, struct tide_buf *out) 
   if (answer->duplicate) {
     tide_json_key(out, "first_position");
     tide_json_cstr(out, tide_position_text(answer->first_position, answer->first_index, position));
+  }
+  if (answer->supersedes) {
+    tide_json_key(out, "supersedes");
+    tide_json_bool(out, true);
   }
   if (answer->id_conflict) {
     tide_json_key(out, "id_conflict");

@@ -45,7 +45,9 @@
 #include "port/journal.h"
 
 #define TIDE_ENTRY_FORMAT 1
-#define TIDE_FOLD_VERSION 2 /* 2: versions and rollouts; before, a record of type 19 held the one model that scored */
+/* 2: versions and rollouts; before, a record of type 19 held the one model that scored. 3: the digest of decisions takes values and truths as they stand in memory,
+ * in one hash; before, each value was mixed in behind the one before it, which took longer than deciding. */
+#define TIDE_FOLD_VERSION 3
 #define TIDE_BATCH_RECORDS_MAX 65535
 
 struct tide_cursor_part {

@@ -6,6 +6,8 @@
 #ifndef TIDE_BATCH_WIRE_H
 #define TIDE_BATCH_WIRE_H
 
+#include <endian.h>
+
 #include "base/buf.h"
 
 static inline uint8_t *wire_put_u32(uint8_t *p, uint32_t v) {
@@ -65,32 +67,47 @@ static inline uint32_t wire_u32(struct tide_reader *r) {
   if (!wire_has(r, 4)) {
     return 0;
   }
-  uint32_t v = 0;
-  for (unsigned i = 0; i < 4; i++) {
-    v |= (uint32_t)r->ptr[i] << (8 * i);
-  }
-  r->ptr += 4;
-  return v;
+  uint32_t v;
+  memcpy(&v, r->ptr, sizeof v);
+  r->ptr += sizeof v;
+  return le32toh(v);
 }
 
 static inline uint64_t wire_u64(struct tide_reader *r) {
   if (!wire_has(r, 8)) {
     return 0;
   }
-  uint64_t v = 0;
-  for (unsigned i = 0; i < 8; i++) {
-    v |= (uint64_t)r->ptr[i] << (8 * i);
-  }
-  r->ptr += 8;
-  return v;
+  uint64_t v;
+  memcpy(&v, r->ptr, sizeof v);
+  r->ptr += sizeof v;
+  return le64toh(v);
 }
 
-/* One byte is by far the most frequent length; the rest, and all refusals, are base's. */
+/* Up to eight bytes are taken with one look, where so many can be read; the rest, and all refusals, are base's. */
 static inline uint64_t wire_varint(struct tide_reader *r) {
   if (TIDE_LIKELY(!r->bad && r->ptr < r->end && *r->ptr < 0x80u)) {
     return *r->ptr++;
   }
-  return tide_get_varint(r);
+  uint64_t bytes;
+  if (TIDE_UNLIKELY(r->bad || (size_t)(r->end - r->ptr) < sizeof bytes)) {
+    return tide_get_varint(r);
+  }
+  memcpy(&bytes, r->ptr, sizeof bytes);
+  bytes = le64toh(bytes);
+  uint64_t ends = ~bytes & UINT64_C(0x8080808080808080); /* bytes without the bit that says that another follows */
+  if (TIDE_UNLIKELY(ends == 0)) {
+    return tide_get_varint(r);
+  }
+  unsigned bits = (unsigned)__builtin_ctzll(ends) + 1, last = bits / 8 - 1;
+  if (TIDE_UNLIKELY(last > 0 && r->ptr[last] == 0)) { /* longer than it has to be: base says what to make of it */
+    return tide_get_varint(r);
+  }
+  r->ptr += bits / 8;
+  bytes &= ends ^ (ends - 1);                            /* up to the bit that ends it */
+  bytes &= UINT64_C(0x7f7f7f7f7f7f7f7f);                 /* then sevens of bits are moved together, two by two */
+  bytes = (bytes & UINT64_C(0x007f007f007f007f)) | (bytes & UINT64_C(0x7f007f007f007f00)) >> 1;
+  bytes = (bytes & UINT64_C(0x00003fff00003fff)) | (bytes & UINT64_C(0x3fff00003fff0000)) >> 2;
+  return (bytes & UINT64_C(0x000000000fffffff)) | (bytes & UINT64_C(0x0fffffff00000000)) >> 4;
 }
 
 static inline int64_t wire_zigzag(struct tide_reader *r) {

@@ -193,7 +193,7 @@ static enum tide_err go_on_opening(struct tide_core *core, struct tide_error *er
     set_state(core, TIDE_CORE_opening);
   }
   if (core->state != TIDE_CORE_opening || !is_settled(core)) return TIDE_OK;
-  if (!tide_u128_eq(core->fenced, core->session.id)) {
+  if (!tide_u128_eq(core->fenced, core->session.id) || core->known.epoch < core->epoch_seen) {
     tide_core_open_epoch(core);
     return TIDE_OK;
   }
@@ -266,6 +266,7 @@ static void on_answer(void *ctx, const struct tide_answer *answer) {
 static void requeue(struct tide_core *core, struct tide_offer_list *offers) {
   struct tide_offer_list all[TIDE_PRIORITY_COUNT] = {{0}}, messages = {0};
   for (struct tide_offer *offer; (offer = tide_offers_pop(offers));) {
+    TIDE_CHECK(!offer->log_sent);
     core->stats.retried++;
     offer->begun = (struct tide_mono){0};
     offer->index = 0;
@@ -280,6 +281,14 @@ static void requeue(struct tide_core *core, struct tide_offer_list *offers) {
   }
 }
 
+/* Offers of an entry that counts for nothing. A copy that has left may be counted, so its request cannot be said to be new once more. */
+static enum tide_err begin_again(struct tide_core *core, struct tide_offer_list *offers, struct tide_error *error) {
+  struct tide_offer_list copied = {0}, others = {0};
+  for (struct tide_offer *offer; (offer = tide_offers_pop(offers));) tide_offers_push(offer->log_sent ? &copied : &others, offer);
+  requeue(core, &others);
+  return tide_core_refuse_all(core, &copied, TIDE_END_maybe, TIDE_C_quorum, error);
+}
+
 static enum tide_err fold_first(struct tide_core *core, struct tide_error *error) {
   struct tide_held *held = core->held;
   bool is_void = held->position.seq != 0 && held->nonce != tide_fold_nonce(core->fold);
@@ -292,7 +301,7 @@ static enum tide_err fold_first(struct tide_core *core, struct tide_error *error
   core->waits = tide_fold_waits(core->fold);
   core->waits_ns = core->now.mono.ns;
   if (is_void) core->stats.voided++;
-  if (is_void && held->own) requeue(core, &held->offers);
+  if (is_void && held->own) err = begin_again(core, &held->offers, error);
   tide_core_ingest_folded(core, held, is_void);
   for (struct tide_offer *offer; err == TIDE_OK && (offer = tide_offers_pop(&held->offers));) {
     if (!tide_offer_journaled(offer) && offer->kind != TIDE_OFFER_MESSAGE) {
@@ -412,6 +421,7 @@ static enum tide_err on_appended(struct tide_core *core, const struct tide_core_
     return on_lost(core, error);
   }
   core->flying->position = event->position;
+  tide_core_send_copies(core, core->flying);
   /* Inside an epoch positions are dense, so the next one is the next. A fence may follow any entry of the epoch before: only reading tells. */
   if (core->flight == TIDE_FLIGHT_ENTRY && tide_position_follows(core->known, event->position)) return land(core, error);
   core->appended = true; /* others wrote in between: read them first, and our own entry with them */
@@ -423,6 +433,7 @@ static enum tide_err on_append_failed(struct tide_core *core, const struct tide_
   if (core->flight == TIDE_FLIGHT_NONE || event->attempt != core->attempt || core->appended) return TIDE_OK;
   if (event->err != TIDE_E_STALE && event->err != TIDE_E_FULL && event->err != TIDE_E_LIMIT) return on_lost(core, error);
   struct tide_held *held = core->flying;
+  if (event->number > core->epoch_seen) core->epoch_seen = event->number;
   core->flying = NULL;
   core->flight = TIDE_FLIGHT_NONE;
   tide_core_ingest_unwritten(core);
@@ -606,6 +617,8 @@ enum tide_err tide_core_step(struct tide_core *core, struct tide_core_now now, c
   bool idle = core->flight == TIDE_FLIGHT_NONE;
   if (core->state == TIDE_CORE_open && !tide_core_epoch_is_open(core)) set_state(core, TIDE_CORE_barrier);
   if (core->state == TIDE_CORE_barrier && tide_core_epoch_is_open(core)) set_state(core, TIDE_CORE_open);
+  if (core->state == TIDE_CORE_barrier && core->known.epoch < core->epoch_seen)
+    set_state(core, TIDE_CORE_opening); /* in vain: see tide_core_ends */
   if (err == TIDE_OK) err = tide_core_ingest_go_on(core, may_append(core), error);
   if (err == TIDE_OK) err = tide_core_again_go_on(core, error);
   if (err == TIDE_OK) err = go_on_committing(core, error);
@@ -629,7 +642,8 @@ enum tide_err tide_core_step(struct tide_core *core, struct tide_core_now now, c
 static struct tide_offer *abandon_first(struct tide_offer_list *list, enum tide_offer_end end) {
   struct tide_offer *offer = tide_offers_pop(list);
   if (!offer) return NULL;
-  offer->end = (uint8_t)(offer->log_number ? TIDE_END_maybe : end); /* a copy may be in the sources' log */
+  TIDE_CHECK(end == TIDE_END_maybe || !offer->log_sent);
+  offer->end = (uint8_t)end;
   offer->cause = TIDE_C_unavailable;
   tide_buf_clear(&offer->answer);
   return offer;
@@ -681,6 +695,7 @@ struct tide_core *tide_core_new(const struct tide_core_options *options, struct 
   struct tide_core *core = tide_alloc(sizeof *core);
   core->options = *options;
   core->fold = fold;
+  core->epoch_seen = options->epoch_seen;
   stand_at_fold(core);
   core->waits = tide_fold_waits(fold);
   core->next_deadline_ns = INT64_MAX;

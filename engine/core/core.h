@@ -66,6 +66,7 @@ struct tide_core_options {
   struct tide_sources sources;
   bool ingests;               /* it can read them: it may claim */
   int64_t claim_timeout_ms;   /* a claimant that wrote nothing for so long is passed over */
+  uint64_t epoch_seen;        /* the highest epoch that this engine's disk remembers, be it of a history that is lost: an epoch up to it is not gone on with, another is opened */
   uint32_t outbox_max;        /* answers that have not left, above which no message is taken; 0: no limit */
 };
 
@@ -77,13 +78,15 @@ struct tide_core_now {
 enum tide_core_event_kind {
   TIDE_CORE_OFFER,         /* offer: one, or several linked by `next`, in their order */
   TIDE_CORE_APPENDED,      /* attempt, position: the entry (or fence) of the last APPEND or OPEN stands there */
-  TIDE_CORE_APPEND_FAILED, /* attempt, err: STALE, LIMIT, FULL: it is certainly not in the log. INDETERMINATE, IO: it may be */
+  TIDE_CORE_APPEND_FAILED, /* attempt, err, number: the highest epoch that is known elsewhere, 0: none.
+                            * STALE, LIMIT, FULL: it is certainly not in the log. INDETERMINATE, IO: it may be */
   TIDE_CORE_DURABLE,       /* position: everything up to there, as of the last SYNC; pressed: the store is nearly full */
   TIDE_CORE_SESSION_OVER,  /* err: nothing can be asked of this session any more; what was appended and is not durable may be lost */
   TIDE_CORE_ENTRY,         /* position, bytes (borrowed): answer to FETCH, in order */
   TIDE_CORE_FETCH_END,     /* the FETCH found no more */
   TIDE_CORE_SESSION,       /* session: a new connection to the journal, to a new session or the same; whatever was asked before will not be answered */
-  TIDE_CORE_ENDS,          /* target, target_count (borrowed), turn: answer to ENDS: where the logs of all partitions end */
+  TIDE_CORE_ENDS,          /* target, target_count (borrowed), turn: answer to ENDS: where the logs of all partitions end; number: the highest
+                            * epoch that was known elsewhere then, 0: none */
   TIDE_CORE_LEFT,          /* number: the answers up to it have left and arrived (EMIT of this turn) */
   TIDE_CORE_LOGGED,        /* number, err: the copy of a LOG action has arrived, or will not */
   TIDE_CORE_FOLLOWER,      /* follower (taken): the fold under the next feature file, as far as the core's own (core/fold.h). Where it is not the one that is awaited, or

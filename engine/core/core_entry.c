@@ -87,6 +87,7 @@ static void fly(struct tide_core *core, struct tide_batch *batch, struct tide_he
 void tide_core_open_epoch(struct tide_core *core) {
   struct tide_held *held = tide_core_held_new(core);
   uint64_t above = core->session.epoch_min > core->known.epoch ? core->session.epoch_min : core->known.epoch;
+  if (core->epoch_seen > above) above = core->epoch_seen;
   struct tide_fence fence = {.nonce = draw(core), .epoch = above + 1, .engine_id = core->options.engine_id, .session = core->session.id};
   struct tide_entry_header header = header_of(core, fence.nonce);
   struct tide_batch batch;
@@ -127,8 +128,8 @@ static void choose(struct tide_core *core, struct choice *choice, struct tide_of
   held_owner(choice->held, offer);
 }
 
-/* A request whose copy must stand in the sources' log is written there while it is committed here. False: too many are on their way. */
-static bool log_copy(struct tide_core *core, struct tide_offer *offer) {
+/* A request whose copy must stand in the sources' log gets the number of that copy. False: too many are on their way. */
+static bool number_copy(struct tide_core *core, struct tide_offer *offer) {
   if (!offer->log || offer->log_number) return true;
   if (!core->logging) {
     core->logging_cap = 1024;
@@ -139,16 +140,25 @@ static bool log_copy(struct tide_core *core, struct tide_offer *offer) {
   if (*place) return false;
   *place = offer;
   offer->log_number = ++core->logs;
-  struct tide_core_action *action = tide_core_act(core, TIDE_DO_LOG);
-  action->number = offer->log_number;
-  action->offer = offer;
   return true;
+}
+
+/* Copies leave when the entry has its position and not before: whoever reads one puts it behind, so a request that is acknowledged is never the repetition of
+ * its own copy. It costs no safety, since only a commit that is begun after the copy's arrival releases the request. */
+void tide_core_send_copies(struct tide_core *core, const struct tide_held *held) {
+  for (struct tide_offer *offer = held->offers.first; offer; offer = offer->next) {
+    if (!offer->log || offer->log_sent) continue;
+    struct tide_core_action *action = tide_core_act(core, TIDE_DO_LOG);
+    action->number = offer->log_number;
+    action->offer = offer;
+    offer->log_sent = true;
+  }
 }
 
 static void choose_requests(struct tide_core *core, struct choice *choice) {
   for (int p = 0; p < TIDE_PRIORITY_COUNT; p++)
     while (core->queue[p].first) {
-      if (!fits(core, choice, core->queue[p].first, 0) || !log_copy(core, core->queue[p].first)) return;
+      if (!fits(core, choice, core->queue[p].first, 0) || !number_copy(core, core->queue[p].first)) return;
       choose(core, choice, &core->queue[p]);
     }
 }
@@ -165,7 +175,7 @@ static bool message_may_go(const struct tide_core *core) {
   const struct tide_ledger *ledger = tide_fold_ledger(core->fold);
   if (core->nonce != tide_fold_nonce(core->fold)) return false; /* a fence is not folded yet */
   if (ledger->opening) return ledger->has_targets;
-  return !core->options.outbox_max || tide_fold_outbox(core->fold)->count < core->options.outbox_max;
+  return !core->options.outbox_max || ledger->answers - ledger->emitted < core->options.outbox_max;
 }
 
 /* What is no message waits only for those before it. */
@@ -221,7 +231,8 @@ static enum tide_err add_offers(struct tide_core *core, struct tide_batch *batch
   for (const struct tide_offer *offer = held->offers.first; offer && err == TIDE_OK; offer = offer->next)
     if (tide_offer_journaled(offer)) err = tide_batch_add_encoded(batch, tide_buf_span(&offer->records), tide_offer_journaled(offer));
   struct tide_core_ingest *ingest = &core->ingest;
-  if (err != TIDE_OK || !ingest->on || ingest->left <= ingest->writing) return err;
+  /* Not while the epoch is opening: they may have to leave again in it. */
+  if (err != TIDE_OK || !ingest->on || ingest->left <= ingest->writing || !tide_core_epoch_is_open(core)) return err;
   ingest->writing = ingest->left;
   return tide_batch_add_emitted(batch, ingest->left);
 }

@@ -42,6 +42,12 @@ void tide_core_ends(struct tide_core *core, const struct tide_core_event *event)
   struct tide_core_ingest *ingest = &core->ingest;
   if (!ingest->ends_asked || event->turn != ingest->ends_turn) return;
   TIDE_CHECK(event->target_count <= TIDE_PARTITIONS_MAX);
+  if (event->number > core->epoch_seen) core->epoch_seen = event->number;
+  if (event->number >
+      tide_fold_position(core->fold).epoch) { /* something of that epoch may have been acknowledged, in a history that is lost */
+    ingest->ends_asked = false;
+    return;
+  }
   if (event->target_count) memcpy(ingest->target, event->target, event->target_count * sizeof *event->target);
   ingest->target_count = event->target_count;
   ingest->has_ends = true;
@@ -160,11 +166,13 @@ void tide_core_emit(struct tide_core *core) {
   struct tide_core_ingest *ingest = &core->ingest;
   if (!ingest->on || !tide_core_epoch_is_open(core)) return;
   const struct tide_outbox *outbox = tide_fold_outbox(core->fold);
-  uint64_t answers = tide_fold_ledger(core->fold)->answers;
+  uint64_t answers = tide_fold_ledger(core->fold)->answers, emitted = tide_fold_ledger(core->fold)->emitted;
+  if (ingest->emitting < emitted)
+    ingest->emitting = ingest->left = ingest->writing = emitted; /* another engine has let them leave, and they are kept all the same */
   while (ingest->emitting < answers && ingest->emitting - ingest->left < EMIT_WINDOW) {
     struct tide_outgoing outgoing;
     bool there = tide_outbox_get(outbox, ++ingest->emitting, &outgoing);
-    if (!there) continue; /* another engine has let it leave */
+    TIDE_CHECK(there);
     struct tide_core_action *action = tide_core_act(core, TIDE_DO_EMIT);
     action->turn = ingest->turn;
     action->outgoing = outgoing;

@@ -67,7 +67,7 @@ enum tide_err tide_core_refuse(struct tide_core *core, struct tide_offer *offer,
     return TIDE_OK;
   }
   if (!tide_offer_journaled(offer)) end = TIDE_END_refused; /* whatever becomes of the entry that it waited for */
-  if (offer->log_number) end = TIDE_END_maybe;              /* its copy is on its way, and is counted when it is read */
+  TIDE_CHECK(end == TIDE_END_maybe || !offer->log_sent);    /* a copy is counted when it is read */
   struct asked asked = {offer, end == TIDE_END_maybe};
   offer->cause = (uint8_t)cause;
   tide_buf_clear(&offer->answer);

@@ -62,6 +62,7 @@ struct tide_core {
   struct tide_entry_mark mark;    /* of the entry at known */
   struct tide_u128 fenced;        /* the session that the last fence names */
   struct tide_session session;    /* the one that we are in */
+  uint64_t epoch_seen;            /* the highest that is known, here or elsewhere, standing or lost: what is acknowledged is of no lower one */
   bool session_asked;             /* for a new one */
   int64_t lost_ns;                /* when the last one was lost */
   bool waits;                     /* the fold, for its follower */
@@ -180,6 +181,8 @@ enum tide_core_fill {
 };
 enum tide_err tide_core_append(struct tide_core *core, enum tide_core_fill fill, struct tide_span records, struct tide_error *error);
 void tide_core_open_epoch(struct tide_core *core);
+/* The position of this entry of ours is known: copies of its requests go to the sources' log. */
+void tide_core_send_copies(struct tide_core *core, const struct tide_held *held);
 /* Something stands in a queue that may be appended now. */
 bool tide_core_has_offers(const struct tide_core *core);
 /* Messages wait for room in the outbox, and the log does not know yet that there is some. */

@@ -96,7 +96,7 @@ static void put_policy(const struct tide_answer *answer, struct tide_buf *out) {
   tide_json_key(out, "rules");
   tide_json_open(out, '{');
   for (uint32_t i = 0; answer->features_known && i < spec->rule_count; i++)
-    put_text(out, spec->rule[i].code, tide_truth_name((enum tide_truth)verdict->truth[i]));
+    put_text(out, spec->rule[i].code, tide_truth_name(tide_verdict_truth(verdict, i)));
   tide_json_close(out, '}');
   tide_json_key(out, "rule_details");
   tide_json_open(out, '[');
@@ -105,7 +105,7 @@ static void put_policy(const struct tide_answer *answer, struct tide_buf *out) {
     tide_json_open(out, '{');
     put_text(out, "code", rule->code);
     put_text(out, "decision", spec->decision[rule->decision]);
-    put_text(out, "truth", tide_truth_name((enum tide_truth)verdict->truth[i]));
+    put_text(out, "truth", tide_truth_name(tide_verdict_truth(verdict, i)));
     tide_json_key(out, "shadow");
     tide_json_bool(out, rule->shadow);
     tide_json_key(out, "decided");

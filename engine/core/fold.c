@@ -2,12 +2,13 @@
  *
  * Group of 16: resolve all keys and ask for the index lines; ask for the entities that the cells name; find them and ask for their blocks; then fold
  * one after the other. The first passes change nothing, so the result is that of a plain loop; only the waiting for memory overlaps. */
-#include "core/fold_state.h"
+#include "core/fold_slice.h"
 
 struct tide_fold *tide_fold_new(void) {
   struct tide_fold *fold = tide_alloc(sizeof *fold);
   fold->part = tide_alloc(TIDE_PARTS_MAX * sizeof *fold->part);
-  fold->group = tide_alloc(TIDE_GROUP * sizeof *fold->group);
+  fold->group_max = TIDE_GROUP;
+  fold->group = tide_alloc(fold->group_max * sizeof *fold->group);
   fold->point = tide_alloc(TIDE_POINTS * sizeof *fold->point);
   fold->commit_ms = fold->stamp_ms = INT64_MIN;
   fold->state.watermark_ms = INT64_MIN;
@@ -27,6 +28,7 @@ void tide_fold_free(struct tide_fold *fold) {
   tide_free(fold->derived);
   tide_free(fold->part);
   tide_free(fold->group);
+  tide_slices_free(fold->slices);
   tide_free(fold->point);
   tide_stale_watch_free(fold->stale_watch);
   tide_outbox_release(&fold->outbox);
@@ -73,6 +75,13 @@ struct tide_usage tide_fold_usage(const struct tide_fold *fold, uint32_t entity)
 }
 
 void tide_fold_quiet(struct tide_fold *fold, bool on) { fold->quiet = on; }
+void tide_fold_team(struct tide_fold *fold, struct tide_team *team) {
+  TIDE_CHECK(!fold->slices && team);
+  fold->slices = tide_slices_new(team, fold->position.epoch == 0 && fold->position.seq == 0);
+  tide_free(fold->group);
+  fold->group_max = TIDE_SLICE;
+  fold->group = tide_alloc(fold->group_max * sizeof *fold->group);
+}
 void tide_fold_watch(struct tide_fold *fold, const struct tide_fold_watch *watch) {
   fold->watch = watch ? *watch : (struct tide_fold_watch){NULL, NULL, NULL};
 }
@@ -157,6 +166,23 @@ static enum tide_err rollout_record(struct tide_fold *fold, const struct tide_ra
   return TIDE_OK;
 }
 
+static void drop_emitted(struct tide_fold *fold) {
+  uint64_t kept = fold->ledger.lossy ? TIDE_OUTBOX_KEPT : 0, emitted = fold->ledger.emitted;
+  if (emitted > kept) tide_outbox_drop(&fold->outbox, emitted - kept);
+}
+
+/* A history that was lost may have decided the last messages otherwise, behind this one's back: what this one says of them leaves again. */
+static void let_go_again(struct tide_fold *fold) {
+  const struct tide_outbox *outbox = &fold->outbox;
+  struct tide_outgoing oldest;
+  bool some = outbox->count && tide_outbox_get(outbox, outbox->first_number, &oldest);
+  tide_outbox_renew(&fold->outbox, fold->position.epoch);
+  tide_ledger_again(&fold->ledger, some ? oldest.position : fold->position);
+  if (!some || outbox->first_number > fold->ledger.emitted) return;
+  fold->ledger.emitted = outbox->first_number - 1;
+  fold->ledger.jumps++; /* who lets answers leave begins anew */
+}
+
 /* Records about the sources. Those that come too late to change anything (a second claim, targets after the first) are passed over: whoever wrote them sees it. */
 static enum tide_err ledger_record(struct tide_fold *fold, const struct tide_raw_record *raw, struct tide_error *error) {
   struct tide_sources sources;
@@ -183,7 +209,7 @@ static enum tide_err ledger_record(struct tide_fold *fold, const struct tide_raw
       struct tide_target *target = tide_alloc(TIDE_PARTITIONS_MAX * sizeof *target);
       uint32_t count = 0;
       err = tide_targets_decode(raw, target, &count, error);
-      if (!err) tide_ledger_targets(&fold->ledger, target, count);
+      if (!err && tide_ledger_targets(&fold->ledger, target, count)) let_go_again(fold);
       tide_free(target);
       return err;
     }
@@ -191,7 +217,7 @@ static enum tide_err ledger_record(struct tide_fold *fold, const struct tide_raw
       err = tide_emitted_decode(raw, &number, error);
       if (err || number <= fold->ledger.emitted) return err;
       fold->ledger.emitted = number < fold->ledger.answers ? number : fold->ledger.answers;
-      tide_outbox_drop(&fold->outbox, fold->ledger.emitted);
+      drop_emitted(fold);
       return TIDE_OK;
     case TIDE_REC_WAIVE:
       err = tide_waive_decode(raw, &waive, error);
@@ -270,7 +296,7 @@ static void list_record(struct tide_fold *fold, struct tide_group_item *item) {
   }
 }
 
-static void fold_record(struct tide_fold *fold, struct tide_group_item *item, tide_emit_fn emit, void *ctx) {
+void tide_fold_record(struct tide_fold *fold, struct tide_group_item *item, tide_emit_fn emit, void *ctx) {
   switch ((enum tide_record_type)item->record.type) {
     case TIDE_REC_EVENT: tide_fold_event(fold, item, emit, ctx); break;
     case TIDE_REC_OUTCOME: tide_fold_outcome(fold, item); break;
@@ -283,7 +309,7 @@ static void fold_record(struct tide_fold *fold, struct tide_group_item *item, ti
 }
 
 /* A log is one to three lines as a rule; the hardware follows in longer ones. More lines than are needed cost as much as those that are. */
-static void prefetch_block(const struct tide_store *store, uint32_t number) {
+void tide_fold_prefetch_log(const struct tide_store *store, uint32_t number) {
   uintptr_t log = tide_store_ent(store, number)->log;
   if (!log || (log & 3) == 3) return; /* nothing, or an event that stands in the entity itself */
   log &= ~(uintptr_t)3;
@@ -291,26 +317,40 @@ static void prefetch_block(const struct tide_store *store, uint32_t number) {
   for (int line = 0; line < 3; line++) __builtin_prefetch(at + 64 * line);
 }
 
-static void fold_group(struct tide_fold *fold, uint32_t count, tide_emit_fn emit, void *ctx) {
+static void fold_near(struct tide_fold *fold, struct tide_group_item *item, uint32_t count, tide_emit_fn emit, void *ctx) {
   uint32_t entities = fold->spec->entity_count;
-  for (uint32_t g = 0; g < count; g++) {
-    struct tide_group_item *item = &fold->group[g];
-    tide_txn_resolve(fold->plan, &item->record, &item->txn);
-    for (uint32_t e = 0; e < entities; e++)
-      if (item->txn.has_key[e]) tide_store_prefetch(&fold->state.store[e], item->txn.key[e]);
-  }
   for (uint32_t g = 0; g < count; g++)
     for (uint32_t e = 0; e < entities; e++)
-      if (fold->group[g].txn.has_key[e]) tide_store_prefetch_ent(&fold->state.store[e], fold->group[g].txn.key[e]);
+      if (!item[g].skip && item[g].txn.has_key[e]) tide_store_prefetch(&fold->state.store[e], item[g].txn.key[e]);
+  for (uint32_t g = 0; g < count; g++)
+    for (uint32_t e = 0; e < entities; e++)
+      if (!item[g].skip && item[g].txn.has_key[e]) tide_store_prefetch_ent(&fold->state.store[e], item[g].txn.key[e]);
   for (uint32_t g = 0; g < count; g++) {
-    const struct tide_txn *txn = &fold->group[g].txn;
-    for (uint32_t e = 0; e < entities; e++) {
+    struct tide_txn *txn = &item[g].txn;
+    for (uint32_t e = 0; !item[g].skip && e < entities; e++) {
       if (!txn->has_key[e]) continue;
-      uint32_t number = tide_store_find(&fold->state.store[e], txn->key[e]);
-      if (number != TIDE_NO_ENTITY) prefetch_block(&fold->state.store[e], number);
+      txn->number[e] = tide_store_find(&fold->state.store[e], txn->key[e]);
+      if (txn->number[e] != TIDE_NO_ENTITY) tide_fold_prefetch_log(&fold->state.store[e], txn->number[e]);
     }
   }
-  for (uint32_t g = 0; g < count; g++) fold_record(fold, &fold->group[g], emit, ctx);
+  for (uint32_t g = 0; g < count; g++)
+    if (!item[g].skip) tide_fold_record(fold, &item[g], emit, ctx);
+}
+
+void tide_fold_plainly(struct tide_fold *fold, uint32_t from, uint32_t to, tide_emit_fn emit, void *ctx) {
+  for (uint32_t at = from; at < to; at += TIDE_GROUP)
+    fold_near(fold, &fold->group[at], to - at < TIDE_GROUP ? to - at : TIDE_GROUP, emit, ctx);
+}
+
+static enum tide_err fold_group(struct tide_fold *fold, const struct tide_entry_header *header, uint32_t count, tide_emit_fn emit,
+                                void *ctx, struct tide_error *error) {
+  if (fold->slices) return tide_slices_fold(fold, header, count, emit, ctx, error);
+  for (uint32_t g = 0; g < count; g++) {
+    enum tide_err err = tide_fold_read(fold, header, &fold->group[g], error);
+    if (err) return err;
+  }
+  tide_fold_plainly(fold, 0, count, emit, ctx);
+  return TIDE_OK;
 }
 
 /* ---- cursors ---- */
@@ -329,6 +369,15 @@ static bool is_passed(const struct tide_fold *fold, uint16_t count, const struct
   for (uint16_t i = 0; i < count; i++)
     if (fold->part[i].source == record->source && fold->part[i].partition == record->partition) return record->offset < fold->part[i].from;
   return false;
+}
+
+enum tide_err tide_fold_read(struct tide_fold *fold, const struct tide_entry_header *header, struct tide_group_item *item,
+                             struct tide_error *error) {
+  enum tide_err err = tide_fold_decode(fold, header->generation, &item->raw, &item->record, &item->skip, error);
+  if (err) return err;
+  item->skip |= is_passed(fold, header->cursor_count, &item->record);
+  if (!item->skip) tide_txn_resolve(fold->plan, &item->record, &item->txn);
+  return TIDE_OK;
 }
 
 /* ---- entries ---- */
@@ -390,7 +439,8 @@ enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position posit
     bool is_control = !err && item->raw.type >= TIDE_REC_CONFIG;
     if (count && (err || is_control)) {
       struct tide_raw_record raw = item->raw;
-      fold_group(fold, count, emit, ctx);
+      enum tide_err failed = fold_group(fold, &reader.header, count, emit, ctx, error);
+      if (failed) return failed;
       count = 0;
       item = &fold->group[0];
       item->raw = raw;
@@ -407,19 +457,17 @@ enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position posit
     }
     if (!fold->spec) return tide_fail(error, TIDE_E_CORRUPT, "the journal does not begin with its configuration");
     if (fold->follows && !fold->begun) return lacks_its_beginning(position, error);
-    bool skip;
-    err = tide_fold_decode(fold, reader.header.generation, &item->raw, &item->record, &skip, error);
-    if (err) return err;
     item->index = reader.index;
-    if (skip || is_passed(fold, reader.header.cursor_count, &item->record)) continue;
     count++;
-    if (count == TIDE_GROUP) {
-      fold_group(fold, count, emit, ctx);
+    if (count == fold->group_max) {
+      err = fold_group(fold, &reader.header, count, emit, ctx, error);
+      if (err) return err;
       count = 0;
     }
   }
   if (err != TIDE_E_END) return err;
   tide_ledger_settle(&fold->ledger, fold->part, reader.header.cursor_count);
+  tide_ledger_again_end(&fold->ledger, fold->position);
   if (reader.header.cursor_count) tide_fold_facts(fold);
   if (fold->stale_watch) tide_stale_watch_settle(fold->stale_watch, &fold->ledger, fold->commit_ms);
   fold->point[position.seq % TIDE_POINTS] = tide_fold_point(fold);

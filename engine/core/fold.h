@@ -31,6 +31,7 @@ struct tide_answer {
   struct tide_etime time;           /* its event time (stamped if it came without) */
   enum tide_status status;
   bool counted, duplicate, id_conflict;
+  bool supersedes;                /* the decision may take the place of another, told in a history that is lost */
   bool unplaced;                  /* never journaled: it has no position */
   bool maybe;                     /* unplaced, and it may be in the log all the same: `counted` is not known */
   bool advised;                   /* decided elsewhere: the decision is for information */
@@ -102,6 +103,11 @@ int64_t tide_fold_commit_ms(const struct tide_fold *fold);               /* comm
 int64_t tide_fold_watermark(const struct tide_fold *fold);               /* ms; INT64_MIN before any event */
 /* While on, events are counted and remembered as always but none is judged and no answer is given: history. Their duplicates get no answer either. */
 void tide_fold_quiet(struct tide_fold *fold, bool on);
+/* While it is quiet, the records of an entry are folded many at once on the team's threads (fold_slice.h): the state is the same, bit by bit. Once a fold; the team is
+ * borrowed until the fold is freed. */
+struct tide_team;
+#define TIDE_SLICE 2048 /* at most so many at once: entries of history hold as many where they can */
+void tide_fold_team(struct tide_fold *fold, struct tide_team *team);
 uint64_t tide_fold_nonce(const struct tide_fold *fold);                  /* of the last fence */
 struct tide_u128 tide_fold_session(const struct tide_fold *fold);        /* that the last fence names; zero before any */
 struct tide_entry_mark tide_fold_mark(const struct tide_fold *fold);     /* of the last folded entry; zero before any */

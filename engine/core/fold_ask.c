@@ -33,7 +33,7 @@ static void derive(struct question *q) {
   const struct tide_spec *spec = q->fold->spec;
   q->env.slot = q->fold->slot;
   q->env.derived = q->fold->derived;
-  for (uint32_t d = 0; d < spec->derived_count; d++) q->fold->derived[d] = tide_expr_eval(spec->derived[d].expr, &q->env);
+  tide_policy_derive(spec, &q->env, q->fold->derived);
 }
 
 static void judge_standing(struct question *q, int64_t time_ms) {
@@ -86,6 +86,7 @@ static bool ask_lookup(struct question *q) {
   q->answer.duplicate = true;
   q->answer.time.ms = tide_block_time(&fold->plan->kind[0], block, at.i);
   if (!tide_fold_unpack(fold, q->txn, block, at.i, &q->answer)) return false;
+  q->answer.supersedes = tide_ledger_supersedes(&fold->ledger, q->answer.first_position);
   q->answer.position = q->answer.first_position;
   q->answer.index = q->answer.first_index;
   return true;

@@ -141,9 +141,19 @@ static void pack_answer(const struct tide_fold *fold, const struct tide_answer *
                     (uint64_t)verdict->by << 32 | (uint64_t)flags << 40 | (uint64_t)(answer->policy - fold->versions.policy) << 48;
   memory->verdict2 = (uint32_t)verdict->blocked_by << 16 | (verdict->cause_slot == TIDE_NONE ? 0xffff : verdict->cause_slot & 0xffff);
   memory->score = score;
-  memory->truth = 0;
-  for (uint32_t r = 0; scored && r < answer->spec->rule_count; r++)
-    if (verdict->truth[r] == TIDE_TRUE) memory->truth |= UINT64_C(1) << r;
+  memory->truth = scored ? verdict->yes : 0;
+}
+
+void tide_event_unjudged(const struct tide_fold *fold, struct tide_group_item *item, enum tide_known known) {
+  const struct tide_policy_version *policy = tide_versions_policy(&fold->versions);
+  struct tide_answer answer = {.position = fold->position,
+                               .index = item->index,
+                               .spec = policy->spec,
+                               .policy = policy,
+                               .advised = item->came.advised,
+                               .id_conflict = known != TIDE_KNOWN_NOT,
+                               .score = tide_null(TIDE_S_absent, TIDE_C_none)};
+  pack_answer(fold, &answer, false, &item->came.memory);
 }
 
 bool tide_answer_unpack(const struct tide_plan *plan, const struct tide_versions *versions, const struct tide_block *block, unsigned i,
@@ -167,7 +177,9 @@ bool tide_answer_unpack(const struct tide_plan *plan, const struct tide_versions
   verdict->by = (uint8_t)(packed >> 32);
   verdict->blocked_by = (uint16_t)(packed2 >> 16);
   verdict->cause_slot = (packed2 & 0xffff) == 0xffff ? TIDE_NONE : (uint32_t)(packed2 & 0xffff);
-  for (uint32_t r = 0; r < answer->spec->rule_count; r++) verdict->truth[r] = (truth >> r) & 1 ? TIDE_TRUE : TIDE_FALSE;
+  uint32_t rules = answer->spec->rule_count;
+  verdict->yes = rules < 64 ? truth & ((UINT64_C(1) << rules) - 1) : truth;
+  verdict->unknown = 0;
   uint32_t score = (uint32_t)tide_block_get(kind, block, kind->col_of[TIDE_COL_SCORE], i);
   answer->score = score == UINT32_MAX ? tide_null(TIDE_S_absent, TIDE_C_none) : tide_num((double)score / 1e6);
   answer->status = flags & V_REFUSED ? TIDE_STATUS_REFUSED : TIDE_STATUS_SCORED;
@@ -183,31 +195,37 @@ bool tide_fold_unpack(struct tide_fold *fold, const struct tide_txn *txn, const 
   return was ? tide_generation_unpack(fold, was, txn, answer) : answered;
 }
 
-/* Does the event repeat one that is remembered at the card (ruling 23)? Then the first answer stands in `answer`, and *ret_answered says whether
- * there was one. An identity that is remembered with another amount or merchant only is marked as a conflict. */
-static bool repeats(struct tide_fold *fold, const struct tide_txn *txn, const struct tide_memory *memory, struct tide_answer *answer,
-                    bool *ret_answered) {
-  uint32_t number = txn->number[0];
-  if (number == TIDE_NO_ENTITY) return false;
+enum tide_known tide_event_known(const struct tide_fold *fold, const struct tide_group_item *item, struct tide_at *ret_at) {
+  uint32_t number = item->txn.number[0];
+  const struct tide_memory *memory = &item->came.memory;
+  if (!item->came.has_identity || number == TIDE_NO_ENTITY) return TIDE_KNOWN_NOT;
   const struct tide_kind *kind = &fold->plan->kind[0];
+  enum tide_known known = TIDE_KNOWN_NOT;
   struct tide_view view;
   tide_view_of(kind, tide_store_ent(&fold->state.store[0], number), &view);
-  struct tide_at from = tide_view_after(&view, fold->state.watermark_ms - fold->settings.duplicates_for_ms - 1);
+  struct tide_at from = tide_view_after(&view, item->txn.watermark_ms - fold->settings.duplicates_for_ms - 1);
   for (uint32_t c = from.chunk; c < view.count; c++) {
     const struct tide_block *block = view.chunk[c].block;
     struct tide_cells ids = tide_block_cells(kind, block, kind->col_of[TIDE_COL_ID]);
     for (unsigned i = c == from.chunk ? from.i : 0; i < block->n; i++) {
       if (tide_cells_get(&ids, i) != memory->id) continue;
-      answer->id_conflict = true;
+      known = TIDE_KNOWN_CONFLICT;
       if (amount_print_at(kind, block, i) != memory->fp_amount ||
           tide_block_get(kind, block, kind->fp_merchant_col, i) != memory->fp_merchant)
         continue;
-      answer->duplicate = true;
-      *ret_answered = tide_fold_unpack(fold, txn, block, i, answer);
-      return true;
+      *ret_at = (struct tide_at){c, i};
+      return TIDE_KNOWN_DUPLICATE;
     }
   }
-  return false;
+  return known;
+}
+
+/* The first answer to what the event repeats stands in `answer`; false: there was none. */
+static bool answer_again(struct tide_fold *fold, const struct tide_txn *txn, struct tide_at at, struct tide_answer *answer) {
+  struct tide_view view;
+  tide_view_of(&fold->plan->kind[0], tide_store_ent(&fold->state.store[0], txn->number[0]), &view);
+  answer->duplicate = true;
+  return tide_fold_unpack(fold, txn, view.chunk[at.chunk].block, at.i, answer);
 }
 
 /* ---- lists ---- */
@@ -233,6 +251,10 @@ bool tide_fold_in_list(const void *ctx, uint32_t list, const struct tide_expr *o
   const struct tide_list_ctx *at = ctx;
   bool is_entity = operand->op == TIDE_X_ENTITY;
   struct tide_u128 key;
+  if (!at->fold->lists.used) { /* no key is needed to find nothing */
+    *ret_missing = is_entity ? !at->txn->has_key[operand->ref] : at->txn->record->field[operand->ref].kind == TIDE_D_NONE;
+    return false;
+  }
   *ret_missing = !tide_list_key(at->fold, at->txn, is_entity, operand->ref, false, &key);
   if (*ret_missing) return false;
   if (tide_lists_has(&at->fold->lists, list, key, at->txn->time_ms)) return true;
@@ -256,22 +278,6 @@ static bool is_true(const struct tide_expr *expr, const struct tide_env *env) {
   return value.type == TIDE_V_BOOL && value.yes;
 }
 
-/* Each value is one word: what it is worth, plus type, state, cause and `unknown` from the top down. */
-static void digest_values(uint64_t *hash, const struct tide_value *value, uint32_t count) {
-  static const uint64_t worth[] = {[TIDE_V_NULL] = 0, [TIDE_V_NUM] = UINT64_MAX, [TIDE_V_TEXT] = UINT64_MAX, [TIDE_V_BOOL] = 0xff};
-  uint64_t h = *hash;
-  for (uint32_t i = 0; i < count; i++) {
-    uint32_t head;
-    uint64_t bits;
-    memcpy(&head, &value[i], sizeof head); /* type, state, cause, unknown */
-    memcpy(&bits, &value[i].code, sizeof bits);
-    h = (h ^ ((bits & worth[value[i].type]) + ((uint64_t)__builtin_bswap32(head) << 32))) * UINT64_C(0x9fb21c651e98df25);
-    h ^= h >> 32;
-  }
-  *hash = h;
-}
-_Static_assert(offsetof(struct tide_value, unknown) == 3, "the head of a value is its first four bytes");
-
 /* The answer to a message is kept until it has left. */
 static void put_outgoing(struct tide_fold *fold, const struct tide_answer *answer) {
   const struct tide_record *record = answer->record;
@@ -286,11 +292,13 @@ static void put_outgoing(struct tide_fold *fold, const struct tide_answer *answe
                               .offset = record->offset,
                               .position = answer->position,
                               .index = answer->index,
-                              .superseded = partition && record->offset < partition->superseded,
+                              .epoch = answer->position.epoch,
+                              .superseded = answer->supersedes || (partition && record->offset < partition->superseded),
                               .late = answer->verdict.by == TIDE_BY_FALLBACK && answer->verdict.cause == TIDE_C_late,
                               .id = tide_buf_span(&fold->id),
                               .model = tide_span_of(answer->model ? answer->model->id : ""),
                               .policy = tide_span_of(answer->policy->label),
+                              .features = tide_span_of(answer->features ? answer->features : ""),
                               .json = tide_buf_span(&fold->json)};
   tide_outbox_put(&fold->outbox, &out);
 }
@@ -336,8 +344,8 @@ static void count_versions(struct tide_fold *fold, const struct tide_answer *ans
 }
 
 /* Every bit of an answer goes into the digest that DIGEST records prove: features with states, verdict, flags, place. */
-static void answer_out(struct tide_fold *fold, const struct tide_answer *answer, tide_emit_fn emit, void *ctx) {
-  uint64_t word[12] = {fold->digest.digest.lo,
+static void answer_out(struct tide_fold *fold, struct tide_answer *answer, tide_emit_fn emit, void *ctx) {
+  uint64_t word[16] = {fold->digest.digest.lo,
                        fold->digest.digest.hi,
                        answer->position.epoch,
                        answer->position.seq,
@@ -349,24 +357,25 @@ static void answer_out(struct tide_fold *fold, const struct tide_answer *answer,
                        answer->first_position.epoch,
                        answer->first_position.seq,
                        answer->first_index,
-                       0,
-                       0};
-  if (answer->features_known) {
-    digest_values(&word[10], answer->slot, fold->spec->slot_count);
-    digest_values(&word[10], answer->derived, fold->spec->derived_count);
+                       answer->verdict.yes,
+                       answer->verdict.unknown};
+  if (answer->features_known) { /* equal values are equal bytes (expr.h) */
+    word[12] = tide_hash64(answer->slot, fold->spec->slot_count * sizeof *answer->slot, 0);
+    word[13] = tide_hash64(answer->derived, fold->spec->derived_count * sizeof *answer->derived, 0);
   }
-  word[11] = tide_hash64(answer->verdict.truth, answer->spec->rule_count, 50);
-  if (answer->model) { /* the score and whose it is; without a model the digest is what it was before there were any */
-    uint64_t score[3] = {word[10], answer->model->checksum.lo, UINT64_MAX};
-    if (answer->score.type == TIDE_V_NUM) memcpy(&score[2], &answer->score.num, sizeof score[2]);
-    word[10] = tide_hash64(score, sizeof score, 70);
+  if (answer->model) { /* the score and whose it is */
+    uint64_t score[2] = {answer->model->checksum.lo, UINT64_MAX};
+    if (answer->score.type == TIDE_V_NUM) memcpy(&score[1], &answer->score.num, sizeof score[1]);
+    word[14] = tide_hash64(score, sizeof score, 70);
   }
-  if (fold->versions.rollout.number) digest_versions(fold, answer, &word[10]);
+  if (fold->versions.rollout.number) digest_versions(fold, answer, &word[15]);
   fold->digest.digest = tide_hash128(word, sizeof word, 60);
   fold->digest.decisions++;
   fold->metrics.value[TIDE_M_decisions_total]++;
   if (answer->status == TIDE_STATUS_REFUSED) fold->metrics.value[TIDE_M_decisions_refused_total]++;
   count_versions(fold, answer);
+  answer->supersedes =
+      fold->ledger.agains && tide_ledger_supersedes(&fold->ledger, answer->duplicate ? answer->first_position : answer->position);
   if (answer->record->source && fold->ledger.scores) put_outgoing(fold, answer);
   if (fold->watch.decided) fold->watch.decided(fold->watch.ctx, answer, &fold->watched, fold->state.watermark_ms);
   if (emit) emit(ctx, answer);
@@ -387,7 +396,7 @@ static void judge(struct tide_fold *fold, struct tide_txn *txn, uint32_t home, s
   tide_fold_judge(fold, txn, env, answer);
   struct tide_policy_version *policy = &fold->versions.policy[fold->versions.now];
   if (txn->time_ms > policy->last_ms) policy->last_ms = txn->time_ms;
-  for (uint32_t r = 0; r < policy->spec->rule_count; r++) fold->rule_hits[r] += answer->verdict.truth[r] == TIDE_TRUE;
+  for (uint64_t left = answer->verdict.yes; left; left &= left - 1) fold->rule_hits[__builtin_ctzll(left)]++;
   tide_stale_watch_judged(fold->stale_watch, txn, answer, home, fold->commit_ms);
 }
 
@@ -406,24 +415,34 @@ static void note_home(struct tide_fold *fold, const struct tide_txn *txn, uint32
   if (home && txn->number[0] != TIDE_NO_ENTITY) tide_store_set_home(&fold->state.store[0], txn->number[0], home);
 }
 
-/* Adds an incremental authorization to its parent; the total that it is scored on comes back through txn. */
-static bool find_parent(struct tide_fold *fold, struct tide_txn *txn, struct tide_at *ret_at, int64_t *ret_amount) {
+/* Adds an incremental authorization to its parent, unless such are counted like others. */
+bool tide_event_parent(const struct tide_fold *fold, const struct tide_txn *txn, struct tide_at *ret_at) {
   uint64_t id;
-  if (!tide_fold_identity((uint64_t)fold->settings.hash_seed, txn->record, fold->spec->parent, fold->spec->parent_count, &id) ||
-      txn->number[0] == TIDE_NO_ENTITY)
-    return false;
-  if (!tide_find_identity(fold, txn->number[0], id, fold->state.watermark_ms - fold->plan->outcome_ms, 0, true, ret_at)) return false;
+  const struct tide_spec *spec = fold->spec;
+  return !spec->parent_counts && txn->number[0] != TIDE_NO_ENTITY &&
+         tide_fold_identity((uint64_t)fold->settings.hash_seed, txn->record, spec->parent, spec->parent_count, &id) &&
+         tide_find_identity(fold, txn->number[0], id, txn->watermark_ms - fold->plan->outcome_ms, 0, true, ret_at);
+}
+
+int64_t tide_event_amount_at(const struct tide_fold *fold, uint32_t number, struct tide_at at) {
   const struct tide_kind *kind = &fold->plan->kind[0];
   struct tide_view view;
-  tide_view_of(kind, tide_store_ent(&fold->state.store[0], txn->number[0]), &view);
+  tide_view_of(kind, tide_store_ent(&fold->state.store[0], number), &view);
   uint8_t column = kind->col_of[TIDE_COL_AMOUNT];
-  *ret_amount = column == 0xff ? TIDE_NULL_NUM : tide_block_num(kind, view.chunk[ret_at->chunk].block, column, ret_at->i);
-  return true;
+  return column == 0xff ? TIDE_NULL_NUM : tide_block_num(kind, view.chunk[at.chunk].block, column, at.i);
+}
+
+int64_t tide_event_conditions(const struct tide_fold *fold, struct tide_group_item *item, bool incremental, int64_t parent_amount) {
+  int64_t own = item->came.requested, total = own;
+  if (incremental && parent_amount != TIDE_NULL_NUM) total = parent_amount + (own == TIDE_NULL_NUM ? 0 : own);
+  tide_txn_conditions(fold->plan, &item->txn, own, total);
+  if (incremental) item->txn.conds = 0; /* no attempt of its own, not even with current */
+  return total;
 }
 
 static void count_event(struct tide_fold *fold, struct tide_txn *txn, struct tide_memory *memory, bool has_identity, bool incremental) {
   for (uint32_t e = 0; e < fold->spec->entity_count; e++)
-    fold->metrics.value[TIDE_M_entities_dropped_total] += tide_txn_capacity(&fold->state, txn, e);
+    if (txn->number[e] == TIDE_NO_ENTITY) fold->metrics.value[TIDE_M_entities_dropped_total] += tide_txn_capacity(&fold->state, txn, e);
   memory->tag = fold->tag++;
   memory->uncounted = incremental;
   tide_state_insert(&fold->state, txn, memory);
@@ -432,19 +451,73 @@ static void count_event(struct tide_fold *fold, struct tide_txn *txn, struct tid
   if (has_identity && !incremental && txn->number[0] != TIDE_NO_ENTITY) tide_fold_stubs(fold, txn, memory->id);
 }
 
+void tide_event_env(const struct tide_fold *fold, const struct tide_txn *txn, struct tide_list_ctx *lists, struct tide_env *ret) {
+  *lists = (struct tide_list_ctx){fold, txn};
+  *ret = (struct tide_env){.field = txn->field, .dyn = txn->dyn, .in_list = tide_fold_in_list, .in_list_ctx = lists};
+  ret->score = tide_null(TIDE_S_absent, TIDE_C_score);
+  ret->score.unknown = true; /* no model is loaded: a rule that reads the score is unknown */
+}
+
+void tide_event_identify(const struct tide_fold *fold, struct tide_group_item *item) {
+  const struct tide_record *record = &item->record;
+  struct tide_came *came = &item->came;
+  *came = (struct tide_came){.memory = {.fp_amount = tide_amount_fingerprint(fold, record)}, .requested = TIDE_NULL_NUM};
+  if (record->type == TIDE_REC_EVENT) came->memory.fp_merchant = merchant_fingerprint(fold, &item->txn);
+  came->has_identity = item->txn.has_key[0] && tide_record_identity(fold, record, &came->memory.id);
+}
+
+uint32_t tide_event_come(struct tide_fold *fold, struct tide_group_item *item, struct tide_env *env) {
+  const struct tide_spec *spec = fold->spec;
+  struct tide_record *record = &item->record;
+  struct tide_txn *txn = &item->txn;
+  struct tide_came *came = &item->came;
+  txn->time_ms = tide_fold_stamp(fold, record);
+  txn->lead_ms = record->flags & TIDE_REC_STAMPED ? 0 : fold->settings.lead_ms;
+  uint32_t partition = tide_fold_pass(fold, record, txn->time_ms);
+  txn->watermark_ms = fold->state.watermark_ms;
+  if (fold->state.history_from_ms == TIDE_HISTORY_FIRST) fold->state.history_from_ms = txn->time_ms;
+  if (spec->f_amount != TIDE_NONE && record->field[spec->f_amount].kind == TIDE_D_INT) {
+    const struct tide_datum *datum = &record->field[spec->f_amount];
+    came->no_rate = !tide_fold_convert(fold, datum->num, datum->currency, datum->exponent, &came->requested);
+    if (came->no_rate) came->requested = TIDE_NULL_NUM;
+    txn->field[spec->f_amount] =
+        came->no_rate ? tide_null(TIDE_S_absent, TIDE_C_absent) : tide_num((double)came->requested / (double)tide_pow10[spec->exponent]);
+  }
+  if (spec->f_amount != TIDE_NONE) txn->dyn[TIDE_DYN_amount_now] = txn->field[spec->f_amount];
+  env->time = (struct tide_etime){txn->time_ms};
+  came->advised = spec->advise && is_true(spec->advise, env);
+  return partition;
+}
+
+/* Identity before lateness and currency: a repetition is answered as the first time, whatever its time says (ruling 23). */
+enum tide_fate tide_event_fate(const struct tide_fold *fold, const struct tide_group_item *item, enum tide_known known) {
+  if (known == TIDE_KNOWN_DUPLICATE) return TIDE_FATE_DUPLICATE;
+  if (item->txn.watermark_ms - item->txn.time_ms > fold->settings.lateness_ms && !item->came.advised) return TIDE_FATE_LATE;
+  if (item->came.no_rate) return TIDE_FATE_NO_RATE;
+  return known == TIDE_KNOWN_CONFLICT && fold->spec->conflict_rejects ? TIDE_FATE_CONFLICT : TIDE_FATE_COUNTS;
+}
+
+void tide_event_meter(struct tide_fold *fold, const struct tide_group_item *item, enum tide_known known, enum tide_fate fate) {
+  int64_t *value = fold->metrics.value;
+  value[TIDE_M_events_duplicate_total] += known == TIDE_KNOWN_DUPLICATE;
+  value[TIDE_M_events_conflict_total] += known == TIDE_KNOWN_CONFLICT;
+  if (fate == TIDE_FATE_DUPLICATE) return;
+  value[TIDE_M_events_reordered_total] += item->txn.watermark_ms > item->txn.time_ms;
+  value[TIDE_M_events_late_total] += fate == TIDE_FATE_LATE;
+  value[TIDE_M_events_rejected_total] += fate == TIDE_FATE_NO_RATE;
+}
+
 void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_emit_fn emit, void *ctx) {
   const struct tide_spec *spec = fold->spec;
   struct tide_record *record = &item->record;
   struct tide_txn *txn = &item->txn;
-  txn->time_ms = tide_fold_stamp(fold, record);
-  txn->lead_ms = record->flags & TIDE_REC_STAMPED ? 0 : fold->settings.lead_ms;
-  uint32_t partition = tide_fold_pass(fold, record, txn->time_ms);
-  if (fold->state.history_from_ms == TIDE_HISTORY_FIRST) fold->state.history_from_ms = txn->time_ms;
+  struct tide_came *came = &item->came;
   bool nocount = record->flags & TIDE_REC_NOCOUNT;
-  struct tide_list_ctx lists = {fold, txn};
-  struct tide_env env = {.field = txn->field, .dyn = txn->dyn, .time = {txn->time_ms}, .in_list = tide_fold_in_list, .in_list_ctx = &lists};
-  env.score = tide_null(TIDE_S_absent, TIDE_C_score);
-  env.score.unknown = true; /* no model is loaded: a rule that reads the score is unknown */
+  struct tide_list_ctx lists;
+  struct tide_env env;
+  tide_event_env(fold, txn, &lists, &env);
+  tide_event_identify(fold, item);
+  uint32_t partition = tide_event_come(fold, item, &env);
   const struct tide_policy_version *policy = tide_versions_policy(&fold->versions);
   struct tide_answer answer = {.position = fold->position,
                                .index = item->index,
@@ -453,75 +526,51 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
                                .features = fold->versions.policy[0].label,
                                .record = record,
                                .time = {txn->time_ms},
+                               .advised = came->advised,
                                .score = tide_null(TIDE_S_absent, TIDE_C_none),
                                .env = &env};
-  int64_t requested = TIDE_NULL_NUM;
-  bool no_rate = false;
-  if (spec->f_amount != TIDE_NONE && record->field[spec->f_amount].kind == TIDE_D_INT) {
-    const struct tide_datum *datum = &record->field[spec->f_amount];
-    no_rate = !tide_fold_convert(fold, datum->num, datum->currency, datum->exponent, &requested);
-    txn->field[spec->f_amount] =
-        no_rate ? tide_null(TIDE_S_absent, TIDE_C_absent) : tide_num((double)requested / (double)tide_pow10[spec->exponent]);
-  }
-  if (spec->f_amount != TIDE_NONE) txn->dyn[TIDE_DYN_amount_now] = txn->field[spec->f_amount];
   bool scored = !fold->quiet && (!spec->score || is_true(spec->score, &env));
-  answer.advised = spec->advise && is_true(spec->advise, &env);
 
-  /* Identity before lateness and currency: a repetition is answered as the first time, whatever its time says (ruling 23). */
   tide_state_lookup(&fold->state, txn);
   if (fold->generations) tide_generations_rekey(fold, txn);
   bool is_new = txn->number[0] == TIDE_NO_ENTITY;
   note_home(fold, txn, partition);
-  struct tide_memory memory = {.fp_amount = tide_amount_fingerprint(fold, record), .fp_merchant = merchant_fingerprint(fold, txn)};
-  bool has_identity = txn->has_key[0] && tide_record_identity(fold, record, &memory.id);
-  if (fold->watch.decided) fold->watched = tide_fold_watched(txn, has_identity, memory.id, memory.fp_amount);
-  bool answered;
-  if (has_identity && repeats(fold, txn, &memory, &answer, &answered)) {
-    fold->metrics.value[TIDE_M_events_duplicate_total]++;
-    if (answered) answer_out(fold, &answer, emit, ctx);
+  struct tide_memory *memory = &came->memory;
+  if (fold->watch.decided) fold->watched = tide_fold_watched(txn, came->has_identity, memory->id, memory->fp_amount);
+  struct tide_at known_at;
+  enum tide_known known = tide_event_known(fold, item, &known_at);
+  enum tide_fate fate = tide_event_fate(fold, item, known);
+  tide_event_meter(fold, item, known, fate);
+  answer.id_conflict = known != TIDE_KNOWN_NOT;
+  if (fate == TIDE_FATE_DUPLICATE) {
+    if (answer_again(fold, txn, known_at, &answer)) answer_out(fold, &answer, emit, ctx);
     return;
   }
-  if (answer.id_conflict) fold->metrics.value[TIDE_M_events_conflict_total]++;
-
-  int64_t behind_ms = fold->state.watermark_ms - txn->time_ms;
-  if (behind_ms > 0) fold->metrics.value[TIDE_M_events_reordered_total]++;
-  if (behind_ms > fold->settings.lateness_ms && !answer.advised) {
-    fold->metrics.value[TIDE_M_events_late_total]++;
-    if (scored) refuse(fold, &answer, &env, TIDE_C_late, emit, ctx);
-    return;
-  }
-  if (no_rate) {
-    fold->metrics.value[TIDE_M_events_rejected_total]++;
-    if (scored) refuse(fold, &answer, &env, TIDE_C_no_rate, emit, ctx);
-    return;
-  }
-  if (answer.id_conflict && spec->conflict_rejects) {
-    if (scored) refuse(fold, &answer, &env, TIDE_C_id_conflict, emit, ctx);
+  if (fate != TIDE_FATE_COUNTS) {
+    static const enum tide_cause cause[] = {
+        [TIDE_FATE_LATE] = TIDE_C_late, [TIDE_FATE_NO_RATE] = TIDE_C_no_rate, [TIDE_FATE_CONFLICT] = TIDE_C_id_conflict};
+    if (scored) refuse(fold, &answer, &env, cause[fate], emit, ctx);
     return;
   }
   struct tide_at parent;
-  int64_t parent_amount = TIDE_NULL_NUM, own = requested;
-  bool incremental = !spec->parent_counts && find_parent(fold, txn, &parent, &parent_amount);
-  int64_t total = requested;
-  if (incremental && parent_amount != TIDE_NULL_NUM) total = parent_amount + (own == TIDE_NULL_NUM ? 0 : own);
-  tide_txn_conditions(fold->plan, txn, own, total);
-  if (incremental) txn->conds = 0; /* no attempt of its own, not even with current */
+  bool incremental = tide_event_parent(fold, txn, &parent);
+  int64_t total =
+      tide_event_conditions(fold, item, incremental, incremental ? tide_event_amount_at(fold, txn->number[0], parent) : TIDE_NULL_NUM);
   answer.counted = !nocount;
   if (scored) {
     judge(fold, txn, home_of(fold, txn, partition), &env, &answer);
     if (fold->trace.fn) tide_fold_trace_txn(fold, txn, UINT32_MAX);
   }
-  pack_answer(fold, &answer, scored, &memory);
+  pack_answer(fold, &answer, scored, memory);
   if (scored) answer_out(fold, &answer, emit, ctx); /* before counting: the answer borrows what the count changes */
   if (nocount) {
     fold->metrics.value[TIDE_M_events_uncounted_total]++;
     return;
   }
-  uint32_t card = txn->number[0];
-  if (incremental && own != TIDE_NULL_NUM) { /* the parent first: inserting moves its place */
+  if (incremental && came->requested != TIDE_NULL_NUM) { /* the parent first: inserting moves its place */
     struct tide_outcome none = {0};
-    tide_state_outcome(&fold->state, card, parent, &none, total, true);
+    tide_state_outcome(&fold->state, txn->number[0], parent, &none, total, true);
   }
-  count_event(fold, txn, &memory, has_identity, incremental);
+  count_event(fold, txn, memory, came->has_identity, incremental);
   if (is_new) note_home(fold, txn, partition);
 }

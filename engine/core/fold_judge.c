@@ -14,7 +14,7 @@ static void derive(const struct tide_fold *fold, struct tide_env *env) {
   const struct tide_spec *spec = fold->spec;
   env->slot = fold->slot;
   env->derived = fold->derived;
-  for (uint32_t d = 0; d < spec->derived_count; d++) fold->derived[d] = tide_expr_eval(spec->derived[d].expr, env);
+  tide_policy_derive(spec, env, fold->derived);
 }
 
 static void score(struct tide_fold *fold, const struct tide_txn *txn, struct tide_env *env, struct tide_answer *answer) {

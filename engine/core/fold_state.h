@@ -59,6 +59,7 @@ struct tide_fold {
   struct tide_metrics metrics;
   struct tide_check_point *point; /* [TIDE_POINTS] of the last entries, by seq; not part of the state */
   bool quiet;                  /* history: nothing is judged; not part of the state */
+  struct tide_slices *slices;  /* history is folded many records at once (fold_slice.h); NULL: it is not; not part of the state */
   struct tide_outbox outbox;   /* saved, not hashed: the decisions' digest says it all */
   struct tide_buf id, json;    /* scratch of an answer that goes there */
   struct tide_stale_watch *stale_watch; /* since the feature file is known; not part of the state */
@@ -71,17 +72,67 @@ struct tide_fold {
   struct tide_gate gate;
   struct tide_standing standing[TIDE_ENTITIES_MAX];
   struct tide_cursor_part *part;
-  struct tide_group_item *group; /* the records being prefetched */
+  struct tide_group_item *group; /* the records being prefetched, [group_max] */
+  uint32_t group_max;
   struct tide_old_record *old;   /* a repetition in the shape of the file under which it was decided; NULL until there is one */
   struct tide_trace_hook { tide_trace_fn fn; void *ctx; } trace;
   struct tide_fold_watch watch; /* decided NULL: nobody */
   struct tide_watched watched;  /* the event's */
 };
 
+/* ---- what becomes of an event, in steps that fold_event.c takes one after the other and fold_slice.c for many events at once ---- */
+
+/* A record as it comes, before it is compared with what is known: all but the identity hangs on its place in the journal. */
+struct tide_came {
+  struct tide_memory memory; /* identity and fingerprints: also of an outcome */
+  bool has_identity;
+  bool no_rate;              /* it has an amount, and that has no rate here */
+  bool advised;
+  int64_t requested;         /* counting currency; TIDE_NULL_NUM: none, or no_rate; of an outcome amount_now */
+};
+/* Is there one of the same identity? With other amounts or merchants only, or one that agrees (ruling 23)? */
+enum tide_known { TIDE_KNOWN_NOT, TIDE_KNOWN_CONFLICT, TIDE_KNOWN_DUPLICATE };
+enum tide_fate { TIDE_FATE_COUNTS, TIDE_FATE_DUPLICATE, TIDE_FATE_LATE, TIDE_FATE_NO_RATE, TIDE_FATE_CONFLICT };
+
 /* Records of an entry are taken in groups so that the memory they need is on its way before it is touched. */
 #define TIDE_GROUP 16
-struct tide_group_item { struct tide_raw_record raw; struct tide_record record; struct tide_txn txn; uint32_t index; };
+struct tide_group_item {
+  struct tide_raw_record raw;
+  struct tide_record record;
+  struct tide_txn txn;
+  uint32_t index;
+  bool skip;             /* counted before, or of nothing that the present file has */
+  struct tide_came came;
+};
+/* The record of a group's item, from its bytes, resolved. The cursor parts of its entry stand in fold->part. */
+enum tide_err tide_fold_read(struct tide_fold *fold, const struct tide_entry_header *header, struct tide_group_item *item, struct tide_error *error) TIDE_WARN_UNUSED;
+/* Folds items of the group that have been read, one after the other. */
+void tide_fold_plainly(struct tide_fold *fold, uint32_t from, uint32_t to, tide_emit_fn emit, void *ctx);
+void tide_fold_record(struct tide_fold *fold, struct tide_group_item *item, tide_emit_fn emit, void *ctx);
+/* Asks for the memory of an entity's log. */
+void tide_fold_prefetch_log(const struct tide_store *store, uint32_t number);
+/* The watermark rose to this: stubs that waited too long are dropped. */
+void tide_fold_expire(struct tide_fold *fold, int64_t watermark_ms);
 
+/* What an expression of the event reads; no model's score. `lists` is filled and borrowed. */
+struct tide_list_ctx;
+void tide_event_env(const struct tide_fold *fold, const struct tide_txn *txn, struct tide_list_ctx *lists, struct tide_env *ret);
+/* Identity and fingerprints of a resolved event or outcome. */
+void tide_event_identify(const struct tide_fold *fold, struct tide_group_item *item);
+/* Its time, the watermark, history, its amount. Returns its partition's index in the ledger. `env` is that of tide_event_env. */
+uint32_t tide_event_come(struct tide_fold *fold, struct tide_group_item *item, struct tide_env *env);
+/* Looks at the card's events; *ret_at: the one that is repeated. */
+enum tide_known tide_event_known(const struct tide_fold *fold, const struct tide_group_item *item, struct tide_at *ret_at);
+/* By what is known and how late it is. Pure. */
+enum tide_fate tide_event_fate(const struct tide_fold *fold, const struct tide_group_item *item, enum tide_known known);
+void tide_event_meter(struct tide_fold *fold, const struct tide_group_item *item, enum tide_known known, enum tide_fate fate);
+/* Is it an incremental authorization whose parent is there? *ret_at: the parent's place. Only for fate COUNTS. */
+bool tide_event_parent(const struct tide_fold *fold, const struct tide_txn *txn, struct tide_at *ret_at);
+/* Conditions and amounts; parent_amount: amount_now of the parent, for an increment. Returns the total that the parent comes to. */
+int64_t tide_event_conditions(const struct tide_fold *fold, struct tide_group_item *item, bool incremental, int64_t parent_amount);
+int64_t tide_event_amount_at(const struct tide_fold *fold, uint32_t number, struct tide_at at);
+/* What the primary keeps of an event that was not judged. */
+void tide_event_unjudged(const struct tide_fold *fold, struct tide_group_item *item, enum tide_known known);
 /* One event: judge, count, emit. */
 void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_emit_fn emit, void *ctx);
 /* Tells the trace which events of the past the windows of a resolved event hold; of each entity those that came last, at most `newest` of them (and its tiles). */
@@ -99,6 +150,14 @@ enum tide_err tide_fold_configure(struct tide_fold *fold, const struct tide_sett
 void tide_fold_judge(struct tide_fold *fold, const struct tide_txn *txn, struct tide_env *env, struct tide_answer *answer);
 /* The decision on an event that comes to no features, for `cause`: its features are unknown. Changes nothing of the state. */
 void tide_fold_refuse(struct tide_fold *fold, struct tide_env *env, enum tide_cause cause, struct tide_answer *answer);
+/* An outcome as it comes, its identity known: its amount. False: it names no event. */
+bool tide_outcome_come(struct tide_fold *fold, struct tide_group_item *item);
+/* The event that it means, at its card (ruling 26). */
+bool tide_outcome_find(const struct tide_fold *fold, const struct tide_group_item *item, struct tide_at *ret_at);
+/* There is none: it waits for it. */
+void tide_outcome_stub(struct tide_fold *fold, const struct tide_group_item *item);
+/* The event just counted, for an outcome that waited for it; false: it was too old to be kept. */
+bool tide_stub_find(const struct tide_fold *fold, const struct tide_txn *txn, uint64_t id, struct tide_at *ret_at);
 /* One outcome: find its event, or leave a stub. */
 void tide_fold_outcome(struct tide_fold *fold, struct tide_group_item *item);
 /* One profile: what it tells is known from here on. */

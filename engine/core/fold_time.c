@@ -2,14 +2,18 @@
  *
  * The watermark never falls, so what was dropped behind it is never asked for again. It is the least over many partitions, and is worked out anew only when the
  * partition that moved could have been the least: one that was ahead of it before cannot. */
-#include "core/fold_state.h"
+#include "core/fold_slice.h"
 
 static void raise_to(struct tide_fold *fold, int64_t least_ms) {
   if (least_ms == INT64_MIN || least_ms <= fold->state.watermark_ms) return;
   if (fold->state.watermark_ms == INT64_MIN) tide_stubs_begin(&fold->stubs, least_ms); /* born before there was time */
   if (fold->state.watermark_ms == INT64_MIN) tide_state_begin(&fold->state, least_ms);
   fold->state.watermark_ms = least_ms;
-  fold->metrics.value[TIDE_M_outcomes_dropped_total] += (int64_t)tide_stubs_expire(&fold->stubs, least_ms - fold->settings.lateness_ms);
+  if (!tide_slices_coming(fold->slices)) tide_fold_expire(fold, least_ms);
+}
+
+void tide_fold_expire(struct tide_fold *fold, int64_t watermark_ms) {
+  fold->metrics.value[TIDE_M_outcomes_dropped_total] += (int64_t)tide_stubs_expire(&fold->stubs, watermark_ms - fold->settings.lateness_ms);
 }
 
 int64_t tide_fold_stamp(struct tide_fold *fold, const struct tide_record *record) {

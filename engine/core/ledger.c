@@ -93,8 +93,9 @@ int tide_ledger_parts(struct tide_ledger *ledger, struct tide_cursor_part *part,
     take_facts(partition, &part[i], commit_ms);
     if (part[i].next == cursor) continue;
     partition->cursor = part[i].next;
+    if (!part[i].checksum) continue; /* over markers only: the last message is still the same, and the source was not heard */
     partition->checksum = part[i].checksum;
-    if (part[i].checksum) tide_ledger_heard(ledger, part[i].source, commit_ms); /* a message, not only a marker */
+    tide_ledger_heard(ledger, part[i].source, commit_ms);
   }
   return refused;
 }
@@ -207,15 +208,39 @@ bool tide_ledger_claim(struct tide_ledger *ledger, const struct tide_claim *clai
   return true;
 }
 
-void tide_ledger_targets(struct tide_ledger *ledger, const struct tide_target *target, uint32_t count) {
-  if (!ledger->opening || ledger->has_targets) return;
+bool tide_ledger_targets(struct tide_ledger *ledger, const struct tide_target *target, uint32_t count) {
+  bool lossy = false;
+  if (!ledger->opening || ledger->has_targets) return false;
   ledger->has_targets = true;
   for (uint32_t i = 0; i < count; i++) {
+    lossy |= target[i].delivered > 0;
     struct tide_partition *partition = tide_ledger_partition(ledger, target[i].source, target[i].partition);
     if (!partition) continue; /* no room: its parts will be refused loudly */
     partition->target = target[i].end;
     if (target[i].delivered > partition->cursor && target[i].delivered > partition->superseded) partition->superseded = target[i].delivered;
   }
+  ledger->lossy |= lossy;
+  return lossy;
+}
+
+static bool is_ending(const struct tide_ledger *ledger) {
+  return ledger->agains && ledger->again[ledger->agains - 1].to.epoch == UINT64_MAX;
+}
+
+void tide_ledger_again(struct tide_ledger *ledger, struct tide_position from) {
+  if (is_ending(ledger)) return; /* an epoch that was never open: it goes on */
+  if (ledger->agains == TIDE_AGAIN_MAX) memmove(ledger->again, ledger->again + 1, --ledger->agains * sizeof *ledger->again);
+  ledger->again[ledger->agains++] = (struct tide_again){from, {UINT64_MAX, UINT64_MAX}};
+}
+
+void tide_ledger_again_end(struct tide_ledger *ledger, struct tide_position at) {
+  if (!ledger->opening && is_ending(ledger)) ledger->again[ledger->agains - 1].to = at;
+}
+
+bool tide_ledger_supersedes(const struct tide_ledger *ledger, struct tide_position at) {
+  for (uint32_t i = ledger->agains; i-- > 0;)
+    if (tide_position_cmp(ledger->again[i].from, at) <= 0 && tide_position_cmp(at, ledger->again[i].to) <= 0) return true;
+  return false;
 }
 
 void tide_ledger_waive(struct tide_ledger *ledger, const struct tide_waive *waive, int64_t commit_ms) {
@@ -256,11 +281,20 @@ void tide_ledger_save(const struct tide_ledger *ledger, struct tide_buf *out) {
   }
   tide_put_varint(out, ledger->source_count);
   for (uint32_t i = 0; i < ledger->source_count; i++) save_source(&ledger->source[i], out);
-  tide_put_varint(out,
-                  (ledger->scores ? 1u : 0) | (ledger->features ? 2u : 0) | (ledger->opening ? 4u : 0) | (ledger->has_targets ? 8u : 0));
+  tide_put_varint(out, (ledger->scores ? 1u : 0) | (ledger->features ? 2u : 0) | (ledger->opening ? 4u : 0) |
+                           (ledger->has_targets ? 8u : 0) | (ledger->lossy ? 16u : 0));
   tide_put_u32(out, ledger->claimant);
   tide_put_varint(out, ledger->claims);
   tide_put_u64(out, (uint64_t)ledger->claim_alive_ms);
+  if (ledger->lossy) { /* nothing where there is none: such a ledger has the bytes it always had */
+    tide_put_varint(out, ledger->agains);
+    for (uint32_t i = 0; i < ledger->agains; i++) {
+      tide_put_u64(out, ledger->again[i].from.epoch);
+      tide_put_u64(out, ledger->again[i].from.seq);
+      tide_put_u64(out, ledger->again[i].to.epoch);
+      tide_put_u64(out, ledger->again[i].to.seq);
+    }
+  }
   tide_put_varint(out, ledger->answers);
   tide_put_varint(out, ledger->emitted);
 }
@@ -306,11 +340,22 @@ bool tide_ledger_load(struct tide_ledger *ledger, struct tide_reader *reader) {
   ledger->features = flags & 2;
   ledger->opening = flags & 4;
   ledger->has_targets = flags & 8;
+  ledger->lossy = flags & 16;
   ledger->claimant = tide_get_u32(reader);
   ledger->claims = tide_get_varint(reader);
   ledger->claim_alive_ms = (int64_t)tide_get_u64(reader);
+  count = ledger->lossy ? tide_get_varint(reader) : 0;
+  if (reader->bad || count > TIDE_AGAIN_MAX) return false;
+  ledger->agains = (uint32_t)count;
+  for (uint32_t i = 0; i < count; i++) {
+    struct tide_again *again = &ledger->again[i];
+    again->from.epoch = tide_get_u64(reader);
+    again->from.seq = tide_get_u64(reader);
+    again->to.epoch = tide_get_u64(reader);
+    again->to.seq = tide_get_u64(reader);
+  }
   ledger->answers = tide_get_varint(reader);
   ledger->emitted = tide_get_varint(reader);
   relate(ledger);
-  return !reader->bad && flags < 16 && ledger->emitted <= ledger->answers;
+  return !reader->bad && flags < 32 && ledger->emitted <= ledger->answers;
 }

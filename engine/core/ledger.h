@@ -33,6 +33,10 @@ struct tide_ledger_source {
   uint32_t partitions; /* of it that are known; worked out, not saved */
 };
 
+/* Decisions at these positions may supersede others that left in a history that is lost: made, or let go again, until a lossy epoch was open. */
+#define TIDE_AGAIN_MAX 64
+struct tide_again { struct tide_position from, to; }; /* both inclusive; to: the greatest there is while the epoch is opening */
+
 struct tide_ledger {
   struct tide_partition partition[TIDE_PARTITIONS_MAX];
   uint32_t partition_count;
@@ -42,9 +46,12 @@ struct tide_ledger {
   uint32_t claimant;        /* engine that reads; 0: nobody */
   uint64_t claims;          /* made so far: a claim's number */
   int64_t claim_alive_ms;   /* commit time of the claimant's last entry */
+  bool lossy;                /* some targets said that a failover can take entries back */
   bool opening, has_targets; /* a fence came, and not all targets are reached */
-  uint64_t answers, emitted; /* to messages, so far; left, so far */
-  uint64_t jumps;            /* of operators, so far in this process: whoever reads must begin anew. Not saved */
+  struct tide_again again[TIDE_AGAIN_MAX]; /* [agains], the newest last; of more than so many failovers the oldest are forgotten */
+  uint32_t agains;
+  uint64_t answers, emitted; /* to messages, so far; left, so far: it goes back where they are to leave again */
+  uint64_t jumps;            /* of operators and of `emitted`, so far in this process: whoever reads must begin anew. Not saved */
   uint32_t declared, gating; /* sources that are declared, and of these that gate; worked out, not saved */
   uint32_t hint;             /* where a partition was found last; worked out, not saved */
 };
@@ -81,8 +88,13 @@ void tide_ledger_heard(struct tide_ledger *ledger, uint16_t source, int64_t comm
 bool tide_ledger_start(struct tide_ledger *ledger, const struct tide_start *start);
 /* True: it is the claimant now (or has given up). False: another one lives. */
 bool tide_ledger_claim(struct tide_ledger *ledger, const struct tide_claim *claim, int64_t commit_ms);
-/* The first ones of an epoch count. */
-void tide_ledger_targets(struct tide_ledger *ledger, const struct tide_target *target, uint32_t count);
+/* The first ones of an epoch count. True: they do, and decisions may have left in a history that is lost. */
+bool tide_ledger_targets(struct tide_ledger *ledger, const struct tide_target *target, uint32_t count);
+/* From there on decisions may supersede others, until the epoch is open. */
+void tide_ledger_again(struct tide_ledger *ledger, struct tide_position from);
+/* The epoch is open as of this entry; where it is not, or was before, this changes nothing. */
+void tide_ledger_again_end(struct tide_ledger *ledger, struct tide_position at);
+bool tide_ledger_supersedes(const struct tide_ledger *ledger, struct tide_position at);
 void tide_ledger_waive(struct tide_ledger *ledger, const struct tide_waive *waive, int64_t commit_ms);
 
 /* As bytes, for snapshots and the state hash. load: false when they cannot be. */

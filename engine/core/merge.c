@@ -367,6 +367,7 @@ static void give(struct tide_merge *merge, uint32_t index, struct tide_wall wall
   tide_merge_facts_item(p, ret, wall);
   part_of(p, ret->from, ret_part);
   tide_merge_facts_tell(p, wall, ret_part);
+  ret_part->checksum = ret->checksum;
 }
 
 static bool give_facts(struct tide_merge *merge, struct tide_wall wall, struct tide_merge_item *ret, struct tide_cursor_part *ret_part) {

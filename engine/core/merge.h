@@ -79,7 +79,7 @@ void tide_merge_begin(struct tide_merge *merge, const struct tide_place *place, 
                       void (*drop)(void *ctx));
 /* A partition that appeared later. */
 void tide_merge_add(struct tide_merge *merge, struct tide_place place, bool gates, struct tide_mono now);
-/* What the journal last said of a partition, after it was begun, added or resumed elsewhere: seen, drained and checksum go on from there, and for 60 s of
+/* What the journal last said of a partition, after it was begun, added or resumed elsewhere: seen and drained go on from there, and for 60 s of
  * the log's time delay is at least what it was, because the messages that showed it were given by somebody else. from and next are not
  * read. */
 void tide_merge_recall(struct tide_merge *merge, const struct tide_cursor_part *last);
@@ -92,7 +92,7 @@ void tide_merge_at_end(struct tide_merge *merge, uint16_t source, uint16_t parti
 /* A stopped partition holds nobody back and its facts stand still (what depends on it grows stale). What is inside is still given. */
 void tide_merge_stop(struct tide_merge *merge, uint16_t source, uint16_t partition, struct tide_mono now);
 /* The partition, stopped or not, goes on at place.cursor: directly if that is what it had been put to (the view's `reached`); else what is
- * inside of it is dropped, the next part begins there, and seen, drained and checksum are unknown again (it was sought back because the
+ * inside of it is dropped, the next part begins there, and seen and drained are unknown again (it was sought back because the
  * journal did not take a part, or an operator went on behind a gap; tide_merge_recall tells what the journal has). */
 void tide_merge_resume(struct tide_merge *merge, struct tide_place place, struct tide_mono now, void (*drop)(void *ctx));
 
@@ -107,8 +107,8 @@ bool tide_merge_ask(struct tide_merge *merge, struct tide_wall wall, struct tide
 void tide_merge_ends(struct tide_merge *merge, const struct tide_merge_ask *ask, const struct tide_place *end, size_t count, struct tide_mono now);
 
 /* The next item in order, if one may be given now. *ret_part: its cursor part: source, partition, from, next, checksum and the facts as
- * of this item. Also gives parts without a message: item.ctx NULL, and from == next (facts), or a move over markers; their checksum is
- * that of the last message before. False: nothing now. */
+ * of this item. Also gives parts without a message: item.ctx NULL, checksum 0 (the ledger keeps that of the last message, and has not
+ * heard of the source), and from == next (facts), or a move over markers. False: nothing now. */
 bool tide_merge_take(struct tide_merge *merge, struct tide_wall wall, struct tide_mono now, struct tide_merge_item *ret, struct tide_cursor_part *ret_part);
 /* When to come again if nothing else happens before: to take (after one that gave nothing) or to ask. INT64_MAX: never. */
 struct tide_mono tide_merge_due(const struct tide_merge *merge, struct tide_mono now);

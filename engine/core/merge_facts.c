@@ -8,10 +8,7 @@
 static int64_t max_ms(int64_t a, int64_t b) { return a > b ? a : b; }
 static int64_t min_ms(int64_t a, int64_t b) { return a < b ? a : b; }
 
-void tide_merge_facts_forget(struct tide_merge_partition *p) {
-  p->seen_ms = p->drained_ms = p->told_ms = TIDE_UNKNOWN_MS;
-  p->checksum = 0;
-}
+void tide_merge_facts_forget(struct tide_merge_partition *p) { p->seen_ms = p->drained_ms = p->told_ms = TIDE_UNKNOWN_MS; }
 
 void tide_merge_facts_begin(struct tide_merge_partition *p) {
   tide_merge_facts_forget(p);
@@ -21,7 +18,6 @@ void tide_merge_facts_begin(struct tide_merge_partition *p) {
 
 void tide_merge_facts_item(struct tide_merge_partition *p, const struct tide_merge_item *item, struct tide_wall wall) {
   bool stamped = item->append_ms != TIDE_UNKNOWN_MS;
-  if (item->checksum) p->checksum = item->checksum;
   if (stamped) p->log_ms = max_ms(p->log_ms, min_ms(item->append_ms, wall.ms));
   if (item->time_ms == TIDE_UNKNOWN_MS) return;
   p->seen_ms = max_ms(p->seen_ms, min_ms(item->time_ms, stamped ? item->append_ms : wall.ms));
@@ -58,7 +54,6 @@ void tide_merge_facts_tell(struct tide_merge_partition *p, struct tide_wall wall
   part->seen = p->seen_ms;
   part->drained = p->drained_ms;
   part->delay = tide_merge_facts_delay(p);
-  part->checksum = p->checksum;
 }
 
 void tide_merge_recall(struct tide_merge *merge, const struct tide_cursor_part *last) {
@@ -66,7 +61,6 @@ void tide_merge_recall(struct tide_merge *merge, const struct tide_cursor_part *
   p->seen_ms = max_ms(p->seen_ms, last->seen);
   p->drained_ms = max_ms(p->drained_ms, last->drained);
   p->told_ms = p->drained_ms;
-  if (!p->checksum) p->checksum = last->checksum;
   p->log_ms = max_ms(p->log_ms, max_ms(p->seen_ms, p->drained_ms));
   if (p->log_ms == TIDE_UNKNOWN_MS) return;
   p->recalled_ms = last->delay;

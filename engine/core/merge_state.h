@@ -74,7 +74,6 @@ struct tide_merge_partition {
   int64_t seen_ms, drained_ms, told_ms; /* told: `drained` as last given with a part */
   int64_t log_ms;      /* how far its log's time has come */
   int64_t recalled_ms, recalled_until_ms; /* delay is at least the first while log_ms is before the second */
-  uint64_t checksum;
   struct tide_delay delay;
 };
 

@@ -85,7 +85,8 @@ struct tide_offer {
   uint32_t index;                /* of its first record there */
   struct tide_mono begun, durable, folded; /* put into an entry, entry durable, answer there; 0: never came so far */
   bool left;        /* already answered with `maybe` while its entry is under way */
-  uint64_t log_number; /* of its LOG action; 0: none yet */
+  uint64_t log_number; /* of its LOG action, kept for it when it is put into an entry; 0: none yet */
+  bool log_sent;       /* the action was given out: a copy may be in the sources' log */
   uint64_t logged_at;  /* appends begun when its copy had arrived; 0: it has not */
   struct tide_mono again_until; /* would be refused as stale and waits for fresher facts, at most until then (core_again.c); 0: does not */
   struct tide_mono again_from;  /* since when */

@@ -34,19 +34,26 @@ static struct tide_buf *add(struct tide_outbox *outbox, uint64_t number) {
   return item;
 }
 
-void tide_outbox_put(struct tide_outbox *outbox, const struct tide_outgoing *out) {
-  struct tide_buf *item = add(outbox, out->number);
+/* The epoch stands above the flags, and is left out where it is that of the position. */
+static void encode(const struct tide_outgoing *out, struct tide_buf *item) {
+  uint64_t epoch = out->epoch == out->position.epoch ? 0 : out->epoch;
   tide_put_u16(item, out->source);
   tide_put_u16(item, out->partition);
   tide_put_u64(item, out->offset);
   tide_put_u64(item, out->position.epoch);
   tide_put_u64(item, out->position.seq);
   tide_put_u32(item, out->index);
-  tide_put_varint(item, (out->superseded ? 1u : 0) | (out->late ? 2u : 0));
+  tide_put_varint(item, (out->superseded ? 1u : 0) | (out->late ? 2u : 0) | (out->features.len ? 4u : 0) | epoch << 3);
   tide_put_span(item, out->id);
   tide_put_span(item, out->model);
   tide_put_span(item, out->policy);
   tide_put_span(item, out->json);
+  if (out->features.len) tide_put_span(item, out->features);
+}
+
+void tide_outbox_put(struct tide_outbox *outbox, const struct tide_outgoing *out) {
+  struct tide_buf *item = add(outbox, out->number);
+  encode(out, item);
   outbox->bytes += item->len;
 }
 
@@ -61,11 +68,13 @@ static bool decode(struct tide_span bytes, struct tide_outgoing *ret) {
   uint64_t flags = tide_get_varint(&r);
   ret->superseded = flags & 1;
   ret->late = flags & 2;
+  ret->epoch = flags >> 3 ? flags >> 3 : ret->position.epoch;
   ret->id = tide_get_span(&r);
   ret->model = tide_get_span(&r);
   ret->policy = tide_get_span(&r);
   ret->json = tide_get_span(&r);
-  return !r.bad && r.ptr == r.end && flags < 4;
+  ret->features = flags & 4 ? tide_get_span(&r) : (struct tide_span){"", 0};
+  return !r.bad && r.ptr == r.end;
 }
 
 bool tide_outbox_get(const struct tide_outbox *outbox, uint64_t number, struct tide_outgoing *ret) {
@@ -83,6 +92,24 @@ void tide_outbox_drop(struct tide_outbox *outbox, uint64_t number) {
     outbox->first_number++;
     outbox->count--;
   }
+}
+
+void tide_outbox_renew(struct tide_outbox *outbox, uint64_t epoch) {
+  struct tide_buf bytes = TIDE_BUF_INIT;
+  for (size_t i = 0; i < outbox->count; i++) {
+    struct tide_buf *item = item_at(outbox, i), before = *item;
+    struct tide_outgoing out = {0};
+    bool fits = decode(tide_buf_span(item), &out);
+    TIDE_CHECK(fits);
+    out.superseded = true;
+    out.epoch = epoch;
+    tide_buf_clear(&bytes);
+    encode(&out, &bytes);
+    outbox->bytes += bytes.len - item->len;
+    *item = bytes; /* what `out` borrows is written already */
+    bytes = before;
+  }
+  tide_buf_release(&bytes);
 }
 
 void tide_outbox_save(const struct tide_outbox *outbox, struct tide_buf *out) {

@@ -98,8 +98,7 @@ static void feed(struct tide_watch *watch, const struct tide_answer *answer, con
                                   .time_ms = answer->time.ms,
                                   .rule = tide_verdict_is_rule(verdict) ? (uint8_t)verdict->rule : TIDE_FEEDBACK_NO_RULE,
                                   .stopped = verdict->by != TIDE_BY_NONE && verdict->decision != 0};
-  for (uint32_t r = 0; answer->features_known && r < answer->spec->rule_count; r++)
-    if (verdict->truth[r] == TIDE_TRUE) row.truth |= UINT64_C(1) << r;
+  if (answer->features_known) row.truth = verdict->yes;
   struct tide_feedback_said said[TIDE_FEEDBACK_SAID];
   uint32_t count = 0;
   if (answer->model) said[count++] = said_by(answer->model, answer->score);

@@ -169,7 +169,9 @@ void tide_http_sources_why(const struct tide_sources_look *look, struct tide_buf
 
 void tide_http_sources_stopped(const struct tide_sources_look *look, struct tide_buf *out) {
   size_t stopped = 0;
-  char name[TIDE_SOURCE_NAME];
+  char name[TIDE_SOURCE_NAME], unanswered[TIDE_INGEST_UNANSWERED] = "";
+  if (look->http->options.ingest) tide_ingest_unanswered(look->http->options.ingest, unanswered);
+  if (unanswered[0]) tide_page_text(out, "unanswered", unanswered);
   for (size_t i = 0; i < look->part_count; i++) {
     const struct tide_ingest_partition *part = &look->part[i];
     if (!part->trouble[0] || ++stopped > NAMED_IN_READYZ) continue;
@@ -246,6 +248,9 @@ void tide_http_sources_meter(struct tide_http *http, struct tide_meter *meter) {
   for (size_t i = 0; i < look->part_count; i++) held += (int64_t)look->part[i].view.held;
   tide_meter_set(meter, TIDE_METER_ROW_ingest_held_messages, TIDE_METER_PLAIN, held);
   tide_meter_set(meter, TIDE_METER_ROW_ingest_unsent_answers, TIDE_METER_PLAIN, (int64_t)(ledger->answers - ledger->emitted));
+  char unanswered[TIDE_INGEST_UNANSWERED] = "";
+  if (http->options.ingest) tide_ingest_unanswered(http->options.ingest, unanswered);
+  tide_meter_set(meter, TIDE_METER_ROW_ingest_unanswered, TIDE_METER_PLAIN, unanswered[0] != 0);
   for (size_t s = 0; s < http->options.source_count; s++) {
     struct shown shown = {look, meter, {.a = (uint32_t)s}};
     for (uint32_t i = 0; i < ledger->source_count; i++)

@@ -31,6 +31,7 @@ struct tide_message {
   int64_t append_ms;           /* when the log took it, by the log's clock; INT64_MIN: it does not say */
   struct tide_span trace;      /* traceparent that came with it; may be empty. Borrowed like bytes */
   bool copy;                   /* of an HTTP request that an engine answers itself (outlet.h) */
+  bool mark;                   /* DATA that an engine wrote to find the log's end: no message, it only moves the cursor; bytes are empty */
   const struct tide_error *trouble; /* TROUBLE: NOT_FOUND: unknown topic or partition; MISMATCH: a gap, the cursor is not in the log any more or not yet;
                                      * CONFIG: not authorized; IO: out of reach. Borrowed like bytes */
 };
@@ -41,8 +42,9 @@ struct tide_place { uint16_t source, partition; uint64_t cursor; };
 struct tide_source;
 struct tide_source_ops {
   const char *name;
-  /* Next message of any partition that was sought, those of one partition in their order. A live source waits up to its poll time for one. Errors: END (file: finished; live:
-   * nothing now), IO, CORRUPT (broken compression), LIMIT (line above 1 MiB: the message's place is set, the line is skipped). */
+  /* Next message of any partition that was sought, those of one partition in their order. A live source waits up to its poll time for one, but not before
+   * it has said END once since it gave the last: who collects messages to act upon them all at once then does so. Errors: END (file: finished; live:
+   * nothing at hand), IO, CORRUPT (broken compression), LIMIT (line above 1 MiB: the message's place is set, the line is skipped). */
   enum tide_err (*next)(struct tide_source *, struct tide_message *ret, struct tide_error *);
   /* The partition gives messages from this cursor on (a message's `next`, or the log's beginning or end as `ends` tells). Messages of the partition that were read
    * ahead before are not given any more. Errors: NOT_FOUND (no such partition; where that is not known at once, a TROUBLE says it), MISMATCH (file: not a place between

@@ -143,6 +143,13 @@ static void do_append(struct tide_engine *engine, const struct tide_core_action 
   struct tide_journal *journal = engine->options.journal;
   struct tide_core_event event = {.kind = TIDE_CORE_APPENDED, .attempt = action->attempt};
   struct tide_error error = {0};
+  if (action->kind == TIDE_DO_OPEN && engine->options.take_epoch &&
+      !engine->options.take_epoch(engine->options.ctx, action->epoch, &event.number)) {
+    event.kind = TIDE_CORE_APPEND_FAILED;
+    event.err = TIDE_E_STALE;
+    report(engine, &event);
+    return;
+  }
   enum tide_err err = action->kind == TIDE_DO_OPEN ? journal->ops->open_epoch(journal, action->epoch, bytes, &event.position, &error)
                                                    : journal->ops->append(journal, action->epoch, bytes, &event.position, &error);
   if (err != TIDE_OK) {

@@ -21,6 +21,9 @@ struct tide_engine_options {
   bool (*pressed)(const struct tide_journal *journal);
   /* Called on the journal's thread behind every sync and every attempt to begin a session: how its replicas stand. NULL: it has none. */
   void (*health)(const struct tide_journal *journal, struct tide_journal_health *ret);
+  /* Called on the journal's thread before an epoch is opened: takes its number. False: it is not to be had, and *ret_highest is the highest that is taken. NULL: nobody keeps a
+   * register of them. */
+  bool (*take_epoch)(void *ctx, uint64_t epoch, uint64_t *ret_highest);
   /* Called on the core thread with an offer that ended. It must be short and must not block: it hands the offer on. */
   void (*release)(void *ctx, struct tide_offer *offer);
   /* Called on the core thread between steps, at most once per tick, with the fold and the bytes of the entry at its position (NULL span: not

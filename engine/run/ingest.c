@@ -18,6 +18,8 @@
 #define GIVE_AT_ONCE 512
 #define READ_AT_ONCE 64
 #define THROTTLE_EVERY_MS 1
+#define BACK_AT_ONCE 256 /* offers that came back wake the reader, which waits for room; a few do not: more are coming */
+#define PENDING_EVERY_MS 50
 
 void tide_ingest_lock(struct tide_ingest *ingest) {
   int failed = pthread_mutex_lock(&ingest->box.mutex);
@@ -57,10 +59,12 @@ void tide_ingest_act(struct tide_ingest *ingest, const struct tide_core_action *
       box->place = tide_alloc((action->place_count + 1) * sizeof *box->place);
       memcpy(box->place, action->place, action->place_count * sizeof *box->place);
       box->place_count = action->place_count;
+      (void)pthread_cond_signal(&box->reader);
       break;
     case TIDE_DO_INGEST_STOP:
       box->on = false;
       box->fresh = true;
+      (void)pthread_cond_signal(&box->reader);
       break;
     case TIDE_DO_ENDS:
       box->core_asks = true;
@@ -71,7 +75,6 @@ void tide_ingest_act(struct tide_ingest *ingest, const struct tide_core_action *
     case TIDE_DO_LOG: tide_ingest_copy(ingest, action); break;
     default: TIDE_NEVER("an action about sources");
   }
-  (void)pthread_cond_signal(&box->reader);
   tide_ingest_unlock(ingest);
 }
 
@@ -79,7 +82,7 @@ void tide_ingest_release(struct tide_ingest *ingest, struct tide_offer *offer) {
   tide_ingest_lock(ingest);
   offer->next = ingest->box.back;
   ingest->box.back = offer;
-  (void)pthread_cond_signal(&ingest->box.reader);
+  if (++ingest->box.back_count == BACK_AT_ONCE) (void)pthread_cond_signal(&ingest->box.reader);
   tide_ingest_unlock(ingest);
 }
 
@@ -100,15 +103,31 @@ size_t tide_ingest_look(struct tide_ingest *ingest, struct tide_ingest_partition
 
 /* ---- the reader ---- */
 
-/* Messages come in runs of one partition: where the last was found is looked at first. */
-static struct tide_ingest_part *part_of(struct tide_ingest *ingest, uint16_t source, uint16_t partition) {
-  for (size_t i = 0; i < ingest->part_count; i++) {
-    size_t at = ingest->hint + i < ingest->part_count ? ingest->hint + i : ingest->hint + i - ingest->part_count;
-    if (ingest->part[at].source != source || ingest->part[at].partition != partition) continue;
-    ingest->hint = at;
-    return &ingest->part[at];
+/* Where the partition stands in `place`, or would. */
+static uint32_t *place_of(const struct tide_ingest *ingest, uint16_t source, uint16_t partition) {
+  uint32_t number = (uint32_t)source << 16 | partition, mask = (uint32_t)ingest->place_room - 1;
+  for (uint32_t slot = (number * UINT32_C(0x9E3779B1)) >> 7 & mask;; slot = (slot + 1) & mask) {
+    uint32_t at = ingest->place[slot];
+    if (!at || (ingest->part[at - 1].source == source && ingest->part[at - 1].partition == partition)) return &ingest->place[slot];
   }
-  return NULL;
+}
+
+static struct tide_ingest_part *part_of(const struct tide_ingest *ingest, uint16_t source, uint16_t partition) {
+  if (!ingest->place_room) return NULL;
+  uint32_t at = *place_of(ingest, source, partition);
+  return at ? &ingest->part[at - 1] : NULL;
+}
+
+/* Room for `count` partitions in all. */
+static void reserve(struct tide_ingest *ingest, size_t count) {
+  ingest->part = tide_realloc(ingest->part, (count + 1) * sizeof *ingest->part);
+  size_t room = ingest->place_room ? ingest->place_room : 16;
+  while (room < 2 * count) room *= 2;
+  if (room == ingest->place_room) return;
+  tide_free(ingest->place);
+  ingest->place = tide_alloc(room * sizeof *ingest->place);
+  ingest->place_room = room;
+  for (size_t i = 0; i < ingest->part_count; i++) *place_of(ingest, ingest->part[i].source, ingest->part[i].partition) = (uint32_t)i + 1;
 }
 
 static void spare(struct tide_ingest *ingest, struct tide_offer *offer) {
@@ -171,24 +190,41 @@ static void begin_part(struct tide_ingest *ingest, struct tide_ingest_part *part
   }
 }
 
+static void pending_free(struct tide_ingest *ingest, struct tide_ingest_part *part) {
+  if (!part->pending) return;
+  tide_buf_release(&part->pending->bytes);
+  tide_free(part->pending);
+  part->pending = NULL;
+  ingest->pending_count--;
+}
+
+static void forget_parts(struct tide_ingest *ingest) {
+  for (size_t i = 0; i < ingest->part_count; i++) pending_free(ingest, &ingest->part[i]);
+  tide_free(ingest->part);
+  tide_free(ingest->place);
+  ingest->part = NULL;
+  ingest->place = NULL;
+  ingest->part_count = ingest->place_room = 0;
+}
+
 static void end_turn(struct tide_ingest *ingest, struct tide_mono now) {
   struct tide_source *source = ingest->options.source;
   for (size_t i = 0; i < ingest->part_count; i++)
     if (ingest->part[i].known) source->ops->stop(source, ingest->part[i].source, ingest->part[i].partition);
   tide_merge_begin(ingest->merge, NULL, NULL, 0, now, drop);
-  tide_free(ingest->part);
-  ingest->part = NULL;
-  ingest->part_count = ingest->hint = 0;
-  ingest->reading = ingest->has_pending = false;
+  forget_parts(ingest);
+  ingest->reading = false;
 }
 
 /* Partitions that the asker found for this turn: all of them at its beginning, new ones later. */
 static void take_parts(struct tide_ingest *ingest, struct tide_ingest_part *part, size_t count, struct tide_mono now) {
-  ingest->part = tide_realloc(ingest->part, (ingest->part_count + count + 1) * sizeof *ingest->part);
+  reserve(ingest, ingest->part_count + count);
   for (size_t i = 0; i < count; i++) {
-    if (part_of(ingest, part[i].source, part[i].partition)) continue;
+    uint32_t *place = place_of(ingest, part[i].source, part[i].partition);
+    if (*place) continue;
     struct tide_ingest_part *added = &ingest->part[ingest->part_count++];
     *added = part[i];
+    *place = (uint32_t)ingest->part_count;
     if (added->known) begin_part(ingest, added, now);
     else start(ingest, added);
   }
@@ -222,6 +258,7 @@ static bool take_box(struct tide_ingest *ingest, struct tide_mono now) {
   uint64_t turn = box->turn;
   struct tide_offer *back = box->back;
   box->back = NULL;
+  box->back_count = 0;
   struct tide_ingest_part *part = NULL;
   size_t parts = 0;
   if (box->has_parts && box->parts_turn == box->turn) part = box->part, parts = box->part_count;
@@ -324,7 +361,25 @@ static bool is_too_early(const struct tide_ingest *ingest, const struct tide_rec
   return true;
 }
 
-/* Decodes one message into the merge. False: its schema cannot be had now. */
+/* The partition gives nothing more until the schema of this message is there. Others go on: to the merge it is one that owes a message and is waited for like any other
+ * that is slow, and what is known of it stands still, so what depends on it grows stale by itself. */
+static void put_off(struct tide_ingest *ingest, struct tide_ingest_part *part, const struct tide_message *message, const char *why) {
+  struct tide_ingest_pending *pending = part->pending;
+  if (!pending) {
+    const struct tide_ingest_source *from = tide_ingest_from(ingest, part->source, NULL);
+    tide_log(TIDE_LOG_WARN, "schema_awaited", "source=%s partition=%u offset=%" PRIu64 " reason=%s", from->name, part->partition,
+             message->offset, why);
+    part->pending = pending = tide_alloc(sizeof *pending);
+    pending->message = *message;
+    tide_buf_put(&pending->bytes, message->bytes.ptr, message->bytes.len);
+    if (message->trace.len) tide_buf_put(&pending->bytes, message->trace.ptr, message->trace.len);
+    ingest->pending_count++;
+    ingest->options.source->ops->stop(ingest->options.source, part->source, part->partition);
+  }
+  snprintf(pending->why, sizeof pending->why, "%s", why);
+}
+
+/* Decodes one message into the merge. False: its schema cannot be had now, and it was put off. */
 static bool take_message(struct tide_ingest *ingest, const struct tide_message *message, const struct tide_error *too_long,
                          struct tide_ingest_part *part, struct tide_mono now) {
   size_t which = 0;
@@ -344,9 +399,7 @@ static bool take_message(struct tide_ingest *ingest, const struct tide_message *
   enum tide_err err = too_long ? TIDE_E_LIMIT : tide_decode(decoder, message->bytes, record, &count, &error);
   if (too_long) error = *too_long;
   if (err == TIDE_E_AGAIN) {
-    if (!ingest->has_pending)
-      tide_log(TIDE_LOG_WARN, "schema_awaited", "source=%s partition=%u reason=%s", from->name, message->partition, error.text);
-    snprintf(ingest->pending_why, sizeof ingest->pending_why, "%s", error.text);
+    put_off(ingest, part, message, error.text);
     return false;
   }
   struct tide_offer *offer = offer_new(ingest, TIDE_OFFER_MESSAGE);
@@ -378,6 +431,23 @@ static bool take_message(struct tide_ingest *ingest, const struct tide_message *
   return true;
 }
 
+/* Messages that were put off, once more. */
+static void try_pending(struct tide_ingest *ingest, struct tide_mono now) {
+  if (!ingest->pending_count || now.ns - ingest->pending_at.ns < PENDING_EVERY_MS * MS) return;
+  ingest->pending_at = now;
+  for (size_t i = 0; i < ingest->part_count; i++) {
+    struct tide_ingest_part *part = &ingest->part[i];
+    if (!part->pending) continue;
+    struct tide_message message = part->pending->message;
+    struct tide_span all = tide_buf_span(&part->pending->bytes);
+    message.bytes.ptr = all.ptr;
+    message.trace.ptr = all.ptr + message.bytes.len;
+    if (!take_message(ingest, &message, NULL, part, now)) continue;
+    pending_free(ingest, part);
+    if (!part->throttled) seek(ingest, part);
+  }
+}
+
 static void trouble(struct tide_ingest *ingest, const struct tide_message *message) {
   struct tide_ingest_part *part = part_of(ingest, message->source, message->partition);
   if (part && message->stopped) {
@@ -406,7 +476,6 @@ static void go_over(struct tide_ingest *ingest) {
   if (!next) return;
   close_decoders(ingest, ingest->decoders);
   ingest->decoders = next;
-  ingest->features = next->features;
 }
 
 /* One message; false: there was none within the source's poll time. */
@@ -428,20 +497,15 @@ static bool read_one(struct tide_ingest *ingest, struct tide_mono now) {
     return true;
   }
   struct tide_ingest_part *part = part_of(ingest, message.source, message.partition);
-  if (!part || message.next < part->cursor) return true; /* of a turn that is over */
-  /* A partition that was stopped and sought while one of its messages waited for a schema gives that message again. */
+  if (!part || part->pending || message.next < part->cursor) return true; /* of a turn that is over, or read ahead */
   if (message.kind == TIDE_MESSAGE_DATA && message.next == part->cursor) return true;
-  if (message.kind == TIDE_MESSAGE_END) {
+  if (message.kind == TIDE_MESSAGE_DATA && message.mark && ingest->options.meter)
+    tide_meter_add(ingest->options.meter, TIDE_METER_ROW_ingest_marks_total, TIDE_METER_PLAIN, 1);
+  if (message.kind == TIDE_MESSAGE_END || message.mark) {
     part->cursor = message.next;
     tide_merge_at_end(ingest->merge, message.source, message.partition, message.next, now);
-  } else if (!take_message(ingest, &message, too_long ? &error : NULL, part, now)) {
-    tide_buf_clear(&ingest->pending);
-    tide_buf_put(&ingest->pending, message.bytes.ptr, message.bytes.len);
-    ingest->pending_message = message;
-    ingest->pending_message.trace = (struct tide_span){NULL, 0};
-    ingest->has_pending = true;
-    ingest->pending_at = now;
-    return false;
+  } else {
+    (void)take_message(ingest, &message, too_long ? &error : NULL, part, now);
   }
   return true;
 }
@@ -454,7 +518,7 @@ static void throttle(struct tide_ingest *ingest, struct tide_mono now) {
   size_t share = ingest->options.max_held / (ingest->part_count + 1) + 1;
   for (size_t i = 0; i < ingest->part_count; i++) {
     struct tide_ingest_part *part = &ingest->part[i];
-    if (!part->known || part->trouble[0]) continue;
+    if (!part->known || part->trouble[0] || part->pending) continue;
     size_t held = tide_merge_held_of(ingest->merge, part->source, part->partition);
     if (!part->throttled && held > share) {
       part->throttled = true;
@@ -480,9 +544,7 @@ static void show(struct tide_ingest *ingest) {
   for (size_t i = 0; i < count; i++) {
     const struct tide_ingest_part *part = part_of(ingest, view[i].source, view[i].partition);
     box->look[i].view = view[i];
-    const struct tide_message *waits = &ingest->pending_message;
-    bool pending = ingest->has_pending && waits->source == view[i].source && waits->partition == view[i].partition;
-    snprintf(box->look[i].trouble, sizeof box->look[i].trouble, "%s", pending ? ingest->pending_why : part ? part->trouble : "");
+    snprintf(box->look[i].trouble, sizeof box->look[i].trouble, "%s", !part ? "" : part->pending ? part->pending->why : part->trouble);
   }
   tide_ingest_unlock(ingest);
   tide_free(view);
@@ -527,19 +589,15 @@ void *tide_ingest_read_main(void *arg) {
     bool gave = give(ingest, now);
     ask_ends(ingest, now);
     now_and_then(ingest, now);
-    if (ingest->has_pending && now.ns - ingest->pending_at.ns >= 50 * MS) {
-      ingest->pending_message.bytes = tide_buf_span(&ingest->pending);
-      ingest->pending_at = now;
-      struct tide_ingest_part *part = part_of(ingest, ingest->pending_message.source, ingest->pending_message.partition);
-      ingest->has_pending = !take_message(ingest, &ingest->pending_message, NULL, part, now);
-    }
+    try_pending(ingest, now);
     throttle(ingest, now);
-    bool may_read = ingest->reading && !ingest->has_pending;
-    if (may_read) {
+    bool full = ingest->outstanding >= TIDE_INGEST_WINDOW; /* the core has enough for a while: what is read now would only lie there */
+    if (ingest->reading && !full) {
       for (int i = 0; i < READ_AT_ONCE && read_one(ingest, now); i++) continue;
     } else if (!gave) {
       tide_ingest_lock(ingest);
-      if (!ingest->box.quit && !ingest->box.fresh && !ingest->box.back) tide_ingest_wait(&ingest->box.reader, ingest, ingest->on ? 2 : 20);
+      bool room = full && ingest->box.back_count >= BACK_AT_ONCE;
+      if (!ingest->box.quit && !ingest->box.fresh && !room) tide_ingest_wait(&ingest->box.reader, ingest, ingest->on ? 2 : 20);
       tide_ingest_unlock(ingest);
     }
   }
@@ -548,12 +606,11 @@ void *tide_ingest_read_main(void *arg) {
 
 /* ---- outside ---- */
 
-static enum tide_err open_decoders(const struct tide_ingest *ingest, const struct tide_spec *spec, const char *features,
-                                   struct tide_ingest_decoders **ret, struct tide_error *error) {
+static enum tide_err open_decoders(const struct tide_ingest *ingest, const struct tide_spec *spec, struct tide_ingest_decoders **ret,
+                                   struct tide_error *error) {
   size_t count = ingest->options.from_count;
   struct tide_ingest_decoders *decoders = tide_alloc(sizeof *decoders);
   *decoders = (struct tide_ingest_decoders){.spec = spec,
-                                            .features = features,
                                             .message = tide_alloc((count + 1) * sizeof(struct tide_decoder *)),
                                             .copy = tide_alloc((count + 1) * sizeof(struct tide_decoder *))};
   enum tide_err err = TIDE_OK;
@@ -569,10 +626,9 @@ static enum tide_err open_decoders(const struct tide_ingest *ingest, const struc
   return err;
 }
 
-enum tide_err tide_ingest_features(struct tide_ingest *ingest, const struct tide_spec *spec, const char *features,
-                                   struct tide_error *error) {
+enum tide_err tide_ingest_features(struct tide_ingest *ingest, const struct tide_spec *spec, struct tide_error *error) {
   struct tide_ingest_decoders *next;
-  enum tide_err err = open_decoders(ingest, spec, features, &next, error);
+  enum tide_err err = open_decoders(ingest, spec, &next, error);
   if (err == TIDE_OK) close_decoders(ingest, atomic_exchange(&ingest->next_decoders, next));
   return err;
 }
@@ -588,8 +644,7 @@ enum tide_err tide_ingest_new(const struct tide_ingest_options *options, struct 
   TIDE_CHECK(pthread_cond_init(&ingest->box.reader, &attr) == 0 && pthread_cond_init(&ingest->box.asker, &attr) == 0 &&
              pthread_cond_init(&ingest->box.writer, &attr) == 0);
   (void)pthread_condattr_destroy(&attr);
-  enum tide_err err = open_decoders(ingest, options->spec, options->features, &ingest->decoders, error);
-  ingest->features = options->features;
+  enum tide_err err = open_decoders(ingest, options->spec, &ingest->decoders, error);
   if (err != TIDE_OK) {
     tide_ingest_free(ingest);
     return err;
@@ -641,8 +696,7 @@ void tide_ingest_free(struct tide_ingest *ingest) {
     tide_ingest_letters_release(&ingest->out[kind]);
   }
   tide_free(ingest->record);
-  tide_free(ingest->part);
-  tide_buf_release(&ingest->pending);
+  forget_parts(ingest);
   tide_free(box->place);
   tide_free(box->end);
   tide_free(box->part);

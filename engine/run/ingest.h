@@ -18,6 +18,7 @@
 #include "port/source.h"
 #include "run/engine.h"
 
+struct tide_kafka_marks;
 struct tide_ingest_source {
   uint16_t number;
   const char *name;
@@ -33,13 +34,17 @@ struct tide_ingest_options {
   void (*commit)(struct tide_source *source, const struct tide_place *place, size_t count);
   /* Sets each cursor to the first message that the log took at ms or later, or the end. NULL: no start is a time. */
   enum tide_err (*at_time)(struct tide_source *source, int64_t ms, struct tide_place *place, size_t count, struct tide_error *error);
+  /* Sets each cursor to behind a mark that it writes to the log now: how far a new epoch must read. NULL: to where the log says that it ends. Of the asker's thread. */
+  enum tide_err (*mark)(struct tide_kafka_marks *marks, struct tide_place *place, size_t count, struct tide_error *error);
+  struct tide_kafka_marks *marks;
   const struct tide_ingest_source *from; /* borrowed like source */
   size_t from_count;
   const struct tide_spec *spec;
   bool scores;                 /* answers leave */
-  const char *features;        /* "eu-issuing@41d0aa17": the feature file, in the headers of answers; borrowed */
   uint8_t dead_form;           /* enum tide_dead_form */
   bool lossy;                  /* the journal may lose what it acknowledged (q < N): decisions that are made again say that they may supersede */
+  uint64_t (*epoch_known)(void *ctx); /* the highest epoch that is known outside of the journal, 0: none; on the asker's thread. NULL: nobody knows */
+  void *epoch_ctx;
   struct tide_merge_options merge;
   int64_t max_future_skew_ms;
   size_t max_held;
@@ -65,11 +70,9 @@ struct tide_ingest;
 enum tide_err tide_ingest_new(const struct tide_ingest_options *options, struct tide_ingest **ret, struct tide_error *error) TIDE_WARN_UNUSED;
 /* Starts the threads; the engine must live until tide_ingest_stop returned. */
 void tide_ingest_start(struct tide_ingest *ingest, struct tide_engine *engine);
-/* From about now on messages are decoded by this feature file; `features` is its label, as in the options. Both are borrowed until tide_ingest_stop returned, and those
- * before as well. Any
+/* From about now on messages are decoded by this feature file. It is borrowed until tide_ingest_stop returned, and those before as well. Any
  * thread. CONFIG: a source cannot be decoded by it; nothing changes. */
-enum tide_err tide_ingest_features(struct tide_ingest *ingest, const struct tide_spec *spec, const char *features, struct tide_error *error)
-    TIDE_WARN_UNUSED;
+enum tide_err tide_ingest_features(struct tide_ingest *ingest, const struct tide_spec *spec, struct tide_error *error) TIDE_WARN_UNUSED;
 /* tide_engine_options.sources: actions of the core, on its thread. */
 void tide_ingest_act(struct tide_ingest *ingest, const struct tide_core_action *action);
 /* An offer whose ctx is the ingester came back: on the core's thread. */
@@ -78,6 +81,9 @@ void tide_ingest_release(struct tide_ingest *ingest, struct tide_offer *offer);
 void tide_ingest_reread(struct tide_ingest *ingest);
 /* The partitions it reads now; 0 while it is not the reader. Any thread. Returns how many there are. */
 size_t tide_ingest_look(struct tide_ingest *ingest, struct tide_ingest_partition *ret, size_t cap);
+/* Which question to the brokers - where logs end for a new epoch, partitions, ends - had no answer in the last half minute, and why; "": none. Any thread. */
+#define TIDE_INGEST_UNANSWERED 384
+void tide_ingest_unanswered(struct tide_ingest *ingest, char ret[TIDE_INGEST_UNANSWERED]);
 /* Stops the threads, after the engine has ended. */
 void tide_ingest_stop(struct tide_ingest *ingest);
 void tide_ingest_free(struct tide_ingest *ingest);

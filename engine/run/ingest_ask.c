@@ -11,6 +11,14 @@
 
 #define RETRY_MS 200
 
+/* Partitions that the reader was told of in this turn: they are not looked at again, for that takes several requests for each of them, and the ends that live messages
+ * wait for are asked by the same thread. */
+struct told {
+  uint64_t turn;
+  struct tide_place *place;
+  size_t count;
+};
+
 struct question {
   bool core, places, ends;
   uint64_t ends_turn, turn;
@@ -21,8 +29,32 @@ struct question {
   struct tide_merge_ask ask;
 };
 
-static void said(const char *what, const struct tide_error *error) {
-  tide_log(TIDE_LOG_WARN, "source_unanswered", "question=%s reason=%s", what, error->text);
+static const char *const of_core = "where the logs end", *const of_places = "which partitions there are",
+                         *const of_ends = "how far the logs go";
+
+/* What became of a question, for the log and for /readyz. */
+static void tell(struct tide_ingest *ingest, const char *what, enum tide_err err, const struct tide_error *error) {
+  struct tide_ingest_box *box = &ingest->box;
+  if (err != TIDE_OK) tide_log(TIDE_LOG_WARN, "source_unanswered", "question=\"%s\" reason=%s", what, error->text);
+  tide_ingest_lock(ingest);
+  if (err != TIDE_OK) {
+    snprintf(box->unanswered, sizeof box->unanswered, "%s: %.300s", what, error->text);
+    box->unanswered_what = what;
+    box->unanswered_at = tide_mono_now();
+  } else if (box->unanswered_what == what) {
+    box->unanswered_what = NULL;
+  }
+  tide_ingest_unlock(ingest);
+}
+
+#define TOLD_FOR_NS (INT64_C(30) * 1000000000) /* nobody may ask any more */
+
+void tide_ingest_unanswered(struct tide_ingest *ingest, char ret[TIDE_INGEST_UNANSWERED]) {
+  const struct tide_ingest_box *box = &ingest->box;
+  tide_ingest_lock(ingest);
+  bool now = box->unanswered_what && tide_mono_now().ns - box->unanswered_at.ns < TOLD_FOR_NS;
+  snprintf(ret, TIDE_INGEST_UNANSWERED, "%s", now ? box->unanswered : "");
+  tide_ingest_unlock(ingest);
 }
 
 /* ---- where the logs end, for the core ---- */
@@ -35,7 +67,9 @@ static bool answer_core(struct tide_ingest *ingest, const struct question *quest
   enum tide_err err = source->ops->places(source, &place, &count, &error);
   if (err == TIDE_OK && count > TIDE_PARTITIONS_MAX)
     err = tide_fail(&error, TIDE_E_LIMIT, "the sources have %zu partitions, at most %d can feed a cell", count, TIDE_PARTITIONS_MAX);
-  if (err == TIDE_OK) err = source->ops->ends(source, place, count, &error);
+  if (err == TIDE_OK)
+    err = ingest->options.mark ? ingest->options.mark(ingest->options.marks, place, count, &error)
+                               : source->ops->ends(source, place, count, &error);
   if (err == TIDE_OK) {
     struct tide_target *target = tide_alloc((count + 1) * sizeof *target);
     for (size_t i = 0; i < count; i++)
@@ -43,13 +77,14 @@ static bool answer_core(struct tide_ingest *ingest, const struct question *quest
                                        .partition = place[i].partition,
                                        .end = place[i].cursor,
                                        .delivered = ingest->options.lossy ? place[i].cursor : 0};
+    uint64_t known = ingest->options.epoch_known ? ingest->options.epoch_known(ingest->options.epoch_ctx) : 0;
     tide_engine_tell(
         ingest->engine,
-        &(struct tide_core_event){.kind = TIDE_CORE_ENDS, .turn = question->ends_turn, .target = target, .target_count = (uint32_t)count});
+        &(struct tide_core_event){
+            .kind = TIDE_CORE_ENDS, .turn = question->ends_turn, .number = known, .target = target, .target_count = (uint32_t)count});
     tide_free(target);
-  } else {
-    said("ends", &error);
   }
+  tell(ingest, of_core, err, &error);
   tide_free(place);
   return err == TIDE_OK;
 }
@@ -120,32 +155,59 @@ static enum tide_err make_part(struct tide_ingest *ingest, const struct question
   return check_before(ingest, part, bytes, error);
 }
 
-static bool answer_places(struct tide_ingest *ingest, const struct question *question) {
-  struct tide_source *source = ingest->options.source;
-  struct tide_place *place = NULL;
-  size_t count = 0;
-  struct tide_error error = {0};
-  struct tide_buf bytes = TIDE_BUF_INIT;
-  enum tide_err err = source->ops->places(source, &place, &count, &error);
-  struct tide_ingest_part *part = tide_alloc((count + 1) * sizeof *part);
-  for (size_t i = 0; i < count && err == TIDE_OK; i++) err = make_part(ingest, question, &place[i], &bytes, &part[i], &error);
-  tide_buf_release(&bytes);
-  tide_free(place);
-  if (err != TIDE_OK) {
-    said("partitions", &error);
-    tide_free(part);
-    return false;
-  }
-  struct tide_ingest_box *box = &ingest->box;
-  tide_ingest_lock(ingest);
+static bool is_told(const struct told *told, const struct tide_place *place) {
+  for (size_t i = 0; i < told->count; i++)
+    if (told->place[i].source == place->source && told->place[i].partition == place->partition) return true;
+  return false;
+}
+
+/* Gives the reader what was found, unless it has not taken what it was given before. */
+static bool give_parts(struct tide_ingest_box *box, struct tide_ingest_part *part, size_t count, uint64_t turn) {
+  if (box->has_parts && box->parts_turn == turn) return false;
   tide_free(box->part);
   box->part = part;
   box->part_count = count;
-  box->parts_turn = question->turn;
+  box->parts_turn = turn;
   box->has_parts = true;
   (void)pthread_cond_signal(&box->reader);
-  tide_ingest_unlock(ingest);
   return true;
+}
+
+static bool answer_places(struct tide_ingest *ingest, const struct question *question, struct told *told) {
+  struct tide_source *source = ingest->options.source;
+  struct tide_place *place = NULL;
+  size_t count = 0, fresh = 0;
+  struct tide_error error = {0};
+  struct tide_buf bytes = TIDE_BUF_INIT;
+  bool first = told->turn != question->turn;
+  if (first) told->count = 0;
+  told->turn = question->turn;
+  enum tide_err err = source->ops->places(source, &place, &count, &error);
+  struct tide_ingest_part *part = tide_alloc((count + 1) * sizeof *part);
+  for (size_t i = 0; i < count && err == TIDE_OK; i++)
+    if (!is_told(told, &place[i])) err = make_part(ingest, question, &place[i], &bytes, &part[fresh++], &error);
+  tide_buf_release(&bytes);
+  tide_free(place);
+  tell(ingest, of_places, err, &error);
+  if (err != TIDE_OK) {
+    if (first) told->turn = 0;
+    tide_free(part);
+    return false;
+  }
+  if (fresh == 0 && !first) {
+    tide_free(part);
+    return true;
+  }
+  told->place = tide_realloc(told->place, (told->count + fresh + 1) * sizeof *told->place);
+  for (size_t i = 0; i < fresh; i++) told->place[told->count + i] = (struct tide_place){part[i].source, part[i].partition, 0};
+  struct tide_ingest_box *box = &ingest->box;
+  tide_ingest_lock(ingest);
+  bool given = give_parts(box, part, fresh, question->turn);
+  tide_ingest_unlock(ingest);
+  if (given) told->count += fresh;
+  else tide_free(part);
+  if (!given && first) told->turn = 0;
+  return given;
 }
 
 static void answer_ends(struct tide_ingest *ingest, struct question *question) {
@@ -153,7 +215,7 @@ static void answer_ends(struct tide_ingest *ingest, struct question *question) {
   struct tide_error error = {0};
   enum tide_err err = source->ops->ends(source, question->end, question->end_count, &error);
   struct tide_ingest_box *box = &ingest->box;
-  if (err != TIDE_OK) said("ends", &error);
+  tell(ingest, of_ends, err, &error);
   tide_ingest_lock(ingest);
   if (!box->wants_ends) { /* asked again meanwhile, by another turn: that question comes next */
     tide_free(box->end);
@@ -194,6 +256,7 @@ void *tide_ingest_ask_main(void *arg) {
   struct tide_ingest *ingest = arg;
   (void)pthread_setname_np(pthread_self(), "tide-ask"); /* for top -H */
   struct tide_ingest_box *box = &ingest->box;
+  struct told told = {0};
   tide_ingest_lock(ingest);
   while (!box->quit) {
     if (!box->core_asks && !(box->wants_places && box->on) && !box->wants_ends) {
@@ -205,7 +268,7 @@ void *tide_ingest_ask_main(void *arg) {
     tide_ingest_unlock(ingest);
     bool core = question.core && !answer_core(ingest, &question);
     if (question.ends) answer_ends(ingest, &question);
-    bool places = question.places && !answer_places(ingest, &question);
+    bool places = question.places && !answer_places(ingest, &question, &told);
     tide_free(question.place);
     tide_free(question.end);
     tide_ingest_lock(ingest);
@@ -214,5 +277,6 @@ void *tide_ingest_ask_main(void *arg) {
     if (core || places) tide_ingest_wait(&box->asker, ingest, RETRY_MS);
   }
   tide_ingest_unlock(ingest);
+  tide_free(told.place);
   return NULL;
 }

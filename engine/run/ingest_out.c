@@ -11,6 +11,8 @@
 #include "base/log.h"
 
 #define REPORTS_AT_ONCE 512
+#define BURST_MS 500
+#define BURST_BYTES (2u << 20)
 #define HEADERS_MAX 12
 #define KIND_SHIFT 60
 
@@ -57,7 +59,7 @@ struct tide_ingest_letter *tide_ingest_letter_begin(struct tide_ingest *ingest, 
   struct tide_ingest_letter *letter = letter_add(&ingest->box.in[kind]);
   tide_put_span(&letter->bytes, key);
   tide_put_span(&letter->bytes, value);
-  (void)pthread_cond_signal(&ingest->box.writer);
+  if (ingest->box.in[kind].count == 1) (void)pthread_cond_signal(&ingest->box.writer); /* else it has been told, and takes all at once */
   return letter;
 }
 
@@ -71,9 +73,10 @@ static void header_text(struct tide_ingest_letter *letter, const char *name, con
 }
 
 static void header_number(struct tide_ingest_letter *letter, const char *name, uint64_t number) {
-  char text[24];
-  snprintf(text, sizeof text, "%" PRIu64, number);
-  header_text(letter, name, text);
+  char text[24], *at = text + sizeof text;
+  do *--at = (char)('0' + number % 10);
+  while (number /= 10);
+  tide_ingest_letter_header(letter, name, (struct tide_span){at, (size_t)(text + sizeof text - at)});
 }
 
 static void header_place(const struct tide_ingest *ingest, struct tide_ingest_letter *letter, uint16_t source, uint16_t partition,
@@ -126,9 +129,12 @@ void tide_ingest_emit(struct tide_ingest *ingest, const struct tide_core_action 
   letter->offset = out->offset;
   header_text(letter, "tidemark-position", tide_position_text(out->position, out->index, position));
   tide_ingest_letter_header(letter, "tidemark-policy", out->policy);
-  header_text(letter, "tidemark-features", ingest->features);
+  if (out->features.len) tide_ingest_letter_header(letter, "tidemark-features", out->features);
   if (out->model.len) tide_ingest_letter_header(letter, "tidemark-model", out->model);
-  if (out->superseded) header_text(letter, "tidemark-supersedes", "true");
+  if (out->superseded) {
+    header_text(letter, "tidemark-supersedes", "true");
+    header_number(letter, "tidemark-epoch", out->epoch);
+  }
   header_place(ingest, letter, out->source, out->partition, out->offset);
   header_trace(ingest, letter, out);
   if (!out->late) return;
@@ -201,11 +207,11 @@ static void tell_copy(struct tide_ingest *ingest, const struct tide_ingest_lette
   tide_engine_tell(ingest->engine, &(struct tide_core_event){.kind = TIDE_CORE_LOGGED, .number = letter->number, .err = err});
 }
 
-/* Hands over what waits, as much as the outlet takes. True: something is left that waits. */
-static bool send_all(struct tide_ingest *ingest, int kind, uint64_t turn) {
+/* Hands over what waits, a burst at most and as much as the outlet takes. */
+static void send_some(struct tide_ingest *ingest, int kind, uint64_t turn) {
   struct tide_ingest_letters *letters = &ingest->out[kind];
   struct tide_outlet *outlet = ingest->options.outlet;
-  for (; letters->sent < letters->count; letters->sent++) {
+  for (size_t bytes = 0; letters->sent < letters->count && bytes < BURST_BYTES; letters->sent++) {
     struct tide_ingest_letter *letter = letter_at(letters, letters->sent);
     if (letter->state != TIDE_LETTER_waits) continue;
     if (kind == TIDE_LETTER_SCORE && letter->turn != turn) { /* another turn begins with it again, or another engine */
@@ -217,19 +223,22 @@ static bool send_all(struct tide_ingest *ingest, int kind, uint64_t turn) {
     struct tide_error error = {0};
     unpack(letter, &out, header);
     enum tide_err err = outlet->ops->send(outlet, &out, &error);
-    if (err == TIDE_E_AGAIN) return true;
+    if (err == TIDE_E_AGAIN) return;
     letter->state = TIDE_LETTER_sent;
-    if (err == TIDE_OK) continue;
+    if (err == TIDE_OK) {
+      letters->under_way++;
+      bytes += letter->bytes.len;
+      continue;
+    }
     failed(ingest, kind, letter, &error);
     count(ingest, kind, err == TIDE_E_IO ? TIDE_INGEST_RESULT_failed : TIDE_INGEST_RESULT_dropped);
     if (err == TIDE_E_IO) {
       letter->state = TIDE_LETTER_waits;
-      return true;
+      return;
     }
     letter->state = TIDE_LETTER_arrived; /* too long, or no place for it: it never will. Said, and not waited for */
     if (kind == TIDE_LETTER_COPY) tell_copy(ingest, letter, err);
   }
-  return false;
 }
 
 static void take_report(struct tide_ingest *ingest, const struct tide_delivery *delivery) {
@@ -239,6 +248,8 @@ static void take_report(struct tide_ingest *ingest, const struct tide_delivery *
   size_t at = (size_t)(token - letters->first_token);
   struct tide_ingest_letter *letter = letter_at(letters, at);
   bool once = delivery->kind == TIDE_LETTER_COPY;
+  TIDE_CHECK(letters->under_way > 0);
+  letters->under_way--;
   if (delivery->err != TIDE_OK) failed(ingest, delivery->kind, letter, &delivery->error);
   count(ingest, delivery->kind, delivery->err == TIDE_OK ? TIDE_INGEST_RESULT_arrived : TIDE_INGEST_RESULT_failed);
   letter->state = delivery->err == TIDE_OK || once ? TIDE_LETTER_arrived : TIDE_LETTER_waits;
@@ -314,6 +325,14 @@ static bool take_letters(struct tide_ingest *ingest, bool wait, uint64_t *ret_tu
   return go_on;
 }
 
+/* Answers leave in bursts, one after another: while one is under way the next grows, so a slow broker gets few large requests and a fast one many small ones, and
+ * nobody has to choose between a long linger and a busy broker. It is waited for BURST_MS, for a partition without a leader must not keep the others. Not less: what
+ * librdkafka 2.0 cannot send because five requests to the broker are under way already makes it poll without rest until one of them is answered. */
+static bool may_send(const struct tide_ingest_letters *letters, int kind, struct tide_mono burst_at) {
+  if (kind != TIDE_LETTER_SCORE || !letters->under_way) return true;
+  return tide_mono_now().ns - burst_at.ns >= BURST_MS * INT64_C(1000000);
+}
+
 void *tide_ingest_write_main(void *arg) {
   struct tide_ingest *ingest = arg;
   (void)pthread_setname_np(pthread_self(), "tide-write"); /* for top -H */
@@ -321,11 +340,15 @@ void *tide_ingest_write_main(void *arg) {
   struct tide_delivery *delivery = tide_alloc(REPORTS_AT_ONCE * sizeof *delivery);
   bool idle = true;
   uint64_t turn = 0;
+  struct tide_mono burst_at = {0};
   while (take_letters(ingest, idle, &turn)) {
     size_t under_way = 0;
     for (int kind = 0; kind < TIDE_LETTER_KIND_COUNT; kind++) {
-      (void)send_all(ingest, kind, turn);
-      under_way += ingest->out[kind].count;
+      struct tide_ingest_letters *letters = &ingest->out[kind];
+      under_way += letters->count;
+      if (!may_send(letters, kind, burst_at)) continue;
+      if (kind == TIDE_LETTER_SCORE && letters->sent < letters->count) burst_at = tide_mono_now();
+      send_some(ingest, kind, turn);
     }
     idle = under_way == 0;
     if (idle) continue;

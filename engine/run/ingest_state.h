@@ -14,12 +14,20 @@
 
 #define TIDE_INGEST_WINDOW 16384 /* offers with the core */
 
+/* The first message of a partition that cannot be decoded before its schema is there. */
+struct tide_ingest_pending {
+  struct tide_message message;
+  struct tide_buf bytes; /* its own, then its traceparent */
+  char why[384];         /* what the schema waits for */
+};
+
 /* A partition under a turn. */
 struct tide_ingest_part {
   uint16_t source, partition;
   bool known;               /* the journal has a cursor: it can be read */
   bool gates;
   bool throttled;           /* not read now: its share of memory is full */
+  struct tide_ingest_pending *pending; /* not read now: this message waits; NULL: none */
   bool recalls;             /* `last` is what the journal says of it */
   struct tide_cursor_part last;
   uint64_t cursor, checksum; /* read up to there */
@@ -44,6 +52,7 @@ struct tide_ingest_trace { uint64_t offset; uint16_t source, partition; uint8_t 
 struct tide_ingest_letters {
   struct tide_ingest_letter *letter; /* ring */
   size_t cap, first, count, sent;    /* sent: from the front on, all handed over */
+  size_t under_way;                  /* handed over, no report yet */
   uint64_t first_token;
 };
 
@@ -71,6 +80,7 @@ struct tide_ingest_box {
   uint64_t parts_turn;
   /* core -> reader */
   struct tide_offer *back;  /* offers that came back, linked */
+  size_t back_count;
   bool reread;
   /* writer -> reader */
   uint64_t *arrived;        /* holds whose dead letters arrived */
@@ -81,6 +91,9 @@ struct tide_ingest_box {
   struct tide_ingest_letters in[TIDE_LETTER_KIND_COUNT]; /* new ones, to be taken over */
   struct tide_ingest_trace *trace; /* [TIDE_INGEST_TRACES] by hash of the place; NULL: none came yet */
   /* for people */
+  char unanswered[TIDE_INGEST_UNANSWERED]; /* "": none */
+  const char *unanswered_what;             /* the question; NULL: none */
+  struct tide_mono unanswered_at;
   struct tide_ingest_partition *look;
   size_t look_count, look_cap;
 };
@@ -88,7 +101,6 @@ struct tide_ingest_box {
 /* Decoders of one feature file. */
 struct tide_ingest_decoders {
   const struct tide_spec *spec;
-  const char *features;
   struct tide_decoder **message, **copy; /* [from_count] */
 };
 
@@ -103,19 +115,17 @@ struct tide_ingest {
   struct tide_merge *merge;
   struct tide_ingest_decoders *decoders;
   _Atomic(struct tide_ingest_decoders *) next_decoders; /* for the reader to go over to; NULL: none */
-  _Atomic(const char *) features;                /* the label of decoders */
   struct tide_record *record;                    /* [2] */
   uint64_t turn;
   bool on, reading;                              /* the core wants it read; partitions are known */
   struct tide_ingest_part *part;
-  size_t part_count, hint; /* hint: where one was found last; below part_count, or 0 */
+  size_t part_count;
+  uint32_t *place;                               /* [place_room] by hash of source and partition: where in `part` it stands, + 1; 0: free */
+  size_t place_room;                             /* a power of two, at least twice part_count; 0: there are none */
   struct tide_offer *spare;
   size_t outstanding;
   uint64_t holds;
-  struct tide_buf pending;                       /* a message whose schema cannot be had now */
-  struct tide_message pending_message;
-  char pending_why[384];                         /* what its schema waits for */
-  bool has_pending;
+  size_t pending_count;                          /* partitions with a message that waits for its schema */
   struct tide_mono pending_at, commit_at, places_at, retry_at, throttle_at;
 
   /* the writer's */

@@ -70,6 +70,7 @@ check "what it takes is not told" sh -c "! grep -q security '$err'"
 exits 3 "one that is to come from a file is known by name" "$tide" config check --set kafka.sasl.pasword_file=/nowhere
 says "it is told without reading the file" 'kafka.sasl.pasword of the client: librdkafka has no such setting'
 exits 0 "values of files are not read, whatever their type" "$tide" config check --set kafka.linger.ms_file=/nowhere --set kafka.partitioner_file=/nowhere --set kafka.sasl.password_file=/nowhere
-exits 3 "a quorum below all replicas" "$tide" config check --config "$kafka" --set journal.quorum=1
-says "what to do is told" 'journal.quorum is below journal.replicas.*Raise journal.quorum'
+exits 0 "a quorum below all replicas, where everything is in Kafka" "$tide" config check --config "$kafka" --set journal.quorum=1
+exits 3 "a quorum below all replicas, and what comes by HTTP is nowhere else" "$tide" config check --config "$kafka" --set journal.quorum=1 --set http.log=none
+says "what to do is told" 'journal.quorum is below journal.replicas.*Set http.log: kafka'
 done_testing

@@ -12,6 +12,7 @@ import threading
 
 sys.path.insert(0, "tests/support")
 from kafka_cell import Broker, auth, card, config, decisions, features, json, need_broker, now_ms, wait_for, wait_length  # noqa: E402
+from avro_bytes import record, text, whole  # noqa: E402
 from http_server import Server, tide  # noqa: E402
 from tap import TMP, case, done  # noqa: E402
 
@@ -19,23 +20,6 @@ COUNT, CARDS, SPAN_MS = 600, 12, 30 * 60000
 need_broker()
 rng = random.Random(71)
 begin = now_ms() - SPAN_MS - 60000
-
-
-# --- Avro by hand (specification 1.11, "Binary Encoding")
-def whole(value):
-    bits, out = (value << 1) ^ (value >> 63), b""
-    while bits > 127:
-        out += bytes([bits & 127 | 128])
-        bits >>= 7
-    return out + bytes([bits])
-
-
-def text(value):
-    return whole(len(value.encode())) + value.encode()
-
-
-def record(name, **fields):
-    return {"type": "record", "name": name, "fields": [{"name": key, "type": kind} for key, kind in fields.items()]}
 
 
 CARD = record("Card", number="string")

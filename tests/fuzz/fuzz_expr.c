@@ -36,8 +36,9 @@ static void evaluate(struct world *w, const struct tide_expr *expr) {
     struct tide_verdict verdict;
     w->spec->rule = rules, w->spec->rule_count = 2;
     w->spec->fallback = &otherwise, w->spec->fallback_count = 1;
+    tide_policy_compile(w->spec, &w->spec->arena);
     tide_policy_decide(w->spec, &w->env, &verdict);
-    TIDE_CHECK((verdict.truth[0] == TIDE_UNKNOWN) == v.unknown);
+    TIDE_CHECK((tide_verdict_truth(&verdict, 0) == TIDE_UNKNOWN) == v.unknown);
     TIDE_CHECK((verdict.by == TIDE_BY_FALLBACK) == v.unknown);
     TIDE_CHECK(verdict.cause == (v.unknown ? v.cause : TIDE_C_none)); /* the blamed operand is the one whose cause came out */
   }

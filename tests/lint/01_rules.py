@@ -45,6 +45,7 @@ CONFINED = [
     (r"lbfgs\.h", r"model/.*"),
     (r"librdkafka/.*", r".*_kafka\.c"),
     (r"hiredis/.*", r"engine/adapter/journal_redis\w*\.[ch]"),
+    (r"openssl/.*", r"engine/adapter/journal_redis_tls\.c"),
     (r"curl/.*", r"engine/adapter/(registry_etcd\w*|schema_registry|snapshot_peer|admin_client|admin_access)\.[ch]"),
     (r"avro\.h", r"engine/adapter/avro_schema\.c"),
     (r"microhttpd\.h", r"engine/http/.*"),

@@ -64,8 +64,9 @@ static void and_over_redis(void **state) {
 static void what_a_promotion_loses_comes_back(void **state) {
   (void)state;
   struct sim_counts c = campaign(SIM_KAFKA_SPLIT);
-  const uint64_t must[] = {c.done,    c.losses,  c.history_lost, c.recounted, c.superseded, c.changed,
-                           c.vouched, c.targets, c.targets_late, c.openings,  c.logged,     c.settled};
+  const uint64_t must[] = {c.done,    c.losses,       c.history_lost,  c.recounted,    c.superseded,
+                           c.changed, c.vouched,      c.targets,       c.targets_late, c.openings,
+                           c.logged,  c.epochs_taken, c.epochs_passed, c.let_go_again, c.settled};
   assert_all(must, sizeof must / sizeof must[0]);
 }
 

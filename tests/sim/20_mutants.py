@@ -68,7 +68,7 @@ MUTANTS = [
     ("tries again without reading after a stale epoch", "memory", 600,
      [(CORE, "    core->must_fetch = core->verify = true;\n    requeue(core, &held->offers);\n    fetch(core);", "    requeue(core, &held->offers);")], []),
     ("goes on under a fence of another session", "split", 2000,
-     [(CORE, "  if (!tide_u128_eq(core->fenced, core->session.id)) {\n", "  if (core->fenced.lo == 0) {\n")], []),
+     [(CORE, "  if (!tide_u128_eq(core->fenced, core->session.id) || core->known", "  if (core->fenced.lo == 0 || core->known")], []),
     ("acknowledges without looking at WAIT's count", "redis", 600,
      [(REDIS, "*ret_enough = acknowledged >= (long long)self->options.quorum;", "*ret_enough = true;")], []),
     ("takes one replica less than the quorum", "redis", 600,
@@ -135,12 +135,11 @@ MUTANTS = [
      [(CORE, "    if (offer->log && !(offer->logged_at && offer->logged_at < held->append_no)) {\n", "    if (offer->log && !offer->logged_at) {\n"),
       (INGEST, "    } else if (offer->logged_at && offer->logged_at < append_no) {\n", "    } else if (offer->logged_at) {\n")], []),
     ("releases although the copy did not arrive", "kafka_split", 3000, [(INGEST, "  if (event->err == TIDE_OK) {\n    offer->logged_at", "  if (true) {\n    offer->logged_at")], []),
-    ("says refused of a request whose copy is on its way", "kafka", 600, [(QUEUE, "  if (offer->log_number) end = TIDE_END_maybe;", "")], []),
     ("takes messages that were read for another turn", "kafka", 600, [(QUEUE, " || offer->turn != core->ingest.turn)", ")")], []),
     ("says of answers that they have left before they have", "kafka", 600,
-     [(ENTRY, "  if (err != TIDE_OK || !ingest->on || ingest->left <= ingest->writing) return err;\n  ingest->writing = ingest->left;\n"
+     [(ENTRY, "!ingest->on || ingest->left <= ingest->writing || !tide_core_epoch_is_open(core)) return err;\n  ingest->writing = ingest->left;\n"
        "  return tide_batch_add_emitted(batch, ingest->left);\n",
-       "  if (err != TIDE_OK || !ingest->on || ingest->emitting <= ingest->writing) return err;\n  ingest->writing = ingest->emitting;\n"
+       "!ingest->on || ingest->emitting <= ingest->writing || !tide_core_epoch_is_open(core)) return err;\n  ingest->writing = ingest->emitting;\n"
        "  return tide_batch_add_emitted(batch, ingest->emitting);\n")], []),
     ("does not say again what an entry that failed said has left", "kafka", 3000,
      [(CORE, "  tide_core_ingest_unwritten(core);\n  enum tide_err err = TIDE_OK;\n  bool disk_full", "  enum tide_err err = TIDE_OK;\n  bool disk_full")], []),

@@ -71,6 +71,7 @@ static void emit(struct sim_world *world, struct sim_node *node, const struct ti
                                   .position = out->position,
                                   .index = out->index,
                                   .superseded = out->superseded,
+                                  .epoch = out->epoch,
                                   .hash = tide_hash64(out->json.ptr, out->json.len, hash)};
   sim_must_count(world, node, partition->message[out->offset].acked);
   sim_vouch(world, true, (unsigned)p, (unsigned)out->offset);
@@ -92,12 +93,17 @@ static void ends_on(struct sim_world *world, struct sim_node *node) {
   if (!reader->ends_asked) return;
   if (reader->ends_there) {
     reader->ends_asked = false;
+    world->counts->epochs_passed += reader->ends_epoch > node->shadowed.epoch;
     sim_step(world, node,
-             &(struct tide_core_event){
-                 .kind = TIDE_CORE_ENDS, .turn = reader->ends_turn, .target = reader->target, .target_count = reader->targets});
+             &(struct tide_core_event){.kind = TIDE_CORE_ENDS,
+                                       .turn = reader->ends_turn,
+                                       .number = reader->ends_epoch,
+                                       .target = reader->target,
+                                       .target_count = reader->targets});
     return;
   }
   reader->ends_there = true;
+  reader->ends_epoch = world->registry;
   reader->targets = 0;
   for (unsigned p = 0; p < KAFKA_PARTITIONS; p++) {
     const struct kafka_partition *partition = &world->kafka->partition[p];

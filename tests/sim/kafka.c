@@ -72,14 +72,13 @@ struct kafka_letter *sim_kafka_letter(struct sim_world *world) {
 
 /* ---- letters ---- */
 
-/* Two decisions on one message. The same position: the same bytes. Another: a history was lost between the two, and the one of the later epoch says that it supersedes. They may
- * arrive in either order, since a letter of the lost history may have been on its way for long. */
+/* Two decisions on one message. The same position: the same bytes. Another: a history was lost between the two, and the one that was let go in the later epoch says that it
+ * supersedes. They may arrive in either order, since a letter of the lost history may have been on its way for long. */
 static void compare(struct sim_world *world, const struct kafka_letter *a, const struct kafka_letter *b) {
-  int order = tide_position_cmp(a->position, b->position);
-  const struct kafka_letter *later = order < 0 ? b : a;
-  if (order == 0 && a->index == b->index && a->hash == b->hash && a->superseded == b->superseded) return;
+  const struct kafka_letter *later = a->epoch < b->epoch ? b : a;
+  if (tide_position_cmp(a->position, b->position) == 0 && a->index == b->index && a->hash == b->hash) return;
   world->counts->changed++;
-  if (!world->split || a->position.epoch == b->position.epoch)
+  if (!world->split || a->epoch == b->epoch)
     sim_fail(world, "two decisions on message %u:%u have left, of %llu-%llu.%u and %llu-%llu.%u", a->partition, a->offset,
              (unsigned long long)a->position.epoch, (unsigned long long)a->position.seq, a->index, (unsigned long long)b->position.epoch,
              (unsigned long long)b->position.seq, b->index);

@@ -41,6 +41,7 @@ struct kafka_letter {
   struct tide_position position;
   uint32_t index;
   bool superseded;
+  uint64_t epoch;       /* under which it was let go */
   uint64_t hash;        /* of id, model and words */
 };
 

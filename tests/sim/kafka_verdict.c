@@ -1,4 +1,5 @@
-/* The verdict on the sources (world.h, verdict.c): each message counted exactly once, each answer left, and the one that is furthest in the log is of the history that stands.
+/* The verdict on the sources (world.h, verdict.c): each message counted exactly once, each answer left, and the one that was let go in the highest epoch is of
+ * the history that stands.
  *
  * Given the whole log as shadow.c counts it, and the answers that a fold from nothing gives to messages. What retention took before it was read, and an operator
  * then gave up, is counted nowhere and answered by nobody. */
@@ -22,11 +23,11 @@ static void judge_message(struct sim_world *world, const struct sim_shadow *shad
   for (size_t i = 0; i < world->kafka->scores; i++) {
     const struct kafka_letter *score = &world->kafka->score[i];
     if (score->partition != p || score->offset != o) continue;
-    if (!last || tide_position_cmp(score->position, last->position) > 0) last = score;
+    if (!last || score->epoch > last->epoch) last = score;
   }
   if (!last) sim_fail(world, "the answer to message %u:%u has never left", p, o);
   else if (tide_position_cmp(last->position, answer->position) != 0 || last->index != answer->index)
-    sim_fail(world, "the answer to message %u:%u that is furthest in the log is of %llu-%llu.%u, and the log has it at %llu-%llu.%u", p, o,
+    sim_fail(world, "the answer to message %u:%u that was let go last is of %llu-%llu.%u, and the log has it at %llu-%llu.%u", p, o,
              (unsigned long long)last->position.epoch, (unsigned long long)last->position.seq, last->index,
              (unsigned long long)answer->position.epoch, (unsigned long long)answer->position.seq, answer->index);
 }

@@ -73,10 +73,11 @@ static void reconfigure(struct sim_world *world) {
 void sim_redis_lose(struct sim_world *world) {
   struct redis_model *model = world->model;
   uint32_t n = world->laggard;
-  world->laggard = ANY(world, model->nodes);
-  if (n == REDIS_NOBODY || !is_up(world, n) || model->node[n].primary) return;
-  redis_model_promote(model, n);
   uint32_t was = model->announced;
+  world->laggard =
+      was != REDIS_NOBODY && or_percent(&world->rng, 50) ? was : ANY(world, model->nodes); /* or back again, with what it had */
+  if (n == REDIS_NOBODY || !is_up(world, n) || n == was) return;
+  if (!model->node[n].primary) redis_model_promote(model, n); /* the primary of before may not know that it is none any more */
   model->announced = n;
   if (was != REDIS_NOBODY && was != n && is_up(world, was) && or_percent(&world->rng, 50)) redis_model_follow(model, was, n);
   if (or_percent(&world->rng, 50)) world->torn = 300 + ANY(world, 600);
@@ -274,15 +275,35 @@ static void catch_up(struct sim_world *world) {
   world->wall_ms = world->model->now_ms;
 }
 
+/* A number is used once, also on servers that know nothing of each other: who is too late is told the highest. Much may happen between taking it and using it. False: not now. */
+static bool reserve(struct sim_world *world, struct sim_node *node) {
+  struct sim_request *request = &node->request[SIM_APPEND];
+  uint64_t epoch = request->action.epoch;
+  if (node->reserved == request->action.attempt) return true;
+  if (epoch <= world->registry) {
+    request->on = false;
+    sim_mail(node, SIM_APPEND,
+             &(struct tide_core_event){
+                 .kind = TIDE_CORE_APPEND_FAILED, .attempt = request->action.attempt, .err = TIDE_E_STALE, .number = world->registry});
+    world->counts->epochs_taken++;
+    return false;
+  }
+  world->registry = epoch;
+  node->reserved = request->action.attempt;
+  if (!world->faults || or_percent(&world->rng, 70)) return true;
+  node->paused = (unsigned)or_below(&world->rng, 200);
+  return false;
+}
+
 void sim_redis_carry_out(struct sim_world *world, struct sim_node *node, int channel) {
   struct sim_request *request = &node->request[channel];
   const struct tide_journal_ops *ops = node->journal->ops;
   struct tide_core_event event = {.attempt = request->action.attempt};
   struct tide_error error = {0};
   enum tide_err err;
+  if (channel == SIM_APPEND && request->action.kind == TIDE_DO_OPEN && !reserve(world, node)) return;
   request->on = false;
   if (channel == SIM_APPEND) {
-    if (request->action.kind == TIDE_DO_OPEN && request->action.epoch > world->registry) world->registry = request->action.epoch;
     struct tide_span bytes = tide_buf_span(&request->bytes);
     err = request->action.kind == TIDE_DO_OPEN ? ops->open_epoch(node->journal, request->action.epoch, bytes, &event.position, &error)
                                                : ops->append(node->journal, request->action.epoch, bytes, &event.position, &error);
@@ -345,7 +366,6 @@ bool sim_redis_begin(struct sim_world *world, struct sim_node *node) {
   bool begun = node->journal->ops->begin(node->journal, &session.session, &error) == TIDE_OK;
   catch_up(world);
   world->counts->no_session += !begun;
-  if (world->registry > session.session.epoch_min) session.session.epoch_min = world->registry;
   if (begun && !sim_redis_remembers(world, node)) begun = false;
   if (begun) sim_step(world, node, &session);
   return begun;

@@ -99,6 +99,10 @@ static void take_targets(struct sim_world *world, struct sim_shadow *shadow, con
   shadow->targeted = true;
   for (uint32_t i = 0; i < count; i++) {
     int p = sim_kafka_find(world, target[i].source, target[i].partition);
+    if (target[i].delivered > 0 && shadow->emitted > 0) { /* all that this model can have are kept, and leave again */
+      shadow->emitted = 0;
+      world->counts->let_go_again++;
+    }
     if (p >= 0) shadow->place[p].target = target[i].end;
   }
 }

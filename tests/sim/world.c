@@ -273,6 +273,7 @@ static void node_start(struct sim_world *world, struct sim_node *node) {
                                       .batch_records_max = 2 + (uint32_t)or_below(&world->rng, 12),
                                       .queue_max = 3 + (uint32_t)or_below(&world->rng, 20),
                                       .heartbeat_ms = or_percent(&world->rng, 50) ? 50 : 0,
+                                      .epoch_seen = node->disk.position.epoch,
                                       .shared = true,
                                       .compares_clocks = world->model != NULL};
   if (world->kafka) {

@@ -33,10 +33,10 @@
   X(produced) X(deposed) X(gaps) X(appeared) X(stuck) X(pauses) X(leaps)                                              \
   X(ingests) X(ingest_stops) X(claims) X(rereads) X(starts) X(jumps) X(jumps_late) X(ends) X(targets) X(targets_late) X(openings) \
   X(parts) X(parts_overlap) X(parts_passed) X(parts_gap) X(messages) X(read_again) X(offered_late)                      \
-  X(unfenced) X(emits) X(scores) X(scores_again) X(superseded) X(changed) X(lefts) X(emitted_records)                                \
+  X(unfenced) X(emits) X(scores) X(scores_again) X(superseded) X(changed) X(lefts) X(emitted_records) X(let_go_again)                                \
   X(logs) X(logged) X(log_failed) X(unlogged) X(recounted) X(vouched)                                   \
   X(rollouts) X(rollouts_past) X(rollouts_void) X(rollouts_deaf) X(rollouts_moved) X(canaries) X(switches) X(switches_early)            \
-  X(stale) X(foreign) X(epochs) X(entries) X(retried) X(expired) X(overloads) X(late) X(recomputed) X(recomputed_fresh) X(settled)
+  X(stale) X(foreign) X(epochs) X(epochs_taken) X(epochs_passed) X(entries) X(retried) X(expired) X(overloads) X(late) X(recomputed) X(recomputed_fresh) X(settled)
 struct sim_counts {
 #define X(name) uint64_t name;
   SIM_COUNTS(X)
@@ -101,7 +101,7 @@ struct sim_reader {
   struct tide_offer *late; /* made, and not offered yet: perhaps not before another turn has begun */
   uint64_t last;   /* number handed out last */
   bool ends_asked, ends_there;
-  uint64_t ends_turn;
+  uint64_t ends_turn, ends_epoch; /* ends_epoch: in the registry, then */
   struct tide_target target[KAFKA_PARTITIONS];
   uint32_t targets;
 };
@@ -116,6 +116,7 @@ struct sim_node {
   unsigned number;
   int64_t skew_ms;
   bool needs_session;
+  uint64_t reserved;            /* the attempt to open an epoch whose number is taken */
   bool knew_spec; /* before this step: a refusal needs it for its decision */
   struct sim_request request[SIM_CHANNELS];
   struct sim_mail *mail[SIM_CHANNELS]; /* delivered in order within a channel, in any order between them */
@@ -149,7 +150,7 @@ struct sim_world {
   uint32_t laggard;              /* a replica that gets little, and is promoted one day; REDIS_NOBODY: none */
   unsigned starts;
   unsigned torn;                 /* steps for which two primaries stay, and a replica goes back and forth between them */
-  uint64_t registry;             /* the highest epoch that anyone has tried to open: what etcd or an engine's disk remembers where the servers forget */
+  uint64_t registry;             /* the highest epoch that anyone has tried to open: what etcd remembers where the servers forget */
   bool ruinous;                  /* data that was acknowledged may be destroyed: then nobody may go on as if nothing had happened */
   bool ruined;                   /* and it was */
   struct tide_position durable; /* of the log, as its last sync left it */

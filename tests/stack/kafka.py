@@ -25,6 +25,8 @@ controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
 log.dirs={dir}/data
+num.network.threads=1
+num.io.threads=2
 num.partitions=6
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
@@ -32,11 +34,15 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 """
+# It lives for minutes beside everything else on one machine. The optimizing compiler would take more of the processors meanwhile (5 to 8 us a transaction, seen) than its
+# code gives back, and a small heap needs no collector with threads of its own.
+JVM = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
 
 
 class Kafka:
     needs = {"java": "openjdk-17-jre-headless", "mvn": "maven"}
     libs = os.path.join(BUILD, "kafka", "libs")
+    more = ""  # lines of server.properties, of a test
 
     def __init__(self, directory, stay=True):
         self.dir = os.path.abspath(directory)
@@ -45,7 +51,7 @@ class Kafka:
         self.process = None
 
     def java(self, *words):
-        return ["java", "-Xmx512m", "-cp", f"{self.libs}/*", *words]
+        return ["java", "-Xmx512m", *JVM, "-cp", f"{self.libs}/*", *words]
 
     @classmethod
     def fetch(cls):
@@ -89,7 +95,7 @@ class Kafka:
         self.fetch()
         os.makedirs(self.dir, mode=0o700, exist_ok=True)
         properties = os.path.join(self.dir, "server.properties")
-        processes.write(properties, PROPERTIES.format(port=self.port, controller=self.controller, dir=self.dir))
+        processes.write(properties, PROPERTIES.format(port=self.port, controller=self.controller, dir=self.dir) + self.more)
         cluster = self.run(self.java("kafka.tools.StorageTool", "random-uuid"), 60).split()[-1]
         self.run(self.java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", properties), 60)
         self.launch()

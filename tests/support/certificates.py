@@ -1,6 +1,7 @@
 """A certificate authority for a test: openssl makes it and what it issues, in a directory of its own. Nothing here is worth keeping secret."""
 
 import os
+import ssl
 import subprocess
 
 
@@ -11,8 +12,16 @@ def run(*words):
 
 
 class Pair:
-    def __init__(self, base):
-        self.cert, self.key = base + ".pem", base + ".key"
+    """A certificate and its key, and the authority that it comes from."""
+
+    def __init__(self, base, ca=None):
+        self.cert, self.key, self.ca = base + ".pem", base + ".key", ca
+
+    def context(self):
+        """Of a client that shows it and trusts what its authority has issued."""
+        context = ssl.create_default_context(cafile=self.ca)
+        context.load_cert_chain(self.cert, self.key)
+        return context
 
 
 class Authority(Pair):
@@ -25,7 +34,7 @@ class Authority(Pair):
 
     def issue(self, name, purpose, days=10):
         """A certificate for 127.0.0.1; days=-1: one that has expired."""
-        pair = Pair(os.path.join(self.dir, name))
+        pair = Pair(os.path.join(self.dir, name), self.cert)
         request, extensions = pair.cert + ".csr", pair.cert + ".ext"
         with open(extensions, "w", encoding="utf-8") as file:
             file.write(f"subjectAltName=IP:127.0.0.1\nextendedKeyUsage={purpose}\nkeyUsage=critical,digitalSignature\nbasicConstraints=critical,CA:FALSE\n")

@@ -25,6 +25,12 @@ struct rig {
   bool slow, unlogged;
   bool full;      /* the store has no room */
   bool sync_waits, session_waits;
+  bool registered;       /* there is a register of epochs: */
+  uint64_t epoch_taken;  /* the highest number in it */
+  uint64_t delivered;    /* as targets say it of the partition */
+  struct { uint64_t number, epoch; bool superseded; } left[64]; /* [emits] answers that were let go, in their order */
+  unsigned emits;
+  uint64_t passed_by;    /* a number that another opener takes behind our next one; 0: none */
   uint64_t turn, log_number;
   uint16_t source;
   uint64_t cursor;
@@ -32,6 +38,7 @@ struct rig {
   struct tide_offer *last;
   unsigned back;
   unsigned appends; /* entries of this core */
+  unsigned logged_behind; /* of them, when the last copy was asked for */
 };
 
 static inline void rig_fail(const char *what, const struct tide_error *error) {
@@ -65,12 +72,19 @@ static inline void rig_release(struct rig *rig, struct tide_offer *offer) {
 static inline void rig_act(struct rig *rig, const struct tide_core_action *action) {
   struct tide_error error = {0};
   struct tide_core_event event = {0};
-  struct tide_target target = {.source = rig->source};
+  struct tide_target target = {.source = rig->source, .delivered = rig->delivered};
   switch (action->kind) {
     case TIDE_DO_APPEND:
     case TIDE_DO_OPEN: {
       event = (struct tide_core_event){.kind = TIDE_CORE_APPENDED, .attempt = action->attempt};
       bool opens = action->kind == TIDE_DO_OPEN;
+      if (opens && rig->registered && action->epoch <= rig->epoch_taken) {
+        rig_step(rig, &(struct tide_core_event){
+                          .kind = TIDE_CORE_APPEND_FAILED, .attempt = action->attempt, .err = TIDE_E_STALE, .number = rig->epoch_taken});
+        break;
+      }
+      if (opens && action->epoch > rig->epoch_taken) rig->epoch_taken = action->epoch;
+      if (opens && rig->passed_by > rig->epoch_taken) rig->epoch_taken = rig->passed_by;
       if (rig->full) event.kind = TIDE_CORE_APPEND_FAILED, event.err = TIDE_E_FULL;
       else if (opens ? rig->journal->ops->open_epoch(rig->journal, action->epoch, action->bytes, &event.position, &error)
                 : rig->journal->ops->append(rig->journal, action->epoch, action->bytes, &event.position, &error))
@@ -108,14 +122,24 @@ static inline void rig_act(struct rig *rig, const struct tide_core_action *actio
     case TIDE_DO_RELEASE: rig_release(rig, action->offer); break;
     case TIDE_DO_INGEST: rig->turn = action->turn; break;
     case TIDE_DO_ENDS:
-      rig_step(rig, &(struct tide_core_event){.kind = TIDE_CORE_ENDS, .turn = action->turn, .target = &target, .target_count = 1});
+      rig_step(rig, &(struct tide_core_event){.kind = TIDE_CORE_ENDS,
+                                              .turn = action->turn,
+                                              .number = rig->registered ? rig->epoch_taken : 0,
+                                              .target = &target,
+                                              .target_count = 1});
       break;
     case TIDE_DO_LOG:
       rig->log_number = action->number;
+      rig->logged_behind = rig->appends;
       if (!rig->unlogged) rig_step(rig, &(struct tide_core_event){.kind = TIDE_CORE_LOGGED, .number = action->number});
       break;
-    case TIDE_DO_INGEST_STOP:
     case TIDE_DO_EMIT:
+      if (rig->emits == 64) rig_fail("too many answers leave", NULL);
+      rig->left[rig->emits].number = action->outgoing.number;
+      rig->left[rig->emits].epoch = action->outgoing.epoch;
+      rig->left[rig->emits++].superseded = action->outgoing.superseded;
+      break;
+    case TIDE_DO_INGEST_STOP:
     case TIDE_DO_STOPPED: break;
   }
 }
@@ -180,8 +204,8 @@ static inline void rig_drained(struct rig *rig, int64_t drained_ms) {
   rig_settle(rig);
 }
 
-/* A core of this feature file; with a source that gates, drained as of now. shared: its journal is as one in Redis, else as one in files. */
-static inline void rig_open_on(struct rig *rig, const char *features, bool sourced, bool shared) {
+/* A core of this feature file; with a source that gates, drained as of now. shared: its journal is as one in Redis, else as one in files. scores: answers to messages leave. */
+static inline void rig_open_with(struct rig *rig, const char *features, bool sourced, bool shared, bool scores) {
   struct tide_error error = {0};
   size_t errors = 0;
   *rig = (struct rig){.wall_ms = RIG_NOW, .source = tide_source_number(tide_span_of("auths")), .journal = tide_journal_memory_new()};
@@ -199,6 +223,7 @@ static inline void rig_open_on(struct rig *rig, const char *features, bool sourc
     options.sources.count = 1;
     options.sources.source[0] = (struct tide_source_info){.number = rig->source, .gates = true, .out_of_orderness_ms = 0, .silence_ms = 3600000};
     snprintf(options.sources.source[0].name, TIDE_SOURCE_NAME, "auths");
+    options.sources.scores = scores;
     options.ingests = true;
     options.claim_timeout_ms = 1000;
   }
@@ -216,6 +241,10 @@ static inline void rig_open_on(struct rig *rig, const char *features, bool sourc
   if (tide_core_state(rig->core) != TIDE_CORE_open) rig_fail("the core is not open", NULL);
 }
 
+static inline void rig_open_on(struct rig *rig, const char *features, bool sourced, bool shared) {
+  rig_open_with(rig, features, sourced, shared, false);
+}
+
 static inline void rig_open(struct rig *rig, const char *features, bool sourced) { rig_open_on(rig, features, sourced, true); }
 
 static inline void rig_close(struct rig *rig) {
@@ -223,6 +252,29 @@ static inline void rig_close(struct rig *rig) {
   rig->journal->ops->close(rig->journal);
   tide_offer_free(rig->last);
   tide_spec_free(rig->spec);
+}
+
+/* The next message of partition 0, about a new event. */
+static inline void rig_message(struct rig *rig) {
+  struct tide_record *record = tide_alloc(sizeof *record);
+  struct tide_offer *offer = tide_offer_new();
+  char text[32];
+  snprintf(text, sizeof text, "m%llu", (unsigned long long)rig->cursor);
+  record->type = TIDE_REC_EVENT;
+  record->source = rig->source;
+  record->offset = rig->cursor;
+  record->time.ms = rig->wall_ms;
+  record->field[tide_spec_field(rig->spec, "id")] = (struct tide_datum){.kind = TIDE_D_TEXT, .text = tide_span_of(text)};
+  record->field[tide_spec_field(rig->spec, "card")] = (struct tide_datum){.kind = TIDE_D_TEXT, .text = tide_span_of("c")};
+  if (tide_record_encode(rig->spec, record, &offer->records)) rig_fail("record", NULL);
+  offer->record_count = 1;
+  offer->kind = TIDE_OFFER_MESSAGE;
+  offer->turn = rig->turn;
+  offer->part = (struct tide_cursor_part){.source = rig->source, .from = rig->cursor, .next = rig->cursor + 1, .seen = rig->wall_ms, .drained = rig->wall_ms, .checksum = 1};
+  rig->cursor++;
+  tide_free(record);
+  rig_step(rig, &(struct tide_core_event){.kind = TIDE_CORE_OFFER, .offer = offer});
+  rig_settle(rig);
 }
 
 /* A request without a time of its own for a card at the shop `s` (NULL: at none), to be answered within `within_ms` (0: at any time). Its id is `id`, or a new one. */

@@ -191,7 +191,7 @@ class Engine:
 def config(path, broker, sources, scores_topic="scores", dead_topic="dead", **sections):
     """An operator's file. sources: name -> keys of the source; sections: name -> its keys, over what stands here."""
     whole = {"sources": sources, "scores": {"topic": scores_topic, "features": "all"}, "dead_letters": {"topic": dead_topic},
-             "kafka": {"bootstrap.servers": broker.address, "fetch.wait.max.ms": 5, "linger.ms": 1, "reconnect.backoff.max.ms": 200}}
+             "kafka": {"bootstrap.servers": broker.address, "fetch.wait.max.ms": 5, "reconnect.backoff.max.ms": 200}}
     for name, keys in sections.items():
         whole[name] = {**whole.get(name, {}), **keys}
     with open(path, "w", encoding="utf-8") as file:

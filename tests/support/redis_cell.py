@@ -42,7 +42,7 @@ class Cell:
 
     @property
     def url(self):
-        return f"redis://tidemark@{self.primary.host}:{self.primary.port}"
+        return f"{self.group.scheme}://tidemark@{self.primary.host}:{self.primary.port}"
 
     def words(self, url=None, replicas=None, user="tidemark"):
         replicas = self.replicas if replicas is None else replicas

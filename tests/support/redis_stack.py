@@ -73,6 +73,17 @@ sentinel parallel-syncs {name} 1
 """
 
 
+# Every connection with TLS, those of replicas and sentinels among each other too; behind the lines above, of which it takes `port` back.
+TLS = """port 0
+tls-port {port}
+tls-cert-file "{pair.cert}"
+tls-key-file "{pair.key}"
+tls-ca-cert-file "{pair.ca}"
+tls-auth-clients yes
+tls-replication yes
+"""
+
+
 class Place:
     """Where a server runs: the address for its peers, the one by which this program reaches it, and the network namespace (netns.Host)."""
 
@@ -93,6 +104,9 @@ class Server:
         self.conf = os.path.join(self.dir, "redis.conf")
         self.log = os.path.join(self.dir, "log")
         self.process = None
+
+    def tls(self):
+        return TLS.format(port=self.port, pair=self.group.tls) if self.group.tls else ""
 
     def alive(self):
         return self.process is not None and self.process.alive()
@@ -140,10 +154,10 @@ class Node(Server):
                            maxmemory=self.group.maxmemory, appendfsync=self.group.appendfsync)
         if primary is not None:
             text += f"replicaof {primary.host} {primary.port}\n"
-        write(self.conf, text)
+        write(self.conf, text + self.tls())
 
     def admin(self, timeout=5.0):
-        return Redis(self.reach, self.port, "admin", self.group.passwords["admin"], timeout)
+        return Redis(self.reach, self.port, "admin", self.group.passwords["admin"], timeout, self.group.tls and self.group.tls.context())
 
     def ask(self, *words, timeout=5.0):
         with self.admin(timeout) as redis:
@@ -207,10 +221,10 @@ class Sentinel(Server):
         self.conf = os.path.join(self.dir, "sentinel.conf")
         write(self.conf, SENTINEL.format(port=self.port, bind=self.bind, dir=self.dir, name=NAME, host=primary.host, master_port=primary.port,
                                          quorum=self.group.sentinel_quorum, password=self.group.passwords["sentinel"],
-                                         down_after_ms=self.group.down_after_ms, failover_timeout_ms=self.group.failover_timeout_ms))
+                                         down_after_ms=self.group.down_after_ms, failover_timeout_ms=self.group.failover_timeout_ms) + self.tls())
 
     def ask(self, *words, timeout=2.0):
-        with Redis(self.reach, self.port, timeout=timeout) as redis:
+        with Redis(self.reach, self.port, timeout=timeout, tls=self.group.tls and self.group.tls.context()) as redis:
             return redis(*words)
 
     def primary(self):
@@ -226,19 +240,25 @@ class Group:
     """A primary with replicas, and sentinels that watch them.
 
     replicas: N of the deployment. min_replicas: below so many connected ones the primary refuses writes. stay: the servers outlive this
-    program (`make stack`). places: a Place for each node and then each sentinel; by default all on 127.0.0.1.
+    program (`make stack`). places: a Place for each node and then each sentinel; by default all on 127.0.0.1. tls: a certificate for all of them and this program
+    (certificates.Pair), or None for plain connections.
     """
 
     def __init__(self, directory, replicas=2, sentinels=3, min_replicas=1, stay=False, down_after_ms=1500, failover_timeout_ms=5000, maxmemory="512mb",
-                 cell="default", appendfsync="everysec", places=None):
+                 cell="default", appendfsync="everysec", places=None, tls=None):
         self.dir = os.path.abspath(directory)
         self.stay, self.min_replicas, self.maxmemory, self.cell, self.appendfsync = stay, min_replicas, maxmemory, cell, appendfsync
         self.down_after_ms, self.failover_timeout_ms = down_after_ms, failover_timeout_ms
         self.sentinel_quorum = sentinels // 2 + 1
+        self.tls = tls
         self.passwords = {user: secrets.token_hex(16) for user in ("admin", "replica", "sentinel", "tidemark", "tidemark-restore")}
         places = places or [Place()] * (1 + replicas + sentinels)
         self.nodes = [Node(self, f"redis{n + 1}", places[n]) for n in range(1 + replicas)]
         self.sentinels = [Sentinel(self, f"sentinel{n + 1}", places[1 + replicas + n]) for n in range(sentinels)]
+
+    @property
+    def scheme(self):
+        return "rediss" if self.tls else "redis"
 
     @property
     def servers(self):
@@ -312,12 +332,12 @@ class Group:
 
     def url(self, node=None, user="tidemark"):
         node = node or self.nodes[0]
-        return f"redis://{user}:{self.passwords[user]}@{node.host}:{node.port}"
+        return f"{self.scheme}://{user}:{self.passwords[user]}@{node.host}:{node.port}"
 
     def sentinel_url(self, user="tidemark"):
         """Without the password, which the program reads from a file."""
         places = ",".join(f"{sentinel.host}:{sentinel.port}" for sentinel in self.sentinels)
-        return f"redis+sentinel://{user}@{places}/{NAME}"
+        return f"{self.scheme}+sentinel://{user}@{places}/{NAME}"
 
     def password_file(self, user="tidemark"):
         path = os.path.join(self.dir, f"{user}.password")

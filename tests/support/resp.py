@@ -11,9 +11,12 @@ class RedisError(Exception):
 
 
 class Redis:
-    def __init__(self, host, port, user=None, password=None, timeout=5.0):
+    def __init__(self, host, port, user=None, password=None, timeout=5.0, tls=None):
+        """tls: ssl.SSLContext, or None for a plain connection."""
         self.sock = socket.create_connection((host, port), timeout=timeout)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self.sock = tls.wrap_socket(self.sock, server_hostname=host)
         self.buffer = b""
         try:
             if password is not None:

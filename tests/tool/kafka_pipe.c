@@ -3,6 +3,8 @@
  *   kafka_pipe topics BROKERS NAME:PARTITIONS[:SETTING=VALUE]...
  *   kafka_pipe put BROKERS [NAME=VALUE...]        lines of stdin: TOPIC, PARTITION, TIME_MS, KEY, HEADERS, VALUE, with a tab between
  *   kafka_pipe get BROKERS TOPIC...               a JSON object per message on stdout
+ *   kafka_pipe grow BROKERS TOPIC PARTITIONS      more partitions for a topic
+ *   kafka_pipe drop BROKERS TOPIC                 deletes a topic
  *   kafka_pipe cut BROKERS TOPIC PARTITION BEFORE  removes what stands before an offset, as retention does
  *   kafka_pipe ends BROKERS TOPIC...              lines of stdout: TOPIC, PARTITION, FIRST, END
  *
@@ -74,6 +76,46 @@ static int make_topics(rd_kafka_t *rk, char **name, int count) {
   rd_kafka_event_destroy(event);
   rd_kafka_queue_destroy(queue);
   rd_kafka_NewTopic_destroy_array(topic, (size_t)count);
+  return 0;
+}
+
+static rd_kafka_event_t *answer(rd_kafka_queue_t *queue, const char *what) {
+  rd_kafka_event_t *event = rd_kafka_queue_poll(queue, TIMEOUT_MS);
+  if (!event || rd_kafka_event_error(event)) die(what, event ? rd_kafka_event_error_string(event) : "no answer");
+  rd_kafka_queue_destroy(queue);
+  return event;
+}
+
+static void check_result(const rd_kafka_topic_result_t **result, size_t count, const char *what) {
+  if (count != 1 || rd_kafka_topic_result_error(result[0]))
+    die(what, count == 1 ? rd_kafka_topic_result_error_string(result[0]) : "another answer than asked");
+}
+
+static int grow(rd_kafka_t *rk, const char *topic, size_t partitions) {
+  char why[256];
+  size_t count;
+  rd_kafka_NewPartitions_t *more = rd_kafka_NewPartitions_new(topic, partitions, why, sizeof why);
+  if (!more) die("grow", why);
+  rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+  rd_kafka_CreatePartitions(rk, &more, 1, NULL, queue);
+  rd_kafka_event_t *event = answer(queue, "grow");
+  const rd_kafka_topic_result_t **result = rd_kafka_CreatePartitions_result_topics(rd_kafka_event_CreatePartitions_result(event), &count);
+  check_result(result, count, "grow");
+  rd_kafka_event_destroy(event);
+  rd_kafka_NewPartitions_destroy(more);
+  return 0;
+}
+
+static int drop(rd_kafka_t *rk, const char *topic) {
+  size_t count;
+  rd_kafka_DeleteTopic_t *order = rd_kafka_DeleteTopic_new(topic);
+  rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+  rd_kafka_DeleteTopics(rk, &order, 1, NULL, queue);
+  rd_kafka_event_t *event = answer(queue, "drop");
+  const rd_kafka_topic_result_t **result = rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event), &count);
+  check_result(result, count, "drop");
+  rd_kafka_event_destroy(event);
+  rd_kafka_DeleteTopic_destroy(order);
   return 0;
 }
 
@@ -278,10 +320,10 @@ static rd_kafka_t *reader(const char *brokers) {
 }
 
 int main(int argc, char **argv) {
-  if (argc < 3) die("usage", "kafka_pipe topics|put|get|cut|ends BROKERS ...");
+  if (argc < 3) die("usage", "kafka_pipe topics|grow|drop|put|get|cut|ends BROKERS ...");
   const char *what = argv[1], *brokers = argv[2];
   if (strcmp(what, "put") == 0) return put(brokers, argv + 3, argc - 3);
-  bool writes = strcmp(what, "topics") == 0 || strcmp(what, "cut") == 0;
+  bool writes = strcmp(what, "topics") == 0 || strcmp(what, "cut") == 0 || strcmp(what, "grow") == 0 || strcmp(what, "drop") == 0;
   rd_kafka_t *rk = writes ? client(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), brokers) : reader(brokers);
   int code = 0;
   struct range range[PARTITIONS_MAX];
@@ -293,10 +335,14 @@ int main(int argc, char **argv) {
     size_t count = ranges_of(rk, argv + 3, argc - 3, range);
     for (size_t i = 0; i < count; i++)
       printf("%s\t%d\t%" PRId64 "\t%" PRId64 "\n", range[i].topic, (int)range[i].partition, range[i].first, range[i].end);
+  } else if (strcmp(what, "grow") == 0 && argc == 5) {
+    code = grow(rk, argv[3], (size_t)whole(argv[4]));
+  } else if (strcmp(what, "drop") == 0 && argc == 4) {
+    code = drop(rk, argv[3]);
   } else if (strcmp(what, "cut") == 0 && argc == 6) {
     code = cut(rk, argv[3], (int)whole(argv[4]), whole(argv[5]));
   } else {
-    die(what, "is not topics, put, get, cut or ends, or lacks a word");
+    die(what, "is not topics, grow, drop, put, get, cut or ends, or lacks a word");
   }
   rd_kafka_destroy(rk);
   return code;

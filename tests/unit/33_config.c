@@ -273,7 +273,7 @@ static void mistakes_are_told_with_their_place(void **state) {
       {"journal: {kind: redis, quorum: 3}\n", TIDE_E_CONFIG, 1, 32, "above journal.replicas"},
       {"{journal: {kind: redis}, engine: {heartbeat: 0s}}\n", TIDE_E_CONFIG, 1, 46, "must tell that it is there"},
       {"snapshot: {dir: tidemark-data/journal}\n", TIDE_E_CONFIG, 1, 17, "a directory of its own"},
-      {"journal: {kind: redis, quorum: 1}\n", TIDE_E_CONFIG, 1, 32, "do not go back behind"},
+      {"journal: {kind: redis, quorum: 1}\n", TIDE_E_CONFIG, 1, 32, "Set http.log: kafka"},
       {"http:\n  log: kafka\n", TIDE_E_CONFIG, 2, 8, "needs http.log_source"},
       {"{http: {log: kafka, log_source: s}, kafka: {bootstrap.servers: k}}\n", TIDE_E_CONFIG, 1, 33, "names no source of `sources:`"},
       {"scores:\n  topic: a/b\n", TIDE_E_SYNTAX, 2, 10, "the name of a Kafka topic"},

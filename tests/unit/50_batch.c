@@ -251,7 +251,7 @@ static void the_bytes_are_those_of_the_drawing(void **state) {
   assert_int_equal(tide_batch_add_fence(&f->batch, &(struct tide_fence){1, 2, 3, {4, 5}}), TIDE_OK);
   tide_batch_end(&f->batch);
   static const uint8_t want[] = {
-      'T', 'D', 'E',  '1', 1,    0,    2,    0,   4,   3,   2,   1, 0, 0, 0, 0, /* magic, versions, engine, flags */
+      'T', 'D', 'E',  '1', 1,    0,    3,    0,   4,   3,   2,   1, 0, 0, 0, 0, /* magic, versions, engine, flags */
       5,   0,   0,    0,   0,    0,    0,    0,   6,   0,   0,   0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0,
       8,   0,   0,    0,   1,    0,    2,    0, /* nonces, commit, generation, counts */
       1,   0,   2,    0,   0,    0,    0,    0,   3,   0,   0,   0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, /* part: place, from, next */

@@ -178,6 +178,63 @@ static void another_journal_is_refused(void **state) {
   assert_int_equal(tide_position_cmp(tide_mirror_durable(f->mirror), f->last), 0);
 }
 
+/* A failover took the end back, and what came instead stands in another epoch: both hold the beginning, and the rest is kept beside. */
+static void goes_back_to_what_both_hold(void **state) {
+  struct fixture *f = *state;
+  struct tide_position durable, first, last, common;
+  struct tide_journal *lost;
+  f->options.lossy = true;
+  assert_int_equal(open_it(f, false), TIDE_OK);
+  grow(f, 30, 1, true);
+  assert_int_equal(f->journal->ops->sync(f->journal, &durable, &f->error), TIDE_OK);
+  common = f->last;
+  grow(f, 400, 1, true); /* some segments */
+  turns(f, 3);
+  char *aside = test_path(f->dir, "mirror.lost-9-21");
+  assert_true(f->last.epoch == 9 && f->last.seq == 21);
+  close_it(f);
+  tide_journal_memory_crash(f->journal);
+  f->last = (struct tide_position){common.epoch, 50}; /* then another epoch */
+  grow(f, 1, 2, false);
+  assert_int_equal(f->last.epoch, common.epoch + 1);
+  f->options.lossy = false;
+  assert_int_equal(open_it(f, false), TIDE_E_HISTORY);
+  f->options.lossy = true;
+  f->options.common = (struct tide_position){1, 20}; /* a snapshot's */
+  assert_int_equal(open_it(f, false), TIDE_OK);
+  assert_int_equal(tide_position_cmp(tide_mirror_durable(f->mirror), common), 0);
+  assert_int_equal(tide_mirror_epoch(f->mirror), 9);
+  assert_int_equal(tide_journal_chain_open(&(struct tide_journal_file_options){.dir = aside}, &lost, &f->error), TIDE_OK);
+  assert_int_equal(lost->ops->range(lost, &first, &last, &f->error), TIDE_OK);
+  assert_true(first.epoch == 1 && first.seq == 30 && last.epoch == 9 && last.seq == 21);
+  lost->ops->close(lost);
+  tide_free(aside);
+  grow(f, 60, 2, true);
+  turns(f, 3);
+  assert_whole(f, 1, 0);
+  close_it(f);
+  f->options.common = (struct tide_position){0, 0};
+  assert_int_equal(open_it(f, false), TIDE_OK); /* nothing was lost since */
+  assert_whole(f, 1, 0);
+}
+
+/* Nothing in common, in the mirror or in a snapshot: it is no failover, and not this cell's journal. */
+static void nothing_in_common_is_refused(void **state) {
+  struct fixture *f = *state;
+  f->options.lossy = true;
+  assert_int_equal(open_it(f, false), TIDE_OK);
+  grow(f, 30, 1, true);
+  turns(f, 3);
+  close_it(f);
+  f->journal->ops->close(f->journal);
+  f->journal = tide_journal_memory_new();
+  test_entry(77, 40, &f->entry);
+  assert_int_equal(f->journal->ops->open_epoch(f->journal, 1, tide_buf_span(&f->entry), &f->last, &f->error), TIDE_OK);
+  assert_int_equal(open_it(f, false), TIDE_E_HISTORY);
+  assert_non_null(strstr(f->error.text, "restore"));
+  assert_int_equal(open_it(f, true), TIDE_OK);
+}
+
 /* Others trimmed while this engine was away: the hole cannot be filled, so another mirror begins. */
 static void begins_anew_behind_a_trim(void **state) {
   struct fixture *f = *state;
@@ -436,6 +493,7 @@ int main(void) {
       CASE(a_copy_begins_anywhere),       CASE(holds_what_was_folded),
       CASE(reads_what_did_not_fit),       CASE(never_runs_ahead_of_the_fold),
       CASE(another_journal_is_refused),   CASE(begins_anew_behind_a_trim),
+      CASE(goes_back_to_what_both_hold),  CASE(nothing_in_common_is_refused),
       CASE(trims_what_is_kept_elsewhere), CASE(waits_for_a_slow_engine),
       CASE(never_trims_to_a_fence),       CASE(on_a_thread),
       CASE(the_archive_is_pruned),        CASE(only_behind_a_snapshot_that_reads_back),

@@ -217,7 +217,7 @@ static void run(uint64_t seed) {
     if (m.n < TIDE_BLOCK_MAX && (what < 70 || !m.n)) insert(&rng, &m, &block);
     else if (what < 74) expire(&rng, &m, block);
     else if (what < 76 && m.n > 1) split(&rng, &m, &block, seed, step);
-    else if (what < 79) tide_block_fit(kind, &block);
+    else if (what < 79) tide_block_fit(kind, &block, (unsigned)or_below(&rng, 2));
     else if (what < 82) reload(&rng, &block);
     else if (what < 92) set_one(&rng, &m, &block);
     else search(&rng, &m, block);

@@ -174,6 +174,22 @@ static void a_part_counts_from_the_cursor_on(void **state) {
   tide_free(ledger);
 }
 
+/* A move over markers is no sign of life, and the last message stays the one that a log is known by. */
+static void markers_are_not_heard(void **state) {
+  (void)state;
+  struct tide_ledger *ledger = ledger_new();
+  assert_true(tide_ledger_start(ledger, &(struct tide_start){.source = 7, .cursor = 100}));
+  struct tide_cursor_part part = {.source = 7, .from = 100, .next = 110, .checksum = 5};
+  assert_int_equal(tide_ledger_parts(ledger, &part, 1, 1000), 0);
+  assert_true(tide_ledger_source(ledger, 7)->alive_ms == 1000);
+  part = (struct tide_cursor_part){.source = 7, .from = 110, .next = 112};
+  assert_int_equal(tide_ledger_parts(ledger, &part, 1, 9000), 0);
+  assert_true(tide_ledger_source(ledger, 7)->alive_ms == 1000);
+  assert_int_equal(tide_ledger_find(ledger, 7, 0)->cursor, 112);
+  assert_int_equal(tide_ledger_find(ledger, 7, 0)->checksum, 5);
+  tide_free(ledger);
+}
+
 static void a_file_must_connect_exactly(void **state) {
   (void)state;
   struct tide_ledger *ledger = ledger_new();
@@ -255,7 +271,10 @@ static void an_epoch_opens_when_all_is_read(void **state) {
   tide_ledger_settle(ledger, NULL, 0);
   assert_true(ledger->opening && !ledger->has_targets);
   struct tide_target delivered = {7, 0, 120, 120};
-  tide_ledger_targets(ledger, &delivered, 1);
+  assert_false(ledger->lossy);
+  assert_true(tide_ledger_targets(ledger, &delivered, 1));
+  assert_true(ledger->lossy);
+  assert_false(tide_ledger_targets(ledger, &delivered, 1));          /* they do not count again */
   assert_int_equal(tide_ledger_find(ledger, 7, 0)->superseded, 120); /* [110, 120) had left before, maybe */
   tide_free(ledger);
   ledger = tide_alloc(sizeof *ledger);
@@ -263,6 +282,40 @@ static void an_epoch_opens_when_all_is_read(void **state) {
   tide_ledger_fence(ledger);
   assert_false(ledger->opening);
   tide_free(ledger);
+}
+
+static void what_was_made_again_says_so(void **state) {
+  (void)state;
+  struct tide_ledger *ledger = ledger_new(), *back = tide_alloc(sizeof *back);
+  struct tide_buf bytes = TIDE_BUF_INIT;
+  uint64_t from;
+  tide_ledger_start(ledger, &(struct tide_start){.source = 7, .cursor = 100});
+  for (uint64_t epoch = 2; epoch < 2 + TIDE_AGAIN_MAX + 3; epoch++) {
+    tide_ledger_fence(ledger);
+    assert_true(tide_ledger_targets(ledger, &(struct tide_target){7, 0, 100 + epoch, 100 + epoch}, 1));
+    tide_ledger_again(ledger, (struct tide_position){epoch - 1, 40});
+    tide_ledger_again_end(ledger, (struct tide_position){epoch, 1}); /* not open yet */
+    assert_true(tide_ledger_supersedes(ledger, (struct tide_position){epoch, 1000}));
+    if (epoch == 7) continue; /* it never was: the next goes on with it */
+    assert_true(counts(ledger, ledger->partition[0].cursor, 100 + epoch, &from));
+    tide_ledger_settle(ledger, NULL, 0);
+    tide_ledger_again_end(ledger, (struct tide_position){epoch, 9});
+    tide_ledger_again_end(ledger, (struct tide_position){epoch, 30}); /* it was */
+    assert_true(tide_ledger_supersedes(ledger, (struct tide_position){epoch, 9}));
+    assert_false(tide_ledger_supersedes(ledger, (struct tide_position){epoch, 10}));
+  }
+  assert_int_equal(ledger->agains, TIDE_AGAIN_MAX);
+  tide_ledger_save(ledger, &bytes);
+  struct tide_reader reader = tide_reader_of(tide_buf_span(&bytes));
+  tide_ledger_init(back);
+  assert_true(tide_ledger_load(back, &reader) && reader.ptr == reader.end);
+  assert_false(tide_ledger_supersedes(back, (struct tide_position){2, 5})); /* the oldest are forgotten */
+  assert_false(tide_ledger_supersedes(back, (struct tide_position){9, 39}));
+  assert_true(tide_ledger_supersedes(back, (struct tide_position){9, 40}) && tide_ledger_supersedes(back, (struct tide_position){10, 9}));
+  assert_true(tide_ledger_supersedes(back, (struct tide_position){7, 39})); /* of the epoch that was not open, whole */
+  tide_buf_release(&bytes);
+  tide_free(ledger);
+  tide_free(back);
 }
 
 static void all_of_it_is_saved(void **state) {
@@ -307,10 +360,12 @@ static void put(struct tide_outbox *outbox, uint64_t number) {
                               .partition = (uint16_t)(number % 3),
                               .offset = number * 10,
                               .position = {2, number},
+                              .epoch = 2,
                               .index = 1,
                               .late = number % 5 == 0,
                               .superseded = number % 7 == 0,
                               .id = tide_span_of(id),
+                              .features = tide_span_of(number % 2 ? "eu@1f2e3d4c" : ""),
                               .json = tide_span_of(json)};
   tide_outbox_put(outbox, &out);
 }
@@ -321,7 +376,37 @@ static void expect(const struct tide_outbox *outbox, uint64_t number) {
   snprintf(json, sizeof json, "{\"n\":%llu}", (unsigned long long)number);
   assert_true(tide_outbox_get(outbox, number, &out));
   assert_true(tide_span_is(out.json, json) && out.offset == number * 10 && out.position.seq == number && out.number == number);
+  assert_true(tide_span_is(out.features, number % 2 ? "eu@1f2e3d4c" : ""));
   assert_true(out.late == (number % 5 == 0) && out.superseded == (number % 7 == 0) && out.partition == number % 3);
+  assert_int_equal(out.epoch, 2);
+}
+
+static void renewed_answers_say_so(void **state) {
+  (void)state;
+  struct tide_outbox outbox = {0}, back = {0};
+  struct tide_outgoing out;
+  struct tide_buf bytes = TIDE_BUF_INIT;
+  for (uint64_t n = 1; n < 70; n++) put(&outbox, n);
+  tide_outbox_drop(&outbox, 5);
+  tide_outbox_renew(&outbox, 9);
+  tide_outbox_renew(&outbox, 300); /* two bytes of it */
+  put(&outbox, 70);
+  tide_outbox_save(&outbox, &bytes);
+  struct tide_reader reader = tide_reader_of(tide_buf_span(&bytes));
+  assert_true(tide_outbox_load(&back, &reader) && reader.ptr == reader.end);
+  assert_int_equal(back.bytes, outbox.bytes);
+  assert_false(tide_outbox_get(&back, 5, &out));
+  for (uint64_t n = 6; n < 70; n++) {
+    assert_true(tide_outbox_get(&back, n, &out));
+    assert_true(out.superseded && out.epoch == 300 && out.position.epoch == 2 && out.position.seq == n && out.late == (n % 5 == 0));
+    assert_true(out.offset == n * 10 && out.json.len == (n < 10 ? 7 : 8));
+  }
+  expect(&back, 70);
+  tide_outbox_drop(&outbox, UINT64_MAX);
+  assert_true(outbox.count == 0 && outbox.bytes == 0);
+  tide_outbox_release(&outbox);
+  tide_outbox_release(&back);
+  tide_buf_release(&bytes);
 }
 
 static void answers_stay_until_they_have_left(void **state) {
@@ -362,12 +447,15 @@ int main(void) {
       cmocka_unit_test(every_cut_is_refused),
       cmocka_unit_test(records_there_and_back),
       cmocka_unit_test(a_part_counts_from_the_cursor_on),
+      cmocka_unit_test(markers_are_not_heard),
       cmocka_unit_test(a_file_must_connect_exactly),
       cmocka_unit_test(a_renamed_source_is_not_mistaken),
       cmocka_unit_test(a_claim_holds_while_its_engine_writes),
       cmocka_unit_test(an_epoch_opens_when_all_is_read),
+      cmocka_unit_test(what_was_made_again_says_so),
       cmocka_unit_test(all_of_it_is_saved),
       cmocka_unit_test(answers_stay_until_they_have_left),
+      cmocka_unit_test(renewed_answers_say_so),
   };
   return cmocka_run_group_tests_name("ledger", tests, NULL, NULL);
 }

@@ -161,6 +161,20 @@ static void a_copy_that_arrives_late_counts_as_late(void **state) {
   rig_close(&r);
 }
 
+/* Whoever reads the copy puts it behind the request, so no request is the repetition of its own copy. */
+static void a_copy_leaves_when_its_request_has_a_position(void **state) {
+  (void)state;
+  open_with("  card: {budget: 10s}\n", false);
+  struct tide_offer *offer = rig_request(&r, NULL, "c", 0);
+  unsigned before = r.appends;
+  offer->log = true;
+  rig_offer(&r, offer);
+  rig_settle(&r);
+  assert_int_equal(r.logged_behind, before + 1);
+  assert_int_equal(r.back, 1);
+  rig_close(&r);
+}
+
 static void the_wall_clock_tells_where_the_other_slept(void **state) {
   (void)state;
   open_with("  card: {budget: 10s}\n", false);
@@ -394,6 +408,7 @@ int main(void) {
       cmocka_unit_test(what_it_was_behind_at_its_position_counts_too),
       cmocka_unit_test(the_journal_keeps_the_decision),
       cmocka_unit_test(a_copy_that_arrives_late_counts_as_late),
+      cmocka_unit_test(a_copy_leaves_when_its_request_has_a_position),
       cmocka_unit_test(the_wall_clock_tells_where_the_other_slept),
       cmocka_unit_test(every_cell),
       cmocka_unit_test(which_groups_count),

@@ -125,7 +125,7 @@ static void it_agrees_with_the_decisions(void **state) {
     derived[0] = tide_expr_eval(spec->derived[0].expr, &env);
     struct tide_verdict verdict;
     tide_policy_decide(spec, &env, &verdict);
-    assert_int_equal(verdict.truth[rule[i]], TIDE_TRUE);
+    assert_int_equal(tide_verdict_truth(&verdict, rule[i]), TIDE_TRUE);
     if (budget.rule[rule[i]] == G) {
       assert_int_equal(verdict.by, TIDE_BY_FALLBACK);
       assert_int_equal(verdict.blocked_by, budget.blocked_by[rule[i]]);

@@ -167,6 +167,28 @@ static void rollouts_follow_each_other(void **state) {
   tide_free(all);
 }
 
+static void epochs_only_rise(void **state) {
+  struct fixture *f = *state;
+  uint64_t highest = 77;
+  must(tide_registry_epoch(f->r, "eu", &highest, &error));
+  assert_int_equal(highest, 0);
+  must(tide_registry_take_epoch(f->r, "eu", 3, &highest, &error));
+  assert_int_equal(tide_registry_take_epoch(f->r, "eu", 3, &highest, &error), TIDE_E_STALE); /* one opener has it */
+  assert_int_equal(highest, 3);
+  assert_int_equal(tide_registry_take_epoch(f->r, "eu", 2, &highest, &error), TIDE_E_STALE);
+  assert_int_equal(highest, 3);
+  must(tide_registry_take_epoch(f->r, "eu", 900, &highest, &error)); /* numbers may be skipped */
+  must(tide_registry_epoch(f->r, "eu", &highest, &error));
+  assert_int_equal(highest, 900);
+  must(tide_registry_epoch(f->r, "us", &highest, &error)); /* each cell its own */
+  assert_int_equal(highest, 0);
+  write_file(f, "cells/eu/epoch", "{\"epoch\":-1}");
+  highest = 77;
+  assert_int_equal(tide_registry_epoch(f->r, "eu", &highest, &error), TIDE_E_CORRUPT);
+  assert_int_equal(tide_registry_take_epoch(f->r, "eu", 901, &highest, &error), TIDE_E_CORRUPT);
+  assert_int_equal(highest, 77);
+}
+
 static void engines_are_listed_by_number(void **state) {
   struct fixture *f = *state;
   struct tide_engine_card card = {.address = "10.0.0.1:8080",
@@ -338,9 +360,10 @@ static void base64_there_and_back(void **state) {
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
   const struct CMUnitTest tests[] = {
-      CASE(a_version_is_its_content),   CASE(words_find_versions),          CASE(what_was_found_out),
-      CASE(rollouts_follow_each_other), CASE(engines_are_listed_by_number), CASE(what_was_touched_does_not_come_out),
-      CASE(documents_cut_anywhere),     CASE(every_call_may_fail),          cmocka_unit_test(base64_there_and_back),
+      CASE(a_version_is_its_content),           CASE(words_find_versions),    CASE(what_was_found_out),
+      CASE(rollouts_follow_each_other),         CASE(epochs_only_rise),       CASE(engines_are_listed_by_number),
+      CASE(what_was_touched_does_not_come_out), CASE(documents_cut_anywhere), CASE(every_call_may_fail),
+      cmocka_unit_test(base64_there_and_back),
   };
   return cmocka_run_group_tests_name("registry_store", tests, NULL, NULL);
 }

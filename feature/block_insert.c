@@ -1,0 +1,292 @@
+/* Putting an event into a block.
+ *
+ * Nearly every event is the newest of its entity, and nearly every block is full, because most logs are short and grow in fine steps. So the usual insertion is
+ * `append`: a new block one step larger, filled in one pass over the old one and the row, which was encoded once (its image). Late events, values that do not fit a narrow
+ * block and dictionaries that change their form in less usual ways go through a reshape first and are then put in place. */
+#include "feature/block_dict.h"
+
+/* A row that comes before event i. */
+struct added {
+  const char *image;
+  unsigned i;
+  bool young;
+};
+
+static bool row_fits(const struct tide_kind *kind, const struct tide_row *row) {
+  bool fits = true;
+  for (unsigned k = 0; k < kind->image.narrow_count; k++) {
+    int64_t value = row->value[kind->image.narrow[k].column];
+    fits &= (uint64_t)value < kind->image.narrow[k].limit || (kind->image.narrow[k].number && value == TIDE_NULL_NUM);
+  }
+  return fits;
+}
+
+/* The cells of a row as a block with this base has them, one behind the other. */
+static void make_image(const struct tide_kind *kind, int wide, int64_t base_ms, const struct tide_row *row, char *image) {
+  const uint8_t *end = kind->image.end[wide];
+  unsigned k = 0;
+#define CELLS(step, bytes)                                                                                                                 \
+  for (; k < end[step]; k++)                                                                                                               \
+    tide_store_cell(image + kind->image.cell[wide][k].at, bytes, (uint64_t)row->value[kind->image.cell[wide][k].column]);
+  CELLS(0, 8)
+  CELLS(1, 4)
+  CELLS(2, 2)
+  CELLS(3, 1)
+#undef CELLS
+  if (wide) return;
+  unsigned time = kind->col_of[TIDE_COL_TIME];
+  tide_store_cell(image + kind->column[time].image[0], 4, (uint64_t)row->value[time] - (uint64_t)base_ms);
+  for (k = 0; k < kind->image.narrow_count && kind->image.narrow[k].number; k++) {
+    const struct tide_column *column = &kind->column[kind->image.narrow[k].column];
+    if (row->value[kind->image.narrow[k].column] == TIDE_NULL_NUM)
+      tide_store_cell(image + column->image[0], column->width[0], kind->image.narrow[k].limit);
+  }
+}
+
+/* The width and base with which the block (not empty) can hold one more event with these values. */
+static struct tide_block_shape shape_for(const struct tide_kind *kind, const struct tide_block *block, const struct tide_row *row) {
+  int64_t ms = row->value[kind->col_of[TIDE_COL_TIME]];
+  struct tide_block_shape shape = tide_block_shape_of(block);
+  if (shape.wide) return shape;
+  int64_t low = tide_block_time(kind, block, 0), high = tide_block_time(kind, block, block->n - 1u);
+  if (ms < low) low = ms;
+  if (ms > high) high = ms;
+  if (!row_fits(kind, row) || high - low >= UINT32_MAX) shape.wide = 1;
+  else if (low < shape.base_ms || high - shape.base_ms >= UINT32_MAX) shape.base_ms = low;
+  return shape;
+}
+
+/* ---- at the end of a full block ---- */
+
+/* A block of one event: its image, with heads between strips and entries. */
+static struct tide_block *block_of_one(const struct tide_kind *kind, const char *image, int wide, int64_t time_ms) {
+  bool young = kind->has_young;
+  size_t strips = tide_strips_bytes(kind, wide, 1, young), heads = kind->dict_count * sizeof(struct tide_dict_head);
+  struct tide_block *block = tide_alloc_bare(strips + heads + kind->image.entry_bytes[wide]);
+  memset((char *)block + strips, 0, heads);
+  *block = (struct tide_block){.n = 1, .cap = 1, .yn = young, .ycap = young, .base_ms2 = time_ms * 2 + wide};
+  unsigned row = kind->row[wide], young_row = kind->young_row[wide];
+  tide_copy_few(tide_block_strip(kind, block, 0), image, row);
+  tide_copy_few(tide_block_strip(kind, block, 1), image + row, young_row);
+  tide_copy_few((char *)block + strips + heads, image + row + young_row, kind->image.entry_bytes[wide]);
+  return block;
+}
+
+/* A dictionary with the row's entry behind those of `count` events: from where, its new cap and entries, and which the row has. */
+struct grown {
+  const char *from;
+  uint32_t bytes; /* of the new one */
+  uint8_t old_cap, old_used, cap, used, at;
+};
+
+/* Values that did not repeat so far may do so now: looked at again where the strip has doubled. */
+static bool worth_a_look(unsigned strip_cap) { return strip_cap <= 8 || !(strip_cap & (strip_cap - 1)); }
+
+/* How many different entries there are with one more, if anything but plain pays for them; 0: it does not. */
+static unsigned repeats(const char *entry, unsigned count, unsigned row, const char *wanted, unsigned strip_cap) {
+  unsigned used = tide_find_entry(entry, count, row, wanted) == count;
+  for (unsigned j = 0; j < count; j++) {
+    const char *one = entry + (size_t)j * row;
+    if (tide_find_entry(entry, j, row, one) < j) continue;
+    if (!tide_dict_cap(row, ++used, strip_cap)) return 0;
+  }
+  return tide_dict_cap(row, used, strip_cap) ? used : 0;
+}
+
+/* Decides about one; false where entries were lost that take room. */
+static bool grow_dict(unsigned row, unsigned count, unsigned strip_cap, const char *wanted, struct grown *dict) {
+  if (!count) { /* what is left there nobody has */
+    dict->old_cap = dict->old_used = dict->at = 0;
+    dict->used = 1;
+  } else if (!dict->old_cap) {
+    dict->used = worth_a_look(strip_cap) ? (uint8_t)repeats(dict->from, count, row, wanted, strip_cap) : 0;
+  } else {
+    dict->at = (uint8_t)tide_find_entry(dict->from, dict->old_used, row, wanted);
+    dict->used = (uint8_t)(dict->old_used + (dict->at == dict->old_used));
+    dict->cap = dict->old_cap;
+    if (dict->used <= dict->cap) return true;
+    if (dict->cap > 1 && !tide_all_used((const uint8_t *)dict->from + (size_t)dict->cap * row, count, dict->cap)) return false;
+  }
+  dict->cap = (uint8_t)tide_dict_cap(row, dict->used, strip_cap);
+  return true;
+}
+
+/* Entries and index of what was plain until now, and of the row. */
+static void fold_plain(unsigned row, unsigned count, const char *wanted, const struct grown *dict, char *to) {
+  uint8_t *index = (uint8_t *)to + (size_t)dict->cap * row;
+  unsigned used = 0;
+  for (unsigned j = 0; j <= count; j++) {
+    const char *entry = j < count ? dict->from + (size_t)j * row : wanted;
+    unsigned at = tide_find_entry(to, used, row, entry);
+    if (at == used) tide_copy_few(to + (size_t)used++ * row, entry, row);
+    if (dict->cap > 1) index[j] = (uint8_t)at;
+  }
+}
+
+/* Every event's entry, of what was none until now. */
+static void unfold(unsigned row, unsigned count, const struct grown *dict, char *to) {
+  const uint8_t *index = (const uint8_t *)dict->from + (size_t)dict->old_cap * row;
+  for (unsigned j = 0; j < count; j++)
+    tide_copy_few(to + (size_t)j * row, dict->from + (dict->old_cap > 1 ? (size_t)index[j] * row : 0), row);
+}
+
+static void fill_dict(unsigned row, unsigned count, const char *wanted, const struct grown *dict, char *to) {
+  if (!dict->cap) {
+    if (dict->old_cap) unfold(row, count, dict, to);
+    else tide_copy_few(to, dict->from, (size_t)count * row);
+    tide_copy_few(to + (size_t)count * row, wanted, row);
+  } else if (dict->cap == 1) {
+    tide_copy_few(to, wanted, row);
+  } else if (!dict->old_cap) {
+    fold_plain(row, count, wanted, dict, to);
+  } else {
+    tide_copy_few(to, dict->from, (size_t)dict->old_used * row);
+    if (dict->used > dict->old_used) tide_copy_few(to + (size_t)dict->old_used * row, wanted, row);
+    char *index = to + (size_t)dict->cap * row;
+    if (dict->old_cap > 1) tide_copy_few(index, dict->from + (size_t)dict->old_cap * row, count);
+    else memset(index, 0, count);
+    index[count] = (char)dict->at;
+  }
+}
+
+/* A new block with the row behind all events; NULL where a dictionary must lose entries first. */
+static struct tide_block *append(const struct tide_kind *kind, const struct tide_block *old, const char *image) {
+  int wide = tide_block_wide(old);
+  unsigned count[2] = {old->n, old->yn}, old_cap[2] = {old->cap, old->ycap}, cap[2] = {old->cap, old->ycap};
+  if (cap[0] == count[0]) cap[0] = tide_block_capacity(count[0] + 1);
+  if (kind->has_young && cap[1] == count[1]) cap[1] = tide_block_capacity(count[1] + 1);
+  struct grown dict[TIDE_DICTS_MAX];
+  const struct tide_dict_head *had = tide_block_head(kind, old, 0);
+  const char *from = (const char *)(had + kind->dict_count);
+  size_t strips = tide_strips_bytes(kind, wide, cap[0], cap[1]), bytes = strips + kind->dict_count * sizeof *had;
+  for (unsigned d = 0; d < kind->dict_count; d++) {
+    unsigned y = kind->dict[d].young, row = kind->dict[d].row[wide];
+    dict[d].from = from;
+    dict[d].old_cap = had[d].cap;
+    dict[d].old_used = had[d].n;
+    if (!grow_dict(row, count[y], cap[y], image + kind->dict[d].image[wide], &dict[d])) return NULL;
+    from += tide_dict_bytes(row, had[d].cap, old_cap[y]);
+    dict[d].bytes = (uint32_t)tide_dict_bytes(row, dict[d].cap, cap[y]);
+    bytes += dict[d].bytes;
+  }
+  struct tide_block *block = tide_alloc_bare(bytes); /* cells behind the last event are read by nobody */
+  *block = (struct tide_block){.n = (uint16_t)(count[0] + 1),
+                               .cap = (uint16_t)cap[0],
+                               .yn = (uint16_t)(count[1] + kind->has_young),
+                               .ycap = (uint16_t)cap[1],
+                               .base_ms2 = old->base_ms2};
+  char *to_strip[2] = {tide_block_strip(kind, block, 0), tide_block_strip(kind, block, 1)};
+  const char *from_strip[2] = {tide_block_strip(kind, old, 0), tide_block_strip(kind, old, 1)};
+  for (unsigned k = 0; k < kind->image.strip_count; k++) {
+    const struct tide_column *column = &kind->column[kind->image.strip[k]];
+    unsigned y = column->young, width = column->width[wide], before = column->before[wide];
+    char *to = to_strip[y] + (size_t)cap[y] * before;
+    tide_copy_few(to, from_strip[y] + (size_t)old_cap[y] * before, (size_t)count[y] * width);
+    tide_copy_cell(to + (size_t)count[y] * width, image + column->image[wide], width);
+  }
+  struct tide_dict_head *head = (struct tide_dict_head *)(void *)((char *)block + strips);
+  char *to = (char *)(head + kind->dict_count);
+  for (unsigned d = 0; d < kind->dict_count; d++) {
+    unsigned y = kind->dict[d].young, row = kind->dict[d].row[wide];
+    head[d] = (struct tide_dict_head){dict[d].cap ? dict[d].used : 0, dict[d].cap};
+    fill_dict(row, count[y], image + kind->dict[d].image[wide], &dict[d], to);
+    to += dict[d].bytes;
+  }
+  return block;
+}
+
+/* ---- anywhere in a block with room ---- */
+
+/* Puts the row's part of a dictionary at index j of its strip: `at` is its entry, or room for it. */
+static void dict_insert(const struct tide_entries *dict, unsigned at, unsigned j, const char *wanted) {
+  if (tide_entries_plain(dict)) {
+    char *cell = dict->entry + (size_t)j * dict->row;
+    if (j < dict->count) memmove(cell + dict->row, cell, (size_t)(dict->count - j) * dict->row);
+    tide_copy_few(cell, wanted, dict->row);
+    return;
+  }
+  if (at == dict->head->n) {
+    tide_copy_few(dict->entry + (size_t)at * dict->row, wanted, dict->row);
+    dict->head->n++;
+  }
+  if (!dict->index) return;
+  if (j < dict->count) memmove(dict->index + j + 1, dict->index + j, dict->count - j);
+  dict->index[j] = (uint8_t)at;
+}
+
+/* Puts the row into a block whose strips have room; false where a dictionary has none. */
+static bool insert_in_place(const struct tide_kind *kind, struct tide_block *block, const struct added *row) {
+  int wide = tide_block_wide(block);
+  unsigned place[2] = {row->i, row->i - ((unsigned)block->n - block->yn)}; /* by strip */
+  struct tide_entries dict[TIDE_DICTS_MAX];
+  uint8_t at[TIDE_DICTS_MAX];
+  tide_block_entries(kind, block, kind->dict_count, dict);
+  for (unsigned d = 0; d < kind->dict_count; d++) {
+    if (tide_entries_plain(&dict[d]) || (kind->dict[d].young && !row->young)) continue;
+    at[d] = (uint8_t)tide_find_entry(dict[d].entry, dict[d].head->n, dict[d].row, row->image + kind->dict[d].image[wide]);
+    if (at[d] == dict[d].head->cap) return false;
+  }
+  for (unsigned k = 0; k < kind->image.strip_count; k++) {
+    unsigned c = kind->image.strip[k], y = kind->column[c].young, count = y ? block->yn : block->n, width = kind->column[c].width[wide];
+    if (y && !row->young) continue;
+    char *cell = (char *)tide_block_column(kind, block, c) + (size_t)place[y] * width;
+    if (place[y] < count) memmove(cell + width, cell, (size_t)(count - place[y]) * width);
+    tide_copy_cell(cell, row->image + kind->column[c].image[wide], width);
+  }
+  for (unsigned d = 0; d < kind->dict_count; d++)
+    if (row->young || !kind->dict[d].young)
+      dict_insert(&dict[d], at[d], place[kind->dict[d].young], row->image + kind->dict[d].image[wide]);
+  block->n++;
+  if (row->young) block->yn++;
+  return true;
+}
+
+/* A bit for each dictionary that does not have the row's entry. */
+static uint32_t lacking(const struct tide_kind *kind, const struct tide_block *block, const struct added *row) {
+  uint32_t lack = 0;
+  for (unsigned d = 0; d < kind->dict_count; d++) {
+    if (kind->dict[d].young && !row->young) continue;
+    struct tide_entries dict = tide_block_entries_of(kind, block, d);
+    unsigned n = tide_entries_plain(&dict) ? dict.count : dict.head->n;
+    if (tide_find_entry(dict.entry, n, dict.row, row->image + kind->dict[d].image[tide_block_wide(block)]) == n) lack |= UINT32_C(1) << d;
+  }
+  return lack;
+}
+_Static_assert(TIDE_DICTS_MAX <= 32, "a bit for each dictionary");
+
+void tide_block_insert(const struct tide_kind *kind, struct tide_block **ref, unsigned i, const struct tide_row *row) {
+  char image[TIDE_IMAGE_MAX];
+  int64_t time_ms = row->value[kind->col_of[TIDE_COL_TIME]];
+  if (*ref && !(*ref)->n) { /* emptied by expiry: begin anew, so that base and width do not depend on what was here */
+    tide_free(*ref);
+    *ref = NULL;
+  }
+  struct tide_block *block = *ref;
+  if (!block) {
+    int wide = !row_fits(kind, row);
+    make_image(kind, wide, time_ms, row, image);
+    *ref = block_of_one(kind, image, wide, time_ms);
+    return;
+  }
+  TIDE_CHECK(i <= block->n && block->n < TIDE_BLOCK_MAX);
+  struct added added = {.image = image, .i = i, .young = kind->has_young && i >= (unsigned)block->n - block->yn};
+  struct tide_block_shape shape = shape_for(kind, block, row);
+  if (shape.wide != tide_block_wide(block) || shape.base_ms != tide_block_base_ms(block)) {
+    tide_block_reshape(kind, ref, shape, 0);
+    block = *ref;
+  }
+  make_image(kind, shape.wide, shape.base_ms, row, image);
+  bool full = block->n == block->cap || (added.young && block->yn == block->ycap);
+  if (!full && insert_in_place(kind, block, &added)) return;
+  if (i == block->n && (*ref = append(kind, block, image))) {
+    tide_free(block);
+    return;
+  }
+  *ref = block;
+  if (block->n == block->cap) shape.cap = tide_block_capacity(block->n + 1u);
+  if (added.young && block->yn == block->ycap) shape.ycap = tide_block_capacity(block->yn + 1u);
+  tide_block_reshape(kind, ref, shape, lacking(kind, block, &added));
+  if (insert_in_place(kind, *ref, &added)) return;
+  tide_block_reshape(kind, ref, shape, lacking(kind, *ref, &added)); /* what the row has was there, but no event had it any more */
+  TIDE_CHECK(insert_in_place(kind, *ref, &added));
+}

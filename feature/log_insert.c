@@ -1,0 +1,297 @@
+/* Putting an event into the log of an entity: expiry and tiles first, then its latest bits, then the row.
+ *
+ * A small log is one block and its event nearly always the newest, so what asks for the place, for the holder of a latest bit and for what is old enough to go looks at the
+ * end of the block first. Big logs keep sums and maps of their blocks, which are told of every change. */
+#include "feature/block_dict.h"
+#include "feature/log_parts.h"
+
+void tide_ent_log_note_chunk(const struct tide_kind *kind, struct tide_chunk *chunk) {
+  chunk->last_ms = tide_block_time(kind, chunk->block, chunk->block->n - 1u);
+  chunk->sums_valid = false;
+}
+
+void tide_ent_log_add_chunk(struct tide_big *big, uint32_t at, struct tide_chunk chunk) {
+  if (big->count == big->cap) {
+    uint32_t old = big->cap ? big->cap / TIDE_SUPER + 1 : 0;
+    big->cap = big->cap ? big->cap * 2 : 8;
+    big->chunk = tide_realloc(big->chunk, big->cap * sizeof *big->chunk);
+    big->super = tide_realloc(big->super, (big->cap / TIDE_SUPER + 1) * sizeof *big->super);
+    for (uint32_t i = old; i <= big->cap / TIDE_SUPER; i++) big->super[i] = (struct tide_super){0};
+  }
+  memmove(big->chunk + at + 1, big->chunk + at, (big->count - at) * sizeof *big->chunk);
+  big->chunk[at] = chunk;
+  big->count++;
+  tide_ent_log_stale_supers(big, at);
+}
+
+struct tide_big *tide_ent_log_grow(const struct tide_kind *kind, struct tide_ent *ent) {
+  struct tide_big *big = tide_alloc(sizeof *big);
+  struct tide_chunk chunk = {.block = (struct tide_block *)tide_ent_log_raw(ent)};
+  tide_ent_log_note_chunk(kind, &chunk);
+  tide_ent_log_add_chunk(big, 0, chunk);
+  tide_ent_log_set_raw(ent, (uintptr_t)big | 1);
+  for (unsigned g = 0; g < kind->distinct_count; g++) tide_ent_log_map_rebuild(kind, big, g);
+  return big;
+}
+
+static void big_expire(const struct tide_kind *kind, struct tide_big *big, int64_t watermark_ms) {
+  uint32_t gone = 0;
+  while (gone + 1 < big->count && big->chunk[gone].last_ms <= watermark_ms - kind->keep_ms) {
+    tide_free(big->chunk[gone].block);
+    tide_free(big->chunk[gone].sums);
+    gone++;
+  }
+  if (gone) {
+    memmove(big->chunk, big->chunk + gone, (big->count - gone) * sizeof *big->chunk);
+    big->count -= gone;
+    tide_ent_log_stale_supers(big, 0);
+  }
+  for (uint32_t c = 0; c + 1 < big->count && big->chunk[c].last_ms <= watermark_ms - kind->young_ms; c++) {
+    struct tide_block **block = &big->chunk[c].block;
+    if (!(*block)->yn && !(*block)->ycap) continue;
+    tide_block_expire(kind, *block, INT64_MIN, watermark_ms - kind->young_ms);
+    tide_block_fit(kind, block, 0);
+    tide_ent_log_stale(big, &big->chunk[c]);
+  }
+}
+
+/* ---- tiles ---- */
+
+/* Tiles the events of a block with time in (dead_ms, until_ms]; older ones can no longer be asked for. */
+static void tile_block(const struct tide_kind *kind, struct tide_ent *ent, const struct tide_block *block, int64_t dead_ms,
+                       int64_t until_ms) {
+  struct tide_tiles *tiles = tide_ent_log_tiles(ent);
+  tide_tiles_add_block(kind, &tiles, block, tide_block_after(kind, block, dead_ms), tide_block_after(kind, block, until_ms));
+  tide_ent_log_set_tiles(ent, tiles);
+}
+
+static void tiles_begin(const struct tide_kind *kind, struct tide_ent *ent, int64_t dead_ms, int64_t until_ms) {
+  if (!tide_ent_log_tiles(ent)) {
+    tide_ent_log_set_tiles(ent, tide_tiles_new(kind, ent->log, until_ms));
+    return;
+  }
+  tide_ent_log_tiles(ent)->until_ms = until_ms;
+  tide_tiles_expire(kind, tide_ent_log_tiles(ent), dead_ms);
+}
+
+/* Moves old rows of a small log into tiles, at a full step of its content as expiry. */
+static void small_settle(const struct tide_kind *kind, struct tide_ent *ent, int64_t watermark_ms) {
+  struct tide_block *block = (struct tide_block *)tide_ent_log_raw(ent);
+  if (!block || !block->n || block->n != tide_block_capacity(block->n)) return;
+  int64_t dead_ms = watermark_ms - kind->keep_ms, young_ms = watermark_ms - kind->young_ms;
+  if (!tide_ent_log_tiles(ent) && tide_block_time(kind, block, 0) > watermark_ms - kind->raw_ms)
+    return; /* nothing is old enough to begin */
+  int64_t until_ms = tide_tile_floor(kind, watermark_ms - kind->raw_ms);
+  unsigned dead = tide_block_after(kind, block, dead_ms), gone = tide_block_after(kind, block, until_ms);
+  if (!tide_ent_log_tiles(ent) && gone < dead + TIDE_TILE_MIN) return; /* few rows cost less than tiles */
+  tiles_begin(kind, ent, dead_ms, until_ms);
+  tile_block(kind, ent, block, dead_ms, until_ms);
+  tide_block_expire(kind, block, until_ms, young_ms);
+  if (block->n) {
+    tide_block_fit(kind, &block, 1);
+  } else {
+    tide_free(block);
+    block = NULL;
+  }
+  tide_ent_log_set_raw(ent, (uintptr_t)block);
+}
+
+/* The same for a big log; its last chunk stays as it is, so that there is always one. */
+static void big_settle(const struct tide_kind *kind, struct tide_ent *ent, struct tide_big *big, int64_t watermark_ms) {
+  int64_t dead_ms = watermark_ms - kind->keep_ms;
+  int64_t until_ms = tide_tile_floor(kind, watermark_ms - kind->raw_ms);
+  int64_t last_ms = tide_tile_floor(kind, tide_block_time(kind, big->chunk[big->count - 1].block, 0) - 1);
+  if (last_ms < until_ms) until_ms = last_ms;
+  bool has = tide_ent_log_tiles(ent) != NULL;
+  if (has ? until_ms <= tide_ent_log_tiles(ent)->until_ms : tide_block_time(kind, big->chunk[0].block, 0) > until_ms) return;
+  tiles_begin(kind, ent, dead_ms, until_ms);
+  uint32_t gone = 0;
+  while (big->chunk[gone].last_ms <= until_ms) {
+    tile_block(kind, ent, big->chunk[gone].block, dead_ms, until_ms);
+    tide_free(big->chunk[gone].block);
+    tide_free(big->chunk[gone].sums);
+    gone++;
+  }
+  struct tide_chunk *first = &big->chunk[gone];
+  if (tide_block_time(kind, first->block, 0) <= until_ms) {
+    tile_block(kind, ent, first->block, dead_ms, until_ms);
+    tide_block_expire(kind, first->block, until_ms, INT64_MIN);
+    tide_block_fit(kind, &first->block, 0);
+    tide_ent_log_note_chunk(kind, first);
+  } else if (!gone) {
+    return;
+  }
+  memmove(big->chunk, big->chunk + gone, (big->count - gone) * sizeof *big->chunk);
+  big->count -= gone;
+  tide_ent_log_stale_supers(big, 0);
+}
+
+/* Where the row goes in a big log: a chunk with room and the index in it. */
+static struct tide_chunk *big_place(const struct tide_kind *kind, struct tide_ent *ent, struct tide_big *big, int64_t time_ms,
+                                    int64_t watermark_ms, unsigned *ret_i) {
+  struct tide_view view = {.kind = kind, .count = big->count, .chunk = big->chunk, .big = big};
+  struct tide_at at = tide_view_after(&view, time_ms);
+  if (at.chunk == big->count) at = (struct tide_at){big->count - 1, big->chunk[big->count - 1].block->n};
+  if (big->chunk[at.chunk].block->n == TIDE_BLOCK_MAX) {
+    struct tide_block *block = big->chunk[at.chunk].block;
+    if (at.chunk + 1 == big->count && at.i == block->n) { /* the usual way to grow: a fresh block at the end */
+      if (kind->tile_ms) big_settle(kind, ent, big, watermark_ms);
+      big_expire(kind, big, watermark_ms);
+      tide_ent_log_add_chunk(big, big->count, (struct tide_chunk){0});
+      *ret_i = 0;
+      return &big->chunk[big->count - 1];
+    }
+    struct tide_chunk tail = {.block = tide_block_split(kind, block, TIDE_BLOCK_MAX / 2)};
+    tide_ent_log_note_chunk(kind, &tail);
+    tide_ent_log_note_chunk(kind, &big->chunk[at.chunk]);
+    tide_ent_log_stale(big, &big->chunk[at.chunk]); /* also where the tail begins the next sum of sums */
+    tide_ent_log_add_chunk(big, at.chunk + 1, tail);
+    if (at.i > TIDE_BLOCK_MAX / 2) at = (struct tide_at){at.chunk + 1, at.i - TIDE_BLOCK_MAX / 2};
+  }
+  *ret_i = at.i;
+  return &big->chunk[at.chunk];
+}
+
+/* Among plain cells of 8 bytes, which a merchant has hundreds of: four at a time. */
+static unsigned latest_of_8(const char *cell, uint64_t value, unsigned n, unsigned first, const char *masks, unsigned mask_width,
+                            unsigned bit) {
+  const char *at = cell + (size_t)(n - first) * 8;
+  unsigned i = n;
+  while (i > first) {
+    if (i >= first + 4 && tide_load(at - 8, 8) != value && tide_load(at - 16, 8) != value && tide_load(at - 24, 8) != value &&
+        tide_load(at - 32, 8) != value) {
+      at -= 32;
+      i -= 4;
+      continue;
+    }
+    at -= 8;
+    i--;
+    if (tide_load(at, 8) == value && ((tide_load(masks + (size_t)i * mask_width, mask_width) >> bit) & 1)) return i;
+  }
+  return n;
+}
+
+/* The event of a small log that carries the latest bit for the row's value; block->n if none does. */
+static unsigned latest_in(const struct tide_kind *kind, const struct tide_block *block, const struct tide_entries *dict,
+                          const struct tide_distinct *distinct, uint64_t value) {
+  const struct tide_column *column = &kind->column[distinct->column], *mask = &kind->column[kind->col_of[TIDE_COL_MASK]];
+  int wide = tide_block_wide(block);
+  unsigned n = block->n, first = column->young ? n - block->yn : 0, mask_width = mask->width[wide];
+  const char *masks = (const char *)(block + 1) + (size_t)block->cap * mask->before[wide];
+  TIDE_CHECK(!mask->young);
+#define CARRIES(i) ((tide_load(masks + (size_t)(i)*mask_width, mask_width) >> distinct->latest) & 1)
+  if (column->dict == TIDE_NO_DICT) {
+    struct tide_cells cells = tide_block_cells(kind, block, distinct->column);
+    for (unsigned i = n; i > first; i--)
+      if (tide_cells_get(&cells, i - 1) == value && CARRIES(i - 1)) return i - 1;
+    return n;
+  }
+  const struct tide_entries *entries = &dict[column->dict];
+  unsigned width = column->width[wide], row = entries->row;
+  const char *cell = entries->entry + column->before[wide];
+  if (tide_entries_plain(entries)) {
+    if (row == 8) return latest_of_8(cell, value, n, first, masks, mask_width, distinct->latest);
+    for (unsigned i = n; i > first; i--)
+      if (tide_load(cell + (size_t)(i - 1 - first) * row, width) == value && CARRIES(i - 1)) return i - 1;
+    return n;
+  }
+  uint32_t same = 0; /* entries with this value: other columns of theirs may differ */
+  for (unsigned e = 0; e < entries->head->n; e++) same |= (uint32_t)(tide_load(cell + (size_t)e * row, width) == value) << e;
+  for (unsigned i = same ? n : first; i > first; i--)
+    if ((same >> (entries->index ? entries->index[i - 1 - first] : 0) & 1) && CARRIES(i - 1)) return i - 1;
+  return n;
+#undef CARRIES
+}
+
+/* Decides the latest bits of a new event, which goes before event `place` of a small log: set in the row; the event that loses a bit is mended at once. */
+static void latest_before_small(const struct tide_kind *kind, struct tide_block *block, unsigned place, struct tide_row *row) {
+  uint8_t mask_column = kind->col_of[TIDE_COL_MASK];
+  uint64_t mask = (uint64_t)row->value[mask_column];
+  struct tide_entries dict[TIDE_DICTS_MAX];
+  if (block && block->n) tide_block_entries(kind, block, kind->distinct_dicts, dict);
+  for (unsigned g = 0; g < kind->distinct_count; g++) {
+    const struct tide_distinct *distinct = &kind->distinct[g];
+    if (!((mask >> distinct->bit) & 1)) continue;
+    unsigned holder = block && block->n ? latest_in(kind, block, dict, distinct, (uint64_t)row->value[distinct->column]) : 0;
+    if (block && holder < block->n) {
+      if (holder >= place) continue;
+      tide_block_set(kind, block, mask_column, holder, tide_block_mask(kind, block, holder) ^ (UINT64_C(1) << distinct->latest));
+    }
+    mask |= UINT64_C(1) << distinct->latest;
+  }
+  row->value[mask_column] = (int64_t)mask;
+}
+
+/* The same for a big log. */
+static void latest_before_big(const struct tide_kind *kind, const struct tide_ent *ent, struct tide_row *row, int64_t time_ms) {
+  uint8_t mask_column = kind->col_of[TIDE_COL_MASK];
+  uint64_t mask = (uint64_t)row->value[mask_column];
+  struct tide_view view;
+  tide_view_of(kind, ent, &view);
+  struct tide_at place = tide_view_after(&view, time_ms);
+  for (unsigned g = 0; g < kind->distinct_count; g++) {
+    const struct tide_distinct *distinct = &kind->distinct[g];
+    if (!((mask >> distinct->bit) & 1)) continue;
+    uint64_t value = (uint64_t)row->value[distinct->column];
+    struct tide_at holder;
+    if (tide_view_latest(&view, g, value, &holder)) {
+      if (!tide_at_less(holder, place)) continue;
+      tide_ent_log_flip(&view, distinct->latest, holder);
+    }
+    mask |= UINT64_C(1) << distinct->latest;
+  }
+  row->value[mask_column] = (int64_t)mask;
+}
+
+/* Before which event of a small log it goes; nearly always behind all. */
+static unsigned place_in(const struct tide_kind *kind, const struct tide_block *block, int64_t time_ms) {
+  if (!block || !block->n) return 0;
+  return tide_block_time(kind, block, block->n - 1u) <= time_ms ? block->n : tide_block_after(kind, block, time_ms);
+}
+
+bool tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, struct tide_row *row, int64_t watermark_ms) {
+  int64_t time_ms = row->value[kind->col_of[TIDE_COL_TIME]];
+  if (kind->single) {
+    if (!ent->log) ent->log = tide_ent_log_single(kind, time_ms, (uint64_t)row->value[kind->col_of[TIDE_COL_MASK]]);
+    else if (tide_ent_log_is_single(ent)) ent->log = (uintptr_t)tide_ent_log_take_single(kind, ent);
+    if (tide_ent_log_is_single(ent)) return false;
+  }
+  struct tide_big *big = tide_ent_log_big(ent);
+  if (kind->tile_ms) {
+    if (!big) small_settle(kind, ent, watermark_ms);
+    struct tide_tiles *tiles = tide_ent_log_tiles(ent);
+    if (tiles && time_ms <= tiles->until_ms) { /* a late one, older than any row that can be asked for */
+      tide_tiles_add_row(kind, &tiles, row);
+      tide_ent_log_set_tiles(ent, tiles);
+      return true;
+    }
+  }
+  if (big) {
+    if (kind->distinct_count) latest_before_big(kind, ent, row, time_ms);
+  } else {
+    struct tide_block *block = (struct tide_block *)tide_ent_log_raw(ent);
+    unsigned place = place_in(kind, block, time_ms);
+    if (kind->distinct_count) latest_before_small(kind, block, place, row);
+    /* Expiry happens at a full step of the content, not of the allocation: a log that came from a snapshot behaves the same. */
+    if (block && block->n && block->n == tide_block_capacity(block->n) &&
+        tide_block_expire(kind, block, watermark_ms - kind->keep_ms, watermark_ms - kind->young_ms))
+      place = place_in(kind, block, time_ms);
+    if (!block || block->n < TIDE_BLOCK_MAX) {
+      tide_block_insert(kind, &block, place, row);
+      tide_ent_log_set_raw(ent, (uintptr_t)block);
+      return false;
+    }
+    big = tide_ent_log_grow(kind, ent);
+  }
+  unsigned i;
+  struct tide_chunk *chunk = big_place(kind, ent, big, time_ms, watermark_ms, &i);
+  tide_block_insert(kind, &chunk->block, i, row);
+  tide_ent_log_note_chunk(kind, chunk);
+  tide_ent_log_stale(big, chunk);
+  struct tide_view view;
+  tide_view_of(kind, ent, &view);
+  uint64_t mask = (uint64_t)row->value[kind->col_of[TIDE_COL_MASK]];
+  for (unsigned g = 0; g < kind->distinct_count; g++)
+    if ((mask >> kind->distinct[g].latest) & 1) tide_ent_log_note_latest(&view, g, (uint64_t)row->value[kind->distinct[g].column], time_ms);
+  return false;
+}

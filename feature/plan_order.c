@@ -1,0 +1,102 @@
+/* In which order the vector goes through a kind: its edges, its steps, and flat lists of what goes where (plan.h says what they are).
+ *
+ * Edges of one delay stand from the youngest to the oldest, so that the places of all of them in a log are found in one walk. Counts stand before everything
+ * else: nearly all values are counts, and a small log takes them in one loop that knows nothing but a line, an edge and a slot of each. */
+#include "feature/plan.h"
+
+static bool edge_before(const struct tide_edge *a, const struct tide_edge *b) {
+  return a->delayed_ms != b->delayed_ms ? a->delayed_ms < b->delayed_ms : a->back_ms < b->back_ms;
+}
+
+static int64_t reach_of(const struct tide_edge *edge) { return edge->back_ms + edge->hop_ms; }
+
+/* Orders the edges as plan.h says. */
+static void plan_edges(struct tide_kind *kind) {
+  uint8_t place[TIDE_EDGES_MAX]; /* of each edge as it was added */
+  struct tide_edge ordered[TIDE_EDGES_MAX];
+  kind->spare_ms = INT64_MAX;
+  for (uint8_t i = 0; i < kind->edge_count; i++) {
+    const struct tide_edge *edge = &kind->edge[i];
+    place[i] = 0;
+    for (uint8_t k = 0; k < kind->edge_count; k++)
+      place[i] = (uint8_t)(place[i] + (edge_before(&kind->edge[k], edge) || (!edge_before(edge, &kind->edge[k]) && k < i)));
+    ordered[place[i]] = *edge;
+    int64_t spare_ms = edge->keep_ms - reach_of(edge);
+    if (spare_ms < kind->spare_ms) kind->spare_ms = spare_ms;
+  }
+  memcpy(kind->edge, ordered, kind->edge_count * sizeof ordered[0]);
+  for (uint8_t i = 0; i < kind->edge_count; i++) {
+    uint8_t at = i;
+    for (; at > 0 && reach_of(&kind->edge[kind->oldest[at - 1]]) < reach_of(&kind->edge[i]); at--) kind->oldest[at] = kind->oldest[at - 1];
+    kind->oldest[at] = i;
+  }
+  for (uint32_t s = 0; s < kind->step_count; s++)
+    if (kind->step[s].edge != 0xff) kind->step[s].edge = place[kind->step[s].edge];
+}
+
+static unsigned rank_of(const struct tide_step *step) {
+  if (step->agg == TIDE_AGG_COUNT) return 0;
+  if (step->agg == TIDE_AGG_DISTINCT) return step->cap ? 2 : 1;
+  return step->edge != 0xff ? 3 : 4;
+}
+
+/* Orders the steps as plan.h says; those of a feature stay behind each other. */
+static void plan_steps(struct tide_plan *plan, struct tide_kind *kind) {
+  struct tide_step *ordered = tide_arena_alloc(&plan->arena, (kind->step_count + 1) * sizeof *ordered);
+  uint32_t n = 0, at[5];
+  for (unsigned rank = 0; rank < 5; rank++) {
+    at[rank] = n;
+    for (uint32_t s = 0; s < kind->step_count; s++)
+      if (rank_of(&kind->step[s]) == rank) ordered[n++] = kind->step[s];
+  }
+  kind->step = ordered;
+  kind->distinct_at = at[1];
+  kind->capped_at = at[2];
+  kind->other_at = at[3];
+  kind->windowless_at = at[4];
+}
+
+/* The word of a count; what several features count alike is one line. */
+static uint8_t word_of(struct tide_kind *kind, uint32_t s) {
+  const struct tide_step *step = &kind->step[s];
+  bool distinct = step->agg == TIDE_AGG_DISTINCT;
+  uint8_t bit = distinct ? step->latest : step->bit, l = 0;
+  if (!step->with_current) return bit;
+  while (l < kind->line_count && kind->line[l].bit != bit) l++;
+  if (l == kind->line_count) {
+    kind->line[kind->line_count++] = (struct tide_line){bit, kind->cond[step->bit], (uint16_t)s};
+    if (!distinct) kind->distinct_line = kind->line_count;
+  }
+  return (uint8_t)(TIDE_CONDS_MAX + l);
+}
+
+static void plan_spots(struct tide_plan *plan, struct tide_kind *kind) {
+  kind->spot = tide_arena_alloc(&plan->arena, (kind->step_count + 1) * sizeof *kind->spot);
+  kind->edge_slot = tide_arena_alloc(&plan->arena, (kind->step_count + 1) * sizeof *kind->edge_slot);
+  for (uint32_t s = 0; s < kind->step_count; s++) {
+    const struct tide_step *step = &kind->step[s];
+    kind->spot[s] = (struct tide_spot){(uint16_t)step->slot, step->edge, s < kind->other_at ? word_of(kind, s) : 0xff};
+    if (step->agg == TIDE_AGG_DISTINCT) kind->distinct_edges |= UINT64_C(1) << step->edge;
+  }
+  kind->slots = tide_arena_alloc(&plan->arena, (kind->step_count + 1) * sizeof *kind->slots);
+  bool mine[TIDE_SLOTS_MAX] = {false};
+  for (uint32_t s = 0; s < kind->step_count; s++) mine[kind->step[s].slot] = true;
+  for (uint32_t slot = 0; slot < TIDE_SLOTS_MAX; slot++) {
+    if (!mine[slot]) continue;
+    if (!slot || !mine[slot - 1]) kind->slots[kind->slots_count++] = (struct tide_slots){slot, 0};
+    kind->slots[kind->slots_count - 1].count++;
+  }
+  uint32_t n = 0;
+  for (uint8_t i = 0; i < kind->edge_count; i++) {
+    kind->edge[i].first_at = n;
+    for (uint32_t s = 0; s < kind->step_count; s++)
+      if (kind->step[s].edge == i) kind->edge_slot[n++] = (uint16_t)kind->step[s].slot;
+    kind->edge[i].slot_count = n - kind->edge[i].first_at;
+  }
+}
+
+void tide_plan_order(struct tide_plan *plan, struct tide_kind *kind) {
+  plan_edges(kind);
+  plan_steps(plan, kind);
+  plan_spots(plan, kind);
+}

@@ -1,0 +1,109 @@
+/* Inserting an event in all its entities (state.h).
+ *
+ * What rows hold of an event is worked out once, into one array of values, and each kind takes its columns from there (plan->origin). The primary comes last: its
+ * row keeps the event's number and rank in the others. */
+#include "feature/state.h"
+
+static uint64_t residual_pack(const struct tide_value *value) {
+  uint64_t raw = 0;
+  switch (value->type) {
+    case TIDE_V_NUM: memcpy(&raw, &value->num, sizeof raw); return raw;
+    case TIDE_V_TEXT: return value->code;
+    case TIDE_V_BOOL: return value->yes;
+    default: return TIDE_RESIDUAL_MISSING;
+  }
+}
+
+static int64_t origin_value(const struct tide_state *state, const struct tide_origin *origin, const struct tide_txn *txn,
+                            const struct tide_memory *memory) {
+  uint32_t ref = origin->ref;
+  switch (origin->what) {
+    case TIDE_COL_NUMBER: return txn->record->field[ref].kind == TIDE_D_INT ? txn->record->field[ref].num : TIDE_NULL_NUM;
+    case TIDE_COL_CODE: {
+      const struct tide_value *value = &txn->field[ref];
+      return value->type == TIDE_V_TEXT ? (int64_t)value->code : value->type == TIDE_V_BOOL ? 1 + value->yes : 0;
+    }
+    case TIDE_COL_THING: return (int64_t)txn->thing[ref];
+    case TIDE_COL_ENTITY:
+      if (!txn->has_key[ref]) return 0;
+      return (int64_t)(txn->number[ref] == TIDE_NO_ENTITY ? tide_key_code(txn->key[ref])
+                                                          : tide_store_code(&state->store[ref], txn->number[ref]));
+    case TIDE_COL_LAT:
+    case TIDE_COL_LON: {
+      const struct tide_datum *datum = &txn->record->field[ref];
+      bool there = datum->kind == TIDE_D_INT && txn->field[ref].type != TIDE_V_NULL;
+      return there ? (int64_t)(uint32_t)(int32_t)datum->num : (int64_t)UINT32_C(0x80000000);
+    }
+    case TIDE_COL_RESIDUAL: return (int64_t)residual_pack(&txn->field[state->plan->residual[ref]]);
+    case TIDE_COL_REF: return memory->uncounted ? TIDE_NO_ENTITY : txn->number[ref];
+    default: break;
+  }
+  TIDE_NEVER("origin of a column");
+  return 0;
+}
+
+void tide_state_values(const struct tide_state *state, const struct tide_txn *txn, const struct tide_memory *memory, int64_t *ret) {
+  const struct tide_plan *plan = state->plan;
+  ret[TIDE_NO_ORIGIN] = 0;
+  ret[TIDE_COL_TIME] = txn->time_ms;
+  ret[TIDE_COL_TAG] = memory->tag;
+  ret[TIDE_COL_AMOUNT] = memory->uncounted ? TIDE_NULL_NUM : txn->amount_now;
+  ret[TIDE_COL_REQUESTED] = memory->uncounted ? TIDE_NULL_NUM : txn->requested;
+  ret[TIDE_COL_ID] = (int64_t)memory->id;
+  ret[TIDE_COL_DYN] = memory->uncounted ? (int64_t)TIDE_DYN_UNCOUNTED : 0;
+  ret[TIDE_COL_REASON] = 0;
+  ret[TIDE_COL_ATOMS] = (int64_t)txn->atoms;
+  ret[TIDE_COL_FP_LOW] = (int64_t)(memory->fp_amount & UINT32_MAX);
+  ret[TIDE_COL_FP_HIGH] = (int64_t)(memory->fp_amount >> 32);
+  ret[TIDE_COL_FP_MERCHANT] = (int64_t)memory->fp_merchant;
+  ret[TIDE_COL_EPOCH] = (int64_t)memory->epoch;
+  ret[TIDE_COL_SEQ] = (int64_t)memory->seq;
+  ret[TIDE_COL_INDEX] = memory->index;
+  ret[TIDE_COL_VERDICT] = (int64_t)memory->verdict;
+  ret[TIDE_COL_VERDICT2] = memory->verdict2;
+  ret[TIDE_COL_SCORE] = memory->score;
+  ret[TIDE_COL_TRUTH] = (int64_t)memory->truth;
+  for (uint32_t i = 0; i < plan->origin_count; i++) ret[TIDE_ORIGINS_REF + i] = origin_value(state, &plan->origin[i], txn, memory);
+}
+
+uint32_t tide_state_rank(const struct tide_state *state, uint32_t e, const struct tide_txn *txn) {
+  if (state->plan->kind[0].rank_col[e] == 0xff || txn->number[e] == TIDE_NO_ENTITY) return 0;
+  return tide_ent_rank(&state->plan->kind[e], tide_store_ent(&state->store[e], txn->number[e]), txn->time_ms);
+}
+
+void tide_state_insert_in(struct tide_state *state, uint32_t e, const struct tide_txn *txn, const struct tide_memory *memory,
+                          const int64_t *value) {
+  const struct tide_kind *kind = &state->plan->kind[e];
+  struct tide_store *store = &state->store[e];
+  uint32_t number = txn->number[e];
+  uint64_t conds = memory->uncounted ? 0 : txn->conds;
+  if (kind->has_first && !memory->uncounted) {
+    struct tide_first *first = tide_store_first(store, number);
+    if (first->last_ms != INT64_MIN && first->last_ms <= txn->watermark_ms - kind->forget_ms)
+      *first = (struct tide_first){INT64_MAX, INT64_MIN};
+    if ((conds & kind->score_bit) && txn->time_ms < first->first_ms) first->first_ms = txn->time_ms;
+    if (txn->time_ms > first->last_ms) first->last_ms = txn->time_ms;
+  }
+  if (kind->fact_count && !memory->uncounted) tide_state_keep_facts(state, e, number, txn->time_ms, txn->watermark_ms);
+  if (txn->time_ms <= txn->watermark_ms - kind->keep_ms) return; /* older than anything that can be asked for */
+  struct tide_row row;
+  for (unsigned c = 0; c < kind->column_count; c++) row.value[c] = value[kind->origin[c]];
+  row.value[kind->col_of[TIDE_COL_MASK]] = (int64_t)tide_kind_mask(kind, conds);
+  for (uint32_t other = 1; !e && other < state->plan->spec->entity_count; other++)
+    if (kind->rank_col[other] != 0xff) row.value[kind->rank_col[other]] = memory->uncounted ? 0 : txn->rank[other];
+  if (tide_ent_insert(kind, tide_store_ent(store, number), &row, txn->watermark_ms))
+    __atomic_fetch_add(&state->tile_use.late, 1, __ATOMIC_RELAXED);
+}
+
+void tide_state_insert(struct tide_state *state, struct tide_txn *txn, const struct tide_memory *memory) {
+  uint32_t entities = memory->uncounted ? 1 : state->plan->spec->entity_count;
+  for (uint32_t e = 0; e < entities; e++) /* all numbers first: rows refer to other entities */
+    if (txn->has_key[e] && txn->number[e] == TIDE_NO_ENTITY) txn->number[e] = tide_store_make(&state->store[e], txn->key[e]);
+  int64_t value[TIDE_NO_ORIGIN + 1];
+  tide_state_values(state, txn, memory, value);
+  for (uint32_t e = 1; e < entities; e++) {
+    txn->rank[e] = tide_state_rank(state, e, txn);
+    if (txn->number[e] != TIDE_NO_ENTITY) tide_state_insert_in(state, e, txn, memory, value);
+  }
+  if (txn->number[0] != TIDE_NO_ENTITY) tide_state_insert_in(state, 0, txn, memory, value);
+}
