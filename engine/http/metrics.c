@@ -66,7 +66,8 @@ static const char *const letter_result_names[] = {
 static const char *const verdict_names[] = {"right", "false", "unknown"}; /* of core/stale_watch.h, in this order */
 /* Rules by their codes, whatever policy they stand in: totals go on where a policy keeps a rule. Behind so many different ones: "(other)". */
 enum { RULE_OTHER = 0, RULE_PLACES = 4 * TIDE_RULES_MAX };
-/* Words of decisions, names of entities and of what a model may read, of this feature file and those that follow it in one process; of what finds no place any more no series is kept. */
+/* Words of decisions, names of entities and of what a model may read, of this feature file and those that follow it in one process; of what finds no place any more no series is
+ * kept. */
 #define INPUTS_MAX (TIDE_SLOTS_MAX + TIDE_DERIVED_MAX + TIDE_FIELDS_MAX + 2)
 enum { DECISION_PLACES = 12, ENTITY_PLACES = 2 * TIDE_ENTITIES_MAX, INPUT_PLACES = 2 * INPUTS_MAX };
 static const char *const match_names[] = {"matched", "unmatched", "outside_sample"};
