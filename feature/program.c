@@ -105,11 +105,12 @@ static __attribute__((noinline)) uint8_t compare_otherwise(const struct tide_pro
 static void test(const struct tide_program *program, const struct frame *frame, const struct tide_env *env, uint8_t *trits) {
   const struct tide_insn *insn = program->tests.insn, *end;
 #define EACH(CODE) for (end = program->tests.insn + program->test_end[CODE]; insn < end; insn++)
-#define COMPARED(CODE, TYPE, YES)                                                                                                                \
+#define COMPARED(CODE, TYPE, YES)                                                                                                          \
   EACH(CODE) {                                                                                                                             \
     const struct tide_value *a = part(frame, insn->operand[0]);                                                                            \
     uint32_t head = head_of(a);                                                                                                            \
-    trits[insn->to] = TIDE_LIKELY((head & (HEAD_UNKNOWN | HEAD_TYPE)) == (TYPE) && a->state != TIDE_S_saturated) ? trit(YES) : compare_otherwise(program, frame, env, insn, head);       \
+    bool plain = (head & (HEAD_UNKNOWN | HEAD_TYPE)) == (TYPE) && a->state != TIDE_S_saturated;                                            \
+    trits[insn->to] = TIDE_LIKELY(plain) ? trit(YES) : compare_otherwise(program, frame, env, insn, head);                                 \
   }
   EACH(TIDE_I_TREE) trits[insn->to] = trit_of(apply(insn, frame, env), program->rule);
   COMPARED(TIDE_I_EQ, TIDE_V_NUM, a->num == insn->num)

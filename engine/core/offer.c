@@ -36,10 +36,8 @@ void tide_offer_note(struct tide_offer *offer, const struct tide_answer *answer)
   if (answer->score.type == TIDE_V_NUM) offer->told.score_e6 = (uint32_t)lround(answer->score.num * 1e6);
   if (answer->policy) keep(offer->told.policy, sizeof offer->told.policy, answer->policy->label);
   if (answer->features) keep(offer->told.features, sizeof offer->told.features, answer->features);
-  if (answer->verdict.by != TIDE_BY_NONE)
-    keep(offer->told.word, sizeof offer->told.word, answer->spec->decision[answer->verdict.decision]);
-  if (answer->verdict.by != TIDE_BY_NONE)
-    keep(offer->told.code, sizeof offer->told.code, tide_verdict_by(answer->spec, &answer->verdict));
+  if (answer->verdict.by != TIDE_BY_NONE) keep(offer->told.word, sizeof offer->told.word, answer->spec->decision[answer->verdict.decision]);
+  if (answer->verdict.by != TIDE_BY_NONE) keep(offer->told.code, sizeof offer->told.code, tide_verdict_by(answer->spec, &answer->verdict));
   if (answer->model) keep(offer->told.model, sizeof offer->told.model, answer->model->id);
 }
 
