@@ -108,8 +108,10 @@ static void ends_on(struct sim_world *world, struct sim_node *node) {
   for (unsigned p = 0; p < KAFKA_PARTITIONS; p++) {
     const struct kafka_partition *partition = &world->kafka->partition[p];
     if (!partition->there) continue;
-    reader->target[reader->targets++] = (struct tide_target){
-        .source = partition->source, .partition = partition->number, .end = partition->hwm, .delivered = world->split ? tide_target_delivered(partition->hwm) : 0};
+    reader->target[reader->targets++] = (struct tide_target){.source = partition->source,
+                                                             .partition = partition->number,
+                                                             .end = partition->hwm,
+                                                             .delivered = world->split ? tide_target_delivered(partition->hwm) : 0};
   }
 }
 
