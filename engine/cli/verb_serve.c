@@ -227,7 +227,6 @@ static enum tide_err http_options(const struct serve *serve, struct tide_http_op
                                     .admin = address_of(config->http_admin_listen, config->http_admin_port),
                                     .engine = serve->engine,
                                     .spec = serve->adopted ? serve->adopted->spec : serve->spec,
-                                    .metered = serve->spec,
                                     .meters = serve->meters,
                                     .key = serve->keys.has_now ? &serve->keys.now : NULL,
                                     .key_previous = serve->keys.has_previous ? &serve->keys.previous : NULL,

@@ -21,11 +21,6 @@ void tide_http_drift_put(struct tide_http *http, enum tide_route_id route, struc
 
 /* ---- metrics ---- */
 
-/* Inputs and rules have their places by the feature file that the meters were made for. */
-static const struct tide_spec *metered(const struct tide_http *http) {
-  return http->options.metered ? http->options.metered : http->options.spec;
-}
-
 static void set_ratio(struct tide_meter *meter, enum tide_meter_row row, struct tide_meter_at at, double part, double of) {
   if (of > 0) tide_meter_set(meter, row, at, (int64_t)llround(part / of * 1e9));
   else tide_meter_unset(meter, row, at);
@@ -33,13 +28,15 @@ static void set_ratio(struct tide_meter *meter, enum tide_meter_row row, struct 
 
 /* Inputs of another model are not there any more, so every cell is told what it is. */
 static void meter_window(const struct tide_http *http, struct tide_meter *meter, const struct tide_watch_model *model, unsigned w) {
-  const char *name[TIDE_HTTP_INPUTS_MAX];
-  uint32_t names = tide_http_inputs(metered(http), name);
-  for (uint32_t n = 0; n < names; n++) {
+  uint32_t place; /* of a name that a later feature file or model brought */
+  for (uint32_t i = 0; model && i <= model->inputs; i++) (void)tide_meters_place(http->meters, TIDE_AXIS_input, model->input[i], &place);
+  for (uint32_t n = 0; n < tide_meters_count(http->meters, TIDE_AXIS_input); n++) {
+    const char *name = tide_meters_name(http->meters, TIDE_AXIS_input, n);
     struct tide_meter_at at = {.a = w, .b = n};
     const struct tide_drift_measure *measure = NULL;
+    if (!name) continue;
     for (uint32_t i = 0; model && i <= model->inputs && !measure; i++)
-      if (strcmp(model->input[i], name[n]) == 0) measure = &model->measure[w][i];
+      if (strcmp(model->input[i], name) == 0) measure = &model->measure[w][i];
     bool known = measure && measure->rows > 0;
     set_ratio(meter, TIDE_METER_ROW_drift_psi, at, known ? measure->psi : 0, known ? 1 : 0);
     set_ratio(meter, TIDE_METER_ROW_drift_ks, at, known ? measure->ks : 0, known ? 1 : 0);
@@ -67,10 +64,11 @@ static void meter_feedback(const struct tide_http *http, struct tide_meter *mete
   set_ratio(meter, TIDE_METER_ROW_feedback_recall, TIDE_METER_PLAIN, feedback->stopped.fraud, feedback->all.fraud);
   tide_meter_set(meter, TIDE_METER_ROW_feedback_weight, (struct tide_meter_at){.a = 0}, (int64_t)feedback->all.fraud);
   tide_meter_set(meter, TIDE_METER_ROW_feedback_weight, (struct tide_meter_at){.a = 1}, (int64_t)feedback->all.genuine);
-  for (uint32_t r = 0; r < metered(http)->rule_count; r++) {
+  for (uint32_t r = 0; r < tide_meters_count(http->meters, TIDE_AXIS_rule); r++) {
+    const char *code = tide_meters_name(http->meters, TIDE_AXIS_rule, r);
     struct tide_feedback_class truth = {0, 0};
-    for (uint32_t k = 0; k < look->rule_count; k++)
-      if (strcmp(look->rule[k], metered(http)->rule[r].code) == 0) truth = feedback->rule[k].truth;
+    for (uint32_t k = 0; code && k < look->rule_count; k++)
+      if (strcmp(look->rule[k], code) == 0) truth = feedback->rule[k].truth;
     set_ratio(meter, TIDE_METER_ROW_feedback_rule_precision, (struct tide_meter_at){.a = r}, truth.fraud, truth.fraud + truth.genuine);
   }
   const uint64_t labels[] = {feedback->labels - feedback->unmatched - feedback->outside, feedback->unmatched, feedback->outside};

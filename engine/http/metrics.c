@@ -66,27 +66,29 @@ static const char *const letter_result_names[] = {
 static const char *const verdict_names[] = {"right", "false", "unknown"}; /* of core/stale_watch.h, in this order */
 /* Rules by their codes, whatever policy they stand in: totals go on where a policy keeps a rule. Behind so many different ones: "(other)". */
 enum { RULE_OTHER = 0, RULE_PLACES = 4 * TIDE_RULES_MAX };
-/* Words of decisions and names of entities, of this feature file and those that follow it in one process; of what finds no place any more no series is kept. */
-enum { DECISION_PLACES = 12, ENTITY_PLACES = 2 * TIDE_ENTITIES_MAX };
+/* Words of decisions, names of entities and of what a model may read, of this feature file and those that follow it in one process; of what finds no place any more no series is
+ * kept. */
+#define INPUTS_MAX (TIDE_SLOTS_MAX + TIDE_DERIVED_MAX + TIDE_FIELDS_MAX + 2)
+enum { DECISION_PLACES = 12, ENTITY_PLACES = 2 * TIDE_ENTITIES_MAX, INPUT_PLACES = 2 * INPUTS_MAX };
 static const char *const match_names[] = {"matched", "unmatched", "outside_sample"};
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 #define VALUES(array)                                                                                                                      \
   { array, COUNT(array) }
 
-uint32_t tide_http_inputs(const struct tide_spec *spec, const char *name[TIDE_HTTP_INPUTS_MAX]) {
+/* What a model can read, by name: the values of the label `input`. A feature file or a model that comes later brings its own. */
+static void name_inputs(const struct tide_spec *spec, const char *name[INPUT_PLACES]) {
   uint32_t count = 0;
   name[count++] = "score";
   name[count++] = "requested";
   for (uint32_t i = 0; i < spec->slot_count; i++) name[count++] = spec->slot[i].name;
   for (uint32_t i = 0; i < spec->derived_count; i++) name[count++] = spec->derived[i].name;
   for (uint32_t i = 0; i < spec->field_count; i++) name[count++] = spec->field[i].name;
-  TIDE_CHECK(count <= TIDE_HTTP_INPUTS_MAX);
-  return count;
+  TIDE_CHECK(count <= INPUTS_MAX);
 }
 
 enum tide_err tide_http_meters_new(const struct tide_spec *spec, const struct tide_http_source *source, size_t sources,
                                    struct tide_meters **ret, struct tide_error *error) {
-  const char **input = tide_alloc(TIDE_HTTP_INPUTS_MAX * sizeof *input);
+  const char **input = tide_alloc(INPUT_PLACES * sizeof *input);
   char number[TIDE_PARTITIONS_MAX][8];
   const char *partition[TIDE_PARTITIONS_MAX], *source_name[TIDE_SOURCES_MAX], *reason[TIDE_ERR_COUNT];
   TIDE_CHECK(sources <= TIDE_SOURCES_MAX);
@@ -108,6 +110,7 @@ enum tide_err tide_http_meters_new(const struct tide_spec *spec, const struct ti
   }
   for (uint32_t i = 0; i < spec->entity_count; i++) entity[i] = spec->entity[i].name;
   for (uint32_t i = 0; i < spec->decision_count && i < DECISION_PLACES; i++) decision[i] = spec->decision[i];
+  name_inputs(spec, input);
   const struct tide_meter_values values[TIDE_AXIS_COUNT] = {
       [TIDE_AXIS_route] = VALUES(route_names),
       [TIDE_AXIS_code] = VALUES(code_names),
@@ -129,7 +132,7 @@ enum tide_err tide_http_meters_new(const struct tide_spec *spec, const struct ti
       [TIDE_AXIS_match] = VALUES(match_names),
       [TIDE_AXIS_window] = VALUES(window_names),
       [TIDE_AXIS_label] = VALUES(label_names),
-      [TIDE_AXIS_input] = {input, tide_http_inputs(spec, input)},
+      [TIDE_AXIS_input] = {input, INPUT_PLACES},
   };
   enum tide_err err = tide_meters_new(values, 1, ret, error);
   tide_free(input);

@@ -23,9 +23,6 @@ enum tide_http_cut {
 
 /* A source of the configuration: as its metrics are labelled, and as /sources shows it. Borrowed. */
 struct tide_http_source { uint16_t number; const char *name, *topic; };
-/* What a model can read, by name: the values of the label `input`. */
-#define TIDE_HTTP_INPUTS_MAX (TIDE_SLOTS_MAX + TIDE_DERIVED_MAX + TIDE_FIELDS_MAX + 2)
-uint32_t tide_http_inputs(const struct tide_spec *spec, const char *name[TIDE_HTTP_INPUTS_MAX]);
 /* The metrics of a service with this feature file and these sources (at most TIDE_SOURCES_MAX): one shard, the core thread's (tide_http_core_meter), and the shared
  * one. Error: LIMIT. */
 enum tide_err tide_http_meters_new(const struct tide_spec *spec, const struct tide_http_source *source, size_t sources, struct tide_meters **ret,

@@ -198,7 +198,7 @@ struct tide_http {
   struct tide_buf cell, versions; /* of "provenance": what stands before the model and behind the feature file */
   struct tide_hour *hour;
   struct MHD_Daemon *api, *admin;
-  uint16_t api_port, admin_port;
+  _Atomic uint16_t api_port, admin_port; /* known when the listeners are there, which may ask for them at once */
   struct tide_meters *meters;
   atomic_int waiting;         /* requests suspended for the engine */
   atomic_bool draining;

@@ -56,7 +56,6 @@ struct tide_http_options {
   struct tide_http_address listen, admin;
   struct tide_engine *engine;                        /* borrowed until tide_http_stop */
   const struct tide_spec *spec;                      /* the same feature file as the engine's; borrowed */
-  const struct tide_spec *metered;                   /* that the meters were made for; NULL: the same; borrowed */
   struct tide_meters *meters;                        /* of tide_http_meters_new with this spec; borrowed until tide_http_stop */
   const struct tide_secret_key *key, *key_previous;  /* borrowed; NULL: none */
   const char *cell;                                  /* named in every answer */

@@ -4,6 +4,7 @@ where the file beside the snapshot is gone. A log whose amounts grow tenfold is 
 
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -64,6 +65,9 @@ feedback = page(server, "/feedback", lambda v: v["labels_corrected"] == 1)
 case("a corrected label changes sides", feedback["all"]["fraud"] == 29 and feedback["labels"] == 31, feedback["all"])
 case("metrics say the same", server.metric("tidemark_drift_severity", 'input="score"') == 4 and server.metric("tidemark_feedback_weight", 'label="fraud"') == 29
      and abs(server.metric('tidemark_drift_psi{window="short",input="score"}') - window["score"]["psi"]) < 1e-6)
+known = {rule["rule"]: rule["true"]["precision"] for rule in feedback["rules"] if rule["true"]["fraud"] + rule["true"]["genuine"] > 0}
+told = dict(re.findall(r'^tidemark_feedback_rule_precision\{rule="([^"]*)"\} (\S+)$', server.ask("GET", "/metrics", admin=True)[2], re.M))
+case("and of each rule, under its own code", known and told.keys() == known.keys() and all(abs(float(told[rule]) - known[rule]) < 1e-6 for rule in known), (known, told))
 case("no key and no id in them", "00000000100" not in json.dumps([drift, feedback]))
 
 # --- over a restart, and a kill

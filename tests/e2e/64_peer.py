@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 sys.path.insert(0, "tests/support")
 from processes import free_port, wait_for  # noqa: E402
@@ -29,6 +30,20 @@ def first_entry():
     return cell.primary.ask("XRANGE", "tidemark:{default}:journal", "-", "+", "COUNT", 1)[0][0].decode()
 
 
+def stands_at(server):
+    return tuple(int(n) for n in cell.healthz(server)["folded"].split("-"))
+
+
+def trim_beyond(position, server):
+    """Sends until the journal begins behind the position: snapshots, time and the other engines must have gone on."""
+    for _ in range(60):
+        cell.send([server], 50)
+        if tuple(int(n) for n in first_entry().split("-")) > position:
+            return
+        time.sleep(0.2)
+    raise TimeoutError(f"the journal still begins at {first_entry()}")
+
+
 try:
     cell.verb("init")
     one = engine(1, *PEERS, admin=f"127.0.0.1:{ports[0]}")
@@ -42,9 +57,12 @@ try:
     case("all were scored", all(a["status"] == "scored" for a in answers))
     print(f"# the journal begins at {first_entry()}")
 
-    code, said = cell.refuses(3)
+    # Each asks again and again for ten seconds before it gives up: side by side, as engines of their own.
+    with ThreadPoolExecutor() as pool:
+        alone, away = pool.submit(cell.refuses, 7), pool.submit(cell.refuses, 8, "--set", f"snapshot.peers=127.0.0.1:{free_port()}")
+    code, said = alone.result()
     case("without peers a new engine says what it lacks", code != 0 and "was trimmed" in said and "snapshot.peers" in said, said[-400:])
-    code, said = cell.refuses(3, "--set", f"snapshot.peers=127.0.0.1:{free_port()}")
+    code, said = away.result()
     case("with peers that are away, why", code != 0 and "peer_snapshot_passed_over" in said and "was trimmed" in said, said[-400:])
     code, said = cell.refuses(3, "--set", "snapshot.peers=http://x/")
     case("and what a list of peers looks like", code != 0 and "HOST:PORT" in said, said[-400:])
@@ -55,14 +73,14 @@ try:
     answers += cell.send([one, two, three], 600)
     position = max((tuple(int(n) for n in a["position"].partition(".")[0].split("-")) for a in answers))
     for server in running:
-        wait_for("all have folded it", lambda s=server: tuple(int(n) for n in cell.healthz(s)["folded"].split("-")) >= position, 10)
+        wait_for("all have folded it", lambda s=server: stands_at(s) >= position, 10)
     told = [cell.counts(server, CARDS) for server in running]
     case("it says of every card what the others say", told[0] == told[1] == told[2], [a for a in zip(*told) if len({str(x) for x in a}) > 1][:1])
     case("and that is what was sent", all(status == 200 and f["card.attempts_24h"] == 2600 / 50 for status, f in told[2]), told[2][:1])
 
     four = engine(4, "--set", f"snapshot.shared_dir={cell.engine_dir(1)}/snapshots")
     case("the fourth takes it from the shared directory", f"event=peer_snapshot from={cell.engine_dir(1)}" in four.log(), four.log()[-500:])
-    wait_for("it has folded all", lambda: tuple(int(n) for n in cell.healthz(four)["folded"].split("-")) >= position, 10)
+    wait_for("it has folded all", lambda: stands_at(four) >= position, 10)
     case("and says the same", cell.counts(four, CARDS) == told[0])
 
     # A peer of another history: its snapshot is of an entry that this journal does not hold.
@@ -98,26 +116,25 @@ try:
     ASK = ["--set", f"snapshot.peers=127.0.0.1:{guarded}"]
     CA, TOKEN = ["--set", f"snapshot.peer_ca={authority.cert}"], ["--set", f"snapshot.peer_token_file={home}/peer.token"]
     CERT = ["--set", f"snapshot.peer_cert={shown.cert}", "--set", f"snapshot.peer_key={shown.key}"]
-    for name, words, why in (("plain HTTP", ASK, "gives no snapshot"), ("no certificate", ASK + CA + TOKEN, "status 403"), ("no token", ASK + CA + CERT, "status 401"),
-                             ("a token in clear", ASK + TOKEN, "need snapshot.peer_ca")):
-        code, said = cell.refuses(6, *words)
+    denied = (("plain HTTP", ASK, "gives no snapshot"), ("no certificate", ASK + CA + TOKEN, "status 403"), ("no token", ASK + CA + CERT, "status 401"),
+              ("a token in clear", ASK + TOKEN, "need snapshot.peer_ca"))
+    with ThreadPoolExecutor() as pool:
+        outcomes = list(pool.map(lambda job: cell.refuses(20 + job[0], *job[1][1]), enumerate(denied)))
+    for (name, _, why), (code, said) in zip(denied, outcomes):
         case(f"a peer with certificates and tokens gives nothing to {name}", code != 0 and why in said, said[-400:])
     six = engine(6, *ASK, *CA, *CERT, *TOKEN)
     case("it gives it to who has both", f"event=peer_snapshot from=127.0.0.1:{guarded}" in six.log(), six.log()[-400:])
     case("the five and the six stop", five.stop() == 0 and six.stop() == 0)
     running.remove(six)
 
-    codes = [server.stop() for server in running]
+    codes = [server.stop() for server in reversed(running)]  # the first one last: the others must not trim beyond what it has
     case("all stop cleanly", codes == [0] * 4, codes)
     whole = audit(cell.mirror(1))
     case("the first engine's mirror is whole", whole["same"] and whole["decisions"] == 2600, whole)
     # Away for longer than journal.keep: its own snapshots are behind the trim.
     one = engine(1, *PEERS, admin=f"127.0.0.1:{ports[0]}")
-    for _ in range(5):
-        cell.send([one], 200)
-        time.sleep(0.8)
     newest = max(tuple(int(n) for n in name.split("-")[1:]) for name in os.listdir(f"{cell.engine_dir(2)}/snapshots") if name.startswith("snap-"))
-    wait_for("a trim beyond what it has", lambda: tuple(int(n) for n in first_entry().split("-")) > newest, 20)
+    trim_beyond(newest, one)
     two = engine(2, *PEERS, admin=f"127.0.0.1:{ports[1]}")
     case("an engine that was away too long takes one too", "event=peer_snapshot" in two.log(), two.log()[-600:])
     case("its mirror was moved aside, not deleted", any(n.startswith("mirror.until-") for n in os.listdir(cell.engine_dir(2))), os.listdir(cell.engine_dir(2)))
@@ -126,11 +143,7 @@ try:
     # One that stood still while the others trimmed beyond it, with and without its connections: it has lost nothing, but cannot go on from where it is.
     for cut in (False, True):
         two.process.send_signal(signal.SIGSTOP)
-        stood = tuple(int(n) for n in cell.healthz(one)["folded"].split("-"))
-        for _ in range(5):
-            cell.send([one], 100)
-            time.sleep(0.8)
-        wait_for("a trim beyond it", lambda: tuple(int(n) for n in first_entry().split("-")) > stood, 20)
+        trim_beyond(stands_at(one), one)
         if cut:
             cell.primary.ask("CLIENT", "KILL", "TYPE", "normal")
         two.process.send_signal(signal.SIGCONT)
@@ -139,8 +152,8 @@ try:
         case(f"an engine {how} ends and says why", code not in (0, -6) and "was trimmed" in two.log(), (code, two.log()[-300:]))
         case("and does not take it for a loss", not os.path.exists(f"{cell.engine_dir(2)}/snapshots/HISTORY-LOST"))
         two = engine(2, *PEERS, admin=f"127.0.0.1:{ports[1]}")
-        position = tuple(int(n) for n in cell.healthz(one)["folded"].split("-"))
-        wait_for("it has folded all", lambda: tuple(int(n) for n in cell.healthz(two)["folded"].split("-")) >= position, 10)
+        position = stands_at(one)
+        wait_for("it has folded all", lambda: stands_at(two) >= position, 10)
         case("started again it says what the other says", cell.counts(one, CARDS) == cell.counts(two, CARDS))
     case("both stop cleanly", (one.stop(), two.stop()) == (0, 0))
     running.clear()

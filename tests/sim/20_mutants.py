@@ -14,6 +14,7 @@ import re
 import shlex
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 TMP = os.environ.get("TIDE_TMP", "/tmp")
 CORE, QUEUE, ENTRY, INGEST = "engine/core/core.c", "engine/core/core_queue.c", "engine/core/core_entry.c", "engine/core/core_ingest.c"
@@ -30,6 +31,9 @@ WORLD = "tests/sim/world.c"
 NO_MEMORY = [NO_DISK, (WORLD, "  node->bit = world->split ? 1u << (world->starts % 32) : 1u << node->number;\n", "  node->bit = 1u << (world->starts % 32);\n")]
 NO_SYNC_FULL = (FACTS, "  if (begun->sync_full != now->sync_full)\n", "  if (false)\n")
 NO_REPLID = (FACTS, "  if (strcmp(begun->replid, now->replid) != 0)\n", "  if (false)\n")
+
+# Two rules say that a message is decided again: it lies below the ends that the logs had, and it is decided until the epoch is open.
+NO_AGAIN = (EVENT, ".superseded = answer->supersedes || (partition && ", ".superseded = (partition && ")
 
 # Whoever recounts the barrier and the cursors beside the fold is a neighbour of the mutants of both: without it, only what clients and readers of the scores topic see is left.
 NO_BARRIER_COUNT = [(SHADOW, "  if (tide_fold_is_open(fold) == node->shadow->opening)\n", "  if (false)\n"),
@@ -145,7 +149,9 @@ MUTANTS = [
     ("leaves the outbox out of a snapshot", "kafka", 600,
      [(SAVE, "  tide_outbox_save(&fold->outbox, out);\n", "  tide_put_varint(out, 0);\n  tide_put_varint(out, 0);\n")], []),
     ("does not say that a decision takes another's place", "kafka_split", 1000,
-     [(LEDGER, "target[i].delivered > partition->superseded) partition", "false) partition")], []),
+     [(LEDGER, "target[i].delivered > partition->superseded) partition", "false) partition")], [NO_AGAIN]),
+    ("does not know at which positions decisions were made again", "kafka_split", 1000, [NO_AGAIN],
+     [(LEDGER, "target[i].delivered > partition->superseded) partition", "false) partition")]),
     ("releases a score that is older than its budget", "memory", 600, [(RELEASE, "  if (bound && late.way_ms > offer->way_ms) {\n", "  if (false) {\n")], []),
     ("tells of a score that was too old, and not its caller", "kafka", 600, [(RELEASE, "    tide_buf_clear(&offer->answer);\n    err = tide_fold_ask", "    if (false) err = tide_fold_ask")], []),
     ("forgets who waits for fresher facts", "kafka", 600, [(CORE, "  if (!offer) offer = abandon_first(&core->again, TIDE_END_refused);\n", "")], []),
@@ -260,32 +266,41 @@ def run(program, campaign, seeds):
     return ""
 
 
+def find(numbered):
+    """What became of one mutant: (what found it, what is wrong with it)."""
+    number, (name, campaign, seeds, replacements, neighbours) = numbered
+    program, wrong = build(replacements + [n for n in neighbours if n not in replacements], f"mutant{number}", PROGRAM[campaign])
+    return ("" if wrong else run(program, campaign, seeds)), wrong
+
+
+def control(numbered):
+    """What the neighbours alone are found by; nothing, or they are not harmless."""
+    number, (campaign, neighbours) = numbered
+    program, wrong = build(neighbours, f"control{number}", PROGRAM[campaign])
+    return wrong or run(program, campaign, 60)
+
+
 def main():
     only = sys.argv[1] if len(sys.argv) > 1 else ""
-    controls = {}
-    for number, (name, campaign, seeds, replacements, neighbours) in enumerate(MUTANTS, 1):
-        if only and only not in name:
-            continue
-        how, wrong = "", ""
-        key = (campaign, tuple(neighbours))
-        if neighbours and key not in controls:
-            program, wrong = build(neighbours, f"control{number}", PROGRAM[campaign])
-            controls[key] = wrong or run(program, campaign, 60)
-        if not wrong:
-            program, wrong = build(replacements + [n for n in neighbours if n not in replacements], f"mutant{number}", PROGRAM[campaign])
-            how = "" if wrong else run(program, campaign, seeds)
-        good = how and not controls.get(key)
-        print(f"{'ok' if good else 'not ok'} {number} - {name}", flush=True)
-        print(f"#   {wrong or how or f'not found in {seeds} seeds'}", flush=True)
-        if controls.get(key):
-            print(f"#   the neighbours alone are not harmless: {controls[key]}", flush=True)
-    for number, (name, campaign, seeds, replacements, why) in enumerate(SURVIVORS, len(MUTANTS) + 1):
-        if only and only not in name:
-            continue
-        program, wrong = build(replacements, f"survivor{number}", PROGRAM[campaign])
-        how = wrong or run(program, campaign, seeds)
-        print(f"{'not ok' if how else 'ok'} {number} - nobody notices: {name}", flush=True)
-        print(f"#   {how or why}", flush=True)
+    mutants = [(n, mutant) for n, mutant in enumerate(MUTANTS, 1) if only in mutant[0]]
+    survivors = [(n, mutant) for n, mutant in enumerate(SURVIVORS, len(MUTANTS) + 1) if only in mutant[0]]
+    keys = list(dict.fromkeys((m[1], tuple(m[4])) for _, m in mutants if m[4]))
+    for program in dict.fromkeys(PROGRAM[m[1]] for _, m in mutants + survivors):
+        recipe(program)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # one simulator is one thread
+        alone = pool.map(control, enumerate(keys, 1))
+        found = pool.map(find, mutants)
+        kept = pool.map(find, [(n, (*m[:4], [])) for n, m in survivors])
+        controls = dict(zip(keys, alone))
+        for (number, (name, campaign, seeds, _, neighbours)), (how, wrong) in zip(mutants, found):
+            harm = controls.get((campaign, tuple(neighbours)))
+            print(f"{'ok' if how and not harm else 'not ok'} {number} - {name}", flush=True)
+            print(f"#   {wrong or how or f'not found in {seeds} seeds'}", flush=True)
+            if harm:
+                print(f"#   the neighbours alone are not harmless: {harm}", flush=True)
+        for (number, (name, _, _, _, why)), (how, wrong) in zip(survivors, kept):
+            print(f"{'not ok' if how or wrong else 'ok'} {number} - nobody notices: {name}", flush=True)
+            print(f"#   {wrong or how or why}", flush=True)
     print(f"1..{len(MUTANTS) + len(SURVIVORS)}")
 
 
