@@ -1,7 +1,7 @@
-/* Blocks: shapes, search, expiry, changes of single cells, splitting, bytes on disk (block.h draws the layout; insertion: block_insert.c).
+/* Blocks: shapes, search, expiry, changes of single cells, splitting, bytes on disk (block.h draws the layout; insertion is block_insert.c).
  *
- * Everything that changes the shape of a block but for want of room at its end goes through `reshape`, which copies column by column into a new allocation: one
- * place that knows how two layouts correspond, and the one where dictionaries are given a form and lose entries that no event has any more. */
+ * Everything that changes the shape of a block, but for want of room at its end, goes through `reshape`, which copies column by column into a
+ * new allocation: one place that knows how two layouts correspond, and the one where dictionaries lose entries that no event has any more. */
 #include "feature/block_dict.h"
 
 /* Cells of a column, which is none of a dictionary, from one block to another of other width or base. */
@@ -21,7 +21,8 @@ static void convert_cells(const struct tide_column *column, const struct tide_bl
   }
 }
 
-/* A new block with the events [from, from + n) of `old` (NULL: cells are left to the caller), the newest yn of them young, in the given shape. */
+/* A new block with the events [from, from + n) of `old` (NULL: cells are left to the caller), the newest yn of them young, in the given
+ * shape. `spare`: a bit for each dictionary that gets room for one more entry. */
 static struct tide_block *reshape(const struct tide_kind *kind, const struct tide_block *old, unsigned from, unsigned n, unsigned yn,
                                   struct tide_block_shape shape, uint32_t spare) {
   struct tide_rebuild rebuild[TIDE_DICTS_MAX];

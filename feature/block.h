@@ -200,7 +200,8 @@ struct tide_row { int64_t value[TIDE_COLUMNS_MAX]; };
 
 /* Inserts a row before index i (time order is the caller's), growing or widening as needed. *block may be NULL (empty) and may move. */
 void tide_block_insert(const struct tide_kind *kind, struct tide_block **block, unsigned i, const struct tide_row *row);
-/* Drops events with time <= keep_after_ms from the front, and young columns of those with time <= young_after_ms. Does not shrink. False: there are none. */
+/* Drops events with time <= keep_after_ms from the front, and young columns of those with time <= young_after_ms. Does not shrink. False: there
+ * are none. */
 bool tide_block_expire(const struct tide_kind *kind, struct tide_block *block, int64_t keep_after_ms, int64_t young_after_ms);
 /* Writes a number that may not fit a narrow block. May move *block. */
 void tide_block_set_num(const struct tide_kind *kind, struct tide_block **block, unsigned column, unsigned i, int64_t value);

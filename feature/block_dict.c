@@ -1,7 +1,7 @@
 /* Building dictionaries anew (block_dict.h).
  *
- * Entries that no event has any more are lost on the way, equal events of a plain one are found out, and the form is chosen that takes least. Most often the
- * entries are all in use and stay what they are: then they are copied as they stand. */
+ * Entries that no event has any more are lost on the way, equal events of a plain one are found out, and the form is chosen that takes least.
+ * Where all entries are in use they stay what they are and keep their order. */
 #include "feature/block_dict.h"
 
 /* The entries of a dictionary that lost some. */

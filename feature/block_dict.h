@@ -1,8 +1,8 @@
 /* The dictionaries of a block: where their entries stand, which event has which, and how one is built anew (block.h draws them).
  *
- * A dictionary has one of three forms: plain (an entry per event), one (an entry for all) or indexed (entries, and a byte per event that says which).
- * `tide_dict_plan` looks at the events that are to stand in a new block and takes the smallest; `tide_dict_fill` writes it. Private to blocks and to those who
- * insert. */
+ * A dictionary has one of three forms: plain (an entry per event), one (an entry for all) or indexed (entries, and a byte per event that says
+ * which). `tide_dict_plan` looks at the events that are to stand in a new block and takes the smallest; `tide_dict_fill` writes it. Private to
+ * blocks and to those who insert. */
 #ifndef TIDE_BLOCK_DICT_H
 #define TIDE_BLOCK_DICT_H
 
@@ -116,7 +116,8 @@ struct tide_rebuild {
   uint16_t from[TIDE_DICT_ENTRIES_MAX]; /* by entry: an event that has it */
 };
 
-/* Decides for a strip of so many events and entries of `row` bytes; entries that no event has any more are lost. `spare`: room for so many beside those in use. */
+/* Decides for a strip of so many events and entries of `row` bytes; entries that no event has any more are lost. `spare`: room for so many
+ * beside those in use. */
 void tide_dict_plan(const struct tide_entries *old, unsigned row, unsigned first, unsigned count, unsigned strip_cap, unsigned spare,
                     struct tide_rebuild *ret);
 /* Writes dictionary `d` of a new block as planned; its head knows its cap. */

@@ -1,8 +1,9 @@
 /* Putting an event into a block.
  *
- * Nearly every event is the newest of its entity, and nearly every block is full, because most logs are short and grow in fine steps. So the usual insertion is
- * `append`: a new block one step larger, filled in one pass over the old one and the row, which was encoded once (its image). Late events, values that do not fit a narrow
- * block and dictionaries that change their form in less usual ways go through a reshape first and are then put in place. */
+ * Nearly every event is the newest of its entity, and nearly every block is full, because most logs are short and grow in fine steps. So the
+ * usual insertion is `append`: a new block one step larger, filled in one pass from the old one and from the row, which was encoded once (its
+ * image). Late events, values that do not fit a narrow block and dictionaries that must lose entries first go through a reshape and are then
+ * put in place. */
 #include "feature/block_dict.h"
 
 /* A row that comes before event i. */

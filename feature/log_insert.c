@@ -1,7 +1,7 @@
 /* Putting an event into the log of an entity: expiry and tiles first, then its latest bits, then the row.
  *
- * A small log is one block and its event nearly always the newest, so what asks for the place, for the holder of a latest bit and for what is old enough to go looks at the
- * end of the block first. Big logs keep sums and maps of their blocks, which are told of every change. */
+ * A small log is one block and the event nearly always its newest, so the place and what is old enough to go are known from the ends of the
+ * block. Big logs keep sums and maps of their blocks, which are told of every change. */
 #include "feature/block_dict.h"
 #include "feature/log_parts.h"
 
@@ -87,11 +87,11 @@ static void small_settle(const struct tide_kind *kind, struct tide_ent *ent, int
   tiles_begin(kind, ent, dead_ms, until_ms);
   tile_block(kind, ent, block, dead_ms, until_ms);
   tide_block_expire(kind, block, until_ms, young_ms);
-  if (block->n) {
-    tide_block_fit(kind, &block, 1);
-  } else {
+  if (!block->n) {
     tide_free(block);
     block = NULL;
+  } else if (4 * tide_block_capacity(block->n + 1u) <= 3u * block->cap) { /* a little less is soon filled again */
+    tide_block_fit(kind, &block, 1);
   }
   tide_ent_log_set_raw(ent, (uintptr_t)block);
 }
@@ -203,7 +203,8 @@ static unsigned latest_in(const struct tide_kind *kind, const struct tide_block 
 #undef CARRIES
 }
 
-/* Decides the latest bits of a new event, which goes before event `place` of a small log: set in the row; the event that loses a bit is mended at once. */
+/* Decides the latest bits of a new event, which goes before event `place` of a small log: set in the row; the event that loses a bit is mended
+ * at once. */
 static void latest_before_small(const struct tide_kind *kind, struct tide_block *block, unsigned place, struct tide_row *row) {
   uint8_t mask_column = kind->col_of[TIDE_COL_MASK];
   uint64_t mask = (uint64_t)row->value[mask_column];

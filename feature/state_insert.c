@@ -1,7 +1,7 @@
 /* Inserting an event in all its entities (state.h).
  *
- * What rows hold of an event is worked out once, into one array of values, and each kind takes its columns from there (plan->origin). The primary comes last: its
- * row keeps the event's number and rank in the others. */
+ * What rows hold of an event is worked out once, into one array of values, and each kind takes its columns from there (plan->origin). The
+ * primary comes last: its row keeps the event's number and rank in the others. */
 #include "feature/state.h"
 
 static uint64_t residual_pack(const struct tide_value *value) {

@@ -74,6 +74,7 @@ static __int128 get(const struct tide_kind *kind, const struct tide_tiles *tiles
 /* The first tile with a number >= number. */
 static unsigned find(const struct tide_tiles *tiles, int64_t number) {
   unsigned lo = 0, n = tiles->n;
+  if (n && number <= number_at(tiles, 0)) return 0;
   while (n) {
     unsigned half = n / 2;
     bool right = number_at(tiles, lo + half) < number;

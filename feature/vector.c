@@ -106,7 +106,7 @@ static const struct tide_group *group_of(const struct tide_look *look) {
   return &spec->group[spec->entity[look->kind->entity].group];
 }
 
-static inline void warm(const struct tide_group *group, struct tide_value *value) {
+static void warm(const struct tide_group *group, struct tide_value *value) {
   if (group->warming == TIDE_STALE_DEFAULT) {
     *value = tide_num(group->warming_default);
     value->state = TIDE_S_defaulted;
@@ -137,7 +137,13 @@ static void say_young(const struct tide_look *look, struct tide_value *ret) {
     if (tide_look_left_ms(look, edge) >= history_ms || tide_look_late(look, kind->oldest[i])) continue;
     const struct tide_group *group = group_of(look);
     const uint16_t *slot = &kind->edge_slot[edge->first_at], *end = slot + edge->slot_count;
-    for (; slot < end; slot++) warm(group, &ret[*slot]);
+    for (; slot < end && group->warming != TIDE_STALE_FALLBACK; slot++) warm(group, &ret[*slot]);
+    for (; slot < end; slot++) { /* the same, for the usual policy */
+      struct tide_value *value = &ret[*slot];
+      value->state = TIDE_S_warming;
+      value->cause = TIDE_C_warming;
+      value->unknown = true;
+    }
   }
 }
 

@@ -67,7 +67,8 @@ static inline unsigned ones(uint64_t x) {
 static uint64_t below(unsigned n) { return (UINT64_C(1) << n) - 1; }
 static unsigned highest(uint64_t x) { return 63u - (unsigned)__builtin_clzll(x); }
 
-/* Edges of one delay come from the youngest to the oldest, so the places are found in one walk; a hop may take one back a little. */
+/* Edges of one delay come from the youngest to the oldest, so the places are found in one walk; behind an edge that a hop took back it goes forward a
+ * little. */
 static void windows_narrow(struct tide_look *look, const struct tide_block *block) {
   const struct tide_kind *kind = look->kind;
   const uint32_t *time = tide_block_column(kind, block, kind->col_of[TIDE_COL_TIME]);
@@ -248,8 +249,7 @@ static void sums_narrow(const struct tide_look *look, const struct tide_step *st
     if (tide_look_late(look, spot[k].edge)) continue;
     uint64_t left = todo & look->in[spot[k].edge];
     todo ^= left;
-    n += ones(left);
-    for (; left; left &= left - 1) sum += (int64_t)tide_cells_get(&cells, (unsigned)__builtin_ctzll(left));
+    for (; left; left &= left - 1, n++) sum += (int64_t)tide_cells_get(&cells, (unsigned)__builtin_ctzll(left));
     if (step->agg == TIDE_AGG_SUM) ret[spot[k].slot] = tide_num((double)sum / step->scale);
     else ret[spot[k].slot] = n ? tide_num((double)sum / ((double)n * step->scale)) : tide_value_empty();
   }

@@ -1,6 +1,6 @@
 /* Messages of files decoded ahead by several threads and given in the order of the input, as encoded records.
  *
- * A fold has one writer, but what it is fed with need not be made by it: reading is cheap and one at a time, decoding and encoding a message depends on that
+ * The fold takes messages in one order, but what it is fed with need not be made in it: reading is cheap and one at a time, decoding and encoding a message depends on that
  * message alone. So whoever is free reads the next chunk of lines (under a lock, which gives it its number), decodes it with a decoder of its own, and puts it
  * into the ring; the caller takes chunks by number. What comes out is the same whatever the number of threads, also where the input breaks: everything before the
  * break, then the error. The caller decodes as well where nothing is ready, so with one thread there is no other. */

@@ -37,8 +37,9 @@ struct tide_sources {
 struct tide_start { uint16_t source, partition; uint64_t cursor; bool jump; uint64_t from; };
 /* An engine reads the sources from here on, unless another does that has written something within `patience_ms`. release: it does not any more. */
 struct tide_claim { uint32_t engine_id; int64_t patience_ms; bool release; };
-/* A log's end after an epoch was opened, and up to where decisions on its messages had left before (0: not known). */
+/* A log's end after an epoch was opened. delivered: decisions on messages below it may have left in a history that is lost; 0: no failover takes anything back. So it is never 0 where one can, also of an empty log. */
 struct tide_target { uint16_t source, partition; uint64_t end, delivered; };
+static inline uint64_t tide_target_delivered(uint64_t end) { return end ? end : 1; }
 struct tide_waive { uint16_t source, partition; int64_t until_ms; };
 
 /* LIMIT (and nothing added) when the entry is full. */

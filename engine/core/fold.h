@@ -60,7 +60,7 @@ struct tide_answer {
 typedef void (*tide_emit_fn)(void *ctx, const struct tide_answer *answer);
 
 /* Formats "7-48213.5" and returns out. */
-#define TIDE_POSITION_TEXT 48
+#define TIDE_POSITION_TEXT 56 /* any three numbers */
 const char *tide_position_text(struct tide_position position, uint32_t index, char out[TIDE_POSITION_TEXT]);
 
 /* One JSON object as the HTTP answer and the replay output want it, without newline. */

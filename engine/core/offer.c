@@ -4,7 +4,6 @@
 #include "core/offer.h"
 
 #include <math.h>
-#include <stdio.h>
 
 static const char *const end_name[] = {
 #define X(name, text) #name,
@@ -15,6 +14,13 @@ static const char *const end_name[] = {
 const char *tide_offer_end_name(enum tide_offer_end end) {
   TIDE_CHECK((size_t)end < sizeof end_name / sizeof end_name[0]);
   return end_name[end];
+}
+
+/* As much of a text as there is room for. */
+static void keep(char *to, size_t room, const char *text) {
+  size_t len = strnlen(text, room - 1);
+  memcpy(to, text, len);
+  to[len] = '\0';
 }
 
 void tide_offer_note(struct tide_offer *offer, const struct tide_answer *answer) {
@@ -28,13 +34,13 @@ void tide_offer_note(struct tide_offer *offer, const struct tide_answer *answer)
                                    .decision = answer->verdict.decision,
                                    .score_e6 = TIDE_NO_SCORE};
   if (answer->score.type == TIDE_V_NUM) offer->told.score_e6 = (uint32_t)lround(answer->score.num * 1e6);
-  if (answer->policy) snprintf(offer->told.policy, sizeof offer->told.policy, "%s", answer->policy->label);
-  if (answer->features) snprintf(offer->told.features, sizeof offer->told.features, "%s", answer->features);
+  if (answer->policy) keep(offer->told.policy, sizeof offer->told.policy, answer->policy->label);
+  if (answer->features) keep(offer->told.features, sizeof offer->told.features, answer->features);
   if (answer->verdict.by != TIDE_BY_NONE)
-    snprintf(offer->told.word, sizeof offer->told.word, "%.*s", TIDE_WORD - 1, answer->spec->decision[answer->verdict.decision]);
+    keep(offer->told.word, sizeof offer->told.word, answer->spec->decision[answer->verdict.decision]);
   if (answer->verdict.by != TIDE_BY_NONE)
-    snprintf(offer->told.code, sizeof offer->told.code, "%s", tide_verdict_by(answer->spec, &answer->verdict));
-  if (answer->model) snprintf(offer->told.model, sizeof offer->told.model, "%s", answer->model->id);
+    keep(offer->told.code, sizeof offer->told.code, tide_verdict_by(answer->spec, &answer->verdict));
+  if (answer->model) keep(offer->told.model, sizeof offer->told.model, answer->model->id);
 }
 
 void tide_offer_tell(struct tide_offer *offer, const struct tide_answer *answer) {

@@ -76,7 +76,7 @@ static bool answer_core(struct tide_ingest *ingest, const struct question *quest
       target[i] = (struct tide_target){.source = place[i].source,
                                        .partition = place[i].partition,
                                        .end = place[i].cursor,
-                                       .delivered = ingest->options.lossy ? place[i].cursor : 0};
+                                       .delivered = ingest->options.lossy ? tide_target_delivered(place[i].cursor) : 0};
     uint64_t known = ingest->options.epoch_known ? ingest->options.epoch_known(ingest->options.epoch_ctx) : 0;
     tide_engine_tell(
         ingest->engine,

@@ -89,9 +89,10 @@ static void header_place(const struct tide_ingest *ingest, struct tide_ingest_le
 
 /* ---- traces ---- */
 
+/* Neighbours of a partition have neighbouring places, so that those that are under way at one time seldom meet. */
 static struct tide_ingest_trace *trace_of(const struct tide_ingest_box *box, uint16_t source, uint16_t partition, uint64_t offset) {
-  uint64_t word[2] = {(uint64_t)source << 16 | partition, offset};
-  return &box->trace[tide_hash64(word, sizeof word, 0) & (TIDE_INGEST_TRACES - 1)];
+  uint32_t of = (uint32_t)source << 16 | partition;
+  return &box->trace[(tide_hash64(&of, sizeof of, 0) + offset) & (TIDE_INGEST_TRACES - 1)];
 }
 
 void tide_ingest_trace_put(struct tide_ingest *ingest, const struct tide_message *message) {

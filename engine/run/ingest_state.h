@@ -45,7 +45,7 @@ struct tide_ingest_letter {
   uint64_t offset;
   struct tide_buf bytes;    /* key, value, headers, as spans one behind the other */
 };
-/* The traceparent of a message that has an answer coming: lost with the process, as traces may be. */
+/* The traceparent of a message that has an answer coming: lost with the process, or to another one where very many are under way, as traces may be. */
 #define TIDE_INGEST_TRACES 16384
 struct tide_ingest_trace { uint64_t offset; uint16_t source, partition; uint8_t len; char text[64]; };
 /* Letters of one kind in their order. */

@@ -311,6 +311,21 @@ static void a_long_way_to_the_broker(struct world *w) {
   assert_int_equal(take_all(w, 100), 0);
 }
 
+/* What waits for its report does not wait for linger.ms as well. The first letter may: nobody knows the broker yet; and on a busy machine another may. */
+static void who_waits_lets_letters_leave(struct world *w) {
+  enum { LINGER_MS = 2000, TIMES = 6 };
+  static const struct tide_kafka_setting lingering[] = {{"linger.ms", "2000"}};
+  if (open_with(w, lingering, 1)) fail_msg("%s", error.text);
+  int soon = 0;
+  for (int i = 0; i <= TIMES; i++) {
+    int64_t began_ns = tide_mono_now().ns;
+    assert_int_equal(hand(w, TIDE_LETTER_SCORE, "k", TIDE_SPAN("v"), 0), TIDE_OK);
+    assert_int_equal(take_all(w, 1), 0);
+    if (i > 0) soon += tide_mono_now().ns - began_ns < INT64_C(1000000) * LINGER_MS;
+  }
+  assert_true(soon > TIMES / 2);
+}
+
 static void what_is_given_up_is_said(struct world *w) {
   static const struct tide_kafka_setting soon[] = {{"delivery.timeout.ms", "1500"}, {"reconnect.backoff.max.ms", "500"}};
   if (open_with(w, soon, 2)) fail_msg("%s", error.text);
@@ -473,6 +488,7 @@ static const struct test_case cases[] = {
     {"the_brokers_limit_comes_back", the_brokers_limit_comes_back, ONLY_REAL},
     {"errors_that_pass_are_not_seen", errors_that_pass_are_not_seen, ONLY_MOCK},
     {"a_long_way_to_the_broker", a_long_way_to_the_broker, ONLY_MOCK},
+    {"who_waits_lets_letters_leave", who_waits_lets_letters_leave, LIVE},
     {"what_is_given_up_is_said", what_is_given_up_is_said, ONLY_MOCK},
     {"a_producer_that_ends_is_made_anew", a_producer_that_ends_is_made_anew, ONLY_MOCK},
     {"a_failed_write_leaves_whole_lines", a_failed_write_leaves_whole_lines, ONLY_FILE},

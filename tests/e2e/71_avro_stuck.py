@@ -70,7 +70,7 @@ try:
 
     def put(m, schema):
         part = int(m["card"]["number"]) % PARTS
-        writer.put("auths", "hex:" + avro(schema if part == STUCK else 1, m).hex(), part, at_ms=m["time"])
+        writer.put("auths", "hex:" + avro(schema if part == STUCK else 1, m).hex(), part, at_ms=m["time"], headers={"traceparent": f"00-{int(m['id'][1:]) + 1:032x}-00f067aa0ba902b7-01"})
 
     def page(path):
         return json.loads(engine.ask("GET", path, port=engine.admin)[1])
@@ -127,6 +127,8 @@ try:
     live = decisions(messages)
     case("each message has one decision", sorted(live) == sorted(m["id"] for m in log) and all(len(found) == 1 for found in live.values()), len(live))
     case("and is counted once", all(found[0][1]["counted"] is True and found[0][1]["duplicate"] is False for found in live.values()))
+    traces = {txn: found[0][0].get("traceparent", "-").split("-")[1] for txn, found in live.items()}
+    case("with its traceparent", all(trace == f"{int(txn[1:]) + 1:032x}" for txn, trace in traces.items()), [(txn, trace) for txn, trace in traces.items() if trace != f"{int(txn[1:]) + 1:032x}"])
     places = {p: [int(m["headers"]["tidemark-offset"]) for m in messages if m["headers"]["tidemark-partition"] == str(p)] for p in range(PARTS)}
     case("in the order of its partition", all(place == sorted(place) for place in places.values()), places)
     lines = os.path.join(TMP, "log.jsonl")

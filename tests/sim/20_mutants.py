@@ -32,6 +32,9 @@ NO_MEMORY = [NO_DISK, (WORLD, "  node->bit = world->split ? 1u << (world->starts
 NO_SYNC_FULL = (FACTS, "  if (begun->sync_full != now->sync_full)\n", "  if (false)\n")
 NO_REPLID = (FACTS, "  if (strcmp(begun->replid, now->replid) != 0)\n", "  if (false)\n")
 
+# Two rules say that a message is decided again: it lies below the ends that the logs had, and it is decided until the epoch is open.
+NO_AGAIN = (EVENT, ".superseded = answer->supersedes || (partition && ", ".superseded = (partition && ")
+
 # Whoever recounts the barrier and the cursors beside the fold is a neighbour of the mutants of both: without it, only what clients and readers of the scores topic see is left.
 NO_BARRIER_COUNT = [(SHADOW, "  if (tide_fold_is_open(fold) == node->shadow->opening)\n", "  if (false)\n"),
                     (CLIENT, "  if (!folded->open)\n", "  if (false)\n"),
@@ -146,7 +149,9 @@ MUTANTS = [
     ("leaves the outbox out of a snapshot", "kafka", 600,
      [(SAVE, "  tide_outbox_save(&fold->outbox, out);\n", "  tide_put_varint(out, 0);\n  tide_put_varint(out, 0);\n")], []),
     ("does not say that a decision takes another's place", "kafka_split", 1000,
-     [(LEDGER, "target[i].delivered > partition->superseded) partition", "false) partition")], []),
+     [(LEDGER, "target[i].delivered > partition->superseded) partition", "false) partition")], [NO_AGAIN]),
+    ("does not know at which positions decisions were made again", "kafka_split", 1000, [NO_AGAIN],
+     [(LEDGER, "target[i].delivered > partition->superseded) partition", "false) partition")]),
     ("releases a score that is older than its budget", "memory", 600, [(RELEASE, "  if (bound && late.way_ms > offer->way_ms) {\n", "  if (false) {\n")], []),
     ("tells of a score that was too old, and not its caller", "kafka", 600, [(RELEASE, "    tide_buf_clear(&offer->answer);\n    err = tide_fold_ask", "    if (false) err = tide_fold_ask")], []),
     ("forgets who waits for fresher facts", "kafka", 600, [(CORE, "  if (!offer) offer = abandon_first(&core->again, TIDE_END_refused);\n", "")], []),

@@ -109,7 +109,7 @@ static void ends_on(struct sim_world *world, struct sim_node *node) {
     const struct kafka_partition *partition = &world->kafka->partition[p];
     if (!partition->there) continue;
     reader->target[reader->targets++] = (struct tide_target){
-        .source = partition->source, .partition = partition->number, .end = partition->hwm, .delivered = world->split ? partition->hwm : 0};
+        .source = partition->source, .partition = partition->number, .end = partition->hwm, .delivered = world->split ? tide_target_delivered(partition->hwm) : 0};
   }
 }
 
