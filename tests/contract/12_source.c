@@ -23,6 +23,7 @@ struct world {
   struct test_kafka kafka;
   char topic[64];
   char path[64];
+  int timeout_ms; /* of questions; 0: 5 s */
   struct tide_source *source;
 };
 static struct tide_error error;
@@ -31,10 +32,18 @@ static struct test_kafka *kafka_of(struct world *w) { return &w->kafka; }
 
 /* Opens one source with a partition count; a file has one. */
 static void open_topics(struct world *w, const struct tide_kafka_topic *topic, size_t count) {
-  const struct tide_kafka_setting setting[] = {
-      {"bootstrap.servers", w->kafka.brokers}, {"log_level", "2"}, {"group.id", w->topic}, {"topic.metadata.propagation.max.ms", "500"}};
-  struct tide_source_kafka_options options = {
-      .topic = topic, .topic_count = count, .setting = setting, .setting_count = 4, .poll_ms = 50, .timeout_ms = 5000, .watch_ms = 1000};
+  const struct tide_kafka_setting setting[] = {{"bootstrap.servers", w->kafka.brokers},
+                                               {"log_level", "2"},
+                                               {"group.id", w->topic},
+                                               {"topic.metadata.propagation.max.ms", "500"},
+                                               {"reconnect.backoff.max.ms", "500"}};
+  struct tide_source_kafka_options options = {.topic = topic,
+                                              .topic_count = count,
+                                              .setting = setting,
+                                              .setting_count = sizeof setting / sizeof setting[0],
+                                              .poll_ms = 50,
+                                              .timeout_ms = w->timeout_ms ? w->timeout_ms : 5000,
+                                              .watch_ms = 1000};
   if (tide_source_kafka_open(&options, &w->source, &error)) fail_msg("%s", error.text);
 }
 static void open_source(struct world *w, int partitions) {
@@ -637,6 +646,7 @@ static void a_long_way_to_the_broker(struct world *w) {
 }
 
 static void a_broker_that_is_down_and_comes_back(struct world *w) {
+  w->timeout_ms = 1000; /* two questions wait for it */
   open_source(w, 1);
   put(w, 0, "a");
   flush(w);

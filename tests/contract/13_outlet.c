@@ -327,8 +327,8 @@ static void who_waits_lets_letters_leave(struct world *w) {
 }
 
 static void what_is_given_up_is_said(struct world *w) {
-  static const struct tide_kafka_setting soon[] = {{"delivery.timeout.ms", "1500"}};
-  if (open_with(w, soon, 1)) fail_msg("%s", error.text);
+  static const struct tide_kafka_setting soon[] = {{"delivery.timeout.ms", "1500"}, {"reconnect.backoff.max.ms", "500"}};
+  if (open_with(w, soon, 2)) fail_msg("%s", error.text);
   assert_int_equal(hand(w, TIDE_LETTER_SCORE, "k", TIDE_SPAN("v"), 0), TIDE_OK);
   assert_int_equal(take_all(w, 1), 0);
   assert_int_equal(rd_kafka_mock_broker_set_down(w->kafka.mock, -1), RD_KAFKA_RESP_ERR_NO_ERROR);

@@ -56,6 +56,7 @@ void test_kafka_open(struct test_kafka *kafka, enum test_kafka_kind kind) {
                                            {"message.max.bytes", "4000000"},
                                            {"message.timeout.ms", "20000"},
                                            {"log_level", "3"},
+                                           {"reconnect.backoff.max.ms", "500"}, /* brokers that come back are found at once */
                                            {"queue.buffering.max.messages", "1000000"}};
   for (size_t i = 0; i < sizeof setting / sizeof setting[0]; i++)
     if (rd_kafka_conf_set(conf, setting[i][0], setting[i][1], why, sizeof why) != RD_KAFKA_CONF_OK) fail_msg("%s", why);
