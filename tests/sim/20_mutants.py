@@ -32,7 +32,13 @@ NO_MEMORY = [NO_DISK, (WORLD, "  node->bit = world->split ? 1u << (world->starts
 NO_SYNC_FULL = (FACTS, "  if (begun->sync_full != now->sync_full)\n", "  if (false)\n")
 NO_REPLID = (FACTS, "  if (strcmp(begun->replid, now->replid) != 0)\n", "  if (false)\n")
 
-# Two rules say that a message is decided again: it lies below the ends that the logs had, and it is decided until the epoch is open.
+# Numbers of epochs come from a register that all openers share: what one store has seen is not all that was opened.
+NO_REGISTER = [(SIM, "  if (epoch <= world->registry) {\n", "  if (false) {\n"), (ENTRY, "  if (core->epoch_seen > above) above = core->epoch_seen;\n", ""),
+               (CORE, " || core->known.epoch < core->epoch_seen) {\n", ") {\n")]
+
+# Rules that say of a message that it is decided again: it lies below the ends that the logs had; it is decided until the epoch is open; its answer had not left by then.
+OUTBOX = "engine/core/outbox.c"
+NO_RENEWAL = (OUTBOX, "    out.superseded = true;\n", "")
 NO_AGAIN = (EVENT, ".superseded = answer->supersedes || (partition && ", ".superseded = (partition && ")
 
 # Whoever recounts the barrier and the cursors beside the fold is a neighbour of the mutants of both: without it, only what clients and readers of the scores topic see is left.
@@ -93,9 +99,7 @@ MUTANTS = [
      [(CORE, "  return hold(core, held, error);\n}\n\nstatic enum tide_err on_appended",
        "  enum tide_err err = hold(core, held, error);\n  if (held->position.seq == 0) core->durable = held->position;\n  return err;\n}\n\n"
        "static enum tide_err on_appended")], []),
-    ("opens the epoch behind the one it has folded, whatever was opened before", "split", 3000,
-     [(ENTRY, "  uint64_t above = core->session.epoch_min > core->known.epoch ? core->session.epoch_min : core->known.epoch;\n",
-       "  uint64_t above = core->known.epoch;\n")], []),
+    ("opens an epoch under a number that another history has used", "split", 600, NO_REGISTER, []),
     ("answers a question from its state as it stands", "redis", 600,
      [(QUEUE, "  if (!tide_offer_journaled(offer) && !(offer->barrier && core->options.shared)) return tide_core_answer(core, offer, error);\n",
        "  if (!tide_offer_journaled(offer)) return tide_core_answer(core, offer, error);\n")], []),
@@ -122,7 +126,7 @@ MUTANTS = [
      [(ENTRY, "  if (ledger->opening) return ledger->has_targets;\n", "  if (ledger->opening && !ledger->has_targets) return false;\n")], []),
     ("counts messages before it knows which decisions may have left", "kafka_split", 1000,
      [(ENTRY, "  if (core->nonce != tide_fold_nonce(core->fold)) return false; /* a fence is not folded yet */\n", ""),
-      (ENTRY, "  if (ledger->opening) return ledger->has_targets;\n", "  if (ledger->opening) return true;\n")], []),
+      (ENTRY, "  if (ledger->opening) return ledger->has_targets;\n", "  if (ledger->opening) return true;\n")], [NO_AGAIN, NO_RENEWAL]),
     ("takes a part whatever it begins with", "kafka", 600,
      [(LEDGER, "    bool connects = partition->started ? part[i].from <= cursor : part[i].from == cursor;\n", "    bool connects = true;\n")], NO_CURSOR_COUNT),
     ("counts what was counted when it is read again", "kafka", 600,
@@ -191,6 +195,10 @@ MUTANTS = [
 
 # As above, but nobody may notice; and why.
 SURVIVORS = [
+    ("opens the epoch behind the one it has folded, whatever the store has seen", "split", 600,
+     [(ENTRY, "  uint64_t above = core->session.epoch_min > core->known.epoch ? core->session.epoch_min : core->known.epoch;\n",
+       "  uint64_t above = core->known.epoch;\n")],
+     "the register, and then the store, refuse a number that was used: what the session saw spares the refused try"),
     ("reads whether or not it has the claim", "kafka_split", 150,
      [(INGEST, "  if (ingest->on && (!mine || !tide_core_is_up(core))) tide_core_ingest_stop(core);\n", "  if (ingest->on && !tide_core_is_up(core)) tide_core_ingest_stop(core);\n"),
       (INGEST, "  if (mine && !ingest->on) begin_reading(core);\n", "  if (!ingest->on) begin_reading(core);\n")],

@@ -559,7 +559,7 @@ static struct tide_spec *tight_spec(void) {
 
 struct sim_world *sim_new(enum sim_kind kind, uint64_t seed, struct sim_counts *counts) {
   struct sim_world *world = tide_alloc(sizeof *world);
-  world->rng.state = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+  world->rng.state = seed; /* the generator mixes it: what it draws for one seed it does not draw for the next, one step later */
   world->seed = seed;
   world->counts = counts;
   world->nodes = 2 + (unsigned)or_below(&world->rng, SIM_NODES - 1);
