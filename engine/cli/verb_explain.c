@@ -106,12 +106,11 @@ static bool id_matches(const struct explain *explain) {
 }
 
 static enum tide_err take_config(struct explain *explain, const struct tide_raw_record *raw, struct tide_error *error) {
+  if (explain->spec) return TIDE_OK; /* the first counts */
   struct tide_settings settings;
   struct tide_span features;
   enum tide_err err = tide_config_decode(raw, &settings, &features, error);
   if (err != TIDE_OK) return err;
-  tide_spec_free(explain->spec);
-  explain->spec = NULL;
   explain->features = tide_content_hash(features);
   size_t errors;
   return tide_spec_parse("the journal's feature file", features, &explain->spec, error, 1, &errors);

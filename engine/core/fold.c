@@ -108,15 +108,7 @@ const struct tide_outbox *tide_fold_outbox(const struct tide_fold *fold) { retur
 
 enum tide_err tide_fold_configure(struct tide_fold *fold, const struct tide_settings *settings, struct tide_span features,
                                   struct tide_error *error) {
-  if (fold->spec) {
-    bool same = fold->spec->text_len == features.len && memcmp(fold->spec->text, features.ptr, features.len) == 0 &&
-                memcmp(&fold->settings, settings, sizeof *settings) == 0;
-    if (same) return TIDE_OK;
-    return tide_fail(
-        error, TIDE_E_CONFIG,
-        "the journal changes its limits, or its feature file by a second CONFIG, at %llu-%llu: back-fill a new journal, or have the file follow by a rollout",
-        (unsigned long long)fold->position.epoch, (unsigned long long)fold->position.seq);
-  }
+  TIDE_CHECK(!fold->spec);
   struct tide_spec *spec;
   struct tide_plan *plan;
   size_t errors;
@@ -242,7 +234,8 @@ static enum tide_err control(struct tide_fold *fold, const struct tide_raw_recor
       struct tide_settings settings;
       struct tide_span features;
       err = tide_config_decode(raw, &settings, &features, error);
-      return err ? err : tide_fold_configure(fold, &settings, features, error);
+      /* The first counts. Others are of engines that began beside its writer, or whose entry came late: by then the file may be another one. */
+      return err || fold->spec ? err : tide_fold_configure(fold, &settings, features, error);
     }
     case TIDE_REC_DIGEST: {
       struct tide_digest theirs, ours = tide_fold_digest(fold);

@@ -74,6 +74,22 @@ static int64_t metric(const struct run *r, enum tide_metric metric) { return tid
 
 /* ---- routing ---- */
 
+/* Engines that begin beside each other each write what they were given; one that is slow, behind anything. */
+static void the_first_configuration_counts(void **state) {
+  (void)state;
+  struct run *r = started(model_spec_of(model_features));
+  struct tide_settings settings = tide_settings_default();
+  struct tide_content_hash before = tide_content_hash((struct tide_span){tide_fold_spec(r->fold)->text, tide_fold_spec(r->fold)->text_len});
+  settings.lateness_ms--;
+  begin(r);
+  assert_int_equal(tide_batch_add_config(&r->batch, &settings, TIDE_SPAN("tidemark: 1\nname: another\n")), TIDE_OK);
+  must_end(r);
+  const struct tide_spec *spec = tide_fold_spec(r->fold);
+  assert_true(tide_content_hash_eq(before, tide_content_hash((struct tide_span){spec->text, spec->text_len})));
+  assert_int_not_equal(tide_fold_settings(r->fold)->lateness_ms, settings.lateness_ms);
+  stop(r);
+}
+
 static void shares_come_out_even(void **state) {
   (void)state;
   static uint32_t count[TIDE_BUCKETS];
@@ -657,6 +673,7 @@ static void cut_versions_are_refused(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(the_first_configuration_counts),
       cmocka_unit_test(shares_come_out_even),
       cmocka_unit_test(a_weight_moves_its_own_cards_only),
       cmocka_unit_test(cards_stay_with_their_canary),
