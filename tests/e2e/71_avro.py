@@ -11,7 +11,7 @@ import sys
 import threading
 
 sys.path.insert(0, "tests/support")
-from kafka_cell import Broker, auth, card, config, decisions, features, json, need_broker, now_ms, wait_for, wait_length  # noqa: E402
+from kafka_cell import Broker, auth, card, config, decisions, features, json, need_broker, now_ms, wait_decided, wait_for, wait_length  # noqa: E402
 from avro_bytes import record, text, whole  # noqa: E402
 from http_server import Server, tide  # noqa: E402
 from tap import TMP, case, done  # noqa: E402
@@ -103,12 +103,12 @@ try:
     case("and nothing is thrown away", broker.length("dead") == 0)
     case("the log says what it waits for", "schema_awaited" in server.log() and "status 503" in server.log(), server.log()[-500:])
     Registry.well = True
-    case("it goes on when the registry does", wait_length(broker, "scores", half, 30) == half, broker.length("scores"))
+    case("it goes on when the registry does", wait_decided(broker, half, 30), broker.length("scores"))
     asked = Registry.asked
 
     # --- another schema in the middle, and what is bad
     send(log[half:half + 100], 8)
-    case("a schema that is new", wait_length(broker, "scores", half + 100, 30) == half + 100, broker.length("scores"))
+    case("a schema that is new", wait_decided(broker, half + 100, 30), broker.length("scores"))
     case("is asked for once", Registry.asked == asked + 1, (Registry.asked, asked))
     wrong = {**auth("bad", 3, begin + SPAN_MS), "currency": "XYZ"}
     put(avro(7, log[0])[:30])
@@ -127,7 +127,7 @@ try:
     # --- schemas from a directory
     server = engine(directory)
     send(log[half + 100:], 9)
-    case("a directory of schemas does as well", wait_length(broker, "scores", COUNT, 30) == COUNT, broker.length("scores"))
+    case("a directory of schemas does as well", wait_decided(broker, COUNT, 30), broker.length("scores"))
     case("no registry is asked", Registry.asked == asked + 2, (Registry.asked, asked))
     case("it stops cleanly in the end", server.stop() == 0)
     writer.close()

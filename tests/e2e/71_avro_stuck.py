@@ -10,7 +10,7 @@ import sys
 import threading
 
 sys.path.insert(0, "tests/support")
-from kafka_cell import Broker, Engine, auth, config, decisions, features, json, need_broker, now_ms, wait_for, wait_length  # noqa: E402
+from kafka_cell import Broker, Engine, auth, config, decisions, features, json, need_broker, now_ms, wait_decided, wait_for  # noqa: E402
 from avro_bytes import record, text, whole  # noqa: E402
 from http_server import tide  # noqa: E402
 from tap import TMP, case, done  # noqa: E402
@@ -87,7 +87,7 @@ try:
         put(m, 1)
     writer.flush()
     engine = Engine("engine", "--features", rules, "--config", settings, "--journal", f"file:{TMP}/journal").launch()
-    case("what can be read is decided", wait_length(broker, "scores", BACKLOG, 60) == BACKLOG, broker.length("scores"))
+    case("what can be read is decided", wait_decided(broker, BACKLOG, 60), broker.length("scores"))
     begin = now_ms()
     log += [message(n, begin + (n - BACKLOG)) for n in range(BACKLOG, BACKLOG + MORE)]
     late = [m for m in log[BACKLOG:] if int(m["card"]["number"]) % PARTS == STUCK]
@@ -95,7 +95,7 @@ try:
         put(m, SLOW)
     writer.flush()
     others = BACKLOG + MORE - len(late)
-    case("the other partitions go on", wait_length(broker, "scores", others, 60) == others, (broker.length("scores"), others))
+    case("the other partitions go on", wait_decided(broker, others, 60), (broker.length("scores"), others))
     wait_for("it says so", stuck_page, 30, 0.1)
     case("the one that stands still says why", f"schema {SLOW}" in stuck_page()["why"] and len(page("/readyz")["stopped"]) == 1, page("/readyz"))
     rows = [row for row in engine.ask("GET", "/metrics", port=engine.admin)[1].splitlines() if row.startswith("tidemark_source_stopped{")]
@@ -116,7 +116,7 @@ try:
 
     # --- the registry answers
     Registry.free.set()
-    case("it goes on when the registry does", wait_length(broker, "scores", BACKLOG + MORE, 60) == BACKLOG + MORE, broker.length("scores"))
+    case("it goes on when the registry does", wait_decided(broker, BACKLOG + MORE, 60), broker.length("scores"))
     wait_for("nothing stands still", lambda: not page("/readyz").get("stopped"), 30, 0.1)
     wait_for("its cards are scored", lambda: asked(STUCK)["status"] == "scored", 30, 0.2)
     case("it stops in the end", engine.stop() == 0)

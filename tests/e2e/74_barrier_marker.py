@@ -7,7 +7,7 @@ import sys
 import time
 
 sys.path.insert(0, "tests/support")
-from kafka_cell import Broker, Engine, auth, card, config, decisions, features, json, need_broker, now_ms, wait_for, wait_length  # noqa: E402
+from kafka_cell import Broker, Engine, auth, card, config, decisions, features, json, need_broker, now_ms, wait_decided, wait_for  # noqa: E402
 from http_server import tide  # noqa: E402
 from redis_cell import Cell  # noqa: E402
 from tap import TMP, case, done  # noqa: E402
@@ -51,7 +51,7 @@ try:
         writer.flush()
 
     send()
-    case("messages are decided", wait_length(broker, "scores", STEP, 30) == STEP, broker.length("scores"))
+    case("messages are decided", wait_decided(broker, STEP, 60), broker.length("scores"))
     begin = marks()
     case("marks stand in every partition", {partition for partition, _ in begin} == set(range(PARTS)), begin)
 
@@ -60,7 +60,7 @@ try:
     send()  # while there is no primary
     cell.group.wait_primary(other_than=old)
     old.launch()  # as a replica: a commit waits for both
-    case("the messages of a failover are decided", wait_length(broker, "scores", 2 * STEP, 60) == 2 * STEP, broker.length("scores"))
+    case("the messages of a failover are decided", wait_decided(broker, 2 * STEP, 60), broker.length("scores"))
     for one in engines:
         wait_for(f"{one.name} is ready again", one.ready, 30)
     late = marks()
@@ -74,7 +74,7 @@ try:
     reader = next(one for one in engines if one.ingests())
     reader.kill()
     send()
-    case("a takeover goes on behind them", wait_length(broker, "scores", 3 * STEP, 60) >= 3 * STEP, broker.length("scores"))
+    case("a takeover goes on behind them", wait_decided(broker, 3 * STEP, 60), broker.length("scores"))
     reader.launch()
     wait_for("nothing stands still", lambda: all(one.ready() for one in engines), 30)
     time.sleep(0.5)

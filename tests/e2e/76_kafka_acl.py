@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, "tests/support")
-from kafka_cell import TIDE, Broker, Engine, auth, config, decisions, features, json, need_broker, now_ms, wait_for, wait_length  # noqa: E402
+from kafka_cell import TIDE, Broker, Engine, auth, config, decisions, features, json, need_broker, now_ms, wait_decided, wait_for  # noqa: E402
 from tap import TMP, case, done  # noqa: E402
 
 need_broker()
@@ -59,15 +59,15 @@ try:
 
     send("auths", 40, 2)
     send("advices", 20, 1)
-    case("both are read", wait_length(broker, "scores", 60, 30) == 60, broker.length("scores"))
+    case("both are read", wait_decided(broker, 60, 30), broker.length("scores"))
     acl("--add", *no_read)
     wait_for("it stands still", lambda: ("advices", 0) in stopped(), 60, 0.2)
     case("and says why", "allow the user" in stopped()["advices", 0] and len(stopped()) == 1, page())
     send("auths", 40, 2)
     send("advices", 20, 1)
-    case("the other source goes on", wait_length(broker, "scores", 100, 30) == 100, broker.length("scores"))
+    case("the other source goes on", wait_decided(broker, 100, 30), broker.length("scores"))
     acl("--remove", *no_read)
-    case("it is read on when it may be", wait_length(broker, "scores", 120, 60) == 120, broker.length("scores"))
+    case("it is read on when it may be", wait_decided(broker, 120, 60), broker.length("scores"))
     wait_for("nothing stands still", lambda: not stopped(), 30, 0.2)
     found = decisions(broker.get("scores"))
     case("each message once", sorted(found) == sorted(m["id"] for m in log) and all(len(copies) == 1 and copies[0][1]["counted"] is True for copies in found.values()),

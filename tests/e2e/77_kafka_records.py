@@ -9,7 +9,7 @@ import time
 
 sys.path.insert(0, "tests/support")
 from certificates import Authority  # noqa: E402
-from kafka_cell import FEATURES, Broker, Engine, auth, card, config, decisions, features, free_port, json, need_broker, now_ms, outcome, wait_for, wait_length  # noqa: E402
+from kafka_cell import FEATURES, Broker, Engine, auth, card, config, decisions, features, free_port, json, need_broker, now_ms, outcome, wait_decided, wait_for, wait_length  # noqa: E402
 from tap import TMP, case, done  # noqa: E402
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -70,7 +70,7 @@ try:
     case("the password is in no line", not any("wrong\n" in line or "=wrong" in line for line in open(engine.log, encoding="utf-8")), refused()[:1])
     case("it stops", engine.stop() == 0)
     engine = Engine("engine", "--config", settings("right"), "--features", path, "--journal", f"file:{TMP}/journal").launch()
-    case("with the right one it reads and writes through TLS", wait_length(broker, "scores", 3, 30) == 3, broker.length("scores"))
+    case("with the right one it reads and writes through TLS", wait_decided(broker, 3, 30), broker.length("scores"))
     traces = {txn: found[0][0].get("traceparent") for txn, found in decisions(broker.get("scores")).items()}
     case("a traceparent goes with the decision of its message", traces == {"t0": None, "t1": TRACE, "t2": None}, traces)
 

@@ -231,3 +231,8 @@ def wait_length(broker, topic, count, seconds):
     except TimeoutError:
         pass
     return broker.length(topic)
+
+
+def wait_decided(broker, count, seconds):
+    """Waits until so many messages have a decision. Answers may leave again, by who does not know that they had left: copies do not count."""
+    return wait_for(f"{count} messages are decided", lambda: len(decisions(broker.get("scores"))) == count, seconds, 0.3)
