@@ -216,9 +216,12 @@ void sim_step(struct sim_world *world, struct sim_node *node, const struct tide_
   if (!world->model && tide_position_cmp(position, world->durable) > 0)
     sim_fail(world, "node %u folded %llu-%llu, which is not durable", node->number, (unsigned long long)position.epoch,
              (unsigned long long)position.seq);
+  if (tide_position_cmp(position, node->reached) != 0) {
+    if (position.seq == 0 && tide_position_cmp(position, node->reached) > 0) sim_fenced(world, position, node->reached);
+    node->reached = position;
+  }
   if (tide_position_cmp(position, node->digested) == 0 || tide_fold_waits(fold))
     return; /* what it waits for is the state at its position */
-  if (position.seq == 0 && tide_position_cmp(position, node->digested) > 0) sim_fenced(world, position, node->digested);
   node->digested = position;
   sim_digest(world, position, tide_fold_digest(fold), node->bit, "a node");
 }
@@ -293,7 +296,7 @@ static void node_start(struct sim_world *world, struct sim_node *node) {
   node->bit = world->split ? 1u << (world->starts % 32) : 1u << node->number;
   shadow_start(world, node, from_snapshot);
   node->needs_session = true;
-  node->digested = (struct tide_position){0, 0};
+  node->digested = node->reached = (struct tide_position){0, 0};
 }
 
 static void node_crash(struct sim_world *world, struct sim_node *node) {

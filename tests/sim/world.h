@@ -121,7 +121,7 @@ struct sim_node {
   struct sim_request request[SIM_CHANNELS];
   struct sim_mail *mail[SIM_CHANNELS]; /* delivered in order within a channel, in any order between them */
   size_t mail_count[SIM_CHANNELS], mail_cap[SIM_CHANNELS], mail_first[SIM_CHANNELS];
-  struct tide_position digested; /* the last position whose digest was looked at */
+  struct tide_position reached, digested; /* the last position that was seen, and the last whose digest was looked at */
   unsigned life;               /* which start of which node */
   unsigned paused;             /* steps for which it is stopped, and knows nothing of it */
   bool ingests;
