@@ -446,6 +446,8 @@ static enum tide_err on_append_failed(struct tide_core *core, const struct tide_
     fetch(core);
   } else {
     bool pressed = event->err == TIDE_E_FULL && core->options.shared;
+    if (held->parts)
+      tide_core_ingest_stop(core); /* its messages are to be read again, also where no other follows that would not connect */
     err = tide_core_refuse_all(core, &held->offers, TIDE_END_refused, pressed ? TIDE_C_journal_full : TIDE_C_unavailable, error);
     disk_full = event->err == TIDE_E_FULL && !pressed;
     core->retry_at_tick =

@@ -41,6 +41,9 @@ OUTBOX = "engine/core/outbox.c"
 NO_RENEWAL = (OUTBOX, "    out.superseded = true;\n", "")
 NO_AGAIN = (EVENT, ".superseded = answer->supersedes || (partition && ", ".superseded = (partition && ")
 
+# An engine begins to read anew when an entry of its own failed; else the next part would not connect, and be refused.
+NO_STOP = (CORE, "    if (held->parts)\n", "    if (false)\n")
+
 # Whoever recounts the barrier and the cursors beside the fold is a neighbour of the mutants of both: without it, only what clients and readers of the scores topic see is left.
 NO_BARRIER_COUNT = [(SHADOW, "  if (tide_fold_is_open(fold) == node->shadow->opening)\n", "  if (false)\n"),
                     (CLIENT, "  if (!folded->open)\n", "  if (false)\n"),
@@ -128,7 +131,7 @@ MUTANTS = [
      [(ENTRY, "  if (core->nonce != tide_fold_nonce(core->fold)) return false; /* a fence is not folded yet */\n", ""),
       (ENTRY, "  if (ledger->opening) return ledger->has_targets;\n", "  if (ledger->opening) return true;\n")], [NO_AGAIN, NO_RENEWAL]),
     ("takes a part whatever it begins with", "kafka", 600,
-     [(LEDGER, "    bool connects = partition->started ? part[i].from <= cursor : part[i].from == cursor;\n", "    bool connects = true;\n")], NO_CURSOR_COUNT),
+     [(LEDGER, "    bool connects = partition->started ? part[i].from <= cursor : part[i].from == cursor;\n", "    bool connects = true;\n")], [*NO_CURSOR_COUNT, NO_STOP]),
     ("counts what was counted when it is read again", "kafka", 600,
      [(FOLD, "return record->offset < fold->part[i].from;", "return fold->part[i].from == UINT64_MAX;")], []),
     ("moves a cursor back to where a part ends", "kafka", 600,

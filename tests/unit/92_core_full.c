@@ -83,9 +83,27 @@ static void redis_at_its_maxmemory(void **state) {
   assert_end(TIDE_END_done, TIDE_C_none);
 }
 
+/* Nobody refuses a message: it is read again, although none comes behind it that would not connect. */
+static void a_message_without_room_is_read_again(void **state) {
+  (void)state;
+  rig_open(&rig, small_features, true);
+  rig_message(&rig);
+  uint64_t cursor = rig.cursor, turn = rig.turn;
+  rig.full = true;
+  rig_message(&rig);
+  rig.full = false;
+  rig_pass(&rig, 1000);
+  assert_true(rig.turn > turn);
+  assert_int_equal(tide_fold_cursor(tide_core_fold(rig.core), rig.source, 0), cursor);
+  rig.cursor = cursor; /* from where the log stands */
+  rig_message(&rig);
+  assert_int_equal(tide_fold_cursor(tide_core_fold(rig.core), rig.source, 0), cursor + 1);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test_teardown(an_append_without_room, close_rig),
                                      cmocka_unit_test_teardown(a_sync_without_room, close_rig),
-                                     cmocka_unit_test_teardown(redis_at_its_maxmemory, close_rig)};
+                                     cmocka_unit_test_teardown(redis_at_its_maxmemory, close_rig),
+                                     cmocka_unit_test_teardown(a_message_without_room_is_read_again, close_rig)};
   return cmocka_run_group_tests_name("core full", tests, NULL, NULL);
 }
