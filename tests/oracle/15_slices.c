@@ -12,70 +12,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "core/fold_slice.h"
 #include "tests/oracle/render.h"
+#include "tests/support/slice_folds.h"
 
 #define CASES_DEFAULT 400
-#define FOLDS 4 /* the first plainly */
-
-static const unsigned threads[FOLDS] = {1, 1, 2, 4};
 
 static struct tide_slice_use seen;
 static uint64_t folded; /* records of all cases */
-
-struct all {
-  struct tide_fold *fold[FOLDS];
-  struct tide_team *team[FOLDS];
-};
-
-static void begin(struct all *all, uint64_t seed) {
-  for (int i = 0; i < FOLDS; i++) {
-    all->fold[i] = tide_fold_new();
-    all->team[i] = tide_team_new(threads[i]);
-    tide_fold_quiet(all->fold[i], true);
-    if (!i) continue;
-    tide_fold_team(all->fold[i], all->team[i]);
-    tide_slices_least(all->fold[i]->slices, seed % 3 ? 1 : TIDE_SLICE_LEAST);
-  }
-}
-
-static void end(struct all *all) {
-  for (int i = 0; i < FOLDS; i++) {
-    if (i) {
-      struct tide_slice_use use = tide_slices_use(all->fold[i]->slices);
-      seen.records += use.records;
-      seen.closed += use.closed;
-      seen.waited += use.waited;
-    }
-    tide_fold_free(all->fold[i]);
-    tide_team_free(all->team[i]);
-  }
-}
-
-static void fold_all(struct all *all, uint64_t seed, struct tide_position position, struct tide_buf *entry) {
-  for (int i = 0; i < FOLDS; i++) {
-    struct tide_error error = {0};
-    if (tide_fold_entry(all->fold[i], position, tide_buf_span(entry), NULL, NULL, &error))
-      fail_msg("seed %llu, %u threads: %s", (unsigned long long)seed, threads[i], error.text);
-  }
-}
-
-static void assert_same(struct all *all, uint64_t seed, struct tide_position position) {
-  struct tide_buf want = TIDE_BUF_INIT, got = TIDE_BUF_INIT;
-  for (unsigned chunk = 0; chunk < TIDE_CHUNKS; chunk++) {
-    tide_buf_clear(&want);
-    tide_fold_save(all->fold[0], chunk, &want);
-    for (int i = 1; i < FOLDS; i++) {
-      tide_buf_clear(&got);
-      tide_fold_save(all->fold[i], chunk, &got);
-      if (!tide_span_eq(tide_buf_span(&want), tide_buf_span(&got)))
-        fail_msg("seed %llu: chunk %u differs with %u threads behind entry %llu", (unsigned long long)seed, chunk, threads[i],
-                 (unsigned long long)position.seq);
-    }
-  }
-  tide_buf_release(&want);
-  tide_buf_release(&got);
-}
 
 static bool is_history(const struct or_record *r) { return r->type <= OR_HEARTBEAT || r->type == OR_PROFILE; }
 
@@ -93,7 +36,9 @@ static void one_case(const struct or_case *c) {
   int64_t commit_ms = c->record[0].time_ms;
   or_render_file(c, &file);
   assert_int_equal(tide_spec_parse("slices", tide_buf_span(&file), &spec, &error, 1, &errors), TIDE_OK);
-  begin(&all, c->seed);
+  char name[40];
+  snprintf(name, sizeof name, "seed %llu", (unsigned long long)c->seed);
+  begin_all(&all, c->seed % 3 ? 1 : TIDE_SLICE_LEAST);
   int size = sizes[c->seed % 4];
   for (int i = 0; i < c->record_count;) {
     int to = i + size < c->record_count ? i + size : c->record_count;
@@ -111,11 +56,11 @@ static void one_case(const struct or_case *c) {
     }
     tide_batch_end(&batch);
     position.seq++;
-    fold_all(&all, c->seed, position, &entry);
-    if (size >= 500) assert_same(&all, c->seed, position);
+    fold_all(&all, name, position, &entry);
+    if (size >= 500) assert_same(&all, name, position);
   }
-  assert_same(&all, c->seed, position);
-  end(&all);
+  assert_same(&all, name, position);
+  end_all(&all, &seen);
   tide_free(record);
   tide_spec_free(spec);
   tide_buf_release(&file);

@@ -9,12 +9,9 @@
 
 #include <stdio.h>
 
-#include "core/fold_slice.h"
+#include "tests/support/slice_folds.h"
 
-#define FOLDS 4
 #define T0 INT64_C(1700000000000)
-
-static const unsigned threads[FOLDS] = {1, 1, 2, 4};
 
 static const char features_head[] = "tidemark: 1\n"
                                     "name: slices\n"
@@ -53,11 +50,6 @@ struct stream {
   bool whole_seconds;
 };
 
-struct all {
-  struct tide_fold *fold[FOLDS];
-  struct tide_team *team[FOLDS];
-};
-
 static uint64_t next(uint64_t *seed) { /* xorshift64 (Marsaglia 2003) */
   *seed ^= *seed << 13;
   *seed ^= *seed >> 7;
@@ -91,39 +83,6 @@ static void make(const struct stream *s, const struct tide_spec *spec, uint32_t 
   memcpy(amount->currency, own % 23 ? "EUR" : "USD", 4);
 }
 
-static void begin(struct all *all) {
-  for (int i = 0; i < FOLDS; i++) {
-    all->fold[i] = tide_fold_new();
-    all->team[i] = tide_team_new(threads[i]);
-    tide_fold_quiet(all->fold[i], true);
-    if (i) tide_fold_team(all->fold[i], all->team[i]);
-  }
-}
-
-static void fold_all(const struct stream *s, struct all *all, struct tide_position position, struct tide_batch *batch) {
-  tide_batch_end(batch);
-  for (int i = 0; i < FOLDS; i++) {
-    struct tide_error error = {0};
-    if (tide_fold_entry(all->fold[i], position, tide_buf_span(batch->out), NULL, NULL, &error)) fail_msg("%s: %s", s->name, error.text);
-  }
-}
-
-static void assert_same(const struct stream *s, struct all *all) {
-  struct tide_buf want = TIDE_BUF_INIT, got = TIDE_BUF_INIT;
-  for (unsigned chunk = 0; chunk < TIDE_CHUNKS; chunk++) {
-    tide_buf_clear(&want);
-    tide_fold_save(all->fold[0], chunk, &want);
-    for (int i = 1; i < FOLDS; i++) {
-      tide_buf_clear(&got);
-      tide_fold_save(all->fold[i], chunk, &got);
-      if (!tide_span_eq(tide_buf_span(&want), tide_buf_span(&got)))
-        fail_msg("%s: chunk %u differs with %u threads", s->name, chunk, threads[i]);
-    }
-  }
-  tide_buf_release(&want);
-  tide_buf_release(&got);
-}
-
 /* Returns how many records were folded by phases, of each fold that has threads. */
 static uint64_t run(const struct stream *s) {
   struct tide_buf file = TIDE_BUF_INIT, entry = TIDE_BUF_INIT;
@@ -135,12 +94,12 @@ static uint64_t run(const struct stream *s) {
   struct all all;
   char text[4][24];
   size_t errors;
-  uint64_t seed = 88172645463325252, records = 0;
+  uint64_t seed = 88172645463325252;
   tide_buf_printf(&file, "%s  card: %s\n%s", features_head, s->card, features_tail);
   if (tide_spec_parse("slices", tide_buf_span(&file), &spec, &error, 1, &errors)) fail_msg("line %d: %s", error.line, error.text);
   settings.lateness_ms = 3600000;
   settings.duplicates_for_ms = 3600000;
-  begin(&all);
+  begin_all(&all, 0);
   struct tide_position position = {0, 0};
   for (uint32_t n = 0; n < s->events;) {
     tide_batch_begin(&batch, &entry, &(struct tide_entry_header){.commit_ms = T0 + (int64_t)(n + TIDE_SLICE) * 1000 / s->per_second}, NULL,
@@ -163,19 +122,17 @@ static uint64_t run(const struct stream *s) {
       assert_int_equal(tide_batch_add(&batch, spec, record), TIDE_OK);
     }
     position.seq++;
-    fold_all(s, &all, position, &batch);
+    tide_batch_end(&batch);
+    fold_all(&all, s->name, position, &entry);
   }
-  assert_same(s, &all);
-  for (int i = 0; i < FOLDS; i++) {
-    if (i) records += tide_slices_use(all.fold[i]->slices).records;
-    tide_fold_free(all.fold[i]);
-    tide_team_free(all.team[i]);
-  }
+  assert_same(&all, s->name, position);
+  struct tide_slice_use use = {0};
+  end_all(&all, &use);
   tide_free(record);
   tide_spec_free(spec);
   tide_buf_release(&file);
   tide_buf_release(&entry);
-  return records / (FOLDS - 1);
+  return use.records / (FOLDS - 1);
 }
 
 /* Ranks of more than a byte: a block turns wide by them. */
