@@ -344,13 +344,20 @@ static void what_is_given_up_is_said(struct world *w) {
   assert_int_equal(failed, 0);
 }
 
-/* The cluster forbids the producer its number: librdkafka's producer ends for good, the outlet does not. */
+/* The cluster forbids the producer its number: librdkafka's producer ends for good, the outlet does not. The answer of the cluster takes a while, so that letters
+ * are under way by then; on a busy machine it may still come before the last of them, which is refused then as long as reports are due. */
 static void a_producer_that_ends_is_made_anew(struct world *w) {
   rd_kafka_resp_err_t no = RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
   rd_kafka_mock_push_request_errors(w->kafka.mock, INIT_PRODUCER_ID, 1, no);
+  assert_int_equal(rd_kafka_mock_broker_set_rtt(w->kafka.mock, -1, 400), RD_KAFKA_RESP_ERR_NO_ERROR);
   open_outlet(w);
-  for (int i = 0; i < 10; i++) assert_int_equal(hand(w, TIDE_LETTER_SCORE, "k", TIDE_SPAN("lost"), (uint64_t)i), TIDE_OK);
-  assert_int_equal(take_all(w, 10), 10);
+  size_t under_way = 0;
+  enum tide_err err = TIDE_OK;
+  while (under_way < 10 && !(err = hand(w, TIDE_LETTER_SCORE, "k", TIDE_SPAN("lost"), under_way))) under_way++;
+  if (err) assert_int_equal(err, TIDE_E_AGAIN);
+  assert_int_not_equal(under_way, 0);
+  assert_int_equal(take_all(w, under_way), under_way);
+  assert_int_equal(rd_kafka_mock_broker_set_rtt(w->kafka.mock, -1, 0), RD_KAFKA_RESP_ERR_NO_ERROR);
   for (int i = 0; i < 10; i++) assert_int_equal(hand(w, TIDE_LETTER_SCORE, "k", TIDE_SPAN("new"), (uint64_t)i), TIDE_OK);
   assert_int_equal(take_all(w, 10), 0);
   read_back(w, TIDE_LETTER_SCORE);
