@@ -166,6 +166,9 @@ struct tide_line {
 };
 #define TIDE_LINES_MAX TIDE_CONDS_MAX /* one for each local bit */
 
+/* The windows of a count or a distinct count: so many spots from `first` on have one word. */
+struct tide_series { uint16_t first, windows; uint8_t word; };
+
 struct tide_slots { uint32_t first, count; }; /* consecutive ones */
 
 struct tide_kind {
@@ -204,9 +207,13 @@ struct tide_kind {
   struct tide_edge edge[TIDE_EDGES_MAX];
   uint8_t edge_count;
   struct tide_step *step;
-  uint32_t step_count;                 /* counts first, then distinct counts, those with a cap last, then others with windows, then those without */
-  uint32_t distinct_at, capped_at, other_at, windowless_at; /* where in step[] these begin */
+  uint32_t step_count;                 /* counts first, then distinct counts, those with a cap last, then others with windows, those that do not count the
+                                        * current event last, then those without */
+  uint32_t distinct_at, capped_at, other_at, plain_at, windowless_at; /* where in step[] these begin */
+  uint32_t least_cap;                  /* no window of fewer events, the current one among them, has more values than some cap allows */
   struct tide_spot *spot;              /* of each step */
+  struct tide_series *series;          /* of the steps before other_at */
+  uint32_t series_count;
   struct tide_line line[TIDE_LINES_MAX];
   uint8_t line_count, distinct_line;   /* the lines from distinct_line on are distinct counts */
   uint64_t distinct_edges;             /* edges over which there are distinct counts */
@@ -256,6 +263,8 @@ struct tide_plan {
   bool keeps_facts;              /* some kind has some */
   bool mends_tiles;              /* outcomes can change events that stand in tiles */
   int64_t outcome_ms;            /* outcomes find events newer than watermark - this (ruling 26) */
+  struct tide_value *nothing;    /* by slot: its value where no event is in the window or stands before */
+  struct tide_value *absent, *refused; /* by slot, all alike: the key is missing; there is no room for the entity */
   struct tide_kind kind[TIDE_ENTITIES_MAX]; /* by spec->entity index */
 };
 
@@ -264,7 +273,7 @@ enum tide_err tide_plan_new(const struct tide_spec *spec, const struct tide_sett
     TIDE_WARN_UNUSED;
 void tide_plan_free(struct tide_plan *plan);
 
-/* Orders the edges and steps of a kind and lists what is written where: spot, line, edge_slot. */
+/* Orders the edges and steps of a kind and lists what is written where: spot, series, line, edge_slot. */
 void tide_plan_order(struct tide_plan *plan, struct tide_kind *kind);
 
 /* Orders the columns of a kind: strips by age, dictionaries, widths, offsets. */

@@ -37,14 +37,15 @@ static void plan_edges(struct tide_kind *kind) {
 static unsigned rank_of(const struct tide_step *step) {
   if (step->agg == TIDE_AGG_COUNT) return 0;
   if (step->agg == TIDE_AGG_DISTINCT) return step->cap ? 2 : 1;
-  return step->edge != 0xff ? 3 : 4;
+  if (step->edge == 0xff) return 5;
+  return step->with_current ? 3 : 4;
 }
 
 /* Orders the steps as plan.h says; those of a feature stay behind each other. */
 static void plan_steps(struct tide_plan *plan, struct tide_kind *kind) {
   struct tide_step *ordered = tide_arena_alloc(&plan->arena, (kind->step_count + 1) * sizeof *ordered);
-  uint32_t n = 0, at[5];
-  for (unsigned rank = 0; rank < 5; rank++) {
+  uint32_t n = 0, at[6];
+  for (unsigned rank = 0; rank < 6; rank++) {
     at[rank] = n;
     for (uint32_t s = 0; s < kind->step_count; s++)
       if (rank_of(&kind->step[s]) == rank) ordered[n++] = kind->step[s];
@@ -53,7 +54,11 @@ static void plan_steps(struct tide_plan *plan, struct tide_kind *kind) {
   kind->distinct_at = at[1];
   kind->capped_at = at[2];
   kind->other_at = at[3];
-  kind->windowless_at = at[4];
+  kind->plain_at = at[4];
+  kind->windowless_at = at[5];
+  kind->least_cap = UINT32_MAX;
+  for (uint32_t s = at[2]; s < at[3]; s++)
+    if (ordered[s].cap < kind->least_cap) kind->least_cap = ordered[s].cap;
 }
 
 /* The word of a count; what several features count alike is one line. */
@@ -78,6 +83,9 @@ static void plan_spots(struct tide_plan *plan, struct tide_kind *kind) {
     kind->spot[s] = (struct tide_spot){(uint16_t)step->slot, step->edge, s < kind->other_at ? word_of(kind, s) : 0xff};
     if (step->agg == TIDE_AGG_DISTINCT) kind->distinct_edges |= UINT64_C(1) << step->edge;
   }
+  kind->series = tide_arena_alloc(&plan->arena, (kind->step_count + 1) * sizeof *kind->series);
+  for (uint32_t s = 0; s < kind->other_at; s += kind->step[s].windows)
+    kind->series[kind->series_count++] = (struct tide_series){(uint16_t)s, kind->step[s].windows, kind->spot[s].word};
   kind->slots = tide_arena_alloc(&plan->arena, (kind->step_count + 1) * sizeof *kind->slots);
   bool mine[TIDE_SLOTS_MAX] = {false};
   for (uint32_t s = 0; s < kind->step_count; s++) mine[kind->step[s].slot] = true;
@@ -95,8 +103,38 @@ static void plan_spots(struct tide_plan *plan, struct tide_kind *kind) {
   }
 }
 
+static struct tide_value nothing_of(const struct tide_step *step) {
+  switch ((enum tide_agg)step->agg) {
+    case TIDE_AGG_COUNT:
+    case TIDE_AGG_SUM:
+    case TIDE_AGG_DISTINCT:
+    case TIDE_AGG_APPROX_DISTINCT:
+    case TIDE_AGG_MAX_COUNT:
+    case TIDE_AGG_STREAK: return tide_num(0);
+    default: return tide_null(TIDE_S_empty, TIDE_C_empty);
+  }
+}
+
+/* What values are that need no look at a log. */
+static void plan_constants(struct tide_plan *plan, const struct tide_kind *kind) {
+  size_t bytes = (plan->spec->slot_count + 1) * sizeof(struct tide_value);
+  if (!plan->nothing) {
+    plan->nothing = tide_arena_alloc(&plan->arena, bytes);
+    plan->absent = tide_arena_alloc(&plan->arena, bytes);
+    plan->refused = tide_arena_alloc(&plan->arena, bytes);
+  }
+  for (uint32_t s = 0; s < kind->step_count; s++) {
+    uint32_t slot = kind->step[s].slot;
+    plan->nothing[slot] = nothing_of(&kind->step[s]);
+    plan->absent[slot] = tide_null(TIDE_S_absent, TIDE_C_absent);
+    plan->refused[slot] = tide_null(TIDE_S_absent, TIDE_C_capacity);
+    plan->refused[slot].unknown = true;
+  }
+}
+
 void tide_plan_order(struct tide_plan *plan, struct tide_kind *kind) {
   plan_edges(kind);
   plan_steps(plan, kind);
   plan_spots(plan, kind);
+  plan_constants(plan, kind);
 }
