@@ -115,6 +115,9 @@ struct tide_edge {
   uint32_t first_at, slot_count; /* kind->edge_slot[first_at ...]: the values over it */
 };
 
+/* Edges of one delay, [first, end); hops: some of them go back to a border. */
+struct tide_delay { int64_t delayed_ms; uint8_t first, end; bool hops; };
+
 /* A distinct group: for each value of a column the latest event that satisfies a bit carries the latest bit. */
 struct tide_distinct { uint8_t column, bit, latest; };
 
@@ -206,10 +209,13 @@ struct tide_kind {
   int64_t young_ms;                    /* the young strip back to watermark - young */
   struct tide_edge edge[TIDE_EDGES_MAX];
   uint8_t edge_count;
+  int64_t back_ms[TIDE_EDGES_MAX];     /* of each edge, side by side */
+  struct tide_delay delay[TIDE_EDGES_MAX];
+  uint8_t delay_count;
   struct tide_step *step;
-  uint32_t step_count;                 /* counts first, then distinct counts, those with a cap last, then others with windows, those that do not count the
-                                        * current event last, then those without */
-  uint32_t distinct_at, capped_at, other_at, plain_at, windowless_at; /* where in step[] these begin */
+  uint32_t step_count;                 /* counts first, then distinct counts, those with a cap last, then others with windows that count the current event, sums and means
+                                        * of numbers that take four bytes, others, those without windows */
+  uint32_t distinct_at, capped_at, other_at, sum_at, plain_at, windowless_at; /* where in step[] these begin */
   uint32_t least_cap;                  /* no window of fewer events, the current one among them, has more values than some cap allows */
   struct tide_spot *spot;              /* of each step */
   struct tide_series *series;          /* of the steps before other_at */
@@ -219,6 +225,7 @@ struct tide_kind {
   uint64_t distinct_edges;             /* edges over which there are distinct counts */
   uint16_t *edge_slot;                 /* slots of the steps that have a window, by edge */
   uint8_t oldest[TIDE_EDGES_MAX];      /* edges from the one that may reach back longest */
+  int64_t reach_ms[TIDE_EDGES_MAX];    /* how far those may reach back, in this order */
   int64_t spare_ms;                    /* no edge is late of an event that is not so long behind the watermark */
   struct tide_slots *slots;            /* all its slots */
   uint32_t slots_count;

@@ -30,32 +30,46 @@ static void plan_edges(struct tide_kind *kind) {
     for (; at > 0 && reach_of(&kind->edge[kind->oldest[at - 1]]) < reach_of(&kind->edge[i]); at--) kind->oldest[at] = kind->oldest[at - 1];
     kind->oldest[at] = i;
   }
+  for (uint8_t i = 0; i < kind->edge_count; i++) {
+    const struct tide_edge *edge = &kind->edge[i];
+    kind->back_ms[i] = edge->back_ms;
+    kind->reach_ms[i] = reach_of(&kind->edge[kind->oldest[i]]);
+    if (!i || edge->delayed_ms != edge[-1].delayed_ms)
+      kind->delay[kind->delay_count++] = (struct tide_delay){edge->delayed_ms, i, i, false};
+    struct tide_delay *delay = &kind->delay[kind->delay_count - 1];
+    delay->end++;
+    delay->hops = delay->hops || edge->hop_ms;
+  }
   for (uint32_t s = 0; s < kind->step_count; s++)
     if (kind->step[s].edge != 0xff) kind->step[s].edge = place[kind->step[s].edge];
 }
 
-static unsigned rank_of(const struct tide_step *step) {
+static unsigned rank_of(const struct tide_kind *kind, const struct tide_step *step) {
   if (step->agg == TIDE_AGG_COUNT) return 0;
   if (step->agg == TIDE_AGG_DISTINCT) return step->cap ? 2 : 1;
-  if (step->edge == 0xff) return 5;
-  return step->with_current ? 3 : 4;
+  if (step->edge == 0xff) return 6;
+  if (step->with_current) return 3;
+  const struct tide_column *column = step->column == 0xff ? NULL : &kind->column[step->column];
+  bool sum = step->agg == TIDE_AGG_SUM || step->agg == TIDE_AGG_MEAN;
+  return sum && column->number && column->width[0] == 4 ? 4 : 5;
 }
 
 /* Orders the steps as plan.h says; those of a feature stay behind each other. */
 static void plan_steps(struct tide_plan *plan, struct tide_kind *kind) {
   struct tide_step *ordered = tide_arena_alloc(&plan->arena, (kind->step_count + 1) * sizeof *ordered);
-  uint32_t n = 0, at[6];
-  for (unsigned rank = 0; rank < 6; rank++) {
+  uint32_t n = 0, at[7];
+  for (unsigned rank = 0; rank < 7; rank++) {
     at[rank] = n;
     for (uint32_t s = 0; s < kind->step_count; s++)
-      if (rank_of(&kind->step[s]) == rank) ordered[n++] = kind->step[s];
+      if (rank_of(kind, &kind->step[s]) == rank) ordered[n++] = kind->step[s];
   }
   kind->step = ordered;
   kind->distinct_at = at[1];
   kind->capped_at = at[2];
   kind->other_at = at[3];
-  kind->plain_at = at[4];
-  kind->windowless_at = at[5];
+  kind->sum_at = at[4];
+  kind->plain_at = at[5];
+  kind->windowless_at = at[6];
   kind->least_cap = UINT32_MAX;
   for (uint32_t s = at[2]; s < at[3]; s++)
     if (ordered[s].cap < kind->least_cap) kind->least_cap = ordered[s].cap;

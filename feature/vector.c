@@ -45,20 +45,22 @@ static void say_late(const struct tide_look *look, struct tide_value *ret) {
 }
 
 /* Windows that begin before history does: those that reach back longest. */
-static void say_young(const struct tide_look *look, struct tide_value *ret) {
+static inline void say_young(const struct tide_look *look, struct tide_value *ret) {
   const struct tide_kind *kind = look->kind;
-  const struct tide_group *group = group_of(look);
   int64_t history_ms = look->state->history_from_ms, t_ms = look->txn->time_ms;
-  for (unsigned i = 0; i < kind->edge_count; i++) {
+  for (unsigned i = 0; i < kind->edge_count && t_ms - kind->reach_ms[i] < history_ms; i++) {
     const struct tide_edge *edge = &kind->edge[kind->oldest[i]];
-    if (t_ms - edge->back_ms - edge->hop_ms >= history_ms) return;
     if (tide_look_left_ms(look, edge) >= history_ms || tide_look_late(look, kind->oldest[i])) continue;
+    const struct tide_group *group = group_of(look);
     const uint16_t *slot = &kind->edge_slot[edge->first_at], *end = slot + edge->slot_count;
-    for (; slot < end && group->warming != TIDE_STALE_MARK; slot++) warm(group, &ret[*slot]);
+    if (group->warming != TIDE_STALE_MARK) {
+      for (; slot < end; slot++) warm(group, &ret[*slot]);
+      continue;
+    }
     for (; slot < end; slot++) { /* the same, for the usual policy: no value of a window is unknown by itself */
       struct tide_value *value = &ret[*slot];
       value->state = TIDE_S_warming;
-      if (value->type != TIDE_V_NULL) value->cause = TIDE_C_warming;
+      value->cause = value->type == TIDE_V_NULL ? value->cause : TIDE_C_warming;
     }
   }
 }
@@ -83,33 +85,54 @@ static inline void copy(const struct tide_kind *kind, const struct tide_value *f
     memcpy(ret + kind->slots[i].first, from + kind->slots[i].first, kind->slots[i].count * sizeof *ret);
 }
 
+/* As tide_view_of does; nearly always the log is a block. */
+static inline void view(const struct tide_store *store, uint32_t number, struct tide_view *ret) {
+  const struct tide_ent *ent = number == TIDE_NO_ENTITY ? NULL : tide_store_ent(store, number);
+  const struct tide_block *block = ent && !(ent->log & 3) ? (const struct tide_block *)ent->log : NULL;
+  if (!block || !block->n) {
+    tide_view_of(store->kind, ent, ret);
+    return;
+  }
+  ret->kind = store->kind;
+  ret->count = 1;
+  ret->chunk = &ret->one;
+  ret->big = NULL;
+  ret->tiles = NULL;
+  ret->one = (struct tide_chunk){.block = (struct tide_block *)ent->log, .last_ms = tide_block_time(store->kind, block, block->n - 1u)};
+}
+
+/* ret holds plan->nothing. */
 static void eval_kind(struct tide_state *state, const struct tide_txn *txn, const struct tide_kind *kind, struct tide_value *ret) {
-  uint32_t e = kind->entity;
   struct tide_look look;
   look.state = state;
   look.txn = txn;
   look.kind = kind;
   look.far_at = (struct tide_at){UINT32_MAX, 0};
-  tide_view_of(kind, txn->number[e] == TIDE_NO_ENTITY ? NULL : tide_store_ent(&state->store[e], txn->number[e]), &look.view);
   look.late = late_edges(&look);
-  look.small = !look.view.big && (!look.view.count || look.view.chunk[0].block->n <= TIDE_SMALL_EVENTS);
-  copy(kind, state->plan->nothing, ret);
-  if (!look.view.count && !look.view.tiles) tide_lone_values(&look, ret);
-  else if (look.small) tide_small_values(&look, ret);
-  else tide_large_values(&look, ret);
+  view(&state->store[kind->entity], txn->number[kind->entity], &look.view);
+  look.small = true;
+  if (!look.view.count && !look.view.tiles) {
+    tide_lone_values(&look, ret);
+  } else if (!look.view.big && (!look.view.count || look.view.one.block->n <= TIDE_SMALL_EVENTS)) {
+    tide_small_values(&look, ret);
+  } else {
+    look.small = false;
+    tide_large_values(&look, ret);
+  }
   for (uint32_t s = kind->windowless_at; s < kind->step_count; s++) {
     const struct tide_step *step = &kind->step[s];
     if (step->agg == TIDE_AGG_FACT) ret[step->slot] = tide_fact_value(state, txn, kind, step);
     else if (step->agg == TIDE_AGG_SINCE_FIRST || step->agg == TIDE_AGG_NEW) ret[step->slot] = tide_value_first(&look, step);
     else ret[step->slot] = tide_value_previous(&look, step);
   }
-  if (look.late) say_late(&look, ret);
+  if (TIDE_UNLIKELY(look.late)) say_late(&look, ret);
   say_young(&look, ret);
-  if (state->slot_from_ms) say_new_fields(&look, ret);
+  if (TIDE_UNLIKELY(state->slot_from_ms != NULL)) say_new_fields(&look, ret);
 }
 
 void tide_vector_eval(struct tide_state *state, const struct tide_txn *txn, struct tide_value *ret) {
   const struct tide_plan *plan = state->plan;
+  memcpy(ret, plan->nothing, plan->spec->slot_count * sizeof *ret);
   for (uint32_t e = 0; e < plan->spec->entity_count; e++) {
     const struct tide_kind *kind = &plan->kind[e];
     if (!txn->has_key[e]) copy(kind, plan->absent, ret);

@@ -42,22 +42,27 @@ static uint64_t holder(const struct tide_kind *kind, const struct tide_entries *
 }
 
 /* The words in which the current event counts. */
-static void lines(struct tide_look *look) {
+static inline void lines(struct tide_look *look) {
   const struct tide_kind *kind = look->kind;
   uint64_t conds = look->txn->conds, *word = &look->word[TIDE_CONDS_MAX];
   unsigned l = 0;
   for (; l < kind->distinct_line; l++) word[l] = look->word[kind->line[l].bit] | (conds >> kind->line[l].cond) << TIDE_SMALL_EVENTS;
   if (l == kind->line_count) return;
   struct tide_entries dict[TIDE_DICTS_MAX];
-  const struct tide_block *block = look->n ? look->view.chunk[0].block : NULL;
-  if (block) tide_block_entries(kind, block, kind->distinct_dicts, dict);
+  bool found = false;
   for (; l < kind->line_count; l++) {
     const struct tide_step *step = &kind->step[kind->line[l].step];
     uint64_t carry = look->word[kind->line[l].bit];
     int64_t current;
-    if (((conds >> kind->line[l].cond) & 1) && tide_look_operand(look, step, &current))
-      carry = (carry ? carry & ~holder(kind, dict, block, step, carry, (uint64_t)current) : 0) | TIDE_CURRENT;
     word[l] = carry;
+    if (!((conds >> kind->line[l].cond) & 1) || !tide_look_operand(look, step, &current)) continue;
+    if (carry) {
+      const struct tide_block *block = look->view.one.block;
+      if (!found) tide_block_entries(kind, block, kind->distinct_dicts, dict);
+      found = true;
+      carry &= ~holder(kind, dict, block, step, carry, (uint64_t)current);
+    }
+    word[l] = carry | TIDE_CURRENT;
   }
 }
 
@@ -145,7 +150,7 @@ struct narrow {
 
 static bool is_narrow(const struct tide_look *look, const struct tide_step *step, struct narrow *ret) {
   const struct tide_column *column = &look->kind->column[step->column];
-  const struct tide_block *block = look->view.chunk[0].block;
+  const struct tide_block *block = look->view.one.block;
   if (!look->n || tide_block_wide(block) || column->width[0] != 4 || !column->number) return false;
   *ret = (struct narrow){tide_block_column(look->kind, block, step->column), column->young ? (unsigned)block->n - block->yn : 0};
   return true;
@@ -154,40 +159,37 @@ static bool is_narrow(const struct tide_look *look, const struct tide_step *step
 /* Adds the step's number of each event in `left`. */
 static inline void add_numbers(const struct tide_look *look, const struct tide_step *step, const struct narrow *narrow, uint64_t left,
                                struct tide_acc *acc) {
-  const struct tide_block *block = look->view.chunk[0].block;
+  const struct tide_block *block = look->view.one.block;
   for (; left; left &= left - 1) {
     unsigned i = (unsigned)__builtin_ctzll(left);
     tide_window_add_one(acc, narrow ? (int64_t)narrow->value[i - narrow->first] : tide_block_num(look->kind, block, step->column, i));
   }
 }
 
-/* SUM and MEAN where they ask for no more than 63 numbers of four bytes and the current one. */
-static void sums_narrow(const struct tide_look *look, const struct tide_step *step, const struct tide_spot *spot,
-                        const struct narrow *narrow, struct tide_value *ret) {
-  uint64_t todo = look->word[step->bit];
-  int64_t sum = 0, current;
-  unsigned n = 0;
-  if (step->with_current && tide_look_current(look, step, &current)) {
-    sum = current;
-    n = 1;
-  }
-  double scale = step->scale;
-  bool mean = step->agg == TIDE_AGG_MEAN;
-  for (unsigned k = 0; k < step->windows; k++) {
-    uint64_t left = todo & look->in[spot[k].edge];
-    todo ^= left;
-    for (; left; left &= left - 1, n++) sum += narrow->value[(unsigned)__builtin_ctzll(left) - narrow->first];
-    if (!mean) ret[spot[k].slot].num = (double)sum / scale;
-    else if (n) ret[spot[k].slot] = tide_num((double)sum / ((double)n * scale));
+/* SUM and MEAN of such numbers, of which 63 fit. */
+static inline void sums_narrow(const struct tide_look *look, struct tide_value *ret) {
+  const struct tide_kind *kind = look->kind;
+  const struct tide_spot *spot = &kind->spot[kind->sum_at];
+  for (const struct tide_step *step = &kind->step[kind->sum_at], *end = &kind->step[kind->plain_at]; step < end;) {
+    struct narrow narrow;
+    (void)is_narrow(look, step, &narrow);
+    uint64_t todo = look->word[step->bit];
+    int64_t sum = 0;
+    unsigned n = 0;
+    double scale = step->scale;
+    bool mean = step->agg == TIDE_AGG_MEAN;
+    for (unsigned k = step->windows; k > 0; k--, spot++, step++) {
+      uint64_t left = todo & look->in[spot->edge];
+      todo ^= left;
+      for (; left; left &= left - 1, n++) sum += narrow.value[(unsigned)__builtin_ctzll(left) - narrow.first];
+      if (!mean) ret[spot->slot].num = (double)sum / scale;
+      else if (n) ret[spot->slot] = tide_num((double)sum / ((double)n * scale));
+    }
   }
 }
 
 static void sums(const struct tide_look *look, const struct tide_step *step, const struct tide_spot *spot, struct tide_value *ret) {
   struct narrow found, *narrow = look->n && is_narrow(look, step, &found) ? &found : NULL;
-  if (narrow && !look->view.tiles && (step->agg == TIDE_AGG_SUM || step->agg == TIDE_AGG_MEAN)) {
-    sums_narrow(look, step, spot, narrow, ret);
-    return;
-  }
   uint64_t todo = look->word[step->bit];
   struct tide_acc acc = TIDE_ACC_EMPTY;
   int64_t current, tiled_ms = look->view.tiles ? look->view.tiles->until_ms : INT64_MIN;
@@ -212,7 +214,7 @@ static unsigned max_count(const struct tide_look *look, const struct tide_step *
   int64_t first_ms = tide_look_left_ms(look, edge) + step->inner_ms + 1;
   unsigned n = 0, best = 0;
   for (uint64_t left = look->word[step->bit] & look->in [spot->edge]; left; left &= left - 1) {
-    int64_t ms = tide_block_time(look->kind, look->view.chunk[0].block, (unsigned)__builtin_ctzll(left));
+    int64_t ms = tide_block_time(look->kind, look->view.one.block, (unsigned)__builtin_ctzll(left));
     if (with_current && ms > look->txn->time_ms) {
       time_ms[n++] = look->txn->time_ms;
       with_current = false;
@@ -265,7 +267,12 @@ void tide_small_values(struct tide_look *look, struct tide_value *ret) {
   if (look->view.count) tide_small_words(look);
   else tide_small_nothing(look);
   counts(look, ret);
-  others(look, look->kind->other_at, look->kind->windowless_at, ret);
+  const struct tide_kind *kind = look->kind;
+  bool narrow = look->n && !look->view.tiles && !tide_block_wide(look->view.one.block);
+  if (narrow) sums_narrow(look, ret);
+  if (kind->other_at < kind->sum_at) others(look, kind->other_at, kind->sum_at, ret);
+  if (!narrow && kind->sum_at < kind->plain_at) others(look, kind->sum_at, kind->plain_at, ret);
+  if (kind->plain_at < kind->windowless_at) others(look, kind->plain_at, kind->windowless_at, ret);
 }
 
 void tide_lone_values(struct tide_look *look, struct tide_value *ret) {
@@ -279,16 +286,16 @@ void tide_lone_values(struct tide_look *look, struct tide_value *ret) {
     for (const struct tide_spot *spot = kind->spot + series->first, *end = spot + series->windows; spot < end; spot++)
       ret[spot->slot].num = 1;
   }
-  if (kind->other_at == kind->plain_at) return;
+  if (kind->other_at == kind->sum_at) return;
   tide_small_nothing(look);
-  others(look, kind->other_at, kind->plain_at, ret);
+  others(look, kind->other_at, kind->sum_at, ret);
 }
 
 bool tide_small_previous(const struct tide_look *look, const struct tide_step *step, int64_t horizon_ms, struct tide_at *ret) {
   uint64_t left = look->word[step->bit] & below(look->now.i);
   if (!left) return false;
   unsigned i = highest(left);
-  if (tide_block_time(look->kind, look->view.chunk[0].block, i) <= horizon_ms) return false;
+  if (tide_block_time(look->kind, look->view.one.block, i) <= horizon_ms) return false;
   *ret = at_of(i);
   return true;
 }

@@ -58,20 +58,46 @@ static inline __m128i plane_of_8(const __m128i *at, unsigned plane) {
 #define NEXT(j)                                                                                                                            \
   word[j] |= (uint64_t)_mm_movemask_epi8(x) << i;                                                                                          \
   x = _mm_add_epi8(x, x);
-static inline __m128i plane_of_1(const __m128i *at, unsigned plane) {
-  (void)plane;
-  return _mm_loadu_si128(at);
+/* Masks of one byte stand in place: what is left of sixteen is read together with what stands before it, a header at least. */
+static inline void turn_bytes(struct tide_look *look, const uint8_t *mask) {
+  _Static_assert(sizeof(struct tide_block) >= 16, "before the first mask");
+  unsigned n = look->n, i = 0;
+  uint64_t *word = look->word;
+  if (n > 16) {
+    for (unsigned j = 0; j < 8; j++) word[j] = 0;
+    for (; i + 16 <= n; i += 16) {
+      __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(mask + i));
+      EACH_OF_8(NEXT)
+    }
+    if (i == n) return;
+    __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(mask + n - 16));
+    unsigned before = 16 - (n - i);
+#define LAST(j)                                                                                                                            \
+  word[j] |= (uint64_t)_mm_movemask_epi8(x) >> before << i;                                                                                \
+  x = _mm_add_epi8(x, x);
+    EACH_OF_8(LAST)
+    return;
+  }
+  __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(mask + n - 16));
+  unsigned before = 16 - n;
+#define ONLY(j)                                                                                                                            \
+  word[j] = (uint64_t)_mm_movemask_epi8(x) >> before;                                                                                      \
+  x = _mm_add_epi8(x, x);
+  EACH_OF_8(ONLY)
 }
 
 /* Makes look->word from the column of masks. */
-static void turn(struct tide_look *look, const void *column, unsigned width) {
+static inline void turn(struct tide_look *look, const void *column, unsigned width) {
+  if (TIDE_LIKELY(width == 1)) {
+    turn_bytes(look, column);
+    return;
+  }
   __m128i at[(TIDE_SMALL_EVENTS + 1) / 16 * 8];
   unsigned n = look->n;
   for (unsigned i = 0; i < width; i++)
     at[(n - 1) / 16 * width + i] = _mm_setzero_si128(); /* the last sixteen, of which there may be fewer */
   memcpy(at, column, (size_t)n * width);
   switch (width) {
-    case 1: TURN(plane_of_1) break;
     case 2: TURN(plane_of_2) break;
     case 4: TURN(plane_of_4) break;
     default: TURN(plane_of_8) break;
@@ -131,25 +157,32 @@ static void turn(struct tide_look *look, const void *column, unsigned width) {
 
 static uint64_t below(unsigned n) { return (UINT64_C(1) << n) - 1; }
 
-/* The edges from e on that have its delay; returns where the next begin. Behind an edge that a hop took back the walk goes forward a little. */
-static unsigned windows_of_delay(struct tide_look *look, const struct tide_block *block, const uint32_t *time, unsigned e) {
+/* Windows of one delay, in a narrow block. Behind an edge that a hop took back the walk goes forward a little. */
+static inline void windows_of(struct tide_look *look, const struct tide_delay *delay, const uint32_t *time, int64_t since_base_ms,
+                              unsigned to) {
   const struct tide_kind *kind = look->kind;
-  int64_t delayed_ms = kind->edge[e].delayed_ms, base_ms = tide_block_base_ms(block);
-  unsigned to = delayed_ms ? tide_block_after(kind, block, look->txn->time_ms - delayed_ms) : look->now.i, at = to, first = e;
   uint64_t upto = below(to) | TIDE_CURRENT;
-  for (; e < kind->edge_count && kind->edge[e].delayed_ms == delayed_ms; e++) {
-    const struct tide_edge *edge = &kind->edge[e];
-    if (look->txn->time_ms - edge->back_ms < base_ms) { /* the log is younger than this window, and than those that follow */
-      for (; e < kind->edge_count && kind->edge[e].delayed_ms == delayed_ms; e++) look->in[e] = upto;
-      break;
-    }
-    int64_t left = tide_look_left_ms(look, edge) - base_ms;
+  unsigned at = to, e = delay->first, end = delay->end;
+  for (; e < end && kind->back_ms[e] <= since_base_ms; e++) {
+    int64_t left = since_base_ms - kind->back_ms[e];
+    if (delay->hops) left = tide_look_left_ms(look, &kind->edge[e]) - (look->txn->time_ms - since_base_ms);
     while (at && time[at - 1] > left) at--;
-    while (at < to && time[at] <= left) at++;
+    while (delay->hops && at < to && time[at] <= left) at++;
     look->in[e] = upto & (UINT64_MAX << at);
   }
-  if (to == look->n) look->ends |= (UINT64_MAX << first) & (e < 64 ? below(e) : UINT64_MAX);
-  return e;
+  for (; e < end; e++) look->in[e] = upto; /* the log is younger than these */
+  if (to == look->n) look->ends |= UINT64_MAX << delay->first & UINT64_MAX >> (64 - end);
+}
+
+static void windows_narrow(struct tide_look *look, const struct tide_block *block) {
+  const struct tide_kind *kind = look->kind;
+  const uint32_t *time = tide_block_column(kind, block, kind->col_of[TIDE_COL_TIME]);
+  int64_t since_base_ms = look->txn->time_ms - tide_block_base_ms(block);
+  for (unsigned d = 0; d < kind->delay_count; d++) {
+    const struct tide_delay *delay = &kind->delay[d];
+    unsigned to = delay->delayed_ms ? tide_block_after(kind, block, look->txn->time_ms - delay->delayed_ms) : look->now.i;
+    windows_of(look, delay, time, since_base_ms, to);
+  }
 }
 
 static void windows_wide(struct tide_look *look, const struct tide_block *block) {
@@ -172,19 +205,15 @@ void tide_small_nothing(struct tide_look *look) {
 
 void tide_small_words(struct tide_look *look) {
   const struct tide_kind *kind = look->kind;
-  const struct tide_block *block = look->view.chunk[0].block;
+  const struct tide_block *block = look->view.one.block;
   unsigned column = kind->col_of[TIDE_COL_MASK];
   look->n = block->n;
   look->ends = 0;
   int64_t now_ms = look->txn->time_ms + look->txn->lead_ms;
   look->now = (struct tide_at){0, look->view.one.last_ms <= now_ms ? look->n : tide_block_after(kind, block, now_ms)};
   turn(look, tide_block_column(kind, block, column), kind->column[column].width[tide_block_wide(block)]);
-  if (tide_block_wide(block)) {
-    windows_wide(look, block);
-  } else {
-    const uint32_t *time = tide_block_column(kind, block, kind->col_of[TIDE_COL_TIME]);
-    for (unsigned e = 0; e < kind->edge_count;) e = windows_of_delay(look, block, time, e);
-  }
+  if (tide_block_wide(block)) windows_wide(look, block);
+  else windows_narrow(look, block);
   for (uint64_t late = look->late; late; late &= late - 1)
     look->in[__builtin_ctzll(late)] = TIDE_CURRENT; /* nobody asks for what columns cannot tell */
 }
