@@ -117,6 +117,36 @@ static void plan_spots(struct tide_plan *plan, struct tide_kind *kind) {
   }
 }
 
+/* Where `wanted` stands among what is carried from `first` on; added where it is not. */
+static uint16_t carry(uint8_t *list, uint16_t first, uint16_t *count, uint8_t wanted) {
+  uint16_t at = first;
+  while (at < *count && list[at] != wanted) at++;
+  if (at == *count) list[(*count)++] = wanted;
+  return at;
+}
+
+static void plan_carry(struct tide_plan *plan, struct tide_kind *kind) {
+  kind->carry_bit = tide_arena_alloc(&plan->arena, 2 * kind->step_count + 1);
+  kind->carry_pair = tide_arena_alloc(&plan->arena, kind->step_count + 1);
+  for (uint8_t e = 0; e < kind->edge_count; e++) {
+    struct tide_carried *of = &kind->carried[e];
+    of->first_count = kind->carry_counts;
+    of->first_sum = kind->carry_sums;
+    for (uint32_t s = 0; s < kind->windowless_at; s++) {
+      struct tide_step *step = &kind->step[s];
+      bool sum = step->agg == TIDE_AGG_SUM || step->agg == TIDE_AGG_MEAN || step->agg == TIDE_AGG_STDDEV;
+      bool distinct = step->agg == TIDE_AGG_DISTINCT;
+      if (step->edge != e || !(sum || distinct || step->agg == TIDE_AGG_COUNT || step->agg == TIDE_AGG_RATE)) continue;
+      step->carried = true;
+      step->carry_count = carry(kind->carry_bit, of->first_count, &kind->carry_counts, distinct ? step->latest : step->bit);
+      if (step->agg == TIDE_AGG_RATE) step->carry_count2 = carry(kind->carry_bit, of->first_count, &kind->carry_counts, step->bit2);
+      if (sum) step->carry_sum = carry(kind->carry_pair, of->first_sum, &kind->carry_sums, step->pair);
+    }
+    of->count_end = kind->carry_counts;
+    of->sum_end = kind->carry_sums;
+  }
+}
+
 static struct tide_value nothing_of(const struct tide_step *step) {
   switch ((enum tide_agg)step->agg) {
     case TIDE_AGG_COUNT:
@@ -151,4 +181,5 @@ void tide_plan_order(struct tide_plan *plan, struct tide_kind *kind) {
   plan_steps(plan, kind);
   plan_spots(plan, kind);
   plan_constants(plan, kind);
+  plan_carry(plan, kind);
 }

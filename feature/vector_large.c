@@ -1,15 +1,21 @@
-/* Windows of large logs (vector.h): an edge is a place in the log, a window a range of events that window.c sums up.
+/* Windows of large logs (vector.h): an edge is a place in the log, a window a range of events.
  *
- * Windows of one feature follow each other from short to long and share an accumulator, so the cost is that of the longest one; whole blocks come from their
- * cached sums. */
+ * A big log carries what its windows hold from one event to the next (running.h), which is nearly all that is asked for. What it does not carry (least and greatest
+ * numbers, orders), what an event asks that is not behind all others, and logs of one block are summed up by window.c: windows of one feature follow
+ * each other from short to long and share an accumulator, and whole blocks come from their cached sums. */
+#include "feature/running.h"
 #include "feature/vector.h"
 
-static void find_places(struct tide_look *look) {
+static void find_places(struct tide_look *look, struct tide_running *running) {
   const struct tide_kind *kind = look->kind;
-  look->now = tide_view_after(&look->view, look->txn->time_ms + look->txn->lead_ms);
   for (unsigned e = 0; e < kind->edge_count; e++) {
     const struct tide_edge *edge = &kind->edge[e];
-    look->from[e] = tide_view_after(&look->view, tide_look_left_ms(look, edge));
+    int64_t left_ms = tide_look_left_ms(look, edge);
+    if (running) {
+      tide_running_move(&look->view, running, e, left_ms, tide_look_right_ms(look, edge), &look->from[e], &look->to[e]);
+      continue;
+    }
+    look->from[e] = tide_view_after(&look->view, left_ms);
     look->to[e] = edge->delayed_ms ? tide_view_after(&look->view, tide_look_right_ms(look, edge)) : look->now;
   }
 }
@@ -79,8 +85,34 @@ static void large_windows(const struct tide_look *look, const struct tide_step *
   }
 }
 
+static void carried_windows(const struct tide_look *look, const struct tide_running *running, const struct tide_step *step,
+                            struct tide_value *ret) {
+  struct tide_acc tiled = TIDE_ACC_EMPTY;
+  int64_t current, tiled_ms = look->view.tiles ? look->view.tiles->until_ms : INT64_MIN;
+  bool with = step->with_current && tide_look_current(look, step, &current), sum = is_sum(step);
+  if (with && sum) tide_window_add_one(&tiled, current);
+  for (const struct tide_step *end = step + step->windows; step < end; step++) {
+    if (look->view.tiles) tide_look_tiles(look, step, &tiled_ms, &tiled);
+    struct tide_acc acc = tiled;
+    acc.count += (uint64_t)running->count[step->carry_count];
+    if (step->agg == TIDE_AGG_RATE) acc.count2 += (uint64_t)running->count[step->carry_count2];
+    if (sum) {
+      acc.sum += running->sum[step->carry_sum].sum;
+      acc.squares += running->sum[step->carry_sum].squares;
+    }
+    ret[step->slot] = window_value(look, step, &acc, with ? &current : NULL);
+  }
+}
+
 void tide_large_values(struct tide_look *look, struct tide_value *ret) {
   const struct tide_kind *kind = look->kind;
-  find_places(look);
-  for (uint32_t s = 0; s < kind->windowless_at; s += kind->step[s].windows) large_windows(look, &kind->step[s], ret);
+  look->now = tide_view_after(&look->view, look->txn->time_ms + look->txn->lead_ms);
+  bool newest = tide_at_eq(look->now, tide_view_end(&look->view)) && !look->late;
+  struct tide_running *running = look->view.big && newest ? tide_running_of(kind, look->view.big) : NULL;
+  find_places(look, running);
+  for (uint32_t s = 0; s < kind->windowless_at; s += kind->step[s].windows) {
+    const struct tide_step *step = &kind->step[s];
+    if (running && step->carried) carried_windows(look, running, step, ret);
+    else large_windows(look, step, ret);
+  }
 }
