@@ -4,18 +4,29 @@
  * not known yet or that jumps costs what window.c would take for it; as a rule a range is one event. */
 #include "feature/running.h"
 
-static void pass_event(const struct tide_kind *kind, struct tide_running *running, unsigned edge, const struct tide_block *block,
-                       unsigned i, int sign) {
+/* The mask column stands outside of dictionaries and as long as its event. */
+static inline uint64_t mask_of(const struct tide_kind *kind, const struct tide_block *block, unsigned i) {
+  int wide = tide_block_wide(block);
+  const struct tide_column *column = &kind->column[kind->col_of[TIDE_COL_MASK]];
+  unsigned width = column->width[wide];
+  return tide_load((const char *)(block + 1) + (size_t)block->cap * column->before[wide] + (size_t)i * width, width);
+}
+
+static inline void pass_event(const struct tide_kind *kind, struct tide_running *running, unsigned edge, const struct tide_block *block,
+                              unsigned i, int sign) {
   const struct tide_carried *of = &kind->carried[edge];
-  uint64_t mask = tide_block_mask(kind, block, i);
-  for (unsigned c = of->first_count; c < of->count_end; c++) running->count[c] += (int64_t)((mask >> kind->carry_bit[c]) & 1) * sign;
+  uint64_t mask = mask_of(kind, block, i);
+  for (unsigned c = of->first_count; c < of->count_end; c++) {
+    int64_t bit = (int64_t)((mask >> kind->carry_bit[c]) & 1);
+    running->count[c] += sign > 0 ? bit : -bit;
+  }
   for (unsigned s = of->first_sum; s < of->sum_end; s++) {
     const struct tide_pair *pair = &kind->pair[kind->carry_pair[s]];
     if (!((mask >> pair->bit) & 1)) continue;
     if (kind->column[pair->column].young && !tide_block_is_young(block, i)) continue; /* nothing asks for it here any more */
-    int64_t x = tide_block_num(kind, block, pair->column, i);
-    running->sum[s].sum += (__int128)x * sign;
-    running->sum[s].squares += (__int128)x * x * sign;
+    __int128 x = tide_block_num(kind, block, pair->column, i), square = x * x;
+    running->sum[s].sum += sign > 0 ? x : -x;
+    running->sum[s].squares += sign > 0 ? square : -square;
   }
 }
 
@@ -65,59 +76,69 @@ struct tide_running *tide_running_of(const struct tide_kind *kind, struct tide_b
   return running;
 }
 
-#define STEPS 16
+#define STEPS 32
 
-/* As tide_view_after, where the place is probably near `at`: a little behind, or before, for an event that comes a little late. */
-static struct tide_at after(const struct tide_view *view, struct tide_at at, int64_t ms) {
-  const struct tide_chunk *chunk = &view->chunk[at.chunk];
-  for (unsigned steps = 0; steps < STEPS; steps++) { /* back to where the one before is not after ms */
-    if (!at.i) {
-      if (!at.chunk || chunk[-1].last_ms <= ms) break;
-      chunk--;
-      at = (struct tide_at){at.chunk - 1, chunk->block->n};
-    }
-    if (tide_block_time(view->kind, chunk->block, at.i - 1) <= ms) break;
-    at.i--;
-    if (steps + 1 == STEPS) return tide_view_after(view, ms);
-  }
-  for (unsigned steps = 0; steps < STEPS; steps++) {
-    if (at.i == chunk->block->n) {
-      at = (struct tide_at){at.chunk + 1, 0};
-      if (at.chunk == view->count) return at;
+/* Moves a place to the first event with time > ms, an event at a time as long as it is near, and returns whether it was. */
+static inline __attribute__((always_inline)) bool walk(const struct tide_view *view, struct tide_running *running, unsigned edge,
+                                                       struct tide_at *place, int64_t ms, int sign) {
+  const struct tide_chunk *chunk = &view->chunk[place->chunk];
+  unsigned steps = 0;
+  for (; steps < STEPS; steps++) {
+    if (place->i == chunk->block->n) {
+      if (place->chunk + 1 == view->count) break;
+      *place = (struct tide_at){place->chunk + 1, 0};
       chunk++;
     }
-    if (tide_block_time(view->kind, chunk->block, at.i) > ms) return at;
-    at.i++;
+    if (tide_block_time(view->kind, chunk->block, place->i) > ms) break;
+    pass_event(view->kind, running, edge, chunk->block, place->i++, sign);
   }
-  return tide_view_after(view, ms);
+  if (steps) return steps < STEPS;
+  for (; steps < STEPS; steps++) { /* an event that comes a little late */
+    if (!place->i) {
+      if (!place->chunk || chunk[-1].last_ms <= ms) return true;
+      chunk--;
+      *place = (struct tide_at){place->chunk - 1, chunk->block->n};
+    }
+    if (tide_block_time(view->kind, chunk->block, place->i - 1) <= ms) return true;
+    pass_event(view->kind, running, edge, chunk->block, --place->i, -sign);
+  }
+  return false;
 }
 
+/* The log's end, to stay where it is when the log grows. */
 static struct tide_at kept(const struct tide_view *view, struct tide_at at) {
   return at.chunk < view->count ? at : (struct tide_at){view->count - 1, view->chunk[view->count - 1].block->n};
 }
 
-static void move(const struct tide_view *view, struct tide_running *running, unsigned edge, struct tide_at *place, struct tide_at to,
-                 int sign) {
-  if (tide_at_less(*place, to)) pass(view, running, edge, *place, to, sign);
-  else pass(view, running, edge, to, *place, -sign);
-  *place = to;
+/* As tide_view_after has it. */
+static struct tide_at shown(const struct tide_view *view, struct tide_at at) {
+  if (at.i < view->chunk[at.chunk].block->n) return at;
+  return (struct tide_at){at.chunk + 1, 0};
+}
+
+static inline struct tide_at move(const struct tide_view *view, struct tide_running *running, unsigned edge, struct tide_at *place,
+                                  int64_t ms, int sign) {
+  if (!walk(view, running, edge, place, ms, sign)) {
+    struct tide_at to = kept(view, tide_view_after(view, ms));
+    if (tide_at_less(*place, to)) pass(view, running, edge, *place, to, sign);
+    else pass(view, running, edge, to, *place, -sign);
+    *place = to;
+  }
+  return shown(view, *place);
 }
 
 void tide_running_move(const struct tide_view *view, struct tide_running *running, unsigned edge, int64_t left_ms, int64_t right_ms,
                        struct tide_at *ret_from, struct tide_at *ret_to) {
   struct tide_span_at *window = &running->window[edge];
-  const struct tide_kind *kind = view->kind;
   if (!((running->known >> edge) & 1)) {
-    const struct tide_carried *of = &kind->carried[edge];
+    const struct tide_carried *of = &view->kind->carried[edge];
     for (unsigned c = of->first_count; c < of->count_end; c++) running->count[c] = 0;
     for (unsigned s = of->first_sum; s < of->sum_end; s++) running->sum[s] = (struct tide_carried_sum){0};
     window->from = window->to = kept(view, tide_view_after(view, left_ms));
     running->known |= UINT64_C(1) << edge;
   }
-  *ret_from = after(view, window->from, left_ms);
-  *ret_to = view->chunk[view->count - 1].last_ms <= right_ms ? tide_view_end(view) : after(view, window->to, right_ms);
-  move(view, running, edge, &window->to, kept(view, *ret_to), 1);
-  move(view, running, edge, &window->from, kept(view, *ret_from), -1);
+  *ret_to = move(view, running, edge, &window->to, right_ms, 1);
+  *ret_from = move(view, running, edge, &window->from, left_ms, -1);
 }
 
 static void pass_changed(const struct tide_kind *kind, struct tide_big *big, struct tide_at at, int sign) {

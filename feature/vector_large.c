@@ -87,6 +87,12 @@ static void carried_windows(const struct tide_look *look, const struct tide_runn
                             struct tide_value *ret) {
   struct tide_acc tiled = TIDE_ACC_EMPTY;
   int64_t current, tiled_ms = look->view.tiles ? look->view.tiles->until_ms : INT64_MIN;
+  if (step->agg == TIDE_AGG_COUNT && !look->view.tiles) { /* nearly all of them */
+    int64_t more = step->with_current && tide_look_satisfies(look, step->bit);
+    for (const struct tide_step *end = step + step->windows; step < end; step++)
+      ret[step->slot].num = (double)(running->count[step->carry_count] + more);
+    return;
+  }
   bool with = step->with_current && tide_look_current(look, step, &current), sum = is_sum(step);
   if (with && sum) tide_window_add_one(&tiled, current);
   for (const struct tide_step *end = step + step->windows; step < end; step++) {
