@@ -5,17 +5,16 @@
 #include "feature/running.h"
 
 /* What stands before the post now stands one event more before it (sign 1), or less (-1). */
-static inline void pass_event(const struct tide_kind *kind, struct tide_running *running, const struct tide_post *post,
-                              const struct tide_block *block, unsigned i, int sign) {
+static inline __attribute__((always_inline)) void pass_event(const struct tide_kind *kind, struct tide_running *running,
+                                                             const struct tide_post *post, const struct tide_block *block, unsigned i,
+                                                             int sign) {
   const struct tide_column *column = &kind->column[kind->col_of[TIDE_COL_MASK]]; /* outside of dictionaries, and as long as its event */
   int wide = tide_block_wide(block);
   unsigned width = column->width[wide];
   uint64_t mask = tide_load((const char *)(block + 1) + (size_t)block->cap * column->before[wide] + (size_t)i * width, width);
-  for (unsigned c = post->first_count; c < post->count_end; c++) {
-    int64_t bit = (int64_t)((mask >> kind->post_bit[c]) & 1);
-    running->count[c] += sign > 0 ? bit : -bit;
-  }
-  for (unsigned s = post->first_sum; s < post->sum_end; s++) {
+  for (unsigned c = post->first_count, end = post->count_end; c < end; c++)
+    running->count[c] += sign * (int64_t)((mask >> kind->post_bit[c]) & 1);
+  for (unsigned s = post->first_sum, end = post->sum_end; s < end; s++) {
     const struct tide_pair *pair = &kind->pair[kind->post_pair[s]];
     if (!((mask >> pair->bit) & 1)) continue;
     if (kind->column[pair->column].young && !tide_block_is_young(block, i)) continue; /* nothing asks for it here any more */
@@ -90,8 +89,8 @@ struct tide_running *tide_running_of(const struct tide_view *view, int64_t oldes
 #define STEPS 32
 
 /* Goes to the first event with time > ms, an event at a time; false if it is not near. */
-static inline bool walk(const struct tide_view *view, struct tide_running *running, const struct tide_post *post, struct tide_at *place,
-                        int64_t ms) {
+static bool walk(const struct tide_view *view, struct tide_running *running, const struct tide_post *post, struct tide_at *place,
+                 int64_t ms) {
   const struct tide_chunk *chunk = &view->chunk[place->chunk];
   unsigned steps = 0;
   for (; steps < STEPS; steps++) {
