@@ -3,6 +3,7 @@
  * A small log is one block and the event nearly always its newest, so the place and what is old enough to go are known from the ends of the
  * block. Big logs keep sums and maps of their blocks, which are told of every change. */
 #include "feature/block_dict.h"
+#include "feature/running.h"
 #include "feature/log_parts.h"
 
 void tide_ent_log_note_chunk(const struct tide_kind *kind, struct tide_chunk *chunk) {
@@ -21,7 +22,7 @@ void tide_ent_log_add_chunk(struct tide_big *big, uint32_t at, struct tide_chunk
   memmove(big->chunk + at + 1, big->chunk + at, (big->count - at) * sizeof *big->chunk);
   big->chunk[at] = chunk;
   big->count++;
-  tide_ent_log_stale_supers(big, at);
+  if (at + 1 < big->count) tide_ent_log_stale_supers(big, at); /* behind all others it is in no sum of sums yet */
 }
 
 struct tide_big *tide_ent_log_grow(const struct tide_kind *kind, struct tide_ent *ent) {
@@ -52,6 +53,7 @@ static void big_expire(const struct tide_kind *kind, struct tide_big *big, int64
     tide_block_expire(kind, *block, INT64_MIN, watermark_ms - kind->young_ms);
     tide_block_fit(kind, block, 0);
     tide_ent_log_stale(big, &big->chunk[c]);
+    tide_running_drop(big);
   }
 }
 
@@ -144,6 +146,7 @@ static struct tide_chunk *big_place(const struct tide_kind *kind, struct tide_en
     struct tide_chunk tail = {.block = tide_block_split(kind, block, TIDE_BLOCK_MAX / 2)};
     tide_ent_log_note_chunk(kind, &tail);
     tide_ent_log_note_chunk(kind, &big->chunk[at.chunk]);
+    tide_running_drop(big);
     tide_ent_log_stale(big, &big->chunk[at.chunk]); /* also where the tail begins the next sum of sums */
     tide_ent_log_add_chunk(big, at.chunk + 1, tail);
     if (at.i > TIDE_BLOCK_MAX / 2) at = (struct tide_at){at.chunk + 1, at.i - TIDE_BLOCK_MAX / 2};
@@ -291,6 +294,7 @@ bool tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, struct 
   tide_block_insert(kind, &chunk->block, i, row);
   tide_ent_log_note_chunk(kind, chunk);
   tide_ent_log_stale(big, chunk);
+  tide_running_inserted(kind, big, (struct tide_at){(uint32_t)(chunk - big->chunk), i});
   struct tide_view view;
   tide_view_of(kind, ent, &view);
   for (unsigned g = 0; g < kind->distinct_count; g++)

@@ -120,6 +120,12 @@ struct tide_edge {
   uint32_t first_at, slot_count; /* kind->edge_slot[first_at ...]: the values over it */
 };
 
+/* Edges of one delay, [first, end); hops: some of them go back to a border. */
+struct tide_delay { int64_t delayed_ms; uint8_t first, end; bool hops; };
+
+/* What a big log carries of the window of an edge (running.h): its counts, kind->carry_bit[first_count .. count_end), and its sums, the same of carry_pair. */
+struct tide_carried { uint16_t first_count, count_end, first_sum, sum_end; };
+
 /* A distinct group: for each value of a column the latest event that satisfies a bit carries the latest bit. */
 struct tide_distinct { uint8_t column, bit, latest; };
 
@@ -150,6 +156,8 @@ struct tide_step {
   uint8_t tile_count2, tile_sum, tile_squares;
   bool with_current;
   bool money;
+  bool carried;        /* COUNT, RATE, DISTINCT, SUM, MEAN, STDDEV: a big log carries what its window holds (running.h) */
+  uint16_t carry_count, carry_count2, carry_sum; /* where: events with its bit (DISTINCT: the latest bit), with bit2, its sum */
   uint32_t cap;
   uint32_t group;
   uint32_t operand_field; /* field or entity of the operand, for the current event's value */
@@ -170,6 +178,9 @@ struct tide_line {
   uint16_t step;       /* DISTINCT: one of its steps, for group and operand */
 };
 #define TIDE_LINES_MAX TIDE_CONDS_MAX /* one for each local bit */
+
+/* The windows of a count or a distinct count: so many spots from `first` on have one word. */
+struct tide_series { uint16_t first, windows; uint8_t word; };
 
 struct tide_slots { uint32_t first, count; }; /* consecutive ones */
 
@@ -210,15 +221,26 @@ struct tide_kind {
   int64_t young_ms;                    /* the young strip back to watermark - young */
   struct tide_edge edge[TIDE_EDGES_MAX];
   uint8_t edge_count;
+  int64_t back_ms[TIDE_EDGES_MAX];     /* of each edge, side by side */
+  struct tide_delay delay[TIDE_EDGES_MAX];
+  uint8_t delay_count;
   struct tide_step *step;
-  uint32_t step_count;                 /* counts first, then distinct counts, those with a cap last, then others with windows, then those without */
-  uint32_t distinct_at, capped_at, other_at, windowless_at; /* where in step[] these begin */
+  uint32_t step_count;                 /* counts first, then distinct counts, those with a cap last, then others with windows that count the current event, sums and means
+                                        * of numbers that take four bytes, others, those without windows */
+  uint32_t distinct_at, capped_at, other_at, sum_at, plain_at, windowless_at; /* where in step[] these begin */
+  uint32_t least_cap;                  /* no window of fewer events, the current one among them, has more values than some cap allows */
+  struct tide_carried carried[TIDE_EDGES_MAX]; /* of each edge */
+  uint8_t *carry_bit, *carry_pair;     /* local bits, indexes into pair */
+  uint16_t carry_counts, carry_sums;
   struct tide_spot *spot;              /* of each step */
+  struct tide_series *series;          /* of the steps before other_at */
+  uint32_t series_count;
   struct tide_line line[TIDE_LINES_MAX];
   uint8_t line_count, distinct_line;   /* the lines from distinct_line on are distinct counts */
   uint64_t distinct_edges;             /* edges over which there are distinct counts */
   uint16_t *edge_slot;                 /* slots of the steps that have a window, by edge */
   uint8_t oldest[TIDE_EDGES_MAX];      /* edges from the one that may reach back longest */
+  int64_t reach_ms[TIDE_EDGES_MAX];    /* how far those may reach back, in this order */
   int64_t spare_ms;                    /* no edge is late of an event that is not so long behind the watermark */
   struct tide_slots *slots;            /* all its slots */
   uint32_t slots_count;
@@ -263,6 +285,8 @@ struct tide_plan {
   bool keeps_facts;              /* some kind has some */
   bool mends_tiles;              /* outcomes can change events that stand in tiles */
   int64_t outcome_ms;            /* outcomes find events newer than watermark - this (ruling 26) */
+  struct tide_value *nothing;    /* by slot: its value where no event is in the window or stands before */
+  struct tide_value *absent, *refused; /* by slot, all alike: the key is missing; there is no room for the entity */
   struct tide_kind kind[TIDE_ENTITIES_MAX]; /* by spec->entity index */
 };
 
@@ -271,7 +295,7 @@ enum tide_err tide_plan_new(const struct tide_spec *spec, const struct tide_sett
     TIDE_WARN_UNUSED;
 void tide_plan_free(struct tide_plan *plan);
 
-/* Orders the edges and steps of a kind and lists what is written where: spot, line, edge_slot. */
+/* Orders the edges and steps of a kind and lists what is written where: spot, series, line, edge_slot. */
 void tide_plan_order(struct tide_plan *plan, struct tide_kind *kind);
 
 /* Orders the columns of a kind: strips by age, dictionaries, widths, offsets. */
