@@ -55,74 +55,67 @@ static struct run enter(const struct tide_program *program, const struct tide_en
 
 /* ---- values ---- */
 
-static inline bool compares(enum tide_code code, double x, double y) {
-  switch (code) {
-    case TIDE_I_EQ: return x == y;
-    case TIDE_I_NE: return x != y;
-    case TIDE_I_LT: return x < y;
-    case TIDE_I_LE: return x <= y;
-    case TIDE_I_GT: return x > y;
-    default: return x >= y;
-  }
+/* What is computed of two numbers carries the head of the first that is missing, else of the first that has a state. */
+static inline uint32_t head_of_two(uint32_t left, uint32_t right) {
+  if (left == HEAD_NUM) return right;
+  return (right & HEAD_TYPE) || !(left & HEAD_TYPE) ? left : right;
 }
 
-static inline double calculated(enum tide_code code, double x, double y) {
-  switch (code) {
-    case TIDE_I_ADD: return x + y;
-    case TIDE_I_SUB: return x - y;
-    case TIDE_I_MUL: return x * y;
-    case TIDE_I_DIV: return y == 0 ? (double)NAN : x / y;
-    case TIDE_I_MIN: return y < x ? y : x;
-    default: return y > x ? y : x;
-  }
+static inline void put(struct tide_value *to, uint32_t head, double num) {
+  memcpy(to, &head, sizeof head);
+  to->reserved = 0;
+  to->num = num;
 }
 
-static inline struct tide_value with_head(uint32_t head, double num) {
-  struct tide_value value = tide_num(num);
-  memcpy(&value, &head, sizeof head);
-  return value;
-}
+static inline void put_bool(struct tide_value *to, bool yes) { *to = tide_bool(yes); }
 
-/* What comes of two numbers that may be missing; false where one is unknown or a bound, or there is no finite result. It carries the state of the
- * first part that has one. */
-static inline bool of_two(enum tide_code code, const struct tide_value *a, const struct tide_value *b, struct tide_value *ret) {
+/* Arithmetic and comparisons of two numbers that may be missing; false where one is unknown or a bound, or nothing comes of them. */
+static inline __attribute__((always_inline)) bool of_two(enum tide_code code, const struct tide_value *a, const struct tide_value *b,
+                                                         struct tide_value *to) {
   uint32_t left = head_of(a), right = head_of(b), head = HEAD_NUM;
-  if ((left ^ HEAD_NUM) | (right ^ HEAD_NUM)) {
+  if (left != HEAD_NUM || right != HEAD_NUM) {
+    head = head_of_two(left, right);
     if (TIDE_UNLIKELY((left | right) & HEAD_UNKNOWN) || is_bound(left) || is_bound(right)) return false;
-    bool null = !(left & right & HEAD_TYPE);
-    if (null && code <= TIDE_I_GE) return false;
-    if (null) {
-      *ret = with_head(left & HEAD_TYPE ? right : left, 0);
+    if (!(head & HEAD_TYPE)) {
+      if (code <= TIDE_I_GE) return false;
+      put(to, head, 0);
       return true;
     }
-    head = a->state == TIDE_S_fresh ? right : left;
   }
-  if (code <= TIDE_I_GE) {
-    *ret = tide_bool(compares(code, a->num, b->num));
-    return true;
+  double x = a->num, y = b->num, num;
+  switch (code) {
+    case TIDE_I_EQ: put_bool(to, x == y); return true;
+    case TIDE_I_NE: put_bool(to, x != y); return true;
+    case TIDE_I_LT: put_bool(to, x < y); return true;
+    case TIDE_I_LE: put_bool(to, x <= y); return true;
+    case TIDE_I_GT: put_bool(to, x > y); return true;
+    case TIDE_I_GE: put_bool(to, x >= y); return true;
+    case TIDE_I_ADD: num = x + y; break;
+    case TIDE_I_SUB: num = x - y; break;
+    case TIDE_I_MUL: num = x * y; break;
+    case TIDE_I_DIV: num = x / y; break; /* by zero: not finite */
+    case TIDE_I_MIN: num = y < x ? y : x; break;
+    default: num = y > x ? y : x; break;
   }
-  double num = calculated(code, a->num, b->num);
-  *ret = with_head(head, num);
-  return isfinite(num);
+  if (TIDE_UNLIKELY(!isfinite(num))) return false;
+  put(to, head, num);
+  return true;
 }
 
 static void compute(const struct run *run, struct tide_value *registers, struct tide_value *derived) {
   for (const struct tide_insn *insn = run->program->insn, *end = insn + run->program->insns; insn < end; insn++) {
-    const struct tide_value *a = part(run, insn->operand[0]);
-    char *to = (char *)(tide_operand_place(insn->to) == TIDE_AT_DERIVED ? derived : registers) + tide_operand_at(insn->to);
     enum tide_code code = (enum tide_code)insn->code;
-    struct tide_value value;
-    if (code > TIDE_I_MAX || !of_two(code, a, part(run, insn->operand[1]), &value)) {
-      switch (code) {
-        case TIDE_I_LOCAL: value = tide_num((double)tide_zone_local_s(insn->expr->zone, run->env->time)); break;
-        case TIDE_I_HOUR: value = tide_num(tide_hour_of((int64_t)a->num)); break;
-        case TIDE_I_WEEKDAY: value = tide_num(tide_weekday_of(tide_floor_div((int64_t)a->num, 86400))); break;
-        case TIDE_I_GIVE: value = *a; break;
-        case TIDE_I_TREE: value = tide_expr_eval(insn->expr, run->env); break;
-        default: value = apply(run, insn->expr, insn->operand, insn->parts); break;
-      }
+    const struct tide_value *a = part(run, insn->operand[0]);
+    struct tide_value *to = (insn->derives ? derived : registers) + insn->to;
+    if (code <= TIDE_I_MAX && of_two(code, a, part(run, insn->operand[1]), to)) continue;
+    switch (code) {
+      case TIDE_I_LOCAL: *to = tide_num((double)tide_zone_local_s(insn->expr->zone, run->env->time)); break;
+      case TIDE_I_HOUR: *to = tide_num(tide_hour_of((int64_t)a->num)); break;
+      case TIDE_I_WEEKDAY: *to = tide_num(tide_weekday_of(tide_floor_div((int64_t)a->num, 86400))); break;
+      case TIDE_I_GIVE: *to = *a; break;
+      case TIDE_I_TREE: *to = tide_expr_eval(insn->expr, run->env); break;
+      default: *to = apply(run, insn->expr, insn->operand, insn->parts); break;
     }
-    memcpy(to, &value, sizeof value);
   }
 }
 
@@ -227,6 +220,8 @@ static struct left strike(const struct run *run, const struct tide_bank *bank) {
   }
   PLAINLY(TIDE_T_CODE, is_code(&c->test, a))
   PLAINLY(TIDE_T_RANGE, is_within(&c->test, a))
+  EACH(TIDE_T_KNOWN) left.alive &= ~(lacks(head_of(part(run, c->test.operand[0]))) ? c->yes : c->no);
+  PLAINLY(TIDE_T_TEXT_IN, tide_expr_has_code(c->test.expr, a->code))
   EACH(TIDE_TEST_CODES - 1) settle(c, tried(run, &c->test), &left);
 #undef PLAINLY
 #undef EACH

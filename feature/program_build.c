@@ -65,17 +65,21 @@ static bool same(const struct tide_insn *x, const struct tide_insn *y) {
          (x->code != TIDE_I_APPLY || same_node(x->expr, y->expr));
 }
 
-/* The register that an equal instruction fills, or this one, put at the end. */
+static uint32_t result_of(const struct tide_insn *insn) {
+  return insn->derives ? TIDE_OPERAND(TIDE_AT_DERIVED, insn->to) : TIDE_OPERAND(TIDE_AT_REGISTER, insn->to);
+}
+
+/* Where an equal instruction puts its result, or this one, put at the end. */
 static uint32_t put(struct build *b, struct tide_insn insn) {
   for (uint32_t i = 0; i < b->insns; i++)
-    if (same(&b->insn[i], &insn)) return b->insn[i].to;
+    if (same(&b->insn[i], &insn)) return result_of(&b->insn[i]);
   if (b->registers == TIDE_REGISTERS_MAX) {
     b->full = true;
     return 0;
   }
-  insn.to = TIDE_OPERAND(TIDE_AT_REGISTER, b->registers++);
+  insn.to = b->registers++;
   b->insn[b->insns++] = insn;
-  return insn.to;
+  return result_of(&insn);
 }
 
 /* ---- values ---- */
@@ -394,18 +398,16 @@ struct tide_program *tide_program_values(struct tide_arena *arena, const struct 
   b.root = given;
   for (uint32_t r = 0; r < count; r++) {
     struct build before = b;
-    const uint32_t own = TIDE_OPERAND(TIDE_AT_DERIVED, r);
     given[r] = value_of(&b, root[r]);
     struct tide_insn *last = b.insns > before.insns ? &b.insn[b.insns - 1] : NULL;
     if (b.full) {
       b = before;
-      b.insn[b.insns++] = (struct tide_insn){.code = TIDE_I_TREE, .to = own, .expr = root[r]};
-    } else if (last && last->to == given[r]) { /* goes where it belongs at once */
-      last->to = own;
-    } else {
-      b.insn[b.insns++] = (struct tide_insn){.code = TIDE_I_GIVE, .parts = 1, .to = own, .operand = {given[r]}};
-    }
-    given[r] = own;
+      b.insn[b.insns++] = (struct tide_insn){.code = TIDE_I_TREE, .expr = root[r]};
+    } else if (!last || result_of(last) != given[r]) {
+      b.insn[b.insns++] = (struct tide_insn){.code = TIDE_I_GIVE, .parts = 1, .operand = {given[r]}};
+    } /* else it goes where it belongs at once */
+    b.insn[b.insns - 1].derives = true, b.insn[b.insns - 1].to = r;
+    given[r] = result_of(&b.insn[b.insns - 1]);
   }
   finish(&b, arena, program);
   return program;

@@ -31,7 +31,8 @@ enum tide_code {
 struct tide_insn {
   uint8_t code;  /* enum tide_code */
   uint8_t parts; /* of them operands count */
-  uint32_t to;   /* operand, in registers or what is derived */
+  bool derives;  /* `to` is an index into what is derived, else into registers */
+  uint32_t to;
   uint32_t operand[3];
   const struct tide_expr *expr; /* the node; of GIVE: NULL */
 };
