@@ -103,10 +103,11 @@ static inline __attribute__((always_inline)) bool of_two(enum tide_code code, co
 }
 
 static void compute(const struct run *run, struct tide_value *registers, struct tide_value *derived) {
+  struct tide_value *const base[2] = {registers, derived};
   for (const struct tide_insn *insn = run->program->insn, *end = insn + run->program->insns; insn < end; insn++) {
     enum tide_code code = (enum tide_code)insn->code;
     const struct tide_value *a = part(run, insn->operand[0]);
-    struct tide_value *to = (insn->derives ? derived : registers) + insn->to;
+    struct tide_value *to = (struct tide_value *)((char *)base[insn->derives] + insn->to);
     if (code <= TIDE_I_MAX && of_two(code, a, part(run, insn->operand[1]), to)) continue;
     switch (code) {
       case TIDE_I_LOCAL: *to = tide_num((double)tide_zone_local_s(insn->expr->zone, run->env->time)); break;
@@ -232,7 +233,7 @@ void tide_program_test(const struct tide_program *program, const struct tide_env
   struct tide_value registers[TIDE_REGISTERS_MAX];
   const struct run run = enter(program, env, registers);
   TIDE_CHECK(env->rule == program->rule);
-  compute(&run, registers, NULL);
+  if (program->insns) compute(&run, registers, NULL);
   for (uint32_t word = 0; word < TIDE_PROGRAM_TRUTHS / 64; word++) {
     struct left left = strike(&run, &program->bank[word]);
     ret->yes[word] = left.alive & ~left.doubt;

@@ -66,7 +66,7 @@ static bool same(const struct tide_insn *x, const struct tide_insn *y) {
 }
 
 static uint32_t result_of(const struct tide_insn *insn) {
-  return insn->derives ? TIDE_OPERAND(TIDE_AT_DERIVED, insn->to) : TIDE_OPERAND(TIDE_AT_REGISTER, insn->to);
+  return TIDE_OPERAND(insn->derives ? TIDE_AT_DERIVED : TIDE_AT_REGISTER, insn->to / sizeof(struct tide_value));
 }
 
 /* Where an equal instruction puts its result, or this one, put at the end. */
@@ -77,7 +77,7 @@ static uint32_t put(struct build *b, struct tide_insn insn) {
     b->full = true;
     return 0;
   }
-  insn.to = b->registers++;
+  insn.to = (uint32_t)(b->registers++ * sizeof(struct tide_value));
   b->insn[b->insns++] = insn;
   return result_of(&insn);
 }
@@ -406,7 +406,7 @@ struct tide_program *tide_program_values(struct tide_arena *arena, const struct 
     } else if (!last || result_of(last) != given[r]) {
       b.insn[b.insns++] = (struct tide_insn){.code = TIDE_I_GIVE, .parts = 1, .operand = {given[r]}};
     } /* else it goes where it belongs at once */
-    b.insn[b.insns - 1].derives = true, b.insn[b.insns - 1].to = r;
+    b.insn[b.insns - 1].derives = true, b.insn[b.insns - 1].to = (uint32_t)(r * sizeof(struct tide_value));
     given[r] = result_of(&b.insn[b.insns - 1]);
   }
   finish(&b, arena, program);

@@ -1,6 +1,6 @@
 /* The instructions of a program: shared by what makes them (program_build.c) and what runs them (program.c), and by nobody else.
  *
- * An operand is a place: the top byte says in which array, the others at which byte of it. Registers, constants and tests are numbered from 0 within their bounds; a
+ * An operand is a place: the lowest byte says in which array, the others at which byte of it. Registers, constants and tests are numbered from 0 within their bounds; a
  * root that would pass them is left to the tree. */
 #ifndef TIDE_PROGRAM_CODE_H
 #define TIDE_PROGRAM_CODE_H
@@ -8,10 +8,9 @@
 #include "feature/program.h"
 
 enum tide_place { TIDE_AT_CONSTANT, TIDE_AT_FIELD, TIDE_AT_DYN, TIDE_AT_SLOT, TIDE_AT_DERIVED, TIDE_AT_REGISTER, TIDE_AT_SCORE, TIDE_PLACES };
-#define TIDE_PLACE_BITS 24
-#define TIDE_OPERAND(PLACE, INDEX) ((uint32_t)(PLACE) << TIDE_PLACE_BITS | (uint32_t)((INDEX) * sizeof(struct tide_value)))
-static inline enum tide_place tide_operand_place(uint32_t operand) { return (enum tide_place)(operand >> TIDE_PLACE_BITS); }
-static inline uint32_t tide_operand_at(uint32_t operand) { return operand & ((1u << TIDE_PLACE_BITS) - 1); }
+#define TIDE_OPERAND(PLACE, INDEX) ((uint32_t)(PLACE) | (uint32_t)((INDEX) * sizeof(struct tide_value)) << 8)
+static inline enum tide_place tide_operand_place(uint32_t operand) { return (enum tide_place)(operand & 0xff); }
+static inline uint32_t tide_operand_at(uint32_t operand) { return operand >> 8; }
 #define TIDE_REGISTERS_MAX 512
 #define TIDE_TESTS_MAX 4096
 #define TIDE_PARTS_MAX 16384 /* of all nodes together */
@@ -31,8 +30,8 @@ enum tide_code {
 struct tide_insn {
   uint8_t code;  /* enum tide_code */
   uint8_t parts; /* of them operands count */
-  bool derives;  /* `to` is an index into what is derived, else into registers */
-  uint32_t to;
+  bool derives;  /* `to` is in what is derived, else in registers */
+  uint32_t to;   /* in bytes */
   uint32_t operand[3];
   const struct tide_expr *expr; /* the node; of GIVE: NULL */
 };
