@@ -24,21 +24,7 @@
 
 /* Text as 64 bits. 0: missing. Up to 7 bytes: the bytes themselves, little-endian, length in the top byte (1..7), so short codes
  * (countries, MCCs, response codes) can be printed back. Longer: bit 63 set and 63 bits of XXH3. */
-uint64_t tide_long_text_code(struct tide_span text); /* of more than 7 bytes */
-static inline uint64_t tide_text_code(struct tide_span text) {
-  if (text.len > 7) return tide_long_text_code(text);
-  if (text.len == 0) return 0;
-  const uint8_t *p = (const uint8_t *)text.ptr, *last = p + text.len - 1;
-  uint64_t code;
-  if (text.len >= 4) { /* two pieces that may overlap */
-    uint32_t low = (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-    uint32_t high = (uint32_t)last[-3] | (uint32_t)last[-2] << 8 | (uint32_t)last[-1] << 16 | (uint32_t)last[0] << 24;
-    code = (uint64_t)low | (uint64_t)high << (8 * (text.len - 4));
-  } else {
-    code = (uint64_t)p[0] | (uint64_t)p[text.len / 2] << (8 * (text.len / 2)) | (uint64_t)last[0] << (8 * (text.len - 1));
-  }
-  return code | (uint64_t)text.len << 56;
-}
+uint64_t tide_text_code(struct tide_span text);
 /* Writes the text of a short code and returns its length, or 0 when the code is a hash or missing. out needs 8 bytes. */
 size_t tide_text_of_code(uint64_t code, char out[8]);
 

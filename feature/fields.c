@@ -34,9 +34,6 @@ struct tide_value tide_field_value(const struct tide_field *field, const struct 
 
 void tide_fields_values(const struct tide_spec *spec, const struct tide_datum *field, struct tide_value *ret) {
   const struct tide_value absent = tide_null(TIDE_S_absent, TIDE_C_absent);
-  for (uint32_t i = 0, count = spec->field_count; i < count; i++) {
-    if (field[i].kind == TIDE_D_NONE) ret[i] = absent; /* most are not there, and most others are texts */
-    else if (field[i].kind == TIDE_D_TEXT) ret[i] = tide_text(tide_text_code(field[i].text));
-    else ret[i] = value_of(&spec->field[i], &field[i]);
-  }
+  for (uint32_t i = 0, count = spec->field_count; i < count; i++)
+    ret[i] = field[i].kind == TIDE_D_NONE ? absent : value_of(&spec->field[i], &field[i]); /* most are not there */
 }
