@@ -40,5 +40,7 @@ struct tide_zone;
 enum tide_err tide_zone_get(const char *name, const struct tide_zone **ret, struct tide_error *error) TIDE_WARN_UNUSED;
 int tide_zone_hour(const struct tide_zone *zone, struct tide_etime t);
 int tide_zone_weekday(const struct tide_zone *zone, struct tide_etime t);
+/* What the clocks of the zone say at t, as seconds since they said 1970-01-01 00:00: calendar.h makes hour and weekday of it. */
+int64_t tide_zone_local_s(const struct tide_zone *zone, struct tide_etime t);
 
 #endif
