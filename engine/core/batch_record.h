@@ -34,29 +34,28 @@ static inline bool tide_record_type_has_fields(unsigned type) {
 }
 enum { TIDE_REC_FLAGS = TIDE_REC_NOCOUNT | TIDE_REC_SAME_ROW | TIDE_REC_STAMPED };
 
-/* All ASCII. `room`: bytes that can be read from there on, at least len. */
+/* All ASCII. `room`: bytes that can be read from there on, at least len, which is not 0. */
 static inline bool tide_is_ascii(const uint8_t *at, size_t len, size_t room) {
   const uint64_t high = UINT64_C(0x8080808080808080);
-  uint64_t bits = 0, word;
-  if (TIDE_LIKELY(len < sizeof word && room >= sizeof word)) { /* what stands behind the text is shifted out */
+  uint64_t word, bits = 0;
+  size_t i = 0;
+  if (len >= sizeof word) {
+    for (; i + 2 * sizeof word < len; i += sizeof word) {
+      memcpy(&word, at + i, sizeof word);
+      bits |= word;
+    }
+    memcpy(&word, at + i, sizeof word);
+    bits |= word;
+    memcpy(&word, at + len - sizeof word, sizeof word); /* some of them again */
+    return ((bits | word) & high) == 0;
+  }
+  if (TIDE_LIKELY(room >= sizeof word)) { /* what stands behind the text is shifted out */
     memcpy(&word, at, sizeof word);
     return (le64toh(word) << (64 - 8 * len) & high) == 0;
   }
-  size_t i = 0;
-  for (; i + sizeof word <= len; i += sizeof word) {
-    memcpy(&word, at + i, sizeof word);
-    bits |= word;
-  }
-  if (len >= sizeof word) { /* the last eight bytes, some of them again */
-    memcpy(&word, at + len - sizeof word, sizeof word);
-    bits |= word;
-  } else {
-    for (; i < len; i++) bits |= at[i];
-  }
+  for (; i < len; i++) bits |= at[i];
   return (bits & high) == 0;
 }
-
-static inline bool is_capital(uint8_t c) { return (uint8_t)(c - 'A') < 26; }
 static inline bool tide_time_fits(int64_t ms) { return ms >= TIDE_TIME_MIN_MS && ms <= TIDE_TIME_MAX_MS; }
 /* Three capital letters and a zero byte. */
 static inline bool tide_currency_fits(const char currency[4]) {
