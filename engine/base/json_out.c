@@ -18,17 +18,6 @@ static void comma(struct tide_buf *out) {
   if (!tide_json_first(out)) tide_buf_char(out, ',');
 }
 
-void tide_json_open(struct tide_buf *out, char bracket) {
-  TIDE_CHECK(bracket == '{' || bracket == '[');
-  comma(out);
-  tide_buf_char(out, bracket);
-}
-
-void tide_json_close(struct tide_buf *out, char bracket) {
-  TIDE_CHECK(bracket == '}' || bracket == ']');
-  tide_buf_char(out, bracket);
-}
-
 /* Something to escape among eight bytes: a control character, quote or backslash. A byte that the subtractions borrow from can only make a false alarm (Warren,
  * Hacker's Delight, 6-1). */
 static uint64_t suspects(uint64_t x) {

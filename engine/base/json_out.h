@@ -31,8 +31,13 @@ static inline void tide_json_piece(struct tide_buf *out, const char *piece, size
 #define TIDE_JSON_KEY(out, name) tide_json_piece(out, "\"" name "\":", sizeof("\"" name "\":") - 1)
 #define TIDE_JSON_WORD(out, text) tide_json_piece(out, "\"" text "\"", sizeof("\"" text "\"") - 1)
 
-void tide_json_open(struct tide_buf *out, char bracket);  /* '{' or '[', with a comma before it where needed */
-void tide_json_close(struct tide_buf *out, char bracket); /* '}' or ']' */
+/* The same behind another member of the object, which needs no look: `,"name":`; and any literal that is known to fit where it comes. */
+#define TIDE_JSON_NEXT(out, name) TIDE_BUF_LITERAL(out, ",\"" name "\":")
+
+/* '{' or '[', with a comma before it where needed. */
+static inline void tide_json_open(struct tide_buf *out, char bracket) { tide_json_piece(out, &bracket, 1); }
+/* '}' or ']'. */
+static inline void tide_json_close(struct tide_buf *out, char bracket) { tide_buf_char(out, bracket); }
 void tide_json_key(struct tide_buf *out, const char *key);
 void tide_json_str(struct tide_buf *out, struct tide_span s);
 void tide_json_cstr(struct tide_buf *out, const char *s);

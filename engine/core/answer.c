@@ -125,7 +125,7 @@ static void put_features(const struct tide_answer *answer, struct tide_buf *out)
   }
   tide_json_close(out, '}');
   if (!answer->features_known) return;
-  TIDE_JSON_KEY(out, "states");
+  TIDE_JSON_NEXT(out, "states");
   tide_json_open(out, '{');
   for (uint32_t i = 0; i < spec->slot_count; i++) {
     const struct tide_value *value = &answer->slot[i];
@@ -147,14 +147,14 @@ static void put_reason(const struct tide_answer *answer, const struct tide_rule 
   tide_json_open(out, '{');
   TIDE_JSON_KEY(out, "code");
   tide_json_cstr(out, rule->code);
-  TIDE_JSON_KEY(out, "text");
+  TIDE_JSON_NEXT(out, "text");
   size_t text = tide_json_text_begin(out);
   tide_policy_say(answer->spec, rule, env, out);
   tide_json_text_end(out, text);
   if (rule->first_slot != TIDE_NONE && answer->features_known) {
-    TIDE_JSON_KEY(out, "feature");
+    TIDE_JSON_NEXT(out, "feature");
     tide_json_cstr(out, answer->spec->slot[rule->first_slot].name);
-    TIDE_JSON_KEY(out, "value");
+    TIDE_JSON_NEXT(out, "value");
     tide_value_json(&answer->slot[rule->first_slot], out);
   }
   tide_json_close(out, '}');
@@ -168,13 +168,13 @@ static void put_score_reasons(const struct tide_answer *answer, struct tide_buf 
     tide_json_open(out, '{');
     TIDE_JSON_KEY(out, "code");
     tide_json_cstr(out, input->code);
-    TIDE_JSON_KEY(out, "text");
+    TIDE_JSON_NEXT(out, "text");
     size_t text = tide_json_text_begin(out);
     tide_score_say(answer->model, answer->spec, reason, out);
     tide_json_text_end(out, text);
-    TIDE_JSON_KEY(out, "feature");
+    TIDE_JSON_NEXT(out, "feature");
     tide_json_cstr(out, input->feature);
-    TIDE_JSON_KEY(out, "value");
+    TIDE_JSON_NEXT(out, "value");
     tide_value_json(&reason->value, out);
     tide_json_close(out, '}');
   }
@@ -204,7 +204,7 @@ static void put_reasons(const struct tide_answer *answer, struct tide_buf *out) 
   const struct tide_rule *decider = by_rule ? &spec->rule[verdict->rule] : NULL;
   uint64_t others = full && verdict->by != TIDE_BY_NONE ? verdict->yes : 0; /* true rules */
   if (by_rule) others &= ~(UINT64_C(1) << verdict->rule);
-  TIDE_JSON_KEY(out, "reasons");
+  TIDE_JSON_NEXT(out, "reasons");
   tide_json_open(out, '[');
   struct tide_value field[TIDE_FIELDS_MAX];
   struct tide_env own = {.field = field, .time = answer->time};
@@ -252,9 +252,9 @@ static void put_old_fact(const struct tide_answer *answer, struct tide_buf *out)
 static void put_cause(const struct tide_answer *answer, struct tide_buf *out) {
   const struct tide_verdict *verdict = &answer->verdict;
   if (!tide_verdict_is_refusal(verdict) || verdict->cause == TIDE_C_none) return;
-  TIDE_JSON_KEY(out, "cause");
+  TIDE_JSON_NEXT(out, "cause");
   tide_json_cstr(out, tide_cause_name(verdict->cause));
-  TIDE_JSON_KEY(out, "detail");
+  TIDE_JSON_NEXT(out, "detail");
   size_t detail = tide_json_text_begin(out);
   uint32_t entity = stale_entity(answer);
   if (answer->late_ms) {
@@ -298,44 +298,63 @@ static enum tide_vstate group_state(const struct tide_answer *answer, uint32_t e
 
 static void put_standing(const struct tide_answer *answer, uint32_t entity, struct tide_buf *out) {
   const struct tide_standing *standing = &answer->standing[entity];
-  TIDE_JSON_KEY(out, "age_ms");
+  TIDE_JSON_NEXT(out, "age_ms");
   if (standing->age_ms == TIDE_AGE_UNKNOWN) tide_json_null(out);
   else tide_json_int(out, standing->age_ms);
   if (standing->has_facts) {
-    TIDE_JSON_KEY(out, "facts_age_ms");
+    TIDE_JSON_NEXT(out, "facts_age_ms");
     tide_json_int(out, standing->facts_age_ms);
   }
   if (answer->spec->group[answer->spec->entity[entity].group].consistency == TIDE_CONSISTENCY_EVENTUAL) {
-    TIDE_JSON_KEY(out, "consistency");
+    TIDE_JSON_NEXT(out, "consistency");
     TIDE_JSON_WORD(out, "eventual");
   }
   if (standing->state != TIDE_S_stale) return;
-  TIDE_JSON_KEY(out, "source");
+  TIDE_JSON_NEXT(out, "source");
   size_t text = tide_json_text_begin(out);
   tide_standing_source(standing, out);
   tide_json_text_end(out, text);
-  TIDE_JSON_KEY(out, "as_of");
+  TIDE_JSON_NEXT(out, "as_of");
   char time[TIDE_TIME_TEXT];
   bool known = standing->complete_ms >= TIDE_TIME_MIN_MS && standing->complete_ms <= TIDE_TIME_MAX_MS;
   if (known) tide_json_cstr(out, tide_time_format((struct tide_etime){standing->complete_ms}, time));
   else tide_json_null(out);
 }
 
+void tide_answer_states(const struct tide_answer *answer, struct tide_states *ret) {
+  static const uint64_t one[] = {1, 1 << 8, 1 << 16, 1 << 24, UINT64_C(1) << 32, UINT64_C(1) << 40, UINT64_C(1) << 48, UINT64_C(1) << 56};
+  _Static_assert(TIDE_S_COUNT <= sizeof one / sizeof one[0], "a byte for each state");
+  const struct tide_quoted *quoted = answer->spec->quoted;
+  memset(ret, 0, answer->spec->entity_count * sizeof *ret);
+  for (uint32_t r = 0, i = 0; r < quoted->run_count; r++) {
+    struct tide_states *states = &ret[quoted->run[r].entity];
+    for (uint32_t end = quoted->run[r].end; i < end;) {
+      const struct tide_value *value = &answer->slot[i], *stop = value + (end - i < 255 ? end - i : 255);
+      uint64_t counts = 0;
+      i += (uint32_t)(stop - value);
+      for (; value < stop; value++) counts += one[value->state];
+      while (counts) {
+        unsigned state = (unsigned)__builtin_ctzll(counts) / 8;
+        uint64_t mask = UINT64_C(0xff) << (state * 8);
+        states->count[state] = (uint16_t)(states->count[state] + ((counts & mask) >> (state * 8)));
+        states->seen |= 1u << state;
+        counts &= ~mask;
+      }
+    }
+  }
+}
+
 static void put_freshness(const struct tide_answer *answer, struct tide_buf *out) {
-  TIDE_JSON_KEY(out, "freshness");
+  TIDE_JSON_NEXT(out, "freshness");
   tide_json_open(out, '{');
   const struct tide_spec *spec = answer->spec;
-  unsigned seen[TIDE_ENTITIES_MAX] = {0}; /* states of its values, a bit each */
-  uint32_t runs = answer->features_known ? spec->quoted->run_count : 0;
-  for (uint32_t r = 0, i = 0; r < runs; r++) {
-    unsigned states = 0;
-    for (uint32_t end = spec->quoted->run[r].end; i < end; i++) states |= 1u << answer->slot[i].state;
-    seen[spec->quoted->run[r].entity] |= states;
-  }
-  for (uint32_t e = 0; e < spec->entity_count; e++) {
-    if (!seen[e]) continue;
+  struct tide_states own[TIDE_ENTITIES_MAX];
+  const struct tide_states *states = answer->states;
+  if (!states && answer->features_known) tide_answer_states(answer, own), states = own;
+  for (uint32_t e = 0; states && e < spec->entity_count; e++) {
+    if (!states[e].seen) continue;
     put_span(spec->quoted->entity[e], out);
-    put_state(group_state(answer, e, seen[e]), out);
+    put_state(group_state(answer, e, states[e].seen), out);
     put_standing(answer, e, out);
     tide_json_close(out, '}');
   }
@@ -345,13 +364,13 @@ static void put_freshness(const struct tide_answer *answer, struct tide_buf *out
 /* What was judged beside the decision and had no part in it. */
 static void put_shadows(const struct tide_answer *answer, struct tide_buf *out) {
   if (answer->shadow_count) {
-    TIDE_JSON_KEY(out, "shadow");
+    TIDE_JSON_NEXT(out, "shadow");
     tide_json_open(out, '[');
     for (uint32_t i = 0; i < answer->shadow_count; i++) {
       tide_json_open(out, '{');
       TIDE_JSON_KEY(out, "model");
       tide_json_cstr(out, answer->shadow[i].model->id);
-      TIDE_JSON_KEY(out, "score");
+      TIDE_JSON_NEXT(out, "score");
       tide_value_json(&answer->shadow[i].value, out);
       tide_json_close(out, '}');
     }
@@ -359,15 +378,15 @@ static void put_shadows(const struct tide_answer *answer, struct tide_buf *out) 
   }
   const struct tide_verdict *verdict = answer->shadow_verdict;
   if (!verdict) return;
-  TIDE_JSON_KEY(out, "shadow_policy");
+  TIDE_JSON_NEXT(out, "shadow_policy");
   tide_json_open(out, '{');
   TIDE_JSON_KEY(out, "policy");
   tide_json_cstr(out, answer->shadow_policy->label);
-  TIDE_JSON_KEY(out, "decision");
+  TIDE_JSON_NEXT(out, "decision");
   tide_json_cstr(out, answer->shadow_policy->spec->decision[verdict->decision]);
-  TIDE_JSON_KEY(out, "by");
+  TIDE_JSON_NEXT(out, "by");
   put_by(answer->shadow_policy->spec, verdict, out);
-  TIDE_JSON_KEY(out, "differs");
+  TIDE_JSON_NEXT(out, "differs");
   tide_json_bool(out, verdict->decision != answer->verdict.decision);
   tide_json_close(out, '}');
 }
@@ -396,40 +415,40 @@ static void put_position(struct tide_position position, uint32_t index, struct t
 static void put_decision(const struct tide_answer *answer, unsigned flags, struct tide_buf *out) {
   const struct tide_spec *spec = answer->spec;
   const struct tide_verdict *verdict = &answer->verdict;
-  TIDE_JSON_KEY(out, "status");
+  TIDE_JSON_NEXT(out, "status");
   if (answer->status == TIDE_STATUS_SCORED) TIDE_JSON_WORD(out, "scored");
   else TIDE_JSON_WORD(out, "refused");
-  TIDE_JSON_KEY(out, "decision");
+  TIDE_JSON_NEXT(out, "decision");
   if (verdict->by == TIDE_BY_NONE) tide_json_null(out);
   else put_span(spec->quoted->decision[verdict->decision], out);
-  TIDE_JSON_KEY(out, "by");
+  TIDE_JSON_NEXT(out, "by");
   put_by(spec, verdict, out);
-  TIDE_JSON_KEY(out, "score");
+  TIDE_JSON_NEXT(out, "score");
   tide_value_json(&answer->score, out);
   put_cause(answer, out);
   if (!(flags & TIDE_ANSWER_NO_REASONS)) put_reasons(answer, out);
 }
 
 static void put_counted(const struct tide_answer *answer, struct tide_buf *out) {
-  TIDE_JSON_KEY(out, "counted");
+  TIDE_JSON_NEXT(out, "counted");
   if (answer->maybe) TIDE_JSON_WORD(out, "maybe");
   else tide_json_bool(out, answer->counted);
-  TIDE_JSON_KEY(out, "duplicate");
+  TIDE_JSON_NEXT(out, "duplicate");
   tide_json_bool(out, answer->duplicate);
   if (answer->duplicate) {
-    TIDE_JSON_KEY(out, "first_position");
+    TIDE_JSON_NEXT(out, "first_position");
     put_position(answer->first_position, answer->first_index, out);
   }
   if (answer->supersedes) {
-    TIDE_JSON_KEY(out, "supersedes");
+    TIDE_JSON_NEXT(out, "supersedes");
     tide_json_bool(out, true);
   }
   if (answer->id_conflict) {
-    TIDE_JSON_KEY(out, "id_conflict");
+    TIDE_JSON_NEXT(out, "id_conflict");
     tide_json_bool(out, true);
   }
   if (answer->advised) {
-    TIDE_JSON_KEY(out, "advised");
+    TIDE_JSON_NEXT(out, "advised");
     tide_json_bool(out, true);
   }
 }
@@ -445,7 +464,7 @@ void tide_answer_json(const struct tide_answer *answer, unsigned flags, struct t
   TIDE_JSON_KEY(out, "position");
   if (answer->unplaced) tide_json_null(out);
   else put_position(answer->position, answer->index, out);
-  TIDE_JSON_KEY(out, "event_time");
+  TIDE_JSON_NEXT(out, "event_time");
   put_plain(tide_time_format(answer->time, time), TIDE_TIME_LEN, out);
   if (flags & (TIDE_ANSWER_FEATURES | TIDE_ANSWER_VALUES)) put_features(answer, out);
   if (flags & TIDE_ANSWER_FEATURES) put_shadows(answer, out);
