@@ -26,7 +26,8 @@ enum tide_time_form { TIDE_TIME_RFC3339, TIDE_TIME_EPOCH_S, TIDE_TIME_EPOCH_MS, 
 enum tide_err tide_time_parse(struct tide_span text, enum tide_time_form form, struct tide_etime *ret) TIDE_WARN_UNUSED;
 
 #define TIDE_TIME_TEXT 32
-/* Writes 2026-11-21T09:58:51.123Z (always 24 characters and a zero byte) and returns out. */
+#define TIDE_TIME_LEN 24
+/* Writes 2026-11-21T09:58:51.123Z (always TIDE_TIME_LEN characters and a zero byte) and returns out. */
 const char *tide_time_format(struct tide_etime t, char out[TIDE_TIME_TEXT]);
 
 /* Durations as people write them: 500ms 10m 1h 7d, an integer and one of ms s m h d. Errors: SYNTAX, RANGE (above 10 years). */
