@@ -169,8 +169,9 @@ static void do_sync(struct tide_engine *engine) {
     event.kind = TIDE_CORE_SESSION_OVER;
     event.err = err;
     remember(engine, &error);
-  } else if (engine->options.pressed) {
-    event.pressed = engine->options.pressed(journal);
+  } else {
+    if (engine->options.pressed) event.pressed = engine->options.pressed(journal);
+    if (engine->options.clock) event.clock_ms = engine->options.clock(journal);
   }
   look_at_health(engine);
   report(engine, &event);
