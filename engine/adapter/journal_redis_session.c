@@ -184,8 +184,8 @@ static int64_t ahead_ms(int64_t from_ms, int64_t to_ms, int64_t server_ms) {
 #define CLEAR_MS 100
 #define COMPARE_MAX 3
 
-/* The server looked at its clock between asked_at and now. Where this machine's was set meanwhile it showed one thing then, which an entry may have been stamped with, and another now: both must agree. What was
- * written by one that does not is the journal's, so the session is over. */
+/* The server looked at its clock between asked_at and now. Where this machine's was set meanwhile it showed one thing then, which an entry may have been stamped with, and
+ * another now: both must agree with the server's, and with one another. */
 static enum tide_err compare(struct tide_redis_journal *self, const redisReply *reply, bool *ret_clear, struct tide_error *error) {
   struct tide_redis_now asked = self->asked_at, now = self->ops->now(self->options.link_ctx);
   int64_t took_ms = (now.mono.ns - asked.mono.ns) / 1000000, max_ms = self->options.clock_skew_max_ms;

@@ -4,9 +4,9 @@
  * write, but it stands in the log, and stamps and commit times would stay ahead until time has caught up. So the comparison must come first. What tells that it
  * is due is the monotonic clock, which nobody sets: since the store last found the clocks to agree, both must have moved by the same amount.
  *
- * A SYNC makes the comparison, at a moment of its own, and tells which clock it compared (port/journal.h). Whatever this core saw when it asked or sees now, only that one is known to be right: a clock that was
- * set while the SYNC was under way, there and back even, is another, and the step behind it asks again. In a new session nothing is known. Both clocks of a step are read once, so what
- * was compared is what is written. */
+ * A SYNC makes the comparison, at a moment of its own, and tells which clock it compared (port/journal.h). Whatever this core saw when it asked or sees now, only that
+ * one is known to be right: a clock that was set while the SYNC was under way, there and back even, is another, and the step behind it asks again. In a new session
+ * nothing is known. */
 #include "core/core_state.h"
 
 #define APART_MS 10 /* the two readings of a step are two calls: what was scheduled in between costs a SYNC, not a mistake */
