@@ -20,7 +20,7 @@ bool tide_core_clock_holds(const struct tide_core *core) {
 }
 
 void tide_core_clock_told(struct tide_core *core, int64_t clock_ms) {
-  core->clock.told = true;
+  core->clock.told = is_near(offset_ms(core), clock_ms);
   core->clock.told_ms = clock_ms;
 }
 
