@@ -19,12 +19,13 @@ _ports_given = set()
 
 def free_port():
     """A port on which nobody listens, outside of the range from which the kernel takes ports for outgoing connections: a server that is killed
-    finds it free again."""
+    finds it free again. With TIDE_PORTS=I/N only ports that are I modulo N: who runs beside this one has others, also those that are free just now (run.sh)."""
     with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
         low, high = map(int, file.read().split())
-    for _ in range(1000):
+    share, shares = map(int, os.environ.get("TIDE_PORTS", "0/1").split("/"))
+    for _ in range(4000):
         port = random.SystemRandom().randrange(10240, 65000)
-        if low <= port <= high or port in _ports_given:
+        if low <= port <= high or port in _ports_given or port % shares != share:
             continue
         with socket.socket() as probe:
             try:
