@@ -92,8 +92,8 @@ class Process:
     def kill(self):
         """kill -9, and waits until it is gone."""
         self.signal(signal.SIGKILL)
-        if not self.wait_end(10):
-            raise RuntimeError(f"process {self.pid} survived SIGKILL for 10 s: {' '.join(self.record['command'])}")
+        if not self.wait_end(PATIENCE_S):
+            raise RuntimeError(f"process {self.pid} survived SIGKILL for {PATIENCE_S} s: {' '.join(self.record['command'])}")
 
     def stop(self, seconds=10):
         """SIGTERM, then SIGKILL. A stopped process is continued, so that it can end."""
@@ -161,9 +161,12 @@ def load(path):
         return None
 
 
-def wait_for(what, condition, seconds, pause=0.02):
-    """The first true value of condition(); what it raises as OSError counts as not yet."""
-    end = time.monotonic() + seconds
+PATIENCE_S = 60  # what must come comes at once on most machines, and on some in a minute; waiting for it longer proves no less
+
+
+def wait_for(what, condition, seconds, pause=0.02, patient=True):
+    """The first true value of condition(); what it raises as OSError counts as not yet. It has PATIENCE_S at the least, unless somebody goes on without it: patient=False."""
+    end = time.monotonic() + (max(seconds, PATIENCE_S) if patient else seconds)
     last = None
     while time.monotonic() < end:
         try:

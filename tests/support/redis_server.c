@@ -23,7 +23,7 @@
 
 #include "journal_dir.h"
 
-enum { ARGS_MAX = 64, PORT_TRIES = 20, READY_TRIES = 4000 };
+enum { ARGS_MAX = 64, PORT_TRIES = 20, READY_TRIES = 12000 };
 
 static void nap_ms(long ms) { nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL); }
 
