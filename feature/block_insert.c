@@ -128,10 +128,17 @@ static void fill_on(const struct growing *dict, unsigned at, unsigned cap, char 
 
 /* Writes the dictionary with one event more over a strip of this capacity, and its head. Returns where it ends; NULL where entries were lost that
  * take room. */
-static char *grow_dict(const struct growing *dict, unsigned strip_cap, struct tide_dict_head *head, char *to) {
+static inline char *grow_dict(const struct growing *dict, unsigned strip_cap, struct tide_dict_head *head, char *to) {
   unsigned row = dict->row, at = 0, used = 1, cap = 0;
+  bool one = dict->had.cap ? dict->had.cap == 1 && dict->count : dict->count == 1; /* entry so far: mostly the row has the same */
+  if (one && tide_same_entry(dict->from, dict->wanted, row)) {
+    *head = (struct tide_dict_head){1, 1};
+    tide_copy_few(to, dict->wanted, row);
+    return to + row;
+  }
   if (!dict->count || !dict->had.cap) { /* nothing, or plain */
-    if (dict->count) used = worth_a_look(strip_cap) ? repeats(dict, strip_cap) : 0;
+    if (one) used = 2;
+    else if (dict->count) used = worth_a_look(strip_cap) ? repeats(dict, strip_cap) : 0;
     cap = tide_dict_cap(row, used, strip_cap);
   } else {
     at = tide_find_entry(dict->from, dict->had.n, row, dict->wanted);

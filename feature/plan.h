@@ -234,6 +234,8 @@ struct tide_kind {
 /* What columns hold of an event, each worked out once however many kinds keep it: what there is one of under its enum tide_column_what, behind them what
  * belongs to a field or an entity (plan->origin). */
 #define TIDE_ORIGINS_REF 32
+#define TIDE_ORIGINS_NUMBER (TIDE_NO_ORIGIN - 2 * TIDE_ENTITIES_MAX) /* by entity: its number, where the primary refers to it */
+#define TIDE_ORIGINS_RANK (TIDE_NO_ORIGIN - TIDE_ENTITIES_MAX)       /* and the event's rank there */
 #define TIDE_NO_ORIGIN 0xff
 struct tide_origin { uint8_t what; uint32_t ref; }; /* as of a column */
 
