@@ -23,22 +23,16 @@ static bool row_fits(const struct tide_kind *kind, const struct tide_row *row) {
   return fits;
 }
 
-/* The cells of a row as a block with this base has them, one behind the other. */
+/* The cells of a row as a block with this base has them, one behind the other. The last may be written past its end. */
+#define IMAGE_BYTES (TIDE_IMAGE_MAX + 8)
 static void make_image(const struct tide_kind *kind, int wide, int64_t base_ms, const struct tide_row *row, char *image) {
   const struct tide_image *plan = &kind->image;
-  const uint8_t *end = plan->end[wide];
-  unsigned k = 0;
-#define CELLS(step, bytes)                                                                                                                 \
-  for (; k < end[step]; k++) tide_store_cell(image + plan->cell[wide][k].at, bytes, (uint64_t)row->value[plan->cell[wide][k].origin]);
-  CELLS(0, 8)
-  CELLS(1, 4)
-  CELLS(2, 2)
-  CELLS(3, 1)
-#undef CELLS
+  for (unsigned k = 0; k < plan->cell_count[wide]; k++) /* the next one takes what is too much */
+    memcpy(image + plan->cell[wide][k].at, &row->value[plan->cell[wide][k].origin], 8);
   tide_store_cell(image + kind->mask_before[wide], kind->mask_width, row->mask);
   if (wide) return;
   tide_store_cell(image + kind->time_before[0], 4, (uint64_t)row->value[TIDE_COL_TIME] - (uint64_t)base_ms);
-  for (k = 0; k < plan->number_count; k++)
+  for (unsigned k = 0; k < plan->number_count; k++)
     if (row->value[plan->narrow[k].origin] == TIDE_NULL_NUM) tide_store_cell(image + plan->narrow[k].at, plan->narrow[k].width, UINT64_MAX);
 }
 
@@ -128,17 +122,10 @@ static void fill_on(const struct growing *dict, unsigned at, unsigned cap, char 
 
 /* Writes the dictionary with one event more over a strip of this capacity, and its head. Returns where it ends; NULL where entries were lost that
  * take room. */
-static inline char *grow_dict(const struct growing *dict, unsigned strip_cap, struct tide_dict_head *head, char *to) {
+static char *grow_dict(const struct growing *dict, unsigned strip_cap, struct tide_dict_head *head, char *to) {
   unsigned row = dict->row, at = 0, used = 1, cap = 0;
-  bool one = dict->had.cap ? dict->had.cap == 1 && dict->count : dict->count == 1; /* entry so far: mostly the row has the same */
-  if (one && tide_same_entry(dict->from, dict->wanted, row)) {
-    *head = (struct tide_dict_head){1, 1};
-    tide_copy_few(to, dict->wanted, row);
-    return to + row;
-  }
   if (!dict->count || !dict->had.cap) { /* nothing, or plain */
-    if (one) used = 2;
-    else if (dict->count) used = worth_a_look(strip_cap) ? repeats(dict, strip_cap) : 0;
+    if (dict->count) used = worth_a_look(strip_cap) ? repeats(dict, strip_cap) : 0;
     cap = tide_dict_cap(row, used, strip_cap);
   } else {
     at = tide_find_entry(dict->from, dict->had.n, row, dict->wanted);
@@ -192,9 +179,16 @@ static struct tide_block *append(const struct tide_kind *kind, const struct tide
     to = (char *)(head + kind->dict_count);
     for (unsigned d = 0; d < kind->dict_count; d++) {
       unsigned y = kind->dict[d].young, row = kind->dict[d].row[wide];
-      struct growing dict = {.from = from, .wanted = image + kind->dict[d].image[wide], .row = row, .count = count[y], .had = had[d]};
-      to = grow_dict(&dict, cap[y], &head[d], to);
-      if (!to) return NULL;
+      const char *wanted = image + kind->dict[d].image[wide];
+      if ((had[d].cap == 1 ? count[y] > 0 : count[y] == 1 && !had[d].cap) && tide_same_entry(from, wanted, row)) { /* as mostly, one for all */
+        head[d] = (struct tide_dict_head){1, 1};
+        tide_copy_few(to, wanted, row);
+        to += row;
+      } else {
+        struct growing dict = {.from = from, .wanted = wanted, .row = row, .count = count[y], .had = had[d]};
+        to = grow_dict(&dict, cap[y], &head[d], to);
+        if (!to) return NULL;
+      }
       from += tide_dict_bytes(row, had[d].cap, old_cap[y]);
     }
   }
@@ -270,7 +264,7 @@ static uint32_t lacking(const struct tide_kind *kind, const struct tide_block *b
 _Static_assert(TIDE_DICTS_MAX <= 32, "a bit for each dictionary");
 
 void tide_block_insert(const struct tide_kind *kind, struct tide_block **ref, unsigned i, const struct tide_row *row) {
-  char image[TIDE_IMAGE_MAX];
+  char image[IMAGE_BYTES];
   int64_t time_ms = row->value[TIDE_COL_TIME];
   if (*ref && !(*ref)->n) { /* emptied by expiry: begin anew, so that base and width do not depend on what was here */
     tide_free(*ref);
