@@ -214,7 +214,7 @@ static void entity_begin(struct tide_store *store, uint32_t number, struct tide_
   struct tide_table *table = &store->shard[number >> SLOT_BITS];
   uint32_t slot = number & SLOTS_MAX;
   *ent_of(table, slot) = (struct tide_ent){.key = key};
-  home_set(table, slot, 0);
+  if (table->home_page) home_set(table, slot, 0);
   if (store->kind->has_first) *tide_store_first(store, number) = (struct tide_first){INT64_MAX, INT64_MIN};
   if (store->kind->has_code) *tide_store_code_at(store, number) = tide_key_code(key);
   if (store->kind->fact_count) *tide_store_facts_at(store, number) = NULL;
@@ -224,7 +224,7 @@ static void entity_begin(struct tide_store *store, uint32_t number, struct tide_
 static uint32_t entity_new(struct tide_store *store, struct tide_u128 key) {
   unsigned shard = tide_shard_of(key);
   struct tide_table *table = &store->shard[shard];
-  uint64_t cell = table->cell_cap ? table->cell[probe(table, key)] : 0;
+  uint64_t cell = table->alias_page ? table->cell[probe(table, key)] : 0;
   uint32_t slot = cell ? (uint32_t)cell - 1 : slot_take(table);
   if (cell) alias_set(table, slot, (struct tide_u128){0, 0});
   entity_begin(store, number_of(shard, slot), key);
