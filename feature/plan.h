@@ -272,7 +272,8 @@ struct tide_plan {
   const struct tide_expr **atom; /* conditions evaluated once per event */
   uint32_t atom_count;
   uint32_t atom_calculates;     /* atoms (bits) that can be null because a result is empty */
-  const struct tide_program *coming;  /* conditions of an event as it comes in, then from root TIDE_CONDS_MAX on its atoms */
+  const struct tide_program *coming;  /* conditions of an event as it comes in, then its atoms */
+  uint32_t atom_root;                 /* from this root on: in the word of the conditions where they fit */
   const struct tide_program *changed; /* dynamic conditions from env->dyn alone */
   struct tide_need *need;
   uint32_t need_count;
