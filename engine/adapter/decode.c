@@ -209,6 +209,7 @@ static enum tide_err build(struct tide_decoder *d, const struct tide_bound_shape
   memset(d->raw, 0, spec->field_count * sizeof d->raw[0]);
   for (uint32_t i = 0; i < s->bound_count; i++) {
     const struct tide_bound *b = &s->bound[i];
+    if (d->capture[b->at].kind <= TIDE_CAP_NULL && b->may_lack) continue;
     struct tide_span text;
     enum tide_err err = tide_decode_text(d, b, &text, error);
     if (err) return err;

@@ -174,7 +174,7 @@ static inline const uint8_t *get_plain(const uint8_t *at, const uint8_t *end, co
   uint64_t bits;
   if (wire == TIDE_D_TEXT) {
     size_t len = *at++;
-    if (len - 1 >= 0x7f || len > room - 2 || field->type != TIDE_F_TEXT || field->secret || !tide_is_ascii(at, len, room - 2)) return NULL;
+    if (len - 1 >= 0x7f || len > room - 2 || field->type != TIDE_F_TEXT || field->secret || !tide_is_ascii(at, len)) return NULL;
     datum->text = (struct tide_span){(const char *)at, len};
     at += len;
   } else if (wire == TIDE_D_KEY) {
