@@ -186,7 +186,8 @@ static enum tide_err read_plain(const struct csv_reader *r, struct tide_span byt
   uint32_t count = 0, last = r->column_count - 1;
   for (const char *at = begin; at < limit; at += 8) {
     uint64_t word = 0;
-    memcpy(&word, at, limit - at < 8 ? (size_t)(limit - at) : 8);
+    if (limit - at >= 8) memcpy(&word, at, 8);
+    else memcpy(&word, at, (size_t)(limit - at));
     for (uint64_t found = commas(le64toh(word)); found; found &= found - 1) {
       const char *end = at + __builtin_ctzll(found) / 8;
       if (count == last) return fail_count(r, count + 2, memchr(end + 1, ',', (size_t)(limit - end - 1)) != NULL, error);

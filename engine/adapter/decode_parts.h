@@ -53,7 +53,8 @@ struct tide_bound {
   bool secret;            /* its text is never shown */
   bool optional;          /* as declared, or by the kind of record (decode_bind.c) */
   bool may_lack;          /* optional, and nothing stands in for it */
-  bool as_is;             /* a text of the message is its value: no map, and no secret */
+  bool as_is;             /* a text in the message is its text: no map, and no secret */
+  bool is_text;           /* and that is what its field holds */
 };
 struct tide_bound_shape {
   const struct tide_shape *shape;

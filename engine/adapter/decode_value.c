@@ -72,10 +72,6 @@ enum tide_err tide_decode_text(struct tide_decoder *d, const struct tide_bound *
   const struct tide_input_field *in = b->in;
   const struct tide_capture *cap = &d->capture[b->at];
   struct tide_span text = {"", 0};
-  if (TIDE_LIKELY(b->as_is && cap->kind == TIDE_CAP_TEXT && cap->text.len - 1 < TIDE_TEXT_MAX)) { /* as nearly all are */
-    *ret = cap->text;
-    return TIDE_OK;
-  }
   switch (cap->kind) {
     case TIDE_CAP_NONE:
     case TIDE_CAP_NULL: break;

@@ -11,17 +11,15 @@
 #include "base/buf.h"
 
 static inline uint8_t *wire_put_u32(uint8_t *p, uint32_t v) {
-  for (unsigned i = 0; i < 4; i++) {
-    p[i] = (uint8_t)(v >> (8 * i));
-  }
-  return p + 4;
+  v = htole32(v);
+  memcpy(p, &v, sizeof v);
+  return p + sizeof v;
 }
 
 static inline uint8_t *wire_put_u64(uint8_t *p, uint64_t v) {
-  for (unsigned i = 0; i < 8; i++) {
-    p[i] = (uint8_t)(v >> (8 * i));
-  }
-  return p + 8;
+  v = htole64(v);
+  memcpy(p, &v, sizeof v);
+  return p + sizeof v;
 }
 
 static inline uint8_t *wire_put_u16(uint8_t *p, uint16_t v) {
