@@ -449,7 +449,7 @@ static enum tide_err start_engine(struct serve *serve, struct tide_error *error)
                .queue_max = (uint32_t)config->queue_http,
                .heartbeat_ms = config->engine_heartbeat_ms,
                .shared = serve->log.shared,
-               .compares_clocks = serve->log.shared, /* that is a store with a clock of its own */
+               .compares_clocks = serve->log.clock != NULL,
                .sources = serve->ingest.declared,
                .ingests = serve->ingest.ingest != NULL,
                .claim_timeout_ms = config->ingest_claim_timeout_ms,
@@ -458,6 +458,7 @@ static enum tide_err start_engine(struct serve *serve, struct tide_error *error)
       .journal = serve->log.journal,
       .pressed = serve->log.pressed,
       .health = serve->log.health,
+      .clock = serve->log.clock,
       .take_epoch = serve->log.shared && serve->epoch ? on_epoch : NULL,
       .release = on_release,
       .sources = serve->ingest.ingest ? on_sources : NULL,

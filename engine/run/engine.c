@@ -169,8 +169,9 @@ static void do_sync(struct tide_engine *engine) {
     event.kind = TIDE_CORE_SESSION_OVER;
     event.err = err;
     remember(engine, &error);
-  } else if (engine->options.pressed) {
-    event.pressed = engine->options.pressed(journal);
+  } else {
+    if (engine->options.pressed) event.pressed = engine->options.pressed(journal);
+    if (engine->options.clock) event.clock_ms = engine->options.clock(journal);
   }
   look_at_health(engine);
   report(engine, &event);
@@ -428,22 +429,12 @@ static void tell_folded(struct tide_engine *engine) {
   engine->options.folded(engine->options.ctx, at, tide_core_entry(engine->core));
 }
 
-/* Both clocks of one moment: a thread that was put aside between the two readings would look like a clock that was set. */
-static struct tide_core_now look_at_clocks(void) {
-  struct tide_core_now now;
-  for (int turn = 0; turn < 4; turn++) {
-    int64_t before_ns = tide_mono_now().ns;
-    now.wall = tide_wall_now();
-    now.mono = tide_mono_now();
-    if (now.mono.ns - before_ns < 1000000) break;
-  }
-  return now;
-}
-
 static enum tide_err step(struct tide_engine *engine, const struct tide_core_event *event, struct tide_error *error) {
   const struct tide_core_action *action;
   size_t count;
-  enum tide_err err = tide_core_step(engine->core, look_at_clocks(), event, &action, &count, error);
+  struct tide_core_now now;
+  tide_clocks_now(&now.wall, &now.mono);
+  enum tide_err err = tide_core_step(engine->core, now, event, &action, &count, error);
   if (err == TIDE_OK) act(engine, tide_mono_now(), action, count);
   if (err == TIDE_OK) tell_folded(engine);
   return err;

@@ -21,6 +21,8 @@ struct tide_engine_options {
   bool (*pressed)(const struct tide_journal *journal);
   /* Called on the journal's thread behind every sync and every attempt to begin a session: how its replicas stand. NULL: it has none. */
   void (*health)(const struct tide_journal *journal, struct tide_journal_health *ret);
+  /* Called on the journal's thread behind every sync that succeeded: which clock it compared (port/journal.h). NULL: its store has none, and core.compares_clocks is false. */
+  int64_t (*clock)(const struct tide_journal *journal);
   /* Called on the journal's thread before an epoch is opened: takes its number. False: it is not to be had, and *ret_highest is the highest that is taken. NULL: nobody keeps a
    * register of them. */
   bool (*take_epoch)(void *ctx, uint64_t epoch, uint64_t *ret_highest);
