@@ -45,20 +45,24 @@ void tide_store_release(struct tide_store *store) {
   *store = (struct tide_store){0};
 }
 
-void tide_store_prefetch(const struct tide_store *store, struct tide_u128 key) {
+const void *tide_store_cell_of(const struct tide_store *store, struct tide_u128 key) {
   const struct tide_table *table = &store->shard[tide_shard_of(key)];
-  if (table->cell_cap) __builtin_prefetch(&table->cell[key.lo & (table->cell_cap - 1)]);
+  return table->cell_cap ? &table->cell[key.lo & (table->cell_cap - 1)] : NULL;
 }
 
-void tide_store_prefetch_ent(const struct tide_store *store, struct tide_u128 key) {
-  const struct tide_table *table = &store->shard[tide_shard_of(key)];
-  if (!table->cell_cap) return;
+const struct tide_ent *tide_store_guess(const struct tide_store *store, struct tide_u128 key, uint32_t *ret_number) {
+  unsigned shard = tide_shard_of(key);
+  const struct tide_table *table = &store->shard[shard];
+  if (!table->cell_cap) return NULL;
   uint32_t at = (uint32_t)(key.lo & (table->cell_cap - 1)), print = (uint32_t)(key.hi & UINT32_MAX);
   while (table->cell[at] && (uint32_t)(table->cell[at] >> 32) != print) at = (at + 1) & (table->cell_cap - 1);
-  if (!table->cell[at]) return;
-  const char *ent = (const char *)ent_of(table, (uint32_t)table->cell[at] - 1);
-  __builtin_prefetch(ent);
-  if (((uintptr_t)ent & 63) + table->stride > 64) __builtin_prefetch(ent + 64); /* it lies across two lines */
+  if (table->cell[at]) {
+    uint32_t slot = (uint32_t)table->cell[at] - 1;
+    *ret_number = number_of(shard, slot);
+    return ent_of(table, slot);
+  }
+  if (table->free_count) return ent_of(table, table->free_slot[table->free_count - 1]);
+  return table->slots % TIDE_PAGE ? ent_of(table, table->slots) : NULL;
 }
 
 /* The cell that holds the key, or the empty one where it would go. */
