@@ -241,6 +241,17 @@ try:
             if status != 200 or first_place(answer) != first_place(scores[where][-1][2]) or answer.get("supersedes") is not True:
                 wrong.append((where, status, answer, [(e, v["position"], v.get("first_position")) for e, _, v in scores[where]]))
         case(f"{engine.name} tells the decision that stands, and that it supersedes", not wrong, wrong[:1])
+        acknowledged = {f"t{a.txn}": a for a in load.attempts if a.first}
+        by_id = {v["id"]: v for v in topic.values()}
+        silent, moved = [], 0
+        for id_, attempt in acknowledged.items():
+            status, answer = told(engine, "/v1/decisions/lookup", {k: v for k, v in by_id[id_].items() if k != "options"})
+            stands = status == 200 and first_place(answer)
+            moved += stands != "%d-%d.%d" % attempt.position
+            if not stands or (stands != "%d-%d.%d" % attempt.position and answer.get("supersedes") is not True):
+                silent.append((id_, attempt.position, status, answer))
+        print(f"# {len(acknowledged)} were told a decision over HTTP, {moved} of which stand elsewhere now", flush=True)
+        case(f"{engine.name} says it of every decision that a caller was told and that stands elsewhere now", not silent, silent[:1])
         off = []
         for card, count in sorted(counts.items()):
             status, answer = told(engine, "/v1/features", {"card": card})
