@@ -66,8 +66,14 @@ static inline void tide_copy_few(char *to, const char *from, size_t bytes) {
     memcpy(&last, from + bytes - 4, 4);
     memcpy(to, &first, 4);
     memcpy(to + bytes - 4, &last, 4);
-  } else {
-    for (size_t at = 0; at < bytes; at++) to[at] = from[at];
+  } else if (bytes >= 2) {
+    uint16_t first, last;
+    memcpy(&first, from, 2);
+    memcpy(&last, from + bytes - 2, 2);
+    memcpy(to, &first, 2);
+    memcpy(to + bytes - 2, &last, 2);
+  } else if (bytes) {
+    *to = *from;
   }
 }
 

@@ -29,11 +29,13 @@ struct tide_super { struct tide_sums *sums; bool valid; };
 
 struct tide_tiles;   /* sums of the oldest events, tile.h */
 struct tide_lastmap; /* value -> time of the latest event that carries the latest bit */
+struct tide_running;   /* what its windows held last, running.h */
 struct tide_big {
   uint32_t count, cap;
   struct tide_chunk *chunk;
   struct tide_super *super; /* cap / TIDE_SUPER + 1 */
   struct tide_lastmap *map[16];
+  struct tide_running *running; /* NULL until a value was asked for */
 };
 
 struct tide_ent {

@@ -1,7 +1,7 @@
 /* Inserting an event in all its entities (state.h).
  *
  * What rows hold of an event is worked out once, into one array of values, and each kind takes its columns from there (plan->origin). The
- * primary comes last: its row keeps the event's number and rank in the others. */
+ * primary's row keeps the event's number and rank in the others, so those are known first. */
 #include "feature/state.h"
 
 static uint64_t residual_pack(const struct tide_value *value) {
@@ -36,6 +36,7 @@ static int64_t origin_value(const struct tide_state *state, const struct tide_or
     }
     case TIDE_COL_RESIDUAL: return (int64_t)residual_pack(&txn->field[state->plan->residual[ref]]);
     case TIDE_COL_REF: return memory->uncounted ? TIDE_NO_ENTITY : txn->number[ref];
+    case TIDE_COL_RANK: return memory->uncounted ? 0 : txn->rank[ref];
     default: break;
   }
   TIDE_NEVER("origin of a column");
@@ -86,11 +87,7 @@ void tide_state_insert_in(struct tide_state *state, uint32_t e, const struct tid
   }
   if (kind->fact_count && !memory->uncounted) tide_state_keep_facts(state, e, number, txn->time_ms, txn->watermark_ms);
   if (txn->time_ms <= txn->watermark_ms - kind->keep_ms) return; /* older than anything that can be asked for */
-  struct tide_row row;
-  for (unsigned c = 0; c < kind->column_count; c++) row.value[c] = value[kind->origin[c]];
-  row.value[kind->col_of[TIDE_COL_MASK]] = (int64_t)tide_kind_mask(kind, conds);
-  for (uint32_t other = 1; !e && other < state->plan->spec->entity_count; other++)
-    if (kind->rank_col[other] != 0xff) row.value[kind->rank_col[other]] = memory->uncounted ? 0 : txn->rank[other];
+  struct tide_row row = {value, tide_kind_mask(kind, conds)};
   if (tide_ent_insert(kind, tide_store_ent(store, number), &row, txn->watermark_ms))
     __atomic_fetch_add(&state->tile_use.late, 1, __ATOMIC_RELAXED);
 }
@@ -99,11 +96,9 @@ void tide_state_insert(struct tide_state *state, struct tide_txn *txn, const str
   uint32_t entities = memory->uncounted ? 1 : state->plan->spec->entity_count;
   for (uint32_t e = 0; e < entities; e++) /* all numbers first: rows refer to other entities */
     if (txn->has_key[e] && txn->number[e] == TIDE_NO_ENTITY) txn->number[e] = tide_store_make(&state->store[e], txn->key[e]);
+  for (uint32_t e = 1; e < entities; e++) txn->rank[e] = tide_state_rank(state, e, txn);
   int64_t value[TIDE_NO_ORIGIN + 1];
   tide_state_values(state, txn, memory, value);
-  for (uint32_t e = 1; e < entities; e++) {
-    txn->rank[e] = tide_state_rank(state, e, txn);
+  for (uint32_t e = 0; e < entities; e++)
     if (txn->number[e] != TIDE_NO_ENTITY) tide_state_insert_in(state, e, txn, memory, value);
-  }
-  if (txn->number[0] != TIDE_NO_ENTITY) tide_state_insert_in(state, 0, txn, memory, value);
 }

@@ -207,9 +207,9 @@ void tide_tiles_add_block(const struct tide_kind *kind, struct tide_tiles **tile
 void tide_tiles_add_row(const struct tide_kind *kind, struct tide_tiles **tiles, const struct tide_row *row) {
   __int128 delta[TIDE_TILE_CELLS] = {0};
   int64_t value[TIDE_PAIRS_MAX] = {0};
-  for (unsigned p = 0; p < kind->pair_count; p++) value[p] = row->value[kind->pair[p].column];
-  contribute(kind, (uint64_t)row->value[kind->col_of[TIDE_COL_MASK]], value, delta);
-  add(kind, tiles, number_of(kind, row->value[kind->col_of[TIDE_COL_TIME]]), delta);
+  for (unsigned p = 0; p < kind->pair_count; p++) value[p] = row->value[kind->origin[kind->pair[p].column]];
+  contribute(kind, row->mask, value, delta);
+  add(kind, tiles, number_of(kind, row->value[TIDE_COL_TIME]), delta);
 }
 
 void tide_tiles_correct(const struct tide_kind *kind, struct tide_tiles **tiles, int64_t time_ms, uint64_t old_bits, int64_t old_amount,

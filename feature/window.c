@@ -25,14 +25,6 @@ static unsigned count_bit(const struct tide_kind *kind, const struct tide_block 
   return (unsigned)n;
 }
 
-void tide_window_add_one(struct tide_acc *acc, int64_t x) {
-  acc->count++;
-  acc->sum += x;
-  acc->squares += (__int128)x * x;
-  if (x < acc->min) acc->min = x;
-  if (x > acc->max) acc->max = x;
-}
-
 /* Sums of a narrow block: 32-bit values, 256 of which cannot overflow 64 bits. A bit is set only where the value is there. */
 #define SUM_LOOP(type)                                                                                                                     \
   {                                                                                                                                        \

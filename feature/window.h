@@ -17,7 +17,13 @@ struct tide_acc {
 /* Adds the events of the range that satisfy the step's bits to acc: counts for COUNT RATE and DISTINCT (latest bits), sums for the others. */
 void tide_window_add(const struct tide_view *view, const struct tide_step *step, struct tide_at from, struct tide_at to, struct tide_acc *acc);
 /* Adds one value (the current event). */
-void tide_window_add_one(struct tide_acc *acc, int64_t x);
+static inline void tide_window_add_one(struct tide_acc *acc, int64_t x) {
+  acc->count++;
+  acc->sum += x;
+  acc->squares += (__int128)x * x;
+  if (x < acc->min) acc->min = x;
+  if (x > acc->max) acc->max = x;
+}
 
 /* A reusable set of 64-bit values, for recounts. */
 struct tide_valueset { uint64_t *cell; uint32_t *stamp; uint32_t cap, used, now; };

@@ -58,15 +58,6 @@ void tide_buf_grow(struct tide_buf *buf, size_t more) {
   buf->cap = cap;
 }
 
-void tide_buf_put(struct tide_buf *buf, const void *ptr, size_t len) {
-  if (len == 0) {
-    return;
-  }
-  tide_buf_reserve(buf, len);
-  memcpy(buf->ptr + buf->len, ptr, len);
-  buf->len += len;
-}
-
 void tide_buf_str(struct tide_buf *buf, const char *str) { tide_buf_put(buf, str, strlen(str)); }
 
 void tide_buf_printf(struct tide_buf *buf, const char *fmt, ...) {

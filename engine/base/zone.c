@@ -338,7 +338,7 @@ enum tide_err tide_zone_get(const char *name, const struct tide_zone **ret, stru
   return err;
 }
 
-static int64_t local_s(const struct tide_zone *zone, struct tide_etime t) {
+int64_t tide_zone_local_s(const struct tide_zone *zone, struct tide_etime t) {
   int64_t t_s = tide_floor_div(t.ms, 1000);
   if (zone->count == 0 || t_s < zone->times[0]) {
     return t_s + (zone->count == 0 && zone->footer.there ? footer_offset(&zone->footer, t_s) : zone->before_s);
@@ -358,11 +358,8 @@ static int64_t local_s(const struct tide_zone *zone, struct tide_etime t) {
   return t_s + zone->offsets[lo];
 }
 
-int tide_zone_hour(const struct tide_zone *zone, struct tide_etime t) {
-  int64_t local = local_s(zone, t);
-  return (int)((local - 86400 * tide_floor_div(local, 86400)) / 3600);
-}
+int tide_zone_hour(const struct tide_zone *zone, struct tide_etime t) { return tide_hour_of(tide_zone_local_s(zone, t)); }
 
 int tide_zone_weekday(const struct tide_zone *zone, struct tide_etime t) {
-  return tide_weekday_of(tide_floor_div(local_s(zone, t), 86400));
+  return tide_weekday_of(tide_floor_div(tide_zone_local_s(zone, t), 86400));
 }

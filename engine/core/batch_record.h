@@ -5,6 +5,10 @@
 #ifndef TIDE_BATCH_RECORD_H
 #define TIDE_BATCH_RECORD_H
 
+#include <endian.h>
+
+#include "base/clock.h"
+#include "base/num.h"
 #include "core/batch.h"
 
 /* Kinds on the wire beyond enum tide_datum_kind: the bit marks the longer form. */
@@ -30,8 +34,41 @@ static inline bool tide_record_type_has_fields(unsigned type) {
 }
 enum { TIDE_REC_FLAGS = TIDE_REC_NOCOUNT | TIDE_REC_SAME_ROW | TIDE_REC_STAMPED };
 
+/* All ASCII. `room`: bytes that can be read from there on, at least len, which is not 0. */
+static inline bool tide_is_ascii(const uint8_t *at, size_t len, size_t room) {
+  const uint64_t high = UINT64_C(0x8080808080808080);
+  uint64_t word, bits = 0;
+  size_t i = 0;
+  if (len >= sizeof word) {
+    for (; i + 2 * sizeof word < len; i += sizeof word) {
+      memcpy(&word, at + i, sizeof word);
+      bits |= word;
+    }
+    memcpy(&word, at + i, sizeof word);
+    bits |= word;
+    memcpy(&word, at + len - sizeof word, sizeof word); /* some of them again */
+    return ((bits | word) & high) == 0;
+  }
+  if (TIDE_LIKELY(room >= sizeof word)) { /* what stands behind the text is shifted out */
+    memcpy(&word, at, sizeof word);
+    return (le64toh(word) << (64 - 8 * len) & high) == 0;
+  }
+  for (; i < len; i++) bits |= at[i];
+  return (bits & high) == 0;
+}
+static inline bool tide_time_fits(int64_t ms) { return ms >= TIDE_TIME_MIN_MS && ms <= TIDE_TIME_MAX_MS; }
 /* Three capital letters and a zero byte. */
-bool tide_currency_fits(const char currency[4]);
+static inline bool tide_currency_fits(const char currency[4]) {
+  for (unsigned i = 0; i < TIDE_CURRENCY_BYTES; i++) {
+    if (currency[i] < 'A' || currency[i] > 'Z') {
+      return false;
+    }
+  }
+  return currency[TIDE_CURRENCY_BYTES] == '\0';
+}
+static inline bool tide_amount_fits(int64_t minor, uint8_t exponent, const char currency[4]) {
+  return minor >= 0 && minor <= TIDE_AMOUNT_MAX && exponent <= TIDE_EXPONENT_MAX && tide_currency_fits(currency);
+}
 /* NULL when the datum fits a field of this declaration (NULL: any declaration), else what is wrong with it. */
 const char *tide_datum_misfit(const struct tide_field *field, const struct tide_datum *datum);
 /* The same for what stands outside the fields: times, outcome columns, rate, list. `list_count` UINT32_MAX: not known. */

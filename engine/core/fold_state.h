@@ -62,6 +62,7 @@ struct tide_fold {
   struct tide_slices *slices;  /* history is folded many records at once (fold_slice.h); NULL: it is not; not part of the state */
   struct tide_outbox outbox;   /* saved, not hashed: the decisions' digest says it all */
   struct tide_buf id, json;    /* scratch of an answer that goes there */
+  struct tide_states states[TIDE_ENTITIES_MAX]; /* of the answer that is put into the outbox */
   struct tide_stale_watch *stale_watch; /* since the feature file is known; not part of the state */
   /* scratch of one event */
   struct tide_value slot[TIDE_SLOTS_MAX];

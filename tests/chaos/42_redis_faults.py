@@ -36,7 +36,7 @@ def unlike(cluster, cards):
     fresh.launch()
     wait_for("an engine without a snapshot is ready", fresh.ready, 60)
     asked = [*cluster.engines, fresh]
-    connections = [http.client.HTTPConnection(engine.place.reach, engine.port, timeout=10) for engine in asked]
+    connections = [http.client.HTTPConnection(engine.place.reach, engine.port, timeout=30) for engine in asked]
     found = []
     for card in range(cards):
         told = []

@@ -150,7 +150,7 @@ def last_decisions(messages):
 
 
 def told(engine, path, body):
-    connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=30)
     connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json", "Tidemark-Timeout-Ms": "5000"})
     response = connection.getresponse()
     return response.status, json.loads(response.read())

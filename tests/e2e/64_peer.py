@@ -147,7 +147,7 @@ try:
         if cut:
             cell.primary.ask("CLIENT", "KILL", "TYPE", "normal")
         two.process.send_signal(signal.SIGCONT)
-        code = two.process.wait(20)
+        code = two.process.wait(60)
         how = "whose connections were cut" if cut else "that was stopped"
         case(f"an engine {how} ends and says why", code not in (0, -6) and "was trimmed" in two.log(), (code, two.log()[-300:]))
         case("and does not take it for a loss", not os.path.exists(f"{cell.engine_dir(2)}/snapshots/HISTORY-LOST"))

@@ -66,13 +66,13 @@ class Server:
         self.err.close()
         return code
 
-    def connect(self, admin=False, timeout=20):
+    def connect(self, admin=False, timeout=60):
         port, tls = (self.admin, self.admin_tls) if admin else (self.port, self.tls)
         if tls:
             return http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout, context=tls)
         return http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
 
-    def socket(self, timeout=20):
+    def socket(self, timeout=60):
         return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
 
     def ask(self, method, path, body=None, headers=None, admin=False, connection=None):
@@ -104,7 +104,7 @@ class Server:
         return sum(float(value) for key, value in rows if key == name or (key.split("{")[0] == name and label in key))
 
 
-def raw(server, data, timeout=20, half_close=False):
+def raw(server, data, timeout=60, half_close=False):
     """Sends bytes and reads until the other side closes."""
     with server.socket(timeout) as sock:
         try:

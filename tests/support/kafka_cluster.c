@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-enum { WAIT_MS = 30000 };
+enum { WAIT_MS = 60000 };
 
 void test_kafka_exec(char **argv) {
   if (getenv("TIDE_KAFKA_BROKERS") || getenv("TIDE_KAFKA_MISSING")) return;
@@ -54,7 +54,7 @@ void test_kafka_open(struct test_kafka *kafka, enum test_kafka_kind kind) {
   rd_kafka_conf_set_error_cb(conf, failed);
   static const char *const setting[][2] = {{"linger.ms", "2"},
                                            {"message.max.bytes", "4000000"},
-                                           {"message.timeout.ms", "20000"},
+                                           {"message.timeout.ms", "60000"},
                                            {"log_level", "3"},
                                            {"reconnect.backoff.max.ms", "500"}, /* brokers that come back are found at once */
                                            {"queue.buffering.max.messages", "1000000"}};

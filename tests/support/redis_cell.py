@@ -112,5 +112,11 @@ def tide_serve(cell, number):
             "--set", f"journal.dir={cell.engine_dir(number)}", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
 
 
+def mirrored(mirror, what="decisions"):
+    """How many decisions (or entries) a mirror holds that is being written; 0 when it cannot be read just now."""
+    result = tide("audit", "--journal", f"file:{mirror}", "--json", "--log-level", "error", code=None)
+    return json.loads(result.stdout)[what] if result.returncode == 0 else 0
+
+
 def audit(mirror):
     return json.loads(tide("audit", "--journal", f"file:{mirror}", "--json"))
