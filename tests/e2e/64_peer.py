@@ -30,6 +30,10 @@ def first_entry():
     return cell.primary.ask("XRANGE", "tidemark:{default}:journal", "-", "+", "COUNT", 1)[0][0].decode()
 
 
+def last_entry():
+    return tuple(int(n) for n in cell.primary.ask("XREVRANGE", "tidemark:{default}:journal", "+", "-", "COUNT", 1)[0][0].decode().split("-"))
+
+
 def stands_at(server):
     return tuple(int(n) for n in cell.healthz(server)["folded"].split("-"))
 
@@ -46,8 +50,11 @@ def trim_beyond(position, server):
 
 try:
     cell.verb("init")
-    one = engine(1, *PEERS, admin=f"127.0.0.1:{ports[0]}")
-    two = engine(2, admin=f"127.0.0.1:{ports[1]}")
+    with ThreadPoolExecutor() as pool:  # side by side: one might trim what the other, without peers, has to begin with
+        first = pool.submit(engine, 1, *PEERS, admin=f"127.0.0.1:{ports[0]}")
+        two = engine(2, admin=f"127.0.0.1:{ports[1]}")
+        one = first.result()
+    running.sort(key=lambda server: server is not one)
     status, got, _ = two.ask("GET", "/snapshot", admin=True)
     case("an engine without peers gives its state to nobody", status == 404 and "json" in got["content-type"], status)
     for _ in range(4):
@@ -143,11 +150,11 @@ try:
     # One that stood still while the others trimmed beyond it, with and without its connections: it has lost nothing, but cannot go on from where it is.
     for cut in (False, True):
         two.process.send_signal(signal.SIGSTOP)
-        trim_beyond(stands_at(one), one)
+        trim_beyond(last_entry(), one)  # of all that it can have
         if cut:
             cell.primary.ask("CLIENT", "KILL", "TYPE", "normal")
         two.process.send_signal(signal.SIGCONT)
-        code = two.process.wait(60)
+        code = two.process.wait(120)
         how = "whose connections were cut" if cut else "that was stopped"
         case(f"an engine {how} ends and says why", code not in (0, -6) and "was trimmed" in two.log(), (code, two.log()[-300:]))
         case("and does not take it for a loss", not os.path.exists(f"{cell.engine_dir(2)}/snapshots/HISTORY-LOST"))
