@@ -71,7 +71,7 @@ class Cell:
 
     def refuses(self, number, *words):
         """Starts an engine that must not start; (exit code, what it said)."""
-        result = subprocess.run([*tide_serve(self, number), *words], capture_output=True, text=True, timeout=60)
+        result = subprocess.run([*tide_serve(self, number), *words], capture_output=True, text=True, timeout=180)
         return result.returncode, result.stderr
 
     def length(self):
