@@ -92,15 +92,20 @@ struct tide_dict {
   uint32_t family_ref;                   /* the field or entity on which its columns hang */
 };
 
+/* What stands in a strip: a column outside of dictionaries, as an insertion needs it. */
+struct tide_piece { uint16_t before, image; uint8_t width, column; bool young; };
+
 /* The image of a row: its cells as a narrow or wide block has them, first those of the long strip, then those of the young one, then an entry for each
- * dictionary. Columns in the order of their width, so that writing them asks for no width; what may not fit a narrow cell; what stands in strips. */
+ * dictionary. Cells in the order in which they stand, each written as 8 bytes of which the next ones take what is not its own, so that writing asks for no
+ * width; the conditions and, in a narrow block, the time are put in their places afterwards. What may not fit a narrow cell; what stands in strips. */
 #define TIDE_IMAGE_MAX (TIDE_COLUMNS_MAX * 8)
 struct tide_image {
-  struct { uint16_t at; uint8_t column; } cell[2][TIDE_COLUMNS_MAX];
-  uint8_t end[2][4];                                  /* of the cells of 8, 4, 2 and 1 bytes: where each kind ends */
-  struct { uint64_t limit; uint8_t column; bool number; } narrow[TIDE_COLUMNS_MAX]; /* what a narrow cell holds is below the limit; numbers first; but for the time */
-  uint8_t narrow_count;
-  uint8_t strip[TIDE_COLUMNS_MAX], strip_count;
+  struct { uint16_t at; uint8_t origin; } cell[2][TIDE_COLUMNS_MAX];
+  uint8_t cell_count[2];
+  struct { uint64_t limit; uint16_t at; uint8_t origin, width; } narrow[TIDE_COLUMNS_MAX]; /* what a narrow cell holds is below the limit; numbers first; but for the time */
+  uint8_t narrow_count, number_count;
+  struct tide_piece piece[2][TIDE_COLUMNS_MAX];
+  uint8_t piece_count;
   uint16_t entry_bytes[2];                            /* of all its entries */
 };
 
@@ -199,7 +204,7 @@ struct tide_kind {
   uint8_t pair_count;
   struct tide_column column[TIDE_COLUMNS_MAX];
   uint8_t column_count;
-  uint8_t origin[TIDE_COLUMNS_MAX];    /* by column: its place among the values of an event; of a mask or a rank TIDE_NO_ORIGIN */
+  uint8_t origin[TIDE_COLUMNS_MAX];    /* by column: its place among the values of an event; of the mask TIDE_NO_ORIGIN */
   uint8_t col_of[32];                  /* column index by enum tide_column_what for those that occur once; 0xff none */
   uint8_t ref_col[TIDE_ENTITIES_MAX];  /* primary: column of the reference to an entity */
   uint8_t rank_col[TIDE_ENTITIES_MAX]; /* and of the event's rank there */
@@ -210,6 +215,8 @@ struct tide_kind {
   uint8_t dict_count, distinct_dicts;  /* of all; the first of them up to the last that a distinct group looks into */
   bool has_young;
   uint16_t row[2], young_row[2];       /* bytes per event in each strip, narrow and wide, without dictionaries */
+  uint16_t time_before[2], mask_before[2]; /* time and conditions, which every kind has in its long strip and everybody asks for */
+  uint8_t mask_width;
   struct tide_image image;
   int64_t span_ms;                     /* longest reach: values are defined back to watermark - span - grace */
   int64_t keep_ms;                     /* events are kept back to watermark - keep (>= span + grace) */
@@ -252,6 +259,8 @@ struct tide_kind {
 /* What columns hold of an event, each worked out once however many kinds keep it: what there is one of under its enum tide_column_what, behind them what
  * belongs to a field or an entity (plan->origin). */
 #define TIDE_ORIGINS_REF 32
+#define TIDE_ORIGINS_NUMBER (TIDE_NO_ORIGIN - 2 * TIDE_ENTITIES_MAX) /* by entity: its number, where the primary refers to it */
+#define TIDE_ORIGINS_RANK (TIDE_NO_ORIGIN - TIDE_ENTITIES_MAX)       /* and the event's rank there */
 #define TIDE_NO_ORIGIN 0xff
 struct tide_origin { uint8_t what; uint32_t ref; }; /* as of a column */
 
@@ -266,7 +275,8 @@ struct tide_plan {
   const struct tide_expr **atom; /* conditions evaluated once per event */
   uint32_t atom_count;
   uint32_t atom_calculates;     /* atoms (bits) that can be null because a result is empty */
-  const struct tide_program *coming;  /* conditions of an event as it comes in, then from root TIDE_CONDS_MAX on its atoms */
+  const struct tide_program *coming;  /* conditions of an event as it comes in, then its atoms */
+  uint32_t atom_root;                 /* from this root on: in the word of the conditions where they fit */
   const struct tide_program *changed; /* dynamic conditions from env->dyn alone */
   struct tide_need *need;
   uint32_t need_count;

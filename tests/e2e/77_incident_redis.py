@@ -146,7 +146,7 @@ try:
     time.sleep(0.5)
     told = asking.stop()
     across = [t for t in told if t.sent < stopped and t.got > resumed]
-    old_scores = [t for t in told if scored(t) and t.got - event_s(t.answer) > BUDGET_S + 0.2]
+    old_scores = [t for t in told if scored(t) and t.got - event_s(t.answer) > BUDGET_S + 1]  # its way back to a client that was not waked up at once
     late = [t for t in across if t.answer.get("cause") == "stale"]
     case("the engine is stopped and goes on: requests were on their way", len(across) >= 6, len(across))
     case("nothing is scored that is older than its budget", not old_scores, old_scores[:1])
@@ -157,7 +157,7 @@ try:
     with open(one.log, encoding="utf-8") as file:
         logged = sum("event=answer_late" in line for line in file)
     case("the log names the positions of what was not told", logged == len(late), (logged, len(late)))
-    connection = http.client.HTTPConnection(two.place.reach, two.port, timeout=10)
+    connection = http.client.HTTPConnection(two.place.reach, two.port, timeout=30)
     if late:
         again = ask(connection, message(late[0].id, "stopped"))
         case("the journal's decision stands: a retry gets it anywhere", again["status"] == "scored" and again["duplicate"] and
@@ -167,7 +167,7 @@ try:
 
     # --- the clock
     for step in (3000, -3000):
-        asking, other = start_asking(one, f"clock{step}"), start_asking(two, f"other{step}")
+        asking, other = start_asking(one, f"clock{step}"), start_asking(two, f"other{step}", timeout_ms=5000)
         time.sleep(0.5)
         set_clock(one, step)
         began = time.time()
@@ -194,7 +194,7 @@ try:
         wrong = counted_once(two, asking)
         case("and each transaction counts once", not wrong, wrong)
     for turn, step in enumerate((SKEW_MS - 200, 0, 200 - SKEW_MS, 0)):
-        asking = start_asking(one, f"little{turn}")
+        asking = start_asking(one, f"little{turn}", timeout_ms=5000)
         time.sleep(0.2)
         set_clock(one, step)
         time.sleep(0.5)
