@@ -153,12 +153,15 @@ struct narrow {
   unsigned first;
 };
 
-static bool is_narrow(const struct tide_look *look, const struct tide_step *step, struct narrow *ret) {
-  const struct tide_column *column = &look->kind->column[step->column];
+static inline struct narrow narrow_of(const struct tide_look *look, const struct tide_step *step) {
   const struct tide_block *block = look->view.one.block;
-  if (!look->n || tide_block_wide(block) || column->width[0] != 4 || !column->number) return false;
-  *ret = (struct narrow){tide_block_column(look->kind, block, step->column), column->young ? (unsigned)block->n - block->yn : 0};
-  return true;
+  unsigned first = look->kind->column[step->column].young ? (unsigned)block->n - block->yn : 0;
+  return (struct narrow){tide_block_column(look->kind, block, step->column), first};
+}
+
+static bool is_narrow(const struct tide_look *look, const struct tide_step *step) {
+  const struct tide_column *column = &look->kind->column[step->column];
+  return look->n && !tide_block_wide(look->view.one.block) && column->width[0] == 4 && column->number;
 }
 
 /* Adds the step's number of each event in `left`. */
@@ -167,6 +170,7 @@ static inline void add_numbers(const struct tide_look *look, const struct tide_s
   const struct tide_block *block = look->view.one.block;
   for (; left; left &= left - 1) {
     unsigned i = (unsigned)__builtin_ctzll(left);
+    TIDE_CHECK(!narrow || i >= narrow->first);
     tide_window_add_one(acc, narrow ? (int64_t)narrow->value[i - narrow->first] : tide_block_num(look->kind, block, step->column, i));
   }
 }
@@ -176,8 +180,7 @@ static inline void sums_narrow(const struct tide_look *look, struct tide_value *
   const struct tide_kind *kind = look->kind;
   const struct tide_spot *spot = &kind->spot[kind->sum_at];
   for (const struct tide_step *step = &kind->step[kind->sum_at], *end = &kind->step[kind->plain_at]; step < end;) {
-    struct narrow narrow;
-    (void)is_narrow(look, step, &narrow);
+    struct narrow narrow = narrow_of(look, step);
     uint64_t todo = look->word[step->bit];
     int64_t sum = 0;
     unsigned n = 0;
@@ -186,7 +189,11 @@ static inline void sums_narrow(const struct tide_look *look, struct tide_value *
     for (unsigned k = step->windows; k > 0; k--, spot++, step++) {
       uint64_t left = todo & look->in[spot->edge];
       todo ^= left;
-      for (; left; left &= left - 1, n++) sum += narrow.value[(unsigned)__builtin_ctzll(left) - narrow.first];
+      for (; left; left &= left - 1, n++) {
+        unsigned i = (unsigned)__builtin_ctzll(left);
+        TIDE_CHECK(i >= narrow.first); /* a window that asks for a column that is gone is late */
+        sum += narrow.value[i - narrow.first];
+      }
       if (!mean) ret[spot->slot].num = (double)sum / scale;
       else if (n) ret[spot->slot] = tide_num((double)sum / ((double)n * scale));
     }
@@ -194,7 +201,11 @@ static inline void sums_narrow(const struct tide_look *look, struct tide_value *
 }
 
 static void sums(const struct tide_look *look, const struct tide_step *step, const struct tide_spot *spot, struct tide_value *ret) {
-  struct narrow found, *narrow = look->n && is_narrow(look, step, &found) ? &found : NULL;
+  struct narrow found, *narrow = NULL;
+  if (is_narrow(look, step)) {
+    found = narrow_of(look, step);
+    narrow = &found;
+  }
   uint64_t todo = look->word[step->bit];
   struct tide_acc acc = TIDE_ACC_EMPTY;
   int64_t current, tiled_ms = look->view.tiles ? look->view.tiles->until_ms : INT64_MIN;
