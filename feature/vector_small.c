@@ -41,21 +41,18 @@ static uint64_t holder(const struct tide_kind *kind, const struct tide_entries *
   return 0;
 }
 
-/* The words in which the current event counts. */
-static inline void lines(struct tide_look *look) {
+/* Lines of distinct counts: the event that has the current one's value gives way to it. */
+static __attribute__((noinline)) void distinct_lines(struct tide_look *look) {
   const struct tide_kind *kind = look->kind;
-  uint64_t conds = look->txn->conds, *word = &look->word[TIDE_CONDS_MAX];
-  unsigned l = 0;
-  for (; l < kind->distinct_line; l++) word[l] = look->word[kind->line[l].bit] | (conds >> kind->line[l].cond) << TIDE_SMALL_EVENTS;
-  if (l == kind->line_count) return;
+  uint64_t *word = &look->word[TIDE_CONDS_MAX];
   struct tide_entries dict[TIDE_DICTS_MAX];
   bool found = false;
-  for (; l < kind->line_count; l++) {
+  for (unsigned l = kind->distinct_line; l < kind->line_count; l++) {
     const struct tide_step *step = &kind->step[kind->line[l].step];
     uint64_t carry = look->word[kind->line[l].bit];
     int64_t current;
     word[l] = carry;
-    if (!((conds >> kind->line[l].cond) & 1) || !tide_look_operand(look, step, &current)) continue;
+    if (!((look->txn->conds >> kind->line[l].cond) & 1) || !tide_look_operand(look, step, &current)) continue;
     if (carry) {
       const struct tide_block *block = look->view.one.block;
       if (!found) tide_block_entries(kind, block, kind->distinct_dicts, dict);
@@ -64,6 +61,15 @@ static inline void lines(struct tide_look *look) {
     }
     word[l] = carry | TIDE_CURRENT;
   }
+}
+
+/* The words in which the current event counts. */
+static inline void lines(struct tide_look *look) {
+  const struct tide_kind *kind = look->kind;
+  uint64_t conds = look->txn->conds, *word = &look->word[TIDE_CONDS_MAX];
+  unsigned l = 0;
+  for (; l < kind->distinct_line; l++) word[l] = look->word[kind->line[l].bit] | (conds >> kind->line[l].cond) << TIDE_SMALL_EVENTS;
+  if (l < kind->line_count) distinct_lines(look);
 }
 
 /* ret holds numbers already. */
