@@ -294,6 +294,7 @@ bool tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, struct 
   struct tide_view view;
   tide_view_of(kind, ent, &view);
   for (unsigned g = 0; g < kind->distinct_count; g++)
-    if ((row->mask >> kind->distinct[g].latest) & 1) tide_ent_log_note_latest(&view, g, (uint64_t)row->value[kind->distinct[g].origin], time_ms);
+    if ((row->mask >> kind->distinct[g].latest) & 1)
+      tide_ent_log_note_latest(&view, g, (uint64_t)row->value[kind->distinct[g].origin], time_ms);
   return false;
 }
