@@ -77,7 +77,7 @@ static struct tide_u128 some_key(struct or_rng *rng) {
   struct tide_u128 key = {or_next(rng), or_next(rng)};
   key.hi = (key.hi & 0x3fffffffffffffff) | (uint64_t)or_below(rng, 2) << 62; /* two or four shards for half of them */
   if (or_percent(rng, 50)) key.hi &= 0xc3ffffff0000000f, key.hi |= 0x7770;
-  if (or_percent(rng, 50)) key.lo &= ~UINT64_C(0xff);
+  if (or_percent(rng, 50)) key.hi &= ~UINT64_C(0xff); /* the same place in the index */
   return key;
 }
 
