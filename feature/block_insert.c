@@ -23,31 +23,23 @@ static bool row_fits(const struct tide_kind *kind, const struct tide_row *row) {
   return fits;
 }
 
-/* The cells of a row as a block with this base has them, one behind the other. */
-static void make_image(const struct tide_kind *kind, int wide, int64_t base_ms, const struct tide_row *row, char *image) {
+/* The cells of a row as a block with this base has them, one behind the other. The last may be written past its end. */
+#define IMAGE_BYTES (TIDE_IMAGE_MAX + 8)
+static inline void make_image(const struct tide_kind *kind, int wide, int64_t base_ms, const struct tide_row *row, char *image) {
   const struct tide_image *plan = &kind->image;
-  const uint8_t *end = plan->end[wide];
-  unsigned k = 0;
-#define CELLS(step, bytes)                                                                                                                 \
-  for (; k < end[step]; k++) tide_store_cell(image + plan->cell[wide][k].at, bytes, (uint64_t)row->value[plan->cell[wide][k].origin]);
-  CELLS(0, 8)
-  CELLS(1, 4)
-  CELLS(2, 2)
-  CELLS(3, 1)
-#undef CELLS
+  for (unsigned k = 0; k < plan->cell_count[wide]; k++) /* the next one takes what is too much */
+    memcpy(image + plan->cell[wide][k].at, &row->value[plan->cell[wide][k].origin], 8);
   tide_store_cell(image + kind->mask_before[wide], kind->mask_width, row->mask);
   if (wide) return;
   tide_store_cell(image + kind->time_before[0], 4, (uint64_t)row->value[TIDE_COL_TIME] - (uint64_t)base_ms);
-  for (k = 0; k < plan->number_count; k++)
+  for (unsigned k = 0; k < plan->number_count; k++)
     if (row->value[plan->narrow[k].origin] == TIDE_NULL_NUM) tide_store_cell(image + plan->narrow[k].at, plan->narrow[k].width, UINT64_MAX);
 }
 
-/* The width and base with which the block (not empty) can hold one more event with these values. */
-static struct tide_block_shape shape_for(const struct tide_kind *kind, const struct tide_block *block, const struct tide_row *row) {
+/* The width and base with which the block (not empty) can hold one more event, whose values fit narrow cells or not. */
+static struct tide_block_shape shape_for(const struct tide_kind *kind, const struct tide_block *block, int64_t ms, bool fits) {
   struct tide_block_shape shape = tide_block_shape_of(block);
   if (shape.wide) return shape;
-  int64_t ms = row->value[TIDE_COL_TIME];
-  bool fits = row_fits(kind, row);
   if (fits && ms >= shape.base_ms && ms - shape.base_ms < UINT32_MAX) return shape;
   int64_t low = tide_block_time(kind, block, 0), high = tide_block_time(kind, block, block->n - 1u);
   if (ms < low) low = ms;
@@ -84,15 +76,16 @@ struct growing {
 /* Values that did not repeat so far may do so now: looked at again where the strip has doubled. */
 static bool worth_a_look(unsigned strip_cap) { return strip_cap <= 8 || !(strip_cap & (strip_cap - 1)); }
 
-/* How many different entries there are with one more, if anything but plain pays for them; 0: it does not. */
+/* How many different entries there are, if the row repeats one and anything but plain pays for them; 0: it does not. */
 static unsigned repeats(const struct growing *dict, unsigned strip_cap) {
-  unsigned row = dict->row, used = tide_find_entry(dict->from, dict->count, row, dict->wanted) == dict->count;
+  unsigned row = dict->row, used = 0;
+  if (tide_find_entry(dict->from, dict->count, row, dict->wanted) == dict->count) return 0;
   for (unsigned j = 0; j < dict->count; j++) {
     const char *one = dict->from + (size_t)j * row;
     if (tide_find_entry(dict->from, j, row, one) < j) continue;
     if (!tide_dict_cap(row, ++used, strip_cap)) return 0;
   }
-  return tide_dict_cap(row, used, strip_cap) ? used : 0;
+  return used;
 }
 
 /* Entries and index of what was plain until now, and of the row. */
@@ -185,9 +178,16 @@ static struct tide_block *append(const struct tide_kind *kind, const struct tide
     to = (char *)(head + kind->dict_count);
     for (unsigned d = 0; d < kind->dict_count; d++) {
       unsigned y = kind->dict[d].young, row = kind->dict[d].row[wide];
-      struct growing dict = {.from = from, .wanted = image + kind->dict[d].image[wide], .row = row, .count = count[y], .had = had[d]};
-      to = grow_dict(&dict, cap[y], &head[d], to);
-      if (!to) return NULL;
+      const char *wanted = image + kind->dict[d].image[wide];
+      if ((had[d].cap == 1 ? count[y] > 0 : count[y] == 1 && !had[d].cap) && tide_same_entry(from, wanted, row)) { /* as mostly, one for all */
+        head[d] = (struct tide_dict_head){1, 1};
+        tide_copy_few(to, wanted, row);
+        to += row;
+      } else {
+        struct growing dict = {.from = from, .wanted = wanted, .row = row, .count = count[y], .had = had[d]};
+        to = grow_dict(&dict, cap[y], &head[d], to);
+        if (!to) return NULL;
+      }
       from += tide_dict_bytes(row, had[d].cap, old_cap[y]);
     }
   }
@@ -263,27 +263,27 @@ static uint32_t lacking(const struct tide_kind *kind, const struct tide_block *b
 _Static_assert(TIDE_DICTS_MAX <= 32, "a bit for each dictionary");
 
 void tide_block_insert(const struct tide_kind *kind, struct tide_block **ref, unsigned i, const struct tide_row *row) {
-  char image[TIDE_IMAGE_MAX];
+  char image[IMAGE_BYTES];
   int64_t time_ms = row->value[TIDE_COL_TIME];
-  if (*ref && !(*ref)->n) { /* emptied by expiry: begin anew, so that base and width do not depend on what was here */
-    tide_free(*ref);
-    *ref = NULL;
-  }
   struct tide_block *block = *ref;
-  if (!block) {
-    int wide = !row_fits(kind, row);
-    make_image(kind, wide, time_ms, row, image);
-    *ref = block_of_one(kind, image, wide, time_ms);
-    return;
+  if (block && !block->n) { /* emptied by expiry: begin anew, so that base and width do not depend on what was here */
+    tide_free(block);
+    block = NULL;
   }
-  TIDE_CHECK(i <= block->n && block->n < TIDE_BLOCK_MAX);
-  struct added added = {.image = image, .i = i, .young = kind->has_young && i >= (unsigned)block->n - block->yn};
-  struct tide_block_shape shape = shape_for(kind, block, row);
-  if (shape.wide != tide_block_wide(block) || shape.base_ms != tide_block_base_ms(block)) {
+  bool fits = row_fits(kind, row);
+  struct tide_block_shape shape = {.wide = !fits, .base_ms = time_ms};
+  if (block) shape = shape_for(kind, block, time_ms, fits);
+  if (block && (shape.wide != tide_block_wide(block) || shape.base_ms != tide_block_base_ms(block))) {
     tide_block_reshape(kind, ref, shape, 0);
     block = *ref;
   }
   make_image(kind, shape.wide, shape.base_ms, row, image);
+  if (!block) {
+    *ref = block_of_one(kind, image, shape.wide, time_ms);
+    return;
+  }
+  TIDE_CHECK(i <= block->n && block->n < TIDE_BLOCK_MAX);
+  struct added added = {.image = image, .i = i, .young = kind->has_young && i >= (unsigned)block->n - block->yn};
   bool full = block->n == block->cap || (added.young && block->yn == block->ycap);
   if (!full && insert_in_place(kind, block, &added)) return;
   if (i == block->n && (*ref = append(kind, block, image))) {

@@ -108,8 +108,9 @@ bool tide_view_find(const struct tide_view *view, int64_t time_ms, uint32_t rank
 }
 
 uint32_t tide_ent_rank(const struct tide_kind *kind, const struct tide_ent *ent, int64_t time_ms) {
-  if (!(ent->log & 3)) { /* a small log, or none: nearly always the event is the newest */
-    const struct tide_block *block = (const struct tide_block *)ent->log;
+  uintptr_t log = tide_ent_log_raw(ent);
+  if (!(log & 3)) { /* a small log, or none: nearly always the event is the newest */
+    const struct tide_block *block = (const struct tide_block *)log;
     if (!block || !block->n || tide_block_time(kind, block, block->n - 1u) < time_ms) return 0;
   }
   struct tide_view view;

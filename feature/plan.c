@@ -438,7 +438,7 @@ static void plan_things(struct tide_plan *plan) {
 
 /* The same for everything that rows are made of. */
 static void plan_origins(struct tide_plan *plan) {
-  uint32_t most = TIDE_NO_ORIGIN - TIDE_ORIGINS_REF;
+  uint32_t most = TIDE_ORIGINS_NUMBER - TIDE_ORIGINS_REF;
   plan->origin = tide_arena_alloc(&plan->arena, most * sizeof *plan->origin);
   for (uint32_t e = 0; e < plan->spec->entity_count; e++) {
     struct tide_kind *kind = &plan->kind[e];
@@ -446,10 +446,12 @@ static void plan_origins(struct tide_plan *plan) {
       const struct tide_column *column = &kind->column[c];
       kind->origin[c] = column->what;
       if (column->what == TIDE_COL_MASK) kind->origin[c] = TIDE_NO_ORIGIN;
+      else if (column->what == TIDE_COL_REF) kind->origin[c] = (uint8_t)(TIDE_ORIGINS_NUMBER + column->ref);
+      else if (column->what == TIDE_COL_RANK) kind->origin[c] = (uint8_t)(TIDE_ORIGINS_RANK + column->ref);
       else if (column->ref != TIDE_NONE) {
         uint32_t i = 0;
         while (i < plan->origin_count && (plan->origin[i].what != column->what || plan->origin[i].ref != column->ref)) i++;
-        TIDE_CHECK(i < most); /* two for each field, three for each entity, a few */
+        TIDE_CHECK(i < most); /* two for each field, one for each entity, a few */
         if (i == plan->origin_count) plan->origin[plan->origin_count++] = (struct tide_origin){column->what, column->ref};
         kind->origin[c] = (uint8_t)(TIDE_ORIGINS_REF + i);
       }

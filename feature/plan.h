@@ -96,12 +96,12 @@ struct tide_dict {
 struct tide_piece { uint16_t before, image; uint8_t width, column; bool young; };
 
 /* The image of a row: its cells as a narrow or wide block has them, first those of the long strip, then those of the young one, then an entry for each
- * dictionary. Cells in the order of their width, so that writing them asks for no width, without the conditions and, in a narrow block, the time;
- * what may not fit a narrow cell; what stands in strips. */
+ * dictionary. Cells in the order in which they stand, each written as 8 bytes of which the next ones take what is not its own, so that writing asks for no
+ * width; the conditions and, in a narrow block, the time are put in their places afterwards. What may not fit a narrow cell; what stands in strips. */
 #define TIDE_IMAGE_MAX (TIDE_COLUMNS_MAX * 8)
 struct tide_image {
   struct { uint16_t at; uint8_t origin; } cell[2][TIDE_COLUMNS_MAX];
-  uint8_t end[2][4];                                  /* of the cells of 8, 4, 2 and 1 bytes: where each kind ends */
+  uint8_t cell_count[2];
   struct { uint64_t limit; uint16_t at; uint8_t origin, width; } narrow[TIDE_COLUMNS_MAX]; /* what a narrow cell holds is below the limit; numbers first; but for the time */
   uint8_t narrow_count, number_count;
   struct tide_piece piece[2][TIDE_COLUMNS_MAX];
@@ -256,6 +256,8 @@ struct tide_kind {
 /* What columns hold of an event, each worked out once however many kinds keep it: what there is one of under its enum tide_column_what, behind them what
  * belongs to a field or an entity (plan->origin). */
 #define TIDE_ORIGINS_REF 32
+#define TIDE_ORIGINS_NUMBER (TIDE_NO_ORIGIN - 2 * TIDE_ENTITIES_MAX) /* by entity: its number, where the primary refers to it */
+#define TIDE_ORIGINS_RANK (TIDE_NO_ORIGIN - TIDE_ENTITIES_MAX)       /* and the event's rank there */
 #define TIDE_NO_ORIGIN 0xff
 struct tide_origin { uint8_t what; uint32_t ref; }; /* as of a column */
 
@@ -270,7 +272,8 @@ struct tide_plan {
   const struct tide_expr **atom; /* conditions evaluated once per event */
   uint32_t atom_count;
   uint32_t atom_calculates;     /* atoms (bits) that can be null because a result is empty */
-  const struct tide_program *coming;  /* conditions of an event as it comes in, then from root TIDE_CONDS_MAX on its atoms */
+  const struct tide_program *coming;  /* conditions of an event as it comes in, then its atoms */
+  uint32_t atom_root;                 /* from this root on: in the word of the conditions where they fit */
   const struct tide_program *changed; /* dynamic conditions from env->dyn alone */
   struct tide_need *need;
   uint32_t need_count;

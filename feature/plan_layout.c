@@ -114,18 +114,15 @@ static void plan_image(struct tide_kind *kind) {
       at = (uint16_t)(at + kind->dict[d].row[variant]);
     }
     image->entry_bytes[variant] = (uint16_t)(at - kind->row[variant] - kind->young_row[variant]);
-    uint8_t count = 0;
-    for (unsigned step = 0; step < 4; step++) {
-      for (uint8_t c = 0; c < kind->column_count; c++) {
-        struct tide_column *column = &kind->column[c];
-        if (column->width[variant] != 8 >> step) continue;
-        unsigned before = column->dict != TIDE_NO_DICT ? kind->dict[column->dict].image[variant] : column->young ? kind->row[variant] : 0;
-        column->image[variant] = (uint16_t)(before + column->before[variant]);
-        if (column->what == TIDE_COL_MASK || (column->what == TIDE_COL_TIME && !variant)) continue;
-        image->cell[variant][count].origin = kind->origin[c];
-        image->cell[variant][count++].at = column->image[variant];
-      }
-      image->end[variant][step] = count;
+    for (uint8_t c = 0; c < kind->column_count; c++) {
+      struct tide_column *column = &kind->column[c];
+      unsigned before = column->dict != TIDE_NO_DICT ? kind->dict[column->dict].image[variant] : column->young ? kind->row[variant] : 0;
+      column->image[variant] = (uint16_t)(before + column->before[variant]);
+      if (column->what == TIDE_COL_MASK || (column->what == TIDE_COL_TIME && !variant)) continue;
+      uint8_t i = image->cell_count[variant]++;
+      for (; i && image->cell[variant][i - 1].at > column->image[variant]; i--) image->cell[variant][i] = image->cell[variant][i - 1];
+      image->cell[variant][i].origin = kind->origin[c];
+      image->cell[variant][i].at = column->image[variant];
     }
     plan_pieces(kind, variant);
     kind->time_before[variant] = kind->column[kind->col_of[TIDE_COL_TIME]].before[variant];

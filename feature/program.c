@@ -234,7 +234,8 @@ void tide_program_test(const struct tide_program *program, const struct tide_env
   const struct run run = enter(program, env, registers);
   TIDE_CHECK(env->rule == program->rule);
   if (program->insns) compute(&run, registers, NULL);
-  for (uint32_t word = 0; word < TIDE_PROGRAM_TRUTHS / 64; word++) {
+  *ret = (struct tide_truths){0};
+  for (uint32_t word = 0; word < program->banks; word++) {
     struct left left = strike(&run, &program->bank[word]);
     ret->yes[word] = left.alive & ~left.doubt;
     ret->neither[word] = left.alive & left.doubt;

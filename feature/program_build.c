@@ -373,6 +373,7 @@ struct tide_program *tide_program_conditions(struct tide_arena *arena, const str
                                              const struct tide_known_dyn *dyn) {
   struct tide_program *program = tide_arena_alloc(arena, sizeof *program);
   TIDE_CHECK(count <= TIDE_PROGRAM_TRUTHS);
+  program->banks = (count + 63) / 64;
   struct build b = begin(dyn, rule, false);
   for (uint32_t r = 0; r < count; r++) {
     struct build before = b;

@@ -75,7 +75,8 @@ struct tide_program {
   struct tide_insn *insn;
   uint32_t insns;
   const struct tide_value *constant;
-  struct tide_bank bank[TIDE_PROGRAM_TRUTHS / 64]; /* conditions */
+  uint32_t banks; /* of conditions: as many as have roots */
+  struct tide_bank bank[TIDE_PROGRAM_TRUTHS / 64];
   struct tide_node *node;  /* and what they are made of */
   const struct tide_test *test;
   const uint16_t *part;

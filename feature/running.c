@@ -65,20 +65,29 @@ struct tide_running *tide_running_of(const struct tide_kind *kind, struct tide_b
   return running;
 }
 
-/* As tide_view_after, where the place is probably a little behind `hint`. */
-static struct tide_at after(const struct tide_view *view, struct tide_at hint, int64_t ms) {
-  const struct tide_block *block = view->chunk[hint.chunk].block;
-  bool begins = !hint.i && !hint.chunk;
-  int64_t before_ms = begins ? INT64_MIN : hint.i ? tide_block_time(view->kind, block, hint.i - 1) : view->chunk[hint.chunk - 1].last_ms;
-  if (before_ms > ms) return tide_view_after(view, ms);
-  for (unsigned steps = 0; steps < 16; steps++) {
-    if (hint.i == block->n) {
-      hint = (struct tide_at){hint.chunk + 1, 0};
-      if (hint.chunk == view->count) return hint;
-      block = view->chunk[hint.chunk].block;
+#define STEPS 16
+
+/* As tide_view_after, where the place is probably near `at`: a little behind, or before, for an event that comes a little late. */
+static struct tide_at after(const struct tide_view *view, struct tide_at at, int64_t ms) {
+  const struct tide_chunk *chunk = &view->chunk[at.chunk];
+  for (unsigned steps = 0; steps < STEPS; steps++) { /* back to where the one before is not after ms */
+    if (!at.i) {
+      if (!at.chunk || chunk[-1].last_ms <= ms) break;
+      chunk--;
+      at = (struct tide_at){at.chunk - 1, chunk->block->n};
     }
-    if (tide_block_time(view->kind, block, hint.i) > ms) return hint;
-    hint.i++;
+    if (tide_block_time(view->kind, chunk->block, at.i - 1) <= ms) break;
+    at.i--;
+    if (steps + 1 == STEPS) return tide_view_after(view, ms);
+  }
+  for (unsigned steps = 0; steps < STEPS; steps++) {
+    if (at.i == chunk->block->n) {
+      at = (struct tide_at){at.chunk + 1, 0};
+      if (at.chunk == view->count) return at;
+      chunk++;
+    }
+    if (tide_block_time(view->kind, chunk->block, at.i) > ms) return at;
+    at.i++;
   }
   return tide_view_after(view, ms);
 }

@@ -120,7 +120,7 @@ void tide_txn_resolve(const struct tide_plan *plan, const struct tide_record *re
   txn->record = record;
   txn->time_ms = record->time.ms;
   txn->lead_ms = 0;
-  tide_fields_values(spec, record->field, txn->field);
+  tide_fields_present(spec, record->field, record->present, txn->field);
   if (spec->f_lat != TIDE_NONE && (!on_earth(txn->field[spec->f_lat], 90) || !on_earth(txn->field[spec->f_lon], 180)))
     txn->field[spec->f_lat] = txn->field[spec->f_lon] = tide_null(TIDE_S_absent, TIDE_C_absent);
   for (uint32_t i = 0; i < plan->thing_count; i++) txn->thing[plan->thing[i]] = thing_of(plan, txn, plan->thing[i]);

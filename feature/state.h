@@ -47,7 +47,7 @@ void tide_state_release(struct tide_state *state);
 /* Takes when each field began to be there: from_ms[spec->field_count], INT64_MIN: it always was. */
 void tide_state_fields_from(struct tide_state *state, const int64_t *from_ms);
 
-/* Resolves fields and keys of a record (event, outcome, list): txn->field, key, has_key. number is not looked up. */
+/* Resolves fields and keys of a record that was read from an entry (event, outcome, list): txn->field, key, has_key. number is not looked up. */
 void tide_txn_resolve(const struct tide_plan *plan, const struct tide_record *record, struct tide_txn *txn);
 /* Sets amounts and evaluates all conditions for a pending event. `requested` in the counting currency or TIDE_NULL_NUM. */
 void tide_txn_conditions(const struct tide_plan *plan, struct tide_txn *txn, int64_t requested, int64_t amount_now);

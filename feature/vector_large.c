@@ -1,7 +1,7 @@
 /* Windows of large logs (vector.h): an edge is a place in the log, a window a range of events.
  *
  * A big log carries what its windows hold from one event to the next (running.h), which is nearly all that is asked for. What it does not carry (least and greatest
- * numbers, orders), what an event asks that is not behind all others, and logs of one block are summed up by window.c: windows of one feature follow
+ * numbers, orders), what is asked for long ago, and logs of one block are summed up by window.c: windows of one feature follow
  * each other from short to long and share an accumulator, and whole blocks come from their cached sums. */
 #include "feature/running.h"
 #include "feature/vector.h"
@@ -30,12 +30,10 @@ void tide_look_tiles(const struct tide_look *look, const struct tide_step *step,
 
 static struct tide_value distinct_value(const struct tide_look *look, const struct tide_step *step, const int64_t *current,
                                         uint64_t latest) {
-  struct tide_at from = look->from[step->edge], to = look->to[step->edge], holder;
-  if (!tide_at_eq(to, tide_view_end(&look->view))) /* the log goes on behind the window: latest bits say nothing, so count again */
-    return tide_value_recounted(look, step, from, to, current);
-  unsigned group = step->latest - look->kind->cond_count;
-  bool held = current && tide_view_latest(&look->view, group, (uint64_t)*current, &holder) && !tide_at_less(holder, from);
-  return tide_value_distinct(step, latest + (current && !held));
+  struct tide_at from = look->from[step->edge], to = look->to[step->edge];
+  uint64_t n;
+  if (!tide_window_distinct(&look->view, step, from, to, latest, current, &n)) return tide_value_recounted(look, step, from, to, current);
+  return tide_value_distinct(step, n);
 }
 
 /* acc holds what the window holds of additive aggregations. */
@@ -107,8 +105,8 @@ static void carried_windows(const struct tide_look *look, const struct tide_runn
 void tide_large_values(struct tide_look *look, struct tide_value *ret) {
   const struct tide_kind *kind = look->kind;
   look->now = tide_view_after(&look->view, look->txn->time_ms + look->txn->lead_ms);
-  bool newest = tide_at_eq(look->now, tide_view_end(&look->view)) && !look->late;
-  struct tide_running *running = look->view.big && newest ? tide_running_of(kind, look->view.big) : NULL;
+  bool near = look->now.chunk + 2 >= look->view.count; /* who asks for what was long ago leaves alone what those carry who ask for now */
+  struct tide_running *running = look->view.big && near && !look->late ? tide_running_of(kind, look->view.big) : NULL;
   find_places(look, running);
   for (uint32_t s = 0; s < kind->windowless_at; s += kind->step[s].windows) {
     const struct tide_step *step = &kind->step[s];

@@ -84,13 +84,18 @@ __attribute__((target("popcnt"))) static void tally_popcnt(const struct tide_loo
 
 static struct tide_at at_of(unsigned i) { return (struct tide_at){0, i}; }
 
-/* APPROX_DISTINCT, and distinct counts where the log goes on behind a window: its latest bits say nothing then. */
+/* APPROX_DISTINCT, and distinct counts where the log goes on behind a window: its latest bits do not say all then. */
 static void recount(const struct tide_look *look, const struct tide_step *step, const struct tide_spot *spot, struct tide_value *ret) {
   uint64_t in = look->in[spot->edge] & ~TIDE_CURRENT;
   struct tide_at from = at_of(in ? (unsigned)__builtin_ctzll(in) : 0), to = at_of(in ? highest(in) + 1 : 0);
   int64_t current;
-  bool with = tide_look_current(look, step, &current);
-  ret[spot->slot] = tide_value_recounted(look, step, from, to, with ? &current : NULL);
+  const int64_t *with = tide_look_current(look, step, &current) ? &current : NULL;
+  uint64_t n;
+  if (!in) ret[spot->slot] = tide_num(with != NULL);
+  else if (step->agg == TIDE_AGG_DISTINCT &&
+           tide_window_distinct(&look->view, step, from, to, ones(look->word[step->latest] & in), with, &n))
+    ret[spot->slot] = tide_value_distinct(step, n);
+  else ret[spot->slot] = tide_value_recounted(look, step, from, to, with);
 }
 
 static uint64_t word_with(const struct tide_look *look, const struct tide_step *step, uint8_t bit) {

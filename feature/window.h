@@ -34,6 +34,10 @@ void tide_valueset_release(struct tide_valueset *set);
 
 /* Adds the values of the step's column in the range to the set (distinct of a window that does not end at the log's end). */
 void tide_window_values(const struct tide_view *view, const struct tide_step *step, struct tide_at from, struct tide_at to, struct tide_valueset *set);
+/* Different values of the step's column (DISTINCT) in the range, in which so many latest bits stand, and of `current`, or NULL; false if more events than a few
+ * stand behind the range: latest bits say too little then, and one counts anew. */
+bool tide_window_distinct(const struct tide_view *view, const struct tide_step *step, struct tide_at from, struct tide_at to, uint64_t latest,
+                          const int64_t *current, uint64_t *ret);
 /* HyperLogLog estimate (Flajolet et al. 2007, p = 12, linear counting below 2.5 m) of the values in the range; `current` is one more value, or NULL. */
 double tide_window_approx(const struct tide_view *view, const struct tide_step *step, struct tide_at from, struct tide_at to, const int64_t *current);
 /* Largest number of events in any window (u - inner, u], u in (t - outer, t]; from begins at t - outer - inner. `current` is the time of one more event there, or NULL. */

@@ -278,8 +278,7 @@ static void put_cause(const struct tide_answer *answer, struct tide_buf *out) {
     if (verdict->blocked_by != UINT16_MAX)
       tide_buf_printf(out, "; rule %s could not be answered", answer->spec->rule[verdict->blocked_by].code);
   }
-  if (verdict->by == TIDE_BY_FALLBACK_MODEL && answer->model)
-    tide_buf_printf(out, "; scored by the fallback model %s", answer->model->id);
+  if (verdict->by == TIDE_BY_FALLBACK_MODEL && answer->model) tide_buf_printf(out, "; scored by the fallback model %s", answer->model->id);
   tide_json_text_end(out, detail);
 }
 

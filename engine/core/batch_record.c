@@ -38,9 +38,8 @@ const char *tide_datum_misfit(const struct tide_field *field, const struct tide_
       if (datum->text.len < 1 || datum->text.len > TIDE_TEXT_BYTES_MAX) {
         return "a text that is empty or too long";
       }
-      return tide_is_ascii((const uint8_t *)datum->text.ptr, datum->text.len, datum->text.len) || tide_utf8_valid(datum->text)
-                 ? NULL
-                 : "a text that is not UTF-8";
+      return tide_is_ascii((const uint8_t *)datum->text.ptr, datum->text.len) || tide_utf8_valid(datum->text) ? NULL
+                                                                                                              : "a text that is not UTF-8";
     case TIDE_D_INT: return int_misfit(field, datum);
     case TIDE_D_KEY: return NULL;
     default: return "an unknown kind";

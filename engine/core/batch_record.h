@@ -5,8 +5,6 @@
 #ifndef TIDE_BATCH_RECORD_H
 #define TIDE_BATCH_RECORD_H
 
-#include <endian.h>
-
 #include "base/clock.h"
 #include "base/num.h"
 #include "core/batch.h"
@@ -34,27 +32,26 @@ static inline bool tide_record_type_has_fields(unsigned type) {
 }
 enum { TIDE_REC_FLAGS = TIDE_REC_NOCOUNT | TIDE_REC_SAME_ROW | TIDE_REC_STAMPED };
 
-/* All ASCII. `room`: bytes that can be read from there on, at least len, which is not 0. */
-static inline bool tide_is_ascii(const uint8_t *at, size_t len, size_t room) {
-  const uint64_t high = UINT64_C(0x8080808080808080);
-  uint64_t word, bits = 0;
-  size_t i = 0;
-  if (len >= sizeof word) {
-    for (; i + 2 * sizeof word < len; i += sizeof word) {
-      memcpy(&word, at + i, sizeof word);
-      bits |= word;
+/* All ASCII; len is not 0. Pieces of one length may overlap, so no byte is taken alone but those of the shortest. */
+static inline bool tide_is_ascii(const uint8_t *at, size_t len) {
+  uint64_t first, last = 0, bits = 0;
+  if (len >= 8) {
+    for (; len > 16; len -= 8, at += 8) {
+      memcpy(&first, at, 8);
+      bits |= first;
     }
-    memcpy(&word, at + i, sizeof word);
-    bits |= word;
-    memcpy(&word, at + len - sizeof word, sizeof word); /* some of them again */
-    return ((bits | word) & high) == 0;
+    memcpy(&first, at, 8);
+    memcpy(&last, at + len - 8, 8);
+    bits |= first | last;
+  } else if (len >= 4) {
+    uint32_t low, high;
+    memcpy(&low, at, 4);
+    memcpy(&high, at + len - 4, 4);
+    bits = low | high;
+  } else {
+    bits = at[0] | at[len / 2] | at[len - 1];
   }
-  if (TIDE_LIKELY(room >= sizeof word)) { /* what stands behind the text is shifted out */
-    memcpy(&word, at, sizeof word);
-    return (le64toh(word) << (64 - 8 * len) & high) == 0;
-  }
-  for (; i < len; i++) bits |= at[i];
-  return (bits & high) == 0;
+  return (bits & UINT64_C(0x8080808080808080)) == 0;
 }
 static inline bool tide_time_fits(int64_t ms) { return ms >= TIDE_TIME_MIN_MS && ms <= TIDE_TIME_MAX_MS; }
 /* Three capital letters and a zero byte. */

@@ -11,17 +11,15 @@
 #include "base/buf.h"
 
 static inline uint8_t *wire_put_u32(uint8_t *p, uint32_t v) {
-  for (unsigned i = 0; i < 4; i++) {
-    p[i] = (uint8_t)(v >> (8 * i));
-  }
-  return p + 4;
+  v = htole32(v);
+  memcpy(p, &v, sizeof v);
+  return p + sizeof v;
 }
 
 static inline uint8_t *wire_put_u64(uint8_t *p, uint64_t v) {
-  for (unsigned i = 0; i < 8; i++) {
-    p[i] = (uint8_t)(v >> (8 * i));
-  }
-  return p + 8;
+  v = htole64(v);
+  memcpy(p, &v, sizeof v);
+  return p + sizeof v;
 }
 
 static inline uint8_t *wire_put_u16(uint8_t *p, uint16_t v) {
@@ -42,6 +40,21 @@ static inline uint8_t *wire_put_varint(uint8_t *p, uint64_t v) {
 static inline uint8_t *wire_put_zigzag(uint8_t *p, int64_t v) {
   uint64_t u = (uint64_t)v;
   return wire_put_varint(p, (u << 1) ^ (v < 0 ? UINT64_MAX : 0));
+}
+
+/* A text, by pieces that may overlap: nearly all are shorter than a call. */
+static inline uint8_t *wire_put_short(uint8_t *p, const void *ptr, size_t len) {
+  const uint8_t *at = ptr;
+  if (len >= 8 && len <= 16) {
+    memcpy(p, at, 8);
+    memcpy(p + len - 8, at + len - 8, 8);
+  } else if (len >= 4 && len <= 16) {
+    memcpy(p, at, 4);
+    memcpy(p + len - 4, at + len - 4, 4);
+  } else if (len > 0) {
+    memcpy(p, at, len);
+  }
+  return p + len;
 }
 
 static inline uint8_t *wire_put_bytes(uint8_t *p, const void *ptr, size_t len) {

@@ -213,6 +213,7 @@ static enum tide_err expire_list(struct tide_core *core, struct tide_offer_list 
     }
     for (uint32_t i = 0; held && i < tide_offer_journaled(offer); i++) held->by_record[offer->index + i] = NULL;
     offer->index = 0;
+    if (held) offer->durable = held->durable;
     err = tide_core_refuse(core, offer, end, TIDE_C_deadline, error);
   }
   return err;

@@ -25,6 +25,8 @@ struct tide_held {
   struct tide_cursor_part *part; /* [parts], of ours */
   uint32_t parts, parts_cap;
   struct tide_offer_list offers;
+  struct tide_mono durable;   /* when it became so; 0: it is not known to be */
+  bool copies;                /* a request in it has a copy to be sent */
   struct tide_offer **by_record; /* [records]: whose it is; NULL: nobody's any more */
   uint32_t records, records_cap;
   struct tide_held *next;

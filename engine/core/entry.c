@@ -174,7 +174,7 @@ static inline const uint8_t *get_plain(const uint8_t *at, const uint8_t *end, co
   uint64_t bits;
   if (wire == TIDE_D_TEXT) {
     size_t len = *at++;
-    if (len - 1 >= 0x7f || len > room - 2 || field->type != TIDE_F_TEXT || field->secret || !tide_is_ascii(at, len, room - 2)) return NULL;
+    if (len - 1 >= 0x7f || len > room - 2 || field->type != TIDE_F_TEXT || field->secret || !tide_is_ascii(at, len)) return NULL;
     datum->text = (struct tide_span){(const char *)at, len};
     at += len;
   } else if (wire == TIDE_D_KEY) {
@@ -230,7 +230,7 @@ static __attribute__((noinline)) const uint8_t *get_plain_ones(const uint8_t *at
 
 /* Fills ret->field for every declared field; those that are not there are NONE. */
 static const char *get_fields(struct tide_reader *r, const struct tide_spec *spec, struct tide_record *ret, uint32_t *ret_index) {
-  uint64_t presence = wire_u64(r);
+  uint64_t presence = ret->present = wire_u64(r);
   uint32_t count = spec ? spec->field_count : TIDE_FIELDS_MAX;
   if (count < TIDE_FIELDS_MAX && presence >> count != 0) {
     return "a field that is not declared";
@@ -303,6 +303,7 @@ enum tide_err tide_record_decode(const struct tide_spec *spec, const struct tide
     for (uint32_t i = 0; i < TIDE_FIELDS_MAX; i++) {
       ret->field[i].kind = TIDE_D_NONE;
     }
+    ret->present = 0;
   }
   if (raw->type == TIDE_REC_OUTCOME) {
     get_outcome(&r, &ret->outcome);

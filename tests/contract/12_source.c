@@ -299,7 +299,9 @@ static void long_messages_are_passed_over(struct world *w) {
   assert_int_equal(m.bytes.len, TIDE_MESSAGE_BYTES_MAX);
   uint64_t first = m.next;
   enum tide_err err;
-  for (int64_t until_ns = patience_ns(); (err = source_of(w)->ops->next(w->source, &m, &error)) == TIDE_E_END && tide_mono_now().ns < until_ns;) continue;
+  for (int64_t until_ns = patience_ns();
+       (err = source_of(w)->ops->next(w->source, &m, &error)) == TIDE_E_END && tide_mono_now().ns < until_ns;)
+    continue;
   assert_int_equal(err, TIDE_E_LIMIT);
   assert_true(m.next > first);
   assert_int_equal(m.bytes.len, 0);

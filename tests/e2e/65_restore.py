@@ -7,7 +7,7 @@ import time
 
 sys.path.insert(0, "tests/support")
 from processes import wait_for  # noqa: E402
-from redis_cell import Cell, audit, mirrored  # noqa: E402
+from redis_cell import Cell, audit, mirrored, stop_all  # noqa: E402
 from tap import case, done  # noqa: E402
 
 CARDS = [f"c{n}" for n in range(50)]
@@ -33,11 +33,11 @@ def restore(*words, code=0, mirror=None, user="restorer"):
 
 
 def start():
-    running[:] = [cell.engine(1, *SNAP), cell.engine(2, *SNAP)]
+    running[:] = cell.engines((1, 2), *SNAP)
 
 
 def stop():
-    codes = [server.stop() for server in running]
+    codes = stop_all(running)
     running.clear()
     return codes
 

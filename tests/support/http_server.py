@@ -5,6 +5,7 @@ cannot say something that is not checked.
 """
 
 import http.client
+import itertools
 import json
 import os
 import re
@@ -34,13 +35,12 @@ class Server:
     The default deadline is long, because a busy machine may take 100 ms for anything; what is about deadlines names its own, or says deadline=None.
     """
 
-    count = 0
+    numbers = itertools.count(1)
     tls = admin_tls = None  # ssl.SSLContext, where the listener has TLS
     token = None  # sent with every request that names no headers of authorization
 
     def __init__(self, *words, journal=None, features=SHIPPED, dev_key=True, level="debug", deadline="5s", admin="127.0.0.1:0"):
-        Server.count += 1
-        self.dir = os.path.join(TMP, f"server{Server.count}")
+        self.dir = os.path.join(TMP, f"server{next(Server.numbers)}")
         os.makedirs(self.dir, exist_ok=True)
         self.journal = journal or f"file:{self.dir}/journal"
         self.command = [TIDE, "serve", "--features", features, "--journal", self.journal, "--listen", "127.0.0.1:0", "--admin", admin, "--set", "log.limit=0",

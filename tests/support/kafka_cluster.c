@@ -94,11 +94,20 @@ static void check_topics(const rd_kafka_topic_result_t **result, size_t count) {
       fail_msg("%s: %s", rd_kafka_topic_result_name(result[i]), rd_kafka_topic_result_error_string(result[i]));
 }
 
+/* librdkafka would look at a new topic by itself, up to a second after the first message to it. */
+static void refresh(struct test_kafka *kafka, const char *topic) {
+  rd_kafka_topic_t *handle = rd_kafka_topic_new(kafka->handle, topic, NULL);
+  const struct rd_kafka_metadata *metadata;
+  if (rd_kafka_metadata(kafka->handle, 0, handle, &metadata, WAIT_MS) == RD_KAFKA_RESP_ERR_NO_ERROR) rd_kafka_metadata_destroy(metadata);
+  rd_kafka_topic_destroy(handle);
+}
+
 void test_kafka_topic(struct test_kafka *kafka, int partitions, const char *const *setting, char name[64]) {
   static unsigned turn;
   snprintf(name, 64, "test-%d-%u", (int)getpid(), turn++);
   if (kafka->mock) {
     assert_int_equal(rd_kafka_mock_topic_create(kafka->mock, name, partitions, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+    refresh(kafka, name);
     return;
   }
   char why[256];
@@ -115,6 +124,7 @@ void test_kafka_topic(struct test_kafka *kafka, int partitions, const char *cons
   rd_kafka_event_destroy(event);
   rd_kafka_NewTopic_destroy(topic);
   rd_kafka_queue_destroy(queue);
+  refresh(kafka, name);
 }
 
 void test_kafka_grow(struct test_kafka *kafka, const char *name, int partitions) {
@@ -162,13 +172,6 @@ void test_kafka_cut(struct test_kafka *kafka, const char *name, int partition, i
   rd_kafka_DeleteRecords_destroy(cut);
   rd_kafka_topic_partition_list_destroy(list);
   rd_kafka_queue_destroy(queue);
-}
-
-static void refresh(struct test_kafka *kafka, const char *topic) {
-  rd_kafka_topic_t *handle = rd_kafka_topic_new(kafka->handle, topic, NULL);
-  const struct rd_kafka_metadata *metadata;
-  if (rd_kafka_metadata(kafka->handle, 0, handle, &metadata, WAIT_MS) == RD_KAFKA_RESP_ERR_NO_ERROR) rd_kafka_metadata_destroy(metadata);
-  rd_kafka_topic_destroy(handle);
 }
 
 void test_kafka_put(struct test_kafka *kafka, const char *topic, int partition, struct tide_span value, int64_t time_ms,

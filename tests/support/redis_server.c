@@ -36,8 +36,8 @@ static bool is_free(uint16_t port) {
   return bound;
 }
 
-/* As processes.py picks them: none that the kernel may give to an outgoing connection while the server is down, and of the others only the share of TIDE_PORTS=I/N, so that a program
- * beside this one has others. */
+/* As processes.py picks them: none that the kernel may give to an outgoing connection while the server is down, and of the others only the share of
+ * TIDE_PORTS=I/N, so that a program beside this one has others. */
 static uint16_t free_port(void) {
   unsigned low = 0, high = 0, share = 0, shares = 1;
   FILE *range = fopen("/proc/sys/net/ipv4/ip_local_port_range", "r");

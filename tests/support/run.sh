@@ -182,7 +182,7 @@ first='' second=''
 
 eval "$(awk '{ p += $1; f += $2; s += $3 } END { printf "passed=%d failed=%d skipped=%d ran=%d", p, f, s, NR }' "$work/counts")"
 if [ "$ran" != "$#" ]; then # a lane that ended early must not make a run green
-  echo "FAIL  $(($# - ran)) of $# programs did not run"
+  echo "FAIL  $(($# - ran)) of $# programs were not counted"
   failed=$((failed + 1))
   if [ -n "${TIDE_COUNTS:-}" ]; then echo "0 1 0" >>"$TIDE_COUNTS"; fi
 fi
