@@ -48,6 +48,7 @@ struct message {
   char *text;
   size_t len, rrn, at; /* where its id and time stand */
   int partition;
+  int64_t time_ms;
 };
 
 static struct message *messages;
@@ -84,11 +85,12 @@ static void load_log(const char *path) {
 
 /* The n-th message with its own id and time, in place. */
 static const struct message *message_at(uint64_t n, uint64_t id, int64_t time_ms) {
-  const struct message *message = &messages[n % message_count];
+  struct message *message = &messages[n % message_count];
   char rrn[24], at[TIDE_TIME_TEXT];
   snprintf(rrn, sizeof rrn, "%012" PRIu64, id % UINT64_C(1000000000000));
   memcpy(message->text + message->rrn, rrn, 12);
   memcpy(message->text + message->at, tide_time_format((struct tide_etime){time_ms}, at), 24);
+  message->time_ms = time_ms;
   return message;
 }
 
@@ -115,11 +117,14 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *message, void *c
   if (message->err) die("a message did not arrive", rd_kafka_err2str(message->err));
 }
 
-/* False: the producer's queue is full. */
-static bool produce(rd_kafka_topic_t *topic, const struct message *message) {
-  if (rd_kafka_produce(topic, message->partition, RD_KAFKA_MSG_F_COPY, message->text, message->len, NULL, 0, NULL) == 0) return true;
-  if (rd_kafka_last_error() != RD_KAFKA_RESP_ERR__QUEUE_FULL) die("produce", rd_kafka_err2str(rd_kafka_last_error()));
-  return false;
+/* The message came to the log at its own time: one that is put there now with a time of ten minutes ago would tell of a queue in front of Kafka, and be refused for it. False: the
+ * producer's queue is full. */
+static bool produce(rd_kafka_t *rk, const char *topic, const struct message *message) {
+  rd_kafka_resp_err_t err =
+      rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(message->partition), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                        RD_KAFKA_V_VALUE(message->text, message->len), RD_KAFKA_V_TIMESTAMP(message->time_ms), RD_KAFKA_V_END);
+  if (err && err != RD_KAFKA_RESP_ERR__QUEUE_FULL) die("produce", rd_kafka_err2str(err));
+  return !err;
 }
 
 /* Ids never meet those of an earlier run on the same topics. */
@@ -127,19 +132,17 @@ static uint64_t first_id(void) { return (uint64_t)tide_wall_now().ms * 1000 % UI
 
 static int fill(const char *brokers, const char *topic_name, uint64_t count, int64_t span_ms) {
   rd_kafka_t *rk = client(RD_KAFKA_PRODUCER, brokers, on_report);
-  rd_kafka_topic_t *topic = rd_kafka_topic_new(rk, topic_name, NULL);
   uint64_t id = first_id();
   int64_t end_ms = tide_wall_now().ms;
   struct tide_mono began = tide_mono_now();
   for (uint64_t n = 0; n < count; n++) {
     const struct message *message = message_at(n, id + n, end_ms - span_ms + (int64_t)((double)n / (double)count * (double)span_ms));
-    while (!produce(topic, message)) rd_kafka_poll(rk, 10);
+    while (!produce(rk, topic_name, message)) rd_kafka_poll(rk, 10);
     if (n % 256 == 0) rd_kafka_poll(rk, 0);
   }
   if (rd_kafka_flush(rk, TIMEOUT_MS * 4)) die("fill", "not everything arrived within 2 minutes");
   double seconds = (double)(tide_mono_now().ns - began.ns) / 1e9;
   printf("%" PRIu64 " %.3f\n", count, seconds);
-  rd_kafka_topic_destroy(topic);
   rd_kafka_destroy(rk);
   return 0;
 }
@@ -277,7 +280,6 @@ static int run_open_loop(const char *brokers, const char *topic_name, double rat
   rd_kafka_t *reader = client(RD_KAFKA_CONSUMER, brokers, NULL), *writer = client(RD_KAFKA_PRODUCER, brokers, on_report);
   for (int p = 0; p < partitions; p++) run.lane[p].base = end_of(reader, topic_name, p);
   listen_to(&run, reader, scores);
-  rd_kafka_topic_t *topic = rd_kafka_topic_new(writer, topic_name, NULL);
   uint64_t id = first_id(), n = 0, total = (uint64_t)(rate * seconds);
   struct tide_mono began = tide_mono_now();
   int64_t behind_ns = 0, last_ns = began.ns;
@@ -289,7 +291,7 @@ static int run_open_loop(const char *brokers, const char *topic_name, double rat
     for (int burst = 0; n < due && burst < 256; burst++, n++) {
       int64_t intended_ns = began.ns + (int64_t)((double)n / rate * 1e9);
       const struct message *message = message_at(n, id + n, tide_wall_now().ms);
-      if (!produce(topic, message)) break;
+      if (!produce(writer, topic_name, message)) break;
       lane_add(&run.lane[message->partition], intended_ns);
       if (now_ns - intended_ns > behind_ns) behind_ns = now_ns - intended_ns;
     }

@@ -4,8 +4,9 @@
 
 Rows: catching up with ten minutes of messages that waited in Kafka (the engine is stopped meanwhile, and goes on in the same epoch); a new cell that
 begins with such a backlog, and answers nothing before it has read it; and an open loop at fixed rates, with the latency from the intended sending to the decision being
-read from the scores topic. q = N = 2: every entry has been acknowledged by both replicas. With each row, the share of the machine's processors that each server took, and
-the threads of the engine and of the broker. The second half of the backlog is told by itself too: what only beginnings cost is not in it. The feature file is the shipped one; --small: a file of two entities and ten values. --quick: a little of each, for a test. Each row ends with the number of decisions.
+read from the scores topic. Messages come to the log at their own times. q = N = 2: every entry has been acknowledged by both replicas. With each row, the share of the machine's processors that each server took, and
+the threads of the engine and of the broker. The second half of the backlog is told by itself too: what only beginnings cost is not in it. The feature file is the shipped one; --small: a file of two entities and ten values. --quick: a little of each, for a test. Each row
+ends with the number of decisions, and how many of them were the fallback's.
 """
 
 import os
@@ -114,6 +115,12 @@ def run(*words):
     return result.returncode, [float(word) for word in result.stdout.split()]
 
 
+def refused(engine):
+    """Decisions so far that were the fallback's."""
+    text = engine.ask("GET", "/metrics", port=engine.admin)[1]
+    return int(next(line.split()[1] for line in text.splitlines() if line.startswith("tidemark_decisions_refused_total ")))
+
+
 def row(name, text, cpu):
     print(f"{name:<34} {text}\n{'':<34} {cpu}", flush=True)
 
@@ -151,6 +158,7 @@ def main():
         engine, meter = launch(1, "live", True)
         run("run", broker.address, "live", PARTITIONS, log, 500, 2, "live_scores")  # everything is warm
         done = broker.length("live_scores")
+        fell = refused(engine)
         engine.process.pause()
         run("fill", broker.address, "live", PARTITIONS, log, BACKLOG, 600000)
         meter.begin()
@@ -159,10 +167,12 @@ def main():
         there, second = broker.length("live_scores") - done, Meter(meter.servers, engine)
         code, _ = run("until", broker.address, "live_scores", done + BACKLOG)
         seconds, rest = time.monotonic() - meter.at, time.monotonic() - second.at
-        row("ten minutes behind, catching up", f"{BACKLOG / seconds:8.0f} txn/s   {seconds:.2f} s" + (" NOT ALL" if code else "") + f"   {BACKLOG} decisions", meter.end(BACKLOG))
+        row("ten minutes behind, catching up", f"{BACKLOG / seconds:8.0f} txn/s   {seconds:.2f} s" + (" NOT ALL" if code else "")
+            + f"   {BACKLOG} decisions, {refused(engine) - fell} refused", meter.end(BACKLOG))
         if there < BACKLOG:
             row("of it the last", f"{(BACKLOG - there) / rest:8.0f} txn/s   {rest:.2f} s   {BACKLOG - there} decisions", second.end(BACKLOG - there))
         for rate in RATES:
+            fell = refused(engine)
             meter.begin()
             code, found = run("run", broker.address, "live", PARTITIONS, log, rate, SECONDS, "live_scores")
             if not found:
@@ -170,7 +180,7 @@ def main():
                 continue
             sent, answered, seconds, p50, p99, p999, most, behind, twice = found
             row(f"open loop, {rate}/s", f"{answered / seconds:8.0f} txn/s   p50 {p50:.1f} p99 {p99:.1f} p99.9 {p999:.1f} max {most:.0f} ms, sent {behind:.0f} ms late at most   "
-                f"{answered:.0f} of {sent:.0f} decisions" + (f", {twice:.0f} twice" if twice else ""), meter.end(sent))
+                f"{answered:.0f} of {sent:.0f} decisions, {refused(engine) - fell} refused" + (f", {twice:.0f} twice" if twice else ""), meter.end(sent))
         engine.stop()
         # A new cell, whose first epoch is open only when the backlog has been read.
         cell.group.nodes[0].ask("FLUSHALL", timeout=60.0)
@@ -183,7 +193,7 @@ def main():
         code, _ = run("until", broker.address, "fresh_scores", BACKLOG)
         seconds = time.monotonic() - meter.at
         row("a new cell, ten minutes behind", f"{BACKLOG / seconds:8.0f} txn/s   open after {opened:.2f} s, all answers out after {seconds:.2f} s" + (" NOT ALL" if code else "")
-            + f"   {BACKLOG} decisions", meter.end(BACKLOG))
+            + f"   {BACKLOG} decisions, {refused(engine)} refused", meter.end(BACKLOG))
         engine.stop()
     finally:
         for one in engines:

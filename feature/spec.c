@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/utf8.h"
 #include "feature/policy.h"
+#include "feature/quoted.h"
 #include "feature/spec_build.h"
 
 static const char *const result_words[] = {"pending", "approved", "partial", "declined", NULL};
@@ -185,6 +186,7 @@ enum tide_err tide_spec_parse(const char *path, struct tide_span text, struct ti
     return err;
   }
   tide_policy_compile(b.spec, &b.spec->arena);
+  tide_quoted_make(b.spec);
   *ret = b.spec;
   return TIDE_OK;
 }

@@ -257,6 +257,7 @@ struct tide_spec {
   const struct tide_program *deriving;           /* derived values, compiled (tide_policy_compile) */
   const struct tide_program *deciding;           /* rules; shadow ones too */
   uint64_t live_rules;                           /* rules that are no shadow: bits by index */
+  const struct tide_quoted *quoted;              /* names as JSON (feature/quoted.h) */
 };
 
 /* Parses and checks a whole feature file. `path` only names it in errors. On success *ret is a new spec (tide_spec_free). On failure up to

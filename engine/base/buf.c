@@ -5,6 +5,7 @@
  * reader refuses an encoding with needless bytes, so equal values have equal bytes and checksums. */
 #include "base/buf.h"
 
+#include <endian.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,15 +59,6 @@ void tide_buf_grow(struct tide_buf *buf, size_t more) {
   buf->cap = cap;
 }
 
-void tide_buf_put(struct tide_buf *buf, const void *ptr, size_t len) {
-  if (len == 0) {
-    return;
-  }
-  tide_buf_reserve(buf, len);
-  memcpy(buf->ptr + buf->len, ptr, len);
-  buf->len += len;
-}
-
 void tide_buf_str(struct tide_buf *buf, const char *str) { tide_buf_put(buf, str, strlen(str)); }
 
 void tide_buf_printf(struct tide_buf *buf, const char *fmt, ...) {
@@ -100,10 +92,10 @@ char *tide_buf_take(struct tide_buf *buf) {
 }
 
 static void put_little(struct tide_buf *buf, uint64_t v, unsigned bytes) {
-  tide_buf_reserve(buf, bytes);
-  for (unsigned i = 0; i < bytes; i++) {
-    buf->ptr[buf->len++] = (char)(uint8_t)(v >> (8 * i));
-  }
+  tide_buf_reserve(buf, sizeof v); /* all eight are written, what is behind `bytes` counts for nothing */
+  v = htole64(v);
+  memcpy(buf->ptr + buf->len, &v, sizeof v);
+  buf->len += bytes;
 }
 
 void tide_put_u8(struct tide_buf *buf, uint8_t v) { put_little(buf, v, 1); }
@@ -147,10 +139,8 @@ static const uint8_t *take(struct tide_reader *r, size_t len) {
 static uint64_t get_little(struct tide_reader *r, unsigned bytes) {
   const uint8_t *at = take(r, bytes);
   uint64_t v = 0;
-  for (unsigned i = 0; at && i < bytes; i++) {
-    v |= (uint64_t)at[i] << (8 * i);
-  }
-  return v;
+  if (at) memcpy(&v, at, bytes);
+  return le64toh(v);
 }
 
 uint8_t tide_get_u8(struct tide_reader *r) { return (uint8_t)get_little(r, 1); }

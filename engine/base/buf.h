@@ -27,7 +27,13 @@ void tide_buf_grow(struct tide_buf *buf, size_t more);
 static inline void tide_buf_reserve(struct tide_buf *buf, size_t more) { /* room for `more` bytes behind len */
   if (TIDE_UNLIKELY(buf->cap - buf->len < more)) tide_buf_grow(buf, more);
 }
-void tide_buf_put(struct tide_buf *buf, const void *ptr, size_t len);
+static inline void tide_buf_put(struct tide_buf *buf, const void *ptr, size_t len) {
+  if (len == 0) return;
+  tide_buf_reserve(buf, len);
+  memcpy(buf->ptr + buf->len, ptr, len);
+  buf->len += len;
+}
+#define TIDE_BUF_LITERAL(buf, text) tide_buf_put(buf, text, sizeof(text) - 1)
 void tide_buf_str(struct tide_buf *buf, const char *str);
 static inline void tide_buf_char(struct tide_buf *buf, char c) {
   tide_buf_reserve(buf, 1);

@@ -26,6 +26,15 @@ struct tide_mono tide_mono_now(void) {
   return (struct tide_mono){(int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec};
 }
 
+void tide_clocks_now(struct tide_wall *ret_wall, struct tide_mono *ret_mono) {
+  for (int turn = 0; turn < 4; turn++) {
+    int64_t before_ns = tide_mono_now().ns;
+    *ret_wall = tide_wall_now();
+    *ret_mono = tide_mono_now();
+    if (ret_mono->ns - before_ns < 1000000) break;
+  }
+}
+
 int64_t tide_days_of(int year, int month, int day) {
   int64_t y = month <= 2 ? year - 1 : year;
   int64_t era = (y >= 0 ? y : y - 399) / 400, of_era = y - era * 400;
@@ -185,25 +194,27 @@ enum tide_err tide_time_parse(struct tide_span text, enum tide_time_form form, s
 
 /* Writing */
 
-static void put_fixed(char *at, int v, int width) {
-  for (int i = width - 1; i >= 0; i--, v /= 10) {
-    at[i] = (char)('0' + v % 10);
-  }
+static void put_two(char *at, unsigned v) {
+  at[0] = (char)('0' + v / 10);
+  at[1] = (char)('0' + v % 10);
 }
 
 const char *tide_time_format(struct tide_etime t, char out[TIDE_TIME_TEXT]) {
   TIDE_CHECK(t.ms >= TIDE_TIME_MIN_MS && t.ms <= TIDE_TIME_MAX_MS);
   int64_t days = tide_floor_div(t.ms, DAY_MS);
-  int of_day = (int)(t.ms - days * DAY_MS), year, month, day;
+  unsigned of_day = (unsigned)(t.ms - days * DAY_MS), seconds = of_day / 1000, ms = of_day % 1000;
+  int year, month, day;
   tide_date_of(days, &year, &month, &day);
-  memcpy(out, "0000-00-00T00:00:00.000Z", 25);
-  put_fixed(out, year, 4);
-  put_fixed(out + 5, month, 2);
-  put_fixed(out + 8, day, 2);
-  put_fixed(out + 11, of_day / HOUR_MS, 2);
-  put_fixed(out + 14, of_day / MINUTE_MS % 60, 2);
-  put_fixed(out + 17, of_day / 1000 % 60, 2);
-  put_fixed(out + 20, of_day % 1000, 3);
+  memcpy(out, "0000-00-00T00:00:00.000Z", TIDE_TIME_LEN + 1);
+  put_two(out, (unsigned)year / 100);
+  put_two(out + 2, (unsigned)year % 100);
+  put_two(out + 5, (unsigned)month);
+  put_two(out + 8, (unsigned)day);
+  put_two(out + 11, seconds / 3600);
+  put_two(out + 14, seconds / 60 % 60);
+  put_two(out + 17, seconds % 60);
+  out[20] = (char)('0' + ms / 100);
+  put_two(out + 21, ms % 100);
   return out;
 }
 

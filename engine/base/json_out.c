@@ -15,44 +15,35 @@
 #define EXACT_MAX 9007199254740992.0 /* 2^53 */
 
 static void comma(struct tide_buf *out) {
-  if (out->len == 0) {
-    return;
-  }
-  switch (out->ptr[out->len - 1]) {
-    case '{':
-    case '[':
-    case ':':
-    case ',':
-    case '\n': return;
-    default: tide_buf_char(out, ',');
-  }
+  if (!tide_json_first(out)) tide_buf_char(out, ',');
 }
 
-void tide_json_open(struct tide_buf *out, char bracket) {
-  TIDE_CHECK(bracket == '{' || bracket == '[');
-  comma(out);
-  tide_buf_char(out, bracket);
-}
-
-void tide_json_close(struct tide_buf *out, char bracket) {
-  TIDE_CHECK(bracket == '}' || bracket == ']');
-  tide_buf_char(out, bracket);
-}
-
-/* Nothing to escape among eight bytes at a time: no control character, quote or backslash. A byte that the subtractions borrow from can only make a
- * false alarm (Warren, Hacker's Delight, 6-1). */
-static bool is_plain(struct tide_span s) {
+/* Something to escape among eight bytes: a control character, quote or backslash. A byte that the subtractions borrow from can only make a false alarm (Warren,
+ * Hacker's Delight, 6-1). */
+static uint64_t suspects(uint64_t x) {
   const uint64_t each = UINT64_C(0x0101010101010101), high = UINT64_C(0x8080808080808080);
-  size_t i = 0;
-  uint64_t found = 0;
-  for (; i + 8 <= s.len; i += 8) {
-    uint64_t x;
-    memcpy(&x, s.ptr + i, sizeof x);
-    uint64_t quote = x ^ (each * '"'), slash = x ^ (each * '\\');
-    found |= ((x - each * 0x20) & ~x) | ((quote - each) & ~quote) | ((slash - each) & ~slash);
+  uint64_t quote = x ^ (each * '"'), slash = x ^ (each * '\\');
+  return (((x - each * 0x20) & ~x) | ((quote - each) & ~quote) | ((slash - each) & ~slash)) & high;
+}
+
+/* Nothing to escape. Eight bytes at a time; the last eight, or both halves of fewer, may overlap what was looked at. */
+static bool is_plain(struct tide_span s) {
+  uint64_t x = 0, found = 0;
+  if (s.len >= 8) {
+    for (size_t i = 0; i + 8 <= s.len; i += 8) {
+      memcpy(&x, s.ptr + i, 8);
+      found |= suspects(x);
+    }
+    memcpy(&x, s.ptr + s.len - 8, 8);
+    return !(found | suspects(x));
   }
-  if (found & high) return false;
-  for (; i < s.len; i++) {
+  if (s.len >= 4) {
+    uint32_t head, tail;
+    memcpy(&head, s.ptr, 4);
+    memcpy(&tail, s.ptr + s.len - 4, 4);
+    return !suspects((uint64_t)head << 32 | tail);
+  }
+  for (size_t i = 0; i < s.len; i++) {
     unsigned char c = (unsigned char)s.ptr[i];
     if (c < 0x20 || c == '"' || c == '\\') return false;
   }
@@ -114,6 +105,23 @@ void tide_json_str(struct tide_buf *out, struct tide_span s) {
 }
 
 void tide_json_cstr(struct tide_buf *out, const char *s) { tide_json_str(out, tide_span_of(s)); }
+
+size_t tide_json_text_begin(struct tide_buf *out) {
+  tide_json_piece(out, "\"", 1);
+  return out->len;
+}
+
+void tide_json_text_end(struct tide_buf *out, size_t from) {
+  struct tide_span text = {out->ptr + from, out->len - from};
+  if (is_plain(text)) {
+    tide_buf_char(out, '"');
+    return;
+  }
+  char *copy = tide_strndup(text.ptr, text.len);
+  out->len = from - 1;
+  put_escaped(out, (struct tide_span){copy, text.len});
+  tide_free(copy);
+}
 
 /* Decimal digits of v, at least `width` of them, into the end of text; returns where they begin. */
 static char *digits(unsigned __int128 v, int width, char *end) {
@@ -193,13 +201,11 @@ void tide_json_money(struct tide_buf *out, __int128 minor, int exponent) {
 
 void tide_json_bool(struct tide_buf *out, bool v) {
   comma(out);
-  tide_buf_str(out, v ? "true" : "false");
+  if (v) tide_buf_put(out, "true", 4);
+  else tide_buf_put(out, "false", 5);
 }
 
-void tide_json_null(struct tide_buf *out) {
-  comma(out);
-  tide_buf_str(out, "null");
-}
+void tide_json_null(struct tide_buf *out) { tide_json_piece(out, "null", 4); }
 
 void tide_json_raw(struct tide_buf *out, struct tide_span json) {
   TIDE_CHECK(json.len > 0);

@@ -7,6 +7,7 @@
 #include "base/json_out.h"
 #include "core/fold.h"
 #include "feature/fields.h"
+#include "feature/quoted.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -22,13 +23,18 @@ static char *put_digits(char *at, uint64_t number) {
   return at + len;
 }
 
-const char *tide_position_text(struct tide_position position, uint32_t index, char out[TIDE_POSITION_TEXT]) {
+static size_t position_text(struct tide_position position, uint32_t index, char out[TIDE_POSITION_TEXT]) {
   char *at = put_digits(out, position.epoch);
   *at++ = '-';
   at = put_digits(at, position.seq);
   *at++ = '.';
   at = put_digits(at, index);
   *at = '\0';
+  return (size_t)(at - out);
+}
+
+const char *tide_position_text(struct tide_position position, uint32_t index, char out[TIDE_POSITION_TEXT]) {
+  position_text(position, index, out);
   return out;
 }
 
@@ -36,8 +42,14 @@ static void decimal_text(int64_t num, int decimals, struct tide_buf *out) {
   uint64_t magnitude = num < 0 ? (uint64_t)0 - (uint64_t)num : (uint64_t)num;
   uint64_t unit = 1;
   for (int i = 0; i < decimals; i++) unit *= 10;
-  tide_buf_printf(out, "%s%" PRIu64, num < 0 ? "-" : "", magnitude / unit);
-  if (decimals > 0) tide_buf_printf(out, ".%0*" PRIu64, decimals, magnitude % unit);
+  char text[24];
+  if (num < 0) tide_buf_char(out, '-');
+  tide_buf_put(out, text, (size_t)(put_digits(text, magnitude / unit) - text));
+  if (decimals <= 0) return;
+  uint64_t below = magnitude % unit;
+  text[0] = '.';
+  for (int i = decimals; i > 0; i--, below /= 10) text[i] = (char)('0' + below % 10);
+  tide_buf_put(out, text, (size_t)decimals + 1);
 }
 
 void tide_datum_text(const struct tide_field *field, const struct tide_datum *datum, struct tide_buf *out) {
@@ -84,32 +96,44 @@ void tide_value_json(const struct tide_value *value, struct tide_buf *out) {
   }
 }
 
+static void put_span(struct tide_span piece, struct tide_buf *out) { tide_json_piece(out, piece.ptr, piece.len); }
+
+static void put_state(enum tide_vstate state, struct tide_buf *out) {
+  static const struct tide_span word[] = {
+#define X(name) TIDE_SPAN("\"" #name "\""),
+      TIDE_VSTATES(X)
+#undef X
+  };
+  put_span(word[state], out);
+}
+
 /* Names of derived values have no dot and those of features have one, so both fit one object. */
 static void put_features(const struct tide_answer *answer, struct tide_buf *out) {
   const struct tide_spec *spec = answer->spec;
-  tide_json_key(out, "features");
+  const struct tide_quoted *quoted = spec->quoted;
+  TIDE_JSON_KEY(out, "features");
   tide_json_open(out, '{');
   if (answer->features_known) {
     for (uint32_t i = 0; i < spec->slot_count; i++) {
-      tide_json_key(out, spec->slot[i].name);
+      put_span(quoted->slot[i], out);
       tide_value_json(&answer->slot[i], out);
     }
     for (uint32_t i = 0; i < spec->derived_count; i++) {
-      tide_json_key(out, spec->derived[i].name);
+      put_span(quoted->derived[i], out);
       tide_value_json(&answer->derived[i], out);
     }
   }
   tide_json_close(out, '}');
   if (!answer->features_known) return;
-  tide_json_key(out, "states");
+  TIDE_JSON_NEXT(out, "states");
   tide_json_open(out, '{');
   for (uint32_t i = 0; i < spec->slot_count; i++) {
     const struct tide_value *value = &answer->slot[i];
     if (value->state == TIDE_S_fresh) continue;
-    tide_json_key(out, spec->slot[i].name);
+    put_span(quoted->slot[i], out);
     /* The cause only where it says more than the state. */
     if (value->cause == TIDE_C_none || strcmp(tide_cause_name(value->cause), tide_vstate_name(value->state)) == 0) {
-      tide_json_cstr(out, tide_vstate_name(value->state));
+      put_state(value->state, out);
     } else {
       char text[64];
       snprintf(text, sizeof text, "%s: %s", tide_vstate_name(value->state), tide_cause_name(value->cause));
@@ -120,86 +144,85 @@ static void put_features(const struct tide_answer *answer, struct tide_buf *out)
 }
 
 static void put_reason(const struct tide_answer *answer, const struct tide_rule *rule, const struct tide_env *env, struct tide_buf *out) {
-  struct tide_buf text = TIDE_BUF_INIT;
-  tide_policy_say(answer->spec, rule, env, &text);
   tide_json_open(out, '{');
-  tide_json_key(out, "code");
+  TIDE_JSON_KEY(out, "code");
   tide_json_cstr(out, rule->code);
-  tide_json_key(out, "text");
-  tide_json_str(out, tide_buf_span(&text));
+  TIDE_JSON_NEXT(out, "text");
+  size_t text = tide_json_text_begin(out);
+  tide_policy_say(answer->spec, rule, env, out);
+  tide_json_text_end(out, text);
   if (rule->first_slot != TIDE_NONE && answer->features_known) {
-    tide_json_key(out, "feature");
+    TIDE_JSON_NEXT(out, "feature");
     tide_json_cstr(out, answer->spec->slot[rule->first_slot].name);
-    tide_json_key(out, "value");
+    TIDE_JSON_NEXT(out, "value");
     tide_value_json(&answer->slot[rule->first_slot], out);
   }
   tide_json_close(out, '}');
-  tide_buf_release(&text);
 }
 
 /* What raised the score, for a rule that reads it. */
 static void put_score_reasons(const struct tide_answer *answer, struct tide_buf *out) {
-  struct tide_buf text = TIDE_BUF_INIT;
   for (uint32_t i = 0; i < answer->score_detail->reason_count; i++) {
     const struct tide_score_reason *reason = &answer->score_detail->reason[i];
     const struct tide_model_input *input = &answer->model->input[reason->input];
-    tide_buf_clear(&text);
-    tide_score_say(answer->model, answer->spec, reason, &text);
     tide_json_open(out, '{');
-    tide_json_key(out, "code");
+    TIDE_JSON_KEY(out, "code");
     tide_json_cstr(out, input->code);
-    tide_json_key(out, "text");
-    tide_json_str(out, tide_buf_span(&text));
-    tide_json_key(out, "feature");
+    TIDE_JSON_NEXT(out, "text");
+    size_t text = tide_json_text_begin(out);
+    tide_score_say(answer->model, answer->spec, reason, out);
+    tide_json_text_end(out, text);
+    TIDE_JSON_NEXT(out, "feature");
     tide_json_cstr(out, input->feature);
-    tide_json_key(out, "value");
+    TIDE_JSON_NEXT(out, "value");
     tide_value_json(&reason->value, out);
     tide_json_close(out, '}');
   }
-  tide_buf_release(&text);
 }
 
 static bool is_reason(const struct tide_rule *rule) { return !rule->shadow && (rule->when || rule->say_count > 0); }
 
 /* A step of the fallback says so: "fallback model: M01". */
 static void put_by(const struct tide_spec *spec, const struct tide_verdict *verdict, struct tide_buf *out) {
-  struct tide_buf text = TIDE_BUF_INIT;
   if (verdict->by == TIDE_BY_NONE) {
     tide_json_null(out);
     return;
   }
-  if (verdict->by == TIDE_BY_FALLBACK_MODEL) tide_buf_str(&text, "fallback model: ");
-  tide_buf_str(&text, tide_verdict_by(spec, verdict));
-  tide_json_str(out, tide_buf_span(&text));
-  tide_buf_release(&text);
+  size_t text = tide_json_text_begin(out);
+  if (verdict->by == TIDE_BY_FALLBACK_MODEL) tide_buf_str(out, "fallback model: ");
+  tide_buf_str(out, tide_verdict_by(spec, verdict));
+  tide_json_text_end(out, text);
 }
 
 static void put_reasons(const struct tide_answer *answer, struct tide_buf *out) {
   const struct tide_spec *spec = answer->spec;
   const struct tide_verdict *verdict = &answer->verdict;
+  /* A late event or a duplicate has no features: only texts over fields can be filled in. */
+  bool full = answer->features_known;
+  const struct tide_rule *fallback = verdict->by == TIDE_BY_FALLBACK ? &spec->fallback[verdict->rule] : NULL;
+  bool by_rule = full && tide_verdict_is_rule(verdict);
+  const struct tide_rule *decider = by_rule ? &spec->rule[verdict->rule] : NULL;
+  uint64_t others = full && verdict->by != TIDE_BY_NONE ? verdict->yes : 0; /* true rules */
+  if (by_rule) others &= ~(UINT64_C(1) << verdict->rule);
+  TIDE_JSON_NEXT(out, "reasons");
+  tide_json_open(out, '[');
   struct tide_value field[TIDE_FIELDS_MAX];
   struct tide_env own = {.field = field, .time = answer->time};
   const struct tide_env *env = answer->env;
   if (!env) {
     tide_fields_values(spec, answer->record->field, field);
-    if (answer->features_known) own.slot = answer->slot, own.derived = answer->derived;
+    if (full) own.slot = answer->slot, own.derived = answer->derived;
     own.score = answer->score;
     env = &own;
   }
-  tide_json_key(out, "reasons");
-  tide_json_open(out, '[');
-  /* A late event or a duplicate has no features: only texts over fields can be filled in. */
-  bool full = answer->features_known;
-  if (verdict->by == TIDE_BY_FALLBACK && is_reason(&spec->fallback[verdict->rule]))
-    put_reason(answer, &spec->fallback[verdict->rule], env, out);
-  if (full && tide_verdict_is_rule(verdict) && is_reason(&spec->rule[verdict->rule])) {
-    put_reason(answer, &spec->rule[verdict->rule], env, out);
-    if (answer->score_detail && tide_expr_reads(spec->rule[verdict->rule].when, TIDE_X_SCORE)) put_score_reasons(answer, out);
+  if (fallback && is_reason(fallback)) put_reason(answer, fallback, env, out);
+  if (decider && is_reason(decider)) {
+    put_reason(answer, decider, env, out);
+    if (answer->score_detail && tide_expr_reads(decider->when, TIDE_X_SCORE)) put_score_reasons(answer, out);
   }
-  for (uint32_t i = 0; full && verdict->by != TIDE_BY_NONE && i < spec->rule_count; i++) {
-    if (tide_verdict_truth(verdict, i) != TIDE_TRUE || !spec->rule[i].when || !is_reason(&spec->rule[i])) continue;
-    if (tide_verdict_is_rule(verdict) && i == verdict->rule) continue;
-    put_reason(answer, &spec->rule[i], env, out);
+  for (; others; others &= others - 1) {
+    const struct tide_rule *rule = &spec->rule[__builtin_ctzll(others)];
+    if (rule->when && is_reason(rule)) put_reason(answer, rule, env, out);
   }
   tide_json_close(out, ']');
 }
@@ -229,36 +252,34 @@ static void put_old_fact(const struct tide_answer *answer, struct tide_buf *out)
 static void put_cause(const struct tide_answer *answer, struct tide_buf *out) {
   const struct tide_verdict *verdict = &answer->verdict;
   if (!tide_verdict_is_refusal(verdict) || verdict->cause == TIDE_C_none) return;
-  tide_json_key(out, "cause");
+  TIDE_JSON_NEXT(out, "cause");
   tide_json_cstr(out, tide_cause_name(verdict->cause));
-  tide_json_key(out, "detail");
-  struct tide_buf detail = TIDE_BUF_INIT;
+  TIDE_JSON_NEXT(out, "detail");
+  size_t detail = tide_json_text_begin(out);
   uint32_t entity = stale_entity(answer);
   if (answer->late_ms) {
     char way[TIDE_TIME_TEXT], budget[TIDE_TIME_TEXT];
     const struct tide_spec *spec = answer->spec;
-    tide_buf_printf(&detail,
+    tide_buf_printf(out,
                     "the decision took %s from its commit until it could be told, beyond the budget of %s %s; it stands in the journal",
                     tide_duration_format(answer->late_ms, way), spec->entity[answer->late_entity].name,
                     tide_duration_format(spec->group[spec->entity[answer->late_entity].group].budget_ms, budget));
   } else if (entity != TIDE_NONE && verdict->cause == TIDE_C_stale) { /* who is behind, and by how much too much */
-    tide_standing_say(answer->spec, entity, &answer->standing[entity], answer->time.ms, &detail);
+    tide_standing_say(answer->spec, entity, &answer->standing[entity], answer->time.ms, out);
   } else {
-    if (verdict->cause_slot != TIDE_NONE) tide_buf_printf(&detail, "%s: ", answer->spec->slot[verdict->cause_slot].name);
-    tide_buf_str(&detail, tide_cause_text(verdict->cause));
+    if (verdict->cause_slot != TIDE_NONE) tide_buf_printf(out, "%s: ", answer->spec->slot[verdict->cause_slot].name);
+    tide_buf_str(out, tide_cause_text(verdict->cause));
     if (entity != TIDE_NONE) {
-      tide_buf_str(&detail, " (");
-      tide_standing_say(answer->spec, entity, &answer->standing[entity], answer->time.ms, &detail);
-      tide_buf_char(&detail, ')');
+      tide_buf_str(out, " (");
+      tide_standing_say(answer->spec, entity, &answer->standing[entity], answer->time.ms, out);
+      tide_buf_char(out, ')');
     }
-    put_old_fact(answer, &detail);
+    put_old_fact(answer, out);
     if (verdict->blocked_by != UINT16_MAX)
-      tide_buf_printf(&detail, "; rule %s could not be answered", answer->spec->rule[verdict->blocked_by].code);
+      tide_buf_printf(out, "; rule %s could not be answered", answer->spec->rule[verdict->blocked_by].code);
   }
-  if (verdict->by == TIDE_BY_FALLBACK_MODEL && answer->model)
-    tide_buf_printf(&detail, "; scored by the fallback model %s", answer->model->id);
-  tide_json_str(out, tide_buf_span(&detail));
-  tide_buf_release(&detail);
+  if (verdict->by == TIDE_BY_FALLBACK_MODEL && answer->model) tide_buf_printf(out, "; scored by the fallback model %s", answer->model->id);
+  tide_json_text_end(out, detail);
 }
 
 /* The least trustworthy thing that the values of one entity have in common with each other: one stale window makes the group stale. A group beyond its budget
@@ -276,43 +297,63 @@ static enum tide_vstate group_state(const struct tide_answer *answer, uint32_t e
 
 static void put_standing(const struct tide_answer *answer, uint32_t entity, struct tide_buf *out) {
   const struct tide_standing *standing = &answer->standing[entity];
-  tide_json_key(out, "age_ms");
+  TIDE_JSON_NEXT(out, "age_ms");
   if (standing->age_ms == TIDE_AGE_UNKNOWN) tide_json_null(out);
   else tide_json_int(out, standing->age_ms);
   if (standing->has_facts) {
-    tide_json_key(out, "facts_age_ms");
+    TIDE_JSON_NEXT(out, "facts_age_ms");
     tide_json_int(out, standing->facts_age_ms);
   }
   if (answer->spec->group[answer->spec->entity[entity].group].consistency == TIDE_CONSISTENCY_EVENTUAL) {
-    tide_json_key(out, "consistency");
-    tide_json_cstr(out, "eventual");
+    TIDE_JSON_NEXT(out, "consistency");
+    TIDE_JSON_WORD(out, "eventual");
   }
   if (standing->state != TIDE_S_stale) return;
-  struct tide_buf text = TIDE_BUF_INIT;
-  tide_standing_source(standing, &text);
-  tide_json_key(out, "source");
-  tide_json_str(out, tide_buf_span(&text));
-  tide_buf_release(&text);
-  tide_json_key(out, "as_of");
+  TIDE_JSON_NEXT(out, "source");
+  size_t text = tide_json_text_begin(out);
+  tide_standing_source(standing, out);
+  tide_json_text_end(out, text);
+  TIDE_JSON_NEXT(out, "as_of");
   char time[TIDE_TIME_TEXT];
   bool known = standing->complete_ms >= TIDE_TIME_MIN_MS && standing->complete_ms <= TIDE_TIME_MAX_MS;
   if (known) tide_json_cstr(out, tide_time_format((struct tide_etime){standing->complete_ms}, time));
   else tide_json_null(out);
 }
 
+void tide_answer_states(const struct tide_answer *answer, struct tide_states *ret) {
+  static const uint64_t one[] = {1, 1 << 8, 1 << 16, 1 << 24, UINT64_C(1) << 32, UINT64_C(1) << 40, UINT64_C(1) << 48, UINT64_C(1) << 56};
+  _Static_assert(TIDE_S_COUNT <= sizeof one / sizeof one[0], "a byte for each state");
+  const struct tide_quoted *quoted = answer->spec->quoted;
+  memset(ret, 0, answer->spec->entity_count * sizeof *ret);
+  for (uint32_t r = 0, i = 0; r < quoted->run_count; r++) {
+    struct tide_states *states = &ret[quoted->run[r].entity];
+    for (uint32_t end = quoted->run[r].end; i < end;) {
+      const struct tide_value *value = &answer->slot[i], *stop = value + (end - i < 255 ? end - i : 255);
+      uint64_t counts = 0;
+      i += (uint32_t)(stop - value);
+      for (; value < stop; value++) counts += one[value->state];
+      while (counts) {
+        unsigned state = (unsigned)__builtin_ctzll(counts) / 8;
+        uint64_t mask = UINT64_C(0xff) << (state * 8);
+        states->count[state] = (uint16_t)(states->count[state] + ((counts & mask) >> (state * 8)));
+        states->seen |= 1u << state;
+        counts &= ~mask;
+      }
+    }
+  }
+}
+
 static void put_freshness(const struct tide_answer *answer, struct tide_buf *out) {
-  tide_json_key(out, "freshness");
+  TIDE_JSON_NEXT(out, "freshness");
   tide_json_open(out, '{');
   const struct tide_spec *spec = answer->spec;
-  unsigned seen[TIDE_ENTITIES_MAX] = {0}; /* states of its values, a bit each */
-  for (uint32_t i = 0; answer->features_known && i < spec->slot_count; i++)
-    seen[spec->feature[spec->slot[i].feature].entity] |= 1u << answer->slot[i].state;
-  for (uint32_t e = 0; e < spec->entity_count; e++) {
-    if (!seen[e]) continue;
-    tide_json_key(out, spec->entity[e].name);
-    tide_json_open(out, '{');
-    tide_json_key(out, "state");
-    tide_json_cstr(out, tide_vstate_name(group_state(answer, e, seen[e])));
+  struct tide_states own[TIDE_ENTITIES_MAX];
+  const struct tide_states *states = answer->states;
+  if (!states && answer->features_known) tide_answer_states(answer, own), states = own;
+  for (uint32_t e = 0; states && e < spec->entity_count; e++) {
+    if (!states[e].seen) continue;
+    put_span(spec->quoted->entity[e], out);
+    put_state(group_state(answer, e, states[e].seen), out);
     put_standing(answer, e, out);
     tide_json_close(out, '}');
   }
@@ -322,13 +363,13 @@ static void put_freshness(const struct tide_answer *answer, struct tide_buf *out
 /* What was judged beside the decision and had no part in it. */
 static void put_shadows(const struct tide_answer *answer, struct tide_buf *out) {
   if (answer->shadow_count) {
-    tide_json_key(out, "shadow");
+    TIDE_JSON_NEXT(out, "shadow");
     tide_json_open(out, '[');
     for (uint32_t i = 0; i < answer->shadow_count; i++) {
       tide_json_open(out, '{');
-      tide_json_key(out, "model");
+      TIDE_JSON_KEY(out, "model");
       tide_json_cstr(out, answer->shadow[i].model->id);
-      tide_json_key(out, "score");
+      TIDE_JSON_NEXT(out, "score");
       tide_value_json(&answer->shadow[i].value, out);
       tide_json_close(out, '}');
     }
@@ -336,81 +377,94 @@ static void put_shadows(const struct tide_answer *answer, struct tide_buf *out) 
   }
   const struct tide_verdict *verdict = answer->shadow_verdict;
   if (!verdict) return;
-  tide_json_key(out, "shadow_policy");
+  TIDE_JSON_NEXT(out, "shadow_policy");
   tide_json_open(out, '{');
-  tide_json_key(out, "policy");
+  TIDE_JSON_KEY(out, "policy");
   tide_json_cstr(out, answer->shadow_policy->label);
-  tide_json_key(out, "decision");
+  TIDE_JSON_NEXT(out, "decision");
   tide_json_cstr(out, answer->shadow_policy->spec->decision[verdict->decision]);
-  tide_json_key(out, "by");
+  TIDE_JSON_NEXT(out, "by");
   put_by(answer->shadow_policy->spec, verdict, out);
-  tide_json_key(out, "differs");
+  TIDE_JSON_NEXT(out, "differs");
   tide_json_bool(out, verdict->decision != answer->verdict.decision);
   tide_json_close(out, '}');
 }
 
 static void put_id(const struct tide_answer *answer, struct tide_buf *out) {
-  struct tide_buf id = TIDE_BUF_INIT;
-  tide_record_id(answer->spec, answer->record, &id);
-  tide_json_key(out, "id");
-  tide_json_str(out, tide_buf_span(&id));
-  tide_buf_release(&id);
+  TIDE_JSON_KEY(out, "id");
+  size_t text = tide_json_text_begin(out);
+  tide_record_id(answer->spec, answer->record, out);
+  tide_json_text_end(out, text);
+}
+
+/* A text of ours without anything to escape. */
+static void put_plain(const char *text, size_t len, struct tide_buf *out) {
+  tide_json_text_begin(out);
+  tide_buf_reserve(out, len + 1);
+  memcpy(out->ptr + out->len, text, len);
+  out->ptr[out->len + len] = '"';
+  out->len += len + 1;
+}
+
+static void put_position(struct tide_position position, uint32_t index, struct tide_buf *out) {
+  char text[TIDE_POSITION_TEXT];
+  put_plain(text, position_text(position, index, text), out);
 }
 
 static void put_decision(const struct tide_answer *answer, unsigned flags, struct tide_buf *out) {
   const struct tide_spec *spec = answer->spec;
   const struct tide_verdict *verdict = &answer->verdict;
-  tide_json_key(out, "status");
-  tide_json_cstr(out, answer->status == TIDE_STATUS_SCORED ? "scored" : "refused");
-  tide_json_key(out, "decision");
+  TIDE_JSON_NEXT(out, "status");
+  if (answer->status == TIDE_STATUS_SCORED) TIDE_JSON_WORD(out, "scored");
+  else TIDE_JSON_WORD(out, "refused");
+  TIDE_JSON_NEXT(out, "decision");
   if (verdict->by == TIDE_BY_NONE) tide_json_null(out);
-  else tide_json_cstr(out, spec->decision[verdict->decision]);
-  tide_json_key(out, "by");
+  else put_span(spec->quoted->decision[verdict->decision], out);
+  TIDE_JSON_NEXT(out, "by");
   put_by(spec, verdict, out);
-  tide_json_key(out, "score");
+  TIDE_JSON_NEXT(out, "score");
   tide_value_json(&answer->score, out);
   put_cause(answer, out);
   if (!(flags & TIDE_ANSWER_NO_REASONS)) put_reasons(answer, out);
 }
 
 static void put_counted(const struct tide_answer *answer, struct tide_buf *out) {
-  char position[TIDE_POSITION_TEXT];
-  tide_json_key(out, "counted");
-  if (answer->maybe) tide_json_cstr(out, "maybe");
+  TIDE_JSON_NEXT(out, "counted");
+  if (answer->maybe) TIDE_JSON_WORD(out, "maybe");
   else tide_json_bool(out, answer->counted);
-  tide_json_key(out, "duplicate");
+  TIDE_JSON_NEXT(out, "duplicate");
   tide_json_bool(out, answer->duplicate);
   if (answer->duplicate) {
-    tide_json_key(out, "first_position");
-    tide_json_cstr(out, tide_position_text(answer->first_position, answer->first_index, position));
+    TIDE_JSON_NEXT(out, "first_position");
+    put_position(answer->first_position, answer->first_index, out);
   }
   if (answer->supersedes) {
-    tide_json_key(out, "supersedes");
+    TIDE_JSON_NEXT(out, "supersedes");
     tide_json_bool(out, true);
   }
   if (answer->id_conflict) {
-    tide_json_key(out, "id_conflict");
+    TIDE_JSON_NEXT(out, "id_conflict");
     tide_json_bool(out, true);
   }
   if (answer->advised) {
-    tide_json_key(out, "advised");
+    TIDE_JSON_NEXT(out, "advised");
     tide_json_bool(out, true);
   }
 }
 
 void tide_answer_json(const struct tide_answer *answer, unsigned flags, struct tide_buf *out) {
-  char position[TIDE_POSITION_TEXT], time[TIDE_TIME_TEXT];
+  char time[TIDE_TIME_TEXT];
   tide_json_open(out, '{');
   if (!(flags & TIDE_ANSWER_VALUES)) {
     put_id(answer, out);
     if (!(flags & TIDE_ANSWER_RECEIPT)) put_decision(answer, flags, out);
     put_counted(answer, out);
   }
-  tide_json_key(out, "position");
+  TIDE_JSON_KEY(out, "position");
   if (answer->unplaced) tide_json_null(out);
-  else tide_json_cstr(out, tide_position_text(answer->position, answer->index, position));
-  tide_json_key(out, "event_time");
-  tide_json_cstr(out, tide_time_format(answer->time, time));
+  else put_position(answer->position, answer->index, out);
+  TIDE_JSON_NEXT(out, "event_time");
+  put_plain(tide_time_format(answer->time, time), TIDE_TIME_LEN, out);
   if (flags & (TIDE_ANSWER_FEATURES | TIDE_ANSWER_VALUES)) put_features(answer, out);
   if (flags & TIDE_ANSWER_FEATURES) put_shadows(answer, out);
   if (flags & TIDE_ANSWER_FRESHNESS) put_freshness(answer, out);

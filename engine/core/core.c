@@ -94,7 +94,6 @@ static enum tide_err hold(struct tide_core *core, struct tide_held *held, struct
 void tide_core_sync(struct tide_core *core) {
   if (core->syncing) return;
   core->syncing = true;
-  tide_core_clock_asked(core);
   core->stats.syncs++;
   tide_core_act(core, TIDE_DO_SYNC);
 }
@@ -304,6 +303,7 @@ static enum tide_err fold_first(struct tide_core *core, struct tide_error *error
   if (is_void && held->own) err = begin_again(core, &held->offers, error);
   tide_core_ingest_folded(core, held, is_void);
   for (struct tide_offer *offer; err == TIDE_OK && (offer = tide_offers_pop(&held->offers));) {
+    offer->durable = held->durable;
     if (!tide_offer_journaled(offer) && offer->kind != TIDE_OFFER_MESSAGE) {
       err = tide_core_answer(core, offer, error);
       continue;
@@ -566,12 +566,10 @@ static enum tide_err take_event(struct tide_core *core, const struct tide_core_e
       if (!core->syncing) return TIDE_OK;
       core->syncing = false;
       core->pressed = event->pressed;
-      tide_core_clock_told(core);
+      tide_core_clock_told(core, event->clock_ms);
       if (tide_position_cmp(event->position, core->durable) > 0) core->durable = event->position;
-      for (struct tide_held *held = core->held; held; held = held->next)
-        for (struct tide_offer *offer = held->offers.first; offer && tide_position_cmp(held->position, core->durable) <= 0;
-             offer = offer->next)
-          if (!offer->durable.ns) offer->durable = core->now.mono;
+      for (struct tide_held *held = core->held; held && tide_position_cmp(held->position, core->durable) <= 0; held = held->next)
+        if (!held->durable.ns) held->durable = core->now.mono;
       return TIDE_OK;
     case TIDE_CORE_SESSION_OVER: return core->state == TIDE_CORE_lost || core->state == TIDE_CORE_stopped ? TIDE_OK : on_lost(core, error);
     case TIDE_CORE_ENTRY: return on_entry(core, event, error);

@@ -55,6 +55,7 @@ static void held_owner(struct tide_held *held, struct tide_offer *offer) {
     held->by_record = tide_realloc(held->by_record, held->records_cap * sizeof(struct tide_offer *));
   }
   offer->index = held->records;
+  held->copies |= offer->log;
   for (uint32_t i = 0; i < tide_offer_journaled(offer); i++) held->by_record[held->records++] = offer;
   tide_offers_push(&held->offers, offer);
 }
@@ -146,6 +147,7 @@ static bool number_copy(struct tide_core *core, struct tide_offer *offer) {
 /* Copies leave when the entry has its position and not before: whoever reads one puts it behind, so a request that is acknowledged is never the repetition of
  * its own copy. It costs no safety, since only a commit that is begun after the copy's arrival releases the request. */
 void tide_core_send_copies(struct tide_core *core, const struct tide_held *held) {
+  if (!held->copies) return;
   for (struct tide_offer *offer = held->offers.first; offer; offer = offer->next) {
     if (!offer->log || offer->log_sent) continue;
     struct tide_core_action *action = tide_core_act(core, TIDE_DO_LOG);

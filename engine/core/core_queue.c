@@ -39,8 +39,12 @@ void tide_core_drop(struct tide_core *core, struct tide_offer *offer, enum tide_
 
 void tide_core_note(struct tide_core *core, const struct tide_answer *answer) {
   if (!answer->features_known || answer->verdict.by == TIDE_BY_NONE) return;
-  const struct tide_spec *spec = answer->spec;
-  for (uint32_t i = 0; i < spec->slot_count; i++) core->reads.count[spec->feature[spec->slot[i].feature].entity][answer->slot[i].state]++;
+  struct tide_states own[TIDE_ENTITIES_MAX];
+  const struct tide_states *states = answer->states;
+  if (!states) tide_answer_states(answer, own), states = own;
+  for (uint32_t e = 0; e < answer->spec->entity_count; e++)
+    for (unsigned left = states[e].seen; left; left &= left - 1)
+      core->reads.count[e][__builtin_ctz(left)] += states[e].count[__builtin_ctz(left)];
 }
 
 struct asked {
@@ -209,6 +213,7 @@ static enum tide_err expire_list(struct tide_core *core, struct tide_offer_list 
     }
     for (uint32_t i = 0; held && i < tide_offer_journaled(offer); i++) held->by_record[offer->index + i] = NULL;
     offer->index = 0;
+    if (held) offer->durable = held->durable;
     err = tide_core_refuse(core, offer, end, TIDE_C_deadline, error);
   }
   return err;

@@ -21,6 +21,12 @@ struct tide_shadow_score {
   struct tide_value value; /* as env's score: NUM, or NULL and unknown */
 };
 
+/* How many values of an entity are in each state. */
+struct tide_states {
+  unsigned seen; /* states that there are, a bit each */
+  uint16_t count[TIDE_S_COUNT];
+};
+
 /* One decision. Pointers are borrowed and valid during the callback only. */
 struct tide_answer {
   struct tide_position position;  /* of the entry */
@@ -48,6 +54,7 @@ struct tide_answer {
   const struct tide_value *slot;    /* spec->slot_count */
   const struct tide_value *derived; /* spec->derived_count */
   const struct tide_standing *standing; /* spec->entity_count, with features: how fresh each entity's are (feature/freshness.h) */
+  const struct tide_states *states; /* [entity_count], with features, where somebody has counted them already (tide_answer_states); else NULL */
   const struct tide_env *env;       /* what the rules read, for reason texts; NULL: the record's fields are all there is */
   const struct tide_shadow_score *shadow; /* [shadow_count], with features: what the shadow models said */
   uint32_t shadow_count;
@@ -73,6 +80,8 @@ const char *tide_position_text(struct tide_position position, uint32_t index, ch
 #define TIDE_ANSWER_RECEIPT 8    /* no decision: what became of the message, from "counted" on, and its id */
 #define TIDE_ANSWER_VALUES 16    /* neither id nor decision: position, time, features, states, and freshness if asked for */
 void tide_answer_json(const struct tide_answer *answer, unsigned flags, struct tide_buf *out);
+/* The states of the values of each entity: ret[spec->entity_count]. Only with features. */
+void tide_answer_states(const struct tide_answer *answer, struct tide_states *ret);
 
 struct tide_fold;
 /* An empty fold; the first record of the first entry after the fence must be a CONFIG. */

@@ -279,11 +279,12 @@ static bool is_true(const struct tide_expr *expr, const struct tide_env *env) {
 }
 
 /* The answer to a message is kept until it has left. */
-static void put_outgoing(struct tide_fold *fold, const struct tide_answer *answer) {
+static void put_outgoing(struct tide_fold *fold, struct tide_answer *answer) {
   const struct tide_record *record = answer->record;
   const struct tide_partition *partition = tide_ledger_find(&fold->ledger, record->source, record->partition);
   tide_buf_clear(&fold->id);
   tide_buf_clear(&fold->json);
+  if (answer->features_known) tide_answer_states(answer, fold->states), answer->states = fold->states;
   tide_record_id(answer->spec, record, &fold->id);
   tide_answer_json(answer, TIDE_ANSWER_FRESHNESS | (fold->ledger.features ? TIDE_ANSWER_FEATURES : 0), &fold->json);
   struct tide_outgoing out = {.number = ++fold->ledger.answers,

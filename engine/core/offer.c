@@ -24,21 +24,23 @@ static void keep(char *to, size_t room, const char *text) {
 }
 
 void tide_offer_note(struct tide_offer *offer, const struct tide_answer *answer) {
-  offer->told = (struct tide_told){.given = true,
-                                   .counted = answer->counted,
-                                   .duplicate = answer->duplicate,
-                                   .status = (uint8_t)answer->status,
-                                   .by = answer->verdict.by,
-                                   .cause = answer->verdict.cause,
-                                   .rule = answer->verdict.rule,
-                                   .decision = answer->verdict.decision,
-                                   .score_e6 = TIDE_NO_SCORE};
-  if (answer->score.type == TIDE_V_NUM) offer->told.score_e6 = (uint32_t)lround(answer->score.num * 1e6);
-  if (answer->policy) keep(offer->told.policy, sizeof offer->told.policy, answer->policy->label);
-  if (answer->features) keep(offer->told.features, sizeof offer->told.features, answer->features);
-  if (answer->verdict.by != TIDE_BY_NONE) keep(offer->told.word, sizeof offer->told.word, answer->spec->decision[answer->verdict.decision]);
-  if (answer->verdict.by != TIDE_BY_NONE) keep(offer->told.code, sizeof offer->told.code, tide_verdict_by(answer->spec, &answer->verdict));
-  if (answer->model) keep(offer->told.model, sizeof offer->told.model, answer->model->id);
+  struct tide_told *told = &offer->told;
+  told->given = true;
+  told->counted = answer->counted;
+  told->duplicate = answer->duplicate;
+  told->status = (uint8_t)answer->status;
+  told->by = answer->verdict.by;
+  told->cause = answer->verdict.cause;
+  told->rule = answer->verdict.rule;
+  told->decision = answer->verdict.decision;
+  told->score_e6 = answer->score.type == TIDE_V_NUM ? (uint32_t)lround(answer->score.num * 1e6) : TIDE_NO_SCORE;
+  bool decided = answer->verdict.by != TIDE_BY_NONE;
+  keep(told->code, sizeof told->code, decided ? tide_verdict_by(answer->spec, &answer->verdict) : "");
+  if (offer->kind == TIDE_OFFER_MESSAGE) return;
+  keep(told->model, sizeof told->model, answer->model ? answer->model->id : "");
+  keep(told->policy, sizeof told->policy, answer->policy ? answer->policy->label : "");
+  keep(told->features, sizeof told->features, answer->features ? answer->features : "");
+  keep(told->word, sizeof told->word, decided ? answer->spec->decision[answer->verdict.decision] : "");
 }
 
 void tide_offer_tell(struct tide_offer *offer, const struct tide_answer *answer) {
@@ -49,6 +51,16 @@ void tide_offer_tell(struct tide_offer *offer, const struct tide_answer *answer)
 
 struct tide_offer *tide_offer_new(void) {
   return tide_alloc(sizeof(struct tide_offer));
+}
+
+void tide_offer_again(struct tide_offer *offer) {
+  TIDE_CHECK(offer->kind == TIDE_OFFER_MESSAGE || offer->kind == TIDE_OFFER_CONTROL);
+  struct tide_buf records = offer->records, answer = offer->answer;
+  tide_buf_clear(&records);
+  tide_buf_clear(&answer);
+  memset(offer, 0, offsetof(struct tide_offer, told) + offsetof(struct tide_told, model)); /* behind that nothing was written */
+  offer->records = records;
+  offer->answer = answer;
 }
 
 void tide_offer_free(struct tide_offer *offer) {

@@ -45,17 +45,21 @@ struct tide_told {
   uint8_t by, cause;      /* enum tide_by, enum tide_cause */
   uint16_t rule, decision;
   uint32_t score_e6;         /* millionths; TIDE_NO_SCORE: none was given */
+  char code[TIDE_RULE_CODE]; /* of the rule or fallback rule; "" none */
+  /* Of a MESSAGE none of the following is told: its words are in the outbox. */
   char model[TIDE_MODEL_ID]; /* the model that scored it, "" none */
   char policy[TIDE_POLICY_LABEL]; /* that decided; "": the feature file's own, as far as is known */
   char features[TIDE_VERSION_TEXT]; /* the feature file that decided; "": not known */
   char word[TIDE_WORD]; /* the decision; "" none */
-  char code[TIDE_RULE_CODE]; /* of the rule or fallback rule; "" none */
 };
 #define TIDE_NO_SCORE UINT32_MAX
 
 #define TIDE_OFFER_RECORDS 2 /* an event and the outcome of its row */
 
+/* What the core looks at in every message stands together at the front, and what it never touches of one at the end: thousands are under way, and each look at one is a wait for
+ * memory. */
 struct tide_offer {
+  struct tide_offer *next;
   /* the maker's */
   void *ctx;
   uint8_t kind;     /* enum tide_offer_kind */
@@ -80,7 +84,6 @@ struct tide_offer {
   uint8_t end;      /* enum tide_offer_end */
   uint8_t cause;    /* enum tide_cause: why refused or maybe */
   struct tide_buf answer;        /* one JSON object without newline; empty: no decision was asked for or none is known */
-  struct tide_told told;
   struct tide_position position; /* of the entry; {0,0}: none */
   uint32_t index;                /* of its first record there */
   struct tide_mono begun, durable, folded; /* put into an entry, entry durable, answer there; 0: never came so far */
@@ -96,7 +99,7 @@ struct tide_offer {
   uint32_t way_entity; /* whose budget way_ms is made of */
   struct tide_etime time; /* event time of the answer */
   bool late;           /* it took longer: the answer is the fallback's, and the journal has another */
-  struct tide_offer *next;
+  struct tide_told told;
 };
 
 /* How many of its records go into the journal. */
@@ -105,12 +108,14 @@ static inline uint32_t tide_offer_journaled(const struct tide_offer *offer) {
   return asks ? 0 : offer->record_count;
 }
 
-/* Writes the answer into the offer in numbers only. */
+/* Writes the answer into the offer in numbers and short names only; of a message, only what is counted of it. */
 void tide_offer_note(struct tide_offer *offer, const struct tide_answer *answer);
 /* Writes the answer into the offer, in words and in numbers. */
 void tide_offer_tell(struct tide_offer *offer, const struct tide_answer *answer);
 /* Zeroed buffers, nothing set. Free with tide_offer_free. */
 struct tide_offer *tide_offer_new(void);
+/* Makes a MESSAGE or CONTROL that came back as new, its buffers kept. */
+void tide_offer_again(struct tide_offer *offer);
 void tide_offer_free(struct tide_offer *offer);
 
 #endif

@@ -131,7 +131,6 @@ static void reserve(struct tide_ingest *ingest, size_t count) {
 }
 
 static void spare(struct tide_ingest *ingest, struct tide_offer *offer) {
-  tide_buf_clear(&offer->records);
   offer->next = ingest->spare;
   ingest->spare = offer;
 }
@@ -143,10 +142,15 @@ static void drop(void *ctx) {
 
 static struct tide_offer *offer_new(struct tide_ingest *ingest, enum tide_offer_kind kind) {
   struct tide_offer *offer = ingest->spare;
-  if (offer) ingest->spare = offer->next;
-  else offer = tide_offer_new();
-  struct tide_buf records = offer->records, answer = offer->answer;
-  *offer = (struct tide_offer){.records = records, .answer = answer, .ctx = ingest, .kind = (uint8_t)kind, .turn = ingest->turn};
+  if (offer) {
+    ingest->spare = offer->next;
+    tide_offer_again(offer);
+  } else {
+    offer = tide_offer_new();
+  }
+  offer->ctx = ingest;
+  offer->kind = (uint8_t)kind;
+  offer->turn = ingest->turn;
   return offer;
 }
 

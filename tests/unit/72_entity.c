@@ -170,8 +170,8 @@ static void event(struct world *w, int k) {
   if (ms > known->last_ms) known->last_ms = ms;
   *first = (struct tide_first){known->first_ms, known->last_ms};
   if (known->events == EVENTS_MAX) return;
-  struct tide_row row = {0};
-  row.value[kind->col_of[TIDE_COL_TIME]] = ms;
+  int64_t value[TIDE_NO_ORIGIN + 1] = {[TIDE_COL_TIME] = ms};
+  struct tide_row row = {value, 0};
   tide_ent_insert(kind, tide_store_ent(&w->store, number), &row, w->watermark_ms);
   known->event_ms[known->events++] = ms;
 }
@@ -335,9 +335,8 @@ static void test_bytes_that_are_no_table(void **state) {
 }
 
 static void put(struct tide_ent *ent, int64_t time_ms, uint64_t mask) {
-  struct tide_row row = {0};
-  row.value[kind->col_of[TIDE_COL_TIME]] = time_ms;
-  row.value[kind->col_of[TIDE_COL_MASK]] = (int64_t)mask;
+  int64_t value[TIDE_NO_ORIGIN + 1] = {[TIDE_COL_TIME] = time_ms};
+  struct tide_row row = {value, mask};
   assert_false(tide_ent_insert(kind, ent, &row, time_ms));
 }
 
