@@ -99,8 +99,9 @@ struct tide_piece { uint16_t before, image; uint8_t width, column; bool young; }
  * dictionary. Cells in the order in which they stand, each written as 8 bytes of which the next ones take what is not its own, so that writing asks for no
  * width; the conditions and, in a narrow block, the time are put in their places afterwards. What may not fit a narrow cell; what stands in strips. */
 #define TIDE_IMAGE_MAX (TIDE_COLUMNS_MAX * 8)
+struct tide_image_cell { uint16_t at; uint8_t origin; };
 struct tide_image {
-  struct { uint16_t at; uint8_t origin; } cell[2][TIDE_COLUMNS_MAX];
+  struct tide_image_cell cell[2][TIDE_COLUMNS_MAX];
   uint8_t cell_count[2];
   struct { uint64_t limit; uint16_t at; uint8_t origin, width; } narrow[TIDE_COLUMNS_MAX]; /* what a narrow cell holds is below the limit; numbers first; but for the time */
   uint8_t narrow_count, number_count;
@@ -129,7 +130,7 @@ struct tide_post { uint16_t first_count, count_end, first_sum, sum_end; };
 #define TIDE_POSTS_MAX (2 * TIDE_EDGES_MAX)
 
 /* A distinct group: for each value of a column the latest event that satisfies a bit carries the latest bit. */
-struct tide_distinct { uint8_t column, bit, latest; };
+struct tide_distinct { uint8_t column, bit, latest, origin; }; /* origin: of the column */
 
 /* A sum that large entities cache per block: a bit and a number column. */
 struct tide_pair { uint8_t bit, column; };
