@@ -179,7 +179,8 @@ static struct tide_block *append(const struct tide_kind *kind, const struct tide
     for (unsigned d = 0; d < kind->dict_count; d++) {
       unsigned y = kind->dict[d].young, row = kind->dict[d].row[wide];
       const char *wanted = image + kind->dict[d].image[wide];
-      if ((had[d].cap == 1 ? count[y] > 0 : count[y] == 1 && !had[d].cap) && tide_same_entry(from, wanted, row)) { /* as mostly, one for all */
+      if ((had[d].cap == 1 ? count[y] > 0 : count[y] == 1 && !had[d].cap) &&
+          tide_same_entry(from, wanted, row)) { /* as mostly, one for all */
         head[d] = (struct tide_dict_head){1, 1};
         tide_copy_few(to, wanted, row);
         to += row;

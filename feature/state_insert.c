@@ -76,7 +76,8 @@ uint32_t tide_state_rank(const struct tide_state *state, uint32_t e, const struc
 /* First and last times of the entity, which outlive its events; they stand behind it (entity.h). */
 static void note_first(const struct tide_kind *kind, struct tide_ent *ent, const struct tide_txn *txn) {
   struct tide_first *first = (struct tide_first *)(void *)(ent + 1);
-  if (first->last_ms != INT64_MIN && first->last_ms <= txn->watermark_ms - kind->forget_ms) *first = (struct tide_first){INT64_MAX, INT64_MIN};
+  if (first->last_ms != INT64_MIN && first->last_ms <= txn->watermark_ms - kind->forget_ms)
+    *first = (struct tide_first){INT64_MAX, INT64_MIN};
   if ((txn->conds & kind->score_bit) && txn->time_ms < first->first_ms) first->first_ms = txn->time_ms;
   if (txn->time_ms > first->last_ms) first->last_ms = txn->time_ms;
 }
