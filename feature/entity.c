@@ -11,6 +11,9 @@
 
 static uint32_t number_of(unsigned shard, uint32_t slot) { return (uint32_t)shard << SLOT_BITS | slot; }
 static uint64_t cell_of(struct tide_u128 key, uint32_t slot) { return (key.hi & UINT32_MAX) << 32 | (slot + 1); }
+static uint32_t print_of(uint64_t cell) { return (uint32_t)(cell >> 32); }
+/* Where the search for a fingerprint begins. It hangs on nothing that stands in the entity, so cells move without a look at it. */
+static uint32_t home_cell(const struct tide_table *table, uint32_t print) { return print & (table->cell_cap - 1); }
 static struct tide_ent *ent_of(const struct tide_table *table, uint32_t slot) {
   return (struct tide_ent *)(void *)(table->page[slot / TIDE_PAGE] + (size_t)(slot % TIDE_PAGE) * table->stride);
 }
@@ -48,15 +51,15 @@ void tide_store_release(struct tide_store *store) {
 
 const void *tide_store_cell_of(const struct tide_store *store, struct tide_u128 key) {
   const struct tide_table *table = &store->shard[tide_shard_of(key)];
-  return table->cell_cap ? &table->cell[key.lo & (table->cell_cap - 1)] : NULL;
+  return table->cell_cap ? &table->cell[home_cell(table, (uint32_t)key.hi)] : NULL;
 }
 
 const struct tide_ent *tide_store_guess(const struct tide_store *store, struct tide_u128 key, uint32_t *ret_number) {
   unsigned shard = tide_shard_of(key);
   const struct tide_table *table = &store->shard[shard];
   if (!table->cell_cap) return NULL;
-  uint32_t at = (uint32_t)(key.lo & (table->cell_cap - 1)), print = (uint32_t)(key.hi & UINT32_MAX);
-  while (table->cell[at] && (uint32_t)(table->cell[at] >> 32) != print) at = (at + 1) & (table->cell_cap - 1);
+  uint32_t print = (uint32_t)key.hi, at = home_cell(table, print);
+  while (table->cell[at] && print_of(table->cell[at]) != print) at = (at + 1) & (table->cell_cap - 1);
   if (table->cell[at]) {
     uint32_t slot = (uint32_t)table->cell[at] - 1;
     *ret_number = number_of(shard, slot);
@@ -68,10 +71,9 @@ const struct tide_ent *tide_store_guess(const struct tide_store *store, struct t
 
 /* The cell that holds the key, or the empty one where it would go. */
 static uint32_t probe(const struct tide_table *table, struct tide_u128 key) {
-  uint32_t at = (uint32_t)(key.lo & (table->cell_cap - 1));
-  uint32_t print = (uint32_t)(key.hi & UINT32_MAX);
+  uint32_t print = (uint32_t)key.hi, at = home_cell(table, print);
   while (table->cell[at]) {
-    if ((uint32_t)(table->cell[at] >> 32) == print && tide_u128_eq(ent_of(table, (uint32_t)table->cell[at] - 1)->key, key)) break;
+    if (print_of(table->cell[at]) == print && tide_u128_eq(ent_of(table, (uint32_t)table->cell[at] - 1)->key, key)) break;
     at = (at + 1) & (table->cell_cap - 1);
   }
   return at;
@@ -155,7 +157,7 @@ static void index_grow(struct tide_table *table) {
   table->cell = tide_alloc(table->cell_cap * sizeof *table->cell);
   for (uint32_t i = 0; i < old_cap; i++) {
     if (!old[i]) continue;
-    uint32_t at = (uint32_t)(ent_of(table, (uint32_t)old[i] - 1)->key.lo & (table->cell_cap - 1));
+    uint32_t at = home_cell(table, print_of(old[i]));
     while (table->cell[at]) at = (at + 1) & (table->cell_cap - 1);
     table->cell[at] = old[i];
   }
@@ -163,9 +165,9 @@ static void index_grow(struct tide_table *table) {
 }
 
 /* A key that is not there yet. */
-static void index_put(struct tide_table *table, struct tide_u128 key, uint32_t slot) {
+static inline void index_put(struct tide_table *table, struct tide_u128 key, uint32_t slot) {
   if ((uint64_t)(table->live + 1) * 4 > (uint64_t)table->cell_cap * 3) index_grow(table);
-  uint32_t at = (uint32_t)(key.lo & (table->cell_cap - 1));
+  uint32_t at = home_cell(table, (uint32_t)key.hi);
   while (table->cell[at]) at = (at + 1) & (table->cell_cap - 1);
   table->cell[at] = cell_of(key, slot);
   table->live++;
@@ -176,7 +178,7 @@ static void index_remove(struct tide_table *table, struct tide_u128 key) {
   uint32_t mask = table->cell_cap - 1, hole = probe(table, key);
   TIDE_CHECK(table->cell[hole]);
   for (uint32_t at = (hole + 1) & mask; table->cell[at]; at = (at + 1) & mask) {
-    uint32_t home = (uint32_t)(ent_of(table, (uint32_t)table->cell[at] - 1)->key.lo & mask);
+    uint32_t home = home_cell(table, print_of(table->cell[at]));
     if (((at - home) & mask) >= ((at - hole) & mask)) {
       table->cell[hole] = table->cell[at];
       hole = at;
@@ -215,7 +217,7 @@ static void slot_give(struct tide_table *table, uint32_t slot) {
   table->free_slot[table->free_count++] = slot;
 }
 
-static void entity_begin(struct tide_store *store, uint32_t number, struct tide_u128 key) {
+static inline void entity_begin(struct tide_store *store, uint32_t number, struct tide_u128 key) {
   struct tide_table *table = &store->shard[number >> SLOT_BITS];
   uint32_t slot = number & SLOTS_MAX;
   *ent_of(table, slot) = (struct tide_ent){.key = key};
@@ -226,7 +228,7 @@ static void entity_begin(struct tide_store *store, uint32_t number, struct tide_
 }
 
 /* A slot for a key that leads to no entity: that of an alias whose entity is gone, or a new one. */
-static uint32_t entity_new(struct tide_store *store, struct tide_u128 key) {
+static inline uint32_t entity_new(struct tide_store *store, struct tide_u128 key) {
   unsigned shard = tide_shard_of(key);
   struct tide_table *table = &store->shard[shard];
   uint64_t cell = table->alias_page ? table->cell[probe(table, key)] : 0;

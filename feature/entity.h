@@ -1,6 +1,7 @@
 /* Entities: one table per kind and shard, and the event log of each entity.
  *
- *   shard = top 6 bits of the key;  cell = (fingerprint 32 | slot + 1)  open addressing, linear probing
+ *   shard = top 6 bits of the key;  cell = (fingerprint 32 | slot + 1)  open addressing, linear probing from the fingerprint's low bits on, so that
+ *   cells are moved without a look at what they name
  *   slot -> page of 1024 entities {key, log}; slots are stable while an entity lives, events of other entities refer to them
  *
  * A log is one block until 256 events, then a `big`: a row of blocks with cached sums (so a merchant with half of all traffic costs two partial

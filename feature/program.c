@@ -122,6 +122,7 @@ static void compute(const struct run *run, struct tide_value *registers, struct 
 
 void tide_program_derive(const struct tide_program *program, const struct tide_env *env, struct tide_value *ret) {
   struct tide_value registers[TIDE_REGISTERS_MAX];
+  if (!program->insns) return;
   const struct run run = enter(program, env, registers);
   TIDE_CHECK(env->derived == ret);
   compute(&run, registers, ret);

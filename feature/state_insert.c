@@ -62,7 +62,7 @@ void tide_state_values(const struct tide_state *state, const struct tide_txn *tx
   ret[TIDE_COL_SCORE] = memory->score;
   ret[TIDE_COL_TRUTH] = (int64_t)memory->truth;
   for (uint32_t i = 0; i < plan->origin_count; i++) ret[TIDE_ORIGINS_REF + i] = origin_value(state, &plan->origin[i], txn);
-  for (uint32_t e = 1; e < plan->spec->entity_count; e++) {
+  for (uint32_t e = 1, count = plan->spec->entity_count; e < count; e++) {
     ret[TIDE_ORIGINS_NUMBER + e] = memory->uncounted ? TIDE_NO_ENTITY : txn->number[e];
     ret[TIDE_ORIGINS_RANK + e] = memory->uncounted ? 0 : txn->rank[e];
   }
