@@ -27,8 +27,9 @@ static bool row_fits(const struct tide_kind *kind, const struct tide_row *row) {
 #define IMAGE_BYTES (TIDE_IMAGE_MAX + 8)
 static inline void make_image(const struct tide_kind *kind, int wide, int64_t base_ms, const struct tide_row *row, char *image) {
   const struct tide_image *plan = &kind->image;
-  for (unsigned k = 0; k < plan->cell_count[wide]; k++) /* the next one takes what is too much */
-    memcpy(image + plan->cell[wide][k].at, &row->value[plan->cell[wide][k].origin], 8);
+  const int64_t *value = row->value;
+  for (const struct tide_image_cell *cell = plan->cell[wide], *end = cell + plan->cell_count[wide]; cell < end; cell++)
+    memcpy(image + cell->at, &value[cell->origin], 8); /* the next one takes what is too much */
   tide_store_cell(image + kind->mask_before[wide], kind->mask_width, row->mask);
   if (wide) return;
   tide_store_cell(image + kind->time_before[0], 4, (uint64_t)row->value[TIDE_COL_TIME] - (uint64_t)base_ms);
@@ -163,8 +164,8 @@ static struct tide_block *append(const struct tide_kind *kind, const struct tide
   if (kind->has_young && cap[1] == count[1]) cap[1] = tide_block_capacity(count[1] + 1);
   char *to_strip[2] = {bytes + sizeof *old, bytes + tide_block_young_at(kind, wide, cap[0])};
   const char *from_strip[2] = {(const char *)(old + 1), (const char *)old + tide_block_young_at(kind, wide, old_cap[0])};
-  const struct tide_piece *piece = kind->image.piece[wide];
-  for (unsigned k = 0; k < kind->image.piece_count; k++, piece++) {
+  const struct tide_piece *piece = kind->image.piece[wide], *end = piece + kind->image.piece_count;
+  for (; piece < end; piece++) {
     unsigned y = piece->young, n = count[y] * piece->width;
     char *to = to_strip[y] + (size_t)cap[y] * piece->before;
     tide_copy_few(to, from_strip[y] + (size_t)old_cap[y] * piece->before, n);
@@ -172,23 +173,25 @@ static struct tide_block *append(const struct tide_kind *kind, const struct tide
   }
   char *to = bytes + tide_strips_bytes(kind, wide, cap[0], cap[1]);
   if (kind->dict_count) {
-    const struct tide_dict_head *had = tide_block_head(kind, old, 0);
-    const char *from = (const char *)(had + kind->dict_count);
+    const struct tide_dict *plan = kind->dict, *last = plan + kind->dict_count;
+    const struct tide_dict_head *was = tide_block_head(kind, old, 0);
+    const char *from = (const char *)(was + kind->dict_count);
     struct tide_dict_head *head = (struct tide_dict_head *)(void *)to;
     to = (char *)(head + kind->dict_count);
-    for (unsigned d = 0; d < kind->dict_count; d++) {
-      unsigned y = kind->dict[d].young, row = kind->dict[d].row[wide];
-      const char *wanted = image + kind->dict[d].image[wide];
-      if ((had[d].cap == 1 ? count[y] > 0 : count[y] == 1 && !had[d].cap) && tide_same_entry(from, wanted, row)) { /* as mostly, one for all */
-        head[d] = (struct tide_dict_head){1, 1};
+    for (; plan < last; plan++, head++, was++) {
+      unsigned y = plan->young, row = plan->row[wide];
+      struct tide_dict_head had = *was;
+      const char *wanted = image + plan->image[wide];
+      if ((had.cap ? had.cap == 1 && count[y] : count[y] == 1) && tide_same_entry(from, wanted, row)) { /* as mostly: one for all */
+        *head = (struct tide_dict_head){1, 1};
         tide_copy_few(to, wanted, row);
         to += row;
       } else {
-        struct growing dict = {.from = from, .wanted = wanted, .row = row, .count = count[y], .had = had[d]};
-        to = grow_dict(&dict, cap[y], &head[d], to);
+        struct growing dict = {.from = from, .wanted = wanted, .row = row, .count = count[y], .had = had};
+        to = grow_dict(&dict, cap[y], head, to);
         if (!to) return NULL;
       }
-      from += tide_dict_bytes(row, had[d].cap, old_cap[y]);
+      from += tide_dict_bytes(row, had.cap, old_cap[y]);
     }
   }
   struct tide_block *block = tide_alloc_bare((size_t)(to - bytes)); /* cells behind the last event are read by nobody */
@@ -233,8 +236,8 @@ static bool insert_in_place(const struct tide_kind *kind, struct tide_block *blo
     if (at[d] == dict[d].head->cap) return false;
   }
   char *strip[2] = {(char *)(block + 1), (char *)block + tide_block_young_at(kind, wide, block->cap)};
-  const struct tide_piece *piece = kind->image.piece[wide];
-  for (unsigned k = 0; k < kind->image.piece_count; k++, piece++) {
+  const struct tide_piece *piece = kind->image.piece[wide], *end = piece + kind->image.piece_count;
+  for (; piece < end; piece++) {
     unsigned y = piece->young, count = y ? block->yn : block->n, width = piece->width;
     if (y && !row->young) continue;
     char *cell = strip[y] + (size_t)(y ? block->ycap : block->cap) * piece->before + (size_t)place[y] * width;

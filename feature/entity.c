@@ -165,7 +165,7 @@ static void index_grow(struct tide_table *table) {
 }
 
 /* A key that is not there yet. */
-static void index_put(struct tide_table *table, struct tide_u128 key, uint32_t slot) {
+static inline void index_put(struct tide_table *table, struct tide_u128 key, uint32_t slot) {
   if ((uint64_t)(table->live + 1) * 4 > (uint64_t)table->cell_cap * 3) index_grow(table);
   uint32_t at = home_cell(table, (uint32_t)key.hi);
   while (table->cell[at]) at = (at + 1) & (table->cell_cap - 1);
@@ -217,7 +217,7 @@ static void slot_give(struct tide_table *table, uint32_t slot) {
   table->free_slot[table->free_count++] = slot;
 }
 
-static void entity_begin(struct tide_store *store, uint32_t number, struct tide_u128 key) {
+static inline void entity_begin(struct tide_store *store, uint32_t number, struct tide_u128 key) {
   struct tide_table *table = &store->shard[number >> SLOT_BITS];
   uint32_t slot = number & SLOTS_MAX;
   *ent_of(table, slot) = (struct tide_ent){.key = key};
@@ -228,7 +228,7 @@ static void entity_begin(struct tide_store *store, uint32_t number, struct tide_
 }
 
 /* A slot for a key that leads to no entity: that of an alias whose entity is gone, or a new one. */
-static uint32_t entity_new(struct tide_store *store, struct tide_u128 key) {
+static inline uint32_t entity_new(struct tide_store *store, struct tide_u128 key) {
   unsigned shard = tide_shard_of(key);
   struct tide_table *table = &store->shard[shard];
   uint64_t cell = table->alias_page ? table->cell[probe(table, key)] : 0;

@@ -205,10 +205,6 @@ static unsigned latest_in(const struct tide_kind *kind, const struct tide_block 
 #undef CARRIES
 }
 
-static uint64_t row_value(const struct tide_kind *kind, const struct tide_row *row, const struct tide_distinct *distinct) {
-  return (uint64_t)row->value[kind->origin[distinct->column]];
-}
-
 /* Decides the latest bits of a new event, which goes before event `place` of a small log: set in the row; the event that loses a bit is mended
  * at once. */
 static void latest_before_small(const struct tide_kind *kind, struct tide_block *block, unsigned place, struct tide_row *row) {
@@ -218,7 +214,7 @@ static void latest_before_small(const struct tide_kind *kind, struct tide_block 
   for (unsigned g = 0; g < kind->distinct_count; g++) {
     const struct tide_distinct *distinct = &kind->distinct[g];
     if (!((mask >> distinct->bit) & 1)) continue;
-    unsigned holder = block && block->n ? latest_in(kind, block, dict, distinct, row_value(kind, row, distinct)) : 0;
+    unsigned holder = block && block->n ? latest_in(kind, block, dict, distinct, (uint64_t)row->value[distinct->origin]) : 0;
     if (block && holder < block->n) {
       if (holder >= place) continue;
       char *cell = tide_block_mask_at(kind, block, holder);
@@ -238,7 +234,7 @@ static void latest_before_big(const struct tide_kind *kind, const struct tide_en
   for (unsigned g = 0; g < kind->distinct_count; g++) {
     const struct tide_distinct *distinct = &kind->distinct[g];
     if (!((mask >> distinct->bit) & 1)) continue;
-    uint64_t value = row_value(kind, row, distinct);
+    uint64_t value = (uint64_t)row->value[distinct->origin];
     struct tide_at holder;
     if (tide_view_latest(&view, g, value, &holder)) {
       if (!tide_at_less(holder, place)) continue;
@@ -298,6 +294,7 @@ bool tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, struct 
   struct tide_view view;
   tide_view_of(kind, ent, &view);
   for (unsigned g = 0; g < kind->distinct_count; g++)
-    if ((row->mask >> kind->distinct[g].latest) & 1) tide_ent_log_note_latest(&view, g, row_value(kind, row, &kind->distinct[g]), time_ms);
+    if ((row->mask >> kind->distinct[g].latest) & 1)
+      tide_ent_log_note_latest(&view, g, (uint64_t)row->value[kind->distinct[g].origin], time_ms);
   return false;
 }

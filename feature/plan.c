@@ -336,7 +336,8 @@ static enum tide_err plan_feature(struct tide_plan *plan, struct tide_kind *kind
     if (group == 16)
       return tide_fail_at(error, TIDE_E_CONFIG, feature->line, feature->column, feature->name,
                           "an entity has more than 16 different distinct counts");
-    if (group == kind->distinct_count) kind->distinct[kind->distinct_count++] = (struct tide_distinct){first->column, first->bit, 0};
+    if (group == kind->distinct_count)
+      kind->distinct[kind->distinct_count++] = (struct tide_distinct){.column = first->column, .bit = first->bit};
     for (uint32_t i = 0; i < feature->slot_count; i++) first[i].latest = group; /* bit assigned when all conditions are known */
   }
   return TIDE_OK;

@@ -99,8 +99,9 @@ struct tide_piece { uint16_t before, image; uint8_t width, column; bool young; }
  * dictionary. Cells in the order in which they stand, each written as 8 bytes of which the next ones take what is not its own, so that writing asks for no
  * width; the conditions and, in a narrow block, the time are put in their places afterwards. What may not fit a narrow cell; what stands in strips. */
 #define TIDE_IMAGE_MAX (TIDE_COLUMNS_MAX * 8)
+struct tide_image_cell { uint16_t at; uint8_t origin; };
 struct tide_image {
-  struct { uint16_t at; uint8_t origin; } cell[2][TIDE_COLUMNS_MAX];
+  struct tide_image_cell cell[2][TIDE_COLUMNS_MAX];
   uint8_t cell_count[2];
   struct { uint64_t limit; uint16_t at; uint8_t origin, width; } narrow[TIDE_COLUMNS_MAX]; /* what a narrow cell holds is below the limit; numbers first; but for the time */
   uint8_t narrow_count, number_count;
@@ -123,11 +124,13 @@ struct tide_edge {
 /* Edges of one delay, [first, end); hops: some of them go back to a border. */
 struct tide_delay { int64_t delayed_ms; uint8_t first, end; bool hops; };
 
-/* What a big log carries of the window of an edge (running.h): its counts, kind->carry_bit[first_count .. count_end), and its sums, the same of carry_pair. */
-struct tide_carried { uint16_t first_count, count_end, first_sum, sum_end; };
+/* An edge of windows in a big log, and what is carried of the events before it (running.h): counts by kind->post_bit[first_count .. count_end), sums by
+ * the same of post_pair. */
+struct tide_post { uint16_t first_count, count_end, first_sum, sum_end; };
+#define TIDE_POSTS_MAX (2 * TIDE_EDGES_MAX)
 
 /* A distinct group: for each value of a column the latest event that satisfies a bit carries the latest bit. */
-struct tide_distinct { uint8_t column, bit, latest; };
+struct tide_distinct { uint8_t column, bit, latest, origin; }; /* origin: of the column */
 
 /* A sum that large entities cache per block: a bit and a number column. */
 struct tide_pair { uint8_t bit, column; };
@@ -157,7 +160,7 @@ struct tide_step {
   bool with_current;
   bool money;
   bool carried;        /* COUNT, RATE, DISTINCT, SUM, MEAN, STDDEV: a big log carries what its window holds (running.h) */
-  uint16_t carry_count, carry_count2, carry_sum; /* where: events with its bit (DISTINCT: the latest bit), with bit2, its sum */
+  struct { uint16_t from, to; } posts_count, posts_count2, posts_sum; /* where: events with its bit (DISTINCT: the latest bit), with bit2, its sum */
   uint32_t cap;
   uint32_t group;
   uint32_t operand_field; /* field or entity of the operand, for the current event's value */
@@ -229,9 +232,10 @@ struct tide_kind {
                                         * of numbers that take four bytes, others, those without windows */
   uint32_t distinct_at, capped_at, other_at, sum_at, plain_at, windowless_at; /* where in step[] these begin */
   uint32_t least_cap;                  /* no window of fewer events, the current one among them, has more values than some cap allows */
-  struct tide_carried carried[TIDE_EDGES_MAX]; /* of each edge */
-  uint8_t *carry_bit, *carry_pair;     /* local bits, indexes into pair */
-  uint16_t carry_counts, carry_sums;
+  struct tide_post post[TIDE_POSTS_MAX]; /* of the left edge of each edge, then of the right edge of each delay */
+  uint8_t post_count;
+  uint8_t *post_bit, *post_pair;       /* local bits, indexes into pair */
+  uint16_t post_counts, post_sums;
   struct tide_spot *spot;              /* of each step */
   struct tide_series *series;          /* of the steps before other_at */
   uint32_t series_count;

@@ -117,7 +117,7 @@ static void plan_spots(struct tide_plan *plan, struct tide_kind *kind) {
   }
 }
 
-/* Where `wanted` stands among what is carried from `first` on; added where it is not. */
+/* Where `wanted` stands among what a post carries, from `first` on; added where it is not. */
 static uint16_t carry(uint8_t *list, uint16_t first, uint16_t *count, uint8_t wanted) {
   uint16_t at = first;
   while (at < *count && list[at] != wanted) at++;
@@ -125,26 +125,38 @@ static uint16_t carry(uint8_t *list, uint16_t first, uint16_t *count, uint8_t wa
   return at;
 }
 
-static void plan_carry(struct tide_plan *plan, struct tide_kind *kind) {
-  kind->carry_bit = tide_arena_alloc(&plan->arena, 2 * kind->step_count + 1);
-  kind->carry_pair = tide_arena_alloc(&plan->arena, kind->step_count + 1);
-  for (uint8_t e = 0; e < kind->edge_count; e++) {
-    struct tide_carried *of = &kind->carried[e];
-    of->first_count = kind->carry_counts;
-    of->first_sum = kind->carry_sums;
-    for (uint32_t s = 0; s < kind->windowless_at; s++) {
-      struct tide_step *step = &kind->step[s];
-      bool sum = step->agg == TIDE_AGG_SUM || step->agg == TIDE_AGG_MEAN || step->agg == TIDE_AGG_STDDEV;
-      bool distinct = step->agg == TIDE_AGG_DISTINCT;
-      if (step->edge != e || !(sum || distinct || step->agg == TIDE_AGG_COUNT || step->agg == TIDE_AGG_RATE)) continue;
-      step->carried = true;
-      step->carry_count = carry(kind->carry_bit, of->first_count, &kind->carry_counts, distinct ? step->latest : step->bit);
-      if (step->agg == TIDE_AGG_RATE) step->carry_count2 = carry(kind->carry_bit, of->first_count, &kind->carry_counts, step->bit2);
-      if (sum) step->carry_sum = carry(kind->carry_pair, of->first_sum, &kind->carry_sums, step->pair);
-    }
-    of->count_end = kind->carry_counts;
-    of->sum_end = kind->carry_sums;
+static bool is_sum(const struct tide_step *step) {
+  return step->agg == TIDE_AGG_SUM || step->agg == TIDE_AGG_MEAN || step->agg == TIDE_AGG_STDDEV;
+}
+
+/* The post of edges [first, end), to the left or the right of their windows. */
+static void plan_post(struct tide_kind *kind, unsigned first, unsigned end, bool right) {
+  struct tide_post *post = &kind->post[kind->post_count++];
+  *post = (struct tide_post){.first_count = kind->post_counts, .first_sum = kind->post_sums};
+#define CARRY(list, count, wanted, member)                                                                                                 \
+  {                                                                                                                                        \
+    uint16_t at = carry(kind->list, post->first_##count, &kind->post_##count##s, wanted);                                                  \
+    *(right ? &step->member.to : &step->member.from) = at;                                                                                 \
   }
+  for (uint32_t s = 0; s < kind->windowless_at; s++) {
+    struct tide_step *step = &kind->step[s];
+    bool distinct = step->agg == TIDE_AGG_DISTINCT;
+    step->carried = is_sum(step) || distinct || step->agg == TIDE_AGG_COUNT || step->agg == TIDE_AGG_RATE;
+    if (!step->carried || step->edge < first || step->edge >= end) continue;
+    CARRY(post_bit, count, distinct ? step->latest : step->bit, posts_count)
+    if (step->agg == TIDE_AGG_RATE) CARRY(post_bit, count, step->bit2, posts_count2)
+    if (is_sum(step)) CARRY(post_pair, sum, step->pair, posts_sum)
+  }
+#undef CARRY
+  post->count_end = kind->post_counts;
+  post->sum_end = kind->post_sums;
+}
+
+static void plan_posts(struct tide_plan *plan, struct tide_kind *kind) {
+  kind->post_bit = tide_arena_alloc(&plan->arena, 4 * kind->step_count + 1); /* two bits a step, on either side */
+  kind->post_pair = tide_arena_alloc(&plan->arena, 2 * kind->step_count + 1);
+  for (unsigned e = 0; e < kind->edge_count; e++) plan_post(kind, e, e + 1, false);
+  for (unsigned d = 0; d < kind->delay_count; d++) plan_post(kind, kind->delay[d].first, kind->delay[d].end, true);
 }
 
 static struct tide_value nothing_of(const struct tide_step *step) {
@@ -181,5 +193,5 @@ void tide_plan_order(struct tide_plan *plan, struct tide_kind *kind) {
   plan_steps(plan, kind);
   plan_spots(plan, kind);
   plan_constants(plan, kind);
-  plan_carry(plan, kind);
+  plan_posts(plan, kind);
 }

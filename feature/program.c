@@ -122,6 +122,7 @@ static void compute(const struct run *run, struct tide_value *registers, struct 
 
 void tide_program_derive(const struct tide_program *program, const struct tide_env *env, struct tide_value *ret) {
   struct tide_value registers[TIDE_REGISTERS_MAX];
+  if (!program->insns) return;
   const struct run run = enter(program, env, registers);
   TIDE_CHECK(env->derived == ret);
   compute(&run, registers, ret);
@@ -200,7 +201,9 @@ static unsigned of_node(const struct run *run, const struct tide_node *node) {
 }
 
 /* The roots of a bank that are not false, and of them those that are not true either. */
-struct left { uint64_t alive, doubt; };
+struct left {
+  uint64_t alive, doubt;
+};
 
 static inline void settle(const struct tide_conjunct *c, unsigned trit, struct left *left) {
   if (trit == TIDE_TRIT_NEITHER) left->doubt |= c->roots;
@@ -210,14 +213,14 @@ static inline void settle(const struct tide_conjunct *c, unsigned trit, struct l
 static struct left strike(const struct run *run, const struct tide_bank *bank) {
   struct left left = {bank->alive, bank->doubt};
   const struct tide_conjunct *c = bank->conjunct, *end;
-#define EACH(CODE)                                             \
-  for (end = bank->conjunct + bank->end[CODE]; c < end; c++) \
+#define EACH(CODE)                                                                                                                         \
+  for (end = bank->conjunct + bank->end[CODE]; c < end; c++)                                                                               \
     if (c->roots & left.alive)
-#define PLAINLY(CODE, YES)                                                                \
-  EACH(CODE) {                                                                            \
-    const struct tide_value *a = part(run, c->test.operand[0]);                           \
-    if (TIDE_LIKELY(is_plain(a, c->test.type))) left.alive &= ~((YES) ? c->no : c->yes); \
-    else settle(c, otherwise(run, &c->test, a), &left);                                   \
+#define PLAINLY(CODE, YES)                                                                                                                 \
+  EACH(CODE) {                                                                                                                             \
+    const struct tide_value *a = part(run, c->test.operand[0]);                                                                            \
+    if (TIDE_LIKELY(is_plain(a, c->test.type))) left.alive &= ~((YES) ? c->no : c->yes);                                                   \
+    else settle(c, otherwise(run, &c->test, a), &left);                                                                                    \
   }
   PLAINLY(TIDE_T_CODE, is_code(&c->test, a))
   PLAINLY(TIDE_T_RANGE, is_within(&c->test, a))

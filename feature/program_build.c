@@ -25,12 +25,12 @@ struct build {
   uint32_t insns;
   struct tide_test *test; /* with room for one TREE of each root */
   uint32_t tests;
-  struct needs *needs;    /* of each test */
+  struct needs *needs; /* of each test */
   struct tide_node *node;
   uint32_t nodes;
-  uint16_t *part;         /* of nodes */
+  uint16_t *part; /* of nodes */
   uint32_t parts;
-  const uint32_t *root;   /* values: the operands of earlier roots */
+  const uint32_t *root; /* values: the operands of earlier roots */
 };
 
 static bool is_constant(uint32_t operand) { return tide_operand_place(operand) == TIDE_AT_CONSTANT; }
@@ -208,7 +208,8 @@ static struct tide_test test_of(const struct build *b, const struct tide_insn *i
   if (code > TIDE_I_GE) return test;
   const struct tide_value with = is_constant(insn->operand[1]) ? constant_of(b, insn->operand[1]) : tide_null(TIDE_S_empty, TIDE_C_empty);
   bool plain = !with.unknown && with.state != TIDE_S_saturated;
-  if (plain && with.type == TIDE_V_TEXT) test.code = TIDE_T_CODE, test.type = TIDE_V_TEXT, test.text = with.code, test.how = code == TIDE_I_NE;
+  if (plain && with.type == TIDE_V_TEXT)
+    test.code = TIDE_T_CODE, test.type = TIDE_V_TEXT, test.text = with.code, test.how = code == TIDE_I_NE;
   else if (plain && with.type == TIDE_V_NUM) test.type = TIDE_V_NUM, bound(&test, code, with.num);
   else if (expr->a->type == TIDE_V_NUM) test.code = TIDE_T_COMPARE, test.how = (uint8_t)code;
   return test;
@@ -330,7 +331,8 @@ static void fill_bank(const struct build *b, struct tide_arena *arena, unsigned 
   bank->conjunct = tide_arena_alloc(arena, (b->tests + 1) * sizeof *bank->conjunct);
   for (uint32_t i = 0; i < b->tests; i++) {
     const struct needs *needs = &b->needs[i];
-    struct tide_conjunct c = {.roots = needs->yes[word] | needs->no[word], .yes = needs->yes[word], .no = needs->no[word], .test = b->test[i]};
+    struct tide_conjunct c = {
+        .roots = needs->yes[word] | needs->no[word], .yes = needs->yes[word], .no = needs->no[word], .test = b->test[i]};
     if (!c.roots) continue;
     uint32_t at = bank->count++;
     for (; at > 0 && is_before(b, &c, i, &bank->conjunct[at - 1], number[at - 1]); at--)

@@ -62,7 +62,7 @@ void tide_state_values(const struct tide_state *state, const struct tide_txn *tx
   ret[TIDE_COL_SCORE] = memory->score;
   ret[TIDE_COL_TRUTH] = (int64_t)memory->truth;
   for (uint32_t i = 0; i < plan->origin_count; i++) ret[TIDE_ORIGINS_REF + i] = origin_value(state, &plan->origin[i], txn);
-  for (uint32_t e = 1; e < plan->spec->entity_count; e++) {
+  for (uint32_t e = 1, count = plan->spec->entity_count; e < count; e++) {
     ret[TIDE_ORIGINS_NUMBER + e] = memory->uncounted ? TIDE_NO_ENTITY : txn->number[e];
     ret[TIDE_ORIGINS_RANK + e] = memory->uncounted ? 0 : txn->rank[e];
   }
@@ -76,7 +76,8 @@ uint32_t tide_state_rank(const struct tide_state *state, uint32_t e, const struc
 /* First and last times of the entity, which outlive its events; they stand behind it (entity.h). */
 static void note_first(const struct tide_kind *kind, struct tide_ent *ent, const struct tide_txn *txn) {
   struct tide_first *first = (struct tide_first *)(void *)(ent + 1);
-  if (first->last_ms != INT64_MIN && first->last_ms <= txn->watermark_ms - kind->forget_ms) *first = (struct tide_first){INT64_MAX, INT64_MIN};
+  if (first->last_ms != INT64_MIN && first->last_ms <= txn->watermark_ms - kind->forget_ms)
+    *first = (struct tide_first){INT64_MAX, INT64_MIN};
   if ((txn->conds & kind->score_bit) && txn->time_ms < first->first_ms) first->first_ms = txn->time_ms;
   if (txn->time_ms > first->last_ms) first->last_ms = txn->time_ms;
 }

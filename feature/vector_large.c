@@ -6,17 +6,25 @@
 #include "feature/running.h"
 #include "feature/vector.h"
 
-static void find_places(struct tide_look *look, struct tide_running *running) {
+static void find_places(struct tide_look *look) {
   const struct tide_kind *kind = look->kind;
   for (unsigned e = 0; e < kind->edge_count; e++) {
     const struct tide_edge *edge = &kind->edge[e];
-    int64_t left_ms = tide_look_left_ms(look, edge);
-    if (running) {
-      tide_running_move(&look->view, running, e, left_ms, tide_look_right_ms(look, edge), &look->from[e], &look->to[e]);
-      continue;
-    }
-    look->from[e] = tide_view_after(&look->view, left_ms);
+    look->from[e] = tide_view_after(&look->view, tide_look_left_ms(look, edge));
     look->to[e] = edge->delayed_ms ? tide_view_after(&look->view, tide_look_right_ms(look, edge)) : look->now;
+  }
+}
+
+/* The same by the log's posts. */
+static void move_posts(struct tide_look *look, struct tide_running *running) {
+  const struct tide_kind *kind = look->kind;
+  for (unsigned d = 0; d < kind->delay_count; d++) {
+    const struct tide_delay *delay = &kind->delay[d];
+    struct tide_at to = tide_running_move(&look->view, running, kind->edge_count + d, tide_look_right_ms(look, &kind->edge[delay->first]));
+    for (unsigned e = delay->first; e < delay->end; e++) {
+      look->from[e] = tide_running_move(&look->view, running, e, tide_look_left_ms(look, &kind->edge[e]));
+      look->to[e] = to;
+    }
   }
 }
 
@@ -83,20 +91,29 @@ static void large_windows(const struct tide_look *look, const struct tide_step *
   }
 }
 
+#define COUNT_OF(posts) (running->count[(posts).to] - running->count[(posts).from])
+
 static void carried_windows(const struct tide_look *look, const struct tide_running *running, const struct tide_step *step,
                             struct tide_value *ret) {
   struct tide_acc tiled = TIDE_ACC_EMPTY;
   int64_t current, tiled_ms = look->view.tiles ? look->view.tiles->until_ms : INT64_MIN;
+  if (step->agg == TIDE_AGG_COUNT && !look->view.tiles) { /* nearly all of them */
+    int64_t more = step->with_current && tide_look_satisfies(look, step->bit);
+    for (const struct tide_step *end = step + step->windows; step < end; step++)
+      ret[step->slot].num = (double)(COUNT_OF(step->posts_count) + more);
+    return;
+  }
   bool with = step->with_current && tide_look_current(look, step, &current), sum = is_sum(step);
   if (with && sum) tide_window_add_one(&tiled, current);
   for (const struct tide_step *end = step + step->windows; step < end; step++) {
     if (look->view.tiles) tide_look_tiles(look, step, &tiled_ms, &tiled);
     struct tide_acc acc = tiled;
-    acc.count += (uint64_t)running->count[step->carry_count];
-    if (step->agg == TIDE_AGG_RATE) acc.count2 += (uint64_t)running->count[step->carry_count2];
+    acc.count += (uint64_t)COUNT_OF(step->posts_count);
+    if (step->agg == TIDE_AGG_RATE) acc.count2 += (uint64_t)COUNT_OF(step->posts_count2);
     if (sum) {
-      acc.sum += running->sum[step->carry_sum].sum;
-      acc.squares += running->sum[step->carry_sum].squares;
+      const struct tide_running_sum *from = &running->sum[step->posts_sum.from], *to = &running->sum[step->posts_sum.to];
+      acc.sum += to->sum - from->sum;
+      acc.squares += to->squares - from->squares;
     }
     ret[step->slot] = window_value(look, step, &acc, with ? &current : NULL);
   }
@@ -106,8 +123,10 @@ void tide_large_values(struct tide_look *look, struct tide_value *ret) {
   const struct tide_kind *kind = look->kind;
   look->now = tide_view_after(&look->view, look->txn->time_ms + look->txn->lead_ms);
   bool near = look->now.chunk + 2 >= look->view.count; /* who asks for what was long ago leaves alone what those carry who ask for now */
-  struct tide_running *running = look->view.big && near && !look->late ? tide_running_of(kind, look->view.big) : NULL;
-  find_places(look, running);
+  struct tide_running *running = NULL;
+  if (look->view.big && near && !look->late) running = tide_running_of(&look->view, look->txn->time_ms - kind->reach_ms[0]);
+  if (running) move_posts(look, running);
+  else find_places(look);
   for (uint32_t s = 0; s < kind->windowless_at; s += kind->step[s].windows) {
     const struct tide_step *step = &kind->step[s];
     if (running && step->carried) carried_windows(look, running, step, ret);

@@ -160,17 +160,23 @@ static uint64_t below(unsigned n) { return (UINT64_C(1) << n) - 1; }
 /* Windows of one delay, in a narrow block. Behind an edge that a hop took back the walk goes forward a little. */
 static inline void windows_of(struct tide_look *look, const struct tide_delay *delay, const uint32_t *time, int64_t since_base_ms,
                               unsigned to) {
-  const struct tide_kind *kind = look->kind;
-  uint64_t upto = below(to) | TIDE_CURRENT;
+  const int64_t *back_ms = look->kind->back_ms;
+  uint64_t upto = below(to) | TIDE_CURRENT, *in = look->in;
   unsigned at = to, e = delay->first, end = delay->end;
-  for (; e < end && kind->back_ms[e] <= since_base_ms; e++) {
-    int64_t left = since_base_ms - kind->back_ms[e];
-    if (delay->hops) left = tide_look_left_ms(look, &kind->edge[e]) - (look->txn->time_ms - since_base_ms);
-    while (at && time[at - 1] > left) at--;
-    while (delay->hops && at < to && time[at] <= left) at++;
-    look->in[e] = upto & (UINT64_MAX << at);
+  if (TIDE_LIKELY(!delay->hops)) {
+    for (; e < end && back_ms[e] <= since_base_ms; e++) {
+      while (at && time[at - 1] > since_base_ms - back_ms[e]) at--;
+      in[e] = upto & (UINT64_MAX << at);
+    }
+  } else {
+    for (; e < end && back_ms[e] <= since_base_ms; e++) {
+      int64_t left = tide_look_left_ms(look, &look->kind->edge[e]) - (look->txn->time_ms - since_base_ms);
+      while (at && time[at - 1] > left) at--;
+      while (at < to && time[at] <= left) at++;
+      in[e] = upto & (UINT64_MAX << at);
+    }
   }
-  for (; e < end; e++) look->in[e] = upto; /* the log is younger than these */
+  for (; e < end; e++) in[e] = upto; /* the log is younger than these */
   if (to == look->n) look->ends |= UINT64_MAX << delay->first & UINT64_MAX >> (64 - end);
 }
 

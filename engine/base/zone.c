@@ -35,9 +35,9 @@ struct footer {
 struct tide_zone {
   char name[NAME_MAX_BYTES];
   size_t count;
-  int64_t *times;   /* seconds, strictly ascending */
-  int32_t *offsets; /* from times[i] on, seconds east of UTC */
-  int32_t before_s; /* until times[0] */
+  int64_t *times;           /* seconds, strictly ascending */
+  int32_t *offsets;         /* from times[i] on, seconds east of UTC */
+  int32_t before_s;         /* until times[0] */
   uint32_t hint[HINTS + 1]; /* from 1970 on: index of the last of times when each stretch of 2^HINT_BITS seconds begins */
   struct footer footer;
   struct tide_zone *next;

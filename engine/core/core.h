@@ -88,7 +88,7 @@ enum tide_core_event_kind {
   TIDE_CORE_SESSION,       /* session: a new connection to the journal, to a new session or the same; whatever was asked before will not be answered */
   TIDE_CORE_ENDS,          /* target, target_count (borrowed), turn: answer to ENDS: where the logs of all partitions end; number: the highest
                             * epoch that was known elsewhere then, 0: none */
-  TIDE_CORE_LEFT,          /* number: the answers up to it have left and arrived (EMIT of this turn) */
+  TIDE_CORE_LEFT,          /* turn, number: the answers up to it have left and arrived (EMIT of this turn) */
   TIDE_CORE_LOGGED,        /* number, err: the copy of a LOG action has arrived, or will not */
   TIDE_CORE_FOLLOWER,      /* follower (taken): the fold under the next feature file, as far as the core's own (core/fold.h). Where it is not the one that is awaited, or
                             * none is, it is freed */
@@ -129,11 +129,11 @@ enum tide_core_action_kind {
   TIDE_DO_SESSION, /* begin a session, now and again until there is one, then SESSION. What else was asked for and is not answered is void */
   TIDE_DO_RELEASE, /* offer: it is the driver's again */
   TIDE_DO_INGEST,  /* turn, place, place_count: read the sources from these cursors on and offer their messages under this turn; whatever was read before is void. A
-                    * partition that
-                    * is not started (or not listed) needs a START first: a CONTROL offer */
+                    * partition that is not started (or not listed) needs a START first: a CONTROL offer. emit_turn: answers that were given out under another than this are
+                    * the driver's no more; number: the last that is known to have left */
   TIDE_DO_INGEST_STOP, /* do not read any more */
   TIDE_DO_ENDS,    /* turn: ask where the logs of all partitions end, from now on, and say it by ENDS */
-  TIDE_DO_EMIT,    /* outgoing (borrowed until the next step): let this answer leave */
+  TIDE_DO_EMIT,    /* turn, outgoing (borrowed until the next step): let this answer leave. It is given out once under this turn, and left to the driver until it has arrived */
   TIDE_DO_LOG,     /* number, offer (borrowed until the next step; only its ctx and records may be looked at): write a copy of its message to the sources' log */
   TIDE_DO_STOPPED  /* nothing is under way any more */
 };
@@ -144,7 +144,7 @@ struct tide_core_action {
   struct tide_span bytes;
   struct tide_position position;
   uint32_t records; /* APPEND: those of offers in it */
-  uint64_t turn, number;
+  uint64_t turn, emit_turn, number;
   const struct tide_core_place *place;
   uint32_t place_count;
   struct tide_outgoing outgoing;

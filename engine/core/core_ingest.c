@@ -90,6 +90,23 @@ static bool may_claim(const struct tide_core *core) {
   return now_ms - ledger->claim_alive_ms > core->options.claim_timeout_ms;
 }
 
+/* An answer has one number and the same bytes as long as the epoch lasts, and the driver sends on what it was given. So a turn that begins because a session ended, or because
+ * something is read again, goes on with the answers where the one before stood. Behind a fence, or where the ledger says so, they leave again from what is known to have left. */
+static void begin_emitting(struct tide_core *core) {
+  struct tide_core_ingest *ingest = &core->ingest;
+  const struct tide_ledger *ledger = tide_fold_ledger(core->fold);
+  uint64_t emitted = ledger->emitted, epoch = tide_fold_position(core->fold).epoch;
+  ingest->writing = emitted; /* what was said in an entry that did not land is said again */
+  if (!ingest->emit_turn || ingest->emit_epoch != epoch || ingest->emit_jumps != ledger->jumps) {
+    ingest->emit_turn = ingest->turn;
+    ingest->emit_epoch = epoch;
+    ingest->emit_jumps = ledger->jumps;
+    ingest->emitting = ingest->left = emitted;
+  }
+  if (ingest->emitting < emitted) ingest->emitting = emitted;
+  if (ingest->left < emitted) ingest->left = emitted;
+}
+
 static void begin_reading(struct tide_core *core) {
   struct tide_core_ingest *ingest = &core->ingest;
   const struct tide_ledger *ledger = tide_fold_ledger(core->fold);
@@ -111,9 +128,11 @@ static void begin_reading(struct tide_core *core) {
                                                              .checksum = partition->checksum}};
   }
   ingest->on = true;
-  ingest->emitting = ingest->left = ingest->writing = ledger->emitted;
+  ingest->turn++;
+  begin_emitting(core);
   struct tide_core_action *action = tide_core_act(core, TIDE_DO_INGEST);
-  action->turn = ++ingest->turn;
+  action->turn = ingest->turn;
+  action->emit_turn = ingest->emit_turn;
   action->number = ledger->emitted;
   action->place = core->place;
   action->place_count = count;
@@ -157,7 +176,8 @@ void tide_core_ingest_folded(struct tide_core *core, const struct tide_held *hel
 
 void tide_core_left(struct tide_core *core, const struct tide_core_event *event) {
   struct tide_core_ingest *ingest = &core->ingest;
-  if (!ingest->on || event->turn != ingest->turn || event->number <= ingest->left) return;
+  if (event->turn != ingest->emit_turn || event->number <= ingest->left)
+    return; /* also while nothing is read: they have left all the same */
   TIDE_CHECK(event->number <= ingest->emitting);
   ingest->left = event->number;
 }
@@ -174,7 +194,7 @@ void tide_core_emit(struct tide_core *core) {
     bool there = tide_outbox_get(outbox, ++ingest->emitting, &outgoing);
     TIDE_CHECK(there);
     struct tide_core_action *action = tide_core_act(core, TIDE_DO_EMIT);
-    action->turn = ingest->turn;
+    action->turn = ingest->emit_turn;
     action->outgoing = outgoing;
     core->stats.emitted++;
   }

@@ -43,7 +43,9 @@ struct tide_core_ingest {
   uint64_t own_epoch;  /* of the last entry of ours that was folded and not void */
   uint64_t opened_epoch, opening_epoch; /* the last that we opened; that opening_ns is about */
   int64_t opening_ns;  /* since when the epoch lacks targets; 0: it does not */
-  uint64_t emitting;   /* the last answer handed out in this turn */
+  uint64_t emit_turn;  /* that answers are handed out under: the first in this epoch, or since they were to leave again */
+  uint64_t emit_epoch, emit_jumps; /* epoch, and the ledger's jumps, when it began */
+  uint64_t emitting;   /* the last answer handed out under it */
   uint64_t left;       /* the last that has left, and all before it */
   uint64_t writing;    /* EMITTED in the log or on its way */
   uint64_t jumps;      /* of the ledger, that were minded */

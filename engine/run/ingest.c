@@ -54,6 +54,7 @@ void tide_ingest_act(struct tide_ingest *ingest, const struct tide_core_action *
   switch (action->kind) {
     case TIDE_DO_INGEST:
       box->turn = action->turn;
+      box->emit_turn = action->emit_turn;
       box->on = box->fresh = true;
       tide_free(box->place);
       box->place = tide_alloc((action->place_count + 1) * sizeof *box->place);

@@ -215,7 +215,7 @@ static void send_some(struct tide_ingest *ingest, int kind, uint64_t turn) {
   for (size_t bytes = 0; letters->sent < letters->count && bytes < BURST_BYTES; letters->sent++) {
     struct tide_ingest_letter *letter = letter_at(letters, letters->sent);
     if (letter->state != TIDE_LETTER_waits) continue;
-    if (kind == TIDE_LETTER_SCORE && letter->turn != turn) { /* another turn begins with it again, or another engine */
+    if (kind == TIDE_LETTER_SCORE && letter->turn != turn) { /* a new epoch begins with it again, or another engine */
       letter->state = TIDE_LETTER_arrived;
       continue;
     }
@@ -321,7 +321,7 @@ static bool take_letters(struct tide_ingest *ingest, bool wait, uint64_t *ret_tu
     }
   }
   bool go_on = !box->quit;
-  *ret_turn = box->turn;
+  *ret_turn = box->emit_turn;
   tide_ingest_unlock(ingest);
   return go_on;
 }

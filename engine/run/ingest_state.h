@@ -62,6 +62,7 @@ struct tide_ingest_box {
   bool quit;
   /* core -> reader, asker */
   uint64_t turn;            /* of the last INGEST; 0: none yet */
+  uint64_t emit_turn;       /* of it: that of the answers that are to leave */
   bool on, fresh;           /* it holds; the reader has not looked at it yet */
   struct tide_core_place *place;
   size_t place_count;

@@ -48,13 +48,15 @@ def start_asking(engine, name, **more):
     return Asking((engine.place.reach, engine.port), name, lambda txn: message(txn, name), **more)
 
 
+def is_told(answer):
+    return answer.get("status") == "scored" or answer.get("duplicate")
+
+
 def counted_once(engine, asking):
     """Every transaction sent again until it is acknowledged: then the card has as many attempts as there were transactions, whatever was said at first."""
     client = http.client.HTTPConnection(engine.place.reach, engine.port, timeout=30)
     for txn in asking.ids:
-        answer = ask(client, message(txn, asking.name))
-        if answer.get("status") != "scored" and not answer.get("duplicate"):
-            return f"{txn}: {answer}"
+        wait_for(f"{txn} is acknowledged", lambda txn=txn: is_told(ask(client, message(txn, asking.name))), 30)
     client.request("POST", "/v1/features", json.dumps({"card": asking.name}), {"Content-Type": "application/json", "Tidemark-Timeout-Ms": "5000"})
     count = json.loads(client.getresponse().read())["features"]["card.attempts_24h"]
     client.close()

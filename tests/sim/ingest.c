@@ -19,8 +19,12 @@ static void begin(struct sim_world *world, struct sim_node *node, const struct t
   reader->on = true;
   reader->reread = false;
   reader->turn = action->turn;
-  reader->emits = reader->lefts = 0;
-  reader->last = action->number;
+  if (reader->emit_turn != action->emit_turn) { /* else what was given out is still on its way */
+    reader->emit_turn = action->emit_turn;
+    reader->emits = reader->lefts = 0;
+    reader->last = action->number;
+  }
+  if (reader->last < action->number) reader->last = action->number;
   memset(reader->place, 0, sizeof reader->place);
   for (uint32_t i = 0; i < action->place_count; i++) {
     int p = sim_kafka_find(world, action->place[i].source, action->place[i].partition);
@@ -41,10 +45,10 @@ static void emit(struct sim_world *world, struct sim_node *node, const struct ti
   const struct tide_outgoing *out = &action->outgoing;
   int p = sim_kafka_find(world, out->source, out->partition);
   world->counts->emits++;
-  if (!reader->on || action->turn != reader->turn || out->number <= reader->last || p < 0 ||
+  if (!reader->on || action->turn != reader->emit_turn || out->number <= reader->last || p < 0 ||
       out->offset >= world->kafka->partition[p].hwm || node->shadow->opening || out->number <= node->shadow->emitted) {
     sim_fail(world, "node %u lets answer %llu leave, behind %llu, in turn %llu of %llu%s", node->number, (unsigned long long)out->number,
-             (unsigned long long)reader->last, (unsigned long long)action->turn, (unsigned long long)reader->turn,
+             (unsigned long long)reader->last, (unsigned long long)action->turn, (unsigned long long)reader->emit_turn,
              node->shadow->opening ? ", while the epoch is not open" : "");
     return;
   }
@@ -154,7 +158,7 @@ void sim_ingest_report(struct sim_world *world, struct kafka_letter *letter) {
   if (!node) return;
   if (told.score) {
     struct sim_reader *reader = &node->reader;
-    for (size_t i = reader->lefts; i < reader->emits && told.turn == reader->turn; i++)
+    for (size_t i = reader->lefts; i < reader->emits && told.turn == reader->emit_turn; i++)
       reader->emit[i].arrived |= reader->emit[i].number == told.number;
     return;
   }
@@ -275,7 +279,7 @@ static void left_on(struct sim_world *world, struct sim_node *node) {
   if (reader->lefts == before) return;
   world->counts->lefts++;
   sim_step(world, node,
-           &(struct tide_core_event){.kind = TIDE_CORE_LEFT, .turn = reader->turn, .number = reader->emit[reader->lefts - 1].number});
+           &(struct tide_core_event){.kind = TIDE_CORE_LEFT, .turn = reader->emit_turn, .number = reader->emit[reader->lefts - 1].number});
 }
 
 void sim_ingest_turn(struct sim_world *world, struct sim_node *node) {

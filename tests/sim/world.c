@@ -254,7 +254,8 @@ static void shadow_start(struct sim_world *world, struct sim_node *node, bool fr
   node->life = ++world->starts;
   node->paused = 0;
   node->reader.on = node->reader.reread = node->reader.ends_asked = false;
-  node->reader.turn = 0;
+  node->reader.turn = node->reader.emit_turn = 0;
+  node->reader.emits = node->reader.lefts = 0;
   node->news.offering = false;
 }
 

@@ -94,9 +94,9 @@ struct sim_folded { struct tide_position position; struct tide_entry_mark mark; 
 /* The driver's side of the sources in a node. */
 struct sim_reader {
   bool on, reread; /* reread: the core is to be told to begin anew */
-  uint64_t turn;
+  uint64_t turn, emit_turn;
   struct { bool begun, starting; uint64_t at, offered; int64_t seen, drained; } place[KAFKA_PARTITIONS]; /* read up to `at`, offered up to `offered` */
-  struct { uint64_t number; bool arrived; } *emit; /* of this turn, in their order */
+  struct { uint64_t number; bool arrived; } *emit; /* of emit_turn, in their order */
   size_t emits, emit_cap, lefts;
   struct tide_offer *late; /* made, and not offered yet: perhaps not before another turn has begun */
   uint64_t last;   /* number handed out last */

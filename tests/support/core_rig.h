@@ -32,7 +32,7 @@ struct rig {
   struct { uint64_t number, epoch; bool superseded; } left[64]; /* [emits] answers that were let go, in their order */
   unsigned emits;
   uint64_t passed_by;    /* a number that another opener takes behind our next one; 0: none */
-  uint64_t turn, log_number;
+  uint64_t turn, emit_turn, log_number;
   uint16_t source;
   uint64_t cursor;
   uint64_t next_id;
@@ -127,7 +127,10 @@ static inline void rig_act(struct rig *rig, const struct tide_core_action *actio
       rig_step(rig, &event);
       break;
     case TIDE_DO_RELEASE: rig_release(rig, action->offer); break;
-    case TIDE_DO_INGEST: rig->turn = action->turn; break;
+    case TIDE_DO_INGEST:
+      rig->turn = action->turn;
+      rig->emit_turn = action->emit_turn;
+      break;
     case TIDE_DO_ENDS:
       rig_step(rig, &(struct tide_core_event){.kind = TIDE_CORE_ENDS,
                                               .turn = action->turn,

@@ -52,12 +52,14 @@ void test_kafka_open(struct test_kafka *kafka, enum test_kafka_kind kind) {
   rd_kafka_conf_set_dr_msg_cb(conf, reported);
   rd_kafka_conf_set_log_cb(conf, NULL); /* brokers that go down are the test's doing */
   rd_kafka_conf_set_error_cb(conf, failed);
-  static const char *const setting[][2] = {{"linger.ms", "2"},
-                                           {"message.max.bytes", "4000000"},
-                                           {"message.timeout.ms", "60000"},
-                                           {"log_level", "3"},
-                                           {"reconnect.backoff.max.ms", "500"}, /* brokers that come back are found at once */
-                                           {"queue.buffering.max.messages", "1000000"}};
+  static const char *const setting[][2] = {
+      {"linger.ms", "2"},
+      {"max.in.flight", "1"}, /* a leader that is not ready for its new partition refuses the first: order stays */
+      {"message.max.bytes", "4000000"},
+      {"message.timeout.ms", "60000"},
+      {"log_level", "3"},
+      {"reconnect.backoff.max.ms", "500"}, /* brokers that come back are found at once */
+      {"queue.buffering.max.messages", "1000000"}};
   for (size_t i = 0; i < sizeof setting / sizeof setting[0]; i++)
     if (rd_kafka_conf_set(conf, setting[i][0], setting[i][1], why, sizeof why) != RD_KAFKA_CONF_OK) fail_msg("%s", why);
   const char *brokers = getenv("TIDE_KAFKA_BROKERS");

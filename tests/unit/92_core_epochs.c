@@ -87,7 +87,7 @@ static void an_epoch_that_this_engine_has_seen(void **state) {
 }
 
 static void arrived(uint64_t number) {
-  rig_step(&rig, &(struct tide_core_event){.kind = TIDE_CORE_LEFT, .turn = rig.turn, .number = number});
+  rig_step(&rig, &(struct tide_core_event){.kind = TIDE_CORE_LEFT, .turn = rig.emit_turn, .number = number});
 }
 
 static void assert_left(unsigned which, uint64_t number, uint64_t epoch, bool superseded) {
@@ -127,10 +127,35 @@ static void answers_leave_again(void **state) {
   assert_false(tide_ledger_supersedes(ledger, rig.last->position));
 }
 
+/* A session that ends, and the next is of the same servers: a new turn begins, and nothing that was given out is given out again. */
+static void answers_leave_once_in_an_epoch(void **state) {
+  (void)state;
+  rig_open_with(&rig, small_features, true, true, true);
+  rig_message(&rig);
+  rig_message(&rig);
+  uint64_t turn = rig.turn, epoch = epoch_of();
+  arrived(1);
+  rig_step(&rig, &(struct tide_core_event){.kind = TIDE_CORE_SESSION_OVER, .err = TIDE_E_IO});
+  arrived(2); /* while there is no session */
+  rig_settle(&rig);
+  assert_true(rig.turn > turn && epoch_of() == epoch);
+  assert_int_equal(rig.emits, 2);
+  const struct tide_ledger *ledger = tide_fold_ledger(tide_core_fold(rig.core));
+  assert_int_equal(ledger->emitted, 0); /* what stands in the log does not know it */
+  rig_message(&rig);
+  rig_message(&rig);
+  assert_int_equal(rig.emits, 4);
+  assert_left(2, 3, 1, false);
+  assert_left(3, 4, 1, false);
+  assert_int_equal(ledger->emitted, 2);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test_teardown(without_a_register, close_rig), cmocka_unit_test_teardown(a_number_that_is_taken, close_rig),
-      cmocka_unit_test_teardown(an_epoch_that_was_passed, close_rig),
-      cmocka_unit_test_teardown(an_epoch_that_this_engine_has_seen, close_rig), cmocka_unit_test_teardown(answers_leave_again, close_rig)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test_teardown(without_a_register, close_rig),
+                                     cmocka_unit_test_teardown(a_number_that_is_taken, close_rig),
+                                     cmocka_unit_test_teardown(an_epoch_that_was_passed, close_rig),
+                                     cmocka_unit_test_teardown(an_epoch_that_this_engine_has_seen, close_rig),
+                                     cmocka_unit_test_teardown(answers_leave_again, close_rig),
+                                     cmocka_unit_test_teardown(answers_leave_once_in_an_epoch, close_rig)};
   return cmocka_run_group_tests_name("core epochs", tests, NULL, NULL);
 }
