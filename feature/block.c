@@ -49,8 +49,8 @@ static struct tide_block *reshape(const struct tide_kind *kind, const struct tid
   for (unsigned d = 0; d < kind->dict_count; d++) head[d] = (struct tide_dict_head){0, cap[d]};
   tide_block_entries(kind, block, kind->dict_count, has);
   int old_wide = tide_block_wide(old);
-  for (unsigned k = 0; k < kind->image.strip_count; k++) {
-    unsigned c = kind->image.strip[k], y = kind->column[c].young;
+  for (unsigned k = 0; k < kind->image.piece_count; k++) {
+    unsigned c = kind->image.piece[shape.wide][k].column, y = kind->column[c].young;
     const char *src = (const char *)tide_block_column(kind, old, c) + (size_t)first[y] * kind->column[c].width[old_wide];
     convert_cells(&kind->column[c], old, src, count[y], block, tide_block_column(kind, block, c));
   }
@@ -95,10 +95,7 @@ unsigned tide_block_after(const struct tide_kind *kind, const struct tide_block 
   return lo;
 }
 
-bool tide_block_expire(const struct tide_kind *kind, struct tide_block *block, int64_t keep_after_ms, int64_t young_after_ms) {
-  if (!block->n || (tide_block_time(kind, block, 0) > keep_after_ms &&
-                    (!block->yn || tide_block_time(kind, block, (unsigned)block->n - block->yn) > young_after_ms)))
-    return false;
+void tide_block_drop(const struct tide_kind *kind, struct tide_block *block, int64_t keep_after_ms, int64_t young_after_ms) {
   unsigned gone = tide_block_after(kind, block, keep_after_ms);
   unsigned old = tide_block_after(kind, block, young_after_ms);
   unsigned young_gone = 0, young_at = (unsigned)block->n - block->yn;
@@ -106,16 +103,15 @@ bool tide_block_expire(const struct tide_kind *kind, struct tide_block *block, i
   if (gone > young_at + young_gone) young_gone = gone - young_at;
   if (gone == block->n) {
     block->n = block->yn = 0;
-    return true;
+    return;
   }
   int wide = tide_block_wide(block);
-  for (unsigned k = 0; k < kind->image.strip_count; k++) {
-    unsigned c = kind->image.strip[k];
-    const struct tide_column *column = &kind->column[c];
-    unsigned drop = column->young ? young_gone : gone, count = column->young ? block->yn : block->n;
+  for (unsigned k = 0; k < kind->image.piece_count; k++) {
+    const struct tide_piece *piece = &kind->image.piece[wide][k];
+    unsigned drop = piece->young ? young_gone : gone, count = piece->young ? block->yn : block->n;
     if (!drop || drop >= count) continue;
-    char *base = tide_block_column(kind, block, c);
-    memmove(base, base + (size_t)drop * column->width[wide], (size_t)(count - drop) * column->width[wide]);
+    char *base = tide_block_strip(kind, block, piece->young) + (size_t)(piece->young ? block->ycap : block->cap) * piece->before;
+    memmove(base, base + (size_t)drop * piece->width, (size_t)(count - drop) * piece->width);
   }
   struct tide_entries dicts[TIDE_DICTS_MAX];
   tide_block_entries(kind, block, kind->dict_count, dicts);
@@ -129,7 +125,6 @@ bool tide_block_expire(const struct tide_kind *kind, struct tide_block *block, i
   }
   block->n = (uint16_t)(block->n - gone);
   block->yn = (uint16_t)(block->yn - young_gone);
-  return true;
 }
 
 void tide_block_set_num(const struct tide_kind *kind, struct tide_block **ref, unsigned column, unsigned i, int64_t value) {

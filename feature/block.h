@@ -170,13 +170,16 @@ static inline void tide_block_set(const struct tide_kind *kind, struct tide_bloc
 }
 
 static inline int64_t tide_block_time(const struct tide_kind *kind, const struct tide_block *block, unsigned i) {
-  unsigned column = kind->col_of[TIDE_COL_TIME];
-  const void *at = tide_block_column(kind, block, column);
-  return tide_block_wide(block) ? ((const int64_t *)at)[i] : tide_block_base_ms(block) + ((const uint32_t *)at)[i];
+  int wide = tide_block_wide(block);
+  const char *at = (const char *)(block + 1) + (size_t)block->cap * kind->time_before[wide];
+  return wide ? (int64_t)tide_load(at + (size_t)i * 8, 8) : tide_block_base_ms(block) + (int64_t)tide_load(at + (size_t)i * 4, 4);
 }
 
+static inline char *tide_block_mask_at(const struct tide_kind *kind, const struct tide_block *block, unsigned i) {
+  return (char *)(uintptr_t)(block + 1) + (size_t)block->cap * kind->mask_before[tide_block_wide(block)] + (size_t)i * kind->mask_width;
+}
 static inline uint64_t tide_block_mask(const struct tide_kind *kind, const struct tide_block *block, unsigned i) {
-  return tide_block_get(kind, block, kind->col_of[TIDE_COL_MASK], i);
+  return tide_load(tide_block_mask_at(kind, block, i), kind->mask_width);
 }
 
 /* A number column (amount, requested, number) as int64, TIDE_NULL_NUM when missing; never in a dictionary. */
@@ -195,14 +198,22 @@ static inline unsigned tide_block_capacity(unsigned n) {
 /* Index of the first event with time > ms (all events at or before ms are below it). */
 unsigned tide_block_after(const struct tide_kind *kind, const struct tide_block *block, int64_t ms);
 
-/* The values of one event in order of kind->column; amounts as int64 with TIDE_NULL_NUM. */
-struct tide_row { int64_t value[TIDE_COLUMNS_MAX]; };
+/* One event as a kind takes it: what all kinds have of it, by kind->origin of a column (plan.h), amounts as int64 with TIDE_NULL_NUM; and its
+ * conditions and latest bits in this kind. */
+struct tide_row { const int64_t *value; uint64_t mask; };
 
 /* Inserts a row before index i (time order is the caller's), growing or widening as needed. *block may be NULL (empty) and may move. */
 void tide_block_insert(const struct tide_kind *kind, struct tide_block **block, unsigned i, const struct tide_row *row);
-/* Drops events with time <= keep_after_ms from the front, and young columns of those with time <= young_after_ms. Does not shrink. False: there
- * are none. */
-bool tide_block_expire(const struct tide_kind *kind, struct tide_block *block, int64_t keep_after_ms, int64_t young_after_ms);
+/* Drops events with time <= keep_after_ms from the front, and young columns of those with time <= young_after_ms. Does not shrink. */
+void tide_block_drop(const struct tide_kind *kind, struct tide_block *block, int64_t keep_after_ms, int64_t young_after_ms);
+/* The same where there are some; false: there are none. */
+static inline bool tide_block_expire(const struct tide_kind *kind, struct tide_block *block, int64_t keep_after_ms, int64_t young_after_ms) {
+  if (!block->n || (tide_block_time(kind, block, 0) > keep_after_ms &&
+                    (!block->yn || tide_block_time(kind, block, (unsigned)block->n - block->yn) > young_after_ms)))
+    return false;
+  tide_block_drop(kind, block, keep_after_ms, young_after_ms);
+  return true;
+}
 /* Writes a number that may not fit a narrow block. May move *block. */
 void tide_block_set_num(const struct tide_kind *kind, struct tide_block **block, unsigned column, unsigned i, int64_t value);
 /* Writes a cell of any column but the time and numbers; dictionaries may need room. May move *block. */

@@ -55,23 +55,44 @@ static inline char *tide_entries_get(const struct tide_entries *dict, unsigned j
 
 /* A few bytes, as entries and cells are: no call for those. */
 static inline void tide_copy_few(char *to, const char *from, size_t bytes) {
-  if (bytes > 64) {
-    memcpy(to, from, bytes);
+  if (bytes > 16) {
+    if (bytes > 64) {
+      memcpy(to, from, bytes);
+      return;
+    }
+    for (size_t at = 0; at + 16 < bytes; at += 16) memcpy(to + at, from + at, 16);
+    memcpy(to + bytes - 16, from + bytes - 16, 16);
   } else if (bytes >= 8) {
-    for (size_t at = 0; at + 8 < bytes; at += 8) memcpy(to + at, from + at, 8);
-    memcpy(to + bytes - 8, from + bytes - 8, 8);
+    uint64_t first, last;
+    memcpy(&first, from, 8);
+    memcpy(&last, from + bytes - 8, 8);
+    memcpy(to, &first, 8);
+    memcpy(to + bytes - 8, &last, 8);
   } else if (bytes >= 4) {
     uint32_t first, last;
     memcpy(&first, from, 4);
     memcpy(&last, from + bytes - 4, 4);
     memcpy(to, &first, 4);
     memcpy(to + bytes - 4, &last, 4);
-  } else {
-    for (size_t at = 0; at < bytes; at++) to[at] = from[at];
+  } else if (bytes >= 2) {
+    uint16_t first, last;
+    memcpy(&first, from, 2);
+    memcpy(&last, from + bytes - 2, 2);
+    memcpy(to, &first, 2);
+    memcpy(to + bytes - 2, &last, 2);
+  } else if (bytes) {
+    *to = *from;
   }
 }
 
-static inline void tide_copy_cell(char *to, const char *from, unsigned width) { tide_store_cell(to, width, tide_load(from, width)); }
+static inline void tide_copy_cell(char *to, const char *from, unsigned width) {
+  switch (width) {
+    case 4: memcpy(to, from, 4); break;
+    case 1: *to = *from; break;
+    case 2: memcpy(to, from, 2); break;
+    default: memcpy(to, from, 8); break;
+  }
+}
 
 static inline bool tide_same_entry(const char *a, const char *b, unsigned row) {
   if (row >= 8) {

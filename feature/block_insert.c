@@ -14,45 +14,38 @@ struct added {
 };
 
 static bool row_fits(const struct tide_kind *kind, const struct tide_row *row) {
+  const struct tide_image *plan = &kind->image;
   bool fits = true;
-  for (unsigned k = 0; k < kind->image.narrow_count; k++) {
-    int64_t value = row->value[kind->image.narrow[k].column];
-    fits &= (uint64_t)value < kind->image.narrow[k].limit || (kind->image.narrow[k].number && value == TIDE_NULL_NUM);
+  for (unsigned k = 0; k < plan->narrow_count; k++) {
+    int64_t value = row->value[plan->narrow[k].origin];
+    fits &= (uint64_t)value < plan->narrow[k].limit || (k < plan->number_count && value == TIDE_NULL_NUM);
   }
   return fits;
 }
 
-/* The cells of a row as a block with this base has them, one behind the other. */
-static void make_image(const struct tide_kind *kind, int wide, int64_t base_ms, const struct tide_row *row, char *image) {
-  const uint8_t *end = kind->image.end[wide];
-  unsigned k = 0;
-#define CELLS(step, bytes)                                                                                                                 \
-  for (; k < end[step]; k++)                                                                                                               \
-    tide_store_cell(image + kind->image.cell[wide][k].at, bytes, (uint64_t)row->value[kind->image.cell[wide][k].column]);
-  CELLS(0, 8)
-  CELLS(1, 4)
-  CELLS(2, 2)
-  CELLS(3, 1)
-#undef CELLS
+/* The cells of a row as a block with this base has them, one behind the other. The last may be written past its end. */
+#define IMAGE_BYTES (TIDE_IMAGE_MAX + 8)
+static inline void make_image(const struct tide_kind *kind, int wide, int64_t base_ms, const struct tide_row *row, char *image) {
+  const struct tide_image *plan = &kind->image;
+  const int64_t *value = row->value;
+  for (const struct tide_image_cell *cell = plan->cell[wide], *end = cell + plan->cell_count[wide]; cell < end; cell++)
+    memcpy(image + cell->at, &value[cell->origin], 8); /* the next one takes what is too much */
+  tide_store_cell(image + kind->mask_before[wide], kind->mask_width, row->mask);
   if (wide) return;
-  unsigned time = kind->col_of[TIDE_COL_TIME];
-  tide_store_cell(image + kind->column[time].image[0], 4, (uint64_t)row->value[time] - (uint64_t)base_ms);
-  for (k = 0; k < kind->image.narrow_count && kind->image.narrow[k].number; k++) {
-    const struct tide_column *column = &kind->column[kind->image.narrow[k].column];
-    if (row->value[kind->image.narrow[k].column] == TIDE_NULL_NUM)
-      tide_store_cell(image + column->image[0], column->width[0], kind->image.narrow[k].limit);
-  }
+  tide_store_cell(image + kind->time_before[0], 4, (uint64_t)row->value[TIDE_COL_TIME] - (uint64_t)base_ms);
+  for (unsigned k = 0; k < plan->number_count; k++)
+    if (row->value[plan->narrow[k].origin] == TIDE_NULL_NUM) tide_store_cell(image + plan->narrow[k].at, plan->narrow[k].width, UINT64_MAX);
 }
 
-/* The width and base with which the block (not empty) can hold one more event with these values. */
-static struct tide_block_shape shape_for(const struct tide_kind *kind, const struct tide_block *block, const struct tide_row *row) {
-  int64_t ms = row->value[kind->col_of[TIDE_COL_TIME]];
+/* The width and base with which the block (not empty) can hold one more event, whose values fit narrow cells or not. */
+static struct tide_block_shape shape_for(const struct tide_kind *kind, const struct tide_block *block, int64_t ms, bool fits) {
   struct tide_block_shape shape = tide_block_shape_of(block);
   if (shape.wide) return shape;
+  if (fits && ms >= shape.base_ms && ms - shape.base_ms < UINT32_MAX) return shape;
   int64_t low = tide_block_time(kind, block, 0), high = tide_block_time(kind, block, block->n - 1u);
   if (ms < low) low = ms;
   if (ms > high) high = ms;
-  if (!row_fits(kind, row) || high - low >= UINT32_MAX) shape.wide = 1;
+  if (!fits || high - low >= UINT32_MAX) shape.wide = 1;
   else if (low < shape.base_ms || high - shape.base_ms >= UINT32_MAX) shape.base_ms = low;
   return shape;
 }
@@ -64,135 +57,150 @@ static struct tide_block *block_of_one(const struct tide_kind *kind, const char 
   bool young = kind->has_young;
   size_t strips = tide_strips_bytes(kind, wide, 1, young), heads = kind->dict_count * sizeof(struct tide_dict_head);
   struct tide_block *block = tide_alloc_bare(strips + heads + kind->image.entry_bytes[wide]);
-  memset((char *)block + strips, 0, heads);
   *block = (struct tide_block){.n = 1, .cap = 1, .yn = young, .ycap = young, .base_ms2 = time_ms * 2 + wide};
   unsigned row = kind->row[wide], young_row = kind->young_row[wide];
-  tide_copy_few(tide_block_strip(kind, block, 0), image, row);
-  tide_copy_few(tide_block_strip(kind, block, 1), image + row, young_row);
+  tide_copy_few((char *)(block + 1), image, row);
+  if (young_row) tide_copy_few((char *)block + tide_block_young_at(kind, wide, 1), image + row, young_row);
+  if (!heads) return block;
+  memset((char *)block + strips, 0, heads);
   tide_copy_few((char *)block + strips + heads, image + row + young_row, kind->image.entry_bytes[wide]);
   return block;
 }
 
-/* A dictionary with the row's entry behind those of `count` events: from where, its new cap and entries, and which the row has. */
-struct grown {
-  const char *from;
-  uint32_t bytes; /* of the new one */
-  uint8_t old_cap, old_used, cap, used, at;
+/* A dictionary as it was, over `count` events, and what the row has. */
+struct growing {
+  const char *from, *wanted;
+  unsigned row, count;
+  struct tide_dict_head had;
 };
 
 /* Values that did not repeat so far may do so now: looked at again where the strip has doubled. */
 static bool worth_a_look(unsigned strip_cap) { return strip_cap <= 8 || !(strip_cap & (strip_cap - 1)); }
 
-/* How many different entries there are with one more, if anything but plain pays for them; 0: it does not. */
-static unsigned repeats(const char *entry, unsigned count, unsigned row, const char *wanted, unsigned strip_cap) {
-  unsigned used = tide_find_entry(entry, count, row, wanted) == count;
-  for (unsigned j = 0; j < count; j++) {
-    const char *one = entry + (size_t)j * row;
-    if (tide_find_entry(entry, j, row, one) < j) continue;
+/* How many different entries there are, if the row repeats one and anything but plain pays for them; 0: it does not. */
+static unsigned repeats(const struct growing *dict, unsigned strip_cap) {
+  unsigned row = dict->row, used = 0;
+  if (tide_find_entry(dict->from, dict->count, row, dict->wanted) == dict->count) return 0;
+  for (unsigned j = 0; j < dict->count; j++) {
+    const char *one = dict->from + (size_t)j * row;
+    if (tide_find_entry(dict->from, j, row, one) < j) continue;
     if (!tide_dict_cap(row, ++used, strip_cap)) return 0;
   }
-  return tide_dict_cap(row, used, strip_cap) ? used : 0;
-}
-
-/* Decides about one; false where entries were lost that take room. */
-static bool grow_dict(unsigned row, unsigned count, unsigned strip_cap, const char *wanted, struct grown *dict) {
-  if (!count) { /* what is left there nobody has */
-    dict->old_cap = dict->old_used = dict->at = 0;
-    dict->used = 1;
-  } else if (!dict->old_cap) {
-    dict->used = worth_a_look(strip_cap) ? (uint8_t)repeats(dict->from, count, row, wanted, strip_cap) : 0;
-  } else {
-    dict->at = (uint8_t)tide_find_entry(dict->from, dict->old_used, row, wanted);
-    dict->used = (uint8_t)(dict->old_used + (dict->at == dict->old_used));
-    dict->cap = dict->old_cap;
-    if (dict->used <= dict->cap) return true;
-    if (dict->cap > 1 && !tide_all_used((const uint8_t *)dict->from + (size_t)dict->cap * row, count, dict->cap)) return false;
-  }
-  dict->cap = (uint8_t)tide_dict_cap(row, dict->used, strip_cap);
-  return true;
+  return used;
 }
 
 /* Entries and index of what was plain until now, and of the row. */
-static void fold_plain(unsigned row, unsigned count, const char *wanted, const struct grown *dict, char *to) {
-  uint8_t *index = (uint8_t *)to + (size_t)dict->cap * row;
-  unsigned used = 0;
-  for (unsigned j = 0; j <= count; j++) {
-    const char *entry = j < count ? dict->from + (size_t)j * row : wanted;
+static void fold_plain(const struct growing *dict, unsigned cap, char *to) {
+  unsigned row = dict->row, used = 0;
+  uint8_t *index = (uint8_t *)to + (size_t)cap * row;
+  for (unsigned j = 0; j <= dict->count; j++) {
+    const char *entry = j < dict->count ? dict->from + (size_t)j * row : dict->wanted;
     unsigned at = tide_find_entry(to, used, row, entry);
     if (at == used) tide_copy_few(to + (size_t)used++ * row, entry, row);
-    if (dict->cap > 1) index[j] = (uint8_t)at;
+    if (cap > 1) index[j] = (uint8_t)at;
   }
 }
 
 /* Every event's entry, of what was none until now. */
-static void unfold(unsigned row, unsigned count, const struct grown *dict, char *to) {
-  const uint8_t *index = (const uint8_t *)dict->from + (size_t)dict->old_cap * row;
-  for (unsigned j = 0; j < count; j++)
-    tide_copy_few(to + (size_t)j * row, dict->from + (dict->old_cap > 1 ? (size_t)index[j] * row : 0), row);
+static void unfold(const struct growing *dict, char *to) {
+  unsigned row = dict->row;
+  const uint8_t *index = (const uint8_t *)dict->from + (size_t)dict->had.cap * row;
+  for (unsigned j = 0; j < dict->count; j++)
+    tide_copy_few(to + (size_t)j * row, dict->from + (dict->had.cap > 1 ? (size_t)index[j] * row : 0), row);
 }
 
-static void fill_dict(unsigned row, unsigned count, const char *wanted, const struct grown *dict, char *to) {
-  if (!dict->cap) {
-    if (dict->old_cap) unfold(row, count, dict, to);
-    else tide_copy_few(to, dict->from, (size_t)count * row);
-    tide_copy_few(to + (size_t)count * row, wanted, row);
-  } else if (dict->cap == 1) {
-    tide_copy_few(to, wanted, row);
-  } else if (!dict->old_cap) {
-    fold_plain(row, count, wanted, dict, to);
+/* The entries that there were, and the row's: entry `at`. */
+static void fill_on(const struct growing *dict, unsigned at, unsigned cap, char *to) {
+  unsigned row = dict->row;
+  tide_copy_few(to, dict->from, (size_t)dict->had.n * row);
+  if (at == dict->had.n) tide_copy_few(to + (size_t)at * row, dict->wanted, row);
+  char *index = to + (size_t)cap * row;
+  if (dict->had.cap > 1) tide_copy_few(index, dict->from + (size_t)dict->had.cap * row, dict->count);
+  else memset(index, 0, dict->count);
+  index[dict->count] = (char)at;
+}
+
+/* Writes the dictionary with one event more over a strip of this capacity, and its head. Returns where it ends; NULL where entries were lost that
+ * take room. */
+static char *grow_dict(const struct growing *dict, unsigned strip_cap, struct tide_dict_head *head, char *to) {
+  unsigned row = dict->row, at = 0, used = 1, cap = 0;
+  if (!dict->count || !dict->had.cap) { /* nothing, or plain */
+    if (dict->count) used = worth_a_look(strip_cap) ? repeats(dict, strip_cap) : 0;
+    cap = tide_dict_cap(row, used, strip_cap);
   } else {
-    tide_copy_few(to, dict->from, (size_t)dict->old_used * row);
-    if (dict->used > dict->old_used) tide_copy_few(to + (size_t)dict->old_used * row, wanted, row);
-    char *index = to + (size_t)dict->cap * row;
-    if (dict->old_cap > 1) tide_copy_few(index, dict->from + (size_t)dict->old_cap * row, count);
-    else memset(index, 0, count);
-    index[count] = (char)dict->at;
+    at = tide_find_entry(dict->from, dict->had.n, row, dict->wanted);
+    used = at == dict->had.n ? dict->had.n + 1u : dict->had.n;
+    cap = dict->had.cap;
+    if (used > cap) {
+      if (cap > 1 && !tide_all_used((const uint8_t *)dict->from + (size_t)cap * row, dict->count, cap)) return NULL;
+      cap = tide_dict_cap(row, used, strip_cap);
+    }
   }
+  *head = (struct tide_dict_head){cap ? (uint8_t)used : 0, (uint8_t)cap};
+  if (cap == 1) {
+    tide_copy_few(to, dict->wanted, row);
+  } else if (!cap) {
+    if (dict->count && dict->had.cap) unfold(dict, to);
+    else tide_copy_few(to, dict->from, (size_t)dict->count * row);
+    tide_copy_few(to + (size_t)dict->count * row, dict->wanted, row);
+  } else if (!dict->had.cap) {
+    fold_plain(dict, cap, to);
+  } else {
+    fill_on(dict, at, cap, to);
+  }
+  return to + tide_dict_bytes(row, cap, strip_cap);
 }
 
-/* A new block with the row behind all events; NULL where a dictionary must lose entries first. */
+/* Room for the largest block: no dictionary takes more than its cells would. */
+#define BLOCK_BYTES_MAX (sizeof(struct tide_block) + 8 + TIDE_DICTS_MAX * sizeof(struct tide_dict_head) + TIDE_IMAGE_MAX * TIDE_BLOCK_MAX)
+
+/* A new block with the row behind all events; NULL where a dictionary must lose entries first. It is written where there is room for any, since how many bytes
+ * its dictionaries take is known when they stand. */
 static struct tide_block *append(const struct tide_kind *kind, const struct tide_block *old, const char *image) {
+  _Alignas(16) char bytes[BLOCK_BYTES_MAX];
   int wide = tide_block_wide(old);
   unsigned count[2] = {old->n, old->yn}, old_cap[2] = {old->cap, old->ycap}, cap[2] = {old->cap, old->ycap};
   if (cap[0] == count[0]) cap[0] = tide_block_capacity(count[0] + 1);
   if (kind->has_young && cap[1] == count[1]) cap[1] = tide_block_capacity(count[1] + 1);
-  struct grown dict[TIDE_DICTS_MAX];
-  const struct tide_dict_head *had = tide_block_head(kind, old, 0);
-  const char *from = (const char *)(had + kind->dict_count);
-  size_t strips = tide_strips_bytes(kind, wide, cap[0], cap[1]), bytes = strips + kind->dict_count * sizeof *had;
-  for (unsigned d = 0; d < kind->dict_count; d++) {
-    unsigned y = kind->dict[d].young, row = kind->dict[d].row[wide];
-    dict[d].from = from;
-    dict[d].old_cap = had[d].cap;
-    dict[d].old_used = had[d].n;
-    if (!grow_dict(row, count[y], cap[y], image + kind->dict[d].image[wide], &dict[d])) return NULL;
-    from += tide_dict_bytes(row, had[d].cap, old_cap[y]);
-    dict[d].bytes = (uint32_t)tide_dict_bytes(row, dict[d].cap, cap[y]);
-    bytes += dict[d].bytes;
+  char *to_strip[2] = {bytes + sizeof *old, bytes + tide_block_young_at(kind, wide, cap[0])};
+  const char *from_strip[2] = {(const char *)(old + 1), (const char *)old + tide_block_young_at(kind, wide, old_cap[0])};
+  const struct tide_piece *piece = kind->image.piece[wide], *end = piece + kind->image.piece_count;
+  for (; piece < end; piece++) {
+    unsigned y = piece->young, n = count[y] * piece->width;
+    char *to = to_strip[y] + (size_t)cap[y] * piece->before;
+    tide_copy_few(to, from_strip[y] + (size_t)old_cap[y] * piece->before, n);
+    tide_copy_cell(to + n, image + piece->image, piece->width);
   }
-  struct tide_block *block = tide_alloc_bare(bytes); /* cells behind the last event are read by nobody */
+  char *to = bytes + tide_strips_bytes(kind, wide, cap[0], cap[1]);
+  if (kind->dict_count) {
+    const struct tide_dict *plan = kind->dict, *last = plan + kind->dict_count;
+    const struct tide_dict_head *was = tide_block_head(kind, old, 0);
+    const char *from = (const char *)(was + kind->dict_count);
+    struct tide_dict_head *head = (struct tide_dict_head *)(void *)to;
+    to = (char *)(head + kind->dict_count);
+    for (; plan < last; plan++, head++, was++) {
+      unsigned y = plan->young, row = plan->row[wide];
+      struct tide_dict_head had = *was;
+      const char *wanted = image + plan->image[wide];
+      if ((had.cap ? had.cap == 1 && count[y] : count[y] == 1) && tide_same_entry(from, wanted, row)) { /* as mostly: one for all */
+        *head = (struct tide_dict_head){1, 1};
+        tide_copy_few(to, wanted, row);
+        to += row;
+      } else {
+        struct growing dict = {.from = from, .wanted = wanted, .row = row, .count = count[y], .had = had};
+        to = grow_dict(&dict, cap[y], head, to);
+        if (!to) return NULL;
+      }
+      from += tide_dict_bytes(row, had.cap, old_cap[y]);
+    }
+  }
+  struct tide_block *block = tide_alloc_bare((size_t)(to - bytes)); /* cells behind the last event are read by nobody */
+  memcpy(block, bytes, (size_t)(to - bytes));
   *block = (struct tide_block){.n = (uint16_t)(count[0] + 1),
                                .cap = (uint16_t)cap[0],
                                .yn = (uint16_t)(count[1] + kind->has_young),
                                .ycap = (uint16_t)cap[1],
                                .base_ms2 = old->base_ms2};
-  char *to_strip[2] = {tide_block_strip(kind, block, 0), tide_block_strip(kind, block, 1)};
-  const char *from_strip[2] = {tide_block_strip(kind, old, 0), tide_block_strip(kind, old, 1)};
-  for (unsigned k = 0; k < kind->image.strip_count; k++) {
-    const struct tide_column *column = &kind->column[kind->image.strip[k]];
-    unsigned y = column->young, width = column->width[wide], before = column->before[wide];
-    char *to = to_strip[y] + (size_t)cap[y] * before;
-    tide_copy_few(to, from_strip[y] + (size_t)old_cap[y] * before, (size_t)count[y] * width);
-    tide_copy_cell(to + (size_t)count[y] * width, image + column->image[wide], width);
-  }
-  struct tide_dict_head *head = (struct tide_dict_head *)(void *)((char *)block + strips);
-  char *to = (char *)(head + kind->dict_count);
-  for (unsigned d = 0; d < kind->dict_count; d++) {
-    unsigned y = kind->dict[d].young, row = kind->dict[d].row[wide];
-    head[d] = (struct tide_dict_head){dict[d].cap ? dict[d].used : 0, dict[d].cap};
-    fill_dict(row, count[y], image + kind->dict[d].image[wide], &dict[d], to);
-    to += dict[d].bytes;
-  }
   return block;
 }
 
@@ -227,12 +235,14 @@ static bool insert_in_place(const struct tide_kind *kind, struct tide_block *blo
     at[d] = (uint8_t)tide_find_entry(dict[d].entry, dict[d].head->n, dict[d].row, row->image + kind->dict[d].image[wide]);
     if (at[d] == dict[d].head->cap) return false;
   }
-  for (unsigned k = 0; k < kind->image.strip_count; k++) {
-    unsigned c = kind->image.strip[k], y = kind->column[c].young, count = y ? block->yn : block->n, width = kind->column[c].width[wide];
+  char *strip[2] = {(char *)(block + 1), (char *)block + tide_block_young_at(kind, wide, block->cap)};
+  const struct tide_piece *piece = kind->image.piece[wide], *end = piece + kind->image.piece_count;
+  for (; piece < end; piece++) {
+    unsigned y = piece->young, count = y ? block->yn : block->n, width = piece->width;
     if (y && !row->young) continue;
-    char *cell = (char *)tide_block_column(kind, block, c) + (size_t)place[y] * width;
+    char *cell = strip[y] + (size_t)(y ? block->ycap : block->cap) * piece->before + (size_t)place[y] * width;
     if (place[y] < count) memmove(cell + width, cell, (size_t)(count - place[y]) * width);
-    tide_copy_cell(cell, row->image + kind->column[c].image[wide], width);
+    tide_copy_cell(cell, row->image + piece->image, width);
   }
   for (unsigned d = 0; d < kind->dict_count; d++)
     if (row->young || !kind->dict[d].young)
@@ -256,27 +266,27 @@ static uint32_t lacking(const struct tide_kind *kind, const struct tide_block *b
 _Static_assert(TIDE_DICTS_MAX <= 32, "a bit for each dictionary");
 
 void tide_block_insert(const struct tide_kind *kind, struct tide_block **ref, unsigned i, const struct tide_row *row) {
-  char image[TIDE_IMAGE_MAX];
-  int64_t time_ms = row->value[kind->col_of[TIDE_COL_TIME]];
-  if (*ref && !(*ref)->n) { /* emptied by expiry: begin anew, so that base and width do not depend on what was here */
-    tide_free(*ref);
-    *ref = NULL;
-  }
+  char image[IMAGE_BYTES];
+  int64_t time_ms = row->value[TIDE_COL_TIME];
   struct tide_block *block = *ref;
-  if (!block) {
-    int wide = !row_fits(kind, row);
-    make_image(kind, wide, time_ms, row, image);
-    *ref = block_of_one(kind, image, wide, time_ms);
-    return;
+  if (block && !block->n) { /* emptied by expiry: begin anew, so that base and width do not depend on what was here */
+    tide_free(block);
+    block = NULL;
   }
-  TIDE_CHECK(i <= block->n && block->n < TIDE_BLOCK_MAX);
-  struct added added = {.image = image, .i = i, .young = kind->has_young && i >= (unsigned)block->n - block->yn};
-  struct tide_block_shape shape = shape_for(kind, block, row);
-  if (shape.wide != tide_block_wide(block) || shape.base_ms != tide_block_base_ms(block)) {
+  bool fits = row_fits(kind, row);
+  struct tide_block_shape shape = {.wide = !fits, .base_ms = time_ms};
+  if (block) shape = shape_for(kind, block, time_ms, fits);
+  if (block && (shape.wide != tide_block_wide(block) || shape.base_ms != tide_block_base_ms(block))) {
     tide_block_reshape(kind, ref, shape, 0);
     block = *ref;
   }
   make_image(kind, shape.wide, shape.base_ms, row, image);
+  if (!block) {
+    *ref = block_of_one(kind, image, shape.wide, time_ms);
+    return;
+  }
+  TIDE_CHECK(i <= block->n && block->n < TIDE_BLOCK_MAX);
+  struct added added = {.image = image, .i = i, .young = kind->has_young && i >= (unsigned)block->n - block->yn};
   bool full = block->n == block->cap || (added.young && block->yn == block->ycap);
   if (!full && insert_in_place(kind, block, &added)) return;
   if (i == block->n && (*ref = append(kind, block, image))) {

@@ -55,7 +55,7 @@ void tide_plan_conditions(struct tide_plan *plan) {
   static const struct tide_expr no = {.op = TIDE_X_FALSE, .type = TIDE_V_BOOL};
   const struct tide_expr *coming[TIDE_CONDS_MAX + TIDE_ATOMS_MAX], *changed[TIDE_CONDS_MAX];
   _Static_assert(TIDE_CONDS_MAX == 64 && TIDE_CONDS_MAX + TIDE_ATOMS_MAX <= TIDE_PROGRAM_TRUTHS,
-                 "conditions are the first word, atoms the second");
+                 "conditions are in the first word, atoms behind them or in the second");
   plan->need = tide_arena_alloc(&plan->arena, TIDE_CONDS_MAX * sizeof *plan->need);
   for (uint32_t c = 0; c < plan->cond_count; c++) {
     const struct tide_cond *cond = &plan->cond[c];
@@ -63,14 +63,15 @@ void tide_plan_conditions(struct tide_plan *plan) {
     changed[c] = cond->dynexpr;
     if (cond->needs != TIDE_NEEDS_NOTHING) add_need(plan, cond, UINT64_C(1) << c);
   }
-  for (uint32_t c = plan->cond_count; c < TIDE_CONDS_MAX; c++) coming[c] = &no;
+  plan->atom_root = plan->cond_count + plan->atom_count <= TIDE_CONDS_MAX ? plan->cond_count : TIDE_CONDS_MAX;
+  for (uint32_t c = plan->cond_count; c < plan->atom_root; c++) coming[c] = &no;
   for (uint32_t a = 0; a < plan->atom_count; a++) {
-    coming[TIDE_CONDS_MAX + a] = plan->atom[a];
+    coming[plan->atom_root + a] = plan->atom[a];
     plan->atom_calculates |= (uint32_t)calculates(plan->atom[a]) << a;
   }
   tide_dyn_values(plan, 0, 0, TIDE_NULL_NUM, plan->pending);
   const struct tide_known_dyn known = {((1u << TIDE_DYN_COUNT) - 1) & ~(1u << TIDE_DYN_amount_now), plan->pending};
-  plan->coming = tide_program_conditions(&plan->arena, coming, TIDE_CONDS_MAX + plan->atom_count, false, &known);
+  plan->coming = tide_program_conditions(&plan->arena, coming, plan->atom_root + plan->atom_count, false, &known);
   plan->changed = tide_program_conditions(&plan->arena, changed, plan->cond_count, false, NULL);
 }
 
@@ -99,7 +100,8 @@ static uint64_t spread(uint64_t bits) {
 }
 
 static uint64_t atoms_of(const struct tide_plan *plan, const struct tide_env *env, const struct tide_truths *truths) {
-  uint64_t yes = truths->yes[1], neither = truths->neither[1], all = (UINT64_C(1) << plan->atom_count) - 1;
+  unsigned word = plan->atom_root / 64, bit = plan->atom_root % 64;
+  uint64_t all = (UINT64_C(1) << plan->atom_count) - 1, yes = truths->yes[word] >> bit & all, neither = truths->neither[word] >> bit & all;
   uint64_t packed = spread(yes) | spread(all & ~yes & ~neither) << 1;
   for (uint64_t left = neither & plan->atom_calculates; left; left &= left - 1) {
     unsigned a = (unsigned)__builtin_ctzll(left);
@@ -117,6 +119,7 @@ void tide_txn_conditions(const struct tide_plan *plan, struct tide_txn *txn, int
   const struct tide_env env = {.field = txn->field, .dyn = txn->dyn, .time = {txn->time_ms}};
   tide_program_test(plan->coming, &env, &truths);
   txn->conds = truths.yes[0];
+  if (plan->atom_root < TIDE_CONDS_MAX) txn->conds &= (UINT64_C(1) << plan->atom_root) - 1;
   for (uint32_t i = 0; i < plan->need_count; i++)
     if (!is_there(plan, &plan->need[i], txn)) txn->conds &= ~plan->need[i].conds;
   txn->atoms = plan->atom_count ? atoms_of(plan, &env, &truths) : 0;

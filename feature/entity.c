@@ -3,13 +3,17 @@
  * A cell of the index holds 32 bits of the key beside the slot, so a probe touches an entity only when it is almost surely the right one.
  * Removal shifts cells back instead of leaving tombstones. Slots are never moved: events of other entities refer to them. An entity that is given another
  * key leaves an alias in its old slot, which leads both its old key and its old number to where it is now. */
-#include "feature/entity.h"
+#include "feature/log_parts.h"
 
 #define SLOT_BITS 26
 #define SLOTS_MAX ((1u << SLOT_BITS) - 1)
+#define SWEEP_AHEAD 16
 
 static uint32_t number_of(unsigned shard, uint32_t slot) { return (uint32_t)shard << SLOT_BITS | slot; }
 static uint64_t cell_of(struct tide_u128 key, uint32_t slot) { return (key.hi & UINT32_MAX) << 32 | (slot + 1); }
+static uint32_t print_of(uint64_t cell) { return (uint32_t)(cell >> 32); }
+/* Where the search for a fingerprint begins. It hangs on nothing that stands in the entity, so cells move without a look at it. */
+static uint32_t home_cell(const struct tide_table *table, uint32_t print) { return print & (table->cell_cap - 1); }
 static struct tide_ent *ent_of(const struct tide_table *table, uint32_t slot) {
   return (struct tide_ent *)(void *)(table->page[slot / TIDE_PAGE] + (size_t)(slot % TIDE_PAGE) * table->stride);
 }
@@ -45,28 +49,31 @@ void tide_store_release(struct tide_store *store) {
   *store = (struct tide_store){0};
 }
 
-void tide_store_prefetch(const struct tide_store *store, struct tide_u128 key) {
+const void *tide_store_cell_of(const struct tide_store *store, struct tide_u128 key) {
   const struct tide_table *table = &store->shard[tide_shard_of(key)];
-  if (table->cell_cap) __builtin_prefetch(&table->cell[key.lo & (table->cell_cap - 1)]);
+  return table->cell_cap ? &table->cell[home_cell(table, (uint32_t)key.hi)] : NULL;
 }
 
-void tide_store_prefetch_ent(const struct tide_store *store, struct tide_u128 key) {
-  const struct tide_table *table = &store->shard[tide_shard_of(key)];
-  if (!table->cell_cap) return;
-  uint32_t at = (uint32_t)(key.lo & (table->cell_cap - 1)), print = (uint32_t)(key.hi & UINT32_MAX);
-  while (table->cell[at] && (uint32_t)(table->cell[at] >> 32) != print) at = (at + 1) & (table->cell_cap - 1);
-  if (!table->cell[at]) return;
-  const char *ent = (const char *)ent_of(table, (uint32_t)table->cell[at] - 1);
-  __builtin_prefetch(ent);
-  if (((uintptr_t)ent & 63) + table->stride > 64) __builtin_prefetch(ent + 64); /* it lies across two lines */
+const struct tide_ent *tide_store_guess(const struct tide_store *store, struct tide_u128 key, uint32_t *ret_number) {
+  unsigned shard = tide_shard_of(key);
+  const struct tide_table *table = &store->shard[shard];
+  if (!table->cell_cap) return NULL;
+  uint32_t print = (uint32_t)key.hi, at = home_cell(table, print);
+  while (table->cell[at] && print_of(table->cell[at]) != print) at = (at + 1) & (table->cell_cap - 1);
+  if (table->cell[at]) {
+    uint32_t slot = (uint32_t)table->cell[at] - 1;
+    *ret_number = number_of(shard, slot);
+    return ent_of(table, slot);
+  }
+  if (table->free_count) return ent_of(table, table->free_slot[table->free_count - 1]);
+  return table->slots % TIDE_PAGE ? ent_of(table, table->slots) : NULL;
 }
 
 /* The cell that holds the key, or the empty one where it would go. */
 static uint32_t probe(const struct tide_table *table, struct tide_u128 key) {
-  uint32_t at = (uint32_t)(key.lo & (table->cell_cap - 1));
-  uint32_t print = (uint32_t)(key.hi & UINT32_MAX);
+  uint32_t print = (uint32_t)key.hi, at = home_cell(table, print);
   while (table->cell[at]) {
-    if ((uint32_t)(table->cell[at] >> 32) == print && tide_u128_eq(ent_of(table, (uint32_t)table->cell[at] - 1)->key, key)) break;
+    if (print_of(table->cell[at]) == print && tide_u128_eq(ent_of(table, (uint32_t)table->cell[at] - 1)->key, key)) break;
     at = (at + 1) & (table->cell_cap - 1);
   }
   return at;
@@ -150,7 +157,7 @@ static void index_grow(struct tide_table *table) {
   table->cell = tide_alloc(table->cell_cap * sizeof *table->cell);
   for (uint32_t i = 0; i < old_cap; i++) {
     if (!old[i]) continue;
-    uint32_t at = (uint32_t)(ent_of(table, (uint32_t)old[i] - 1)->key.lo & (table->cell_cap - 1));
+    uint32_t at = home_cell(table, print_of(old[i]));
     while (table->cell[at]) at = (at + 1) & (table->cell_cap - 1);
     table->cell[at] = old[i];
   }
@@ -158,9 +165,9 @@ static void index_grow(struct tide_table *table) {
 }
 
 /* A key that is not there yet. */
-static void index_put(struct tide_table *table, struct tide_u128 key, uint32_t slot) {
+static inline void index_put(struct tide_table *table, struct tide_u128 key, uint32_t slot) {
   if ((uint64_t)(table->live + 1) * 4 > (uint64_t)table->cell_cap * 3) index_grow(table);
-  uint32_t at = (uint32_t)(key.lo & (table->cell_cap - 1));
+  uint32_t at = home_cell(table, (uint32_t)key.hi);
   while (table->cell[at]) at = (at + 1) & (table->cell_cap - 1);
   table->cell[at] = cell_of(key, slot);
   table->live++;
@@ -171,7 +178,7 @@ static void index_remove(struct tide_table *table, struct tide_u128 key) {
   uint32_t mask = table->cell_cap - 1, hole = probe(table, key);
   TIDE_CHECK(table->cell[hole]);
   for (uint32_t at = (hole + 1) & mask; table->cell[at]; at = (at + 1) & mask) {
-    uint32_t home = (uint32_t)(ent_of(table, (uint32_t)table->cell[at] - 1)->key.lo & mask);
+    uint32_t home = home_cell(table, print_of(table->cell[at]));
     if (((at - home) & mask) >= ((at - hole) & mask)) {
       table->cell[hole] = table->cell[at];
       hole = at;
@@ -210,21 +217,21 @@ static void slot_give(struct tide_table *table, uint32_t slot) {
   table->free_slot[table->free_count++] = slot;
 }
 
-static void entity_begin(struct tide_store *store, uint32_t number, struct tide_u128 key) {
+static inline void entity_begin(struct tide_store *store, uint32_t number, struct tide_u128 key) {
   struct tide_table *table = &store->shard[number >> SLOT_BITS];
   uint32_t slot = number & SLOTS_MAX;
   *ent_of(table, slot) = (struct tide_ent){.key = key};
-  home_set(table, slot, 0);
+  if (table->home_page) home_set(table, slot, 0);
   if (store->kind->has_first) *tide_store_first(store, number) = (struct tide_first){INT64_MAX, INT64_MIN};
   if (store->kind->has_code) *tide_store_code_at(store, number) = tide_key_code(key);
   if (store->kind->fact_count) *tide_store_facts_at(store, number) = NULL;
 }
 
 /* A slot for a key that leads to no entity: that of an alias whose entity is gone, or a new one. */
-static uint32_t entity_new(struct tide_store *store, struct tide_u128 key) {
+static inline uint32_t entity_new(struct tide_store *store, struct tide_u128 key) {
   unsigned shard = tide_shard_of(key);
   struct tide_table *table = &store->shard[shard];
-  uint64_t cell = table->cell_cap ? table->cell[probe(table, key)] : 0;
+  uint64_t cell = table->alias_page ? table->cell[probe(table, key)] : 0;
   uint32_t slot = cell ? (uint32_t)cell - 1 : slot_take(table);
   if (cell) alias_set(table, slot, (struct tide_u128){0, 0});
   entity_begin(store, number_of(shard, slot), key);
@@ -294,22 +301,37 @@ static bool holds_nothing(const struct tide_store *store, uint32_t number, int64
     const struct tide_facts *facts = *tide_store_facts_at(store, number);
     if (facts && !tide_facts_forgotten(facts, watermark_ms - kind->forget_ms)) return false;
   }
-  if (tide_ent_last_ms(store->kind, tide_store_ent(store, number)) > watermark_ms - store->kind->keep_ms) return false;
-  return !store->kind->has_first || tide_store_first(store, number)->last_ms <= watermark_ms - store->kind->forget_ms;
+  /* What stands in the entity itself comes before its log, which is somewhere else. */
+  if (kind->has_first && tide_store_first(store, number)->last_ms > watermark_ms - kind->forget_ms) return false;
+  return tide_ent_last_ms(kind, tide_store_ent(store, number)) <= watermark_ms - kind->keep_ms;
+}
+
+/* Asks for the logs that the sweep looks at next. */
+static void sweep_ahead(const struct tide_store *store, const struct tide_table *table, uint32_t slot, uint32_t count) {
+  if (store->kind->has_first) return; /* as a rule no log is looked at */
+  if (count > SWEEP_AHEAD) count = SWEEP_AHEAD;
+  for (uint32_t end = table->slots - slot < count ? table->slots : slot + count; slot < end; slot++) {
+    const struct tide_ent *ent = ent_of(table, slot);
+    if (ent->log && !tide_ent_log_is_single(ent)) (void)*(const volatile char *)(ent->log & ~(uintptr_t)3);
+  }
 }
 
 void tide_store_sweep(struct tide_store *store, int64_t watermark_ms) {
-  unsigned look = store->made + 1;
+  unsigned look = store->made + 1, ahead = 0;
   store->made = 0;
   for (unsigned empty = 0; look && empty <= TIDE_STORE_SHARDS;) {
     const struct tide_table *table = &store->shard[store->sweep_shard];
     if (store->sweep_slot >= table->slots) {
       store->sweep_shard = (store->sweep_shard + 1) % TIDE_STORE_SHARDS;
-      store->sweep_slot = 0;
+      store->sweep_slot = ahead = 0;
       empty++;
       continue;
     }
     uint32_t slot = store->sweep_slot++;
+    if (ahead-- == 0) {
+      sweep_ahead(store, table, slot, look);
+      ahead = SWEEP_AHEAD - 1;
+    }
     const struct tide_ent *ent = ent_of(table, slot);
     look--;
     if (is_zero(ent->key)) continue; /* free */

@@ -1,6 +1,7 @@
 /* Entities: one table per kind and shard, and the event log of each entity.
  *
- *   shard = top 6 bits of the key;  cell = (fingerprint 32 | slot + 1)  open addressing, linear probing
+ *   shard = top 6 bits of the key;  cell = (fingerprint 32 | slot + 1)  open addressing, linear probing from the fingerprint's low bits on, so that
+ *   cells are moved without a look at what they name
  *   slot -> page of 1024 entities {key, log}; slots are stable while an entity lives, events of other entities refer to them
  *
  * A log is one block until 256 events, then a `big`: a row of blocks with cached sums (so a merchant with half of all traffic costs two partial
@@ -29,11 +30,13 @@ struct tide_super { struct tide_sums *sums; bool valid; };
 
 struct tide_tiles;   /* sums of the oldest events, tile.h */
 struct tide_lastmap; /* value -> time of the latest event that carries the latest bit */
+struct tide_running;   /* what its windows held last, running.h */
 struct tide_big {
   uint32_t count, cap;
   struct tide_chunk *chunk;
   struct tide_super *super; /* cap / TIDE_SUPER + 1 */
   struct tide_lastmap *map[16];
+  struct tide_running *running; /* NULL until a value was asked for */
 };
 
 struct tide_ent {
@@ -75,9 +78,10 @@ void tide_store_release(struct tide_store *store);
 /* One of its TIDE_STORE_SHARDS shards: what is large is freed a piece at a time. */
 void tide_store_release_shard(struct tide_store *store, unsigned shard);
 
-void tide_store_prefetch(const struct tide_store *store, struct tide_u128 key);
-/* The second step: the cell is here by now, ask for the entity that it probably names. */
-void tide_store_prefetch_ent(const struct tide_store *store, struct tide_u128 key);
+/* Looking ahead (ahead.h): where a search for the key begins; NULL: nowhere. */
+const void *tide_store_cell_of(const struct tide_store *store, struct tide_u128 key);
+/* The entity that it is by all that the index alone can tell, with its number; or, the number untouched, the place that a new one would probably get; or NULL. */
+const struct tide_ent *tide_store_guess(const struct tide_store *store, struct tide_u128 key, uint32_t *ret_number);
 /* The entity's number, or TIDE_NO_ENTITY. */
 uint32_t tide_store_find(const struct tide_store *store, struct tide_u128 key);
 /* Finds or makes; TIDE_NO_ENTITY when the kind is at its limit. */

@@ -8,33 +8,10 @@
 
 #include <math.h>
 
-#include "base/hash.h"
 #include "feature/spec.h"
 
-#define CODE_HASHED (UINT64_C(1) << 63)
-
-static inline uint64_t four(const char *at) {
-  const uint8_t *byte = (const uint8_t *)at;
-  return (uint64_t)((uint32_t)byte[0] | (uint32_t)byte[1] << 8 | (uint32_t)byte[2] << 16 | (uint32_t)byte[3] << 24);
-}
-
-uint64_t tide_text_code(struct tide_span text) {
-  if (text.len == 0) return 0;
-  if (text.len > 7) return tide_hash64(text.ptr, text.len, 0) | CODE_HASHED;
-  uint64_t code;
-  const char *end = text.ptr + text.len;
-  if (text.len >= 4) { /* two pieces that may overlap */
-    code = four(text.ptr) | four(end - 4) << (8 * (text.len - 4));
-  } else {
-    size_t mid = text.len / 2;
-    code =
-        (uint64_t)(uint8_t)text.ptr[0] | (uint64_t)(uint8_t)text.ptr[mid] << (8 * mid) | (uint64_t)(uint8_t)end[-1] << (8 * (text.len - 1));
-  }
-  return code | (uint64_t)text.len << 56;
-}
-
 size_t tide_text_of_code(uint64_t code, char out[8]) {
-  if (code & CODE_HASHED) return 0;
+  if (code & TIDE_CODE_HASHED) return 0;
   size_t len = (size_t)(code >> 56);
   for (size_t i = 0; i < len; i++) out[i] = (char)(uint8_t)(code >> (8 * i));
   return len;

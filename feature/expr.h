@@ -20,11 +20,26 @@
 #define TIDE_EXPR_H
 
 #include "base/clock.h"
-#include "base/span.h"
+#include "base/hash.h"
 
 /* Text as 64 bits. 0: missing. Up to 7 bytes: the bytes themselves, little-endian, length in the top byte (1..7), so short codes
  * (countries, MCCs, response codes) can be printed back. Longer: bit 63 set and 63 bits of XXH3. */
-uint64_t tide_text_code(struct tide_span text);
+#define TIDE_CODE_HASHED (UINT64_C(1) << 63)
+static inline uint64_t tide_text_four(const char *at) {
+  const uint8_t *byte = (const uint8_t *)at;
+  return (uint64_t)((uint32_t)byte[0] | (uint32_t)byte[1] << 8 | (uint32_t)byte[2] << 16 | (uint32_t)byte[3] << 24);
+}
+static inline uint64_t tide_text_code(struct tide_span text) {
+  if (text.len > 7) return tide_hash64(text.ptr, text.len, 0) | TIDE_CODE_HASHED;
+  uint64_t code = 0;
+  if (text.len >= 4) { /* two pieces that may overlap */
+    code = tide_text_four(text.ptr) | tide_text_four(text.ptr + text.len - 4) << (8 * (text.len - 4));
+  } else if (text.len) {
+    size_t mid = text.len / 2, last = text.len - 1;
+    code = (uint64_t)(uint8_t)text.ptr[0] | (uint64_t)(uint8_t)text.ptr[mid] << (8 * mid) | (uint64_t)(uint8_t)text.ptr[last] << (8 * last);
+  }
+  return code | (uint64_t)text.len << 56;
+}
 /* Writes the text of a short code and returns its length, or 0 when the code is a hash or missing. out needs 8 bytes. */
 size_t tide_text_of_code(uint64_t code, char out[8]);
 

@@ -6,15 +6,13 @@
 
 #include "base/num.h"
 
-#define CODE_HASHED (UINT64_C(1) << 63)
-
 static const double pow10_of[10] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9};
 
 static inline struct tide_value value_of(const struct tide_field *field, const struct tide_datum *datum) {
   switch ((enum tide_datum_kind)datum->kind) {
     case TIDE_D_NONE: return tide_null(TIDE_S_absent, TIDE_C_absent);
     case TIDE_D_TEXT: return tide_text(tide_text_code(datum->text));
-    case TIDE_D_KEY: return tide_text(datum->key.lo | CODE_HASHED);
+    case TIDE_D_KEY: return tide_text(datum->key.lo | TIDE_CODE_HASHED);
     case TIDE_D_INT: break;
   }
   switch ((enum tide_ftype)field->type) {
@@ -32,8 +30,23 @@ struct tide_value tide_field_value(const struct tide_field *field, const struct 
   return value_of(field, datum);
 }
 
+#define ABSENT                                                                                                                             \
+  { .type = TIDE_V_NULL, .state = TIDE_S_absent, .cause = TIDE_C_absent }
+#define ABSENT_4 ABSENT, ABSENT, ABSENT, ABSENT
+#define ABSENT_16 ABSENT_4, ABSENT_4, ABSENT_4, ABSENT_4
+
+void tide_fields_present(const struct tide_spec *spec, const struct tide_datum *field, uint64_t present, struct tide_value *ret) {
+  static const struct tide_value absent[TIDE_FIELDS_MAX] = {ABSENT_16, ABSENT_16, ABSENT_16, ABSENT_16}; /* most are not there */
+  _Static_assert(TIDE_FIELDS_MAX == 64, "none is forgotten");
+  memcpy(ret, absent, spec->field_count * sizeof *ret);
+  for (; present; present &= present - 1) {
+    uint32_t i = (uint32_t)__builtin_ctzll(present);
+    ret[i] = value_of(&spec->field[i], &field[i]);
+  }
+}
+
 void tide_fields_values(const struct tide_spec *spec, const struct tide_datum *field, struct tide_value *ret) {
-  const struct tide_value absent = tide_null(TIDE_S_absent, TIDE_C_absent);
-  for (uint32_t i = 0, count = spec->field_count; i < count; i++)
-    ret[i] = field[i].kind == TIDE_D_NONE ? absent : value_of(&spec->field[i], &field[i]); /* most are not there */
+  uint64_t present = 0;
+  for (uint32_t i = 0; i < spec->field_count; i++) present |= (uint64_t)(field[i].kind != TIDE_D_NONE) << i;
+  tide_fields_present(spec, field, present, ret);
 }

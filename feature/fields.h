@@ -11,5 +11,7 @@ struct tide_value tide_field_value(const struct tide_field *field, const struct 
 
 /* All fields: field[] and ret[] have spec->field_count elements. */
 void tide_fields_values(const struct tide_spec *spec, const struct tide_datum *field, struct tide_value *ret);
+/* The same where it is known which are not NONE (bits by field): most are. */
+void tide_fields_present(const struct tide_spec *spec, const struct tide_datum *field, uint64_t present, struct tide_value *ret);
 
 #endif

@@ -3,6 +3,7 @@
  * Latest bits. For a distinct group (column F, condition bit P) the event that is the last in (time, position) order among those that satisfy P and
  * have F = v carries the latest bit of v. A window that ends at the log's end contains v exactly if it contains that event: so
  * `distinct` is a count of bits, like any count. Insertions and outcomes keep the invariant; windows that end earlier recount (window.c). */
+#include "feature/running.h"
 #include "feature/log_parts.h"
 
 /* Open addressing map value -> time of the event that carries the latest bit; rebuilt from the blocks when it is three quarters full. */
@@ -107,8 +108,9 @@ bool tide_view_find(const struct tide_view *view, int64_t time_ms, uint32_t rank
 }
 
 uint32_t tide_ent_rank(const struct tide_kind *kind, const struct tide_ent *ent, int64_t time_ms) {
-  if (!(ent->log & 3)) { /* a small log, or none: nearly always the event is the newest */
-    const struct tide_block *block = (const struct tide_block *)ent->log;
+  uintptr_t log = tide_ent_log_raw(ent);
+  if (!(log & 3)) { /* a small log, or none: nearly always the event is the newest */
+    const struct tide_block *block = (const struct tide_block *)log;
     if (!block || !block->n || tide_block_time(kind, block, block->n - 1u) < time_ms) return 0;
   }
   struct tide_view view;
@@ -182,6 +184,7 @@ void tide_ent_log_stale(struct tide_big *big, struct tide_chunk *chunk) {
 
 /* Chunks from `at` on changed places. */
 void tide_ent_log_stale_supers(struct tide_big *big, uint32_t at) {
+  tide_running_drop(big);
   for (uint32_t i = at / TIDE_SUPER; i <= big->cap / TIDE_SUPER; i++) big->super[i].valid = false;
 }
 
@@ -266,7 +269,9 @@ void tide_ent_log_flip(const struct tide_view *view, unsigned bit, struct tide_a
   struct tide_chunk *chunk = &view->chunk[at.chunk];
   unsigned column = view->kind->col_of[TIDE_COL_MASK];
   uint64_t mask = tide_block_get(view->kind, chunk->block, column, at.i);
+  if (view->big) tide_running_leave(view->kind, view->big, at);
   tide_block_set(view->kind, chunk->block, column, at.i, mask ^ (UINT64_C(1) << bit));
+  if (view->big) tide_running_enter(view->kind, view->big, at);
   /* A latest bit is counted and nothing is summed under it: what was counted is put right, not thrown away. */
   int change = (mask >> bit) & 1 ? -1 : 1;
   if (chunk->sums_valid) chunk->sums->count[bit] = (uint16_t)(chunk->sums->count[bit] + change);
@@ -307,7 +312,9 @@ void tide_ent_set_bits(const struct tide_kind *kind, struct tide_ent *ent, struc
   uint64_t mask = (old & ~kind->dynamic_bits) | (dynamic & kind->dynamic_bits);
   if (mask == old) return;
   tide_ent_log_stale(view.big, chunk);
+  if (view.big) tide_running_leave(kind, view.big, at);
   tide_block_set(kind, chunk->block, column, at.i, mask);
+  if (view.big) tide_running_enter(kind, view.big, at);
   for (unsigned g = 0; g < kind->distinct_count; g++) {
     const struct tide_distinct *distinct = &kind->distinct[g];
     bool was = (old >> distinct->bit) & 1, is = (mask >> distinct->bit) & 1;
@@ -332,7 +339,9 @@ void tide_ent_set_bits(const struct tide_kind *kind, struct tide_ent *ent, struc
 void tide_ent_set_num(const struct tide_kind *kind, struct tide_ent *ent, struct tide_at at, unsigned column, int64_t value) {
   struct tide_big *big = tide_ent_log_big(ent);
   if (big) {
+    tide_running_leave(kind, big, at);
     tide_block_set_num(kind, &big->chunk[at.chunk].block, column, at.i, value);
+    tide_running_enter(kind, big, at);
     tide_ent_log_stale(big, &big->chunk[at.chunk]);
     return;
   }
@@ -380,6 +389,7 @@ void tide_ent_release(struct tide_ent *ent) {
     for (unsigned g = 0; g < 16; g++) tide_free(big->map[g]);
     for (uint32_t i = 0; i <= big->cap / TIDE_SUPER; i++) tide_free(big->super[i].sums);
     tide_free(big->super);
+    tide_free(big->running);
     tide_free(big->chunk);
     tide_free(big);
   }
@@ -399,6 +409,7 @@ uint64_t tide_ent_bytes(const struct tide_kind *kind, const struct tide_ent *ent
     bytes += tide_block_bytes(kind, big->chunk[c].block);
     if (big->chunk[c].sums) bytes += sums_bytes;
   }
+  if (big->running) bytes += tide_running_bytes(kind);
   for (unsigned g = 0; g < kind->distinct_count; g++) bytes += sizeof(struct tide_lastmap) + (uint64_t)big->map[g]->cap * 16;
   return bytes;
 }

@@ -3,6 +3,7 @@
  * A small log is one block and the event nearly always its newest, so the place and what is old enough to go are known from the ends of the
  * block. Big logs keep sums and maps of their blocks, which are told of every change. */
 #include "feature/block_dict.h"
+#include "feature/running.h"
 #include "feature/log_parts.h"
 
 void tide_ent_log_note_chunk(const struct tide_kind *kind, struct tide_chunk *chunk) {
@@ -21,7 +22,7 @@ void tide_ent_log_add_chunk(struct tide_big *big, uint32_t at, struct tide_chunk
   memmove(big->chunk + at + 1, big->chunk + at, (big->count - at) * sizeof *big->chunk);
   big->chunk[at] = chunk;
   big->count++;
-  tide_ent_log_stale_supers(big, at);
+  if (at + 1 < big->count) tide_ent_log_stale_supers(big, at); /* behind all others it is in no sum of sums yet */
 }
 
 struct tide_big *tide_ent_log_grow(const struct tide_kind *kind, struct tide_ent *ent) {
@@ -52,6 +53,7 @@ static void big_expire(const struct tide_kind *kind, struct tide_big *big, int64
     tide_block_expire(kind, *block, INT64_MIN, watermark_ms - kind->young_ms);
     tide_block_fit(kind, block, 0);
     tide_ent_log_stale(big, &big->chunk[c]);
+    tide_running_drop(big);
   }
 }
 
@@ -144,6 +146,7 @@ static struct tide_chunk *big_place(const struct tide_kind *kind, struct tide_en
     struct tide_chunk tail = {.block = tide_block_split(kind, block, TIDE_BLOCK_MAX / 2)};
     tide_ent_log_note_chunk(kind, &tail);
     tide_ent_log_note_chunk(kind, &big->chunk[at.chunk]);
+    tide_running_drop(big);
     tide_ent_log_stale(big, &big->chunk[at.chunk]); /* also where the tail begins the next sum of sums */
     tide_ent_log_add_chunk(big, at.chunk + 1, tail);
     if (at.i > TIDE_BLOCK_MAX / 2) at = (struct tide_at){at.chunk + 1, at.i - TIDE_BLOCK_MAX / 2};
@@ -174,11 +177,10 @@ static unsigned latest_of_8(const char *cell, uint64_t value, unsigned n, unsign
 /* The event of a small log that carries the latest bit for the row's value; block->n if none does. */
 static unsigned latest_in(const struct tide_kind *kind, const struct tide_block *block, const struct tide_entries *dict,
                           const struct tide_distinct *distinct, uint64_t value) {
-  const struct tide_column *column = &kind->column[distinct->column], *mask = &kind->column[kind->col_of[TIDE_COL_MASK]];
+  const struct tide_column *column = &kind->column[distinct->column];
   int wide = tide_block_wide(block);
-  unsigned n = block->n, first = column->young ? n - block->yn : 0, mask_width = mask->width[wide];
-  const char *masks = (const char *)(block + 1) + (size_t)block->cap * mask->before[wide];
-  TIDE_CHECK(!mask->young);
+  unsigned n = block->n, first = column->young ? n - block->yn : 0, mask_width = kind->mask_width;
+  const char *masks = tide_block_mask_at(kind, block, 0);
 #define CARRIES(i) ((tide_load(masks + (size_t)(i)*mask_width, mask_width) >> distinct->latest) & 1)
   if (column->dict == TIDE_NO_DICT) {
     struct tide_cells cells = tide_block_cells(kind, block, distinct->column);
@@ -206,34 +208,33 @@ static unsigned latest_in(const struct tide_kind *kind, const struct tide_block 
 /* Decides the latest bits of a new event, which goes before event `place` of a small log: set in the row; the event that loses a bit is mended
  * at once. */
 static void latest_before_small(const struct tide_kind *kind, struct tide_block *block, unsigned place, struct tide_row *row) {
-  uint8_t mask_column = kind->col_of[TIDE_COL_MASK];
-  uint64_t mask = (uint64_t)row->value[mask_column];
+  uint64_t mask = row->mask;
   struct tide_entries dict[TIDE_DICTS_MAX];
   if (block && block->n) tide_block_entries(kind, block, kind->distinct_dicts, dict);
   for (unsigned g = 0; g < kind->distinct_count; g++) {
     const struct tide_distinct *distinct = &kind->distinct[g];
     if (!((mask >> distinct->bit) & 1)) continue;
-    unsigned holder = block && block->n ? latest_in(kind, block, dict, distinct, (uint64_t)row->value[distinct->column]) : 0;
+    unsigned holder = block && block->n ? latest_in(kind, block, dict, distinct, (uint64_t)row->value[distinct->origin]) : 0;
     if (block && holder < block->n) {
       if (holder >= place) continue;
-      tide_block_set(kind, block, mask_column, holder, tide_block_mask(kind, block, holder) ^ (UINT64_C(1) << distinct->latest));
+      char *cell = tide_block_mask_at(kind, block, holder);
+      tide_store_cell(cell, kind->mask_width, tide_load(cell, kind->mask_width) ^ (UINT64_C(1) << distinct->latest));
     }
     mask |= UINT64_C(1) << distinct->latest;
   }
-  row->value[mask_column] = (int64_t)mask;
+  row->mask = mask;
 }
 
 /* The same for a big log. */
 static void latest_before_big(const struct tide_kind *kind, const struct tide_ent *ent, struct tide_row *row, int64_t time_ms) {
-  uint8_t mask_column = kind->col_of[TIDE_COL_MASK];
-  uint64_t mask = (uint64_t)row->value[mask_column];
+  uint64_t mask = row->mask;
   struct tide_view view;
   tide_view_of(kind, ent, &view);
   struct tide_at place = tide_view_after(&view, time_ms);
   for (unsigned g = 0; g < kind->distinct_count; g++) {
     const struct tide_distinct *distinct = &kind->distinct[g];
     if (!((mask >> distinct->bit) & 1)) continue;
-    uint64_t value = (uint64_t)row->value[distinct->column];
+    uint64_t value = (uint64_t)row->value[distinct->origin];
     struct tide_at holder;
     if (tide_view_latest(&view, g, value, &holder)) {
       if (!tide_at_less(holder, place)) continue;
@@ -241,7 +242,7 @@ static void latest_before_big(const struct tide_kind *kind, const struct tide_en
     }
     mask |= UINT64_C(1) << distinct->latest;
   }
-  row->value[mask_column] = (int64_t)mask;
+  row->mask = mask;
 }
 
 /* Before which event of a small log it goes; nearly always behind all. */
@@ -251,9 +252,9 @@ static unsigned place_in(const struct tide_kind *kind, const struct tide_block *
 }
 
 bool tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, struct tide_row *row, int64_t watermark_ms) {
-  int64_t time_ms = row->value[kind->col_of[TIDE_COL_TIME]];
+  int64_t time_ms = row->value[TIDE_COL_TIME];
   if (kind->single) {
-    if (!ent->log) ent->log = tide_ent_log_single(kind, time_ms, (uint64_t)row->value[kind->col_of[TIDE_COL_MASK]]);
+    if (!ent->log) ent->log = tide_ent_log_single(kind, time_ms, row->mask);
     else if (tide_ent_log_is_single(ent)) ent->log = (uintptr_t)tide_ent_log_take_single(kind, ent);
     if (tide_ent_log_is_single(ent)) return false;
   }
@@ -289,10 +290,11 @@ bool tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, struct 
   tide_block_insert(kind, &chunk->block, i, row);
   tide_ent_log_note_chunk(kind, chunk);
   tide_ent_log_stale(big, chunk);
+  tide_running_inserted(kind, big, (struct tide_at){(uint32_t)(chunk - big->chunk), i});
   struct tide_view view;
   tide_view_of(kind, ent, &view);
-  uint64_t mask = (uint64_t)row->value[kind->col_of[TIDE_COL_MASK]];
   for (unsigned g = 0; g < kind->distinct_count; g++)
-    if ((mask >> kind->distinct[g].latest) & 1) tide_ent_log_note_latest(&view, g, (uint64_t)row->value[kind->distinct[g].column], time_ms);
+    if ((row->mask >> kind->distinct[g].latest) & 1)
+      tide_ent_log_note_latest(&view, g, (uint64_t)row->value[kind->distinct[g].origin], time_ms);
   return false;
 }

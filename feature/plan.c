@@ -336,7 +336,8 @@ static enum tide_err plan_feature(struct tide_plan *plan, struct tide_kind *kind
     if (group == 16)
       return tide_fail_at(error, TIDE_E_CONFIG, feature->line, feature->column, feature->name,
                           "an entity has more than 16 different distinct counts");
-    if (group == kind->distinct_count) kind->distinct[kind->distinct_count++] = (struct tide_distinct){first->column, first->bit, 0};
+    if (group == kind->distinct_count)
+      kind->distinct[kind->distinct_count++] = (struct tide_distinct){.column = first->column, .bit = first->bit};
     for (uint32_t i = 0; i < feature->slot_count; i++) first[i].latest = group; /* bit assigned when all conditions are known */
   }
   return TIDE_OK;
@@ -438,18 +439,20 @@ static void plan_things(struct tide_plan *plan) {
 
 /* The same for everything that rows are made of. */
 static void plan_origins(struct tide_plan *plan) {
-  uint32_t most = TIDE_NO_ORIGIN - TIDE_ORIGINS_REF;
+  uint32_t most = TIDE_ORIGINS_NUMBER - TIDE_ORIGINS_REF;
   plan->origin = tide_arena_alloc(&plan->arena, most * sizeof *plan->origin);
   for (uint32_t e = 0; e < plan->spec->entity_count; e++) {
     struct tide_kind *kind = &plan->kind[e];
     for (uint8_t c = 0; c < kind->column_count; c++) {
       const struct tide_column *column = &kind->column[c];
       kind->origin[c] = column->what;
-      if (column->what == TIDE_COL_MASK || column->what == TIDE_COL_RANK) kind->origin[c] = TIDE_NO_ORIGIN;
+      if (column->what == TIDE_COL_MASK) kind->origin[c] = TIDE_NO_ORIGIN;
+      else if (column->what == TIDE_COL_REF) kind->origin[c] = (uint8_t)(TIDE_ORIGINS_NUMBER + column->ref);
+      else if (column->what == TIDE_COL_RANK) kind->origin[c] = (uint8_t)(TIDE_ORIGINS_RANK + column->ref);
       else if (column->ref != TIDE_NONE) {
         uint32_t i = 0;
         while (i < plan->origin_count && (plan->origin[i].what != column->what || plan->origin[i].ref != column->ref)) i++;
-        TIDE_CHECK(i < most); /* two for each field, two for each entity, a few */
+        TIDE_CHECK(i < most); /* two for each field, one for each entity, a few */
         if (i == plan->origin_count) plan->origin[plan->origin_count++] = (struct tide_origin){column->what, column->ref};
         kind->origin[c] = (uint8_t)(TIDE_ORIGINS_REF + i);
       }
@@ -529,10 +532,13 @@ enum tide_err tide_plan_new(const struct tide_spec *spec, const struct tide_sett
   plan_primary(plan);
   plan_things(plan);
   for (uint32_t e = 0; e < spec->entity_count; e++) {
+    tide_plan_tiles(plan, &plan->kind[e]);
+    plan_common(&plan->kind[e]);
+  }
+  plan_origins(plan);
+  for (uint32_t e = 0; e < spec->entity_count; e++) {
     const struct tide_entity *entity = &spec->entity[e];
     struct tide_kind *kind = &plan->kind[e];
-    tide_plan_tiles(plan, kind);
-    plan_common(kind);
     tide_plan_layout(plan, kind);
     if (!kind->full) continue;
     err = tide_fail_at(error, TIDE_E_CONFIG, entity->line, entity->column, entity->name,
@@ -540,7 +546,6 @@ enum tide_err tide_plan_new(const struct tide_spec *spec, const struct tide_sett
     tide_plan_free(plan);
     return err;
   }
-  plan_origins(plan);
   *ret = plan;
   return TIDE_OK;
 }

@@ -92,15 +92,21 @@ struct tide_dict {
   uint32_t family_ref;                   /* the field or entity on which its columns hang */
 };
 
+/* What stands in a strip: a column outside of dictionaries, as an insertion needs it. */
+struct tide_piece { uint16_t before, image; uint8_t width, column; bool young; };
+
 /* The image of a row: its cells as a narrow or wide block has them, first those of the long strip, then those of the young one, then an entry for each
- * dictionary. Columns in the order of their width, so that writing them asks for no width; what may not fit a narrow cell; what stands in strips. */
+ * dictionary. Cells in the order in which they stand, each written as 8 bytes of which the next ones take what is not its own, so that writing asks for no
+ * width; the conditions and, in a narrow block, the time are put in their places afterwards. What may not fit a narrow cell; what stands in strips. */
 #define TIDE_IMAGE_MAX (TIDE_COLUMNS_MAX * 8)
+struct tide_image_cell { uint16_t at; uint8_t origin; };
 struct tide_image {
-  struct { uint16_t at; uint8_t column; } cell[2][TIDE_COLUMNS_MAX];
-  uint8_t end[2][4];                                  /* of the cells of 8, 4, 2 and 1 bytes: where each kind ends */
-  struct { uint64_t limit; uint8_t column; bool number; } narrow[TIDE_COLUMNS_MAX]; /* what a narrow cell holds is below the limit; numbers first; but for the time */
-  uint8_t narrow_count;
-  uint8_t strip[TIDE_COLUMNS_MAX], strip_count;
+  struct tide_image_cell cell[2][TIDE_COLUMNS_MAX];
+  uint8_t cell_count[2];
+  struct { uint64_t limit; uint16_t at; uint8_t origin, width; } narrow[TIDE_COLUMNS_MAX]; /* what a narrow cell holds is below the limit; numbers first; but for the time */
+  uint8_t narrow_count, number_count;
+  struct tide_piece piece[2][TIDE_COLUMNS_MAX];
+  uint8_t piece_count;
   uint16_t entry_bytes[2];                            /* of all its entries */
 };
 
@@ -115,8 +121,16 @@ struct tide_edge {
   uint32_t first_at, slot_count; /* kind->edge_slot[first_at ...]: the values over it */
 };
 
+/* Edges of one delay, [first, end); hops: some of them go back to a border. */
+struct tide_delay { int64_t delayed_ms; uint8_t first, end; bool hops; };
+
+/* An edge of windows in a big log, and what is carried of the events before it (running.h): counts by kind->post_bit[first_count .. count_end), sums by
+ * the same of post_pair. */
+struct tide_post { uint16_t first_count, count_end, first_sum, sum_end; };
+#define TIDE_POSTS_MAX (2 * TIDE_EDGES_MAX)
+
 /* A distinct group: for each value of a column the latest event that satisfies a bit carries the latest bit. */
-struct tide_distinct { uint8_t column, bit, latest; };
+struct tide_distinct { uint8_t column, bit, latest, origin; }; /* origin: of the column */
 
 /* A sum that large entities cache per block: a bit and a number column. */
 struct tide_pair { uint8_t bit, column; };
@@ -145,6 +159,8 @@ struct tide_step {
   uint8_t tile_count2, tile_sum, tile_squares;
   bool with_current;
   bool money;
+  bool carried;        /* COUNT, RATE, DISTINCT, SUM, MEAN, STDDEV: a big log carries what its window holds (running.h) */
+  struct { uint16_t from, to; } posts_count, posts_count2, posts_sum; /* where: events with its bit (DISTINCT: the latest bit), with bit2, its sum */
   uint32_t cap;
   uint32_t group;
   uint32_t operand_field; /* field or entity of the operand, for the current event's value */
@@ -166,6 +182,9 @@ struct tide_line {
 };
 #define TIDE_LINES_MAX TIDE_CONDS_MAX /* one for each local bit */
 
+/* The windows of a count or a distinct count: so many spots from `first` on have one word. */
+struct tide_series { uint16_t first, windows; uint8_t word; };
+
 struct tide_slots { uint32_t first, count; }; /* consecutive ones */
 
 struct tide_kind {
@@ -186,7 +205,7 @@ struct tide_kind {
   uint8_t pair_count;
   struct tide_column column[TIDE_COLUMNS_MAX];
   uint8_t column_count;
-  uint8_t origin[TIDE_COLUMNS_MAX];    /* by column: its place among the values of an event; of a mask or a rank TIDE_NO_ORIGIN */
+  uint8_t origin[TIDE_COLUMNS_MAX];    /* by column: its place among the values of an event; of the mask TIDE_NO_ORIGIN */
   uint8_t col_of[32];                  /* column index by enum tide_column_what for those that occur once; 0xff none */
   uint8_t ref_col[TIDE_ENTITIES_MAX];  /* primary: column of the reference to an entity */
   uint8_t rank_col[TIDE_ENTITIES_MAX]; /* and of the event's rank there */
@@ -197,21 +216,35 @@ struct tide_kind {
   uint8_t dict_count, distinct_dicts;  /* of all; the first of them up to the last that a distinct group looks into */
   bool has_young;
   uint16_t row[2], young_row[2];       /* bytes per event in each strip, narrow and wide, without dictionaries */
+  uint16_t time_before[2], mask_before[2]; /* time and conditions, which every kind has in its long strip and everybody asks for */
+  uint8_t mask_width;
   struct tide_image image;
   int64_t span_ms;                     /* longest reach: values are defined back to watermark - span - grace */
   int64_t keep_ms;                     /* events are kept back to watermark - keep (>= span + grace) */
   int64_t young_ms;                    /* the young strip back to watermark - young */
   struct tide_edge edge[TIDE_EDGES_MAX];
   uint8_t edge_count;
+  int64_t back_ms[TIDE_EDGES_MAX];     /* of each edge, side by side */
+  struct tide_delay delay[TIDE_EDGES_MAX];
+  uint8_t delay_count;
   struct tide_step *step;
-  uint32_t step_count;                 /* counts first, then distinct counts, those with a cap last, then others with windows, then those without */
-  uint32_t distinct_at, capped_at, other_at, windowless_at; /* where in step[] these begin */
+  uint32_t step_count;                 /* counts first, then distinct counts, those with a cap last, then others with windows that count the current event, sums and means
+                                        * of numbers that take four bytes, others, those without windows */
+  uint32_t distinct_at, capped_at, other_at, sum_at, plain_at, windowless_at; /* where in step[] these begin */
+  uint32_t least_cap;                  /* no window of fewer events, the current one among them, has more values than some cap allows */
+  struct tide_post post[TIDE_POSTS_MAX]; /* of the left edge of each edge, then of the right edge of each delay */
+  uint8_t post_count;
+  uint8_t *post_bit, *post_pair;       /* local bits, indexes into pair */
+  uint16_t post_counts, post_sums;
   struct tide_spot *spot;              /* of each step */
+  struct tide_series *series;          /* of the steps before other_at */
+  uint32_t series_count;
   struct tide_line line[TIDE_LINES_MAX];
   uint8_t line_count, distinct_line;   /* the lines from distinct_line on are distinct counts */
   uint64_t distinct_edges;             /* edges over which there are distinct counts */
   uint16_t *edge_slot;                 /* slots of the steps that have a window, by edge */
   uint8_t oldest[TIDE_EDGES_MAX];      /* edges from the one that may reach back longest */
+  int64_t reach_ms[TIDE_EDGES_MAX];    /* how far those may reach back, in this order */
   int64_t spare_ms;                    /* no edge is late of an event that is not so long behind the watermark */
   struct tide_slots *slots;            /* all its slots */
   uint32_t slots_count;
@@ -227,6 +260,8 @@ struct tide_kind {
 /* What columns hold of an event, each worked out once however many kinds keep it: what there is one of under its enum tide_column_what, behind them what
  * belongs to a field or an entity (plan->origin). */
 #define TIDE_ORIGINS_REF 32
+#define TIDE_ORIGINS_NUMBER (TIDE_NO_ORIGIN - 2 * TIDE_ENTITIES_MAX) /* by entity: its number, where the primary refers to it */
+#define TIDE_ORIGINS_RANK (TIDE_NO_ORIGIN - TIDE_ENTITIES_MAX)       /* and the event's rank there */
 #define TIDE_NO_ORIGIN 0xff
 struct tide_origin { uint8_t what; uint32_t ref; }; /* as of a column */
 
@@ -241,7 +276,8 @@ struct tide_plan {
   const struct tide_expr **atom; /* conditions evaluated once per event */
   uint32_t atom_count;
   uint32_t atom_calculates;     /* atoms (bits) that can be null because a result is empty */
-  const struct tide_program *coming;  /* conditions of an event as it comes in, then from root TIDE_CONDS_MAX on its atoms */
+  const struct tide_program *coming;  /* conditions of an event as it comes in, then its atoms */
+  uint32_t atom_root;                 /* from this root on: in the word of the conditions where they fit */
   const struct tide_program *changed; /* dynamic conditions from env->dyn alone */
   struct tide_need *need;
   uint32_t need_count;
@@ -256,6 +292,8 @@ struct tide_plan {
   bool keeps_facts;              /* some kind has some */
   bool mends_tiles;              /* outcomes can change events that stand in tiles */
   int64_t outcome_ms;            /* outcomes find events newer than watermark - this (ruling 26) */
+  struct tide_value *nothing;    /* by slot: its value where no event is in the window or stands before */
+  struct tide_value *absent, *refused; /* by slot, all alike: the key is missing; there is no room for the entity */
   struct tide_kind kind[TIDE_ENTITIES_MAX]; /* by spec->entity index */
 };
 
@@ -264,7 +302,7 @@ enum tide_err tide_plan_new(const struct tide_spec *spec, const struct tide_sett
     TIDE_WARN_UNUSED;
 void tide_plan_free(struct tide_plan *plan);
 
-/* Orders the edges and steps of a kind and lists what is written where: spot, line, edge_slot. */
+/* Orders the edges and steps of a kind and lists what is written where: spot, series, line, edge_slot. */
 void tide_plan_order(struct tide_plan *plan, struct tide_kind *kind);
 
 /* Orders the columns of a kind: strips by age, dictionaries, widths, offsets. */

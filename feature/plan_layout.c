@@ -82,19 +82,31 @@ static void plan_narrow(struct tide_kind *kind, bool number) {
     const struct tide_column *column = &kind->column[c];
     if (!column->narrowable || column->what == TIDE_COL_TIME || column->number != number) continue;
     uint64_t all = (UINT64_C(1) << (8 * column->width[0])) - 1; /* of a number: missing */
-    image->narrow[image->narrow_count].column = c;
-    image->narrow[image->narrow_count].number = number;
+    image->narrow[image->narrow_count].origin = kind->origin[c];
+    image->narrow[image->narrow_count].at = column->image[0];
+    image->narrow[image->narrow_count].width = column->width[0];
     image->narrow[image->narrow_count++].limit = number ? all : all + 1;
+  }
+}
+
+/* What insertion needs of each column that stands in a strip. */
+static void plan_pieces(struct tide_kind *kind, int variant) {
+  struct tide_image *image = &kind->image;
+  image->piece_count = 0;
+  for (uint8_t c = 0; c < kind->column_count; c++) {
+    const struct tide_column *column = &kind->column[c];
+    if (column->dict != TIDE_NO_DICT) continue;
+    image->piece[variant][image->piece_count++] = (struct tide_piece){.before = column->before[variant],
+                                                                      .image = column->image[variant],
+                                                                      .width = column->width[variant],
+                                                                      .column = c,
+                                                                      .young = column->young};
   }
 }
 
 /* Strips and dictionaries are laid out: the image puts them one behind the other. */
 static void plan_image(struct tide_kind *kind) {
   struct tide_image *image = &kind->image;
-  plan_narrow(kind, true);
-  plan_narrow(kind, false);
-  for (uint8_t c = 0; c < kind->column_count; c++)
-    if (kind->column[c].dict == TIDE_NO_DICT) image->strip[image->strip_count++] = c;
   for (int variant = 0; variant < 2; variant++) {
     uint16_t at = (uint16_t)(kind->row[variant] + kind->young_row[variant]);
     for (uint8_t d = 0; d < kind->dict_count; d++) {
@@ -102,21 +114,27 @@ static void plan_image(struct tide_kind *kind) {
       at = (uint16_t)(at + kind->dict[d].row[variant]);
     }
     image->entry_bytes[variant] = (uint16_t)(at - kind->row[variant] - kind->young_row[variant]);
-    uint8_t count = 0;
-    for (unsigned step = 0; step < 4; step++) {
-      for (uint8_t c = 0; c < kind->column_count; c++) {
-        struct tide_column *column = &kind->column[c];
-        if (column->width[variant] != 8 >> step) continue;
-        unsigned before = column->dict != TIDE_NO_DICT ? kind->dict[column->dict].image[variant] : column->young ? kind->row[variant] : 0;
-        column->image[variant] = (uint16_t)(before + column->before[variant]);
-        image->cell[variant][count].column = c;
-        image->cell[variant][count++].at = column->image[variant];
-      }
-      image->end[variant][step] = count;
+    for (uint8_t c = 0; c < kind->column_count; c++) {
+      struct tide_column *column = &kind->column[c];
+      unsigned before = column->dict != TIDE_NO_DICT ? kind->dict[column->dict].image[variant] : column->young ? kind->row[variant] : 0;
+      column->image[variant] = (uint16_t)(before + column->before[variant]);
+      if (column->what == TIDE_COL_MASK || (column->what == TIDE_COL_TIME && !variant)) continue;
+      uint8_t i = image->cell_count[variant]++;
+      for (; i && image->cell[variant][i - 1].at > column->image[variant]; i--) image->cell[variant][i] = image->cell[variant][i - 1];
+      image->cell[variant][i].origin = kind->origin[c];
+      image->cell[variant][i].at = column->image[variant];
     }
+    plan_pieces(kind, variant);
+    kind->time_before[variant] = kind->column[kind->col_of[TIDE_COL_TIME]].before[variant];
+    kind->mask_before[variant] = kind->column[kind->col_of[TIDE_COL_MASK]].before[variant];
   }
+  kind->mask_width = kind->column[kind->col_of[TIDE_COL_MASK]].width[0];
+  plan_narrow(kind, true);
+  image->number_count = image->narrow_count;
+  plan_narrow(kind, false);
   for (uint8_t g = 0; g < kind->distinct_count; g++) {
     uint8_t dict = kind->column[kind->distinct[g].column].dict;
+    kind->distinct[g].origin = kind->origin[kind->distinct[g].column];
     if (dict != TIDE_NO_DICT && dict >= kind->distinct_dicts) kind->distinct_dicts = (uint8_t)(dict + 1);
   }
 }

@@ -30,30 +30,49 @@ static void plan_edges(struct tide_kind *kind) {
     for (; at > 0 && reach_of(&kind->edge[kind->oldest[at - 1]]) < reach_of(&kind->edge[i]); at--) kind->oldest[at] = kind->oldest[at - 1];
     kind->oldest[at] = i;
   }
+  for (uint8_t i = 0; i < kind->edge_count; i++) {
+    const struct tide_edge *edge = &kind->edge[i];
+    kind->back_ms[i] = edge->back_ms;
+    kind->reach_ms[i] = reach_of(&kind->edge[kind->oldest[i]]);
+    if (!i || edge->delayed_ms != edge[-1].delayed_ms)
+      kind->delay[kind->delay_count++] = (struct tide_delay){edge->delayed_ms, i, i, false};
+    struct tide_delay *delay = &kind->delay[kind->delay_count - 1];
+    delay->end++;
+    delay->hops = delay->hops || edge->hop_ms;
+  }
   for (uint32_t s = 0; s < kind->step_count; s++)
     if (kind->step[s].edge != 0xff) kind->step[s].edge = place[kind->step[s].edge];
 }
 
-static unsigned rank_of(const struct tide_step *step) {
+static unsigned rank_of(const struct tide_kind *kind, const struct tide_step *step) {
   if (step->agg == TIDE_AGG_COUNT) return 0;
   if (step->agg == TIDE_AGG_DISTINCT) return step->cap ? 2 : 1;
-  return step->edge != 0xff ? 3 : 4;
+  if (step->edge == 0xff) return 6;
+  if (step->with_current) return 3;
+  const struct tide_column *column = step->column == 0xff ? NULL : &kind->column[step->column];
+  bool sum = step->agg == TIDE_AGG_SUM || step->agg == TIDE_AGG_MEAN;
+  return sum && column->number && column->width[0] == 4 ? 4 : 5;
 }
 
 /* Orders the steps as plan.h says; those of a feature stay behind each other. */
 static void plan_steps(struct tide_plan *plan, struct tide_kind *kind) {
   struct tide_step *ordered = tide_arena_alloc(&plan->arena, (kind->step_count + 1) * sizeof *ordered);
-  uint32_t n = 0, at[5];
-  for (unsigned rank = 0; rank < 5; rank++) {
+  uint32_t n = 0, at[7];
+  for (unsigned rank = 0; rank < 7; rank++) {
     at[rank] = n;
     for (uint32_t s = 0; s < kind->step_count; s++)
-      if (rank_of(&kind->step[s]) == rank) ordered[n++] = kind->step[s];
+      if (rank_of(kind, &kind->step[s]) == rank) ordered[n++] = kind->step[s];
   }
   kind->step = ordered;
   kind->distinct_at = at[1];
   kind->capped_at = at[2];
   kind->other_at = at[3];
-  kind->windowless_at = at[4];
+  kind->sum_at = at[4];
+  kind->plain_at = at[5];
+  kind->windowless_at = at[6];
+  kind->least_cap = UINT32_MAX;
+  for (uint32_t s = at[2]; s < at[3]; s++)
+    if (ordered[s].cap < kind->least_cap) kind->least_cap = ordered[s].cap;
 }
 
 /* The word of a count; what several features count alike is one line. */
@@ -78,6 +97,9 @@ static void plan_spots(struct tide_plan *plan, struct tide_kind *kind) {
     kind->spot[s] = (struct tide_spot){(uint16_t)step->slot, step->edge, s < kind->other_at ? word_of(kind, s) : 0xff};
     if (step->agg == TIDE_AGG_DISTINCT) kind->distinct_edges |= UINT64_C(1) << step->edge;
   }
+  kind->series = tide_arena_alloc(&plan->arena, (kind->step_count + 1) * sizeof *kind->series);
+  for (uint32_t s = 0; s < kind->other_at; s += kind->step[s].windows)
+    kind->series[kind->series_count++] = (struct tide_series){(uint16_t)s, kind->step[s].windows, kind->spot[s].word};
   kind->slots = tide_arena_alloc(&plan->arena, (kind->step_count + 1) * sizeof *kind->slots);
   bool mine[TIDE_SLOTS_MAX] = {false};
   for (uint32_t s = 0; s < kind->step_count; s++) mine[kind->step[s].slot] = true;
@@ -95,8 +117,81 @@ static void plan_spots(struct tide_plan *plan, struct tide_kind *kind) {
   }
 }
 
+/* Where `wanted` stands among what a post carries, from `first` on; added where it is not. */
+static uint16_t carry(uint8_t *list, uint16_t first, uint16_t *count, uint8_t wanted) {
+  uint16_t at = first;
+  while (at < *count && list[at] != wanted) at++;
+  if (at == *count) list[(*count)++] = wanted;
+  return at;
+}
+
+static bool is_sum(const struct tide_step *step) {
+  return step->agg == TIDE_AGG_SUM || step->agg == TIDE_AGG_MEAN || step->agg == TIDE_AGG_STDDEV;
+}
+
+/* The post of edges [first, end), to the left or the right of their windows. */
+static void plan_post(struct tide_kind *kind, unsigned first, unsigned end, bool right) {
+  struct tide_post *post = &kind->post[kind->post_count++];
+  *post = (struct tide_post){.first_count = kind->post_counts, .first_sum = kind->post_sums};
+#define CARRY(list, count, wanted, member)                                                                                                 \
+  {                                                                                                                                        \
+    uint16_t at = carry(kind->list, post->first_##count, &kind->post_##count##s, wanted);                                                  \
+    *(right ? &step->member.to : &step->member.from) = at;                                                                                 \
+  }
+  for (uint32_t s = 0; s < kind->windowless_at; s++) {
+    struct tide_step *step = &kind->step[s];
+    bool distinct = step->agg == TIDE_AGG_DISTINCT;
+    step->carried = is_sum(step) || distinct || step->agg == TIDE_AGG_COUNT || step->agg == TIDE_AGG_RATE;
+    if (!step->carried || step->edge < first || step->edge >= end) continue;
+    CARRY(post_bit, count, distinct ? step->latest : step->bit, posts_count)
+    if (step->agg == TIDE_AGG_RATE) CARRY(post_bit, count, step->bit2, posts_count2)
+    if (is_sum(step)) CARRY(post_pair, sum, step->pair, posts_sum)
+  }
+#undef CARRY
+  post->count_end = kind->post_counts;
+  post->sum_end = kind->post_sums;
+}
+
+static void plan_posts(struct tide_plan *plan, struct tide_kind *kind) {
+  kind->post_bit = tide_arena_alloc(&plan->arena, 4 * kind->step_count + 1); /* two bits a step, on either side */
+  kind->post_pair = tide_arena_alloc(&plan->arena, 2 * kind->step_count + 1);
+  for (unsigned e = 0; e < kind->edge_count; e++) plan_post(kind, e, e + 1, false);
+  for (unsigned d = 0; d < kind->delay_count; d++) plan_post(kind, kind->delay[d].first, kind->delay[d].end, true);
+}
+
+static struct tide_value nothing_of(const struct tide_step *step) {
+  switch ((enum tide_agg)step->agg) {
+    case TIDE_AGG_COUNT:
+    case TIDE_AGG_SUM:
+    case TIDE_AGG_DISTINCT:
+    case TIDE_AGG_APPROX_DISTINCT:
+    case TIDE_AGG_MAX_COUNT:
+    case TIDE_AGG_STREAK: return tide_num(0);
+    default: return tide_null(TIDE_S_empty, TIDE_C_empty);
+  }
+}
+
+/* What values are that need no look at a log. */
+static void plan_constants(struct tide_plan *plan, const struct tide_kind *kind) {
+  size_t bytes = (plan->spec->slot_count + 1) * sizeof(struct tide_value);
+  if (!plan->nothing) {
+    plan->nothing = tide_arena_alloc(&plan->arena, bytes);
+    plan->absent = tide_arena_alloc(&plan->arena, bytes);
+    plan->refused = tide_arena_alloc(&plan->arena, bytes);
+  }
+  for (uint32_t s = 0; s < kind->step_count; s++) {
+    uint32_t slot = kind->step[s].slot;
+    plan->nothing[slot] = nothing_of(&kind->step[s]);
+    plan->absent[slot] = tide_null(TIDE_S_absent, TIDE_C_absent);
+    plan->refused[slot] = tide_null(TIDE_S_absent, TIDE_C_capacity);
+    plan->refused[slot].unknown = true;
+  }
+}
+
 void tide_plan_order(struct tide_plan *plan, struct tide_kind *kind) {
   plan_edges(kind);
   plan_steps(plan, kind);
   plan_spots(plan, kind);
+  plan_constants(plan, kind);
+  plan_posts(plan, kind);
 }

@@ -1,9 +1,11 @@
-/* Running programs (program.h): three loops over flat lists, values, tests, and what is made of tests.
+/* Running programs (program.h): a loop over values, and one over tests that strikes out the roots that became false.
  *
- * A value is plain when its first four bytes say so at one look: type in the lowest, then state, cause, `unknown`. */
+ * A value is plain when its first four bytes say so at one look: type in the lowest, then state, cause, `unknown`. What is not plain is what
+ * tide_expr_apply says it is. */
 #include <math.h>
 #include <stddef.h>
 
+#include "base/calendar.h"
 #include "feature/program_code.h"
 
 _Static_assert(offsetof(struct tide_value, state) == 1 && offsetof(struct tide_value, cause) == 2 &&
@@ -18,166 +20,227 @@ static inline uint32_t head_of(const struct tide_value *value) {
 
 #define HEAD_TYPE 0xffu
 #define HEAD_UNKNOWN 0xff000000u
+#define HEAD_NUM ((uint32_t)TIDE_V_NUM) /* a fresh number */
 static inline bool lacks(uint32_t head) { return (head & HEAD_UNKNOWN) || !(head & HEAD_TYPE); }
 static inline bool is_bound(uint32_t head) { return (head >> 8 & 0xff) == TIDE_S_saturated; }
 
-struct frame {
+struct run {
+  const struct tide_program *program;
+  const struct tide_env *env;
   const void *at[TIDE_PLACES];
 };
 
-static inline const struct tide_value *part(const struct frame *frame, uint32_t operand) {
-  return (const struct tide_value *)((const char *)frame->at[tide_operand_place(operand)] + tide_operand_at(operand));
+static inline const struct tide_value *part(const struct run *run, uint32_t operand) {
+  return (const struct tide_value *)((const char *)run->at[tide_operand_place(operand)] + tide_operand_at(operand));
 }
 
-static __attribute__((noinline)) struct tide_value apply(const struct tide_insn *insn, const struct frame *frame,
-                                                         const struct tide_env *env) {
+static __attribute__((noinline)) struct tide_value apply(const struct run *run, const struct tide_expr *expr, const uint32_t *operand,
+                                                         unsigned count) {
   struct tide_value parts[3];
-  if (insn->code == TIDE_I_TREE) return tide_expr_eval(insn->expr, env);
-  for (unsigned i = 0; i < insn->parts; i++) parts[i] = *part(frame, insn->operand[i]);
-  return tide_expr_apply(insn->expr, parts, env);
+  for (unsigned i = 0; i < count; i++) parts[i] = *part(run, operand[i]);
+  return tide_expr_apply(expr, parts, run->env);
 }
 
-/* a and b may be null, but must be known and no bounds; otherwise false. What comes out carries the state of the first part that has one. */
-static inline bool calculate(enum tide_code code, const struct tide_value *a, const struct tide_value *b, struct tide_value *ret) {
-  uint32_t left = head_of(a), right = head_of(b);
-  if (TIDE_UNLIKELY((left | right) & HEAD_UNKNOWN) || is_bound(left) || is_bound(right)) return false;
-  bool null = !(left & HEAD_TYPE) || !(right & HEAD_TYPE);
-  uint32_t head = !(left & HEAD_TYPE) ? left : !(right & HEAD_TYPE) || a->state == TIDE_S_fresh ? right : left;
-  double x = a->num, y = b->num, num = 0;
-  if (!null) {
-    switch (code) {
-      case TIDE_I_ADD: num = x + y; break;
-      case TIDE_I_SUB: num = x - y; break;
-      case TIDE_I_MUL: num = x * y; break;
-      case TIDE_I_DIV: num = y == 0 ? (double)NAN : x / y; break;
-      case TIDE_I_MIN: num = y < x ? y : x; break;
-      default: num = y > x ? y : x; break;
+static struct run enter(const struct tide_program *program, const struct tide_env *env, const struct tide_value *registers) {
+  return (struct run){.program = program,
+                      .env = env,
+                      .at = {[TIDE_AT_CONSTANT] = program->constant,
+                             [TIDE_AT_FIELD] = env->field,
+                             [TIDE_AT_DYN] = env->dyn,
+                             [TIDE_AT_SLOT] = env->slot,
+                             [TIDE_AT_DERIVED] = env->derived,
+                             [TIDE_AT_REGISTER] = registers,
+                             [TIDE_AT_SCORE] = &env->score}};
+}
+
+/* ---- values ---- */
+
+/* What is computed of two numbers carries the head of the first that is missing, else of the first that has a state. */
+static inline uint32_t head_of_two(uint32_t left, uint32_t right) {
+  if (left == HEAD_NUM) return right;
+  return (right & HEAD_TYPE) || !(left & HEAD_TYPE) ? left : right;
+}
+
+static inline void put(struct tide_value *to, uint32_t head, double num) {
+  memcpy(to, &head, sizeof head);
+  to->reserved = 0;
+  to->num = num;
+}
+
+static inline void put_bool(struct tide_value *to, bool yes) { *to = tide_bool(yes); }
+
+/* Arithmetic and comparisons of two numbers that may be missing; false where one is unknown or a bound, or nothing comes of them. */
+static inline __attribute__((always_inline)) bool of_two(enum tide_code code, const struct tide_value *a, const struct tide_value *b,
+                                                         struct tide_value *to) {
+  uint32_t left = head_of(a), right = head_of(b), head = HEAD_NUM;
+  if (left != HEAD_NUM || right != HEAD_NUM) {
+    head = head_of_two(left, right);
+    if (TIDE_UNLIKELY((left | right) & HEAD_UNKNOWN) || is_bound(left) || is_bound(right)) return false;
+    if (!(head & HEAD_TYPE)) {
+      if (code <= TIDE_I_GE) return false;
+      put(to, head, 0);
+      return true;
     }
-    if (TIDE_UNLIKELY(!isfinite(num))) return false;
   }
-  *ret = tide_num(num);
-  memcpy(ret, &head, sizeof head);
+  double x = a->num, y = b->num, num;
+  switch (code) {
+    case TIDE_I_EQ: put_bool(to, x == y); return true;
+    case TIDE_I_NE: put_bool(to, x != y); return true;
+    case TIDE_I_LT: put_bool(to, x < y); return true;
+    case TIDE_I_LE: put_bool(to, x <= y); return true;
+    case TIDE_I_GT: put_bool(to, x > y); return true;
+    case TIDE_I_GE: put_bool(to, x >= y); return true;
+    case TIDE_I_ADD: num = x + y; break;
+    case TIDE_I_SUB: num = x - y; break;
+    case TIDE_I_MUL: num = x * y; break;
+    case TIDE_I_DIV: num = x / y; break; /* by zero: not finite */
+    case TIDE_I_MIN: num = y < x ? y : x; break;
+    default: num = y > x ? y : x; break;
+  }
+  if (TIDE_UNLIKELY(!isfinite(num))) return false;
+  put(to, head, num);
   return true;
 }
 
-/* Numbers compared for their own sake. False: not here. */
-static inline bool compare(enum tide_code code, const struct tide_value *a, const struct tide_value *b, struct tide_value *ret) {
-  uint32_t left = head_of(a), right = head_of(b);
-  if ((left & right & HEAD_TYPE) != TIDE_V_NUM || ((left | right) & HEAD_UNKNOWN) || is_bound(left) || is_bound(right)) return false;
-  double x = a->num, y = b->num;
-  *ret = tide_bool(code == TIDE_I_EQ   ? x == y
-                   : code == TIDE_I_NE ? x != y
-                   : code == TIDE_I_LT ? x < y
-                   : code == TIDE_I_LE ? x <= y
-                   : code == TIDE_I_GT ? x > y
-                                       : x >= y);
-  return true;
-}
-
-static void compute(const struct tide_program *program, const struct frame *frame, const struct tide_env *env, struct tide_value *registers,
-                    struct tide_value *derived) {
-  for (const struct tide_insn *insn = program->values.insn, *end = insn + program->values.count; insn < end; insn++) {
-    const struct tide_value *a = part(frame, insn->operand[0]), *b = part(frame, insn->operand[1]);
-    struct tide_value *to = tide_operand_place(insn->to) == TIDE_AT_DERIVED ? derived : registers;
+static void compute(const struct run *run, struct tide_value *registers, struct tide_value *derived) {
+  struct tide_value *const base[2] = {registers, derived};
+  for (const struct tide_insn *insn = run->program->insn, *end = insn + run->program->insns; insn < end; insn++) {
     enum tide_code code = (enum tide_code)insn->code;
-    to += tide_operand_at(insn->to) / sizeof *to;
-    if (code <= TIDE_I_MAX && calculate(code, a, b, to)) continue;
-    if (code >= TIDE_I_EQ && code <= TIDE_I_GE && compare(code, a, b, to)) continue;
-    *to = code == TIDE_I_GIVE ? *a : apply(insn, frame, env);
-  }
-}
-
-static inline uint8_t trit(bool yes) { return yes ? TIDE_TRIT_TRUE : TIDE_TRIT_FALSE; }
-
-static uint8_t trit_of(struct tide_value value, bool rule) {
-  if (value.type == TIDE_V_BOOL && !value.unknown) return trit(value.yes);
-  return rule && !value.unknown ? TIDE_TRIT_FALSE : TIDE_TRIT_NEITHER;
-}
-
-/* A comparison that is not plain: nothing or something unknown is compared, or a bound. */
-static __attribute__((noinline)) uint8_t compare_otherwise(const struct tide_program *program, const struct frame *frame,
-                                                           const struct tide_env *env, const struct tide_insn *insn, uint32_t head) {
-  if (head & HEAD_UNKNOWN) return TIDE_TRIT_NEITHER;
-  if (!(head & HEAD_TYPE)) return program->rule ? TIDE_TRIT_FALSE : TIDE_TRIT_NEITHER;
-  return trit_of(apply(insn, frame, env), program->rule);
-}
-
-static void test(const struct tide_program *program, const struct frame *frame, const struct tide_env *env, uint8_t *trits) {
-  const struct tide_insn *insn = program->tests.insn, *end;
-#define EACH(CODE) for (end = program->tests.insn + program->test_end[CODE]; insn < end; insn++)
-#define COMPARED(CODE, TYPE, YES)                                                                                                          \
-  EACH(CODE) {                                                                                                                             \
-    const struct tide_value *a = part(frame, insn->operand[0]);                                                                            \
-    uint32_t head = head_of(a);                                                                                                            \
-    bool plain = (head & (HEAD_UNKNOWN | HEAD_TYPE)) == (TYPE) && a->state != TIDE_S_saturated;                                            \
-    trits[insn->to] = TIDE_LIKELY(plain) ? trit(YES) : compare_otherwise(program, frame, env, insn, head);                                 \
-  }
-  EACH(TIDE_I_TREE) trits[insn->to] = trit_of(apply(insn, frame, env), program->rule);
-  COMPARED(TIDE_I_EQ, TIDE_V_NUM, a->num == insn->num)
-  COMPARED(TIDE_I_NE, TIDE_V_NUM, a->num != insn->num)
-  COMPARED(TIDE_I_LT, TIDE_V_NUM, a->num < insn->num)
-  COMPARED(TIDE_I_LE, TIDE_V_NUM, a->num <= insn->num)
-  COMPARED(TIDE_I_GT, TIDE_V_NUM, a->num > insn->num)
-  COMPARED(TIDE_I_GE, TIDE_V_NUM, a->num >= insn->num)
-  COMPARED(TIDE_I_TEXT_EQ, TIDE_V_TEXT, a->code == insn->text)
-  COMPARED(TIDE_I_TEXT_NE, TIDE_V_TEXT, a->code != insn->text)
-  COMPARED(TIDE_I_TEXT_IN, TIDE_V_TEXT, tide_expr_has_code(insn->expr, a->code))
-  EACH(TIDE_I_BOOL) trits[insn->to] = trit_of(*part(frame, insn->operand[0]), program->rule);
-  EACH(TIDE_I_KNOWN) trits[insn->to] = trit(!lacks(head_of(part(frame, insn->operand[0]))));
-#undef COMPARED
-#undef EACH
-}
-
-static void combine(const struct tide_node_list *nodes, uint8_t *trits) {
-  for (const struct tide_node *node = nodes->node, *end = node + nodes->count; node < end; node++) {
-    const uint16_t *at = nodes->trit + node->first, *behind = at + node->count;
-    unsigned result = trits[*at++];
-    if (node->code == TIDE_I_AND)
-      for (; at < behind; at++) result &= trits[*at];
-    else if (node->code == TIDE_I_OR)
-      for (; at < behind; at++) result |= trits[*at];
-    else result = TIDE_TRIT_TRUE ^ ((result & 1) << 1 | result >> 1);
-    trits[node->to] = (uint8_t)result;
-  }
-}
-
-static void enter(const struct tide_program *program, const struct tide_env *env, const struct tide_value *registers, struct frame *frame) {
-  *frame = (struct frame){.at = {[TIDE_AT_CONSTANT] = program->constant,
-                                 [TIDE_AT_FIELD] = env->field,
-                                 [TIDE_AT_DYN] = env->dyn,
-                                 [TIDE_AT_SLOT] = env->slot,
-                                 [TIDE_AT_DERIVED] = env->derived,
-                                 [TIDE_AT_REGISTER] = registers,
-                                 [TIDE_AT_SCORE] = &env->score}};
-}
-
-void tide_program_test(const struct tide_program *program, const struct tide_env *env, struct tide_truths *ret) {
-  struct tide_value registers[TIDE_REGISTERS_MAX];
-  uint8_t trits[TIDE_TRITS_MAX];
-  struct frame frame;
-  TIDE_CHECK(env->rule == program->rule);
-  trits[TIDE_NEITHER_TRIT] = TIDE_TRIT_NEITHER;
-  enter(program, env, registers, &frame);
-  compute(program, &frame, env, registers, NULL);
-  test(program, &frame, env, trits);
-  combine(&program->nodes, trits);
-  *ret = program->given;
-  for (uint32_t i = 0, word = 0; word < TIDE_PROGRAM_TRUTHS / 64; word++) {
-    uint64_t yes = 0, there = 0; /* the high bit of each, and the low one */
-    for (; i < program->open_end[word]; i++) {
-      uint64_t result = trits[program->open[i].trit];
-      yes |= (result >> 1) << program->open[i].bit;
-      there |= (result & 1) << program->open[i].bit;
+    const struct tide_value *a = part(run, insn->operand[0]);
+    struct tide_value *to = (struct tide_value *)((char *)base[insn->derives] + insn->to);
+    if (code <= TIDE_I_MAX && of_two(code, a, part(run, insn->operand[1]), to)) continue;
+    switch (code) {
+      case TIDE_I_LOCAL: *to = tide_num((double)tide_zone_local_s(insn->expr->zone, run->env->time)); break;
+      case TIDE_I_HOUR: *to = tide_num(tide_hour_of((int64_t)a->num)); break;
+      case TIDE_I_WEEKDAY: *to = tide_num(tide_weekday_of(tide_floor_div((int64_t)a->num, 86400))); break;
+      case TIDE_I_GIVE: *to = *a; break;
+      case TIDE_I_TREE: *to = tide_expr_eval(insn->expr, run->env); break;
+      default: *to = apply(run, insn->expr, insn->operand, insn->parts); break;
     }
-    ret->yes[word] |= yes;
-    ret->neither[word] |= there & ~yes;
   }
 }
 
 void tide_program_derive(const struct tide_program *program, const struct tide_env *env, struct tide_value *ret) {
   struct tide_value registers[TIDE_REGISTERS_MAX];
-  struct frame frame;
-  TIDE_CHECK(!env->rule && env->derived == ret);
-  enter(program, env, registers, &frame);
-  compute(program, &frame, env, registers, ret);
+  if (!program->insns) return;
+  const struct run run = enter(program, env, registers);
+  TIDE_CHECK(env->derived == ret);
+  compute(&run, registers, ret);
+}
+
+/* ---- conditions ---- */
+
+static inline unsigned trit(bool yes) { return yes ? TIDE_TRIT_TRUE : TIDE_TRIT_FALSE; }
+static inline unsigned negation(unsigned trit) { return TIDE_TRIT_TRUE ^ ((trit & 1) << 1 | trit >> 1); }
+
+static unsigned trit_of(struct tide_value value, bool rule) {
+  if (value.type == TIDE_V_BOOL && !value.unknown) return trit(value.yes);
+  return rule && !value.unknown ? TIDE_TRIT_FALSE : TIDE_TRIT_NEITHER;
+}
+
+/* A test of something that is not plain: missing, unknown, or a bound. */
+static __attribute__((noinline)) unsigned otherwise(const struct run *run, const struct tide_test *test, const struct tide_value *a) {
+  uint32_t head = head_of(a);
+  if (head & HEAD_UNKNOWN) return TIDE_TRIT_NEITHER;
+  if (!(head & HEAD_TYPE)) return run->program->rule ? TIDE_TRIT_FALSE : TIDE_TRIT_NEITHER;
+  return trit_of(test->expr ? apply(run, test->expr, test->operand, test->parts) : *a, run->program->rule);
+}
+
+static inline bool is_plain(const struct tide_value *a, uint32_t type) {
+  uint32_t head = head_of(a);
+  return (head & (HEAD_UNKNOWN | HEAD_TYPE)) == type && !is_bound(head);
+}
+static inline bool is_code(const struct tide_test *test, const struct tide_value *a) { return (a->code == test->text) != test->how; }
+static inline bool is_within(const struct tide_test *test, const struct tide_value *a) {
+  return ((a->num >= test->least) & (a->num <= test->most)) != test->how;
+}
+
+static unsigned on_list(const struct run *run, const struct tide_expr *expr) {
+  bool missing = false;
+  bool yes = run->env->in_list(run->env->in_list_ctx, expr->ref, expr->a, &missing);
+  if (!missing) return trit(yes);
+  return run->program->rule ? TIDE_TRIT_FALSE : TIDE_TRIT_NEITHER;
+}
+
+static unsigned compared(const struct run *run, const struct tide_test *test) {
+  struct tide_value value;
+  if (!of_two((enum tide_code)test->how, part(run, test->operand[0]), part(run, test->operand[1]), &value))
+    value = apply(run, test->expr, test->operand, test->parts);
+  return trit_of(value, run->program->rule);
+}
+
+static unsigned of_node(const struct run *run, const struct tide_node *node);
+
+/* Any test. The kinds that most are of have loops of their own (strike). */
+static unsigned tried(const struct run *run, const struct tide_test *test) {
+  const struct tide_value *a = test->parts ? part(run, test->operand[0]) : NULL;
+  switch ((enum tide_test_code)test->code) {
+    case TIDE_T_CODE: return is_plain(a, test->type) ? trit(is_code(test, a)) : otherwise(run, test, a);
+    case TIDE_T_RANGE: return is_plain(a, test->type) ? trit(is_within(test, a)) : otherwise(run, test, a);
+    case TIDE_T_TEXT_IN: return is_plain(a, test->type) ? trit(tide_expr_has_code(test->expr, a->code)) : otherwise(run, test, a);
+    case TIDE_T_KNOWN: return trit(!lacks(head_of(a)));
+    case TIDE_T_COMPARE: return compared(run, test);
+    case TIDE_T_LIST: return on_list(run, test->expr);
+    case TIDE_T_APPLY: return trit_of(apply(run, test->expr, test->operand, test->parts), run->program->rule);
+    case TIDE_T_NODE: return of_node(run, &run->program->node[test->operand[0]]);
+    case TIDE_T_TREE: return trit_of(tide_expr_eval(test->expr, run->env), run->program->rule);
+    case TIDE_TEST_CODES: break;
+  }
+  tide_panic(__FILE__, __LINE__, __func__, "a test");
+}
+
+static unsigned of_node(const struct run *run, const struct tide_node *node) {
+  const uint16_t *at = run->program->part + node->first, *end = at + node->count;
+  unsigned result = node->neither ? TIDE_TRIT_NEITHER : trit(node->all), decisive = trit(!node->all);
+  for (; at < end && result != decisive; at++) {
+    unsigned one = tried(run, &run->program->test[*at / 2]);
+    if (*at & 1) one = negation(one);
+    result = node->all ? result & one : result | one;
+  }
+  return result;
+}
+
+/* The roots of a bank that are not false, and of them those that are not true either. */
+struct left {
+  uint64_t alive, doubt;
+};
+
+static inline void settle(const struct tide_conjunct *c, unsigned trit, struct left *left) {
+  if (trit == TIDE_TRIT_NEITHER) left->doubt |= c->roots;
+  else left->alive &= ~(trit == TIDE_TRIT_TRUE ? c->no : c->yes);
+}
+
+static struct left strike(const struct run *run, const struct tide_bank *bank) {
+  struct left left = {bank->alive, bank->doubt};
+  const struct tide_conjunct *c = bank->conjunct, *end;
+#define EACH(CODE)                                                                                                                         \
+  for (end = bank->conjunct + bank->end[CODE]; c < end; c++)                                                                               \
+    if (c->roots & left.alive)
+#define PLAINLY(CODE, YES)                                                                                                                 \
+  EACH(CODE) {                                                                                                                             \
+    const struct tide_value *a = part(run, c->test.operand[0]);                                                                            \
+    if (TIDE_LIKELY(is_plain(a, c->test.type))) left.alive &= ~((YES) ? c->no : c->yes);                                                   \
+    else settle(c, otherwise(run, &c->test, a), &left);                                                                                    \
+  }
+  PLAINLY(TIDE_T_CODE, is_code(&c->test, a))
+  PLAINLY(TIDE_T_RANGE, is_within(&c->test, a))
+  EACH(TIDE_T_KNOWN) left.alive &= ~(lacks(head_of(part(run, c->test.operand[0]))) ? c->yes : c->no);
+  PLAINLY(TIDE_T_TEXT_IN, tide_expr_has_code(c->test.expr, a->code))
+  EACH(TIDE_TEST_CODES - 1) settle(c, tried(run, &c->test), &left);
+#undef PLAINLY
+#undef EACH
+  return left;
+}
+
+void tide_program_test(const struct tide_program *program, const struct tide_env *env, struct tide_truths *ret) {
+  struct tide_value registers[TIDE_REGISTERS_MAX];
+  const struct run run = enter(program, env, registers);
+  TIDE_CHECK(env->rule == program->rule);
+  if (program->insns) compute(&run, registers, NULL);
+  *ret = (struct tide_truths){0};
+  for (uint32_t word = 0; word < program->banks; word++) {
+    struct left left = strike(&run, &program->bank[word]);
+    ret->yes[word] = left.alive & ~left.doubt;
+    ret->neither[word] = left.alive & left.doubt;
+  }
 }

@@ -1,9 +1,8 @@
-/* Expressions compiled for every event: what derive, rules and conditions say, as flat lists of typed instructions without jumps.
+/* Expressions compiled for every event: what derive, rules and conditions say, as flat lists of typed instructions.
  *
- * A program has many roots and computes what they have in common once. First its values are computed (arithmetic, functions), each into a register; then its
- * tests, the conditions that are no `and`, `or` or `not`, each with one of three results; then what is made of them. The results are two bits, chosen
- * so that `and` and `or` are those of the bits (tide_trit): so nothing is skipped and nothing has to be guessed by the processor, and
- * a rule costs a few instructions beside its tests. Everything is evaluated, which is the same: nodes have no effects, and Kleene's tables do not ask for an order.
+ * A program has many roots and computes what they have in common once. First its values are computed (arithmetic, functions), each into a register or what is derived.
+ * Then its tests are tried, the conditions that are no `and`, `or` or `not`, each with one of three results. A root is an `and` of tests, so a false one strikes out all
+ * roots that need it, and a test of which no root is left is not tried: nodes have no effects, and Kleene's tables do not ask for an order (README.md, Programs).
  *
  * An instruction looks whether its operands are plain (a number that is there and known, a text) and then does the obvious; in all other cases it calls tide_expr_apply,
  * so the meaning of a node stands in expr.c alone. What is too large to be compiled is walked as a tree. */

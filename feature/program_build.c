@@ -1,18 +1,35 @@
 /* Making programs (program.h): expressions are numbered node by node, equal ones once, and what is constant is computed here.
  *
- * Parts come before what is made of them, so each list can be run from its beginning to its end. A root that does not fit any more is taken back whole
+ * Parts come before what is made of them, so values can be run from the first to the last. A root that does not fit any more is taken back whole
  * and left to the tree; nothing is cut. Equal instructions are searched from the first on: files are made once and have a few hundred. */
+#include <math.h>
+
 #include "base/buf.h"
 #include "feature/program_code.h"
+
+#define NEEDS_WORDS (TIDE_PROGRAM_TRUTHS / 64)
+
+/* The roots that need a test to be true, not to be true; how far in front it stands in one of them. */
+struct needs {
+  uint64_t yes[NEEDS_WORDS], no[NEEDS_WORDS];
+  uint32_t place;
+};
 
 struct build {
   const struct tide_known_dyn *dyn;
   bool rule, values_only;
   bool full;                   /* the root being compiled does not fit */
   struct tide_value *constant; /* [TIDE_REGISTERS_MAX] */
-  uint32_t constants, registers, trits;
-  struct tide_code_list values, tests; /* with room for all registers and trits */
-  struct tide_node_list nodes;
+  uint32_t constants, registers;
+  struct tide_insn *insn; /* with room for all registers, and GIVE and TREE of each root */
+  uint32_t insns;
+  struct tide_test *test; /* with room for one TREE of each root */
+  uint32_t tests;
+  struct needs *needs; /* of each test */
+  struct tide_node *node;
+  uint32_t nodes;
+  uint16_t *part; /* of nodes */
+  uint32_t parts;
   const uint32_t *root; /* values: the operands of earlier roots */
 };
 
@@ -42,29 +59,34 @@ static bool same_node(const struct tide_expr *x, const struct tide_expr *y) {
 }
 
 static bool same(const struct tide_insn *x, const struct tide_insn *y) {
-  if (x->code == TIDE_I_TREE || x->code == TIDE_I_GIVE) return false;
-  return x->code == y->code && x->parts == y->parts && memcmp(x->operand, y->operand, sizeof x->operand) == 0 && x->text == y->text &&
-         ((x->code != TIDE_I_APPLY && x->code != TIDE_I_TEXT_IN) || same_node(x->expr, y->expr));
+  if (x->code != y->code || x->code == TIDE_I_TREE || x->code == TIDE_I_GIVE) return false;
+  if (x->code == TIDE_I_LOCAL) return x->expr->zone == y->expr->zone;
+  return x->parts == y->parts && memcmp(x->operand, y->operand, sizeof x->operand) == 0 &&
+         (x->code != TIDE_I_APPLY || same_node(x->expr, y->expr));
 }
 
-/* Where the result of an equal instruction is, or of this one, put at the end. */
-static uint32_t put(struct build *b, struct tide_code_list *list, struct tide_insn insn, uint32_t *next, uint32_t max) {
-  for (uint32_t i = 0; i < list->count; i++)
-    if (same(&list->insn[i], &insn)) return list->insn[i].to;
-  if (*next == max) {
+static uint32_t result_of(const struct tide_insn *insn) {
+  return TIDE_OPERAND(insn->derives ? TIDE_AT_DERIVED : TIDE_AT_REGISTER, insn->to / sizeof(struct tide_value));
+}
+
+/* Where an equal instruction puts its result, or this one, put at the end. */
+static uint32_t put(struct build *b, struct tide_insn insn) {
+  for (uint32_t i = 0; i < b->insns; i++)
+    if (same(&b->insn[i], &insn)) return result_of(&b->insn[i]);
+  if (b->registers == TIDE_REGISTERS_MAX) {
     b->full = true;
     return 0;
   }
-  insn.to = list == &b->values ? TIDE_OPERAND(TIDE_AT_REGISTER, *next) : *next;
-  ++*next;
-  list->insn[list->count++] = insn;
-  return insn.to;
+  insn.to = (uint32_t)(b->registers++ * sizeof(struct tide_value));
+  b->insn[b->insns++] = insn;
+  return result_of(&insn);
 }
 
 /* ---- values ---- */
 
 static uint32_t value_of(struct build *b, const struct tide_expr *expr);
 
+/* An instruction that applies the node to its parts. */
 static struct tide_insn node_of(struct build *b, const struct tide_expr *expr) {
   struct tide_insn insn = {.code = TIDE_I_APPLY, .expr = expr};
   const struct tide_expr *part[3] = {expr->a, expr->b, expr->c};
@@ -101,6 +123,8 @@ static enum tide_code code_of(enum tide_op op) {
     case TIDE_X_LE: return TIDE_I_LE;
     case TIDE_X_GT: return TIDE_I_GT;
     case TIDE_X_GE: return TIDE_I_GE;
+    case TIDE_X_HOUR: return TIDE_I_HOUR;
+    case TIDE_X_WEEKDAY: return TIDE_I_WEEKDAY;
     default: return TIDE_I_APPLY;
   }
 }
@@ -120,115 +144,170 @@ static uint32_t value_of(struct build *b, const struct tide_expr *expr) {
   struct tide_value known;
   if (is_known(b, &insn, &known)) return constant(b, known);
   enum tide_code code = code_of((enum tide_op)expr->op);
-  bool compares = code >= TIDE_I_EQ && code <= TIDE_I_GE && expr->a->type == TIDE_V_NUM;
-  if (code <= TIDE_I_MAX || compares) insn.code = (uint8_t)code;
-  return put(b, &b->values, insn, &b->registers, TIDE_REGISTERS_MAX);
+  if (code == TIDE_I_HOUR || code == TIDE_I_WEEKDAY) { /* of the local time, which all of one zone share */
+    insn.parts = 1;
+    insn.operand[0] = put(b, (struct tide_insn){.code = TIDE_I_LOCAL, .expr = expr});
+  }
+  if (code > TIDE_I_GE || expr->a->type == TIDE_V_NUM) insn.code = (uint8_t)code;
+  return put(b, insn);
 }
 
-/* ---- conditions ---- */
+/* ---- tests ---- */
 
-static uint16_t known_trit(const struct build *b, struct tide_value value) {
-  if (value.type == TIDE_V_BOOL && !value.unknown) return value.yes ? TIDE_TRUE_TRIT : TIDE_FALSE_TRIT;
-  return b->rule && !value.unknown ? TIDE_FALSE_TRIT : TIDE_NEITHER_TRIT;
+/* A condition as part of others: twice the number of a test, plus 1 where it is negated, or what is known of it. */
+enum { LITERAL_FALSE = 0xfffd, LITERAL_NEITHER = 0xfffe, LITERAL_TRUE = 0xffff };
+_Static_assert(2 * (TIDE_TESTS_MAX + TIDE_PROGRAM_TRUTHS) < LITERAL_FALSE, "tests and known ones are told apart");
+
+static uint16_t literal_of(struct tide_value value, bool rule) {
+  if (value.type == TIDE_V_BOOL && !value.unknown) return value.yes ? LITERAL_TRUE : LITERAL_FALSE;
+  return rule && !value.unknown ? LITERAL_FALSE : LITERAL_NEITHER;
 }
 
-static uint16_t put_test(struct build *b, struct tide_insn insn) { return (uint16_t)put(b, &b->tests, insn, &b->trits, TIDE_TRITS_MAX); }
+static uint16_t negated(uint16_t literal) {
+  if (literal == LITERAL_NEITHER) return LITERAL_NEITHER;
+  return literal < LITERAL_FALSE ? literal ^ 1 : (uint16_t)(LITERAL_FALSE + LITERAL_TRUE - literal);
+}
 
-/* What a node is made of, while it is collected. */
-struct parts {
-  uint16_t trit[32], count;
-};
+static bool same_test(const struct tide_test *x, const struct tide_test *y) {
+  if (x->code != y->code || x->parts != y->parts || x->type != y->type || x->how != y->how || x->code == TIDE_T_TREE ||
+      memcmp(x->operand, y->operand, sizeof x->operand) != 0)
+    return false;
+  bool by_node = x->code == TIDE_T_TEXT_IN || x->code == TIDE_T_LIST || x->code == TIDE_T_APPLY;
+  return by_node ? same_node(x->expr, y->expr) : memcmp(&x->least, &y->least, 2 * sizeof x->least) == 0;
+}
 
-static uint16_t put_node(struct build *b, enum tide_code code, const struct parts *parts) {
-  struct tide_node_list *list = &b->nodes;
-  for (uint32_t i = 0; i < list->count; i++)
-    if (list->node[i].code == code && list->node[i].count == parts->count &&
-        memcmp(&list->trit[list->node[i].first], parts->trit, parts->count * sizeof *parts->trit) == 0)
-      return list->node[i].to;
-  if (b->trits == TIDE_TRITS_MAX || list->trits + parts->count > TIDE_PARTS_MAX) {
+static uint16_t put_test(struct build *b, struct tide_test test) {
+  for (uint32_t i = 0; i < b->tests; i++)
+    if (same_test(&b->test[i], &test)) return (uint16_t)(2 * i);
+  if (b->tests >= TIDE_TESTS_MAX) {
     b->full = true;
-    return 0;
+    return LITERAL_FALSE;
   }
-  memcpy(&list->trit[list->trits], parts->trit, parts->count * sizeof *parts->trit);
-  struct tide_node node = {.code = (uint8_t)code, .to = (uint16_t)b->trits++, .count = parts->count, .first = list->trits};
-  list->trits += parts->count;
-  list->node[list->count++] = node;
-  return node.to;
+  b->needs[b->tests] = (struct needs){.place = UINT32_MAX};
+  b->test[b->tests] = test;
+  return (uint16_t)(2 * b->tests++);
 }
 
-static uint16_t trit_of(struct build *b, const struct tide_expr *expr);
-
-/* Collects the sides of `and` (`or`), and theirs if they are the same; returns whether one of them decides whatever the others are. */
-static bool collect(struct build *b, const struct tide_expr *expr, enum tide_op op, struct parts *parts) {
-  if (expr->op == op) return collect(b, expr->a, op, parts) || collect(b, expr->b, op, parts);
-  const uint16_t neutral = op == TIDE_X_AND ? TIDE_TRUE_TRIT : TIDE_FALSE_TRIT, trit = trit_of(b, expr);
-  if (trit == neutral) return false;
-  if (trit == TIDE_FALSE_TRIT || trit == TIDE_TRUE_TRIT) return true;
-  for (uint16_t i = 0; i < parts->count; i++)
-    if (parts->trit[i] == trit) return false;
-  if (parts->count == sizeof parts->trit / sizeof *parts->trit) {
-    parts->trit[0] = put_node(b, op == TIDE_X_AND ? TIDE_I_AND : TIDE_I_OR, parts);
-    parts->count = 1;
-  }
-  parts->trit[parts->count++] = trit;
-  return false;
+/* A number compared with one that is known lies in a range, or not. */
+static void bound(struct tide_test *test, enum tide_code code, double with) {
+  test->code = TIDE_T_RANGE;
+  test->how = code == TIDE_I_NE;
+  test->least = code == TIDE_I_LT || code == TIDE_I_LE ? (double)-INFINITY : code == TIDE_I_GT ? nextafter(with, (double)INFINITY) : with;
+  test->most = code == TIDE_I_GT || code == TIDE_I_GE ? (double)INFINITY : code == TIDE_I_LT ? nextafter(with, (double)-INFINITY) : with;
 }
 
-/* A comparison with a constant in the short form, the constant on the right. */
-static void shorten(const struct build *b, struct tide_insn *insn) {
-  enum tide_code code = code_of((enum tide_op)insn->expr->op);
-  if (insn->expr->op == TIDE_X_IN && insn->expr->a->type == TIDE_V_TEXT) insn->code = TIDE_I_TEXT_IN;
-  if (insn->expr->op == TIDE_X_IS_KNOWN) insn->code = TIDE_I_KNOWN;
-  if (code < TIDE_I_EQ || code > TIDE_I_GE || !is_constant(insn->operand[1])) return;
-  const struct tide_value with = constant_of(b, insn->operand[1]);
-  if (with.unknown || with.state == TIDE_S_saturated) return;
-  if (with.type == TIDE_V_NUM) insn->code = (uint8_t)code, insn->num = with.num;
-  if (with.type == TIDE_V_TEXT && code <= TIDE_I_NE)
-    insn->code = code == TIDE_I_EQ ? TIDE_I_TEXT_EQ : TIDE_I_TEXT_NE, insn->text = with.code;
+/* The kind of test that the node is; apply's if there is no shorter one. */
+static struct tide_test test_of(const struct build *b, const struct tide_insn *insn) {
+  const struct tide_expr *expr = insn->expr;
+  struct tide_test test = {.code = TIDE_T_APPLY, .parts = insn->parts, .expr = expr};
+  enum tide_code code = code_of((enum tide_op)expr->op);
+  memcpy(test.operand, insn->operand, sizeof test.operand);
+  if (expr->op == TIDE_X_IN_LIST) test.code = TIDE_T_LIST;
+  if (expr->op == TIDE_X_IS_KNOWN) test.code = TIDE_T_KNOWN;
+  if (expr->op == TIDE_X_IN && expr->a->type == TIDE_V_TEXT) test.code = TIDE_T_TEXT_IN, test.type = TIDE_V_TEXT;
+  if (code > TIDE_I_GE) return test;
+  const struct tide_value with = is_constant(insn->operand[1]) ? constant_of(b, insn->operand[1]) : tide_null(TIDE_S_empty, TIDE_C_empty);
+  bool plain = !with.unknown && with.state != TIDE_S_saturated;
+  if (plain && with.type == TIDE_V_TEXT)
+    test.code = TIDE_T_CODE, test.type = TIDE_V_TEXT, test.text = with.code, test.how = code == TIDE_I_NE;
+  else if (plain && with.type == TIDE_V_NUM) test.type = TIDE_V_NUM, bound(&test, code, with.num);
+  else if (expr->a->type == TIDE_V_NUM) test.code = TIDE_T_COMPARE, test.how = (uint8_t)code;
+  return test;
 }
 
-static uint16_t trit_of(struct build *b, const struct tide_expr *expr) {
+static uint16_t leaf(struct build *b, const struct tide_expr *expr) {
+  struct tide_insn insn;
+  struct tide_value known;
   switch ((enum tide_op)expr->op) {
-    case TIDE_X_AND:
-    case TIDE_X_OR: {
-      bool and = expr->op == TIDE_X_AND;
-      struct parts parts = {.count = 0};
-      if (collect(b, expr, (enum tide_op)expr->op, &parts)) return and? TIDE_FALSE_TRIT : TIDE_TRUE_TRIT;
-      if (parts.count == 0) return and? TIDE_TRUE_TRIT : TIDE_FALSE_TRIT;
-      return parts.count == 1 ? parts.trit[0] : put_node(b, and? TIDE_I_AND : TIDE_I_OR, &parts);
-    }
-    case TIDE_X_NOT: {
-      struct parts parts = {{trit_of(b, expr->a)}, 1};
-      return parts.trit[0] < TIDE_FIRST_TRIT ? (uint16_t)(TIDE_TRUE_TRIT - parts.trit[0]) : put_node(b, TIDE_I_NOT, &parts);
-    }
     case TIDE_X_FIELD:
     case TIDE_X_DYN:
     case TIDE_X_FEATURE:
     case TIDE_X_DERIVED:
     case TIDE_X_IF: {
       uint32_t value = value_of(b, expr);
-      if (is_constant(value)) return known_trit(b, constant_of(b, value));
-      struct tide_insn insn = {.code = TIDE_I_BOOL, .parts = 1, .operand = {value}};
-      return put_test(b, insn);
+      if (is_constant(value)) return literal_of(constant_of(b, value), b->rule);
+      struct tide_test test = {.code = TIDE_T_CODE, .type = TIDE_V_BOOL, .parts = 1, .operand = {value}};
+      test.text = tide_bool(true).code;
+      return put_test(b, test);
     }
     default: break;
   }
-  struct tide_insn insn = node_of(b, expr);
-  struct tide_value known;
-  if (is_known(b, &insn, &known)) return known_trit(b, known);
-  shorten(b, &insn);
-  return put_test(b, insn);
+  insn = node_of(b, expr);
+  if (is_known(b, &insn, &known)) return literal_of(known, b->rule);
+  return put_test(b, test_of(b, &insn));
+}
+
+/* ---- and, or, not of them ---- */
+
+/* What `and`, or `or`, is made of, while it is collected. */
+struct parts {
+  bool all, neither, decided; /* neither: some part is so in any case; decided: the whole is, whatever the others are */
+  uint16_t literal[64], count;
+};
+
+static void gather(struct build *b, const struct tide_expr *expr, bool negative, struct parts *parts);
+
+static uint16_t put_node(struct build *b, const struct parts *parts) {
+  struct tide_node node = {.all = parts->all, .neither = parts->neither, .count = parts->count, .first = b->parts};
+  if (b->parts + parts->count > TIDE_PARTS_MAX || b->nodes == TIDE_TESTS_MAX) {
+    b->full = true;
+    return LITERAL_FALSE;
+  }
+  uint32_t i = 0;
+  for (; i < b->nodes; i++)
+    if (b->node[i].all == node.all && b->node[i].neither == node.neither && b->node[i].count == node.count &&
+        memcmp(&b->part[b->node[i].first], parts->literal, parts->count * sizeof *parts->literal) == 0)
+      break;
+  if (i == b->nodes) {
+    memcpy(&b->part[b->parts], parts->literal, parts->count * sizeof *parts->literal);
+    b->parts += parts->count;
+    b->node[b->nodes++] = node;
+  }
+  return put_test(b, (struct tide_test){.code = TIDE_T_NODE, .operand = {i}});
+}
+
+static uint16_t literal_of_parts(struct build *b, const struct parts *parts) {
+  if (parts->decided) return parts->all ? LITERAL_FALSE : LITERAL_TRUE;
+  if (!parts->count) return parts->neither ? LITERAL_NEITHER : parts->all ? LITERAL_TRUE : LITERAL_FALSE;
+  return parts->count == 1 && !parts->neither ? parts->literal[0] : put_node(b, parts);
+}
+
+static void add_part(struct build *b, struct parts *parts, uint16_t literal) {
+  if (literal == (parts->all ? LITERAL_TRUE : LITERAL_FALSE)) return;
+  parts->decided |= literal == (parts->all ? LITERAL_FALSE : LITERAL_TRUE);
+  parts->neither |= literal == LITERAL_NEITHER;
+  if (literal >= LITERAL_FALSE) return;
+  for (uint16_t i = 0; i < parts->count; i++)
+    if (parts->literal[i] == literal) return;
+  if (parts->count == sizeof parts->literal / sizeof *parts->literal) b->full = true;
+  else parts->literal[parts->count++] = literal;
+}
+
+/* Adds a condition, or its negation: the sides of `and` to those of `and`, likewise `or`, for which `not` makes one the other. */
+static void gather(struct build *b, const struct tide_expr *expr, bool negative, struct parts *parts) {
+  while (expr->op == TIDE_X_NOT) expr = expr->a, negative = !negative;
+  if (expr->op != TIDE_X_AND && expr->op != TIDE_X_OR) {
+    uint16_t literal = leaf(b, expr);
+    add_part(b, parts, negative ? negated(literal) : literal);
+    return;
+  }
+  bool all = (expr->op == TIDE_X_AND) != negative;
+  struct parts inside = {.all = all}, *to = all == parts->all ? parts : &inside;
+  gather(b, expr->a, negative, to);
+  gather(b, expr->b, negative, to);
+  if (to == &inside) add_part(b, parts, literal_of_parts(b, &inside));
 }
 
 /* ---- roots ---- */
 
 static struct build begin(const struct tide_known_dyn *dyn, bool rule, bool values_only) {
-  struct build b = {.dyn = dyn, .rule = rule, .values_only = values_only, .trits = TIDE_FIRST_TRIT};
+  struct build b = {.dyn = dyn, .rule = rule, .values_only = values_only};
   b.constant = tide_alloc(TIDE_REGISTERS_MAX * sizeof *b.constant);
-  b.values.insn = tide_alloc((TIDE_REGISTERS_MAX + 2 * TIDE_PROGRAM_ROOTS) * sizeof *b.values.insn); /* and GIVE and TREE of each root */
-  b.tests.insn = tide_alloc((TIDE_TRITS_MAX + TIDE_PROGRAM_TRUTHS) * sizeof *b.tests.insn);
-  b.nodes.node = tide_alloc(TIDE_TRITS_MAX * sizeof *b.nodes.node);
-  b.nodes.trit = tide_alloc(TIDE_PARTS_MAX * sizeof *b.nodes.trit);
+  b.insn = tide_alloc((TIDE_REGISTERS_MAX + 2 * TIDE_PROGRAM_ROOTS) * sizeof *b.insn);
+  b.test = tide_alloc((TIDE_TESTS_MAX + TIDE_PROGRAM_TRUTHS) * sizeof *b.test);
+  b.needs = tide_alloc((TIDE_TESTS_MAX + TIDE_PROGRAM_TRUTHS) * sizeof *b.needs);
+  b.node = tide_alloc(TIDE_TESTS_MAX * sizeof *b.node);
+  b.part = tide_alloc(TIDE_PARTS_MAX * sizeof *b.part);
   return b;
 }
 
@@ -240,52 +319,75 @@ static void *kept(struct tide_arena *arena, void *from, size_t count, size_t siz
   return to;
 }
 
-/* Tests wait for no other, so they can stand by code. */
-static void sort_tests(const struct tide_code_list *list, struct tide_program *program) {
-  struct tide_insn *sorted = tide_alloc((list->count + 1) * sizeof *sorted);
-  uint32_t count = 0;
-  for (unsigned code = 0; code < TIDE_CODES; code++) {
-    for (uint32_t i = 0; i < list->count; i++)
-      if (list->insn[i].code == code) sorted[count++] = list->insn[i];
-    program->test_end[code] = count;
+/* Cheap tests before dear ones; of one kind those that may strike out most roots, and then what stands in front in its root. */
+static bool is_before(const struct build *b, const struct tide_conjunct *x, uint32_t i, const struct tide_conjunct *y, uint32_t k) {
+  if (x->test.code != y->test.code) return x->test.code < y->test.code;
+  int more = __builtin_popcountll(x->roots) - __builtin_popcountll(y->roots);
+  return more ? more > 0 : b->needs[i].place < b->needs[k].place;
+}
+
+static void fill_bank(const struct build *b, struct tide_arena *arena, unsigned word, struct tide_bank *bank) {
+  uint32_t *number = tide_alloc((b->tests + 1) * sizeof *number);
+  bank->conjunct = tide_arena_alloc(arena, (b->tests + 1) * sizeof *bank->conjunct);
+  for (uint32_t i = 0; i < b->tests; i++) {
+    const struct needs *needs = &b->needs[i];
+    struct tide_conjunct c = {
+        .roots = needs->yes[word] | needs->no[word], .yes = needs->yes[word], .no = needs->no[word], .test = b->test[i]};
+    if (!c.roots) continue;
+    uint32_t at = bank->count++;
+    for (; at > 0 && is_before(b, &c, i, &bank->conjunct[at - 1], number[at - 1]); at--)
+      bank->conjunct[at] = bank->conjunct[at - 1], number[at] = number[at - 1];
+    bank->conjunct[at] = c, number[at] = i;
   }
-  memcpy(list->insn, sorted, count * sizeof *sorted);
-  tide_free(sorted);
+  for (uint32_t i = 0, code = 0; code < TIDE_TEST_CODES; code++) {
+    while (i < bank->count && bank->conjunct[i].test.code == code) i++;
+    bank->end[code] = i;
+  }
+  tide_free(number);
 }
 
 static void finish(struct build *b, struct tide_arena *arena, struct tide_program *program) {
   program->rule = b->rule;
   program->constant = kept(arena, b->constant, b->constants, sizeof *b->constant);
-  program->values = b->values;
-  program->values.insn = kept(arena, b->values.insn, b->values.count, sizeof *b->values.insn);
-  sort_tests(&b->tests, program);
-  program->tests = b->tests;
-  program->tests.insn = kept(arena, b->tests.insn, b->tests.count, sizeof *b->tests.insn);
-  program->nodes = b->nodes;
-  program->nodes.node = kept(arena, b->nodes.node, b->nodes.count, sizeof *b->nodes.node);
-  program->nodes.trit = kept(arena, b->nodes.trit, b->nodes.trits, sizeof *b->nodes.trit);
+  program->insn = kept(arena, b->insn, b->insns, sizeof *b->insn);
+  program->insns = b->insns;
+  for (unsigned word = 0; word < NEEDS_WORDS; word++) fill_bank(b, arena, word, &program->bank[word]);
+  program->test = kept(arena, b->test, b->tests, sizeof *b->test);
+  program->node = kept(arena, b->node, b->nodes, sizeof *b->node);
+  program->part = kept(arena, b->part, b->parts, sizeof *b->part);
+  tide_free(b->needs);
+}
+
+/* Notes that root r is true exactly if all parts are. */
+static void need(struct build *b, struct tide_program *program, uint32_t r, const struct parts *parts) {
+  uint64_t bit = UINT64_C(1) << (r % 64);
+  if (parts->decided) return;
+  program->bank[r / 64].alive |= bit;
+  if (parts->neither) program->bank[r / 64].doubt |= bit;
+  for (uint16_t i = 0; i < parts->count; i++) {
+    struct needs *needs = &b->needs[parts->literal[i] / 2];
+    *(parts->literal[i] & 1 ? &needs->no[r / 64] : &needs->yes[r / 64]) |= bit;
+    if (i < needs->place) needs->place = i;
+  }
 }
 
 struct tide_program *tide_program_conditions(struct tide_arena *arena, const struct tide_expr *const *root, uint32_t count, bool rule,
                                              const struct tide_known_dyn *dyn) {
   struct tide_program *program = tide_arena_alloc(arena, sizeof *program);
   TIDE_CHECK(count <= TIDE_PROGRAM_TRUTHS);
-  program->root_count = count;
-  program->open = tide_arena_alloc(arena, (count + 1) * sizeof *program->open);
+  program->banks = (count + 63) / 64;
   struct build b = begin(dyn, rule, false);
-  uint32_t open = 0;
   for (uint32_t r = 0; r < count; r++) {
     struct build before = b;
-    uint16_t trit = root[r] ? trit_of(&b, root[r]) : TIDE_TRUE_TRIT;
-    if (b.full || b.trits + (count - r - 1) > TIDE_TRITS_MAX) { /* every root behind this one may need one for its tree */
+    struct parts parts = {.all = true};
+    if (root[r]) gather(&b, root[r], false, &parts);
+    if (b.full) {
       b = before;
-      trit = (uint16_t)b.trits++;
-      b.tests.insn[b.tests.count++] = (struct tide_insn){.code = TIDE_I_TREE, .to = trit, .expr = root[r]};
+      b.needs[b.tests] = (struct needs){.place = UINT32_MAX};
+      b.test[b.tests] = (struct tide_test){.code = TIDE_T_TREE, .expr = root[r]};
+      parts = (struct parts){.all = true, .literal = {(uint16_t)(2 * b.tests++)}, .count = 1};
     }
-    if (trit == TIDE_TRUE_TRIT) program->given.yes[r / 64] |= UINT64_C(1) << (r % 64);
-    else if (trit == TIDE_NEITHER_TRIT) program->given.neither[r / 64] |= UINT64_C(1) << (r % 64);
-    else if (trit != TIDE_FALSE_TRIT) program->open[open].trit = trit, program->open[open++].bit = (uint16_t)(r % 64);
-    for (uint32_t word = r / 64; word < TIDE_PROGRAM_TRUTHS / 64; word++) program->open_end[word] = open;
+    need(&b, program, r, &parts);
   }
   finish(&b, arena, program);
   return program;
@@ -294,24 +396,21 @@ struct tide_program *tide_program_conditions(struct tide_arena *arena, const str
 struct tide_program *tide_program_values(struct tide_arena *arena, const struct tide_expr *const *root, uint32_t count) {
   struct tide_program *program = tide_arena_alloc(arena, sizeof *program);
   TIDE_CHECK(count <= TIDE_PROGRAM_ROOTS);
-  program->root_count = count;
   uint32_t given[TIDE_PROGRAM_ROOTS];
   struct build b = begin(NULL, false, true);
   b.root = given;
   for (uint32_t r = 0; r < count; r++) {
     struct build before = b;
-    const uint32_t own = TIDE_OPERAND(TIDE_AT_DERIVED, r);
     given[r] = value_of(&b, root[r]);
-    struct tide_insn *last = b.values.count > before.values.count ? &b.values.insn[b.values.count - 1] : NULL;
+    struct tide_insn *last = b.insns > before.insns ? &b.insn[b.insns - 1] : NULL;
     if (b.full) {
       b = before;
-      b.values.insn[b.values.count++] = (struct tide_insn){.code = TIDE_I_TREE, .to = own, .expr = root[r]};
-    } else if (last && last->to == given[r]) { /* goes where it belongs at once */
-      last->to = own;
-    } else {
-      b.values.insn[b.values.count++] = (struct tide_insn){.code = TIDE_I_GIVE, .parts = 1, .to = own, .operand = {given[r]}};
-    }
-    given[r] = own;
+      b.insn[b.insns++] = (struct tide_insn){.code = TIDE_I_TREE, .expr = root[r]};
+    } else if (!last || result_of(last) != given[r]) {
+      b.insn[b.insns++] = (struct tide_insn){.code = TIDE_I_GIVE, .parts = 1, .operand = {given[r]}};
+    } /* else it goes where it belongs at once */
+    b.insn[b.insns - 1].derives = true, b.insn[b.insns - 1].to = (uint32_t)(r * sizeof(struct tide_value));
+    given[r] = result_of(&b.insn[b.insns - 1]);
   }
   finish(&b, arena, program);
   return program;

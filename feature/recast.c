@@ -239,8 +239,13 @@ bool tide_recast_record(const struct tide_recast *recast, struct tide_record *re
   struct tide_datum was[TIDE_FIELDS_MAX];
   memcpy(was, record->field, count * sizeof *was);
   for (uint32_t f = 0; f < recast->to->field_count; f++) record->field[f] = (struct tide_datum){.kind = TIDE_D_NONE};
-  for (uint32_t f = 0; f < count; f++)
-    if (recast->field[f] != TIDE_NONE) record->field[recast->field[f]] = was[f];
+  record->present = 0;
+  for (uint32_t f = 0; f < count; f++) {
+    uint32_t to = recast->field[f];
+    if (to == TIDE_NONE) continue;
+    record->field[to] = was[f];
+    record->present |= (uint64_t)(was[f].kind != TIDE_D_NONE) << to;
+  }
   return true;
 }
 

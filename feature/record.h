@@ -49,6 +49,7 @@ struct tide_record {
   /* EVENT and OUTCOME, by spec->field index; an outcome fills id and primary key fields, and amount where it names one; a LIST fills the
    * fields of its operand */
   struct tide_datum field[TIDE_FIELDS_MAX];
+  uint64_t present; /* bit f: field[f] is not NONE. Of a record that was read from an entry; whoever fills in fields otherwise need not tell */
   struct tide_outcome outcome;              /* OUTCOME */
   struct { char currency[4]; int64_t rate_e10; } rate;             /* RATE */
   struct { uint32_t list; int64_t expires_ms; bool remove; } list; /* LIST: index into spec->list; expires 0 = never */

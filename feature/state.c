@@ -42,43 +42,63 @@ void tide_state_fields_from(struct tide_state *state, const int64_t *from_ms) {
 
 /* ---- keys ---- */
 
-/* `seed`: of this journal (settings.h), so that nobody outside can choose texts that fall together. *rotates: some part has a hash under the previous secret key. */
-static inline bool part_key(uint64_t seed, const struct tide_record *record, const struct tide_txn *txn, const struct tide_key_part *part,
-                            bool previous, bool *rotates, struct tide_u128 *ret) {
+/* `seed`: of this journal (settings.h), so that nobody outside can choose texts that fall together. `previous`: under the previous secret key where there is
+ * one. *rotates: some part has a hash under that as well. */
+static inline bool part_key(uint64_t seed, const struct tide_txn *txn, const struct tide_key_part *part, bool previous, bool *rotates,
+                            struct tide_u128 *ret) {
   if (part->is_entity) {
     if (!txn->has_key[part->ref]) return false;
     struct tide_u128 alt = txn->alt[part->ref];
-    *rotates |= (alt.lo | alt.hi) != 0;
     *ret = previous && (alt.lo || alt.hi) ? alt : txn->key[part->ref];
     return true;
   }
-  const struct tide_datum *datum = &record->field[part->ref];
+  const struct tide_datum *datum = &txn->record->field[part->ref];
   switch ((enum tide_datum_kind)datum->kind) {
     case TIDE_D_NONE: return false;
     case TIDE_D_TEXT: *ret = tide_hash128(datum->text.ptr, datum->text.len, seed); return true;
     case TIDE_D_INT: *ret = tide_hash128(&datum->num, sizeof datum->num, seed + 1); return true;
-    case TIDE_D_KEY:
-      *rotates |= (datum->alt.lo | datum->alt.hi) != 0;
-      *ret = previous && (datum->alt.lo || datum->alt.hi) ? datum->alt : datum->key;
+    case TIDE_D_KEY: {
+      bool alt = (datum->alt.lo | datum->alt.hi) != 0;
+      *rotates |= alt;
+      *ret = previous && alt ? datum->alt : datum->key;
       return true;
+    }
   }
   return false;
 }
 
-static bool entity_key(uint64_t seed, const struct tide_entity *entity, const struct tide_record *record, const struct tide_txn *txn,
-                       bool previous, bool *rotates, struct tide_u128 *ret) {
-  struct tide_u128 part[TIDE_TUPLE_MAX];
-  for (uint32_t i = 0; i < entity->part_count; i++) {
-    bool there = part_key(seed, record, txn, &entity->part[i], previous, rotates, &part[i]);
-    if (entity->first_of && there) {
-      *ret = part[i];
-      return true;
-    }
-    if (!entity->first_of && !there) return false;
+static inline bool entity_key(uint64_t seed, const struct tide_entity *entity, const struct tide_txn *txn, bool previous, bool *rotates,
+                              struct tide_u128 *ret) {
+  uint32_t i = 0;
+  if (entity->first_of || entity->part_count == 1) {
+    while (i < entity->part_count && !part_key(seed, txn, &entity->part[i], previous, rotates, ret)) i++;
+    return i < entity->part_count;
   }
-  if (entity->first_of) return false;
-  *ret = entity->part_count == 1 ? part[0] : tide_hash128(part, entity->part_count * sizeof *part, seed + 2);
+  struct tide_u128 part[TIDE_TUPLE_MAX];
+  while (i < entity->part_count && part_key(seed, txn, &entity->part[i], previous, rotates, &part[i])) i++;
+  if (i < entity->part_count) return false;
+  *ret = tide_hash128(part, entity->part_count * sizeof *part, seed + 2);
   return true;
+}
+
+/* While keys rotate: the keys as they were, of the entities that have others now. */
+static __attribute__((noinline)) void previous_keys(const struct tide_spec *spec, uint64_t seed, struct tide_txn *txn) {
+  for (uint32_t e = 0; e < spec->entity_count; e++) {
+    struct tide_u128 alt;
+    bool rotates = false;
+    if (txn->has_key[e] && entity_key(seed, &spec->entity[e], txn, true, &rotates, &alt) && !tide_u128_eq(alt, txn->key[e]))
+      txn->alt[e] = alt;
+  }
+}
+
+static void keys(const struct tide_spec *spec, uint64_t seed, struct tide_txn *txn) {
+  uint32_t count = spec->entity_count;
+  bool rotates = false;
+  _Static_assert(TIDE_NO_ENTITY == UINT32_MAX, "all bytes of it are ones");
+  memset(txn->number, 0xff, count * sizeof *txn->number);
+  memset(txn->alt, 0, count * sizeof *txn->alt);
+  for (uint32_t e = 0; e < count; e++) txn->has_key[e] = entity_key(seed, &spec->entity[e], txn, false, &rotates, &txn->key[e]);
+  if (rotates) previous_keys(spec, seed, txn);
 }
 
 static bool on_earth(struct tide_value degrees, double limit) {
@@ -97,23 +117,14 @@ static uint64_t thing_of(const struct tide_plan *plan, const struct tide_txn *tx
 
 void tide_txn_resolve(const struct tide_plan *plan, const struct tide_record *record, struct tide_txn *txn) {
   const struct tide_spec *spec = plan->spec;
-  uint64_t seed = (uint64_t)plan->settings.hash_seed;
   txn->record = record;
   txn->time_ms = record->time.ms;
   txn->lead_ms = 0;
-  tide_fields_values(spec, record->field, txn->field);
+  tide_fields_present(spec, record->field, record->present, txn->field);
   if (spec->f_lat != TIDE_NONE && (!on_earth(txn->field[spec->f_lat], 90) || !on_earth(txn->field[spec->f_lon], 180)))
     txn->field[spec->f_lat] = txn->field[spec->f_lon] = tide_null(TIDE_S_absent, TIDE_C_absent);
   for (uint32_t i = 0; i < plan->thing_count; i++) txn->thing[plan->thing[i]] = thing_of(plan, txn, plan->thing[i]);
-  for (uint32_t e = 0; e < spec->entity_count; e++) {
-    txn->number[e] = TIDE_NO_ENTITY;
-    txn->alt[e] = (struct tide_u128){0, 0};
-    bool rotates = false;
-    txn->has_key[e] = entity_key(seed, &spec->entity[e], record, txn, false, &rotates, &txn->key[e]);
-    if (!txn->has_key[e] || !rotates) continue;
-    struct tide_u128 alt;
-    if (entity_key(seed, &spec->entity[e], record, txn, true, &rotates, &alt) && !tide_u128_eq(alt, txn->key[e])) txn->alt[e] = alt;
-  }
+  keys(spec, (uint64_t)plan->settings.hash_seed, txn);
 }
 
 /* ---- entities ---- */

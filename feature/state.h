@@ -47,7 +47,7 @@ void tide_state_release(struct tide_state *state);
 /* Takes when each field began to be there: from_ms[spec->field_count], INT64_MIN: it always was. */
 void tide_state_fields_from(struct tide_state *state, const int64_t *from_ms);
 
-/* Resolves fields and keys of a record (event, outcome, list): txn->field, key, has_key. number is not looked up. */
+/* Resolves fields and keys of a record that was read from an entry (event, outcome, list): txn->field, key, has_key. number is not looked up. */
 void tide_txn_resolve(const struct tide_plan *plan, const struct tide_record *record, struct tide_txn *txn);
 /* Sets amounts and evaluates all conditions for a pending event. `requested` in the counting currency or TIDE_NULL_NUM. */
 void tide_txn_conditions(const struct tide_plan *plan, struct tide_txn *txn, int64_t requested, int64_t amount_now);
@@ -75,11 +75,11 @@ struct tide_memory {
 };
 /* Inserts the event in all its entities (makes them where there is room). An uncounted one only in the primary, with no bits. */
 void tide_state_insert(struct tide_state *state, struct tide_txn *txn, const struct tide_memory *memory);
-/* Its parts, for who takes many events kind by kind (core/fold_slice.c): what its rows hold, worked out once when all its numbers are known (ret has room for
- * TIDE_NO_ORIGIN + 1); its place among those of its time in one entity, which it is not in yet; and the insertion into that entity, the primary last, because its
- * row keeps the ranks in the others. The last two touch nothing but that entity, so several threads may work in different ones. */
-void tide_state_values(const struct tide_state *state, const struct tide_txn *txn, const struct tide_memory *memory, int64_t *ret);
+/* Its parts, for who takes many events kind by kind (core/fold_slice.c): its place among those of its time in one entity, which it is not in yet
+ * (txn->rank); what its rows hold, worked out once when all its numbers and ranks are known (ret has room for TIDE_NO_ORIGIN + 1); and the insertion into one entity. The first
+ * and the last touch nothing but that entity, so several threads may work in different ones. */
 uint32_t tide_state_rank(const struct tide_state *state, uint32_t e, const struct tide_txn *txn);
+void tide_state_values(const struct tide_state *state, const struct tide_txn *txn, const struct tide_memory *memory, int64_t *ret);
 void tide_state_insert_in(struct tide_state *state, uint32_t e, const struct tide_txn *txn, const struct tide_memory *memory, const int64_t *value);
 
 /* Features of every kind that were dropped for want of room are metered here. */

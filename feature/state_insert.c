@@ -1,7 +1,7 @@
 /* Inserting an event in all its entities (state.h).
  *
  * What rows hold of an event is worked out once, into one array of values, and each kind takes its columns from there (plan->origin). The
- * primary comes last: its row keeps the event's number and rank in the others. */
+ * primary's row keeps the event's number and rank in the others, so those are known first. */
 #include "feature/state.h"
 
 static uint64_t residual_pack(const struct tide_value *value) {
@@ -14,8 +14,7 @@ static uint64_t residual_pack(const struct tide_value *value) {
   }
 }
 
-static int64_t origin_value(const struct tide_state *state, const struct tide_origin *origin, const struct tide_txn *txn,
-                            const struct tide_memory *memory) {
+static inline int64_t origin_value(const struct tide_state *state, const struct tide_origin *origin, const struct tide_txn *txn) {
   uint32_t ref = origin->ref;
   switch (origin->what) {
     case TIDE_COL_NUMBER: return txn->record->field[ref].kind == TIDE_D_INT ? txn->record->field[ref].num : TIDE_NULL_NUM;
@@ -35,7 +34,6 @@ static int64_t origin_value(const struct tide_state *state, const struct tide_or
       return there ? (int64_t)(uint32_t)(int32_t)datum->num : (int64_t)UINT32_C(0x80000000);
     }
     case TIDE_COL_RESIDUAL: return (int64_t)residual_pack(&txn->field[state->plan->residual[ref]]);
-    case TIDE_COL_REF: return memory->uncounted ? TIDE_NO_ENTITY : txn->number[ref];
     default: break;
   }
   TIDE_NEVER("origin of a column");
@@ -63,7 +61,11 @@ void tide_state_values(const struct tide_state *state, const struct tide_txn *tx
   ret[TIDE_COL_VERDICT2] = memory->verdict2;
   ret[TIDE_COL_SCORE] = memory->score;
   ret[TIDE_COL_TRUTH] = (int64_t)memory->truth;
-  for (uint32_t i = 0; i < plan->origin_count; i++) ret[TIDE_ORIGINS_REF + i] = origin_value(state, &plan->origin[i], txn, memory);
+  for (uint32_t i = 0; i < plan->origin_count; i++) ret[TIDE_ORIGINS_REF + i] = origin_value(state, &plan->origin[i], txn);
+  for (uint32_t e = 1, count = plan->spec->entity_count; e < count; e++) {
+    ret[TIDE_ORIGINS_NUMBER + e] = memory->uncounted ? TIDE_NO_ENTITY : txn->number[e];
+    ret[TIDE_ORIGINS_RANK + e] = memory->uncounted ? 0 : txn->rank[e];
+  }
 }
 
 uint32_t tide_state_rank(const struct tide_state *state, uint32_t e, const struct tide_txn *txn) {
@@ -71,39 +73,45 @@ uint32_t tide_state_rank(const struct tide_state *state, uint32_t e, const struc
   return tide_ent_rank(&state->plan->kind[e], tide_store_ent(&state->store[e], txn->number[e]), txn->time_ms);
 }
 
+/* First and last times of the entity, which outlive its events; they stand behind it (entity.h). */
+static void note_first(const struct tide_kind *kind, struct tide_ent *ent, const struct tide_txn *txn) {
+  struct tide_first *first = (struct tide_first *)(void *)(ent + 1);
+  if (first->last_ms != INT64_MIN && first->last_ms <= txn->watermark_ms - kind->forget_ms)
+    *first = (struct tide_first){INT64_MAX, INT64_MIN};
+  if ((txn->conds & kind->score_bit) && txn->time_ms < first->first_ms) first->first_ms = txn->time_ms;
+  if (txn->time_ms > first->last_ms) first->last_ms = txn->time_ms;
+}
+
+static inline void insert_at(struct tide_state *state, uint32_t e, struct tide_ent *ent, const struct tide_txn *txn, bool uncounted,
+                             const int64_t *value) {
+  const struct tide_kind *kind = &state->plan->kind[e];
+  if (!uncounted) {
+    if (kind->has_first) note_first(kind, ent, txn);
+    if (kind->fact_count) tide_state_keep_facts(state, e, txn->number[e], txn->time_ms, txn->watermark_ms);
+  }
+  if (txn->time_ms <= txn->watermark_ms - kind->keep_ms) return; /* older than anything that can be asked for */
+  struct tide_row row = {value, uncounted ? 0 : tide_kind_mask(kind, txn->conds)};
+  if (tide_ent_insert(kind, ent, &row, txn->watermark_ms)) __atomic_fetch_add(&state->tile_use.late, 1, __ATOMIC_RELAXED);
+}
+
 void tide_state_insert_in(struct tide_state *state, uint32_t e, const struct tide_txn *txn, const struct tide_memory *memory,
                           const int64_t *value) {
-  const struct tide_kind *kind = &state->plan->kind[e];
-  struct tide_store *store = &state->store[e];
-  uint32_t number = txn->number[e];
-  uint64_t conds = memory->uncounted ? 0 : txn->conds;
-  if (kind->has_first && !memory->uncounted) {
-    struct tide_first *first = tide_store_first(store, number);
-    if (first->last_ms != INT64_MIN && first->last_ms <= txn->watermark_ms - kind->forget_ms)
-      *first = (struct tide_first){INT64_MAX, INT64_MIN};
-    if ((conds & kind->score_bit) && txn->time_ms < first->first_ms) first->first_ms = txn->time_ms;
-    if (txn->time_ms > first->last_ms) first->last_ms = txn->time_ms;
-  }
-  if (kind->fact_count && !memory->uncounted) tide_state_keep_facts(state, e, number, txn->time_ms, txn->watermark_ms);
-  if (txn->time_ms <= txn->watermark_ms - kind->keep_ms) return; /* older than anything that can be asked for */
-  struct tide_row row;
-  for (unsigned c = 0; c < kind->column_count; c++) row.value[c] = value[kind->origin[c]];
-  row.value[kind->col_of[TIDE_COL_MASK]] = (int64_t)tide_kind_mask(kind, conds);
-  for (uint32_t other = 1; !e && other < state->plan->spec->entity_count; other++)
-    if (kind->rank_col[other] != 0xff) row.value[kind->rank_col[other]] = memory->uncounted ? 0 : txn->rank[other];
-  if (tide_ent_insert(kind, tide_store_ent(store, number), &row, txn->watermark_ms))
-    __atomic_fetch_add(&state->tile_use.late, 1, __ATOMIC_RELAXED);
+  insert_at(state, e, tide_store_ent(&state->store[e], txn->number[e]), txn, memory->uncounted, value);
 }
 
 void tide_state_insert(struct tide_state *state, struct tide_txn *txn, const struct tide_memory *memory) {
   uint32_t entities = memory->uncounted ? 1 : state->plan->spec->entity_count;
-  for (uint32_t e = 0; e < entities; e++) /* all numbers first: rows refer to other entities */
+  struct tide_ent *ent[TIDE_ENTITIES_MAX];
+  for (uint32_t e = 0; e < entities; e++) { /* all numbers and ranks first: rows refer to other entities */
     if (txn->has_key[e] && txn->number[e] == TIDE_NO_ENTITY) txn->number[e] = tide_store_make(&state->store[e], txn->key[e]);
+    txn->rank[e] = 0;
+    ent[e] = NULL;
+    if (txn->number[e] == TIDE_NO_ENTITY) continue;
+    ent[e] = tide_store_ent(&state->store[e], txn->number[e]);
+    if (ent[e]->log && state->plan->kind[0].rank_col[e] != 0xff) txn->rank[e] = tide_ent_rank(&state->plan->kind[e], ent[e], txn->time_ms);
+  }
   int64_t value[TIDE_NO_ORIGIN + 1];
   tide_state_values(state, txn, memory, value);
-  for (uint32_t e = 1; e < entities; e++) {
-    txn->rank[e] = tide_state_rank(state, e, txn);
-    if (txn->number[e] != TIDE_NO_ENTITY) tide_state_insert_in(state, e, txn, memory, value);
-  }
-  if (txn->number[0] != TIDE_NO_ENTITY) tide_state_insert_in(state, 0, txn, memory, value);
+  for (uint32_t e = 0; e < entities; e++)
+    if (ent[e]) insert_at(state, e, ent[e], txn, memory->uncounted, value);
 }

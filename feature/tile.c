@@ -181,16 +181,20 @@ static void contribute(const struct tide_kind *kind, uint64_t mask, const int64_
 void tide_tiles_add_block(const struct tide_kind *kind, struct tide_tiles **tiles, const struct tide_block *block, unsigned from,
                           unsigned to) {
   __int128 delta[TIDE_TILE_CELLS] = {0};
-  int64_t number = 0;
+  int64_t number = 0, end_ms = 0;
   for (unsigned i = from; i < to; i++) {
-    int64_t here = number_of(kind, tide_block_time(kind, block, i));
-    if (i > from && here != number) {
-      add(kind, tiles, number, delta);
-      memset(delta, 0, sizeof delta);
+    int64_t time_ms = tide_block_time(kind, block, i);
+    if (i == from || time_ms > end_ms) { /* another tile than that of the event before */
+      if (i > from) {
+        add(kind, tiles, number, delta);
+        memset(delta, 0, sizeof delta);
+      }
+      number = number_of(kind, time_ms);
+      end_ms = (number + 1) * kind->tile_ms;
     }
-    number = here;
     uint64_t mask = tide_block_mask(kind, block, i);
-    int64_t value[TIDE_PAIRS_MAX] = {0};
+    int64_t value[TIDE_PAIRS_MAX];
+    memset(value, 0, kind->pair_count * sizeof value[0]);
     for (unsigned c = 1; c < kind->tile_cells; c++) {
       if (kind->tile[c].what != TIDE_TILE_SUM) continue;
       const struct tide_pair *pair = &kind->pair[kind->tile[c].of];
@@ -207,9 +211,9 @@ void tide_tiles_add_block(const struct tide_kind *kind, struct tide_tiles **tile
 void tide_tiles_add_row(const struct tide_kind *kind, struct tide_tiles **tiles, const struct tide_row *row) {
   __int128 delta[TIDE_TILE_CELLS] = {0};
   int64_t value[TIDE_PAIRS_MAX] = {0};
-  for (unsigned p = 0; p < kind->pair_count; p++) value[p] = row->value[kind->pair[p].column];
-  contribute(kind, (uint64_t)row->value[kind->col_of[TIDE_COL_MASK]], value, delta);
-  add(kind, tiles, number_of(kind, row->value[kind->col_of[TIDE_COL_TIME]]), delta);
+  for (unsigned p = 0; p < kind->pair_count; p++) value[p] = row->value[kind->origin[kind->pair[p].column]];
+  contribute(kind, row->mask, value, delta);
+  add(kind, tiles, number_of(kind, row->value[TIDE_COL_TIME]), delta);
 }
 
 void tide_tiles_correct(const struct tide_kind *kind, struct tide_tiles **tiles, int64_t time_ms, uint64_t old_bits, int64_t old_amount,

@@ -1,7 +1,9 @@
 /* What the parts of the vector share: one entity of one event, looked at.
  *
- *   vector.c        which values there are, edges, states; windows of large logs
- *   vector_small.c  windows of small logs
+ *   vector.c        which values there are, states
+ *   vector_words.c  a small log as words
+ *   vector_small.c  windows of small logs, and of no log
+ *   vector_large.c  windows of large logs
  *   vector_value.c  numbers made of what was counted, the current event's part, values of single events before it
  *
  * A log is small when it is at most TIDE_SMALL_EVENTS in one block, and nearly all are. Of such a one each condition is a word, a bit an event, oldest lowest,
@@ -49,12 +51,26 @@ static inline bool tide_look_satisfies(const struct tide_look *look, uint8_t bit
 /* Adds the tiles that the step's window begins with, as far as they are not in acc; *tiled_ms moves there. */
 void tide_look_tiles(const struct tide_look *look, const struct tide_step *step, int64_t *tiled_ms, struct tide_acc *acc);
 
+/* ---- vector_words.c ---- */
+
+/* Of a small log that holds something: look->n, now, ends, in, word. */
+void tide_small_words(struct tide_look *look);
+/* The same where nothing stands before the event. */
+void tide_small_nothing(struct tide_look *look);
+
 /* ---- vector_small.c ---- */
 
-/* Values of all steps with windows: writes ret[slot] of each, but where it is late and nothing can be said. */
+/* Values of all steps with windows: writes ret[slot] of each, but where it is late and nothing can be said. ret holds plan->nothing. */
 void tide_small_values(struct tide_look *look, struct tide_value *ret);
+/* The same where nothing stands before the event, neither rows nor tiles. */
+void tide_lone_values(struct tide_look *look, struct tide_value *ret);
 /* The latest visible event after `horizon_ms` that satisfies the step's bit; false if there is none. */
 bool tide_small_previous(const struct tide_look *look, const struct tide_step *step, int64_t horizon_ms, struct tide_at *ret);
+
+/* ---- vector_large.c ---- */
+
+/* As tide_small_values; look->now as well. */
+void tide_large_values(struct tide_look *look, struct tide_value *ret);
 
 /* ---- vector_value.c ---- */
 

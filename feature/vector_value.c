@@ -49,10 +49,13 @@ static struct tide_value stddev_value(const struct tide_step *step, const struct
   return tide_num(sqrt(top / ((double)n * (double)(n - 1))) / step->scale);
 }
 
+/* Nearly all sums fit eight bytes, of which the machine makes a double by itself. */
+static double to_double(__int128 sum) { return sum == (int64_t)sum ? (double)(int64_t)sum : (double)sum; }
+
 struct tide_value tide_value_of_sum(const struct tide_step *step, const struct tide_acc *acc) {
   switch ((enum tide_agg)step->agg) {
-    case TIDE_AGG_SUM: return tide_num((double)acc->sum / step->scale);
-    case TIDE_AGG_MEAN: return acc->count ? tide_num((double)acc->sum / ((double)acc->count * step->scale)) : tide_value_empty();
+    case TIDE_AGG_SUM: return tide_num(to_double(acc->sum) / step->scale);
+    case TIDE_AGG_MEAN: return acc->count ? tide_num(to_double(acc->sum) / ((double)acc->count * step->scale)) : tide_value_empty();
     case TIDE_AGG_STDDEV: return stddev_value(step, acc);
     case TIDE_AGG_MIN: return acc->count ? tide_num((double)acc->min / step->scale) : tide_value_empty();
     case TIDE_AGG_MAX: return acc->count ? tide_num((double)acc->max / step->scale) : tide_value_empty();

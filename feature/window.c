@@ -25,14 +25,6 @@ static unsigned count_bit(const struct tide_kind *kind, const struct tide_block 
   return (unsigned)n;
 }
 
-void tide_window_add_one(struct tide_acc *acc, int64_t x) {
-  acc->count++;
-  acc->sum += x;
-  acc->squares += (__int128)x * x;
-  if (x < acc->min) acc->min = x;
-  if (x > acc->max) acc->max = x;
-}
-
 /* Sums of a narrow block: 32-bit values, 256 of which cannot overflow 64 bits. A bit is set only where the value is there. */
 #define SUM_LOOP(type)                                                                                                                     \
   {                                                                                                                                        \
@@ -180,6 +172,58 @@ void tide_valueset_release(struct tide_valueset *set) {
 void tide_window_values(const struct tide_view *view, const struct tide_step *step, struct tide_at from, struct tide_at to,
                         struct tide_valueset *set) {
   EACH_EVENT(view, step, from, to, tide_valueset_add(set, tide_block_get(view->kind, block, step->column, i));)
+}
+
+/* Is there an event of the range with the step's bit and this value? */
+static bool occurs(const struct tide_view *view, const struct tide_step *step, struct tide_at from, struct tide_at to, uint64_t value) {
+  const struct tide_kind *kind = view->kind;
+  for (uint32_t c = to.chunk < view->count ? to.chunk + 1 : view->count; c-- > from.chunk;) {
+    const struct tide_block *block = view->chunk[c].block;
+    struct tide_cells cells = tide_block_cells(kind, block, step->column);
+    unsigned lo = c == from.chunk ? from.i : 0, i = c == to.chunk ? to.i : block->n;
+    if (lo < cells.first) lo = cells.first;
+    bool plain = !cells.entry && cells.width == 8 && cells.stride == 8;
+    while (i > lo) {
+      const char *at = cells.cell + ((size_t)i - cells.first) * 8; /* four at a time where they stand side by side, as a shop's cards do */
+      if (plain && i >= lo + 4 && tide_load(at - 8, 8) != value && tide_load(at - 16, 8) != value && tide_load(at - 24, 8) != value &&
+          tide_load(at - 32, 8) != value) {
+        i -= 4;
+        continue;
+      }
+      i--;
+      if (tide_cells_get(&cells, i) == value && ((tide_block_mask(kind, block, i) >> step->bit) & 1)) return true;
+    }
+  }
+  return false;
+}
+
+#define BEHIND_MAX 16 /* different values behind a range, and events times 4 */
+
+/* A value is in the range if its latest bit is, or if that stands behind the range and an event of the range has the value as well. */
+bool tide_window_distinct(const struct tide_view *view, const struct tide_step *step, struct tide_at from, struct tide_at to,
+                          uint64_t latest, const int64_t *current, uint64_t *ret) {
+  uint64_t behind[BEHIND_MAX], n = latest;
+  bool inside[BEHIND_MAX];
+  unsigned count = 0, events = 0;
+  EACH_EVENT(view, step, to, tide_view_end(view), {
+    if (count == BEHIND_MAX || ++events > 4 * BEHIND_MAX) return false;
+    behind[count] = tide_block_get(view->kind, block, step->column, i);
+    unsigned k = 0;
+    while (behind[k] != behind[count]) k++;
+    count += k == count;
+  })
+  for (unsigned k = 0; k < count; k++) n += inside[k] = occurs(view, step, from, to, behind[k]);
+  if (current) {
+    unsigned k = 0;
+    while (k < count && behind[k] != (uint64_t)*current) k++;
+    struct tide_at holder;
+    bool held = k < count ? inside[k]
+                          : tide_view_latest(view, step->latest - view->kind->cond_count, (uint64_t)*current, &holder) &&
+                                !tide_at_less(holder, from);
+    n += !held;
+  }
+  *ret = n;
+  return true;
 }
 
 #define HLL_BITS 12

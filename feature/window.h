@@ -17,7 +17,13 @@ struct tide_acc {
 /* Adds the events of the range that satisfy the step's bits to acc: counts for COUNT RATE and DISTINCT (latest bits), sums for the others. */
 void tide_window_add(const struct tide_view *view, const struct tide_step *step, struct tide_at from, struct tide_at to, struct tide_acc *acc);
 /* Adds one value (the current event). */
-void tide_window_add_one(struct tide_acc *acc, int64_t x);
+static inline void tide_window_add_one(struct tide_acc *acc, int64_t x) {
+  acc->count++;
+  acc->sum += x;
+  acc->squares += (__int128)x * x;
+  if (x < acc->min) acc->min = x;
+  if (x > acc->max) acc->max = x;
+}
 
 /* A reusable set of 64-bit values, for recounts. */
 struct tide_valueset { uint64_t *cell; uint32_t *stamp; uint32_t cap, used, now; };
@@ -28,6 +34,10 @@ void tide_valueset_release(struct tide_valueset *set);
 
 /* Adds the values of the step's column in the range to the set (distinct of a window that does not end at the log's end). */
 void tide_window_values(const struct tide_view *view, const struct tide_step *step, struct tide_at from, struct tide_at to, struct tide_valueset *set);
+/* Different values of the step's column (DISTINCT) in the range, in which so many latest bits stand, and of `current`, or NULL; false if more events than a few
+ * stand behind the range: latest bits say too little then, and one counts anew. */
+bool tide_window_distinct(const struct tide_view *view, const struct tide_step *step, struct tide_at from, struct tide_at to, uint64_t latest,
+                          const int64_t *current, uint64_t *ret);
 /* HyperLogLog estimate (Flajolet et al. 2007, p = 12, linear counting below 2.5 m) of the values in the range; `current` is one more value, or NULL. */
 double tide_window_approx(const struct tide_view *view, const struct tide_step *step, struct tide_at from, struct tide_at to, const int64_t *current);
 /* Largest number of events in any window (u - inner, u], u in (t - outer, t]; from begins at t - outer - inner. `current` is the time of one more event there, or NULL. */

@@ -209,8 +209,17 @@ static enum tide_err build(struct tide_decoder *d, const struct tide_bound_shape
   memset(d->raw, 0, spec->field_count * sizeof d->raw[0]);
   for (uint32_t i = 0; i < s->bound_count; i++) {
     const struct tide_bound *b = &s->bound[i];
-    struct tide_span text;
-    enum tide_err err = tide_decode_text(d, b, &text, error);
+    const struct tide_capture *cap = &d->capture[b->at];
+    if (cap->kind <= TIDE_CAP_NULL && b->may_lack) continue;
+    struct tide_span text = cap->text;
+    bool plain = b->as_is && cap->kind == TIDE_CAP_TEXT && text.len - 1 < TIDE_TEXT_MAX; /* as nearly all are */
+    if (plain && b->is_text) {
+      d->raw[b->in->field] = text;
+      record->field[b->in->field].kind = TIDE_D_TEXT;
+      record->field[b->in->field].text = text;
+      continue;
+    }
+    enum tide_err err = plain ? TIDE_OK : tide_decode_text(d, b, &text, error);
     if (err) return err;
     if (text.len == 0) continue;
     if (b->in->field != TIDE_NONE) {

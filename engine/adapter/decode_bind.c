@@ -75,6 +75,9 @@ static enum tide_err bind_field(struct tide_decoder *d, const struct tide_shape 
   if (shape->type == TIDE_REC_LIST && in->field != TIDE_NONE) b->optional = true;
   bool is_time = in->field != TIDE_NONE && in->field == spec->f_time && shape->type != TIDE_REC_HEARTBEAT;
   if (d->options.all_optional || (d->options.time_optional && is_time)) b->optional = true;
+  b->may_lack = b->optional && !in->dflt;
+  b->as_is = !in->map_count && !(in->field != TIDE_NONE && spec->field[in->field].secret);
+  b->is_text = b->as_is && in->field != TIDE_NONE && spec->field[in->field].type == TIDE_F_TEXT;
   enum tide_err err = place_of(d, in->at, b->name, in->line, in->column, &b->at, error);
   if (!err && in->currency) err = place_of(d, in->currency, b->name, in->line, in->column, &b->currency, error);
   if (!err && in->field != TIDE_NONE && spec->field[in->field].secret) d->place[b->at].secret = true;

@@ -5,6 +5,8 @@
  * ("/amount" and "amount" are the same); deeper pointers never match a column, and decode.c refuses them when the header comes. */
 #include "adapter/decode_parts.h"
 
+#include <endian.h>
+
 #include "base/utf8.h"
 
 struct csv_reader {
@@ -164,24 +166,37 @@ static enum tide_err fail_count(const struct csv_reader *r, uint32_t count, bool
                       r->column_count);
 }
 
+/* The high bit of each byte that is a comma, of eight bytes as a little-endian word. */
+static inline uint64_t commas(uint64_t word) {
+  const uint64_t low = UINT64_C(0x7f7f7f7f7f7f7f7f);
+  uint64_t other = word ^ UINT64_C(0x2c2c2c2c2c2c2c2c);
+  return ~(((other & low) + low) | other | low); /* no carry leaves its byte */
+}
+
+static inline void put_cell(const struct csv_reader *r, uint32_t column, const char *begin, const char *end, struct tide_capture *capture) {
+  uint32_t place = r->place_of[column];
+  if (place != TIDE_NONE && end > begin)
+    capture[place] = (struct tide_capture){.kind = TIDE_CAP_TEXT, .text = {begin, (size_t)(end - begin)}};
+}
+
 /* A row without quotes, as most are: whatever stands between commas is a cell. */
 static enum tide_err read_plain(const struct csv_reader *r, struct tide_span bytes, struct tide_capture *capture,
                                 struct tide_error *error) {
   const char *begin = bytes.ptr, *limit = bytes.ptr + bytes.len;
-  for (uint32_t count = 0; count < r->column_count; count++) {
-    const char *end = begin;
-    while (end < limit && *end != ',') end++;
-    uint32_t place = r->place_of[count];
-    if (place != TIDE_NONE && end > begin)
-      capture[place] = (struct tide_capture){.kind = TIDE_CAP_TEXT, .text = {begin, (size_t)(end - begin)}};
-    bool more = end < limit;
-    if (more != (count + 1 < r->column_count)) {
-      if (!more) return fail_count(r, count + 1, false, error);
-      const char *next = memchr(end + 1, ',', (size_t)(limit - end - 1));
-      return fail_count(r, count + 2, next != NULL, error);
+  uint32_t count = 0, last = r->column_count - 1;
+  for (const char *at = begin; at < limit; at += 8) {
+    uint64_t word = 0;
+    if (limit - at >= 8) memcpy(&word, at, 8);
+    else memcpy(&word, at, (size_t)(limit - at));
+    for (uint64_t found = commas(le64toh(word)); found; found &= found - 1) {
+      const char *end = at + __builtin_ctzll(found) / 8;
+      if (count == last) return fail_count(r, count + 2, memchr(end + 1, ',', (size_t)(limit - end - 1)) != NULL, error);
+      put_cell(r, count++, begin, end, capture);
+      begin = end + 1;
     }
-    begin = end + 1;
   }
+  if (count < last) return fail_count(r, count + 1, false, error);
+  put_cell(r, count, begin, limit, capture);
   return TIDE_OK;
 }
 

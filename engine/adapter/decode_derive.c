@@ -146,9 +146,10 @@ static void put_value(struct tide_decoder *d, uint32_t index, struct tide_value 
 }
 
 void tide_decode_derive_bind(struct tide_decoder *d) {
-  d->derive_reads = 0;
+  d->derived = d->derive_reads = 0;
   for (uint32_t i = 0; i < d->spec->field_count; i++) {
     const struct tide_field *f = &d->spec->field[i];
+    d->derived |= (uint64_t)f->derived << i;
     if (!f->derived || f->derive_fn != TIDE_DERIVE_EXPR) continue;
     for (uint32_t k = 0; k < d->spec->field_count; k++)
       if (tide_expr_reads_ref(f->derive, TIDE_X_FIELD, k)) d->derive_reads |= UINT64_C(1) << k;
@@ -158,11 +159,14 @@ void tide_decode_derive_bind(struct tide_decoder *d) {
 void tide_decode_derive(struct tide_decoder *d, struct tide_record *record) {
   const struct tide_spec *spec = d->spec;
   struct tide_value value[TIDE_FIELDS_MAX];
-  for (uint32_t i = 0; i < spec->field_count; i++)
-    if (d->derive_reads >> i & 1) value[i] = tide_field_value(&spec->field[i], &record->field[i]);
-  for (uint32_t i = 0; i < spec->field_count; i++) {
+  for (uint64_t left = d->derive_reads; left; left &= left - 1) {
+    uint32_t i = (uint32_t)__builtin_ctzll(left);
+    value[i] = tide_field_value(&spec->field[i], &record->field[i]);
+  }
+  for (uint64_t left = d->derived; left; left &= left - 1) {
+    uint32_t i = (uint32_t)__builtin_ctzll(left);
     const struct tide_field *f = &spec->field[i];
-    if (!f->derived || record->field[i].kind != TIDE_D_NONE) continue;
+    if (record->field[i].kind != TIDE_D_NONE) continue;
     if (f->derive_fn == TIDE_DERIVE_EXPR) {
       struct tide_env env = {.field = value, .time = record->time};
       put_value(d, i, tide_expr_eval(f->derive, &env), record);

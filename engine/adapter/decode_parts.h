@@ -52,6 +52,9 @@ struct tide_bound {
   uint32_t at, currency;  /* places; currency may be TIDE_NONE */
   bool secret;            /* its text is never shown */
   bool optional;          /* as declared, or by the kind of record (decode_bind.c) */
+  bool may_lack;          /* optional, and nothing stands in for it */
+  bool as_is;             /* a text in the message is its text: no map, and no secret */
+  bool is_text;           /* and that is what its field holds */
 };
 struct tide_bound_shape {
   const struct tide_shape *shape;
@@ -100,7 +103,7 @@ struct tide_decoder {
   uint32_t base;                    /* shape for messages that no `when` picks, or TIDE_NONE */
   struct tide_format_reader *reader;
   struct tide_span raw[TIDE_FIELDS_MAX]; /* text of each field of this message after map and default; what derive sees */
-  uint64_t derive_reads;            /* fields that derive expressions read, by bit */
+  uint64_t derived, derive_reads;   /* fields that are derived, and that derive expressions read, by bit */
   struct { char text[4]; uint8_t len; char code[4]; int exponent; } currency; /* the last one looked up */
   struct tide_record record;        /* built here, copied out on success */
 };
@@ -138,7 +141,7 @@ struct tide_span tide_clip(struct tide_span s);
 
 /* --- decode_derive.c: fills the derived fields of record that are not there yet, from decoder->raw and record->field. */
 void tide_decode_derive(struct tide_decoder *decoder, struct tide_record *record);
-/* Fills decoder->derive_reads. */
+/* Fills decoder->derived and derive_reads. */
 void tide_decode_derive_bind(struct tide_decoder *decoder);
 /* Puts a text into a field: as text, or hashed when the field is secret. text is not empty. */
 void tide_decode_put_text(struct tide_decoder *decoder, uint32_t field, struct tide_span text, struct tide_record *record);

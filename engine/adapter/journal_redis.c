@@ -9,7 +9,7 @@
  *   - the XADD before it was accepted: after a refused one, as on a fresh connection, WAIT succeeds at once and proves nothing;
  *   - INFO, read after it, shows the very facts that the session began with (journal_redis_facts.h): else the replicas may have acknowledged
  *     another history;
- *   - the clocks agree (TIME).
+ *   - the clocks agree (TIME): one reply that took too long to tell is asked for again.
  * A WAIT that comes back short is asked again on this connection, where it still means the entry; after three the session is over.
  *
  * What others wrote is durable too once a write of ours behind it is. sync() without an entry of ours writes a small key for that and WAITs for it: the
@@ -83,7 +83,7 @@ static enum tide_err receive_proof(struct tide_redis_journal *self, bool *ret_en
   if (err == TIDE_OK) self->online = facts.online;
   note_memory(self, tide_redis_info_of(reply));
   freeReplyObject(reply);
-  if (err == TIDE_OK) err = tide_redis_receive_time(self, self->write, error);
+  if (err == TIDE_OK) err = tide_redis_compare_clocks(self, self->write, error);
   if (err == TIDE_OK) err = tide_redis_holds(&self->options, &self->facts, &facts, error);
   if (err == TIDE_OK) *ret_enough = acknowledged >= (long long)self->options.quorum;
   return err;
@@ -457,6 +457,11 @@ enum tide_err tide_journal_redis_init(const struct tide_redis_options *options, 
 bool tide_journal_redis_pressed(const struct tide_journal *journal) {
   TIDE_CHECK(journal->ops == &redis_ops);
   return ((const struct tide_redis_journal *)(const void *)journal)->pressed;
+}
+
+int64_t tide_journal_redis_clock(const struct tide_journal *journal) {
+  TIDE_CHECK(journal->ops == &redis_ops);
+  return ((const struct tide_redis_journal *)(const void *)journal)->clock_ms;
 }
 
 void tide_journal_redis_health(const struct tide_journal *journal, struct tide_journal_health *ret) {

@@ -56,6 +56,9 @@ enum tide_err tide_journal_redis_command(struct tide_journal *journal, int argc,
 
 /* The node's memory was above the share when last looked at. */
 bool tide_journal_redis_pressed(const struct tide_journal *journal);
+/* The clock that the last successful sync or begin compared with the node's, by tide_clock_offset_ms. It was off by at most clock_skew_max_ms and what the comparison
+ * took, and that is at most 100 ms where it could make a difference. */
+int64_t tide_journal_redis_clock(const struct tide_journal *journal);
 /* Of its replicas, as of the last sync or the beginning of the session. */
 void tide_journal_redis_health(const struct tide_journal *journal, struct tide_journal_health *ret);
 

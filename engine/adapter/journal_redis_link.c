@@ -62,7 +62,9 @@ static void hiredis_close(struct tide_redis_link *link) {
 
 static struct tide_redis_now hiredis_now(void *ctx) {
   (void)ctx;
-  return (struct tide_redis_now){.wall = tide_wall_now(), .mono = tide_mono_now()};
+  struct tide_redis_now now;
+  tide_clocks_now(&now.wall, &now.mono);
+  return now;
 }
 
 const struct tide_redis_link_ops tide_redis_link_hiredis = {

@@ -35,6 +35,7 @@ struct tide_redis_journal {
   uint32_t online;     /* replicas that could acknowledge, when last asked */
   uint64_t covers;
   struct tide_redis_now asked_at;
+  int64_t clock_ms; /* that was compared last and found to agree (tide_clock_offset_ms) */
   bool pressed; /* memory above the share, when it was last looked at: */
   struct tide_mono pressed_at; /* 0: not yet */
   /* pages of the reader */
@@ -68,7 +69,8 @@ enum tide_err tide_redis_find_primary(struct tide_redis_journal *self, struct ti
 enum tide_err tide_redis_connect_to(struct tide_redis_journal *self, struct tide_redis_link **ret, struct tide_error *error) TIDE_WARN_UNUSED;
 enum tide_err tide_redis_receive_facts(struct tide_redis_journal *self, struct tide_redis_link *link, struct tide_redis_facts *ret,
                                        struct tide_error *error) TIDE_WARN_UNUSED;
-enum tide_err tide_redis_receive_time(struct tide_redis_journal *self, struct tide_redis_link *link, struct tide_error *error) TIDE_WARN_UNUSED;
+/* TIME, sent not before asked_at, with nothing behind it: a reply that took too long to tell is asked for again. */
+enum tide_err tide_redis_compare_clocks(struct tide_redis_journal *self, struct tide_redis_link *link, struct tide_error *error) TIDE_WARN_UNUSED;
 enum tide_err tide_redis_receive_stream(struct tide_redis_journal *self, struct tide_redis_link *link, struct tide_position *ret_generated,
                                         struct tide_position *ret_first, struct tide_position *ret_last, struct tide_error *error) TIDE_WARN_UNUSED;
 /* The journal's begin. */

@@ -22,5 +22,9 @@ static inline int64_t tide_floor_div(int64_t a, int64_t b) {
 static inline int tide_weekday_of(int64_t days) {
   return (int)(days + 3 - 7 * tide_floor_div(days + 3, 7)) + 1;
 }
+/* Hour of the day of a number of seconds since 1970-01-01 00:00. */
+static inline int tide_hour_of(int64_t s) {
+  return (int)((s - 86400 * tide_floor_div(s, 86400)) / 3600);
+}
 
 #endif

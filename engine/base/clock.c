@@ -26,6 +26,15 @@ struct tide_mono tide_mono_now(void) {
   return (struct tide_mono){(int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec};
 }
 
+void tide_clocks_now(struct tide_wall *ret_wall, struct tide_mono *ret_mono) {
+  for (int turn = 0; turn < 4; turn++) {
+    int64_t before_ns = tide_mono_now().ns;
+    *ret_wall = tide_wall_now();
+    *ret_mono = tide_mono_now();
+    if (ret_mono->ns - before_ns < 1000000) break;
+  }
+}
+
 int64_t tide_days_of(int year, int month, int day) {
   int64_t y = month <= 2 ? year - 1 : year;
   int64_t era = (y >= 0 ? y : y - 399) / 400, of_era = y - era * 400;

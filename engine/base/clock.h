@@ -17,6 +17,10 @@ struct tide_mono { int64_t ns; };
 
 struct tide_wall tide_wall_now(void);
 struct tide_mono tide_mono_now(void);
+/* Both of one moment: a thread that was put aside between the two readings would look like a clock that was set. */
+void tide_clocks_now(struct tide_wall *ret_wall, struct tide_mono *ret_mono);
+/* What the wall clock shows above the monotonic one, read at the same moment, in ms. Only differences mean anything: it stays as it is until somebody sets the wall clock. */
+static inline int64_t tide_clock_offset_ms(struct tide_wall wall, struct tide_mono mono) { return wall.ms - mono.ns / 1000000; }
 
 enum tide_time_form { TIDE_TIME_RFC3339, TIDE_TIME_EPOCH_S, TIDE_TIME_EPOCH_MS, TIDE_TIME_EPOCH_US };
 
@@ -41,5 +45,7 @@ struct tide_zone;
 enum tide_err tide_zone_get(const char *name, const struct tide_zone **ret, struct tide_error *error) TIDE_WARN_UNUSED;
 int tide_zone_hour(const struct tide_zone *zone, struct tide_etime t);
 int tide_zone_weekday(const struct tide_zone *zone, struct tide_etime t);
+/* What the clocks of the zone say at t, as seconds since they said 1970-01-01 00:00: calendar.h makes hour and weekday of it. */
+int64_t tide_zone_local_s(const struct tide_zone *zone, struct tide_etime t);
 
 #endif

@@ -124,9 +124,34 @@ static enum tide_err scale(const struct number *n, int decimals, int64_t *ret) {
   return signed_of(magnitude, n->negative, ret);
 }
 
+/* What nearly every number is: up to 18 digits with their decimals, none too many, and no exponent. False: something else, perhaps nothing that is a number. */
+static bool plain(struct tide_span text, int decimals, int64_t *ret) {
+  const char *p = text.ptr, *end = p + text.len;
+  if (text.len == 0 || text.len > 18) return false;
+  bool negative = *p == '-';
+  p += negative;
+  const char *whole = p;
+  int64_t magnitude = 0;
+  for (; p < end && (unsigned)(*p - '0') < 10; p++) magnitude = magnitude * 10 + (*p - '0');
+  if (p == whole || (*whole == '0' && p - whole > 1)) return false;
+  if (p < end) {
+    if (*p++ != '.' || p == end || end - p > decimals) return false;
+    decimals -= (int)(end - p);
+    for (; p < end && (unsigned)(*p - '0') < 10; p++) magnitude = magnitude * 10 + (*p - '0');
+    if (p < end) return false;
+  }
+  if (text.len + (size_t)decimals > 18) return false;
+  magnitude *= tide_pow10[decimals];
+  *ret = negative ? -magnitude : magnitude;
+  return true;
+}
+
 enum tide_err tide_decimal_parse(struct tide_span text, int decimals, int64_t *ret) {
   TIDE_CHECK(decimals >= 0 && decimals <= 9);
   struct number n;
+  if (plain(text, decimals, ret)) {
+    return TIDE_OK;
+  }
   if (!scan(text, &n)) {
     return TIDE_E_SYNTAX;
   }
@@ -135,6 +160,9 @@ enum tide_err tide_decimal_parse(struct tide_span text, int decimals, int64_t *r
 
 enum tide_err tide_int_parse(struct tide_span text, int64_t *ret) {
   struct number n;
+  if (plain(text, 0, ret)) {
+    return TIDE_OK;
+  }
   if (!scan(text, &n) || !n.plain) {
     return TIDE_E_SYNTAX;
   }

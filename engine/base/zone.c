@@ -17,7 +17,7 @@
 #include "base/calendar.h"
 #include "base/clock.h"
 
-enum { FILE_MAX = 1 << 20, NAME_MAX_BYTES = 64, OFFSET_MAX_S = 26 * 3600 };
+enum { FILE_MAX = 1 << 20, NAME_MAX_BYTES = 64, OFFSET_MAX_S = 26 * 3600, HINT_BITS = 23, HINTS = 256 }; /* 97 days, until 2038 */
 #define ZONE_ROOT "/usr/share/zoneinfo"
 
 /* One edge of daylight saving time: Mm.w.d (month form), Jn (1-365, no leap day) or n (0-365); then seconds of that local day. */
@@ -35,9 +35,10 @@ struct footer {
 struct tide_zone {
   char name[NAME_MAX_BYTES];
   size_t count;
-  int64_t *times;   /* seconds, strictly ascending */
-  int32_t *offsets; /* from times[i] on, seconds east of UTC */
-  int32_t before_s; /* until times[0] */
+  int64_t *times;           /* seconds, strictly ascending */
+  int32_t *offsets;         /* from times[i] on, seconds east of UTC */
+  int32_t before_s;         /* until times[0] */
+  uint32_t hint[HINTS + 1]; /* from 1970 on: index of the last of times when each stretch of 2^HINT_BITS seconds begins */
   struct footer footer;
   struct tide_zone *next;
 };
@@ -205,6 +206,14 @@ static struct header header_get(struct tide_reader *r) {
   return h;
 }
 
+static void zone_hint(struct tide_zone *zone) {
+  uint32_t last = 0;
+  for (uint32_t i = 0; i <= HINTS; i++) {
+    while (last + 1 < zone->count && zone->times[last + 1] <= (int64_t)i << HINT_BITS) last++;
+    zone->hint[i] = last;
+  }
+}
+
 /* Fills the tables; false for anything that RFC 8536 does not allow. The caller frees times and offsets in either case. */
 static bool zone_parse(struct tide_span file, struct tide_zone *zone) {
   struct tide_reader r = tide_reader_of(file);
@@ -243,6 +252,7 @@ static bool zone_parse(struct tide_span file, struct tide_zone *zone) {
     }
     zone->offsets[i] = offsets[type];
   }
+  zone_hint(zone);
   struct tide_span rest = tide_get_bytes(&r, (size_t)(r.end - r.ptr));
   const char *newline = rest.len ? memchr(rest.ptr, '\n', rest.len) : NULL;
   if (!newline) {
@@ -338,7 +348,7 @@ enum tide_err tide_zone_get(const char *name, const struct tide_zone **ret, stru
   return err;
 }
 
-static int64_t local_s(const struct tide_zone *zone, struct tide_etime t) {
+int64_t tide_zone_local_s(const struct tide_zone *zone, struct tide_etime t) {
   int64_t t_s = tide_floor_div(t.ms, 1000);
   if (zone->count == 0 || t_s < zone->times[0]) {
     return t_s + (zone->count == 0 && zone->footer.there ? footer_offset(&zone->footer, t_s) : zone->before_s);
@@ -346,7 +356,8 @@ static int64_t local_s(const struct tide_zone *zone, struct tide_etime t) {
   if (t_s >= zone->times[zone->count - 1] && zone->footer.there) {
     return t_s + footer_offset(&zone->footer, t_s);
   }
-  size_t lo = 0, hi = zone->count; /* times[lo] <= t_s < times[hi] */
+  size_t lo = 0, hi = zone->count, stretch = (size_t)(t_s >> HINT_BITS); /* times[lo] <= t_s < times[hi] */
+  if (t_s >= 0 && stretch < HINTS) lo = zone->hint[stretch], hi = zone->hint[stretch + 1] + 1;
   while (hi - lo > 1) {
     size_t mid = lo + (hi - lo) / 2;
     if (zone->times[mid] <= t_s) {
@@ -358,11 +369,8 @@ static int64_t local_s(const struct tide_zone *zone, struct tide_etime t) {
   return t_s + zone->offsets[lo];
 }
 
-int tide_zone_hour(const struct tide_zone *zone, struct tide_etime t) {
-  int64_t local = local_s(zone, t);
-  return (int)((local - 86400 * tide_floor_div(local, 86400)) / 3600);
-}
+int tide_zone_hour(const struct tide_zone *zone, struct tide_etime t) { return tide_hour_of(tide_zone_local_s(zone, t)); }
 
 int tide_zone_weekday(const struct tide_zone *zone, struct tide_etime t) {
-  return tide_weekday_of(tide_floor_div(local_s(zone, t), 86400));
+  return tide_weekday_of(tide_floor_div(tide_zone_local_s(zone, t), 86400));
 }

@@ -310,6 +310,7 @@ static enum tide_err open_store(const struct tide_config *config, struct tide_se
       serve->lossy = tide_config_lossy(config);
       serve->pressed = tide_journal_redis_pressed;
       serve->health = tide_journal_redis_health;
+      serve->clock = tide_journal_redis_clock;
       serve->durability = config->journal_replicas == 0 ? "none" : config->journal_quorum == config->journal_replicas ? "strong" : "quorum";
       break;
   }

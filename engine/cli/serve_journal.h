@@ -21,6 +21,7 @@ struct tide_serve_journal {
   uint64_t epoch_seen;         /* the highest epoch of what this engine's disk remembers, standing or lost */
   bool (*pressed)(const struct tide_journal *journal); /* NULL: it cannot tell */
   void (*health)(const struct tide_journal *journal, struct tide_journal_health *ret); /* NULL: it has no replicas */
+  int64_t (*clock)(const struct tide_journal *journal); /* NULL: its store has none */
 };
 /* Asked between two attempts to reach the store, with the time to wait; false: do not go on. */
 typedef bool (*tide_serve_wait_fn)(void *ctx, int64_t ms);

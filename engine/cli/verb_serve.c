@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "cli/process.h"
+#include "cli/serve_away.h"
 #include "cli/serve_config.h"
 #include "cli/serve_follow.h"
 #include "cli/serve_ingest.h"
@@ -60,6 +61,7 @@ struct serve {
   struct tide_http_secrets *secrets;                /* until the listeners have taken them */
   struct tide_http_source source[TIDE_SOURCES_MAX]; /* as http shows them */
   struct tide_http *http;
+  struct tide_serve_away *away;         /* listeners until there are these; NULL: there was no run before this one */
   struct tide_watcher *watcher;         /* its hooks are the core thread's */
   struct tide_snapshotter *snapshotter; /* the core thread's, while it runs */
   _Atomic int64_t snapshot_every_ms;    /* a reload sets it */
@@ -388,6 +390,21 @@ static enum tide_err begin_elsewhere(const struct serve *serve, struct tide_erro
   return err;
 }
 
+/* The listeners are gone, and it will be a while until there are others. */
+static void listen_meanwhile(struct serve *serve, const struct tide_http_options *http) {
+  struct tide_http_options as = *http;
+  struct tide_http_files files = tide_serve_files(serve->reloaded ? serve->reloaded : serve->config);
+  struct tide_error error = {0};
+  as.listen.port = serve->listen;
+  as.admin.port = serve->admin;
+  as.spec = serve->adopted ? serve->adopted->spec : serve->spec;
+  if (tide_serve_away_start(
+          &as, &files,
+          "a failover has taken back what this engine had folded; it begins again from a snapshot that stands, and folds on from there",
+          &serve->away, &error) != TIDE_OK)
+    tide_log(TIDE_LOG_WARN, "not_listening", "why=%s note=%s", error.text, "connections are refused until the engine is up again");
+}
+
 static enum tide_err run_engine(struct serve *serve, struct tide_error *error) {
   struct tide_http_options http;
   int signal = 0;
@@ -399,6 +416,8 @@ static enum tide_err run_engine(struct serve *serve, struct tide_error *error) {
   adopt(serve);
   enum tide_err err = signal || elsewhere || has_ended(serve) ? TIDE_OK : http_options(serve, &http, error);
   if (err == TIDE_OK && !signal && !elsewhere && !has_ended(serve)) {
+    tide_serve_away_stop(serve->away);
+    serve->away = NULL;
     err = tide_http_start(&http, &serve->http, error);
     if (err == TIDE_OK) tide_http_ports(serve->http, &serve->listen, &serve->admin);
     if (err == TIDE_OK) start_registry(serve, &http);
@@ -430,6 +449,7 @@ static enum tide_err run_engine(struct serve *serve, struct tide_error *error) {
     tide_log(TIDE_LOG_WARN, "history_taken_back", "position=%llu-%llu why=%s next=%s", (unsigned long long)at.epoch,
              (unsigned long long)at.seq, "the journal lacks the entry that was folded last: a failover has lost it",
              "begins again from a snapshot that stands; what was acknowledged comes back from the sources");
+    if (serve->listen && !serve->away) listen_meanwhile(serve, &http);
   } else if (engine_err == TIDE_E_HISTORY && !serve->log.lossy) {
     tide_serve_history_lost(&serve->log, tide_engine_fold(serve->engine));
   }
@@ -449,7 +469,7 @@ static enum tide_err start_engine(struct serve *serve, struct tide_error *error)
                .queue_max = (uint32_t)config->queue_http,
                .heartbeat_ms = config->engine_heartbeat_ms,
                .shared = serve->log.shared,
-               .compares_clocks = serve->log.shared, /* that is a store with a clock of its own */
+               .compares_clocks = serve->log.clock != NULL,
                .sources = serve->ingest.declared,
                .ingests = serve->ingest.ingest != NULL,
                .claim_timeout_ms = config->ingest_claim_timeout_ms,
@@ -458,6 +478,7 @@ static enum tide_err start_engine(struct serve *serve, struct tide_error *error)
       .journal = serve->log.journal,
       .pressed = serve->log.pressed,
       .health = serve->log.health,
+      .clock = serve->log.clock,
       .take_epoch = serve->log.shared && serve->epoch ? on_epoch : NULL,
       .release = on_release,
       .sources = serve->ingest.ingest ? on_sources : NULL,
@@ -565,12 +586,16 @@ static int serve_config(struct serve *serve) {
   tide_spec_free(serve->spec);
   tide_process_wipe(&serve->keys, sizeof serve->keys);
   if (serve->again) return TIDE_EXIT_OK;
+  tide_serve_away_stop(serve->away);
   return err == TIDE_OK ? TIDE_EXIT_OK : tide_exit_report(&error);
 }
 
 /* In the same process, as a start would, with the configuration of the last reload; whoever calls finds it at the same ports. */
 static void begin_again(struct serve *serve) {
-  struct serve next = {.args = serve->args, .config = serve->reloaded ? serve->reloaded : serve->config, .epoch_lost = serve->epoch_lost};
+  struct serve next = {.args = serve->args,
+                       .config = serve->reloaded ? serve->reloaded : serve->config,
+                       .epoch_lost = serve->epoch_lost,
+                       .away = serve->away};
   if (serve->reloaded) tide_config_free(serve->config);
   if (serve->listen) next.config->http_port = serve->listen;
   if (serve->admin) next.config->http_admin_port = serve->admin;

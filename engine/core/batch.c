@@ -12,7 +12,8 @@
 enum {
   /* common 40, presence 8, 64 fields of at most 1 + 32, outcome 40: what a record takes without its texts */
   RECORD_FIXED_MAX = 4096,
-  RECORD_HEAD = TIDE_RECORD_HEAD_BYTES
+  RECORD_HEAD = TIDE_RECORD_HEAD_BYTES,
+  TEXTS_COMMON = 4096 /* what nearly all records have room for their texts in */
 };
 static const size_t payload_end_max = TIDE_ENTRY_MAX - TIDE_ENTRY_CRC_BYTES;
 
@@ -64,7 +65,7 @@ static uint8_t *put_text(uint8_t *p, const uint8_t *limit, struct tide_span text
     return NULL;
   }
   p = wire_put_varint(p, text.len);
-  return wire_put_bytes(p, text.ptr, text.len);
+  return wire_put_short(p, text.ptr, text.len);
 }
 
 static uint8_t *put_key(uint8_t *p, struct tide_u128 key) {
@@ -89,6 +90,12 @@ static uint8_t *put_datum(uint8_t *p, const uint8_t *limit, const struct tide_da
   }
 }
 
+/* tide_datum_misfit, of a short ASCII text in place. */
+static inline bool fits(const struct tide_field *field, const struct tide_datum *datum) {
+  bool is_short = datum->kind == TIDE_D_TEXT && datum->text.len - 1 < 0x7f && field->type == TIDE_F_TEXT && !field->secret;
+  return (is_short && tide_is_ascii((const uint8_t *)datum->text.ptr, datum->text.len)) || tide_datum_misfit(field, datum) == NULL;
+}
+
 static uint8_t *put_fields(uint8_t *p, const uint8_t *limit, const struct tide_spec *spec, const struct tide_record *record) {
   TIDE_CHECK(spec->field_count <= TIDE_FIELDS_MAX);
   uint8_t *presence_at = p;
@@ -99,7 +106,7 @@ static uint8_t *put_fields(uint8_t *p, const uint8_t *limit, const struct tide_s
     if (datum->kind == TIDE_D_NONE) {
       continue;
     }
-    TIDE_CHECK(tide_datum_misfit(&spec->field[i], datum) == NULL);
+    TIDE_CHECK(fits(&spec->field[i], datum));
     presence |= UINT64_C(1) << i;
     p = put_datum(p, limit, datum);
     if (!p) {
@@ -178,15 +185,27 @@ enum tide_err tide_batch_add(struct tide_batch *batch, const struct tide_spec *s
   return commit_record(batch, payload, put_payload(payload, base_of(batch) + payload_end_max, spec, record));
 }
 
+/* The payload behind what `out` holds and a head, which begins at *ret; NULL: a text ends more than `room` bytes behind it. */
+static const uint8_t *encode_into(const struct tide_spec *spec, const struct tide_record *record, size_t room, struct tide_buf *out,
+                                  uint8_t **ret) {
+  tide_buf_reserve(out, RECORD_FIXED_MAX + room);
+  *ret = (uint8_t *)out->ptr + out->len;
+  uint8_t *payload = *ret + RECORD_HEAD;
+  return put_payload(payload, payload + room - RECORD_HEAD, spec, record);
+}
+
 enum tide_err tide_record_encode(const struct tide_spec *spec, const struct tide_record *record, struct tide_buf *out) {
   TIDE_CHECK(tide_record_type_is_data(record->type) && (record->flags & ~TIDE_REC_FLAGS) == 0);
   TIDE_CHECK(tide_record_misfit(spec->list_count, record) == NULL);
-  size_t texts = 0;
-  for (uint32_t i = 0; tide_record_type_has_fields(record->type) && i < spec->field_count; i++)
-    if (record->field[i].kind == TIDE_D_TEXT) texts += record->field[i].text.len;
-  tide_buf_reserve(out, RECORD_FIXED_MAX + texts);
-  uint8_t *p = (uint8_t *)out->ptr + out->len, *payload = p + RECORD_HEAD;
-  const uint8_t *end = put_payload(payload, payload + RECORD_FIXED_MAX + texts - RECORD_HEAD, spec, record);
+  uint8_t *p;
+  const uint8_t *end = encode_into(spec, record, TEXTS_COMMON, out, &p);
+  if (!end) {
+    size_t room = RECORD_FIXED_MAX;
+    for (uint32_t i = 0; i < spec->field_count; i++)
+      if (record->field[i].kind == TIDE_D_TEXT) room += record->field[i].text.len;
+    end = encode_into(spec, record, room, out, &p);
+  }
+  const uint8_t *payload = p + RECORD_HEAD;
   if (!end || (size_t)(end - p) > payload_end_max - TIDE_ENTRY_HEADER_BYTES) return TIDE_E_LIMIT;
   size_t len = (size_t)(end - payload);
   *p++ = record->type;

@@ -4,42 +4,11 @@
  * decoder runs them on every record of every journal. */
 #include "core/batch_record.h"
 
-#include "base/clock.h"
-#include "base/num.h"
 #include "base/utf8.h"
-
-bool tide_currency_fits(const char currency[4]) {
-  for (unsigned i = 0; i < TIDE_CURRENCY_BYTES; i++) {
-    if (currency[i] < 'A' || currency[i] > 'Z') {
-      return false;
-    }
-  }
-  return currency[TIDE_CURRENCY_BYTES] == '\0';
-}
-
-/* ASCII is settled eight bytes at a time; anything else is base's full check. */
-static bool text_fits(struct tide_span text) {
-  uint64_t high = 0, word;
-  size_t i = 0;
-  for (; i + sizeof word <= text.len; i += sizeof word) {
-    memcpy(&word, text.ptr + i, sizeof word);
-    high |= word;
-  }
-  for (; i < text.len; i++) {
-    high |= (uint8_t)text.ptr[i];
-  }
-  return (high & UINT64_C(0x8080808080808080)) == 0 || tide_utf8_valid(text);
-}
-
-static bool time_fits(int64_t ms) { return ms >= TIDE_TIME_MIN_MS && ms <= TIDE_TIME_MAX_MS; }
-
-static bool amount_fits(int64_t minor, uint8_t exponent, const char currency[4]) {
-  return minor >= 0 && minor <= TIDE_AMOUNT_MAX && exponent <= TIDE_EXPONENT_MAX && tide_currency_fits(currency);
-}
 
 static const char *int_misfit(const struct tide_field *field, const struct tide_datum *datum) {
   bool money = datum->currency[0] != '\0';
-  if (money && !amount_fits(datum->num, datum->exponent, datum->currency)) {
+  if (money && !tide_amount_fits(datum->num, datum->exponent, datum->currency)) {
     return "an amount out of range or with an impossible currency";
   }
   if (!field) {
@@ -52,7 +21,7 @@ static const char *int_misfit(const struct tide_field *field, const struct tide_
     case TIDE_F_MONEY:
     case TIDE_F_NUMBER: return NULL;
     case TIDE_F_BOOL: return datum->num == 0 || datum->num == 1 ? NULL : "a bool that is neither 0 nor 1";
-    case TIDE_F_TIME: return time_fits(datum->num) ? NULL : "a time out of range";
+    case TIDE_F_TIME: return tide_time_fits(datum->num) ? NULL : "a time out of range";
     default: return "a number in a text field";
   }
 }
@@ -69,7 +38,8 @@ const char *tide_datum_misfit(const struct tide_field *field, const struct tide_
       if (datum->text.len < 1 || datum->text.len > TIDE_TEXT_BYTES_MAX) {
         return "a text that is empty or too long";
       }
-      return text_fits(datum->text) ? NULL : "a text that is not UTF-8";
+      return tide_is_ascii((const uint8_t *)datum->text.ptr, datum->text.len) || tide_utf8_valid(datum->text) ? NULL
+                                                                                                              : "a text that is not UTF-8";
     case TIDE_D_INT: return int_misfit(field, datum);
     case TIDE_D_KEY: return NULL;
     default: return "an unknown kind";
@@ -90,14 +60,14 @@ static const char *outcome_misfit(const struct tide_outcome *outcome) {
     }
   }
   bool amount = outcome->set & 1u << TIDE_DYN_amount_now;
-  if (amount && !amount_fits(outcome->amount_now, outcome->exponent, outcome->currency)) {
+  if (amount && !tide_amount_fits(outcome->amount_now, outcome->exponent, outcome->currency)) {
     return "an outcome amount out of range or with an impossible currency";
   }
   return NULL;
 }
 
 const char *tide_record_misfit(uint32_t list_count, const struct tide_record *record) {
-  if (!time_fits(record->time.ms)) {
+  if (!tide_time_fits(record->time.ms)) {
     return "a time out of range";
   }
   switch (record->type) {
@@ -109,7 +79,7 @@ const char *tide_record_misfit(uint32_t list_count, const struct tide_record *re
       if (record->list.list >= list_count) {
         return "a list that is not declared";
       }
-      return time_fits(record->list.expires_ms) ? NULL : "an expiry out of range";
+      return tide_time_fits(record->list.expires_ms) ? NULL : "an expiry out of range";
     default: return NULL;
   }
 }

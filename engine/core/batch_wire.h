@@ -11,17 +11,15 @@
 #include "base/buf.h"
 
 static inline uint8_t *wire_put_u32(uint8_t *p, uint32_t v) {
-  for (unsigned i = 0; i < 4; i++) {
-    p[i] = (uint8_t)(v >> (8 * i));
-  }
-  return p + 4;
+  v = htole32(v);
+  memcpy(p, &v, sizeof v);
+  return p + sizeof v;
 }
 
 static inline uint8_t *wire_put_u64(uint8_t *p, uint64_t v) {
-  for (unsigned i = 0; i < 8; i++) {
-    p[i] = (uint8_t)(v >> (8 * i));
-  }
-  return p + 8;
+  v = htole64(v);
+  memcpy(p, &v, sizeof v);
+  return p + sizeof v;
 }
 
 static inline uint8_t *wire_put_u16(uint8_t *p, uint16_t v) {
@@ -42,6 +40,21 @@ static inline uint8_t *wire_put_varint(uint8_t *p, uint64_t v) {
 static inline uint8_t *wire_put_zigzag(uint8_t *p, int64_t v) {
   uint64_t u = (uint64_t)v;
   return wire_put_varint(p, (u << 1) ^ (v < 0 ? UINT64_MAX : 0));
+}
+
+/* A text, by pieces that may overlap: nearly all are shorter than a call. */
+static inline uint8_t *wire_put_short(uint8_t *p, const void *ptr, size_t len) {
+  const uint8_t *at = ptr;
+  if (len >= 8 && len <= 16) {
+    memcpy(p, at, 8);
+    memcpy(p + len - 8, at + len - 8, 8);
+  } else if (len >= 4 && len <= 16) {
+    memcpy(p, at, 4);
+    memcpy(p + len - 4, at + len - 4, 4);
+  } else if (len > 0) {
+    memcpy(p, at, len);
+  }
+  return p + len;
 }
 
 static inline uint8_t *wire_put_bytes(uint8_t *p, const void *ptr, size_t len) {
@@ -83,39 +96,49 @@ static inline uint64_t wire_u64(struct tide_reader *r) {
   return le64toh(v);
 }
 
-/* Up to eight bytes are taken with one look, where so many can be read; the rest, and all refusals, are base's. */
-static inline uint64_t wire_varint(struct tide_reader *r) {
-  if (TIDE_LIKELY(!r->bad && r->ptr < r->end && *r->ptr < 0x80u)) {
-    return *r->ptr++;
-  }
+/* What stands behind the varint at `at`, of up to eight bytes taken with one look; NULL: one for base, which takes the rest and makes the refusals. */
+static inline const uint8_t *wire_quick_varint(const uint8_t *at, const uint8_t *end, uint64_t *ret) {
   uint64_t bytes;
-  if (TIDE_UNLIKELY(r->bad || (size_t)(r->end - r->ptr) < sizeof bytes)) {
-    return tide_get_varint(r);
+  if (TIDE_UNLIKELY((size_t)(end - at) < sizeof bytes)) {
+    *ret = at < end ? *at : 0;
+    return at < end && *at < 0x80u ? at + 1 : NULL;
   }
-  memcpy(&bytes, r->ptr, sizeof bytes);
+  memcpy(&bytes, at, sizeof bytes);
   bytes = le64toh(bytes);
+  if (!(bytes & 0x80u)) {
+    *ret = bytes & 0x7fu;
+    return at + 1;
+  }
   uint64_t ends = ~bytes & UINT64_C(0x8080808080808080); /* bytes without the bit that says that another follows */
-  if (TIDE_UNLIKELY(ends == 0)) {
-    return tide_get_varint(r);
-  }
-  unsigned bits = (unsigned)__builtin_ctzll(ends) + 1, last = bits / 8 - 1;
-  if (TIDE_UNLIKELY(last > 0 && r->ptr[last] == 0)) { /* longer than it has to be: base says what to make of it */
-    return tide_get_varint(r);
-  }
-  r->ptr += bits / 8;
+  unsigned last = (unsigned)__builtin_ctzll(ends | UINT64_C(1) << 63) / 8;
+  if (TIDE_UNLIKELY(ends == 0 || at[last] == 0)) return NULL; /* longer than this, or than it has to be: base says what to make of it */
   bytes &= ends ^ (ends - 1);                            /* up to the bit that ends it */
   bytes &= UINT64_C(0x7f7f7f7f7f7f7f7f);                 /* then sevens of bits are moved together, two by two */
   bytes = (bytes & UINT64_C(0x007f007f007f007f)) | (bytes & UINT64_C(0x7f007f007f007f00)) >> 1;
   bytes = (bytes & UINT64_C(0x00003fff00003fff)) | (bytes & UINT64_C(0x3fff00003fff0000)) >> 2;
-  return (bytes & UINT64_C(0x000000000fffffff)) | (bytes & UINT64_C(0x0fffffff00000000)) >> 4;
+  *ret = (bytes & UINT64_C(0x000000000fffffff)) | (bytes & UINT64_C(0x0fffffff00000000)) >> 4;
+  return at + last + 1;
 }
 
-static inline int64_t wire_zigzag(struct tide_reader *r) {
-  uint64_t u = wire_varint(r);
-  uint64_t v = (u >> 1) ^ (u & 1 ? UINT64_MAX : 0);
+static inline uint64_t wire_varint(struct tide_reader *r) {
+  uint64_t v;
+  const uint8_t *at = TIDE_LIKELY(!r->bad) ? wire_quick_varint(r->ptr, r->end, &v) : NULL;
+  if (TIDE_UNLIKELY(!at)) {
+    return tide_get_varint(r);
+  }
+  r->ptr = at;
+  return v;
+}
+
+static inline int64_t wire_unzigzag(uint64_t u) {
+  uint64_t v = (u >> 1) ^ (0 - (u & 1));
   int64_t out;
   memcpy(&out, &v, sizeof out);
   return out;
+}
+
+static inline int64_t wire_zigzag(struct tide_reader *r) {
+  return wire_unzigzag(wire_varint(r));
 }
 
 /* `len` borrowed bytes, or NULL and `bad`. */

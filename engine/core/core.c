@@ -94,7 +94,6 @@ static enum tide_err hold(struct tide_core *core, struct tide_held *held, struct
 void tide_core_sync(struct tide_core *core) {
   if (core->syncing) return;
   core->syncing = true;
-  tide_core_clock_asked(core);
   core->stats.syncs++;
   tide_core_act(core, TIDE_DO_SYNC);
 }
@@ -567,7 +566,7 @@ static enum tide_err take_event(struct tide_core *core, const struct tide_core_e
       if (!core->syncing) return TIDE_OK;
       core->syncing = false;
       core->pressed = event->pressed;
-      tide_core_clock_told(core);
+      tide_core_clock_told(core, event->clock_ms);
       if (tide_position_cmp(event->position, core->durable) > 0) core->durable = event->position;
       for (struct tide_held *held = core->held; held && tide_position_cmp(held->position, core->durable) <= 0; held = held->next)
         if (!held->durable.ns) held->durable = core->now.mono;

@@ -80,7 +80,8 @@ enum tide_core_event_kind {
   TIDE_CORE_APPENDED,      /* attempt, position: the entry (or fence) of the last APPEND or OPEN stands there */
   TIDE_CORE_APPEND_FAILED, /* attempt, err, number: the highest epoch that is known elsewhere, 0: none.
                             * STALE, LIMIT, FULL: it is certainly not in the log. INDETERMINATE, IO: it may be */
-  TIDE_CORE_DURABLE,       /* position: everything up to there, as of the last SYNC; pressed: the store is nearly full */
+  TIDE_CORE_DURABLE,       /* position: everything up to there, as of the last SYNC; pressed: the store is nearly full; clock_ms: which clock it compared with
+                            * the store's (tide_clock_offset_ms), where it compares clocks */
   TIDE_CORE_SESSION_OVER,  /* err: nothing can be asked of this session any more; what was appended and is not durable may be lost */
   TIDE_CORE_ENTRY,         /* position, bytes (borrowed): answer to FETCH, in order */
   TIDE_CORE_FETCH_END,     /* the FETCH found no more */
@@ -105,6 +106,7 @@ struct tide_core_event {
   struct tide_span bytes;
   struct tide_session session;
   bool pressed;
+  int64_t clock_ms;
   enum tide_err err;
   uint64_t turn, number;
   const struct tide_target *target;

@@ -4,14 +4,14 @@
  * write, but it stands in the log, and stamps and commit times would stay ahead until time has caught up. So the comparison must come first. What tells that it
  * is due is the monotonic clock, which nobody sets: since the store last found the clocks to agree, both must have moved by the same amount.
  *
- * A SYNC makes the comparison (port/journal.h). One that was begun under one clock and ended under another says nothing of either, so the step behind it asks again. In a new
- * session nothing is known. Both clocks of a step are read once, so what was compared is what is written. */
+ * A SYNC makes the comparison, at a moment of its own, and tells which clock it compared (port/journal.h). Whatever this core saw when it asked or sees now, only that
+ * one is known to be right: a clock that was set while the SYNC was under way, there and back even, is another, and the step behind it asks again. In a new session
+ * nothing is known. */
 #include "core/core_state.h"
 
 #define APART_MS 10 /* the two readings of a step are two calls: what was scheduled in between costs a SYNC, not a mistake */
 
-/* What the wall clock has above the monotonic one. Only differences mean anything. */
-static int64_t offset_ms(const struct tide_core *core) { return core->now.wall.ms - core->now.mono.ns / 1000000; }
+static int64_t offset_ms(const struct tide_core *core) { return tide_clock_offset_ms(core->now.wall, core->now.mono); }
 
 static bool is_near(int64_t a_ms, int64_t b_ms) { return a_ms - b_ms <= APART_MS && b_ms - a_ms <= APART_MS; }
 
@@ -19,11 +19,9 @@ bool tide_core_clock_holds(const struct tide_core *core) {
   return !core->options.compares_clocks || (core->clock.told && is_near(offset_ms(core), core->clock.told_ms));
 }
 
-void tide_core_clock_asked(struct tide_core *core) { core->clock.asked_ms = offset_ms(core); }
-
-void tide_core_clock_told(struct tide_core *core) {
-  core->clock.told = is_near(offset_ms(core), core->clock.asked_ms);
-  core->clock.told_ms = offset_ms(core);
+void tide_core_clock_told(struct tide_core *core, int64_t clock_ms) {
+  core->clock.told = is_near(offset_ms(core), clock_ms);
+  core->clock.told_ms = clock_ms;
 }
 
 void tide_core_clock_look(struct tide_core *core) {

@@ -103,7 +103,7 @@ struct tide_core {
   int64_t next_deadline_ns;       /* no deadline of an offer of ours is earlier */
   bool asked_to_stop, said_stopped, digest_due;
 
-  struct { bool told; int64_t told_ms, asked_ms; } clock; /* wall less monotonic clock when the store's was found to agree; when the SYNC under way was asked for */
+  struct { bool told; int64_t told_ms; } clock; /* the clock that the store's was last found to agree with (tide_clock_offset_ms) */
   int64_t commit_ms;    /* of the last entry we wrote or saw; never falls */
   int64_t last_entry_ns;
   uint64_t drawn;       /* numbers drawn from the seed */
@@ -153,9 +153,8 @@ enum tide_err tide_core_done(struct tide_core *core, struct tide_offer *offer, s
 /* core_clock.c */
 /* The wall clock has gone on as it went when the store's was last compared: entries may be stamped with it. */
 bool tide_core_clock_holds(const struct tide_core *core);
-/* A SYNC is asked for; one has succeeded. */
-void tide_core_clock_asked(struct tide_core *core);
-void tide_core_clock_told(struct tide_core *core);
+/* A SYNC has succeeded, and this is the clock that it compared. */
+void tide_core_clock_told(struct tide_core *core, int64_t clock_ms);
 /* A step begins: notes where the clock was set. */
 void tide_core_clock_look(struct tide_core *core);
 /* Asks for a SYNC where the clock does not hold. */

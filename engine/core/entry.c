@@ -165,49 +165,83 @@ static const char *get_datum(struct tide_reader *r, const struct tide_field *fie
   return r->bad ? NULL : tide_datum_misfit(field, datum);
 }
 
-/* Of at most 127 bytes, all ASCII: nearly every text. */
-static inline bool is_plain_text(const uint8_t *at, size_t len) {
-  uint64_t high = 0, word;
-  size_t i = 0;
-  for (; i + sizeof word <= len; i += sizeof word) {
-    memcpy(&word, at + i, sizeof word);
-    high |= word;
-  }
-  if (len >= sizeof word) { /* the last eight bytes, some of them again */
-    memcpy(&word, at + len - sizeof word, sizeof word);
-    high |= word;
+/* get_datum for what nearly every datum is, with all of its checks in one look: a short ASCII text, a number, money, one hash. Returns what stands behind it; NULL: what
+ * it is, or is wrong with it, get_datum says. */
+static inline const uint8_t *get_plain(const uint8_t *at, const uint8_t *end, const struct tide_field *field, struct tide_datum *datum) {
+  size_t room = (size_t)(end - at);
+  if (TIDE_UNLIKELY(room < 2)) return NULL;
+  unsigned wire = *at++;
+  uint64_t bits;
+  if (wire == TIDE_D_TEXT) {
+    size_t len = *at++;
+    if (len - 1 >= 0x7f || len > room - 2 || field->type != TIDE_F_TEXT || field->secret || !tide_is_ascii(at, len)) return NULL;
+    datum->text = (struct tide_span){(const char *)at, len};
+    at += len;
+  } else if (wire == TIDE_D_KEY) {
+    if (!field->secret || room < 1 + sizeof datum->key) return NULL;
+    struct tide_reader r = {.ptr = at, .end = end};
+    datum->key = get_key(&r);
+    datum->alt = (struct tide_u128){0, 0};
+    at = r.ptr;
+  } else if (wire == TIDE_D_INT) {
+    at = wire_quick_varint(at, end, &bits);
+    if (TIDE_UNLIKELY(!at || field->secret)) return NULL;
+    datum->num = wire_unzigzag(bits);
+    switch (field->type) {
+      case TIDE_F_NUMBER: break;
+      case TIDE_F_TIME:
+        if (!tide_time_fits(datum->num)) return NULL;
+        break;
+      case TIDE_F_BOOL:
+        if (datum->num != 0 && datum->num != 1) return NULL;
+        break;
+      default: return NULL;
+    }
   } else {
-    for (; i < len; i++) high |= at[i];
+    if (wire != WIRE_MONEY || field->type != TIDE_F_MONEY || field->secret) return NULL;
+    at = wire_quick_varint(at, end, &bits);
+    if (TIDE_UNLIKELY(!at || (size_t)(end - at) < 1 + TIDE_CURRENCY_BYTES)) return NULL;
+    datum->kind = TIDE_D_INT;
+    datum->exponent = at[0];
+    memcpy(datum->currency, at + 1, TIDE_CURRENCY_BYTES);
+    datum->currency[TIDE_CURRENCY_BYTES] = '\0';
+    datum->num = wire_unzigzag(bits);
+    return tide_amount_fits(datum->num, datum->exponent, datum->currency) ? at + 1 + TIDE_CURRENCY_BYTES : NULL;
   }
-  return (high & UINT64_C(0x8080808080808080)) == 0;
-}
-
-/* The most frequent case of get_datum, with its checks: a plain text in a field for such. False: nothing was read. */
-static inline bool get_plain_text(struct tide_reader *r, const struct tide_field *field, struct tide_datum *datum) {
-  size_t room = (size_t)(r->end - r->ptr);
-  if (r->bad || room < 2 || r->ptr[0] != TIDE_D_TEXT || field->type != TIDE_F_TEXT || field->secret) return false;
-  size_t len = r->ptr[1];
-  const uint8_t *at = r->ptr + 2;
-  if (len - 1 >= 0x7f || len > room - 2 || !is_plain_text(at, len)) return false;
-  datum->kind = TIDE_D_TEXT;
+  datum->kind = (uint8_t)wire;
   datum->exponent = 0;
   memset(datum->currency, 0, sizeof datum->currency);
-  datum->text = (struct tide_span){(const char *)at, len};
-  r->ptr = at + len;
-  return true;
+  return at;
+}
+
+/* As many as follow each other in `presence`, which loses them. Apart from the rest, so that all of it stands in registers. */
+static __attribute__((noinline)) const uint8_t *get_plain_ones(const uint8_t *at, const uint8_t *end, const struct tide_field *field,
+                                                               struct tide_datum *datum, uint64_t *presence) {
+  uint64_t left = *presence;
+  for (; left; left &= left - 1) {
+    uint32_t i = (uint32_t)__builtin_ctzll(left);
+    const uint8_t *behind = get_plain(at, end, field + i, datum + i);
+    if (!behind) break;
+    at = behind;
+  }
+  *presence = left;
+  return at;
 }
 
 /* Fills ret->field for every declared field; those that are not there are NONE. */
 static const char *get_fields(struct tide_reader *r, const struct tide_spec *spec, struct tide_record *ret, uint32_t *ret_index) {
-  uint64_t presence = wire_u64(r);
+  uint64_t presence = ret->present = wire_u64(r);
   uint32_t count = spec ? spec->field_count : TIDE_FIELDS_MAX;
   if (count < TIDE_FIELDS_MAX && presence >> count != 0) {
     return "a field that is not declared";
   }
-  for (uint32_t i = 0; i < count; i++) ret->field[i].kind = TIDE_D_NONE;
+  _Static_assert(TIDE_FIELDS_MAX % 4 == 0, "by fours, some beyond the last");
+  for (struct tide_datum *datum = ret->field, *end = datum + count; datum < end; datum += 4)
+    datum[0].kind = datum[1].kind = datum[2].kind = datum[3].kind = TIDE_D_NONE;
   for (; presence; presence &= presence - 1) {
+    if (spec) r->ptr = get_plain_ones(r->ptr, r->end, spec->field, ret->field, &presence);
+    if (!presence) break;
     uint32_t i = (uint32_t)__builtin_ctzll(presence);
-    if (spec && get_plain_text(r, &spec->field[i], &ret->field[i])) continue;
     const char *misfit = get_datum(r, spec ? &spec->field[i] : NULL, &ret->field[i]);
     if (misfit || r->bad) {
       *ret_index = i;
@@ -269,6 +303,7 @@ enum tide_err tide_record_decode(const struct tide_spec *spec, const struct tide
     for (uint32_t i = 0; i < TIDE_FIELDS_MAX; i++) {
       ret->field[i].kind = TIDE_D_NONE;
     }
+    ret->present = 0;
   }
   if (raw->type == TIDE_REC_OUTCOME) {
     get_outcome(&r, &ret->outcome);

@@ -3,6 +3,7 @@
  * Group of 16: resolve all keys and ask for the index lines; ask for the entities that the cells name; find them and ask for their blocks; then fold
  * one after the other. The first passes change nothing, so the result is that of a plain loop; only the waiting for memory overlaps. */
 #include "core/fold_slice.h"
+#include "feature/ahead.h"
 
 struct tide_fold *tide_fold_new(void) {
   struct tide_fold *fold = tide_alloc(sizeof *fold);
@@ -301,34 +302,19 @@ void tide_fold_record(struct tide_fold *fold, struct tide_group_item *item, tide
   }
 }
 
-/* A log is one to three lines as a rule; the hardware follows in longer ones. More lines than are needed cost as much as those that are. */
-void tide_fold_prefetch_log(const struct tide_store *store, uint32_t number) {
-  uintptr_t log = tide_store_ent(store, number)->log;
-  if (!log || (log & 3) == 3) return; /* nothing, or an event that stands in the entity itself */
-  log &= ~(uintptr_t)3;
-  const char *at = (const char *)log;
-  for (int line = 0; line < 3; line++) __builtin_prefetch(at + 64 * line);
-}
-
 static void fold_near(struct tide_fold *fold, struct tide_group_item *item, uint32_t count, tide_emit_fn emit, void *ctx) {
-  uint32_t entities = fold->spec->entity_count;
-  for (uint32_t g = 0; g < count; g++)
-    for (uint32_t e = 0; e < entities; e++)
-      if (!item[g].skip && item[g].txn.has_key[e]) tide_store_prefetch(&fold->state.store[e], item[g].txn.key[e]);
-  for (uint32_t g = 0; g < count; g++)
-    for (uint32_t e = 0; e < entities; e++)
-      if (!item[g].skip && item[g].txn.has_key[e]) tide_store_prefetch_ent(&fold->state.store[e], item[g].txn.key[e]);
+  uint32_t entities = fold->spec->entity_count, wants = 0;
+  struct tide_want want[TIDE_AHEAD_MAX];
   for (uint32_t g = 0; g < count; g++) {
     struct tide_txn *txn = &item[g].txn;
-    for (uint32_t e = 0; !item[g].skip && e < entities; e++) {
-      if (!txn->has_key[e]) continue;
-      txn->number[e] = tide_store_find(&fold->state.store[e], txn->key[e]);
-      if (txn->number[e] != TIDE_NO_ENTITY) tide_fold_prefetch_log(&fold->state.store[e], txn->number[e]);
-    }
+    for (uint32_t e = 0; !item[g].skip && e < entities; e++)
+      if (txn->has_key[e]) want[wants++] = (struct tide_want){&fold->state.store[e], &txn->key[e], &txn->number[e]};
   }
+  tide_ahead(want, wants);
   for (uint32_t g = 0; g < count; g++)
     if (!item[g].skip) tide_fold_record(fold, &item[g], emit, ctx);
 }
+_Static_assert(TIDE_GROUP *TIDE_ENTITIES_MAX <= TIDE_AHEAD_MAX, "a group is asked for at once");
 
 void tide_fold_plainly(struct tide_fold *fold, uint32_t from, uint32_t to, tide_emit_fn emit, void *ctx) {
   for (uint32_t at = from; at < to; at += TIDE_GROUP)

@@ -6,6 +6,7 @@
 
 #include "base/num.h"
 #include "core/answer.h"
+#include "core/batch_wire.h"
 #include "core/fold_state.h"
 
 /* ---- identity ---- */
@@ -14,52 +15,43 @@
  * second purchase pass as the first. So they are keyed with the journal's seed (settings.h), or exact where 64 bits can be. */
 
 #define PART_TEXT_MAX 64 /* longer parts stand as their hash */
-struct tuple_bytes {
-  uint32_t len;
-  uint8_t byte[TIDE_TUPLE_MAX * (PART_TEXT_MAX + 2)];
-};
+#define PART_BYTES (2 + PART_TEXT_MAX)
 
-/* Kind and length before the bytes, so that no two tuples look the same: ("ab", "c") is not ("a", "bc"). */
-static void tuple_put(struct tuple_bytes *tuple, uint8_t kind, const void *ptr, size_t len) {
-  TIDE_CHECK(len <= PART_TEXT_MAX && tuple->len + len + 2 <= sizeof tuple->byte);
-  tuple->byte[tuple->len++] = kind;
-  tuple->byte[tuple->len++] = (uint8_t)len;
-  memcpy(tuple->byte + tuple->len, ptr, len);
-  tuple->len += (uint32_t)len;
+/* Kind and length before the bytes, so that no two tuples look the same: ("ab", "c") is not ("a", "bc"). Returns what stands behind. */
+static inline uint8_t *put_part(uint8_t *p, uint8_t kind, const void *ptr, size_t len) {
+  *p++ = kind;
+  *p++ = (uint8_t)len;
+  return wire_put_short(p, ptr, len);
 }
 
-static void tuple_datum(struct tuple_bytes *tuple, uint64_t seed, const struct tide_datum *datum) {
+static inline uint8_t *put_datum(uint8_t *p, uint64_t seed, const struct tide_datum *datum) {
   switch ((enum tide_datum_kind)datum->kind) {
-    case TIDE_D_NONE: tuple_put(tuple, TIDE_D_NONE, "", 0); break;
-    case TIDE_D_INT: tuple_put(tuple, TIDE_D_INT, &datum->num, sizeof datum->num); break;
-    case TIDE_D_KEY: tuple_put(tuple, TIDE_D_KEY, &datum->key, sizeof datum->key); break;
-    case TIDE_D_TEXT:
-      if (datum->text.len <= PART_TEXT_MAX) {
-        tuple_put(tuple, TIDE_D_TEXT, datum->text.ptr, datum->text.len);
-      } else {
-        uint64_t half[2] = {tide_keyed_hash64(datum->text.ptr, datum->text.len, seed), datum->text.len};
-        tuple_put(tuple, 0xff, half, sizeof half);
-      }
-      break;
+    case TIDE_D_NONE: return put_part(p, TIDE_D_NONE, "", 0);
+    case TIDE_D_INT: return put_part(p, TIDE_D_INT, &datum->num, sizeof datum->num);
+    case TIDE_D_KEY: return put_part(p, TIDE_D_KEY, &datum->key, sizeof datum->key);
+    case TIDE_D_TEXT: break;
   }
+  if (datum->text.len <= PART_TEXT_MAX) return put_part(p, TIDE_D_TEXT, datum->text.ptr, datum->text.len);
+  uint64_t half[2] = {tide_keyed_hash64(datum->text.ptr, datum->text.len, seed), datum->text.len};
+  return put_part(p, 0xff, half, sizeof half);
 }
 
 bool tide_fold_identity(uint64_t seed, const struct tide_record *record, const uint32_t *field, uint32_t count, uint64_t *ret) {
-  struct tuple_bytes tuple;
-  tuple.len = 0;
+  uint8_t tuple[TIDE_TUPLE_MAX * PART_BYTES], *p = tuple;
+  TIDE_CHECK(count <= TIDE_TUPLE_MAX);
   if (!count) return false;
-  for (uint32_t i = 0; i < count; i++) {
+  for (uint32_t i = 0; i < count; i++)
     if (record->field[field[i]].kind == TIDE_D_NONE) return false;
-    tuple_datum(&tuple, seed, &record->field[field[i]]);
-  }
-  *ret = tide_keyed_hash64(tuple.byte, tuple.len, seed);
+  for (uint32_t i = 0; i < count; i++) p = put_datum(p, seed, &record->field[field[i]]);
+  *ret = tide_keyed_hash64(tuple, (size_t)(p - tuple), seed);
   return true;
 }
 
 bool tide_record_identity(const struct tide_fold *fold, const struct tide_record *record, uint64_t *ret) {
   const struct tide_spec *spec = fold->spec;
   uint64_t seed = (uint64_t)fold->settings.hash_seed;
-  return tide_fold_identity(seed, record, spec->alias, spec->alias_count, ret) ||
+  bool has_alias = spec->alias_count && record->field[spec->alias[0]].kind != TIDE_D_NONE; /* few have one, and it is asked of all */
+  return (has_alias && tide_fold_identity(seed, record, spec->alias, spec->alias_count, ret)) ||
          tide_fold_identity(seed, record, spec->id, spec->id_count, ret);
 }
 
@@ -81,12 +73,11 @@ uint64_t tide_amount_fingerprint(const struct tide_fold *fold, const struct tide
 static uint64_t merchant_fingerprint(const struct tide_fold *fold, const struct tide_txn *txn) {
   const struct tide_record *record = txn->record;
   const struct tide_kind *kind = &fold->plan->kind[0];
-  struct tuple_bytes tuple;
-  tuple.len = 0;
+  uint8_t part[PART_BYTES];
   if (fold->spec->f_merchant == TIDE_NONE) return 0;
   if (kind->column[kind->fp_merchant_col].what == TIDE_COL_THING) return txn->thing[fold->spec->f_merchant];
-  tuple_datum(&tuple, (uint64_t)fold->settings.hash_seed, &record->field[fold->spec->f_merchant]);
-  return tide_keyed_hash64(tuple.byte, tuple.len, (uint64_t)fold->settings.hash_seed);
+  const uint8_t *end = put_datum(part, (uint64_t)fold->settings.hash_seed, &record->field[fold->spec->f_merchant]);
+  return tide_keyed_hash64(part, (size_t)(end - part), (uint64_t)fold->settings.hash_seed);
 }
 
 static uint64_t amount_print_at(const struct tide_kind *kind, const struct tide_block *block, unsigned i) {
@@ -449,7 +440,7 @@ static void count_event(struct tide_fold *fold, struct tide_txn *txn, struct tid
   tide_state_insert(&fold->state, txn, memory);
   fold->metrics.value[incremental ? TIDE_M_events_incremental_total : TIDE_M_events_counted_total]++;
   tide_stale_watch_came(fold->stale_watch, txn, txn->time_ms);
-  if (has_identity && !incremental && txn->number[0] != TIDE_NO_ENTITY) tide_fold_stubs(fold, txn, memory->id);
+  if (has_identity && !incremental && fold->stubs.used && txn->number[0] != TIDE_NO_ENTITY) tide_fold_stubs(fold, txn, memory->id);
 }
 
 void tide_event_env(const struct tide_fold *fold, const struct tide_txn *txn, struct tide_list_ctx *lists, struct tide_env *ret) {

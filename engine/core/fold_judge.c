@@ -29,6 +29,15 @@ static void score(struct tide_fold *fold, const struct tide_txn *txn, struct tid
   answer->score_detail = &fold->score;
 }
 
+/* Entities whose groups are within their budgets: who asks is the fallback model, where there is one. */
+static uint32_t trusted_entities(const struct tide_fold *fold) {
+  const struct tide_spec *spec = fold->spec;
+  uint32_t trusted = 0;
+  for (uint32_t e = 0; fold->versions.router.fallback && e < spec->entity_count; e++)
+    trusted |= (uint32_t)tide_standing_within(spec, e, &fold->standing[e]) << e;
+  return trusted;
+}
+
 /* The fallback model's score; NULL where there is none to be had. `trusted`: the entities whose groups are within their budgets: it reads no others, whatever their
  * policy would let through. */
 static const struct tide_score *fallback_score(struct tide_fold *fold, uint32_t trusted, const struct tide_env *env) {
@@ -79,8 +88,7 @@ void tide_fold_judge(struct tide_fold *fold, const struct tide_txn *txn, struct 
   answer->derived = fold->derived;
   score(fold, txn, env, answer);
   tide_policy_decide(answer->spec, env, &answer->verdict);
-  uint32_t trusted = 0;
-  for (uint32_t e = 0; e < spec->entity_count; e++) trusted |= (uint32_t)tide_standing_within(spec, e, &fold->standing[e]) << e;
+  uint32_t trusted = trusted_entities(fold);
   shadow_models(fold, env, answer);
   shadow_policy(fold, trusted, env, answer); /* before the score may become another's */
   fall_back_on_model(fold, trusted, env, answer);

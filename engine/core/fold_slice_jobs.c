@@ -3,6 +3,7 @@
  * A job takes the records that have to do with its shards, in journal order, and asks for their memory sixteen at a time before it touches it. It writes to entities of
  * its shards, to what the slice keeps by record where that record is its own, and to nothing else. */
 #include "core/fold_slice_state.h"
+#include "feature/ahead.h"
 
 /* The records of the slice that a job of a phase has to do with, in order. */
 struct list {
@@ -23,17 +24,13 @@ static void list_of(const struct tide_slices *slices, const uint8_t *shard, size
 /* Asks for what the records [from, to) of the list will touch in a kind: index, entity, log. */
 #define NEAR 16
 static void prefetch(const struct tide_fold *fold, uint32_t e, const struct list *list, uint32_t from) {
-  const struct tide_store *store = &fold->state.store[e];
-  uint32_t to = list->count - from < NEAR ? list->count : from + NEAR;
-  for (uint32_t k = from; k < to; k++)
-    if (fold->group[list->at[k]].txn.has_key[e]) tide_store_prefetch(store, fold->group[list->at[k]].txn.key[e]);
-  for (uint32_t k = from; k < to; k++)
-    if (fold->group[list->at[k]].txn.has_key[e]) tide_store_prefetch_ent(store, fold->group[list->at[k]].txn.key[e]);
+  uint32_t to = list->count - from < NEAR ? list->count : from + NEAR, wants = 0;
+  struct tide_want want[NEAR];
   for (uint32_t k = from; k < to; k++) {
     struct tide_txn *txn = &fold->group[list->at[k]].txn;
-    if (txn->has_key[e] && txn->number[e] == TIDE_NO_ENTITY) txn->number[e] = tide_store_find(store, txn->key[e]);
-    if (txn->number[e] != TIDE_NO_ENTITY) tide_fold_prefetch_log(store, txn->number[e]);
+    if (txn->has_key[e]) want[wants++] = (struct tide_want){&fold->state.store[e], &txn->key[e], &txn->number[e]};
   }
+  tide_ahead(want, wants);
 }
 
 /* The records of a list that have been looked at, by a hash: of each hash the latest first. Places count from 1, so that 0 is none. */
@@ -278,17 +275,17 @@ static void other_waited(struct tide_slices *slices, uint32_t e, uint32_t i, uns
   }
 }
 
-/* Entities first, then their logs. */
 static void prefetch_others(const struct tide_slices *slices, uint32_t e, size_t group, const struct list *list, uint32_t from) {
-  const struct tide_store *store = &slices->fold->state.store[e];
   uint32_t number[NEAR], count = 0;
+  struct tide_want want[NEAR];
   for (uint32_t k = from; k < list->count && k < from + NEAR; k++) {
     uint32_t i = list->at[k];
     if (!in_group(slices, slices->to_shard[e][i], group)) continue;
     number[count] = slices->elsewhere[i] ? slices->change[i].number[e] : slices->fold->group[i].txn.number[e];
-    __builtin_prefetch(tide_store_ent(store, number[count++]));
+    want[count] = (struct tide_want){&slices->fold->state.store[e], NULL, &number[count]};
+    count++;
   }
-  for (uint32_t k = 0; k < count; k++) tide_fold_prefetch_log(store, number[k]);
+  tide_ahead(want, count);
 }
 
 void tide_slice_others(void *ctx, size_t job) {

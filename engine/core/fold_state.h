@@ -110,8 +110,6 @@ enum tide_err tide_fold_read(struct tide_fold *fold, const struct tide_entry_hea
 /* Folds items of the group that have been read, one after the other. */
 void tide_fold_plainly(struct tide_fold *fold, uint32_t from, uint32_t to, tide_emit_fn emit, void *ctx);
 void tide_fold_record(struct tide_fold *fold, struct tide_group_item *item, tide_emit_fn emit, void *ctx);
-/* Asks for the memory of an entity's log. */
-void tide_fold_prefetch_log(const struct tide_store *store, uint32_t number);
 /* The watermark rose to this: stubs that waited too long are dropped. */
 void tide_fold_expire(struct tide_fold *fold, int64_t watermark_ms);
 

@@ -229,7 +229,11 @@ static bool is_ending(const struct tide_ledger *ledger) {
 
 void tide_ledger_again(struct tide_ledger *ledger, struct tide_position from) {
   if (is_ending(ledger)) return; /* an epoch that was never open: it goes on */
-  if (ledger->agains == TIDE_AGAIN_MAX) memmove(ledger->again, ledger->again + 1, --ledger->agains * sizeof *ledger->again);
+  if (ledger->agains ==
+      TIDE_AGAIN_MAX) { /* the two oldest become one, with what lies between: a decision that took another's place says so for ever */
+    ledger->again[1].from = ledger->again[0].from;
+    memmove(ledger->again, ledger->again + 1, --ledger->agains * sizeof *ledger->again);
+  }
   ledger->again[ledger->agains++] = (struct tide_again){from, {UINT64_MAX, UINT64_MAX}};
 }
 

@@ -48,7 +48,7 @@ struct tide_ledger {
   int64_t claim_alive_ms;   /* commit time of the claimant's last entry */
   bool lossy;                /* some targets said that a failover can take entries back */
   bool opening, has_targets; /* a fence came, and not all targets are reached */
-  struct tide_again again[TIDE_AGAIN_MAX]; /* [agains], the newest last; of more than so many failovers the oldest are forgotten */
+  struct tide_again again[TIDE_AGAIN_MAX]; /* [agains], the newest last; of more than so many failovers the two oldest become one, with all between them */
   uint32_t agains;
   uint64_t answers, emitted; /* to messages, so far; left, so far: it goes back where they are to leave again */
   uint64_t jumps;            /* of operators and of `emitted`, so far in this process: whoever reads must begin anew. Not saved */

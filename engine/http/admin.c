@@ -33,6 +33,10 @@ void tide_http_put_why(struct tide_http *http, const struct tide_engine_status *
   if (!tide_http_is_live(status)) {
     tide_json_key(out, "why");
     tide_json_cstr(out, status->error.text);
+  } else if (status->absent) {
+    tide_json_key(out, "why");
+    tide_json_cstr(out, status->trouble.text);
+    return;
   } else if (!tide_http_is_ready(http, status) && !opening) {
     tide_json_key(out, "why");
     tide_json_cstr(out, atomic_load(&http->draining) ? "it is stopping"

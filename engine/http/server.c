@@ -253,7 +253,7 @@ static void offer_one(struct tide_http_request *request, struct tide_http_item *
   struct tide_engine *engine = request->http->engine;
   if (tide_engine_offer(engine, item->offer)) return;
   struct tide_engine_status status = tide_engine_status(engine);
-  bool ended = status.error.code != TIDE_OK || status.state == TIDE_CORE_stopped || status.state == TIDE_CORE_draining;
+  bool ended = status.absent || status.error.code != TIDE_OK || status.state == TIDE_CORE_stopped || status.state == TIDE_CORE_draining;
   tide_http_count(request->http->meters, TIDE_METER_ROW_inbox_refused_total);
   item->offer->end = TIDE_END_refused;
   item->offer->cause = (uint8_t)(ended ? TIDE_C_unavailable : TIDE_C_overload);

@@ -49,8 +49,9 @@ struct tide_journal_ops {
    * opener wins. Errors: STALE when this epoch or a newer one exists; LIMIT, FULL, IO. Like an append it is durable after sync. */
   enum tide_err (*open_epoch)(struct tide_journal *, uint64_t epoch, struct tide_span fence, struct tide_position *ret, struct tide_error *);
   /* Makes everything appended so far durable (fdatasync, WAIT), by whichever engine; *ret_durable is the last durable position. It may stay where it
-   * was: not yet, ask again. After an error the session is over. A store with a clock of its own has compared it with this machine's in between; one that is too far off is an
-   * error. */
+   * was: not yet, ask again. After an error the session is over. A store with a clock of its own (Redis; memory and files have none) has compared it with this machine's in
+   * between; one that is too far off is an error, and of one that is not the adapter tells which it was (tide_journal_redis_clock): what the wall clock had above the
+   * monotonic one (tide_clock_offset_ms) when it was compared. That clock, and no other, is known to be right. */
   enum tide_err (*sync)(struct tide_journal *, struct tide_position *ret_durable, struct tide_error *);
   /* Reads the first entry after `from` (exclusive), or at or after it (inclusive). The bytes are put into out (cleared first). What
    * was trimmed is passed over: a caller

@@ -169,8 +169,9 @@ static void do_sync(struct tide_engine *engine) {
     event.kind = TIDE_CORE_SESSION_OVER;
     event.err = err;
     remember(engine, &error);
-  } else if (engine->options.pressed) {
-    event.pressed = engine->options.pressed(journal);
+  } else {
+    if (engine->options.pressed) event.pressed = engine->options.pressed(journal);
+    if (engine->options.clock) event.clock_ms = engine->options.clock(journal);
   }
   look_at_health(engine);
   report(engine, &event);
@@ -428,22 +429,12 @@ static void tell_folded(struct tide_engine *engine) {
   engine->options.folded(engine->options.ctx, at, tide_core_entry(engine->core));
 }
 
-/* Both clocks of one moment: a thread that was put aside between the two readings would look like a clock that was set. */
-static struct tide_core_now look_at_clocks(void) {
-  struct tide_core_now now;
-  for (int turn = 0; turn < 4; turn++) {
-    int64_t before_ns = tide_mono_now().ns;
-    now.wall = tide_wall_now();
-    now.mono = tide_mono_now();
-    if (now.mono.ns - before_ns < 1000000) break;
-  }
-  return now;
-}
-
 static enum tide_err step(struct tide_engine *engine, const struct tide_core_event *event, struct tide_error *error) {
   const struct tide_core_action *action;
   size_t count;
-  enum tide_err err = tide_core_step(engine->core, look_at_clocks(), event, &action, &count, error);
+  struct tide_core_now now;
+  tide_clocks_now(&now.wall, &now.mono);
+  enum tide_err err = tide_core_step(engine->core, now, event, &action, &count, error);
   if (err == TIDE_OK) act(engine, tide_mono_now(), action, count);
   if (err == TIDE_OK) tell_folded(engine);
   return err;
@@ -602,24 +593,38 @@ static void *core_main(void *arg) {
 
 /* ---- outside ---- */
 
-struct tide_engine *tide_engine_start(const struct tide_engine_options *options, struct tide_fold *fold) {
-  TIDE_CHECK(options->sources || (!options->core.ingests && !options->core.sources.count));
-  TIDE_CHECK(options->release && options->tick_ms >= 1 && options->tick_ms <= 1000);
+static struct tide_engine *engine_new(void) {
   struct tide_engine *engine = tide_alloc(sizeof *engine);
-  engine->options = *options;
-  if (engine->options.inbox_max == 0) engine->options.inbox_max = options->core.queue_max;
-  engine->core = tide_core_new(&options->core, fold);
-  engine->status.state = TIDE_CORE_following;
   tide_in_force_init(&engine->in_force);
-  tide_in_force_look(&engine->in_force, fold);
   tide_ledger_init(&engine->shown.ledger);
   engine->shown.commit_ms = INT64_MIN;
-  engine->folded = tide_fold_position(fold);
   init_lock(&engine->inbox.mutex, &engine->inbox.filled);
   TIDE_CHECK(pthread_cond_init(&engine->inbox.taken, NULL) == 0);
   init_lock(&engine->requests.mutex, &engine->requests.filled);
   init_cond(&engine->requests.looked);
   init_lock(&engine->status_mutex, &engine->status_changed);
+  return engine;
+}
+
+struct tide_engine *tide_engine_absent(const char *why) {
+  struct tide_engine *engine = engine_new();
+  engine->inbox.closed = engine->requests.quit = engine->status.absent = true;
+  engine->status.state = TIDE_CORE_lost;
+  engine->status.watermark_ms = INT64_MIN;
+  (void)tide_fail(&engine->status.trouble, TIDE_E_AGAIN, "%s", why);
+  return engine;
+}
+
+struct tide_engine *tide_engine_start(const struct tide_engine_options *options, struct tide_fold *fold) {
+  TIDE_CHECK(options->sources || (!options->core.ingests && !options->core.sources.count));
+  TIDE_CHECK(options->release && options->tick_ms >= 1 && options->tick_ms <= 1000);
+  struct tide_engine *engine = engine_new();
+  engine->options = *options;
+  if (engine->options.inbox_max == 0) engine->options.inbox_max = options->core.queue_max;
+  engine->core = tide_core_new(&options->core, fold);
+  engine->status.state = TIDE_CORE_following;
+  tide_in_force_look(&engine->in_force, fold);
+  engine->folded = tide_fold_position(fold);
   TIDE_CHECK(pthread_create(&engine->journal_thread, NULL, journal_main, engine) == 0);
   TIDE_CHECK(pthread_create(&engine->core_thread, NULL, core_main, engine) == 0);
   return engine;

@@ -21,6 +21,8 @@ struct tide_engine_options {
   bool (*pressed)(const struct tide_journal *journal);
   /* Called on the journal's thread behind every sync and every attempt to begin a session: how its replicas stand. NULL: it has none. */
   void (*health)(const struct tide_journal *journal, struct tide_journal_health *ret);
+  /* Called on the journal's thread behind every sync that succeeded: which clock it compared (port/journal.h). NULL: its store has none, and core.compares_clocks is false. */
+  int64_t (*clock)(const struct tide_journal *journal);
   /* Called on the journal's thread before an epoch is opened: takes its number. False: it is not to be had, and *ret_highest is the highest that is taken. NULL: nobody keeps a
    * register of them. */
   bool (*take_epoch)(void *ctx, uint64_t epoch, uint64_t *ret_highest);
@@ -58,6 +60,7 @@ struct tide_engine_status {
     bool targets;
   } barrier;                 /* partitions that the epoch waits for, and the first of them;
                               * targets: they are known */
+  bool absent;               /* there is no engine yet (tide_engine_absent); trouble says why */
   bool waits;                /* behind a change of the feature file, for the fold under the next one */
   struct tide_journal_health health; /* of the journal's replicas; zero where it has none */
   uint64_t diverged;         /* positions at which another engine has decided otherwise */
@@ -75,6 +78,8 @@ struct tide_engine_sources {
 struct tide_engine;
 /* Takes the fold. Starts both threads; the engine follows the journal and opens an epoch. */
 struct tide_engine *tide_engine_start(const struct tide_engine_options *options, struct tide_fold *fold);
+/* An engine that is not there: in state lost, with this trouble; takes no offer and knows nothing. For listeners whose engine begins again elsewhere. Only free is due. */
+struct tide_engine *tide_engine_absent(const char *why);
 /* Hands an offer over; any thread. False, and the offer is still the caller's, when the inbox is full or the engine has ended. */
 bool tide_engine_offer(struct tide_engine *engine, struct tide_offer *offer);
 /* Hands over several, linked by `next`, without asking for room: of the ingester, whose own window bounds them. After the end they come back refused. */

@@ -29,6 +29,16 @@ SEED = int(os.environ.get("TIDE_SEED") or 1)
 CASES = int(os.environ.get("TIDE_CASES") or 0)
 
 
+def features_of(connection, card):
+    """What an engine counts of a card, when it comes to it."""
+    def answer():
+        connection.request("POST", "/v1/features", json.dumps({"card": f"card{card}"}), {"Content-Type": "application/json", "Tidemark-Timeout-Ms": "5000"})
+        response = connection.getresponse()
+        text = response.read()
+        return json.loads(text)["features"] if response.status == 200 else None
+    return wait_for(f"an answer about card {card}", answer, 30)
+
+
 def unlike(cluster, cards):
     """Cards of which the running engines and one that starts without a snapshot count something else."""
     place = cluster.engines[0].place
@@ -36,13 +46,10 @@ def unlike(cluster, cards):
     fresh.launch()
     wait_for("an engine without a snapshot is ready", fresh.ready, 60)
     asked = [*cluster.engines, fresh]
-    connections = [http.client.HTTPConnection(engine.place.reach, engine.port, timeout=10) for engine in asked]
+    connections = [http.client.HTTPConnection(engine.place.reach, engine.port, timeout=30) for engine in asked]
     found = []
     for card in range(cards):
-        told = []
-        for connection in connections:
-            connection.request("POST", "/v1/features", json.dumps({"card": f"card{card}"}), {"Content-Type": "application/json"})
-            told.append(json.loads(connection.getresponse().read())["features"])
+        told = [features_of(connection, card) for connection in connections]
         if any((one["card.attempts_24h"], one["card.total_24h"]) != (told[0]["card.attempts_24h"], told[0]["card.total_24h"]) for one in told):
             found.append((card, told))
     for connection in connections:

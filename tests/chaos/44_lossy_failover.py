@@ -68,6 +68,27 @@ class Producer:
         self.thread.join(60)
 
 
+class Probe:
+    """Asks an engine for /readyz as an orchestrator does, only more often, and remembers what it said."""
+
+    def __init__(self, engine):
+        self.engine, self.stopping, self.told = engine, threading.Event(), {}
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        while not self.stopping.is_set():
+            status, body = self.engine.readiness()
+            why = json.loads(body).get("why") if status else None
+            self.told[status, why] = self.told.get((status, why), 0) + 1
+            time.sleep(0.02)
+
+    def stop(self):
+        self.stopping.set()
+        self.thread.join(60)
+        return self.told
+
+
 def survive(run, lone, dead, seconds=40):
     """Everything but `lone`, which was down, dies; the sentinels have only that."""
     was = run.primary()
@@ -129,7 +150,7 @@ def last_decisions(messages):
 
 
 def told(engine, path, body):
-    connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=30)
     connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json", "Tidemark-Timeout-Ms": "5000"})
     response = connection.getresponse()
     return response.status, json.loads(response.read())
@@ -144,7 +165,7 @@ def log_of(engine):
         return file.read()
 
 
-producer = None
+producer, probes = None, []
 try:
     broker.start()
     broker.topics(auths=PARTITIONS, scores=2, dead=1)
@@ -154,6 +175,7 @@ try:
     cluster.start(make_journal)
     load = Load(cluster.targets(), clients=4, seed=SEED).start()
     producer = Producer()
+    probes = [Probe(engine) for engine in cluster.engines]
     begin = time.monotonic()
     wait_for("traffic", lambda: load.acknowledged_since(begin), 30)
     run = Run(cluster, load, SEED)
@@ -175,6 +197,11 @@ try:
 
     returns = {e.name: log_of(e).count("event=history_taken_back") for e in cluster.engines}
     case("engines found their history taken back and went on, each time", all(n >= ROUNDS for n in returns.values()), returns)
+    for probe in probes:
+        told_ready = probe.stop()
+        print(f"# /readyz of {probe.engine.name}: {sorted(told_ready.items(), key=str)}", flush=True)
+        away = [n for (status, why), n in told_ready.items() if status == 503 and "a failover has taken back" in (why or "")]
+        case(f"{probe.engine.name} said while it returned why it was not ready", away, told_ready)
     kept = [name for e in cluster.engines for name in os.listdir(os.path.join(e.dir, "journal")) if ".lost-" in name]
     case("what was lost is kept beside the mirrors", len(kept) >= ROUNDS, kept)
     summary = chaos_history.summary(load.attempts)
@@ -214,6 +241,17 @@ try:
             if status != 200 or first_place(answer) != first_place(scores[where][-1][2]) or answer.get("supersedes") is not True:
                 wrong.append((where, status, answer, [(e, v["position"], v.get("first_position")) for e, _, v in scores[where]]))
         case(f"{engine.name} tells the decision that stands, and that it supersedes", not wrong, wrong[:1])
+        acknowledged = {f"t{a.txn}": a for a in load.attempts if a.first}
+        by_id = {v["id"]: v for v in topic.values()}
+        silent, moved = [], 0
+        for id_, attempt in acknowledged.items():
+            status, answer = told(engine, "/v1/decisions/lookup", {k: v for k, v in by_id[id_].items() if k != "options"})
+            stands = status == 200 and first_place(answer)
+            moved += stands != "%d-%d.%d" % attempt.position
+            if not stands or (stands != "%d-%d.%d" % attempt.position and answer.get("supersedes") is not True):
+                silent.append((id_, attempt.position, status, answer))
+        print(f"# {len(acknowledged)} were told a decision over HTTP, {moved} of which stand elsewhere now", flush=True)
+        case(f"{engine.name} says it of every decision that a caller was told and that stands elsewhere now", not silent, silent[:1])
         off = []
         for card, count in sorted(counts.items()):
             status, answer = told(engine, "/v1/features", {"card": card})
@@ -229,6 +267,8 @@ try:
     highest = max(all_[-1][0] for all_ in scores.values())
     case("the registry has the highest epoch", epochs >= highest, (epochs, highest))
 finally:
+    for probe in probes:
+        probe.stop()
     if producer:
         producer.stop()
     if load:

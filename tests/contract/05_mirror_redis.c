@@ -50,7 +50,7 @@ static int setup(void **state) {
   tide_buf_release(&url);
   start_server(f);
   enum tide_err err = TIDE_E_AGAIN;
-  for (int i = 0; i < 200 && err == TIDE_E_AGAIN; i++) {
+  for (int i = 0; i < 1200 && err == TIDE_E_AGAIN; i++) {
     err = tide_journal_redis_init(&f->options, &f->error);
     if (err == TIDE_E_AGAIN) usleep(50000);
   }
@@ -114,7 +114,7 @@ static void what_redis_holds_is_bounded(void **state) {
       if (length > longest) longest = length;
     }
   }
-  for (int i = 0; i < 100 && first.seq + 3000 < last.seq; i++) { /* it ends short */
+  for (int i = 0; i < 1200 && first.seq + 3000 < last.seq; i++) { /* it ends short */
     usleep(50000);
     assert_int_equal(journal->ops->range(journal, &first, &last, &f->error), TIDE_OK);
   }

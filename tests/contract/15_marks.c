@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "tests/support/kafka_cluster.h"
 
-enum { SOURCE = 7, OTHER = 9, PATIENCE_MS = 20000, PRODUCE = 0 };
+enum { SOURCE = 7, OTHER = 9, PATIENCE_MS = 60000, PRODUCE = 0 };
 
 struct world {
   enum test_kafka_kind kind;

@@ -224,7 +224,7 @@ static void an_interrupt_ends_what_hangs(void **state) {
   r->ops->interrupt(r);
   int64_t begin_ns = tide_mono_now().ns;
   assert_int_equal(r->ops->get(r, "a/b", &value, &revision, &error), TIDE_E_AGAIN);
-  assert_true(tide_mono_now().ns - begin_ns < INT64_C(10000000000));
+  assert_true(tide_mono_now().ns - begin_ns < INT64_C(30000000000)); /* of the minute that it might take */
   r->ops->close(r);
   tide_buf_release(&value);
 }

@@ -11,11 +11,11 @@ import signal
 import ssl
 import subprocess
 import sys
-import time
 
 sys.path.insert(0, "tests/support")
 from http_server import JSON, SHIPPED, TIDE, Server, TMP, auth, case, done, login, outcome, tide  # noqa: E402
 from certificates import Authority  # noqa: E402
+from processes import wait_for  # noqa: E402
 
 HERE = os.path.join(TMP, "secrets")
 LEFT = os.path.join(TMP, "left")
@@ -104,7 +104,7 @@ keep("metrics", server.ask("GET", "/metrics", admin=True)[2])
 keep("health", server.ask("GET", "/healthz", admin=True)[2])
 file_of("tokens", f"client score {token}\n")  # a mistake that people make
 server.process.send_signal(signal.SIGHUP)
-time.sleep(0.5)
+wait_for("it is read", lambda: "event=reload_refused" in server.log(), 20)
 case("what was asked was refused and answered", "event=reload_refused" in server.log() and "event=http_refused" in server.log() and answers.count("urn:tidemark") > 20,
      answers.count("urn:tidemark"))
 case("core dumps are off", limit_of(server.process.pid, "Max core file size") == ["0", "0"])

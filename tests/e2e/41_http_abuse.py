@@ -69,7 +69,7 @@ def trickle(name, data, step, expected):
             pass
     took = time.monotonic() - begin
     got = statuses(out)
-    case(name, got == expected and 0.8 < took < 4, f"{got} after {took:.1f} s")
+    case(name, got == expected and 0.8 < took < 8, f"{got} after {took:.1f} s")
     if got == [408]:
         head, _, text = out.partition(b"\r\n\r\n")
         headers = {line.split(":", 1)[0].lower(): line.split(":", 1)[1].strip() for line in head.decode().split("\r\n")[1:]}
@@ -168,7 +168,7 @@ case("clients that go away are no trouble", server.post("/v1/score", auth(181))[
 
 limit = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (limit[1], limit[1]))
-crowded = Server("--set", "http.request_timeout=4s", "--set", "http.idle_timeout=4s", "--set", "http.max_connections=600", level="info")
+crowded = Server("--set", "http.request_timeout=6s", "--set", "http.idle_timeout=6s", "--set", "http.max_connections=600", level="info")
 idle, refused = [], 0
 for n in range(900):
     try:
@@ -176,12 +176,12 @@ for n in range(900):
         idle.append(sock)
     except OSError:
         refused += 1
-open_most, deadline = 0, time.monotonic() + 3
+open_most, deadline = 0, time.monotonic() + 5
 while open_most < 600 and time.monotonic() < deadline:
     open_most = max(open_most, crowded.metric("tidemark_http_connections"))
 case("no more connections than the limit are kept", 500 <= open_most <= 610, open_most)
 case("one of them is served", b"200 OK" in (idle[0].sendall(message(300)), idle[0].recv(65536))[1])
-status, deadline = None, time.monotonic() + 20
+status, deadline = None, time.monotonic() + 60
 while status != 200 and time.monotonic() < deadline:
     try:
         status = crowded.post("/v1/score", auth(301))[0]
@@ -194,7 +194,7 @@ case("it stops cleanly too", crowded.stop() == 0)
 
 # --- what is left of all that
 
-deadline = time.monotonic() + 10
+deadline = time.monotonic() + 60
 while server.metric("tidemark_http_connections") > 1 and time.monotonic() < deadline:
     time.sleep(0.2)
 case("no connection is left over", server.metric("tidemark_http_connections") == 1, server.metric("tidemark_http_connections"))

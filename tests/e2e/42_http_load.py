@@ -32,8 +32,8 @@ def burst(server, path, bodies):
     out = {sock: b"" for sock in sockets}
     left = set(sockets)
     while left:
-        ready = select.select(list(left), [], [], 20)[0]
-        assert ready, "no answer within 20 s"
+        ready = select.select(list(left), [], [], 60)[0]
+        assert ready, "no answer within 60 s"
         for sock in ready:
             chunk = sock.recv(65536)
             out[sock] += chunk
@@ -123,7 +123,7 @@ first_refused = n - 1
 for path, body in (("/v1/events", login(1)), ("/v1/features", {"card": {"number": "4000"}}), ("/v1/decisions/lookup", auth(4000, "4000000000004000"))):
     status, headers, text = server.ask("POST", path, body)
     case(f"{path}: 503 unavailable", status == 503 and "unavailable" in text and not document.check("POST", path, status, headers, text), text)
-deadline = time.monotonic() + 5
+deadline = time.monotonic() + 60
 while server.ask("GET", "/readyz", admin=True)[0] == 200 and time.monotonic() < deadline:
     time.sleep(0.05)
 status, headers, text = server.ask("GET", "/readyz", admin=True)
@@ -133,7 +133,7 @@ status, headers, text = server.ask("GET", "/healthz", admin=True)
 case("healthz as well", status == 503 and not document.check("GET", "/healthz", status, headers, text), text)
 case("livez still says yes, or why not", server.ask("GET", "/livez", admin=True)[0] in (200, 503))
 resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (resource.getrlimit(resource.RLIMIT_FSIZE)[1],) * 2)
-deadline = time.monotonic() + 10
+deadline = time.monotonic() + 60
 while server.ask("GET", "/readyz", admin=True)[0] != 200 and time.monotonic() < deadline:
     time.sleep(0.05)
 case("with room again it is ready by itself", server.ask("GET", "/readyz", admin=True)[0] == 200)

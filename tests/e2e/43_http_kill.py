@@ -13,6 +13,7 @@ import time
 
 sys.path.insert(0, "tests/support")
 from http_server import TMP, Server, auth, case, done, tide  # noqa: E402
+from processes import wait_for  # noqa: E402
 
 ROUNDS, CLIENTS, CARDS = 5, 8, 20
 journal = f"file:{TMP}/journal"
@@ -56,9 +57,11 @@ for round_ in range(ROUNDS):
     threads = [threading.Thread(target=client, args=(server, numbers, stop)) for _ in range(CLIENTS)]
     for thread in threads:
         thread.start()
+    enough = len(acknowledged) + 50
     time.sleep(rng.uniform(0.3, 0.8))
+    wait_for("some are acknowledged", lambda: len(acknowledged) >= enough, 20)
     server.process.send_signal(signal.SIGKILL)
-    server.process.wait(10)
+    server.process.wait(60)
     stop.set()
     for thread in threads:
         thread.join()

@@ -9,10 +9,10 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 
 sys.path.insert(0, "tests/support")
 from http_server import SHIPPED, TIDE, TMP, Server, auth, case, done, login, outcome, tide  # noqa: E402
+from processes import wait_for  # noqa: E402
 
 
 def refuses(name, code, words, *args):
@@ -43,7 +43,7 @@ server.post("/v1/outcomes", outcome(1))
 declined = server.post("/v1/score", auth(3), explain="full")[1]
 case("the outcome is seen by the next", declined["features"]["card.declines_1h"] == 1)
 server.process.send_signal(signal.SIGHUP)
-time.sleep(0.5)
+wait_for("it is read", lambda: "event=reloaded" in server.log(), 20)
 case("SIGHUP reads the configuration again, and goes on", "event=reloaded" in server.log() and server.post("/v1/score", auth(4))[0] == 200)
 taken = server.port
 refuses("a port that is taken", 4, f"cannot listen on 127.0.0.1 port {taken}", "--features", SHIPPED, "--journal", "memory", "--dev-key", "--listen",

@@ -24,13 +24,13 @@ exits 4 "a model that is not there" "$tide" serve --config "$tmp/tidemark.yaml" 
 start() {
   "$tide" serve --config "$tmp/tidemark.yaml" >"$tmp/ready" 2>"$tmp/log" &
   pid=$!
-  for i in $(seq 300); do
+  for i in $(seq 1200); do
     grep -q ready "$tmp/ready" && break
     sleep 0.05
   done
 }
 waits_for() { # PATTERN in the log
-  for i in $(seq 200); do
+  for i in $(seq 1200); do
     grep -Eq "$1" "$tmp/log" && return 0
     sleep 0.05
   done

@@ -67,7 +67,7 @@ def body_of(path):
 def hup(server, event):
     before = server.log().count(f"event={event}")
     server.process.send_signal(signal.SIGHUP)
-    for _ in range(100):
+    for _ in range(1200):
         if server.log().count(f"event={event}") > before:
             return True
         time.sleep(0.05)

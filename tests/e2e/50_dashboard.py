@@ -154,10 +154,11 @@ try:
     with_data = [name for name, expression in queries if all(metric in sampled or metric == "up" for metric, _ in selectors(expression)[0])]
     case("and most have: the rest is about sources, replicas, labels and a registry, which this engine does not have", len(with_data) >= 40 and all(
         any(metric.startswith(("tidemark_source_", "tidemark_ingest_", "tidemark_freshness_", "tidemark_journal_", "tidemark_drift_", "tidemark_feedback_", "tidemark_registry_")) for metric, _ in selectors(e)[0]) for n, e in queries if n not in with_data), len(with_data))
-    groups = api("rules")["groups"]
-    time.sleep(1.5)
-    groups = api("rules")["groups"]
-    loaded = [rule for group in groups for rule in group["rules"]]
+
+    def rules():
+        return [rule for group in api("rules")["groups"] for rule in group["rules"]]
+    processes.wait_for("all alerts are evaluated", lambda: len(rules()) == len(alerts) and all(rule["health"] != "unknown" for rule in rules()), 30, 0.2)
+    loaded = rules()
     case("Prometheus has evaluated all alerts without an error", len(loaded) == len(alerts) and all(rule["health"] == "ok" for rule in loaded), [(r["name"], r["health"], r.get("lastError")) for r in loaded if r["health"] != "ok"])
     firing = {rule["name"] for rule in loaded if rule["state"] == "firing"}
     case("none fires over a healthy engine", not firing, firing)

@@ -18,7 +18,7 @@ WORDS = ("--model", MODEL, "--set", "fold.history_from=2020-01-01T00:00:00Z", "-
 
 def page(server, path, until=lambda page: True):
     """The page is of the last second: asked until it has what was sent."""
-    for _ in range(100):
+    for _ in range(600):
         status, _, text = server.ask("GET", path, admin=True)
         value = json.loads(text)
         if status == 200 and until(value):

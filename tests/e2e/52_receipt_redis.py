@@ -8,7 +8,8 @@ import sys
 import time
 
 sys.path.insert(0, "tests/support")
-from redis_cell import Cell  # noqa: E402
+from processes import wait_for  # noqa: E402
+from redis_cell import Cell, mirrored  # noqa: E402
 from http_server import tide  # noqa: E402
 from tap import TMP, case, done  # noqa: E402
 
@@ -24,8 +25,11 @@ def verify(path, cell, number, *words):
     result = tide("verify", path, "--journal", f"file:{engine}/mirror", *(words or ("--snapshots", f"{engine}/snapshots")), "--log-level", "error", code=None)
     return result.returncode, result.stdout + result.stderr
 
+def entry_of(answer):
+    return tuple(map(int, answer["position"].partition(".")[0].split("-")))
+
 def feedback(server, decisions):
-    for _ in range(100):
+    for _ in range(600):
         value = json.loads(server.ask("GET", "/feedback", admin=True)[2])
         if value["decisions"] >= decisions:
             break
@@ -42,7 +46,10 @@ try:
     case("an engine that decided nothing has seen all of it", feedback(one, 400) == seen and seen["decisions"] == 400 and len(seen["rules"]) == 2, seen)
     one.stop(signal.SIGKILL)
     after = cell.send([two], 200, cards=10)
-    time.sleep(1.5)  # the mirror, and a snapshot behind all of it
+    behind = max(entry_of(answer) for answer in after)
+    wait_for("the mirror", lambda: mirrored(cell.mirror(2)) >= 600, 20, 0.2)
+    wait_for("a snapshot behind all of it", lambda: any(tuple(map(int, name.split("-")[1:])) >= behind for name in os.listdir(f"{cell.engine_dir(2)}/snapshots") if name.startswith("snap-")),
+             20, 0.1)
     again = json.loads(two.ask("POST", "/v1/score", json.dumps({"id": "t7", "amount": 1.0, "currency": "EUR", "card": "c7"}))[2])
     case("a retry at the other engine is a duplicate of the first one's decision", again["duplicate"] is True and again["decision"] == before[7]["decision"], again)
     two.stop()
@@ -56,7 +63,7 @@ try:
     case("the dead one's mirror ends before that, and says so", code == 5 and "has no entry" in said, (code, said))
     case("but proves what it has", verify(paths["first"], cell, 1, "--whole")[0] == 0)
     one = cell.engine(1, *SNAP)
-    time.sleep(2)
+    wait_for("it has the rest", lambda: mirrored(cell.mirror(1)) >= 600, 20, 0.2)
     one.stop()
     code, said = verify(paths["after"], cell, 1)
     case("back again it has the rest, too", code == 0, (code, said))

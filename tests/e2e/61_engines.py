@@ -40,7 +40,7 @@ try:
     cluster.start(init)
     again = verb(cluster, "init", user="tidemark-restore")
     case("init refuses a second time", again.returncode != 0 and "already" in again.stderr, again.stderr)
-    clients = [http.client.HTTPConnection(engine.place.reach, engine.port, timeout=10) for engine in cluster.engines]
+    clients = [http.client.HTTPConnection(engine.place.reach, engine.port, timeout=30) for engine in cluster.engines]
 
     def ask(client, path, body, options=None):
         client.request("POST", path, json.dumps({**body, "options": options or {}}), {"Content-Type": "application/json", "Tidemark-Timeout-Ms": "5000"})

@@ -26,7 +26,7 @@ def count(answer):
 
 try:
     cluster.start(init)
-    one, two = [http.client.HTTPConnection(engine.place.reach, engine.port, timeout=10) for engine in cluster.engines]
+    one, two = [http.client.HTTPConnection(engine.place.reach, engine.port, timeout=30) for engine in cluster.engines]
     message = {"card": "c", "merchant": "m", "amount": "1.00", "currency": "EUR"}
     behind = {None: 0, "strong": 0, "quorum": 0, "eventual": 0}
     unknown = 0

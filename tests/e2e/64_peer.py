@@ -17,8 +17,14 @@ CARDS = [f"c{n}" for n in range(50)]
 cell = Cell("peer")
 ports = [free_port() for _ in range(3)]
 PEERS = ["--set", "snapshot.peers=" + ",".join(f"127.0.0.1:{port}" for port in ports)]
-SNAP = ["--set", "snapshot.every=300ms", "--set", "journal.keep=1s"]
+SNAP = ["--set", "snapshot.every=300ms", "--set", "journal.keep=3s"]  # starting must take less
 running = []
+# Who is refused asks again and again for ten seconds before: meanwhile the test goes on.
+pool = ThreadPoolExecutor(8)
+
+
+def later(number, *words):
+    return pool.submit(cell.refuses, number, *words)
 
 
 def engine(number, *words, admin="127.0.0.1:0"):
@@ -30,13 +36,17 @@ def first_entry():
     return cell.primary.ask("XRANGE", "tidemark:{default}:journal", "-", "+", "COUNT", 1)[0][0].decode()
 
 
+def last_entry():
+    return tuple(int(n) for n in cell.primary.ask("XREVRANGE", "tidemark:{default}:journal", "+", "-", "COUNT", 1)[0][0].decode().split("-"))
+
+
 def stands_at(server):
     return tuple(int(n) for n in cell.healthz(server)["folded"].split("-"))
 
 
 def trim_beyond(position, server):
     """Sends until the journal begins behind the position: snapshots, time and the other engines must have gone on."""
-    for _ in range(60):
+    for _ in range(200):
         cell.send([server], 50)
         if tuple(int(n) for n in first_entry().split("-")) > position:
             return
@@ -46,8 +56,11 @@ def trim_beyond(position, server):
 
 try:
     cell.verb("init")
-    one = engine(1, *PEERS, admin=f"127.0.0.1:{ports[0]}")
-    two = engine(2, admin=f"127.0.0.1:{ports[1]}")
+    with ThreadPoolExecutor() as starts:  # side by side: one might trim what the other, without peers, has to begin with
+        first = starts.submit(engine, 1, *PEERS, admin=f"127.0.0.1:{ports[0]}")
+        two = engine(2, admin=f"127.0.0.1:{ports[1]}")
+        one = first.result()
+    running.sort(key=lambda server: server is not one)
     status, got, _ = two.ask("GET", "/snapshot", admin=True)
     case("an engine without peers gives its state to nobody", status == 404 and "json" in got["content-type"], status)
     for _ in range(4):
@@ -57,13 +70,7 @@ try:
     case("all were scored", all(a["status"] == "scored" for a in answers))
     print(f"# the journal begins at {first_entry()}")
 
-    # Each asks again and again for ten seconds before it gives up: side by side, as engines of their own.
-    with ThreadPoolExecutor() as pool:
-        alone, away = pool.submit(cell.refuses, 7), pool.submit(cell.refuses, 8, "--set", f"snapshot.peers=127.0.0.1:{free_port()}")
-    code, said = alone.result()
-    case("without peers a new engine says what it lacks", code != 0 and "was trimmed" in said and "snapshot.peers" in said, said[-400:])
-    code, said = away.result()
-    case("with peers that are away, why", code != 0 and "peer_snapshot_passed_over" in said and "was trimmed" in said, said[-400:])
+    alone, away = later(7), later(8, "--set", f"snapshot.peers=127.0.0.1:{free_port()}")
     code, said = cell.refuses(3, "--set", "snapshot.peers=http://x/")
     case("and what a list of peers looks like", code != 0 and "HOST:PORT" in said, said[-400:])
 
@@ -93,12 +100,12 @@ try:
         other.send([running_other], 50)
         snapshots = f"{other.engine_dir(1)}/snapshots"
         wait_for("its snapshot", lambda: os.path.isdir(snapshots) and any(n.startswith("snap-") for n in os.listdir(snapshots)), 10)
-        code, said = cell.refuses(5, "--set", f"snapshot.peers=127.0.0.1:{port}")
-        case("the snapshot of another cell is refused", code != 0 and "does not hold the entry" in said or "another entry" in said, said[-400:])
-    finally:
+        strange = later(9, "--set", f"snapshot.peers=127.0.0.1:{port}")
+    except BaseException:
         if running_other:
             running_other.stop()
         other.stop()
+        raise
 
     # With certificates and tokens: a peer gives its state to who has both, and to nobody else.
     home = f"{cell.dir}/tls"
@@ -118,12 +125,20 @@ try:
     CERT = ["--set", f"snapshot.peer_cert={shown.cert}", "--set", f"snapshot.peer_key={shown.key}"]
     denied = (("plain HTTP", ASK, "gives no snapshot"), ("no certificate", ASK + CA + TOKEN, "status 403"), ("no token", ASK + CA + CERT, "status 401"),
               ("a token in clear", ASK + TOKEN, "need snapshot.peer_ca"))
-    with ThreadPoolExecutor() as pool:
-        outcomes = list(pool.map(lambda job: cell.refuses(20 + job[0], *job[1][1]), enumerate(denied)))
-    for (name, _, why), (code, said) in zip(denied, outcomes):
-        case(f"a peer with certificates and tokens gives nothing to {name}", code != 0 and why in said, said[-400:])
+    outcomes = [later(20 + n, *ask) for n, (_, ask, _) in enumerate(denied)]
     six = engine(6, *ASK, *CA, *CERT, *TOKEN)
     case("it gives it to who has both", f"event=peer_snapshot from=127.0.0.1:{guarded}" in six.log(), six.log()[-400:])
+    code, said = alone.result()
+    case("without peers a new engine says what it lacks", code != 0 and "was trimmed" in said and "snapshot.peers" in said, said[-400:])
+    code, said = away.result()
+    case("with peers that are away, why", code != 0 and "peer_snapshot_passed_over" in said and "was trimmed" in said, said[-400:])
+    code, said = strange.result()
+    case("the snapshot of another cell is refused", code != 0 and "does not hold the entry" in said or "another entry" in said, said[-400:])
+    running_other.stop()
+    other.stop()
+    for (name, _, why), outcome in zip(denied, outcomes):
+        code, said = outcome.result()
+        case(f"a peer with certificates and tokens gives nothing to {name}", code != 0 and why in said, said[-400:])
     case("the five and the six stop", five.stop() == 0 and six.stop() == 0)
     running.remove(six)
 
@@ -143,11 +158,11 @@ try:
     # One that stood still while the others trimmed beyond it, with and without its connections: it has lost nothing, but cannot go on from where it is.
     for cut in (False, True):
         two.process.send_signal(signal.SIGSTOP)
-        trim_beyond(stands_at(one), one)
+        trim_beyond(last_entry(), one)  # of all that it can have
         if cut:
             cell.primary.ask("CLIENT", "KILL", "TYPE", "normal")
         two.process.send_signal(signal.SIGCONT)
-        code = two.process.wait(20)
+        code = two.process.wait(120)
         how = "whose connections were cut" if cut else "that was stopped"
         case(f"an engine {how} ends and says why", code not in (0, -6) and "was trimmed" in two.log(), (code, two.log()[-300:]))
         case("and does not take it for a loss", not os.path.exists(f"{cell.engine_dir(2)}/snapshots/HISTORY-LOST"))

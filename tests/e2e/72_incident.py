@@ -113,7 +113,7 @@ try:
     late[0].launch(wait=False)
     wait_for("one engine reads", late[0].ingests, 20)
     late[1].launch(wait=False)
-    time.sleep(0.3)
+    wait_for("it has written something", lambda: cell.length() > 10, 20)
     behind = cell.length()
     late[0].kill()
     wait_for("the other one takes over", late[1].ingests, 20)

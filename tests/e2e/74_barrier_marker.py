@@ -71,7 +71,7 @@ try:
     case("what it waited for are marks", len(targets) == 2 and len(last) == PARTS and last <= late - begin, (last, sorted(late)))
     case("they were read and counted", metric("tidemark_ingest_marks_total") >= PARTS, metric("tidemark_ingest_marks_total"))
 
-    reader = next(one for one in engines if one.ingests())
+    reader = wait_for("one reads", lambda: next((one for one in engines if one.ingests()), None), 20)
     reader.kill()
     send()
     case("a takeover goes on behind them", wait_decided(broker, 3 * STEP, 60), broker.length("scores"))

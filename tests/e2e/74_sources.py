@@ -28,8 +28,7 @@ class Opening(Server):
     """Does not wait until it is ready, only until its probes are answered."""
 
     def __init__(self, *words, journal, features):  # pylint: disable=super-init-not-called
-        Server.count += 1
-        self.dir = os.path.join(TMP, f"server{Server.count}")
+        self.dir = os.path.join(TMP, f"server{next(Server.numbers)}")
         os.makedirs(self.dir, exist_ok=True)
         self.err = open(os.path.join(self.dir, "log"), "ab")
         self.command = [TIDE, "serve", "--features", features, "--journal", journal, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--dev-key", *words]

@@ -11,7 +11,7 @@ from tap import case, done  # noqa: E402
 
 need_broker()
 bench = os.path.join(os.path.dirname(TIDE), "bench", "bench_pipeline")
-result = subprocess.run([bench, "--quick", "--small"], capture_output=True, text=True, timeout=200)
+result = subprocess.run([bench, "--quick", "--small"], capture_output=True, text=True, timeout=900)
 case("it runs", result.returncode == 0, result.stderr[-300:])
 rows = [line for line in result.stdout.splitlines() if line and not line.startswith((" ", "#"))]
 for name, count in (("ten minutes behind, catching up", "3000 decisions"), ("open loop, 500/s", "1000 of 1000 decisions"), ("a new cell, ten minutes behind", "3000 decisions")):

@@ -4,12 +4,12 @@ compacted one, a short retention, the producers' clocks, a message of the future
 
 import json
 import os
-import socket
 import subprocess
 import sys
 
 sys.path.insert(0, "tests/support")
 from kafka_cell import Broker, auth, config, features, need_broker, now_ms  # noqa: E402
+from processes import free_port  # noqa: E402
 from http_server import TIDE  # noqa: E402
 from tap import TMP, case, done  # noqa: E402
 
@@ -37,9 +37,7 @@ def has(name, result, level, what, *words):
     case(name, any(f[0] == level and f[1] == what and all(word in f[2] for word in words) for f in result[1]), result)
 
 
-with socket.socket() as free:
-    free.bind(("127.0.0.1", 0))
-    nobody = f"127.0.0.1:{free.getsockname()[1]}"
+nobody = f"127.0.0.1:{free_port()}"
 auths = {"auths": {"topic": "auths", "key": "card"}}
 result = doctor(nobody, auths)
 has("nobody answers", result, "fix", "kafka", "no broker answers", "refused")

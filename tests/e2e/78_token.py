@@ -81,9 +81,9 @@ try:
     status, answer, _ = post(two, "/v1/features", {"card": "c", "options": {"consistency": "eventual"}})
     case("held back, it is behind", status == 200 and attempts(answer) == n, answer)
     status, answer, took = post(two, "/v1/features", {"card": "c", "options": {"after": token, "consistency": "eventual"}}, 500)
-    case("a question with the token is refused at its deadline, not answered older", status == 504 and "features" not in answer and 0.45 < took < 1.5, (status, answer, took))
+    case("a question with the token is refused at its deadline, not answered older", status == 504 and "features" not in answer and 0.45 < took < 5, (status, answer, took))
     status, answer, took = post(two, "/v1/score", message(n + 2, after=token), 500)
-    case("a score too: the fallback, with its cause", status == 200 and answer["status"] == "refused" and answer["cause"] == "deadline" and 0.45 < took < 1.5, (answer, took))
+    case("a score too: the fallback, with its cause", status == 200 and answer["status"] == "refused" and answer["cause"] == "deadline" and 0.45 < took < 5, (answer, took))
     case("nothing of it is counted", answer["counted"] is False and answer["position"] is None, answer)
     status, answer, _ = post(two, "/v1/decisions/lookup", message(n + 1, after=token), 500)
     case("and a lookup", status == 504, (status, answer))
@@ -96,14 +96,14 @@ try:
     time.sleep(0.7)
     case("with time left it waits", not waiting, waiting)
     proxy.held = False
-    asker.join(10)
+    asker.join(60)
     status, answer, took = waiting[0]
     case("until it has folded the position", answer["status"] == "scored" and took >= 0.7, (answer, took))
     case("and counts what the token stands for", attempts(answer) == n + 2, answer)
     case("behind it", [int(x) for x in answer["position"].replace(".", "-").split("-")] > [int(x) for x in token.replace(".", "-").split("-")], (answer["position"], token))
     print(f"# answered after {took:.2f} s, held for 0.7 s of them", flush=True)
     status, answer, took = post(two, "/v1/score", message(n + 4, after="999-1"), 300)
-    case("a position that nobody has reached is waited for, and refused", answer["status"] == "refused" and answer["cause"] == "deadline" and took < 1.5, (answer, took))
+    case("a position that nobody has reached is waited for, and refused", answer["status"] == "refused" and answer["cause"] == "deadline" and took < 5, (answer, took))
 finally:
     codes = [server.stop() for server in servers]
     cell.stop()

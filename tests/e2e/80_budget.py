@@ -4,10 +4,10 @@ import json
 import os
 import subprocess
 import sys
-import time
 
 sys.path.insert(0, "tests/support")
 from http_server import JSON, SHIPPED, TIDE, Server, TMP, auth, case, done, tide  # noqa: E402
+from processes import wait_for  # noqa: E402
 
 
 def budget(*words, file=SHIPPED):
@@ -32,8 +32,9 @@ case("with the model it is known what the score reads", known["card"]["M01"] == 
 server = Server()
 for n in range(20):
     server.ask("POST", "/v1/score", auth(n))
-time.sleep(1.3)
 address = f"127.0.0.1:{server.admin}"
+wait_for("it has looked twice, and counted all", lambda: (lambda hour: hour["looks"] >= 2 and hour["answers"]["scored"] + hour["answers"]["refused"] >= 20)(
+    json.loads(server.ask("GET", "/budget", admin=True)[2])), 20, 0.1)
 code, out, err = budget("--engine", address, "--json")
 value = json.loads(out)
 hour = next(g for g in value["groups"] if g["entity"] == "card")["last_hour"]

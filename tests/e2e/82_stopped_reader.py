@@ -44,7 +44,7 @@ def older(told):
 
 
 def attempts(one, number):
-    connection = http.client.HTTPConnection("127.0.0.1", one.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", one.port, timeout=30)
     connection.request("POST", "/v1/features", json.dumps({"card": {"number": card(number)}}), {"Content-Type": "application/json", "Tidemark-Timeout-Ms": "5000"})
     value = json.loads(connection.getresponse().read())
     connection.close()
@@ -62,7 +62,7 @@ try:
     for n in (1, 2):
         engines.append(Engine(f"engine{n}", "--config", settings, "--features", file, *cell.words(), "--set", f"engine.id={n}", "--set", f"journal.dir={TMP}/engine{n}/journal",
                               "--set", "http.max_deadline=120s").launch())
-    reader = next(one for one in engines if one.ingests())
+    reader = wait_for("one reads", lambda: next((one for one in engines if one.ingests()), None), 20)
     other = next(one for one in engines if one is not reader)
     writer = broker.writer()
     feeder = threading.Thread(target=feed, args=(writer,), daemon=True)

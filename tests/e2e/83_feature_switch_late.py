@@ -56,7 +56,7 @@ try:
     wait_for("the two go over", lambda: file_of(running[1]) == file_of(running[2]) == "next", 40)
     case("the engines that have the whole log do not wait for the one that has not", True)
     try:
-        code = running[3].process.wait(20)
+        code = running[3].process.wait(60)
     except subprocess.TimeoutExpired:
         code = None
     case("that one ends and says why", code not in (0, None) and "takes a snapshot from a peer" in running[3].log(), (code, running[3].log()[-600:]))

@@ -19,7 +19,7 @@ if [ "${1:-}" = --apply ]; then
   # shellcheck disable=SC2086 # a list of words; no name has a space
   "$tool" --style=file:config/clang-format -i $files
 else
-  for file in $files; do
-    "$tool" --style=file:config/clang-format "$file" | cmp -s - "$file" || echo "$file"
-  done
+  # shellcheck disable=SC2016 # $0 and $file are the inner shell's
+  echo "$files" | xargs -P "$(nproc)" -n 20 sh -c \
+    'for file; do "$0" --style=file:config/clang-format "$file" | cmp -s - "$file" || echo "$file"; done' "$tool" | sort
 fi

@@ -175,6 +175,8 @@ static void before_receive(void *ctx, uint64_t receive) {
 static void on_block(void *ctx) {
   struct sim_world *world = ctx;
   for (int i = or_below(&world->rng, world->faults ? 12 : 60); i > 0; i--) sim_redis_move(world);
+  if (world->stalls) sim_leap(world); /* what is proven by now is looked at later */
+  world->stalls = false;
 }
 
 void sim_redis_heal(struct sim_world *world) {
@@ -250,6 +252,7 @@ void sim_redis_new(struct sim_world *world) {
   model->on_block = on_block;
   model->on_block_ctx = world;
   world->wall_ms = model->now_ms;
+  world->mono_ns = model->now_ms * 1000000; /* one monotonic clock for the core and its connections */
   for (unsigned n = 0; n < world->nodes; n++) {
     struct sim_node *node = &world->node[n];
     node->client = (struct redis_client){.model = model, .before = before_receive, .before_ctx = world};
@@ -305,6 +308,8 @@ void sim_redis_carry_out(struct sim_world *world, struct sim_node *node, int cha
   request->on = false;
   if (channel == SIM_APPEND) {
     struct tide_span bytes = tide_buf_span(&request->bytes);
+    world->stalls = world->faults && or_below(&world->rng, 100) == 0;
+    if (world->stalls) sim_step_clock(world, node);
     err = request->action.kind == TIDE_DO_OPEN ? ops->open_epoch(node->journal, request->action.epoch, bytes, &event.position, &error)
                                                : ops->append(node->journal, request->action.epoch, bytes, &event.position, &error);
     event.kind = err == TIDE_OK ? TIDE_CORE_APPENDED : TIDE_CORE_APPEND_FAILED;
@@ -318,6 +323,7 @@ void sim_redis_carry_out(struct sim_world *world, struct sim_node *node, int cha
     event.kind = TIDE_CORE_DURABLE;
     err = ops->sync(node->journal, &event.position, &error);
     event.pressed = err == TIDE_OK && tide_journal_redis_pressed(node->journal);
+    event.clock_ms = tide_journal_redis_clock(node->journal);
     world->counts->pressed += event.pressed;
     if (err == TIDE_OK) sim_mail(node, channel, &event);
     else over(world, node, channel, err);

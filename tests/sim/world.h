@@ -140,6 +140,7 @@ struct sim_world {
   unsigned nodes;
   bool faults;
   int64_t mono_ns, wall_ms, began_ms; /* began_ms: what the wall said at first */
+  bool stalls; /* the clock of whose entry is under way was set, and it will be a while until it hears of it */
   bool tight;      /* budgets of SIM_BUDGET_MS, beyond which requests wait to be judged again, and answers are refused at release */
   struct tide_spec *spec;
   struct tide_record *record; /* scratch */
@@ -260,6 +261,9 @@ bool sim_files_settled(const struct sim_world *world, const struct sim_node *nod
 /* client.c: one attempt's or message's records into an offer */
 unsigned sim_pick_txn(struct sim_world *world);
 void sim_records(struct sim_world *world, struct tide_offer *offer, unsigned txn, bool event, uint8_t result, uint16_t source, uint16_t partition, uint64_t offset);
+/* world.c: time passes, and nobody does anything; somebody sets the clock of a node's machine, wrongly or right, and the monotonic one goes on. */
+void sim_leap(struct sim_world *world);
+void sim_step_clock(struct sim_world *world, struct sim_node *node);
 void sim_verdict(struct sim_world *world);                                 /* verdict.c: the log against what was said */
 void sim_digest(struct sim_world *world, struct tide_position position, struct tide_digest digest, unsigned nodes, const char *who); /* verdict.c */
 

@@ -80,7 +80,7 @@ class Kafka:
         properties = os.path.join(self.dir, "server.properties")
         self.process = processes.start(self.java("kafka.Kafka", properties), log, self.dir, stay=self.stay)
         try:
-            processes.wait_for(f"Kafka is started on 127.0.0.1:{self.port}", lambda: self.listening(log), 60, 0.1)
+            processes.wait_for(f"Kafka is started on 127.0.0.1:{self.port}", lambda: self.listening(log), 180, 0.1)
         except BaseException as error:
             self.stop()
             raise RuntimeError(f"{error}; see {log}:\n{processes.tail(log)}") from error
@@ -96,8 +96,8 @@ class Kafka:
         os.makedirs(self.dir, mode=0o700, exist_ok=True)
         properties = os.path.join(self.dir, "server.properties")
         processes.write(properties, PROPERTIES.format(port=self.port, controller=self.controller, dir=self.dir) + self.more)
-        cluster = self.run(self.java("kafka.tools.StorageTool", "random-uuid"), 60).split()[-1]
-        self.run(self.java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", properties), 60)
+        cluster = self.run(self.java("kafka.tools.StorageTool", "random-uuid"), 180).split()[-1]
+        self.run(self.java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", properties), 180)
         self.launch()
 
     def restart(self):

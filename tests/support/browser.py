@@ -120,7 +120,7 @@ class Page:
         return result["result"].get("value")
 
     def wait(self, expression, seconds=20):
-        end = time.monotonic() + seconds
+        end = time.monotonic() + max(seconds, processes.PATIENCE_S)
         while time.monotonic() < end:
             value = self.eval(f"(() => {{ try {{ const v = {expression}; return v instanceof Node || v; }} catch (e) {{ return null; }} }})()")
             if value:

@@ -173,7 +173,7 @@ class Cluster:
                         role = node.ask("ROLE")
                         if role[0] != b"slave" or (role[1].decode(), role[2]) != (primary.host, primary.port):
                             node.follow(primary)
-                self.group.wait_replicas(primary, len(self.group.nodes) - 1, 8)
+                self.group.wait_replicas(primary, len(self.group.nodes) - 1, 8, patient=False)
                 if self.find_primary(end) is primary:
                     break
                 primary = self.find_primary(end)  # the sentinels have moved it meanwhile

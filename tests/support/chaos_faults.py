@@ -62,7 +62,7 @@ class Run:
     def new_primary(self, old):
         """Waits until the sentinels have chosen; where they do not come to it, the repair has to do."""
         try:
-            self.cluster.note_primary(self.group.wait_primary(other_than=old, seconds=8))
+            self.cluster.note_primary(self.group.wait_primary(other_than=old, seconds=8, patient=False))
         except TimeoutError:
             self.undecided += 1
 

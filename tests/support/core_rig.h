@@ -22,6 +22,7 @@ struct rig {
   struct tide_core *core;
   int64_t wall_ms, mono_ms;
   int64_t off_ms; /* what the core's wall clock shows above wall_ms */
+  int64_t compared_ms; /* not 0: what the clock that the next SYNC compares, a right one, shows above the core's */
   bool slow, unlogged;
   bool full;      /* the store has no room */
   bool sync_waits, session_waits;
@@ -50,10 +51,16 @@ static inline void rig_step(struct rig *rig, const struct tide_core_event *event
 
 static inline bool rig_clock_is_right(const struct rig *rig) { return rig->off_ms <= RIG_SKEW_MS && rig->off_ms >= -RIG_SKEW_MS; }
 
+static inline struct tide_core_now rig_now(const struct rig *rig) {
+  return (struct tide_core_now){.wall = {rig->wall_ms + rig->off_ms}, .mono = {(rig->mono_ms + 1) * 1000000}};
+}
+
 static inline void rig_sync(struct rig *rig) {
-  struct tide_core_event event = {.kind = TIDE_CORE_DURABLE};
+  struct tide_core_event event = {.kind = TIDE_CORE_DURABLE, .clock_ms = tide_clock_offset_ms(rig_now(rig).wall, rig_now(rig).mono)};
   struct tide_error error = {0};
-  if (!rig_clock_is_right(rig)) event = (struct tide_core_event){.kind = TIDE_CORE_SESSION_OVER, .err = TIDE_E_IO};
+  event.clock_ms += rig->compared_ms;
+  if (rig->compared_ms) rig->compared_ms = 0;
+  else if (!rig_clock_is_right(rig)) event = (struct tide_core_event){.kind = TIDE_CORE_SESSION_OVER, .err = TIDE_E_IO};
   else if (rig->journal->ops->sync(rig->journal, &event.position, &error)) rig_fail("sync", &error);
   rig->sync_waits = false;
   rig_step(rig, &event);
@@ -151,8 +158,7 @@ static inline void rig_step(struct rig *rig, const struct tide_core_event *event
   const struct tide_core_action *action;
   size_t count;
   struct tide_error error = {0};
-  struct tide_core_now now = {.wall = {rig->wall_ms + rig->off_ms}, .mono = {(rig->mono_ms + 1) * 1000000}};
-  if (tide_core_step(rig->core, now, event, &action, &count, &error)) rig_fail("step", &error);
+  if (tide_core_step(rig->core, rig_now(rig), event, &action, &count, &error)) rig_fail("step", &error);
   if (!count) return;
   struct tide_core_action *all = tide_alloc(count * sizeof *all); /* the next step has the same array */
   struct tide_buf bytes = TIDE_BUF_INIT;

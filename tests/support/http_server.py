@@ -5,6 +5,7 @@ cannot say something that is not checked.
 """
 
 import http.client
+import itertools
 import json
 import os
 import re
@@ -34,13 +35,12 @@ class Server:
     The default deadline is long, because a busy machine may take 100 ms for anything; what is about deadlines names its own, or says deadline=None.
     """
 
-    count = 0
+    numbers = itertools.count(1)
     tls = admin_tls = None  # ssl.SSLContext, where the listener has TLS
     token = None  # sent with every request that names no headers of authorization
 
     def __init__(self, *words, journal=None, features=SHIPPED, dev_key=True, level="debug", deadline="5s", admin="127.0.0.1:0"):
-        Server.count += 1
-        self.dir = os.path.join(TMP, f"server{Server.count}")
+        self.dir = os.path.join(TMP, f"server{next(Server.numbers)}")
         os.makedirs(self.dir, exist_ok=True)
         self.journal = journal or f"file:{self.dir}/journal"
         self.command = [TIDE, "serve", "--features", features, "--journal", self.journal, "--listen", "127.0.0.1:0", "--admin", admin, "--set", "log.limit=0",
@@ -66,13 +66,13 @@ class Server:
         self.err.close()
         return code
 
-    def connect(self, admin=False, timeout=20):
+    def connect(self, admin=False, timeout=60):
         port, tls = (self.admin, self.admin_tls) if admin else (self.port, self.tls)
         if tls:
             return http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout, context=tls)
         return http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
 
-    def socket(self, timeout=20):
+    def socket(self, timeout=60):
         return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
 
     def ask(self, method, path, body=None, headers=None, admin=False, connection=None):
@@ -104,7 +104,7 @@ class Server:
         return sum(float(value) for key, value in rows if key == name or (key.split("{")[0] == name and label in key))
 
 
-def raw(server, data, timeout=20, half_close=False):
+def raw(server, data, timeout=60, half_close=False):
     """Sends bytes and reads until the other side closes."""
     with server.socket(timeout) as sock:
         try:

@@ -19,12 +19,13 @@ _ports_given = set()
 
 def free_port():
     """A port on which nobody listens, outside of the range from which the kernel takes ports for outgoing connections: a server that is killed
-    finds it free again."""
+    finds it free again. With TIDE_PORTS=I/N only ports that are I modulo N: who runs beside this one has others, also those that are free just now (run.sh)."""
     with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
         low, high = map(int, file.read().split())
-    for _ in range(1000):
+    share, shares = map(int, os.environ.get("TIDE_PORTS", "0/1").split("/"))
+    for _ in range(4000):
         port = random.SystemRandom().randrange(10240, 65000)
-        if low <= port <= high or port in _ports_given:
+        if low <= port <= high or port in _ports_given or port % shares != share:
             continue
         with socket.socket() as probe:
             try:
@@ -91,8 +92,8 @@ class Process:
     def kill(self):
         """kill -9, and waits until it is gone."""
         self.signal(signal.SIGKILL)
-        if not self.wait_end(10):
-            raise RuntimeError(f"process {self.pid} survived SIGKILL for 10 s: {' '.join(self.record['command'])}")
+        if not self.wait_end(PATIENCE_S):
+            raise RuntimeError(f"process {self.pid} survived SIGKILL for {PATIENCE_S} s: {' '.join(self.record['command'])}")
 
     def stop(self, seconds=10):
         """SIGTERM, then SIGKILL. A stopped process is continued, so that it can end."""
@@ -160,9 +161,12 @@ def load(path):
         return None
 
 
-def wait_for(what, condition, seconds, pause=0.02):
-    """The first true value of condition(); what it raises as OSError counts as not yet."""
-    end = time.monotonic() + seconds
+PATIENCE_S = 60  # what must come comes at once on most machines, and on some in a minute; waiting for it longer proves no less
+
+
+def wait_for(what, condition, seconds, pause=0.02, patient=True):
+    """The first true value of condition(); what it raises as OSError counts as not yet. It has PATIENCE_S at the least, unless somebody goes on without it: patient=False."""
+    end = time.monotonic() + (max(seconds, PATIENCE_S) if patient else seconds)
     last = None
     while time.monotonic() < end:
         try:

@@ -64,9 +64,14 @@ class Cell:
         return Server(*self.words()[2:], "--set", f"engine.id={number}", "--set", f"journal.dir={self.engine_dir(number)}", *words, journal=self.url,
                       features=self.features, dev_key=False, admin=admin)
 
+    def engines(self, numbers, *words):
+        """They start side by side: with a short journal.keep the first may otherwise trim what the second has to begin with."""
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            return list(pool.map(lambda number: self.engine(number, *words), numbers))
+
     def refuses(self, number, *words):
         """Starts an engine that must not start; (exit code, what it said)."""
-        result = subprocess.run([*tide_serve(self, number), *words], capture_output=True, text=True, timeout=60)
+        result = subprocess.run([*tide_serve(self, number), *words], capture_output=True, text=True, timeout=180)
         return result.returncode, result.stderr
 
     def length(self):
@@ -110,6 +115,18 @@ class Cell:
 def tide_serve(cell, number):
     return [os.environ.get("TIDE_BIN", "build/tidemark"), "serve", "--features", cell.features, *cell.words(), "--set", f"engine.id={number}",
             "--set", f"journal.dir={cell.engine_dir(number)}", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
+
+
+def stop_all(servers):
+    """Their exit codes. Side by side, for the same reason as engines()."""
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        return list(pool.map(lambda server: server.stop(), servers))
+
+
+def mirrored(mirror, what="decisions"):
+    """How many decisions (or entries) a mirror holds that is being written; 0 when it cannot be read just now."""
+    result = tide("audit", "--journal", f"file:{mirror}", "--json", "--log-level", "error", code=None)
+    return json.loads(result.stdout)[what] if result.returncode == 0 else 0
 
 
 def audit(mirror):

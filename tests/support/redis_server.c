@@ -14,6 +14,7 @@
 #include <string.h>
 #include <fcntl.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,19 +23,36 @@
 
 #include "journal_dir.h"
 
-enum { ARGS_MAX = 64, PORT_TRIES = 20, READY_TRIES = 4000 };
+enum { ARGS_MAX = 64, PORT_TRIES = 20, READY_TRIES = 12000 };
 
 static void nap_ms(long ms) { nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL); }
 
-static uint16_t free_port(void) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  socklen_t len = sizeof address;
+static bool is_free(uint16_t port) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   assert_true(fd >= 0);
-  assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
-  assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+  bool bound = bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
   close(fd);
-  return ntohs(address.sin_port);
+  return bound;
+}
+
+/* As processes.py picks them: none that the kernel may give to an outgoing connection while the server is down, and of the others only the share of
+ * TIDE_PORTS=I/N, so that a program beside this one has others. */
+static uint16_t free_port(void) {
+  unsigned low = 0, high = 0, share = 0, shares = 1;
+  FILE *range = fopen("/proc/sys/net/ipv4/ip_local_port_range", "r");
+  assert_non_null(range);
+  assert_int_equal(fscanf(range, "%u %u", &low, &high), 2);
+  fclose(range);
+  const char *ports = getenv("TIDE_PORTS");
+  if (ports) assert_int_equal(sscanf(ports, "%u/%u", &share, &shares), 2);
+  assert_true(shares > 0);
+  for (;;) {
+    uint16_t port;
+    assert_int_equal(getrandom(&port, sizeof port, 0), (int)sizeof port);
+    if (port < 10240 || port >= 65000 || (port >= low && port <= high) || port % shares != share || !is_free(port)) continue;
+    return port;
+  }
 }
 
 static _Noreturn void become_server(const struct test_redis *redis, const char *const *option, pid_t parent) {

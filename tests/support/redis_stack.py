@@ -290,13 +290,13 @@ class Group:
         for node in self.nodes:
             node.ready()
 
-    def wait_replicas(self, primary, count, seconds=20):
+    def wait_replicas(self, primary, count, seconds=20, patient=True):
         def connected():
             with primary.admin() as redis:
                 info = redis.info("replication")
             online = [v for k, v in info.items() if k.startswith("slave") and "state=online" in v]
             return info["role"] == "master" and len(online) >= count
-        wait_for(f"{primary.name} has {count} replicas", connected, seconds)
+        wait_for(f"{primary.name} has {count} replicas", connected, seconds, patient=patient)
 
     def wait_sentinels(self, seconds=20):
         """Until each knows every replica and every other sentinel; before that there may be no quorum for a failover."""
@@ -323,12 +323,12 @@ class Group:
             return None
         return next((node for node in self.nodes if node.role() == "primary"), None)
 
-    def wait_primary(self, other_than=None, seconds=30):
+    def wait_primary(self, other_than=None, seconds=30, patient=True):
         """A primary that most sentinels name and that says so itself."""
         def found():
             node = self.primary()
             return node if node is not None and node is not other_than and node.role() == "primary" else None
-        return wait_for("a primary", found, seconds)
+        return wait_for("a primary", found, seconds, patient=patient)
 
     def url(self, node=None, user="tidemark"):
         node = node or self.nodes[0]

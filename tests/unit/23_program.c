@@ -309,31 +309,31 @@ static void derive_plainly(struct world *w) {
 
 #define ROOTS 24
 
-static unsigned check_truths(struct world *w, const struct tide_program *program, const struct tide_expr *const *root, bool rule,
-                             unsigned tally[3]) {
+static void check_truths(struct world *w, const struct tide_program *program, const struct tide_expr *const *root, unsigned count,
+                         bool rule, unsigned tally[3]) {
   struct tide_truths got;
   derive_plainly(w);
   w->env.rule = rule;
   tide_program_test(program, &w->env, &got);
-  for (unsigned r = 0; r < ROOTS; r++) {
+  for (unsigned r = 0; r < count; r++) {
+    bool is = got.yes[r / 64] >> (r % 64) & 1, is_neither = got.neither[r / 64] >> (r % 64) & 1;
     value v = plain(root[r], &w->env);
     bool yes = v.type == TIDE_V_BOOL && v.yes && !v.unknown, neither = v.unknown || (v.type == TIDE_V_NULL && !rule);
-    if (yes != (got.yes[0] >> r & 1) || neither != (got.neither[0] >> r & 1)) {
+    if (yes != is || neither != is_neither) {
       struct tide_buf text = TIDE_BUF_INIT;
       print_expr(w->spec, root[r], &text);
       fail_msg("%s in a %s: %s, program %d %d", tide_buf_cstr(&text), rule ? "rule" : "condition",
                yes       ? "true"
                : neither ? "neither"
                          : "false",
-               (int)(got.yes[0] >> r & 1), (int)(got.neither[0] >> r & 1));
+               is, is_neither);
     }
     tally[yes ? 1 : neither ? 2 : 0]++;
     value tree = tide_expr_eval(root[r], &w->env);
     assert_int_equal(tree.type == TIDE_V_BOOL && tree.yes && !tree.unknown, yes);
     assert_int_equal(tree.unknown, v.unknown);
   }
-  assert_int_equal(got.yes[1] | got.neither[1] | got.yes[0] >> ROOTS | got.neither[0] >> ROOTS, 0);
-  return 0;
+  for (unsigned r = count; r < TIDE_PROGRAM_TRUTHS; r++) assert_int_equal((got.yes[r / 64] | got.neither[r / 64]) >> (r % 64) & 1, 0);
 }
 
 static void conditions(void **state) {
@@ -346,7 +346,7 @@ static void conditions(void **state) {
     bool rule = round % 2;
     for (int r = 0; r < ROOTS; r++) root[r] = random_expr(w, false, 1 + (int)roll(4));
     struct tide_program *program = tide_program_conditions(&arena, root, ROOTS, rule, NULL);
-    for (int k = 0; k < 20; k++) random_values(w), check_truths(w, program, root, rule, tally);
+    for (int k = 0; k < 20; k++) random_values(w), check_truths(w, program, root, ROOTS, rule, tally);
     tide_arena_release(&arena);
   }
   for (int t = 0; t < 3; t++) assert_true(tally[t] > 20000);
@@ -370,11 +370,51 @@ static void known_columns(void **state) {
       random_values(w);
       for (int d = 0; d < TIDE_DYN_COUNT; d++)
         if (known.known >> d & 1) w->dyn[d] = given[d];
-      check_truths(w, program, root, false, tally);
+      check_truths(w, program, root, ROOTS, false, tally);
     }
     tide_arena_release(&arena);
   }
   for (int t = 0; t < 3; t++) assert_true(tally[t] > 4000);
+}
+
+/* As many roots as there may be: some of them equal, and negated, in both words. */
+static void many_roots(void **state) {
+  struct world *w = *state;
+  names(w);
+  unsigned tally[3] = {0};
+  for (int round = 0; round < 20; round++) {
+    const struct tide_expr *root[TIDE_PROGRAM_TRUTHS];
+    struct tide_arena arena = TIDE_ARENA_INIT;
+    unsigned count = round % 2 ? TIDE_PROGRAM_TRUTHS : 65 + roll(60);
+    for (unsigned r = 0; r < count; r++) root[r] = r > 8 && roll(3) == 0 ? root[roll(r)] : random_expr(w, false, (int)roll(4));
+    struct tide_program *program = tide_program_conditions(&arena, root, count, round % 3, NULL);
+    for (int k = 0; k < 10; k++) random_values(w), check_truths(w, program, root, count, round % 3, tally);
+    tide_arena_release(&arena);
+  }
+  for (int t = 0; t < 3; t++) assert_true(tally[t] > 2000);
+}
+
+/* Numbers on and beside the bound, of either sign, both zeros. */
+static void bounds(void **state) {
+  struct world *w = *state;
+  static const char *const op[] = {"<", "<=", ">", ">=", "=", "!="};
+  static const double with[] = {0, -1, 1e-300, 2.5, -1e300};
+  for (size_t i = 0; i < sizeof with / sizeof *with; i++) {
+    const double x[] = {with[i], nextafter(with[i], INFINITY), nextafter(with[i], -INFINITY), -with[i], 0, -0.0, 1e308, -1e308, 5e-324};
+    const struct tide_expr *root[6];
+    struct tide_arena arena = TIDE_ARENA_INIT;
+    for (int o = 0; o < 6; o++) {
+      struct tide_buf text = TIDE_BUF_INIT;
+      tide_buf_printf(&text, "card.idle %s %s%.*f", op[o], with[i] < 0 ? "-" : "", fabs(with[i]) < 1 ? 310 : 1, fabs(with[i]));
+      root[o] = parse(w, tide_buf_cstr(&text));
+      if (!root[o]) fail_msg("%s", tide_buf_cstr(&text));
+      tide_buf_release(&text);
+    }
+    struct tide_program *program = tide_program_conditions(&arena, root, 6, true, NULL);
+    unsigned tally[3] = {0};
+    for (size_t k = 0; k < sizeof x / sizeof *x; k++) w->slot[S_IDLE] = tide_num(x[k]), check_truths(w, program, root, 6, true, tally);
+    tide_arena_release(&arena);
+  }
 }
 
 static void same(const struct world *w, const struct tide_expr *expr, value want, value got) {
@@ -432,7 +472,7 @@ static void what_does_not_fit(void **state) {
   }
   for (int rule = 0; rule < 2; rule++) {
     struct tide_program *program = tide_program_conditions(&arena, root, ROOTS, rule, NULL);
-    for (int k = 0; k < 300; k++) random_values(w), w->slot[S_IDLE].num *= roll(30), check_truths(w, program, root, rule, tally);
+    for (int k = 0; k < 300; k++) random_values(w), w->slot[S_IDLE].num *= roll(30), check_truths(w, program, root, ROOTS, rule, tally);
   }
   struct tide_program *program = tide_program_values(&arena, root, ROOTS);
   for (int k = 0; k < 100; k++) {
@@ -451,6 +491,6 @@ static void what_does_not_fit(void **state) {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
-  const struct CMUnitTest tests[] = {T(conditions), T(known_columns), T(values), T(what_does_not_fit)};
+  const struct CMUnitTest tests[] = {T(conditions), T(known_columns), T(many_roots), T(bounds), T(values), T(what_does_not_fit)};
   return cmocka_run_group_tests_name("program", tests, NULL, NULL);
 }

@@ -144,6 +144,7 @@ static void assert_same_record(const struct tide_spec *spec, const struct tide_r
   assert_true(a->offset == b->offset && a->time.ms == b->time.ms && a->key_id == b->key_id);
   for (uint32_t i = 0; i < spec->field_count; i++) {
     assert_same_datum(&a->field[i], &b->field[i]);
+    assert_int_equal(b->present >> i & 1, b->field[i].kind != TIDE_D_NONE);
   }
   assert_memory_equal(&a->rate.currency, &b->rate.currency, 4);
   assert_true(a->rate.rate_e10 == b->rate.rate_e10 && a->list.list == b->list.list && a->list.expires_ms == b->list.expires_ms &&

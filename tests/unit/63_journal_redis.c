@@ -204,6 +204,49 @@ static void a_slow_reply_is_no_clock_that_was_set(void **state) {
   cell_free(cell);
 }
 
+/* A second and more between the write and the reply: a clock that is off by as much would agree with some moment of it. So TIME is asked for again, alone. */
+static void a_slow_reply_hides_no_wrong_clock(void **state) {
+  (void)state;
+  for (int64_t off_ms = -900; off_ms <= 900; off_ms += 1800) {
+    struct cell *cell = cell_new(1);
+    struct tide_position p;
+    working(cell, 1);
+    cell->client[0].skew_ms = off_ms;
+    assert_err(cell, put(cell, cell->journal, 1, false, &p), TIDE_OK);
+    redis_model_advance(cell->model, 1000);
+    assert_err(cell, sync_to(cell, &p), TIDE_E_IO);
+    assert_non_null(strstr(cell->error.text, off_ms < 0 ? "900 ms behind" : "900 ms ahead"));
+    assert_over(cell);
+    cell_free(cell);
+  }
+}
+
+static void takes_its_time(void *ctx, uint64_t receive) {
+  (void)receive;
+  redis_model_advance(ctx, 450);
+}
+
+static void clocks_that_cannot_be_compared(void **state) {
+  (void)state;
+  struct cell *cell = cell_new(1);
+  struct tide_position p;
+  working(cell, 1);
+  int64_t right = tide_journal_redis_clock(cell->journal);
+  cell->client[0].before = takes_its_time;
+  cell->client[0].before_ctx = cell->model;
+  cell->client[0].skew_ms = 40; /* and 450: within what may be */
+  assert_err(cell, put(cell, cell->journal, 1, false, &p), TIDE_OK);
+  assert_err(cell, sync_to(cell, &p), TIDE_OK);
+  assert_int_equal(tide_journal_redis_clock(cell->journal), right + 40);
+  cell->client[0].skew_ms = 600; /* but 450, or more: nobody can tell */
+  assert_err(cell, put(cell, cell->journal, 1, false, &p), TIDE_OK);
+  assert_err(cell, sync_to(cell, &p), TIDE_E_IO);
+  assert_non_null(strstr(cell->error.text, "too long to tell"));
+  assert_int_equal(tide_journal_redis_clock(cell->journal), right + 40);
+  assert_over(cell);
+  cell_free(cell);
+}
+
 static void replicas_beyond_the_configured_prove_nothing(void **state) {
   (void)state;
   struct cell *cell = cell_new(1);
@@ -663,6 +706,8 @@ int main(void) {
       T(what_a_session_cannot_begin_with),
       T(a_clock_that_is_set_while_it_is_compared),
       T(a_slow_reply_is_no_clock_that_was_set),
+      T(a_slow_reply_hides_no_wrong_clock),
+      T(clocks_that_cannot_be_compared),
       T(replicas_beyond_the_configured_prove_nothing),
       T(both_connections_lead_to_one_process),
       T(init_creates_once),

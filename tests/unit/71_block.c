@@ -50,8 +50,12 @@ static int teardown(void **state) {
   return 0;
 }
 
+struct cells {
+  int64_t value[TIDE_COLUMNS_MAX];
+}; /* of one event, by column */
+
 struct model {
-  struct tide_row row[TIDE_BLOCK_MAX];
+  struct cells row[TIDE_BLOCK_MAX];
   unsigned n, yn;
 };
 
@@ -98,8 +102,8 @@ static int64_t some_raw(struct or_rng *rng, unsigned c, uint64_t combination) {
 
 static unsigned variety; /* of combinations: how many there are about */
 
-static struct tide_row some_row(struct or_rng *rng, int64_t time_ms) {
-  struct tide_row row = {0};
+static struct cells some_row(struct or_rng *rng, int64_t time_ms) {
+  struct cells row = {0};
   uint64_t combination[TIDE_DICTS_MAX + 1] = {0};
   for (unsigned d = 0; d < kind->dict_count; d++) combination[d] = or_percent(rng, 95) ? 1 + (uint64_t)or_below(rng, (int)variety) : 0;
   for (unsigned c = 0; c < kind->column_count; c++) {
@@ -110,15 +114,22 @@ static struct tide_row some_row(struct or_rng *rng, int64_t time_ms) {
   return row;
 }
 
+static void insert_cells(struct tide_block **block, unsigned at, const struct cells *cells) {
+  int64_t value[TIDE_NO_ORIGIN + 1] = {0};
+  for (unsigned c = 0; c < kind->column_count; c++) value[kind->origin[c]] = cells->value[c];
+  struct tide_row row = {value, (uint64_t)cells->value[kind->col_of[TIDE_COL_MASK]]};
+  tide_block_insert(kind, block, at, &row);
+}
+
 static void insert(struct or_rng *rng, struct model *m, struct tide_block **block) {
   static const int64_t gaps[] = {0, 0, 1, 1000, 60000, 86400000, INT64_C(4294967290), INT64_C(4294967295), INT64_C(50000000000)};
   unsigned at = or_percent(rng, 70) ? m->n : (unsigned)or_below(rng, (int)m->n + 1);
   int64_t before = at ? model_time(m, at - 1) : at < m->n ? model_time(m, 0) - 5000000 : 1700000000000, ms = before;
   ms += OR_PICK(rng, gaps) >> (or_percent(rng, 97) ? 12 : 0);
   if (at < m->n && ms > model_time(m, at)) ms = model_time(m, at);
-  struct tide_row row = some_row(rng, ms);
+  struct cells row = some_row(rng, ms);
   bool young = at >= m->n - m->yn; /* an older one has nothing in the shorter strip */
-  tide_block_insert(kind, block, at, &row);
+  insert_cells(block, at, &row);
   memmove(&m->row[at + 1], &m->row[at], (m->n - at) * sizeof *m->row);
   m->row[at] = row;
   m->n++;
@@ -258,8 +269,8 @@ static void test_bytes_that_are_no_block(void **state) {
   struct tide_block *block = NULL;
   variety = 3;
   for (unsigned i = 0; i < 3; i++) {
-    struct tide_row row = some_row(&rng, 1700000000000 + i);
-    tide_block_insert(kind, &block, i, &row);
+    struct cells row = some_row(&rng, 1700000000000 + i);
+    insert_cells(&block, i, &row);
   }
   struct tide_buf bytes = TIDE_BUF_INIT;
   tide_block_save(kind, block, &bytes);

@@ -309,9 +309,12 @@ static void what_was_made_again_says_so(void **state) {
   struct tide_reader reader = tide_reader_of(tide_buf_span(&bytes));
   tide_ledger_init(back);
   assert_true(tide_ledger_load(back, &reader) && reader.ptr == reader.end);
-  assert_false(tide_ledger_supersedes(back, (struct tide_position){2, 5})); /* the oldest are forgotten */
-  assert_false(tide_ledger_supersedes(back, (struct tide_position){9, 39}));
-  assert_true(tide_ledger_supersedes(back, (struct tide_position){9, 40}) && tide_ledger_supersedes(back, (struct tide_position){10, 9}));
+  assert_false(tide_ledger_supersedes(back, (struct tide_position){1, 39}));
+  for (uint64_t epoch = 2; epoch < 2 + TIDE_AGAIN_MAX + 3; epoch++) /* none is forgotten */
+    assert_true(tide_ledger_supersedes(back, (struct tide_position){epoch - 1, 40}) &&
+                tide_ledger_supersedes(back, (struct tide_position){epoch, 9}));
+  assert_true(tide_ledger_supersedes(back, (struct tide_position){2, 20})); /* the two oldest are one */
+  assert_false(tide_ledger_supersedes(back, (struct tide_position){5, 20}));
   assert_true(tide_ledger_supersedes(back, (struct tide_position){7, 39})); /* of the epoch that was not open, whole */
   tide_buf_release(&bytes);
   tide_free(ledger);

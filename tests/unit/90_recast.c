@@ -257,7 +257,10 @@ static void fields_go_by_name(void **state) {
   assert_int_equal(record->time.ms, 77);
   assert_int_equal(record->key_id, 5);
   unsigned there = 0;
-  for (uint32_t f = 0; f < to->field_count; f++) there += record->field[f].kind != TIDE_D_NONE;
+  for (uint32_t f = 0; f < to->field_count; f++) {
+    there += record->field[f].kind != TIDE_D_NONE;
+    assert_int_equal(record->present >> f & 1, record->field[f].kind != TIDE_D_NONE);
+  }
   assert_int_equal(there, 4);
   assert_true(tide_span_is(record->field[tide_spec_field(to, "rrn")].text, "r"));
   assert_true(tide_span_is(record->field[tide_spec_field(to, "stan")].text, "s"));

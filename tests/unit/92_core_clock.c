@@ -98,7 +98,7 @@ static void a_step_that_the_store_agrees_with_costs_one_sync(void **state) {
   assert_int_equal(tide_core_stats(rig.core).syncs, syncs + 3); /* and no more for the next */
 }
 
-/* A SYNC that was on its way when the clock was stepped has compared the one or the other. */
+/* A SYNC that was on its way when the clock was stepped has compared the one or the other, and tells which. */
 static void a_sync_across_the_step_says_nothing(void **state) {
   (void)state;
   ask_one();
@@ -107,7 +107,8 @@ static void a_sync_across_the_step_says_nothing(void **state) {
   unsigned appends = rig.appends;
   assert_true(rig.sync_waits);
   rig.off_ms = -400;
-  rig_sync(&rig); /* the entry is durable; its clock was right */
+  rig.compared_ms = 400; /* the one before the step */
+  rig_sync(&rig);        /* the entry is durable; its clock was right */
   rig_settle(&rig);
   assert_int_equal(rig.last->end, TIDE_END_done);
   rig_offer(&rig, rig_request(&rig, NULL, "c", 0));
@@ -115,6 +116,30 @@ static void a_sync_across_the_step_says_nothing(void **state) {
   assert_true(rig.sync_waits);
   assert_int_equal(rig.appends, appends);
   rig.off_ms = -3000; /* set once more, while it was asked for */
+  rig_sync(&rig);
+  rig_pass(&rig, 300);
+  assert_int_equal(rig.last->end, TIDE_END_refused);
+  assert_int_equal(rig.appends, appends);
+  rig.slow = false;
+  set_right_again();
+  ask_one();
+  assert_int_equal(rig.last->end, TIDE_END_done);
+}
+
+/* The clock is wrong when the SYNC is asked for and when it has come back, and was right in between, when it was compared. */
+static void a_clock_that_was_right_for_a_moment(void **state) {
+  (void)state;
+  ask_one();
+  unsigned appends = rig.appends;
+  rig.slow = true;
+  rig.off_ms = -3000;
+  rig_offer(&rig, rig_request(&rig, NULL, "c", 0));
+  assert_true(rig.sync_waits);
+  rig.compared_ms = 3000;
+  rig_sync(&rig);
+  rig_settle(&rig);
+  assert_int_equal(rig.appends, appends);
+  assert_true(rig.sync_waits); /* it asks for the clock that it has */
   rig_sync(&rig);
   rig_pass(&rig, 300);
   assert_int_equal(rig.last->end, TIDE_END_refused);
@@ -151,8 +176,11 @@ static void time_passes_on_both_clocks(void **state) {
 
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_rig, close_rig)
-  const struct CMUnitTest tests[] = {TEST(nothing_is_written_by_a_stepped_clock), TEST(a_step_that_the_store_agrees_with_costs_one_sync),
-                                     TEST(a_sync_across_the_step_says_nothing), TEST(an_idle_engine_notices),
+  const struct CMUnitTest tests[] = {TEST(nothing_is_written_by_a_stepped_clock),
+                                     TEST(a_step_that_the_store_agrees_with_costs_one_sync),
+                                     TEST(a_sync_across_the_step_says_nothing),
+                                     TEST(a_clock_that_was_right_for_a_moment),
+                                     TEST(an_idle_engine_notices),
                                      TEST(time_passes_on_both_clocks)};
   return cmocka_run_group_tests_name("core clock", tests, NULL, NULL);
 }

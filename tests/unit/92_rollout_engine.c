@@ -81,7 +81,7 @@ static void ask(struct fixture *f, const struct tide_spec *spec, unsigned number
 
 /* Shown at the next tick. */
 static void wait_for(struct fixture *f, uint64_t number, bool is_void, struct tide_engine_rollout *ret) {
-  for (int i = 0; i < 4000; i++) {
+  for (int i = 0; i < 60000; i++) {
     tide_engine_rollout(f->engine, ret);
     if ((is_void ? ret->void_number : ret->rollout.number) == number) return;
     usleep(1000);

@@ -1,0 +1,225 @@
+/* The words of a small log (vector.h): a bit an event, for each condition and for each window.
+ *
+ * The conditions of an event stand side by side in its mask. To turn them, sixteen masks are taken apart into bytes, and one instruction gathers the same bit of
+ * all; on machines without it, eight masks and a multiplication (Warren, Hacker's Delight, 7-3). Edges of one delay come from the youngest to the oldest, so the
+ * places of all windows are found in one walk. */
+#include "feature/vector.h"
+
+#if defined(__SSE2__) && TIDE_BLOCK_MAX == 256 /* SAN=small tries the other way */
+#define TURN_BY_16
+#include <emmintrin.h>
+#endif
+
+/* ---- conditions ---- */
+
+#ifdef TURN_BY_16
+
+/* Byte `plane` of sixteen masks. */
+static inline __m128i plane_of_2(const __m128i *at, unsigned plane) {
+  __m128i a = _mm_loadu_si128(at), b = _mm_loadu_si128(at + 1), low = _mm_set1_epi16(0xff);
+  return plane ? _mm_packus_epi16(_mm_srli_epi16(a, 8), _mm_srli_epi16(b, 8))
+               : _mm_packus_epi16(_mm_and_si128(a, low), _mm_and_si128(b, low));
+}
+
+static inline __m128i byte_of_4(__m128i x, unsigned plane) {
+  return _mm_and_si128(_mm_srl_epi32(x, _mm_cvtsi32_si128((int)(8 * plane))), _mm_set1_epi32(0xff));
+}
+
+static inline __m128i plane_of_4(const __m128i *at, unsigned plane) {
+  __m128i x[4];
+  for (unsigned i = 0; i < 4; i++) x[i] = byte_of_4(_mm_loadu_si128(at + i), plane);
+  return _mm_packus_epi16(_mm_packs_epi32(x[0], x[1]), _mm_packs_epi32(x[2], x[3]));
+}
+
+static inline __m128i plane_of_8(const __m128i *at, unsigned plane) {
+  __m128i x[4];
+  for (unsigned i = 0; i < 4; i++) { /* the half of each mask that has the byte */
+    __m128i a = _mm_shuffle_epi32(_mm_loadu_si128(at + 2 * i), _MM_SHUFFLE(3, 1, 2, 0)),
+            b = _mm_shuffle_epi32(_mm_loadu_si128(at + 2 * i + 1), _MM_SHUFFLE(3, 1, 2, 0));
+    x[i] = byte_of_4(plane & 4 ? _mm_unpackhi_epi64(a, b) : _mm_unpacklo_epi64(a, b), plane & 3);
+  }
+  return _mm_packus_epi16(_mm_packs_epi32(x[0], x[1]), _mm_packs_epi32(x[2], x[3]));
+}
+
+#define EACH_OF_8(X) X(7) X(6) X(5) X(4) X(3) X(2) X(1) X(0)
+#define TURN(plane_of)                                                                                                                     \
+  for (unsigned b = 0; 8 * b < look->kind->bit_count; b++) {                                                                               \
+    uint64_t *word = &look->word[8 * b];                                                                                                   \
+    __m128i x = plane_of(at, b);                                                                                                           \
+    EACH_OF_8(FIRST)                                                                                                                       \
+    for (unsigned i = 16; i < n; i += 16) {                                                                                                \
+      x = plane_of(at + i / 16 * width, b);                                                                                                \
+      EACH_OF_8(NEXT)                                                                                                                      \
+    }                                                                                                                                      \
+  }
+#define FIRST(j)                                                                                                                           \
+  word[j] = (uint64_t)_mm_movemask_epi8(x);                                                                                                \
+  x = _mm_add_epi8(x, x);
+#define NEXT(j)                                                                                                                            \
+  word[j] |= (uint64_t)_mm_movemask_epi8(x) << i;                                                                                          \
+  x = _mm_add_epi8(x, x);
+/* Masks of one byte stand in place: what is left of sixteen is read together with what stands before it, a header at least. */
+static inline void turn_bytes(struct tide_look *look, const uint8_t *mask) {
+  _Static_assert(sizeof(struct tide_block) >= 16, "before the first mask");
+  unsigned n = look->n, i = 0;
+  uint64_t *word = look->word;
+  if (n > 16) {
+    for (unsigned j = 0; j < 8; j++) word[j] = 0;
+    for (; i + 16 <= n; i += 16) {
+      __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(mask + i));
+      EACH_OF_8(NEXT)
+    }
+    if (i == n) return;
+    __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(mask + n - 16));
+    unsigned before = 16 - (n - i);
+#define LAST(j)                                                                                                                            \
+  word[j] |= (uint64_t)_mm_movemask_epi8(x) >> before << i;                                                                                \
+  x = _mm_add_epi8(x, x);
+    EACH_OF_8(LAST)
+    return;
+  }
+  __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(mask + n - 16));
+  unsigned before = 16 - n;
+#define ONLY(j)                                                                                                                            \
+  word[j] = (uint64_t)_mm_movemask_epi8(x) >> before;                                                                                      \
+  x = _mm_add_epi8(x, x);
+  EACH_OF_8(ONLY)
+}
+
+/* Makes look->word from the column of masks. */
+static inline void turn(struct tide_look *look, const void *column, unsigned width) {
+  if (TIDE_LIKELY(width == 1)) {
+    turn_bytes(look, column);
+    return;
+  }
+  __m128i at[(TIDE_SMALL_EVENTS + 1) / 16 * 8];
+  unsigned n = look->n;
+  for (unsigned i = 0; i < width; i++)
+    at[(n - 1) / 16 * width + i] = _mm_setzero_si128(); /* the last sixteen, of which there may be fewer */
+  memcpy(at, column, (size_t)n * width);
+  switch (width) {
+    case 2: TURN(plane_of_2) break;
+    case 4: TURN(plane_of_4) break;
+    default: TURN(plane_of_8) break;
+  }
+}
+
+#else
+
+#define LOW_BITS UINT64_C(0x0101010101010101)
+#define GATHER UINT64_C(0x0102040810204080)
+#define EIGHTS ((TIDE_SMALL_EVENTS + 7) / 8)
+
+/* bytes[b][i / 8] has byte b of mask i in its byte i % 8. */
+#define TAKE_APART(type, width)                                                                                                            \
+  {                                                                                                                                        \
+    const type *mask = column;                                                                                                             \
+    for (unsigned c = 0; 8 * c < n; c++) {                                                                                                 \
+      uint64_t byte[width] = {0};                                                                                                          \
+      for (unsigned i = 8 * c, shift = 0; i < n && shift < 64; i++, shift += 8) {                                                          \
+        uint64_t x = mask[i];                                                                                                              \
+        for (unsigned b = 0; b < width; b++) byte[b] |= ((x >> (8 * b)) & 0xff) << shift;                                                  \
+      }                                                                                                                                    \
+      for (unsigned b = 0; b < width; b++) bytes[b][c] = byte[b];                                                                          \
+    }                                                                                                                                      \
+  }
+
+static inline uint64_t gather(uint64_t eight, unsigned bit) { return (((eight >> bit) & LOW_BITS) * GATHER) >> 56; }
+#define EACH_OF_8(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
+
+/* Makes look->word from the column of masks. */
+static void turn(struct tide_look *look, const void *column, unsigned width) {
+  uint64_t bytes[8][EIGHTS];
+  unsigned n = look->n;
+  switch (width) {
+    case 1:
+      bytes[0][(n - 1) / 8] = 0;
+      memcpy(bytes[0], column, n); /* blocks are little-endian, like what they are saved as */
+      break;
+    case 2: TAKE_APART(uint16_t, 2) break;
+    case 4: TAKE_APART(uint32_t, 4) break;
+    default: TAKE_APART(uint64_t, 8) break;
+  }
+  for (unsigned b = 0; 8 * b < look->kind->bit_count; b++) {
+    uint64_t *word = &look->word[8 * b], eight = bytes[b][0];
+#define FIRST(j) word[j] = gather(eight, j);
+#define NEXT(j) word[j] |= gather(eight, j) << shift;
+    EACH_OF_8(FIRST)
+    for (unsigned c = 1, shift = 8; 8 * c < n; c++, shift += 8) {
+      eight = bytes[b][c];
+      EACH_OF_8(NEXT)
+    }
+  }
+}
+#endif
+
+/* ---- windows ---- */
+
+static uint64_t below(unsigned n) { return (UINT64_C(1) << n) - 1; }
+
+/* Windows of one delay, in a narrow block. Behind an edge that a hop took back the walk goes forward a little. */
+static inline void windows_of(struct tide_look *look, const struct tide_delay *delay, const uint32_t *time, int64_t since_base_ms,
+                              unsigned to) {
+  const int64_t *back_ms = look->kind->back_ms;
+  uint64_t upto = below(to) | TIDE_CURRENT, *in = look->in;
+  unsigned at = to, e = delay->first, end = delay->end;
+  if (TIDE_LIKELY(!delay->hops)) {
+    for (; e < end && back_ms[e] <= since_base_ms; e++) {
+      while (at && time[at - 1] > since_base_ms - back_ms[e]) at--;
+      in[e] = upto & (UINT64_MAX << at);
+    }
+  } else {
+    for (; e < end && back_ms[e] <= since_base_ms; e++) {
+      int64_t left = tide_look_left_ms(look, &look->kind->edge[e]) - (look->txn->time_ms - since_base_ms);
+      while (at && time[at - 1] > left) at--;
+      while (at < to && time[at] <= left) at++;
+      in[e] = upto & (UINT64_MAX << at);
+    }
+  }
+  for (; e < end; e++) in[e] = upto; /* the log is younger than these */
+  if (to == look->n) look->ends |= UINT64_MAX << delay->first & UINT64_MAX >> (64 - end);
+}
+
+static void windows_narrow(struct tide_look *look, const struct tide_block *block) {
+  const struct tide_kind *kind = look->kind;
+  const uint32_t *time = tide_block_column(kind, block, kind->col_of[TIDE_COL_TIME]);
+  int64_t since_base_ms = look->txn->time_ms - tide_block_base_ms(block);
+  for (unsigned d = 0; d < kind->delay_count; d++) {
+    const struct tide_delay *delay = &kind->delay[d];
+    unsigned to = delay->delayed_ms ? tide_block_after(kind, block, look->txn->time_ms - delay->delayed_ms) : look->now.i;
+    windows_of(look, delay, time, since_base_ms, to);
+  }
+}
+
+static void windows_wide(struct tide_look *look, const struct tide_block *block) {
+  const struct tide_kind *kind = look->kind;
+  for (unsigned e = 0; e < kind->edge_count; e++) {
+    const struct tide_edge *edge = &kind->edge[e];
+    unsigned to = edge->delayed_ms ? tide_block_after(kind, block, look->txn->time_ms - edge->delayed_ms) : look->now.i;
+    look->in[e] = (below(to) & (UINT64_MAX << tide_block_after(kind, block, tide_look_left_ms(look, edge)))) | TIDE_CURRENT;
+    look->ends |= (uint64_t)(to == look->n) << e;
+  }
+}
+
+void tide_small_nothing(struct tide_look *look) {
+  look->n = 0;
+  look->now = (struct tide_at){0, 0};
+  look->ends = UINT64_MAX;
+  for (unsigned e = 0; e < look->kind->edge_count; e++) look->in[e] = TIDE_CURRENT;
+  memset(look->word, 0, look->kind->bit_count * sizeof look->word[0]);
+}
+
+void tide_small_words(struct tide_look *look) {
+  const struct tide_kind *kind = look->kind;
+  const struct tide_block *block = look->view.one.block;
+  unsigned column = kind->col_of[TIDE_COL_MASK];
+  look->n = block->n;
+  look->ends = 0;
+  int64_t now_ms = look->txn->time_ms + look->txn->lead_ms;
+  look->now = (struct tide_at){0, look->view.one.last_ms <= now_ms ? look->n : tide_block_after(kind, block, now_ms)};
+  turn(look, tide_block_column(kind, block, column), kind->column[column].width[tide_block_wide(block)]);
+  if (tide_block_wide(block)) windows_wide(look, block);
+  else windows_narrow(look, block);
+  for (uint64_t late = look->late; late; late &= late - 1)
+    look->in[__builtin_ctzll(late)] = TIDE_CURRENT; /* nobody asks for what columns cannot tell */
+}
