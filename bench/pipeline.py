@@ -1,11 +1,12 @@
 """The driver of bench_pipeline: starts a Kafka broker, a Redis primary with two replicas and one engine, on this machine, and prints what the pipeline does.
 
-  python3 bench/pipeline.py [--quick] [--small] [--backlog=N] [--rates=N,N,...]
+  python3 bench/pipeline.py [--quick] [--small] [--backlog=N] [--rates=N,N,...] [--kafka=NAME=VALUE,...]
 
 Rows: catching up with ten minutes of messages that waited in Kafka (the engine is stopped meanwhile, and goes on in the same epoch); a new cell that
 begins with such a backlog, and answers nothing before it has read it; and an open loop at fixed rates, with the latency from the intended sending to the decision being
 read from the scores topic. Messages come to the log at their own times. q = N = 2: every entry has been acknowledged by both replicas. With each row, the share of the machine's processors that each server took, and
-the threads of the engine and of the broker. The second half of the backlog is told by itself too: what only beginnings cost is not in it. The feature file is the shipped one; --small: a file of two entities and ten values. --quick: a little of each, for a test. Each row
+the threads of the engine and of the broker. The second half of the backlog is told by itself too: what only beginnings cost is not in it. The feature file is the shipped one; --small: a file of two entities and ten values. --kafka: settings of librdkafka for the engine, as the
+operator's file would have them. --quick: a little of each, for a test. Each row
 ends with the number of decisions, and how many of them were the fallback's.
 """
 
@@ -34,6 +35,7 @@ BENCH = os.path.join(os.path.dirname(TIDE), "bench", "bench_pipeline")
 BACKLOG = int(option("backlog", 3000 if QUICK else 600000))
 SECONDS = 2 if QUICK else 10
 RATES = [int(rate) for rate in option("rates", "500" if QUICK else "1000,5000,10000,20000,50000").split(",")]
+KAFKA = dict(pair.split("=", 1) for pair in option("kafka", "").split(",") if pair)
 TICK = os.sysconf("SC_CLK_TCK")
 SMALL_FILE = """tidemark: 1
 name: small
@@ -142,7 +144,7 @@ def main():
 
         def launch(number, topic, wait):
             path = config(os.path.join(TMP, f"{topic}.yaml"), broker, {"auths": {"topic": topic, "key": "card", "silence": "1h"}}, f"{topic}_scores", f"{topic}_dead",
-                          scores={"features": "none"}, kafka={"queued.max.messages.kbytes": 65536}, snapshot={"every": "0s"})
+                          scores={"features": "none"}, kafka={"queued.max.messages.kbytes": 65536, **KAFKA}, snapshot={"every": "0s"})
             engines.append(Engine(f"engine{number}", "--config", path, "--features", features, *cell.words(), "--set", f"engine.id={number}",
                                   "--set", f"journal.dir={TMP}/journal{number}", "--log-level", "warn"))
             engines[-1].launch(wait)

@@ -41,7 +41,8 @@ void tide_fields_present(const struct tide_spec *spec, const struct tide_datum *
   memcpy(ret, absent, spec->field_count * sizeof *ret);
   for (; present; present &= present - 1) {
     uint32_t i = (uint32_t)__builtin_ctzll(present);
-    ret[i] = value_of(&spec->field[i], &field[i]);
+    if (TIDE_LIKELY(field[i].kind == TIDE_D_TEXT)) ret[i] = (struct tide_value){.type = TIDE_V_TEXT, .code = tide_text_code(field[i].text)};
+    else ret[i] = value_of(&spec->field[i], &field[i]); /* no text that is there is empty */
   }
 }
 

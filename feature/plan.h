@@ -191,6 +191,7 @@ struct tide_kind {
   uint32_t entity;
   bool primary, has_first, has_code, has_dynamic;
   bool single;                         /* keeps nothing but time and conditions that do not change: a single event needs no block */
+  bool warming_marks;                  /* values of windows that begin before history are marked: the usual policy */
   bool full;                           /* more columns or edges than there is room for: refused */
   uint8_t bit_count;                   /* conditions and latest bits */
   uint8_t cond_count;

@@ -194,4 +194,5 @@ void tide_plan_order(struct tide_plan *plan, struct tide_kind *kind) {
   plan_spots(plan, kind);
   plan_constants(plan, kind);
   plan_posts(plan, kind);
+  kind->warming_marks = plan->spec->group[plan->spec->entity[kind->entity].group].warming == TIDE_STALE_MARK;
 }

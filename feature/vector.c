@@ -51,12 +51,8 @@ static inline void say_young(const struct tide_look *look, struct tide_value *re
   for (unsigned i = 0; i < kind->edge_count && t_ms - kind->reach_ms[i] < history_ms; i++) {
     const struct tide_edge *edge = &kind->edge[kind->oldest[i]];
     if (tide_look_left_ms(look, edge) >= history_ms || tide_look_late(look, kind->oldest[i])) continue;
-    const struct tide_group *group = group_of(look);
     const uint16_t *slot = &kind->edge_slot[edge->first_at], *end = slot + edge->slot_count;
-    if (group->warming != TIDE_STALE_MARK) {
-      for (; slot < end; slot++) warm(group, &ret[*slot]);
-      continue;
-    }
+    for (; slot < end && !kind->warming_marks; slot++) warm(group_of(look), &ret[*slot]);
     for (; slot < end; slot++) { /* the same, for the usual policy: no value of a window is unknown by itself */
       struct tide_value *value = &ret[*slot];
       value->state = TIDE_S_warming;

@@ -41,21 +41,18 @@ static uint64_t holder(const struct tide_kind *kind, const struct tide_entries *
   return 0;
 }
 
-/* The words in which the current event counts. */
-static inline void lines(struct tide_look *look) {
+/* Lines of distinct counts: the event that has the current one's value gives way to it. */
+static __attribute__((noinline)) void distinct_lines(struct tide_look *look) {
   const struct tide_kind *kind = look->kind;
-  uint64_t conds = look->txn->conds, *word = &look->word[TIDE_CONDS_MAX];
-  unsigned l = 0;
-  for (; l < kind->distinct_line; l++) word[l] = look->word[kind->line[l].bit] | (conds >> kind->line[l].cond) << TIDE_SMALL_EVENTS;
-  if (l == kind->line_count) return;
+  uint64_t *word = &look->word[TIDE_CONDS_MAX];
   struct tide_entries dict[TIDE_DICTS_MAX];
   bool found = false;
-  for (; l < kind->line_count; l++) {
+  for (unsigned l = kind->distinct_line; l < kind->line_count; l++) {
     const struct tide_step *step = &kind->step[kind->line[l].step];
     uint64_t carry = look->word[kind->line[l].bit];
     int64_t current;
     word[l] = carry;
-    if (!((conds >> kind->line[l].cond) & 1) || !tide_look_operand(look, step, &current)) continue;
+    if (!((look->txn->conds >> kind->line[l].cond) & 1) || !tide_look_operand(look, step, &current)) continue;
     if (carry) {
       const struct tide_block *block = look->view.one.block;
       if (!found) tide_block_entries(kind, block, kind->distinct_dicts, dict);
@@ -64,6 +61,15 @@ static inline void lines(struct tide_look *look) {
     }
     word[l] = carry | TIDE_CURRENT;
   }
+}
+
+/* The words in which the current event counts. */
+static inline void lines(struct tide_look *look) {
+  const struct tide_kind *kind = look->kind;
+  uint64_t conds = look->txn->conds, *word = &look->word[TIDE_CONDS_MAX];
+  unsigned l = 0;
+  for (; l < kind->distinct_line; l++) word[l] = look->word[kind->line[l].bit] | (conds >> kind->line[l].cond) << TIDE_SMALL_EVENTS;
+  if (l < kind->line_count) distinct_lines(look);
 }
 
 /* ret holds numbers already. */
@@ -153,12 +159,15 @@ struct narrow {
   unsigned first;
 };
 
-static bool is_narrow(const struct tide_look *look, const struct tide_step *step, struct narrow *ret) {
-  const struct tide_column *column = &look->kind->column[step->column];
+static inline struct narrow narrow_of(const struct tide_look *look, const struct tide_step *step) {
   const struct tide_block *block = look->view.one.block;
-  if (!look->n || tide_block_wide(block) || column->width[0] != 4 || !column->number) return false;
-  *ret = (struct narrow){tide_block_column(look->kind, block, step->column), column->young ? (unsigned)block->n - block->yn : 0};
-  return true;
+  unsigned first = look->kind->column[step->column].young ? (unsigned)block->n - block->yn : 0;
+  return (struct narrow){tide_block_column(look->kind, block, step->column), first};
+}
+
+static bool is_narrow(const struct tide_look *look, const struct tide_step *step) {
+  const struct tide_column *column = &look->kind->column[step->column];
+  return look->n && !tide_block_wide(look->view.one.block) && column->width[0] == 4 && column->number;
 }
 
 /* Adds the step's number of each event in `left`. */
@@ -167,6 +176,7 @@ static inline void add_numbers(const struct tide_look *look, const struct tide_s
   const struct tide_block *block = look->view.one.block;
   for (; left; left &= left - 1) {
     unsigned i = (unsigned)__builtin_ctzll(left);
+    TIDE_CHECK(!narrow || i >= narrow->first);
     tide_window_add_one(acc, narrow ? (int64_t)narrow->value[i - narrow->first] : tide_block_num(look->kind, block, step->column, i));
   }
 }
@@ -176,8 +186,7 @@ static inline void sums_narrow(const struct tide_look *look, struct tide_value *
   const struct tide_kind *kind = look->kind;
   const struct tide_spot *spot = &kind->spot[kind->sum_at];
   for (const struct tide_step *step = &kind->step[kind->sum_at], *end = &kind->step[kind->plain_at]; step < end;) {
-    struct narrow narrow;
-    (void)is_narrow(look, step, &narrow);
+    struct narrow narrow = narrow_of(look, step);
     uint64_t todo = look->word[step->bit];
     int64_t sum = 0;
     unsigned n = 0;
@@ -186,7 +195,11 @@ static inline void sums_narrow(const struct tide_look *look, struct tide_value *
     for (unsigned k = step->windows; k > 0; k--, spot++, step++) {
       uint64_t left = todo & look->in[spot->edge];
       todo ^= left;
-      for (; left; left &= left - 1, n++) sum += narrow.value[(unsigned)__builtin_ctzll(left) - narrow.first];
+      for (; left; left &= left - 1, n++) {
+        unsigned i = (unsigned)__builtin_ctzll(left);
+        TIDE_CHECK(i >= narrow.first); /* a window that asks for a column that is gone is late */
+        sum += narrow.value[i - narrow.first];
+      }
       if (!mean) ret[spot->slot].num = (double)sum / scale;
       else if (n) ret[spot->slot] = tide_num((double)sum / ((double)n * scale));
     }
@@ -194,7 +207,11 @@ static inline void sums_narrow(const struct tide_look *look, struct tide_value *
 }
 
 static void sums(const struct tide_look *look, const struct tide_step *step, const struct tide_spot *spot, struct tide_value *ret) {
-  struct narrow found, *narrow = look->n && is_narrow(look, step, &found) ? &found : NULL;
+  struct narrow found, *narrow = NULL;
+  if (is_narrow(look, step)) {
+    found = narrow_of(look, step);
+    narrow = &found;
+  }
   uint64_t todo = look->word[step->bit];
   struct tide_acc acc = TIDE_ACC_EMPTY;
   int64_t current, tiled_ms = look->view.tiles ? look->view.tiles->until_ms : INT64_MIN;

@@ -91,8 +91,13 @@ static double distance_km(struct tide_look *look, const struct tide_step *step, 
   const struct tide_block *block = look->view.chunk[at.chunk].block;
   double lat_scale = (double)tide_pow10[spec->field[spec->f_lat].decimals],
          lon_scale = (double)tide_pow10[spec->field[spec->f_lon].decimals];
-  double lat = (double)(int32_t)(uint32_t)tide_block_get(look->kind, block, step->column, at.i) / lat_scale;
-  double lon = (double)(int32_t)(uint32_t)tide_block_get(look->kind, block, step->column2, at.i) / lon_scale;
+  const struct tide_column *a = &look->kind->column[step->column], *b = &look->kind->column[step->column2];
+  struct tide_cells lats = tide_block_cells(look->kind, block, step->column), lons = lats; /* as a rule they stand side by side */
+  int wide = tide_block_wide(block);
+  if (a->dict != TIDE_NO_DICT && a->dict == b->dict && a->width[wide] == b->width[wide]) lons.cell += b->before[wide] - a->before[wide];
+  else lons = tide_block_cells(look->kind, block, step->column2);
+  double lat = (double)(int32_t)(uint32_t)tide_cells_get(&lats, at.i) / lat_scale;
+  double lon = (double)(int32_t)(uint32_t)tide_cells_get(&lons, at.i) / lon_scale;
   look->far_at = at;
   return look->far_km = haversine_km(lat, lon, look->txn->field[spec->f_lat].num, look->txn->field[spec->f_lon].num);
 }

@@ -86,12 +86,8 @@ static inline void turn_bytes(struct tide_look *look, const uint8_t *mask) {
   EACH_OF_8(ONLY)
 }
 
-/* Makes look->word from the column of masks. */
-static inline void turn(struct tide_look *look, const void *column, unsigned width) {
-  if (TIDE_LIKELY(width == 1)) {
-    turn_bytes(look, column);
-    return;
-  }
+/* Larger ones are copied, to have sixteen of them. */
+static __attribute__((noinline)) void turn_larger(struct tide_look *look, const void *column, unsigned width) {
   __m128i at[(TIDE_SMALL_EVENTS + 1) / 16 * 8];
   unsigned n = look->n;
   for (unsigned i = 0; i < width; i++)
@@ -102,6 +98,12 @@ static inline void turn(struct tide_look *look, const void *column, unsigned wid
     case 4: TURN(plane_of_4) break;
     default: TURN(plane_of_8) break;
   }
+}
+
+/* Makes look->word from the column of masks. */
+static inline void turn(struct tide_look *look, const void *column, unsigned width) {
+  if (TIDE_LIKELY(width == 1)) turn_bytes(look, column);
+  else turn_larger(look, column, width);
 }
 
 #else

@@ -39,6 +39,14 @@ static inline void tide_buf_char(struct tide_buf *buf, char c) {
   tide_buf_reserve(buf, 1);
   buf->ptr[buf->len++] = c;
 }
+/* The decimal digits of v (20 at most), written where they stand; returns the place behind them. */
+static inline char *tide_digits(char *at, uint64_t v) {
+  size_t count = 1;
+  for (uint64_t left = v; left >= 10; left /= 10) count++;
+  char *end = at + count;
+  for (at = end; count > 0; count--, v /= 10) *--at = (char)('0' + v % 10);
+  return end;
+}
 void tide_buf_printf(struct tide_buf *buf, const char *fmt, ...) TIDE_PRINTF(2, 3);
 const char *tide_buf_cstr(struct tide_buf *buf);    /* adds a zero byte behind len (not counted) and returns ptr */
 char *tide_buf_take(struct tide_buf *buf);          /* cstr, ownership to the caller, buf empty */

@@ -135,12 +135,11 @@ static char *digits(unsigned __int128 v, int width, char *end) {
 
 void tide_json_int(struct tide_buf *out, int64_t v) {
   comma(out);
-  char text[24], *end = text + sizeof text, *from = end;
   uint64_t left = v < 0 ? (uint64_t)0 - (uint64_t)v : (uint64_t)v;
-  do *--from = (char)('0' + left % 10);
-  while (left /= 10);
-  if (v < 0) *--from = '-';
-  tide_buf_put(out, from, (size_t)(end - from));
+  tide_buf_reserve(out, 21);
+  char *at = out->ptr + out->len;
+  if (v < 0) *at++ = '-';
+  out->len = (size_t)(tide_digits(at, left) - out->ptr);
 }
 
 /* Money, seconds, shares: most numbers are whole thousandths, and for those the shortest form needs no search. k / 1000 is rounded once, so it is the double that the

@@ -126,8 +126,8 @@ static enum tide_err scale(const struct number *n, int decimals, int64_t *ret) {
 
 /* What nearly every number is: up to 18 digits with their decimals, none too many, and no exponent. False: something else, perhaps nothing that is a number. */
 static bool plain(struct tide_span text, int decimals, int64_t *ret) {
-  const char *p = text.ptr, *end = p + text.len;
   if (text.len == 0 || text.len > 18) return false;
+  const char *p = text.ptr, *end = p + text.len;
   bool negative = *p == '-';
   p += negative;
   const char *whole = p;

@@ -73,10 +73,8 @@ static void header_text(struct tide_ingest_letter *letter, const char *name, con
 }
 
 static void header_number(struct tide_ingest_letter *letter, const char *name, uint64_t number) {
-  char text[24], *at = text + sizeof text;
-  do *--at = (char)('0' + number % 10);
-  while (number /= 10);
-  tide_ingest_letter_header(letter, name, (struct tide_span){at, (size_t)(text + sizeof text - at)});
+  char text[24];
+  tide_ingest_letter_header(letter, name, (struct tide_span){text, (size_t)(tide_digits(text, number) - text)});
 }
 
 static void header_place(const struct tide_ingest *ingest, struct tide_ingest_letter *letter, uint16_t source, uint16_t partition,

@@ -16,5 +16,5 @@ case("it runs", result.returncode == 0, result.stderr[-300:])
 rows = [line for line in result.stdout.splitlines() if line and not line.startswith((" ", "#"))]
 for name, count in (("ten minutes behind, catching up", "3000 decisions"), ("open loop, 500/s", "1000 of 1000 decisions"), ("a new cell, ten minutes behind", "3000 decisions")):
     row = next((row for row in rows if row.startswith(name)), "")
-    case(f"{name}: all decisions", row.endswith(count) and "NOT ALL" not in row and re.search(r"[1-9]\d* txn/s", row), row or result.stdout[-300:])
+    case(f"{name}: all decisions", re.search(rf" {count}, \d+ refused$", row) and "NOT ALL" not in row and re.search(r"[1-9]\d* txn/s", row), row or result.stdout[-300:])
 done()

@@ -212,10 +212,57 @@ static void money_is_exact(void **state) {
   assert_string_equal(written(), "[0.01,-0.01");
 }
 
+static void literals_and_texts_in_place(void **state) {
+  (void)state;
+  tide_json_open(&out, '{');
+  TIDE_JSON_KEY(&out, "a");
+  size_t text = tide_json_text_begin(&out);
+  tide_buf_str(&out, "say \"");
+  tide_buf_str(&out, "no\"\n{");
+  tide_json_text_end(&out, text);
+  TIDE_JSON_NEXT(&out, "b");
+  TIDE_JSON_WORD(&out, "word");
+  TIDE_JSON_KEY(&out, "c");
+  tide_json_open(&out, '[');
+  TIDE_JSON_WORD(&out, "x");
+  text = tide_json_text_begin(&out);
+  tide_json_text_end(&out, text);
+  tide_json_piece(&out, "{\"y\":1}", 7);
+  tide_json_close(&out, ']');
+  tide_json_close(&out, '}');
+  assert_string_equal(written(), "{\"a\":\"say \\\"no\\\"\\n{\",\"b\":\"word\",\"c\":[\"x\",\"\",{\"y\":1}]}");
+}
+
+/* Texts are looked at eight and four bytes at a time: none may hide behind the length of its text. */
+static void nothing_escapes_escaping(void **state) {
+  (void)state;
+  for (size_t len = 1; len <= 26; len++)
+    for (size_t at = 0; at < len; at++)
+      for (const char *bad = "\"\\\n\x1f"; *bad; bad++) {
+        char text[32];
+        memset(text, 'a', len);
+        text[len / 2] = '\x7f';
+        text[len - 1 - len / 3] = (char)0xc3;
+        text[at] = *bad;
+        tide_buf_clear(&out);
+        tide_json_str(&out, (struct tide_span){text, len});
+        size_t more = *bad == 0x1f ? 5 : 1;
+        assert_int_equal(out.len, len + 2 + more);
+        assert_int_equal(out.ptr[1 + at], '\\');
+        tide_buf_clear(&out);
+        size_t from = tide_json_text_begin(&out);
+        tide_buf_put(&out, text, len);
+        tide_json_text_end(&out, from);
+        assert_int_equal(out.len, len + 2 + more);
+      }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_teardown(commas_stand_between_values, fresh),
       cmocka_unit_test_teardown(strings_are_escaped, fresh),
+      cmocka_unit_test_teardown(literals_and_texts_in_place, fresh),
+      cmocka_unit_test_teardown(nothing_escapes_escaping, fresh),
       cmocka_unit_test_teardown(every_byte_survives_a_foreign_parser, fresh),
       cmocka_unit_test_teardown(integers_are_plain, fresh),
       cmocka_unit_test_teardown(doubles_are_short, fresh),
