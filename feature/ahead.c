@@ -1,7 +1,7 @@
 /* Asking for the memory of a group of events (ahead.h).
  *
- * Each pass leaves a list of addresses; `touch` is the only place that waits. A number is known for certain once its entity is here and has the key: the
- * cells alone say it with 32 bits of it. */
+ * Each pass leaves a list of addresses; `touch` is the only place that waits. A number is known for certain once its entity is here and
+ * has the key: the cells alone say it with 32 bits of it. */
 #include "feature/ahead.h"
 
 #include "feature/log_parts.h"
