@@ -3,7 +3,8 @@
  * An event touches an index cell, an entity and a log in each of its entities, all of them anywhere in hundreds of megabytes: each a miss of the cache and of
  * the TLB. So a group goes in passes: all cells, all entities, all logs, what hangs on long logs. A pass works out addresses from what the pass before brought, then
  * loads a byte of each in a loop that does nothing else, so that the processor waits for two dozen at a time and not for one. Loads and not prefetch
- * instructions, because those brought next to nothing where it was measured (a processor may drop them where the page is in no TLB); they follow for the other lines of a page that is known by then.
+ * instructions, because those brought next to nothing where it was measured (a processor may drop them where the page is in no TLB); they follow for the other
+ * lines of a page that is known by then.
  * Nothing is changed: with and without, the fold gives the same. */
 #ifndef TIDE_AHEAD_H
 #define TIDE_AHEAD_H

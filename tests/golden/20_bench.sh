@@ -6,5 +6,5 @@ exits 0 "the benchmark runs" "$bench" --quick
 cp "$out" "$tmp/first"
 exits 0 "and again" "$bench" --quick
 same "with the same hashes" "$tmp/first" "$out"
-check "twelve rows" test "$(wc -l < "$out")" = 12
+check "fifteen rows" test "$(wc -l < "$out")" = 15
 done_testing
