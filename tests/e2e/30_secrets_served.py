@@ -163,13 +163,17 @@ if os.geteuid() == 0:
     result = subprocess.run([*command, "--set", "process.user=root"], capture_output=True, text=True, timeout=30)
     case("root is no user to become", result.returncode == 3 and "without privileges" in result.stderr, result.stderr[-200:])
     nobody = pwd.getpwnam("nobody")
-    # Its files must be its own: what it cannot read is found before anything is begun.
+    # Its files must be its own: what it cannot read is found before anything is begun. They are named from where the process stands, because the way to them may lead through a
+    # directory that only root may enter, as /root is.
     place = os.path.join(TMP, "nobody")
     os.makedirs(place)
     shutil.copy(os.path.join(HERE, "hash.key"), place)
-    result = subprocess.run([*command[:4], *command[5:], "--key-file", os.path.join(place, "hash.key"), "--set", "process.user=nobody"], capture_output=True, text=True, timeout=30)
+    shutil.copyfile(SHIPPED, os.path.join(place, "features.yaml"))
+    os.chmod(os.path.join(place, "features.yaml"), 0o644)
+    command[3] = "features.yaml"
+    result = subprocess.run([*command[:4], *command[5:], "--key-file", "hash.key", "--set", "process.user=nobody"], cwd=place, capture_output=True, text=True, timeout=30)
     case("a key that the user cannot read is told at the start", result.returncode == 4 and "cannot read the key file" in result.stderr, (result.returncode, result.stderr[-200:]))
-    process = subprocess.Popen([*command, "--set", "process.user=nobody"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen([*command, "--set", "process.user=nobody"], cwd=place, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     ready = process.stdout.readline()
     status = status_of(process.pid)
     ids = [status["Uid"].split(), status["Gid"].split()]
