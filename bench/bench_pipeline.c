@@ -117,11 +117,28 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *message, void *c
   if (message->err) die("a message did not arrive", rd_kafka_err2str(message->err));
 }
 
+static int partitions_of(rd_kafka_t *rk, rd_kafka_topic_t *topic) {
+  const struct rd_kafka_metadata *meta;
+  rd_kafka_resp_err_t err = rd_kafka_metadata(rk, 0, topic, &meta, TIMEOUT_MS);
+  if (!err) err = meta->topics[0].err;
+  if (err) die(rd_kafka_topic_name(topic), rd_kafka_err2str(err));
+  int count = meta->topics[0].partition_cnt;
+  rd_kafka_metadata_destroy(meta);
+  return count;
+}
+
+/* A topic whose leaders the producer knows: else its first messages wait up to a second for them, which is no latency of the engine's. */
+static rd_kafka_topic_t *topic_of(rd_kafka_t *rk, const char *name) {
+  rd_kafka_topic_t *topic = rd_kafka_topic_new(rk, name, NULL);
+  (void)partitions_of(rk, topic);
+  return topic;
+}
+
 /* The message came to the log at its own time: one that is put there now with a time of ten minutes ago would tell of a queue in front of Kafka, and be refused for it. False: the
  * producer's queue is full. */
-static bool produce(rd_kafka_t *rk, const char *topic, const struct message *message) {
+static bool produce(rd_kafka_t *rk, rd_kafka_topic_t *topic, const struct message *message) {
   rd_kafka_resp_err_t err =
-      rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(message->partition), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+      rd_kafka_producev(rk, RD_KAFKA_V_RKT(topic), RD_KAFKA_V_PARTITION(message->partition), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
                         RD_KAFKA_V_VALUE(message->text, message->len), RD_KAFKA_V_TIMESTAMP(message->time_ms), RD_KAFKA_V_END);
   if (err && err != RD_KAFKA_RESP_ERR__QUEUE_FULL) die("produce", rd_kafka_err2str(err));
   return !err;
@@ -132,17 +149,19 @@ static uint64_t first_id(void) { return (uint64_t)tide_wall_now().ms * 1000 % UI
 
 static int fill(const char *brokers, const char *topic_name, uint64_t count, int64_t span_ms) {
   rd_kafka_t *rk = client(RD_KAFKA_PRODUCER, brokers, on_report);
+  rd_kafka_topic_t *topic = topic_of(rk, topic_name);
   uint64_t id = first_id();
   int64_t end_ms = tide_wall_now().ms;
   struct tide_mono began = tide_mono_now();
   for (uint64_t n = 0; n < count; n++) {
     const struct message *message = message_at(n, id + n, end_ms - span_ms + (int64_t)((double)n / (double)count * (double)span_ms));
-    while (!produce(rk, topic_name, message)) rd_kafka_poll(rk, 10);
+    while (!produce(rk, topic, message)) rd_kafka_poll(rk, 10);
     if (n % 256 == 0) rd_kafka_poll(rk, 0);
   }
   if (rd_kafka_flush(rk, TIMEOUT_MS * 4)) die("fill", "not everything arrived within 2 minutes");
   double seconds = (double)(tide_mono_now().ns - began.ns) / 1e9;
   printf("%" PRIu64 " %.3f\n", count, seconds);
+  rd_kafka_topic_destroy(topic);
   rd_kafka_destroy(rk);
   return 0;
 }
@@ -220,16 +239,6 @@ static int64_t end_of(rd_kafka_t *rk, const char *topic, int partition) {
   return high;
 }
 
-static int partitions_of(rd_kafka_t *rk, rd_kafka_topic_t *topic) {
-  const struct rd_kafka_metadata *meta;
-  rd_kafka_resp_err_t err = rd_kafka_metadata(rk, 0, topic, &meta, TIMEOUT_MS);
-  if (!err) err = meta->topics[0].err;
-  if (err) die(rd_kafka_topic_name(topic), rd_kafka_err2str(err));
-  int count = meta->topics[0].partition_cnt;
-  rd_kafka_metadata_destroy(meta);
-  return count;
-}
-
 /* One request for all partitions, ten times a second: watching takes little from what is watched. */
 static int until(const char *brokers, const char *topic_name, int64_t count) {
   rd_kafka_t *rk = client(RD_KAFKA_CONSUMER, brokers, NULL);
@@ -280,6 +289,7 @@ static int run_open_loop(const char *brokers, const char *topic_name, double rat
   rd_kafka_t *reader = client(RD_KAFKA_CONSUMER, brokers, NULL), *writer = client(RD_KAFKA_PRODUCER, brokers, on_report);
   for (int p = 0; p < partitions; p++) run.lane[p].base = end_of(reader, topic_name, p);
   listen_to(&run, reader, scores);
+  rd_kafka_topic_t *topic = topic_of(writer, topic_name);
   uint64_t id = first_id(), n = 0, total = (uint64_t)(rate * seconds);
   struct tide_mono began = tide_mono_now();
   int64_t behind_ns = 0, last_ns = began.ns;
@@ -291,7 +301,7 @@ static int run_open_loop(const char *brokers, const char *topic_name, double rat
     for (int burst = 0; n < due && burst < 256; burst++, n++) {
       int64_t intended_ns = began.ns + (int64_t)((double)n / rate * 1e9);
       const struct message *message = message_at(n, id + n, tide_wall_now().ms);
-      if (!produce(writer, topic_name, message)) break;
+      if (!produce(writer, topic, message)) break;
       lane_add(&run.lane[message->partition], intended_ns);
       if (now_ns - intended_ns > behind_ns) behind_ns = now_ns - intended_ns;
     }
