@@ -11,6 +11,7 @@ import random
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 PR_SET_PDEATHSIG = 1
@@ -141,8 +142,8 @@ def tail(path, count=15):
 
 
 def write(path, text, mode=0o600):
-    """Writes a file at once or not at all."""
-    fresh = f"{path}.new"
+    """Writes a file at once or not at all; threads that write the same one do not meet."""
+    fresh = f"{path}.{threading.get_native_id()}"
     with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as file:
         file.write(text)
     os.replace(fresh, path)
