@@ -189,11 +189,16 @@ static enum tide_err give_data(struct tide_source_kafka *s, const struct tide_so
   return TIDE_OK;
 }
 
+#define CHECK_NAME "; check the topic's name and its number of partitions"
+
 /* The cursor is not in the log: says what is, because that decides what an operator does. */
 static void describe_gap(struct tide_source_kafka *s, const struct tide_source_kafka_topic *topic, uint16_t partition, int64_t cursor) {
   int64_t low, high;
   rd_kafka_resp_err_t err = rd_kafka_query_watermark_offsets(s->reader, topic->name, partition, &low, &high, ASK_MS);
-  if (err)
+  if (tide_kafka_err(err) == TIDE_E_NOT_FOUND) /* a topic that is being deleted loses its log first */
+    tide_fail(&s->trouble, TIDE_E_NOT_FOUND, "partition %u of topic %.100s at offset %lld: %s" CHECK_NAME, partition, topic->name,
+              (long long)cursor, rd_kafka_err2str(err));
+  else if (err)
     tide_fail(&s->trouble, TIDE_E_MISMATCH,
               "partition %u of topic %.100s: offset %lld is not in the log, whose begin and end cannot be asked now (%s)", partition,
               topic->name, (long long)cursor, rd_kafka_err2str(err));
@@ -226,7 +231,7 @@ static void fill_trouble(struct tide_source_kafka *s, struct tide_source_kafka_t
     describe_gap(s, topic, partition, cursor);
     return;
   }
-  const char *todo = code == TIDE_E_NOT_FOUND ? "; check the topic's name and its number of partitions"
+  const char *todo = code == TIDE_E_NOT_FOUND ? CHECK_NAME
                      : code == TIDE_E_CONFIG  ? "; allow the user to read and describe the topic"
                      : code == TIDE_E_CORRUPT ? "; the log is damaged there"
                      : passes                 ? "; it is tried again"
