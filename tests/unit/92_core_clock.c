@@ -98,6 +98,18 @@ static void a_step_that_the_store_agrees_with_costs_one_sync(void **state) {
   assert_int_equal(tide_core_stats(rig.core).syncs, syncs + 3); /* and no more for the next */
 }
 
+/* The SYNC under way comes back and finds a wrong clock: who waits is refused and nothing is written, until the clock is right. */
+static void refused_until_set_right(unsigned appends) {
+  rig_sync(&rig);
+  rig_pass(&rig, 300);
+  assert_int_equal(rig.last->end, TIDE_END_refused);
+  assert_int_equal(rig.appends, appends);
+  rig.slow = false;
+  set_right_again();
+  ask_one();
+  assert_int_equal(rig.last->end, TIDE_END_done);
+}
+
 /* A SYNC that was on its way when the clock was stepped has compared the one or the other, and tells which. */
 static void a_sync_across_the_step_says_nothing(void **state) {
   (void)state;
@@ -116,14 +128,7 @@ static void a_sync_across_the_step_says_nothing(void **state) {
   assert_true(rig.sync_waits);
   assert_int_equal(rig.appends, appends);
   rig.off_ms = -3000; /* set once more, while it was asked for */
-  rig_sync(&rig);
-  rig_pass(&rig, 300);
-  assert_int_equal(rig.last->end, TIDE_END_refused);
-  assert_int_equal(rig.appends, appends);
-  rig.slow = false;
-  set_right_again();
-  ask_one();
-  assert_int_equal(rig.last->end, TIDE_END_done);
+  refused_until_set_right(appends);
 }
 
 /* The clock is wrong when the SYNC is asked for and when it has come back, and was right in between, when it was compared. */
@@ -140,14 +145,7 @@ static void a_clock_that_was_right_for_a_moment(void **state) {
   rig_settle(&rig);
   assert_int_equal(rig.appends, appends);
   assert_true(rig.sync_waits); /* it asks for the clock that it has */
-  rig_sync(&rig);
-  rig_pass(&rig, 300);
-  assert_int_equal(rig.last->end, TIDE_END_refused);
-  assert_int_equal(rig.appends, appends);
-  rig.slow = false;
-  set_right_again();
-  ask_one();
-  assert_int_equal(rig.last->end, TIDE_END_done);
+  refused_until_set_right(appends);
 }
 
 /* Without requests too: a heartbeat would write an entry. */
