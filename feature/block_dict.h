@@ -6,6 +6,7 @@
 #ifndef TIDE_BLOCK_DICT_H
 #define TIDE_BLOCK_DICT_H
 
+#include "base/copy.h"
 #include "feature/block.h"
 
 /* A dictionary of a block, in place. */
@@ -51,38 +52,6 @@ static inline bool tide_entries_plain(const struct tide_entries *dict) { return 
 static inline char *tide_entries_get(const struct tide_entries *dict, unsigned j) {
   unsigned at = dict->index ? dict->index[j] : tide_entries_plain(dict) ? j : 0;
   return dict->entry + (size_t)at * dict->row;
-}
-
-/* A few bytes, as entries and cells are: no call for those. */
-static inline void tide_copy_few(char *to, const char *from, size_t bytes) {
-  if (bytes > 16) {
-    if (bytes > 64) {
-      memcpy(to, from, bytes);
-      return;
-    }
-    for (size_t at = 0; at + 16 < bytes; at += 16) memcpy(to + at, from + at, 16);
-    memcpy(to + bytes - 16, from + bytes - 16, 16);
-  } else if (bytes >= 8) {
-    uint64_t first, last;
-    memcpy(&first, from, 8);
-    memcpy(&last, from + bytes - 8, 8);
-    memcpy(to, &first, 8);
-    memcpy(to + bytes - 8, &last, 8);
-  } else if (bytes >= 4) {
-    uint32_t first, last;
-    memcpy(&first, from, 4);
-    memcpy(&last, from + bytes - 4, 4);
-    memcpy(to, &first, 4);
-    memcpy(to + bytes - 4, &last, 4);
-  } else if (bytes >= 2) {
-    uint16_t first, last;
-    memcpy(&first, from, 2);
-    memcpy(&last, from + bytes - 2, 2);
-    memcpy(to, &first, 2);
-    memcpy(to + bytes - 2, &last, 2);
-  } else if (bytes) {
-    *to = *from;
-  }
 }
 
 static inline void tide_copy_cell(char *to, const char *from, unsigned width) {

@@ -9,6 +9,7 @@
 #include <endian.h>
 
 #include "base/buf.h"
+#include "base/copy.h"
 
 static inline uint8_t *wire_put_u32(uint8_t *p, uint32_t v) {
   v = htole32(v);
@@ -42,18 +43,9 @@ static inline uint8_t *wire_put_zigzag(uint8_t *p, int64_t v) {
   return wire_put_varint(p, (u << 1) ^ (v < 0 ? UINT64_MAX : 0));
 }
 
-/* A text, by pieces that may overlap: nearly all are shorter than a call. */
+/* A text: nearly all are shorter than a call. */
 static inline uint8_t *wire_put_short(uint8_t *p, const void *ptr, size_t len) {
-  const uint8_t *at = ptr;
-  if (len >= 8 && len <= 16) {
-    memcpy(p, at, 8);
-    memcpy(p + len - 8, at + len - 8, 8);
-  } else if (len >= 4 && len <= 16) {
-    memcpy(p, at, 4);
-    memcpy(p + len - 4, at + len - 4, 4);
-  } else if (len > 0) {
-    memcpy(p, at, len);
-  }
+  tide_copy_few((char *)p, ptr, len);
   return p + len;
 }
 
