@@ -11,6 +11,7 @@ import time
 sys.path.insert(0, "tests/support")
 from kafka_cell import FEATURES, Broker, Engine, auth, config, features, need_broker, now_ms  # noqa: E402
 from http_server import tide  # noqa: E402
+from processes import wait_for  # noqa: E402
 from tap import TMP, case, done  # noqa: E402
 
 need_broker()
@@ -24,6 +25,10 @@ def metric(one, name):
         if line.startswith(f"tidemark_{name} "):
             return float(line.split()[1])
     return None
+
+
+def age_known(one):
+    return 'tidemark_freshness_age_seconds{entity="card"}' in one.ask("GET", "/metrics", port=one.admin)[1]
 
 
 def ask_all(one, name, count):
@@ -47,10 +52,11 @@ try:
                  "--features", features(f"{path}.features", "620ms", "620ms", FEATURES.replace("stale: fallback", f"stale: {policy}")), "--journal", f"file:{path}.journal"]
         engines.append(Engine(policy, *words).launch())
     plain, again = engines
-    time.sleep(2)
+    wait_for("both know how fresh a card's features are", lambda: all(age_known(one) for one in engines), 60)
     told = {one.name: ask_all(one, one.name, ASKED) for one in engines}
     refused = {name: sum(answer["status"] == "refused" for answer, _ in found) for name, found in told.items()}
-    ages = sorted(answer["freshness"]["card"]["age_ms"] for answer, _ in told["fallback"])
+    judged = [answer for answer, _ in told["fallback"] if answer["freshness"]]  # what is refused at release, a millisecond later, says so in words alone
+    ages = sorted(answer["freshness"]["card"]["age_ms"] for answer in judged)
     print(f"# ages at the journal's end: {ages[0]}..{ages[len(ages) // 2]}..{ages[-1]} ms", flush=True)
     slow = max(took for _, took in told["recompute"])
     print(f"# refused of {ASKED}: fallback {refused['fallback']}, recompute {refused['recompute']}; the slowest judged again took {slow * 1000:.0f} ms", flush=True)

@@ -141,7 +141,7 @@ static void keep_done(struct sim_world *world, struct sim_node *node, struct sim
     return;
   }
   attempt->mark = folded->mark;
-  sim_acked(world, offer->position, folded->mark);
+  sim_acked(world, offer->position, folded->mark, sim_proven(world, node, offer->position));
   if (!world->kafka) return;
   if (!folded->open)
     sim_fail(world, "node %u acknowledges %llu-%llu, where the epoch was not open", node->number, (unsigned long long)offer->position.epoch,

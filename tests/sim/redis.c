@@ -298,6 +298,24 @@ static bool reserve(struct sim_world *world, struct sim_node *node) {
   return false;
 }
 
+static void note_proof(struct sim_node *node, struct tide_position durable) {
+  if (node->proofs > 0 && tide_position_cmp(durable, node->proof[node->proofs - 1].position) <= 0) return;
+  if (node->proofs == node->proof_cap) {
+    node->proof_cap = node->proof_cap ? node->proof_cap * 2 : 64;
+    node->proof = tide_realloc(node->proof, node->proof_cap * sizeof *node->proof);
+  }
+  node->proof[node->proofs++] = (struct sim_proof){.position = durable, .when = node->client.proven};
+}
+
+uint64_t sim_proven(struct sim_world *world, const struct sim_node *node, struct tide_position position) {
+  if (!world->model) return ++world->said;
+  for (size_t i = 0; i < node->proofs; i++)
+    if (tide_position_cmp(node->proof[i].position, position) >= 0) return node->proof[i].when;
+  sim_fail(world, "node %u goes by %llu-%llu, which nothing has proven", node->number, (unsigned long long)position.epoch,
+           (unsigned long long)position.seq);
+  return 0;
+}
+
 void sim_redis_carry_out(struct sim_world *world, struct sim_node *node, int channel) {
   struct sim_request *request = &node->request[channel];
   const struct tide_journal_ops *ops = node->journal->ops;
@@ -324,6 +342,7 @@ void sim_redis_carry_out(struct sim_world *world, struct sim_node *node, int cha
     err = ops->sync(node->journal, &event.position, &error);
     event.pressed = err == TIDE_OK && tide_journal_redis_pressed(node->journal);
     event.clock_ms = tide_journal_redis_clock(node->journal);
+    if (err == TIDE_OK) note_proof(node, event.position);
     world->counts->pressed += event.pressed;
     if (err == TIDE_OK) sim_mail(node, channel, &event);
     else over(world, node, channel, err);
@@ -373,7 +392,10 @@ bool sim_redis_begin(struct sim_world *world, struct sim_node *node) {
   catch_up(world);
   world->counts->no_session += !begun;
   if (begun && !sim_redis_remembers(world, node)) begun = false;
-  if (begun) sim_step(world, node, &session);
+  if (begun) {
+    node->met = true;
+    sim_step(world, node, &session);
+  }
   return begun;
 }
 

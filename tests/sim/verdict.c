@@ -39,23 +39,33 @@ void sim_digest(struct sim_world *world, struct tide_position position, struct t
   world->seen[world->seen_count++].digest = digest;
 }
 
-void sim_fenced(struct sim_world *world, struct tide_position fence, struct tide_position behind) {
-  if (world->fences == sizeof world->fence / sizeof world->fence[0]) return;
-  world->fence[world->fences].epoch = fence.epoch;
-  world->fence[world->fences++].behind = behind;
+/* What a promotion leaves behind may have been acknowledged before; nothing of it may be proven once the fence is. The order is that in which the servers spoke: a reply
+ * may lie unread for any time, and who reads it then tells what was true when it was made. */
+static void check_order(struct sim_world *world, unsigned f, struct tide_position position, uint64_t when) {
+  if (world->fence[f].epoch <= position.epoch || tide_position_cmp(world->fence[f].behind, position) >= 0) return;
+  if (when < world->fence[f].when) return;
+  sim_fail(world, "%llu-%llu was proven after epoch %llu had been opened behind %llu-%llu", (unsigned long long)position.epoch,
+           (unsigned long long)position.seq, (unsigned long long)world->fence[f].epoch, (unsigned long long)world->fence[f].behind.epoch,
+           (unsigned long long)world->fence[f].behind.seq);
 }
 
-void sim_acked(struct sim_world *world, struct tide_position position, struct tide_entry_mark mark) {
+void sim_fenced(struct sim_world *world, struct tide_position fence, struct tide_position behind, uint64_t when) {
+  if (world->fences == sizeof world->fence / sizeof world->fence[0]) return;
+  unsigned f = world->fences++;
+  world->fence[f].epoch = fence.epoch;
+  world->fence[f].behind = behind;
+  world->fence[f].when = when;
+  for (size_t i = 0; i < world->acked_count; i++) check_order(world, f, world->acked[i].position, world->acked[i].when);
+}
+
+void sim_acked(struct sim_world *world, struct tide_position position, struct tide_entry_mark mark, uint64_t when) {
   if (tide_position_cmp(position, world->acked_last) > 0) world->acked_last = position;
-  for (unsigned i = 0; i < world->fences; i++)
-    if (world->fence[i].epoch > position.epoch && tide_position_cmp(world->fence[i].behind, position) < 0)
-      sim_fail(world, "%llu-%llu was acknowledged after epoch %llu had been opened behind %llu-%llu", (unsigned long long)position.epoch,
-               (unsigned long long)position.seq, (unsigned long long)world->fence[i].epoch,
-               (unsigned long long)world->fence[i].behind.epoch, (unsigned long long)world->fence[i].behind.seq);
+  for (unsigned f = 0; f < world->fences; f++) check_order(world, f, position, when);
   for (size_t i = world->acked_count; i-- > 0;) {
     if (tide_position_cmp(world->acked[i].position, position) != 0) continue;
     if (!tide_entry_mark_eq(world->acked[i].mark, mark))
       sim_fail(world, "two entries were acknowledged at %llu-%llu", (unsigned long long)position.epoch, (unsigned long long)position.seq);
+    if (when > world->acked[i].when) world->acked[i].when = when;
     return;
   }
   if (world->acked_count == world->acked_cap) {
@@ -63,6 +73,7 @@ void sim_acked(struct sim_world *world, struct tide_position position, struct ti
     world->acked = tide_realloc(world->acked, world->acked_cap * sizeof *world->acked);
   }
   world->acked[world->acked_count].position = position;
+  world->acked[world->acked_count].when = when;
   world->acked[world->acked_count++].mark = mark;
 }
 

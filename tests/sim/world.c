@@ -210,7 +210,8 @@ void sim_step(struct sim_world *world, struct sim_node *node, const struct tide_
   }
   struct tide_fold *fold = tide_core_fold(node->core);
   struct tide_position position = tide_fold_position(fold);
-  if (tide_position_cmp(position, node->disk.position) > 0) { /* a node that begins anew folds what it has folded before */
+  if ((node->met || !world->model) &&
+      tide_position_cmp(position, node->disk.position) > 0) { /* a node that begins anew folds what it has folded before */
     node->disk.position = position;
     node->disk.mark = tide_fold_mark(fold);
   }
@@ -218,7 +219,8 @@ void sim_step(struct sim_world *world, struct sim_node *node, const struct tide_
     sim_fail(world, "node %u folded %llu-%llu, which is not durable", node->number, (unsigned long long)position.epoch,
              (unsigned long long)position.seq);
   if (tide_position_cmp(position, node->reached) != 0) {
-    if (position.seq == 0 && tide_position_cmp(position, node->reached) > 0) sim_fenced(world, position, node->reached);
+    if (position.seq == 0 && tide_position_cmp(position, node->reached) > 0)
+      sim_fenced(world, position, node->reached, sim_proven(world, node, position));
     node->reached = position;
   }
   if (tide_position_cmp(position, node->digested) == 0 || tide_fold_waits(fold))
@@ -253,6 +255,8 @@ static void shadow_start(struct sim_world *world, struct sim_node *node, bool fr
   node->vouched = 0;
   node->life = ++world->starts;
   node->paused = 0;
+  node->met = false;
+  node->proofs = 0;
   node->reader.on = node->reader.reread = node->reader.ends_asked = false;
   node->reader.turn = node->reader.emit_turn = 0;
   node->reader.emits = node->reader.lefts = 0;
@@ -298,7 +302,8 @@ static void node_start(struct sim_world *world, struct sim_node *node) {
   node->bit = world->split ? 1u << (world->starts % 32) : 1u << node->number;
   shadow_start(world, node, from_snapshot);
   node->needs_session = true;
-  node->digested = node->reached = (struct tide_position){0, 0};
+  node->digested = (struct tide_position){0, 0};
+  node->reached = node->shadowed; /* what a snapshot stands on was not folded here */
 }
 
 static void node_crash(struct sim_world *world, struct sim_node *node) {
@@ -612,6 +617,7 @@ void sim_free(struct sim_world *world) {
     tide_free(node->reader.emit);
     tide_free(node->shadow);
     tide_free(node->folded);
+    tide_free(node->proof);
   }
   for (int z = 0; z < 8; z++) tide_buf_release(&world->zombie[z].bytes);
   for (unsigned c = 0; c < TIDE_CHUNKS; c++) tide_buf_release(&world->snapshot.chunk[c]);

@@ -91,6 +91,9 @@ struct sim_shadow {
 /* An entry that a node has folded in this life; open: its requests could be acknowledged. */
 struct sim_folded { struct tide_position position; struct tide_entry_mark mark; bool open; };
 
+/* Entries up to `position` are durable, and when the server said so (redis_model.replies). */
+struct sim_proof { struct tide_position position; uint64_t when; };
+
 /* The driver's side of the sources in a node. */
 struct sim_reader {
   bool on, reread; /* reread: the core is to be told to begin anew */
@@ -113,6 +116,9 @@ struct sim_node {
   unsigned bit;                 /* of this memory in sim_world.seen */
   bool ended;                   /* it has lost its history and decides nothing more */
   struct { struct tide_position position; struct tide_entry_mark mark; } disk; /* what the node's disk remembers having folded */
+  bool met; /* a journal in this life that holds what the disk remembers: before, it may stand on another's snapshot, and the disk keeps what it has */
+  struct sim_proof *proof; /* each time that more was proven to be durable in this life, in order */
+  size_t proofs, proof_cap;
   unsigned number;
   int64_t skew_ms;
   bool needs_session;
@@ -164,11 +170,12 @@ struct sim_world {
   unsigned attempts, pending; /* made; not ended */
   struct { struct tide_position position; struct tide_digest digest; unsigned nodes; /* that were in this state: bits */ } *seen;
   size_t seen_count, seen_cap;
-  struct { struct tide_position position; struct tide_entry_mark mark; } *acked; /* entries of which an answer was released */
+  struct { struct tide_position position; struct tide_entry_mark mark; uint64_t when; } *acked; /* entries of which an answer was released; proven last then */
   size_t acked_count, acked_cap;
   struct { const struct tide_offer *offer; struct tide_position acked; unsigned asked; } question[64]; /* under way, and what had been acknowledged when they were asked */
   struct tide_position acked_last; /* the furthest entry of which an answer was released */
-  struct { uint64_t epoch; struct tide_position behind; } fence[64]; /* epochs that were opened and folded, with the entry before the fence */
+  struct { uint64_t epoch; struct tide_position behind; uint64_t when; } fence[64]; /* epochs that were opened and folded, with the entry before the fence */
+  uint64_t said; /* in memory, where nothing lies between a proof and whoever hears it: the order of all that was said */
   unsigned fences;
   struct tide_offer *buried; /* offers that were ended, kept: nobody may write to them any more */
   struct { struct tide_buf chunk[TIDE_CHUNKS]; struct tide_position position; bool there; struct sim_shadow *shadow; } snapshot;
@@ -206,6 +213,7 @@ void sim_redis_move(struct sim_world *world);                                   
 void sim_redis_heal(struct sim_world *world);                                            /* faults are over */
 bool sim_redis_reader(struct sim_world *world);                                          /* world->journal, on what is left */
 bool sim_redis_remembers(struct sim_world *world, struct sim_node *node);                /* does the journal hold what the node's disk remembers? */
+uint64_t sim_proven(struct sim_world *world, const struct sim_node *node, struct tide_position position); /* redis.c: when the entry was proven to be durable */
 void sim_redis_free(struct sim_world *world);
 void sim_fail(struct sim_world *world, const char *fmt, ...) TIDE_PRINTF(2, 3);
 void sim_step(struct sim_world *world, struct sim_node *node, const struct tide_core_event *event);
@@ -214,8 +222,9 @@ void sim_released(struct sim_world *world, struct sim_node *node, struct tide_of
 void sim_node_gone(struct sim_world *world, struct sim_node *node);        /* client.c: its offers will not come back */
 void sim_dig_up(struct sim_world *world);                                  /* client.c: looks at the buried offers and frees them */
 void sim_lost_history(struct sim_world *world, struct sim_node *node);     /* world.c: it finds that what it folded is gone */
-void sim_fenced(struct sim_world *world, struct tide_position fence, struct tide_position behind);     /* verdict.c */
-void sim_acked(struct sim_world *world, struct tide_position position, struct tide_entry_mark mark); /* verdict.c */
+/* verdict.c: `when` either was proven (sim_proven) */
+void sim_fenced(struct sim_world *world, struct tide_position fence, struct tide_position behind, uint64_t when);
+void sim_acked(struct sim_world *world, struct tide_position position, struct tide_entry_mark mark, uint64_t when);
 /* shadow.c: the nonce of the fence that this entry is or stands behind; 0: of an epoch without one. `before`: of the entry before it */
 uint64_t sim_fence_of(struct tide_position position, struct tide_entry_reader reader, uint64_t before);
 /* shadow.c: an entry that `shadow` has next; *ret_open: its requests could be acknowledged. */

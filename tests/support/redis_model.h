@@ -80,6 +80,7 @@ struct redis_model {
   bool cut[REDIS_NODES_MAX][REDIS_NODES_MAX]; /* replication between the two does not move */
   uint32_t announced; /* by the sentinels; REDIS_NOBODY: they know none */
   int64_t now_ms;     /* wall clock of the world */
+  uint64_t replies;   /* made so far, by all servers: the order in which things were said */
   bool automatic;     /* replicas receive and acknowledge everything they can whenever somebody waits */
   /* Called when a client asks for a reply that is not there yet, instead of `automatic`: may take steps. If there is still none, the WAIT runs into its time-out. */
   void (*on_block)(void *ctx);
@@ -144,6 +145,7 @@ struct redis_client {
   int64_t skew_ms;                  /* of its clock */
   bool cut[REDIS_NODES_MAX];        /* this node is not reached */
   uint64_t receives, connects;      /* so far */
+  uint64_t proven;                  /* model->replies when the server made the WAIT reply that was enough and was taken last, however late it was taken */
   uint64_t fault_at, connect_fault_at; /* the one of them, from 1, that goes wrong; 0: none */
   enum redis_fault fault;
   bool misled;                      /* its sentinels say `announced` of its own, not the model's */

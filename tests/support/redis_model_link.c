@@ -29,6 +29,7 @@ struct redis_conn {
   bool blocked;                           /* call[call_next] is a WAIT that waits */
   int64_t blocked_until_ms;
   redisReply **reply;
+  uint64_t *made; /* [reply_cap] model->replies of each */
   size_t reply_count, reply_cap, reply_next;
 };
 
@@ -55,7 +56,9 @@ static void add_reply(struct redis_conn *conn, struct tide_span bytes) {
   if (conn->reply_count == conn->reply_cap) {
     conn->reply_cap = conn->reply_cap ? conn->reply_cap * 2 : 8;
     conn->reply = tide_realloc(conn->reply, conn->reply_cap * sizeof *conn->reply);
+    conn->made = tide_realloc(conn->made, conn->reply_cap * sizeof *conn->made);
   }
+  conn->made[conn->reply_count] = ++conn->model->replies;
   conn->reply[conn->reply_count++] = parse(bytes);
 }
 
@@ -151,6 +154,7 @@ static void release(struct redis_conn *conn) {
   for (size_t i = conn->reply_next; i < conn->reply_count; i++) freeReplyObject(conn->reply[i]);
   tide_free(conn->call);
   tide_free(conn->reply);
+  tide_free(conn->made);
   tide_free(conn);
 }
 
@@ -275,7 +279,11 @@ enum tide_err redis_conn_receive(struct redis_conn *conn, redisReply **ret, stru
     redis_model_advance(model, conn->timeout_ms);
     return broken(conn, "timed out", error);
   }
-  redisReply *reply = conn->reply[conn->reply_next++];
+  size_t taken = conn->reply_next++;
+  redisReply *reply = conn->reply[taken];
+  const struct call *call = &conn->call[taken]; /* each has one reply, but for the last of a connection that the server ends */
+  if (word_is(call, 0, "WAIT") && reply->type == REDIS_REPLY_INTEGER && reply->integer >= number_at(call, 1))
+    client->proven = conn->made[taken];
   *ret = fault == REDIS_FAULT_NONE ? reply : replace(reply, fault);
   return TIDE_OK;
 }
