@@ -10,7 +10,7 @@
 /* Which edges begin before what is kept: as a rule none does. */
 static uint64_t late_edges(const struct tide_look *look) {
   const struct tide_kind *kind = look->kind;
-  int64_t t_ms = look->txn->time_ms, watermark_ms = look->state->watermark_ms;
+  int64_t t_ms = look->txn->time_ms, watermark_ms = look->txn->watermark_ms;
   uint64_t late = 0;
   if (TIDE_LIKELY(watermark_ms <= t_ms || watermark_ms - t_ms <= kind->spare_ms)) return 0;
   for (unsigned e = 0; e < kind->edge_count; e++)
@@ -97,7 +97,6 @@ static inline void view(const struct tide_store *store, uint32_t number, struct 
   ret->one = (struct tide_chunk){.block = (struct tide_block *)ent->log, .last_ms = tide_block_time(store->kind, block, block->n - 1u)};
 }
 
-/* ret holds plan->nothing. */
 static void eval_kind(struct tide_state *state, const struct tide_txn *txn, const struct tide_kind *kind, struct tide_value *ret) {
   struct tide_look look;
   look.state = state;
@@ -126,13 +125,14 @@ static void eval_kind(struct tide_state *state, const struct tide_txn *txn, cons
   if (TIDE_UNLIKELY(state->slot_from_ms != NULL)) say_new_fields(&look, ret);
 }
 
-void tide_vector_eval(struct tide_state *state, const struct tide_txn *txn, struct tide_value *ret) {
+void tide_vector_kind(struct tide_state *state, const struct tide_txn *txn, uint32_t e, struct tide_value *ret) {
   const struct tide_plan *plan = state->plan;
-  memcpy(ret, plan->nothing, plan->spec->slot_count * sizeof *ret);
-  for (uint32_t e = 0; e < plan->spec->entity_count; e++) {
-    const struct tide_kind *kind = &plan->kind[e];
-    if (!txn->has_key[e]) copy(kind, plan->absent, ret);
-    else if (txn->number[e] == TIDE_NO_ENTITY && tide_txn_capacity(state, txn, e)) copy(kind, plan->refused, ret);
-    else eval_kind(state, txn, kind, ret);
-  }
+  const struct tide_kind *kind = &plan->kind[e];
+  bool lacks = !txn->has_key[e], refused = txn->number[e] == TIDE_NO_ENTITY && tide_txn_capacity(state, txn, e);
+  copy(kind, lacks ? plan->absent : refused ? plan->refused : plan->nothing, ret);
+  if (!lacks && !refused) eval_kind(state, txn, kind, ret);
+}
+
+void tide_vector_eval(struct tide_state *state, const struct tide_txn *txn, struct tide_value *ret) {
+  for (uint32_t e = 0; e < state->plan->spec->entity_count; e++) tide_vector_kind(state, txn, e, ret);
 }
