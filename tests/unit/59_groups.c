@@ -342,6 +342,8 @@ static void one_card(void **state) {
 
 static void kinds_that_fill_up(void **state) {
   (void)state;
+  run(&(struct sort){
+      .name = "new cards", .records = 700, .cards = 9000, .shops = 4, .card_max = ", max: 100", .shop_max = "", .plain = true});
   run(&(struct sort){.name = "cards", .records = 3000, .cards = 400, .shops = 40, .card_max = ", max: 150", .shop_max = ""});
   run(&(struct sort){.name = "shops", .records = 3001, .cards = 400, .shops = 40, .card_max = "", .shop_max = ", max: 9"});
 }
@@ -364,6 +366,64 @@ static void facts_of_shops_and_cards(void **state) {
   run(&sort);
 }
 
+static const char file_of_facts[] = "tidemark: 1\n"
+                                    "name: forgotten\n"
+                                    "event: {id: id, time: time}\n"
+                                    "inputs:\n"
+                                    "  default:\n"
+                                    "    id: /id\n"
+                                    "    time: {at: /time, as: epoch_ms}\n"
+                                    "    card: {at: /card, optional: true}\n"
+                                    "    shop: {at: /shop, optional: true}\n"
+                                    "  cards: {type: profile, when: {/type: card}, facts: {risk: {at: /risk, as: int}}}\n"
+                                    "  shops: {type: profile, when: {/type: shop}, entity: shop, facts: {risk: {at: /risk, as: int}}}\n"
+                                    "entities:\n"
+                                    "  card: {key: card, forget_after: 3h}\n"
+                                    "  shop: {key: shop, forget_after: 3h}\n"
+                                    "features:\n"
+                                    "  card: {n: count over 10m%s}\n"
+                                    "  shop: {n: count over 10m%s}\n"
+                                    "policy:\n"
+                                    "  decisions: [approve]\n"
+                                    "  rules: [else: approve]\n"
+                                    "  fallback: [else: approve]\n";
+
+/* What the first of two events reads is forgotten by the watermark of the second. */
+static void facts_that_are_forgotten_between_two(bool of_shops) {
+  struct sort sort = {.name = of_shops ? "a shop's fact" : "a card's fact"};
+  struct tide_buf file = TIDE_BUF_INIT;
+  struct folded one, two;
+  static struct tide_record record;
+  struct hand h;
+  tide_buf_printf(&file, file_of_facts, of_shops ? "" : ", risk: fact risk", of_shops ? ", risk: fact risk" : "");
+  hand_open(&h, tide_buf_cstr(&file));
+  hand_event(&h, NULL, 0, T0, "somebody", "somewhere");
+  hand_tell(&h, T0, of_shops ? "shop" : "card", "this", "risk", NULL, 7);
+  hand_fold(&h, T0);
+  record = (struct tide_record){.type = TIDE_REC_EVENT, .flags = TIDE_REC_NOCOUNT, .time.ms = T0 + 180 * MINUTE - 1};
+  hand_put(&h, "id", "asked", &record);
+  hand_put(&h, "card", "this", &record);
+  hand_put(&h, "shop", "this", &record);
+  add(&h, &record, NULL, 0);
+  hand_event(&h, NULL, 0, T0 + 180 * MINUTE, "another", "this");
+  hand_fold(&h, T0 + 180 * MINUTE);
+  assert_int_equal(h.answers, 2);
+  assert_non_null(strstr(tide_buf_cstr(&h.answer[0].json), of_shops ? "\"shop.risk\":7" : "\"card.risk\":7"));
+  fold_log(&sort, tide_buf_span(&h.log), 1, false, &one);
+  fold_log(&sort, tide_buf_span(&h.log), TIDE_GROUP, false, &two);
+  assert_same(&sort, &one, &two, TIDE_GROUP);
+  release(&one);
+  release(&two);
+  hand_close(&h);
+  tide_buf_release(&file);
+}
+
+static void forgotten_facts(void **state) {
+  (void)state;
+  facts_that_are_forgotten_between_two(false);
+  facts_that_are_forgotten_between_two(true);
+}
+
 static void traced_events(void **state) {
   (void)state;
   run(&(struct sort){.name = "traced", .records = 700, .cards = 60, .shops = 10, .card_max = "", .shop_max = "", .traced = true});
@@ -377,6 +437,7 @@ int main(void) {
                                      cmocka_unit_test(kinds_that_fill_up),
                                      cmocka_unit_test(sources_that_gate),
                                      cmocka_unit_test(facts_of_shops_and_cards),
+                                     cmocka_unit_test(forgotten_facts),
                                      cmocka_unit_test(traced_events)};
   return cmocka_run_group_tests_name("groups", tests, NULL, NULL);
 }
