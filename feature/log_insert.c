@@ -92,7 +92,7 @@ static void small_settle(const struct tide_kind *kind, struct tide_ent *ent, int
   if (!block->n) {
     tide_free(block);
     block = NULL;
-  } else if (4 * tide_block_capacity(block->n + 1u) <= 3u * block->cap) { /* a little less is soon filled again */
+  } else if (3 * tide_block_capacity(block->n + 1u) <= 2u * block->cap) { /* a little less is soon filled again */
     tide_block_fit(kind, &block, 1);
   }
   tide_ent_log_set_raw(ent, (uintptr_t)block);
