@@ -50,8 +50,8 @@ static unsigned repeats(const struct growing *dict, unsigned strip_cap) {
   return used;
 }
 
-/* One event's entry is plain and one for all in one. */
-static inline bool was_plain(const struct growing *dict) { return !dict->had.cap || dict->count == 1; }
+/* One event's one entry is plain and one for all in one. */
+static inline bool was_plain(const struct growing *dict) { return !dict->had.cap || (dict->had.cap == 1 && dict->count == 1); }
 
 /* The form that it takes over a strip of at least this capacity. False: entries were lost that take room. */
 static __attribute__((noinline)) bool judge_changed(struct growing *dict, unsigned strip_cap, bool look) {
@@ -74,9 +74,9 @@ static __attribute__((noinline)) bool judge_changed(struct growing *dict, unsign
 }
 
 static inline bool judge(struct growing *dict, unsigned strip_cap, bool look) {
-  bool one = dict->count == 1 || (dict->had.cap == 1 && dict->count);
+  bool plain = !dict->had.cap, lone = dict->had.cap <= 1 && dict->count == 1, one = lone || (dict->had.cap == 1 && dict->count);
   dict->used = dict->cap = one && tide_same_entry(dict->from, dict->wanted, dict->row);
-  if (dict->cap || dict->count == 1 || (!dict->had.cap && dict->count && !look)) return true; /* two that differ are plain until there are more */
+  if (dict->cap || lone || (plain && dict->count && !look)) return true; /* two that differ are plain until there are more */
   return judge_changed(dict, strip_cap, look);
 }
 

@@ -121,6 +121,8 @@ _Static_assert(TIDE_DICTS_MAX <= 32, "a bit for each dictionary");
 
 /* ---- behind all others ---- */
 
+#define FEW 8 /* an emptied block with more room than that is given back */
+
 /* The row's entries behind those of a block; false where one has no room. What was written is behind the last event, where nobody reads, or an
  * entry that no event has. */
 static inline bool put_entries(const struct tide_kind *kind, struct tide_block *block, int wide, const char *image) {
@@ -166,23 +168,18 @@ static inline bool put_behind(const struct tide_kind *kind, struct tide_block *b
   return true;
 }
 
-/* A row that may be late, or hold what does not fit a narrow block or is missing. */
+/* A row for a block with events that may be late, or hold what does not fit a narrow block or is missing. */
 static __attribute__((noinline)) void insert_any(const struct tide_kind *kind, struct tide_block **ref, unsigned i, const struct tide_row *row) {
   char image[IMAGE_BYTES];
   int64_t time_ms = row->value[TIDE_COL_TIME];
   struct tide_block *block = *ref;
   bool fits = row_fits(kind, row);
-  struct tide_block_shape shape = {.wide = !fits, .base_ms = time_ms};
-  if (block) shape = shape_for(kind, block, time_ms, fits);
-  if (block && (shape.wide != tide_block_wide(block) || shape.base_ms != tide_block_base_ms(block))) {
+  struct tide_block_shape shape = shape_for(kind, block, time_ms, fits);
+  if (shape.wide != tide_block_wide(block) || shape.base_ms != tide_block_base_ms(block)) {
     tide_block_reshape(kind, ref, shape, 0);
     block = *ref;
   }
   make_image(kind, shape.wide, shape.base_ms, row, image);
-  if (!block) {
-    *ref = tide_block_first(kind, image, shape.wide, time_ms);
-    return;
-  }
   TIDE_CHECK(i <= block->n && block->n < TIDE_BLOCK_MAX);
   struct added added = {.image = image, .i = i, .young = kind->has_young && i >= (unsigned)block->n - block->yn};
   bool full = block->n == block->cap || (added.young && block->yn == block->ycap);
@@ -201,32 +198,41 @@ static __attribute__((noinline)) void insert_any(const struct tide_kind *kind, s
   TIDE_CHECK(insert_in_place(kind, *ref, &added));
 }
 
+/* Can an emptied block hold a first event as it is, with one entry in each dictionary, and of what size it is be told by its form? */
+static inline bool can_begin_anew(const struct tide_kind *kind, const struct tide_block *block) {
+  return block && !tide_block_wide(block) && block->cap <= FEW && (block->ycap || !kind->has_young) &&
+         (!kind->dict_count || (kind->dict_count == 1 && tide_block_head(kind, block, 0)->cap == 1));
+}
+
 void tide_block_insert(const struct tide_kind *kind, struct tide_block **ref, unsigned i, const struct tide_row *row) {
   int64_t time_ms = row->value[TIDE_COL_TIME];
   struct tide_block *block = *ref;
-  if (block && !block->n) { /* emptied by expiry: begin anew, so that base and width do not depend on what was here */
-    tide_free(block);
-    *ref = block = NULL;
+  char image[IMAGE_BYTES];
+  if (!block || !block->n) { /* emptied by expiry: base and width do not depend on what was here */
+    bool narrow = row->value[TIDE_ORIGIN_FITS] || row_fits(kind, row);
+    make_image(kind, !narrow, time_ms, row, image);
+    if (narrow && can_begin_anew(kind, block)) {
+      tide_block_write_first(kind, block, image, (struct tide_block_shape){block->cap, block->ycap, 0, time_ms});
+    } else {
+      tide_free(block);
+      *ref = tide_block_first(kind, image, !narrow, time_ms);
+    }
+    return;
   }
-  int64_t base_ms = block ? tide_block_base_ms(block) : time_ms;
-  if (TIDE_UNLIKELY(!row->value[TIDE_ORIGIN_FITS] || (uint64_t)time_ms - (uint64_t)base_ms >= UINT32_MAX ||
-                    (block && (i < block->n || tide_block_wide(block))))) {
+  int64_t base_ms = tide_block_base_ms(block);
+  if (TIDE_UNLIKELY(!row->value[TIDE_ORIGIN_FITS] || (uint64_t)time_ms - (uint64_t)base_ms >= UINT32_MAX || i < block->n || tide_block_wide(block))) {
     insert_any(kind, ref, i, row);
     return;
   }
-  char image[IMAGE_BYTES];
   make_cells(kind, 0, row, image);
   tide_store_cell(image + kind->time_before[0], 4, (uint64_t)time_ms - (uint64_t)base_ms);
-  if (!block) {
-    *ref = tide_block_first(kind, image, 0, time_ms);
-  } else if (!put_behind(kind, block, 0, image)) {
-    TIDE_CHECK(i == block->n && block->n < TIDE_BLOCK_MAX);
-    struct tide_block *longer = tide_block_append(kind, block, image);
-    if (!longer) {
-      insert_any(kind, ref, i, row);
-      return;
-    }
-    tide_free(block);
-    *ref = longer;
+  if (put_behind(kind, block, 0, image)) return;
+  TIDE_CHECK(i == block->n && block->n < TIDE_BLOCK_MAX);
+  struct tide_block *longer = tide_block_append(kind, block, image);
+  if (!longer) {
+    insert_any(kind, ref, i, row);
+    return;
   }
+  tide_free(block);
+  *ref = longer;
 }
