@@ -117,6 +117,18 @@ struct tide_change {
 /* False: it stands nowhere else. The watermark where the outcome comes. */
 bool tide_state_change(struct tide_state *state, uint32_t number, struct tide_at at, int64_t watermark_ms, const struct tide_outcome *outcome, int64_t amount_now,
                        bool sets_amount, struct tide_change *ret);
+/* The same before the event is inserted anywhere, for who knows that nothing reads or changes it between: what its rows will hold (tide_state_values) and its conditions
+ * become what the outcome would make of them. False, and nothing changed, where that might not give the same bytes: a distinct count would lose or gain the event (the
+ * latest bit is handed on among the rows that are there), some of its row may be gone or in tiles when the outcome comes, or a block turns wide (what it was based on before
+ * stays to be seen). */
+struct tide_coming {
+  int64_t back_ms;      /* rows newer than the watermark - this are whole */
+  uint64_t fixed_conds; /* no outcome may change these: conditions of distinct counts */
+  bool amount_moves;    /* every kind with an amount learns of another one */
+};
+struct tide_coming tide_coming_of(const struct tide_plan *plan);
+bool tide_state_change_coming(const struct tide_plan *plan, const struct tide_coming *coming, struct tide_txn *txn, int64_t *value, int64_t watermark_ms,
+                              const struct tide_outcome *outcome, int64_t amount_now, bool sets_amount);
 /* number[e] is an entity; the same watermark. */
 void tide_state_change_in(struct tide_state *state, uint32_t e, int64_t watermark_ms, const struct tide_change *change);
 
