@@ -119,6 +119,7 @@ struct tide_edge {
   int64_t back_ms;            /* the left edge, but for the hop, is so long before the event */
   int64_t keep_ms;            /* columns answer back to watermark - keep; a window that begins before is too late */
   uint32_t first_at, slot_count; /* kind->edge_slot[first_at ...]: the values over it */
+  size_t border;              /* with a hop: its number among those of the plan */
 };
 
 /* Edges of one delay, [first, end); hops: some of them go back to a border. */
@@ -297,6 +298,7 @@ struct tide_plan {
   bool keeps_facts;              /* some kind has some */
   bool mends_tiles;              /* outcomes can change events that stand in tiles */
   int64_t outcome_ms;            /* outcomes find events newer than watermark - this (ruling 26) */
+  uint32_t border_count;         /* edges with a hop */
   struct tide_value *nothing;    /* by slot: its value where no event is in the window or stands before */
   struct tide_value *absent, *refused; /* by slot, all alike: the key is missing; there is no room for the entity */
   struct tide_kind kind[TIDE_ENTITIES_MAX]; /* by spec->entity index */

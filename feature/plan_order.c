@@ -11,7 +11,7 @@ static bool edge_before(const struct tide_edge *a, const struct tide_edge *b) {
 static int64_t reach_of(const struct tide_edge *edge) { return edge->back_ms + edge->hop_ms; }
 
 /* Orders the edges as plan.h says. */
-static void plan_edges(struct tide_kind *kind) {
+static void plan_edges(struct tide_plan *plan, struct tide_kind *kind) {
   uint8_t place[TIDE_EDGES_MAX]; /* of each edge as it was added */
   struct tide_edge ordered[TIDE_EDGES_MAX];
   kind->spare_ms = INT64_MAX;
@@ -33,6 +33,7 @@ static void plan_edges(struct tide_kind *kind) {
   for (uint8_t i = 0; i < kind->edge_count; i++) {
     const struct tide_edge *edge = &kind->edge[i];
     kind->back_ms[i] = edge->back_ms;
+    if (edge->hop_ms) kind->edge[i].border = plan->border_count++;
     kind->reach_ms[i] = reach_of(&kind->edge[kind->oldest[i]]);
     if (!i || edge->delayed_ms != edge[-1].delayed_ms)
       kind->delay[kind->delay_count++] = (struct tide_delay){edge->delayed_ms, i, i, false};
@@ -189,7 +190,7 @@ static void plan_constants(struct tide_plan *plan, const struct tide_kind *kind)
 }
 
 void tide_plan_order(struct tide_plan *plan, struct tide_kind *kind) {
-  plan_edges(kind);
+  plan_edges(plan, kind);
   plan_steps(plan, kind);
   plan_spots(plan, kind);
   plan_constants(plan, kind);

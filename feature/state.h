@@ -6,6 +6,7 @@
 #define TIDE_STATE_H
 
 #include "feature/record.h"
+#include "feature/vector_era.h"
 #include "feature/window.h"
 
 struct tide_txn {
@@ -39,6 +40,7 @@ struct tide_state {
   int64_t *field_from_ms;        /* by field: events not after it may lack the field; NULL: none ever did */
   int64_t *slot_from_ms;         /* by slot, of the fields that it reads: what history_from_ms is to all; NULL like field_from_ms. Worked out, not saved */
   struct tide_valueset scratch;
+  struct tide_era era;           /* of the last event that was asked for: a cache */
   struct tide_tile_use tile_use; /* for tests and people: not part of the state, not saved */
 };
 
@@ -61,6 +63,8 @@ void tide_state_lookup(struct tide_state *state, struct tide_txn *txn);
 
 /* All features of the event as the state stands: ret[spec->slot_count]. */
 void tide_vector_eval(struct tide_state *state, const struct tide_txn *txn, struct tide_value *ret);
+/* Those of one entity of it, for who takes many events kind by kind: ret is that of all slots, and only those of this kind are written. */
+void tide_vector_kind(struct tide_state *state, const struct tide_txn *txn, uint32_t e, struct tide_value *ret);
 
 /* What the primary keeps of an event beyond its features. */
 struct tide_memory {
