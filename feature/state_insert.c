@@ -66,7 +66,6 @@ void tide_state_values(const struct tide_state *state, const struct tide_txn *tx
     ret[TIDE_ORIGINS_NUMBER + e] = memory->uncounted ? TIDE_NO_ENTITY : txn->number[e];
     ret[TIDE_ORIGINS_RANK + e] = memory->uncounted ? 0 : txn->rank[e];
   }
-  ret[TIDE_ORIGIN_FITS] = tide_plan_fits(plan, ret);
 }
 
 uint32_t tide_state_rank(const struct tide_state *state, uint32_t e, const struct tide_txn *txn) {
