@@ -25,6 +25,14 @@ static bool row_fits(const struct tide_kind *kind, const struct tide_row *row) {
   return fits;
 }
 
+/* Does it fit, and is no number missing, as mostly? False also of the largest that would fit. */
+static inline bool fits_surely(const struct tide_kind *kind, const struct tide_row *row) {
+  const struct tide_image *plan = &kind->image;
+  uint64_t over = 0;
+  for (unsigned k = 0; k < plan->narrow_count; k++) over |= ((uint64_t)row->value[plan->narrow[k].origin] + 1) >> (8 * plan->narrow[k].width);
+  return !over;
+}
+
 /* The cells of a row as a block with this base has them, one behind the other. The last may be written past its end. */
 #define IMAGE_BYTES (TIDE_IMAGE_MAX + 8)
 static inline void make_cells(const struct tide_kind *kind, int wide, const struct tide_row *row, char *image) {
@@ -208,8 +216,9 @@ void tide_block_insert(const struct tide_kind *kind, struct tide_block **ref, un
   int64_t time_ms = row->value[TIDE_COL_TIME];
   struct tide_block *block = *ref;
   char image[IMAGE_BYTES];
+  bool surely = fits_surely(kind, row);
   if (!block || !block->n) { /* emptied by expiry: base and width do not depend on what was here */
-    bool narrow = row->value[TIDE_ORIGIN_FITS] || row_fits(kind, row);
+    bool narrow = surely || row_fits(kind, row);
     make_image(kind, !narrow, time_ms, row, image);
     if (narrow && can_begin_anew(kind, block)) {
       tide_block_write_first(kind, block, image, (struct tide_block_shape){block->cap, block->ycap, 0, time_ms});
@@ -220,7 +229,7 @@ void tide_block_insert(const struct tide_kind *kind, struct tide_block **ref, un
     return;
   }
   int64_t base_ms = tide_block_base_ms(block);
-  if (TIDE_UNLIKELY(!row->value[TIDE_ORIGIN_FITS] || (uint64_t)time_ms - (uint64_t)base_ms >= UINT32_MAX || i < block->n || tide_block_wide(block))) {
+  if (TIDE_UNLIKELY(!surely || (uint64_t)time_ms - (uint64_t)base_ms >= UINT32_MAX || i < block->n || tide_block_wide(block))) {
     insert_any(kind, ref, i, row);
     return;
   }

@@ -158,70 +158,84 @@ static struct tide_chunk *big_place(const struct tide_kind *kind, struct tide_en
   return &big->chunk[at.chunk];
 }
 
-/* Among plain cells of 8 bytes, which a merchant has hundreds of: four at a time. */
-static unsigned latest_of_8(const char *cell, uint64_t value, unsigned n, unsigned first, const char *masks, unsigned mask_width,
-                            unsigned bit) {
-  const char *at = cell + (size_t)(n - first) * 8;
+/* The latest bit of a distinct group in the events of a block: a byte of each of their masks. */
+struct latest {
+  uint8_t *byte; /* of event 0 */
+  unsigned stride, bit;
+};
+static inline bool carries(const struct latest *latest, unsigned i) { return latest->byte[(size_t)i * latest->stride] >> latest->bit & 1; }
+
+/* Where the event stands that carries the latest bit for a value, among those [first, n) whose cells are plain; n if none does. Of a merchant there are hundreds: four at a
+ * time. */
+static inline unsigned latest_of_plain(const struct latest *latest, const char *cell, unsigned row, uint64_t value, unsigned first, unsigned n) {
+  const char *at = cell + (size_t)(n - first) * row;
   unsigned i = n;
   while (i > first) {
-    if (i >= first + 4 && tide_load(at - 8, 8) != value && tide_load(at - 16, 8) != value && tide_load(at - 24, 8) != value &&
-        tide_load(at - 32, 8) != value) {
-      at -= 32;
+    if (i >= first + 4 && tide_load(at - row, 8) != value && tide_load(at - 2 * (size_t)row, 8) != value &&
+        tide_load(at - 3 * (size_t)row, 8) != value && tide_load(at - 4 * (size_t)row, 8) != value) {
+      at -= 4 * (size_t)row;
       i -= 4;
       continue;
     }
-    at -= 8;
+    at -= row;
     i--;
-    if (tide_load(at, 8) == value && ((tide_load(masks + (size_t)i * mask_width, mask_width) >> bit) & 1)) return i;
+    if (tide_load(at, 8) == value && carries(latest, i)) return i;
   }
   return n;
 }
 
-/* The event of a small log that carries the latest bit for the row's value; block->n if none does. */
-static unsigned latest_in(const struct tide_kind *kind, const struct tide_block *block, const struct tide_entries *dict,
-                          const struct tide_distinct *distinct, uint64_t value) {
-  const struct tide_column *column = &kind->column[distinct->column];
-  int wide = tide_block_wide(block);
-  unsigned n = block->n, first = column->young ? n - block->yn : 0, mask_width = kind->mask_width;
-  const char *masks = tide_block_mask_at(kind, block, 0);
-#define CARRIES(i) ((tide_load(masks + (size_t)(i)*mask_width, mask_width) >> distinct->latest) & 1)
-  if (column->dict == TIDE_NO_DICT) {
-    struct tide_cells cells = tide_block_cells(kind, block, distinct->column);
-    for (unsigned i = n; i > first; i--)
-      if (tide_cells_get(&cells, i - 1) == value && CARRIES(i - 1)) return i - 1;
-    return n;
-  }
-  const struct tide_entries *entries = &dict[column->dict];
-  unsigned width = column->width[wide], row = entries->row;
-  const char *cell = entries->entry + column->before[wide];
-  if (tide_entries_plain(entries)) {
-    if (row == 8) return latest_of_8(cell, value, n, first, masks, mask_width, distinct->latest);
-    for (unsigned i = n; i > first; i--)
-      if (tide_load(cell + (size_t)(i - 1 - first) * row, width) == value && CARRIES(i - 1)) return i - 1;
-    return n;
-  }
-  uint32_t same = 0; /* entries with this value: other columns of theirs may differ */
-  for (unsigned e = 0; e < entries->head->n; e++) same |= (uint32_t)(tide_load(cell + (size_t)e * row, width) == value) << e;
-  for (unsigned i = same ? n : first; i > first; i--)
-    if ((same >> (entries->index ? entries->index[i - 1 - first] : 0) & 1) && CARRIES(i - 1)) return i - 1;
+/* The same of a dictionary with entries; other columns of those with the value may differ. */
+static inline unsigned latest_of_entries(const struct latest *latest, const struct tide_entries *entries, const char *cell, uint64_t value, unsigned first,
+                                         unsigned n) {
+  uint32_t same = 0;
+  for (unsigned e = 0; e < entries->head->n; e++) same |= (uint32_t)(tide_load(cell + (size_t)e * entries->row, 8) == value) << e;
+  if (!same) return n;
+  const uint8_t *index = entries->index;
+  for (unsigned i = n; i > first; i--)
+    if ((same >> (index ? index[i - 1 - first] : 0) & 1) && carries(latest, i - 1)) return i - 1;
   return n;
-#undef CARRIES
+}
+
+/* A number, or what found no room in a dictionary. */
+static __attribute__((noinline)) unsigned latest_of_column(const struct tide_kind *kind, const struct tide_block *block, const struct latest *latest,
+                                                           unsigned column, uint64_t value, unsigned first) {
+  struct tide_cells cells = tide_block_cells(kind, block, column);
+  for (unsigned i = block->n; i > first; i--)
+    if (tide_cells_get(&cells, i - 1) == value && carries(latest, i - 1)) return i - 1;
+  return block->n;
 }
 
 /* Decides the latest bits of a new event, which goes before event `place` of a small log: set in the row; the event that loses a bit is mended
  * at once. */
 static void latest_before_small(const struct tide_kind *kind, struct tide_block *block, unsigned place, struct tide_row *row) {
   uint64_t mask = row->mask;
+  if (!block || !block->n) {
+    for (unsigned g = 0; g < kind->distinct_count; g++) mask |= (mask >> kind->distinct[g].bit & 1) << kind->distinct[g].latest;
+    row->mask = mask;
+    return;
+  }
   struct tide_entries dict[TIDE_DICTS_MAX];
-  if (block && block->n) tide_block_entries(kind, block, kind->distinct_dicts, dict);
-  for (unsigned g = 0; g < kind->distinct_count; g++) {
-    const struct tide_distinct *distinct = &kind->distinct[g];
+  tide_block_entries(kind, block, kind->distinct_dicts, dict);
+  int wide = tide_block_wide(block);
+  unsigned n = block->n;
+  uint8_t *masks = (uint8_t *)tide_block_mask_at(kind, block, 0);
+  for (const struct tide_distinct *distinct = kind->distinct, *end = distinct + kind->distinct_count; distinct < end; distinct++) {
     if (!((mask >> distinct->bit) & 1)) continue;
-    unsigned holder = block && block->n ? latest_in(kind, block, dict, distinct, (uint64_t)row->value[distinct->origin]) : 0;
-    if (block && holder < block->n) {
+    const struct tide_column *column = &kind->column[distinct->column];
+    struct latest latest = {masks + distinct->latest / 8, kind->mask_width, distinct->latest % 8};
+    uint64_t value = (uint64_t)row->value[distinct->origin];
+    unsigned first = column->young ? n - block->yn : 0, holder;
+    if (column->dict == TIDE_NO_DICT) {
+      holder = latest_of_column(kind, block, &latest, distinct->column, value, first);
+    } else {
+      const struct tide_entries *entries = &dict[column->dict];
+      const char *cell = entries->entry + column->before[wide];
+      holder = tide_entries_plain(entries) ? latest_of_plain(&latest, cell, entries->row, value, first, n)
+                                           : latest_of_entries(&latest, entries, cell, value, first, n);
+    }
+    if (holder < n) {
       if (holder >= place) continue;
-      char *cell = tide_block_mask_at(kind, block, holder);
-      tide_store_cell(cell, kind->mask_width, tide_load(cell, kind->mask_width) ^ (UINT64_C(1) << distinct->latest));
+      latest.byte[(size_t)holder * latest.stride] ^= (uint8_t)(1u << latest.bit);
     }
     mask |= UINT64_C(1) << distinct->latest;
   }

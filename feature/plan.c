@@ -459,7 +459,7 @@ static void plan_origins(struct tide_plan *plan) {
     }
   }
 }
-_Static_assert(TIDE_COL_TRUTH < TIDE_ORIGIN_FITS, "one place for each");
+_Static_assert(TIDE_COL_TRUTH < TIDE_ORIGINS_REF, "one place for each");
 
 /* What every kind keeps. */
 static void plan_common(struct tide_kind *kind) {

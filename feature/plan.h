@@ -265,9 +265,7 @@ struct tide_kind {
 #define TIDE_ORIGINS_NUMBER (TIDE_NO_ORIGIN - 2 * TIDE_ENTITIES_MAX) /* by entity: its number, where the primary refers to it */
 #define TIDE_ORIGINS_RANK (TIDE_NO_ORIGIN - TIDE_ENTITIES_MAX)       /* and the event's rank there */
 #define TIDE_NO_ORIGIN 0xff
-#define TIDE_ORIGIN_FITS (TIDE_ORIGINS_REF - 1) /* 1: every value fits the narrow cells of every kind, and no number of those is missing; 0: not known */
 struct tide_origin { uint8_t what; uint32_t ref; }; /* as of a column */
-struct tide_limit { uint64_t limit; uint8_t origin; };
 
 struct tide_plan {
   const struct tide_spec *spec; /* borrowed */
@@ -292,8 +290,6 @@ struct tide_plan {
   uint32_t thing_count;
   struct tide_origin *origin;   /* what the rows of an event are made of besides: its place is TIDE_ORIGINS_REF more */
   uint32_t origin_count;
-  struct tide_limit narrow[TIDE_COLUMNS_MAX]; /* what narrow cells of any kind hold is below its limit */
-  uint32_t narrow_count;
   bool reads_reason;
   bool keeps_facts;              /* some kind has some */
   bool mends_tiles;              /* outcomes can change events that stand in tiles */
@@ -326,13 +322,6 @@ static inline uint64_t tide_kind_mask(const struct tide_kind *kind, uint64_t con
   uint64_t mask = 0;
   for (unsigned r = 0; r < kind->run_count; r++) mask |= (conds >> kind->run[r].from << kind->run[r].to) & kind->run[r].mask;
   return mask;
-}
-
-/* TIDE_ORIGIN_FITS of an event's values. */
-static inline bool tide_plan_fits(const struct tide_plan *plan, const int64_t *value) {
-  bool fits = true;
-  for (uint32_t i = 0; i < plan->narrow_count; i++) fits &= (uint64_t)value[plan->narrow[i].origin] < plan->narrow[i].limit;
-  return fits;
 }
 
 #endif

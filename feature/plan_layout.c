@@ -89,17 +89,6 @@ static void plan_narrow(struct tide_kind *kind, bool number) {
   }
 }
 
-/* The least limit of each origin, in whatever kind. */
-static void plan_limits(struct tide_plan *plan, const struct tide_kind *kind) {
-  for (uint8_t k = 0; k < kind->image.narrow_count; k++) {
-    struct tide_limit limit = {kind->image.narrow[k].limit, kind->image.narrow[k].origin};
-    uint32_t i = 0;
-    while (i < plan->narrow_count && plan->narrow[i].origin != limit.origin) i++;
-    if (i == plan->narrow_count) plan->narrow[plan->narrow_count++] = limit;
-    else if (limit.limit < plan->narrow[i].limit) plan->narrow[i] = limit;
-  }
-}
-
 /* What insertion needs of each column that stands in a strip. */
 static void plan_pieces(struct tide_kind *kind, int variant) {
   struct tide_image *image = &kind->image;
@@ -145,6 +134,7 @@ static void plan_image(struct tide_kind *kind) {
   plan_narrow(kind, false);
   for (uint8_t g = 0; g < kind->distinct_count; g++) {
     uint8_t dict = kind->column[kind->distinct[g].column].dict;
+    TIDE_CHECK(dict == TIDE_NO_DICT || kind->column[kind->distinct[g].column].width[0] == 8); /* insertion counts on it */
     kind->distinct[g].origin = kind->origin[kind->distinct[g].column];
     if (dict != TIDE_NO_DICT && dict >= kind->distinct_dicts) kind->distinct_dicts = (uint8_t)(dict + 1);
   }
@@ -185,6 +175,5 @@ void tide_plan_layout(struct tide_plan *plan, struct tide_kind *kind) {
     }
   }
   plan_image(kind);
-  plan_limits(plan, kind);
   plan_runs(kind);
 }

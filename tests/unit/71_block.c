@@ -117,7 +117,6 @@ static struct cells some_row(struct or_rng *rng, int64_t time_ms) {
 static void insert_cells(struct tide_block **block, unsigned at, const struct cells *cells) {
   int64_t value[TIDE_NO_ORIGIN + 1] = {0};
   for (unsigned c = 0; c < kind->column_count; c++) value[kind->origin[c]] = cells->value[c];
-  value[TIDE_ORIGIN_FITS] = tide_plan_fits(plan, value);
   struct tide_row row = {value, (uint64_t)cells->value[kind->col_of[TIDE_COL_MASK]]};
   tide_block_insert(kind, block, at, &row);
 }
