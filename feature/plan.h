@@ -122,8 +122,9 @@ struct tide_edge {
   size_t border;              /* with a hop: its number among those of the plan */
 };
 
-/* Edges of one delay, [first, end); hops: some of them go back to a border. */
-struct tide_delay { int64_t delayed_ms; uint8_t first, end; bool hops; };
+/* Edges of one delay, [first, end), as a word as well; limit: of its right edge, where it is one. */
+struct tide_delay { int64_t delayed_ms; uint64_t edges; uint8_t first, end, limit; };
+#define TIDE_LIMITS_MAX (2 * TIDE_EDGES_MAX) /* a multiple of eight */
 
 /* An edge of windows in a big log, and what is carried of the events before it (running.h): counts by kind->post_bit[first_count .. count_end), sums by
  * the same of post_pair. */
@@ -226,9 +227,11 @@ struct tide_kind {
   int64_t young_ms;                    /* the young strip back to watermark - young */
   struct tide_edge edge[TIDE_EDGES_MAX];
   uint8_t edge_count;
-  int64_t back_ms[TIDE_EDGES_MAX];     /* of each edge, side by side */
+  uint32_t limit_back_ms[TIDE_LIMITS_MAX]; /* how long before the event: each left edge but for the hop, then right edges of delays; at most UINT32_MAX */
+  uint8_t limit_count;
+  uint8_t hop[TIDE_EDGES_MAX], hop_count;  /* the edges that go back to a border */
   struct tide_delay delay[TIDE_EDGES_MAX];
-  uint8_t delay_count;
+  uint8_t delay_count, delayed_at;     /* from delayed_at on they end before the event */
   struct tide_step *step;
   uint32_t step_count;                 /* counts first, then distinct counts, those with a cap last, then others with windows that count the current event, sums and means
                                         * of numbers that take four bytes, others, those without windows */

@@ -32,7 +32,7 @@ struct tide_look {
   /* small logs */
   unsigned n;
   uint64_t ends;                           /* edges whose window ends where the log does */
-  uint64_t in[TIDE_EDGES_MAX];             /* the events of its window, and TIDE_CURRENT */
+  _Alignas(16) uint64_t in[TIDE_LIMITS_MAX]; /* by edge: the events of its window, and TIDE_CURRENT */
   uint64_t word[TIDE_CONDS_MAX + TIDE_LINES_MAX]; /* by local bit: the events that satisfy the condition; then lines */
 };
 
