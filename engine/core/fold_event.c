@@ -446,6 +446,7 @@ static void count_event(struct tide_fold *fold, struct tide_txn *txn, struct tid
 void tide_event_env(const struct tide_fold *fold, const struct tide_txn *txn, struct tide_list_ctx *lists, struct tide_env *ret) {
   *lists = (struct tide_list_ctx){fold, txn};
   *ret = (struct tide_env){.field = txn->field, .dyn = txn->dyn, .in_list = tide_fold_in_list, .in_list_ctx = lists};
+  ret->lists_empty = fold->lists.used == 0;
   ret->score = tide_null(TIDE_S_absent, TIDE_C_score);
   ret->score.unknown = true; /* no model is loaded: a rule that reads the score is unknown */
 }
