@@ -75,7 +75,8 @@ try:
     scored = sum(topic == "auths" for topic, _, _, _ in log)
 
     # Stopped and killed while it reads what its first epoch waits for: no answer leaves before that is read.
-    early = Engine("early", "--config", paths["config"], "--features", paths["features"], "--journal", journal)
+    # Small entries keep it busy for longer than it takes to stop it.
+    early = Engine("early", "--config", paths["config"], "--features", paths["features"], "--journal", journal, "--set", "commit.max_batch=16")
     for name, end in (("stopped", early.stop), ("killed", early.kill)):
         early.launch(wait=False)
         wait_for("it reads", early.ingests, 20)
