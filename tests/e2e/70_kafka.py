@@ -57,7 +57,7 @@ try:
 
     paths = {"features": features(os.path.join(TMP, "features.yaml"), budget="10s")}
     paths["config"] = config(os.path.join(TMP, "config.yaml"), broker,
-                             {"auths": {"topic": "auths", "key": "card"}, "outcomes": {"topic": "outcomes", "input": "outcomes", "key": "card", "silence": "1h"}},
+                             {"auths": {"topic": "auths", "key": "card", "silence": "1h"}, "outcomes": {"topic": "outcomes", "input": "outcomes", "key": "card", "silence": "1h"}},
                              fold={"history_from": history}, snapshot={"every": "1s"})
     journal = f"file:{TMP}/journal"
 
