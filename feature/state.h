@@ -6,6 +6,7 @@
 #define TIDE_STATE_H
 
 #include "feature/record.h"
+#include "feature/vector_era.h"
 #include "feature/window.h"
 
 struct tide_txn {
@@ -39,6 +40,7 @@ struct tide_state {
   int64_t *field_from_ms;        /* by field: events not after it may lack the field; NULL: none ever did */
   int64_t *slot_from_ms;         /* by slot, of the fields that it reads: what history_from_ms is to all; NULL like field_from_ms. Worked out, not saved */
   struct tide_valueset scratch;
+  struct tide_era era;           /* of the last event that was asked for: a cache */
   struct tide_tile_use tile_use; /* for tests and people: not part of the state, not saved */
 };
 

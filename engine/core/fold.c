@@ -83,7 +83,7 @@ void tide_fold_team(struct tide_fold *fold, struct tide_team *team) {
   TIDE_CHECK(!fold->slices && team);
   fold->slices = tide_slices_new(team, fold->position.epoch == 0 && fold->position.seq == 0);
   tide_free(fold->group);
-  fold->group_max = TIDE_SLICE;
+  fold->group_max = tide_slices_records(team);
   fold->group = tide_alloc(fold->group_max * sizeof *fold->group);
 }
 void tide_fold_watch(struct tide_fold *fold, const struct tide_fold_watch *watch) {

@@ -409,6 +409,7 @@ void tide_event_env(const struct tide_fold *fold, const struct tide_txn *txn, st
   *lists = (struct tide_list_ctx){fold, txn};
   *ret =
       (struct tide_env){.field = txn->field, .dyn = txn->dyn, .time = {txn->time_ms}, .in_list = tide_fold_in_list, .in_list_ctx = lists};
+  ret->lists_empty = fold->lists.used == 0;
   ret->score = tide_null(TIDE_S_absent, TIDE_C_score);
   ret->score.unknown = true; /* no model is loaded: a rule that reads the score is unknown */
 }
