@@ -26,6 +26,11 @@ struct tide_slices *tide_slices_new(struct tide_team *team, bool first) {
   return slices;
 }
 
+uint32_t tide_slices_records(const struct tide_team *team) {
+  uint32_t threads = tide_team_size(team), records = threads == 1 ? 128 : 256 * threads;
+  return records < TIDE_SLICE ? records : TIDE_SLICE;
+}
+
 void tide_slices_least(struct tide_slices *slices, uint32_t records) { slices->least = records; }
 struct tide_slice_use tide_slices_use(const struct tide_slices *slices) {
   struct tide_slice_use use = slices->use;

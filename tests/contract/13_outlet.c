@@ -311,7 +311,8 @@ static void a_long_way_to_the_broker(struct world *w) {
   struct tide_delivery first;
   size_t came = w->outlet->ops->reports(w->outlet, 0, &first, 1);
   assert_true(came == 0 || tide_mono_now().ns - began_ns >= INT64_C(1000000) * WAY_MS); /* not before the broker has said so */
-  if (came > 0) assert_int_equal(hand(w, TIDE_LETTER_SCORE, "k", TIDE_SPAN("v"), first.token), TIDE_OK); /* this machine stood still; once more */
+  if (came > 0)
+    assert_int_equal(hand(w, TIDE_LETTER_SCORE, "k", TIDE_SPAN("v"), first.token), TIDE_OK); /* this machine stood still; once more */
   assert_int_equal(take_all(w, 100), 0);
 }
 

@@ -94,7 +94,7 @@ case("the file of a token is its owner's", os.stat(path_of("two.token")).st_mode
 case("a line has the hash and not the token", keys["two"] not in lines["two"] and len(lines["two"].split()[2]) == 64)
 case("the line of a token that is there is the same", tide("tokens", "line", path_of("two.token"), "--name", "two", "--scopes", "score,read").strip() == lines["two"])
 case("sha256sum makes the same hash",
-     subprocess.run(["sha256sum"], input=keys["two"].encode(), capture_output=True, timeout=10).stdout.split()[0].decode() == lines["two"].split()[2])
+     subprocess.run(["sha256sum"], input=keys["two"].encode(), capture_output=True, timeout=60).stdout.split()[0].decode() == lines["two"].split()[2])
 case("a token is never overwritten", tide("tokens", "generate", path_of("two.token"), "--name", "x", "--scopes", "read", code=None).returncode == 4)
 case("scopes are words of the list", "score, facts" in tide("tokens", "generate", path_of("no.token"), "--name", "x", "--scopes", "admin", code=None).stderr
      and not os.path.exists(path_of("no.token")))

@@ -187,7 +187,8 @@ try:
                 switch(3, "model", "rollout", "beta", "--canary", "3000", "--why", "a canary"),
                 switch(4, "model", "rollout", "beta", "--canary", "6000", "--why", "more of it"),
                 switch(5, "policy", "rollout", "strict", "--why", "large amounts")]
-    old = next(answer for answer in reversed(load.answers) if answer[3]["provenance"]["policy"].startswith("p-5/strict@") and answer[3]["by"] == "S1")
+    # One with a card, without which nobody knows a retry.
+    old = next(answer for answer in reversed(load.answers) if answer[1] and answer[3]["provenance"]["policy"].startswith("p-5/strict@") and answer[3]["by"] == "S1")
     switched.append(switch(6, "policy", "rollback", "--why", "too strict"))
     switched.append(switch(7, "model", "promote", "beta", "--why", "it is better"))
     switched.append(switch(8, "policy", "rollout", "strict", "--shadow", "--why", "what would it do"))

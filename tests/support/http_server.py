@@ -62,7 +62,7 @@ class Server:
     def stop(self, sig=signal.SIGTERM):
         """Its exit code."""
         self.process.send_signal(sig)
-        code = self.process.wait(60)
+        code = self.process.wait(120)
         self.process.stdout.close()
         self.err.close()
         return code
