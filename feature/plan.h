@@ -251,8 +251,8 @@ struct tide_kind {
   uint8_t oldest[TIDE_EDGES_MAX];      /* edges from the one that may reach back longest */
   int64_t reach_ms[TIDE_EDGES_MAX];    /* how far those may reach back, in this order */
   int64_t spare_ms;                    /* no edge is late of an event that is not so long behind the watermark */
-  struct tide_slots *slots;            /* all its slots */
-  uint32_t slots_count;
+  struct tide_slots *slots;            /* all its slots; the last has none */
+  const struct tide_step *windowless, *last; /* those without windows, from windowless_at on */
   int64_t tile_ms;                     /* events older than raw_ms become tiles of this length; 0: rows are kept to the end */
   int64_t raw_ms;
   struct tide_tile_cell tile[TIDE_TILE_CELLS];

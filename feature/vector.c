@@ -72,9 +72,8 @@ static void say_new_fields(const struct tide_look *look, struct tide_value *ret)
 /* ---- one entity ---- */
 
 static inline void copy(const struct tide_kind *kind, const struct tide_value *from, struct tide_value *ret) {
-  const struct tide_slots *slots = kind->slots, *end = slots + kind->slots_count; /* as a rule one run */
-  do memcpy(ret + slots->first, from + slots->first, slots->count * sizeof *ret);
-  while (TIDE_UNLIKELY(++slots < end));
+  for (const struct tide_slots *slots = kind->slots; slots->count; slots++) /* as a rule one run */
+    memcpy(ret + slots->first, from + slots->first, slots->count * sizeof *ret);
 }
 
 /* As tide_view_of does; nearly always the log is a block. */
@@ -97,7 +96,6 @@ void tide_vector_kind(struct tide_state *state, const struct tide_txn *txn, uint
   const struct tide_plan *plan = state->plan;
   const struct tide_kind *kind = &plan->kind[e];
   struct tide_look look;
-  if (TIDE_UNLIKELY(!kind->step_count)) return;
   if (!txn->has_key[e] || (txn->number[e] == TIDE_NO_ENTITY && tide_txn_capacity(state, txn, e))) {
     copy(kind, txn->has_key[e] ? plan->refused : plan->absent, ret);
     return;
@@ -118,7 +116,7 @@ void tide_vector_kind(struct tide_state *state, const struct tide_txn *txn, uint
     look.small = false;
     tide_large_values(&look, ret);
   }
-  for (const struct tide_step *step = &kind->step[kind->windowless_at], *end = &kind->step[kind->step_count]; step < end; step++) {
+  for (const struct tide_step *step = kind->windowless, *end = kind->last; step < end; step++) {
     if (step->agg == TIDE_AGG_FACT) ret[step->slot] = tide_fact_value(state, txn, kind, step);
     else if (step->agg == TIDE_AGG_SINCE_FIRST || step->agg == TIDE_AGG_NEW) ret[step->slot] = tide_value_first(&look, step);
     else ret[step->slot] = tide_value_previous(&look, step);

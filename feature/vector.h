@@ -15,7 +15,9 @@
 #include "feature/state.h"
 #include "feature/tile.h"
 
+#ifndef TIDE_SMALL_EVENTS
 #define TIDE_SMALL_EVENTS 63 /* so that every shift by an index or a number of events is defined */
+#endif
 #define TIDE_CURRENT (UINT64_C(1) << TIDE_SMALL_EVENTS)
 
 struct tide_look {
@@ -54,6 +56,10 @@ void tide_look_tiles(const struct tide_look *look, const struct tide_step *step,
 void tide_small_words(struct tide_look *look);
 /* The same where nothing stands before the event. */
 void tide_small_nothing(struct tide_look *look);
+/* Of a larger log of one block, look->now known: look->from, to; false where its times take eight bytes. */
+bool tide_block_places(struct tide_look *look);
+/* in and word of a piece of it, at most TIDE_SMALL_EVENTS, by from and to; the newest piece holds the current event. */
+void tide_piece_words(struct tide_look *look, unsigned first, unsigned n, bool newest);
 
 /* ---- vector_small.c ---- */
 
@@ -61,6 +67,8 @@ void tide_small_nothing(struct tide_look *look);
 void tide_small_values(struct tide_look *look, struct tide_value *ret);
 /* The same where nothing stands before the event, neither rows nor tiles. */
 void tide_lone_values(struct tide_look *look, struct tide_value *ret);
+/* COUNT of a larger log of one block, look->from and to known. */
+void tide_piece_counts(struct tide_look *look, struct tide_value *ret);
 /* The latest visible event after `horizon_ms` that satisfies the step's bit; false if there is none. */
 bool tide_small_previous(const struct tide_look *look, const struct tide_step *step, int64_t horizon_ms, struct tide_at *ret);
 

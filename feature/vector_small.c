@@ -63,29 +63,34 @@ static __attribute__((noinline)) void distinct_lines(struct tide_look *look) {
   }
 }
 
-/* The words in which the current event counts. */
-static inline void lines(struct tide_look *look) {
+/* The words in which the current event counts, of plain counts. */
+static inline void count_lines(struct tide_look *look) {
   const struct tide_kind *kind = look->kind;
   uint64_t conds = look->txn->conds, *word = &look->word[TIDE_CONDS_MAX];
-  unsigned l = 0;
-  for (; l < kind->distinct_line; l++) word[l] = look->word[kind->line[l].bit] | (conds >> kind->line[l].cond) << TIDE_SMALL_EVENTS;
-  if (l < kind->line_count) distinct_lines(look);
+  for (unsigned l = 0; l < kind->distinct_line; l++)
+    word[l] = look->word[kind->line[l].bit] | (conds >> kind->line[l].cond) << TIDE_SMALL_EVENTS;
 }
 
-/* ret holds numbers already. */
-#define TALLY(ONES)                                                                                                                        \
-  for (const struct tide_series *series = look->kind->series, *last = series + look->kind->series_count; series < last; series++) {        \
-    uint64_t word = look->word[series->word];                                                                                              \
-    for (const struct tide_spot *spot = look->kind->spot + series->first, *end = spot + series->windows; spot < end; spot++)               \
-      ret[spot->slot].num = (double)(int)ONES(word & look->in[spot->edge]);                                                                \
-  }
+/* Of the values [0, end) of kind->spot; ret holds numbers already. */
+#define TALLY(is, ONES)                                                                                                                    \
+  for (const struct tide_spot *spot = look->kind->spot, *last = spot + end; spot < last; spot++)                                           \
+    ret[spot->slot].num is (double)(int)ONES(look->word[spot->word] & look->in[spot->edge]);
 
-static void tally(const struct tide_look *look, struct tide_value *ret) { TALLY(ones) }
+static void tally(const struct tide_look *look, uint32_t end, struct tide_value *ret) { TALLY(=, ones) }
+static void tally_more(const struct tide_look *look, uint32_t end, struct tide_value *ret) { TALLY(+=, ones) }
 
 #ifdef __x86_64__
-__attribute__((target("popcnt"))) static void tally_popcnt(const struct tide_look *look, struct tide_value *ret) {
-  TALLY(__builtin_popcountll)
+__attribute__((target("popcnt"))) static void tally_popcnt(const struct tide_look *look, uint32_t end, struct tide_value *ret) {
+  TALLY(=, __builtin_popcountll)
 }
+__attribute__((target("popcnt"))) static void tally_more_popcnt(const struct tide_look *look, uint32_t end, struct tide_value *ret) {
+  TALLY(+=, __builtin_popcountll)
+}
+#define HAS_POPCNT __builtin_cpu_supports("popcnt")
+#else
+#define HAS_POPCNT false
+#define tally_popcnt tally
+#define tally_more_popcnt tally_more
 #endif
 
 static struct tide_at at_of(unsigned i) { return (struct tide_at){0, i}; }
@@ -132,12 +137,10 @@ static void counts_tiled(const struct tide_look *look, const struct tide_step *s
 
 static void counts(struct tide_look *look, struct tide_value *ret) {
   const struct tide_kind *kind = look->kind;
-  lines(look);
-#ifdef __x86_64__
-  if (__builtin_cpu_supports("popcnt")) tally_popcnt(look, ret);
-  else
-#endif
-    tally(look, ret);
+  count_lines(look);
+  if (kind->distinct_line < kind->line_count) distinct_lines(look);
+  if (HAS_POPCNT) tally_popcnt(look, kind->other_at, ret);
+  else tally(look, kind->other_at, ret);
   if (TIDE_UNLIKELY(kind->distinct_edges & ~look->ends)) {
     for (uint32_t s = kind->distinct_at; s < kind->other_at; s++)
       if (!((look->ends >> kind->step[s].edge) & 1)) recount(look, &kind->step[s], &kind->spot[s], ret);
@@ -295,6 +298,23 @@ void tide_small_values(struct tide_look *look, struct tide_value *ret) {
   if (kind->other_at < kind->sum_at) others(look, kind->other_at, kind->sum_at, ret);
   if (!narrow && kind->sum_at < kind->plain_at) others(look, kind->sum_at, kind->plain_at, ret);
   if (kind->plain_at < kind->windowless_at) others(look, kind->plain_at, kind->windowless_at, ret);
+}
+
+void tide_piece_counts(struct tide_look *look, struct tide_value *ret) {
+  const struct tide_kind *kind = look->kind;
+  unsigned end = look->view.one.block->n, oldest = end;
+  for (unsigned e = 0; e < kind->edge_count; e++)
+    if (!look->from[e].chunk && look->from[e].i < oldest) oldest = look->from[e].i;
+  for (bool newest = true; newest || end > oldest; newest = false) {
+    unsigned first = end > TIDE_SMALL_EVENTS ? end - TIDE_SMALL_EVENTS : 0;
+    tide_piece_words(look, first, end - first, newest);
+    count_lines(look);
+    if (newest && HAS_POPCNT) tally_popcnt(look, kind->distinct_at, ret);
+    else if (newest) tally(look, kind->distinct_at, ret);
+    else if (HAS_POPCNT) tally_more_popcnt(look, kind->distinct_at, ret);
+    else tally_more(look, kind->distinct_at, ret);
+    end = first;
+  }
 }
 
 void tide_lone_values(struct tide_look *look, struct tide_value *ret) {
