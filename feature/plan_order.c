@@ -109,9 +109,6 @@ static void plan_spots(struct tide_plan *plan, struct tide_kind *kind) {
     kind->spot[s] = (struct tide_spot){(uint16_t)step->slot, step->edge, s < kind->other_at ? word_of(kind, s) : 0xff};
     if (step->agg == TIDE_AGG_DISTINCT) kind->distinct_edges |= UINT64_C(1) << step->edge;
   }
-  kind->series = tide_arena_alloc(&plan->arena, (kind->step_count + 1) * sizeof *kind->series);
-  for (uint32_t s = 0; s < kind->other_at; s += kind->step[s].windows)
-    kind->series[kind->series_count++] = (struct tide_series){(uint16_t)s, kind->step[s].windows, kind->spot[s].word};
   kind->slots = tide_arena_alloc(&plan->arena, (kind->step_count + 1) * sizeof *kind->slots); /* zeroed: so is the last */
   bool mine[TIDE_SLOTS_MAX] = {false};
   uint32_t slots_count = 0;

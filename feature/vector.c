@@ -76,6 +76,20 @@ static inline void copy(const struct tide_kind *kind, const struct tide_value *f
     memcpy(ret + slots->first, from + slots->first, slots->count * sizeof *ret);
 }
 
+/* The lines that count the event itself, a bit each; of distinct counts if it has a value. */
+static inline uint64_t lone_lines(const struct tide_look *look) {
+  const struct tide_kind *kind = look->kind;
+  const struct tide_txn *txn = look->txn;
+  uint64_t lines = 0;
+  for (unsigned l = 0; l < kind->line_count; l++) {
+    const struct tide_line *line = &kind->line[l];
+    uint64_t counts = (txn->conds >> line->cond) & 1;
+    if (l >= kind->distinct_line) counts &= tide_look_has_operand(look, &kind->step[line->step]);
+    lines |= counts << l;
+  }
+  return lines;
+}
+
 /* As tide_view_of does; nearly always the log is a block. */
 static inline void view(const struct tide_store *store, uint32_t number, struct tide_view *ret) {
   const struct tide_ent *ent = number == TIDE_NO_ENTITY ? NULL : tide_store_ent(store, number);
@@ -100,7 +114,7 @@ void tide_vector_kind(struct tide_state *state, const struct tide_txn *txn, uint
     copy(kind, txn->has_key[e] ? plan->refused : plan->absent, ret);
     return;
   }
-  copy(kind, tide_era_at(plan, txn->time_ms, state->history_from_ms, &state->era)->nothing, ret);
+  struct tide_era *era = tide_era_at(plan, txn->time_ms, state->history_from_ms, &state->era);
   look.state = state;
   look.txn = txn;
   look.kind = kind;
@@ -109,12 +123,15 @@ void tide_vector_kind(struct tide_state *state, const struct tide_txn *txn, uint
   view(&state->store[e], txn->number[e], &look.view);
   look.small = true;
   if (!look.view.count && !look.view.tiles) {
-    tide_lone_values(&look, ret);
-  } else if (!look.view.big && (!look.view.count || look.view.one.block->n <= TIDE_SMALL_EVENTS)) {
-    tide_small_values(&look, ret);
+    uint64_t lines = lone_lines(&look);
+    if (TIDE_UNLIKELY(!era->lone_known[e] || lines != era->lone_lines[e])) tide_era_make_lone(kind, lines, era);
+    copy(kind, era->lone, ret);
+    if (TIDE_UNLIKELY(kind->other_at < kind->sum_at)) tide_lone_others(&look, ret);
   } else {
-    look.small = false;
-    tide_large_values(&look, ret);
+    copy(kind, era->nothing, ret);
+    look.small = !look.view.big && (!look.view.count || look.view.one.block->n <= TIDE_SMALL_EVENTS);
+    if (look.small) tide_small_values(&look, ret);
+    else tide_large_values(&look, ret);
   }
   for (const struct tide_step *step = kind->windowless, *end = kind->last; step < end; step++) {
     if (step->agg == TIDE_AGG_FACT) ret[step->slot] = tide_fact_value(state, txn, kind, step);

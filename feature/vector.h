@@ -65,8 +65,8 @@ void tide_piece_words(struct tide_look *look, unsigned first, unsigned n, bool n
 
 /* Values of all steps with windows: writes ret[slot] of each, but where it is late and nothing can be said. ret holds what the era knows. */
 void tide_small_values(struct tide_look *look, struct tide_value *ret);
-/* The same where nothing stands before the event, neither rows nor tiles. */
-void tide_lone_values(struct tide_look *look, struct tide_value *ret);
+/* Where nothing stands before the event, neither rows nor tiles: those that count it and are no counts. */
+void tide_lone_others(struct tide_look *look, struct tide_value *ret);
 /* COUNT of a larger log of one block, look->from and to known. */
 void tide_piece_counts(struct tide_look *look, struct tide_value *ret);
 /* The latest visible event after `horizon_ms` that satisfies the step's bit; false if there is none. */
@@ -81,6 +81,13 @@ void tide_large_values(struct tide_look *look, struct tide_value *ret);
 
 /* The current event's operand as the column would hold it; false when it is missing. */
 bool tide_look_operand(const struct tide_look *look, const struct tide_step *step, int64_t *ret);
+/* Is it there? */
+static inline bool tide_look_has_operand(const struct tide_look *look, const struct tide_step *step) {
+  if (step->of == TIDE_OF_FIELD) return look->txn->field[step->operand_field].type != TIDE_V_NULL;
+  if (step->of == TIDE_OF_ENTITY) return look->txn->has_key[step->operand_field];
+  int64_t operand;
+  return tide_look_operand(look, step, &operand);
+}
 /* The same where the step counts the current event; false: it does not, or the operand is missing. */
 bool tide_look_current(const struct tide_look *look, const struct tide_step *step, int64_t *ret);
 /* Of SUM, MEAN, STDDEV, MIN, MAX. */

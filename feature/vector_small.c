@@ -317,20 +317,9 @@ void tide_piece_counts(struct tide_look *look, struct tide_value *ret) {
   }
 }
 
-void tide_lone_values(struct tide_look *look, struct tide_value *ret) {
-  const struct tide_kind *kind = look->kind;
-  for (const struct tide_series *series = kind->series, *last = series + kind->series_count; series < last; series++) {
-    if (series->word < TIDE_CONDS_MAX) continue;
-    const struct tide_line *line = &kind->line[series->word - TIDE_CONDS_MAX];
-    int64_t current;
-    if (!((look->txn->conds >> line->cond) & 1)) continue;
-    if (series->word - TIDE_CONDS_MAX >= kind->distinct_line && !tide_look_operand(look, &kind->step[line->step], &current)) continue;
-    for (const struct tide_spot *spot = kind->spot + series->first, *end = spot + series->windows; spot < end; spot++)
-      ret[spot->slot].num = 1;
-  }
-  if (kind->other_at == kind->sum_at) return;
+void tide_lone_others(struct tide_look *look, struct tide_value *ret) {
   tide_small_nothing(look);
-  others(look, kind->other_at, kind->sum_at, ret);
+  others(look, look->kind->other_at, look->kind->sum_at, ret);
 }
 
 bool tide_small_previous(const struct tide_look *look, const struct tide_step *step, int64_t horizon_ms, struct tide_at *ret) {
