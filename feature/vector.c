@@ -10,7 +10,7 @@
 /* Which edges begin before what is kept: as a rule none does. */
 static uint64_t late_edges(const struct tide_look *look) {
   const struct tide_kind *kind = look->kind;
-  int64_t t_ms = look->txn->time_ms, watermark_ms = look->state->watermark_ms;
+  int64_t t_ms = look->txn->time_ms, watermark_ms = look->txn->watermark_ms;
   uint64_t late = 0;
   if (TIDE_LIKELY(watermark_ms <= t_ms || watermark_ms - t_ms <= kind->spare_ms)) return 0;
   for (unsigned e = 0; e < kind->edge_count; e++)
