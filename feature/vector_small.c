@@ -263,7 +263,7 @@ static unsigned streak(const struct tide_look *look, const struct tide_step *ste
   return ones(in & look->word[step->bit]);
 }
 
-static void windows(const struct tide_look *look, const struct tide_step *step, const struct tide_spot *spot, struct tide_value *ret) {
+static inline void windows(const struct tide_look *look, const struct tide_step *step, const struct tide_spot *spot, struct tide_value *ret) {
   switch ((enum tide_agg)step->agg) {
     case TIDE_AGG_RATE:
       if (look->view.tiles) counts_tiled(look, step, spot, ret);
@@ -283,9 +283,10 @@ static void windows(const struct tide_look *look, const struct tide_step *step, 
   }
 }
 
-static void others(const struct tide_look *look, uint32_t from, uint32_t to, struct tide_value *ret) {
-  const struct tide_kind *kind = look->kind;
-  for (uint32_t s = from; s < to; s += kind->step[s].windows) windows(look, &kind->step[s], &kind->spot[s], ret);
+static __attribute__((noinline)) void others(const struct tide_look *look, uint32_t from, uint32_t to, struct tide_value *ret) {
+  const struct tide_step *step = &look->kind->step[from], *end = &look->kind->step[to];
+  for (const struct tide_spot *spot = &look->kind->spot[from]; step < end; spot += step->windows, step += step->windows)
+    windows(look, step, spot, ret);
 }
 
 void tide_small_values(struct tide_look *look, struct tide_value *ret) {
