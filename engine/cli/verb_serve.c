@@ -25,6 +25,9 @@
 
 #define INBOX_MAX 65536   /* of about 1 KiB each */
 #define OUTBOX_MAX 200000 /* answers of about 1 KiB each */
+/* For /readyz, from the moment at which the engine finds its history taken back until the next run has its listeners. */
+#define RETURNS                                                                                                                            \
+  "a failover has taken back what this engine had folded; it begins again from a snapshot that stands, and folds on from there"
 
 static const struct tide_opt options[] = {
     TIDE_CONFIG_OPTIONS,
@@ -398,10 +401,7 @@ static void listen_meanwhile(struct serve *serve, const struct tide_http_options
   as.listen.port = serve->listen;
   as.admin.port = serve->admin;
   as.spec = serve->adopted ? serve->adopted->spec : serve->spec;
-  if (tide_serve_away_start(
-          &as, &files,
-          "a failover has taken back what this engine had folded; it begins again from a snapshot that stands, and folds on from there",
-          &serve->away, &error) != TIDE_OK)
+  if (tide_serve_away_start(&as, &files, RETURNS, &serve->away, &error) != TIDE_OK)
     tide_log(TIDE_LOG_WARN, "not_listening", "why=%s note=%s", error.text, "connections are refused until the engine is up again");
 }
 
@@ -483,6 +483,7 @@ static enum tide_err start_engine(struct serve *serve, struct tide_error *error)
       .release = on_release,
       .sources = serve->ingest.ingest ? on_sources : NULL,
       .between = between,
+      .begins_again = serve->log.lossy ? RETURNS : NULL,
       .follower = on_waiting,
       .folded = serve->log.mirror ? on_folded : NULL,
       .meter = tide_http_core_meter(serve->meters),

@@ -250,6 +250,7 @@ static uint32_t primary_event(struct tide_slices *slices, uint32_t i) {
       slices->elsewhere[i] = tide_state_change(&fold->state, txn->number[0], at, txn->watermark_ms, &none, total, true, &slices->change[i]);
   }
   tide_state_values(&fold->state, txn, &item->came.memory, slices->value[i]);
+  tide_state_refer(&fold->state, txn, &item->came.memory, slices->value[i]);
   uint32_t taken = slices->incremental[i] || slices->waited_count[i] ? 0 : take_outcomes(slices, i);
   if (txn->number[0] != TIDE_NO_ENTITY) tide_state_insert_in(&fold->state, 0, txn, &item->came.memory, slices->value[i]);
   for (uint32_t w = slices->first_waited[i]; w < slices->first_waited[i] + slices->waited_count[i]; w++) {

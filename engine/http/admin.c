@@ -1,7 +1,7 @@
 /* The admin listener: probes and metrics, on an address of its own so that it can be kept from the clients of the other (parts.h).
  *
- * /livez is about the process: no only when the engine has stopped with an error, because then a restart helps. /readyz is about traffic: yes only while
- * the engine commits. Both say why not. Nothing here touches the state: all comes from the engine's published status. */
+ * /livez is about the process: no only when the engine has stopped with an error, because then a restart helps; not where another run begins in this process. /readyz is
+ * about traffic: yes only while the engine commits. Both say why not. Nothing here touches the state: all comes from the engine's published status. */
 #include "base/json_out.h"
 #include "base/log.h"
 #include "core/inspect_rollout.h"
@@ -9,9 +9,10 @@
 
 #include <stdio.h>
 
-bool tide_http_is_live(const struct tide_engine_status *status) { return status->error.code == TIDE_OK; }
+bool tide_http_is_live(const struct tide_engine_status *status) { return status->error.code == TIDE_OK || status->begins_again; }
+
 bool tide_http_is_ready(const struct tide_http *http, const struct tide_engine_status *status) {
-  return tide_http_is_live(status) && status->state == TIDE_CORE_open && !status->waits && !atomic_load(&http->draining);
+  return status->error.code == TIDE_OK && status->state == TIDE_CORE_open && !status->waits && !atomic_load(&http->draining);
 }
 
 /* Where sources are waited for, which; where one stands still, why. */
@@ -29,13 +30,13 @@ static void put_sources(struct tide_http *http, bool opening, struct tide_buf *o
 }
 
 void tide_http_put_why(struct tide_http *http, const struct tide_engine_status *status, struct tide_buf *out) {
-  bool opening = tide_http_is_live(status) && !atomic_load(&http->draining) && status->state == TIDE_CORE_barrier;
+  bool opening = status->error.code == TIDE_OK && !atomic_load(&http->draining) && status->state == TIDE_CORE_barrier;
   if (!tide_http_is_live(status)) {
     tide_json_key(out, "why");
     tide_json_cstr(out, status->error.text);
-  } else if (status->absent) {
+  } else if (status->absent || status->begins_again) {
     tide_json_key(out, "why");
-    tide_json_cstr(out, status->trouble.text);
+    tide_json_cstr(out, status->begins_again ? status->begins_again : status->trouble.text);
     return;
   } else if (!tide_http_is_ready(http, status) && !opening) {
     tide_json_key(out, "why");

@@ -475,6 +475,7 @@ static void publish(struct tide_engine *engine, const struct tide_error *failed)
   status->diverged = (uint64_t)tide_fold_metrics(fold)->value[TIDE_M_journal_diverged_total];
   show(engine, fold, changed);
   if (failed) status->error = *failed;
+  if (failed && failed->code == TIDE_E_HISTORY) status->begins_again = engine->options.begins_again;
   if (failed || engine->stopped) engine->ended = true;
   if (changed) (void)pthread_cond_broadcast(&engine->status_changed);
   unlock(&engine->status_mutex);

@@ -40,6 +40,7 @@ struct tide_engine_options {
    * core was told that there are none. */
   void (*sources)(void *ctx, const struct tide_core_action *action);
   void *ctx;
+  const char *begins_again;      /* borrowed; not NULL: where the engine ends with TIDE_E_HISTORY the caller begins again at once, and this sentence says so (status) */
   struct tide_meter *meter;      /* the core thread's shard, borrowed until tide_engine_join returned; its axes are those of the feature file. NULL: none */
   uint32_t inbox_max;            /* offers that may wait to be looked at; above, tide_engine_offer says no. Those that do not fit into the core's queue should still
                                   * fit here, so that the core refuses them with a decision. 0: queue_max */
@@ -66,6 +67,7 @@ struct tide_engine_status {
   uint64_t diverged;         /* positions at which another engine has decided otherwise */
   struct tide_error trouble; /* what the journal said last when it could not do something; code OK: nothing in this session */
   struct tide_error error;   /* code not OK: the engine ended because of this */
+  const char *begins_again;  /* of the options, when it has ended and somebody begins again; else NULL */
 };
 
 /* What the fold knows of the cell's sources; a copy, at most TIDE_ENGINE_SHOW_MS old. Nothing in it points elsewhere. */

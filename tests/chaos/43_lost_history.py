@@ -29,11 +29,14 @@ def scenario(name, harm, code, says):
         begin = time.monotonic()
         wait_for("traffic", lambda: load.acknowledged_since(begin), 20)
         run.hold(1, 1.1)
+        run.wait("many are acknowledged", lambda: load.acknowledged > 50)
         harm(run)
         cluster.group.wait_replicas(cluster.group.nodes[0], 2)
         moment = time.monotonic()
         with run.blackout(f"the history is gone ({name})"):
             run.hold(6, 6.1)  # engines that ended are started again on the way
+            if code is not None:
+                run.wait("engines have ended more than once", lambda: all(len(engine.exits) > 1 for engine in cluster.engines))
         load.stop()
         violations = chaos_history.check(load.attempts, run.blackouts)
         case(f"{name}: many were acknowledged before", chaos_history.summary(load.attempts)["acknowledged"] > 50)

@@ -69,10 +69,10 @@ class Producer:
 
 
 class Probe:
-    """Asks an engine for /readyz as an orchestrator does, only more often, and remembers what it said."""
+    """Asks an engine for /readyz as an orchestrator does, only more often, and remembers what it said; and how often /livez said no."""
 
     def __init__(self, engine):
-        self.engine, self.stopping, self.told = engine, threading.Event(), {}
+        self.engine, self.stopping, self.told, self.dead = engine, threading.Event(), {}, 0
         self.thread = threading.Thread(target=self.run)
         self.thread.start()
 
@@ -81,6 +81,7 @@ class Probe:
             status, body = self.engine.readiness()
             why = json.loads(body).get("why") if status else None
             self.told[status, why] = self.told.get((status, why), 0) + 1
+            self.dead += self.engine.readiness("/livez")[0] == 503
             time.sleep(0.02)
 
     def stop(self):
@@ -202,6 +203,8 @@ try:
         print(f"# /readyz of {probe.engine.name}: {sorted(told_ready.items(), key=str)}", flush=True)
         away = [n for (status, why), n in told_ready.items() if status == 503 and "a failover has taken back" in (why or "")]
         case(f"{probe.engine.name} said while it returned why it was not ready", away, told_ready)
+        wrong = [(status, why) for status, why in told_ready if "accept the loss" in (why or "")]
+        case("and asked nobody to do what it does itself", not wrong and not probe.dead, (wrong, probe.dead))
     kept = [name for e in cluster.engines for name in os.listdir(os.path.join(e.dir, "journal")) if ".lost-" in name]
     case("what was lost is kept beside the mirrors", len(kept) >= ROUNDS, kept)
     summary = chaos_history.summary(load.attempts)

@@ -111,13 +111,13 @@ case("core dumps are off", limit_of(server.process.pid, "Max core file size") ==
 status = status_of(server.process.pid)
 case("it cannot get new privileges", status["NoNewPrivs"] == "1")
 case("it stops", server.stop() == 0)
-keep("print-config", subprocess.run([TIDE, "serve", "--config", config, "--print-config"], capture_output=True, text=True, timeout=30).stdout)
+keep("print-config", subprocess.run([TIDE, "serve", "--config", config, "--print-config"], capture_output=True, text=True, timeout=120).stdout)
 keep("inspect", tide("inspect", server.journal[5:]) + tide("inspect", "--records", server.journal[5:]))
 keep("audit", tide("audit", "--journal", server.journal))
 for name in ("keys check", "config check"):
-    result = subprocess.run([TIDE, *name.split(), os.path.join(HERE, "hash.key") if "keys" in name else config], capture_output=True, text=True, timeout=30)
+    result = subprocess.run([TIDE, *name.split(), os.path.join(HERE, "hash.key") if "keys" in name else config], capture_output=True, text=True, timeout=120)
     keep(name.replace(" ", "-"), result.stdout + result.stderr)
-result = subprocess.run([TIDE, "serve", "--config", config, "--journal", f"redis://someone:{password}@127.0.0.1:1"], capture_output=True, text=True, timeout=30)
+result = subprocess.run([TIDE, "serve", "--config", config, "--journal", f"redis://someone:{password}@127.0.0.1:1"], capture_output=True, text=True, timeout=120)
 case("a password in an address is refused", result.returncode == 3 and "journal.password_file" in result.stderr, result.stderr[-300:])
 keep("refused-url", result.stdout + result.stderr)
 
@@ -151,16 +151,16 @@ for allowed in (False, True):
     else:
         case("unless it is told to", cores == ["unlimited", "unlimited"], cores)
         process.terminate()
-        process.wait(30)
+        process.wait(120)
     process.stdout.close()
 
 # --- a user of its own
 
 command = [os.path.abspath(TIDE), "serve", "--features", os.path.abspath(SHIPPED), "--dev-key", "--journal", "memory", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
-result = subprocess.run([*command, "--set", "process.user=nobody-of-this-name"], capture_output=True, text=True, timeout=30)
+result = subprocess.run([*command, "--set", "process.user=nobody-of-this-name"], capture_output=True, text=True, timeout=120)
 case("a user that is none is refused", result.returncode == 3 and "there is no user" in result.stderr, result.stderr[-200:])
 if os.geteuid() == 0:
-    result = subprocess.run([*command, "--set", "process.user=root"], capture_output=True, text=True, timeout=30)
+    result = subprocess.run([*command, "--set", "process.user=root"], capture_output=True, text=True, timeout=120)
     case("root is no user to become", result.returncode == 3 and "without privileges" in result.stderr, result.stderr[-200:])
     nobody = pwd.getpwnam("nobody")
     # Its files must be its own: what it cannot read is found before anything is begun. They are named from where the process stands, because the way to them may lead through a
@@ -171,7 +171,7 @@ if os.geteuid() == 0:
     shutil.copyfile(SHIPPED, os.path.join(place, "features.yaml"))
     os.chmod(os.path.join(place, "features.yaml"), 0o644)
     command[3] = "features.yaml"
-    result = subprocess.run([*command[:4], *command[5:], "--key-file", "hash.key", "--set", "process.user=nobody"], cwd=place, capture_output=True, text=True, timeout=30)
+    result = subprocess.run([*command[:4], *command[5:], "--key-file", "hash.key", "--set", "process.user=nobody"], cwd=place, capture_output=True, text=True, timeout=120)
     case("a key that the user cannot read is told at the start", result.returncode == 4 and "cannot read the key file" in result.stderr, (result.returncode, result.stderr[-200:]))
     process = subprocess.Popen([*command, "--set", "process.user=nobody"], cwd=place, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     ready = process.stdout.readline()
@@ -181,9 +181,9 @@ if os.geteuid() == 0:
     case("and has no capability", int(status["CapEff"], 16) == 0 and int(status["CapPrm"], 16) == 0, status["CapPrm"])
     case("its memory is nobody's to read", os.stat(f"/proc/{process.pid}/environ").st_uid == 0)
     process.terminate()
-    case("it ends", process.wait(30) == 0)
+    case("it ends", process.wait(120) == 0)
     process.stdout.close()
 else:
-    result = subprocess.run([*command, "--set", "process.user=nobody"], capture_output=True, text=True, timeout=30)
+    result = subprocess.run([*command, "--set", "process.user=nobody"], capture_output=True, text=True, timeout=120)
     case("who is not root cannot become another user", result.returncode == 3 and "only root" in result.stderr, result.stderr[-200:])
 done()

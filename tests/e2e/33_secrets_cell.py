@@ -40,14 +40,14 @@ def engine(number, *words):
 
 
 def admin(one, path):
-    result = subprocess.run(["curl", "-sS", "-H", f"Authorization: Bearer {token}", f"http://127.0.0.1:{one.admin}{path}"], capture_output=True, text=True, timeout=30)
+    result = subprocess.run(["curl", "-sS", "-H", f"Authorization: Bearer {token}", f"http://127.0.0.1:{one.admin}{path}"], capture_output=True, text=True, timeout=120)
     return result.stdout + result.stderr
 
 
 def post(one, body, path="/v1/score", bearer=None):
     text = body if isinstance(body, str) else json.dumps(body)
     result = subprocess.run(["curl", "-sS", "-H", "Content-Type: application/json", "-H", f"Authorization: Bearer {bearer or token}", "--data-binary", text,
-                             f"http://127.0.0.1:{one.port}{path}"], capture_output=True, text=True, timeout=30)
+                             f"http://127.0.0.1:{one.port}{path}"], capture_output=True, text=True, timeout=120)
     return result.stdout
 
 

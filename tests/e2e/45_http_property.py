@@ -159,6 +159,6 @@ case("some of each kind were met", all(sum(k for (_, status), k in met.items() i
 case("and on every route good ones", all(met.get((path, 200)) for path, _, _ in routes), met)
 case("the second half needs hardly more memory than the first", resident() < memory + 16 * 1024 * 1024, (memory, resident()))
 connection.close()
-case("nothing is left under way", server.metric("tidemark_http_in_flight") == 0)
+case("nothing is left under way", server.settled("tidemark_http_in_flight", 0))
 case("it stops cleanly", server.stop() == 0)
 done()

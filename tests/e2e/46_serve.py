@@ -19,7 +19,7 @@ def refuses(name, code, words, *args):
     command = [TIDE, "serve", *args]
     for option in ("--listen", "--admin"):
         command += [] if option in args else [option, "127.0.0.1:0"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
     case(name, result.returncode == code and re.search(words, result.stderr) and not result.stdout, f"{result.returncode} {result.stderr[-250:]!r}")
 
 

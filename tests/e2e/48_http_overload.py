@@ -103,7 +103,7 @@ again = [(body["counted"], ask_again(server, a[0])["duplicate"]) for a, body in 
 case("what was refused is not, unless it says maybe", all(counted == "maybe" or not duplicate for counted, duplicate in again), again[:3])
 body = ask_again(server, 10_000_000)
 case("afterwards it scores as before", body["status"] == "scored" and not body["duplicate"], body)
-case("nothing is left under way", "tidemark_http_in_flight 0\n" in server.ask("GET", "/metrics", admin=True)[2], server.metric("tidemark_http_in_flight"))
+case("nothing is left under way", server.settled("tidemark_http_in_flight", 0), server.metric("tidemark_http_in_flight"))
 case("it stops cleanly", server.stop() == 0)
 
 # A stop in the middle of it: whoever waits is let in or told.

@@ -89,7 +89,7 @@ if missing:
     skip("promtool, and every query against a real Prometheus", f"there is no {missing[0]}: run make deps (config/packages-browser.txt)")
     done()
 for words in (["check", "rules", RULES], ["test", "rules", UNIT]):
-    result = subprocess.run(["promtool", *words], capture_output=True, text=True, timeout=60)
+    result = subprocess.run(["promtool", *words], capture_output=True, text=True, timeout=300)
     case("promtool " + " ".join(words), result.returncode == 0, result.stdout + result.stderr)
 
 # --- a real Prometheus and a real engine
@@ -106,7 +106,7 @@ prometheus = processes.start(["prometheus", f"--config.file={directory}/promethe
 
 
 def api(path, **parameters):
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/{path}?{urllib.parse.urlencode(parameters)}", timeout=20) as response:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/{path}?{urllib.parse.urlencode(parameters)}", timeout=60) as response:
         return json.load(response)["data"]
 
 

@@ -40,11 +40,10 @@ try:
             unknown += ask(two, "/v1/decisions/lookup", {**message, "id": f"t{n}"})[0] != 200
     case("by default another engine's answer counts all", behind[None] == 0, behind)
     case("`quorum` and `strong` count all", behind["quorum"] == behind["strong"] == 0, behind)
-    case("`eventual` is allowed to be behind, and was", behind["eventual"] > 0, behind)
+    print(f"# of 50 `eventual` answers {behind['eventual']} were behind, as they may be (78_token holds an engine back and sees it)", flush=True)
     case("a decision that was acknowledged can be looked up anywhere", unknown == 0, unknown)
-    position = ask(two, "/v1/features", {"card": "c"}, {"consistency": "eventual"})[1]["position"]
-    again = ask(two, "/v1/features", {"card": "c"}, {"consistency": "eventual"})[1]["position"]
-    case("`eventual` writes nothing", int(again.split("-")[1].split(".")[0]) - int(position.split("-")[1].split(".")[0]) <= 1, (position, again))
+    places = [int(ask(two, "/v1/features", {"card": "c"}, {"consistency": "eventual"})[1]["position"].split("-")[1].split(".")[0]) for _ in range(100)]
+    case("`eventual` writes nothing", places[-1] - places[0] < 50, (places[0], places[-1]))  # but for heartbeats, meanwhile
 
     # Both replicas stand still: nothing can be established, and an answer would be a guess.
     for node in cluster.replicas():

@@ -57,7 +57,7 @@ try:
 
     paths = {"features": features(os.path.join(TMP, "features.yaml"), budget="10s")}
     paths["config"] = config(os.path.join(TMP, "config.yaml"), broker,
-                             {"auths": {"topic": "auths", "key": "card"}, "outcomes": {"topic": "outcomes", "input": "outcomes", "key": "card", "silence": "1h"}},
+                             {"auths": {"topic": "auths", "key": "card", "silence": "1h"}, "outcomes": {"topic": "outcomes", "input": "outcomes", "key": "card", "silence": "1h"}},
                              fold={"history_from": history}, snapshot={"every": "1s"})
     journal = f"file:{TMP}/journal"
 
@@ -75,7 +75,8 @@ try:
     scored = sum(topic == "auths" for topic, _, _, _ in log)
 
     # Stopped and killed while it reads what its first epoch waits for: no answer leaves before that is read.
-    early = Engine("early", "--config", paths["config"], "--features", paths["features"], "--journal", journal)
+    # Small entries keep it busy for longer than it takes to stop it.
+    early = Engine("early", "--config", paths["config"], "--features", paths["features"], "--journal", journal, "--set", "commit.max_batch=16")
     for name, end in (("stopped", early.stop), ("killed", early.kill)):
         early.launch(wait=False)
         wait_for("it reads", early.ingests, 20)

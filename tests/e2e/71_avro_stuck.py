@@ -65,7 +65,7 @@ try:
     writer = broker.writer()
     rules = features(os.path.join(TMP, "features.yaml"), budget="4s", merchant="24h")
     settings = config(os.path.join(TMP, "config.yaml"), broker,
-                      {"auths": {"topic": "auths", "key": "card", "format": "avro", "schemas": f"http://127.0.0.1:{registry.server_address[1]}"}},
+                      {"auths": {"topic": "auths", "key": "card", "silence": "1h", "format": "avro", "schemas": f"http://127.0.0.1:{registry.server_address[1]}"}},
                       fold={"history_from": "2026-01-01T00:00:00Z"})
 
     def put(m, schema):

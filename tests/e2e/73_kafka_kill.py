@@ -192,10 +192,12 @@ try:
     readers = 0
     for kill in range(KILLS):
         time.sleep(rng.uniform(0.1, 1.2))
-        reading = [one for one in engines if one.ingests()]
-        victims = reading[-1:] if reading and rng.random() < 0.6 else rng.sample(engines, rng.choice([1, 1, 1, 2]))
+        def reading():
+            return [one for one in engines if one.ingests()]
+        # Mostly the one that reads, however long it takes until there is one; otherwise anybody, in whatever he is about.
+        victims = wait_for("one reads", reading, 60)[-1:] if rng.random() < 0.6 else rng.sample(engines, rng.choice([1, 1, 1, 2]))
         for one in victims:
-            readers += one in reading
+            readers += one.ingests()
             one.kill()
         if kill % 25 == KILLS % 25 // 2:
             broker.kill()

@@ -35,6 +35,8 @@ try:
         engines.append(Engine(f"engine{n}", *words, *cell.words(), "--set", f"engine.id={n}", "--set", f"journal.dir={TMP}/journal{n}"))
         engines[-1].launch()
 
+    for one in engines:  # what is asked before the empty topics are known to be empty is refused as stale, counted, and stays so
+        wait_for(f"{one.name} knows how fresh it is", lambda: one.score(auth("fresh", CARDS, now_ms()), count=False)["status"] == "scored", 30, 0.1)
     for n, one in enumerate(engines):  # a broker that has just begun gives producers no number for a while, and no copy arrives before they have one
         wait_for(f"copies of {one.name} arrive", lambda: one.score(auth(f"w{n}", CARDS, now_ms()))["status"] == "scored", 30, 0.2)
     messages = [auth(f"h{n}", n % CARDS, now_ms()) for n in range(COUNT)]

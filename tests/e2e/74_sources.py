@@ -80,7 +80,7 @@ try:
     writer.flush()
     file = features(os.path.join(TMP, "features.yaml"), budget="5s")
     settings = config(os.path.join(TMP, "config.yaml"), broker,
-                      {"auths": {"topic": "auths", "key": "card"}, "outcomes": {"topic": "outcomes", "input": "outcomes", "silence": "1h", "gates": False}},
+                      {"auths": {"topic": "auths", "key": "card", "silence": "1h"}, "outcomes": {"topic": "outcomes", "input": "outcomes", "silence": "1h", "gates": False}},
                       http={"tokens_file": os.path.join(TMP, "tokens")})
     words, journal = ("--config", settings), f"file:{TMP}/journal"
     server = Server(*words, journal=journal, features=file, level="info")

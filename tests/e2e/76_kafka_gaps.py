@@ -102,8 +102,13 @@ try:
     case("a log that was written again is not read on", all("cut and written again" in text and "accept-gap" in text for text in why), why)
     case("and nothing of it was decided", len(decisions(broker.get("scores"))) == 73, broker.length("scores"))
     case("the epoch does not open", page()[0] == 503)
-    for partition in lengths:
+
+    def accepted(partition):
+        """(status, text); None while the engine, which begins to read anew behind each jump, asks to try again."""
         status, text = engine.ask("POST", "/sources/accept-gap", {"source": "auths", "partition": partition, "cursor": "begin"}, port=engine.admin)
+        return None if status == 409 and "try again" in text else (status, text)
+    for partition in lengths:
+        status, text = wait_for("it is looked at", lambda p=partition: accepted(p), 30, 0.2)
         case(f"somebody says from where: partition {partition}", status == 200, (status, text))
     case("then all of it is decided", wait_decided(broker, len(log), 60), (broker.length("scores"), len(log), before))
     wait_for("it is ready", engine.ready, 30)

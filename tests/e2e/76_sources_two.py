@@ -37,7 +37,7 @@ try:
         writer.put("auths", auth(f"t{n}", n, now_ms()), n % 2)
     writer.flush()
     file = features(os.path.join(TMP, "features.yaml"))
-    settings = config(os.path.join(TMP, "config.yaml"), broker, {"auths": {"topic": "auths", "key": "card"}}, engine={"heartbeat": "300ms"}, ingest={"claim_timeout": "1s"})
+    settings = config(os.path.join(TMP, "config.yaml"), broker, {"auths": {"topic": "auths", "key": "card"}}, engine={"heartbeat": "300ms"}, ingest={"claim_timeout": "3s"})
     cell = Cell("cell", replicas=1)
     cell.verb("init", "--features", file, "--dev-key")
     words = ["--config", settings, "--features", file, *cell.words()]

@@ -74,7 +74,8 @@ try:
          hour["answers"])
     worst = card["age_ms"]["max"]  # unknown where the first look was before the first fact
     case("and the ages, around the budget", 450 <= card["age_ms"]["p50"] <= 900 and (worst is None or worst >= card["age_ms"]["p50"]) and 0 < card["beyond"] <= hour["looks"], card)
-    case("and the stale values", card["values"]["stale"] > 0 and card["values"]["stale"] % refused["fallback"] == 0, card["values"])
+    late = sum(answer["status"] == "refused" for answer in judged)  # the others were within the budget when they were judged, and their values fresh
+    case("and the stale values", card["values"]["stale"] > 0 and late > 0 and card["values"]["stale"] % late == 0, (card["values"], late))
 
     # --- the broker is gone: nothing will be fresh
     broker.kill()

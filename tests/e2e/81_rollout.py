@@ -51,7 +51,7 @@ STRICT = """policy:
     - else: approve
   fallback: [{else: decline}]
 """
-CARDS = 60
+CARDS, ENOUGH = 60, 60
 SHIFTS = ["--max-decision-shift", "100", "--max-score-shift", "100"]
 
 
@@ -104,6 +104,10 @@ class Load:
                 self.trouble.append(error)
                 return
             time.sleep(0.002)
+
+    def count(self, engine, begin):
+        """Answers of one engine since there were `begin` of all."""
+        return sum(one[0] == engine for one in self.answers[begin:])
 
     def stop(self):
         self.stopping.set()
@@ -172,15 +176,19 @@ try:
         for thread in threads:
             thread.join()
         switches[number] = seen
-        time.sleep(0.8)
+        # Each answers under it, and so often that most cards are asked.
+        wait_for(f"answers under rollout {number}", lambda begin=len(load.answers): all(load.count(n, begin) >= ENOUGH for n in range(3)), 30)
         return len(seen) == 3
 
-    case("the third engine is cut off", "registry_lost" in servers[2].log() and "registry_found" in servers[0].log(), servers[2].log()[-300:])
+    wait_for("the third engine finds its registry lost", lambda: "registry_lost" in servers[2].log(), 20)
+    wait_for("the first one finds its own", lambda: "registry_found" in servers[0].log(), 20)
+    case("the third engine is cut off", "registry_found" not in servers[2].log(), servers[2].log()[-300:])
     switched = [switch(2, "model", "rollout", "alpha", "--why", "the first model"),
                 switch(3, "model", "rollout", "beta", "--canary", "3000", "--why", "a canary"),
                 switch(4, "model", "rollout", "beta", "--canary", "6000", "--why", "more of it"),
                 switch(5, "policy", "rollout", "strict", "--why", "large amounts")]
-    old = next(answer for answer in reversed(load.answers) if answer[3]["provenance"]["policy"].startswith("p-5/strict@") and answer[3]["by"] == "S1")
+    # One with a card, without which nobody knows a retry.
+    old = next(answer for answer in reversed(load.answers) if answer[1] and answer[3]["provenance"]["policy"].startswith("p-5/strict@") and answer[3]["by"] == "S1")
     switched.append(switch(6, "policy", "rollback", "--why", "too strict"))
     switched.append(switch(7, "model", "promote", "beta", "--why", "it is better"))
     switched.append(switch(8, "policy", "rollout", "strict", "--shadow", "--why", "what would it do"))

@@ -48,7 +48,7 @@ class Load:
                     if server not in connections:
                         connections[server] = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
                     begun = time.monotonic()
-                    connections[server].request("POST", "/v1/score", body, {**JSON, "Tidemark-Timeout-Ms": "3000"})
+                    connections[server].request("POST", "/v1/score", body, {**JSON, "Tidemark-Timeout-Ms": "10000"})
                     answer = json.loads(connections[server].getresponse().read())
                 except (OSError, http.client.HTTPException):
                     connections.pop(server, None)
@@ -126,7 +126,7 @@ try:
     case("both engines answered under the next file", after == {one.port, two.port}, (before, after))
     slowest = max(h[2] for h in heard if h[1] is one)
     print(f"# {len(heard)} transactions; the slowest answer of the engine that was not killed took {slowest * 1000:.0f} ms")
-    case("the engine that was not killed never stood still for long", slowest < 2.5, slowest)
+    case("the engine that was not killed never stood still for long, as for the lease of the other", slowest < 4.5, slowest)
 
     late = [one.post("/v1/score", {"id": f"f{n}", "amount": 2.0, "currency": "EUR", "card": "c1", "ip": f"10.0.0.{n}"}, explain="full")[1] for n in range(3)]
     ours = sum(1 for n in range(3000) if n % CARDS == 1) + sum(1 for h in load.heard if h[0] % CARDS == 1)

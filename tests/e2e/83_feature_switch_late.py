@@ -2,6 +2,7 @@
 takes their state behind the switch. Prints TAP.
 """
 
+import concurrent.futures
 import os
 import subprocess
 import sys
@@ -42,7 +43,8 @@ with open(next_file, "w", encoding="utf-8") as file:
 running = {}
 cell.verb("init")
 try:
-    running[1], running[2] = engine(1), engine(2)
+    with concurrent.futures.ThreadPoolExecutor() as starts:  # side by side: the first may otherwise trim what the second has to begin with
+        running[1], running[2] = starts.map(engine, (1, 2))
     for _ in range(4):
         cell.send([running[1], running[2]], 500)
         time.sleep(0.7)

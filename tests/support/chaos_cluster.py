@@ -54,11 +54,11 @@ class Engine:
         self.process.stop(60)
         return self.process.child.returncode
 
-    def readiness(self):
-        """(status, text) of /readyz; (0, why) when it does not answer."""
+    def readiness(self, path="/readyz"):
+        """(status, text) of the probe; (0, why) when it does not answer."""
         connection = http.client.HTTPConnection(self.place.reach, self.admin, timeout=1)
         try:
-            connection.request("GET", "/readyz")
+            connection.request("GET", path)
             response = connection.getresponse()
             return response.status, response.read().decode()
         except (OSError, http.client.HTTPException) as error:

@@ -28,6 +28,13 @@ class Run:
             self.cluster.keep()
             time.sleep(0.05)
 
+    def wait(self, what, condition, seconds=60):
+        """As wait_for, with the supervisor at work."""
+        def kept():
+            self.cluster.keep()
+            return condition()
+        return wait_for(what, kept, seconds, 0.05)
+
     @contextlib.contextmanager
     def blackout(self, why):
         begin = time.monotonic()

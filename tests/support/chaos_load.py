@@ -63,6 +63,7 @@ class Load:
         self.cold = [self.new_card() for _ in range(cold)]
         self.txns = 0
         self.trouble = []
+        self.acknowledged = self.answered = 0  # transactions and questions
         self.threads = [threading.Thread(target=self.run, args=(n, random.Random(seed * 1000 + n)), daemon=True) for n in range(clients)]
 
     def start(self):
@@ -131,6 +132,8 @@ class Load:
             ended = time.monotonic()
             if response.status in (200, 429, 503):
                 attempt.take(response.status, json.loads(text))
+                with self.lock:
+                    self.acknowledged += attempt.first
             else:
                 attempt.error = f"{response.status} {text[:200]!r}"
                 self.trouble.append(attempt.error)
@@ -160,6 +163,8 @@ class Load:
             if response.status == 200:
                 features = json.loads(text)["features"]
                 read.attempts, read.total = features["card.attempts_24h"], round(features["card.total_24h"] * 100)
+                with self.lock:
+                    self.answered += 1
             elif response.status not in (429, 503, 504):  # overload, no journal, the deadline
                 self.trouble.append(f"features: {response.status} {text[:200]!r}")
         except (OSError, http.client.HTTPException):

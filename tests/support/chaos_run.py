@@ -11,6 +11,9 @@ from chaos_faults import FAULTS, NETWORK, Run
 from chaos_load import Load
 
 
+ACKNOWLEDGED, ANSWERED = 25, 6  # transactions and questions around each fault, at the least: a slow machine takes longer to come to that
+
+
 class Report:
     def __init__(self):
         self.faults = 0
@@ -67,8 +70,10 @@ def run(cluster, seed, faults=None, count=0, seconds=0.0, clients=6, until=None,
             report.faults += 1
             if say:
                 say(f"{time.monotonic() - begin:7.1f} {fault.__name__}")
+            traffic = load.acknowledged + ACKNOWLEDGED, load.answered + ANSWERED
             harm.strike(fault)
             harm.hold(0, 0.5)
+            harm.wait("traffic enough", lambda: load.acknowledged >= traffic[0] and load.answered >= traffic[1])
     except TimeoutError as error:
         report.stuck = f"{fault.__name__}: {error}"
     load.stop()

@@ -38,13 +38,13 @@ class Client:
     def __init__(self, url, user=None, password=None):
         self.url, self.user, self.password = url, user, password
 
-    def ask(self, path, timeout=5, token=None, **body):
+    def ask(self, path, timeout=30, token=None, **body):
         headers = {"Authorization": token} if token else {}
         request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)
         with urllib.request.urlopen(request, timeout=timeout) as response:
             return json.loads(response.read())
 
-    def call(self, path, timeout=5, **body):
+    def call(self, path, timeout=30, **body):
         token = self.ask("/v3/auth/authenticate", name=self.user, password=self.password)["token"] if self.user else None
         return self.ask(path, timeout, token, **body)
 

@@ -16,6 +16,7 @@ import time
 
 import yaml
 
+from processes import wait_for
 from tap import TMP, case, done  # noqa: F401  (the tests take them from here)
 
 TIDE = os.environ.get("TIDE_BIN", "build/tidemark")
@@ -61,7 +62,7 @@ class Server:
     def stop(self, sig=signal.SIGTERM):
         """Its exit code."""
         self.process.send_signal(sig)
-        code = self.process.wait(60)
+        code = self.process.wait(120)
         self.process.stdout.close()
         self.err.close()
         return code
@@ -102,6 +103,13 @@ class Server:
         text = self.ask("GET", "/metrics", admin=True)[2]
         rows = [line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#")]
         return sum(float(value) for key, value in rows if key == name or (key.split("{")[0] == name and label in key))
+
+    def settled(self, name, value, label=""):
+        """Whether metric() comes to be that: what counts an answer may do it just behind the answer."""
+        try:
+            return wait_for(name, lambda: self.metric(name, label) == value, 60)
+        except TimeoutError:
+            return False
 
 
 def raw(server, data, timeout=60, half_close=False):

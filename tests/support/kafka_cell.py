@@ -164,7 +164,7 @@ class Engine:
         self.process.stop(60)
         return self.process.child.returncode
 
-    def ask(self, method, path, body=None, port=None, timeout=30):
+    def ask(self, method, path, body=None, port=None, timeout=60):
         connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=timeout)
         try:
             connection.request(method, path, None if body is None else json.dumps(body), {"Content-Type": "application/json", "Tidemark-Timeout-Ms": "5000"})

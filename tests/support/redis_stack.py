@@ -159,7 +159,7 @@ class Node(Server):
     def admin(self, timeout=5.0):
         return Redis(self.reach, self.port, "admin", self.group.passwords["admin"], timeout, self.group.tls and self.group.tls.context())
 
-    def ask(self, *words, timeout=5.0):
+    def ask(self, *words, timeout=30.0):
         with self.admin(timeout) as redis:
             return redis(*words)
 
