@@ -96,18 +96,15 @@ unsigned tide_block_after(const struct tide_kind *kind, const struct tide_block 
 }
 
 void tide_block_drop(const struct tide_kind *kind, struct tide_block *block, int64_t keep_after_ms, int64_t young_after_ms) {
-  unsigned gone = tide_block_after(kind, block, keep_after_ms);
-  unsigned old = tide_block_after(kind, block, young_after_ms);
-  unsigned young_gone = 0, young_at = (unsigned)block->n - block->yn;
-  if (old > young_at) young_gone = old - young_at;
-  if (gone > young_at + young_gone) young_gone = gone - young_at;
+  unsigned gone = tide_block_count_until(kind, block, 0, keep_after_ms), young_at = (unsigned)block->n - block->yn;
   if (gone == block->n) {
     block->n = block->yn = 0;
     return;
   }
+  unsigned young_gone = young_after_ms > keep_after_ms ? tide_block_count_until(kind, block, young_at > gone ? young_at : gone, young_after_ms) : gone;
+  young_gone = young_gone > young_at ? young_gone - young_at : 0;
   int wide = tide_block_wide(block);
-  for (unsigned k = 0; k < kind->image.piece_count; k++) {
-    const struct tide_piece *piece = &kind->image.piece[wide][k];
+  for (const struct tide_piece *piece = kind->image.piece[wide], *end = piece + kind->image.piece_count; piece < end; piece++) {
     unsigned drop = piece->young ? young_gone : gone, count = piece->young ? block->yn : block->n;
     if (!drop || drop >= count) continue;
     char *base = tide_block_strip(kind, block, piece->young) + (size_t)(piece->young ? block->ycap : block->cap) * piece->before;

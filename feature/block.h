@@ -198,6 +198,12 @@ static inline unsigned tide_block_capacity(unsigned n) {
 /* Index of the first event with time > ms (all events at or before ms are below it). */
 unsigned tide_block_after(const struct tide_kind *kind, const struct tide_block *block, int64_t ms);
 
+/* The same, looked for one by one from event `from` on, of which all before are at or before ms: for who expects few. */
+static inline unsigned tide_block_count_until(const struct tide_kind *kind, const struct tide_block *block, unsigned from, int64_t ms) {
+  while (from < block->n && tide_block_time(kind, block, from) <= ms) from++;
+  return from;
+}
+
 /* One event as a kind takes it: what all kinds have of it, by kind->origin of a column (plan.h), amounts as int64 with TIDE_NULL_NUM; and its
  * conditions and latest bits in this kind. */
 struct tide_row { const int64_t *value; uint64_t mask; };

@@ -151,6 +151,30 @@ static inline bool tide_fits_narrow(const struct tide_column *column, int64_t va
   return (uint64_t)value <= limit;
 }
 
+/* Writes a block of one event in memory of at least that size: strips of this capacity, one entry in each dictionary. Its image has the entries one behind the
+ * other, as the block has them then. */
+static inline void tide_block_write_first(const struct tide_kind *kind, struct tide_block *block, const char *image, struct tide_block_shape shape) {
+  int wide = shape.wide;
+  *block = (struct tide_block){.n = 1,
+                               .cap = (uint16_t)shape.cap,
+                               .yn = kind->has_young,
+                               .ycap = (uint16_t)shape.ycap,
+                               .base_ms2 = shape.base_ms * 2 + wide};
+  char *strip[2] = {(char *)(block + 1), (char *)block + tide_block_young_at(kind, wide, shape.cap)};
+  unsigned cap[2] = {shape.cap, shape.ycap};
+  const struct tide_piece *piece = kind->image.piece[wide], *end = piece + kind->image.piece_count;
+  for (; piece < end; piece++) tide_copy_cell(strip[piece->young] + (size_t)cap[piece->young] * piece->before, image + piece->image, piece->width);
+  if (!kind->dict_count) return;
+  struct tide_dict_head *head = tide_block_head(kind, block, 0);
+  for (unsigned d = 0; d < kind->dict_count; d++) head[d] = (struct tide_dict_head){1, 1};
+  tide_copy_few((char *)(head + kind->dict_count), image + kind->row[wide] + kind->young_row[wide], kind->image.entry_bytes[wide]);
+}
+
+/* A block of one event (block_append.c). */
+struct tide_block *tide_block_first(const struct tide_kind *kind, const char *image, int wide, int64_t time_ms);
+/* A new block with the row behind all events; NULL where a dictionary must lose entries first. */
+struct tide_block *tide_block_append(const struct tide_kind *kind, const struct tide_block *old, const char *image);
+
 /* The block in another shape, in another place. `spare`: a bit for each dictionary that gets room for one more entry. */
 void tide_block_reshape(const struct tide_kind *kind, struct tide_block **block, struct tide_block_shape shape, uint32_t spare);
 

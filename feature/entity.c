@@ -241,7 +241,10 @@ static inline uint32_t entity_new(struct tide_store *store, struct tide_u128 key
 
 uint32_t tide_store_make(struct tide_store *store, struct tide_u128 key) {
   uint32_t number = tide_store_find(store, key);
-  if (number != TIDE_NO_ENTITY) return number;
+  return number != TIDE_NO_ENTITY ? number : tide_store_add(store, key);
+}
+
+uint32_t tide_store_add(struct tide_store *store, struct tide_u128 key) {
   if (store->live >= store->kind->max_entities) return TIDE_NO_ENTITY;
   tide_store_made(store, 1);
   return entity_new(store, key);

@@ -86,6 +86,8 @@ const struct tide_ent *tide_store_guess(const struct tide_store *store, struct t
 uint32_t tide_store_find(const struct tide_store *store, struct tide_u128 key);
 /* Finds or makes; TIDE_NO_ENTITY when the kind is at its limit. */
 uint32_t tide_store_make(struct tide_store *store, struct tide_u128 key);
+/* Makes; tide_store_find knows no entity of the key. */
+uint32_t tide_store_add(struct tide_store *store, struct tide_u128 key);
 /* The same where there is room for certain and nothing has an alias: several threads may do so at once, each for keys of shards of its own. *made grows by 1 for each
  * new one, and tide_store_made tells the store, alone again, how many there were. */
 uint32_t tide_store_make_apart(struct tide_store *store, struct tide_u128 key, uint32_t *made);

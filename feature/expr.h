@@ -151,6 +151,7 @@ struct tide_env {
   uint32_t score_blame;              /* the feature slot that refused the score, plus 1; 0: none did, or there is no model */
   struct tide_etime time;
   bool rule;                         /* ruling 30: comparisons with a legitimately missing operand are false, not null */
+  bool lists_empty;                  /* nothing is on any list: nobody need ask */
   bool (*in_list)(const void *ctx, uint32_t list, const struct tide_expr *operand, bool *ret_missing); /* for IN_LIST: is the operand (field or entity) on the list now */
   const void *in_list_ctx;
 };

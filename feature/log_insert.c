@@ -59,12 +59,16 @@ static void big_expire(const struct tide_kind *kind, struct tide_big *big, int64
 
 /* ---- tiles ---- */
 
-/* Tiles the events of a block with time in (dead_ms, until_ms]; older ones can no longer be asked for. */
+/* Tiles the events [from, to) of a block: those with time in (dead_ms, until_ms]; older ones can no longer be asked for. */
+static void tile_events(const struct tide_kind *kind, struct tide_ent *ent, const struct tide_block *block, unsigned from, unsigned to) {
+  struct tide_tiles *tiles = tide_ent_log_tiles(ent);
+  tide_tiles_add_block(kind, &tiles, block, from, to);
+  tide_ent_log_set_tiles(ent, tiles);
+}
+
 static void tile_block(const struct tide_kind *kind, struct tide_ent *ent, const struct tide_block *block, int64_t dead_ms,
                        int64_t until_ms) {
-  struct tide_tiles *tiles = tide_ent_log_tiles(ent);
-  tide_tiles_add_block(kind, &tiles, block, tide_block_after(kind, block, dead_ms), tide_block_after(kind, block, until_ms));
-  tide_ent_log_set_tiles(ent, tiles);
+  tile_events(kind, ent, block, tide_block_after(kind, block, dead_ms), tide_block_after(kind, block, until_ms));
 }
 
 static void tiles_begin(const struct tide_kind *kind, struct tide_ent *ent, int64_t dead_ms, int64_t until_ms) {
@@ -76,26 +80,25 @@ static void tiles_begin(const struct tide_kind *kind, struct tide_ent *ent, int6
   tide_tiles_expire(kind, tide_ent_log_tiles(ent), dead_ms);
 }
 
-/* Moves old rows of a small log into tiles, at a full step of its content as expiry. */
-static void small_settle(const struct tide_kind *kind, struct tide_ent *ent, int64_t watermark_ms) {
-  struct tide_block *block = (struct tide_block *)tide_ent_log_raw(ent);
-  if (!block || !block->n || block->n != tide_block_capacity(block->n)) return;
+/* Moves old rows of a small log (not empty) into tiles, at a full step of its content as expiry. Returns its block, NULL where all events went. */
+static struct tide_block *small_settle(const struct tide_kind *kind, struct tide_ent *ent, struct tide_block *block, int64_t watermark_ms) {
   int64_t dead_ms = watermark_ms - kind->keep_ms, young_ms = watermark_ms - kind->young_ms;
   if (!tide_ent_log_tiles(ent) && tide_block_time(kind, block, 0) > watermark_ms - kind->raw_ms)
-    return; /* nothing is old enough to begin */
+    return block; /* nothing is old enough to begin */
   int64_t until_ms = tide_tile_floor(kind, watermark_ms - kind->raw_ms);
-  unsigned dead = tide_block_after(kind, block, dead_ms), gone = tide_block_after(kind, block, until_ms);
-  if (!tide_ent_log_tiles(ent) && gone < dead + TIDE_TILE_MIN) return; /* few rows cost less than tiles */
+  unsigned dead = tide_block_count_until(kind, block, 0, dead_ms), gone = tide_block_count_until(kind, block, dead, until_ms);
+  if (!tide_ent_log_tiles(ent) && gone < dead + TIDE_TILE_MIN) return block; /* few rows cost less than tiles */
   tiles_begin(kind, ent, dead_ms, until_ms);
-  tile_block(kind, ent, block, dead_ms, until_ms);
+  if (gone) tile_events(kind, ent, block, dead, gone);
   tide_block_expire(kind, block, until_ms, young_ms);
   if (!block->n) {
     tide_free(block);
     block = NULL;
-  } else if (4 * tide_block_capacity(block->n + 1u) <= 3u * block->cap) { /* a little less is soon filled again */
+  } else if (2 * tide_block_capacity(block->n + 1u) <= block->cap) { /* less than that is soon filled again */
     tide_block_fit(kind, &block, 1);
   }
   tide_ent_log_set_raw(ent, (uintptr_t)block);
+  return block;
 }
 
 /* The same for a big log; its last chunk stays as it is, so that there is always one. */
@@ -155,70 +158,84 @@ static struct tide_chunk *big_place(const struct tide_kind *kind, struct tide_en
   return &big->chunk[at.chunk];
 }
 
-/* Among plain cells of 8 bytes, which a merchant has hundreds of: four at a time. */
-static unsigned latest_of_8(const char *cell, uint64_t value, unsigned n, unsigned first, const char *masks, unsigned mask_width,
-                            unsigned bit) {
-  const char *at = cell + (size_t)(n - first) * 8;
+/* The latest bit of a distinct group in the events of a block: a byte of each of their masks. */
+struct latest {
+  uint8_t *byte; /* of event 0 */
+  unsigned stride, bit;
+};
+static inline bool carries(const struct latest *latest, unsigned i) { return latest->byte[(size_t)i * latest->stride] >> latest->bit & 1; }
+
+/* Where the event stands that carries the latest bit for a value, among those [first, n) whose cells are plain; n if none does. Of a merchant there are hundreds: four at a
+ * time. */
+static inline unsigned latest_of_plain(const struct latest *latest, const char *cell, unsigned row, uint64_t value, unsigned first, unsigned n) {
+  const char *at = cell + (size_t)(n - first) * row;
   unsigned i = n;
   while (i > first) {
-    if (i >= first + 4 && tide_load(at - 8, 8) != value && tide_load(at - 16, 8) != value && tide_load(at - 24, 8) != value &&
-        tide_load(at - 32, 8) != value) {
-      at -= 32;
+    if (i >= first + 4 && tide_load(at - row, 8) != value && tide_load(at - 2 * (size_t)row, 8) != value &&
+        tide_load(at - 3 * (size_t)row, 8) != value && tide_load(at - 4 * (size_t)row, 8) != value) {
+      at -= 4 * (size_t)row;
       i -= 4;
       continue;
     }
-    at -= 8;
+    at -= row;
     i--;
-    if (tide_load(at, 8) == value && ((tide_load(masks + (size_t)i * mask_width, mask_width) >> bit) & 1)) return i;
+    if (tide_load(at, 8) == value && carries(latest, i)) return i;
   }
   return n;
 }
 
-/* The event of a small log that carries the latest bit for the row's value; block->n if none does. */
-static unsigned latest_in(const struct tide_kind *kind, const struct tide_block *block, const struct tide_entries *dict,
-                          const struct tide_distinct *distinct, uint64_t value) {
-  const struct tide_column *column = &kind->column[distinct->column];
-  int wide = tide_block_wide(block);
-  unsigned n = block->n, first = column->young ? n - block->yn : 0, mask_width = kind->mask_width;
-  const char *masks = tide_block_mask_at(kind, block, 0);
-#define CARRIES(i) ((tide_load(masks + (size_t)(i)*mask_width, mask_width) >> distinct->latest) & 1)
-  if (column->dict == TIDE_NO_DICT) {
-    struct tide_cells cells = tide_block_cells(kind, block, distinct->column);
-    for (unsigned i = n; i > first; i--)
-      if (tide_cells_get(&cells, i - 1) == value && CARRIES(i - 1)) return i - 1;
-    return n;
-  }
-  const struct tide_entries *entries = &dict[column->dict];
-  unsigned width = column->width[wide], row = entries->row;
-  const char *cell = entries->entry + column->before[wide];
-  if (tide_entries_plain(entries)) {
-    if (row == 8) return latest_of_8(cell, value, n, first, masks, mask_width, distinct->latest);
-    for (unsigned i = n; i > first; i--)
-      if (tide_load(cell + (size_t)(i - 1 - first) * row, width) == value && CARRIES(i - 1)) return i - 1;
-    return n;
-  }
-  uint32_t same = 0; /* entries with this value: other columns of theirs may differ */
-  for (unsigned e = 0; e < entries->head->n; e++) same |= (uint32_t)(tide_load(cell + (size_t)e * row, width) == value) << e;
-  for (unsigned i = same ? n : first; i > first; i--)
-    if ((same >> (entries->index ? entries->index[i - 1 - first] : 0) & 1) && CARRIES(i - 1)) return i - 1;
+/* The same of a dictionary with entries; other columns of those with the value may differ. */
+static inline unsigned latest_of_entries(const struct latest *latest, const struct tide_entries *entries, const char *cell, uint64_t value, unsigned first,
+                                         unsigned n) {
+  uint32_t same = 0;
+  for (unsigned e = 0; e < entries->head->n; e++) same |= (uint32_t)(tide_load(cell + (size_t)e * entries->row, 8) == value) << e;
+  if (!same) return n;
+  const uint8_t *index = entries->index;
+  for (unsigned i = n; i > first; i--)
+    if ((same >> (index ? index[i - 1 - first] : 0) & 1) && carries(latest, i - 1)) return i - 1;
   return n;
-#undef CARRIES
+}
+
+/* A number, or what found no room in a dictionary. */
+static __attribute__((noinline)) unsigned latest_of_column(const struct tide_kind *kind, const struct tide_block *block, const struct latest *latest,
+                                                           unsigned column, uint64_t value, unsigned first) {
+  struct tide_cells cells = tide_block_cells(kind, block, column);
+  for (unsigned i = block->n; i > first; i--)
+    if (tide_cells_get(&cells, i - 1) == value && carries(latest, i - 1)) return i - 1;
+  return block->n;
 }
 
 /* Decides the latest bits of a new event, which goes before event `place` of a small log: set in the row; the event that loses a bit is mended
  * at once. */
 static void latest_before_small(const struct tide_kind *kind, struct tide_block *block, unsigned place, struct tide_row *row) {
   uint64_t mask = row->mask;
+  if (!block || !block->n) {
+    for (unsigned g = 0; g < kind->distinct_count; g++) mask |= (mask >> kind->distinct[g].bit & 1) << kind->distinct[g].latest;
+    row->mask = mask;
+    return;
+  }
   struct tide_entries dict[TIDE_DICTS_MAX];
-  if (block && block->n) tide_block_entries(kind, block, kind->distinct_dicts, dict);
-  for (unsigned g = 0; g < kind->distinct_count; g++) {
-    const struct tide_distinct *distinct = &kind->distinct[g];
+  tide_block_entries(kind, block, kind->distinct_dicts, dict);
+  int wide = tide_block_wide(block);
+  unsigned n = block->n;
+  uint8_t *masks = (uint8_t *)tide_block_mask_at(kind, block, 0);
+  for (const struct tide_distinct *distinct = kind->distinct, *end = distinct + kind->distinct_count; distinct < end; distinct++) {
     if (!((mask >> distinct->bit) & 1)) continue;
-    unsigned holder = block && block->n ? latest_in(kind, block, dict, distinct, (uint64_t)row->value[distinct->origin]) : 0;
-    if (block && holder < block->n) {
+    const struct tide_column *column = &kind->column[distinct->column];
+    struct latest latest = {masks + distinct->latest / 8, kind->mask_width, distinct->latest % 8};
+    uint64_t value = (uint64_t)row->value[distinct->origin];
+    unsigned first = column->young ? n - block->yn : 0, holder;
+    if (column->dict == TIDE_NO_DICT) {
+      holder = latest_of_column(kind, block, &latest, distinct->column, value, first);
+    } else {
+      const struct tide_entries *entries = &dict[column->dict];
+      const char *cell = entries->entry + column->before[wide];
+      holder = tide_entries_plain(entries) ? latest_of_plain(&latest, cell, entries->row, value, first, n)
+                                           : latest_of_entries(&latest, entries, cell, value, first, n);
+    }
+    if (holder < n) {
       if (holder >= place) continue;
-      char *cell = tide_block_mask_at(kind, block, holder);
-      tide_store_cell(cell, kind->mask_width, tide_load(cell, kind->mask_width) ^ (UINT64_C(1) << distinct->latest));
+      latest.byte[(size_t)holder * latest.stride] ^= (uint8_t)(1u << latest.bit);
     }
     mask |= UINT64_C(1) << distinct->latest;
   }
@@ -245,47 +262,10 @@ static void latest_before_big(const struct tide_kind *kind, const struct tide_en
   row->mask = mask;
 }
 
-/* Before which event of a small log it goes; nearly always behind all. */
-static unsigned place_in(const struct tide_kind *kind, const struct tide_block *block, int64_t time_ms) {
-  if (!block || !block->n) return 0;
-  return tide_block_time(kind, block, block->n - 1u) <= time_ms ? block->n : tide_block_after(kind, block, time_ms);
-}
-
-bool tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, struct tide_row *row, int64_t watermark_ms) {
-  int64_t time_ms = row->value[TIDE_COL_TIME];
-  if (kind->single) {
-    if (!ent->log) ent->log = tide_ent_log_single(kind, time_ms, row->mask);
-    else if (tide_ent_log_is_single(ent)) ent->log = (uintptr_t)tide_ent_log_take_single(kind, ent);
-    if (tide_ent_log_is_single(ent)) return false;
-  }
-  struct tide_big *big = tide_ent_log_big(ent);
-  if (kind->tile_ms) {
-    if (!big) small_settle(kind, ent, watermark_ms);
-    struct tide_tiles *tiles = tide_ent_log_tiles(ent);
-    if (tiles && time_ms <= tiles->until_ms) { /* a late one, older than any row that can be asked for */
-      tide_tiles_add_row(kind, &tiles, row);
-      tide_ent_log_set_tiles(ent, tiles);
-      return true;
-    }
-  }
-  if (big) {
-    if (kind->distinct_count) latest_before_big(kind, ent, row, time_ms);
-  } else {
-    struct tide_block *block = (struct tide_block *)tide_ent_log_raw(ent);
-    unsigned place = place_in(kind, block, time_ms);
-    if (kind->distinct_count) latest_before_small(kind, block, place, row);
-    /* Expiry happens at a full step of the content, not of the allocation: a log that came from a snapshot behaves the same. */
-    if (block && block->n && block->n == tide_block_capacity(block->n) &&
-        tide_block_expire(kind, block, watermark_ms - kind->keep_ms, watermark_ms - kind->young_ms))
-      place = place_in(kind, block, time_ms);
-    if (!block || block->n < TIDE_BLOCK_MAX) {
-      tide_block_insert(kind, &block, place, row);
-      tide_ent_log_set_raw(ent, (uintptr_t)block);
-      return false;
-    }
-    big = tide_ent_log_grow(kind, ent);
-  }
+static __attribute__((noinline)) void insert_big(const struct tide_kind *kind, struct tide_ent *ent, struct tide_big *big, const struct tide_row *row,
+                                                int64_t watermark_ms) {
   unsigned i;
+  int64_t time_ms = row->value[TIDE_COL_TIME];
   struct tide_chunk *chunk = big_place(kind, ent, big, time_ms, watermark_ms, &i);
   tide_block_insert(kind, &chunk->block, i, row);
   tide_ent_log_note_chunk(kind, chunk);
@@ -296,5 +276,53 @@ bool tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, struct 
   for (unsigned g = 0; g < kind->distinct_count; g++)
     if ((row->mask >> kind->distinct[g].latest) & 1)
       tide_ent_log_note_latest(&view, g, (uint64_t)row->value[kind->distinct[g].origin], time_ms);
+}
+
+/* Expiry happens at a full step of the content, not of the allocation: a log that came from a snapshot behaves the same. */
+static inline bool is_full_step(unsigned n) { return n == tide_block_capacity(n); }
+
+bool tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, struct tide_row *row, int64_t watermark_ms) {
+  int64_t time_ms = row->value[TIDE_COL_TIME], keep_after_ms = watermark_ms - kind->keep_ms;
+  if (kind->single) {
+    if (!ent->log) ent->log = tide_ent_log_single(kind, time_ms, row->mask);
+    else if (tide_ent_log_is_single(ent)) ent->log = (uintptr_t)tide_ent_log_take_single(kind, ent);
+    if (tide_ent_log_is_single(ent)) return false;
+  }
+  struct tide_big *big = tide_ent_log_big(ent);
+  struct tide_block *block = big ? NULL : (struct tide_block *)tide_ent_log_raw(ent);
+  bool step = block && block->n && is_full_step(block->n);
+  if (kind->tile_ms) {
+    if (step && (block = small_settle(kind, ent, block, watermark_ms))) step = block->n && is_full_step(block->n);
+    struct tide_tiles *tiles = tide_ent_log_tiles(ent);
+    if (tiles && time_ms <= tiles->until_ms) { /* a late one, older than any row that can be asked for */
+      tide_tiles_add_row(kind, &tiles, row);
+      tide_ent_log_set_tiles(ent, tiles);
+      return true;
+    }
+  }
+  if (big) {
+    if (kind->distinct_count) latest_before_big(kind, ent, row, time_ms);
+    insert_big(kind, ent, big, row, watermark_ms);
+    return false;
+  }
+  unsigned place = 0;
+  if (block && block->n) {
+    int64_t last_ms = tide_block_time(kind, block, block->n - 1u);
+    if (step && last_ms <= keep_after_ms) block->n = block->yn = 0, step = false; /* all of them; latest bits of theirs concern nobody */
+    place = last_ms <= time_ms ? block->n : tide_block_after(kind, block, time_ms);
+  }
+  if (kind->distinct_count) latest_before_small(kind, block, place, row);
+  if (block && step) {
+    unsigned had = block->n;
+    tide_block_expire(kind, block, keep_after_ms, watermark_ms - kind->young_ms);
+    unsigned gone = had - block->n;
+    place = place > gone ? place - gone : 0;
+  }
+  if (block && block->n == TIDE_BLOCK_MAX) {
+    insert_big(kind, ent, tide_ent_log_grow(kind, ent), row, watermark_ms);
+    return false;
+  }
+  tide_block_insert(kind, &block, place, row);
+  tide_ent_log_set_raw(ent, (uintptr_t)block);
   return false;
 }

@@ -119,10 +119,12 @@ struct tide_edge {
   int64_t back_ms;            /* the left edge, but for the hop, is so long before the event */
   int64_t keep_ms;            /* columns answer back to watermark - keep; a window that begins before is too late */
   uint32_t first_at, slot_count; /* kind->edge_slot[first_at ...]: the values over it */
+  size_t border;              /* with a hop: its number among those of the plan */
 };
 
-/* Edges of one delay, [first, end); hops: some of them go back to a border. */
-struct tide_delay { int64_t delayed_ms; uint8_t first, end; bool hops; };
+/* Edges of one delay, [first, end), as a word as well; limit: of its right edge, where it is one. */
+struct tide_delay { int64_t delayed_ms; uint64_t edges; uint8_t first, end, limit; };
+#define TIDE_LIMITS_MAX (2 * TIDE_EDGES_MAX) /* a multiple of eight */
 
 /* An edge of windows in a big log, and what is carried of the events before it (running.h): counts by kind->post_bit[first_count .. count_end), sums by
  * the same of post_pair. */
@@ -225,9 +227,11 @@ struct tide_kind {
   int64_t young_ms;                    /* the young strip back to watermark - young */
   struct tide_edge edge[TIDE_EDGES_MAX];
   uint8_t edge_count;
-  int64_t back_ms[TIDE_EDGES_MAX];     /* of each edge, side by side */
+  uint32_t limit_back_ms[TIDE_LIMITS_MAX]; /* how long before the event: each left edge but for the hop, then right edges of delays; at most UINT32_MAX */
+  uint8_t limit_count;
+  uint8_t hop[TIDE_EDGES_MAX], hop_count;  /* the edges that go back to a border */
   struct tide_delay delay[TIDE_EDGES_MAX];
-  uint8_t delay_count;
+  uint8_t delay_count, delayed_at;     /* from delayed_at on they end before the event */
   struct tide_step *step;
   uint32_t step_count;                 /* counts first, then distinct counts, those with a cap last, then others with windows that count the current event, sums and means
                                         * of numbers that take four bytes, others, those without windows */
@@ -293,6 +297,7 @@ struct tide_plan {
   bool keeps_facts;              /* some kind has some */
   bool mends_tiles;              /* outcomes can change events that stand in tiles */
   int64_t outcome_ms;            /* outcomes find events newer than watermark - this (ruling 26) */
+  uint32_t border_count;         /* edges with a hop */
   struct tide_value *nothing;    /* by slot: its value where no event is in the window or stands before */
   struct tide_value *absent, *refused; /* by slot, all alike: the key is missing; there is no room for the entity */
   struct tide_kind kind[TIDE_ENTITIES_MAX]; /* by spec->entity index */

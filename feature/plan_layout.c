@@ -134,6 +134,7 @@ static void plan_image(struct tide_kind *kind) {
   plan_narrow(kind, false);
   for (uint8_t g = 0; g < kind->distinct_count; g++) {
     uint8_t dict = kind->column[kind->distinct[g].column].dict;
+    TIDE_CHECK(dict == TIDE_NO_DICT || kind->column[kind->distinct[g].column].width[0] == 8); /* insertion counts on it */
     kind->distinct[g].origin = kind->origin[kind->distinct[g].column];
     if (dict != TIDE_NO_DICT && dict >= kind->distinct_dicts) kind->distinct_dicts = (uint8_t)(dict + 1);
   }

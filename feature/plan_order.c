@@ -10,8 +10,10 @@ static bool edge_before(const struct tide_edge *a, const struct tide_edge *b) {
 
 static int64_t reach_of(const struct tide_edge *edge) { return edge->back_ms + edge->hop_ms; }
 
+static uint32_t narrow_ms(int64_t ms) { return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX; }
+
 /* Orders the edges as plan.h says. */
-static void plan_edges(struct tide_kind *kind) {
+static void plan_edges(struct tide_plan *plan, struct tide_kind *kind) {
   uint8_t place[TIDE_EDGES_MAX]; /* of each edge as it was added */
   struct tide_edge ordered[TIDE_EDGES_MAX];
   kind->spare_ms = INT64_MAX;
@@ -32,13 +34,21 @@ static void plan_edges(struct tide_kind *kind) {
   }
   for (uint8_t i = 0; i < kind->edge_count; i++) {
     const struct tide_edge *edge = &kind->edge[i];
-    kind->back_ms[i] = edge->back_ms;
+    kind->limit_back_ms[kind->limit_count++] = narrow_ms(edge->back_ms);
+    if (edge->hop_ms) kind->edge[i].border = plan->border_count++;
+    if (edge->hop_ms) kind->hop[kind->hop_count++] = i;
     kind->reach_ms[i] = reach_of(&kind->edge[kind->oldest[i]]);
     if (!i || edge->delayed_ms != edge[-1].delayed_ms)
-      kind->delay[kind->delay_count++] = (struct tide_delay){edge->delayed_ms, i, i, false};
+      kind->delay[kind->delay_count++] = (struct tide_delay){.delayed_ms = edge->delayed_ms, .first = i, .end = i};
     struct tide_delay *delay = &kind->delay[kind->delay_count - 1];
     delay->end++;
-    delay->hops = delay->hops || edge->hop_ms;
+    delay->edges |= UINT64_C(1) << i;
+  }
+  for (uint8_t d = 0; d < kind->delay_count; d++) {
+    if (!kind->delay[d].delayed_ms) kind->delayed_at = 1;
+    if (!kind->delay[d].delayed_ms) continue;
+    kind->delay[d].limit = kind->limit_count;
+    kind->limit_back_ms[kind->limit_count++] = narrow_ms(kind->delay[d].delayed_ms);
   }
   for (uint32_t s = 0; s < kind->step_count; s++)
     if (kind->step[s].edge != 0xff) kind->step[s].edge = place[kind->step[s].edge];
@@ -189,7 +199,7 @@ static void plan_constants(struct tide_plan *plan, const struct tide_kind *kind)
 }
 
 void tide_plan_order(struct tide_plan *plan, struct tide_kind *kind) {
-  plan_edges(kind);
+  plan_edges(plan, kind);
   plan_steps(plan, kind);
   plan_spots(plan, kind);
   plan_constants(plan, kind);

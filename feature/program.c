@@ -210,9 +210,28 @@ static inline void settle(const struct tide_conjunct *c, unsigned trit, struct l
   else left->alive &= ~(trit == TIDE_TRIT_TRUE ? c->no : c->yes);
 }
 
-static struct left strike(const struct run *run, const struct tide_bank *bank) {
+/* Numbers that are there or legitimately not, which is as good as not enough: no branch depends on them. */
+static inline struct left lead(const struct run *run, const struct tide_bank *bank) {
   struct left left = {bank->alive, bank->doubt};
-  const struct tide_conjunct *c = bank->conjunct, *end;
+  for (const struct tide_lead *c = bank->lead, *end = c + bank->leads; c < end; c++) {
+    const struct tide_value *a = part(run, c->operand);
+    uint32_t head = head_of(a);
+    if (TIDE_UNLIKELY((head & HEAD_UNKNOWN) || is_bound(head))) {
+      const struct tide_conjunct *conjunct = &bank->conjunct[c->conjunct];
+      settle(conjunct, otherwise(run, &conjunct->test, a), &left);
+      continue;
+    }
+    uint64_t enough = (uint64_t)((head & HEAD_TYPE) == HEAD_NUM) & (uint64_t)(a->num >= c->least);
+    left.alive &= ~c->roots | (0 - enough);
+  }
+  return left;
+}
+
+static struct left strike(const struct run *run, const struct tide_bank *bank) {
+  struct left left = lead(run, bank);
+  const struct tide_conjunct *c = bank->conjunct + bank->leads, *end;
+  if (run->env->lists_empty && run->program->rule) left.alive &= ~bank->listed;
+  if (!(left.alive & bank->others)) return left;
 #define EACH(CODE)                                                                                                                         \
   for (end = bank->conjunct + bank->end[CODE]; c < end; c++)                                                                               \
     if (c->roots & left.alive)

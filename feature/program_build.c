@@ -319,15 +319,42 @@ static void *kept(struct tide_arena *arena, void *from, size_t count, size_t siz
   return to;
 }
 
-/* Cheap tests before dear ones; of one kind those that may strike out most roots, and then what stands in front in its root. */
-static bool is_before(const struct build *b, const struct tide_conjunct *x, uint32_t i, const struct tide_conjunct *y, uint32_t k) {
-  if (x->test.code != y->test.code) return x->test.code < y->test.code;
-  int more = __builtin_popcountll(x->roots) - __builtin_popcountll(y->roots);
-  return more ? more > 0 : b->needs[i].place < b->needs[k].place;
+/* Leading tests before all others; cheap before dear ones; of one kind those that may strike out most roots, and then what stands in front in its root. */
+static bool is_before(const struct build *b, const bool *leading, uint32_t i, uint32_t k, unsigned word) {
+  const struct needs *x = &b->needs[i], *y = &b->needs[k];
+  if (leading[i] != leading[k]) return leading[i];
+  if (b->test[i].code != b->test[k].code) return b->test[i].code < b->test[k].code;
+  int more = __builtin_popcountll(x->yes[word] | x->no[word]) - __builtin_popcountll(y->yes[word] | y->no[word]);
+  return more ? more > 0 : x->place < y->place;
+}
+
+/* Is it a test that most events fail: a feature, or what is made of it, being at least so much, which is more than nothing? */
+static bool leads(const struct build *b, uint32_t i, unsigned word) {
+  const struct tide_test *test = &b->test[i];
+  return test->code == TIDE_T_RANGE && !test->how && test->least > 0 && isinf(test->most) && !b->needs[i].no[word] &&
+         tide_operand_place(test->operand[0]) >= TIDE_AT_SLOT;
+}
+
+/* More than 1 before 1, which may be an answer and no count; then what stands in front. */
+static bool leads_before(const struct build *b, uint32_t i, uint32_t k) {
+  bool more = b->test[i].least > 1, other = b->test[k].least > 1;
+  return more != other ? more : b->needs[i].place < b->needs[k].place;
+}
+
+/* Marks one leading test of every root of the bank that has any. */
+static void mark_leading(const struct build *b, unsigned word, bool *leading) {
+  for (uint32_t r = 0; b->rule && r < 64; r++) {
+    uint32_t best = b->tests;
+    for (uint32_t i = 0; i < b->tests; i++)
+      if (b->needs[i].yes[word] >> r & 1 && leads(b, i, word) && (best == b->tests || leads_before(b, i, best))) best = i;
+    if (best < b->tests) leading[best] = true;
+  }
 }
 
 static void fill_bank(const struct build *b, struct tide_arena *arena, unsigned word, struct tide_bank *bank) {
   uint32_t *number = tide_alloc((b->tests + 1) * sizeof *number);
+  bool *leading = tide_alloc((b->tests + 1) * sizeof *leading);
+  mark_leading(b, word, leading);
   bank->conjunct = tide_arena_alloc(arena, (b->tests + 1) * sizeof *bank->conjunct);
   for (uint32_t i = 0; i < b->tests; i++) {
     const struct needs *needs = &b->needs[i];
@@ -335,14 +362,23 @@ static void fill_bank(const struct build *b, struct tide_arena *arena, unsigned 
         .roots = needs->yes[word] | needs->no[word], .yes = needs->yes[word], .no = needs->no[word], .test = b->test[i]};
     if (!c.roots) continue;
     uint32_t at = bank->count++;
-    for (; at > 0 && is_before(b, &c, i, &bank->conjunct[at - 1], number[at - 1]); at--)
+    if (!leading[i]) bank->others |= c.roots;
+    if (c.test.code == TIDE_T_LIST) bank->listed |= c.yes;
+    for (; at > 0 && is_before(b, leading, i, number[at - 1], word); at--)
       bank->conjunct[at] = bank->conjunct[at - 1], number[at] = number[at - 1];
     bank->conjunct[at] = c, number[at] = i;
   }
-  for (uint32_t i = 0, code = 0; code < TIDE_TEST_CODES; code++) {
+  bank->lead = tide_arena_alloc(arena, (bank->count + 1) * sizeof *bank->lead);
+  for (; bank->leads < bank->count && leading[number[bank->leads]]; bank->leads++) {
+    const struct tide_conjunct *c = &bank->conjunct[bank->leads];
+    bank->lead[bank->leads] =
+        (struct tide_lead){.least = c->test.least, .roots = c->yes, .operand = c->test.operand[0], .conjunct = bank->leads};
+  }
+  for (uint32_t i = bank->leads, code = 0; code < TIDE_TEST_CODES; code++) {
     while (i < bank->count && bank->conjunct[i].test.code == code) i++;
     bank->end[code] = i;
   }
+  tide_free(leading);
   tide_free(number);
 }
 

@@ -64,8 +64,17 @@ struct tide_test {
 
 /* A test and the roots that need it: to be true, not to be true. */
 struct tide_conjunct { uint64_t roots, yes, no; struct tide_test test; };
-/* The conjuncts of up to 64 roots; those of kind c end at end[c]. A root that is not in `alive` is false from the beginning, one in `doubt` never true. */
-struct tide_bank { struct tide_conjunct *conjunct; uint32_t count, end[TIDE_TEST_CODES]; uint64_t alive, doubt; };
+/* A rule that needs a value to be so much as it seldom is. All of these are tried, since that takes no branch, and they stand close together. */
+struct tide_lead { double least; uint64_t roots; uint32_t operand, conjunct; };
+/* The conjuncts of up to 64 roots. First, in rules, those that are leads, one for each root that has any. Then the others: those of kind c end at end[c], and none is
+ * needed once no root of `others` is left. Those of `listed` need something to be on a list. A root that is not in `alive` is false from the beginning, one in `doubt`
+ * never true. */
+struct tide_bank {
+  struct tide_conjunct *conjunct;
+  struct tide_lead *lead;
+  uint32_t count, leads, end[TIDE_TEST_CODES];
+  uint64_t alive, doubt, others, listed;
+};
 
 /* A part of a node: number of a test, times two, plus 1 where it is negated. */
 struct tide_node { bool all, neither; uint16_t count; uint32_t first; }; /* `and`, else `or`; neither: one more part is so in any case */

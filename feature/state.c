@@ -17,6 +17,7 @@ void tide_state_init(struct tide_state *state, const struct tide_plan *plan) {
 void tide_state_release(struct tide_state *state) {
   for (uint32_t e = 0; state->plan && e < state->plan->spec->entity_count; e++) tide_store_release(&state->store[e]);
   tide_valueset_release(&state->scratch);
+  tide_era_release(&state->era);
   tide_free(state->field_from_ms);
   tide_free(state->slot_from_ms);
 }

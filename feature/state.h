@@ -1,11 +1,12 @@
 /* The state of all entities, and the event being judged against it.
  *
- * A tide_txn is one event resolved under the plan: its values, its keys, the truth of every condition. tide_vector_eval reads the state, tide_state_insert
- * changes it: first all features, then the insertion, so an event never counts itself by accident. */
+ * A tide_txn is one event resolved under the plan: its values, its keys, the truth of every condition. tide_vector_kind reads the state of one kind of entity, tide_state_count
+ * changes it: first the features, then the insertion, so an event never counts itself by accident. Neither looks at another kind, so many events can be taken kind by kind. */
 #ifndef TIDE_STATE_H
 #define TIDE_STATE_H
 
 #include "feature/record.h"
+#include "feature/vector_era.h"
 #include "feature/window.h"
 
 struct tide_txn {
@@ -39,6 +40,7 @@ struct tide_state {
   int64_t *field_from_ms;        /* by field: events not after it may lack the field; NULL: none ever did */
   int64_t *slot_from_ms;         /* by slot, of the fields that it reads: what history_from_ms is to all; NULL like field_from_ms. Worked out, not saved */
   struct tide_valueset scratch;
+  struct tide_era era;           /* of the last event that was asked for: a cache */
   struct tide_tile_use tile_use; /* for tests and people: not part of the state, not saved */
 };
 
@@ -61,6 +63,8 @@ void tide_state_lookup(struct tide_state *state, struct tide_txn *txn);
 
 /* All features of the event as the state stands: ret[spec->slot_count]. */
 void tide_vector_eval(struct tide_state *state, const struct tide_txn *txn, struct tide_value *ret);
+/* Those of one entity of it, for who takes many events kind by kind: ret is that of all slots, and only those of this kind are written. */
+void tide_vector_kind(struct tide_state *state, const struct tide_txn *txn, uint32_t e, struct tide_value *ret);
 
 /* What the primary keeps of an event beyond its features. */
 struct tide_memory {
@@ -73,13 +77,15 @@ struct tide_memory {
   uint32_t tag;          /* running number of the event: the order of position among those that bear one id */
   bool uncounted;        /* an incremental authorization: remembered, counted nowhere */
 };
-/* Inserts the event in all its entities (makes them where there is room). An uncounted one only in the primary, with no bits. */
-void tide_state_insert(struct tide_state *state, struct tide_txn *txn, const struct tide_memory *memory);
-/* Its parts, for who takes many events kind by kind (core/fold_slice.c): its place among those of its time in one entity, which it is not in yet
- * (txn->rank); what its rows hold, worked out once when all its numbers and ranks are known (ret has room for TIDE_NO_ORIGIN + 1); and the insertion into one entity. The first
- * and the last touch nothing but that entity, so several threads may work in different ones. */
-uint32_t tide_state_rank(const struct tide_state *state, uint32_t e, const struct tide_txn *txn);
+/* What its rows hold, worked out once it has been looked up (ret has room for TIDE_NO_ORIGIN + 1): in all kinds; and what the primary's holds besides, the answer and where the
+ * event stands in the others, once it stands there. */
 void tide_state_values(const struct tide_state *state, const struct tide_txn *txn, const struct tide_memory *memory, int64_t *ret);
+void tide_state_refer(const struct tide_state *state, const struct tide_txn *txn, const struct tide_memory *memory, int64_t *ret);
+/* Inserts the event into one entity, which is made where it has none and there is room: txn->number, rank. An uncounted one goes into the primary alone, with no bits. */
+void tide_state_count(struct tide_state *state, uint32_t e, struct tide_txn *txn, const struct tide_memory *memory, const int64_t *value);
+/* Its parts, for who makes the entities of many events first (core/fold_slice.c): its place among those of its time in one entity, which it is not in yet
+ * (txn->rank), and the insertion there. They touch nothing but that entity, so several threads may work in different ones. */
+uint32_t tide_state_rank(const struct tide_state *state, uint32_t e, const struct tide_txn *txn);
 void tide_state_insert_in(struct tide_state *state, uint32_t e, const struct tide_txn *txn, const struct tide_memory *memory, const int64_t *value);
 
 /* Features of every kind that were dropped for want of room are metered here. */
@@ -117,6 +123,18 @@ struct tide_change {
 /* False: it stands nowhere else. The watermark where the outcome comes. */
 bool tide_state_change(struct tide_state *state, uint32_t number, struct tide_at at, int64_t watermark_ms, const struct tide_outcome *outcome, int64_t amount_now,
                        bool sets_amount, struct tide_change *ret);
+/* The same before the event is inserted anywhere, for who knows that nothing reads or changes it between: what its rows will hold (tide_state_values) and its conditions
+ * become what the outcome would make of them. False, and nothing changed, where that might not give the same bytes: a distinct count would lose or gain the event (the
+ * latest bit is handed on among the rows that are there), some of its row may be gone or in tiles when the outcome comes, or a block turns wide (what it was based on before
+ * stays to be seen). */
+struct tide_coming {
+  int64_t back_ms;      /* rows newer than the watermark - this are whole */
+  uint64_t fixed_conds; /* no outcome may change these: conditions of distinct counts */
+  bool amount_moves;    /* every kind with an amount learns of another one */
+};
+struct tide_coming tide_coming_of(const struct tide_plan *plan);
+bool tide_state_change_coming(const struct tide_plan *plan, const struct tide_coming *coming, struct tide_txn *txn, int64_t *value, int64_t watermark_ms,
+                              const struct tide_outcome *outcome, int64_t amount_now, bool sets_amount);
 /* number[e] is an entity; the same watermark. */
 void tide_state_change_in(struct tide_state *state, uint32_t e, int64_t watermark_ms, const struct tide_change *change);
 

@@ -40,7 +40,7 @@ static const struct tide_fact_row *row_of(const struct tide_state *state, const 
   uint32_t number = txn->number[kind->entity];
   if (number == TIDE_NO_ENTITY) return NULL;
   const struct tide_facts *facts = *tide_store_facts_at(&state->store[kind->entity], number);
-  if (!facts || tide_facts_forgotten(facts, horizon_of(kind, state->watermark_ms))) return NULL;
+  if (!facts || tide_facts_forgotten(facts, horizon_of(kind, txn->watermark_ms))) return NULL;
   return tide_facts_at(facts, step->column, txn->time_ms);
 }
 

@@ -1,7 +1,7 @@
-/* Inserting an event in all its entities (state.h).
+/* Inserting an event in its entities, one kind after the other (state.h).
  *
  * What rows hold of an event is worked out once, into one array of values, and each kind takes its columns from there (plan->origin). The
- * primary's row keeps the event's number and rank in the others, so those are known first. */
+ * primary's row keeps the answer and the event's number and rank in the others, so it comes last. */
 #include "feature/state.h"
 
 static uint64_t residual_pack(const struct tide_value *value) {
@@ -54,6 +54,10 @@ void tide_state_values(const struct tide_state *state, const struct tide_txn *tx
   ret[TIDE_COL_FP_LOW] = (int64_t)(memory->fp_amount & UINT32_MAX);
   ret[TIDE_COL_FP_HIGH] = (int64_t)(memory->fp_amount >> 32);
   ret[TIDE_COL_FP_MERCHANT] = (int64_t)memory->fp_merchant;
+  for (uint32_t i = 0; i < plan->origin_count; i++) ret[TIDE_ORIGINS_REF + i] = origin_value(state, &plan->origin[i], txn);
+}
+
+void tide_state_refer(const struct tide_state *state, const struct tide_txn *txn, const struct tide_memory *memory, int64_t *ret) {
   ret[TIDE_COL_EPOCH] = (int64_t)memory->epoch;
   ret[TIDE_COL_SEQ] = (int64_t)memory->seq;
   ret[TIDE_COL_INDEX] = memory->index;
@@ -61,8 +65,7 @@ void tide_state_values(const struct tide_state *state, const struct tide_txn *tx
   ret[TIDE_COL_VERDICT2] = memory->verdict2;
   ret[TIDE_COL_SCORE] = memory->score;
   ret[TIDE_COL_TRUTH] = (int64_t)memory->truth;
-  for (uint32_t i = 0; i < plan->origin_count; i++) ret[TIDE_ORIGINS_REF + i] = origin_value(state, &plan->origin[i], txn);
-  for (uint32_t e = 1, count = plan->spec->entity_count; e < count; e++) {
+  for (uint32_t e = 1, count = state->plan->spec->entity_count; e < count; e++) {
     ret[TIDE_ORIGINS_NUMBER + e] = memory->uncounted ? TIDE_NO_ENTITY : txn->number[e];
     ret[TIDE_ORIGINS_RANK + e] = memory->uncounted ? 0 : txn->rank[e];
   }
@@ -99,19 +102,11 @@ void tide_state_insert_in(struct tide_state *state, uint32_t e, const struct tid
   insert_at(state, e, tide_store_ent(&state->store[e], txn->number[e]), txn, memory->uncounted, value);
 }
 
-void tide_state_insert(struct tide_state *state, struct tide_txn *txn, const struct tide_memory *memory) {
-  uint32_t entities = memory->uncounted ? 1 : state->plan->spec->entity_count;
-  struct tide_ent *ent[TIDE_ENTITIES_MAX];
-  for (uint32_t e = 0; e < entities; e++) { /* all numbers and ranks first: rows refer to other entities */
-    if (txn->has_key[e] && txn->number[e] == TIDE_NO_ENTITY) txn->number[e] = tide_store_make(&state->store[e], txn->key[e]);
-    txn->rank[e] = 0;
-    ent[e] = NULL;
-    if (txn->number[e] == TIDE_NO_ENTITY) continue;
-    ent[e] = tide_store_ent(&state->store[e], txn->number[e]);
-    if (ent[e]->log && state->plan->kind[0].rank_col[e] != 0xff) txn->rank[e] = tide_ent_rank(&state->plan->kind[e], ent[e], txn->time_ms);
-  }
-  int64_t value[TIDE_NO_ORIGIN + 1];
-  tide_state_values(state, txn, memory, value);
-  for (uint32_t e = 0; e < entities; e++)
-    if (ent[e]) insert_at(state, e, ent[e], txn, memory->uncounted, value);
+void tide_state_count(struct tide_state *state, uint32_t e, struct tide_txn *txn, const struct tide_memory *memory, const int64_t *value) {
+  if (txn->has_key[e] && txn->number[e] == TIDE_NO_ENTITY) txn->number[e] = tide_store_add(&state->store[e], txn->key[e]);
+  txn->rank[e] = 0;
+  if (txn->number[e] == TIDE_NO_ENTITY) return;
+  struct tide_ent *ent = tide_store_ent(&state->store[e], txn->number[e]);
+  if (ent->log && state->plan->kind[0].rank_col[e] != 0xff) txn->rank[e] = tide_ent_rank(&state->plan->kind[e], ent, txn->time_ms);
+  insert_at(state, e, ent, txn, memory->uncounted, value);
 }

@@ -73,6 +73,18 @@ static uint64_t reason_by(const struct tide_outcome *outcome, uint64_t reason) {
   return tide_text_code((struct tide_span){outcome->reason, strnlen(outcome->reason, sizeof outcome->reason)});
 }
 
+/* What dynamic conditions read: outcome columns, and of the primary's row `cell`, by column, atoms and residuals. */
+static void dyn_of(const struct tide_plan *plan, const uint64_t *cell, uint16_t packed, uint64_t reason, int64_t amount,
+                   struct tide_value *ret) {
+  const struct tide_kind *kind = &plan->kind[0];
+  tide_dyn_values(plan, packed, reason, amount, ret);
+  uint64_t atoms = plan->atom_count ? cell[kind->col_of[TIDE_COL_ATOMS]] : 0;
+  for (uint32_t a = 0; a < plan->atom_count; a++) ret[TIDE_DYN_COUNT + a] = atom_unpack((unsigned)(atoms >> (2 * a)) & 3);
+  for (unsigned c = 0; plan->residual_count && c < kind->column_count; c++)
+    if (kind->column[c].what == TIDE_COL_RESIDUAL)
+      ret[TIDE_DYN_COUNT + TIDE_ATOMS_MAX + kind->column[c].ref] = residual_unpack(plan, kind->column[c].ref, cell[c]);
+}
+
 /* A tile holds nothing newer than watermark - raw. */
 static bool may_be_tiled(const struct tide_plan *plan, int64_t time_ms, int64_t watermark_ms) {
   for (uint32_t e = 1; plan->mends_tiles && e < plan->spec->entity_count; e++)
@@ -106,12 +118,10 @@ bool tide_state_change(struct tide_state *state, uint32_t number, struct tide_at
     }
   }
   struct tide_value dyn[TIDE_DYNENV];
-  tide_dyn_values(plan, changed, reason, amount, dyn);
-  uint64_t atoms = plan->atom_count ? row_get(&row, kind->col_of[TIDE_COL_ATOMS]) : 0;
-  for (uint32_t a = 0; a < plan->atom_count; a++) dyn[TIDE_DYN_COUNT + a] = atom_unpack((unsigned)(atoms >> (2 * a)) & 3);
-  for (unsigned c = 0; plan->residual_count && c < kind->column_count; c++)
-    if (kind->column[c].what == TIDE_COL_RESIDUAL)
-      dyn[TIDE_DYN_COUNT + TIDE_ATOMS_MAX + kind->column[c].ref] = residual_unpack(plan, kind->column[c].ref, row_get(&row, c));
+  uint64_t cell[TIDE_COLUMNS_MAX];
+  for (unsigned c = 0; c < kind->column_count; c++)
+    if (kind->column[c].what == TIDE_COL_RESIDUAL || kind->column[c].what == TIDE_COL_ATOMS) cell[c] = row_get(&row, c);
+  dyn_of(plan, cell, changed, reason, amount, dyn);
   struct tide_change change = {.time_ms = tide_block_time(kind, row.block, at.i),
                                .conds = tide_txn_dynamic(plan, dyn, 0),
                                .old_amount = old_amount,
@@ -129,6 +139,50 @@ bool tide_state_change(struct tide_state *state, uint32_t number, struct tide_at
   }
   tide_ent_set_bits(kind, row.ent, at, tide_kind_mask(kind, change.conds));
   *ret = change;
+  return true;
+}
+
+/* ---- before it is inserted ---- */
+
+struct tide_coming tide_coming_of(const struct tide_plan *plan) {
+  struct tide_coming coming = {.back_ms = INT64_MAX, .fixed_conds = UINT64_C(1) << plan->score_cond, .amount_moves = true};
+  for (uint32_t e = 0; e < plan->spec->entity_count; e++) {
+    const struct tide_kind *kind = &plan->kind[e];
+    if (kind->keep_ms < coming.back_ms) coming.back_ms = kind->keep_ms;
+    if (kind->tile_ms && kind->raw_ms < coming.back_ms) coming.back_ms = kind->raw_ms;
+    for (unsigned c = 0; c < kind->column_count; c++)
+      if (kind->column[c].young && kind->young_ms < coming.back_ms) coming.back_ms = kind->young_ms;
+    for (unsigned g = 0; g < kind->distinct_count; g++) coming.fixed_conds |= UINT64_C(1) << kind->cond[kind->distinct[g].bit];
+    bool told = !e || kind->has_dynamic;
+    if (kind->col_of[TIDE_COL_AMOUNT] != 0xff && !told) coming.amount_moves = false;
+  }
+  return coming;
+}
+
+bool tide_state_change_coming(const struct tide_plan *plan, const struct tide_coming *coming, struct tide_txn *txn, int64_t *value,
+                              int64_t watermark_ms, const struct tide_outcome *outcome, int64_t amount_now, bool sets_amount) {
+  const struct tide_kind *kind = &plan->kind[0];
+  uint8_t amount_column = kind->col_of[TIDE_COL_AMOUNT];
+  if (txn->time_ms <= watermark_ms - coming->back_ms) return false;
+  int64_t old_amount = value[TIDE_COL_AMOUNT], amount = sets_amount ? amount_now : old_amount;
+  if (amount_column == 0xff) amount = TIDE_NULL_NUM;
+  else if (amount != old_amount && !(coming->amount_moves && tide_fits_narrow(&kind->column[amount_column], old_amount) &&
+                                     tide_fits_narrow(&kind->column[amount_column], amount)))
+    return false;
+  uint16_t changed = changed_by(outcome, (uint16_t)value[TIDE_COL_DYN]);
+  bool reads_reason = kind->col_of[TIDE_COL_REASON] != 0xff;
+  uint64_t reason = reads_reason ? reason_by(outcome, (uint64_t)value[TIDE_COL_REASON]) : 0;
+  struct tide_value dyn[TIDE_DYNENV];
+  uint64_t cell[TIDE_COLUMNS_MAX];
+  for (unsigned c = 0; c < kind->column_count; c++)
+    if (kind->column[c].what == TIDE_COL_RESIDUAL || kind->column[c].what == TIDE_COL_ATOMS) cell[c] = (uint64_t)value[kind->origin[c]];
+  dyn_of(plan, cell, changed, reason, amount, dyn);
+  uint64_t conds = tide_txn_dynamic(plan, dyn, txn->conds);
+  if ((conds ^ txn->conds) & coming->fixed_conds) return false;
+  txn->conds = conds;
+  value[TIDE_COL_DYN] = changed;
+  value[TIDE_COL_REASON] = (int64_t)reason;
+  if (sets_amount) value[TIDE_COL_AMOUNT] = amount_now;
   return true;
 }
 

@@ -10,7 +10,7 @@
 /* Which edges begin before what is kept: as a rule none does. */
 static uint64_t late_edges(const struct tide_look *look) {
   const struct tide_kind *kind = look->kind;
-  int64_t t_ms = look->txn->time_ms, watermark_ms = look->state->watermark_ms;
+  int64_t t_ms = look->txn->time_ms, watermark_ms = look->txn->watermark_ms;
   uint64_t late = 0;
   if (TIDE_LIKELY(watermark_ms <= t_ms || watermark_ms - t_ms <= kind->spare_ms)) return 0;
   for (unsigned e = 0; e < kind->edge_count; e++)
@@ -44,20 +44,15 @@ static void say_late(const struct tide_look *look, struct tide_value *ret) {
   }
 }
 
-/* Windows that begin before history does: those that reach back longest. */
-static inline void say_young(const struct tide_look *look, struct tide_value *ret) {
+/* Windows that begin before history does, those that reach back longest, of a kind whose policy is not to mark them. */
+static __attribute__((noinline)) void say_young(const struct tide_look *look, struct tide_value *ret) {
   const struct tide_kind *kind = look->kind;
   int64_t history_ms = look->state->history_from_ms, t_ms = look->txn->time_ms;
   for (unsigned i = 0; i < kind->edge_count && t_ms - kind->reach_ms[i] < history_ms; i++) {
     const struct tide_edge *edge = &kind->edge[kind->oldest[i]];
     if (tide_look_left_ms(look, edge) >= history_ms || tide_look_late(look, kind->oldest[i])) continue;
     const uint16_t *slot = &kind->edge_slot[edge->first_at], *end = slot + edge->slot_count;
-    for (; slot < end && !kind->warming_marks; slot++) warm(group_of(look), &ret[*slot]);
-    for (; slot < end; slot++) { /* the same, for the usual policy: no value of a window is unknown by itself */
-      struct tide_value *value = &ret[*slot];
-      value->state = TIDE_S_warming;
-      value->cause = value->type == TIDE_V_NULL ? value->cause : TIDE_C_warming;
-    }
+    for (; slot < end; slot++) warm(group_of(look), &ret[*slot]);
   }
 }
 
@@ -77,8 +72,9 @@ static void say_new_fields(const struct tide_look *look, struct tide_value *ret)
 /* ---- one entity ---- */
 
 static inline void copy(const struct tide_kind *kind, const struct tide_value *from, struct tide_value *ret) {
-  for (uint32_t i = 0; i < kind->slots_count; i++)
-    memcpy(ret + kind->slots[i].first, from + kind->slots[i].first, kind->slots[i].count * sizeof *ret);
+  const struct tide_slots *slots = kind->slots, *end = slots + kind->slots_count; /* as a rule one run */
+  do memcpy(ret + slots->first, from + slots->first, slots->count * sizeof *ret);
+  while (TIDE_UNLIKELY(++slots < end));
 }
 
 /* As tide_view_of does; nearly always the log is a block. */
@@ -97,15 +93,22 @@ static inline void view(const struct tide_store *store, uint32_t number, struct 
   ret->one = (struct tide_chunk){.block = (struct tide_block *)ent->log, .last_ms = tide_block_time(store->kind, block, block->n - 1u)};
 }
 
-/* ret holds plan->nothing. */
-static void eval_kind(struct tide_state *state, const struct tide_txn *txn, const struct tide_kind *kind, struct tide_value *ret) {
+void tide_vector_kind(struct tide_state *state, const struct tide_txn *txn, uint32_t e, struct tide_value *ret) {
+  const struct tide_plan *plan = state->plan;
+  const struct tide_kind *kind = &plan->kind[e];
   struct tide_look look;
+  if (TIDE_UNLIKELY(!kind->step_count)) return;
+  if (!txn->has_key[e] || (txn->number[e] == TIDE_NO_ENTITY && tide_txn_capacity(state, txn, e))) {
+    copy(kind, txn->has_key[e] ? plan->refused : plan->absent, ret);
+    return;
+  }
+  copy(kind, tide_era_at(plan, txn->time_ms, state->history_from_ms, &state->era)->nothing, ret);
   look.state = state;
   look.txn = txn;
   look.kind = kind;
   look.far_at = (struct tide_at){UINT32_MAX, 0};
   look.late = late_edges(&look);
-  view(&state->store[kind->entity], txn->number[kind->entity], &look.view);
+  view(&state->store[e], txn->number[e], &look.view);
   look.small = true;
   if (!look.view.count && !look.view.tiles) {
     tide_lone_values(&look, ret);
@@ -115,24 +118,16 @@ static void eval_kind(struct tide_state *state, const struct tide_txn *txn, cons
     look.small = false;
     tide_large_values(&look, ret);
   }
-  for (uint32_t s = kind->windowless_at; s < kind->step_count; s++) {
-    const struct tide_step *step = &kind->step[s];
+  for (const struct tide_step *step = &kind->step[kind->windowless_at], *end = &kind->step[kind->step_count]; step < end; step++) {
     if (step->agg == TIDE_AGG_FACT) ret[step->slot] = tide_fact_value(state, txn, kind, step);
     else if (step->agg == TIDE_AGG_SINCE_FIRST || step->agg == TIDE_AGG_NEW) ret[step->slot] = tide_value_first(&look, step);
     else ret[step->slot] = tide_value_previous(&look, step);
   }
   if (TIDE_UNLIKELY(look.late)) say_late(&look, ret);
-  say_young(&look, ret);
+  if (TIDE_UNLIKELY(!kind->warming_marks)) say_young(&look, ret);
   if (TIDE_UNLIKELY(state->slot_from_ms != NULL)) say_new_fields(&look, ret);
 }
 
 void tide_vector_eval(struct tide_state *state, const struct tide_txn *txn, struct tide_value *ret) {
-  const struct tide_plan *plan = state->plan;
-  memcpy(ret, plan->nothing, plan->spec->slot_count * sizeof *ret);
-  for (uint32_t e = 0; e < plan->spec->entity_count; e++) {
-    const struct tide_kind *kind = &plan->kind[e];
-    if (!txn->has_key[e]) copy(kind, plan->absent, ret);
-    else if (txn->number[e] == TIDE_NO_ENTITY && tide_txn_capacity(state, txn, e)) copy(kind, plan->refused, ret);
-    else eval_kind(state, txn, kind, ret);
-  }
+  for (uint32_t e = 0; e < state->plan->spec->entity_count; e++) tide_vector_kind(state, txn, e, ret);
 }

@@ -32,15 +32,12 @@ struct tide_look {
   /* small logs */
   unsigned n;
   uint64_t ends;                           /* edges whose window ends where the log does */
-  uint64_t in[TIDE_EDGES_MAX];             /* the events of its window, and TIDE_CURRENT */
+  _Alignas(16) uint64_t in[TIDE_LIMITS_MAX]; /* by edge: the events of its window, and TIDE_CURRENT */
   uint64_t word[TIDE_CONDS_MAX + TIDE_LINES_MAX]; /* by local bit: the events that satisfy the condition; then lines */
 };
 
 static inline int64_t tide_look_left_ms(const struct tide_look *look, const struct tide_edge *edge) {
-  int64_t left_ms = look->txn->time_ms - edge->back_ms;
-  if (!edge->hop_ms) return left_ms;
-  int64_t rest = left_ms % edge->hop_ms;
-  return left_ms - (rest < 0 ? rest + edge->hop_ms : rest);
+  return edge->hop_ms ? look->state->era.left_ms[edge->border] : look->txn->time_ms - edge->back_ms;
 }
 static inline int64_t tide_look_right_ms(const struct tide_look *look, const struct tide_edge *edge) {
   return edge->delayed_ms ? look->txn->time_ms - edge->delayed_ms : look->txn->time_ms + look->txn->lead_ms;
@@ -60,7 +57,7 @@ void tide_small_nothing(struct tide_look *look);
 
 /* ---- vector_small.c ---- */
 
-/* Values of all steps with windows: writes ret[slot] of each, but where it is late and nothing can be said. ret holds plan->nothing. */
+/* Values of all steps with windows: writes ret[slot] of each, but where it is late and nothing can be said. ret holds what the era knows. */
 void tide_small_values(struct tide_look *look, struct tide_value *ret);
 /* The same where nothing stands before the event, neither rows nor tiles. */
 void tide_lone_values(struct tide_look *look, struct tide_value *ret);
@@ -87,6 +84,15 @@ struct tide_value tide_value_recounted(const struct tide_look *look, const struc
 struct tide_value tide_value_previous(struct tide_look *look, const struct tide_step *step);
 /* Of SINCE_FIRST and NEW. */
 struct tide_value tide_value_first(const struct tide_look *look, const struct tide_step *step);
+
+/* Writes what a window holds. Where it begins before history, the mark that stands there stays (vector_era.h); a null keeps its own cause. */
+static inline void tide_put(struct tide_value *at, struct tide_value value) {
+  if (at->state == TIDE_S_warming) {
+    value.state = TIDE_S_warming;
+    if (value.type != TIDE_V_NULL) value.cause = TIDE_C_warming;
+  }
+  *at = value;
+}
 
 static inline struct tide_value tide_value_empty(void) { return tide_null(TIDE_S_empty, TIDE_C_empty); }
 static inline struct tide_value tide_value_rate(uint64_t hits, uint64_t n) { return n ? tide_num((double)hits / (double)n) : tide_value_empty(); }

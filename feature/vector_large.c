@@ -87,7 +87,7 @@ static void large_windows(const struct tide_look *look, const struct tide_step *
     if (look->view.tiles) tide_look_tiles(look, step, &tiled_ms, &acc);
     if (is_additive(step)) tide_window_add(&look->view, step, look->from[step->edge], done, &acc);
     done = look->from[step->edge];
-    ret[step->slot] = window_value(look, step, &acc, with ? &current : NULL);
+    tide_put(&ret[step->slot], window_value(look, step, &acc, with ? &current : NULL));
   }
 }
 
@@ -115,7 +115,7 @@ static void carried_windows(const struct tide_look *look, const struct tide_runn
       acc.sum += to->sum - from->sum;
       acc.squares += to->squares - from->squares;
     }
-    ret[step->slot] = window_value(look, step, &acc, with ? &current : NULL);
+    tide_put(&ret[step->slot], window_value(look, step, &acc, with ? &current : NULL));
   }
 }
 

@@ -97,11 +97,11 @@ static void recount(const struct tide_look *look, const struct tide_step *step, 
   int64_t current;
   const int64_t *with = tide_look_current(look, step, &current) ? &current : NULL;
   uint64_t n;
-  if (!in) ret[spot->slot] = tide_num(with != NULL);
+  if (!in) tide_put(&ret[spot->slot], tide_num(with != NULL));
   else if (step->agg == TIDE_AGG_DISTINCT &&
            tide_window_distinct(&look->view, step, from, to, ones(look->word[step->latest] & in), with, &n))
-    ret[spot->slot] = tide_value_distinct(step, n);
-  else ret[spot->slot] = tide_value_recounted(look, step, from, to, with);
+    tide_put(&ret[spot->slot], tide_value_distinct(step, n));
+  else tide_put(&ret[spot->slot], tide_value_recounted(look, step, from, to, with));
 }
 
 static uint64_t word_with(const struct tide_look *look, const struct tide_step *step, uint8_t bit) {
@@ -112,7 +112,7 @@ static void rates(const struct tide_look *look, const struct tide_step *step, co
   uint64_t hits = word_with(look, step, step->bit), all = word_with(look, step, step->bit2);
   for (unsigned k = 0; k < step->windows; k++) {
     uint64_t in = look->in[spot[k].edge];
-    ret[spot[k].slot] = tide_value_rate(ones(hits & in), ones(all & in));
+    tide_put(&ret[spot[k].slot], tide_value_rate(ones(hits & in), ones(all & in)));
   }
 }
 
@@ -126,7 +126,7 @@ static void counts_tiled(const struct tide_look *look, const struct tide_step *s
     if (tide_look_late(look, spot[k].edge)) continue;
     tide_look_tiles(look, step + k, &tiled_ms, &acc);
     uint64_t in = look->in[spot[k].edge], n = acc.count + ones(hits & in);
-    ret[spot[k].slot] = rate ? tide_value_rate(n, acc.count2 + ones(all & in)) : tide_num((double)n);
+    tide_put(&ret[spot[k].slot], rate ? tide_value_rate(n, acc.count2 + ones(all & in)) : tide_num((double)n));
   }
 }
 
@@ -144,7 +144,7 @@ static void counts(struct tide_look *look, struct tide_value *ret) {
   }
   for (uint32_t s = kind->capped_at; look->n >= kind->least_cap && s < kind->other_at; s++) {
     struct tide_value *value = &ret[kind->spot[s].slot];
-    if (value->num > kind->step[s].cap) *value = tide_value_distinct(&kind->step[s], kind->step[s].cap + UINT64_C(1));
+    if (value->num > kind->step[s].cap) tide_put(value, tide_value_distinct(&kind->step[s], kind->step[s].cap + UINT64_C(1)));
   }
   if (!look->view.tiles) return;
   for (uint32_t s = 0; s < kind->distinct_at; s += kind->step[s].windows) /* the longest window reaches tiles if any does */
@@ -201,7 +201,7 @@ static inline void sums_narrow(const struct tide_look *look, struct tide_value *
         sum += narrow.value[i - narrow.first];
       }
       if (!mean) ret[spot->slot].num = (double)sum / scale;
-      else if (n) ret[spot->slot] = tide_num((double)sum / ((double)n * scale));
+      else if (n) tide_put(&ret[spot->slot], tide_num((double)sum / ((double)n * scale)));
     }
   }
 }
@@ -222,7 +222,7 @@ static void sums(const struct tide_look *look, const struct tide_step *step, con
     uint64_t left = todo & look->in[spot[k].edge];
     todo ^= left;
     add_numbers(look, step, narrow, left, &acc);
-    ret[spot[k].slot] = tide_value_of_sum(step, &acc);
+    tide_put(&ret[spot[k].slot], tide_value_of_sum(step, &acc));
   }
 }
 
@@ -271,10 +271,10 @@ static void windows(const struct tide_look *look, const struct tide_step *step, 
       return;
     case TIDE_AGG_MAX_COUNT:
       for (unsigned k = 0; k < step->windows; k++)
-        ret[spot[k].slot] = tide_num((double)max_count(look, step, spot + k, step->with_current && tide_look_satisfies(look, step->bit)));
+        ret[spot[k].slot].num = (double)max_count(look, step, spot + k, step->with_current && tide_look_satisfies(look, step->bit));
       return;
     case TIDE_AGG_STREAK:
-      for (unsigned k = 0; k < step->windows; k++) ret[spot[k].slot] = tide_num((double)streak(look, step, spot + k));
+      for (unsigned k = 0; k < step->windows; k++) ret[spot[k].slot].num = (double)streak(look, step, spot + k);
       return;
     default: sums(look, step, spot, ret);
   }

@@ -150,7 +150,7 @@ struct tide_value tide_value_first(const struct tide_look *look, const struct ti
   if (number != TIDE_NO_ENTITY) {
     const struct tide_first *first = tide_store_first(&look->state->store[look->kind->entity], number);
     first_ms = first->first_ms;
-    seen = first_ms <= txn->time_ms + txn->lead_ms && first->last_ms > look->state->watermark_ms - look->kind->forget_ms;
+    seen = first_ms <= txn->time_ms + txn->lead_ms && first->last_ms > look->txn->watermark_ms - look->kind->forget_ms;
   }
   if (step->agg == TIDE_AGG_NEW) return tide_num(!seen);
   return seen ? since(txn->time_ms, first_ms) : tide_value_empty();
@@ -162,7 +162,7 @@ struct tide_value tide_value_previous(struct tide_look *look, const struct tide_
   if (wants_place && (look->txn->field[spec->f_lat].type == TIDE_V_NULL || look->txn->field[spec->f_lon].type == TIDE_V_NULL))
     return tide_null(TIDE_S_absent, TIDE_C_absent);
   if (!look->view.count) return tide_value_empty();
-  int64_t horizon_ms = look->state->watermark_ms - look->kind->span_ms - look->state->plan->settings.grace_ms;
+  int64_t horizon_ms = look->txn->watermark_ms - look->kind->span_ms - look->state->plan->settings.grace_ms;
   struct tide_at at;
   bool found = look->small ? tide_small_previous(look, step, horizon_ms, &at)
                            : tide_window_previous(&look->view, step, tide_view_after(&look->view, horizon_ms), look->now, &at);

@@ -1,12 +1,14 @@
 /* The words of a small log (vector.h): a bit an event, for each condition and for each window.
  *
  * The conditions of an event stand side by side in its mask. To turn them, sixteen masks are taken apart into bytes, and one instruction gathers the same bit of
- * all; on machines without it, eight masks and a multiplication (Warren, Hacker's Delight, 7-3). Edges of one delay come from the youngest to the oldest, so the
- * places of all windows are found in one walk. */
+ * all; on machines without it, eight masks and a multiplication (Warren, Hacker's Delight, 7-3). The place of an edge is a number of events that are older, so a few events
+ * are compared with four edges at a time. */
 #include "feature/vector.h"
 
 #if defined(__SSE2__) && TIDE_BLOCK_MAX == 256 /* SAN=small tries the other way */
 #define TURN_BY_16
+#endif
+#ifdef __SSE2__
 #include <emmintrin.h>
 #endif
 
@@ -159,42 +161,82 @@ static void turn(struct tide_look *look, const void *column, unsigned width) {
 
 static uint64_t below(unsigned n) { return (UINT64_C(1) << n) - 1; }
 
-/* Windows of one delay, in a narrow block. Behind an edge that a hop took back the walk goes forward a little. */
-static inline void windows_of(struct tide_look *look, const struct tide_delay *delay, const uint32_t *time, int64_t since_base_ms,
-                              unsigned to) {
-  const int64_t *back_ms = look->kind->back_ms;
-  uint64_t upto = below(to) | TIDE_CURRENT, *in = look->in;
-  unsigned at = to, e = delay->first, end = delay->end;
-  if (TIDE_LIKELY(!delay->hops)) {
-    for (; e < end && back_ms[e] <= since_base_ms; e++) {
-      while (at && time[at - 1] > since_base_ms - back_ms[e]) at--;
-      in[e] = upto & (UINT64_MAX << at);
-    }
-  } else {
-    for (; e < end && back_ms[e] <= since_base_ms; e++) {
-      int64_t left = tide_look_left_ms(look, &look->kind->edge[e]) - (look->txn->time_ms - since_base_ms);
-      while (at && time[at - 1] > left) at--;
-      while (at < to && time[at] <= left) at++;
-      in[e] = upto & (UINT64_MAX << at);
-    }
+/* A limit is the first time of a narrow block that is behind an edge. */
+static inline void find_limits(const struct tide_look *look, int64_t base_ms, uint32_t since_ms, uint32_t *limit) {
+  const struct tide_kind *kind = look->kind;
+#ifdef __SSE2__
+  const __m128i sign = _mm_set1_epi32(INT32_MIN), since = _mm_set1_epi32((int)since_ms); /* signed comparison does for unsigned numbers */
+  for (unsigned l = 0; l < kind->limit_count; l += 4) {
+    __m128i back = _mm_loadu_si128((const __m128i *)(const void *)(kind->limit_back_ms + l));
+    __m128i before = _mm_cmpgt_epi32(_mm_xor_si128(since, sign), _mm_xor_si128(back, sign));
+    _mm_store_si128((__m128i *)(void *)(limit + l), _mm_and_si128(_mm_sub_epi32(since, back), before));
   }
-  for (; e < end; e++) in[e] = upto; /* the log is younger than these */
-  if (to == look->n) look->ends |= UINT64_MAX << delay->first & UINT64_MAX >> (64 - end);
+#else
+  for (unsigned l = 0; l < kind->limit_count; l++) limit[l] = since_ms > kind->limit_back_ms[l] ? since_ms - kind->limit_back_ms[l] : 0;
+#endif
+  for (unsigned h = 0; TIDE_UNLIKELY(h < kind->hop_count); h++) {
+    int64_t left_ms = tide_look_left_ms(look, &kind->edge[kind->hop[h]]) + 1 - base_ms;
+    limit[kind->hop[h]] = left_ms > 0 ? (uint32_t)left_ms : 0;
+  }
 }
 
-static void windows_narrow(struct tide_look *look, const struct tide_block *block) {
+/* in[l]: the events that are not before the limit, and the current one. No branch asks a time. */
+static inline void find_many(const uint32_t *time, unsigned n, const uint32_t *limit, unsigned limits, uint64_t *in) {
+  for (unsigned l = 0; l < limits; l++) {
+    unsigned place = 0;
+    for (unsigned left = n, half; left; left -= half) {
+      half = (left + 1) / 2;
+      place += half & -(unsigned)(time[place + half - 1] < limit[l]);
+    }
+    in[l] = (below(n) & UINT64_MAX << place) | TIDE_CURRENT;
+  }
+}
+
+#ifdef __SSE2__
+/* The same of at most sixteen events: of each eight limits a bit at a time. */
+static inline void find_few(const uint32_t *time, unsigned n, const uint32_t *limit, unsigned limits, uint64_t *in) {
+  const __m128i sign = _mm_set1_epi32(INT32_MIN), zero = _mm_setzero_si128();
+  for (unsigned l = 0; l < limits; l += 8, in += 8) {
+    __m128i low = _mm_xor_si128(_mm_load_si128((const __m128i *)(const void *)(limit + l)), sign);
+    __m128i high = _mm_xor_si128(_mm_load_si128((const __m128i *)(const void *)(limit + l + 4)), sign);
+    __m128i bit = _mm_set1_epi16(1), bits = zero;
+    for (unsigned i = 0; i < n; i++, bit = _mm_add_epi16(bit, bit)) {
+      __m128i at = _mm_xor_si128(_mm_shuffle_epi32(_mm_cvtsi32_si128((int)time[i]), 0), sign);
+      __m128i before = _mm_packs_epi32(_mm_cmpgt_epi32(low, at), _mm_cmpgt_epi32(high, at));
+      bits = _mm_or_si128(bits, _mm_andnot_si128(before, bit));
+    }
+    __m128i four = _mm_unpacklo_epi16(bits, zero), more = _mm_unpackhi_epi16(bits, zero); /* and TIDE_CURRENT, which is the sign */
+    _mm_store_si128((__m128i *)(void *)(in + 0), _mm_unpacklo_epi32(four, sign));
+    _mm_store_si128((__m128i *)(void *)(in + 2), _mm_unpackhi_epi32(four, sign));
+    _mm_store_si128((__m128i *)(void *)(in + 4), _mm_unpacklo_epi32(more, sign));
+    _mm_store_si128((__m128i *)(void *)(in + 6), _mm_unpackhi_epi32(more, sign));
+  }
+}
+#endif
+
+static inline void windows_narrow(struct tide_look *look, const struct tide_block *block, uint32_t since_ms) {
   const struct tide_kind *kind = look->kind;
-  const uint32_t *time = tide_block_column(kind, block, kind->col_of[TIDE_COL_TIME]);
-  int64_t since_base_ms = look->txn->time_ms - tide_block_base_ms(block);
-  for (unsigned d = 0; d < kind->delay_count; d++) {
+  const uint32_t *time = (const uint32_t *)(const void *)((const char *)(block + 1) + (size_t)block->cap * kind->time_before[0]);
+  _Alignas(16) uint32_t limit[TIDE_LIMITS_MAX];
+  find_limits(look, tide_block_base_ms(block), since_ms, limit);
+#ifdef __SSE2__
+  if (look->n <= 16) find_few(time, look->n, limit, kind->limit_count, look->in);
+  else
+#endif
+    find_many(time, look->n, limit, kind->limit_count, look->in);
+  look->ends = UINT64_MAX;
+  for (unsigned d = look->now.i == look->n ? kind->delayed_at : 0; d < kind->delay_count; d++) {
     const struct tide_delay *delay = &kind->delay[d];
-    unsigned to = delay->delayed_ms ? tide_block_after(kind, block, look->txn->time_ms - delay->delayed_ms) : look->now.i;
-    windows_of(look, delay, time, since_base_ms, to);
+    uint64_t behind = delay->delayed_ms ? look->in[delay->limit] & ~TIDE_CURRENT : UINT64_MAX << look->now.i & ~TIDE_CURRENT;
+    for (unsigned e = delay->first; e < delay->end; e++) look->in[e] &= ~behind;
+    if (behind & below(look->n)) look->ends &= ~delay->edges;
   }
 }
 
-static void windows_wide(struct tide_look *look, const struct tide_block *block) {
+/* Any block, and an event so long after its base that 32 bits do not hold it. */
+static __attribute__((noinline)) void windows_wide(struct tide_look *look, const struct tide_block *block) {
   const struct tide_kind *kind = look->kind;
+  look->ends = 0;
   for (unsigned e = 0; e < kind->edge_count; e++) {
     const struct tide_edge *edge = &kind->edge[e];
     unsigned to = edge->delayed_ms ? tide_block_after(kind, block, look->txn->time_ms - edge->delayed_ms) : look->now.i;
@@ -216,12 +258,12 @@ void tide_small_words(struct tide_look *look) {
   const struct tide_block *block = look->view.one.block;
   unsigned column = kind->col_of[TIDE_COL_MASK];
   look->n = block->n;
-  look->ends = 0;
   int64_t now_ms = look->txn->time_ms + look->txn->lead_ms;
   look->now = (struct tide_at){0, look->view.one.last_ms <= now_ms ? look->n : tide_block_after(kind, block, now_ms)};
   turn(look, tide_block_column(kind, block, column), kind->column[column].width[tide_block_wide(block)]);
-  if (tide_block_wide(block)) windows_wide(look, block);
-  else windows_narrow(look, block);
+  int64_t since_ms = look->txn->time_ms + 1 - tide_block_base_ms(block);
+  if (TIDE_UNLIKELY(tide_block_wide(block) || since_ms > UINT32_MAX)) windows_wide(look, block);
+  else windows_narrow(look, block, since_ms > 0 ? (uint32_t)since_ms : 0);
   for (uint64_t late = look->late; late; late &= late - 1)
     look->in[__builtin_ctzll(late)] = TIDE_CURRENT; /* nobody asks for what columns cannot tell */
 }

@@ -18,7 +18,8 @@
 #include <unistd.h>
 #include <zstd.h>
 
-enum { FORMAT = 1, HEAD_BYTES = 72, CHUNK_BYTES = 24, LEVEL = 3 };
+/* LEVEL: the state is packed tightly already, so that zstd's usual level 3 takes twice the time for 4 % fewer bytes. */
+enum { FORMAT = 1, HEAD_BYTES = 72, CHUNK_BYTES = 24, LEVEL = 1 };
 /* A chunk is a 64th of the state; a length beyond this is a damaged manifest, not a state. */
 #define CHUNK_MAX (UINT64_C(1) << 36)
 #define PATH_BYTES 4096

@@ -27,9 +27,9 @@ static struct tide_u128 u128_of(const uint8_t bytes[SECRET_BYTES]) {
   return v;
 }
 
-uint64_t tide_hash64(const void *ptr, size_t len, uint64_t seed) { return XXH3_64bits_withSeed(ptr ? ptr : "", len, seed); }
+uint64_t tide_hash64_library(const void *ptr, size_t len, uint64_t seed) { return XXH3_64bits_withSeed(ptr ? ptr : "", len, seed); }
 
-struct tide_u128 tide_hash128(const void *ptr, size_t len, uint64_t seed) {
+struct tide_u128 tide_hash128_library(const void *ptr, size_t len, uint64_t seed) {
   XXH128_hash_t h = XXH3_128bits_withSeed(ptr ? ptr : "", len, seed);
   return (struct tide_u128){h.low64, h.high64};
 }

@@ -15,6 +15,9 @@ static inline bool tide_u128_eq(struct tide_u128 a, struct tide_u128 b) { return
 uint64_t tide_keyed_hash64(const void *ptr, size_t len, uint64_t seed);
 uint64_t tide_hash64(const void *ptr, size_t len, uint64_t seed);
 struct tide_u128 tide_hash128(const void *ptr, size_t len, uint64_t seed);
+/* The same by calls of the library, whatever the length: for what is long, and public for the test that compares them. */
+uint64_t tide_hash64_library(const void *ptr, size_t len, uint64_t seed);
+struct tide_u128 tide_hash128_library(const void *ptr, size_t len, uint64_t seed);
 uint32_t tide_crc32c(uint32_t crc, const void *ptr, size_t len); /* start with 0; chains */
 uint32_t tide_crc32c_portable(uint32_t crc, const void *ptr, size_t len); /* the same without SSE 4.2, public for the test that compares them */
 

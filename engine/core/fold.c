@@ -1,7 +1,8 @@
 /* Folding entries: headers, cursors, control records, and the records in groups (fold.h; README.md has the argument).
  *
- * Group of 16: resolve all keys and ask for the index lines; ask for the entities that the cells name; find them and ask for their blocks; then fold
- * one after the other. The first passes change nothing, so the result is that of a plain loop; only the waiting for memory overlaps. */
+ * Group of 16: resolve all keys and ask for the index lines; ask for the entities that the cells name; find them and ask for their blocks; then fold,
+ * events that follow each other kind by kind (fold_stretch.c). The first passes change nothing, so the result is that of a plain loop; only the waiting for memory
+ * overlaps. */
 #include "core/fold_slice.h"
 #include "feature/ahead.h"
 
@@ -13,6 +14,7 @@ struct tide_fold *tide_fold_new(void) {
   fold->point = tide_alloc(TIDE_POINTS * sizeof *fold->point);
   fold->commit_ms = fold->stamp_ms = INT64_MIN;
   fold->state.watermark_ms = INT64_MIN;
+  fold->stretch = tide_stretch_new();
   tide_ledger_init(&fold->ledger);
   return fold;
 }
@@ -29,6 +31,7 @@ void tide_fold_free(struct tide_fold *fold) {
   tide_free(fold->derived);
   tide_free(fold->part);
   tide_free(fold->group);
+  tide_free(fold->stretch);
   tide_slices_free(fold->slices);
   tide_free(fold->point);
   tide_stale_watch_free(fold->stale_watch);
@@ -80,7 +83,7 @@ void tide_fold_team(struct tide_fold *fold, struct tide_team *team) {
   TIDE_CHECK(!fold->slices && team);
   fold->slices = tide_slices_new(team, fold->position.epoch == 0 && fold->position.seq == 0);
   tide_free(fold->group);
-  fold->group_max = TIDE_SLICE;
+  fold->group_max = tide_slices_records(team);
   fold->group = tide_alloc(fold->group_max * sizeof *fold->group);
 }
 void tide_fold_watch(struct tide_fold *fold, const struct tide_fold_watch *watch) {
@@ -291,6 +294,7 @@ static void list_record(struct tide_fold *fold, struct tide_group_item *item) {
 }
 
 void tide_fold_record(struct tide_fold *fold, struct tide_group_item *item, tide_emit_fn emit, void *ctx) {
+  if (item->record.type != TIDE_REC_EVENT) tide_stretch_end(fold, emit, ctx);
   switch ((enum tide_record_type)item->record.type) {
     case TIDE_REC_EVENT: tide_fold_event(fold, item, emit, ctx); break;
     case TIDE_REC_OUTCOME: tide_fold_outcome(fold, item); break;
@@ -313,6 +317,7 @@ static void fold_near(struct tide_fold *fold, struct tide_group_item *item, uint
   tide_ahead(want, wants);
   for (uint32_t g = 0; g < count; g++)
     if (!item[g].skip) tide_fold_record(fold, &item[g], emit, ctx);
+  tide_stretch_end(fold, emit, ctx);
 }
 _Static_assert(TIDE_GROUP *TIDE_ENTITIES_MAX <= TIDE_AHEAD_MAX, "a group is asked for at once");
 

@@ -49,11 +49,10 @@ static bool ask_features(struct question *q) {
   q->txn->requested = q->txn->amount_now = TIDE_NULL_NUM;
   /* Before any event there is neither a watermark nor a history: asked as if by the first one, so nothing passes as complete. */
   struct tide_state *state = &fold->state;
-  int64_t watermark_ms = state->watermark_ms, history_from_ms = state->history_from_ms;
-  if (watermark_ms == INT64_MIN) state->watermark_ms = q->txn->time_ms;
+  int64_t history_from_ms = state->history_from_ms;
+  q->txn->watermark_ms = state->watermark_ms == INT64_MIN ? q->txn->time_ms : state->watermark_ms;
   if (history_from_ms == TIDE_HISTORY_FIRST) state->history_from_ms = q->txn->time_ms;
   tide_vector_eval(state, q->txn, fold->slot);
-  state->watermark_ms = watermark_ms;
   state->history_from_ms = history_from_ms;
   judge_standing(q, q->txn->time_ms);
   tide_facts_stand(state, q->txn, fold->standing);
@@ -105,12 +104,13 @@ static bool ask_explain(struct question *q) {
   if (amount && amount->kind == TIDE_D_INT && !tide_fold_convert(fold, amount->num, amount->currency, amount->exponent, &requested))
     requested = TIDE_NULL_NUM;
   txn->time_ms = q->answer.time.ms - 1;
+  txn->watermark_ms = fold->state.watermark_ms;
   txn->lead_ms = 0;
   tide_txn_conditions(fold->plan, txn, requested, requested);
   tide_vector_eval(&fold->state, txn, fold->slot);
   judge_standing(q, txn->time_ms);
   q->env.time = q->answer.time;
-  tide_fold_judge(fold, txn, &q->env, &q->answer);
+  tide_fold_judge(fold, txn, fold->slot, &q->env, &q->answer);
   q->answer.verdict = stored.verdict;
   q->answer.status = stored.status;
   q->answer.score = stored.score;

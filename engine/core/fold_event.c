@@ -120,7 +120,7 @@ bool tide_find_identity(const struct tide_fold *fold, uint32_t number, uint64_t 
 #define V_ADVISED 0x04u
 #define V_CONFLICT 0x08u
 
-static void pack_answer(const struct tide_fold *fold, const struct tide_answer *answer, bool scored, struct tide_memory *memory) {
+void tide_event_pack(const struct tide_fold *fold, const struct tide_answer *answer, bool scored, struct tide_memory *memory) {
   const struct tide_verdict *verdict = &answer->verdict;
   unsigned flags = (scored ? V_SCORED : 0) | (answer->status == TIDE_STATUS_REFUSED ? V_REFUSED : 0) | (answer->advised ? V_ADVISED : 0) |
                    (answer->id_conflict ? V_CONFLICT : 0);
@@ -135,16 +135,25 @@ static void pack_answer(const struct tide_fold *fold, const struct tide_answer *
   memory->truth = scored ? verdict->yes : 0;
 }
 
-void tide_event_unjudged(const struct tide_fold *fold, struct tide_group_item *item, enum tide_known known) {
+struct tide_answer tide_event_answer(const struct tide_fold *fold, const struct tide_group_item *item, enum tide_known known,
+                                     const struct tide_env *env) {
   const struct tide_policy_version *policy = tide_versions_policy(&fold->versions);
-  struct tide_answer answer = {.position = fold->position,
-                               .index = item->index,
-                               .spec = policy->spec,
-                               .policy = policy,
-                               .advised = item->came.advised,
-                               .id_conflict = known != TIDE_KNOWN_NOT,
-                               .score = tide_null(TIDE_S_absent, TIDE_C_none)};
-  pack_answer(fold, &answer, false, &item->came.memory);
+  return (struct tide_answer){.position = fold->position,
+                              .index = item->index,
+                              .spec = policy->spec,
+                              .policy = policy,
+                              .features = fold->versions.policy[0].label,
+                              .record = &item->record,
+                              .time = {item->txn.time_ms},
+                              .advised = item->came.advised,
+                              .id_conflict = known != TIDE_KNOWN_NOT,
+                              .score = tide_null(TIDE_S_absent, TIDE_C_none),
+                              .env = env};
+}
+
+void tide_event_unjudged(const struct tide_fold *fold, struct tide_group_item *item, enum tide_known known) {
+  struct tide_answer answer = tide_event_answer(fold, item, known, NULL);
+  tide_event_pack(fold, &answer, false, &item->came.memory);
 }
 
 bool tide_answer_unpack(const struct tide_plan *plan, const struct tide_versions *versions, const struct tide_block *block, unsigned i,
@@ -209,14 +218,6 @@ enum tide_known tide_event_known(const struct tide_fold *fold, const struct tide
     }
   }
   return known;
-}
-
-/* The first answer to what the event repeats stands in `answer`; false: there was none. */
-static bool answer_again(struct tide_fold *fold, const struct tide_txn *txn, struct tide_at at, struct tide_answer *answer) {
-  struct tide_view view;
-  tide_view_of(&fold->plan->kind[0], tide_store_ent(&fold->state.store[0], txn->number[0]), &view);
-  answer->duplicate = true;
-  return tide_fold_unpack(fold, txn, view.chunk[at.chunk].block, at.i, answer);
 }
 
 /* ---- lists ---- */
@@ -336,7 +337,7 @@ static void count_versions(struct tide_fold *fold, const struct tide_answer *ans
 }
 
 /* Every bit of an answer goes into the digest that DIGEST records prove: features with states, verdict, flags, place. */
-static void answer_out(struct tide_fold *fold, struct tide_answer *answer, tide_emit_fn emit, void *ctx) {
+void tide_event_out(struct tide_fold *fold, const struct tide_group_item *item, struct tide_answer *answer, tide_emit_fn emit, void *ctx) {
   uint64_t word[16] = {fold->digest.digest.lo,
                        fold->digest.digest.hi,
                        answer->position.epoch,
@@ -369,43 +370,15 @@ static void answer_out(struct tide_fold *fold, struct tide_answer *answer, tide_
   answer->supersedes =
       fold->ledger.agains && tide_ledger_supersedes(&fold->ledger, answer->duplicate ? answer->first_position : answer->position);
   if (answer->record->source && fold->ledger.scores) put_outgoing(fold, answer);
-  if (fold->watch.decided) fold->watch.decided(fold->watch.ctx, answer, &fold->watched, fold->state.watermark_ms);
+  if (fold->watch.decided) {
+    const struct tide_memory *memory = &item->came.memory;
+    struct tide_watched watched = tide_fold_watched(&item->txn, item->came.has_identity, memory->id, memory->fp_amount);
+    fold->watch.decided(fold->watch.ctx, answer, &watched, item->txn.watermark_ms);
+  }
   if (emit) emit(ctx, answer);
 }
 
-static void refuse(struct tide_fold *fold, struct tide_answer *answer, struct tide_env *env, enum tide_cause cause, tide_emit_fn emit,
-                   void *ctx) {
-  tide_fold_refuse(fold, env, cause, answer);
-  answer_out(fold, answer, emit, ctx);
-}
-
-static void judge(struct tide_fold *fold, struct tide_txn *txn, uint32_t home, struct tide_env *env, struct tide_answer *answer) {
-  const struct tide_spec *spec = fold->spec;
-  tide_vector_eval(&fold->state, txn, fold->slot);
-  tide_gate_judge(&fold->gate, &fold->ledger, spec, fold->commit_ms, txn->time_ms, home, fold->standing);
-  tide_facts_stand(&fold->state, txn, fold->standing);
-  tide_freshness_apply(spec, fold->standing, txn->has_key, fold->slot);
-  tide_fold_judge(fold, txn, env, answer);
-  struct tide_policy_version *policy = &fold->versions.policy[fold->versions.now];
-  if (txn->time_ms > policy->last_ms) policy->last_ms = txn->time_ms;
-  for (uint64_t left = answer->verdict.yes; left; left &= left - 1) fold->rule_hits[__builtin_ctzll(left)]++;
-  tide_stale_watch_judged(fold->stale_watch, txn, answer, home, fold->commit_ms);
-}
-
 /* ---- the event ---- */
-
-/* Where the events of the event's card come: its own partition, if that tells, or what earlier ones told. TIDE_NONE: not known. */
-static uint32_t home_of(const struct tide_fold *fold, const struct tide_txn *txn, uint32_t partition) {
-  if (!fold->ledger.gating) return TIDE_NONE;
-  if (tide_home_pack(&fold->ledger, partition)) return partition;
-  if (txn->number[0] == TIDE_NO_ENTITY) return TIDE_NONE;
-  return tide_home_unpack(&fold->ledger, tide_store_home(&fold->state.store[0], txn->number[0]));
-}
-
-static void note_home(struct tide_fold *fold, const struct tide_txn *txn, uint32_t partition) {
-  uint32_t home = fold->ledger.declared ? tide_home_pack(&fold->ledger, partition) : 0;
-  if (home && txn->number[0] != TIDE_NO_ENTITY) tide_store_set_home(&fold->state.store[0], txn->number[0], home);
-}
 
 /* Adds an incremental authorization to its parent, unless such are counted like others. */
 bool tide_event_parent(const struct tide_fold *fold, const struct tide_txn *txn, struct tide_at *ret_at) {
@@ -432,20 +405,11 @@ int64_t tide_event_conditions(const struct tide_fold *fold, struct tide_group_it
   return total;
 }
 
-static void count_event(struct tide_fold *fold, struct tide_txn *txn, struct tide_memory *memory, bool has_identity, bool incremental) {
-  for (uint32_t e = 0; e < fold->spec->entity_count; e++)
-    if (txn->number[e] == TIDE_NO_ENTITY) fold->metrics.value[TIDE_M_entities_dropped_total] += tide_txn_capacity(&fold->state, txn, e);
-  memory->tag = fold->tag++;
-  memory->uncounted = incremental;
-  tide_state_insert(&fold->state, txn, memory);
-  fold->metrics.value[incremental ? TIDE_M_events_incremental_total : TIDE_M_events_counted_total]++;
-  tide_stale_watch_came(fold->stale_watch, txn, txn->time_ms);
-  if (has_identity && !incremental && fold->stubs.used && txn->number[0] != TIDE_NO_ENTITY) tide_fold_stubs(fold, txn, memory->id);
-}
-
 void tide_event_env(const struct tide_fold *fold, const struct tide_txn *txn, struct tide_list_ctx *lists, struct tide_env *ret) {
   *lists = (struct tide_list_ctx){fold, txn};
-  *ret = (struct tide_env){.field = txn->field, .dyn = txn->dyn, .in_list = tide_fold_in_list, .in_list_ctx = lists};
+  *ret =
+      (struct tide_env){.field = txn->field, .dyn = txn->dyn, .time = {txn->time_ms}, .in_list = tide_fold_in_list, .in_list_ctx = lists};
+  ret->lists_empty = fold->lists.used == 0;
   ret->score = tide_null(TIDE_S_absent, TIDE_C_score);
   ret->score.unknown = true; /* no model is loaded: a rule that reads the score is unknown */
 }
@@ -478,6 +442,7 @@ uint32_t tide_event_come(struct tide_fold *fold, struct tide_group_item *item, s
   if (spec->f_amount != TIDE_NONE) txn->dyn[TIDE_DYN_amount_now] = txn->field[spec->f_amount];
   env->time = (struct tide_etime){txn->time_ms};
   came->advised = spec->advise && is_true(spec->advise, env);
+  came->asks = !fold->quiet && (!spec->score || is_true(spec->score, env));
   return partition;
 }
 
@@ -499,70 +464,24 @@ void tide_event_meter(struct tide_fold *fold, const struct tide_group_item *item
   value[TIDE_M_events_rejected_total] += fate == TIDE_FATE_NO_RATE;
 }
 
-void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_emit_fn emit, void *ctx) {
-  const struct tide_spec *spec = fold->spec;
-  struct tide_record *record = &item->record;
-  struct tide_txn *txn = &item->txn;
-  struct tide_came *came = &item->came;
-  bool nocount = record->flags & TIDE_REC_NOCOUNT;
-  struct tide_list_ctx lists;
-  struct tide_env env;
-  tide_event_env(fold, txn, &lists, &env);
-  tide_event_identify(fold, item);
-  uint32_t partition = tide_event_come(fold, item, &env);
-  const struct tide_policy_version *policy = tide_versions_policy(&fold->versions);
-  struct tide_answer answer = {.position = fold->position,
-                               .index = item->index,
-                               .spec = policy->spec,
-                               .policy = policy,
-                               .features = fold->versions.policy[0].label,
-                               .record = record,
-                               .time = {txn->time_ms},
-                               .advised = came->advised,
-                               .score = tide_null(TIDE_S_absent, TIDE_C_none),
-                               .env = &env};
-  bool scored = !fold->quiet && (!spec->score || is_true(spec->score, &env));
+/* The first answer to what it repeats, if there was one. */
+static void answer_again(struct tide_fold *fold, const struct tide_group_item *item, struct tide_at at, struct tide_answer *answer,
+                         tide_emit_fn emit, void *ctx) {
+  struct tide_view view;
+  tide_view_of(&fold->plan->kind[0], tide_store_ent(&fold->state.store[0], item->txn.number[0]), &view);
+  answer->duplicate = true;
+  if (tide_fold_unpack(fold, &item->txn, view.chunk[at.chunk].block, at.i, answer)) tide_event_out(fold, item, answer, emit, ctx);
+}
 
-  tide_state_lookup(&fold->state, txn);
-  if (fold->generations) tide_generations_rekey(fold, txn);
-  bool is_new = txn->number[0] == TIDE_NO_ENTITY;
-  note_home(fold, txn, partition);
-  struct tide_memory *memory = &came->memory;
-  if (fold->watch.decided) fold->watched = tide_fold_watched(txn, came->has_identity, memory->id, memory->fp_amount);
-  struct tide_at known_at;
-  enum tide_known known = tide_event_known(fold, item, &known_at);
-  enum tide_fate fate = tide_event_fate(fold, item, known);
-  tide_event_meter(fold, item, known, fate);
-  answer.id_conflict = known != TIDE_KNOWN_NOT;
+void tide_event_pass(struct tide_fold *fold, const struct tide_group_item *item, enum tide_known known, enum tide_fate fate,
+                     struct tide_at at, struct tide_env *env, tide_emit_fn emit, void *ctx) {
+  static const enum tide_cause cause[] = {
+      [TIDE_FATE_LATE] = TIDE_C_late, [TIDE_FATE_NO_RATE] = TIDE_C_no_rate, [TIDE_FATE_CONFLICT] = TIDE_C_id_conflict};
+  struct tide_answer answer = tide_event_answer(fold, item, known, env);
   if (fate == TIDE_FATE_DUPLICATE) {
-    if (answer_again(fold, txn, known_at, &answer)) answer_out(fold, &answer, emit, ctx);
-    return;
+    answer_again(fold, item, at, &answer, emit, ctx);
+  } else if (item->came.asks) {
+    tide_fold_refuse(fold, env, cause[fate], &answer);
+    tide_event_out(fold, item, &answer, emit, ctx);
   }
-  if (fate != TIDE_FATE_COUNTS) {
-    static const enum tide_cause cause[] = {
-        [TIDE_FATE_LATE] = TIDE_C_late, [TIDE_FATE_NO_RATE] = TIDE_C_no_rate, [TIDE_FATE_CONFLICT] = TIDE_C_id_conflict};
-    if (scored) refuse(fold, &answer, &env, cause[fate], emit, ctx);
-    return;
-  }
-  struct tide_at parent;
-  bool incremental = tide_event_parent(fold, txn, &parent);
-  int64_t total =
-      tide_event_conditions(fold, item, incremental, incremental ? tide_event_amount_at(fold, txn->number[0], parent) : TIDE_NULL_NUM);
-  answer.counted = !nocount;
-  if (scored) {
-    judge(fold, txn, home_of(fold, txn, partition), &env, &answer);
-    if (fold->trace.fn) tide_fold_trace_txn(fold, txn, UINT32_MAX);
-  }
-  pack_answer(fold, &answer, scored, memory);
-  if (scored) answer_out(fold, &answer, emit, ctx); /* before counting: the answer borrows what the count changes */
-  if (nocount) {
-    fold->metrics.value[TIDE_M_events_uncounted_total]++;
-    return;
-  }
-  if (incremental && came->requested != TIDE_NULL_NUM) { /* the parent first: inserting moves its place */
-    struct tide_outcome none = {0};
-    tide_state_outcome(&fold->state, txn->number[0], parent, &none, total, true);
-  }
-  count_event(fold, txn, memory, came->has_identity, incremental);
-  if (is_new) note_home(fold, txn, partition);
 }

@@ -10,9 +10,9 @@ static uint64_t route_code(const struct tide_fold *fold, const struct tide_txn *
   return tide_key_code(txn->key[0]); /* what its code will be */
 }
 
-static void derive(const struct tide_fold *fold, struct tide_env *env) {
+static void derive(const struct tide_fold *fold, const struct tide_value *slot, struct tide_env *env) {
   const struct tide_spec *spec = fold->spec;
-  env->slot = fold->slot;
+  env->slot = slot;
   env->derived = fold->derived;
   tide_policy_derive(spec, env, fold->derived);
 }
@@ -79,12 +79,13 @@ static void shadow_policy(struct tide_fold *fold, uint32_t trusted, const struct
   answer->shadow_policy = shadow;
 }
 
-void tide_fold_judge(struct tide_fold *fold, const struct tide_txn *txn, struct tide_env *env, struct tide_answer *answer) {
+void tide_fold_judge(struct tide_fold *fold, const struct tide_txn *txn, const struct tide_value *slot, struct tide_env *env,
+                     struct tide_answer *answer) {
   const struct tide_spec *spec = fold->spec;
-  derive(fold, env);
+  derive(fold, slot, env);
   answer->standing = fold->standing;
   answer->features_known = true;
-  answer->slot = fold->slot;
+  answer->slot = slot;
   answer->derived = fold->derived;
   score(fold, txn, env, answer);
   tide_policy_decide(answer->spec, env, &answer->verdict);
@@ -104,7 +105,7 @@ void tide_fold_refuse(struct tide_fold *fold, struct tide_env *env, enum tide_ca
     fold->slot[s] = tide_null(TIDE_S_absent, cause);
     fold->slot[s].unknown = true;
   }
-  derive(fold, env); /* fallback rules may read what is derived from the message alone */
+  derive(fold, fold->slot, env); /* fallback rules may read what is derived from the message alone */
   tide_policy_fallback(answer->spec, env, cause, &answer->verdict);
   fall_back_on_model(fold, 0, env, answer);
   env->rule = false;

@@ -10,7 +10,10 @@
  *
  * In every phase that runs by shards, records are taken in journal order inside a shard. What would couple shards is not folded this way at all but plainly: records
  * whose keys rotate, profiles, records that need a stamp, kinds that are near their limit, cells with sources. Ranks are counted before the rows are there; where
- * an event is so old that rows of its time may have gone since, the last two phases run record by record instead (`close`). */
+ * an event is so old that rows of its time may have gone since, the last two phases run record by record instead (`close`).
+ *
+ * An outcome whose event stands in the same slice mostly comes with it: `judge` knows which it means and that nothing between the two reads or changes that event, so
+ * `primary` inserts the event as the outcome leaves it (feature/state.h says where that gives the same bytes; elsewhere the outcome has its turn). */
 #include "core/fold_slice_state.h"
 
 struct tide_slices *tide_slices_new(struct tide_team *team, bool first) {
@@ -23,9 +26,16 @@ struct tide_slices *tide_slices_new(struct tide_team *team, bool first) {
   return slices;
 }
 
+uint32_t tide_slices_records(const struct tide_team *team) {
+  uint32_t threads = tide_team_size(team), records = threads == 1 ? 128 : 256 * threads;
+  return records < TIDE_SLICE ? records : TIDE_SLICE;
+}
+
 void tide_slices_least(struct tide_slices *slices, uint32_t records) { slices->least = records; }
 struct tide_slice_use tide_slices_use(const struct tide_slices *slices) {
-  return slices->use;
+  struct tide_slice_use use = slices->use;
+  use.with_event = atomic_load(&slices->use_with_event);
+  return use;
 }
 
 void tide_slices_free(struct tide_slices *slices) {
@@ -154,6 +164,7 @@ static void fold_slice(struct tide_slices *slices) {
   uint32_t entities = fold->spec->entity_count;
   slices->use.records += slices->to - slices->from;
   come(slices);
+  slices->coming_outcomes = tide_coming_of(fold->plan);
   tide_team_run(slices->team, slices->groups, tide_slice_judge, slices);
   settle(slices);
   atomic_store(&slices->close, false);

@@ -12,11 +12,14 @@
 struct tide_slices;
 /* first: the fold has folded no event yet. The team is borrowed. */
 struct tide_slices *tide_slices_new(struct tide_team *team, bool first);
+/* How many records to give it at once. What a record is read into takes 7 KiB, which every phase goes through again: a slice of one thread stays in the cache that
+ * the processor has for itself; several threads need more records, to have work for all of them until they wait for each other. */
+uint32_t tide_slices_records(const struct tide_team *team);
 /* Fewer records than this are faster one by one; tests set it to 1. */
 #define TIDE_SLICE_LEAST 32
 void tide_slices_least(struct tide_slices *slices, uint32_t records);
-/* Records folded by phases so far, and those of them that were closed in order: for tests and people. */
-struct tide_slice_use { uint64_t records, closed, waited; };
+/* Records folded by phases so far, those of them that were closed in order, outcomes that had waited, and outcomes that came with their event: for tests and people. */
+struct tide_slice_use { uint64_t records, closed, waited, with_event; };
 struct tide_slice_use tide_slices_use(const struct tide_slices *slices);
 void tide_slices_free(struct tide_slices *slices); /* NULL: nothing */
 /* True while the records of a slice come one after the other: what the watermark drops waits for its turn. NULL: false. */

@@ -91,19 +91,48 @@ static enum tide_known known_of(const struct tide_slices *slices, struct seen *s
   return known;
 }
 
-static bool increments(const struct tide_slices *slices, struct seen *seen, const struct tide_group_item *item) {
+/* What comes from here on to the events of the slice that bear this identity comes in its turn. */
+static bool set_apart(struct tide_slices *slices, struct seen *seen, const struct tide_txn *txn, uint64_t id, int64_t after_ms) {
+  bool counted = false;
+  for (uint32_t k = 0; (k = seen_before(slices, seen, k, txn, id, after_ms)) > 0;) {
+    slices->apart[seen->at[k]] = true;
+    counted |= !slices->incremental[seen->at[k]];
+  }
+  return counted;
+}
+
+static bool increments(struct tide_slices *slices, struct seen *seen, const struct tide_group_item *item) {
   const struct tide_fold *fold = slices->fold;
   const struct tide_spec *spec = fold->spec;
   struct tide_at at;
   uint64_t id;
-  if (tide_event_parent(fold, &item->txn, &at)) return true;
   if (spec->parent_counts || !item->txn.has_key[0] ||
       !tide_fold_identity((uint64_t)fold->settings.hash_seed, &item->record, spec->parent, spec->parent_count, &id))
     return false;
+  bool here = set_apart(slices, seen, &item->txn, id, item->txn.watermark_ms - fold->plan->outcome_ms);
+  return here || tide_event_parent(fold, &item->txn, &at);
+}
+
+/* Which event it means. One of the slice has come after all that the card holds; it is the one, unless the outcome names another amount. */
+static void judge_outcome(struct tide_slices *slices, struct seen *seen, uint32_t i) {
+  const struct tide_fold *fold = slices->fold;
+  const struct tide_group_item *item = &fold->group[i];
+  const struct tide_memory *memory = &item->came.memory;
   int64_t after_ms = item->txn.watermark_ms - fold->plan->outcome_ms;
-  for (uint32_t k = 0; (k = seen_before(slices, seen, k, &item->txn, id, after_ms)) > 0;)
-    if (!slices->incremental[seen->at[k]]) return true;
-  return false;
+  struct tide_at at;
+  uint32_t place = seen_before(slices, seen, 0, &item->txn, memory->id, after_ms);
+  slices->with_event[i] = false;
+  slices->next_outcome[i] = 0;
+  slices->found[i] = place > 0 || tide_outcome_find(fold, item, &at);
+  if (!place) return;
+  uint32_t event = seen->at[place];
+  bool meant = memory->fp_amount == 1 || memory->fp_amount == fold->group[event].came.memory.fp_amount;
+  if (!meant || slices->incremental[event]) (void)set_apart(slices, seen, &item->txn, memory->id, after_ms);
+  if (slices->apart[event]) return;
+  uint16_t *last = &slices->last_outcome[event];
+  if (*last) slices->next_outcome[*last - 1] = (uint16_t)(i + 1);
+  else slices->first_outcome[event] = (uint16_t)(i + 1);
+  *last = (uint16_t)(i + 1);
 }
 
 static void judge_event(struct tide_slices *slices, struct seen *seen, uint32_t i) {
@@ -115,6 +144,8 @@ static void judge_event(struct tide_slices *slices, struct seen *seen, uint32_t 
   slices->fate[i] = (uint8_t)fate;
   slices->counts[i] = fate == TIDE_FATE_COUNTS && !(item->record.flags & TIDE_REC_NOCOUNT);
   slices->incremental[i] = slices->counts[i] && increments(slices, seen, item);
+  slices->apart[i] = false;
+  slices->first_outcome[i] = slices->last_outcome[i] = 0;
   if (!slices->counts[i]) return;
   tide_event_unjudged(fold, item, known);
   item->came.memory.uncounted = slices->incremental[i];
@@ -135,13 +166,8 @@ void tide_slice_judge(void *ctx, size_t group) {
   for (uint32_t k = 0; k < list.count; k++) {
     if (k % NEAR == 0) prefetch(fold, 0, &list, k);
     uint32_t i = list.at[k];
-    struct tide_group_item *item = &fold->group[i];
-    struct tide_at at;
-    if (item->record.type == TIDE_REC_EVENT) judge_event(slices, &seen, i);
-    else
-      slices->found[i] =
-          seen_before(slices, &seen, 0, &item->txn, item->came.memory.id, item->txn.watermark_ms - fold->plan->outcome_ms) > 0 ||
-          tide_outcome_find(fold, item, &at);
+    if (fold->group[i].record.type == TIDE_REC_EVENT) judge_event(slices, &seen, i);
+    else judge_outcome(slices, &seen, i);
   }
 }
 
@@ -195,7 +221,22 @@ void tide_slice_number(void *ctx, size_t job) {
 
 /* ---- primary ---- */
 
-static void primary_event(struct tide_slices *slices, uint32_t i) {
+/* Outcomes that nothing stands between: they come with their event. One that cannot leaves those behind it to their turn. */
+static uint32_t take_outcomes(struct tide_slices *slices, uint32_t i) {
+  const struct tide_fold *fold = slices->fold;
+  uint32_t taken = 0;
+  for (uint32_t o = slices->first_outcome[i]; o; o = slices->next_outcome[o - 1], taken++) {
+    const struct tide_group_item *item = &fold->group[o - 1];
+    if (!tide_state_change_coming(fold->plan, &slices->coming_outcomes, &fold->group[i].txn, slices->value[i], item->txn.watermark_ms,
+                                  &item->record.outcome, item->came.requested, !item->came.no_rate))
+      break;
+    slices->with_event[o - 1] = true;
+  }
+  return taken;
+}
+
+/* Returns how many outcomes came with it. */
+static uint32_t primary_event(struct tide_slices *slices, uint32_t i) {
   struct tide_fold *fold = slices->fold;
   struct tide_group_item *item = &fold->group[i];
   struct tide_txn *txn = &item->txn;
@@ -209,6 +250,8 @@ static void primary_event(struct tide_slices *slices, uint32_t i) {
       slices->elsewhere[i] = tide_state_change(&fold->state, txn->number[0], at, txn->watermark_ms, &none, total, true, &slices->change[i]);
   }
   tide_state_values(&fold->state, txn, &item->came.memory, slices->value[i]);
+  tide_state_refer(&fold->state, txn, &item->came.memory, slices->value[i]);
+  uint32_t taken = slices->incremental[i] || slices->waited_count[i] ? 0 : take_outcomes(slices, i);
   if (txn->number[0] != TIDE_NO_ENTITY) tide_state_insert_in(&fold->state, 0, txn, &item->came.memory, slices->value[i]);
   for (uint32_t w = slices->first_waited[i]; w < slices->first_waited[i] + slices->waited_count[i]; w++) {
     struct waited *waited = &slices->waited[w];
@@ -217,6 +260,7 @@ static void primary_event(struct tide_slices *slices, uint32_t i) {
       waited->elsewhere = tide_state_change(&fold->state, txn->number[0], at, txn->watermark_ms, &waited->stub.outcome,
                                             waited->stub.amount_now, waited->stub.sets_amount, &waited->change);
   }
+  return taken;
 }
 
 static void primary_outcome(struct tide_slices *slices, uint32_t i) {
@@ -224,35 +268,39 @@ static void primary_outcome(struct tide_slices *slices, uint32_t i) {
   struct tide_group_item *item = &fold->group[i];
   struct tide_at at;
   slices->elsewhere[i] = false;
-  if (!slices->found[i]) return;
+  if (!slices->found[i] || slices->with_event[i]) return;
   if (item->txn.number[0] == TIDE_NO_ENTITY) item->txn.number[0] = tide_store_find(&fold->state.store[0], item->txn.key[0]);
   TIDE_CHECK(tide_outcome_find(fold, item, &at));
   slices->elsewhere[i] = tide_state_change(&fold->state, item->txn.number[0], at, item->txn.watermark_ms, &item->record.outcome,
                                            item->came.requested, !item->came.no_rate, &slices->change[i]);
 }
 
-/* What the record does at its card, and where else it has something to do. */
-static void primary_one(struct tide_slices *slices, uint32_t i) {
+/* What the record does at its card, and where else it has something to do. Returns how many outcomes came with it. */
+static uint32_t primary_one(struct tide_slices *slices, uint32_t i) {
   const struct tide_fold *fold = slices->fold;
   const struct tide_group_item *item = &fold->group[i];
   bool is_event = item->record.type == TIDE_REC_EVENT, row = is_event && slices->counts[i] && !slices->incremental[i];
+  uint32_t taken = 0;
   if (!is_event) primary_outcome(slices, i);
-  else if (slices->counts[i]) primary_event(slices, i);
+  else if (slices->counts[i]) taken = primary_event(slices, i);
   else slices->elsewhere[i] = false;
   for (uint32_t e = 1; e < fold->spec->entity_count; e++) {
     uint32_t number = row ? item->txn.number[e] : slices->elsewhere[i] ? slices->change[i].number[e] : TIDE_NO_ENTITY;
     slices->to_shard[e][i] = number == TIDE_NO_ENTITY ? NOWHERE : (uint8_t)(number >> 26);
   }
+  return taken;
 }
 
 void tide_slice_primary(void *ctx, size_t group) {
   struct tide_slices *slices = ctx;
   struct list list;
+  uint32_t taken = 0;
   list_of(slices, slices->home, group, &list);
   for (uint32_t k = 0; k < list.count; k++) {
     if (k % NEAR == 0) prefetch(slices->fold, 0, &list, k);
-    primary_one(slices, list.at[k]);
+    taken += primary_one(slices, list.at[k]);
   }
+  atomic_fetch_add(&slices->use_with_event, taken);
 }
 
 /* ---- others ---- */
@@ -315,7 +363,7 @@ void tide_slice_close(struct tide_slices *slices) {
     struct tide_txn *txn = &fold->group[i].txn;
     bool row = fold->group[i].record.type == TIDE_REC_EVENT && slices->counts[i] && !slices->incremental[i];
     for (uint32_t e = 1; row && e < entities; e++) txn->rank[e] = tide_state_rank(&fold->state, e, txn);
-    primary_one(slices, i);
+    atomic_fetch_add(&slices->use_with_event, primary_one(slices, i));
     for (uint32_t e = 1; e < entities; e++) {
       if (slices->to_shard[e][i] != NOWHERE) other_one(slices, e, i);
       if (slices->waited_count[i]) other_waited(slices, e, i, 1, 0);

@@ -38,6 +38,12 @@ struct tide_slices {
   uint8_t known[TIDE_SLICE], fate[TIDE_SLICE];
   bool counts[TIDE_SLICE]; /* an event that is remembered */
   bool incremental[TIDE_SLICE], found[TIDE_SLICE], elsewhere[TIDE_SLICE];
+  /* Outcomes of an event of the slice, in order: what comes with the event need not be looked for. Places count from 1, so that 0 is none. */
+  struct tide_coming coming_outcomes;
+  bool apart[TIDE_SLICE]; /* something else may read or change the event: whatever follows is done in its turn */
+  uint16_t first_outcome[TIDE_SLICE], last_outcome[TIDE_SLICE], next_outcome[TIDE_SLICE];
+  bool with_event[TIDE_SLICE]; /* an outcome that is done with */
+  atomic_ullong use_with_event;
   uint8_t home[TIDE_SLICE];                        /* shard of its primary; NOWHERE: nothing is done there */
   uint8_t to_shard[TIDE_ENTITIES_MAX][TIDE_SLICE]; /* where it changes something; NOWHERE: nothing */
   uint32_t first_waited[TIDE_SLICE], waited_count[TIDE_SLICE];

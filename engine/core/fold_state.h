@@ -1,4 +1,4 @@
-/* Inside of the fold: shared by fold.c (entries), fold_event.c, fold_outcome.c and fold_save.c, and by nobody else.
+/* Inside of the fold: shared by fold.c (entries), fold_event.c, fold_stretch.c, fold_outcome.c and fold_save.c, and by nobody else.
  *
  * struct tide_fold is all there is: no global, no clock. What is saved and hashed is everything above the line `scratch`; what stands below
  * it lives for one event or one entry and may be anything in between. */
@@ -78,10 +78,10 @@ struct tide_fold {
   struct tide_old_record *old;   /* a repetition in the shape of the file under which it was decided; NULL until there is one */
   struct tide_trace_hook { tide_trace_fn fn; void *ctx; } trace;
   struct tide_fold_watch watch; /* decided NULL: nobody */
-  struct tide_watched watched;  /* the event's */
+  struct tide_stretch *stretch; /* events under way */
 };
 
-/* ---- what becomes of an event, in steps that fold_event.c takes one after the other and fold_slice.c for many events at once ---- */
+/* ---- what becomes of an event, in steps that fold_stretch.c takes for a few events at once and fold_slice.c for many ---- */
 
 /* A record as it comes, before it is compared with what is known: all but the identity hangs on its place in the journal. */
 struct tide_came {
@@ -89,6 +89,7 @@ struct tide_came {
   bool has_identity;
   bool no_rate;              /* it has an amount, and that has no rate here */
   bool advised;
+  bool asks;                 /* for a decision, and somebody wants one */
   int64_t requested;         /* counting currency; TIDE_NULL_NUM: none, or no_rate; of an outcome amount_now */
 };
 /* Is there one of the same identity? With other amounts or merchants only, or one that agrees (ruling 23)? */
@@ -130,9 +131,21 @@ bool tide_event_parent(const struct tide_fold *fold, const struct tide_txn *txn,
 /* Conditions and amounts; parent_amount: amount_now of the parent, for an increment. Returns the total that the parent comes to. */
 int64_t tide_event_conditions(const struct tide_fold *fold, struct tide_group_item *item, bool incremental, int64_t parent_amount);
 int64_t tide_event_amount_at(const struct tide_fold *fold, uint32_t number, struct tide_at at);
+/* An answer that says nothing yet; env is borrowed. */
+struct tide_answer tide_event_answer(const struct tide_fold *fold, const struct tide_group_item *item, enum tide_known known, const struct tide_env *env);
+/* What the primary keeps of the answer. */
+void tide_event_pack(const struct tide_fold *fold, const struct tide_answer *answer, bool scored, struct tide_memory *memory);
+/* The answer leaves: digest, counters, outbox, whoever watches, emit. */
+void tide_event_out(struct tide_fold *fold, const struct tide_group_item *item, struct tide_answer *answer, tide_emit_fn emit, void *ctx);
+/* Answers an event that changes nothing: of another fate than COUNTS. at: what it repeats. */
+void tide_event_pass(struct tide_fold *fold, const struct tide_group_item *item, enum tide_known known, enum tide_fate fate, struct tide_at at,
+                     struct tide_env *env, tide_emit_fn emit, void *ctx);
 /* What the primary keeps of an event that was not judged. */
 void tide_event_unjudged(const struct tide_fold *fold, struct tide_group_item *item, enum tide_known known);
-/* One event: judge, count, emit. */
+/* fold_stretch.c: one event is begun; it is judged, counted and emitted here or, with those behind it, later: tide_stretch_end does that, before any other record is folded and when
+ * there are no more. A stretch is tide_free'd. */
+struct tide_stretch *tide_stretch_new(void);
+void tide_stretch_end(struct tide_fold *fold, tide_emit_fn emit, void *ctx);
 void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_emit_fn emit, void *ctx);
 /* Tells the trace which events of the past the windows of a resolved event hold; of each entity those that came last, at most `newest` of them (and its tiles). */
 void tide_fold_trace_txn(struct tide_fold *fold, const struct tide_txn *txn, uint32_t newest);
@@ -145,8 +158,8 @@ void tide_fold_heartbeat(struct tide_fold *fold, const struct tide_record *recor
 /* The feature file and limits become effective; once per journal. */
 enum tide_err tide_fold_configure(struct tide_fold *fold, const struct tide_settings *settings, struct tide_span features, struct tide_error *error)
     TIDE_WARN_UNUSED;
-/* fold_judge.c: derived values, score, shadows and verdict of an event whose slots stand in fold->slot with their standing; fills env and answer. */
-void tide_fold_judge(struct tide_fold *fold, const struct tide_txn *txn, struct tide_env *env, struct tide_answer *answer);
+/* fold_judge.c: derived values, score, shadows and verdict of an event by its slots and fold->standing; fills env and answer. */
+void tide_fold_judge(struct tide_fold *fold, const struct tide_txn *txn, const struct tide_value *slot, struct tide_env *env, struct tide_answer *answer);
 /* The decision on an event that comes to no features, for `cause`: its features are unknown. Changes nothing of the state. */
 void tide_fold_refuse(struct tide_fold *fold, struct tide_env *env, enum tide_cause cause, struct tide_answer *answer);
 /* An outcome as it comes, its identity known: its amount. False: it names no event. */

@@ -180,6 +180,10 @@ static uint32_t oldest(const struct tide_stubs *stubs, struct tide_u128 card, ui
   return at;
 }
 
+bool tide_stubs_has(const struct tide_stubs *stubs, struct tide_u128 card, struct tide_u128 alt, uint64_t id) {
+  return stubs->used && (oldest(stubs, card, id) != NIL || ((alt.lo || alt.hi) && oldest(stubs, alt, id) != NIL));
+}
+
 bool tide_stubs_take(struct tide_stubs *stubs, struct tide_u128 card, struct tide_u128 alt, uint64_t id, struct tide_stub *ret) {
   if (!stubs->used) return false;
   uint32_t at = oldest(stubs, card, id), other = alt.lo || alt.hi ? oldest(stubs, alt, id) : NIL;

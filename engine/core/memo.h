@@ -56,6 +56,8 @@ struct tide_stubs {
 bool tide_stubs_put(struct tide_stubs *stubs, const struct tide_stub *stub) TIDE_WARN_UNUSED;
 /* Takes the oldest stub of (card, id) or of (alt, id) out; false when there is none. alt: the card under its previous key; zero: it has none. */
 bool tide_stubs_take(struct tide_stubs *stubs, struct tide_u128 card, struct tide_u128 alt, uint64_t id, struct tide_stub *ret);
+/* Is there one that it would take? */
+bool tide_stubs_has(const struct tide_stubs *stubs, struct tide_u128 card, struct tide_u128 alt, uint64_t id);
 /* Stubs that came before the first event are born with the first watermark. */
 void tide_stubs_begin(struct tide_stubs *stubs, int64_t born_ms);
 /* Drops stubs born before `born_before_ms`; returns how many. */

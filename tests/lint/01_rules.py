@@ -40,7 +40,7 @@ CONFINED = [
     (r"(zstd|zdict|zlib)\.h", r"engine/adapter/.*"),
     (r"jansson\.h", r"engine/(cli|http)/.*|model/.*|config/.*|engine/adapter/(registry_\w*|avro_schema|schema_registry)\.[ch]"),
     (r"sodium\.h", r"engine/base/hash\.c|engine/cli/.*"),
-    (r"xxhash\.h", r"engine/base/hash\.c"),
+    (r"xxhash\.h", r"engine/base/hash(_few)?\.c"),
     (r"jemalloc/.*", r"engine/base/.*|engine/cli/.*"),
     (r"lbfgs\.h", r"model/.*"),
     (r"librdkafka/.*", r".*_kafka\.c"),

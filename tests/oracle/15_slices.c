@@ -15,7 +15,7 @@
 #include "tests/oracle/render.h"
 #include "tests/support/slice_folds.h"
 
-#define CASES_DEFAULT 400
+#define CASES_DEFAULT 1000
 
 static struct tide_slice_use seen;
 static uint64_t folded; /* records of all cases */
@@ -80,15 +80,28 @@ static void any_number_of_threads_gives_the_same_bytes(void **state) {
     or_case_make(seed + i, &c);
     one_case(&c);
   }
-  fprintf(stdout, "# %llu records, by phases %llu of 3 x %llu, %llu of them closed in order, %llu outcomes had waited\n",
-          (unsigned long long)folded, (unsigned long long)seen.records, (unsigned long long)folded, (unsigned long long)seen.closed,
-          (unsigned long long)seen.waited);
+  fprintf(
+      stdout,
+      "# %llu records, by phases %llu of 3 x %llu, %llu of them closed in order, %llu outcomes had waited, %llu came with their event\n",
+      (unsigned long long)folded, (unsigned long long)seen.records, (unsigned long long)folded, (unsigned long long)seen.closed,
+      (unsigned long long)seen.waited, (unsigned long long)seen.with_event);
   if (cases < CASES_DEFAULT) return;
   assert_true(seen.records > folded); /* a third of what three folds were given */
-  assert_true(seen.closed > 0 && seen.waited > cases);
+  assert_true(seen.closed > 0 && seen.waited > cases && seen.with_event > cases);
+}
+
+/* Outcomes that come with their event: one from behind the tiles, one with an amount that makes a block wide which a late event had moved. */
+static void what_comes_with_its_event_finds_the_block_that_it_would_have_found(void **state) {
+  (void)state;
+  static struct or_case c;
+  or_case_make(5054, &c);
+  one_case(&c);
+  or_case_make(5870, &c);
+  one_case(&c);
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(any_number_of_threads_gives_the_same_bytes)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(any_number_of_threads_gives_the_same_bytes),
+                                     cmocka_unit_test(what_comes_with_its_event_finds_the_block_that_it_would_have_found)};
   return cmocka_run_group_tests_name("slices", tests, NULL, NULL);
 }

@@ -34,6 +34,7 @@ static inline void end_all(struct all *all, struct tide_slice_use *seen) {
       seen->records += use.records;
       seen->closed += use.closed;
       seen->waited += use.waited;
+      seen->with_event += use.with_event;
     }
     tide_fold_free(all->fold[i]);
     tide_team_free(all->team[i]);

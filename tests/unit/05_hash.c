@@ -78,6 +78,18 @@ static void xxh3_is_the_published_one(void **state) {
   assert_false(tide_u128_eq(tide_hash128("abc", 3, 1), tide_hash128("abc", 3, 2)));
 }
 
+static void xxh3_of_few_bytes_is_that_of_the_library(void **state) {
+  (void)state;
+  static const uint64_t seeds[] = {0, 1, 60, UINT64_C(0x9e3779b97f4a7c15), UINT64_MAX};
+  uint8_t bytes[600];
+  for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (uint8_t)(i * 197 + (i >> 4));
+  for (size_t s = 0; s < sizeof seeds / sizeof *seeds; s++)
+    for (size_t len = 0; len <= sizeof bytes; len++) {
+      assert_true(tide_hash64(bytes, len, seeds[s]) == tide_hash64_library(bytes, len, seeds[s]));
+      assert_true(tide_u128_eq(tide_hash128(bytes, len, seeds[s]), tide_hash128_library(bytes, len, seeds[s])));
+    }
+}
+
 static void blake2b_is_keyed(void **state) {
   (void)state;
   struct tide_secret_key key = {0}, other = {0};
@@ -124,9 +136,10 @@ static void secrets_are_compared(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(crc32c_of_rfc_3720),           cmocka_unit_test(crc32c_ways_agree_at_every_length_and_split),
-      cmocka_unit_test(xxh3_is_the_published_one),    cmocka_unit_test(blake2b_is_keyed),
-      cmocka_unit_test(siphash_is_keyed_by_the_seed), cmocka_unit_test(secrets_are_compared),
+      cmocka_unit_test(crc32c_of_rfc_3720),        cmocka_unit_test(crc32c_ways_agree_at_every_length_and_split),
+      cmocka_unit_test(xxh3_is_the_published_one), cmocka_unit_test(xxh3_of_few_bytes_is_that_of_the_library),
+      cmocka_unit_test(blake2b_is_keyed),          cmocka_unit_test(siphash_is_keyed_by_the_seed),
+      cmocka_unit_test(secrets_are_compared),
   };
   return cmocka_run_group_tests_name("hash", tests, NULL, NULL);
 }
