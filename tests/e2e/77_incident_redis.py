@@ -52,6 +52,12 @@ def is_told(answer):
     return answer.get("status") == "scored" or answer.get("duplicate")
 
 
+def in_flight(engine):
+    """Requests in entries that the journal has been given and has not confirmed."""
+    status, text = engine.readiness("/healthz")
+    return json.loads(text)["in_flight"] if status else 0
+
+
 def counted_once(engine, asking):
     """Every transaction sent again until it is acknowledged: then the card has as many attempts as there were transactions, whatever was said at first."""
     client = http.client.HTTPConnection(engine.place.reach, engine.port, timeout=30)
@@ -136,8 +142,9 @@ try:
     asking = start_asking(one, "stopped", clients=12, timeout_ms=90000, pause_s=0.005)
     time.sleep(0.5)
     primary = cluster.group.wait_primary()
-    cluster.pause(primary)  # so that something is on its way for certain
-    time.sleep(0.15)
+    cluster.pause(primary)
+    wait_for("something is on its way", lambda: in_flight(one) > 0, 20)
+    time.sleep(0.1)  # from the engine's books to its socket
     one.pause()
     stopped = time.time()
     cluster.resume(primary)
