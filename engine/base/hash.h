@@ -1,7 +1,7 @@
 /* Hashes and checksums, each for one purpose.
  *
  * xxh3: in-memory tables, state hashes, checksums of content (XXH3, xxHash 0.8; seeded). BLAKE2b: card numbers and other secrets
- * (keyed, RFC 7693, libsodium), 128 bits. CRC32C: entries and files (Castagnoli, RFC 3720 appendix B.4). */
+ * (keyed, RFC 7693, libsodium; short ones blake2b_short.h), 128 bits. CRC32C: entries and files (Castagnoli, RFC 3720 appendix B.4). */
 #ifndef TIDE_HASH_H
 #define TIDE_HASH_H
 
