@@ -101,7 +101,8 @@ void tide_block_drop(const struct tide_kind *kind, struct tide_block *block, int
     block->n = block->yn = 0;
     return;
   }
-  unsigned young_gone = young_after_ms > keep_after_ms ? tide_block_count_until(kind, block, young_at > gone ? young_at : gone, young_after_ms) : gone;
+  unsigned young_gone =
+      young_after_ms > keep_after_ms ? tide_block_count_until(kind, block, young_at > gone ? young_at : gone, young_after_ms) : gone;
   young_gone = young_gone > young_at ? young_gone - young_at : 0;
   int wide = tide_block_wide(block);
   for (const struct tide_piece *piece = kind->image.piece[wide], *end = piece + kind->image.piece_count; piece < end; piece++) {

@@ -3,8 +3,8 @@
  *   header 16 B | long strip: each column cap entries, widest first | young strip: the same with ycap | a head per dictionary | dictionaries
  *
  * The young strip holds the newest yn of the n events: columns that nothing can ask for any more once an event has some age (plan.h). Event i
- * stands at young index i - (n - yn). Capacities grow in fine steps (1 2 3 4 6 8 10 12 ...), because most devices, addresses and pairs are
- * seen once or twice.
+ * stands at young index i - (n - yn). Capacities grow in fine steps, because most devices, addresses and pairs are
+ * seen once or twice, and by what the allocator gives away (block_append.c).
  *
  * A dictionary holds columns whose values repeat together (plan.h): the different combinations, one after the other, and for each event of its
  * strip which of them it has. It has one of three forms, whichever is smallest when the block is built anew:
@@ -190,7 +190,8 @@ static inline int64_t tide_block_num(const struct tide_kind *kind, const struct 
   return (int64_t)raw;
 }
 
-/* The capacity step that holds n events (n at most TIDE_BLOCK_MAX): fine steps up to 16, then eighths of the next power of two. */
+/* The step of the content that n events are in (n at most TIDE_BLOCK_MAX): fine ones up to 16, then eighths of the next power of two. Logs are looked through for what is too
+ * old at full steps, so they are part of what a state means. */
 static inline unsigned tide_block_capacity(unsigned n) {
   if (n <= 4) return n;
   unsigned step = n <= 16 ? 2 : 1u << (29 - __builtin_clz(n - 1));

@@ -68,7 +68,8 @@ static void fold_plain(const struct growing *dict, unsigned cap, char *to) {
 static void unfold(const struct growing *dict, char *to) {
   unsigned row = dict->row;
   const uint8_t *index = (const uint8_t *)dict->from + (size_t)dict->had.cap * row;
-  for (unsigned j = 0; j < dict->count; j++, to += row) tide_copy_few(to, dict->from + (dict->had.cap > 1 ? (size_t)index[j] * row : 0), row);
+  for (unsigned j = 0; j < dict->count; j++, to += row)
+    tide_copy_few(to, dict->from + (dict->had.cap > 1 ? (size_t)index[j] * row : 0), row);
   tide_copy_few(to, dict->wanted, row);
 }
 
@@ -85,7 +86,8 @@ static void fill_on(const struct growing *dict, unsigned at, unsigned cap, char 
 
 /* Writes one that is neither one entry for all nor of one event, over a strip of this capacity, and its head. Returns where it ends; NULL where entries were lost that
  * take room. */
-static __attribute__((noinline)) char *grow_dict(const struct growing *dict, unsigned strip_cap, bool look, struct tide_dict_head *head, char *to) {
+static __attribute__((noinline)) char *grow_dict(const struct growing *dict, unsigned strip_cap, bool look, struct tide_dict_head *head,
+                                                 char *to) {
   unsigned row = dict->row, used = 0, cap = 0;
   if (!dict->count) {
     *head = (struct tide_dict_head){1, 1};
@@ -122,7 +124,9 @@ static inline unsigned grown(unsigned n) {
 }
 
 /* Values that did not repeat so far may do so now: looked at again where the strip has doubled. */
-static inline bool worth_a_look(unsigned had, unsigned strip_cap) { return strip_cap <= 8 || __builtin_clz(had | 1) != __builtin_clz(strip_cap); }
+static inline bool worth_a_look(unsigned had, unsigned strip_cap) {
+  return strip_cap <= 8 || __builtin_clz(had | 1) != __builtin_clz(strip_cap);
+}
 
 /* Makes use of what the allocator gives away, in kinds with one dictionary or none, which will probably keep its form. */
 static inline void take_spare(const struct tide_kind *kind, const struct tide_block *old, const char *image, unsigned *cap) {

@@ -29,7 +29,8 @@ static bool row_fits(const struct tide_kind *kind, const struct tide_row *row) {
 static inline bool fits_surely(const struct tide_kind *kind, const struct tide_row *row) {
   const struct tide_image *plan = &kind->image;
   uint64_t over = 0;
-  for (unsigned k = 0; k < plan->narrow_count; k++) over |= ((uint64_t)row->value[plan->narrow[k].origin] + 1) >> (8 * plan->narrow[k].width);
+  for (unsigned k = 0; k < plan->narrow_count; k++)
+    over |= ((uint64_t)row->value[plan->narrow[k].origin] + 1) >> (8 * plan->narrow[k].width);
   return !over;
 }
 
@@ -177,7 +178,8 @@ static inline bool put_behind(const struct tide_kind *kind, struct tide_block *b
 }
 
 /* A row for a block with events that may be late, or hold what does not fit a narrow block or is missing. */
-static __attribute__((noinline)) void insert_any(const struct tide_kind *kind, struct tide_block **ref, unsigned i, const struct tide_row *row) {
+static __attribute__((noinline)) void insert_any(const struct tide_kind *kind, struct tide_block **ref, unsigned i,
+                                                 const struct tide_row *row) {
   char image[IMAGE_BYTES];
   int64_t time_ms = row->value[TIDE_COL_TIME];
   struct tide_block *block = *ref;

@@ -167,7 +167,8 @@ static inline bool carries(const struct latest *latest, unsigned i) { return lat
 
 /* Where the event stands that carries the latest bit for a value, among those [first, n) whose cells are plain; n if none does. Of a merchant there are hundreds: four at a
  * time. */
-static inline unsigned latest_of_plain(const struct latest *latest, const char *cell, unsigned row, uint64_t value, unsigned first, unsigned n) {
+static inline unsigned latest_of_plain(const struct latest *latest, const char *cell, unsigned row, uint64_t value, unsigned first,
+                                       unsigned n) {
   const char *at = cell + (size_t)(n - first) * row;
   unsigned i = n;
   while (i > first) {
@@ -185,8 +186,8 @@ static inline unsigned latest_of_plain(const struct latest *latest, const char *
 }
 
 /* The same of a dictionary with entries; other columns of those with the value may differ. */
-static inline unsigned latest_of_entries(const struct latest *latest, const struct tide_entries *entries, const char *cell, uint64_t value, unsigned first,
-                                         unsigned n) {
+static inline unsigned latest_of_entries(const struct latest *latest, const struct tide_entries *entries, const char *cell, uint64_t value,
+                                         unsigned first, unsigned n) {
   uint32_t same = 0;
   for (unsigned e = 0; e < entries->head->n; e++) same |= (uint32_t)(tide_load(cell + (size_t)e * entries->row, 8) == value) << e;
   if (!same) return n;
@@ -197,8 +198,8 @@ static inline unsigned latest_of_entries(const struct latest *latest, const stru
 }
 
 /* A number, or what found no room in a dictionary. */
-static __attribute__((noinline)) unsigned latest_of_column(const struct tide_kind *kind, const struct tide_block *block, const struct latest *latest,
-                                                           unsigned column, uint64_t value, unsigned first) {
+static __attribute__((noinline)) unsigned latest_of_column(const struct tide_kind *kind, const struct tide_block *block,
+                                                           const struct latest *latest, unsigned column, uint64_t value, unsigned first) {
   struct tide_cells cells = tide_block_cells(kind, block, column);
   for (unsigned i = block->n; i > first; i--)
     if (tide_cells_get(&cells, i - 1) == value && carries(latest, i - 1)) return i - 1;
@@ -262,8 +263,8 @@ static void latest_before_big(const struct tide_kind *kind, const struct tide_en
   row->mask = mask;
 }
 
-static __attribute__((noinline)) void insert_big(const struct tide_kind *kind, struct tide_ent *ent, struct tide_big *big, const struct tide_row *row,
-                                                int64_t watermark_ms) {
+static __attribute__((noinline)) void insert_big(const struct tide_kind *kind, struct tide_ent *ent, struct tide_big *big,
+                                                 const struct tide_row *row, int64_t watermark_ms) {
   unsigned i;
   int64_t time_ms = row->value[TIDE_COL_TIME];
   struct tide_chunk *chunk = big_place(kind, ent, big, time_ms, watermark_ms, &i);
