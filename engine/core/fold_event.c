@@ -1,4 +1,5 @@
-/* One event: stamp, watermark, identity, lateness, currency, features, decision, counting, stubs - in that order (README.md says why).
+/* The steps of an event: stamp, watermark, identity, lateness, currency, conditions, its answer and what leaves of it. README.md says why in that order;
+ * fold_stretch.c takes them.
  *
  * The order matters: an event is judged before it is counted, so `with current` is the only way in which it sees itself; the watermark moves
  * first, so the same event is late or not whatever stands behind it in its entry. */

@@ -142,10 +142,11 @@ void tide_event_pass(struct tide_fold *fold, const struct tide_group_item *item,
                      struct tide_env *env, tide_emit_fn emit, void *ctx);
 /* What the primary keeps of an event that was not judged. */
 void tide_event_unjudged(const struct tide_fold *fold, struct tide_group_item *item, enum tide_known known);
-/* fold_stretch.c: one event is begun; it is judged, counted and emitted here or, with those behind it, later: tide_stretch_end does that, before any other record is folded and when
- * there are no more. A stretch is tide_free'd. */
+/* fold_stretch.c: events under way. tide_free frees them. */
 struct tide_stretch *tide_stretch_new(void);
+/* They are judged, counted and emitted: before any record that is no event, and when there are no more. */
 void tide_stretch_end(struct tide_fold *fold, tide_emit_fn emit, void *ctx);
+/* One event is begun; it is finished here or, with others, by tide_stretch_end. */
 void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_emit_fn emit, void *ctx);
 /* Tells the trace which events of the past the windows of a resolved event hold; of each entity those that came last, at most `newest` of them (and its tiles). */
 void tide_fold_trace_txn(struct tide_fold *fold, const struct tide_txn *txn, uint32_t newest);

@@ -1,8 +1,8 @@
 /* Events of a group, kind by kind (README.md, "A group kind by kind").
  *
- * An event is begun when its turn comes: all that hangs on its place in the journal. Those that follow each other and share no primary entity make a stretch, and are finished together:
- * kind by kind what they see and what they add, then one after the other what is decided. So the code and the plan of one kind stay near while 16 events pass. A stretch of one is
- * finished in the order in which a single event would be told: seen by all kinds, decided, added to all kinds. */
+ * An event is begun when its turn comes: all that hangs on its place in the journal. Those that follow each other and share no primary entity make a stretch,
+ * and are finished together: kind by kind what they see and what they add, then one after the other what is decided. So the code and the plan of one kind stay
+ * near while 16 events pass. A stretch of one is finished as a single event would be told: seen by all kinds, decided, added to all kinds. */
 #include "core/fold_state.h"
 #include "feature/freshness.h"
 
@@ -20,8 +20,8 @@ struct begun {
   int64_t *value;          /* what its rows hold */
 };
 
-#define VALUES                                                                                                                             \
-  (TIDE_NO_ORIGIN + 1 + 8) /* an odd number of cache lines, so that the same value of 16 events does not stand in one set of a cache */
+/* An odd number of cache lines, so that the same value of 16 events does not stand in one set of a cache. */
+#define VALUES (TIDE_NO_ORIGIN + 1 + 8)
 
 struct tide_stretch {
   uint32_t count;

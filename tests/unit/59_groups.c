@@ -1,7 +1,7 @@
 /* Events folded kind by kind in groups, against the same log folded record by record (core/fold_stretch.c): what leaves, what is told, what is counted and every byte of the state.
  *
- * A log of all sorts of records is drawn: few cards, so that events of one stand side by side, late ones, repetitions, increments, outcomes before and behind their events, lists, rates, keys that rotate,
- * facts, partitions that nobody knew, kinds that fill up. How many records a group holds must change nothing. */
+ * A log of all sorts of records is drawn: few cards, so that events of one stand side by side, late ones, repetitions, increments, outcomes before and behind
+ * their events, lists, rates, keys that rotate, facts, partitions that nobody knew, kinds that fill up. How many records a group holds must change nothing. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
