@@ -2,6 +2,8 @@
  *
  * An event that comes in has no outcome yet, so all that is said about outcomes is known when the plan is made and most conditions are a few tests of fields
  * (program.h). Afterwards only the dynamic ones can change, and they are worked out from what the primary keeps: outcome columns, atoms, residual fields. */
+#include <stddef.h>
+
 #include "base/num.h"
 #include "feature/program.h"
 #include "feature/state.h"
@@ -44,11 +46,32 @@ static bool calculates(const struct tide_expr *expr) {
   return (expr->op >= TIDE_X_ADD && expr->op <= TIDE_X_MAX) || calculates(expr->a) || calculates(expr->b) || calculates(expr->c);
 }
 
-static void add_need(struct tide_plan *plan, const struct tide_cond *cond, uint64_t bit) {
+/* What is not zero in a field's value that is there, and where. */
+static size_t byte_of_field(uint32_t field) {
+  _Static_assert(TIDE_V_NULL == 0, "a value that is not there has no type");
+  return offsetof(struct tide_txn, field) + field * sizeof(struct tide_value) + offsetof(struct tide_value, type);
+}
+
+static void add_need(struct tide_plan *plan, size_t at, uint64_t conds) {
   uint32_t i = 0;
-  while (i < plan->need_count && (plan->need[i].needs != cond->needs || plan->need[i].ref != cond->needs_ref)) i++;
-  if (i == plan->need_count) plan->need[plan->need_count++] = (struct tide_need){.needs = cond->needs, .ref = cond->needs_ref};
-  plan->need[i].conds |= bit;
+  while (i < plan->need_count && plan->need[i].at != at) i++;
+  if (i == plan->need_count) plan->need[plan->need_count++] = (struct tide_need){.at = (uint32_t)at};
+  plan->need[i].conds |= conds;
+}
+
+static void add_needs(struct tide_plan *plan, const struct tide_cond *cond, uint64_t bit) {
+  const struct tide_spec *spec = plan->spec;
+  switch ((enum tide_needs)cond->needs) {
+    case TIDE_NEEDS_NOTHING: break;
+    case TIDE_NEEDS_FIELD: add_need(plan, byte_of_field(cond->needs_ref), bit); break;
+    case TIDE_NEEDS_AMOUNT: plan->needs_amount |= bit; break;
+    case TIDE_NEEDS_REQUESTED: plan->needs_requested |= bit; break;
+    case TIDE_NEEDS_ENTITY: add_need(plan, offsetof(struct tide_txn, has_key) + cond->needs_ref * sizeof(bool), bit); break;
+    case TIDE_NEEDS_PLACE:
+      add_need(plan, byte_of_field(spec->f_lat), bit);
+      add_need(plan, byte_of_field(spec->f_lon), bit);
+      break;
+  }
 }
 
 void tide_plan_conditions(struct tide_plan *plan) {
@@ -56,12 +79,12 @@ void tide_plan_conditions(struct tide_plan *plan) {
   const struct tide_expr *coming[TIDE_CONDS_MAX + TIDE_ATOMS_MAX], *changed[TIDE_CONDS_MAX];
   _Static_assert(TIDE_CONDS_MAX == 64 && TIDE_CONDS_MAX + TIDE_ATOMS_MAX <= TIDE_PROGRAM_TRUTHS,
                  "conditions are in the first word, atoms behind them or in the second");
-  plan->need = tide_arena_alloc(&plan->arena, TIDE_CONDS_MAX * sizeof *plan->need);
+  plan->need = tide_arena_alloc(&plan->arena, 2 * TIDE_CONDS_MAX * sizeof *plan->need);
   for (uint32_t c = 0; c < plan->cond_count; c++) {
     const struct tide_cond *cond = &plan->cond[c];
     coming[c] = cond->dynamic ? cond->whole : cond->expr;
     changed[c] = cond->dynexpr;
-    if (cond->needs != TIDE_NEEDS_NOTHING) add_need(plan, cond, UINT64_C(1) << c);
+    add_needs(plan, cond, UINT64_C(1) << c);
   }
   plan->atom_root = plan->cond_count + plan->atom_count <= TIDE_CONDS_MAX ? plan->cond_count : TIDE_CONDS_MAX;
   for (uint32_t c = plan->cond_count; c < plan->atom_root; c++) coming[c] = &no;
@@ -77,17 +100,14 @@ void tide_plan_conditions(struct tide_plan *plan) {
 
 /* ---- an event that comes in ---- */
 
-static bool is_there(const struct tide_plan *plan, const struct tide_need *need, const struct tide_txn *txn) {
-  const struct tide_spec *spec = plan->spec;
-  switch ((enum tide_needs)need->needs) {
-    case TIDE_NEEDS_NOTHING: return true;
-    case TIDE_NEEDS_FIELD: return txn->field[need->ref].type != TIDE_V_NULL;
-    case TIDE_NEEDS_AMOUNT: return txn->dyn[TIDE_DYN_amount_now].type != TIDE_V_NULL;
-    case TIDE_NEEDS_REQUESTED: return txn->requested != TIDE_NULL_NUM;
-    case TIDE_NEEDS_ENTITY: return txn->has_key[need->ref];
-    case TIDE_NEEDS_PLACE: return txn->field[spec->f_lat].type != TIDE_V_NULL && txn->field[spec->f_lon].type != TIDE_V_NULL;
-  }
-  return false;
+/* Conditions that want for something that they need. */
+static uint64_t lacking(const struct tide_plan *plan, const struct tide_txn *txn) {
+  const uint8_t *byte = (const uint8_t *)txn;
+  uint64_t conds = txn->amount_now == TIDE_NULL_NUM ? plan->needs_amount : 0;
+  if (txn->requested == TIDE_NULL_NUM) conds |= plan->needs_requested;
+  for (const struct tide_need *need = plan->need, *end = need + plan->need_count; need < end; need++)
+    conds |= need->conds & (0 - (uint64_t)(byte[need->at] == 0));
+  return conds;
 }
 
 /* Bit i to bit 2i. */
@@ -120,8 +140,7 @@ void tide_txn_conditions(const struct tide_plan *plan, struct tide_txn *txn, int
   tide_program_test(plan->coming, &env, &truths);
   txn->conds = truths.yes[0];
   if (plan->atom_root < TIDE_CONDS_MAX) txn->conds &= (UINT64_C(1) << plan->atom_root) - 1;
-  for (uint32_t i = 0; i < plan->need_count; i++)
-    if (!is_there(plan, &plan->need[i], txn)) txn->conds &= ~plan->need[i].conds;
+  txn->conds &= ~lacking(plan, txn);
   txn->atoms = plan->atom_count ? atoms_of(plan, &env, &truths) : 0;
 }
 
@@ -131,7 +150,6 @@ uint64_t tide_txn_dynamic(const struct tide_plan *plan, const struct tide_value 
   struct tide_truths truths;
   const struct tide_env env = {.dyn = dyn};
   tide_program_test(plan->changed, &env, &truths);
-  for (uint32_t i = 0; i < plan->need_count; i++)
-    if (plan->need[i].needs == TIDE_NEEDS_AMOUNT && dyn[TIDE_DYN_amount_now].type == TIDE_V_NULL) truths.yes[0] &= ~plan->need[i].conds;
+  if (dyn[TIDE_DYN_amount_now].type == TIDE_V_NULL) truths.yes[0] &= ~plan->needs_amount;
   return (conds & ~plan->cond_dynamic) | (truths.yes[0] & plan->cond_dynamic);
 }

@@ -37,8 +37,8 @@ struct tide_cond {
   bool dynamic;
 };
 
-/* Conditions (bits) that need the same. */
-struct tide_need { uint8_t needs; uint32_t ref; uint64_t conds; };
+/* Conditions (bits) that need the same: that this byte of a tide_txn is not zero. */
+struct tide_need { uint32_t at; uint64_t conds; };
 
 enum tide_column_what {
   TIDE_COL_TIME, TIDE_COL_MASK, TIDE_COL_TAG,
@@ -282,6 +282,7 @@ struct tide_plan {
   const struct tide_program *changed; /* dynamic conditions from env->dyn alone */
   struct tide_need *need;
   uint32_t need_count;
+  uint64_t needs_amount, needs_requested; /* conditions that need these */
   struct tide_value pending[TIDE_DYN_COUNT]; /* outcome columns of an event without outcome; the amount is its own */
   uint32_t *residual;           /* fields whose value dynamic conditions read */
   uint32_t residual_count;

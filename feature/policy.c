@@ -102,7 +102,9 @@ void tide_policy_fallback(const struct tide_spec *spec, const struct tide_env *g
 }
 
 void tide_policy_compile(struct tide_spec *spec, struct tide_arena *arena) {
-  const struct tide_expr *root[TIDE_DERIVED_MAX];
+  static const struct tide_expr no = {.op = TIDE_X_FALSE, .type = TIDE_V_BOOL};
+  const struct tide_expr *const ask[] = {spec->score, spec->advise ? spec->advise : &no}, *root[TIDE_DERIVED_MAX];
+  spec->asking = tide_program_conditions(arena, ask, 2, false, NULL);
   _Static_assert(TIDE_DERIVED_MAX <= TIDE_PROGRAM_ROOTS && TIDE_RULES_MAX <= 64 && TIDE_RULES_MAX <= TIDE_DERIVED_MAX,
                  "they fit one program");
   for (uint32_t d = 0; d < spec->derived_count; d++) root[d] = spec->derived[d].expr;
@@ -113,6 +115,13 @@ void tide_policy_compile(struct tide_spec *spec, struct tide_arena *arena) {
     spec->live_rules |= (uint64_t)!spec->rule[r].shadow << r;
   }
   spec->deciding = tide_program_conditions(arena, root, spec->rule_count, true, NULL);
+}
+
+void tide_policy_asks(const struct tide_spec *spec, const struct tide_env *env, bool *ret_asks, bool *ret_advised) {
+  struct tide_truths truths;
+  tide_program_test(spec->asking, env, &truths);
+  *ret_asks = truths.yes[0] & 1;
+  *ret_advised = truths.yes[0] >> 1 & 1;
 }
 
 void tide_policy_derive(const struct tide_spec *spec, const struct tide_env *env, struct tide_value *ret) {

@@ -382,7 +382,34 @@ static void fill_bank(const struct build *b, struct tide_arena *arena, unsigned 
   tide_free(number);
 }
 
+/* How many instructions stand below this one: it may run once those have. A tree reads whatever was derived before it. */
+static uint32_t depth_of(const struct build *b, const uint32_t *depth, uint32_t i) {
+  const struct tide_insn *insn = &b->insn[i];
+  uint32_t below = 0;
+  for (uint32_t k = 0; k < i; k++) {
+    bool reads = insn->code == TIDE_I_TREE || b->insn[k].code == TIDE_I_TREE;
+    for (unsigned part = 0; part < insn->parts; part++) reads |= insn->operand[part] == result_of(&b->insn[k]);
+    if (reads && depth[k] >= below) below = depth[k] + 1;
+  }
+  return below;
+}
+
+/* Instructions of one code behind each other wherever their operands allow it, so that the processor foresees what comes next. */
+static void sort_instructions(struct build *b) {
+  uint32_t *depth = tide_alloc((b->insns + 1) * sizeof *depth);
+  for (uint32_t i = 0; i < b->insns; i++) depth[i] = depth_of(b, depth, i);
+  for (uint32_t i = 1; i < b->insns; i++) {
+    struct tide_insn insn = b->insn[i];
+    uint32_t at = i, own = depth[i];
+    for (; at > 0 && (depth[at - 1] > own || (depth[at - 1] == own && b->insn[at - 1].code > insn.code)); at--)
+      b->insn[at] = b->insn[at - 1], depth[at] = depth[at - 1];
+    b->insn[at] = insn, depth[at] = own;
+  }
+  tide_free(depth);
+}
+
 static void finish(struct build *b, struct tide_arena *arena, struct tide_program *program) {
+  sort_instructions(b);
   program->rule = b->rule;
   program->constant = kept(arena, b->constant, b->constants, sizeof *b->constant);
   program->insn = kept(arena, b->insn, b->insns, sizeof *b->insn);

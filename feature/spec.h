@@ -254,6 +254,7 @@ struct tide_spec {
   bool conflict_rejects;                         /* on_conflict: reject */
   bool reads_score;                              /* some rule reads the model's score */
 
+  const struct tide_program *asking;             /* score and advise, compiled like the next two */
   const struct tide_program *deriving;           /* derived values, compiled (tide_policy_compile) */
   const struct tide_program *deciding;           /* rules; shadow ones too */
   uint64_t live_rules;                           /* rules that are no shadow: bits by index */

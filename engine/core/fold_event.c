@@ -265,11 +265,6 @@ bool tide_fold_convert(const struct tide_fold *fold, int64_t minor, const char c
   return rate_e10 > 0 && tide_money_convert(minor, exponent, rate_e10, fold->spec->exponent, ret) == TIDE_OK;
 }
 
-static bool is_true(const struct tide_expr *expr, const struct tide_env *env) {
-  struct tide_value value = tide_expr_eval(expr, env);
-  return value.type == TIDE_V_BOOL && value.yes;
-}
-
 /* The answer to a message is kept until it has left. */
 static void put_outgoing(struct tide_fold *fold, struct tide_answer *answer) {
   const struct tide_record *record = answer->record;
@@ -441,8 +436,8 @@ uint32_t tide_event_come(struct tide_fold *fold, struct tide_group_item *item, s
   }
   if (spec->f_amount != TIDE_NONE) txn->dyn[TIDE_DYN_amount_now] = txn->field[spec->f_amount];
   env->time = (struct tide_etime){txn->time_ms};
-  came->advised = spec->advise && is_true(spec->advise, env);
-  came->asks = !fold->quiet && (!spec->score || is_true(spec->score, env));
+  tide_policy_asks(spec, env, &came->asks, &came->advised);
+  came->asks &= !fold->quiet;
   return partition;
 }
 
