@@ -311,6 +311,7 @@ static enum tide_err plan_feature(struct tide_plan *plan, struct tide_kind *kind
     int64_t reach = reach_ms(feature, window_ms);
     int64_t keep_ms = window_ms && lateness_ms + reach < kind->span_ms ? lateness_ms + reach : kind->span_ms;
     step->column = operand_column(plan, kind, feature, keep_ms + grace_ms);
+    step->thing = step->column != 0xff && kind->column[step->column].what == TIDE_COL_THING;
     if (window_ms) step->edge = edge_add(kind, feature, window_ms, keep_ms + grace_ms);
     if (feature->agg == TIDE_AGG_DISTANCE || feature->agg == TIDE_AGG_SPEED) {
       step->column = column_add(kind, TIDE_COL_LAT, spec->f_lat, 4, 4, keep_ms + grace_ms);

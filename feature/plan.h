@@ -161,6 +161,7 @@ struct tide_step {
   uint8_t tile_count2, tile_sum, tile_squares;
   bool with_current;
   bool money;
+  bool thing;          /* the operand is a text as it is kept for distinct counts */
   bool carried;        /* COUNT, RATE, DISTINCT, SUM, MEAN, STDDEV: a big log carries what its window holds (running.h) */
   struct { uint16_t from, to; } posts_count, posts_count2, posts_sum; /* where: events with its bit (DISTINCT: the latest bit), with bit2, its sum */
   uint32_t cap;

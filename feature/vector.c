@@ -1,8 +1,9 @@
 /* All features of one event as the state stands (rulings 7-21 of README.md).
  *
  * Per entity: find the log, then make all values of its windows at once, in one of three ways: nothing stands before the event, the log is small, it is large. What
- * a value is without any event is known from the plan and copied first. A value is judged in a fixed order: key missing, entity not admitted, window begins before
- * retention, window begins before history, then the number itself; the two about windows are judged once an edge and written over the values in the end. */
+ * a value is without any event is known for all events of a time (vector_era.h) and copied first, marked where its window begins before history. A value is judged in a
+ * fixed order: key missing, entity not admitted, window begins before retention, window begins before history, then the number itself; what begins before retention is
+ * judged once an edge and written over the values in the end. */
 #include "feature/vector.h"
 
 /* ---- states ---- */
@@ -76,17 +77,11 @@ static inline void copy(const struct tide_kind *kind, const struct tide_value *f
     memcpy(ret + slots->first, from + slots->first, slots->count * sizeof *ret);
 }
 
-/* The lines that count the event itself, a bit each; of distinct counts if it has a value. */
+/* The lines that count the event itself, a bit each; the condition of a distinct count holds only if the event has a value. */
 static inline uint64_t lone_lines(const struct tide_look *look) {
   const struct tide_kind *kind = look->kind;
-  const struct tide_txn *txn = look->txn;
-  uint64_t lines = 0;
-  for (unsigned l = 0; l < kind->line_count; l++) {
-    const struct tide_line *line = &kind->line[l];
-    uint64_t counts = (txn->conds >> line->cond) & 1;
-    if (l >= kind->distinct_line) counts &= tide_look_has_operand(look, &kind->step[line->step]);
-    lines |= counts << l;
-  }
+  uint64_t conds = look->txn->conds, lines = 0;
+  for (unsigned l = 0; l < kind->line_count; l++) lines |= ((conds >> kind->line[l].cond) & 1) << l;
   return lines;
 }
 

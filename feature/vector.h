@@ -1,8 +1,9 @@
 /* What the parts of the vector share: one entity of one event, looked at.
  *
  *   vector.c        which values there are, states
+ *   vector_era.c    what all events of a time have in common
  *   vector_words.c  a small log as words
- *   vector_small.c  windows of small logs, and of no log
+ *   vector_small.c  windows of small logs, counts of pieces of larger ones
  *   vector_large.c  windows of large logs
  *   vector_value.c  numbers made of what was counted, the current event's part, values of single events before it
  *
@@ -81,13 +82,6 @@ void tide_large_values(struct tide_look *look, struct tide_value *ret);
 
 /* The current event's operand as the column would hold it; false when it is missing. */
 bool tide_look_operand(const struct tide_look *look, const struct tide_step *step, int64_t *ret);
-/* Is it there? */
-static inline bool tide_look_has_operand(const struct tide_look *look, const struct tide_step *step) {
-  if (step->of == TIDE_OF_FIELD) return look->txn->field[step->operand_field].type != TIDE_V_NULL;
-  if (step->of == TIDE_OF_ENTITY) return look->txn->has_key[step->operand_field];
-  int64_t operand;
-  return tide_look_operand(look, step, &operand);
-}
 /* The same where the step counts the current event; false: it does not, or the operand is missing. */
 bool tide_look_current(const struct tide_look *look, const struct tide_step *step, int64_t *ret);
 /* Of SUM, MEAN, STDDEV, MIN, MAX. */

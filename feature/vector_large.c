@@ -1,7 +1,7 @@
 /* Windows of large logs (vector.h): an edge is a place in the log, a window a range of events.
  *
  * A big log carries what its windows hold from one event to the next (running.h), which is nearly all that is asked for. What it does not carry (least and greatest
- * numbers, orders), what is asked for long ago, and logs of one block are summed up by window.c: windows of one feature follow
+ * numbers, orders), what is asked for long ago, and what is no count of a log of one block is summed up by window.c: windows of one feature follow
  * each other from short to long and share an accumulator, and whole blocks come from their cached sums. */
 #include "feature/running.h"
 #include "feature/vector.h"

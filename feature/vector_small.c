@@ -1,8 +1,7 @@
 /* Values of small logs, made of words (vector.h, vector_words.c).
  *
  * All counts of the kind are one loop over (word, window, slot). A distinct count is one as well: of the latest bits but that of the current event's value, and
- * the current event. Windows of a feature are nested, so sums walk each event once. Where nothing stands before the event, only what counts the event itself
- * differs from what the plan knows. */
+ * the current event. Windows of a feature are nested, so sums walk each event once. Counts of a larger log of one block are those of its pieces, added up. */
 #include "feature/block_dict.h"
 #include "feature/vector.h"
 
@@ -52,7 +51,9 @@ static __attribute__((noinline)) void distinct_lines(struct tide_look *look) {
     uint64_t carry = look->word[kind->line[l].bit];
     int64_t current;
     word[l] = carry;
-    if (!((look->txn->conds >> kind->line[l].cond) & 1) || !tide_look_operand(look, step, &current)) continue;
+    if (!((look->txn->conds >> kind->line[l].cond) & 1)) continue;
+    if (step->thing) current = (int64_t)look->txn->thing[step->operand_field]; /* it is there, else the condition would not hold */
+    else if (!tide_look_operand(look, step, &current)) continue;
     if (carry) {
       const struct tide_block *block = look->view.one.block;
       if (!found) tide_block_entries(kind, block, kind->distinct_dicts, dict);
@@ -74,7 +75,7 @@ static inline void count_lines(struct tide_look *look) {
 /* Of the values [0, end) of kind->spot; ret holds numbers already. */
 #define TALLY(is, ONES)                                                                                                                    \
   for (const struct tide_spot *spot = look->kind->spot, *last = spot + end; spot < last; spot++)                                           \
-    ret[spot->slot].num is (double)(int)ONES(look->word[spot->word] & look->in[spot->edge]);
+    ret[spot->slot].num is(double)(int) ONES(look->word[spot->word] & look->in[spot->edge]);
 
 static void tally(const struct tide_look *look, uint32_t end, struct tide_value *ret) { TALLY(=, ones) }
 static void tally_more(const struct tide_look *look, uint32_t end, struct tide_value *ret) { TALLY(+=, ones) }
@@ -263,7 +264,8 @@ static unsigned streak(const struct tide_look *look, const struct tide_step *ste
   return ones(in & look->word[step->bit]);
 }
 
-static inline void windows(const struct tide_look *look, const struct tide_step *step, const struct tide_spot *spot, struct tide_value *ret) {
+static inline void windows(const struct tide_look *look, const struct tide_step *step, const struct tide_spot *spot,
+                           struct tide_value *ret) {
   switch ((enum tide_agg)step->agg) {
     case TIDE_AGG_RATE:
       if (look->view.tiles) counts_tiled(look, step, spot, ret);

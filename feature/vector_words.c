@@ -180,7 +180,8 @@ static inline void find_limits(const struct tide_look *look, int64_t base_ms, ui
 
 /* How many of the events, of which there are some, are before the limit. No branch asks a time. */
 static inline unsigned place_of(const uint32_t *time, unsigned n, uint32_t limit) {
-  unsigned half = 1u << (31 - __builtin_clz(n)), place = (n - half) & -(unsigned)(time[half - 1] < limit); /* the first or the last so many */
+  unsigned half = 1u << (31 - __builtin_clz(n)),
+           place = (n - half) & -(unsigned)(time[half - 1] < limit); /* the first or the last so many */
   while (half >>= 1) place += half & -(unsigned)(time[place + half - 1] < limit);
   return place + (time[place] < limit);
 }
@@ -224,7 +225,8 @@ static inline bool since_base(const struct tide_look *look, const struct tide_bl
   return true;
 }
 
-static inline void windows_narrow(struct tide_look *look, const struct tide_block *block, uint32_t since_ms) {
+static inline __attribute__((always_inline)) void windows_narrow(struct tide_look *look, const struct tide_block *block,
+                                                                 uint32_t since_ms) {
   const struct tide_kind *kind = look->kind;
   const uint32_t *time = times_of(kind, block);
   _Alignas(16) uint32_t limit[TIDE_LIMITS_MAX];
@@ -309,7 +311,8 @@ void tide_piece_words(struct tide_look *look, unsigned first, unsigned n, bool n
   look->n = n;
   turn(look, tide_block_mask_at(kind, block, first), kind->mask_width);
   for (unsigned e = 0; e < kind->edge_count; e++) {
-    unsigned from = look->from[e].chunk ? n : inside(look->from[e].i, first, n), to = look->to[e].chunk ? n : inside(look->to[e].i, first, n);
+    unsigned from = look->from[e].chunk ? n : inside(look->from[e].i, first, n),
+             to = look->to[e].chunk ? n : inside(look->to[e].i, first, n);
     look->in[e] = (below(to) & UINT64_MAX << from) | (uint64_t)newest << TIDE_SMALL_EVENTS;
   }
 }
