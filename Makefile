@@ -45,8 +45,8 @@ else ifeq ($(SAN),fuzz)
 # The library under libFuzzer's instrumentation; each fuzzer brings the main function.
 SAN_FLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 else ifeq ($(SAN),small)
-# No sanitizer: blocks of 4 events and sums over 4 blocks, so that a log of a few dozen events has all that one of 100,000 has.
-SAN_FLAGS := -DTIDE_BLOCK_MAX=4 -DTIDE_SUPER=4 -DTIDE_TILE_MIN=1
+# No sanitizer: blocks of 4 events, of which 3 are few, and sums over 4 blocks, so that a log of a few dozen events has all that one of 100,000 has.
+SAN_FLAGS := -DTIDE_BLOCK_MAX=4 -DTIDE_SMALL_EVENTS=3 -DTIDE_SUPER=4 -DTIDE_TILE_MIN=1
 else
 $(error SAN is address, undefined, thread, coverage, small or fuzz, not "$(SAN)")
 endif

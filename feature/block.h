@@ -43,8 +43,8 @@ static inline size_t tide_block_young_at(const struct tide_kind *kind, int wide,
 }
 /* Bytes of a block without its dictionaries and their heads. */
 static inline size_t tide_strips_bytes(const struct tide_kind *kind, int wide, unsigned cap, unsigned ycap) {
-  if (!kind->young_row[wide]) return sizeof(struct tide_block) + (size_t)cap * kind->row[wide];
-  return tide_block_young_at(kind, wide, cap) + (size_t)ycap * kind->young_row[wide];
+  size_t young_row = kind->young_row[wide], rest = young_row ? 7 : 0; /* no branch: kinds with and without take turns */
+  return sizeof(struct tide_block) + (((size_t)cap * kind->row[wide] + rest) & ~rest) + ycap * young_row;
 }
 static inline struct tide_dict_head *tide_block_head(const struct tide_kind *kind, const struct tide_block *block, unsigned dict) {
   char *at = (char *)(uintptr_t)block + tide_strips_bytes(kind, tide_block_wide(block), block->cap, block->ycap);
@@ -52,7 +52,8 @@ static inline struct tide_dict_head *tide_block_head(const struct tide_kind *kin
 }
 /* Bytes of a dictionary of this form over a strip of so many events. */
 static inline size_t tide_dict_bytes(size_t row, unsigned dict_cap, unsigned strip_cap) {
-  return dict_cap ? dict_cap * row + (dict_cap > 1 ? strip_cap : 0) : strip_cap * row;
+  size_t entries = dict_cap ? dict_cap : strip_cap, index = dict_cap > 1 ? strip_cap : 0; /* no branch: forms take turns */
+  return entries * row + index;
 }
 /* Where dictionary `dict` begins; dict_count: where the block ends. */
 static inline size_t tide_block_dict_at(const struct tide_kind *kind, const struct tide_block *block, unsigned dict) {

@@ -83,13 +83,7 @@ static void fill_on(const struct growing *dict, unsigned at, unsigned cap, char 
   index[dict->count] = (char)at;
 }
 
-static inline void add_plain(const struct growing *dict, char *to) {
-  size_t bytes = (size_t)dict->count * dict->row;
-  tide_copy_few(to, dict->from, bytes);
-  tide_copy_few(to + bytes, dict->wanted, dict->row);
-}
-
-/* Writes one that is not simply one entry for all, over a strip of this capacity, and its head. Returns where it ends; NULL where entries were lost that
+/* Writes one that is neither one entry for all nor of one event, over a strip of this capacity, and its head. Returns where it ends; NULL where entries were lost that
  * take room. */
 static __attribute__((noinline)) char *grow_dict(const struct growing *dict, unsigned strip_cap, bool look, struct tide_dict_head *head, char *to) {
   unsigned row = dict->row, used = 0, cap = 0;
@@ -98,11 +92,12 @@ static __attribute__((noinline)) char *grow_dict(const struct growing *dict, uns
     tide_copy_few(to, dict->wanted, row);
     return to + row;
   }
-  if (!dict->had.cap || is_lone(dict->had, dict->count)) { /* two that differ are plain until there are more */
-    used = look && dict->count > 1 ? repeats(dict, strip_cap) : 0;
+  if (!dict->had.cap) {
+    used = look ? repeats(dict, strip_cap) : 0;
     cap = tide_dict_cap(row, used, strip_cap);
+    size_t bytes = (size_t)dict->count * row;
     if (cap) fold_plain(dict, cap, to);
-    else add_plain(dict, to);
+    else tide_copy_few(to, dict->from, bytes), tide_copy_few(to + bytes, dict->wanted, row);
   } else {
     unsigned at = tide_find_entry(dict->from, dict->had.n, row, dict->wanted);
     used = at == dict->had.n ? dict->had.n + 1u : dict->had.n;
@@ -120,10 +115,9 @@ static __attribute__((noinline)) char *grow_dict(const struct growing *dict, uns
 
 /* ---- the block ---- */
 
-/* Room for more than the next where there are few: the memory of most events is that of longer logs. */
+/* Room for several more where there are few: the memory of most events is that of longer logs. */
 static inline unsigned grown(unsigned n) {
-  if (n >= 4) return tide_block_capacity(n + 1);
-  unsigned cap = n ? 2 * n + (n == 1) : 1;
+  unsigned cap = n < 8 ? 4 + (n & 4) : tide_block_capacity(n + 1);
   return cap < TIDE_BLOCK_MAX ? cap : TIDE_BLOCK_MAX;
 }
 
@@ -168,11 +162,16 @@ struct tide_block *tide_block_append(const struct tide_kind *kind, const struct 
     for (const struct tide_dict *plan = kind->dict, *last = plan + dict_count; plan < last; plan++, head++, was++) {
       unsigned y = plan->young, row = plan->row[wide];
       const char *wanted = image + plan->image[wide];
-      bool one = count[y] && (was->cap == 1 || is_lone(*was, count[y]));
-      if (one && tide_same_entry(from, wanted, row)) { /* as mostly: one for all */
+      bool lone = is_lone(*was, count[y]);
+      if ((lone || (was->cap == 1 && count[y])) && tide_same_entry(from, wanted, row)) { /* as mostly: one for all */
         *head = (struct tide_dict_head){1, 1};
         tide_copy_few(to, wanted, row);
         to += row;
+      } else if (lone) { /* two that differ are plain until there are more */
+        *head = (struct tide_dict_head){0, 0};
+        tide_copy_few(to, from, row);
+        tide_copy_few(to + row, wanted, row);
+        to += (size_t)cap[y] * row;
       } else {
         struct growing dict = {.from = from, .wanted = wanted, .row = row, .count = count[y], .had = *was};
         to = grow_dict(&dict, cap[y], worth_a_look(had[y], cap[y]), head, to);

@@ -65,8 +65,8 @@ static inline void tide_copy_cell(char *to, const char *from, unsigned width) {
 
 static inline bool tide_same_entry(const char *a, const char *b, unsigned row) {
   if (row >= 8) {
-    uint64_t differs = tide_load(a + row - 8, 8) ^ tide_load(b + row - 8, 8);
-    for (unsigned at = 0; at + 8 < row; at += 8) differs |= tide_load(a + at, 8) ^ tide_load(b + at, 8);
+    uint64_t differs = (tide_load(a, 8) ^ tide_load(b, 8)) | (tide_load(a + row - 8, 8) ^ tide_load(b + row - 8, 8)); /* nearly all are no longer than both */
+    for (unsigned at = 8; at + 8 < row; at += 8) differs |= tide_load(a + at, 8) ^ tide_load(b + at, 8);
     return !differs;
   }
   if (row >= 4) return tide_load(a, 4) == tide_load(b, 4) && tide_load(a + row - 4, 4) == tide_load(b + row - 4, 4);

@@ -150,7 +150,7 @@ uint32_t tide_store_follow(const struct tide_store *store, uint32_t number) {
   return is_zero(to) ? number : tide_store_find(store, to);
 }
 
-static void index_grow(struct tide_table *table) {
+static __attribute__((noinline)) void index_grow(struct tide_table *table) {
   uint64_t *old = table->cell;
   uint32_t old_cap = table->cell_cap;
   table->cell_cap = old_cap ? old_cap * 2 : 16;
@@ -188,7 +188,7 @@ static void index_remove(struct tide_table *table, struct tide_u128 key) {
   table->live--;
 }
 
-static void add_page(struct tide_table *table) {
+static __attribute__((noinline)) void add_page(struct tide_table *table) {
   uint32_t page = table->slots / TIDE_PAGE;
   table->page = tide_realloc(table->page, (page + 1) * sizeof *table->page);
   table->page[page] = tide_alloc((size_t)TIDE_PAGE * table->stride);
@@ -202,7 +202,7 @@ static void add_page(struct tide_table *table) {
   }
 }
 
-static uint32_t slot_take(struct tide_table *table) {
+static inline uint32_t slot_take(struct tide_table *table) {
   if (table->free_count) return table->free_slot[--table->free_count];
   TIDE_CHECK(table->slots < SLOTS_MAX);
   if (table->slots % TIDE_PAGE == 0) add_page(table);
@@ -218,13 +218,22 @@ static void slot_give(struct tide_table *table, uint32_t slot) {
 }
 
 static inline void entity_begin(struct tide_store *store, uint32_t number, struct tide_u128 key) {
+  const struct tide_kind *kind = store->kind;
   struct tide_table *table = &store->shard[number >> SLOT_BITS];
   uint32_t slot = number & SLOTS_MAX;
-  *ent_of(table, slot) = (struct tide_ent){.key = key};
+  struct tide_ent *ent = ent_of(table, slot);
+  *ent = (struct tide_ent){.key = key};
   if (table->home_page) home_set(table, slot, 0);
-  if (store->kind->has_first) *tide_store_first(store, number) = (struct tide_first){INT64_MAX, INT64_MIN};
-  if (store->kind->has_code) *tide_store_code_at(store, number) = tide_key_code(key);
-  if (store->kind->fact_count) *tide_store_facts_at(store, number) = NULL;
+  char *behind = (char *)(ent + 1); /* as tide_store_first, code_at, facts_at say */
+  if (kind->has_first) {
+    *(struct tide_first *)(void *)behind = (struct tide_first){INT64_MAX, INT64_MIN};
+    behind += sizeof(struct tide_first);
+  }
+  if (kind->has_code) {
+    *(uint64_t *)(void *)behind = tide_key_code(key);
+    behind += sizeof(uint64_t);
+  }
+  if (kind->fact_count) *(struct tide_facts **)(void *)behind = NULL;
 }
 
 /* A slot for a key that leads to no entity: that of an alias whose entity is gone, or a new one. */

@@ -181,8 +181,15 @@ bool tide_view_latest(const struct tide_view *view, unsigned group, uint64_t val
 /* Inserts an event behind all with time <= its own; sets latest bits, in the row as well. Expires what is behind the watermark and tiles what is old enough
  * first. True if the event itself is that old and went into a tile. */
 bool tide_ent_insert(const struct tide_kind *kind, struct tide_ent *ent, struct tide_row *row, int64_t watermark_ms);
-/* How many events of this time it holds. */
-uint32_t tide_ent_rank(const struct tide_kind *kind, const struct tide_ent *ent, int64_t time_ms);
+/* How many events of this time it holds: none, as a rule, since the one that asks is the newest. */
+uint32_t tide_ent_rank_among(const struct tide_kind *kind, const struct tide_ent *ent, int64_t time_ms);
+static inline uint32_t tide_ent_rank(const struct tide_kind *kind, const struct tide_ent *ent, int64_t time_ms) {
+  if (!(ent->log & 3)) { /* a small log, or none */
+    const struct tide_block *block = (const struct tide_block *)ent->log;
+    if (!block || !block->n || tide_block_time(kind, block, block->n - 1u) < time_ms) return 0;
+  }
+  return tide_ent_rank_among(kind, ent, time_ms);
+}
 /* Gives the event at `at` other dynamic bits and mends the latest bits. `dynamic` holds the new values of kind->dynamic_bits. */
 void tide_ent_set_bits(const struct tide_kind *kind, struct tide_ent *ent, struct tide_at at, uint64_t dynamic);
 /* Writes a cell of any column but time, conditions and numbers. */

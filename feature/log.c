@@ -107,9 +107,9 @@ bool tide_view_find(const struct tide_view *view, int64_t time_ms, uint32_t rank
   return false;
 }
 
-uint32_t tide_ent_rank(const struct tide_kind *kind, const struct tide_ent *ent, int64_t time_ms) {
+uint32_t tide_ent_rank_among(const struct tide_kind *kind, const struct tide_ent *ent, int64_t time_ms) {
   uintptr_t log = tide_ent_log_raw(ent);
-  if (!(log & 3)) { /* a small log, or none: nearly always the event is the newest */
+  if (!(log & 3)) { /* behind tiles, a small log or none */
     const struct tide_block *block = (const struct tide_block *)log;
     if (!block || !block->n || tide_block_time(kind, block, block->n - 1u) < time_ms) return 0;
   }

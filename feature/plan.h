@@ -184,9 +184,6 @@ struct tide_line {
 };
 #define TIDE_LINES_MAX TIDE_CONDS_MAX /* one for each local bit */
 
-/* The windows of a count or a distinct count: so many spots from `first` on have one word. */
-struct tide_series { uint16_t first, windows; uint8_t word; };
-
 struct tide_slots { uint32_t first, count; }; /* consecutive ones */
 
 struct tide_kind {
@@ -242,8 +239,6 @@ struct tide_kind {
   uint8_t *post_bit, *post_pair;       /* local bits, indexes into pair */
   uint16_t post_counts, post_sums;
   struct tide_spot *spot;              /* of each step */
-  struct tide_series *series;          /* of the steps before other_at */
-  uint32_t series_count;
   struct tide_line line[TIDE_LINES_MAX];
   uint8_t line_count, distinct_line;   /* the lines from distinct_line on are distinct counts */
   uint64_t distinct_edges;             /* edges over which there are distinct counts */
@@ -251,8 +246,8 @@ struct tide_kind {
   uint8_t oldest[TIDE_EDGES_MAX];      /* edges from the one that may reach back longest */
   int64_t reach_ms[TIDE_EDGES_MAX];    /* how far those may reach back, in this order */
   int64_t spare_ms;                    /* no edge is late of an event that is not so long behind the watermark */
-  struct tide_slots *slots;            /* all its slots */
-  uint32_t slots_count;
+  struct tide_slots *slots;            /* all its slots; the last has none */
+  const struct tide_step *windowless, *last; /* those without windows, from windowless_at on */
   int64_t tile_ms;                     /* events older than raw_ms become tiles of this length; 0: rows are kept to the end */
   int64_t raw_ms;
   struct tide_tile_cell tile[TIDE_TILE_CELLS];
@@ -309,7 +304,7 @@ enum tide_err tide_plan_new(const struct tide_spec *spec, const struct tide_sett
     TIDE_WARN_UNUSED;
 void tide_plan_free(struct tide_plan *plan);
 
-/* Orders the edges and steps of a kind and lists what is written where: spot, series, line, edge_slot. */
+/* Orders the edges and steps of a kind and lists what is written where: spot, line, edge_slot. */
 void tide_plan_order(struct tide_plan *plan, struct tide_kind *kind);
 
 /* Orders the columns of a kind: strips by age, dictionaries, widths, offsets. */

@@ -80,6 +80,8 @@ static void plan_steps(struct tide_plan *plan, struct tide_kind *kind) {
   kind->sum_at = at[4];
   kind->plain_at = at[5];
   kind->windowless_at = at[6];
+  kind->windowless = ordered + at[6];
+  kind->last = ordered + n;
   kind->least_cap = UINT32_MAX;
   for (uint32_t s = at[2]; s < at[3]; s++)
     if (ordered[s].cap < kind->least_cap) kind->least_cap = ordered[s].cap;
@@ -107,16 +109,14 @@ static void plan_spots(struct tide_plan *plan, struct tide_kind *kind) {
     kind->spot[s] = (struct tide_spot){(uint16_t)step->slot, step->edge, s < kind->other_at ? word_of(kind, s) : 0xff};
     if (step->agg == TIDE_AGG_DISTINCT) kind->distinct_edges |= UINT64_C(1) << step->edge;
   }
-  kind->series = tide_arena_alloc(&plan->arena, (kind->step_count + 1) * sizeof *kind->series);
-  for (uint32_t s = 0; s < kind->other_at; s += kind->step[s].windows)
-    kind->series[kind->series_count++] = (struct tide_series){(uint16_t)s, kind->step[s].windows, kind->spot[s].word};
-  kind->slots = tide_arena_alloc(&plan->arena, (kind->step_count + 1) * sizeof *kind->slots);
+  kind->slots = tide_arena_alloc(&plan->arena, (kind->step_count + 1) * sizeof *kind->slots); /* zeroed: so is the last */
   bool mine[TIDE_SLOTS_MAX] = {false};
+  uint32_t slots_count = 0;
   for (uint32_t s = 0; s < kind->step_count; s++) mine[kind->step[s].slot] = true;
   for (uint32_t slot = 0; slot < TIDE_SLOTS_MAX; slot++) {
     if (!mine[slot]) continue;
-    if (!slot || !mine[slot - 1]) kind->slots[kind->slots_count++] = (struct tide_slots){slot, 0};
-    kind->slots[kind->slots_count - 1].count++;
+    if (!slot || !mine[slot - 1]) kind->slots[slots_count++] = (struct tide_slots){slot, 0};
+    kind->slots[slots_count - 1].count++;
   }
   uint32_t n = 0;
   for (uint8_t i = 0; i < kind->edge_count; i++) {

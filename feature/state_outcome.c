@@ -119,8 +119,9 @@ bool tide_state_change(struct tide_state *state, uint32_t number, struct tide_at
   }
   struct tide_value dyn[TIDE_DYNENV];
   uint64_t cell[TIDE_COLUMNS_MAX];
-  for (unsigned c = 0; c < kind->column_count; c++)
-    if (kind->column[c].what == TIDE_COL_RESIDUAL || kind->column[c].what == TIDE_COL_ATOMS) cell[c] = row_get(&row, c);
+  if (plan->atom_count) cell[kind->col_of[TIDE_COL_ATOMS]] = row_get(&row, kind->col_of[TIDE_COL_ATOMS]);
+  for (unsigned c = 0; plan->residual_count && c < kind->column_count; c++)
+    if (kind->column[c].what == TIDE_COL_RESIDUAL) cell[c] = row_get(&row, c);
   dyn_of(plan, cell, changed, reason, amount, dyn);
   struct tide_change change = {.time_ms = tide_block_time(kind, row.block, at.i),
                                .conds = tide_txn_dynamic(plan, dyn, 0),
@@ -174,8 +175,9 @@ bool tide_state_change_coming(const struct tide_plan *plan, const struct tide_co
   uint64_t reason = reads_reason ? reason_by(outcome, (uint64_t)value[TIDE_COL_REASON]) : 0;
   struct tide_value dyn[TIDE_DYNENV];
   uint64_t cell[TIDE_COLUMNS_MAX];
-  for (unsigned c = 0; c < kind->column_count; c++)
-    if (kind->column[c].what == TIDE_COL_RESIDUAL || kind->column[c].what == TIDE_COL_ATOMS) cell[c] = (uint64_t)value[kind->origin[c]];
+  if (plan->atom_count) cell[kind->col_of[TIDE_COL_ATOMS]] = (uint64_t)value[TIDE_COL_ATOMS];
+  for (unsigned c = 0; plan->residual_count && c < kind->column_count; c++)
+    if (kind->column[c].what == TIDE_COL_RESIDUAL) cell[c] = (uint64_t)value[kind->origin[c]];
   dyn_of(plan, cell, changed, reason, amount, dyn);
   uint64_t conds = tide_txn_dynamic(plan, dyn, txn->conds);
   if ((conds ^ txn->conds) & coming->fixed_conds) return false;

@@ -72,9 +72,22 @@ static void say_new_fields(const struct tide_look *look, struct tide_value *ret)
 /* ---- one entity ---- */
 
 static inline void copy(const struct tide_kind *kind, const struct tide_value *from, struct tide_value *ret) {
-  const struct tide_slots *slots = kind->slots, *end = slots + kind->slots_count; /* as a rule one run */
-  do memcpy(ret + slots->first, from + slots->first, slots->count * sizeof *ret);
-  while (TIDE_UNLIKELY(++slots < end));
+  for (const struct tide_slots *slots = kind->slots; slots->count; slots++) /* as a rule one run */
+    memcpy(ret + slots->first, from + slots->first, slots->count * sizeof *ret);
+}
+
+/* The lines that count the event itself, a bit each; of distinct counts if it has a value. */
+static inline uint64_t lone_lines(const struct tide_look *look) {
+  const struct tide_kind *kind = look->kind;
+  const struct tide_txn *txn = look->txn;
+  uint64_t lines = 0;
+  for (unsigned l = 0; l < kind->line_count; l++) {
+    const struct tide_line *line = &kind->line[l];
+    uint64_t counts = (txn->conds >> line->cond) & 1;
+    if (l >= kind->distinct_line) counts &= tide_look_has_operand(look, &kind->step[line->step]);
+    lines |= counts << l;
+  }
+  return lines;
 }
 
 /* As tide_view_of does; nearly always the log is a block. */
@@ -97,12 +110,11 @@ void tide_vector_kind(struct tide_state *state, const struct tide_txn *txn, uint
   const struct tide_plan *plan = state->plan;
   const struct tide_kind *kind = &plan->kind[e];
   struct tide_look look;
-  if (TIDE_UNLIKELY(!kind->step_count)) return;
   if (!txn->has_key[e] || (txn->number[e] == TIDE_NO_ENTITY && tide_txn_capacity(state, txn, e))) {
     copy(kind, txn->has_key[e] ? plan->refused : plan->absent, ret);
     return;
   }
-  copy(kind, tide_era_at(plan, txn->time_ms, state->history_from_ms, &state->era)->nothing, ret);
+  struct tide_era *era = tide_era_at(plan, txn->time_ms, state->history_from_ms, &state->era);
   look.state = state;
   look.txn = txn;
   look.kind = kind;
@@ -111,14 +123,17 @@ void tide_vector_kind(struct tide_state *state, const struct tide_txn *txn, uint
   view(&state->store[e], txn->number[e], &look.view);
   look.small = true;
   if (!look.view.count && !look.view.tiles) {
-    tide_lone_values(&look, ret);
-  } else if (!look.view.big && (!look.view.count || look.view.one.block->n <= TIDE_SMALL_EVENTS)) {
-    tide_small_values(&look, ret);
+    uint64_t lines = lone_lines(&look);
+    if (TIDE_UNLIKELY(!era->lone_known[e] || lines != era->lone_lines[e])) tide_era_make_lone(kind, lines, era);
+    copy(kind, era->lone, ret);
+    if (TIDE_UNLIKELY(kind->other_at < kind->sum_at)) tide_lone_others(&look, ret);
   } else {
-    look.small = false;
-    tide_large_values(&look, ret);
+    copy(kind, era->nothing, ret);
+    look.small = !look.view.big && (!look.view.count || look.view.one.block->n <= TIDE_SMALL_EVENTS);
+    if (look.small) tide_small_values(&look, ret);
+    else tide_large_values(&look, ret);
   }
-  for (const struct tide_step *step = &kind->step[kind->windowless_at], *end = &kind->step[kind->step_count]; step < end; step++) {
+  for (const struct tide_step *step = kind->windowless, *end = kind->last; step < end; step++) {
     if (step->agg == TIDE_AGG_FACT) ret[step->slot] = tide_fact_value(state, txn, kind, step);
     else if (step->agg == TIDE_AGG_SINCE_FIRST || step->agg == TIDE_AGG_NEW) ret[step->slot] = tide_value_first(&look, step);
     else ret[step->slot] = tide_value_previous(&look, step);

@@ -15,7 +15,9 @@
 #include "feature/state.h"
 #include "feature/tile.h"
 
+#ifndef TIDE_SMALL_EVENTS
 #define TIDE_SMALL_EVENTS 63 /* so that every shift by an index or a number of events is defined */
+#endif
 #define TIDE_CURRENT (UINT64_C(1) << TIDE_SMALL_EVENTS)
 
 struct tide_look {
@@ -54,13 +56,19 @@ void tide_look_tiles(const struct tide_look *look, const struct tide_step *step,
 void tide_small_words(struct tide_look *look);
 /* The same where nothing stands before the event. */
 void tide_small_nothing(struct tide_look *look);
+/* Of a larger log of one block, look->now known: look->from, to; false where its times take eight bytes. */
+bool tide_block_places(struct tide_look *look);
+/* in and word of a piece of it, at most TIDE_SMALL_EVENTS, by from and to; the newest piece holds the current event. */
+void tide_piece_words(struct tide_look *look, unsigned first, unsigned n, bool newest);
 
 /* ---- vector_small.c ---- */
 
 /* Values of all steps with windows: writes ret[slot] of each, but where it is late and nothing can be said. ret holds what the era knows. */
 void tide_small_values(struct tide_look *look, struct tide_value *ret);
-/* The same where nothing stands before the event, neither rows nor tiles. */
-void tide_lone_values(struct tide_look *look, struct tide_value *ret);
+/* Where nothing stands before the event, neither rows nor tiles: those that count it and are no counts. */
+void tide_lone_others(struct tide_look *look, struct tide_value *ret);
+/* COUNT of a larger log of one block, look->from and to known. */
+void tide_piece_counts(struct tide_look *look, struct tide_value *ret);
 /* The latest visible event after `horizon_ms` that satisfies the step's bit; false if there is none. */
 bool tide_small_previous(const struct tide_look *look, const struct tide_step *step, int64_t horizon_ms, struct tide_at *ret);
 
@@ -73,6 +81,13 @@ void tide_large_values(struct tide_look *look, struct tide_value *ret);
 
 /* The current event's operand as the column would hold it; false when it is missing. */
 bool tide_look_operand(const struct tide_look *look, const struct tide_step *step, int64_t *ret);
+/* Is it there? */
+static inline bool tide_look_has_operand(const struct tide_look *look, const struct tide_step *step) {
+  if (step->of == TIDE_OF_FIELD) return look->txn->field[step->operand_field].type != TIDE_V_NULL;
+  if (step->of == TIDE_OF_ENTITY) return look->txn->has_key[step->operand_field];
+  int64_t operand;
+  return tide_look_operand(look, step, &operand);
+}
 /* The same where the step counts the current event; false: it does not, or the operand is missing. */
 bool tide_look_current(const struct tide_look *look, const struct tide_step *step, int64_t *ret);
 /* Of SUM, MEAN, STDDEV, MIN, MAX. */

@@ -27,12 +27,14 @@ void tide_era_make(const struct tide_plan *plan, int64_t t_ms, int64_t history_m
   size_t bytes = plan->spec->slot_count * sizeof *era->nothing;
   if (!era->nothing) {
     era->nothing = tide_alloc(bytes + sizeof *era->nothing);
+    era->lone = tide_alloc(bytes + sizeof *era->lone);
     era->left_ms = tide_alloc((plan->border_count + 1u) * sizeof *era->left_ms);
   }
   memcpy(era->nothing, plan->nothing, bytes);
   era->from_ms = INT64_MIN;
   era->until_ms = INT64_MAX;
   era->history_ms = history_ms;
+  memset(era->lone_known, 0, sizeof era->lone_known);
   for (uint32_t e = 0; e < plan->spec->entity_count; e++) {
     const struct tide_kind *kind = &plan->kind[e];
     for (unsigned i = 0; i < kind->edge_count; i++) {
@@ -50,8 +52,18 @@ void tide_era_make(const struct tide_plan *plan, int64_t t_ms, int64_t history_m
   }
 }
 
+void tide_era_make_lone(const struct tide_kind *kind, uint64_t lines, struct tide_era *era) {
+  for (const struct tide_slots *slots = kind->slots; slots->count; slots++)
+    memcpy(era->lone + slots->first, era->nothing + slots->first, slots->count * sizeof *era->lone);
+  for (const struct tide_spot *spot = kind->spot, *end = spot + kind->other_at; spot < end; spot++)
+    if (spot->word >= TIDE_CONDS_MAX && (lines >> (spot->word - TIDE_CONDS_MAX)) & 1) era->lone[spot->slot].num = 1;
+  era->lone_lines[kind->entity] = lines;
+  era->lone_known[kind->entity] = true;
+}
+
 void tide_era_release(struct tide_era *era) {
   tide_free(era->nothing);
+  tide_free(era->lone);
   tide_free(era->left_ms);
   *era = (struct tide_era){0};
 }

@@ -125,10 +125,13 @@ void tide_large_values(struct tide_look *look, struct tide_value *ret) {
   bool near = look->now.chunk + 2 >= look->view.count; /* who asks for what was long ago leaves alone what those carry who ask for now */
   struct tide_running *running = NULL;
   if (look->view.big && near && !look->late) running = tide_running_of(&look->view, look->txn->time_ms - kind->reach_ms[0]);
+  bool pieces = !look->view.big && look->view.count && tide_block_places(look);
   if (running) move_posts(look, running);
-  else find_places(look);
+  else if (!pieces) find_places(look);
+  if (pieces && kind->distinct_at) tide_piece_counts(look, ret);
   for (uint32_t s = 0; s < kind->windowless_at; s += kind->step[s].windows) {
     const struct tide_step *step = &kind->step[s];
+    if (pieces && s < kind->distinct_at && !(look->view.tiles && step[step->windows - 1].tile_count)) continue;
     if (running && step->carried) carried_windows(look, running, step, ret);
     else large_windows(look, step, ret);
   }

@@ -63,29 +63,34 @@ static __attribute__((noinline)) void distinct_lines(struct tide_look *look) {
   }
 }
 
-/* The words in which the current event counts. */
-static inline void lines(struct tide_look *look) {
+/* The words in which the current event counts, of plain counts. */
+static inline void count_lines(struct tide_look *look) {
   const struct tide_kind *kind = look->kind;
   uint64_t conds = look->txn->conds, *word = &look->word[TIDE_CONDS_MAX];
-  unsigned l = 0;
-  for (; l < kind->distinct_line; l++) word[l] = look->word[kind->line[l].bit] | (conds >> kind->line[l].cond) << TIDE_SMALL_EVENTS;
-  if (l < kind->line_count) distinct_lines(look);
+  for (unsigned l = 0; l < kind->distinct_line; l++)
+    word[l] = look->word[kind->line[l].bit] | (conds >> kind->line[l].cond) << TIDE_SMALL_EVENTS;
 }
 
-/* ret holds numbers already. */
-#define TALLY(ONES)                                                                                                                        \
-  for (const struct tide_series *series = look->kind->series, *last = series + look->kind->series_count; series < last; series++) {        \
-    uint64_t word = look->word[series->word];                                                                                              \
-    for (const struct tide_spot *spot = look->kind->spot + series->first, *end = spot + series->windows; spot < end; spot++)               \
-      ret[spot->slot].num = (double)(int)ONES(word & look->in[spot->edge]);                                                                \
-  }
+/* Of the values [0, end) of kind->spot; ret holds numbers already. */
+#define TALLY(is, ONES)                                                                                                                    \
+  for (const struct tide_spot *spot = look->kind->spot, *last = spot + end; spot < last; spot++)                                           \
+    ret[spot->slot].num is (double)(int)ONES(look->word[spot->word] & look->in[spot->edge]);
 
-static void tally(const struct tide_look *look, struct tide_value *ret) { TALLY(ones) }
+static void tally(const struct tide_look *look, uint32_t end, struct tide_value *ret) { TALLY(=, ones) }
+static void tally_more(const struct tide_look *look, uint32_t end, struct tide_value *ret) { TALLY(+=, ones) }
 
 #ifdef __x86_64__
-__attribute__((target("popcnt"))) static void tally_popcnt(const struct tide_look *look, struct tide_value *ret) {
-  TALLY(__builtin_popcountll)
+__attribute__((target("popcnt"))) static void tally_popcnt(const struct tide_look *look, uint32_t end, struct tide_value *ret) {
+  TALLY(=, __builtin_popcountll)
 }
+__attribute__((target("popcnt"))) static void tally_more_popcnt(const struct tide_look *look, uint32_t end, struct tide_value *ret) {
+  TALLY(+=, __builtin_popcountll)
+}
+#define HAS_POPCNT __builtin_cpu_supports("popcnt")
+#else
+#define HAS_POPCNT false
+#define tally_popcnt tally
+#define tally_more_popcnt tally_more
 #endif
 
 static struct tide_at at_of(unsigned i) { return (struct tide_at){0, i}; }
@@ -132,12 +137,10 @@ static void counts_tiled(const struct tide_look *look, const struct tide_step *s
 
 static void counts(struct tide_look *look, struct tide_value *ret) {
   const struct tide_kind *kind = look->kind;
-  lines(look);
-#ifdef __x86_64__
-  if (__builtin_cpu_supports("popcnt")) tally_popcnt(look, ret);
-  else
-#endif
-    tally(look, ret);
+  count_lines(look);
+  if (kind->distinct_line < kind->line_count) distinct_lines(look);
+  if (HAS_POPCNT) tally_popcnt(look, kind->other_at, ret);
+  else tally(look, kind->other_at, ret);
   if (TIDE_UNLIKELY(kind->distinct_edges & ~look->ends)) {
     for (uint32_t s = kind->distinct_at; s < kind->other_at; s++)
       if (!((look->ends >> kind->step[s].edge) & 1)) recount(look, &kind->step[s], &kind->spot[s], ret);
@@ -260,7 +263,7 @@ static unsigned streak(const struct tide_look *look, const struct tide_step *ste
   return ones(in & look->word[step->bit]);
 }
 
-static void windows(const struct tide_look *look, const struct tide_step *step, const struct tide_spot *spot, struct tide_value *ret) {
+static inline void windows(const struct tide_look *look, const struct tide_step *step, const struct tide_spot *spot, struct tide_value *ret) {
   switch ((enum tide_agg)step->agg) {
     case TIDE_AGG_RATE:
       if (look->view.tiles) counts_tiled(look, step, spot, ret);
@@ -280,9 +283,10 @@ static void windows(const struct tide_look *look, const struct tide_step *step, 
   }
 }
 
-static void others(const struct tide_look *look, uint32_t from, uint32_t to, struct tide_value *ret) {
-  const struct tide_kind *kind = look->kind;
-  for (uint32_t s = from; s < to; s += kind->step[s].windows) windows(look, &kind->step[s], &kind->spot[s], ret);
+static __attribute__((noinline)) void others(const struct tide_look *look, uint32_t from, uint32_t to, struct tide_value *ret) {
+  const struct tide_step *step = &look->kind->step[from], *end = &look->kind->step[to];
+  for (const struct tide_spot *spot = &look->kind->spot[from]; step < end; spot += step->windows, step += step->windows)
+    windows(look, step, spot, ret);
 }
 
 void tide_small_values(struct tide_look *look, struct tide_value *ret) {
@@ -297,20 +301,26 @@ void tide_small_values(struct tide_look *look, struct tide_value *ret) {
   if (kind->plain_at < kind->windowless_at) others(look, kind->plain_at, kind->windowless_at, ret);
 }
 
-void tide_lone_values(struct tide_look *look, struct tide_value *ret) {
+void tide_piece_counts(struct tide_look *look, struct tide_value *ret) {
   const struct tide_kind *kind = look->kind;
-  for (const struct tide_series *series = kind->series, *last = series + kind->series_count; series < last; series++) {
-    if (series->word < TIDE_CONDS_MAX) continue;
-    const struct tide_line *line = &kind->line[series->word - TIDE_CONDS_MAX];
-    int64_t current;
-    if (!((look->txn->conds >> line->cond) & 1)) continue;
-    if (series->word - TIDE_CONDS_MAX >= kind->distinct_line && !tide_look_operand(look, &kind->step[line->step], &current)) continue;
-    for (const struct tide_spot *spot = kind->spot + series->first, *end = spot + series->windows; spot < end; spot++)
-      ret[spot->slot].num = 1;
+  unsigned end = look->view.one.block->n, oldest = end;
+  for (unsigned e = 0; e < kind->edge_count; e++)
+    if (!look->from[e].chunk && look->from[e].i < oldest) oldest = look->from[e].i;
+  for (bool newest = true; newest || end > oldest; newest = false) {
+    unsigned first = end > TIDE_SMALL_EVENTS ? end - TIDE_SMALL_EVENTS : 0;
+    tide_piece_words(look, first, end - first, newest);
+    count_lines(look);
+    if (newest && HAS_POPCNT) tally_popcnt(look, kind->distinct_at, ret);
+    else if (newest) tally(look, kind->distinct_at, ret);
+    else if (HAS_POPCNT) tally_more_popcnt(look, kind->distinct_at, ret);
+    else tally_more(look, kind->distinct_at, ret);
+    end = first;
   }
-  if (kind->other_at == kind->sum_at) return;
+}
+
+void tide_lone_others(struct tide_look *look, struct tide_value *ret) {
   tide_small_nothing(look);
-  others(look, kind->other_at, kind->sum_at, ret);
+  others(look, look->kind->other_at, look->kind->sum_at, ret);
 }
 
 bool tide_small_previous(const struct tide_look *look, const struct tide_step *step, int64_t horizon_ms, struct tide_at *ret) {

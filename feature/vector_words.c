@@ -5,16 +5,14 @@
  * are compared with four edges at a time. */
 #include "feature/vector.h"
 
-#if defined(__SSE2__) && TIDE_BLOCK_MAX == 256 /* SAN=small tries the other way */
-#define TURN_BY_16
-#endif
-#ifdef __SSE2__
+#if defined(__SSE2__) && TIDE_SMALL_EVENTS == 63 /* SAN=small tries the other way */
+#define BY_16
 #include <emmintrin.h>
 #endif
 
 /* ---- conditions ---- */
 
-#ifdef TURN_BY_16
+#ifdef BY_16
 
 /* Byte `plane` of sixteen masks. */
 static inline __m128i plane_of_2(const __m128i *at, unsigned plane) {
@@ -164,7 +162,7 @@ static uint64_t below(unsigned n) { return (UINT64_C(1) << n) - 1; }
 /* A limit is the first time of a narrow block that is behind an edge. */
 static inline void find_limits(const struct tide_look *look, int64_t base_ms, uint32_t since_ms, uint32_t *limit) {
   const struct tide_kind *kind = look->kind;
-#ifdef __SSE2__
+#ifdef BY_16
   const __m128i sign = _mm_set1_epi32(INT32_MIN), since = _mm_set1_epi32((int)since_ms); /* signed comparison does for unsigned numbers */
   for (unsigned l = 0; l < kind->limit_count; l += 4) {
     __m128i back = _mm_loadu_si128((const __m128i *)(const void *)(kind->limit_back_ms + l));
@@ -180,19 +178,19 @@ static inline void find_limits(const struct tide_look *look, int64_t base_ms, ui
   }
 }
 
-/* in[l]: the events that are not before the limit, and the current one. No branch asks a time. */
-static inline void find_many(const uint32_t *time, unsigned n, const uint32_t *limit, unsigned limits, uint64_t *in) {
-  for (unsigned l = 0; l < limits; l++) {
-    unsigned place = 0;
-    for (unsigned left = n, half; left; left -= half) {
-      half = (left + 1) / 2;
-      place += half & -(unsigned)(time[place + half - 1] < limit[l]);
-    }
-    in[l] = (below(n) & UINT64_MAX << place) | TIDE_CURRENT;
-  }
+/* How many of the events, of which there are some, are before the limit. No branch asks a time. */
+static inline unsigned place_of(const uint32_t *time, unsigned n, uint32_t limit) {
+  unsigned half = 1u << (31 - __builtin_clz(n)), place = (n - half) & -(unsigned)(time[half - 1] < limit); /* the first or the last so many */
+  while (half >>= 1) place += half & -(unsigned)(time[place + half - 1] < limit);
+  return place + (time[place] < limit);
 }
 
-#ifdef __SSE2__
+/* in[l]: the events that are not before the limit, and the current one. */
+static inline void find_many(const uint32_t *time, unsigned n, const uint32_t *limit, unsigned limits, uint64_t *in) {
+  for (unsigned l = 0; l < limits; l++) in[l] = (below(n) & UINT64_MAX << place_of(time, n, limit[l])) | TIDE_CURRENT;
+}
+
+#ifdef BY_16
 /* The same of at most sixteen events: of each eight limits a bit at a time. */
 static inline void find_few(const uint32_t *time, unsigned n, const uint32_t *limit, unsigned limits, uint64_t *in) {
   const __m128i sign = _mm_set1_epi32(INT32_MIN), zero = _mm_setzero_si128();
@@ -214,12 +212,24 @@ static inline void find_few(const uint32_t *time, unsigned n, const uint32_t *li
 }
 #endif
 
+static inline const uint32_t *times_of(const struct tide_kind *kind, const struct tide_block *block) {
+  return (const uint32_t *)(const void *)((const char *)(block + 1) + (size_t)block->cap * kind->time_before[0]);
+}
+
+/* Since when a time is behind the event, in a narrow block; false: 32 bits do not hold that, or the block is wide. */
+static inline bool since_base(const struct tide_look *look, const struct tide_block *block, uint32_t *ret_ms) {
+  int64_t since_ms = look->txn->time_ms + 1 - tide_block_base_ms(block);
+  if (TIDE_UNLIKELY(tide_block_wide(block) || since_ms > UINT32_MAX)) return false;
+  *ret_ms = since_ms > 0 ? (uint32_t)since_ms : 0;
+  return true;
+}
+
 static inline void windows_narrow(struct tide_look *look, const struct tide_block *block, uint32_t since_ms) {
   const struct tide_kind *kind = look->kind;
-  const uint32_t *time = (const uint32_t *)(const void *)((const char *)(block + 1) + (size_t)block->cap * kind->time_before[0]);
+  const uint32_t *time = times_of(kind, block);
   _Alignas(16) uint32_t limit[TIDE_LIMITS_MAX];
   find_limits(look, tide_block_base_ms(block), since_ms, limit);
-#ifdef __SSE2__
+#ifdef BY_16
   if (look->n <= 16) find_few(time, look->n, limit, kind->limit_count, look->in);
   else
 #endif
@@ -261,9 +271,45 @@ void tide_small_words(struct tide_look *look) {
   int64_t now_ms = look->txn->time_ms + look->txn->lead_ms;
   look->now = (struct tide_at){0, look->view.one.last_ms <= now_ms ? look->n : tide_block_after(kind, block, now_ms)};
   turn(look, tide_block_column(kind, block, column), kind->column[column].width[tide_block_wide(block)]);
-  int64_t since_ms = look->txn->time_ms + 1 - tide_block_base_ms(block);
-  if (TIDE_UNLIKELY(tide_block_wide(block) || since_ms > UINT32_MAX)) windows_wide(look, block);
-  else windows_narrow(look, block, since_ms > 0 ? (uint32_t)since_ms : 0);
+  uint32_t since_ms;
+  if (since_base(look, block, &since_ms)) windows_narrow(look, block, since_ms);
+  else windows_wide(look, block);
   for (uint64_t late = look->late; late; late &= late - 1)
     look->in[__builtin_ctzll(late)] = TIDE_CURRENT; /* nobody asks for what columns cannot tell */
+}
+
+bool tide_block_places(struct tide_look *look) {
+  const struct tide_kind *kind = look->kind;
+  const struct tide_block *block = look->view.one.block;
+  _Alignas(16) uint32_t limit[TIDE_LIMITS_MAX];
+  uint32_t since_ms;
+  if (!since_base(look, block, &since_ms)) return false;
+  const uint32_t *time = times_of(kind, block);
+  unsigned n = block->n;
+  find_limits(look, tide_block_base_ms(block), since_ms, limit);
+#define PLACE(place) ((place) < n ? (struct tide_at){0, place} : (struct tide_at){1, 0})
+  for (unsigned d = 0; d < kind->delay_count; d++) {
+    const struct tide_delay *delay = &kind->delay[d];
+    struct tide_at to = delay->delayed_ms ? PLACE(place_of(time, n, limit[delay->limit])) : look->now;
+    for (unsigned e = delay->first; e < delay->end; e++) {
+      look->from[e] = PLACE(place_of(time, n, limit[e]));
+      look->to[e] = to;
+    }
+  }
+#undef PLACE
+  return true;
+}
+
+/* A place as one of a piece of n events that begins there. */
+static inline unsigned inside(unsigned i, unsigned first, unsigned n) { return i <= first ? 0 : i - first < n ? i - first : n; }
+
+void tide_piece_words(struct tide_look *look, unsigned first, unsigned n, bool newest) {
+  const struct tide_kind *kind = look->kind;
+  const struct tide_block *block = look->view.one.block;
+  look->n = n;
+  turn(look, tide_block_mask_at(kind, block, first), kind->mask_width);
+  for (unsigned e = 0; e < kind->edge_count; e++) {
+    unsigned from = look->from[e].chunk ? n : inside(look->from[e].i, first, n), to = look->to[e].chunk ? n : inside(look->to[e].i, first, n);
+    look->in[e] = (below(to) & UINT64_MAX << from) | (uint64_t)newest << TIDE_SMALL_EVENTS;
+  }
 }

@@ -22,7 +22,11 @@ uint32_t tide_crc32c(uint32_t crc, const void *ptr, size_t len); /* start with 0
 uint32_t tide_crc32c_portable(uint32_t crc, const void *ptr, size_t len); /* the same without SSE 4.2, public for the test that compares them */
 
 #define TIDE_SECRET_KEY_BYTES 32
-struct tide_secret_key { uint8_t bytes[TIDE_SECRET_KEY_BYTES]; uint32_t id; /* first 4 bytes of BLAKE2b("tidemark key id", key), never 0 */ };
+struct tide_secret_key {
+  uint8_t bytes[TIDE_SECRET_KEY_BYTES];
+  uint32_t id;        /* first 4 bytes of BLAKE2b("tidemark key id", key), never 0 */
+  uint64_t behind[8]; /* what hashing goes on from, behind the key (blake2b_short.h); with the id */
+};
 /* 128-bit keyed BLAKE2b of the bytes. */
 struct tide_u128 tide_secret_hash(const struct tide_secret_key *key, struct tide_span s);
 /* A seed for tide_keyed_hash64 that follows from the key and tells nothing about it: the upper 63 bits of the first 8 bytes
@@ -44,7 +48,7 @@ const char *tide_content_hash_text(struct tide_content_hash hash, char out[TIDE_
 bool tide_content_hash_read(struct tide_span text, struct tide_content_hash *ret);
 /* The bytes are the same; takes a time that depends on len only. */
 bool tide_same_bytes(const void *a, const void *b, size_t len);
-/* Computes key->id from key->bytes. */
+/* Computes key->id and key->behind from key->bytes. */
 void tide_secret_key_seal(struct tide_secret_key *key);
 
 #endif

@@ -211,7 +211,7 @@ void tide_slice_number(void *ctx, size_t job) {
   }
   chain_begin(&chain, list.count);
   for (uint32_t k = 0; k < list.count; k++) {
-    if (k % NEAR == 0) prefetch(fold, e, &list, k);
+    if (e && k % NEAR == 0) prefetch(fold, e, &list, k); /* of cards it was done to judge */
     struct tide_txn *txn = &fold->group[list.at[k]].txn;
     if (txn->number[e] == TIDE_NO_ENTITY) txn->number[e] = tide_store_make_apart(&fold->state.store[e], txn->key[e], &made);
     txn->rank[e] = e ? rank_of(slices, e, &list, &chain, k) : 0;

@@ -129,7 +129,7 @@ class Load:
             connection.request("POST", "/v1/score", body, {"Content-Type": "application/json", "Tidemark-Timeout-Ms": str(self.deadline_ms)})
             response = connection.getresponse()
             text = response.read()
-            ended = time.monotonic()
+            attempt.ended = time.monotonic()  # before what others look for it by
             if response.status in (200, 429, 503):
                 attempt.take(response.status, json.loads(text))
                 with self.lock:
@@ -137,7 +137,6 @@ class Load:
             else:
                 attempt.error = f"{response.status} {text[:200]!r}"
                 self.trouble.append(attempt.error)
-            attempt.ended = ended
         except (OSError, http.client.HTTPException) as error:
             attempt.error, attempt.ended = repr(error), time.monotonic()
             if connection is not None:

@@ -110,6 +110,27 @@ static void blake2b_is_keyed(void **state) {
   assert_true(key.id != 0 && other.id != 0 && key.id != other.id);
 }
 
+/* A key that is not sealed takes the library's way, a sealed one the short way where the text is short. */
+static void short_texts_hash_as_the_library_does(void **state) {
+  (void)state;
+  uint8_t text[48];
+  uint64_t seed = 88172645463325252;
+  for (unsigned n = 0; n < 2000; n++) {
+    struct tide_secret_key plain = {0};
+    for (unsigned i = 0; i < sizeof text + TIDE_SECRET_KEY_BYTES; i++) {
+      seed ^= seed << 13;
+      seed ^= seed >> 7;
+      seed ^= seed << 17;
+      if (i < sizeof text) text[i] = (uint8_t)(seed >> 24);
+      else plain.bytes[i - sizeof text] = (uint8_t)(seed >> 24);
+    }
+    struct tide_secret_key sealed = plain;
+    tide_secret_key_seal(&sealed);
+    struct tide_span span = {(const char *)text, n % sizeof text};
+    assert_true(tide_u128_eq(tide_secret_hash(&plain, span), tide_secret_hash(&sealed, span)));
+  }
+}
+
 static void siphash_is_keyed_by_the_seed(void **state) {
   (void)state;
   /* SipHash-2-4 with the key (seed, seed ^ 0x243f6a8885a308d3), by an implementation of its own that gives the paper's test vector */
@@ -136,9 +157,13 @@ static void secrets_are_compared(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(crc32c_of_rfc_3720),        cmocka_unit_test(crc32c_ways_agree_at_every_length_and_split),
-      cmocka_unit_test(xxh3_is_the_published_one), cmocka_unit_test(xxh3_of_few_bytes_is_that_of_the_library),
-      cmocka_unit_test(blake2b_is_keyed),          cmocka_unit_test(siphash_is_keyed_by_the_seed),
+      cmocka_unit_test(crc32c_of_rfc_3720),
+      cmocka_unit_test(crc32c_ways_agree_at_every_length_and_split),
+      cmocka_unit_test(xxh3_is_the_published_one),
+      cmocka_unit_test(xxh3_of_few_bytes_is_that_of_the_library),
+      cmocka_unit_test(blake2b_is_keyed),
+      cmocka_unit_test(short_texts_hash_as_the_library_does),
+      cmocka_unit_test(siphash_is_keyed_by_the_seed),
       cmocka_unit_test(secrets_are_compared),
   };
   return cmocka_run_group_tests_name("hash", tests, NULL, NULL);

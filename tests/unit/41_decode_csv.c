@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
+
 #include "adapter/decode.h"
 #include "tests/support/mini_spec.h"
 
@@ -97,6 +99,40 @@ static void test_row(void **state) {
   ok(f, "a1,1772359200250,4111111111111111,,,,pending,,");
   assert_int_equal(count, 2);
   assert_int_equal(record[1].outcome.set, 1u << TIDE_DYN_result);
+}
+
+/* Rows are looked at many bytes at a time: what a cell ends at, and what makes a row another one, may stand at any place of such a piece, and behind several. */
+static void test_places(void **state) {
+  struct fixture *f = *state;
+  header(f, "id,ts,pan,merchant,unread", TIDE_OK);
+  char id[200], line[512], want[512];
+  for (int n = 1; n < 150; n++) {
+    memset(id, 'i', sizeof id);
+    id[n] = '\0';
+    static const char *const merchant[] = {"Shop", "Caf\xC3\xA9", "\"a,b\"", "\"\"", "x"};
+    static const char *const text[] = {"Shop", "Caf\xC3\xA9", "a,b", NULL, "x"};
+    for (int m = 0; m < 5; m++) {
+      snprintf(line, sizeof line, "%s,1772359200250,4111111111111111,%s,%s", id, merchant[m], m == 4 ? "" : "x");
+      ok(f, line);
+      text_is(f, "id", id);
+      text_is(f, "merchant", text[m]);
+      assert_true(tide_u128_eq(at(f, "pan").key, tide_secret_hash(&f->key, TIDE_SPAN("4111111111111111"))));
+    }
+    snprintf(line, sizeof line, "%s,1772359200250,4111111111111111,\xC3,x", id);
+    refused(f, line, TIDE_E_UTF8, "");
+    snprintf(line, sizeof line, "%s,1772359200250,4111111111111111,a\"b,x", id);
+    refused(f, line, TIDE_E_SYNTAX, "");
+    snprintf(line, sizeof line, "%s,1772359200250,4111111111111111,,,", id);
+    refused(f, line, TIDE_E_SYNTAX, "");
+    snprintf(want, sizeof want, "%s,1772359200250,4111111111111111,", id);
+    refused(f, want, TIDE_E_SYNTAX, "");
+    size_t len = strlen(want);
+    want[len++] = '\0'; /* a byte that no text may have, last but one */
+    want[len++] = ',';
+    memset(&error, 0, sizeof error);
+    assert_int_equal(tide_decode(f->decoder, (struct tide_span){want, len}, record, &count, &error), TIDE_E_SYNTAX);
+    assert_non_null(strstr(error.text, "zero byte"));
+  }
 }
 
 static void test_quotes(void **state) {
@@ -226,7 +262,8 @@ static void test_mask(void **state) {
 
 int main(void) {
 #define T(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
-  const struct CMUnitTest tests[] = {T(test_row),           T(test_quotes),          T(test_counts),          T(test_header),
-                                     T(test_deep_pointers), T(test_shape_by_column), T(test_currency_column), T(test_mask)};
+  const struct CMUnitTest tests[] = {T(test_row),    T(test_places),        T(test_quotes),          T(test_counts),
+                                     T(test_header), T(test_deep_pointers), T(test_shape_by_column), T(test_currency_column),
+                                     T(test_mask)};
   return cmocka_run_group_tests_name("decode_csv", tests, NULL, NULL);
 }
