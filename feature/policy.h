@@ -40,8 +40,8 @@ static inline bool tide_verdict_is_refusal(const struct tide_verdict *verdict) {
   return verdict->by == TIDE_BY_FALLBACK || verdict->by == TIDE_BY_FALLBACK_MODEL;
 }
 
-/* Compiles what is evaluated for every event, score and advise, derived values and rules, into the arena: spec->asking, deriving, deciding, live_rules. Part of parsing; whoever builds or changes
- * rules by hand asks for it himself. */
+/* Compiles what is evaluated for every event into the arena, score and advise, derived values and rules: spec->asking, deriving, deciding, live_rules. Part of parsing;
+ * whoever builds or changes rules by hand asks for it himself. */
 void tide_policy_compile(struct tide_spec *spec, struct tide_arena *arena);
 /* Does the event in env ask for a decision (event.score), has another made one (event.advise)? */
 void tide_policy_asks(const struct tide_spec *spec, const struct tide_env *env, bool *ret_asks, bool *ret_advised);
