@@ -136,12 +136,9 @@ static void secrets_are_compared(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(crc32c_of_rfc_3720),
-      cmocka_unit_test(crc32c_ways_agree_at_every_length_and_split),
-      cmocka_unit_test(xxh3_is_the_published_one),
-      cmocka_unit_test(xxh3_of_few_bytes_is_that_of_the_library),
-      cmocka_unit_test(blake2b_is_keyed),
-      cmocka_unit_test(siphash_is_keyed_by_the_seed),
+      cmocka_unit_test(crc32c_of_rfc_3720),        cmocka_unit_test(crc32c_ways_agree_at_every_length_and_split),
+      cmocka_unit_test(xxh3_is_the_published_one), cmocka_unit_test(xxh3_of_few_bytes_is_that_of_the_library),
+      cmocka_unit_test(blake2b_is_keyed),          cmocka_unit_test(siphash_is_keyed_by_the_seed),
       cmocka_unit_test(secrets_are_compared),
   };
   return cmocka_run_group_tests_name("hash", tests, NULL, NULL);
