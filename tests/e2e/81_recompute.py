@@ -27,10 +27,6 @@ def metric(one, name):
     return None
 
 
-def age_known(one):
-    return 'tidemark_freshness_age_seconds{entity="card"}' in one.ask("GET", "/metrics", port=one.admin)[1]
-
-
 def ask_all(one, name, count):
     """(answers, seconds each took)"""
     found = []
@@ -52,7 +48,7 @@ try:
                  "--features", features(f"{path}.features", "620ms", "620ms", FEATURES.replace("stale: fallback", f"stale: {policy}")), "--journal", f"file:{path}.journal"]
         engines.append(Engine(policy, *words).launch())
     plain, again = engines
-    wait_for("both know how fresh a card's features are", lambda: all(age_known(one) for one in engines), 60)
+    wait_for("both know how fresh a card's features are", lambda: all(metric(one, 'freshness_age_seconds{entity="card"}') is not None for one in engines), 60)
     told = {one.name: ask_all(one, one.name, ASKED) for one in engines}
     refused = {name: sum(answer["status"] == "refused" for answer, _ in found) for name, found in told.items()}
     judged = [answer for answer, _ in told["fallback"] if answer["freshness"]]  # what is refused at release, a millisecond later, says so in words alone
