@@ -25,7 +25,10 @@ static void touch(struct places *places) {
 static void ask_cells(const struct tide_want *want, uint32_t count, struct places *places) {
   for (uint32_t k = 0; k < count; k++) {
     const void *cell = *want[k].number == TIDE_NO_ENTITY ? tide_store_cell_of(want[k].store, *want[k].key) : NULL;
-    if (cell) add(places, cell);
+    if (!cell) continue;
+    add(places, cell);
+    __builtin_prefetch(want[k].store->shard[tide_shard_of(*want[k].key)].page);
+    if ((uintptr_t)cell % LINE > LINE - 24) __builtin_prefetch((const char *)cell + LINE / 2); /* where the search may go on */
   }
   touch(places);
 }
@@ -40,7 +43,10 @@ static void ask_entities(const struct tide_want *want, uint32_t count, struct pl
     ret[k].number = *want[k].number;
     ret[k].ent = ret[k].number == TIDE_NO_ENTITY ? tide_store_guess(want[k].store, *want[k].key, &ret[k].number)
                                                  : tide_store_ent(want[k].store, ret[k].number);
-    if (ret[k].ent) add(places, ret[k].ent);
+    if (!ret[k].ent) continue;
+    if (ret[k].number == TIDE_NO_ENTITY)
+      __builtin_prefetch(ret[k].ent, 1); /* reading its page before it is written to would map it twice */
+    else add(places, ret[k].ent);
   }
   touch(places);
 }
@@ -86,12 +92,13 @@ static void ask_behind(struct log *log, uint32_t count, struct places *places) {
   touch(places);
 }
 
-/* All of a small block: its values are counted from all events, and as a rule it is copied into one with room for the next. */
+/* All of a small block, as far as its header tells (the heads of its dictionaries are on their way themselves): its values are counted from all events, and as a
+ * rule it is copied into one with room for the next. */
 static void ask_block(const struct tide_kind *kind, const struct tide_block *block, struct places *places) {
-  size_t bytes = tide_block_bytes(kind, block) - 1;
+  size_t bytes = tide_block_bytes_least(kind, block) - 1;
   const char *at = (const char *)block, *last = at + (bytes < BLOCK_BYTES ? bytes : BLOCK_BYTES);
   if (((uintptr_t)at ^ (uintptr_t)last) / MEMORY_PAGE) add(places, last);
-  for (at += LINE; at <= last; at += LINE) __builtin_prefetch(at);
+  for (at += LINE; at <= last + LINE; at += LINE) __builtin_prefetch(at); /* and of the dictionaries the first */
 }
 
 void tide_ahead(const struct tide_want *want, uint32_t count) {

@@ -69,6 +69,11 @@ static inline size_t tide_block_bytes(const struct tide_kind *kind, const struct
   return tide_block_dict_at(kind, block, kind->dict_count);
 }
 
+/* At least so many: all but what dictionaries of more than one entry take. Looks at the header alone. */
+static inline size_t tide_block_bytes_least(const struct tide_kind *kind, const struct tide_block *block) {
+  return tide_strips_bytes(kind, tide_block_wide(block), block->cap, block->ycap) + kind->dict_count * sizeof(struct tide_dict_head);
+}
+
 /* Start of a column outside of dictionaries; for a young column index 0 is event n - yn. */
 static inline void *tide_block_column(const struct tide_kind *kind, const struct tide_block *block, unsigned column) {
   int wide = tide_block_wide(block);

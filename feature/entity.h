@@ -50,16 +50,18 @@ _Static_assert(sizeof(struct tide_ent) == 24, "entities are many");
 /* Survives retention: first and last event time. first INT64_MAX: none counted yet. */
 struct tide_first { int64_t first_ms, last_ms; };
 
+/* What a search reads comes first. */
 struct tide_table {
   uint64_t *cell;
-  uint32_t cell_cap;
-  uint32_t live, slots;
   char **page;        /* TIDE_PAGE entities of `stride` bytes each */
+  uint32_t cell_cap;
   uint32_t stride;    /* an entity and behind it, where the kind has them, its first, its code, its facts: one look, one line of the cache */
+  uint32_t live, slots;
   struct tide_u128 **alias_page;  /* NULL, or for each slot the key that its entity was given; zero: none */
   uint32_t **home_page;           /* NULL, or for each slot where the entity's events come from; 0: not known */
   uint32_t *free_slot, free_count, free_cap;
 };
+_Static_assert(sizeof(struct tide_table) == 64, "there are 64 in each store, and a search in each of several stores comes to one of them by chance");
 
 struct tide_store {
   const struct tide_kind *kind;
