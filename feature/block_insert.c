@@ -29,8 +29,10 @@ static bool row_fits(const struct tide_kind *kind, const struct tide_row *row) {
 static inline bool fits_surely(const struct tide_kind *kind, const struct tide_row *row) {
   const struct tide_image *plan = &kind->image;
   uint64_t over = 0;
-  for (unsigned k = 0; k < plan->narrow_count; k++)
-    over |= ((uint64_t)row->value[plan->narrow[k].origin] + 1) >> (8 * plan->narrow[k].width);
+  for (unsigned k = 0; k < plan->narrow_count; k++) {
+    uint64_t value = (uint64_t)row->value[plan->narrow[k].origin];
+    over |= (value | (value + 1)) >> (8 * plan->narrow[k].width); /* -1 has no bits left where one is added */
+  }
   return !over;
 }
 
