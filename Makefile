@@ -30,9 +30,10 @@ endif
 LDLIBS := -lrdkafka -lavro $(HIREDIS_LIBS) -lcurl -lmicrohttpd -lgnutls -lyajl -ljansson -llbfgs -lyaml -lsodium -lxxhash -lzstd -lz -lpthread -lm
 FUZZ_SAN := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
-# jemalloc would hide allocations from the sanitizers.
+# jemalloc would hide allocations from the sanitizers. With TIDE_JEMALLOC blocks of known size are freed as such (engine/base/buf.c).
 ifeq ($(SAN),)
 LDLIBS += -ljemalloc
+CPPFLAGS += -DTIDE_JEMALLOC
 else ifeq ($(SAN),address)
 SAN_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all
 else ifeq ($(SAN),undefined)

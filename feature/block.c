@@ -64,7 +64,7 @@ static struct tide_block *reshape(const struct tide_kind *kind, const struct tid
 void tide_block_reshape(const struct tide_kind *kind, struct tide_block **ref, struct tide_block_shape shape, uint32_t spare) {
   struct tide_block *block = *ref;
   *ref = reshape(kind, block, 0, block->n, block->yn, shape, spare);
-  tide_free(block);
+  tide_block_free(kind, block);
 }
 
 unsigned tide_block_after(const struct tide_kind *kind, const struct tide_block *block, int64_t ms) {
@@ -239,7 +239,7 @@ struct tide_block *tide_block_load(const struct tide_kind *kind, struct tide_rea
   for (unsigned i = 1; i < n && !reader->bad; i++)
     if (tide_block_time(kind, block, i) < tide_block_time(kind, block, i - 1)) reader->bad = true;
   if (reader->bad) {
-    tide_free(block);
+    tide_block_free(kind, block);
     return NULL;
   }
   if (kind->dict_count) tide_block_reshape(kind, &block, shape, 0);

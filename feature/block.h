@@ -74,6 +74,11 @@ static inline size_t tide_block_bytes_least(const struct tide_kind *kind, const 
   return tide_strips_bytes(kind, tide_block_wide(block), block->cap, block->ycap) + kind->dict_count * sizeof(struct tide_dict_head);
 }
 
+/* NULL is nothing. */
+static inline void tide_block_free(const struct tide_kind *kind, struct tide_block *block) {
+  if (block) tide_free_sized(block, tide_block_bytes(kind, block));
+}
+
 /* Start of a column outside of dictionaries; for a young column index 0 is event n - yn. */
 static inline void *tide_block_column(const struct tide_kind *kind, const struct tide_block *block, unsigned column) {
   int wide = tide_block_wide(block);

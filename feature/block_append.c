@@ -151,8 +151,9 @@ static inline void take_spare(const struct tide_kind *kind, const struct tide_bl
 #define ENTRIES_MAX (TIDE_DICTS_MAX * sizeof(struct tide_dict_head) + TIDE_IMAGE_MAX * TIDE_BLOCK_MAX)
 
 /* The dictionaries are written where there is room for any, since how many bytes they take is known when they stand. */
-struct tide_block *tide_block_append(const struct tide_kind *kind, const struct tide_block *old, const char *image) {
+bool tide_block_append(const struct tide_kind *kind, struct tide_block **ref, const char *image) {
   _Alignas(16) char entries[ENTRIES_MAX];
+  struct tide_block *old = *ref;
   int wide = tide_block_wide(old);
   unsigned count[2] = {old->n, old->yn}, had[2] = {old->cap, old->ycap}, cap[2] = {old->cap, old->ycap}, dict_count = kind->dict_count;
   if (cap[0] == count[0]) cap[0] = grown(count[0]);
@@ -160,9 +161,9 @@ struct tide_block *tide_block_append(const struct tide_kind *kind, const struct 
   if (dict_count <= 1) take_spare(kind, old, image, cap);
   struct tide_dict_head *head = (struct tide_dict_head *)(void *)entries;
   char *to = (char *)(head + dict_count);
+  const struct tide_dict_head *was = tide_block_head(kind, old, 0);
+  const char *from = (const char *)(was + dict_count); /* in the end: where the old block ends */
   if (dict_count) {
-    const struct tide_dict_head *was = tide_block_head(kind, old, 0);
-    const char *from = (const char *)(was + dict_count);
     for (const struct tide_dict *plan = kind->dict, *last = plan + dict_count; plan < last; plan++, head++, was++) {
       unsigned y = plan->young, row = plan->row[wide];
       const char *wanted = image + plan->image[wide];
@@ -179,7 +180,7 @@ struct tide_block *tide_block_append(const struct tide_kind *kind, const struct 
       } else {
         struct growing dict = {.from = from, .wanted = wanted, .row = row, .count = count[y], .had = *was};
         to = grow_dict(&dict, cap[y], worth_a_look(had[y], cap[y]), head, to);
-        if (!to) return NULL;
+        if (!to) return false;
       }
       from += was->cap == 1 ? row : tide_dict_bytes(row, was->cap, had[y]);
     }
@@ -201,5 +202,7 @@ struct tide_block *tide_block_append(const struct tide_kind *kind, const struct 
     tide_copy_cell(cell + n, image + piece->image, piece->width);
   }
   tide_copy_few((char *)block + strips, entries, bytes);
-  return block;
+  tide_free_sized(old, (size_t)(from - (const char *)old));
+  *ref = block;
+  return true;
 }

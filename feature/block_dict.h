@@ -172,8 +172,8 @@ static inline void tide_block_write_first(const struct tide_kind *kind, struct t
 
 /* A block of one event (block_append.c). */
 struct tide_block *tide_block_first(const struct tide_kind *kind, const char *image, int wide, int64_t time_ms);
-/* A new block with the row behind all events; NULL where a dictionary must lose entries first. */
-struct tide_block *tide_block_append(const struct tide_kind *kind, const struct tide_block *old, const char *image);
+/* Puts in its place a new block with the row behind all events; false, and nothing is done, where a dictionary must lose entries first. */
+bool tide_block_append(const struct tide_kind *kind, struct tide_block **block, const char *image);
 
 /* The block in another shape, in another place. `spare`: a bit for each dictionary that gets room for one more entry. */
 void tide_block_reshape(const struct tide_kind *kind, struct tide_block **block, struct tide_block_shape shape, uint32_t spare);

@@ -29,8 +29,10 @@ static bool row_fits(const struct tide_kind *kind, const struct tide_row *row) {
 static inline bool fits_surely(const struct tide_kind *kind, const struct tide_row *row) {
   const struct tide_image *plan = &kind->image;
   uint64_t over = 0;
-  for (unsigned k = 0; k < plan->narrow_count; k++)
-    over |= ((uint64_t)row->value[plan->narrow[k].origin] + 1) >> (8 * plan->narrow[k].width);
+  for (unsigned k = 0; k < plan->narrow_count; k++) {
+    uint64_t value = (uint64_t)row->value[plan->narrow[k].origin];
+    over |= (value | (value + 1)) >> (8 * plan->narrow[k].width); /* -1 has no bits left where one is added */
+  }
   return !over;
 }
 
@@ -194,12 +196,7 @@ static __attribute__((noinline)) void insert_any(const struct tide_kind *kind, s
   struct added added = {.image = image, .i = i, .young = kind->has_young && i >= (unsigned)block->n - block->yn};
   bool full = block->n == block->cap || (added.young && block->yn == block->ycap);
   if (!full && insert_in_place(kind, block, &added)) return;
-  struct tide_block *longer = i == block->n ? tide_block_append(kind, block, image) : NULL;
-  if (longer) {
-    tide_free(block);
-    *ref = longer;
-    return;
-  }
+  if (i == block->n && tide_block_append(kind, ref, image)) return;
   if (block->n == block->cap) shape.cap = tide_block_capacity(block->n + 1u);
   if (added.young && block->yn == block->ycap) shape.ycap = tide_block_capacity(block->yn + 1u);
   tide_block_reshape(kind, ref, shape, lacking(kind, block, &added));
@@ -225,7 +222,7 @@ void tide_block_insert(const struct tide_kind *kind, struct tide_block **ref, un
     if (narrow && can_begin_anew(kind, block)) {
       tide_block_write_first(kind, block, image, (struct tide_block_shape){block->cap, block->ycap, 0, time_ms});
     } else {
-      tide_free(block);
+      tide_block_free(kind, block);
       *ref = tide_block_first(kind, image, !narrow, time_ms);
     }
     return;
@@ -239,11 +236,5 @@ void tide_block_insert(const struct tide_kind *kind, struct tide_block **ref, un
   tide_store_cell(image + kind->time_before[0], 4, (uint64_t)time_ms - (uint64_t)base_ms);
   if (put_behind(kind, block, 0, image)) return;
   TIDE_CHECK(i == block->n && block->n < TIDE_BLOCK_MAX);
-  struct tide_block *longer = tide_block_append(kind, block, image);
-  if (!longer) {
-    insert_any(kind, ref, i, row);
-    return;
-  }
-  tide_free(block);
-  *ref = longer;
+  if (!tide_block_append(kind, ref, image)) insert_any(kind, ref, i, row);
 }

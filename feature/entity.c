@@ -154,7 +154,9 @@ static __attribute__((noinline)) void index_grow(struct tide_table *table) {
   uint64_t *old = table->cell;
   uint32_t old_cap = table->cell_cap;
   table->cell_cap = old_cap ? old_cap * 2 : 16;
-  table->cell = tide_alloc(table->cell_cap * sizeof *table->cell);
+  /* Written before it is read: of fresh memory, reading a page first takes a fault of its own. */
+  table->cell = tide_alloc_bare(table->cell_cap * sizeof *table->cell);
+  memset(table->cell, 0, table->cell_cap * sizeof *table->cell);
   for (uint32_t i = 0; i < old_cap; i++) {
     if (!old[i]) continue;
     uint32_t at = home_cell(table, print_of(old[i]));

@@ -1,7 +1,8 @@
 /* Memory, growable buffers and the byte encodings of every format of ours.
  *
  * Allocation never fails for the caller: what is let in is bounded by its owner (entry size, file size, entity limits), so running out
- * of memory means that a limit is set wrongly, and the journal brings us back. Varints are LEB128, little end first, and canonical: a
+ * of memory means that a limit is set wrongly, and the journal brings us back. Without jemalloc a size that is told in freeing is of no use,
+ * so builds for sanitizers look whether it is right. Varints are LEB128, little end first, and canonical: a
  * reader refuses an encoding with needless bytes, so equal values have equal bytes and checksums. */
 #include "base/buf.h"
 
@@ -9,6 +10,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#ifdef TIDE_JEMALLOC
+#include <jemalloc/jemalloc.h>
+#else
+#include <malloc.h>
+#endif
 
 enum { BUF_FIRST = 64, VARINT_BYTES = 10 };
 
@@ -42,6 +49,19 @@ char *tide_strndup(const char *ptr, size_t len) {
 char *tide_strdup(const char *str) { return str ? tide_strndup(str, strlen(str)) : NULL; }
 
 void tide_free(void *ptr) { free(ptr); }
+
+void tide_free_sized(void *ptr, size_t bytes) {
+#ifdef TIDE_JEMALLOC
+  if (ptr) sdallocx(ptr, bytes ? bytes : 1, 0);
+#else
+#ifdef __SANITIZE_ADDRESS__ /* there it is what was asked for */
+  TIDE_CHECK(!ptr || malloc_usable_size(ptr) == (bytes ? bytes : 1));
+#else
+  TIDE_CHECK(!ptr || malloc_usable_size(ptr) >= bytes);
+#endif
+  free(ptr);
+#endif
+}
 
 void tide_buf_release(struct tide_buf *buf) {
   free(buf->ptr);

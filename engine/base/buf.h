@@ -20,6 +20,8 @@ void *tide_realloc(void *ptr, size_t bytes);        /* panics when memory is exh
 char *tide_strdup(const char *str);                 /* NULL stays NULL */
 char *tide_strndup(const char *ptr, size_t len);    /* adds the zero byte */
 void tide_free(void *ptr);
+/* The same for who knows that just so many bytes were asked for: an allocator that is told need not look it up, which is a wait for memory. */
+void tide_free_sized(void *ptr, size_t bytes);
 
 void tide_buf_release(struct tide_buf *buf);
 static inline void tide_buf_clear(struct tide_buf *buf) { buf->len = 0; }

@@ -88,7 +88,7 @@ static int64_t some_num(struct or_rng *rng) {
     case 0: return TIDE_NULL_NUM;
     case 1: return INT64_C(4294967294);
     case 2: return or_percent(rng, 2) ? INT64_C(4294967295) + or_below(rng, 2) : 7;
-    case 3: return or_percent(rng, 2) ? -1 - or_below(rng, 5) : 0;
+    case 3: return or_percent(rng, 4) ? -1 - or_below(rng, 3) : 0;
     default: return or_below(rng, 100000);
   }
 }
