@@ -208,7 +208,9 @@ static inline uint32_t slot_take(struct tide_table *table) {
   if (table->free_count) return table->free_slot[--table->free_count];
   TIDE_CHECK(table->slots < SLOTS_MAX);
   if (table->slots % TIDE_PAGE == 0) add_page(table);
-  return table->slots++;
+  uint32_t slot = table->slots++;
+  if (table->slots % TIDE_PAGE) __builtin_prefetch((const char *)ent_of(table, slot + 1) + table->stride - 1, 1); /* where the next one ends */
+  return slot;
 }
 
 static void slot_give(struct tide_table *table, uint32_t slot) {

@@ -25,20 +25,25 @@ static inline __m128i byte_of_4(__m128i x, unsigned plane) {
   return _mm_and_si128(_mm_srl_epi32(x, _mm_cvtsi32_si128((int)(8 * plane))), _mm_set1_epi32(0xff));
 }
 
+/* One by one: a loop would take them through memory. */
+static inline __m128i of_sixteen(__m128i a, __m128i b, __m128i c, __m128i d) {
+  return _mm_packus_epi16(_mm_packs_epi32(a, b), _mm_packs_epi32(c, d));
+}
+
 static inline __m128i plane_of_4(const __m128i *at, unsigned plane) {
-  __m128i x[4];
-  for (unsigned i = 0; i < 4; i++) x[i] = byte_of_4(_mm_loadu_si128(at + i), plane);
-  return _mm_packus_epi16(_mm_packs_epi32(x[0], x[1]), _mm_packs_epi32(x[2], x[3]));
+  return of_sixteen(byte_of_4(_mm_loadu_si128(at), plane), byte_of_4(_mm_loadu_si128(at + 1), plane),
+                    byte_of_4(_mm_loadu_si128(at + 2), plane), byte_of_4(_mm_loadu_si128(at + 3), plane));
+}
+
+/* The half of each of four masks that has the byte. */
+static inline __m128i half_of_8(const __m128i *at, unsigned plane) {
+  __m128i a = _mm_shuffle_epi32(_mm_loadu_si128(at), _MM_SHUFFLE(3, 1, 2, 0)),
+          b = _mm_shuffle_epi32(_mm_loadu_si128(at + 1), _MM_SHUFFLE(3, 1, 2, 0));
+  return byte_of_4(plane & 4 ? _mm_unpackhi_epi64(a, b) : _mm_unpacklo_epi64(a, b), plane & 3);
 }
 
 static inline __m128i plane_of_8(const __m128i *at, unsigned plane) {
-  __m128i x[4];
-  for (unsigned i = 0; i < 4; i++) { /* the half of each mask that has the byte */
-    __m128i a = _mm_shuffle_epi32(_mm_loadu_si128(at + 2 * i), _MM_SHUFFLE(3, 1, 2, 0)),
-            b = _mm_shuffle_epi32(_mm_loadu_si128(at + 2 * i + 1), _MM_SHUFFLE(3, 1, 2, 0));
-    x[i] = byte_of_4(plane & 4 ? _mm_unpackhi_epi64(a, b) : _mm_unpacklo_epi64(a, b), plane & 3);
-  }
-  return _mm_packus_epi16(_mm_packs_epi32(x[0], x[1]), _mm_packs_epi32(x[2], x[3]));
+  return of_sixteen(half_of_8(at, plane), half_of_8(at + 2, plane), half_of_8(at + 4, plane), half_of_8(at + 6, plane));
 }
 
 #define EACH_OF_8(X) X(7) X(6) X(5) X(4) X(3) X(2) X(1) X(0)
