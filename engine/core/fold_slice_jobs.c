@@ -1,6 +1,6 @@
 /* The phases of a slice that run by shards (fold_slice.h): judge, number, primary, others.
  *
- * A job takes the records that have to do with its shards, in journal order, and asks for their memory sixteen at a time before it touches it. It writes to entities of
+ * A job takes the records that have to do with its shards, in journal order, and asks for the memory of some dozens at a time before it touches it. It writes to entities of
  * its shards, to what the slice keeps by record where that record is its own, and to nothing else. */
 #include "core/fold_slice_state.h"
 #include "feature/ahead.h"
@@ -22,7 +22,7 @@ static void list_of(const struct tide_slices *slices, const uint8_t *shard, size
 }
 
 /* Asks for what the records [from, to) of the list will touch in a kind: index, entity, log. */
-#define NEAR 16
+#define NEAR 64
 static void prefetch(const struct tide_fold *fold, uint32_t e, const struct list *list, uint32_t from) {
   uint32_t to = list->count - from < NEAR ? list->count : from + NEAR, wants = 0;
   struct tide_want want[NEAR];
@@ -31,6 +31,22 @@ static void prefetch(const struct tide_fold *fold, uint32_t e, const struct list
     if (txn->has_key[e]) want[wants++] = (struct tide_want){&fold->state.store[e], &txn->key[e], &txn->number[e]};
   }
   tide_ahead(want, wants);
+}
+
+static void touch(const void *const *at, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++)
+    if (at[i]) (void)*(const volatile char *)at[i];
+}
+
+/* Asks for index and entity only: numbers mostly need no more, and a log that was asked for now would have left the near cache again when the row comes. */
+static void prefetch_entities(const struct tide_fold *fold, uint32_t e, const struct list *list, uint32_t from) {
+  const struct tide_store *store = &fold->state.store[e];
+  uint32_t count = list->count - from < NEAR ? list->count - from : NEAR, number;
+  const void *at[NEAR];
+  for (uint32_t k = 0; k < count; k++) at[k] = tide_store_cell_of(store, fold->group[list->at[from + k]].txn.key[e]);
+  touch(at, count);
+  for (uint32_t k = 0; k < count; k++) at[k] = tide_store_guess(store, fold->group[list->at[from + k]].txn.key[e], &number);
+  touch(at, count);
 }
 
 /* The records of a list that have been looked at, by a hash: of each hash the latest first. Places count from 1, so that 0 is none. */
@@ -211,7 +227,7 @@ void tide_slice_number(void *ctx, size_t job) {
   }
   chain_begin(&chain, list.count);
   for (uint32_t k = 0; k < list.count; k++) {
-    if (e && k % NEAR == 0) prefetch(fold, e, &list, k); /* of cards it was done to judge */
+    if (e && k % NEAR == 0) prefetch_entities(fold, e, &list, k); /* of cards it was done to judge */
     struct tide_txn *txn = &fold->group[list.at[k]].txn;
     if (txn->number[e] == TIDE_NO_ENTITY) txn->number[e] = tide_store_make_apart(&fold->state.store[e], txn->key[e], &made);
     txn->rank[e] = e ? rank_of(slices, e, &list, &chain, k) : 0;
