@@ -218,12 +218,11 @@ void tide_slice_number(void *ctx, size_t job) {
   struct list list;
   struct chain chain;
   list.count = 0;
-  for (uint32_t i = slices->from; i < slices->to; i++) {
+  for (uint32_t c = 0; c < slices->counting; c++) {
+    uint16_t i = slices->counted[c];
     const struct tide_txn *txn = &fold->group[i].txn;
-    if (slices->home[i] == NOWHERE || fold->group[i].record.type != TIDE_REC_EVENT || !slices->counts[i] || (e && slices->incremental[i]) ||
-        !txn->has_key[e] || !in_group(slices, (uint8_t)tide_shard_of(txn->key[e]), group))
-      continue;
-    list.at[list.count++] = (uint16_t)i;
+    bool row = txn->has_key[e] && !(e && slices->incremental[i]);
+    if (row && in_group(slices, (uint8_t)tide_shard_of(txn->key[e]), group)) list.at[list.count++] = i;
   }
   chain_begin(&chain, list.count);
   for (uint32_t k = 0; k < list.count; k++) {
