@@ -7,7 +7,7 @@
 
 #include "base/copy.h"
 
-#define KEPT 64       /* a power of two */
+#define KEPT 256      /* a power of two */
 #define TEXT_BYTES 24 /* a card number has 19 at most */
 
 struct kept {

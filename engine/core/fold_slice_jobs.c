@@ -38,15 +38,25 @@ static void touch(const void *const *at, uint32_t count) {
     if (at[i]) (void)*(const volatile char *)at[i];
 }
 
-/* Asks for index and entity only: numbers mostly need no more, and a log that was asked for now would have left the near cache again when the row comes. */
-static void prefetch_entities(const struct tide_fold *fold, uint32_t e, const struct list *list, uint32_t from) {
+/* Looks up numbers and asks for index and entity only: numbers mostly need no more, and a log that was asked for now would have left the near cache again when the
+ * row comes. */
+static void look_up(struct tide_fold *fold, uint32_t e, const struct list *list, uint32_t from) {
   const struct tide_store *store = &fold->state.store[e];
-  uint32_t count = list->count - from < NEAR ? list->count - from : NEAR, number;
+  uint32_t count = list->count - from < NEAR ? list->count - from : NEAR, guess[NEAR];
+  struct tide_txn *txn[NEAR];
   const void *at[NEAR];
-  for (uint32_t k = 0; k < count; k++) at[k] = tide_store_cell_of(store, fold->group[list->at[from + k]].txn.key[e]);
+  for (uint32_t k = 0; k < count; k++) {
+    txn[k] = &fold->group[list->at[from + k]].txn;
+    at[k] = tide_store_cell_of(store, txn[k]->key[e]);
+  }
   touch(at, count);
-  for (uint32_t k = 0; k < count; k++) at[k] = tide_store_guess(store, fold->group[list->at[from + k]].txn.key[e], &number);
+  for (uint32_t k = 0; k < count; k++) {
+    guess[k] = TIDE_NO_ENTITY;
+    at[k] = tide_store_guess(store, txn[k]->key[e], &guess[k]);
+  }
   touch(at, count);
+  for (uint32_t k = 0; k < count; k++)
+    if (guess[k] != TIDE_NO_ENTITY && tide_store_holds(store, guess[k], txn[k]->key[e])) txn[k]->number[e] = guess[k];
 }
 
 /* The records of a list that have been looked at, by a hash: of each hash the latest first. Places count from 1, so that 0 is none. */
@@ -226,7 +236,7 @@ void tide_slice_number(void *ctx, size_t job) {
   }
   chain_begin(&chain, list.count);
   for (uint32_t k = 0; k < list.count; k++) {
-    if (e && k % NEAR == 0) prefetch_entities(fold, e, &list, k); /* of cards it was done to judge */
+    if (e && k % NEAR == 0) look_up(fold, e, &list, k); /* of cards it was done to judge */
     struct tide_txn *txn = &fold->group[list.at[k]].txn;
     if (txn->number[e] == TIDE_NO_ENTITY) txn->number[e] = tide_store_make_apart(&fold->state.store[e], txn->key[e], &made);
     txn->rank[e] = e ? rank_of(slices, e, &list, &chain, k) : 0;
