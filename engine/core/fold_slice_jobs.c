@@ -4,6 +4,7 @@
  * its shards, to what the slice keeps by record where that record is its own, and to nothing else. */
 #include "core/fold_slice_state.h"
 #include "feature/ahead.h"
+#include "feature/log_parts.h"
 
 /* The records of the slice that a job of a phase has to do with, in order. */
 struct list {
@@ -38,8 +39,8 @@ static void touch(const void *const *at, uint32_t count) {
     if (at[i]) (void)*(const volatile char *)at[i];
 }
 
-/* Looks up numbers and asks for index and entity only: numbers mostly need no more, and a log that was asked for now would have left the near cache again when the
- * row comes. */
+/* Looks up numbers and asks for index and entity; of the log for its beginning only: numbers mostly need nothing of it, and as a whole it would have left the near
+ * cache again when the row comes. */
 static void look_up(struct tide_fold *fold, uint32_t e, const struct list *list, uint32_t from) {
   const struct tide_store *store = &fold->state.store[e];
   uint32_t count = list->count - from < NEAR ? list->count - from : NEAR, guess[NEAR];
@@ -56,7 +57,11 @@ static void look_up(struct tide_fold *fold, uint32_t e, const struct list *list,
   }
   touch(at, count);
   for (uint32_t k = 0; k < count; k++)
-    if (guess[k] != TIDE_NO_ENTITY && tide_store_holds(store, guess[k], txn[k]->key[e])) txn[k]->number[e] = guess[k];
+    if (guess[k] != TIDE_NO_ENTITY && tide_store_holds(store, guess[k], txn[k]->key[e])) {
+      txn[k]->number[e] = guess[k];
+      const struct tide_ent *ent = at[k];
+      if (!tide_ent_log_is_single(ent)) __builtin_prefetch((const void *)(ent->log & ~(uintptr_t)3));
+    }
 }
 
 /* The records of a list that have been looked at, by a hash: of each hash the latest first. Places count from 1, so that 0 is none. */
