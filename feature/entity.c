@@ -322,9 +322,8 @@ static bool holds_nothing(const struct tide_store *store, uint32_t number, int64
   return tide_ent_last_ms(kind, tide_store_ent(store, number)) <= watermark_ms - kind->keep_ms;
 }
 
-/* Asks for the logs that the sweep looks at next. */
-static void sweep_ahead(const struct tide_store *store, const struct tide_table *table, uint32_t slot, uint32_t count) {
-  if (store->kind->has_first) return; /* as a rule no log is looked at */
+/* Asks for the logs of the next entities. */
+static void logs_ahead(const struct tide_table *table, uint32_t slot, uint32_t count) {
   if (count > SWEEP_AHEAD) count = SWEEP_AHEAD;
   for (uint32_t end = table->slots - slot < count ? table->slots : slot + count; slot < end; slot++) {
     const struct tide_ent *ent = ent_of(table, slot);
@@ -345,7 +344,7 @@ void tide_store_sweep(struct tide_store *store, int64_t watermark_ms) {
     }
     uint32_t slot = store->sweep_slot++;
     if (ahead-- == 0) {
-      sweep_ahead(store, table, slot, look);
+      if (!store->kind->has_first) logs_ahead(table, slot, look); /* otherwise, as a rule, no log is looked at */
       ahead = SWEEP_AHEAD - 1;
     }
     const struct tide_ent *ent = ent_of(table, slot);
@@ -380,6 +379,7 @@ void tide_table_save(const struct tide_store *store, unsigned shard, struct tide
   for (uint32_t i = 0; i < table->free_count; i++) tide_put_varint(out, table->free_slot[i]);
   for (uint32_t slot = 0; slot < table->slots; slot++) {
     const struct tide_ent *ent = ent_of(table, slot);
+    if (slot % SWEEP_AHEAD == 0) logs_ahead(table, slot, SWEEP_AHEAD);
     if (is_zero(ent->key)) continue;
     tide_put_varint(out, slot);
     tide_put_u64(out, ent->key.lo);

@@ -51,6 +51,7 @@ enum tide_err tide_decoder_new(const struct tide_decode_options *options, struct
     return err;
   }
   tide_decode_derive_bind(d);
+  if (options->repeats) d->secrets = tide_secrets_new();
   d->capture = tide_arena_alloc(&d->arena, (d->place_count + 1) * sizeof *d->capture);
   *ret = d;
   return TIDE_OK;
@@ -59,6 +60,7 @@ enum tide_err tide_decoder_new(const struct tide_decode_options *options, struct
 void tide_decoder_free(struct tide_decoder *d) {
   if (!d) return;
   if (d->reader) d->reader->ops->close(d->reader);
+  tide_secrets_free(d->secrets);
   tide_arena_release(&d->scratch);
   tide_arena_release(&d->arena);
   tide_free(d->place);

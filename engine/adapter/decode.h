@@ -37,6 +37,7 @@ struct tide_decode_options {
   bool all_optional;   /* a question about keys: no mapped field has to be there */
   bool known_at;       /* read `known_at` where a shape declares it: tide_decode_known_at */
   const char *known_at_place; /* for all shapes instead of their own; written as the shape's known_at, else as its event time. NULL: their own */
+  bool repeats;        /* a file: the same secret texts come again soon, and their hashes are kept for a while (decode_secret.c) */
   const char *beside;  /* a JSON pointer that no shape reads but the caller does, or NULL: tide_decode_beside */
 };
 /* CONFIG when the shape does not exist, a secret field has no key, or AVRO has no schemas. */

@@ -260,11 +260,11 @@ static enum tide_err csv_read(struct tide_format_reader *reader, struct tide_spa
   struct csv_reader *r = (struct csv_reader *)reader;
   *scratch_used = false;
   if (!r->name) return tide_fail_at(error, TIDE_E_CONFIG, 0, 0, "", "a CSV row came before the header row");
-  for (uint32_t i = 0; i < r->place_count; i++) capture[i].kind = TIDE_CAP_NONE;
+  memset(capture, 0, r->place_count * sizeof *capture);
   if (bytes.len && read_usual(r, bytes, capture)) return TIDE_OK;
   enum tide_err err = check_bytes(bytes, error);
   if (err) return err;
-  for (uint32_t i = 0; i < r->place_count; i++) capture[i].kind = TIDE_CAP_NONE;
+  memset(capture, 0, r->place_count * sizeof *capture);
   if (bytes.len && !memchr(bytes.ptr, '"', bytes.len)) return read_plain(r, bytes, capture, error);
   uint32_t count = 0;
   for (struct cursor c = cursor_of(bytes); c.more; count++) {

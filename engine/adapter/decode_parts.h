@@ -3,6 +3,7 @@
  *   decode.c         picks the shape, builds the records
  *   decode_bind.c    binds the spec's shapes to places, once
  *   decode_value.c   one captured text into a number, time, amount, key
+ *   decode_secret.c  the keyed hashes of secret texts
  *   decode_derive.c  the fields of `derive:`
  *   decode_json.c    one pass of yajl over a line: captures the values at the places (a trie of pointers)
  *   decode_csv.c     the header and the cells of a row: the same captures
@@ -105,6 +106,7 @@ struct tide_decoder {
   struct tide_span raw[TIDE_FIELDS_MAX]; /* text of each field of this message after map and default; what derive sees */
   uint64_t derived, derive_reads;   /* fields that are derived, and that derive expressions read, by bit */
   struct { char text[4]; uint8_t len; char code[4]; int exponent; } currency; /* the last one looked up */
+  struct tide_secrets *secrets;     /* options.repeats; else NULL */
   struct tide_record record;        /* built here, copied out on success */
 };
 
@@ -138,6 +140,16 @@ struct tide_span tide_decode_shown(const struct tide_bound *bound, struct tide_s
 
 /* A span cut to at most 40 bytes at a character boundary, so that error texts stay short and valid UTF-8. */
 struct tide_span tide_clip(struct tide_span s);
+
+/* --- decode_secret.c */
+struct tide_secrets;
+struct tide_secrets *tide_secrets_new(void);
+/* What was kept is overwritten. NULL: nothing. */
+void tide_secrets_free(struct tide_secrets *secrets);
+/* The hashes of a secret text, which is not empty; alt is zero without a previous key. secrets NULL: nothing is kept. */
+struct tide_secret_hashes { struct tide_u128 key, alt; };
+struct tide_secret_hashes tide_secret_hashes(struct tide_secrets *secrets, const struct tide_secret_key *key, const struct tide_secret_key *alt,
+                                             struct tide_span text);
 
 /* --- decode_derive.c: fills the derived fields of record that are not there yet, from decoder->raw and record->field. */
 void tide_decode_derive(struct tide_decoder *decoder, struct tide_record *record);

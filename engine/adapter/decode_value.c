@@ -195,8 +195,9 @@ void tide_decode_put_text(struct tide_decoder *d, uint32_t field, struct tide_sp
     return;
   }
   datum->kind = TIDE_D_KEY;
-  datum->key = tide_secret_hash(d->options.key, text);
-  datum->alt = d->options.key_alt ? tide_secret_hash(d->options.key_alt, text) : (struct tide_u128){0, 0};
+  struct tide_secret_hashes hashes = tide_secret_hashes(d->secrets, d->options.key, d->options.key_alt, text);
+  datum->key = hashes.key;
+  datum->alt = hashes.alt;
   record->key_id = d->options.key->id;
 }
 

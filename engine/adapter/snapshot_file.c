@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -196,7 +197,16 @@ static enum tide_err sync_file(const char *path, struct tide_error *error) {
   return err;
 }
 
+/* What a chunk is made in; the next chunk is made in the same, for new memory is dearer than the writing of it. */
+struct scratch {
+  struct scratch *next;
+  struct tide_buf bytes, packed;
+  ZSTD_CCtx *zstd;
+};
+
 struct writing {
+  pthread_mutex_t lock;
+  struct scratch *idle; /* as many as chunks were made at once */
   const char *dir;
   struct tide_snapshot_manifest *manifest; /* each job fills its own chunk */
   tide_snapshot_chunk_fn chunk;
@@ -209,22 +219,54 @@ static enum tide_err chunk_path(const struct writing *w, size_t index, char path
   return join(path, w->dir, "tmp", w->manifest->position, name, error);
 }
 
+static struct scratch *scratch_take(struct writing *w) {
+  TIDE_CHECK(pthread_mutex_lock(&w->lock) == 0);
+  struct scratch *scratch = w->idle;
+  if (scratch) w->idle = scratch->next;
+  TIDE_CHECK(pthread_mutex_unlock(&w->lock) == 0);
+  if (scratch) return scratch;
+  scratch = tide_alloc(sizeof *scratch);
+  scratch->zstd = ZSTD_createCCtx();
+  TIDE_CHECK(scratch->zstd != NULL);
+  return scratch;
+}
+
+static void scratch_give(struct writing *w, struct scratch *scratch) {
+  TIDE_CHECK(pthread_mutex_lock(&w->lock) == 0);
+  scratch->next = w->idle;
+  w->idle = scratch;
+  TIDE_CHECK(pthread_mutex_unlock(&w->lock) == 0);
+}
+
+static void scratch_free(struct scratch *scratch) {
+  while (scratch) {
+    struct scratch *next = scratch->next;
+    tide_buf_release(&scratch->bytes);
+    tide_buf_release(&scratch->packed);
+    ZSTD_freeCCtx(scratch->zstd);
+    tide_free(scratch);
+    scratch = next;
+  }
+}
+
 static enum tide_err put_chunk(void *ctx, size_t index, struct tide_error *error) {
-  const struct writing *w = ctx;
-  struct tide_buf bytes = TIDE_BUF_INIT, packed = TIDE_BUF_INIT;
+  struct writing *w = ctx;
+  struct scratch *scratch = scratch_take(w);
+  struct tide_buf *bytes = &scratch->bytes, *packed = &scratch->packed;
   char path[PATH_BYTES];
   enum tide_err err = TIDE_OK;
-  w->chunk(w->ctx, (unsigned)index, &bytes);
-  size_t room = ZSTD_compressBound(bytes.len);
-  tide_buf_reserve(&packed, room);
-  size_t n = ZSTD_compress(packed.ptr, room, bytes.ptr, bytes.len, LEVEL);
+  tide_buf_clear(bytes);
+  tide_buf_clear(packed);
+  w->chunk(w->ctx, (unsigned)index, bytes);
+  size_t room = ZSTD_compressBound(bytes->len);
+  tide_buf_reserve(packed, room);
+  size_t n = ZSTD_compressCCtx(scratch->zstd, packed->ptr, room, bytes->ptr, bytes->len, LEVEL);
   if (ZSTD_isError(n)) err = tide_fail(error, TIDE_E_IO, "compressing a snapshot failed: %s", ZSTD_getErrorName(n));
-  else packed.len = n;
-  w->manifest->chunk[index] = (struct tide_snapshot_chunk){bytes.len, packed.len, tide_crc32c(0, bytes.ptr, bytes.len)};
+  else packed->len = n;
+  w->manifest->chunk[index] = (struct tide_snapshot_chunk){bytes->len, packed->len, tide_crc32c(0, bytes->ptr, bytes->len)};
   if (!err) err = chunk_path(w, index, path, error);
-  if (!err) err = put_file(path, tide_buf_span(&packed), error);
-  tide_buf_release(&bytes);
-  tide_buf_release(&packed);
+  if (!err) err = put_file(path, tide_buf_span(packed), error);
+  scratch_give(w, scratch);
   return err;
 }
 
@@ -238,6 +280,7 @@ static enum tide_err put_all(struct writing *w, unsigned threads, struct tide_er
   struct tide_buf bytes = TIDE_BUF_INIT;
   char path[PATH_BYTES];
   enum tide_err err = tide_parallel(threads, w->manifest->chunk_count, put_chunk, w, error);
+  scratch_free(w->idle);
   if (!err) err = tide_parallel(threads, w->manifest->chunk_count, sync_chunk, w, error);
   if (!err) err = join(path, w->dir, "tmp", w->manifest->position, "MANIFEST", error);
   if (!err) {
@@ -270,8 +313,10 @@ enum tide_err tide_snapshot_write(const char *dir, unsigned threads, struct tide
   err = remove_all(dir, "tmp", 0, manifest->position, error); /* of a run that was stopped here */
   if (err) return err;
   if (mkdir(tmp, 0750) != 0) return tide_sys_fail(error, "creating", tmp);
-  struct writing writing = {dir, manifest, chunk, ctx};
+  struct writing writing = {.dir = dir, .manifest = manifest, .chunk = chunk, .ctx = ctx};
+  TIDE_CHECK(pthread_mutex_init(&writing.lock, NULL) == 0);
   err = put_all(&writing, threads, error);
+  pthread_mutex_destroy(&writing.lock);
   if (!err) err = publish(dir, manifest->position, error);
   return err ? err : remove_all(dir, "snap", TIDE_SNAPSHOT_GENERATIONS, manifest->position, error);
 }

@@ -19,7 +19,7 @@ struct tide_u128 tide_hash128(const void *ptr, size_t len, uint64_t seed);
 uint64_t tide_hash64_library(const void *ptr, size_t len, uint64_t seed);
 struct tide_u128 tide_hash128_library(const void *ptr, size_t len, uint64_t seed);
 uint32_t tide_crc32c(uint32_t crc, const void *ptr, size_t len); /* start with 0; chains */
-uint32_t tide_crc32c_portable(uint32_t crc, const void *ptr, size_t len); /* the same without SSE 4.2, public for the test that compares them */
+uint32_t tide_crc32c_portable(uint32_t crc, const void *ptr, size_t len); /* the same without instructions for it, public for the test that compares them */
 
 #define TIDE_SECRET_KEY_BYTES 32
 struct tide_secret_key { uint8_t bytes[TIDE_SECRET_KEY_BYTES]; uint32_t id; /* first 4 bytes of BLAKE2b("tidemark key id", key), never 0 */ };

@@ -27,6 +27,7 @@ enum tide_err tide_intake_decoder(const struct tide_intake *intake, struct tide_
                                         .key_alt = intake->options.key_previous,
                                         .shape = intake->options.shape,
                                         .known_at = intake->options.known_at,
+                                        .repeats = true,
                                         .known_at_place = intake->options.known_at_place,
                                         .format = intake->csv ? TIDE_FORMAT_CSV : TIDE_FORMAT_JSON};
   struct tide_decoder *decoder;

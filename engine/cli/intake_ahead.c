@@ -106,8 +106,8 @@ static void decode_chunk(const struct tide_ahead *ahead, struct worker *worker, 
   slot->chunk.item = slot->item;
   slot->chunk.count = 0;
   slot->chunk.rejected = 0;
+  struct tide_error error; /* whole where it was written at all */
   for (size_t i = 0; i < slot->raws; i++) {
-    struct tide_error error = {0};
     enum tide_err err = decode_one(ahead, worker, slot, &slot->raw[i], &error);
     if (err == TIDE_OK) continue;
     if (tide_err_class(err) == TIDE_CLASS_INPUT || err == TIDE_E_LIMIT) {

@@ -90,8 +90,10 @@ static uint8_t *put_datum(uint8_t *p, const uint8_t *limit, const struct tide_da
   }
 }
 
-/* tide_datum_misfit, of a short ASCII text in place. */
+/* tide_datum_misfit, of a short ASCII text, a plain number and a hash in place. */
 static inline bool fits(const struct tide_field *field, const struct tide_datum *datum) {
+  if (datum->kind == TIDE_D_KEY) return field->secret;
+  if (datum->kind == TIDE_D_INT && field->type == TIDE_F_NUMBER) return !field->secret && datum->currency[0] == '\0';
   bool is_short = datum->kind == TIDE_D_TEXT && datum->text.len - 1 < 0x7f && field->type == TIDE_F_TEXT && !field->secret;
   return (is_short && tide_is_ascii((const uint8_t *)datum->text.ptr, datum->text.len)) || tide_datum_misfit(field, datum) == NULL;
 }

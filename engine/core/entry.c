@@ -80,6 +80,8 @@ enum tide_err tide_entry_open(struct tide_entry_reader *reader, struct tide_span
   return TIDE_OK;
 }
 
+#define AHEAD_BYTES 512
+
 /* One record off the reader. */
 static enum tide_err take_raw(struct tide_reader *r, struct tide_raw_record *ret, struct tide_error *error) {
   const uint8_t *head = wire_bytes(r, TIDE_RECORD_HEAD_BYTES);
@@ -88,6 +90,7 @@ static enum tide_err take_raw(struct tide_reader *r, struct tide_raw_record *ret
   if (!payload) {
     return corrupt(error, "it ends inside a record");
   }
+  __builtin_prefetch(payload + len + AHEAD_BYTES); /* of the records behind it, where there are any */
   *ret = (struct tide_raw_record){.type = head[0], .flags = head[1], .payload = {(const char *)payload, len}};
   return TIDE_OK;
 }

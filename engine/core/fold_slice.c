@@ -132,7 +132,7 @@ static void take_waiting(struct tide_slices *slices, uint32_t i) {
 static void settle(struct tide_slices *slices) {
   struct tide_fold *fold = slices->fold;
   int64_t *value = fold->metrics.value, watermark_ms = INT64_MIN;
-  slices->waiting = 0;
+  slices->waiting = slices->counting = 0;
   for (uint32_t i = slices->from; i < slices->to; i++) {
     struct tide_group_item *item = &fold->group[i];
     bool is_event = item->record.type == TIDE_REC_EVENT;
@@ -151,6 +151,7 @@ static void settle(struct tide_slices *slices) {
       value[TIDE_M_events_uncounted_total] += slices->fate[i] == TIDE_FATE_COUNTS;
       continue;
     }
+    slices->counted[slices->counting++] = (uint16_t)i;
     item->came.memory.tag = fold->tag++;
     value[slices->incremental[i] ? TIDE_M_events_incremental_total : TIDE_M_events_counted_total]++;
     if (item->came.has_identity && !slices->incremental[i]) take_waiting(slices, i);

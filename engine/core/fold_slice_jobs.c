@@ -1,9 +1,10 @@
 /* The phases of a slice that run by shards (fold_slice.h): judge, number, primary, others.
  *
- * A job takes the records that have to do with its shards, in journal order, and asks for their memory sixteen at a time before it touches it. It writes to entities of
+ * A job takes the records that have to do with its shards, in journal order, and asks for the memory of some dozens at a time before it touches it. It writes to entities of
  * its shards, to what the slice keeps by record where that record is its own, and to nothing else. */
 #include "core/fold_slice_state.h"
 #include "feature/ahead.h"
+#include "feature/log_parts.h"
 
 /* The records of the slice that a job of a phase has to do with, in order. */
 struct list {
@@ -22,7 +23,7 @@ static void list_of(const struct tide_slices *slices, const uint8_t *shard, size
 }
 
 /* Asks for what the records [from, to) of the list will touch in a kind: index, entity, log. */
-#define NEAR 16
+#define NEAR 64
 static void prefetch(const struct tide_fold *fold, uint32_t e, const struct list *list, uint32_t from) {
   uint32_t to = list->count - from < NEAR ? list->count : from + NEAR, wants = 0;
   struct tide_want want[NEAR];
@@ -31,6 +32,36 @@ static void prefetch(const struct tide_fold *fold, uint32_t e, const struct list
     if (txn->has_key[e]) want[wants++] = (struct tide_want){&fold->state.store[e], &txn->key[e], &txn->number[e]};
   }
   tide_ahead(want, wants);
+}
+
+static void touch(const void *const *at, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++)
+    if (at[i]) (void)*(const volatile char *)at[i];
+}
+
+/* Looks up numbers and asks for index and entity; of the log for its beginning only: numbers mostly need nothing of it, and as a whole it would have left the near
+ * cache again when the row comes. */
+static void look_up(struct tide_fold *fold, uint32_t e, const struct list *list, uint32_t from) {
+  const struct tide_store *store = &fold->state.store[e];
+  uint32_t count = list->count - from < NEAR ? list->count - from : NEAR, guess[NEAR];
+  struct tide_txn *txn[NEAR];
+  const void *at[NEAR];
+  for (uint32_t k = 0; k < count; k++) {
+    txn[k] = &fold->group[list->at[from + k]].txn;
+    at[k] = tide_store_cell_of(store, txn[k]->key[e]);
+  }
+  touch(at, count);
+  for (uint32_t k = 0; k < count; k++) {
+    guess[k] = TIDE_NO_ENTITY;
+    at[k] = tide_store_guess(store, txn[k]->key[e], &guess[k]);
+  }
+  touch(at, count);
+  for (uint32_t k = 0; k < count; k++)
+    if (guess[k] != TIDE_NO_ENTITY && tide_store_holds(store, guess[k], txn[k]->key[e])) {
+      txn[k]->number[e] = guess[k];
+      const struct tide_ent *ent = at[k];
+      if (!tide_ent_log_is_single(ent)) __builtin_prefetch((const void *)(ent->log & ~(uintptr_t)3));
+    }
 }
 
 /* The records of a list that have been looked at, by a hash: of each hash the latest first. Places count from 1, so that 0 is none. */
@@ -202,16 +233,15 @@ void tide_slice_number(void *ctx, size_t job) {
   struct list list;
   struct chain chain;
   list.count = 0;
-  for (uint32_t i = slices->from; i < slices->to; i++) {
+  for (uint32_t c = 0; c < slices->counting; c++) {
+    uint16_t i = slices->counted[c];
     const struct tide_txn *txn = &fold->group[i].txn;
-    if (slices->home[i] == NOWHERE || fold->group[i].record.type != TIDE_REC_EVENT || !slices->counts[i] || (e && slices->incremental[i]) ||
-        !txn->has_key[e] || !in_group(slices, (uint8_t)tide_shard_of(txn->key[e]), group))
-      continue;
-    list.at[list.count++] = (uint16_t)i;
+    bool row = txn->has_key[e] && !(e && slices->incremental[i]);
+    if (row && in_group(slices, (uint8_t)tide_shard_of(txn->key[e]), group)) list.at[list.count++] = i;
   }
   chain_begin(&chain, list.count);
   for (uint32_t k = 0; k < list.count; k++) {
-    if (e && k % NEAR == 0) prefetch(fold, e, &list, k); /* of cards it was done to judge */
+    if (e && k % NEAR == 0) look_up(fold, e, &list, k); /* of cards it was done to judge */
     struct tide_txn *txn = &fold->group[list.at[k]].txn;
     if (txn->number[e] == TIDE_NO_ENTITY) txn->number[e] = tide_store_make_apart(&fold->state.store[e], txn->key[e], &made);
     txn->rank[e] = e ? rank_of(slices, e, &list, &chain, k) : 0;

@@ -37,6 +37,8 @@ struct tide_slices {
   /* by record */
   uint8_t known[TIDE_SLICE], fate[TIDE_SLICE];
   bool counts[TIDE_SLICE]; /* an event that is remembered */
+  uint32_t counting;
+  uint16_t counted[TIDE_SLICE]; /* the [counting] records that are one */
   bool incremental[TIDE_SLICE], found[TIDE_SLICE], elsewhere[TIDE_SLICE];
   /* Outcomes of an event of the slice, in order: what comes with the event need not be looked for. Places count from 1, so that 0 is none. */
   struct tide_coming coming_outcomes;

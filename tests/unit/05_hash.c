@@ -65,6 +65,22 @@ static void crc32c_ways_agree_at_every_length_and_split(void **state) {
   }
 }
 
+/* Long ones are taken in three lanes. */
+static void crc32c_ways_agree_on_what_is_long(void **state) {
+  (void)state;
+  uint8_t bytes[5000];
+  for (size_t i = 0; i < sizeof bytes; i++) {
+    bytes[i] = (uint8_t)(i * 151 + (i >> 3) * 7 + (i >> 9));
+  }
+  for (size_t len = 1400; len <= sizeof bytes - 8; len += 13) {
+    size_t from = len % 8;
+    uint32_t want = crc_slow(bytes + from, len);
+    assert_int_equal(tide_crc32c(0, bytes + from, len), want);
+    assert_int_equal(tide_crc32c(tide_crc32c(0, bytes + from, len / 9), bytes + from + len / 9, len - len / 9), want);
+    assert_int_equal(tide_crc32c_portable(0, bytes + from, len), want);
+  }
+}
+
 static void xxh3_is_the_published_one(void **state) {
   (void)state;
   /* XXH3 0.8 of the empty input: 64 bits and 128 bits, seed 0 */
@@ -136,9 +152,13 @@ static void secrets_are_compared(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(crc32c_of_rfc_3720),        cmocka_unit_test(crc32c_ways_agree_at_every_length_and_split),
-      cmocka_unit_test(xxh3_is_the_published_one), cmocka_unit_test(xxh3_of_few_bytes_is_that_of_the_library),
-      cmocka_unit_test(blake2b_is_keyed),          cmocka_unit_test(siphash_is_keyed_by_the_seed),
+      cmocka_unit_test(crc32c_of_rfc_3720),
+      cmocka_unit_test(crc32c_ways_agree_at_every_length_and_split),
+      cmocka_unit_test(crc32c_ways_agree_on_what_is_long),
+      cmocka_unit_test(xxh3_is_the_published_one),
+      cmocka_unit_test(xxh3_of_few_bytes_is_that_of_the_library),
+      cmocka_unit_test(blake2b_is_keyed),
+      cmocka_unit_test(siphash_is_keyed_by_the_seed),
       cmocka_unit_test(secrets_are_compared),
   };
   return cmocka_run_group_tests_name("hash", tests, NULL, NULL);

@@ -475,6 +475,25 @@ static void test_rotation_and_missing_key(void **state) {
   assert_non_null(strstr(error.text, "default"));
 }
 
+/* Of a file hashes are kept for a while: more texts than are kept, of lengths up to and beyond what is, in runs and in turn. */
+static void test_repeated_secrets(void **state) {
+  struct fixture *f = *state;
+  struct tide_decode_options options = {.spec = f->spec, .key = &f->key, .key_alt = &f->old, .repeats = true};
+  struct tide_decoder *other;
+  assert_int_equal(tide_decoder_new(&options, &other, &error), TIDE_OK);
+  for (unsigned i = 0; i < 3000; i++) {
+    char pan[40], line[200];
+    unsigned which = i < 1000 ? i / 3 : i * 7 % 430;
+    int len = snprintf(pan, sizeof pan, "%0*u", 1 + (int)(which % 27), which);
+    snprintf(line, sizeof line, "{\"id\":1,\"transmitted_at\":\"2026-03-01T10:00:00Z\",\"card\":{\"number\":\"%s\"}}", pan);
+    assert_int_equal(tide_decode(other, tide_span_of(line), record, &count, &error), TIDE_OK);
+    struct tide_datum got = at(f, "pan");
+    assert_true(tide_u128_eq(got.key, tide_secret_hash(&f->key, (struct tide_span){pan, (size_t)len})));
+    assert_true(tide_u128_eq(got.alt, tide_secret_hash(&f->old, (struct tide_span){pan, (size_t)len})));
+  }
+  tide_decoder_free(other);
+}
+
 static void masks(struct fixture *f, const char *line, const char *want) {
   struct tide_buf out = TIDE_BUF_INIT;
   tide_decode_mask(f->decoder, tide_span_of(line), &out);
@@ -518,6 +537,7 @@ int main(void) {
       T(test_lists_and_heartbeats),
       T(test_secrets_never_show),
       T(test_rotation_and_missing_key),
+      T(test_repeated_secrets),
       T(test_mask),
   };
   return cmocka_run_group_tests_name("decode_json", tests, NULL, NULL);
