@@ -115,7 +115,7 @@ static void lay_out(const struct tide_kind *kind, struct tide_tiles **ref, const
       at += width[c];
     }
   }
-  tide_free(*ref);
+  tide_free_sized(*ref, tide_tiles_bytes(old));
   *ref = tiles;
 }
 
