@@ -1,7 +1,8 @@
 /* From the bytes of one message to records, through the mapping that the feature file declares: the same for every format.
  *
  * One message gives one record, or two when an event's row carries outcome columns (the outcome stands directly behind it, flag
- * TIDE_REC_SAME_ROW). Secret fields are hashed here and their text goes nowhere else. Derived fields are computed here.
+ * TIDE_REC_SAME_ROW). Secret fields are hashed here and their text goes nowhere else (where a file is read, the last few stay
+ * in the decoder's memory with their hashes, options.repeats). Derived fields are computed here.
  *
  * Strict: everything that is not exactly right is an error naming field and reason; nothing is guessed. */
 #ifndef TIDE_DECODE_H
