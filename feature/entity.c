@@ -209,7 +209,8 @@ static inline uint32_t slot_take(struct tide_table *table) {
   TIDE_CHECK(table->slots < SLOTS_MAX);
   if (table->slots % TIDE_PAGE == 0) add_page(table);
   uint32_t slot = table->slots++;
-  if (table->slots % TIDE_PAGE) __builtin_prefetch((const char *)ent_of(table, slot + 1) + table->stride - 1, 1); /* where the next one ends */
+  if (table->slots % TIDE_PAGE)
+    __builtin_prefetch((const char *)ent_of(table, slot + 1) + table->stride - 1, 1); /* where the next one ends */
   return slot;
 }
 
