@@ -432,10 +432,12 @@ uint32_t tide_event_come(struct tide_fold *fold, struct tide_group_item *item, s
     const struct tide_datum *datum = &record->field[spec->f_amount];
     came->no_rate = !tide_fold_convert(fold, datum->num, datum->currency, datum->exponent, &came->requested);
     if (came->no_rate) came->requested = TIDE_NULL_NUM;
-    txn->field[spec->f_amount] =
+    struct tide_value amount =
         came->no_rate ? tide_null(TIDE_S_absent, TIDE_C_absent) : tide_num((double)came->requested / (double)tide_pow10[spec->exponent]);
+    txn->field[spec->f_amount] = txn->dyn[TIDE_DYN_amount_now] = amount;
+  } else if (spec->f_amount != TIDE_NONE) {
+    txn->dyn[TIDE_DYN_amount_now] = txn->field[spec->f_amount];
   }
-  if (spec->f_amount != TIDE_NONE) txn->dyn[TIDE_DYN_amount_now] = txn->field[spec->f_amount];
   env->time = (struct tide_etime){txn->time_ms};
   tide_policy_asks(spec, env, &came->asks, &came->advised);
   came->asks &= !fold->quiet;
