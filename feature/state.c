@@ -87,8 +87,9 @@ static __attribute__((noinline)) void previous_keys(const struct tide_spec *spec
   for (uint32_t e = 0; e < spec->entity_count; e++) {
     struct tide_u128 alt;
     bool rotates = false;
-    if (txn->has_key[e] && entity_key(seed, &spec->entity[e], txn, true, &rotates, &alt) && !tide_u128_eq(alt, txn->key[e]))
-      txn->alt[e] = alt;
+    if (!txn->has_key[e] || !entity_key(seed, &spec->entity[e], txn, true, &rotates, &alt) || tide_u128_eq(alt, txn->key[e])) continue;
+    txn->alt[e] = alt;
+    txn->rotates |= (alt.lo | alt.hi) != 0;
   }
 }
 
@@ -98,6 +99,7 @@ static void keys(const struct tide_spec *spec, uint64_t seed, struct tide_txn *t
   _Static_assert(TIDE_NO_ENTITY == UINT32_MAX, "all bytes of it are ones");
   memset(txn->number, 0xff, count * sizeof *txn->number);
   memset(txn->alt, 0, count * sizeof *txn->alt);
+  txn->rotates = false;
   for (uint32_t e = 0; e < count; e++) txn->has_key[e] = entity_key(seed, &spec->entity[e], txn, false, &rotates, &txn->key[e]);
   if (rotates) previous_keys(spec, seed, txn);
 }

@@ -24,6 +24,7 @@ struct tide_txn {
                                                * empty result (`is empty` can tell) */
   struct tide_value dyn[TIDE_DYN_COUNT];      /* outcome columns as the event comes in, and its amount */
   struct tide_u128 key[TIDE_ENTITIES_MAX], alt[TIDE_ENTITIES_MAX]; /* alt: under the previous secret key; zero if none */
+  bool rotates;                               /* one of alt is not zero */
   bool has_key[TIDE_ENTITIES_MAX];
   uint32_t number[TIDE_ENTITIES_MAX];         /* entity, or TIDE_NO_ENTITY */
   uint32_t rank[TIDE_ENTITIES_MAX];           /* how many events of the same time stand before it there; set when it is inserted */

@@ -66,12 +66,8 @@ static void read_some(void *ctx, size_t job) {
 
 /* ---- what can be folded this way ---- */
 
-static bool fits(const struct tide_fold *fold, const struct tide_group_item *item) {
-  if (item->skip) return true;
-  if (item->record.type == TIDE_REC_PROFILE || item->record.flags & TIDE_REC_STAMPED) return false;
-  for (uint32_t e = 0; e < fold->spec->entity_count; e++)
-    if (item->txn.alt[e].lo || item->txn.alt[e].hi) return false;
-  return true;
+static bool fits(const struct tide_group_item *item) {
+  return item->skip || !(item->record.type == TIDE_REC_PROFILE || item->record.flags & TIDE_REC_STAMPED || item->txn.rotates);
 }
 
 /* Time begins with an event. */
@@ -207,7 +203,7 @@ enum tide_err tide_slices_fold(struct tide_fold *fold, const struct tide_entry_h
   }
   for (uint32_t at = 0; at < count;) {
     uint32_t to = at;
-    while (to < count && fits(fold, &fold->group[to])) to++;
+    while (to < count && fits(&fold->group[to])) to++;
     slices->from = at;
     slices->to = to;
     if (!began(fold)) {

@@ -14,6 +14,7 @@ struct begun {
   bool counts;
   bool incremental;
   bool waited_for;       /* an outcome came before it */
+  bool asks;             /* as item->came says: nearer */
   struct tide_at parent; /* of an incremental one */
   int64_t total;
   struct tide_value *slot; /* what it sees */
@@ -25,6 +26,9 @@ struct begun {
 
 struct tide_stretch {
   uint32_t count;
+  struct tide_u128
+      key[TIDE_GROUP]; /* of their primary entities, and these; side by side, because each event is compared with all before it */
+  uint32_t number[TIDE_GROUP];
   struct begun begun[TIDE_GROUP];
   int64_t value[TIDE_GROUP * VALUES];
   struct tide_value slot[TIDE_GROUP * TIDE_SLOTS_MAX];
@@ -58,16 +62,14 @@ static void note_home(struct tide_fold *fold, const struct tide_txn *txn, uint32
 
 /* ---- what a stretch can hold ---- */
 
-static bool rotates(const struct tide_fold *fold, const struct tide_txn *txn) {
-  bool any = false;
-  for (uint32_t e = 0; e < fold->spec->entity_count; e++) any |= (txn->alt[e].lo | txn->alt[e].hi) != 0;
-  return any;
-}
-
-/* An event that is looked up may stand under its previous key, so numbers tell as well. */
-static bool same_primary(const struct tide_txn *a, const struct tide_txn *b) {
-  if (!a->has_key[0] || !b->has_key[0]) return false;
-  return tide_u128_eq(a->key[0], b->key[0]) || (a->number[0] != TIDE_NO_ENTITY && a->number[0] == b->number[0]);
+/* Is it of a primary entity that one of the stretch is of? One that is looked up may stand under its previous key, so numbers tell as well. What seems the same
+ * and is not ends a stretch early and changes nothing. */
+static bool same_primary(const struct tide_stretch *stretch, const struct tide_txn *txn) {
+  if (!txn->has_key[0]) return false;
+  bool same = false;
+  for (uint32_t i = 0; i < stretch->count; i++)
+    same |= tide_u128_eq(stretch->key[i], txn->key[0]) | (stretch->number[i] == txn->number[0] && txn->number[0] != TIDE_NO_ENTITY);
+  return same;
 }
 
 /* Does nothing that the event changes when it begins matter to those that are begun, and nothing of theirs to it? It has been looked up. */
@@ -77,9 +79,7 @@ static bool may_join(struct tide_fold *fold, const struct tide_group_item *item)
   if (primary->live + stretch->count >= primary->kind->max_entities) return false;
   if (fold->ledger.gating && !tide_ledger_find(&fold->ledger, item->record.source, item->record.partition))
     return false; /* the gate will know one partition more */
-  for (uint32_t i = 0; i < stretch->count; i++)
-    if (same_primary(&stretch->begun[i].item->txn, &item->txn)) return false;
-  return true;
+  return !same_primary(stretch, &item->txn);
 }
 
 /* Does it read or change more than its own entities, or an order that only single events have? */
@@ -96,7 +96,7 @@ static bool is_alone(const struct tide_fold *fold, const struct begun *begun) {
 static inline void look(struct tide_fold *fold, uint32_t e, const struct begun *begun) {
   struct tide_txn *txn = &begun->item->txn;
   if (txn->number[e] == TIDE_NO_ENTITY && txn->has_key[e]) txn->number[e] = tide_store_find(&fold->state.store[e], txn->key[e]);
-  if (begun->item->came.asks) tide_vector_kind(&fold->state, txn, e, begun->slot);
+  if (begun->asks) tide_vector_kind(&fold->state, txn, e, begun->slot);
 }
 
 static inline void count_in(struct tide_fold *fold, uint32_t e, const struct begun *begun) {
@@ -194,7 +194,7 @@ static void prepare(struct tide_fold *fold, struct begun *begun, uint32_t i) {
 void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_emit_fn emit, void *ctx) {
   struct tide_stretch *stretch = fold->stretch;
   struct tide_txn *txn = &item->txn;
-  if (stretch->count && rotates(fold, txn)) tide_stretch_end(fold, emit, ctx); /* looking it up moves entities */
+  if (stretch->count && txn->rotates) tide_stretch_end(fold, emit, ctx); /* looking it up moves entities */
   look_up(fold, txn);
   if (stretch->count && !may_join(fold, item)) {
     tide_stretch_end(fold, emit, ctx);
@@ -221,6 +221,9 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
                      tide_stubs_has(&fold->stubs, txn->key[0], txn->alt[0], item->came.memory.id);
   bool alone = is_alone(fold, &begun);
   if (alone) tide_stretch_end(fold, emit, ctx);
+  begun.asks = item->came.asks;
+  stretch->key[stretch->count] = txn->has_key[0] ? txn->key[0] : (struct tide_u128){0, 0};
+  stretch->number[stretch->count] = txn->number[0];
   stretch->begun[stretch->count] = begun;
   prepare(fold, &stretch->begun[stretch->count], stretch->count);
   stretch->count++;
