@@ -30,7 +30,8 @@ endif
 LDLIBS := -lrdkafka -lavro $(HIREDIS_LIBS) -lcurl -lmicrohttpd -lgnutls -lyajl -ljansson -llbfgs -lyaml -lsodium -lxxhash -lzstd -lz -lpthread -lm
 FUZZ_SAN := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
-# jemalloc would hide allocations from the sanitizers. With TIDE_JEMALLOC blocks of known size are freed as such (engine/base/buf.c).
+# jemalloc would hide allocations from the sanitizers. With TIDE_JEMALLOC blocks of known size are freed as such (engine/base/buf.c); who puts another
+# allocator in its place, as memcheck of valgrind does, takes a build without it: SAN=undefined.
 ifeq ($(SAN),)
 LDLIBS += -ljemalloc
 CPPFLAGS += -DTIDE_JEMALLOC
