@@ -373,8 +373,8 @@ int64_t tide_ent_last_ms(const struct tide_kind *kind, const struct tide_ent *en
   struct tide_view view;
   tide_view_of(kind, ent, &view);
   if (view.count) return view.chunk[view.count - 1].last_ms;
-  return view.tiles ? view.tiles->until_ms
-                    : INT64_MIN; /* an event that adds nothing to any tile has none, and an outcome may change that */
+  /* An event that adds nothing to any tile has none, and an outcome may change that. */
+  return view.tiles ? view.tiles->until_ms : INT64_MIN;
 }
 
 void tide_ent_release(struct tide_ent *ent) {
