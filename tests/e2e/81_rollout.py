@@ -201,11 +201,16 @@ try:
 
     # ---- what the journal says
     wait_for("the mirror of the first engine", lambda: cell.healthz(servers[0])["folded"] == cell.healthz(servers[1])["folded"], 20)
-    rollouts = []
-    for line in tide("inspect", cell.mirror(1), "--records").splitlines():
-        record = json.loads(line)
-        if record.get("type") == "rollout" and (not rollouts or record["number"] > rollouts[-1]["number"]):
-            rollouts.append({**record, "at": place(record["position"])})
+    def mirrored():
+        found = []
+        for line in tide("inspect", cell.mirror(1), "--records").splitlines():
+            record = json.loads(line)
+            if record.get("type") == "rollout" and (not found or record["number"] > found[-1]["number"]):
+                found.append({**record, "at": place(record["position"])})
+        return found
+    # It is written a little behind the fold.
+    wait_for("the last rollout in the mirror", lambda: [r["number"] for r in mirrored()][-1:] == [9], 30)
+    rollouts = mirrored()
     case("the journal has each rollout, in their order", [r["number"] for r in rollouts] == list(range(1, 10)), [r["number"] for r in rollouts])
     places = [r["at"] for r in rollouts]
 
