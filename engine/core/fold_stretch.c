@@ -26,8 +26,8 @@ struct begun {
 
 struct tide_stretch {
   uint32_t count;
-  struct tide_u128
-      key[TIDE_GROUP]; /* of their primary entities, and these; side by side, because each event is compared with all before it */
+  /* Their primary entities; side by side, because each event is compared with all before it. */
+  struct tide_u128 key[TIDE_GROUP];
   uint32_t number[TIDE_GROUP];
   struct begun begun[TIDE_GROUP];
   int64_t value[TIDE_GROUP * VALUES];
