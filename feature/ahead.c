@@ -58,19 +58,25 @@ struct log {
 };
 static const void *address(uintptr_t log) { return (const void *)(log & ~(uintptr_t)3); }
 
+/* Numbers that were not known; of wants without an entity no guess stays. */
+static void look_up(const struct tide_want *want, uint32_t count, struct guess *guess) {
+  for (uint32_t k = 0; k < count; k++) {
+    if (*want[k].number != TIDE_NO_ENTITY) continue;
+    const struct tide_store *store = want[k].store;
+    bool right = guess[k].number != TIDE_NO_ENTITY && tide_store_holds(store, guess[k].number, *want[k].key);
+    if (right) *want[k].number = guess[k].number;
+    else if (guess[k].number != TIDE_NO_ENTITY) *want[k].number = tide_store_find(store, *want[k].key);
+    if (!right) guess[k].ent = *want[k].number == TIDE_NO_ENTITY ? NULL : tide_store_ent(store, *want[k].number);
+  }
+}
+
 /* Returns how many there are. */
 static uint32_t ask_logs(const struct tide_want *want, uint32_t count, const struct guess *guess, struct places *places, struct log *ret) {
   uint32_t logs = 0;
   for (uint32_t k = 0; k < count; k++) {
     const struct tide_store *store = want[k].store;
     const struct tide_ent *ent = guess[k].ent;
-    if (*want[k].number == TIDE_NO_ENTITY) {
-      if (guess[k].number == TIDE_NO_ENTITY) continue;
-      bool right = tide_store_holds(store, guess[k].number, *want[k].key);
-      *want[k].number = right ? guess[k].number : tide_store_find(store, *want[k].key);
-      if (*want[k].number == TIDE_NO_ENTITY) continue;
-      if (!right) ent = tide_store_ent(store, *want[k].number);
-    }
+    if (!ent) continue;
     if (((uintptr_t)ent & (LINE - 1)) + store->shard[0].stride > LINE) __builtin_prefetch((const char *)ent + LINE);
     if (!ent->log || tide_ent_log_is_single(ent)) continue;
     ret[logs++] = (struct log){store->kind, ent->log};
@@ -109,6 +115,7 @@ void tide_ahead(const struct tide_want *want, uint32_t count) {
   places.count = 0;
   ask_cells(want, count, &places);
   ask_entities(want, count, &places, guess);
+  look_up(want, count, guess);
   uint32_t logs = ask_logs(want, count, guess, &places, log);
   ask_behind(log, logs, &places);
   for (uint32_t l = 0; l < logs; l++) {
@@ -121,4 +128,16 @@ void tide_ahead(const struct tide_want *want, uint32_t count) {
     }
   }
   touch(&places);
+}
+
+void tide_ahead_numbers(const struct tide_want *want, uint32_t count) {
+  struct places places;
+  struct guess guess[TIDE_AHEAD_MAX];
+  TIDE_CHECK(count <= TIDE_AHEAD_MAX);
+  places.count = 0;
+  ask_cells(want, count, &places);
+  ask_entities(want, count, &places, guess);
+  look_up(want, count, guess);
+  for (uint32_t k = 0; k < count; k++)
+    if (guess[k].ent && !tide_ent_log_is_single(guess[k].ent)) __builtin_prefetch(address(guess[k].ent->log));
 }

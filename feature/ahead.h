@@ -23,5 +23,8 @@ struct tide_want {
 /* Looks up the numbers that are not known and asks for entities and logs; TIDE_NO_ENTITY stays where there is none, and the place where it would be made is asked for.
  * Reads the entities of all wants and no other. */
 void tide_ahead(const struct tide_want *want, uint32_t count);
+/* The same for who needs numbers now and rows much later: of logs the beginnings only, and without waiting for them. As a whole they would have left the near cache
+ * again when the rows come. */
+void tide_ahead_numbers(const struct tide_want *want, uint32_t count);
 
 #endif

@@ -4,7 +4,6 @@
  * its shards, to what the slice keeps by record where that record is its own, and to nothing else. */
 #include "core/fold_slice_state.h"
 #include "feature/ahead.h"
-#include "feature/log_parts.h"
 
 /* The records of the slice that a job of a phase has to do with, in order. */
 struct list {
@@ -22,46 +21,27 @@ static void list_of(const struct tide_slices *slices, const uint8_t *shard, size
     if (in_group(slices, shard[i], group)) ret->at[ret->count++] = (uint16_t)i;
 }
 
-/* Asks for what the records [from, to) of the list will touch in a kind: index, entity, log. */
+/* What some records of the list from `from` on will touch in a kind. Returns how many entities that is. */
 #define NEAR 64
-static void prefetch(const struct tide_fold *fold, uint32_t e, const struct list *list, uint32_t from) {
+static uint32_t wants_of(const struct tide_fold *fold, uint32_t e, const struct list *list, uint32_t from, struct tide_want *ret) {
   uint32_t to = list->count - from < NEAR ? list->count : from + NEAR, wants = 0;
-  struct tide_want want[NEAR];
   for (uint32_t k = from; k < to; k++) {
     struct tide_txn *txn = &fold->group[list->at[k]].txn;
-    if (txn->has_key[e]) want[wants++] = (struct tide_want){&fold->state.store[e], &txn->key[e], &txn->number[e]};
+    if (txn->has_key[e]) ret[wants++] = (struct tide_want){&fold->state.store[e], &txn->key[e], &txn->number[e]};
   }
-  tide_ahead(want, wants);
+  return wants;
 }
 
-static void touch(const void *const *at, uint32_t count) {
-  for (uint32_t i = 0; i < count; i++)
-    if (at[i]) (void)*(const volatile char *)at[i];
+/* Asks for index, entity and log. */
+static void prefetch(const struct tide_fold *fold, uint32_t e, const struct list *list, uint32_t from) {
+  struct tide_want want[NEAR];
+  tide_ahead(want, wants_of(fold, e, list, from, want));
 }
 
-/* Looks up numbers and asks for index and entity; of the log for its beginning only: numbers mostly need nothing of it, and as a whole it would have left the near
- * cache again when the row comes. */
-static void look_up(struct tide_fold *fold, uint32_t e, const struct list *list, uint32_t from) {
-  const struct tide_store *store = &fold->state.store[e];
-  uint32_t count = list->count - from < NEAR ? list->count - from : NEAR, guess[NEAR];
-  struct tide_txn *txn[NEAR];
-  const void *at[NEAR];
-  for (uint32_t k = 0; k < count; k++) {
-    txn[k] = &fold->group[list->at[from + k]].txn;
-    at[k] = tide_store_cell_of(store, txn[k]->key[e]);
-  }
-  touch(at, count);
-  for (uint32_t k = 0; k < count; k++) {
-    guess[k] = TIDE_NO_ENTITY;
-    at[k] = tide_store_guess(store, txn[k]->key[e], &guess[k]);
-  }
-  touch(at, count);
-  for (uint32_t k = 0; k < count; k++)
-    if (guess[k] != TIDE_NO_ENTITY && tide_store_holds(store, guess[k], txn[k]->key[e])) {
-      txn[k]->number[e] = guess[k];
-      const struct tide_ent *ent = at[k];
-      if (!tide_ent_log_is_single(ent)) __builtin_prefetch((const void *)(ent->log & ~(uintptr_t)3));
-    }
+/* Looks up numbers, which mostly need nothing of the log. */
+static void look_up(const struct tide_fold *fold, uint32_t e, const struct list *list, uint32_t from) {
+  struct tide_want want[NEAR];
+  tide_ahead_numbers(want, wants_of(fold, e, list, from, want));
 }
 
 /* The records of a list that have been looked at, by a hash: of each hash the latest first. Places count from 1, so that 0 is none. */
