@@ -9,38 +9,22 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <stdio.h>
-#include <stdlib.h>
+#include "tests/sim/campaign_case.h"
 
-#include "tests/sim/campaign.h"
-
-#define SEEDS_DEFAULT 250
-#define STEPS_DEFAULT 4000
+static const struct sim_program program = {.campaigns = 1, .seeds = 250, .steps = 4000};
 
 static void the_promise_holds(void **state) {
   (void)state;
-  uint64_t seeds = sim_number("TIDE_CASES", SEEDS_DEFAULT);
-  struct sim_counts counts = {0};
-  uint64_t failed = sim_campaign(SIM_MEMORY, seeds, STEPS_DEFAULT, &counts);
-  assert_int_equal(failed, 0);
-  if (seeds < 100) return;
-  const uint64_t must[] = {counts.done,      counts.refused,       counts.maybe,         counts.answered,     counts.duplicates,
-                           counts.conflicts, counts.crashes,       counts.store_crashes, counts.lost_entries, counts.drops,
-                           counts.zombies,   counts.from_snapshot, counts.full,          counts.stale,        counts.foreign,
-                           counts.epochs,    counts.sessions,      counts.verified,      counts.retried,      counts.expired,
-                           counts.overloads, counts.afters,        counts.late};
-  for (size_t i = 0; i < sizeof must / sizeof must[0]; i++) assert_int_not_equal(must[i], 0);
+  struct sim_counts c = sim_case(&program, SIM_MEMORY, "memory");
+  const uint64_t must[] = {c.done,         c.refused,  c.maybe,   c.answered,      c.duplicates, c.conflicts, c.crashes, c.store_crashes,
+                           c.lost_entries, c.drops,    c.zombies, c.from_snapshot, c.full,       c.stale,     c.foreign, c.epochs,
+                           c.sessions,     c.verified, c.retried, c.expired,       c.overloads,  c.afters,    c.late};
+  sim_assert_all(&program, must, sizeof must / sizeof must[0]);
 }
 
-/* The same seed is the same run: everything counted is equal, twice. */
 static void a_seed_is_a_run(void **state) {
   (void)state;
-  for (uint64_t seed = 7001; seed < 7006; seed++) {
-    struct sim_counts one = {0}, two = {0};
-    assert_true(sim_seed(SIM_MEMORY, seed, 3000, &one));
-    assert_true(sim_seed(SIM_MEMORY, seed, 3000, &two));
-    assert_memory_equal(&one, &two, sizeof one);
-  }
+  sim_assert_repeats(SIM_MEMORY, 5);
 }
 
 int main(void) {

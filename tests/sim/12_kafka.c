@@ -8,40 +8,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "tests/sim/campaign_case.h"
 
-#include "tests/sim/campaign.h"
-
-#define SEEDS_DEFAULT 200
-#define STEPS_DEFAULT 5000
-
-/* TIDE_CASES is for all campaigns together, unless one was chosen. */
-static uint64_t seeds_each(void) {
-  uint64_t all = sim_number("TIDE_CASES", 3 * SEEDS_DEFAULT);
-  return getenv("TIDE_ONLY") ? all : (all + 2) / 3;
-}
-
-static struct sim_counts campaign(enum sim_kind kind) {
-  const char *only = getenv("TIDE_ONLY"), *name = kind == SIM_KAFKA ? "kafka" : kind == SIM_KAFKA_REDIS ? "kafka_redis" : "kafka_split";
-  if (only && strcmp(only, name) != 0) skip();
-  struct sim_counts counts = {0};
-  printf("# %s\n", name);
-  uint64_t failed = sim_campaign(kind, seeds_each(), STEPS_DEFAULT, &counts);
-  assert_int_equal(failed, 0);
-  return counts;
-}
-
-static void assert_all(const uint64_t *must, size_t count) {
-  if (seeds_each() < 100) return;
-  for (size_t i = 0; i < count; i++) assert_int_not_equal(must[i], 0);
-}
+static const struct sim_program program = {.campaigns = 3, .seeds = 200, .steps = 5000};
 
 /* Rules that a campaign must have seen at work: else it proves little. */
 static void each_message_counts_once(void **state) {
   (void)state;
-  struct sim_counts c = campaign(SIM_KAFKA);
+  struct sim_counts c = sim_case(&program, SIM_KAFKA, "kafka");
   const uint64_t must[] = {c.done,
                            c.refused,
                            c.maybe,
@@ -84,36 +58,30 @@ static void each_message_counts_once(void **state) {
                            c.recomputed,
                            c.recomputed_fresh,
                            c.settled};
-  assert_all(must, sizeof must / sizeof must[0]);
+  sim_assert_all(&program, must, sizeof must / sizeof must[0]);
 }
 
 static void and_over_redis(void **state) {
   (void)state;
-  struct sim_counts c = campaign(SIM_KAFKA_REDIS);
+  struct sim_counts c = sim_case(&program, SIM_KAFKA_REDIS, "kafka_redis");
   const uint64_t must[] = {c.done,         c.promotions,   c.server_crashes, c.sessions_lost, c.stale,        c.claims,
                            c.targets,      c.targets_late, c.gaps,           c.parts_overlap, c.parts_passed, c.jumps,
                            c.scores_again, c.vouched,      c.unlogged,       c.settled};
-  assert_all(must, sizeof must / sizeof must[0]);
+  sim_assert_all(&program, must, sizeof must / sizeof must[0]);
 }
 
 static void what_a_promotion_loses_comes_back(void **state) {
   (void)state;
-  struct sim_counts c = campaign(SIM_KAFKA_SPLIT);
+  struct sim_counts c = sim_case(&program, SIM_KAFKA_SPLIT, "kafka_split");
   const uint64_t must[] = {c.done,    c.losses,       c.history_lost,  c.recounted,    c.superseded,
                            c.changed, c.vouched,      c.targets,       c.targets_late, c.openings,
                            c.logged,  c.epochs_taken, c.epochs_passed, c.let_go_again, c.settled};
-  assert_all(must, sizeof must / sizeof must[0]);
+  sim_assert_all(&program, must, sizeof must / sizeof must[0]);
 }
 
-/* The same seed is the same run: everything counted is equal, twice. */
 static void a_seed_is_a_run(void **state) {
   (void)state;
-  for (uint64_t seed = 7001; seed < 7006; seed++) {
-    struct sim_counts one = {0}, two = {0};
-    assert_true(sim_seed(SIM_KAFKA_SPLIT, seed, 3000, &one));
-    assert_true(sim_seed(SIM_KAFKA_SPLIT, seed, 3000, &two));
-    assert_memory_equal(&one, &two, sizeof one);
-  }
+  sim_assert_repeats(SIM_KAFKA_SPLIT, 5);
 }
 
 int main(void) {

@@ -10,61 +10,29 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "tests/sim/campaign_case.h"
 
-#include "tests/sim/campaign.h"
-
-#define SEEDS_DEFAULT 120
-#define STEPS_DEFAULT 5000
-
-/* TIDE_ONLY=rollout or kafka_rollout: one campaign alone, for the mutants. TIDE_CASES is for both together, unless one was chosen. */
-static uint64_t seeds_each(void) {
-  uint64_t all = sim_number("TIDE_CASES", 2 * SEEDS_DEFAULT);
-  return getenv("TIDE_ONLY") ? all : (all + 1) / 2;
-}
-
-static struct sim_counts campaign(enum sim_kind kind) {
-  const char *only = getenv("TIDE_ONLY"), *name = kind == SIM_ROLLOUT ? "rollout" : "kafka_rollout";
-  if (only && strcmp(only, name) != 0) skip();
-  struct sim_counts counts = {0};
-  printf("# %s\n", name);
-  uint64_t failed = sim_campaign(kind, seeds_each(), STEPS_DEFAULT, &counts);
-  assert_int_equal(failed, 0);
-  return counts;
-}
-
-static void assert_all(const uint64_t *must, size_t count) {
-  if (seeds_each() < 100) return;
-  for (size_t i = 0; i < count; i++) assert_int_not_equal(must[i], 0);
-}
+static const struct sim_program program = {.campaigns = 2, .seeds = 120, .steps = 5000};
 
 static void who_is_in_force_decides(void **state) {
   (void)state;
-  struct sim_counts c = campaign(SIM_ROLLOUT);
+  struct sim_counts c = sim_case(&program, SIM_ROLLOUT, "rollout");
   const uint64_t must[] = {c.done,          c.duplicates,    c.crashes,       c.store_crashes,  c.from_snapshot, c.rollouts,
                            c.rollouts_past, c.rollouts_void, c.rollouts_deaf, c.rollouts_moved, c.canaries,      c.settled};
-  assert_all(must, sizeof must / sizeof must[0]);
+  sim_assert_all(&program, must, sizeof must / sizeof must[0]);
 }
 
 static void also_of_messages(void **state) {
   (void)state;
-  struct sim_counts c = campaign(SIM_KAFKA_ROLLOUT);
+  struct sim_counts c = sim_case(&program, SIM_KAFKA_ROLLOUT, "kafka_rollout");
   const uint64_t must[] = {c.done,     c.duplicates,    c.produced,      c.scores_again,  c.claims,   c.openings, c.from_snapshot,
                            c.rollouts, c.rollouts_past, c.rollouts_void, c.rollouts_deaf, c.canaries, c.settled};
-  assert_all(must, sizeof must / sizeof must[0]);
+  sim_assert_all(&program, must, sizeof must / sizeof must[0]);
 }
 
-/* The same seed is the same run: everything counted is equal, twice. */
 static void a_seed_is_a_run(void **state) {
   (void)state;
-  for (uint64_t seed = 7001; seed < 7004; seed++) {
-    struct sim_counts one = {0}, two = {0};
-    assert_true(sim_seed(SIM_KAFKA_ROLLOUT, seed, 3000, &one));
-    assert_true(sim_seed(SIM_KAFKA_ROLLOUT, seed, 3000, &two));
-    assert_memory_equal(&one, &two, sizeof one);
-  }
+  sim_assert_repeats(SIM_KAFKA_ROLLOUT, 3);
 }
 
 int main(void) {

@@ -10,35 +10,20 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <stdio.h>
-#include <stdlib.h>
+#include "tests/sim/campaign_case.h"
 
-#include "tests/sim/campaign.h"
-
-#define SEEDS_DEFAULT 100
-#define STEPS_DEFAULT 5000
+static const struct sim_program program = {.campaigns = 1, .seeds = 100, .steps = 5000};
 
 static void files_follow_one_another(void **state) {
   (void)state;
-  uint64_t seeds = sim_number("TIDE_CASES", SEEDS_DEFAULT);
-  struct sim_counts counts = {0};
-  uint64_t failed = sim_campaign(SIM_FEATURES, seeds, STEPS_DEFAULT, &counts);
-  assert_int_equal(failed, 0);
-  if (seeds < 100) return;
-  const uint64_t must[] = {counts.done,          counts.duplicates, counts.crashes,        counts.store_crashes,
-                           counts.from_snapshot, counts.switches,   counts.switches_early, counts.settled};
-  for (size_t i = 0; i < sizeof must / sizeof must[0]; i++) assert_int_not_equal(must[i], 0);
+  struct sim_counts c = sim_case(&program, SIM_FEATURES, "features");
+  const uint64_t must[] = {c.done, c.duplicates, c.crashes, c.store_crashes, c.from_snapshot, c.switches, c.switches_early, c.settled};
+  sim_assert_all(&program, must, sizeof must / sizeof must[0]);
 }
 
-/* The same seed is the same run: everything counted is equal, twice. */
 static void a_seed_is_a_run(void **state) {
   (void)state;
-  for (uint64_t seed = 7001; seed < 7004; seed++) {
-    struct sim_counts one = {0}, two = {0};
-    assert_true(sim_seed(SIM_FEATURES, seed, 3000, &one));
-    assert_true(sim_seed(SIM_FEATURES, seed, 3000, &two));
-    assert_memory_equal(&one, &two, sizeof one);
-  }
+  sim_assert_repeats(SIM_FEATURES, 3);
 }
 
 int main(void) {
