@@ -36,8 +36,7 @@ struct tide_fold {
   struct tide_state state;
   struct tide_generation *generation; /* [TIDE_GENERATIONS_MAX], oldest first */
   uint32_t generations;               /* of them: the number that entries name as theirs */
-  struct tide_spec *next;             /* waits for a follower under this file; NULL: it does not */
-  struct tide_rollout next_rollout;   /* that brings it */
+  struct tide_spec *next;             /* waits for a follower under this file, for versions.awaited; NULL: it does not */
   bool follows;                       /* prepares a switch: counts what others have decided; not part of the state */
   bool begun;                         /* a follower: the log that it is given begins with its beginning */
   bool based;                         /* history stood before the first entry */

@@ -371,6 +371,40 @@ static void one_switch_an_entry(void **state) {
   tide_fold_free(live);
 }
 
+/* What an awaited rollout names is not driven out of the library by what stands behind it in its entry, nor by saving and loading while the fold waits. */
+static void versions_behind_a_switch_leave_it_what_it_needs(void **state) {
+  struct world *w = *state;
+  static const char policy[] =
+      "policy:\n  decisions: [fine, stop]\n  lists: [fresh, blocked]\n  rules:\n    - else: fine\n  fallback:\n    - else: stop\n";
+  struct log *log = log_of(w->live);
+  struct tide_fold *live = tide_fold_new();
+  struct tide_error error = {0};
+  struct tide_rollout rollout = rollout_of(w->b, 1);
+  struct tide_buf records = TIDE_BUF_INIT, other = TIDE_BUF_INIT;
+  rollout.policy = tide_content_hash(tide_span_of(policy));
+  roll_with(log, 40, text_of(w->b), &rollout, tide_span_of(policy));
+  for (unsigned i = 0; i <= TIDE_VERSIONS_SPARE; i++) {
+    tide_buf_clear(&other);
+    tide_buf_printf(&other, "%s# %u\n", policy, i);
+    assert_int_equal(tide_artifact_encode(TIDE_ARTIFACT_policy, tide_span_of("q"), tide_buf_span(&other), &records), TIDE_OK);
+  }
+  append_records(log, 40, tide_buf_span(&records), TIDE_VERSIONS_SPARE + 1);
+  fold_on(live, log->entry, 0, 40, NULL, NULL);
+  assert_int_equal(tide_fold_entry(live, log->entry[40].at, tide_buf_span(&log->entry[40].bytes), NULL, NULL, &error), TIDE_OK);
+  assert_true(tide_fold_waits(live));
+  struct tide_fold *waiting = copy_of(live);
+  assert_same_digest(live, waiting);
+  take_over(live, log->entry, 40);
+  take_over(waiting, log->entry, 40);
+  assert_int_equal(tide_fold_versions(live)->rollout.number, 1);
+  assert_same_digest(live, waiting);
+  tide_buf_release(&records);
+  tide_buf_release(&other);
+  log_free(log);
+  tide_fold_free(live);
+  tide_fold_free(waiting);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(the_state_is_that_of_the_whole_log_under_the_new_file),
                                      cmocka_unit_test(values_behind_the_switch_are_those_of_the_new_file),
@@ -379,6 +413,7 @@ int main(void) {
                                      cmocka_unit_test(old_answers_are_forgotten_with_the_duplicates),
                                      cmocka_unit_test(only_the_awaited_follower_takes_over),
                                      cmocka_unit_test(what_cannot_follow_changes_nothing),
-                                     cmocka_unit_test(one_switch_an_entry)};
+                                     cmocka_unit_test(one_switch_an_entry),
+                                     cmocka_unit_test(versions_behind_a_switch_leave_it_what_it_needs)};
   return cmocka_run_group_tests_name("feature_switch", tests, setup, teardown);
 }
