@@ -29,7 +29,7 @@ static uint32_t entity_of(struct tide_fold *fold, struct tide_txn *txn, uint32_t
 void tide_fold_profile(struct tide_fold *fold, struct tide_group_item *item) {
   const struct tide_record *record = &item->record;
   int64_t time_ms = tide_fold_stamp(fold, record);
-  tide_state_lookup(&fold->state, &item->txn);
+  tide_fold_look_up(fold, &item->txn);
   for (uint32_t e = 0; e < fold->spec->entity_count; e++) {
     const struct tide_kind *kind = &fold->plan->kind[e];
     for (unsigned fact = 0; fact < kind->fact_count; fact++) {

@@ -70,7 +70,7 @@ void tide_fold_outcome(struct tide_fold *fold, struct tide_group_item *item) {
   const struct tide_came *came = &item->came;
   tide_event_identify(fold, item);
   if (!tide_outcome_come(fold, item)) return;
-  tide_state_lookup(&fold->state, txn);
+  tide_fold_look_up(fold, txn);
   /* Whether or not the fold still remembers the event: who watches may. */
   tell_label(fold, txn, came->memory.id, came->memory.fp_amount, &record->outcome, false);
   struct tide_at at;

@@ -36,8 +36,7 @@ struct tide_fold {
   struct tide_state state;
   struct tide_generation *generation; /* [TIDE_GENERATIONS_MAX], oldest first */
   uint32_t generations;               /* of them: the number that entries name as theirs */
-  struct tide_spec *next;             /* waits for a follower under this file; NULL: it does not */
-  struct tide_rollout next_rollout;   /* that brings it */
+  struct tide_spec *next;             /* waits for a follower under this file, for versions.awaited; NULL: it does not */
   bool follows;                       /* prepares a switch: counts what others have decided; not part of the state */
   bool begun;                         /* a follower: the log that it is given begins with its beginning */
   bool based;                         /* history stood before the first entry */
@@ -210,6 +209,11 @@ const struct tide_generation *tide_fold_generation_at(const struct tide_fold *fo
 bool tide_generation_unpack(struct tide_fold *fold, const struct tide_generation *generation, const struct tide_txn *txn, struct tide_answer *answer);
 /* Keys that rotate move what was remembered as well. */
 void tide_generations_rekey(struct tide_fold *fold, const struct tide_txn *txn);
+/* The entities of a resolved record. Whatever record is the first that names a card under its new key, all of the card moves with it. */
+static inline void tide_fold_look_up(struct tide_fold *fold, struct tide_txn *txn) {
+  tide_state_lookup(&fold->state, txn);
+  if (fold->generations) tide_generations_rekey(fold, txn);
+}
 /* After an entry: what can be asked no more is forgotten, and a piece of what was forgotten freed. */
 void tide_generations_sweep(struct tide_fold *fold);
 void tide_generations_release(struct tide_fold *fold);

@@ -172,11 +172,6 @@ void tide_stretch_end(struct tide_fold *fold, tide_emit_fn emit, void *ctx) {
 
 /* ---- beginning ---- */
 
-static void look_up(struct tide_fold *fold, struct tide_txn *txn) {
-  tide_state_lookup(&fold->state, txn);
-  if (fold->generations) tide_generations_rekey(fold, txn);
-}
-
 /* What follows hangs on the event's own values, its card, and what stands before it. */
 static void prepare(struct tide_fold *fold, struct begun *begun, uint32_t i) {
   begun->slot = slots_of(fold, i);
@@ -195,10 +190,10 @@ void tide_fold_event(struct tide_fold *fold, struct tide_group_item *item, tide_
   struct tide_stretch *stretch = fold->stretch;
   struct tide_txn *txn = &item->txn;
   if (stretch->count && txn->rotates) tide_stretch_end(fold, emit, ctx); /* looking it up moves entities */
-  look_up(fold, txn);
+  tide_fold_look_up(fold, txn);
   if (stretch->count && !may_join(fold, item)) {
     tide_stretch_end(fold, emit, ctx);
-    look_up(fold, txn);
+    tide_fold_look_up(fold, txn);
   }
   struct begun begun = {.item = item, .is_new = txn->number[0] == TIDE_NO_ENTITY, .counts = !(item->record.flags & TIDE_REC_NOCOUNT)};
   struct tide_list_ctx lists;

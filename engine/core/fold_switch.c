@@ -252,7 +252,7 @@ enum tide_rollout_end tide_fold_await(struct tide_fold *fold, const struct tide_
     return TIDE_ROLLOUT_VOID;
   }
   fold->next = spec;
-  fold->next_rollout = *rollout;
+  versions->awaited = *rollout;
   return TIDE_ROLLOUT_DONE;
 }
 
@@ -387,7 +387,7 @@ enum tide_err tide_fold_switch(struct tide_fold *fold, struct tide_fold *followe
   *fold = *follower;
   *follower = *was;
   tide_free(was);
-  struct tide_rollout rollout = follower->next_rollout;
+  struct tide_rollout rollout = follower->versions.awaited;
   int64_t until_ms = follower->commit_ms + (fold->settings.replay ? 0 : fold->settings.max_future_skew_ms);
   carry_lists(follower, fold, recast);
   carry_fields(follower, fold, recast, until_ms);
@@ -409,7 +409,7 @@ enum tide_err tide_fold_switch(struct tide_fold *fold, struct tide_fold *followe
 
 void tide_generations_save(const struct tide_fold *fold, struct tide_buf *out) {
   struct tide_buf rollout = TIDE_BUF_INIT;
-  if (fold->next) tide_rollout_write(&fold->next_rollout, &rollout);
+  if (fold->next) tide_rollout_write(&fold->versions.awaited, &rollout);
   tide_put_span(out, tide_fold_awaited(fold));
   tide_put_span(out, tide_buf_span(&rollout));
   tide_buf_release(&rollout);
@@ -454,7 +454,7 @@ bool tide_generations_load(struct tide_fold *fold, struct tide_reader *reader, e
   uint64_t count = tide_get_varint(reader);
   enum tide_err err = TIDE_OK;
   struct tide_raw_record raw = {.type = TIDE_REC_ROLLOUT, .payload = rollout};
-  if (awaited.len && (reader->bad || tide_rollout_decode(&raw, &fold->next_rollout, NULL) != TIDE_OK)) return false;
+  if (awaited.len && (reader->bad || tide_rollout_decode(&raw, &fold->versions.awaited, NULL) != TIDE_OK)) return false;
   if (reader->bad || based > 1 || count > TIDE_GENERATIONS_MAX) return false;
   fold->based = based;
   if (count) fold->generation = tide_alloc(TIDE_GENERATIONS_MAX * sizeof *fold->generation);

@@ -44,8 +44,7 @@ const struct tide_version *tide_versions_find(const struct tide_versions *versio
   return i == UINT32_MAX ? NULL : versions->item[i];
 }
 
-static bool is_referred_to(const struct tide_versions *versions, const struct tide_version *version) {
-  const struct tide_rollout *rollout = &versions->rollout;
+static bool is_named_by(const struct tide_rollout *rollout, const struct tide_version *version) {
   if (version->kind == TIDE_ARTIFACT_features) return tide_content_hash_eq(version->hash, rollout->features);
   if (version->kind == TIDE_ARTIFACT_policy)
     return tide_content_hash_eq(version->hash, rollout->policy) || tide_content_hash_eq(version->hash, rollout->shadow_policy);
@@ -54,19 +53,24 @@ static bool is_referred_to(const struct tide_versions *versions, const struct ti
   return false;
 }
 
+/* The fold waits, and what it waits for was looked for and found. The feature file it has parsed already. */
+static bool is_awaited(const struct tide_versions *versions, const struct tide_version *version) {
+  return version->kind != TIDE_ARTIFACT_features && is_named_by(&versions->awaited, version);
+}
+
 /* From the newest back, beyond its share of each kind. */
 static void drop_spare(struct tide_versions *versions) {
   uint32_t spare[TIDE_ARTIFACT_KIND_COUNT] = {0};
   for (uint32_t i = versions->count; i-- > 0;) {
     struct tide_version *version = versions->item[i];
     uint32_t most = version->kind == TIDE_ARTIFACT_features ? TIDE_VERSIONS_SPARE_FEATURES : TIDE_VERSIONS_SPARE;
-    if (is_referred_to(versions, version) || spare[version->kind]++ < most) continue;
+    if (is_named_by(&versions->rollout, version) || spare[version->kind]++ < most || is_awaited(versions, version)) continue;
     free_version(version);
     versions->count--;
     memmove(&versions->item[i], &versions->item[i + 1], (versions->count - i) * sizeof versions->item[0]);
   }
 }
-_Static_assert(TIDE_ROLLOUT_MODELS_MAX + 3 + 2 * TIDE_VERSIONS_SPARE + TIDE_VERSIONS_SPARE_FEATURES < TIDE_VERSIONS_MAX,
+_Static_assert(2 * (TIDE_ROLLOUT_MODELS_MAX + 3) + 2 * TIDE_VERSIONS_SPARE + TIDE_VERSIONS_SPARE_FEATURES < TIDE_VERSIONS_MAX,
                "room for one more");
 
 static struct tide_version *version_new(uint8_t kind, struct tide_content_hash hash, struct tide_span name, struct tide_span bytes) {

@@ -14,7 +14,7 @@
  * once for the next rollout must not drive itself out. */
 #define TIDE_VERSIONS_SPARE 16
 #define TIDE_VERSIONS_SPARE_FEATURES 2
-#define TIDE_VERSIONS_MAX 64
+#define TIDE_VERSIONS_MAX 80
 
 struct tide_version {
   uint8_t kind; /* enum tide_artifact_kind */
@@ -44,6 +44,7 @@ struct tide_versions {
   uint32_t count;
   struct tide_content_hash features; /* of the feature file in force */
   struct tide_rollout rollout;       /* number 0: there was none */
+  struct tide_rollout awaited;       /* will be in force over the feature file that it names; number 0: none */
   uint64_t void_number;              /* of the last rollout that could not take effect; 0: none */
   char void_why[TIDE_VOID_WHY];
   struct tide_policy_version *policy; /* [TIDE_POLICIES_MAX] */

@@ -10,6 +10,7 @@
 #include "core/fold.h"
 #include "core/fold_state.h"
 #include "port/source.h"
+#include "tests/oracle/other_file.h"
 #include "tests/oracle/render.h"
 
 /* What the engine said; values are copied because they die with the callback. */
@@ -35,6 +36,8 @@ struct run {
   struct tide_decoder *decoder, *csv; /* NULL: records are made directly */
   int digests;
   uint64_t rollouts;
+  struct or_log log;
+  int switches, hits_from;   /* feature files that took over; answers before the last did */
   struct tide_position last; /* entry folded */
   struct tide_buf *out;
 };
@@ -106,15 +109,25 @@ static bool same_state(struct run *run) {
   return false;
 }
 
+static bool take_over(struct run *run) {
+  struct tide_error error = {0};
+  if (!tide_fold_waits(run->fold)) return true;
+  run->switches++;
+  run->hits_from = run->count;
+  return (or_take_over(&run->log, run->fold, &error) && (!run->reloaded || or_take_over(&run->log, run->reloaded, &error))) ||
+         fail(run, "the other feature file does not take over", &error);
+}
+
 static bool fold_entry(struct run *run, struct tide_position position, struct tide_batch *batch) {
   struct tide_error error = {0};
   tide_batch_end(batch);
+  or_log_add(&run->log, position, tide_buf_span(batch->out));
   if (tide_fold_entry(run->fold, position, tide_buf_span(batch->out), on_answer, run, &error))
     return fail(run, "the fold refuses an entry", &error);
   if (run->reloaded && tide_fold_entry(run->reloaded, position, tide_buf_span(batch->out), on_answer_again, run, &error))
     return fail(run, "the reloaded fold refuses an entry", &error);
   run->last = position;
-  return true;
+  return take_over(run);
 }
 
 static int next_record(const struct or_case *c, int i) {
@@ -298,6 +311,18 @@ static bool add_control(struct run *run, const struct or_record *r, struct tide_
   return err == TIDE_OK || fail(run, "a control record does not fit an entry", NULL);
 }
 
+/* An entry of its own, which brings another feature file. Too soon behind the last ones it is void, and all goes on. */
+static bool add_other_file(struct run *run, struct tide_span file, struct tide_entry_header header, struct tide_position position) {
+  struct tide_buf bytes = TIDE_BUF_INIT, records = TIDE_BUF_INIT;
+  struct tide_batch batch;
+  unsigned count = or_other_file(file, ++run->rollouts, &records);
+  tide_batch_begin(&batch, &bytes, &header, NULL, 0);
+  bool good = tide_batch_add_encoded(&batch, tide_buf_span(&records), count) == TIDE_OK && fold_entry(run, position, &batch);
+  tide_buf_release(&records);
+  tide_buf_release(&bytes);
+  return good;
+}
+
 static bool fold_all(struct run *run, struct tide_span file) {
   const struct or_case *c = run->c;
   struct tide_buf bytes = TIDE_BUF_INIT;
@@ -317,7 +342,12 @@ static bool fold_all(struct run *run, struct tide_span file) {
     }
     if (end || !good || c->record[i].dropped) continue;
     if (begins) {
-      if (run->count >= 0 && c->reload_at >= 0 && i >= c->reload_at && !run->reloaded && position.seq > 0) good = reload(run);
+      if (position.seq > 0 && or_other_file_before(c, i)) {
+        position.seq++;
+        good = add_other_file(run, file, header, position);
+      }
+      header.generation = (uint32_t)i % (tide_fold_generation(run->fold) + 1); /* not every writer has heard of it */
+      if (run->count >= 0 && c->reload_at >= 0 && i >= c->reload_at && !run->reloaded && position.seq > 0) good = good && reload(run);
       bool first = position.seq == 0;
       header.commit_ms = or_entry_commit(c, i);
       position.seq++;
@@ -519,7 +549,8 @@ static bool same_totals(const struct run *run, const struct tide_fold *fold, con
     struct or_rule rule = or_policy_rule(c, end->policy, false, r);
     if (rule.dropped) continue;
     uint64_t n = 0;
-    for (int i = end->policy_from; i < want_count; i++) n += want[i].features_known && want[i].truth[r] == OR_TRUE;
+    int from = end->policy_from > run->hits_from ? end->policy_from : run->hits_from;
+    for (int i = from; i < want_count; i++) n += want[i].features_known && want[i].truth[r] == OR_TRUE;
     if (n != hits[at]) {
       tide_buf_printf(out, "rule %s was true %llu times, engine: %llu\n", rule.code, (unsigned long long)n, (unsigned long long)hits[at]);
       return false;
@@ -609,6 +640,7 @@ bool or_check(const struct or_case *c, struct tide_buf *out, struct or_tally *ta
     if (good && tally) {
       count_answers(c, want, count, tally);
       tally->digests += (uint64_t)run.digests;
+      tally->switches += (uint64_t)run.switches;
       tally->csv += c->json;
       tally->crowded += (uint64_t)end.crowded_stubs;
       tally->moved += (uint64_t)end.moved_entities;
@@ -623,6 +655,7 @@ bool or_check(const struct or_case *c, struct tide_buf *out, struct or_tally *ta
   tide_fold_free(run.fold);
   tide_fold_free(run.reloaded);
   tide_spec_free(run.spec);
+  or_log_release(&run.log);
   tide_buf_release(&file);
   return good;
 }

@@ -11,6 +11,7 @@ struct or_tally {
   uint64_t cases, records, answers, values, nulls, duplicates, conflicts, refused, advised, uncounted, unknown_truths, reloads;
   uint64_t tiles_read, tiles_mended, tiles_late; /* how the engine used tiles (feature/state.h) */
   uint64_t rollouts, by_other; /* answers by another policy than the file's */
+  uint64_t switches;      /* of the feature file */
   uint64_t sourced;       /* cases with sources */
   uint64_t told, facts_read, facts_old; /* cases with facts; facts that events read; those beyond their age */
   uint64_t standings[8];  /* of entities in them, by enum tide_vstate */

@@ -387,10 +387,10 @@ static void log_free(struct log *log) {
   tide_free(log);
 }
 
-/* Appends records to an entry: those that bring the file, and the rollout that puts it in force. */
-static void roll_with(struct log *log, uint32_t e, struct tide_span features, const struct tide_rollout *rollout, struct tide_span policy) {
+/* Appends records to an entry. */
+static void append_records(struct log *log, uint32_t e, struct tide_span records, unsigned count) {
   static struct tide_cursor_part part[TIDE_PARTS_MAX];
-  struct tide_buf was = log->entry[e].bytes, more = TIDE_BUF_INIT;
+  struct tide_buf was = log->entry[e].bytes;
   struct tide_entry_reader reader;
   struct tide_raw_record raw;
   struct tide_batch batch;
@@ -399,13 +399,19 @@ static void roll_with(struct log *log, uint32_t e, struct tide_span features, co
   tide_batch_begin(&batch, &log->entry[e].bytes, &reader.header, part, reader.header.cursor_count);
   while (tide_entry_next(&reader, &raw, NULL) == TIDE_OK)
     assert_int_equal(tide_batch_add_encoded(&batch, (struct tide_span){raw.payload.ptr - 5, raw.payload.len + 5}, 1), TIDE_OK);
+  assert_int_equal(tide_batch_add_encoded(&batch, records, count), TIDE_OK);
+  tide_batch_end(&batch);
+  tide_buf_release(&was);
+}
+
+/* Those that bring the file, and the rollout that puts it in force. */
+static void roll_with(struct log *log, uint32_t e, struct tide_span features, const struct tide_rollout *rollout, struct tide_span policy) {
+  struct tide_buf more = TIDE_BUF_INIT;
   if (features.len) assert_int_equal(tide_artifact_encode(TIDE_ARTIFACT_features, tide_span_of("f"), features, &more), TIDE_OK);
   if (policy.len) assert_int_equal(tide_artifact_encode(TIDE_ARTIFACT_policy, tide_span_of("p"), policy, &more), TIDE_OK);
   tide_rollout_encode(rollout, &more);
-  assert_int_equal(tide_batch_add_encoded(&batch, tide_buf_span(&more), 1u + (features.len > 0) + (policy.len > 0)), TIDE_OK);
-  tide_batch_end(&batch);
+  append_records(log, e, tide_buf_span(&more), 1u + (features.len > 0) + (policy.len > 0));
   tide_buf_release(&more);
-  tide_buf_release(&was);
 }
 
 static struct tide_rollout rollout_of(const struct tide_spec *spec, uint64_t number) {

@@ -200,6 +200,55 @@ static void a_repetition_gets_the_first_answer(void **state) {
   tide_fold_free(live);
 }
 
+/* Appends one message as an entry of its own, under the file in force. alone: of two keys the new one only. */
+static const struct heard *say(struct tide_fold *live, struct entry *entry, const struct tide_spec *spec, const struct message *m,
+                               bool alone, struct hearing *hearing) {
+  static struct tide_record record;
+  struct tide_batch batch;
+  struct tide_error error = {0};
+  tide_batch_begin(&batch, &entry->bytes, &(struct tide_entry_header){.fence_nonce = 7, .generation = tide_fold_generation(live)}, NULL, 0);
+  assert_true(fill(spec, m, true, &record));
+  if (alone) record.field[tide_spec_field(spec, "pan")].alt = (struct tide_u128){0, 0};
+  assert_int_equal(tide_batch_add(&batch, spec, &record), TIDE_OK);
+  tide_batch_end(&batch);
+  if (tide_fold_entry(live, entry->at, tide_buf_span(&entry->bytes), hear, hearing, &error) != TIDE_OK) fail_msg("%s", error.text);
+  return &hearing->at[entry->at.seq++ % ENTRIES][0];
+}
+
+/* A card may come to its new key by an outcome. What it had been answered under an earlier file is found under that key as well. */
+static void a_key_that_an_outcome_rotates_finds_the_first_answer(void **state) {
+  struct world *w = *state;
+  struct log *log = log_of(w->live);
+  struct tide_fold *live = tide_fold_new();
+  struct hearing x = hearing_new(), y = hearing_new();
+  struct entry entry = {.at = {1, 41}};
+  bool moved[64] = {false};
+  uint32_t found = 0;
+  roll(log, 40, w->b, 1);
+  fold_on(live, log->entry, 0, 41, hear, &x);
+  for (uint32_t k = 39 * PER_ENTRY; k < 40 * PER_ENTRY; k++) { /* entry 40, whose events are remembered for certain */
+    const struct heard *first = &x.at[k / PER_ENTRY + 1][k % PER_ENTRY];
+    struct message m = w->message[k];
+    if (!first->spec || first->duplicate || m.type != TIDE_REC_EVENT || moved[m.card]) continue;
+    moved[m.card] = m.rotated = true;
+    m.type = TIDE_REC_OUTCOME;
+    m.result = 1;
+    (void)say(live, &entry, w->b, &m, false, &y);
+    m.type = TIDE_REC_EVENT;
+    const struct heard *second = say(live, &entry, w->b, &m, true, &y);
+    assert_true(second->duplicate);
+    assert_string_equal(second->decision, first->decision);
+    assert_ptr_equal(second->spec, first->spec);
+    found++;
+  }
+  assert_true(found > 2);
+  tide_buf_release(&entry.bytes);
+  log_free(log);
+  hearing_free(&x);
+  hearing_free(&y);
+  tide_fold_free(live);
+}
+
 /* From a snapshot taken behind the switch, and from one taken while the fold waits, all goes on as if nothing had been. */
 static struct tide_fold *copy_of(struct tide_fold *fold) {
   struct tide_fold *copy = tide_fold_new();
@@ -371,14 +420,50 @@ static void one_switch_an_entry(void **state) {
   tide_fold_free(live);
 }
 
+/* What an awaited rollout names is not driven out of the library by what stands behind it in its entry, nor by saving and loading while the fold waits. */
+static void versions_behind_a_switch_leave_it_what_it_needs(void **state) {
+  struct world *w = *state;
+  static const char policy[] =
+      "policy:\n  decisions: [fine, stop]\n  lists: [fresh, blocked]\n  rules:\n    - else: fine\n  fallback:\n    - else: stop\n";
+  struct log *log = log_of(w->live);
+  struct tide_fold *live = tide_fold_new();
+  struct tide_error error = {0};
+  struct tide_rollout rollout = rollout_of(w->b, 1);
+  struct tide_buf records = TIDE_BUF_INIT, other = TIDE_BUF_INIT;
+  rollout.policy = tide_content_hash(tide_span_of(policy));
+  roll_with(log, 40, text_of(w->b), &rollout, tide_span_of(policy));
+  for (unsigned i = 0; i <= TIDE_VERSIONS_SPARE; i++) {
+    tide_buf_clear(&other);
+    tide_buf_printf(&other, "%s# %u\n", policy, i);
+    assert_int_equal(tide_artifact_encode(TIDE_ARTIFACT_policy, tide_span_of("q"), tide_buf_span(&other), &records), TIDE_OK);
+  }
+  append_records(log, 40, tide_buf_span(&records), TIDE_VERSIONS_SPARE + 1);
+  fold_on(live, log->entry, 0, 40, NULL, NULL);
+  assert_int_equal(tide_fold_entry(live, log->entry[40].at, tide_buf_span(&log->entry[40].bytes), NULL, NULL, &error), TIDE_OK);
+  assert_true(tide_fold_waits(live));
+  struct tide_fold *waiting = copy_of(live);
+  assert_same_digest(live, waiting);
+  take_over(live, log->entry, 40);
+  take_over(waiting, log->entry, 40);
+  assert_int_equal(tide_fold_versions(live)->rollout.number, 1);
+  assert_same_digest(live, waiting);
+  tide_buf_release(&records);
+  tide_buf_release(&other);
+  log_free(log);
+  tide_fold_free(live);
+  tide_fold_free(waiting);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(the_state_is_that_of_the_whole_log_under_the_new_file),
                                      cmocka_unit_test(values_behind_the_switch_are_those_of_the_new_file),
                                      cmocka_unit_test(a_repetition_gets_the_first_answer),
+                                     cmocka_unit_test(a_key_that_an_outcome_rotates_finds_the_first_answer),
                                      cmocka_unit_test(snapshots_carry_it),
                                      cmocka_unit_test(old_answers_are_forgotten_with_the_duplicates),
                                      cmocka_unit_test(only_the_awaited_follower_takes_over),
                                      cmocka_unit_test(what_cannot_follow_changes_nothing),
-                                     cmocka_unit_test(one_switch_an_entry)};
+                                     cmocka_unit_test(one_switch_an_entry),
+                                     cmocka_unit_test(versions_behind_a_switch_leave_it_what_it_needs)};
   return cmocka_run_group_tests_name("feature_switch", tests, setup, teardown);
 }
