@@ -56,6 +56,18 @@ echo 1234 >"$tmp/short"
 exits 3 "a key that is too short" "$tide" keys check "$tmp/short"
 exits 0 "doctor finds nothing to fix" "$tide" doctor --features "$features" --key-file "$tmp/key" --journal file:"$tmp/j"
 
+cp "$tmp/log.jsonl" "$tmp/same.jsonl"
+ln -s same.jsonl "$tmp/link.jsonl"
+exits 2 "a log is not its own output" $replay --input "$tmp/same.jsonl" --output "$tmp/./same.jsonl"
+says "both options are named" '--output and --input'
+exits 2 "nor through a link the file of rejects" $replay --input "$tmp/same.jsonl" --rejects "$tmp/link.jsonl"
+exits 2 "nor is it the CSV" "$tide" export --features "$features" --input "$tmp/same.jsonl" --dev-key --output "$tmp/same.jsonl"
+exits 2 "nor the model" "$tide" train --features "$features" --input "$tmp/same.jsonl" --dev-key --output "$tmp/same.jsonl"
+exits 2 "a pipeline is not overwritten by its model" "$tide" model import "$tmp/same.jsonl" --output "$tmp/same.jsonl"
+exits 2 "two outputs are two files" $replay --input "$tmp/same.jsonl" --output "$tmp/both" --rejects "$tmp/both"
+same "nothing was written over the log" "$tmp/log.jsonl" "$tmp/same.jsonl"
+exits 0 "one device may be both" $replay --input /dev/null --output /dev/null --rejects /dev/null
+
 echo '{"broken' >>"$tmp/log.jsonl"
 exits 0 "a bad message does not stop a replay" $replay --input "$tmp/log.jsonl"
 exits 1 "unless it is asked to be strict" $replay --input "$tmp/log.jsonl" --strict --rejects "$tmp/rejects"
