@@ -68,6 +68,11 @@ static int run_verb(const struct tide_verb *verb, int argc, char **argv) {
     TIDE_CHECK(tide_log_level_parse(tide_args_text(&args, "log-level"), &level));
     tide_log_level_set(level);
     exit = verb->run(&args);
+    /* A summary that nobody could be given is no success; most verbs only print and look no further. */
+    if ((fflush(stdout) != 0 || ferror(stdout)) && (exit == TIDE_EXIT_OK || exit == TIDE_EXIT_DIFFERENT)) {
+      perror("tidemark: cannot write to standard output");
+      exit = TIDE_EXIT_IO;
+    }
   }
   tide_args_release(&args);
   return exit;

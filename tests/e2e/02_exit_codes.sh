@@ -68,6 +68,9 @@ exits 2 "two outputs are two files" $replay --input "$tmp/same.jsonl" --output "
 same "nothing was written over the log" "$tmp/log.jsonl" "$tmp/same.jsonl"
 exits 0 "one device may be both" $replay --input /dev/null --output /dev/null --rejects /dev/null
 
+exits 4 "a summary that cannot be written" sh -c "$replay --input '$tmp/log.jsonl' --summary >/dev/full"
+says "it says so" 'standard output'
+
 echo '{"broken' >>"$tmp/log.jsonl"
 exits 0 "a bad message does not stop a replay" $replay --input "$tmp/log.jsonl"
 exits 1 "unless it is asked to be strict" $replay --input "$tmp/log.jsonl" --strict --rejects "$tmp/rejects"
