@@ -176,7 +176,7 @@ static enum tide_err handle(struct build *b, const yaml_event_t *event, bool *re
 
 static enum tide_err check_bytes(struct tide_span text, struct tide_error *error) {
   if (text.len > TIDE_YAML_BYTES_MAX)
-    return tide_fail(error, TIDE_E_LIMIT, "the file has %zu bytes, more than %u", text.len, TIDE_YAML_BYTES_MAX);
+    return tide_fail(error, TIDE_E_LIMIT, "the file has more than %u bytes", TIDE_YAML_BYTES_MAX); /* no more of it was read */
   if (tide_utf8_valid(text)) return TIDE_OK;
   int line = 1;
   for (size_t at = 0; at < text.len; line++) {
@@ -198,6 +198,8 @@ static int line_of_byte(struct tide_span text, size_t offset) {
 enum tide_err tide_yaml_parse(struct tide_span text, struct tide_arena *arena, struct tide_yaml_node **ret, struct tide_error *error) {
   enum tide_err err = check_bytes(text, error);
   if (err) return err;
+  /* Editors write a mark in front; libyaml, told the encoding, takes it for a character. */
+  if (text.len >= 3 && memcmp(text.ptr, "\xEF\xBB\xBF", 3) == 0) text = (struct tide_span){text.ptr + 3, text.len - 3};
   yaml_parser_t parser;
   if (!yaml_parser_initialize(&parser)) return tide_fail(error, TIDE_E_LIMIT, "no memory for the YAML parser");
   yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING); /* otherwise libyaml guesses UTF-16 from two bytes */

@@ -98,6 +98,21 @@ static void refusals_name_their_place(void **state) {
   }
 }
 
+static void a_mark_in_front_is_passed_over(void **state) {
+  (void)state;
+  struct tide_arena arena = TIDE_ARENA_INIT;
+  struct tide_yaml_node *root = NULL;
+  struct tide_error error = {0};
+  assert_int_equal(tide_yaml_parse(TIDE_SPAN("\xEF\xBB\xBF"
+                                             "a: 1\nb: 2\n"),
+                                   &arena, &root, &error),
+                   TIDE_OK);
+  assert_int_equal(root->count, 2);
+  assert_string_equal(root->pair[0].key, "a");
+  assert_int_equal(root->pair[0].value->column, 4);
+  tide_arena_release(&arena);
+}
+
 static void bounds_hold(void **state) {
   (void)state;
   struct tide_arena arena = TIDE_ARENA_INIT;
@@ -143,10 +158,8 @@ static void bounds_hold(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(places_of_keys_and_values),
-      cmocka_unit_test(nothing_is_a_value),
-      cmocka_unit_test(refusals_name_their_place),
-      cmocka_unit_test(bounds_hold),
+      cmocka_unit_test(places_of_keys_and_values),      cmocka_unit_test(nothing_is_a_value), cmocka_unit_test(refusals_name_their_place),
+      cmocka_unit_test(a_mark_in_front_is_passed_over), cmocka_unit_test(bounds_hold),
   };
   return cmocka_run_group_tests_name("yaml", tests, NULL, NULL);
 }
