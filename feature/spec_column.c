@@ -108,7 +108,25 @@ static bool word_of_dyn(struct tide_build *b, const struct tide_yaml_node *node,
   return tide_build_word(b, node, tide_dyn_name((enum tide_dyn)dyn), words, count) >= 0;
 }
 
-static bool read_map(struct tide_build *b, const struct tide_yaml_node *map, struct tide_input_field *in) {
+static const char *const yes_no[] = {"true", "false", "1", "0", "yes", "no"}; /* what a message may say (decode_value.c) */
+
+/* Would the text be accepted as a value of this type? */
+static bool value_fits(const struct tide_build_as *as, struct tide_span text) {
+  int64_t n;
+  struct tide_etime t;
+  switch (as->type) {
+    case TIDE_F_NUMBER: return tide_decimal_parse(text, as->decimals, &n) == TIDE_OK;
+    case TIDE_F_BOOL:
+      for (size_t i = 0; i < sizeof yes_no / sizeof yes_no[0]; i++)
+        if (tide_span_is(text, yes_no[i])) return true;
+      return false;
+    case TIDE_F_MONEY: return tide_decimal_parse(text, as->minor ? 0 : 4, &n) == TIDE_OK;
+    case TIDE_F_TIME: return tide_time_parse(text, (enum tide_time_form)as->time_form, &t) == TIDE_OK;
+    default: return true;
+  }
+}
+
+static bool read_map(struct tide_build *b, const struct tide_yaml_node *map, const struct tide_build_as *as, struct tide_input_field *in) {
   if (map->kind != TIDE_YAML_MAP || map->count == 0) {
     tide_build_fail_node(b, map, "map", "map must be a mapping from received texts to values, like {\"00\": approved, \"*\": declined}");
     return false;
@@ -128,6 +146,10 @@ static bool read_map(struct tide_build *b, const struct tide_yaml_node *map, str
       continue;
     }
     if (in->dyn != TIDE_NONE && !word_of_dyn(b, value, in->dyn)) good = false;
+    if (in->dyn == TIDE_NONE && !null && value->text.len && !value_fits(as, value->text)) {
+      tide_build_fail_node(b, value, "map", "map: `%.64s` is not a value of this field's form", value->text.ptr);
+      good = false;
+    }
     from[i] = tide_build_dup(b, tide_span_of(map->pair[i].key));
     to[i] = null ? "" : tide_build_dup(b, value->text); /* the empty text is a missing value */
   }
@@ -135,19 +157,6 @@ static bool read_map(struct tide_build *b, const struct tide_yaml_node *map, str
   in->map_to = to;
   in->map_count = map->count;
   return good;
-}
-
-/* Would the text be accepted as a value of this type? */
-static bool value_fits(const struct tide_build_as *as, struct tide_span text) {
-  int64_t n;
-  struct tide_etime t;
-  switch (as->type) {
-    case TIDE_F_NUMBER: return tide_decimal_parse(text, as->decimals, &n) == TIDE_OK;
-    case TIDE_F_BOOL: return tide_span_is(text, "true") || tide_span_is(text, "false");
-    case TIDE_F_MONEY: return tide_decimal_parse(text, as->minor ? 0 : 4, &n) == TIDE_OK;
-    case TIDE_F_TIME: return tide_time_parse(text, (enum tide_time_form)as->time_form, &t) == TIDE_OK;
-    default: return true;
-  }
 }
 
 /* What `as:` says of a column of this kind, into c->as; false: it cannot be (noted). */
@@ -202,7 +211,7 @@ static bool read_column(struct tide_build *b, const struct tide_yaml_pair *pair,
   }
   if (as && !read_as(b, pair, as, is_amount, is_time, is_fact, &c)) good = false;
   if (optional && !tide_build_bool(b, optional, "optional", &c.in.optional)) good = false;
-  if (map && !read_map(b, map, &c.in)) good = false;
+  if (map && !read_map(b, map, &c.as, &c.in)) good = false;
   if (currency) {
     if (!is_amount && !(is_fact && c.as.type == TIDE_F_MONEY)) {
       tide_build_fail_node(b, currency, "currency", "%s: `currency:` is for the amount (event.amount)%s", pair->key,

@@ -85,8 +85,8 @@ static enum tide_err check_value(const struct tide_opt *opt, const char *value, 
       return TIDE_OK;
     case TIDE_OPT_DURATION:
       if (tide_duration_parse(span, &num) != TIDE_OK)
-        return tide_fail_at(error, TIDE_E_USAGE, 0, 0, opt->name, "--%s needs a duration like 500ms, 10m, 1h or 7d, not \"%.60s\"",
-                            opt->name, value);
+        return tide_fail_at(error, TIDE_E_USAGE, 0, 0, opt->name,
+                            "--%s needs a duration like 500ms, 10m, 1h or 7d, at most 3650d, not \"%.60s\"", opt->name, value);
       return TIDE_OK;
     case TIDE_OPT_TIME:
       if (tide_args_time_parse(value, &num) != TIDE_OK)
