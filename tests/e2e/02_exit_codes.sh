@@ -24,6 +24,7 @@ exits 2 "a group alone" "$tide" features
 exits 2 "a group with an unknown word" "$tide" features chek
 exits 2 "journal of an unknown kind" $replay --input "$tmp/log.jsonl" --journal disk:/tmp
 exits 2 "two keys" $replay --input "$tmp/log.jsonl" --key-file "$tmp/k"
+exits 2 "a position with a sign" "$tide" restore --from "$tmp" --journal redis://127.0.0.1:1 --begin-at 5--6
 exits 3 "no key for secret fields" "$tide" replay --features "$features" --input "$tmp/log.jsonl"
 says "the ways to give one are named" 'TIDEMARK_HASH_KEY'
 exits 3 "lateness above duplicates-for" $replay --input "$tmp/log.jsonl" --lateness 8d
