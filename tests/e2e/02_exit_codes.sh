@@ -69,6 +69,11 @@ exits 2 "two outputs are two files" $replay --input "$tmp/same.jsonl" --output "
 same "nothing was written over the log" "$tmp/log.jsonl" "$tmp/same.jsonl"
 exits 0 "one device may be both" $replay --input /dev/null --output /dev/null --rejects /dev/null
 
+check "a run with all standard streams closed" sh -c "$replay --input '$tmp/log.jsonl' --journal 'file:$tmp/closed' --snapshot-every 1 --batch 10 --log-level info <&- >&- 2>&-"
+check "no log line went into a file of the journal" sh -c "! grep -raq level= '$tmp/closed'"
+check "a run without output and errors" sh -c "$replay --input '$tmp/log.jsonl' --journal 'file:$tmp/closed2' --snapshot-every 1 --batch 10 --log-level info >&- 2>&-"
+check "no log line went into its journal either" sh -c "! grep -raq level= '$tmp/closed2'"
+exits 4 "standard output that is closed" sh -c "$replay --input '$tmp/log.jsonl' --summary >&-"
 exits 4 "a summary that cannot be written" sh -c "$replay --input '$tmp/log.jsonl' --summary >/dev/full"
 says "it says so" 'standard output'
 
