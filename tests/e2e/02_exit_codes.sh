@@ -33,6 +33,9 @@ exits 3 "unknown shape" $replay --input "$tmp/log.jsonl" --input-shape nowhere
 sed 's/count over/cuont over/' "$features" >"$tmp/typo.yaml"
 exits 3 "a mistake in the feature file" "$tide" features check "$tmp/typo.yaml"
 says "with line and column" 'typo.yaml:[0-9]+:[0-9]+: '
+sed -E 's/^( *)tests:.*/&\n\1  - {name: odd, events: [{at: 0s, amount: x}], expect: {decision: approve}}/' "$features" >"$tmp/odd.yaml"
+exits 3 "an event of a test that no message may be" "$tide" features check "$tmp/odd.yaml"
+says "with line and column too" 'odd.yaml:[0-9]+:[1-9][0-9]*: test "odd"'
 sed 's/card.streak_7d: 5/card.streak_7d: 6/' "$features" >"$tmp/failing.yaml"
 exits 1 "a failing test in the feature file" "$tide" features check "$tmp/failing.yaml"
 check "it says what came" grep -q 'expected 6' "$out"
