@@ -154,6 +154,17 @@ bool tide_build_name(struct tide_build *b, const char *name, int line, int colum
   return false;
 }
 
+bool tide_build_read_name(struct tide_build *b, const char *name, int line, int column, const char *what) {
+  static const char *const reserved[] = {"score", "true", "false", "and", "or", "not", "in", "is"};
+  if (!tide_build_name(b, name, line, column, what)) return false;
+  for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++) {
+    if (strcmp(reserved[i], name) != 0) continue;
+    tide_build_fail(b, line, column, name, "`%s` is a word of the language and cannot name %s", name, what);
+    return false;
+  }
+  return true;
+}
+
 bool tide_build_bool(struct tide_build *b, const struct tide_yaml_node *node, const char *what, bool *ret) {
   static const char *const words[] = {"false", "true"};
   int word = tide_build_word(b, node, what, words, 2);

@@ -82,6 +82,8 @@ bool tide_build_scalar(struct tide_build *b, const struct tide_yaml_node *node, 
 uint32_t tide_build_list(struct tide_build *b, struct tide_yaml_node *node, const char *what, uint32_t max, const struct tide_yaml_node **ret);
 /* [A-Za-z_][A-Za-z0-9_]*, at most TIDE_NAME_MAX; otherwise noted. */
 bool tide_build_name(struct tide_build *b, const char *name, int line, int column, const char *what);
+/* The same for what is derived: no word either that an expression always reads as something else. */
+bool tide_build_read_name(struct tide_build *b, const char *name, int line, int column, const char *what);
 bool tide_build_bool(struct tide_build *b, const struct tide_yaml_node *node, const char *what, bool *ret);
 bool tide_build_duration(struct tide_build *b, const struct tide_yaml_node *node, const char *what, int64_t *ret_ms);
 bool tide_build_int(struct tide_build *b, const struct tide_yaml_node *node, const char *what, int64_t lo, int64_t hi, int64_t *ret);

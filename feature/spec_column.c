@@ -7,6 +7,8 @@
 #include "base/num.h"
 #include "feature/spec_build.h"
 
+#define LEVELS_MAX 32 /* of a message (decode_parts.h) */
+
 struct extra_row {
   const char *name;
   uint8_t type;
@@ -69,6 +71,13 @@ const char *tide_build_at_read(struct tide_build *b, const struct tide_yaml_node
   if (!tide_build_scalar(b, node, what)) return NULL;
   const char *text = node->text.ptr;
   bool good = node->text.len > 0;
+  size_t levels = 0;
+  for (size_t i = 0; text[0] == '/' && i < node->text.len; i++) levels += text[i] == '/';
+  if (levels > LEVELS_MAX) {
+    tide_build_fail_node(b, node, what, "%s: the pointer leads %zu levels down; no message is read deeper than %d", what, levels,
+                         LEVELS_MAX);
+    return NULL;
+  }
   for (size_t i = 0; good && text[0] == '/' && i < node->text.len; i++) good = text[i] != '~' || text[i + 1] == '0' || text[i + 1] == '1';
   if (!good) {
     tide_build_fail_node(b, node, what, "%s: `%.64s` is not a JSON pointer; in names write ~0 for ~ and ~1 for /", what, text);

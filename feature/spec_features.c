@@ -493,7 +493,7 @@ void tide_build_derived(struct tide_build *b) {
   b->derived = map;
   for (uint32_t i = 0; i < map->count; i++) {
     const struct tide_yaml_pair *pair = &map->pair[i];
-    if (!tide_build_name(b, pair->key, pair->line, pair->column, "a derived value")) continue;
+    if (!tide_build_read_name(b, pair->key, pair->line, pair->column, "a derived value")) continue;
     if (tide_spec_field(spec, pair->key) != TIDE_NONE || tide_dyn_find(pair->key) != TIDE_NONE) {
       tide_build_fail(b, pair->line, pair->column, pair->key, "derived: a field named `%s` is there already", pair->key);
       continue;

@@ -139,6 +139,7 @@ static void event(void **state) {
       {"cnp: \"entry in (ecom, moto)\"", "cnp: \"@@pan = entry\"", "is secret"},
       {"derive: {bin", "derive: {@@ip: lower(email), bin", "is there already"},
       {"derive: {bin", "derive: {@@2bin: lower(email), bin", "letters, digits and _"},
+      {"derive: {bin", "derive: {@@score: lower(email), bin", "word of the language and cannot name a field"},
       {"cnp: \"entry in (ecom, moto)\"", "cnp: \"entry = moto and @@amount > 100\"", "before any rate is known"},
       {"cnp: \"entry in (ecom, moto)\"", "cnp: \"abs(5 - @@requested) > 100\"", "`amount` is an amount in whatever currency"},
       {"score: kind in (auth, advice)", "score: @@kind", "event.score"},
@@ -160,6 +161,7 @@ static void inputs(void **state) {
       {"pan: /card/number", "pan: {@@att: /card/number, at: x}", "did you mean `at`?"},
       {"pan: /card/number", "pan: @@{optional: false}", "`at:` is missing"},
       {"pan: /card/number", "pan: @@/card/~2", "not a JSON pointer"},
+      {"pan: /card/number", "pan: @@/1/2/3/4/5/6/7/8/9/a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/q/r/s/t/u/v/w/x", "33 levels"},
       {"pan: /card/number", "pan: @@[a]", "must be a mapping"},
       {"pan: /card/number", "pan: /card/number\n    count: {at: /c, as: @@integer}", "there is no form `integer`"},
       {"pan: /card/number", "pan: /card/number\n    count: {at: /c, as: @@itn}", "did you mean `int`?"},
@@ -313,6 +315,7 @@ static void derived_and_freshness(void **state) {
   static const struct mistake rows[] = {
       {"night: hour", "@@ip: hour", "is there already"},
       {"night: hour", "@@ni-ght: hour", "letters, digits and _"},
+      {"night: hour", "@@score: hour", "word of the language and cannot name a derived value"},
       {"spend_jump: card.spend_24h", "spend_jump: @@card.spend_25h", "card.spend_24h"},
       {"spend_jump: card.spend_24h", "spend_jump: @@night + card.spend_24h", "only those above it"},
       {"spend_jump: card.spend_24h", "spend_jump: @@spend_jump + card.spend_24h", "only those above it"},
