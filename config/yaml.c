@@ -255,6 +255,8 @@ enum tide_err tide_yaml_read(const char *path, const char *what, struct tide_buf
   }
   enum tide_err err = ferror(file) ? tide_fail_errno(error, TIDE_E_IO, "cannot read the %s %s", what, path) : TIDE_OK;
   (void)fclose(file);
+  if (!err && out->len > TIDE_YAML_BYTES_MAX)
+    err = tide_fail(error, TIDE_E_LIMIT, "the %s %s has more than %u bytes", what, path, TIDE_YAML_BYTES_MAX);
   return err;
 }
 
