@@ -174,30 +174,43 @@ static enum tide_err handle(struct build *b, const yaml_event_t *event, bool *re
   return err;
 }
 
-static enum tide_err check_bytes(struct tide_span text, struct tide_error *error) {
-  if (text.len > TIDE_YAML_BYTES_MAX)
-    return tide_fail(error, TIDE_E_LIMIT, "the file has %zu bytes, more than %u", text.len, TIDE_YAML_BYTES_MAX);
-  if (tide_utf8_valid(text)) return TIDE_OK;
-  int line = 1;
-  for (size_t at = 0; at < text.len; line++) {
-    const char *end = memchr(text.ptr + at, '\n', text.len - at);
-    size_t len = end ? (size_t)(end - text.ptr) - at : text.len - at;
-    if (!tide_utf8_valid((struct tide_span){text.ptr + at, len})) break;
-    at += len + 1;
+/* Line and column of a byte, counted in characters as the parser counts them. */
+static void place_of_byte(struct tide_span text, size_t offset, int *ret_line, int *ret_column) {
+  size_t begin = 0;
+  *ret_line = 1;
+  for (size_t i = 0; i < offset && i < text.len; i++) {
+    if (text.ptr[i] != '\n') continue;
+    ++*ret_line;
+    begin = i + 1;
   }
-  return tide_fail_at(error, TIDE_E_UTF8, line, 0, NULL, "invalid UTF-8: save the file as UTF-8");
+  *ret_column = (int)characters((struct tide_span){text.ptr + begin, (offset < text.len ? offset : text.len) - begin}) + 1;
 }
 
-/* The reader runs ahead of the parser and knows its bytes only. */
-static int line_of_byte(struct tide_span text, size_t offset) {
-  int line = 1;
-  for (size_t i = 0; i < offset && i < text.len; i++) line += text.ptr[i] == '\n';
-  return line;
+/* The first byte that belongs to no character. */
+static size_t invalid_byte(struct tide_span text) {
+  for (size_t at = 0; at < text.len;) {
+    unsigned char lead = (unsigned char)text.ptr[at];
+    size_t len = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+    if (len > text.len - at || !tide_utf8_valid((struct tide_span){text.ptr + at, len})) return at;
+    at += len;
+  }
+  return text.len;
+}
+
+static enum tide_err check_bytes(struct tide_span text, struct tide_error *error) {
+  if (text.len > TIDE_YAML_BYTES_MAX)
+    return tide_fail(error, TIDE_E_LIMIT, "the file has more than %u bytes", TIDE_YAML_BYTES_MAX); /* no more of it was read */
+  if (tide_utf8_valid(text)) return TIDE_OK;
+  int line, column;
+  place_of_byte(text, invalid_byte(text), &line, &column);
+  return tide_fail_at(error, TIDE_E_UTF8, line, column, NULL, "invalid UTF-8: save the file as UTF-8");
 }
 
 enum tide_err tide_yaml_parse(struct tide_span text, struct tide_arena *arena, struct tide_yaml_node **ret, struct tide_error *error) {
   enum tide_err err = check_bytes(text, error);
   if (err) return err;
+  /* Editors write a mark in front; libyaml, told the encoding, takes it for a character. */
+  if (text.len >= 3 && memcmp(text.ptr, "\xEF\xBB\xBF", 3) == 0) text = (struct tide_span){text.ptr + 3, text.len - 3};
   yaml_parser_t parser;
   if (!yaml_parser_initialize(&parser)) return tide_fail(error, TIDE_E_LIMIT, "no memory for the YAML parser");
   yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING); /* otherwise libyaml guesses UTF-16 from two bytes */
@@ -207,11 +220,14 @@ enum tide_err tide_yaml_parse(struct tide_span text, struct tide_arena *arena, s
     yaml_event_t event;
     if (!yaml_parser_parse(&parser, &event)) {
       const char *problem = parser.problem ? parser.problem : "not well-formed";
-      if (parser.error == YAML_READER_ERROR)
-        err = tide_fail_at(error, TIDE_E_SYNTAX, line_of_byte(text, parser.problem_offset), 0, NULL, "YAML: %s", problem);
-      else
+      if (parser.error == YAML_READER_ERROR) { /* the reader runs ahead of the parser and knows its bytes only */
+        int line, column;
+        place_of_byte(text, parser.problem_offset, &line, &column);
+        err = tide_fail_at(error, TIDE_E_SYNTAX, line, column, NULL, "YAML: %s", problem);
+      } else {
         err = tide_fail_at(error, TIDE_E_SYNTAX, line_of(parser.problem_mark), column_of(parser.problem_mark), NULL, "YAML: %s%s%s",
                            problem, parser.context ? " " : "", parser.context ? parser.context : "");
+      }
       break;
     }
     err = handle(&b, &event, &done);
@@ -239,6 +255,8 @@ enum tide_err tide_yaml_read(const char *path, const char *what, struct tide_buf
   }
   enum tide_err err = ferror(file) ? tide_fail_errno(error, TIDE_E_IO, "cannot read the %s %s", what, path) : TIDE_OK;
   (void)fclose(file);
+  if (!err && out->len > TIDE_YAML_BYTES_MAX)
+    err = tide_fail(error, TIDE_E_LIMIT, "the %s %s has more than %u bytes", what, path, TIDE_YAML_BYTES_MAX);
   return err;
 }
 

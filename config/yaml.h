@@ -42,8 +42,8 @@ struct tide_yaml_pair {
 enum tide_err tide_yaml_parse(struct tide_span text, struct tide_arena *arena, struct tide_yaml_node **ret, struct tide_error *error)
     TIDE_WARN_UNUSED;
 
-/* Appends the bytes of a file; it stops reading behind TIDE_YAML_BYTES_MAX, which tide_yaml_parse refuses. what: "feature file", for the message.
- * Errors: NOT_FOUND, IO. */
+/* Appends the bytes of a file; more than TIDE_YAML_BYTES_MAX are not read. what: "feature file", for the message.
+ * Errors: NOT_FOUND, IO, LIMIT. */
 enum tide_err tide_yaml_read(const char *path, const char *what, struct tide_buf *out, struct tide_error *error) TIDE_WARN_UNUSED;
 
 /* The value under key, or NULL. map may be NULL or not a mapping. */

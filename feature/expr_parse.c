@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/num.h"
 #include "base/utf8.h"
+#include "config/yaml.h"
 #include "feature/expr_lex.h"
 #include "feature/expr_names.h"
 
@@ -69,6 +70,10 @@ static struct term unknown_name(struct parser *p, struct tide_token where) {
   if (tide_name_entity(p->scope->spec, where.text) != TIDE_NONE)
     return fail(p, where, "`%.*s` is an entity: it can be looked up on a list (`%.*s in LIST`), but it has no value here",
                 SHOWN(where.text), SHOWN(where.text));
+  for (uint32_t i = 0; p->scope->derived && i < p->scope->derived->count; i++)
+    if (tide_span_is(where.text, p->scope->derived->pair[i].key))
+      return fail(p, where, "`%.*s` does not stand above this derived value: each reads only those above it, so none can need itself",
+                  SHOWN(where.text));
   const char *best = tide_name_nearest(p->scope, where.text);
   if (best) return fail(p, where, "`%.*s` is not known here; did you mean `%s`?", SHOWN(where.text), best);
   return fail(p, where, "`%.*s` is not known here; a text that is no name stands beside a text field, or in quotes", SHOWN(where.text));

@@ -14,9 +14,11 @@
 #define TIDE_ALLOW_LISTS 0x20    /* `in LIST`; sets the list's operand in spec->list on first use, refuses a second kind of operand */
 #define TIDE_ALLOW_TIME 0x40     /* hour(time, "Zone"), weekday(time, "Zone") */
 
+struct tide_yaml_node;
 struct tide_scope {
   struct tide_spec *spec; /* tables filled so far; nodes are allocated in spec->arena */
   unsigned allow;
+  const struct tide_yaml_node *derived; /* while `derived:` is read: its mapping, for who reads a value that is not there yet; else NULL */
 };
 
 /* Parses all of text, which stands at (line, column) in the file, so errors carry the exact place: column plus the bytes before the mistake (column 0:

@@ -154,6 +154,17 @@ bool tide_build_name(struct tide_build *b, const char *name, int line, int colum
   return false;
 }
 
+bool tide_build_read_name(struct tide_build *b, const char *name, int line, int column, const char *what) {
+  static const char *const reserved[] = {"score", "true", "false", "and", "or", "not", "in", "is"};
+  if (!tide_build_name(b, name, line, column, what)) return false;
+  for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++) {
+    if (strcmp(reserved[i], name) != 0) continue;
+    tide_build_fail(b, line, column, name, "`%s` is a word of the language and cannot name %s", name, what);
+    return false;
+  }
+  return true;
+}
+
 bool tide_build_bool(struct tide_build *b, const struct tide_yaml_node *node, const char *what, bool *ret) {
   static const char *const words[] = {"false", "true"};
   int word = tide_build_word(b, node, what, words, 2);
@@ -166,7 +177,8 @@ bool tide_build_duration(struct tide_build *b, const struct tide_yaml_node *node
   if (!tide_build_scalar(b, node, what)) return false;
   int64_t ms;
   if (tide_duration_parse(node->text, &ms)) {
-    tide_build_fail_node(b, node, what, "%s: `%.40s` is not a duration; write a whole number and one of ms s m h d, like 15s or 30d", what,
+    tide_build_fail_node(b, node, what,
+                         "%s: `%.40s` is not a duration; write a whole number and one of ms s m h d, like 15s or 30d, at most 3650d", what,
                          node->text.ptr);
     return false;
   }
@@ -252,7 +264,7 @@ static void note_parsed(struct tide_build *b, const struct tide_yaml_node *node,
 
 const struct tide_expr *tide_build_expr(struct tide_build *b, const struct tide_yaml_node *node, struct tide_span part, unsigned allow,
                                         enum tide_vtype want, const char *what) {
-  struct tide_scope scope = {b->spec, allow};
+  struct tide_scope scope = {.spec = b->spec, .allow = allow, .derived = b->derived};
   struct tide_error error = {0};
   const struct tide_expr *expr = NULL;
   if (tide_expr_parse(&scope, part, node->line, part_column(node, part), want, &expr, &error)) {
@@ -275,7 +287,7 @@ const struct tide_expr *tide_build_expr(struct tide_build *b, const struct tide_
 
 bool tide_build_say(struct tide_build *b, const struct tide_yaml_node *node, struct tide_span part, unsigned allow,
                     struct tide_rule *rule) {
-  struct tide_scope scope = {b->spec, allow};
+  struct tide_scope scope = {.spec = b->spec, .allow = allow};
   struct tide_error error = {0};
   if (tide_say_parse(&scope, part, node->line, part_column(node, part), &rule->parts, &rule->say_count, &error)) {
     note_parsed(b, node, part, &error, "say");

@@ -45,6 +45,7 @@ struct tide_build {
 
   struct tide_window_name window[TIDE_WINDOWS_MAX];
   uint32_t window_count;
+  const struct tide_yaml_node *derived; /* the mapping, while its values are read; else NULL */
   bool derived_plain[TIDE_DERIVED_MAX]; /* reads fields and time only, also through other derived */
   bool forget_given[TIDE_ENTITIES_MAX];
 };
@@ -81,6 +82,8 @@ bool tide_build_scalar(struct tide_build *b, const struct tide_yaml_node *node, 
 uint32_t tide_build_list(struct tide_build *b, struct tide_yaml_node *node, const char *what, uint32_t max, const struct tide_yaml_node **ret);
 /* [A-Za-z_][A-Za-z0-9_]*, at most TIDE_NAME_MAX; otherwise noted. */
 bool tide_build_name(struct tide_build *b, const char *name, int line, int column, const char *what);
+/* The same for what is derived: no word either that an expression always reads as something else. */
+bool tide_build_read_name(struct tide_build *b, const char *name, int line, int column, const char *what);
 bool tide_build_bool(struct tide_build *b, const struct tide_yaml_node *node, const char *what, bool *ret);
 bool tide_build_duration(struct tide_build *b, const struct tide_yaml_node *node, const char *what, int64_t *ret_ms);
 bool tide_build_int(struct tide_build *b, const struct tide_yaml_node *node, const char *what, int64_t lo, int64_t hi, int64_t *ret);

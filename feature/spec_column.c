@@ -7,6 +7,8 @@
 #include "base/num.h"
 #include "feature/spec_build.h"
 
+#define LEVELS_MAX 32 /* of a message (decode_parts.h) */
+
 struct extra_row {
   const char *name;
   uint8_t type;
@@ -69,6 +71,13 @@ const char *tide_build_at_read(struct tide_build *b, const struct tide_yaml_node
   if (!tide_build_scalar(b, node, what)) return NULL;
   const char *text = node->text.ptr;
   bool good = node->text.len > 0;
+  size_t levels = 0;
+  for (size_t i = 0; text[0] == '/' && i < node->text.len; i++) levels += text[i] == '/';
+  if (levels > LEVELS_MAX) {
+    tide_build_fail_node(b, node, what, "%s: the pointer leads %zu levels down; no message is read deeper than %d", what, levels,
+                         LEVELS_MAX);
+    return NULL;
+  }
   for (size_t i = 0; good && text[0] == '/' && i < node->text.len; i++) good = text[i] != '~' || text[i + 1] == '0' || text[i + 1] == '1';
   if (!good) {
     tide_build_fail_node(b, node, what, "%s: `%.64s` is not a JSON pointer; in names write ~0 for ~ and ~1 for /", what, text);
@@ -108,7 +117,25 @@ static bool word_of_dyn(struct tide_build *b, const struct tide_yaml_node *node,
   return tide_build_word(b, node, tide_dyn_name((enum tide_dyn)dyn), words, count) >= 0;
 }
 
-static bool read_map(struct tide_build *b, const struct tide_yaml_node *map, struct tide_input_field *in) {
+static const char *const yes_no[] = {"true", "false", "1", "0", "yes", "no"}; /* what a message may say (decode_value.c) */
+
+/* Would the text be accepted as a value of this type? */
+static bool value_fits(const struct tide_build_as *as, struct tide_span text) {
+  int64_t n;
+  struct tide_etime t;
+  switch (as->type) {
+    case TIDE_F_NUMBER: return tide_decimal_parse(text, as->decimals, &n) == TIDE_OK;
+    case TIDE_F_BOOL:
+      for (size_t i = 0; i < sizeof yes_no / sizeof yes_no[0]; i++)
+        if (tide_span_is(text, yes_no[i])) return true;
+      return false;
+    case TIDE_F_MONEY: return tide_decimal_parse(text, as->minor ? 0 : 4, &n) == TIDE_OK;
+    case TIDE_F_TIME: return tide_time_parse(text, (enum tide_time_form)as->time_form, &t) == TIDE_OK;
+    default: return true;
+  }
+}
+
+static bool read_map(struct tide_build *b, const struct tide_yaml_node *map, const struct tide_build_as *as, struct tide_input_field *in) {
   if (map->kind != TIDE_YAML_MAP || map->count == 0) {
     tide_build_fail_node(b, map, "map", "map must be a mapping from received texts to values, like {\"00\": approved, \"*\": declined}");
     return false;
@@ -128,6 +155,10 @@ static bool read_map(struct tide_build *b, const struct tide_yaml_node *map, str
       continue;
     }
     if (in->dyn != TIDE_NONE && !word_of_dyn(b, value, in->dyn)) good = false;
+    if (in->dyn == TIDE_NONE && !null && value->text.len && !value_fits(as, value->text)) {
+      tide_build_fail_node(b, value, "map", "map: `%.64s` is not a value of this field's form", value->text.ptr);
+      good = false;
+    }
     from[i] = tide_build_dup(b, tide_span_of(map->pair[i].key));
     to[i] = null ? "" : tide_build_dup(b, value->text); /* the empty text is a missing value */
   }
@@ -135,19 +166,6 @@ static bool read_map(struct tide_build *b, const struct tide_yaml_node *map, str
   in->map_to = to;
   in->map_count = map->count;
   return good;
-}
-
-/* Would the text be accepted as a value of this type? */
-static bool value_fits(const struct tide_build_as *as, struct tide_span text) {
-  int64_t n;
-  struct tide_etime t;
-  switch (as->type) {
-    case TIDE_F_NUMBER: return tide_decimal_parse(text, as->decimals, &n) == TIDE_OK;
-    case TIDE_F_BOOL: return tide_span_is(text, "true") || tide_span_is(text, "false");
-    case TIDE_F_MONEY: return tide_decimal_parse(text, as->minor ? 0 : 4, &n) == TIDE_OK;
-    case TIDE_F_TIME: return tide_time_parse(text, (enum tide_time_form)as->time_form, &t) == TIDE_OK;
-    default: return true;
-  }
 }
 
 /* What `as:` says of a column of this kind, into c->as; false: it cannot be (noted). */
@@ -202,7 +220,7 @@ static bool read_column(struct tide_build *b, const struct tide_yaml_pair *pair,
   }
   if (as && !read_as(b, pair, as, is_amount, is_time, is_fact, &c)) good = false;
   if (optional && !tide_build_bool(b, optional, "optional", &c.in.optional)) good = false;
-  if (map && !read_map(b, map, &c.in)) good = false;
+  if (map && !read_map(b, map, &c.as, &c.in)) good = false;
   if (currency) {
     if (!is_amount && !(is_fact && c.as.type == TIDE_F_MONEY)) {
       tide_build_fail_node(b, currency, "currency", "%s: `currency:` is for the amount (event.amount)%s", pair->key,

@@ -185,7 +185,7 @@ static void derive(struct tide_build *b, const struct tide_yaml_node *map) {
   }
   for (uint32_t i = 0; i < map->count; i++) {
     const struct tide_yaml_pair *pair = &map->pair[i];
-    if (!tide_build_name(b, pair->key, pair->line, pair->column, "a field")) continue;
+    if (!tide_build_read_name(b, pair->key, pair->line, pair->column, "a field")) continue;
     if (tide_spec_field(spec, pair->key) != TIDE_NONE || tide_dyn_find(pair->key) != TIDE_NONE) {
       tide_build_fail(b, pair->line, pair->column, pair->key, "event.derive: a field named `%s` is there already", pair->key);
       continue;

@@ -18,7 +18,7 @@ struct writer {
 
 enum tide_err tide_input_find(const struct tide_spec *spec, const char *name, struct tide_expr *ret_expr, struct tide_error *error) {
   /* The scope's spec is writable for the parser; looking a name up only reads. */
-  struct tide_scope scope = {(struct tide_spec *)spec, TIDE_ALLOW_FIELDS | TIDE_ALLOW_FEATURES | TIDE_ALLOW_DERIVED};
+  struct tide_scope scope = {.spec = (struct tide_spec *)spec, .allow = TIDE_ALLOW_FIELDS | TIDE_ALLOW_FEATURES | TIDE_ALLOW_DERIVED};
   struct tide_name what;
   if (!tide_name_find(&scope, tide_span_of(name), &what)) {
     const char *nearest = tide_name_nearest(&scope, tide_span_of(name));

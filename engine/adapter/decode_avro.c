@@ -25,7 +25,6 @@
 struct avro_reader {
   struct tide_format_reader reader; /* first: a reader is one of these */
   struct tide_schemas *schemas;
-  const struct tide_place *place;
   uint32_t place_count;
   struct tide_avro_trie trie;
   struct tide_avro_plan **plan; /* by id */
@@ -184,7 +183,7 @@ static bool is_asked(const struct avro_reader *r, const struct tide_avro_step *s
 
 static void show(struct avro_reader *r, const struct tide_avro_step *s, enum tide_capture_kind kind, struct tide_span text) {
   struct tide_buf hex = TIDE_BUF_INIT;
-  if (kind != TIDE_CAP_NULL && s->place != TIDE_NONE && r->place[s->place].secret) {
+  if (kind != TIDE_CAP_NULL && s->hidden) {
     tide_json_cstr(r->out, "***");
     return;
   }
@@ -388,7 +387,7 @@ static bool walk_blocks(struct avro_reader *r, const struct tide_avro_step *s) {
 
 static bool walk_container(struct avro_reader *r, const struct tide_avro_step *s) {
   bool array = s->type->kind == TIDE_AVRO_IS_ARRAY;
-  bool masked = s->place != TIDE_NONE && r->out && r->place[s->place].secret;
+  bool masked = r->out && s->hidden;
   if (r->depth == 0 && array) return stop(r, TIDE_E_TYPE, "a message must be a record");
   if (r->depth == TIDE_DEPTH_MAX) return stop(r, TIDE_E_SYNTAX, "nested deeper than 32 levels");
   r->depth++;
@@ -495,7 +494,6 @@ static enum tide_err avro_open(const struct tide_decode_options *options, const 
   struct avro_reader *r = tide_alloc(sizeof *r);
   r->reader.ops = &tide_format_avro;
   r->schemas = options->schemas;
-  r->place = place;
   r->place_count = place_count;
   tide_avro_trie_init(&r->trie, place, place_count);
   *ret = &r->reader;

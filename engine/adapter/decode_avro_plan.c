@@ -19,10 +19,12 @@ void tide_avro_trie_init(struct tide_avro_trie *trie, const struct tide_place *p
   for (uint32_t i = 0; i < place_count; i++) most += place[i].segment_count;
   trie->node = tide_alloc(most * sizeof *trie->node);
   trie->node[0] = (struct tide_avro_node){.first = TIDE_NONE, .next = TIDE_NONE, .place = TIDE_NONE};
+  trie->place = place;
   trie->count = 1;
   for (uint32_t i = 0; i < place_count; i++) {
     uint32_t at = 0;
     for (uint32_t k = 0; k < place[i].segment_count; k++) {
+      trie->node[at].guards |= place[i].secret;
       uint32_t found = below(trie, at, place[i].segment[k]);
       if (found == TIDE_NONE) {
         found = trie->count++;
@@ -64,6 +66,13 @@ struct compiler {
   uint32_t *met; /* by type and node: the step + 1 */
 };
 
+static bool guards(const struct tide_avro_trie *trie, uint32_t node) { return node != TIDE_NONE && trie->node[node].guards; }
+
+static bool is_scalar(const struct tide_avro_type *type) {
+  return type->kind != TIDE_AVRO_IS_RECORD && type->kind != TIDE_AVRO_IS_ARRAY && type->kind != TIDE_AVRO_IS_MAP &&
+         type->kind != TIDE_AVRO_IS_UNION;
+}
+
 /* The step of a type at a node, made when it is met for the first time. */
 static uint32_t step_of(struct compiler *c, uint32_t type, uint32_t node) {
   uint32_t nodes = c->trie->count + 1;
@@ -71,8 +80,13 @@ static uint32_t step_of(struct compiler *c, uint32_t type, uint32_t node) {
   if (*met) return *met - 1;
   struct tide_avro_plan *p = c->plan;
   p->step = grow(p->step, p->step_count, 1, &p->step_cap, sizeof *p->step);
-  p->step[p->step_count] = (struct tide_avro_step){
-      .type = &c->schema->type[type], .node = node, .place = node == TIDE_NONE ? TIDE_NONE : c->trie->node[node].place};
+  uint32_t place = node == TIDE_NONE ? TIDE_NONE : c->trie->node[node].place;
+  const struct tide_avro_type *what = &c->schema->type[type];
+  p->step[p->step_count] =
+      (struct tide_avro_step){.type = what,
+                              .node = node,
+                              .place = place,
+                              .hidden = (place != TIDE_NONE && c->trie->place[place].secret) || (is_scalar(what) && guards(c->trie, node))};
   *met = ++p->step_count;
   return p->step_count - 1;
 }
@@ -99,6 +113,10 @@ static void fill(struct compiler *c, uint32_t at) {
     p->pick[p->pick_count++] = (struct tide_avro_pick){c->trie->node[n].key, index_of(c->trie->node[n].key), step};
   }
   p->step[at].pick_count = p->pick_count - p->step[at].pick;
+  if (type->kind != TIDE_AVRO_IS_ARRAY || !guards(c->trie, node)) return;
+  bool asked = false; /* for one of its elements: then it is no stranger here */
+  for (uint32_t i = p->step[at].pick; i < p->pick_count; i++) asked |= p->pick[i].index != TIDE_NONE;
+  p->step[at].hidden |= !asked;
 }
 
 void tide_avro_plan_free(struct tide_avro_plan *p) {

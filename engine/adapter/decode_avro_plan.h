@@ -21,6 +21,7 @@ struct tide_avro_step {
   uint32_t place; /* what is captured here, or TIDE_NONE */
   uint32_t child; /* plan->child[child + i]: the steps of fields, of branches; one: of items that nobody asks for */
   uint32_t pick, pick_count; /* plan->pick[pick + i] */
+  bool hidden;               /* masked where it is shown: a secret, or what stands in the place of the record that should hold one */
 };
 
 struct tide_avro_plan {
@@ -35,9 +36,11 @@ struct tide_avro_node {
   struct tide_span key;
   uint32_t first, next; /* below, beside: nodes, or TIDE_NONE */
   uint32_t place;       /* or TIDE_NONE */
+  bool guards;          /* a secret place is below it */
 };
 struct tide_avro_trie {
   struct tide_avro_node *node; /* node[0]: the message */
+  const struct tide_place *place;
   uint32_t count;
 };
 

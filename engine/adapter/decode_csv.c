@@ -111,6 +111,17 @@ static void csv_close(struct tide_format_reader *reader) {
 
 #define COLUMNS_MAX 4096
 
+/* A file without a header has its first row here: only a name that the feature file has too is shown, anything else may be a card number. */
+static enum tide_err fail_twice(const struct csv_reader *r, struct tide_span name, uint32_t first, uint32_t second,
+                                struct tide_error *error) {
+  for (uint32_t i = 0; i < r->place_count; i++)
+    if (r->place[i].segment_count == 1 && tide_span_eq(r->place[i].segment[0], name))
+      return tide_fail_at(error, TIDE_E_DUPLICATE_KEY, 0, 0, "", "the header names column \"%.*s\" twice (%u and %u)",
+                          TIDE_SPAN_FMT(tide_clip(name)), first, second);
+  return tide_fail_at(error, TIDE_E_DUPLICATE_KEY, 0, 0, "",
+                      "columns %u and %u of the header have the same name; is the first line a header?", first, second);
+}
+
 static enum tide_err csv_header(struct tide_format_reader *reader, struct tide_span line, struct tide_error *error) {
   struct csv_reader *r = (struct csv_reader *)reader;
   TIDE_CHECK(r->name == NULL); /* once, before any row */
@@ -126,14 +137,10 @@ static enum tide_err csv_header(struct tide_format_reader *reader, struct tide_s
     err = next_cell(&c, count, &cell, error);
     if (err) return err;
     struct tide_span text = cell.doubled ? undouble(cell.text, &r->arena) : cell.text;
-    struct tide_span shown = tide_clip(text);
     if (text.len == 0) return tide_fail_at(error, TIDE_E_SYNTAX, 0, 0, "", "column %u of the header has no name", count + 1);
     if (count == COLUMNS_MAX) return tide_fail_at(error, TIDE_E_SYNTAX, 0, 0, "", "the header has more than %d columns", COLUMNS_MAX);
-    for (uint32_t i = 0; i < count; i++) {
-      if (tide_span_is(text, name[i]))
-        return tide_fail_at(error, TIDE_E_DUPLICATE_KEY, 0, 0, "", "the header names column \"%.*s\" twice (%u and %u)",
-                            TIDE_SPAN_FMT(shown), i + 1, count + 1);
-    }
+    for (uint32_t i = 0; i < count; i++)
+      if (tide_span_is(text, name[i])) return fail_twice(r, text, i + 1, count + 1, error);
     name[count] = tide_arena_strdup(&r->arena, text);
     place_of[count++] = TIDE_NONE;
   }

@@ -35,6 +35,7 @@ struct node {
   struct tide_span key;
   uint32_t seen; /* the stamp of the last message that had it: a trie node is one place, so twice means a duplicate key */
   bool leaf;     /* nothing below it */
+  bool guards;   /* a secret place is below it */
 };
 
 struct key_seen {
@@ -150,7 +151,10 @@ static enum tide_err json_open(const struct tide_decode_options *options, const 
   r->node_count = 1;
   for (uint32_t i = 0; i < place_count; i++) {
     uint32_t at = 0;
-    for (uint32_t k = 0; k < place[i].segment_count; k++) at = add_child(r, at, place[i].segment[k]);
+    for (uint32_t k = 0; k < place[i].segment_count; k++) {
+      r->node[at].guards |= place[i].secret;
+      at = add_child(r, at, place[i].segment[k]);
+    }
     TIDE_CHECK(r->node[at].place == NONE); /* places are distinct */
     r->node[at].place = i;
   }
@@ -257,6 +261,14 @@ static void add_mask(struct json_reader *r, size_t begin, size_t end) {
   r->mask[r->mask_count++] = (struct range){begin, end};
 }
 
+/* Is the value at this node, which is about to be shown, to be masked whole? Where a secret should be, and also where a scalar or an element of an
+ * array stands in the place of the object that should hold the secret: a sender that changed its form sends the card number itself there. */
+static bool hides(const struct json_reader *r, uint32_t node, bool is_scalar) {
+  if (node != NONE) return (r->node[node].place != NONE && r->place[r->node[node].place].secret) || (is_scalar && r->node[node].guards);
+  const struct frame *f = &r->frame[r->depth];
+  return f->array && f->node != NONE && r->node[f->node].guards;
+}
+
 static void token_end(struct json_reader *r) {
   if (r->masking) r->last_end = yajl_get_bytes_consumed(r->yajl);
 }
@@ -265,15 +277,12 @@ static int scalar(struct json_reader *r, enum tide_capture_kind kind, const char
   uint32_t node;
   if (!arrive(r, &node)) return stop(r, TIDE_E_TRAILING);
   if (r->depth == 0) return stop(r, TIDE_E_TYPE);
-  if (node != NONE && r->node[node].place != NONE) {
-    uint32_t place = r->node[node].place;
-    if (!r->masking) {
-      struct tide_capture *cap = &r->capture[place];
-      cap->kind = kind;
-      cap->text = ptr ? keep(r, ptr, len) : (struct tide_span){"", 0};
-    } else if (r->place[place].secret && kind != TIDE_CAP_NULL && r->mask_depth == 0) {
-      add_mask(r, token_begin(r), yajl_get_bytes_consumed(r->yajl));
-    }
+  if (r->masking) {
+    if (kind != TIDE_CAP_NULL && r->mask_depth == 0 && hides(r, node, true)) add_mask(r, token_begin(r), yajl_get_bytes_consumed(r->yajl));
+  } else if (node != NONE && r->node[node].place != NONE) {
+    struct tide_capture *cap = &r->capture[r->node[node].place];
+    cap->kind = kind;
+    cap->text = ptr ? keep(r, ptr, len) : (struct tide_span){"", 0};
   }
   token_end(r);
   return 1;
@@ -289,15 +298,14 @@ static int begin(struct json_reader *r, bool array) {
   if (!arrive(r, &node)) return stop(r, TIDE_E_TRAILING);
   if (r->depth == 0 && array) return stop(r, TIDE_E_TYPE);
   if (r->depth == TIDE_DEPTH_MAX) return stop(r, TIDE_E_LIMIT);
+  bool masked = r->masking && hides(r, node, false);
   struct frame *f = &r->frame[++r->depth];
-  *f = (struct frame){.node = node, .object = r->objects++, .child = NONE, .array = array};
-  if (node != NONE && r->node[node].place != NONE) {
-    if (!r->masking) r->capture[r->node[node].place].kind = TIDE_CAP_COMPOUND;
-    else if (r->place[r->node[node].place].secret) {
-      f->masked = true;
-      f->begin = token_begin(r);
-      r->mask_depth++;
-    }
+  *f = (struct frame){.node = node, .object = r->objects++, .child = NONE, .array = array, .masked = masked};
+  if (masked) {
+    f->begin = token_begin(r);
+    r->mask_depth++;
+  } else if (!r->masking && node != NONE && r->node[node].place != NONE) {
+    r->capture[r->node[node].place].kind = TIDE_CAP_COMPOUND;
   }
   token_end(r);
   return 1;
@@ -458,10 +466,12 @@ static enum tide_err walk(struct json_reader *r, struct tide_span bytes, struct 
     r->stamp = 1;
   }
   yajl_status status = yajl_parse(r->yajl, (const unsigned char *)bytes.ptr, bytes.len);
-  if (status == yajl_status_ok) status = yajl_parse(r->yajl, (const unsigned char *)"\n", 1);
+  bool whole = status == yajl_status_ok; /* an error behind it is about our newline: a string, a number or a word was not finished */
+  if (whole) status = yajl_parse(r->yajl, (const unsigned char *)"\n", 1);
   if (TIDE_LIKELY(status == yajl_status_ok && r->done && r->code == TIDE_OK)) return TIDE_OK;
   enum tide_err code = r->code ? r->code : r->done ? TIDE_E_TRAILING : TIDE_E_SYNTAX;
-  if (status == yajl_status_ok) code = tide_fail_at(error, TIDE_E_SYNTAX, 0, (int)bytes.len, "", "the message ends before its object does");
+  if (whole && code == TIDE_E_SYNTAX)
+    code = tide_fail_at(error, TIDE_E_SYNTAX, 0, (int)bytes.len, "", "the message ends before its object does");
   else code = fail_parse(r, code, error);
   yajl_free(r->yajl);
   r->yajl = NULL;

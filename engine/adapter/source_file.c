@@ -110,6 +110,7 @@ static enum tide_err next_line(struct source_file *s, struct tide_span *ret, boo
     s->line++;
     s->file_line++;
     if (len && from[len - 1] == '\r') len--;
+    if (s->file_line == 1 && len >= 3 && memcmp(from, "\xEF\xBB\xBF", 3) == 0) from += 3, len -= 3; /* a BOM */
     *ret = (struct tide_span){from, len};
     *ret_long = skipping || len > LINE_MAX_BYTES;
     s->place_file = s->file;

@@ -49,7 +49,9 @@ static enum tide_err sniff(struct tide_inflate *in, struct tide_error *error) {
   if (in->len >= 2 && b[0] == 0x1f && b[1] == 0x8b) {
     in->form = FORM_GZIP;
     if (inflateInit2(&in->gzip, 15 + 16) != Z_OK) return tide_fail(error, TIDE_E_IO, "cannot start zlib for %s: out of memory", in->path);
-  } else if (in->len >= 4 && b[0] == 0x28 && b[1] == 0xb5 && b[2] == 0x2f && b[3] == 0xfd) {
+  } else if (in->len >= 4 &&
+             ((b[0] == 0x28 && b[1] == 0xb5 && b[2] == 0x2f && b[3] == 0xfd) ||
+              (b[0] >> 4 == 5 && b[1] == 0x2a && b[2] == 0x4d && b[3] == 0x18))) { /* a skippable frame: pzstd begins with one */
     in->form = FORM_ZSTD;
     in->zstd = ZSTD_createDStream();
     TIDE_CHECK(in->zstd != NULL);

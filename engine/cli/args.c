@@ -9,6 +9,7 @@
 #include "base/utf8.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 
 const struct tide_opt tide_opt_common[] = {
     {"log-level", "LEVEL", "info", "Least level of log lines on stderr", TIDE_OPT_CHOICE, 0, 0, 0, "debug|info|warn|error"},
@@ -84,8 +85,8 @@ static enum tide_err check_value(const struct tide_opt *opt, const char *value, 
       return TIDE_OK;
     case TIDE_OPT_DURATION:
       if (tide_duration_parse(span, &num) != TIDE_OK)
-        return tide_fail_at(error, TIDE_E_USAGE, 0, 0, opt->name, "--%s needs a duration like 500ms, 10m, 1h or 7d, not \"%.60s\"",
-                            opt->name, value);
+        return tide_fail_at(error, TIDE_E_USAGE, 0, 0, opt->name,
+                            "--%s needs a duration like 500ms, 10m, 1h or 7d, at most 3650d, not \"%.60s\"", opt->name, value);
       return TIDE_OK;
     case TIDE_OPT_TIME:
       if (tide_args_time_parse(value, &num) != TIDE_OK)
@@ -147,6 +148,34 @@ static enum tide_err check_complete(const struct tide_args *args, struct tide_er
   return TIDE_OK;
 }
 
+static bool is_file(const char *arg) { return arg && strcmp(arg, "FILE") == 0; }
+
+/* Links and other spellings of a path are seen through. A file that is not there yet has only its name; a device may stand in two places. */
+static bool same_file(const char *a, const char *b) {
+  struct stat of_a, of_b;
+  if (stat(a, &of_a) != 0 || stat(b, &of_b) != 0) return strcmp(a, b) == 0 && strcmp(a, "-") != 0;
+  return S_ISREG(of_a.st_mode) && of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
+}
+
+/* What is written is emptied first: the log that a slip of the hand names as its own output would be gone before its first line was read. */
+static enum tide_err check_written(const struct tide_args *args, struct tide_error *error) {
+  for (size_t i = 0; i < args->given_count; i++) {
+    const struct tide_given *written = &args->given[i];
+    if (!(written->opt->flags & TIDE_OPT_WRITTEN)) continue;
+    for (size_t k = 0; k < args->given_count; k++)
+      if (k != i && is_file(args->given[k].opt->arg) && same_file(written->value, args->given[k].value))
+        return tide_fail_at(error, TIDE_E_USAGE, 0, 0, written->opt->name,
+                            "--%s and --%s name the same file, %.200s, which would be overwritten; give --%s another name",
+                            written->opt->name, args->given[k].opt->name, args->given[k].value, written->opt->name);
+    for (size_t k = 0; k < args->positional_count && k < args->verb->positional_count; k++)
+      if (is_file(args->verb->positional[k].name) && same_file(written->value, args->positional[k]))
+        return tide_fail_at(error, TIDE_E_USAGE, 0, 0, written->opt->name,
+                            "--%s names %.200s itself, which would be overwritten; give it another name", written->opt->name,
+                            args->positional[k]);
+  }
+  return TIDE_OK;
+}
+
 enum tide_err tide_args_parse(const struct tide_verb *verb, int argc, char **argv, struct tide_args *ret, bool *ret_help,
                               struct tide_error *error) {
   size_t room = (size_t)(argc > 0 ? argc : 1);
@@ -174,7 +203,8 @@ enum tide_err tide_args_parse(const struct tide_verb *verb, int argc, char **arg
       ret->positional[ret->positional_count++] = argv[i];
     }
   }
-  return check_complete(ret, error);
+  enum tide_err err = check_complete(ret, error);
+  return err ? err : check_written(ret, error);
 }
 
 void tide_args_release(struct tide_args *args) {

@@ -38,6 +38,7 @@ enum tide_opt_kind {
 
 #define TIDE_OPT_REQUIRED 1
 #define TIDE_OPT_REPEAT 2 /* may be given several times */
+#define TIDE_OPT_WRITTEN 4 /* a file that the verb writes: never one that it is given beside it */
 
 struct tide_opt {
   const char *name;    /* "input", given as --input */

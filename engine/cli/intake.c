@@ -64,6 +64,9 @@ static enum tide_err begin(struct tide_intake *intake, struct tide_error *error)
     return err;
   }
   bool empty = err == TIDE_E_END;
+  const char *path;
+  uint64_t line;
+  intake->file = tide_source_file_place(intake->source, &path, &line); /* not the first when that one is empty */
   intake->csv = strcmp(format, "csv") == 0 || (strcmp(format, "auto") == 0 && !empty && !looks_like_json(message.bytes));
   if (intake->csv && !empty) {
     tide_buf_put(&intake->header, message.bytes.ptr, message.bytes.len);

@@ -631,3 +631,9 @@ enum tide_err tide_replay_run(const struct tide_replay_options *options, struct 
   tide_free(run);
   return err;
 }
+
+void tide_replay_say_rejected(const struct tide_replay_stats *stats) {
+  if (stats->rejected == 0) return;
+  fprintf(stderr, "tidemark: %llu of %llu messages were rejected; replay --rejects FILE says why\n", (unsigned long long)stats->rejected,
+          (unsigned long long)stats->messages);
+}

@@ -59,5 +59,7 @@ struct tide_replay_stats {
 /* Runs to the end of the input. Errors: of the files (IO, NOT_FOUND, FULL, LOCKED), CORRUPT, MISMATCH (another input, feature file,
  * model, setting or key than the journal's; a model that does not fit the feature file), CONFIG. */
 enum tide_err tide_replay_run(const struct tide_replay_options *options, struct tide_replay_stats *ret, struct tide_error *error) TIDE_WARN_UNUSED;
+/* On stderr, for verbs that have no rejects file: how many messages the run left out, if any. */
+void tide_replay_say_rejected(const struct tide_replay_stats *stats);
 
 #endif

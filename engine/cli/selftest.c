@@ -352,7 +352,8 @@ static enum tide_err fold_row(struct selftest *t, struct tide_fold *fold, const 
   put_row(t, event, time_ms, number, &row);
   enum tide_err err = tide_decode(t->decoder, tide_buf_span(&row), record, &count, &why);
   if (err != TIDE_OK) {
-    err = tide_fail_at(error, TIDE_E_CONFIG, event->line, 0, why.field, "test \"%s\": an event is not valid: %.250s", test->name, why.text);
+    err = tide_fail_at(error, TIDE_E_CONFIG, event->line, event->column, why.field, "test \"%s\": an event is not valid: %.250s",
+                       test->name, why.text);
   } else {
     if (time_ms > *commit_ms) *commit_ms = time_ms;
     struct tide_entry_header header = {
@@ -405,7 +406,8 @@ static enum tide_err run_test(struct selftest *t, const struct tide_test *test, 
     uint32_t repeat = event->repeat ? event->repeat : 1;
     for (uint32_t k = 0; k < repeat && err == TIDE_OK; k++) {
       if (++number > ROWS_MAX)
-        err = tide_fail_at(error, TIDE_E_CONFIG, test->line, 0, NULL, "test \"%s\" has more than %d events", test->name, ROWS_MAX);
+        err =
+            tide_fail_at(error, TIDE_E_CONFIG, test->line, test->column, NULL, "test \"%s\" has more than %d events", test->name, ROWS_MAX);
       else err = fold_row(t, fold, test, event, BASE_MS + event->at_ms + (int64_t)k * event->every_ms, number, &commit_ms, seen, error);
     }
   }

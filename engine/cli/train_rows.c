@@ -133,6 +133,7 @@ enum tide_err tide_train_rows(const struct tide_train_rows_options *options, str
   replay.ctx = &c;
   struct tide_replay_stats *stats = tide_alloc(sizeof *stats);
   enum tide_err err = tide_replay_run(&replay, stats, error);
+  if (!err) tide_replay_say_rejected(stats);
   tide_free(stats);
   if (!err) settle(&c);
   return err;

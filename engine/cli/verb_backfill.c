@@ -132,12 +132,13 @@ static enum tide_err parse_until(struct backfill *b, const char *text, struct ti
   if (!text || tide_args_time_parse(text, &b->until_ms) == TIDE_OK) return TIDE_OK;
   const char *p = text;
   b->cursor = tide_alloc(TIDE_PARTS_MAX * sizeof *b->cursor);
-  while (b->cursors < TIDE_PARTS_MAX) {
+  bool plain = strspn(text, "0123456789/:,") == strlen(text); /* sscanf takes signs, and -1 for the largest offset there is */
+  while (plain && b->cursors < TIDE_PARTS_MAX) {
     unsigned source, partition;
     unsigned long long offset;
     int used = 0;
-    if (*p < '0' || *p > '9' || sscanf(p, "%5u/%5u:%19llu%n", &source, &partition, &offset, &used) != 3 || source > 65535 ||
-        partition > 65535)
+    if (sscanf(p, "%5u/%5u:%19llu%n", &source, &partition, &offset, &used) != 3 || source > 65535 || partition > 65535 ||
+        offset > INT64_MAX)
       break;
     for (uint16_t i = 0; i < b->cursors; i++)
       if (b->cursor[i].source == source && b->cursor[i].partition == partition)

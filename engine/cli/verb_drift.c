@@ -109,6 +109,7 @@ static enum tide_err watch_log(const struct tide_args *args, const struct tide_s
   if (err == TIDE_OK) err = tide_settings_from_args(args, &replay.settings, error);
   if (err == TIDE_OK) err = tide_keys_from_args(args, spec, &keys, error);
   if (err == TIDE_OK) err = tide_replay_run(&replay, stats, error);
+  if (err == TIDE_OK) tide_replay_say_rejected(stats);
   explicit_bzero(&keys, sizeof keys);
   tide_model_free(model);
   tide_free(stats);

@@ -26,7 +26,7 @@ static const struct tide_opt options[] = {
     {"events", "N", "20", "At most so many past events are listed per entity, the newest", TIDE_OPT_INT, 0, 0, 100000, NULL},
     TIDE_KEY_OPTIONS,
     {"start-from", "DIR", NULL, "The result of backfill that the journal began with", TIDE_OPT_TEXT, 0, 0, 0, NULL},
-    {"receipt", "FILE", NULL, "Also write a receipt, from which `verify` proves the decision", TIDE_OPT_TEXT, 0, 0, 0, NULL},
+    {"receipt", "FILE", NULL, "Also write a receipt, from which `verify` proves the decision", TIDE_OPT_TEXT, TIDE_OPT_WRITTEN, 0, 0, NULL},
     {"json", NULL, NULL, "Everything as one JSON object", TIDE_OPT_SWITCH, 0, 0, 0, NULL},
 };
 static const struct tide_positional positional[] = {

@@ -13,7 +13,7 @@
 static const struct tide_opt options[] = {
     TIDE_ROWS_OPTIONS,
     {"output", "FILE", NULL, "Where the CSV goes; - is standard output; compressed by its ending .gz or .zst", TIDE_OPT_TEXT,
-     TIDE_OPT_REQUIRED, 0, 0, NULL},
+     TIDE_OPT_REQUIRED | TIDE_OPT_WRITTEN, 0, 0, NULL},
     {"features-only", NULL, NULL, "Only the values: no event, card, time, label and score", TIDE_OPT_SWITCH, 0, 0, 0, NULL},
     {"model", "FILE", NULL, "Take the inputs of this model, and add the score that the fold gives with it", TIDE_OPT_TEXT, 0, 0, 0, NULL},
     TIDE_SETTING_OPTIONS,

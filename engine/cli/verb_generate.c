@@ -11,7 +11,7 @@
 /* One row of generate.h under a name of the command line: the range is generate.h's. */
 static const struct tide_opt options[] = {
     {"output", "FILE", NULL, "Where the log goes; - is standard output; compressed by its ending .gz or .zst", TIDE_OPT_TEXT,
-     TIDE_OPT_REQUIRED, 0, 0, NULL},
+     TIDE_OPT_REQUIRED | TIDE_OPT_WRITTEN, 0, 0, NULL},
     {"seed", "N", "1", "Another seed is another issuer", TIDE_OPT_INT, 0, 0, INT64_MAX, NULL},
     {"transactions", "N", "200000", "Authorizations, exactly (those sent twice are not counted)", TIDE_OPT_INT, 0, 1, INT64_C(10000000000),
      NULL},

@@ -13,7 +13,7 @@ static const struct tide_positional file[] = {{"FILE", "The pipeline as JSON, as
 
 static const struct tide_opt options[] = {
     {"features", "FILE", NULL, "The feature file whose values it was fitted to", TIDE_OPT_TEXT, TIDE_OPT_REQUIRED, 0, 0, NULL},
-    {"output", "FILE", NULL, "Where the model goes", TIDE_OPT_TEXT, TIDE_OPT_REQUIRED, 0, 0, NULL},
+    {"output", "FILE", NULL, "Where the model goes", TIDE_OPT_TEXT, TIDE_OPT_REQUIRED | TIDE_OPT_WRITTEN, 0, 0, NULL},
     TIDE_PARITY_OPTIONS,
 };
 

@@ -25,8 +25,9 @@ static const struct tide_opt options[] = {
 
 static enum tide_err parse_position(const char *text, struct tide_position *ret, struct tide_error *error) {
   int used = 0;
-  if (sscanf(text, "%20" SCNu64 "-%20" SCNu64 "%n", &ret->epoch, &ret->seq, &used) == 2 && text[used] == 0 && text[0] != '-' &&
-      ret->epoch > 0 && ret->seq > 0)
+  bool plain = strspn(text, "0123456789-") == strlen(text) && strchr(text, '-') == strrchr(text, '-'); /* sscanf takes signs */
+  if (plain && sscanf(text, "%20" SCNu64 "-%20" SCNu64 "%n", &ret->epoch, &ret->seq, &used) == 2 && text[used] == 0 && ret->epoch > 0 &&
+      ret->seq > 0)
     return TIDE_OK;
   return tide_fail(
       error, TIDE_E_USAGE,

@@ -13,7 +13,7 @@
 
 static const struct tide_opt options[] = {
     TIDE_ROWS_OPTIONS,
-    {"output", "FILE", NULL, "Where the model goes", TIDE_OPT_TEXT, TIDE_OPT_REQUIRED, 0, 0, NULL},
+    {"output", "FILE", NULL, "Where the model goes", TIDE_OPT_TEXT, TIDE_OPT_REQUIRED | TIDE_OPT_WRITTEN, 0, 0, NULL},
     {"name", "NAME", NULL, "Name of the model; left out: that of the feature file", TIDE_OPT_TEXT, 0, 0, 0, NULL},
     {"model-version", "TEXT", "1", "Its version", TIDE_OPT_TEXT, 0, 0, 0, NULL},
     {"l2", "X", "1", "Strength of the penalty on coefficients (scikit-learn's C is 1 / X)", TIDE_OPT_PERCENT, 0, 0, 1000000000, NULL},
@@ -29,10 +29,11 @@ static const struct tide_opt options[] = {
     {"gap", "DURATION", "0s", "Leave out the rows so long before the split: labels that were not known then", TIDE_OPT_DURATION, 0, 0, 0,
      NULL},
     {"top-cards", "K", "100", "K of card precision@k: how many cards a day can be looked at", TIDE_OPT_INT, 0, 1, 1000000, NULL},
-    {"report", "FILE", NULL, "A page with plots and tables, one HTML file without anything from elsewhere", TIDE_OPT_TEXT, 0, 0, 0, NULL},
+    {"report", "FILE", NULL, "A page with plots and tables, one HTML file without anything from elsewhere", TIDE_OPT_TEXT, TIDE_OPT_WRITTEN,
+     0, 0, NULL},
     {"export", "FILE", NULL,
-     "The rows as CSV: set, time, fraud, score, and each input as it was read; compressed by its ending .gz or .zst", TIDE_OPT_TEXT, 0, 0,
-     0, NULL},
+     "The rows as CSV: set, time, fraud, score, and each input as it was read; compressed by its ending .gz or .zst", TIDE_OPT_TEXT,
+     TIDE_OPT_WRITTEN, 0, 0, NULL},
     TIDE_SETTING_OPTIONS,
     TIDE_KEY_OPTIONS,
     {"json", NULL, NULL, "The report as one JSON object", TIDE_OPT_SWITCH, 0, 0, 0, NULL},

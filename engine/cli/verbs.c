@@ -4,6 +4,9 @@
  * nothing of a verb but its row. */
 #include "cli/verbs.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "base/log.h"
 #include "base/utf8.h"
 
@@ -68,12 +71,25 @@ static int run_verb(const struct tide_verb *verb, int argc, char **argv) {
     TIDE_CHECK(tide_log_level_parse(tide_args_text(&args, "log-level"), &level));
     tide_log_level_set(level);
     exit = verb->run(&args);
+    /* A summary that nobody could be given is no success; most verbs only print and look no further. */
+    if ((fflush(stdout) != 0 || ferror(stdout)) && (exit == TIDE_EXIT_OK || exit == TIDE_EXIT_DIFFERENT)) {
+      perror("tidemark: cannot write to standard output");
+      exit = TIDE_EXIT_IO;
+    }
   }
   tide_args_release(&args);
   return exit;
 }
 
+/* Who starts a program with a standard stream closed gives its number to the next file that is opened, and log lines would go into a journal. What is
+ * opened here instead cannot be read or written, so whoever uses the stream is still told. */
+static void occupy_standard_streams(void) {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+    if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0) return;
+}
+
 int tide_cli_main(int argc, char **argv) {
+  occupy_standard_streams();
   struct tide_buf text = TIDE_BUF_INIT;
   if (argc < 2) {
     tide_help_program(tide_verbs, tide_verb_count, &text);

@@ -161,6 +161,32 @@ static void test_several_files(void **state) {
 }
 
 /* Long inputs: lines that straddle every buffer boundary come out whole. */
+/* What tools put in front of the text is no text: the mark of UTF-8, also of the second file, and the skippable frame of pzstd. */
+static void test_marks_in_front(void **state) {
+  (void)state;
+  struct tide_buf zs = TIDE_BUF_INIT;
+  tide_buf_put(&zs, "\x50\x2a\x4d\x18\x04\0\0\0pzst", 12);
+  zstd(&zs, TIDE_SPAN("\xEF\xBB\xBF"
+                      "c\n"));
+  const char *path[] = {put_text("m1", "\xEF\xBB\xBF"
+                                       "a\r\n\xEF\xBB\xBF"
+                                       "b\n"),
+                        put("m2", zs.ptr, zs.len), put_text("m3", "\xEF\xBB\xBF")};
+  tide_buf_release(&zs);
+  struct tide_source *s = open_files(path, 3);
+  for (int pass = 0; pass < 2; pass++) {
+    expect(s, "a", 1, 6);
+    expect(s,
+           "\xEF\xBB\xBF"
+           "b",
+           2, 11); /* in the middle of a file it is a character */
+    expect(s, "c", 3, 16);
+    expect_end(s, 19);
+    assert_int_equal(s->ops->seek(s, 3, 0, 0, &error), TIDE_OK);
+  }
+  s->ops->close(s);
+}
+
 static void test_many_lines(void **state) {
   (void)state;
   struct tide_buf text = TIDE_BUF_INIT, gz = TIDE_BUF_INIT, zs = TIDE_BUF_INIT;
@@ -387,9 +413,10 @@ static void test_standard_input(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_lines),          cmocka_unit_test(test_several_files), cmocka_unit_test(test_many_lines),
-      cmocka_unit_test(test_long_lines),     cmocka_unit_test(test_cut_streams),   cmocka_unit_test(test_errors),
-      cmocka_unit_test(test_standard_input), cmocka_unit_test(test_beside),        cmocka_unit_test(test_growth),
+      cmocka_unit_test(test_lines),      cmocka_unit_test(test_several_files),  cmocka_unit_test(test_marks_in_front),
+      cmocka_unit_test(test_many_lines), cmocka_unit_test(test_long_lines),     cmocka_unit_test(test_cut_streams),
+      cmocka_unit_test(test_errors),     cmocka_unit_test(test_standard_input), cmocka_unit_test(test_beside),
+      cmocka_unit_test(test_growth),
   };
   return cmocka_run_group_tests_name("source_file", tests, make_dir, drop_dir);
 }

@@ -24,6 +24,7 @@ exits 2 "a group alone" "$tide" features
 exits 2 "a group with an unknown word" "$tide" features chek
 exits 2 "journal of an unknown kind" $replay --input "$tmp/log.jsonl" --journal disk:/tmp
 exits 2 "two keys" $replay --input "$tmp/log.jsonl" --key-file "$tmp/k"
+exits 2 "a position with a sign" "$tide" restore --from "$tmp" --journal redis://127.0.0.1:1 --begin-at 5--6
 exits 3 "no key for secret fields" "$tide" replay --features "$features" --input "$tmp/log.jsonl"
 says "the ways to give one are named" 'TIDEMARK_HASH_KEY'
 exits 3 "lateness above duplicates-for" $replay --input "$tmp/log.jsonl" --lateness 8d
@@ -32,6 +33,9 @@ exits 3 "unknown shape" $replay --input "$tmp/log.jsonl" --input-shape nowhere
 sed 's/count over/cuont over/' "$features" >"$tmp/typo.yaml"
 exits 3 "a mistake in the feature file" "$tide" features check "$tmp/typo.yaml"
 says "with line and column" 'typo.yaml:[0-9]+:[0-9]+: '
+sed -E 's/^( *)tests:.*/&\n\1  - {name: odd, events: [{at: 0s, amount: x}], expect: {decision: approve}}/' "$features" >"$tmp/odd.yaml"
+exits 3 "an event of a test that no message may be" "$tide" features check "$tmp/odd.yaml"
+says "with line and column too" 'odd.yaml:[0-9]+:[1-9][0-9]*: test "odd"'
 sed 's/card.streak_7d: 5/card.streak_7d: 6/' "$features" >"$tmp/failing.yaml"
 exits 1 "a failing test in the feature file" "$tide" features check "$tmp/failing.yaml"
 check "it says what came" grep -q 'expected 6' "$out"
@@ -55,6 +59,26 @@ check "the new key stands next to the old" test -s "$tmp/key.next"
 echo 1234 >"$tmp/short"
 exits 3 "a key that is too short" "$tide" keys check "$tmp/short"
 exits 0 "doctor finds nothing to fix" "$tide" doctor --features "$features" --key-file "$tmp/key" --journal file:"$tmp/j"
+
+cp "$tmp/log.jsonl" "$tmp/same.jsonl"
+ln -s same.jsonl "$tmp/link.jsonl"
+exits 2 "a log is not its own output" $replay --input "$tmp/same.jsonl" --output "$tmp/./same.jsonl"
+says "both options are named" '--output and --input'
+exits 2 "nor through a link the file of rejects" $replay --input "$tmp/same.jsonl" --rejects "$tmp/link.jsonl"
+exits 2 "nor is it the CSV" "$tide" export --features "$features" --input "$tmp/same.jsonl" --dev-key --output "$tmp/same.jsonl"
+exits 2 "nor the model" "$tide" train --features "$features" --input "$tmp/same.jsonl" --dev-key --output "$tmp/same.jsonl"
+exits 2 "a pipeline is not overwritten by its model" "$tide" model import "$tmp/same.jsonl" --output "$tmp/same.jsonl"
+exits 2 "two outputs are two files" $replay --input "$tmp/same.jsonl" --output "$tmp/both" --rejects "$tmp/both"
+same "nothing was written over the log" "$tmp/log.jsonl" "$tmp/same.jsonl"
+exits 0 "one device may be both" $replay --input /dev/null --output /dev/null --rejects /dev/null
+
+check "a run with all standard streams closed" sh -c "$replay --input '$tmp/log.jsonl' --journal 'file:$tmp/closed' --snapshot-every 1 --batch 10 --log-level info <&- >&- 2>&-"
+check "no log line went into a file of the journal" sh -c "! grep -raq level= '$tmp/closed'"
+check "a run without output and errors" sh -c "$replay --input '$tmp/log.jsonl' --journal 'file:$tmp/closed2' --snapshot-every 1 --batch 10 --log-level info >&- 2>&-"
+check "no log line went into its journal either" sh -c "! grep -raq level= '$tmp/closed2'"
+exits 4 "standard output that is closed" sh -c "$replay --input '$tmp/log.jsonl' --summary >&-"
+exits 4 "a summary that cannot be written" sh -c "$replay --input '$tmp/log.jsonl' --summary >/dev/full"
+says "it says so" 'standard output'
 
 echo '{"broken' >>"$tmp/log.jsonl"
 exits 0 "a bad message does not stop a replay" $replay --input "$tmp/log.jsonl"

@@ -73,4 +73,7 @@ exits 0 "values of files are not read, whatever their type" "$tide" config check
 exits 0 "a quorum below all replicas, where everything is in Kafka" "$tide" config check --config "$kafka" --set journal.quorum=1
 exits 3 "a quorum below all replicas, and what comes by HTTP is nowhere else" "$tide" config check --config "$kafka" --set journal.quorum=1 --set http.log=none
 says "what to do is told" 'journal.quorum is below journal.replicas.*Set http.log: kafka'
+head -c 1200000 /dev/zero | tr '\0' '#' >"$tmp/large.yaml"
+exits 4 "a file that is too large" "$tide" config check --config "$tmp/large.yaml"
+says "it is named" 'large.yaml has more than 1048576 bytes'
 done_testing

@@ -34,6 +34,13 @@ $replay --input "$tmp/same.jsonl" --output "$tmp/json" >/dev/null 2>&1
 $replay --input "$tmp/same.csv.zst" --input-shape history --output "$tmp/csv" >/dev/null 2>&1
 check "there are decisions from CSV" test "$(wc -l <"$tmp/csv")" -ge 1500
 same "the same from CSV in zstd as from JSON" "$tmp/json" "$tmp/csv"
+# Several CSV files: one of them is empty, another was saved by a spreadsheet; each has its header.
+"$tide" generate --seed 12 --transactions 1500 --format csv --output "$tmp/same.csv" 2>/dev/null
+: >"$tmp/empty.csv"
+head -n 800 "$tmp/same.csv" >"$tmp/part1.csv"
+(printf '\357\273\277' && head -n 1 "$tmp/same.csv" && tail -n +801 "$tmp/same.csv") >"$tmp/part2.csv"
+$replay --input "$tmp/empty.csv" --input "$tmp/part1.csv" --input "$tmp/part2.csv" --input-shape history --output "$tmp/b" >/dev/null 2>&1
+same "the same from parts of the CSV" "$tmp/json" "$tmp/b"
 # Positions name entries, everything else must not depend on how records are grouped.
 $replay --input "$tmp/log.jsonl" --output "$tmp/b" --batch 7 >/dev/null 2>&1
 for f in a b; do sed 's/"position":"[^"]*",//; s/"first_position":"[^"]*",//' "$tmp/$f" >"$tmp/$f.bare"; done

@@ -70,6 +70,9 @@ plain "$tmp/from.cut" >"$tmp/got"
 same "with the same decisions" "$tmp/want" "$tmp/got"
 exits 2 "an end that is neither" "$tide" backfill --features "$features" --dev-key --input "$tmp/history.jsonl" --output "$tmp/snap.g" --until tomorrow
 exits 2 "a cursor twice" "$tide" backfill --features "$features" --dev-key --input "$tmp/history.jsonl" --output "$tmp/snap.g" --until 0/0:1,0/0:2
+for until in 0/0:-1 0/-1:5 "0/0: 5" 0/0:9223372036854775808; do
+  exits 2 "no cursor: $until" "$tide" backfill --features "$features" --dev-key --input "$tmp/history.jsonl" --output "$tmp/snap.g" --until "$until"
+done
 
 cp "$tmp/rest" "$tmp/again"
 check "going on" replay "$tmp/live.jsonl" "$tmp/again" --journal "file:$tmp/journal" --start-from "$tmp/snap"

@@ -68,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   for (uint32_t d = 0; d < w.spec->derived_count; d++) w.derived[d] = tide_expr_eval(w.spec->derived[d].expr, &w.env);
 
   struct tide_span text = {(const char *)data + 2, size - 2};
-  struct tide_scope scope = {w.spec, data[0] & 1 ? EVERYTHING : data[0] >> 1};
+  struct tide_scope scope = {.spec = w.spec, .allow = data[0] & 1 ? EVERYTHING : data[0] >> 1};
   struct tide_error error = {0};
   const struct tide_expr *expr;
   if (tide_expr_parse(&scope, text, 7, 1, TIDE_V_NULL, &expr, &error)) check_place(&error, text.len);

@@ -94,7 +94,7 @@ static inline struct tide_value too_late_value(void) {
 
 static inline const struct tide_expr *parse_in(struct world *w, const char *text, unsigned allow, struct tide_error *error) {
   const struct tide_expr *expr = NULL;
-  struct tide_scope scope = {w->spec, allow};
+  struct tide_scope scope = {.spec = w->spec, .allow = allow};
   *error = (struct tide_error){0};
   return tide_expr_parse(&scope, tide_span_of(text), 7, 1, TIDE_V_NULL, &expr, error) == TIDE_OK ? expr : NULL;
 }

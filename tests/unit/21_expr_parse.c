@@ -177,7 +177,7 @@ static void wrong_types(void **state) {
   refused(w, "log1p(@kind)", "must be a number");
   const struct tide_expr *expr;
   struct tide_error error;
-  struct tide_scope scope = {w->spec, EVERYTHING};
+  struct tide_scope scope = {.spec = w->spec, .allow = EVERYTHING};
   assert_int_equal(tide_expr_parse(&scope, TIDE_SPAN("items + 1"), 3, 9, TIDE_V_BOOL, &expr, &error), TIDE_E_CONFIG);
   assert_non_null(strstr(error.text, "a condition is wanted here, this is a number"));
   assert_int_equal(error.column, 9);
@@ -259,7 +259,7 @@ static void places(void **state) {
   struct world *w = *state;
   const struct tide_expr *expr;
   struct tide_error error;
-  struct tide_scope scope = {w->spec, EVERYTHING};
+  struct tide_scope scope = {.spec = w->spec, .allow = EVERYTHING};
   assert_int_equal(tide_expr_parse(&scope, TIDE_SPAN("cnp and items > 5"), 40, 12, TIDE_V_BOOL, &expr, &error), TIDE_OK);
   assert_int_equal(expr->b->line, 40);
   assert_int_equal(expr->b->column, 20);
@@ -287,7 +287,7 @@ static void say(struct world *w, const char *text, const char *expected) {
   const struct tide_say *part;
   uint32_t count;
   struct tide_error error;
-  struct tide_scope scope = {w->spec, EVERYTHING};
+  struct tide_scope scope = {.spec = w->spec, .allow = EVERYTHING};
   assert_int_equal(tide_say_parse(&scope, tide_span_of(text), 5, 10, &part, &count, &error), TIDE_OK);
   struct tide_buf out = TIDE_BUF_INIT;
   for (uint32_t i = 0; i < count; i++) {
@@ -303,7 +303,7 @@ static void say_refused(struct world *w, const char *text, int column, const cha
   const struct tide_say *part = NULL;
   uint32_t count = 77;
   struct tide_error error;
-  struct tide_scope scope = {w->spec, EVERYTHING};
+  struct tide_scope scope = {.spec = w->spec, .allow = EVERYTHING};
   assert_int_equal(tide_say_parse(&scope, tide_span_of(text), 5, 10, &part, &count, &error), TIDE_E_CONFIG);
   if (!strstr(error.text, says)) fail_msg("\"%s\" does not say \"%s\"", error.text, says);
   assert_int_equal(error.column, column);

@@ -236,7 +236,7 @@ static void fallback_for_a_cause(void **state) {
 }
 
 static void says(struct world *w, const char *text, const char *expected) {
-  struct tide_scope scope = {w->spec, EVERYTHING};
+  struct tide_scope scope = {.spec = w->spec, .allow = EVERYTHING};
   struct tide_error error;
   struct tide_rule r = {.code = "V01", .say = text};
   assert_int_equal(tide_say_parse(&scope, tide_span_of(text), 1, 1, &r.parts, &r.say_count, &error), TIDE_OK);

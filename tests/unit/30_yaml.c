@@ -82,8 +82,11 @@ static void refusals_name_their_place(void **state) {
       {"a: \"\\0\"\n", TIDE_E_SYNTAX, 1, 4, "zero byte"},
       {"a: [1\n", TIDE_E_SYNTAX, 2, 1, "YAML"},
       {"a: 1\n\tb: 2\n", TIDE_E_SYNTAX, 2, 0, "YAML"},
-      {"a: 1\nb: \xff\n", TIDE_E_UTF8, 2, 0, "UTF-8"},
-      {"a: 1\nb: \x01\n", TIDE_E_SYNTAX, 2, 0, "YAML"},
+      {"a: 1\nb: \xff\n", TIDE_E_UTF8, 2, 4, "UTF-8"},
+      {"a: 1\nb: \xc3\xa9\xc3\n", TIDE_E_UTF8, 2, 5, "UTF-8"},
+      {"\xe9", TIDE_E_UTF8, 1, 1, "UTF-8"},
+      {"a: 1\nb: \x01\n", TIDE_E_SYNTAX, 2, 4, "YAML"},
+      {"a: 1\nb: \xc3\xa9 \x01\n", TIDE_E_SYNTAX, 2, 6, "YAML"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     struct tide_arena arena = TIDE_ARENA_INIT;
@@ -96,6 +99,21 @@ static void refusals_name_their_place(void **state) {
     assert_null(root);
     tide_arena_release(&arena);
   }
+}
+
+static void a_mark_in_front_is_passed_over(void **state) {
+  (void)state;
+  struct tide_arena arena = TIDE_ARENA_INIT;
+  struct tide_yaml_node *root = NULL;
+  struct tide_error error = {0};
+  assert_int_equal(tide_yaml_parse(TIDE_SPAN("\xEF\xBB\xBF"
+                                             "a: 1\nb: 2\n"),
+                                   &arena, &root, &error),
+                   TIDE_OK);
+  assert_int_equal(root->count, 2);
+  assert_string_equal(root->pair[0].key, "a");
+  assert_int_equal(root->pair[0].value->column, 4);
+  tide_arena_release(&arena);
 }
 
 static void bounds_hold(void **state) {
@@ -143,10 +161,8 @@ static void bounds_hold(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(places_of_keys_and_values),
-      cmocka_unit_test(nothing_is_a_value),
-      cmocka_unit_test(refusals_name_their_place),
-      cmocka_unit_test(bounds_hold),
+      cmocka_unit_test(places_of_keys_and_values),      cmocka_unit_test(nothing_is_a_value), cmocka_unit_test(refusals_name_their_place),
+      cmocka_unit_test(a_mark_in_front_is_passed_over), cmocka_unit_test(bounds_hold),
   };
   return cmocka_run_group_tests_name("yaml", tests, NULL, NULL);
 }

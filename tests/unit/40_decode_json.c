@@ -177,6 +177,8 @@ static void test_types(void **state) {
   refused(f, BASE ",\"merchant\":{\"mcc\":true}}", TIDE_E_TYPE, "mcc");
   refused(f, BASE ",\"merchant\":{\"mcc\":\"NaN\"}}", TIDE_E_SYNTAX, "mcc");
   refused(f, BASE ",\"merchant\":{\"mcc\":9223372036854775808}}", TIDE_E_RANGE, "mcc");
+  refused(f, BASE ",\"merchant\":{\"mcc\":-9223372036854775808}}", TIDE_E_RANGE, "mcc"); /* means a missing number in a column */
+  ok(f, BASE ",\"merchant\":{\"mcc\":-9223372036854775807}}");
   refused(f, BASE ",\"place\":[1.1234567]}", TIDE_E_DECIMALS, "lat");
   ok(f, BASE ",\"place\":[1.1234560000]}");
   refused(f, "{\"id\":1,\"transmitted_at\":\"yesterday\",\"card\":{\"number\":1}}", TIDE_E_SYNTAX, "time");
@@ -283,6 +285,12 @@ static void test_structure(void **state) {
     refused(f, cases[i].line, cases[i].err, "");
     ok(f, BASE "}"); /* and the next message is not touched by it */
     text_is(f, "id", "a");
+  }
+  static const char *const unfinished[] = {"{\"a\":\"x", "{\"a\":tru", "{\"a\":1", "{\"a\":1e", "{\"a", "{\"a\":\"\\", BASE};
+  for (size_t i = 0; i < sizeof unfinished / sizeof unfinished[0]; i++) {
+    refused(f, unfinished[i], TIDE_E_SYNTAX, "");
+    assert_string_equal(error.text, "the message ends before its object does");
+    assert_int_equal(error.column, strlen(unfinished[i]));
   }
   decode(f, "{\"twice\":1,\"twice\":2}");
   assert_non_null(strstr(error.text, "twice"));
@@ -512,6 +520,11 @@ static void test_mask(void **state) {
   masks(f, "{\"card\":{\"number\":null}}", "{\"card\":{\"number\":null}}");
   masks(f, "{\"card\":{\"number\":1,\"number\":2}}", "{\"card\":{\"number\":\"***\",\"number\":\"***\"}}");
   masks(f, "{\"card\":{\"n\\u0075mber\":1}}", "{\"card\":{\"n\\u0075mber\":\"***\"}}");
+  /* the object around the secret is something else */
+  masks(f, "{\"card\":\"4111\",\"b\":1}", "{\"card\":\"***\",\"b\":1}");
+  masks(f, "{\"card\": 4111 }", "{\"card\": \"***\" }");
+  masks(f, "{\"card\":[\"4111\", {\"number\":\"4111\"},[4111],null]}", "{\"card\":[\"***\", \"***\",\"***\",null]}");
+  masks(f, "{\"card\":null,\"b\":[1]}", "{\"card\":null,\"b\":[1]}");
   masks(f, "{\"card\":{\"number\":\"4111\"}", "{\"masked\":\"25 bytes, not well-formed\"}");
   masks(f, "4111", "{\"masked\":\"4 bytes, not well-formed\"}");
   masks(f, "", "{\"masked\":\"0 bytes, not well-formed\"}");

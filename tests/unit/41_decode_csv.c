@@ -176,6 +176,9 @@ static void test_header(void **state) {
   header(f, "id,ts,pan,id", TIDE_E_DUPLICATE_KEY);
   assert_non_null(strstr(error.text, "\"id\""));
   header(f, "id,ts,\"pan\",\"pan\"", TIDE_E_DUPLICATE_KEY);
+  header(f, "a1,4111111111111111,4111111111111111", TIDE_E_DUPLICATE_KEY); /* no header at all */
+  assert_null(strstr(error.text, "4111"));
+  assert_non_null(strstr(error.text, "columns 2 and 3"));
   header(f, "id,,pan", TIDE_E_SYNTAX);
   header(f, "", TIDE_E_SYNTAX);
   header(f, "id,ts,\"pan", TIDE_E_SYNTAX);

@@ -596,6 +596,25 @@ static void test_mask(void **state) {
   wire_frame(&m, last_id);
   wire_long(&m, 1);
   mask_is(&m, "{\"masked\":\"6 bytes, not well-formed\"}");
+  /* the record around the secret is something else */
+  begin(&m, RECORD("R",
+                   FIELD("card", "[\"null\",\"string\",\"long\",{\"type\":\"array\",\"items\":\"string\"}]") "," FIELD("b", "\"string\"")));
+  wire_long(&m, 1);
+  wire_text(&m, "4111");
+  wire_text(&m, "b");
+  mask_is(&m, "{\"card\":\"***\",\"b\":\"b\"}");
+  wire_frame(&m, last_id);
+  wire_long(&m, 2);
+  wire_long(&m, 4111);
+  wire_text(&m, "b");
+  mask_is(&m, "{\"card\":\"***\",\"b\":\"b\"}");
+  wire_frame(&m, last_id);
+  wire_long(&m, 3);
+  wire_long(&m, 1);
+  wire_text(&m, "4111");
+  wire_long(&m, 0);
+  wire_text(&m, "b");
+  mask_is(&m, "{\"card\":\"***\",\"b\":\"b\"}");
   wire_frame(&m, 77777777);
   tide_buf_str(&m, "4111");
   mask_is(&m, "{\"masked\":\"9 bytes, not well-formed\"}");
