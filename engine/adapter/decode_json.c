@@ -458,10 +458,13 @@ static enum tide_err walk(struct json_reader *r, struct tide_span bytes, struct 
     r->stamp = 1;
   }
   yajl_status status = yajl_parse(r->yajl, (const unsigned char *)bytes.ptr, bytes.len);
-  if (status == yajl_status_ok) status = yajl_parse(r->yajl, (const unsigned char *)"\n", 1);
+  bool all_read = status == yajl_status_ok;
+  if (all_read) status = yajl_parse(r->yajl, (const unsigned char *)"\n", 1);
   if (TIDE_LIKELY(status == yajl_status_ok && r->done && r->code == TIDE_OK)) return TIDE_OK;
   enum tide_err code = r->code ? r->code : r->done ? TIDE_E_TRAILING : TIDE_E_SYNTAX;
-  if (status == yajl_status_ok) code = tide_fail_at(error, TIDE_E_SYNTAX, 0, (int)bytes.len, "", "the message ends before its object does");
+  /* A text or word that was cut off fails at our line break, of which nobody knows. */
+  if (status == yajl_status_ok || (all_read && r->depth && !r->code))
+    code = tide_fail_at(error, TIDE_E_SYNTAX, 0, (int)bytes.len, "", "the message ends before its object does");
   else code = fail_parse(r, code, error);
   yajl_free(r->yajl);
   r->yajl = NULL;
