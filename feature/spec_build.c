@@ -166,7 +166,8 @@ bool tide_build_duration(struct tide_build *b, const struct tide_yaml_node *node
   if (!tide_build_scalar(b, node, what)) return false;
   int64_t ms;
   if (tide_duration_parse(node->text, &ms)) {
-    tide_build_fail_node(b, node, what, "%s: `%.40s` is not a duration; write a whole number and one of ms s m h d, like 15s or 30d", what,
+    tide_build_fail_node(b, node, what,
+                         "%s: `%.40s` is not a duration; write a whole number and one of ms s m h d, like 15s or 30d, at most 3650d", what,
                          node->text.ptr);
     return false;
   }

@@ -52,8 +52,8 @@ static size_t offset_of(const struct reading *r, struct tide_span part) { return
 
 static bool duration(const struct reading *r, struct tide_span text, const char *what, int64_t *ret) {
   if (tide_duration_parse(text, ret) || *ret == 0)
-    return REFUSE(r, text, "%s: %s: `%.*s` is not a duration; write a whole number above 0 and one of ms s m h d, like 10m", r->name, what,
-                  text.len > 40 ? 40 : (int)text.len, text.ptr);
+    return REFUSE(r, text, "%s: %s: `%.*s` is not a duration; write a whole number above 0 and one of ms s m h d, like 10m, at most 3650d",
+                  r->name, what, text.len > 40 ? 40 : (int)text.len, text.ptr);
   return true;
 }
 
@@ -157,8 +157,8 @@ static bool add_window(const struct reading *r, struct tide_span text, struct ti
   if (*count == TIDE_FEATURE_WINDOWS_MAX) return REFUSE(r, blame, "%s: more than %d windows", r->name, TIDE_FEATURE_WINDOWS_MAX);
   int64_t ms;
   if (tide_duration_parse(text, &ms) || ms == 0)
-    return REFUSE(r, blame, "%s: `%.*s` is not a window; write a whole number above 0 and one of ms s m h d, like 10m", r->name,
-                  text.len > 40 ? 40 : (int)text.len, text.ptr);
+    return REFUSE(r, blame, "%s: `%.*s` is not a window; write a whole number above 0 and one of ms s m h d, like 10m, at most 3650d",
+                  r->name, text.len > 40 ? 40 : (int)text.len, text.ptr);
   for (uint32_t i = 0; i < *count; i++)
     if (window[i].ms == ms) return REFUSE(r, blame, "%s: the window %.*s stands here twice", r->name, TIDE_SPAN_FMT(text));
   window[(*count)++] = (struct window){text, ms};
@@ -242,9 +242,10 @@ static void read_window_names(struct tide_build *b) {
       size_t at = (size_t)(item.ptr - copy.ptr);
       for (uint32_t k = 0; node->kind == TIDE_YAML_LIST && k < node->count; k++)
         if (tide_span_eq(tide_span_trim(node->item[k]->text), item)) blame = node->item[k], at = 0;
-      tide_build_fail_text(b, blame, at, pair->key,
-                           "windows.%s: `%.*s` is not a window; write a whole number above 0 and one of ms s m h d, like 10m", pair->key,
-                           item.len > 40 ? 40 : (int)item.len, item.ptr);
+      tide_build_fail_text(
+          b, blame, at, pair->key,
+          "windows.%s: `%.*s` is not a window; write a whole number above 0 and one of ms s m h d, like 10m, at most 3650d", pair->key,
+          item.len > 40 ? 40 : (int)item.len, item.ptr);
       good = false;
     }
     if (!good) {

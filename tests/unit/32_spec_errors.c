@@ -237,6 +237,7 @@ static void entities(void **state) {
       {"card_merchant: [card, merchant]", "card_merchant: @@{max: 5}", "`key:` is missing"},
       {"card_merchant: [card, merchant]", "card_merchant: {key: card, max: @@0}", "whole number from 1"},
       {"card_merchant: [card, merchant]", "card_merchant: {key: card, keep: @@30}", "is not a duration"},
+      {"card_merchant: [card, merchant]", "card_merchant: {key: card, keep: @@4000d}", "at most 3650d"},
       {"card_merchant: [card, merchant]", "card_merchant: {key: card, keep: @@0s}", "longer than 0"},
       {"card_merchant: [card, merchant]", "card_merchant: @@firstof(card, merchant)", "first_of(FIELD, FIELD)"},
       {"card_merchant: [card, merchant]", "card_merchant: first_of(card,@@)", "a name is missing"},
@@ -265,6 +266,8 @@ static void features(void **state) {
       {"idle: time since previous", "idle: count over @@10", "is not a window"},
       {"idle: time since previous", "idle: count over 1h, @@shrt", "did you mean `short`?"},
       {"idle: time since previous", "idle: count over 1h, @@0s", "is not a window"},
+      {"idle: time since previous", "idle: count over @@4000d", "at most 3650d"},
+      {"idle: time since previous", "idle: count over 1h delayed @@4000d", "at most 3650d"},
       {"idle: time since previous", "idle: count over 1h, @@60m", "stands here twice"},
       {"idle: time since previous", "idle: count over 1h @@over 2h", "stands here twice, found `over`"},
       {"idle: time since previous", "idle: count over @@1h wher result = declined", "is not a window"},
@@ -428,6 +431,7 @@ static void names_of_broken_declarations(void **state) {
       {"spend_jump: card.spend_24h", "spend_jump: @@card.spend_25h", "card.spend_24h"},
       {"card: first_of(par, pan)", "card: first_of(par, @@pann)", "did you mean `pan`?"},
       {"windows: {short: \"1m, 10m, 1h\"}", "windows: {short: \"@@1y, 10m, 1h\"}", "is not a window"},
+      {"windows: {short: \"1m, 10m, 1h\"}", "windows: {short: \"@@4000d, 10m, 1h\"}", "at most 3650d"},
       {"ip: {at: /ip, optional: true}", "ip: {at: /ip, optional: @@maybe}", "optional"},
   };
   RUN(rows);
