@@ -216,9 +216,14 @@ struct tide_test_event {
   bool profile;                    /* a profile about `entity`: its pairs are fields of the key, and facts */
   uint32_t entity;
   struct tide_test_pair *set; uint32_t set_count;
-  int line;
+  int line, column;
 };
-struct tide_test { const char *name; struct tide_test_event *event; uint32_t event_count; struct tide_test_pair *expect; uint32_t expect_count; int line; };
+struct tide_test {
+  const char *name;
+  struct tide_test_event *event; uint32_t event_count;
+  struct tide_test_pair *expect; uint32_t expect_count;
+  int line, column;
+};
 
 struct tide_spec {
   struct tide_arena arena;

@@ -116,8 +116,10 @@ static void read_event(struct tide_build *b, const struct tide_yaml_node *map, s
     tide_build_fail_node(b, map, "events", "tests: an event is a mapping, like {at: 0s, amount: 20.00}, not %s", tide_yaml_kind_name(map));
     return;
   }
-  *event = (struct tide_test_event){
-      .repeat = 1, .line = map->line, .set = tide_arena_alloc(&b->spec->arena, (map->count + 1) * sizeof *event->set)};
+  *event = (struct tide_test_event){.repeat = 1,
+                                    .line = map->line,
+                                    .column = map->column,
+                                    .set = tide_arena_alloc(&b->spec->arena, (map->count + 1) * sizeof *event->set)};
   read_profile(b, map, event);
   bool at = false;
   for (uint32_t i = 0; i < map->count; i++) {
@@ -215,7 +217,7 @@ static void read_test(struct tide_build *b, const struct tide_yaml_node *map, st
   if (!tide_build_keys(b, map, "a test", keys, 3)) return;
   const struct tide_yaml_node *name = tide_yaml_get(map, "name"), *events = tide_yaml_get(map, "events"),
                               *expect = tide_yaml_get(map, "expect");
-  *test = (struct tide_test){.name = "", .line = map->line};
+  *test = (struct tide_test){.name = "", .line = map->line, .column = map->column};
   if (!name) tide_build_fail_node(b, map, "name", "tests: `name:` is missing: what the test shows");
   else if (tide_build_scalar(b, name, "name")) test->name = tide_build_dup(b, name->text);
   if (!events || events->kind != TIDE_YAML_LIST || events->count == 0) {
