@@ -60,6 +60,16 @@ says "with the line and column of the entry" 'small.yaml:10:35: test "one": an e
 small '{at: 0s, amount: 1}, {at: 1s, list: known, card: c}'
 exits 1 "a test that ends with a list entry" "$tide" features check "$tmp/small.yaml"
 check "it says that this is no event" grep -q 'a list entry stands last' "$out"
+# The tests of a policy of its own are told at their lines in its file, not at those of the file that it is put into.
+policy() { # EXPECTED EVENT
+  printf 'policy:\n  decisions: [approve]\n  rules:\n    - else: approve\ntests:\n  - {name: one, events: [%s], expect: {rule: %s}}\n' "$2" "$1" >"$tmp/policy.yaml"
+}
+policy fallback.else '{at: 0s}'
+exits 1 "a failing test in a policy" "$tide" policy check "$tmp/policy.yaml" --features "$features"
+check "it is told at its line" grep -q 'policy.yaml:6: test "one": rule is else' "$out"
+policy else '{at: 0s, amount: ten}'
+exits 3 "a value in a policy's test that is none" "$tide" policy check "$tmp/policy.yaml" --features "$features"
+says "with its line and column" 'policy.yaml:6:35: test "one": an event is not valid: amount'
 exits 0 "the shipped feature file passes its tests" "$tide" features check "$features"
 exits 0 "describe" "$tide" features describe "$features"
 
