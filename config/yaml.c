@@ -174,25 +174,28 @@ static enum tide_err handle(struct build *b, const yaml_event_t *event, bool *re
   return err;
 }
 
-static enum tide_err check_bytes(struct tide_span text, struct tide_error *error) {
-  if (text.len > TIDE_YAML_BYTES_MAX)
-    return tide_fail(error, TIDE_E_LIMIT, "the file has %zu bytes, more than %u", text.len, TIDE_YAML_BYTES_MAX);
-  if (tide_utf8_valid(text)) return TIDE_OK;
-  int line = 1;
-  for (size_t at = 0; at < text.len; line++) {
-    const char *end = memchr(text.ptr + at, '\n', text.len - at);
-    size_t len = end ? (size_t)(end - text.ptr) - at : text.len - at;
-    if (!tide_utf8_valid((struct tide_span){text.ptr + at, len})) break;
-    at += len + 1;
-  }
-  return tide_fail_at(error, TIDE_E_UTF8, line, 0, NULL, "invalid UTF-8: save the file as UTF-8");
-}
-
-/* The reader runs ahead of the parser and knows its bytes only. */
+/* Where a byte stands. The text is UTF-8 up to there, and columns count characters. */
 static int line_of_byte(struct tide_span text, size_t offset) {
   int line = 1;
   for (size_t i = 0; i < offset && i < text.len; i++) line += text.ptr[i] == '\n';
   return line;
+}
+static int column_of_byte(struct tide_span text, size_t offset) {
+  int column = 1;
+  for (size_t i = offset < text.len ? offset : text.len; i > 0 && text.ptr[i - 1] != '\n'; i--) column += (text.ptr[i - 1] & 0xc0) != 0x80;
+  return column;
+}
+
+static enum tide_err check_bytes(struct tide_span text, struct tide_error *error) {
+  if (text.len > TIDE_YAML_BYTES_MAX)
+    return tide_fail(error, TIDE_E_LIMIT, "the file has %zu bytes, more than %u", text.len, TIDE_YAML_BYTES_MAX);
+  if (tide_utf8_valid(text)) return TIDE_OK;
+  size_t at = 0;
+  for (size_t len; at < text.len; at += len) { /* a character: one byte, and up to three that go on */
+    for (len = 1; len < 4 && at + len < text.len && (text.ptr[at + len] & 0xc0) == 0x80; len++) continue;
+    if (!tide_utf8_valid((struct tide_span){text.ptr + at, len})) break;
+  }
+  return tide_fail_at(error, TIDE_E_UTF8, line_of_byte(text, at), column_of_byte(text, at), NULL, "invalid UTF-8: save the file as UTF-8");
 }
 
 enum tide_err tide_yaml_parse(struct tide_span text, struct tide_arena *arena, struct tide_yaml_node **ret, struct tide_error *error) {
@@ -207,8 +210,9 @@ enum tide_err tide_yaml_parse(struct tide_span text, struct tide_arena *arena, s
     yaml_event_t event;
     if (!yaml_parser_parse(&parser, &event)) {
       const char *problem = parser.problem ? parser.problem : "not well-formed";
-      if (parser.error == YAML_READER_ERROR)
-        err = tide_fail_at(error, TIDE_E_SYNTAX, line_of_byte(text, parser.problem_offset), 0, NULL, "YAML: %s", problem);
+      if (parser.error == YAML_READER_ERROR) /* The reader runs ahead of the parser and knows its bytes only. */
+        err = tide_fail_at(error, TIDE_E_SYNTAX, line_of_byte(text, parser.problem_offset), column_of_byte(text, parser.problem_offset),
+                           NULL, "YAML: %s", problem);
       else
         err = tide_fail_at(error, TIDE_E_SYNTAX, line_of(parser.problem_mark), column_of(parser.problem_mark), NULL, "YAML: %s%s%s",
                            problem, parser.context ? " " : "", parser.context ? parser.context : "");

@@ -82,8 +82,9 @@ static void refusals_name_their_place(void **state) {
       {"a: \"\\0\"\n", TIDE_E_SYNTAX, 1, 4, "zero byte"},
       {"a: [1\n", TIDE_E_SYNTAX, 2, 1, "YAML"},
       {"a: 1\n\tb: 2\n", TIDE_E_SYNTAX, 2, 0, "YAML"},
-      {"a: 1\nb: \xff\n", TIDE_E_UTF8, 2, 0, "UTF-8"},
-      {"a: 1\nb: \x01\n", TIDE_E_SYNTAX, 2, 0, "YAML"},
+      {"a: 1\nb: \xff\n", TIDE_E_UTF8, 2, 4, "UTF-8"},
+      {"a: \xc3\xa9\xe2\x82\xac\xc3\n", TIDE_E_UTF8, 1, 6, "UTF-8"}, /* characters are counted, as everywhere */
+      {"a: 1\nb: \xc3\xa9\x01\n", TIDE_E_SYNTAX, 2, 5, "YAML"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     struct tide_arena arena = TIDE_ARENA_INIT;
