@@ -253,7 +253,7 @@ static enum tide_err control(struct tide_fold *fold, const struct tide_raw_recor
             (unsigned long long)fold->position.epoch, (unsigned long long)fold->position.seq, (unsigned long long)theirs.decisions,
             (unsigned long long)theirs.state_hash, (unsigned long long)ours.decisions, (unsigned long long)ours.state_hash,
             first
-                ? "nothing was decided before it, so either this journal began after a back-fill, which --start-from names, or the log was changed"
+                ? "nothing was decided before it, so either this journal began after a back-fill that was not given (--start-from), or the log was changed"
                 : "the log was changed or was written by other arithmetic; find the first difference with audit");
       }
       return TIDE_OK;

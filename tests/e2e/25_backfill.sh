@@ -25,7 +25,7 @@ check "without the history they would differ" sh -c "'$tide' replay --features '
   --input '$tmp/live.jsonl' --output '$tmp/alone' 2>/dev/null; ! cmp -s '$tmp/rest' '$tmp/alone'"
 exits 0 "audit proves it, with the history" "$tide" audit --journal "file:$tmp/journal" --decisions "$tmp/rest" --start-from "$tmp/snap"
 exits 5 "and not without" "$tide" audit --journal "file:$tmp/journal" --decisions "$tmp/rest"
-says "it names what is missing" "began after a back-fill, which --start-from names"
+says "it names what is missing" "began after a back-fill that was not given \(--start-from\)"
 id=$(sed -n 's/^{"id":"\([^"]*\)".*/\1/p' "$tmp/rest" | tail -n 1)
 exits 0 "explain knows the history" "$tide" explain "$id" --journal "file:$tmp/journal" --start-from "$tmp/snap" --dev-key --json
 exits 5 "and does not go on without it" "$tide" explain "$id" --journal "file:$tmp/journal" --dev-key
