@@ -133,6 +133,7 @@ enum tide_err tide_train_rows(const struct tide_train_rows_options *options, str
   replay.ctx = &c;
   struct tide_replay_stats *stats = tide_alloc(sizeof *stats);
   enum tide_err err = tide_replay_run(&replay, stats, error);
+  set->counts.rejected = stats->rejected;
   tide_free(stats);
   if (!err) settle(&c);
   return err;
@@ -144,6 +145,11 @@ void tide_train_set_release(struct tide_train_set *set) {
   tide_free(set->score);
   set->tally = NULL;
   set->score = NULL;
+}
+
+void tide_train_say_rejected(const struct tide_train_set *set) {
+  if (set->counts.rejected)
+    fprintf(stderr, "tidemark: %llu messages were rejected; replay --rejects FILE says why\n", (unsigned long long)set->counts.rejected);
 }
 
 enum tide_err tide_train_set_empty(const struct tide_train_set *set, struct tide_error *error) {

@@ -48,6 +48,7 @@ struct tide_train_counts {
   uint64_t unknown_by[TIDE_C_COUNT];                                              /* why a value was not to be trusted */
   uint64_t outside;                  /* before --from or not before --until */
   uint64_t rows;
+  uint64_t rejected;                                                              /* messages that could not be used */
   int64_t log_end_ms;
   uint64_t labels, labels_unmatched;
 };
@@ -66,6 +67,8 @@ struct tide_train_set {
 enum tide_err tide_train_rows(const struct tide_train_rows_options *options, struct tide_train_set *set, struct tide_error *error) TIDE_WARN_UNUSED;
 /* Frees all but the model. */
 void tide_train_set_release(struct tide_train_set *set);
+/* Tells on stderr that messages were rejected, if any were: rows that are missing for that must not be missing in silence. */
+void tide_train_say_rejected(const struct tide_train_set *set);
 /* RANGE: no row is left, with the reasons. */
 enum tide_err tide_train_set_empty(const struct tide_train_set *set, struct tide_error *error);
 

@@ -84,6 +84,7 @@ static int export(const struct tide_args *args, const struct tide_spec *spec) {
   if (!err) err = tide_model_from_args(args, "model", spec, &set.model, &error);
   rows->replay.model = set.model;
   if (!err) err = tide_train_rows(rows, &set, &error);
+  tide_train_say_rejected(&set);
   if (!err && !set.rows.count) err = tide_train_set_empty(&set, &error);
   double *score = err ? NULL : scores_of(&set);
   if (!err) {

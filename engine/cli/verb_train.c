@@ -116,6 +116,7 @@ static int train(const struct tide_args *args, const struct tide_spec *spec) {
   enum tide_err err = options_of(args, spec, options_given, &error);
   if (!err) err = tide_train_rows_from_args(args, spec, "train", &options_given->rows, &error);
   if (!err) err = tide_train_run(options_given, &run, &error);
+  tide_train_say_rejected(&run.set);
   if (!err) err = write_outputs(args, spec, &run, &error);
   if (!err && tide_args_on(args, "json")) tide_train_json(&run);
   else if (!err) tide_train_print(spec, &run);

@@ -109,4 +109,10 @@ refused = tide("model", "check", MODEL, "--rows", at("rows.csv"), key=(), code=3
 case("rows of other inputs are refused by name", "has no column" in refused, refused)
 refused = tide("export", "--features", FEATURES, "--input", at("log.jsonl"), "--output", at("none.csv"), "--from", "2031-01-01T00:00:00Z", code=3)
 case("no rows are said, and no file is left", "no row is left" in refused and not os.path.exists(at("none.csv")), refused)
+with open(at("log.jsonl"), encoding="utf-8") as file, open(at("bad.jsonl"), "w", encoding="utf-8") as bad:
+    bad.write(file.read() + '{"type":"auth"}\n{\n')
+for verb in ("export", "train"):
+    told = tide(verb, "--features", FEATURES, "--input", at("bad.jsonl"), "--output", at("bad.out"), *common)
+    case(f"{verb} tells that messages were rejected", "2 messages were rejected; replay --rejects" in told, told)
+case("and nothing where none were", "rejected" not in said, said)
 done()
