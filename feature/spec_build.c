@@ -4,6 +4,7 @@
  * broken, and a text that mentions a broken name is not blamed for what the parser makes of it. */
 #include "feature/spec_build.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -241,13 +242,32 @@ static int part_column(const struct tide_yaml_node *node, struct tide_span part)
   return column_at(node, (size_t)(part.ptr - node->text.ptr));
 }
 
-static void note_parsed(struct tide_build *b, const struct tide_yaml_node *node, struct tide_span part, struct tide_error *error,
-                        const char *what) {
+/* The derived value whose name begins a text and that is not read yet: it stands further down, or in a later section. NULL: there is none. */
+static const char *derived_later(const struct tide_build *b, struct tide_span text) {
+  const struct tide_yaml_node *map = tide_yaml_get(b->root, "derived");
+  size_t len = 0;
+  while (len < text.len && (isalnum((unsigned char)text.ptr[len]) || text.ptr[len] == '_' || text.ptr[len] == '.')) len++;
+  for (uint32_t i = 0; map && map->kind == TIDE_YAML_MAP && i < map->count; i++) {
+    if (!tide_span_is((struct tide_span){text.ptr, len}, map->pair[i].key)) continue;
+    for (uint32_t k = 0; k < b->spec->derived_count; k++)
+      if (strcmp(b->spec->derived[k].name, map->pair[i].key) == 0) return NULL;
+    return map->pair[i].key;
+  }
+  return NULL;
+}
+
+static void note_parsed(struct tide_build *b, const struct tide_yaml_node *node, struct tide_span part, unsigned allow,
+                        struct tide_error *error, const char *what) {
   if (mentions_broken(b, part)) return;
   size_t offset = (size_t)(part.ptr - node->text.ptr);
   if (error->column > part_column(node, part)) offset += (size_t)(error->column - part_column(node, part));
+  const char *later =
+      offset < node->text.len ? derived_later(b, (struct tide_span){node->text.ptr + offset, node->text.len - offset}) : NULL;
   char text[384];
-  (void)snprintf(text, sizeof text, "%s: %.340s", what, error->text);
+  if (later && (allow & TIDE_ALLOW_DERIVED))
+    (void)snprintf(text, sizeof text, "%s: `%.64s` cannot be read here: a derived value reads only those that stand above it", what, later);
+  else if (later) (void)snprintf(text, sizeof text, "%s: `%.64s` is a derived value, which cannot be read here", what, later);
+  else (void)snprintf(text, sizeof text, "%s: %.340s", what, error->text);
   note(b, error->code, node->line, column_at(node, offset), error->field, text);
 }
 
@@ -257,7 +277,7 @@ const struct tide_expr *tide_build_expr(struct tide_build *b, const struct tide_
   struct tide_error error = {0};
   const struct tide_expr *expr = NULL;
   if (tide_expr_parse(&scope, part, node->line, part_column(node, part), want, &expr, &error)) {
-    note_parsed(b, node, part, &error, what);
+    note_parsed(b, node, part, allow, &error, what);
     return NULL;
   }
   const struct tide_expr *secret = secret_read(b->spec, expr);
@@ -279,7 +299,7 @@ bool tide_build_say(struct tide_build *b, const struct tide_yaml_node *node, str
   struct tide_scope scope = {b->spec, allow};
   struct tide_error error = {0};
   if (tide_say_parse(&scope, part, node->line, part_column(node, part), &rule->parts, &rule->say_count, &error)) {
-    note_parsed(b, node, part, &error, "say");
+    note_parsed(b, node, part, allow, &error, "say");
     return false;
   }
   for (uint32_t i = 0; i < rule->say_count; i++) {
