@@ -72,7 +72,10 @@ static struct term unknown_name(struct parser *p, struct tide_token where) {
                 SHOWN(where.text), SHOWN(where.text));
   for (uint32_t i = 0; p->scope->derived && i < p->scope->derived->count; i++)
     if (tide_span_is(where.text, p->scope->derived->pair[i].key))
-      return fail(p, where, "`%.*s` does not stand above this derived value: each reads only those above it, so none can need itself",
+      return fail(p, where,
+                  p->scope->allow & TIDE_ALLOW_DERIVED
+                      ? "`%.*s` does not stand above this derived value: each reads only those above it, so none can need itself"
+                      : "`%.*s` is a derived value, which cannot be read here",
                   SHOWN(where.text));
   const char *best = tide_name_nearest(p->scope, where.text);
   if (best) return fail(p, where, "`%.*s` is not known here; did you mean `%s`?", SHOWN(where.text), best);

@@ -18,7 +18,7 @@ struct tide_yaml_node;
 struct tide_scope {
   struct tide_spec *spec; /* tables filled so far; nodes are allocated in spec->arena */
   unsigned allow;
-  const struct tide_yaml_node *derived; /* while `derived:` is read: its mapping, for who reads a value that is not there yet; else NULL */
+  const struct tide_yaml_node *derived; /* the mapping of `derived:`, for who reads one that is not there yet, or not here; NULL: there is none */
 };
 
 /* Parses all of text, which stands at (line, column) in the file, so errors carry the exact place: column plus the bytes before the mistake (column 0:

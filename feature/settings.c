@@ -5,7 +5,9 @@
 #include "feature/settings.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
+#include "base/clock.h"
 #include "base/num.h"
 #include "base/utf8.h"
 
@@ -37,19 +39,34 @@ struct tide_settings tide_settings_default(void) {
   return settings;
 }
 
+/* Mistakes are told in the words of people, who write `--lateness 8d` and know no milliseconds. */
+static bool is_duration(int row) {
+  size_t len = strlen(rows[row].name);
+  return rows[row].lo >= 0 && len > 3 && strcmp(rows[row].name + len - 3, "_ms") == 0;
+}
+
+static int shown_len(int row) { return (int)strlen(rows[row].name) - (is_duration(row) ? 3 : 0); }
+
+static const char *shown(int row, int64_t v, char out[TIDE_TIME_TEXT]) {
+  if (is_duration(row) && v >= 0) return tide_duration_format(v, out);
+  (void)snprintf(out, TIDE_TIME_TEXT, "%" PRId64, v);
+  return out;
+}
+
 enum tide_err tide_settings_check(const struct tide_settings *settings, struct tide_error *error) {
+  char text[3][TIDE_TIME_TEXT];
   for (int i = 0; i < ROW_COUNT; i++) {
     int64_t v = value_get(settings, i);
     if (v < rows[i].lo || v > rows[i].hi) {
-      return tide_fail_at(error, TIDE_E_CONFIG, 0, 0, rows[i].name, "%s is %" PRId64 ", it must lie between %" PRId64 " and %" PRId64,
-                          rows[i].name, v, rows[i].lo, rows[i].hi);
+      return tide_fail_at(error, TIDE_E_CONFIG, 0, 0, rows[i].name, "%.*s is %s, it must lie between %s and %s", shown_len(i), rows[i].name,
+                          shown(i, v, text[0]), shown(i, rows[i].lo, text[1]), shown(i, rows[i].hi, text[2]));
     }
   }
   if (settings->lateness_ms > settings->duplicates_for_ms) {
-    return tide_fail_at(error, TIDE_E_CONFIG, 0, 0, "lateness_ms",
-                        "lateness_ms is %" PRId64 ", longer than duplicates_for_ms %" PRId64
-                        ": a late event could be counted twice, raise duplicates_for_ms or lower lateness_ms",
-                        settings->lateness_ms, settings->duplicates_for_ms);
+    return tide_fail_at(
+        error, TIDE_E_CONFIG, 0, 0, "lateness_ms",
+        "lateness is %s, longer than duplicates_for, %s: a late event could be counted twice, raise duplicates_for or lower lateness",
+        tide_duration_format(settings->lateness_ms, text[0]), tide_duration_format(settings->duplicates_for_ms, text[1]));
   }
   return TIDE_OK;
 }

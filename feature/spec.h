@@ -218,7 +218,12 @@ struct tide_test_event {
   struct tide_test_pair *set; uint32_t set_count;
   int line, column;
 };
-struct tide_test { const char *name; struct tide_test_event *event; uint32_t event_count; struct tide_test_pair *expect; uint32_t expect_count; int line, column; };
+struct tide_test {
+  const char *name;
+  struct tide_test_event *event; uint32_t event_count;
+  struct tide_test_pair *expect; uint32_t expect_count;
+  int line, column;
+};
 
 struct tide_spec {
   struct tide_arena arena;

@@ -262,9 +262,14 @@ static void note_parsed(struct tide_build *b, const struct tide_yaml_node *node,
   note(b, error->code, node->line, column_at(node, offset), error->field, text);
 }
 
+static struct tide_scope scope_of(const struct tide_build *b, unsigned allow) {
+  const struct tide_yaml_node *derived = tide_yaml_get(b->root, "derived");
+  return (struct tide_scope){.spec = b->spec, .allow = allow, .derived = derived && derived->kind == TIDE_YAML_MAP ? derived : NULL};
+}
+
 const struct tide_expr *tide_build_expr(struct tide_build *b, const struct tide_yaml_node *node, struct tide_span part, unsigned allow,
                                         enum tide_vtype want, const char *what) {
-  struct tide_scope scope = {.spec = b->spec, .allow = allow, .derived = b->derived};
+  struct tide_scope scope = scope_of(b, allow);
   struct tide_error error = {0};
   const struct tide_expr *expr = NULL;
   if (tide_expr_parse(&scope, part, node->line, part_column(node, part), want, &expr, &error)) {
@@ -287,7 +292,7 @@ const struct tide_expr *tide_build_expr(struct tide_build *b, const struct tide_
 
 bool tide_build_say(struct tide_build *b, const struct tide_yaml_node *node, struct tide_span part, unsigned allow,
                     struct tide_rule *rule) {
-  struct tide_scope scope = {.spec = b->spec, .allow = allow};
+  struct tide_scope scope = scope_of(b, allow);
   struct tide_error error = {0};
   if (tide_say_parse(&scope, part, node->line, part_column(node, part), &rule->parts, &rule->say_count, &error)) {
     note_parsed(b, node, part, &error, "say");

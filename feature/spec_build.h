@@ -45,7 +45,6 @@ struct tide_build {
 
   struct tide_window_name window[TIDE_WINDOWS_MAX];
   uint32_t window_count;
-  const struct tide_yaml_node *derived; /* the mapping, while its values are read; else NULL */
   bool derived_plain[TIDE_DERIVED_MAX]; /* reads fields and time only, also through other derived */
   bool forget_given[TIDE_ENTITIES_MAX];
 };

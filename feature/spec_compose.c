@@ -172,21 +172,41 @@ enum tide_err tide_spec_compose(struct tide_span features, struct tide_span poli
   return TIDE_OK;
 }
 
-void tide_composed_place(const struct tide_composed *composed, struct tide_error *error) {
-  int line = error->line, removed = 0;
-  bool in_policy = false;
-  for (uint32_t i = 0; i < TIDE_COMPOSED_PIECES && line > 0; i++) {
+/* The line of the file that a line of the composed text comes from. */
+static int own_line(const struct tide_composed *composed, int line, bool *ret_in_policy) {
+  int removed = 0;
+  for (uint32_t i = 0; i < TIDE_COMPOSED_PIECES; i++) {
     const struct tide_composed_piece *piece = &composed->piece[i];
     int into = line - piece->first;
     if (into >= 0 && into < piece->count) {
-      error->line = piece->policy_first + into;
-      in_policy = true;
-    } else if (into >= piece->count) {
-      removed += piece->removed - piece->count;
+      *ret_in_policy = true;
+      return piece->policy_first + into;
+    }
+    if (into >= piece->count) removed += piece->removed - piece->count;
+  }
+  *ret_in_policy = false;
+  return line + removed;
+}
+
+void tide_composed_place(const struct tide_composed *composed, struct tide_error *error) {
+  bool in_policy = false;
+  if (error->line > 0) error->line = own_line(composed, error->line, &in_policy);
+  (void)say_where(error, in_policy ? "policy" : "feature file", error->code);
+}
+
+/* Tests come from the policy alone, and whoever runs them tells their lines. */
+static void place_tests(const struct tide_composed *composed, struct tide_spec *spec) {
+  bool in_policy;
+  for (uint32_t t = 0; t < spec->test_count; t++) {
+    struct tide_test *test = &spec->test[t];
+    test->line = own_line(composed, test->line, &in_policy);
+    for (uint32_t i = 0; i < test->expect_count; i++) test->expect[i].line = own_line(composed, test->expect[i].line, &in_policy);
+    for (uint32_t e = 0; e < test->event_count; e++) {
+      struct tide_test_event *event = &test->event[e];
+      event->line = own_line(composed, event->line, &in_policy);
+      for (uint32_t i = 0; i < event->set_count; i++) event->set[i].line = own_line(composed, event->set[i].line, &in_policy);
     }
   }
-  if (line > 0 && !in_policy) error->line = line + removed;
-  (void)say_where(error, in_policy ? "policy" : "feature file", error->code);
 }
 
 enum tide_err tide_spec_parse_composed(struct tide_span features, struct tide_span policy, struct tide_spec **ret, struct tide_error *error,
@@ -201,6 +221,7 @@ enum tide_err tide_spec_parse_composed(struct tide_span features, struct tide_sp
   } else {
     err = tide_spec_parse("composed", tide_buf_span(&text), ret, error, error_max, &count);
     for (size_t i = 0; err && i < count && i < error_max; i++) tide_composed_place(&composed, &error[i]);
+    if (!err) place_tests(&composed, *ret);
   }
   tide_buf_release(&text);
   if (ret_errors) *ret_errors = err ? count : 0;

@@ -24,7 +24,7 @@ enum tide_err tide_spec_compose(struct tide_span features, struct tide_span poli
 /* Turns the place of a mistake in the composed text into the place in its own file, and says first in the text which that is. */
 void tide_composed_place(const struct tide_composed *composed, struct tide_error *error);
 
-/* Both steps and tide_spec_parse. Errors: of either, places as above. */
+/* Both steps and tide_spec_parse. The lines of tests are those of the policy. Errors: of either, places as above. */
 enum tide_err tide_spec_parse_composed(struct tide_span features, struct tide_span policy, struct tide_spec **ret, struct tide_error *error,
                                        size_t error_max, size_t *ret_errors) TIDE_WARN_UNUSED;
 

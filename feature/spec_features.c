@@ -490,7 +490,6 @@ void tide_build_derived(struct tide_build *b) {
     tide_build_fail_node(b, map, "derived", "derived must be a mapping of names to expressions, not %s", tide_yaml_kind_name(map));
     return;
   }
-  b->derived = map;
   for (uint32_t i = 0; i < map->count; i++) {
     const struct tide_yaml_pair *pair = &map->pair[i];
     if (!tide_build_read_name(b, pair->key, pair->line, pair->column, "a derived value")) continue;
@@ -514,5 +513,4 @@ void tide_build_derived(struct tide_build *b) {
     spec->derived[spec->derived_count++] =
         (struct tide_derived){.name = tide_build_dup(b, tide_span_of(pair->key)), .expr = expr, .line = pair->line, .column = pair->column};
   }
-  b->derived = NULL;
 }

@@ -80,21 +80,33 @@ static size_t distance(struct tide_span a, struct tide_span b) {
   return last[b.len];
 }
 
+static size_t common_beginning(struct tide_span a, struct tide_span b) {
+  size_t n = 0;
+  while (n < a.len && n < b.len && a.ptr[n] == b.ptr[n]) {
+    n++;
+  }
+  return n;
+}
+
 const char *tide_nearest(struct tide_span name, const char *const *candidates, size_t count) {
   if (name.len > NEAREST_LEN_MAX) {
     return NULL;
   }
   const char *best = NULL;
-  size_t best_distance = (name.len / 3 > 2 ? name.len / 3 : 2) + 1;
+  size_t best_distance = (name.len / 3 > 2 ? name.len / 3 : 2) + 1, best_beginning = 0;
   for (size_t i = 0; i < count; i++) {
     struct tide_span candidate = tide_span_of(candidates[i]);
     if (!candidate.ptr || candidate.len > NEAREST_LEN_MAX) {
       continue;
     }
-    size_t d = distance(name, candidate);
-    if (d < best_distance) {
+    size_t d = distance(name, candidate), beginning = common_beginning(name, candidate);
+    if (d >= name.len && d >= candidate.len) {
+      continue; /* not a letter in common: short names are all within two letters of each other */
+    }
+    if (d < best_distance || (best && d == best_distance && beginning > best_beginning)) {
       best = candidates[i];
       best_distance = d;
+      best_beginning = beginning;
     }
   }
   return best;

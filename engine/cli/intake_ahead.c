@@ -111,7 +111,10 @@ static void decode_chunk(const struct tide_ahead *ahead, struct worker *worker, 
     enum tide_err err = decode_one(ahead, worker, slot, &slot->raw[i], &error);
     if (err == TIDE_OK) continue;
     if (tide_err_class(err) == TIDE_CLASS_INPUT || err == TIDE_E_LIMIT) {
-      slot->chunk.rejected++;
+      if (slot->chunk.rejected++ == 0) {
+        slot->chunk.rejected_line = slot->raw[i].line;
+        slot->chunk.rejected_why = error;
+      }
       continue;
     }
     slot->failed = err; /* before anything that reading found behind it */

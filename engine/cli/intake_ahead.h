@@ -22,7 +22,9 @@ struct tide_ahead_item {
 struct tide_ahead_chunk {
   const struct tide_ahead_item *item;
   size_t count;
-  uint64_t rejected;    /* messages among them that could not be used */
+  uint64_t rejected;    /* messages among them that could not be used; the first of them, if there is one: */
+  uint64_t rejected_line;
+  struct tide_error rejected_why;
   uint64_t done, total; /* of the files, for progress */
 };
 

@@ -328,7 +328,11 @@ static enum tide_err compare(struct selftest *t, const struct tide_test *test, c
     char text[160];
     bool good = false;
     if (!seen->any) {
-      snprintf(text, sizeof text, "no decision: the last event is of a kind that `score:` leaves out");
+      const struct tide_test_event *last = &test->event[test->event_count - 1];
+      snprintf(text, sizeof text, "no decision: %s",
+               last->list      ? "a list entry stands last, and `expect` is about an event"
+               : last->profile ? "a profile stands last, and `expect` is about an event"
+                               : "the last event is of a kind that `score:` leaves out");
     } else if (!actual_of(seen, expect->name, expect->value, &good, text, sizeof text)) {
       return tide_fail_at(error, TIDE_E_CONFIG, expect->line, expect->column, expect->name,
                           "test \"%s\" expects %s, which is neither a feature, a derived value, decision, rule, cause nor status",
@@ -342,6 +346,16 @@ static enum tide_err compare(struct selftest *t, const struct tide_test *test, c
   return TIDE_OK;
 }
 
+/* Where the test says what the decoder refused, or where the event begins when it does not say it. */
+struct place {
+  int line, column;
+};
+static struct place place_of(const struct tide_test_event *event, const char *field) {
+  for (uint32_t i = 0; i < event->set_count; i++)
+    if (strcmp(event->set[i].name, field) == 0) return (struct place){event->set[i].line, event->set[i].column};
+  return (struct place){event->line, event->column};
+}
+
 /* Each row is an entry of its own, so that the answer kept is the one to the last row. */
 static enum tide_err fold_row(struct selftest *t, struct tide_fold *fold, const struct tide_test *test, const struct tide_test_event *event,
                               int64_t time_ms, uint32_t number, int64_t *commit_ms, struct seen *seen, struct tide_error *error) {
@@ -352,8 +366,9 @@ static enum tide_err fold_row(struct selftest *t, struct tide_fold *fold, const 
   put_row(t, event, time_ms, number, &row);
   enum tide_err err = tide_decode(t->decoder, tide_buf_span(&row), record, &count, &why);
   if (err != TIDE_OK) {
-    err = tide_fail_at(error, TIDE_E_CONFIG, event->line, event->column, why.field, "test \"%s\": an event is not valid: %.250s",
-                       test->name, why.text);
+    struct place at = place_of(event, why.field);
+    err = tide_fail_at(error, TIDE_E_CONFIG, at.line, at.column, why.field, "test \"%s\": an event is not valid: %.250s", test->name,
+                       why.text);
   } else {
     if (time_ms > *commit_ms) *commit_ms = time_ms;
     struct tide_entry_header header = {

@@ -51,6 +51,8 @@ struct backfill {
   int64_t commit_ms;
   uint32_t records;
   uint64_t messages, rejected, left_out;
+  uint64_t rejected_line; /* the first that could not be used, and why */
+  struct tide_error rejected_why;
   struct tide_history_sort *sort; /* NULL: folded as it comes */
   int64_t until_ms;               /* INT64_MAX: no end */
   struct tide_cursor_part *cursor;
@@ -116,6 +118,10 @@ static enum tide_err fold_history(struct backfill *b, struct tide_ahead *ahead, 
   enum tide_err err = begin_entry(b, error);
   while (!err && (err = tide_ahead_next(ahead, &chunk, error)) == TIDE_OK) {
     b->messages += chunk->count + chunk->rejected;
+    if (chunk->rejected && !b->rejected) {
+      b->rejected_line = chunk->rejected_line;
+      b->rejected_why = chunk->rejected_why;
+    }
     b->rejected += chunk->rejected;
     for (size_t i = 0; !err && i < chunk->count; i++) err = take(b, &chunk->item[i], error);
     tide_progress_step(&progress, chunk->done, chunk->total, b->messages, "messages");
@@ -214,6 +220,8 @@ static int backfill(const struct tide_args *args, const struct tide_spec *spec) 
     fprintf(stderr, "tidemark: %llu messages folded%s, %llu left out, %llu rejected, in %.1f s (%.0f messages/s)\n", folded,
             b.sort ? " in the order in which they became known" : "", (unsigned long long)b.left_out, (unsigned long long)b.rejected,
             seconds, seconds > 0 ? (double)folded / seconds : 0.0);
+    if (b.rejected)
+      fprintf(stderr, "tidemark: the first that was rejected, line %llu: %s\n", (unsigned long long)b.rejected_line, b.rejected_why.text);
     if (b.rejected && tide_args_on(args, "strict")) exit = TIDE_EXIT_DIFFERENT;
   }
   tide_intake_close(intake);

@@ -482,8 +482,8 @@ const struct tide_verb tide_verb_explain = {
         "Everything comes from the journal: the state is folded up to the transaction, so what is shown is what the engine knew at that moment. Card numbers "
         "are shown as their keyed hash. With --receipt what proves the decision goes into a file: hashes of the journal entry, the feature file and the model, the chain "
         "of decisions, the answer.",
-    .example = "tidemark explain 000000000017/000017/A1 --journal file:build/run/journal\n"
-               "tidemark explain 000000000017/000017/A1 --journal file:build/run/journal --receipt decision.json",
+    .example = "tidemark explain 606413208713/208713/900007 --journal file:build/run/journal\n"
+               "tidemark explain 606413208713/208713/900007 --journal file:build/run/journal --receipt decision.json",
     .opt = options,
     .opt_count = sizeof options / sizeof options[0],
     .positional = positional,

@@ -88,7 +88,12 @@ static int rotate(const struct tide_args *args) {
     printf("wrote %s (key id %08x, the old one is %08x).\n\n", next, key.id, old.id);
     printf("1. Run with --key-file %s --key-file-previous %s: both hashes travel, and every card that is seen moves to the new key.\n",
            next, path);
-    printf("2. After the longest window of your feature file, leave --key-file-previous out and destroy %s.\n", path);
+    printf(
+        "2. Meanwhile send lists of cards (`card in LIST`) once more: an entry is known under the keys with which it came, and only the old one "
+        "so far.\n");
+    printf(
+        "3. After the longest window of your feature file, leave --key-file-previous out and destroy %s. Cards that were not seen meanwhile begin anew.\n",
+        path);
   }
   explicit_bzero(&old, sizeof old);
   explicit_bzero(&key, sizeof key);

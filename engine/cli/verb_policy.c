@@ -18,7 +18,10 @@ static enum tide_err read_both(const char *policy_path, const char *features_pat
 static int run_tests(const struct tide_spec *spec, const char *path) {
   struct tide_error error = {0};
   struct tide_selftest_result result = {0};
-  if (tide_selftest(spec, path, false, stdout, &result, &error)) return tide_exit_report(&error);
+  if (tide_selftest(spec, path, false, stdout, &result, &error)) {
+    fprintf(stderr, "%s:%d:%d: %s\n", path, error.line, error.column, error.text);
+    return (int)tide_exit_of(error.code);
+  }
   printf("%s: %u rules, %u of %u tests passed\n", path, spec->rule_count, result.run - result.failed, result.run);
   return result.failed ? TIDE_EXIT_DIFFERENT : TIDE_EXIT_OK;
 }

@@ -192,7 +192,7 @@ const struct tide_verb tide_verb_verify = {
         "The receipt (explain --receipt) names the journal entry, the feature file, the model and the chain of decisions by their hashes, and holds the answer with every feature. "
         "All of it is made anew from the journal and compared, byte for byte. Exit code 0: proven. 1: something differs, and each line says what. 5: the receipt is damaged, or "
         "the journal is (a checksum of its own does not fit, entries are missing, it is another journal). 4: something cannot be read. No key is needed.",
-    .example = "tidemark explain 000000000017/000017/A1 --journal file:build/run/journal --receipt decision.json\n"
+    .example = "tidemark explain 606413208713/208713/900007 --journal file:build/run/journal --receipt decision.json\n"
                "tidemark verify decision.json --journal file:build/run/journal",
     .opt = options,
     .opt_count = sizeof options / sizeof options[0],

@@ -245,13 +245,17 @@ static enum tide_err control(struct tide_fold *fold, const struct tide_raw_recor
       struct tide_digest theirs, ours = tide_fold_digest(fold);
       err = tide_digest_decode(raw, &theirs, error);
       if (err) return err;
-      if (theirs.decisions != ours.decisions || !tide_u128_eq(theirs.digest, ours.digest) || theirs.state_hash != ours.state_hash)
+      if (theirs.decisions != ours.decisions || !tide_u128_eq(theirs.digest, ours.digest) || theirs.state_hash != ours.state_hash) {
+        /* One in front of all decisions is about the history that a journal began with. */
+        bool first = theirs.decisions == 0 && ours.decisions == 0;
         return tide_fail(
-            error, TIDE_E_MISMATCH,
-            "the digest at %llu-%llu says %llu decisions, state %016llx; this fold has %llu, %016llx: the log was changed or was "
-            "written by other arithmetic; find the first difference with audit",
+            error, TIDE_E_MISMATCH, "the digest at %llu-%llu says %llu decisions, state %016llx; this fold has %llu, %016llx: %s",
             (unsigned long long)fold->position.epoch, (unsigned long long)fold->position.seq, (unsigned long long)theirs.decisions,
-            (unsigned long long)theirs.state_hash, (unsigned long long)ours.decisions, (unsigned long long)ours.state_hash);
+            (unsigned long long)theirs.state_hash, (unsigned long long)ours.decisions, (unsigned long long)ours.state_hash,
+            first
+                ? "nothing was decided before it, so either this journal began after a back-fill that was not given (--start-from), or the log was changed"
+                : "the log was changed or was written by other arithmetic; find the first difference with audit");
+      }
       return TIDE_OK;
     }
     case TIDE_REC_FENCE: {

@@ -24,5 +24,11 @@ check "defaults are shown" sh -c "'$tide' replay --help | grep -A2 -- '--latenes
 exits 0 "a group of verbs has help" "$tide" keys --help
 check "it lists its verbs" grep -q '^  keys rotate' "$out"
 exits 0 "version" "$tide" --version
+# Who reads the README has run it: the transaction of the examples is the one that `make run` explains, and the version is that of the feature file that ships.
+id=$("$tide" explain --help | sed -n 's/^ *tidemark explain \([^ ]*\) --journal .*/\1/p' | head -n 1)
+check "the transaction of explain's example is that of the README" grep -q "^Transaction $id\$" README.md
+version=$("$tide" features budget "$features" | sed -n 's/.* of \(issuer-default@[0-9a-f]*\)$/\1/p')
+check "the feature file has a version" test -n "$version"
+check "the README names no other" test "$(grep -o 'issuer-default@[0-9a-f]*' README.md | sort -u)" = "$version"
 same "the reference page in the repository is up to date (make docs)" "$tmp/reference" config/REFERENCE.md
 done_testing

@@ -39,6 +39,41 @@ says "with line and column too" 'odd.yaml:[0-9]+:[1-9][0-9]*: test "odd"'
 sed 's/card.streak_7d: 5/card.streak_7d: 6/' "$features" >"$tmp/failing.yaml"
 exits 1 "a failing test in the feature file" "$tide" features check "$tmp/failing.yaml"
 check "it says what came" grep -q 'expected 6' "$out"
+# A test whose last row is no event has no answer, and a value that cannot be decoded is named with its place.
+small() { # EVENTS
+  cat >"$tmp/small.yaml" <<END
+tidemark: 1
+name: small
+event: {id: id, time: time, amount: amount in EUR}
+inputs: {default: {id: /id, time: /time, amount: /amount, card: /card}}
+entities: {card: card}
+features: {card: {n: count over 1h}}
+policy: {decisions: [approve], lists: [known], rules: [L1: approve when card in known, else: approve]}
+tests:
+  - name: one
+    events: [$1]
+    expect: {card.n_1h: 0}
+END
+}
+small '{at: 0s, amount: 1}, {at: 1s, amount: ten}'
+exits 3 "a value in a test that is none" "$tide" features check "$tmp/small.yaml"
+says "with its line and column" 'small.yaml:10:44: test "one": an event is not valid: amount'
+small '{at: 0s, amount: 1}, {at: 1s, list: known}'
+exits 3 "a list entry in a test that says nothing" "$tide" features check "$tmp/small.yaml"
+says "with the line and column of the entry" 'small.yaml:10:35: test "one": an event is not valid: '
+small '{at: 0s, amount: 1}, {at: 1s, list: known, card: c}'
+exits 1 "a test that ends with a list entry" "$tide" features check "$tmp/small.yaml"
+check "it says that this is no event" grep -q 'a list entry stands last' "$out"
+# The tests of a policy of its own are told at their lines in its file, not at those of the file that it is put into.
+policy() { # EXPECTED EVENT
+  printf 'policy:\n  decisions: [approve]\n  rules:\n    - else: approve\ntests:\n  - {name: one, events: [%s], expect: {rule: %s}}\n' "$2" "$1" >"$tmp/policy.yaml"
+}
+policy fallback.else '{at: 0s}'
+exits 1 "a failing test in a policy" "$tide" policy check "$tmp/policy.yaml" --features "$features"
+check "it is told at its line" grep -q 'policy.yaml:6: test "one": rule is else' "$out"
+policy else '{at: 0s, amount: ten}'
+exits 3 "a value in a policy's test that is none" "$tide" policy check "$tmp/policy.yaml" --features "$features"
+says "with its line and column" 'policy.yaml:6:35: test "one": an event is not valid: amount'
 exits 0 "the shipped feature file passes its tests" "$tide" features check "$features"
 exits 0 "describe" "$tide" features describe "$features"
 

@@ -25,6 +25,7 @@ check "without the history they would differ" sh -c "'$tide' replay --features '
   --input '$tmp/live.jsonl' --output '$tmp/alone' 2>/dev/null; ! cmp -s '$tmp/rest' '$tmp/alone'"
 exits 0 "audit proves it, with the history" "$tide" audit --journal "file:$tmp/journal" --decisions "$tmp/rest" --start-from "$tmp/snap"
 exits 5 "and not without" "$tide" audit --journal "file:$tmp/journal" --decisions "$tmp/rest"
+says "it names what is missing" "began after a back-fill that was not given \(--start-from\)"
 id=$(sed -n 's/^{"id":"\([^"]*\)".*/\1/p' "$tmp/rest" | tail -n 1)
 exits 0 "explain knows the history" "$tide" explain "$id" --journal "file:$tmp/journal" --start-from "$tmp/snap" --dev-key --json
 exits 5 "and does not go on without it" "$tide" explain "$id" --journal "file:$tmp/journal" --dev-key
@@ -68,6 +69,10 @@ exits 0 "cursors" "$tide" backfill --features "$features" --dev-key --input "$tm
 check "a journal begins where the history ended" replay "$tmp/log.jsonl" "$tmp/from.cut" --journal "file:$tmp/j5" --start-from "$tmp/snap.f"
 plain "$tmp/from.cut" >"$tmp/got"
 same "with the same decisions" "$tmp/want" "$tmp/got"
+(sed -n 1,20p "$tmp/history.jsonl"; echo '{"type":"auth"}'; sed -n 21,40p "$tmp/history.jsonl"; echo '{') >"$tmp/bad.jsonl"
+exits 0 "rows that cannot be used" "$tide" backfill --features "$features" --dev-key --input "$tmp/bad.jsonl" --output "$tmp/snap.g"
+says "are counted" '40 messages folded.* 2 rejected'
+says "and the first says why" 'the first that was rejected, line 21: the required field '
 exits 2 "an end that is neither" "$tide" backfill --features "$features" --dev-key --input "$tmp/history.jsonl" --output "$tmp/snap.g" --until tomorrow
 exits 2 "a cursor twice" "$tide" backfill --features "$features" --dev-key --input "$tmp/history.jsonl" --output "$tmp/snap.g" --until 0/0:1,0/0:2
 for until in 0/0:-1 0/-1:5 "0/0: 5" 0/0:9223372036854775808; do

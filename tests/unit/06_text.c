@@ -102,6 +102,12 @@ static void nearest_name(void **state) {
       fail_msg("%s gave %s", cases[i].name, got ? got : "nothing");
     }
   }
+  static const char *const ladder[] = {"declines_1m", "declines_10m", "declines_1h"};
+  assert_string_equal(tide_nearest(TIDE_SPAN("declines_10"), ladder, 3), "declines_10m"); /* all three are one letter away */
+  assert_string_equal(tide_nearest(TIDE_SPAN("declines_2m"), ladder, 3), "declines_1m");
+  static const char *const brief[] = {"ip", "mcc"};
+  assert_null(tide_nearest(TIDE_SPAN("z"), brief, 2)); /* two letters away, and not one of them the same */
+  assert_string_equal(tide_nearest(TIDE_SPAN("pi"), brief, 2), "ip");
   assert_null(tide_nearest(TIDE_SPAN("count"), names, 0));
   char lengthy[1000];
   memset(lengthy, 'a', sizeof lengthy);

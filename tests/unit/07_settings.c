@@ -78,11 +78,18 @@ static void every_limit_holds(void **state) {
   TIDE_SETTINGS(X)
 #undef X
   struct tide_settings s = tide_settings_default();
-  s.lateness_ms = s.duplicates_for_ms + 1;
+  s.lateness_ms = s.duplicates_for_ms + 3600000;
   assert_int_equal(tide_settings_check(&s, &error), TIDE_E_CONFIG);
-  assert_non_null(strstr(error.text, "duplicates_for_ms"));
+  assert_non_null(strstr(error.text, "lateness is 169h, longer than duplicates_for, 7d")); /* as they are written, not in milliseconds */
   s.lateness_ms = s.duplicates_for_ms;
   assert_int_equal(tide_settings_check(&s, NULL), TIDE_OK);
+  s.lateness_ms = INT64_C(401) * 86400000;
+  assert_int_equal(tide_settings_check(&s, &error), TIDE_E_CONFIG);
+  assert_non_null(strstr(error.text, "lateness is 401d, it must lie between 0s and 400d"));
+  s = tide_settings_default();
+  s.max_entities = 0;
+  assert_int_equal(tide_settings_check(&s, &error), TIDE_E_CONFIG);
+  assert_non_null(strstr(error.text, "max_entities is 0, it must lie between 1 and 60000000"));
 }
 
 static const char whole[] = "lateness_ms: 1\nduplicates_for_ms: 2\ngrace_ms: 3\nout_of_orderness_ms: 4\nmax_future_skew_ms: 5\nlead_ms: 6\n"

@@ -87,6 +87,8 @@ static void refusals_name_their_place(void **state) {
       {"\xe9", TIDE_E_UTF8, 1, 1, "UTF-8"},
       {"a: 1\nb: \x01\n", TIDE_E_SYNTAX, 2, 4, "YAML"},
       {"a: 1\nb: \xc3\xa9 \x01\n", TIDE_E_SYNTAX, 2, 6, "YAML"},
+      {"a: \xc3\xa9\xe2\x82\xac\xc3\n", TIDE_E_UTF8, 1, 6, "UTF-8"}, /* characters are counted, as everywhere */
+      {"a: 1\nb: \xc3\xa9\x01\n", TIDE_E_SYNTAX, 2, 5, "YAML"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     struct tide_arena arena = TIDE_ARENA_INIT;

@@ -111,6 +111,34 @@ static void a_feature_file_under_another_policy(void **state) {
   tide_spec_free(spec);
 }
 
+static void tests_bear_the_lines_of_their_policy(void **state) {
+  (void)state;
+  struct tide_spec *spec;
+  struct tide_error error[4] = {{0}};
+  size_t count = 0;
+  char policy[512];
+  snprintf(policy, sizeof policy, "%s%s", good, /* six lines */
+           "tests:\n"
+           "  - name: third\n"
+           "    events: [{at: 0s, repeat: 3},\n"
+           "             {at: 1s,\n"
+           "              amount: 5}]\n"
+           "    expect: {rule: S01,\n"
+           "             decision: decline}\n");
+  if (tide_spec_parse_composed(tide_span_of(contract), tide_span_of(policy), &spec, error, 4, &count))
+    fail_msg("%d:%d %s", error[0].line, error[0].column, error[0].text);
+  assert_int_equal(spec->test_count, 1);
+  const struct tide_test *test = &spec->test[0];
+  assert_int_equal(test->line, 8);
+  assert_int_equal(test->event_count, 2);
+  assert_int_equal(test->event[0].line, 9);
+  assert_int_equal(test->event[1].line, 10);
+  assert_int_equal(test->event[1].set[0].line, 11);
+  assert_int_equal(test->expect[0].line, 12);
+  assert_int_equal(test->expect[1].line, 13);
+  tide_spec_free(spec);
+}
+
 static void mistakes_name_the_file_they_stand_in(void **state) {
   (void)state;
   struct tide_spec *spec;
@@ -155,9 +183,13 @@ static void a_policy_has_a_name(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(the_section_is_replaced_and_nothing_else),  cmocka_unit_test(tests_go_with_their_policy),
-      cmocka_unit_test(what_is_no_policy_is_refused_at_its_place), cmocka_unit_test(a_feature_file_under_another_policy),
-      cmocka_unit_test(mistakes_name_the_file_they_stand_in),      cmocka_unit_test(a_policy_has_a_name),
+      cmocka_unit_test(the_section_is_replaced_and_nothing_else),
+      cmocka_unit_test(tests_go_with_their_policy),
+      cmocka_unit_test(what_is_no_policy_is_refused_at_its_place),
+      cmocka_unit_test(a_feature_file_under_another_policy),
+      cmocka_unit_test(tests_bear_the_lines_of_their_policy),
+      cmocka_unit_test(mistakes_name_the_file_they_stand_in),
+      cmocka_unit_test(a_policy_has_a_name),
   };
   return cmocka_run_group_tests_name("spec_compose", tests, setup, teardown);
 }

@@ -294,6 +294,11 @@ static void test_structure(void **state) {
   }
   decode(f, "{\"twice\":1,\"twice\":2}");
   assert_non_null(strstr(error.text, "twice"));
+  static const char *const cut[] = {BASE, BASE ",\"currency\":\"EU", BASE ",\"not", BASE ",\"a\":tru", BASE ",\"a\":-", BASE ",\"a\":[1,"};
+  for (size_t i = 0; i < sizeof cut / sizeof cut[0]; i++) {
+    refused(f, cut[i], TIDE_E_SYNTAX, "");
+    assert_string_equal(error.text, "the message ends before its object does"); /* not "byte 0", whatever it was cut in */
+  }
   ok(f, BASE ",\"a\":{\"id\":1},\"b\":{\"id\":1},\"c\":[{\"id\":1},{\"id\":1}]} \r\n\t ");
   assert_int_equal(decode_span(f, (struct tide_span){"{\"a\":\"\0\"}", 9}), TIDE_E_SYNTAX);
   ok(f, BASE ",\"merchant\":{\"id\":\"\\ud83d\\ude00 \\\\u0000 \\\"\"}}");
