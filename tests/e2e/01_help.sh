@@ -30,5 +30,8 @@ check "the transaction of explain's example is that of the README" grep -q "^Tra
 version=$("$tide" features budget "$features" | sed -n 's/.* of \(issuer-default@[0-9a-f]*\)$/\1/p')
 check "the feature file has a version" test -n "$version"
 check "the README names no other" test "$(grep -o 'issuer-default@[0-9a-f]*' README.md | sort -u)" = "$version"
+"$tide" features budget "$features" | sed -n '/^card:/,/^$/p' | grep . >"$tmp/budget"
+sed -n '/^card: [0-9]/,/^  last hour/p' README.md | grep -v '^  last hour' >"$tmp/budget.readme"
+same "the README shows the budget of the card as it is" "$tmp/budget" "$tmp/budget.readme"
 same "the reference page in the repository is up to date (make docs)" "$tmp/reference" config/REFERENCE.md
 done_testing
