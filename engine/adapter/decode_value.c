@@ -215,7 +215,9 @@ enum tide_err tide_decode_field(struct tide_decoder *d, const struct tide_bound 
       if (err == TIDE_E_DECIMALS)
         return tide_fail_at(error, err, 0, 0, b->name, "%s: \"%.*s\" has more than %d decimals", b->name,
                             TIDE_SPAN_FMT(tide_decode_shown(b, text)), f->decimals);
-      if (!err && num == INT64_MIN) err = TIDE_E_RANGE; /* in a column it would be the missing number */
+      if (!err && (num < -TIDE_NUMBER_MAX || num > TIDE_NUMBER_MAX)) err = TIDE_E_RANGE;
+      if (err == TIDE_E_RANGE)
+        return bad(b, err, text, "a number of at most 10^15, counted in its last place; what only names something is a text", error);
       if (err) return bad(b, err, text, f->decimals ? "a decimal number" : "an integer", error);
       break;
     case TIDE_F_BOOL: {

@@ -518,7 +518,8 @@ static void test_floats(void **state) {
   double_is(0.1, true, TIDE_OK, 100000); /* not 0.100000001490116 */
   double_is(-33.5, true, TIDE_OK, -33500000);
   double_is(-0.0, false, TIDE_OK, 0);
-  double_is(1e12, false, TIDE_OK, INT64_C(1000000000000000000));
+  double_is(1e9, false, TIDE_OK, INT64_C(1000000000000000));
+  double_is(1e12, false, TIDE_E_RANGE, 0);
   double_is(1.0 / 3, false, TIDE_E_DECIMALS, 0);
   double_is(1e300, false, TIDE_E_RANGE, 0);
   double_is(1e-300, false, TIDE_E_DECIMALS, 0);
