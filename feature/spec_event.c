@@ -86,6 +86,15 @@ static const struct derive_call derive_calls[] = {
     {TIDE_DERIVE_LOWER, "lower", 0, {0, 0}, {0, 0}},
 };
 
+/* What the card schemes let stand in clear of a card number, and what is a network and no longer an address. */
+enum { CLEAR_PREFIX_MAX = 8, CLEAR_V4_MAX = 24, CLEAR_V6_MAX = 64 };
+
+/* Does it show so little of a secret that it may stand in clear? All else of a secret is one itself. */
+static bool shows_little(const struct tide_field *field) {
+  if (field->derive_fn == TIDE_DERIVE_PREFIX) return field->derive_arg[0] <= CLEAR_PREFIX_MAX;
+  return field->derive_fn == TIDE_DERIVE_IP_PREFIX && field->derive_arg[0] <= CLEAR_V4_MAX && field->derive_arg[1] <= CLEAR_V6_MAX;
+}
+
 /* The call whose name stands before a bracket at the front of text, and its arguments' span. */
 static const struct derive_call *derive_call_of(struct tide_span text, struct tide_span *ret_args) {
   for (size_t i = 0; i < sizeof derive_calls / sizeof derive_calls[0]; i++) {
@@ -143,6 +152,7 @@ static bool derive_by_call(struct tide_build *b, const struct tide_yaml_node *no
     field->derive_arg[i] = (int)v;
   }
   field->type = TIDE_F_TEXT;
+  field->secret = b->spec->field[of].secret && !shows_little(field);
   return true;
 }
 

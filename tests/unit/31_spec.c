@@ -105,6 +105,7 @@ static void fields_in_order_of_appearance(void **state) {
   assert_int_equal(bin->derive_fn, TIDE_DERIVE_PREFIX);
   assert_int_equal(bin->derive_of, tide_spec_field(contract, "pan"));
   assert_int_equal(bin->derive_arg[0], 8);
+  assert_false(bin->secret); /* eight digits may stand in clear */
   assert_int_equal(net->derive_fn, TIDE_DERIVE_IP_PREFIX);
   assert_int_equal(net->derive_arg[0], 24);
   assert_int_equal(net->derive_arg[1], 56);
@@ -114,6 +115,7 @@ static void fields_in_order_of_appearance(void **state) {
   assert_int_equal(field_of(every, "points")->type, TIDE_F_NUMBER);
   assert_int_equal(field_of(every, "points")->decimals, 4);
   assert_int_equal(field_of(every, "domain")->derive_of, tide_spec_field(every, "mail"));
+  assert_true(field_of(every, "mail")->secret); /* as all of a secret address is */
 }
 
 static void shapes_extend_and_pick(void **state) {
