@@ -4,6 +4,8 @@
  * journal has; the first fence, 1-0, follows any of them. Source cursors stay at 0, so the log that follows may overlap with the history:
  * what was counted here is a duplicate there. Where the shape says when a row became known, rows are sorted by that; else they are taken in the order given.
  * With several threads some decode ahead, and the records of an entry are folded by phases (core/fold_slice.h). */
+#include "base/num.h"
+#include "base/source_number.h"
 #include "base/team.h"
 #include "cli/history_sort.h"
 #include "cli/intake_ahead.h"
@@ -24,10 +26,13 @@ static const struct tide_opt options[] = {
     {"known-at", "FIELD", NULL,
      "Pointer or column with the time at which a row became known, instead of the shape's known_at; rows are folded in that order",
      TIDE_OPT_TEXT, 0, 0, 0, NULL},
+    {"live", NULL, NULL,
+     "For a served cell, whose clock is the time of day, and not for a replay: --output is its directory of snapshots, before its first start",
+     TIDE_OPT_SWITCH, 0, 0, 0, NULL},
     {"in-order", NULL, NULL, "The history is in the order in which it became known: do not sort", TIDE_OPT_SWITCH, 0, 0, 0, NULL},
     {"until", "TIME|CURSORS", NULL,
      "Where the history ends: a time (rows that became known then or later are left out), or what the live sources begin with, as "
-     "SOURCE/PARTITION:OFFSET,... (kept in the snapshot: the cell starts there)",
+     "SOURCE/PARTITION:OFFSET,..., the source by its name (kept in the snapshot: the cell starts there)",
      TIDE_OPT_TEXT, 0, 0, 0, NULL},
     {"memory-mib", "N", "512", "Memory for sorting; what does not fit goes to files in the output directory", TIDE_OPT_INT, 0, 1, 1048576,
      NULL},
@@ -132,31 +137,43 @@ static enum tide_err fold_history(struct backfill *b, struct tide_ahead *ahead, 
   return err ? err : fold_entry(b, error);
 }
 
-/* "2026-01-01T00:00:00Z", or "0/0:1234,0/1:99". */
+/* A source by its name in the operator's file, or by its number; 0 is what came without one. */
+static bool parse_source(struct tide_span text, uint16_t *ret) {
+  int64_t number;
+  bool is_number = tide_int_parse(text, &number) == TIDE_OK;
+  if (text.len == 0 || (is_number && (number < 0 || number > UINT16_MAX))) return false;
+  *ret = is_number ? (uint16_t)number : tide_source_number(text);
+  return true;
+}
+
+/* "2026-01-01T00:00:00Z", or "auths/0:1234,auths/1:99". */
 static enum tide_err parse_until(struct backfill *b, const char *text, struct tide_error *error) {
   b->until_ms = INT64_MAX;
   if (!text || tide_args_time_parse(text, &b->until_ms) == TIDE_OK) return TIDE_OK;
-  const char *p = text;
   b->cursor = tide_alloc(TIDE_PARTS_MAX * sizeof *b->cursor);
-  bool plain = strspn(text, "0123456789/:,") == strlen(text); /* sscanf takes signs, and -1 for the largest offset there is */
-  while (plain && b->cursors < TIDE_PARTS_MAX) {
-    unsigned source, partition;
+  for (const char *p = text; b->cursors < TIDE_PARTS_MAX;) {
+    const char *slash = strchr(p, '/');
+    unsigned partition;
     unsigned long long offset;
+    uint16_t source;
     int used = 0;
-    if (sscanf(p, "%5u/%5u:%19llu%n", &source, &partition, &offset, &used) != 3 || source > 65535 || partition > 65535 ||
-        offset > INT64_MAX)
+    if (!slash || !parse_source((struct tide_span){p, (size_t)(slash - p)}, &source)) break;
+    p = slash + 1;
+    size_t plain = strspn(p, "0123456789:"); /* sscanf takes signs, and -1 for the largest offset there is */
+    if (sscanf(p, "%5u:%19llu%n", &partition, &offset, &used) != 2 || (size_t)used != plain || partition > 65535 || offset > INT64_MAX)
       break;
     for (uint16_t i = 0; i < b->cursors; i++)
       if (b->cursor[i].source == source && b->cursor[i].partition == partition)
-        return tide_fail_at(error, TIDE_E_USAGE, 0, 0, "--until", "--until names %u/%u twice", source, partition);
-    b->cursor[b->cursors++] = (struct tide_cursor_part){.source = (uint16_t)source, .partition = (uint16_t)partition, .next = offset};
+        return tide_fail_at(error, TIDE_E_USAGE, 0, 0, "--until", "--until names a partition twice: source %u, partition %u", source,
+                            partition);
+    b->cursor[b->cursors++] = (struct tide_cursor_part){.source = source, .partition = (uint16_t)partition, .next = offset};
     p += used;
     if (!*p) return TIDE_OK;
     if (*p++ != ',') break;
   }
-  return tide_fail_at(error, TIDE_E_USAGE, 0, 0, "--until",
-                      "--until is a time like 2026-01-31T00:00:00Z, or cursors like 0/0:1234,0/1:99 (SOURCE/PARTITION:OFFSET), not \"%s\"",
-                      text);
+  return tide_fail_at(
+      error, TIDE_E_USAGE, 0, 0, "--until",
+      "--until is a time like 2026-01-31T00:00:00Z, or cursors like auths/0:1234,auths/1:99 (SOURCE/PARTITION:OFFSET), not \"%s\"", text);
 }
 
 /* Sorted when a time is named, or the shape that the rows have says so itself. */
@@ -187,6 +204,7 @@ static int backfill(const struct tide_args *args, const struct tide_spec *spec) 
   if (!err) err = tide_settings_from_args(args, &b.settings, &error);
   if (!err) err = tide_keys_from_args(args, spec, &keys, &error);
   b.settings.hash_seed = tide_keys_seed(&keys);
+  if (tide_args_on(args, "live")) b.settings.replay = 0;
   struct tide_intake_options from = {.spec = spec,
                                      .key = keys.has_now ? &keys.now : NULL,
                                      .key_previous = keys.has_previous ? &keys.previous : NULL,
@@ -247,13 +265,16 @@ const struct tide_verb tide_verb_backfill = {
     .name = "backfill",
     .summary = "Fold history without deciding, for a journal to begin from",
     .about =
-        "Counts and remembers every event of the history as replay would, gives no decisions, and saves the state. The log that follows may overlap with "
-        "the history: what was counted already is a duplicate, and gets no second decision. Rows whose shape has known_at: "
+        "Counts and remembers every event of the history as replay would, gives no decisions, and saves the state. A served cell begins with it when it "
+        "is made with --live and stands among the snapshots of each of its engines before they start for the first time; "
+        "keep a copy, audit and explain ask for it. The log that follows may overlap with the history: what was counted already is a duplicate, and gets "
+        "no second decision. Rows whose shape has known_at: "
         "are folded in the order in which they became known, whatever order the files have (an outcome in the row of its event is known when the row is); "
         "others must be in that order.",
     .example =
         "tidemark backfill --features my.yaml --input history.jsonl.zst --output history.snapshot --key-file card.key\n"
-        "tidemark replay --features my.yaml --input log.jsonl --output out.jsonl --journal file:journal --start-from history.snapshot --key-file card.key",
+        "tidemark replay --features my.yaml --input log.jsonl --output out.jsonl --journal file:journal --start-from history.snapshot --key-file card.key\n"
+        "tidemark backfill --features my.yaml --input history.jsonl.zst --live --output journal/snapshots --key-file card.key",
     .opt = options,
     .opt_count = sizeof options / sizeof options[0],
     .run = run};

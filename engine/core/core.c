@@ -174,6 +174,10 @@ static enum tide_err check_config(const struct tide_core *core, struct tide_erro
   struct tide_settings own = *now;
   own.hash_seed = then->hash_seed; /* the journal's own: it stays through rotations of the key */
   now = &own;
+  if (then->replay && !now->replay)
+    return tide_fail_at(
+        error, TIDE_E_CONFIG, 0, 0, "replay",
+        "the journal was begun by replay, or after a back-fill without --live: the log is its clock, and that of a cell is the time of day");
 #define X(name, dflt, lo, hi, help)                                                                                                        \
   if (then->name != now->name)                                                                                                             \
     return tide_fail_at(error, TIDE_E_CONFIG, 0, 0, #name,                                                                                 \
@@ -200,6 +204,7 @@ static enum tide_err go_on_opening(struct tide_core *core, struct tide_error *er
   enum tide_err err = check_config(core, error);
   struct tide_buf rollout = TIDE_BUF_INIT;
   bool due = false;
+  if (err == TIDE_OK && tide_fold_is_unannounced(core->fold)) return tide_core_append(core, TIDE_FILL_CONFIG, (struct tide_span){0}, error);
   if (err == TIDE_OK) err = wanted_model(core, &rollout, &due, error);
   if (err == TIDE_OK && due) err = tide_core_append(core, TIDE_FILL_ROLLOUT, tide_buf_span(&rollout), error);
   else if (err == TIDE_OK && core->options.sources.count && !tide_ledger_declares(tide_fold_ledger(core->fold), &core->options.sources))

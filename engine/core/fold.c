@@ -46,6 +46,7 @@ struct tide_position tide_fold_position(const struct tide_fold *fold) {
 }
 const struct tide_spec *tide_fold_spec(const struct tide_fold *fold) { return fold->spec; }
 const struct tide_settings *tide_fold_settings(const struct tide_fold *fold) { return &fold->settings; }
+bool tide_fold_is_unannounced(const struct tide_fold *fold) { return fold->based && !fold->begun; }
 const struct tide_versions *tide_fold_versions(const struct tide_fold *fold) {
   TIDE_CHECK(fold->spec);
   return &fold->versions;
@@ -253,7 +254,8 @@ static enum tide_err control(struct tide_fold *fold, const struct tide_raw_recor
             (unsigned long long)fold->position.epoch, (unsigned long long)fold->position.seq, (unsigned long long)theirs.decisions,
             (unsigned long long)theirs.state_hash, (unsigned long long)ours.decisions, (unsigned long long)ours.state_hash,
             first
-                ? "nothing was decided before it, so either this journal began after a back-fill that was not given (--start-from), or the log was changed"
+                ? "nothing was decided before it, so either this journal began after a back-fill that was not given (--start-from, or among an engine's "
+                  "snapshots), or the log was changed"
                 : "the log was changed or was written by other arithmetic; find the first difference with audit");
       }
       return TIDE_OK;

@@ -96,6 +96,8 @@ enum tide_err tide_fold_entry(struct tide_fold *fold, struct tide_position posit
 struct tide_position tide_fold_position(const struct tide_fold *fold);   /* of the last folded entry; {0,0} before any */
 const struct tide_spec *tide_fold_spec(const struct tide_fold *fold);    /* NULL before the first CONFIG */
 const struct tide_settings *tide_fold_settings(const struct tide_fold *fold);
+/* Did history stand before the first entry (backfill), and nothing in the entries that it was given says so? */
+bool tide_fold_is_unannounced(const struct tide_fold *fold);
 /* What is in force, and what there is (core/versions.h). Only with a feature file. */
 const struct tide_versions *tide_fold_versions(const struct tide_fold *fold);
 uint64_t tide_fold_cursor(const struct tide_fold *fold, uint16_t source, uint16_t partition); /* 0 when none */

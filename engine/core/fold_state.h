@@ -38,7 +38,7 @@ struct tide_fold {
   uint32_t generations;               /* of them: the number that entries name as theirs */
   struct tide_spec *next;             /* waits for a follower under this file, for versions.awaited; NULL: it does not */
   bool follows;                       /* prepares a switch: counts what others have decided; not part of the state */
-  bool begun;                         /* a follower: the log that it is given begins with its beginning */
+  bool begun;                         /* the log that it is given has a configuration: of a follower, it begins with its beginning */
   bool based;                         /* history stood before the first entry */
   struct tide_retired *retired;       /* not part of the state */
   struct tide_position position;

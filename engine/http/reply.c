@@ -118,8 +118,10 @@ static unsigned put_item(struct tide_http_item *item, bool took, struct tide_buf
           &item->trouble, TIDE_PROBLEM_unknown_decision,
           "no decision under this id is remembered; decisions are kept for duplicates_for, and only those that were asked for");
     else if (is_there(offer)) /* an amount without a rate can make `score:` come out otherwise than it looked */
-      tide_trouble_set(&item->trouble, TIDE_PROBLEM_no_decision,
-                       "`score:` of the feature file does not ask for a decision on this event; it is counted");
+      tide_trouble_set(
+          &item->trouble, TIDE_PROBLEM_no_decision,
+          "`score:` of the feature file does not ask for a decision on this event, or it was counted before without one (as history, by "
+          "/v1/events); it is counted");
     else trouble_of_end(item, offer);
   }
   put_trouble(request->http, &item->trouble, out);

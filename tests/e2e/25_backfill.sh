@@ -25,7 +25,7 @@ check "without the history they would differ" sh -c "'$tide' replay --features '
   --input '$tmp/live.jsonl' --output '$tmp/alone' 2>/dev/null; ! cmp -s '$tmp/rest' '$tmp/alone'"
 exits 0 "audit proves it, with the history" "$tide" audit --journal "file:$tmp/journal" --decisions "$tmp/rest" --start-from "$tmp/snap"
 exits 5 "and not without" "$tide" audit --journal "file:$tmp/journal" --decisions "$tmp/rest"
-says "it names what is missing" "began after a back-fill that was not given \(--start-from\)"
+says "it names what is missing" "began after a back-fill that was not given \(--start-from"
 id=$(sed -n 's/^{"id":"\([^"]*\)".*/\1/p' "$tmp/rest" | tail -n 1)
 exits 0 "explain knows the history" "$tide" explain "$id" --journal "file:$tmp/journal" --start-from "$tmp/snap" --dev-key --json
 exits 5 "and does not go on without it" "$tide" explain "$id" --journal "file:$tmp/journal" --dev-key
@@ -75,6 +75,9 @@ says "are counted" '40 messages folded.* 2 rejected'
 says "and the first says why" 'the first that was rejected, line 21: the required field '
 exits 2 "an end that is neither" "$tide" backfill --features "$features" --dev-key --input "$tmp/history.jsonl" --output "$tmp/snap.g" --until tomorrow
 exits 2 "a cursor twice" "$tide" backfill --features "$features" --dev-key --input "$tmp/history.jsonl" --output "$tmp/snap.g" --until 0/0:1,0/0:2
+exits 2 "nor by the name of its source" "$tide" backfill --features "$features" --dev-key --input "$tmp/history.jsonl" --output "$tmp/snap.g" --until auths/0:1,auths/0:2
+says "it names the partition" "twice: source [0-9]+, partition 0"
+exits 0 "a source by its name" "$tide" backfill --features "$features" --dev-key --input "$tmp/history.jsonl" --output "$tmp/snap.n" --until auths/0:17,auths/1:5
 for until in 0/0:-1 0/-1:5 "0/0: 5" 0/0:9223372036854775808; do
   exits 2 "no cursor: $until" "$tide" backfill --features "$features" --dev-key --input "$tmp/history.jsonl" --output "$tmp/snap.g" --until "$until"
 done
