@@ -123,7 +123,7 @@ static struct or_datum some_value(const struct or_case *c, struct or_rng *rng, c
     case OT_TEXT: datum.text = or_percent(rng, 75) ? OR_PICK(rng, or_pool_country) : OR_PICK(rng, or_pool_merchant); break;
     case OT_BOOL: datum.num = or_below(rng, 2); break;
     case OT_TIME: datum.num = now_ms - OR_PICK(rng, ages) * or_below(rng, 3); break;
-    case OT_NUM: datum.num = or_percent(rng, 90) ? or_below(rng, 9) - 2 : INT64_C(9007199254740992) + or_below(rng, 3); break;
+    case OT_NUM: datum.num = or_percent(rng, 90) ? or_below(rng, 9) - 2 : INT64_C(999999999999998) + or_below(rng, 3); break;
     case OT_MONEY:
       datum.num = or_percent(rng, 90) ? 100 * or_below(rng, 6) : INT64_C(1000000000000);
       datum.currency = c->currency;

@@ -169,7 +169,7 @@ static void fill_event(struct stream *s, struct or_record *r, int id) {
   if (c->uses[OF_DEVICE] && or_percent(rng, 65)) r->field[OF_DEVICE] = text(OR_PICK(rng, or_pool_device));
   if (c->uses[OF_COUNTRY] && !r->field[OF_COUNTRY].has && or_percent(rng, 75)) r->field[OF_COUNTRY] = text(OR_PICK(rng, or_pool_country));
   if (c->uses[OF_ITEMS] && or_percent(rng, 80))
-    r->field[OF_ITEMS] = num(or_percent(rng, 98) ? or_below(rng, 7) - 1 : INT64_C(9007199254740992) + or_below(rng, 3));
+    r->field[OF_ITEMS] = num(or_percent(rng, 98) ? or_below(rng, 7) - 1 : INT64_C(999999999999998) + or_below(rng, 3));
   if (c->uses[OF_WEIGHT] && or_percent(rng, 80)) r->field[OF_WEIGHT] = num(250 * (or_below(rng, 9) - 2) + or_below(rng, 2));
   if (c->uses[OF_GIFT] && or_percent(rng, 75)) r->field[OF_GIFT] = num(or_below(rng, 2));
   if (c->hot && c->uses[OF_MERCHANT] && or_percent(rng, 60)) r->field[OF_MERCHANT] = text(many_text(or_below(rng, 64)));
