@@ -80,7 +80,7 @@ static void read_chunk(struct tide_ahead *ahead, struct worker *worker, struct s
 static enum tide_err decode_one(const struct tide_ahead *ahead, struct worker *worker, struct slot *slot, const struct raw *raw,
                                 struct tide_error *error) {
   struct tide_taken *taken = &worker->taken;
-  if (raw->too_long) return TIDE_E_LIMIT;
+  if (raw->too_long) return tide_fail(error, TIDE_E_LIMIT, "it is longer than %u bytes and was skipped", TIDE_MESSAGE_BYTES_MAX);
   taken->line = raw->line;
   taken->message = (struct tide_span){slot->text.ptr + raw->at, raw->len};
   enum tide_err err = tide_intake_decode(ahead->intake, worker->decoder, taken, error);
