@@ -188,6 +188,14 @@ static enum tide_err check_config(const struct tide_core *core, struct tide_erro
   return TIDE_OK;
 }
 
+/* History stood before the journal: it gets a configuration and a digest of that. Hashed under another key its cards would never be met again. */
+static enum tide_err announce(struct tide_core *core, struct tide_error *error) {
+  if (tide_fold_settings(core->fold)->hash_seed != core->options.settings.hash_seed)
+    return tide_fail(error, TIDE_E_CONFIG,
+                     "the history was back-filled under another key than this engine's: none of its cards would be recognised");
+  return tide_core_append(core, TIDE_FILL_CONFIG, (struct tide_span){0}, error);
+}
+
 /* What stands between here and being open. */
 static enum tide_err go_on_opening(struct tide_core *core, struct tide_error *error) {
   if (core->waits) return TIDE_OK;
@@ -204,7 +212,7 @@ static enum tide_err go_on_opening(struct tide_core *core, struct tide_error *er
   enum tide_err err = check_config(core, error);
   struct tide_buf rollout = TIDE_BUF_INIT;
   bool due = false;
-  if (err == TIDE_OK && tide_fold_is_unannounced(core->fold)) return tide_core_append(core, TIDE_FILL_CONFIG, (struct tide_span){0}, error);
+  if (err == TIDE_OK && tide_fold_is_unannounced(core->fold)) return announce(core, error);
   if (err == TIDE_OK) err = wanted_model(core, &rollout, &due, error);
   if (err == TIDE_OK && due) err = tide_core_append(core, TIDE_FILL_ROLLOUT, tide_buf_span(&rollout), error);
   else if (err == TIDE_OK && core->options.sources.count && !tide_ledger_declares(tide_fold_ledger(core->fold), &core->options.sources))
