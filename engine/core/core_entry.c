@@ -256,11 +256,10 @@ static enum tide_err fill_entry(struct tide_core *core, enum tide_core_fill fill
   switch (fill) {
     case TIDE_FILL_OFFERS: return add_offers(core, batch, held);
     case TIDE_FILL_CONFIG: {
-      /* Behind a history that is not in the log also what there was: a fold without it stops here. */
-      struct tide_digest history = tide_fold_digest(core->fold);
-      enum tide_err err = tide_batch_add_config(
-          batch, tide_fold_spec(core->fold) ? tide_fold_settings(core->fold) : &core->options.settings, core->options.features);
-      return err == TIDE_OK && tide_fold_spec(core->fold) ? tide_batch_add_digest(batch, &history) : err;
+      enum tide_err err = tide_batch_add_config(batch, &core->options.settings, core->options.features);
+      if (err || !tide_fold_spec(core->fold)) return err;
+      return fill_entry(core, TIDE_FILL_DIGEST, records, batch,
+                        held); /* of the history that is not in the log: a fold without it stops here */
     }
     case TIDE_FILL_ROLLOUT: return tide_batch_add_encoded(batch, records, 2);
     case TIDE_FILL_SOURCES: return tide_batch_add_sources(batch, &core->options.sources);
