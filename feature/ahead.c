@@ -58,8 +58,12 @@ struct log {
 };
 static const void *address(uintptr_t log) { return (const void *)(log & ~(uintptr_t)3); }
 
-/* Numbers that were not known; of wants without an entity no guess stays. */
-static void look_up(const struct tide_want *want, uint32_t count, struct guess *guess) {
+/* Asks for cells and entities and looks up the numbers that were not known; of wants without an entity no guess stays. */
+static void look_up(const struct tide_want *want, uint32_t count, struct places *places, struct guess *guess) {
+  TIDE_CHECK(count <= TIDE_AHEAD_MAX);
+  places->count = 0;
+  ask_cells(want, count, places);
+  ask_entities(want, count, places, guess);
   for (uint32_t k = 0; k < count; k++) {
     if (*want[k].number != TIDE_NO_ENTITY) continue;
     const struct tide_store *store = want[k].store;
@@ -111,11 +115,7 @@ void tide_ahead(const struct tide_want *want, uint32_t count) {
   struct places places;
   struct guess guess[TIDE_AHEAD_MAX];
   struct log log[TIDE_AHEAD_MAX];
-  TIDE_CHECK(count <= TIDE_AHEAD_MAX);
-  places.count = 0;
-  ask_cells(want, count, &places);
-  ask_entities(want, count, &places, guess);
-  look_up(want, count, guess);
+  look_up(want, count, &places, guess);
   uint32_t logs = ask_logs(want, count, guess, &places, log);
   ask_behind(log, logs, &places);
   for (uint32_t l = 0; l < logs; l++) {
@@ -133,11 +133,7 @@ void tide_ahead(const struct tide_want *want, uint32_t count) {
 void tide_ahead_numbers(const struct tide_want *want, uint32_t count) {
   struct places places;
   struct guess guess[TIDE_AHEAD_MAX];
-  TIDE_CHECK(count <= TIDE_AHEAD_MAX);
-  places.count = 0;
-  ask_cells(want, count, &places);
-  ask_entities(want, count, &places, guess);
-  look_up(want, count, guess);
+  look_up(want, count, &places, guess);
   for (uint32_t k = 0; k < count; k++)
     if (guess[k].ent && !tide_ent_log_is_single(guess[k].ent)) __builtin_prefetch(address(guess[k].ent->log));
 }
