@@ -3,24 +3,14 @@ wrote. Prints TAP.
 """
 
 import os
-import re
 import signal
 import socket
-import subprocess
 import sys
 import threading
 
 sys.path.insert(0, "tests/support")
-from http_server import SHIPPED, TIDE, TMP, Server, auth, case, done, login, outcome, tide  # noqa: E402
+from http_server import SHIPPED, TMP, Server, auth, case, done, login, outcome, refuses, tide  # noqa: E402
 from processes import wait_for  # noqa: E402
-
-
-def refuses(name, code, words, *args):
-    command = [TIDE, "serve", *args]
-    for option in ("--listen", "--admin"):
-        command += [] if option in args else [option, "127.0.0.1:0"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    case(name, result.returncode == code and re.search(words, result.stderr) and not result.stdout, f"{result.returncode} {result.stderr[-250:]!r}")
 
 
 def write(name, text):

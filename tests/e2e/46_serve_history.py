@@ -5,11 +5,10 @@ again, it goes on from its own snapshots, and neither it nor audit goes on witho
 import json
 import os
 import shutil
-import subprocess
 import sys
 
 sys.path.insert(0, "tests/support")
-from http_server import SHIPPED, TIDE, TMP, Server, case, done, tide  # noqa: E402
+from http_server import SHIPPED, TMP, Server, case, done, refuses, tide  # noqa: E402
 
 
 def at(name):
@@ -61,19 +60,14 @@ refused = tide("audit", "--journal", f"file:{journal}", code=None)
 case("and not without", refused.returncode == 5 and "back-fill" in refused.stderr, refused.stderr)
 bare = at("bare")
 shutil.copytree(journal, bare, ignore=shutil.ignore_patterns("snapshots", "LOCK"))
-listen = ("--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0")
-refused = subprocess.run([TIDE, "serve", *common, "--journal", f"file:{bare}", *listen], capture_output=True, text=True, timeout=120)
-case("nor does an engine", refused.returncode not in (0, 70) and "back-fill" in refused.stderr, (refused.returncode, refused.stderr))
+refuses("nor does an engine", 5, "back-fill", *common, "--journal", f"file:{bare}")
 other = at("other")
 shutil.copytree(history, os.path.join(other, "snapshots"))
 with open(at("key"), "w", encoding="utf-8") as file:
     file.write("17" * 32 + "\n")
 os.chmod(at("key"), 0o600)
-words = ("--features", SHIPPED, "--log-level", "error", "--key-file", at("key"))
-refused = subprocess.run([TIDE, "serve", *words, "--journal", f"file:{other}", *listen], capture_output=True, text=True, timeout=120)
-case("nor does one with another key", refused.returncode == 3 and "under another key" in refused.stderr, (refused.returncode, refused.stderr))
+refuses("nor does one with another key", 3, "under another key", "--features", SHIPPED, "--log-level", "error", "--key-file", at("key"), "--journal", f"file:{other}")
 clock = at("clock")
 shutil.copytree(at("base"), os.path.join(clock, "snapshots"))
-refused = subprocess.run([TIDE, "serve", *common, "--journal", f"file:{clock}", *listen], capture_output=True, text=True, timeout=120)
-case("a history for a replay is refused", refused.returncode == 3 and "--live" in refused.stderr, (refused.returncode, refused.stderr))
+refuses("a history for a replay is refused", 3, "--live", *common, "--journal", f"file:{clock}")
 done()

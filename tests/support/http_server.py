@@ -30,6 +30,15 @@ def tide(*words, code=0):
     return result.stdout if code is not None else result
 
 
+def refuses(name, code, words, *args):
+    """A case: `serve` with these words ends with the code, says the words on stderr and nothing else."""
+    command = [TIDE, "serve", *args]
+    for option in ("--listen", "--admin"):
+        command += [] if option in args else [option, "127.0.0.1:0"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    case(name, result.returncode == code and re.search(words, result.stderr) and not result.stdout, f"{result.returncode} {result.stderr[-250:]!r}")
+
+
 class Server:
     """Starts at once and waits until it is ready. Everything it writes goes into `dir`.
 
