@@ -210,7 +210,7 @@ enum tide_err tide_yaml_parse(struct tide_span text, struct tide_arena *arena, s
   enum tide_err err = check_bytes(text, error);
   if (err) return err;
   /* Editors write a mark in front; libyaml, told the encoding, takes it for a character. */
-  if (text.len >= 3 && memcmp(text.ptr, "\xEF\xBB\xBF", 3) == 0) text = (struct tide_span){text.ptr + 3, text.len - 3};
+  text = tide_utf8_unmarked(text);
   yaml_parser_t parser;
   if (!yaml_parser_initialize(&parser)) return tide_fail(error, TIDE_E_LIMIT, "no memory for the YAML parser");
   yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING); /* otherwise libyaml guesses UTF-16 from two bytes */

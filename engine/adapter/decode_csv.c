@@ -124,9 +124,8 @@ static enum tide_err fail_twice(const struct csv_reader *r, struct tide_span nam
 
 static enum tide_err csv_header(struct tide_format_reader *reader, struct tide_span line, struct tide_error *error) {
   struct csv_reader *r = (struct csv_reader *)reader;
-  TIDE_CHECK(r->name == NULL); /* once, before any row */
-  if (line.len >= 3 && memcmp(line.ptr, "\xEF\xBB\xBF", 3) == 0)
-    line = (struct tide_span){line.ptr + 3, line.len - 3}; /* spreadsheets write a BOM */
+  TIDE_CHECK(r->name == NULL);     /* once, before any row */
+  line = tide_utf8_unmarked(line); /* spreadsheets write one */
   enum tide_err err = check_bytes(line, error);
   if (err) return err;
   const char **name = tide_arena_alloc(&r->arena, COLUMNS_MAX * sizeof *name);

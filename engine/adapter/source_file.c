@@ -13,6 +13,7 @@
  * Invariant: `cursor` is the concatenated offset of buf[scan]; a line never crosses a file's end. */
 #include "adapter/file.h"
 #include "adapter/source_inflate.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <sys/stat.h>
@@ -110,9 +111,9 @@ static enum tide_err next_line(struct source_file *s, struct tide_span *ret, boo
     s->line++;
     s->file_line++;
     if (len && from[len - 1] == '\r') len--;
-    if (s->file_line == 1 && len >= 3 && memcmp(from, "\xEF\xBB\xBF", 3) == 0) from += 3, len -= 3; /* a BOM */
     *ret = (struct tide_span){from, len};
-    *ret_long = skipping || len > LINE_MAX_BYTES;
+    if (s->file_line == 1) *ret = tide_utf8_unmarked(*ret);
+    *ret_long = skipping || ret->len > LINE_MAX_BYTES;
     s->place_file = s->file;
     s->place_line = s->file_line;
     return TIDE_OK;

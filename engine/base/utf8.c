@@ -80,6 +80,11 @@ static size_t distance(struct tide_span a, struct tide_span b) {
   return last[b.len];
 }
 
+struct tide_span tide_utf8_unmarked(struct tide_span s) {
+  bool marked = s.len >= 3 && memcmp(s.ptr, "\xEF\xBB\xBF", 3) == 0;
+  return marked ? (struct tide_span){s.ptr + 3, s.len - 3} : s;
+}
+
 static size_t common_beginning(struct tide_span a, struct tide_span b) {
   size_t n = 0;
   while (n < a.len && n < b.len && a.ptr[n] == b.ptr[n]) {
