@@ -19,6 +19,7 @@
 #define TIDE_DERIVED_MAX 256
 #define TIDE_RULES_MAX 64
 #define TIDE_TUPLE_MAX 4
+#define TIDE_DEPTH_MAX 32    /* levels of a message, and so of a pointer into one */
 #define TIDE_NONE UINT32_MAX /* no index */
 
 /* Outcome columns (contract 5). `amount` in expressions is AMOUNT_NOW. */

@@ -7,8 +7,6 @@
 #include "base/num.h"
 #include "feature/spec_build.h"
 
-#define LEVELS_MAX 32 /* of a message (decode_parts.h) */
-
 struct extra_row {
   const char *name;
   uint8_t type;
@@ -73,9 +71,9 @@ const char *tide_build_at_read(struct tide_build *b, const struct tide_yaml_node
   bool good = node->text.len > 0;
   size_t levels = 0;
   for (size_t i = 0; text[0] == '/' && i < node->text.len; i++) levels += text[i] == '/';
-  if (levels > LEVELS_MAX) {
+  if (levels > TIDE_DEPTH_MAX) {
     tide_build_fail_node(b, node, what, "%s: the pointer leads %zu levels down; no message is read deeper than %d", what, levels,
-                         LEVELS_MAX);
+                         TIDE_DEPTH_MAX);
     return NULL;
   }
   for (size_t i = 0; good && text[0] == '/' && i < node->text.len; i++) good = text[i] != '~' || text[i + 1] == '0' || text[i + 1] == '1';
@@ -117,18 +115,14 @@ static bool word_of_dyn(struct tide_build *b, const struct tide_yaml_node *node,
   return tide_build_word(b, node, tide_dyn_name((enum tide_dyn)dyn), words, count) >= 0;
 }
 
-static const char *const yes_no[] = {"true", "false", "1", "0", "yes", "no"}; /* what a message may say (decode_value.c) */
-
 /* Would the text be accepted as a value of this type? */
 static bool value_fits(const struct tide_build_as *as, struct tide_span text) {
   int64_t n;
+  bool yes;
   struct tide_etime t;
   switch (as->type) {
-    case TIDE_F_NUMBER: return tide_decimal_parse(text, as->decimals, &n) == TIDE_OK;
-    case TIDE_F_BOOL:
-      for (size_t i = 0; i < sizeof yes_no / sizeof yes_no[0]; i++)
-        if (tide_span_is(text, yes_no[i])) return true;
-      return false;
+    case TIDE_F_NUMBER: return tide_decimal_parse(text, as->decimals, &n) == TIDE_OK && tide_number_fits(n);
+    case TIDE_F_BOOL: return tide_bool_parse(text, &yes);
     case TIDE_F_MONEY: return tide_decimal_parse(text, as->minor ? 0 : 4, &n) == TIDE_OK;
     case TIDE_F_TIME: return tide_time_parse(text, (enum tide_time_form)as->time_form, &t) == TIDE_OK;
     default: return true;

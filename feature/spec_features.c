@@ -499,7 +499,7 @@ void tide_build_derived(struct tide_build *b) {
     }
     if (spec->derived_count == TIDE_DERIVED_MAX) {
       tide_build_fail(b, pair->line, pair->column, pair->key, "more than %d derived values", TIDE_DERIVED_MAX);
-      break;
+      return;
     }
     const struct tide_expr *expr = NULL;
     if (tide_build_scalar(b, pair->value, pair->key))

@@ -5,6 +5,7 @@
  * features, and the message behind it is sound. A derived field that the message itself carries is left as it came. */
 #include "adapter/decode_parts.h"
 
+#include "base/num.h"
 #include "feature/fields.h"
 
 #include <arpa/inet.h>
@@ -134,7 +135,7 @@ static void put_value(struct tide_decoder *d, uint32_t index, struct tide_value 
     datum->num = v.yes;
   } else if (v.type == TIDE_V_NUM && f->type == TIDE_F_NUMBER) {
     double scaled = rint(v.num * scale[f->decimals]);
-    if (!(fabs(scaled) < 9.2e18)) return; /* also NaN: missing */
+    if (!(fabs(scaled) <= (double)TIDE_NUMBER_MAX)) return; /* also NaN: missing */
     datum->kind = TIDE_D_INT;
     datum->num = (int64_t)scaled;
   } else if (v.type == TIDE_V_TEXT && f->type == TIDE_F_TEXT) {

@@ -20,7 +20,6 @@
 
 #include "adapter/decode.h"
 
-#define TIDE_DEPTH_MAX 32
 #define TIDE_TEXT_MAX 65535
 
 struct tide_place {

@@ -129,11 +129,7 @@ enum tide_err tide_decode_time(const struct tide_decoder *d, const struct tide_b
 }
 
 enum tide_err tide_decode_bool(const struct tide_bound *b, struct tide_span text, bool *ret, struct tide_error *error) {
-  bool yes = tide_span_is(text, "true") || tide_span_is(text, "1") || tide_span_is(text, "yes");
-  if (!yes && !tide_span_is(text, "false") && !tide_span_is(text, "0") && !tide_span_is(text, "no"))
-    return bad(b, TIDE_E_TYPE, text, "one of true false 1 0 yes no", error);
-  *ret = yes;
-  return TIDE_OK;
+  return tide_bool_parse(text, ret) ? TIDE_OK : bad(b, TIDE_E_TYPE, text, "one of true false 1 0 yes no", error);
 }
 
 /* The currency of a message is nearly always that of the one before. */
@@ -215,7 +211,7 @@ enum tide_err tide_decode_field(struct tide_decoder *d, const struct tide_bound 
       if (err == TIDE_E_DECIMALS)
         return tide_fail_at(error, err, 0, 0, b->name, "%s: \"%.*s\" has more than %d decimals", b->name,
                             TIDE_SPAN_FMT(tide_decode_shown(b, text)), f->decimals);
-      if (!err && (num < -TIDE_NUMBER_MAX || num > TIDE_NUMBER_MAX)) err = TIDE_E_RANGE;
+      if (!err && !tide_number_fits(num)) err = TIDE_E_RANGE;
       if (err == TIDE_E_RANGE)
         return bad(b, err, text, "a number of at most 10^15, counted in its last place; what only names something is a text", error);
       if (err) return bad(b, err, text, f->decimals ? "a decimal number" : "an integer", error);

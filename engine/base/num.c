@@ -146,6 +146,11 @@ static bool plain(struct tide_span text, int decimals, int64_t *ret) {
   return true;
 }
 
+bool tide_bool_parse(struct tide_span text, bool *ret) {
+  *ret = tide_span_is(text, "true") || tide_span_is(text, "1") || tide_span_is(text, "yes");
+  return *ret || tide_span_is(text, "false") || tide_span_is(text, "0") || tide_span_is(text, "no");
+}
+
 enum tide_err tide_decimal_parse(struct tide_span text, int decimals, int64_t *ret) {
   TIDE_CHECK(decimals >= 0 && decimals <= 9);
   struct number n;

@@ -10,6 +10,10 @@
 
 #define TIDE_AMOUNT_MAX INT64_C(1000000000000) /* minor units; keeps sums of squares of 10^7 events inside 128 bits */
 #define TIDE_NUMBER_MAX INT64_C(1000000000000000) /* of a number field, counted in its last place: the same of 10^8 events, and a double holds it exactly */
+static inline bool tide_number_fits(int64_t num) { return num >= -TIDE_NUMBER_MAX && num <= TIDE_NUMBER_MAX; }
+
+/* What a message may say of a truth: true 1 yes, false 0 no. False: it is something else. */
+bool tide_bool_parse(struct tide_span text, bool *ret);
 
 /* Parses [-]digits[.digits][e[+-]digits] exactly into value * 10^decimals. Errors: SYNTAX; DECIMALS when digits that are not zero lie
  * beyond `decimals` (0..9); RANGE when it does not fit int64. JSON number grammar (no leading '+', no leading zeros, no hex, NaN, inf). */

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "adapter/decode.h"
+#include "base/num.h"
 #include "feature/fields.h"
 #include "tests/support/mini_spec.h"
 
@@ -149,6 +150,11 @@ static void test_expressions(void **state) {
   assert_int_equal(tide_decode(decoder, TIDE_SPAN("{\"mcc\":1}"), record, &count, &error), TIDE_OK);
   assert_int_equal(record[0].field[3].kind, TIDE_D_NONE);
   assert_int_equal(record[0].field[5].kind, TIDE_D_NONE);
+  /* no larger than a number of a message may be */
+  assert_int_equal(tide_decode(decoder, TIDE_SPAN("{\"mcc\":200000000000000}"), record, &count, &error), TIDE_OK);
+  assert_true(record[0].field[4].num == TIDE_NUMBER_MAX);
+  assert_int_equal(tide_decode(decoder, TIDE_SPAN("{\"mcc\":200000000000002}"), record, &count, &error), TIDE_OK);
+  assert_int_equal(record[0].field[4].kind, TIDE_D_NONE);
   tide_decoder_free(decoder);
   mini_free(spec);
 }
